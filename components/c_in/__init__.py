@@ -1,0 +1,1 @@
+"""Input scalings c_in(sigma): a row of Table 1."""

@@ -1,0 +1,16 @@
+import torch
+from torch import Tensor
+
+from designspace.table1 import CIn
+
+
+class VE(CIn, name="ve"):
+    r"""The network sees the noisy sample as it is.
+
+    .. math:: c_\mathrm{in} = 1
+
+    Song et al. (2021), https://arxiv.org/abs/2011.13456; Karras et al. (2022), https://arxiv.org/abs/2206.00364, Table 1.
+    """
+
+    def __call__(self, sigma: Tensor) -> Tensor:
+        return torch.ones_like(sigma)

@@ -1,0 +1,1 @@
+"""Noise conditionings c_noise(sigma): a row of Table 1."""

@@ -1,0 +1,1 @@
+"""Output scalings c_out(sigma): a row of Table 1."""

@@ -1,0 +1,1 @@
+"""Skip scalings c_skip(sigma): a row of Table 1."""

@@ -1,0 +1,16 @@
+import torch
+from torch import Tensor
+
+from designspace.table1 import CSkip
+
+
+class IDDPM(CSkip, name="iddpm"):
+    r"""The network predicts the noise.
+
+    .. math:: c_\mathrm{skip} = 1
+
+    Nichol and Dhariwal (2021), https://arxiv.org/abs/2102.09672; Karras et al. (2022), https://arxiv.org/abs/2206.00364, Table 1.
+    """
+
+    def __call__(self, sigma: Tensor) -> Tensor:
+        return torch.ones_like(sigma)

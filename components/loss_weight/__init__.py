@@ -1,0 +1,1 @@
+"""Loss weights lambda(sigma) of training: a row of Table 1."""

@@ -1,0 +1,19 @@
+from torch import Tensor
+
+from designspace.component import Positive
+from designspace.table1 import LossWeight
+
+
+class EDM(LossWeight, name="edm"):
+    r"""The same loss at every noise level when training begins.
+
+    .. math:: \lambda(\sigma) = (\sigma^2 + \sigma_\mathrm{data}^2) / (\sigma \sigma_\mathrm{data})^2 = 1 / c_\mathrm{out}^2
+
+    ``sigma_data`` is the standard deviation of the data.
+    Karras et al. (2022), https://arxiv.org/abs/2206.00364, Table 1 and Appendix B.6.
+    """
+
+    sigma_data: Positive = 0.5
+
+    def __call__(self, sigma: Tensor) -> Tensor:
+        return (sigma**2 + self.sigma_data**2) / (sigma * self.sigma_data) ** 2

@@ -1,0 +1,1 @@
+"""Measures of distance between two sets of images."""

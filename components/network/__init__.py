@@ -1,0 +1,1 @@
+"""Networks F_theta."""

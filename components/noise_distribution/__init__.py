@@ -1,0 +1,1 @@
+"""Noise distributions p(sigma) of training: a row of Table 1."""

@@ -1,0 +1,1 @@
+"""Scalings s(t): a row of Table 1."""

@@ -1,0 +1,1 @@
+"""Noise schedules sigma(t): a row of Table 1."""

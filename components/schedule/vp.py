@@ -1,0 +1,56 @@
+from typing import Any, Self
+
+from pydantic import model_validator
+from pydantic_core import PydanticCustomError
+from torch import Tensor
+
+from designspace.component import Finite, Positive
+from designspace.noise_levels import VP_EPSILON_S, vp_betas, vp_sigma, vp_sigma_inv
+from designspace.table1 import Schedule
+
+
+class VP(Schedule, name="vp"):
+    r"""Variance preserving, together with the scaling ``vp``.
+
+    .. math:: \sigma(t) = \sqrt{e^{\frac12 \beta_d t^2 + \beta_\min t} - 1}, \quad 0 \le t \le 1
+
+    ``beta_d`` > 0 and ``beta_min`` are per unit of time. ``{name: vp, sigma_min: a, sigma_max: b}`` stands for the
+    betas with :math:`\sigma(10^{-3}) = a` and :math:`\sigma(1) = b`; ``beta_min`` is then negative for small a, and
+    sigma(t) is not a number just above t = 0. Song et al. (2021), https://arxiv.org/abs/2011.13456; Karras et al. (2022), https://arxiv.org/abs/2206.00364, Table 1.
+    """
+
+    beta_d: Positive = 19.9
+    beta_min: Finite = 0.1
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fit(cls, fields: Any) -> Any:
+        ends = {"sigma_min", "sigma_max"} & set(fields)
+        if not ends:
+            return fields
+        if len(ends) == 1 or {"beta_d", "beta_min"} & set(fields):
+            text = "give sigma_min and sigma_max together and no betas, or beta_d and beta_min"
+            raise PydanticCustomError("vp_range", "{text}", {"text": text})
+        low, high = float(fields["sigma_min"]), float(fields["sigma_max"])
+        if not 0 < low < high < float("inf"):
+            raise PydanticCustomError("vp_range", "0 < sigma_min < sigma_max is needed")
+        rest = {k: v for k, v in fields.items() if k not in ends}
+        return rest | dict(zip(("beta_d", "beta_min"), vp_betas(low, high), strict=True))
+
+    def sigma(self, t: Tensor) -> Tensor:
+        return vp_sigma(t, self.beta_d, self.beta_min)
+
+    def sigma_dot(self, t: Tensor) -> Tensor:
+        sigma = self.sigma(t)
+        return 0.5 * (self.beta_min + self.beta_d * t) * (sigma + 1 / sigma)
+
+    def sigma_inv(self, sigma: Tensor) -> Tensor:
+        return vp_sigma_inv(sigma, self.beta_d, self.beta_min)
+
+    def within(self, lo: float, hi: float) -> Self:
+        """Fitted anew where the limits cut into its range, sigma(0.001) to sigma(1), as the paper's sampler does."""
+        ends = self.sigma(Tensor([VP_EPSILON_S, 1.0]).double()).tolist()
+        low, high = max(lo, ends[0]), min(hi, ends[1])
+        if low <= ends[0] * (1 + 1e-9) and high >= ends[1] * (1 - 1e-9):
+            return self
+        return type(self).model_validate({"sigma_min": low, "sigma_max": high})

@@ -1,0 +1,1 @@
+"""ODE solvers: a row of Table 1."""

@@ -1,0 +1,1 @@
+"""How much noise sampling adds back: Section 4 of the EDM paper."""

@@ -1,0 +1,23 @@
+from designspace.component import NonNegative
+from designspace.rows import Stochasticity
+
+
+class Churn(Stochasticity, name="churn"):
+    r"""Add noise before each step within a range of noise levels.
+
+    .. math:: \hat\sigma = (1 + \gamma) \sigma, \qquad \gamma = \min(S_\mathrm{churn} / N, \sqrt2 - 1)
+        \;\text{if}\; S_\min \le \sigma \le S_\max \;\text{else}\; 0
+
+    and noise of standard deviation :math:`S_\mathrm{noise} \sqrt{\hat\sigma^2 - \sigma^2}` is added to x. N is the number
+    of steps; the evaluations do not grow. Karras et al. (2022), https://arxiv.org/abs/2206.00364, Algorithm 2.
+    """
+
+    S_churn: NonNegative = 0.0
+    S_min: float = 0.0
+    S_max: float = float("inf")
+    S_noise: NonNegative = 1.0
+
+    def lift(self, sigma: float, num_steps: int) -> tuple[float, float]:
+        if not self.S_min <= sigma <= self.S_max:
+            return sigma, self.S_noise
+        return (1 + min(self.S_churn / num_steps, 2**0.5 - 1)) * sigma, self.S_noise

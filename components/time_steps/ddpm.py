@@ -1,0 +1,23 @@
+from torch import Tensor
+
+from designspace.component import Positive
+from designspace.noise_levels import ddpm_levels, pick
+from designspace.table1 import TimeSteps
+
+
+class DDPM(TimeSteps, name="ddpm"):
+    r"""Evenly spaced among the noise levels that a DDPM network was trained on.
+
+    .. math:: \sigma_i = u_{\lfloor \frac{M-1}{N-1} i + \frac12 \rfloor}, \qquad
+        u_j = \sqrt{(1 - \bar\alpha_{M-j}) / \bar\alpha_{M-j}}, \quad \bar\alpha_t = \prod_{s \le t} (1 - \beta_s)
+
+    with :math:`\beta_s` linear from ``beta_1`` to ``beta_M``: 0.0100 to 157.4 by default. N is at most M.
+    Ho et al. (2020), https://arxiv.org/abs/2006.11239; the column is derived from it, Table 1 has none.
+    """
+
+    M: int = 1000
+    beta_1: Positive = 1e-4
+    beta_M: Positive = 0.02
+
+    def sigmas(self, n: int) -> Tensor:
+        return pick(ddpm_levels(self.M, self.beta_1, self.beta_M)[:-1], n, self.name)

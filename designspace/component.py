@@ -1,0 +1,171 @@
+"""Components: named, registered, validated design choices.
+
+A *row* is an abstract class (``class Schedule(Component, row="schedule")``); a *component* is a
+concrete subclass of a row (``class VP(Schedule, name="vp")``). Defining the class registers it.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import inspect
+import math
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Self
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    ValidationError,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+ROWS: dict[str, type[Component]] = {}
+"""Every row, by name, in the order of definition: Table 1's order first."""
+
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+def did_you_mean(word: object, known: Iterable[object]) -> str:
+    """`` Did you mean 'heun'?``, or an empty string where nothing is near."""
+    near = difflib.get_close_matches(str(word), [str(k) for k in known], n=1)
+    return f" Did you mean {near[0]!r}?" if near else ""
+
+
+class Spec(BaseModel):
+    """An immutable, hashable model that refuses unknown fields with a suggestion, and NaN."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _suggest(cls, value: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        try:
+            return handler(value)
+        except ValidationError as error:
+            raise cls._with_suggestions(error) from None
+
+    @classmethod
+    def _with_suggestions(cls, error: ValidationError) -> ValidationError:
+        def better(line: Any) -> InitErrorDetails:
+            text, kind = line["msg"], line["type"]
+            if kind == "extra_forbidden" and len(line["loc"]) == 1:
+                name, known = line["loc"][0], list(cls.model_fields)
+                text = f"unknown field '{name}'.{did_you_mean(name, known)} Fields: {', '.join(known) or 'none'}."
+            final = PydanticCustomError(kind, "{text}", {"text": text})
+            return InitErrorDetails(type=final, loc=line["loc"], input=line["input"])
+
+        return ValidationError.from_exception_data(error.title, [better(e) for e in error.errors()])
+
+    @field_validator("*")
+    @classmethod
+    def _no_nan(cls, value: Any) -> Any:
+        if isinstance(value, float) and math.isnan(value):
+            raise PydanticCustomError("nan", "NaN is not a value")
+        return value
+
+
+class Component(Spec):
+    """One cell of Table 1; its fields are its hyper-parameters. Immutable and hashable.
+
+    ``version`` is raised when the numbers that a built-in component gives change: it is part of
+    the identity of every trial that uses the component, so old results are not mistaken for new.
+    """
+
+    row: ClassVar[str]
+    name: ClassVar[str]
+    version: ClassVar[int] = 1
+    known: ClassVar[dict[str, type[Self]]]  # type: ignore[misc]  # the components of this row, by name
+
+    def __init_subclass__(cls, *, row: str = "", name: str = "", **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if row:
+            cls.row, cls.known = row, {}
+            ROWS[row] = cls
+        elif name:
+            other = cls.known.get(name, cls)
+            if _place(other) != _place(cls):
+                raise TypeError(f"{cls.row} {name!r} is defined twice: in {_place(other)} and in {_place(cls)}")
+            cls.name = name
+            cls.known[name] = cls
+
+    @classmethod
+    def get(cls, name: str) -> type[Self]:
+        """The component of this row called ``name``; raises an error with a suggestion if there is none."""
+        if name not in cls.known:
+            text = f"unknown {cls.row} '{name}'.{did_you_mean(name, cls.known)} Known: {', '.join(sorted(cls.known))}."
+            raise PydanticCustomError("unknown_component", "{text}", {"text": text})
+        return cls.known[name]
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _from_name(cls, value: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        """``heun`` or ``{name: heun, alpha: 0.5}`` where the field is annotated with a row."""
+        if isinstance(value, cls):
+            return value
+        if not isinstance(value, str | Mapping):
+            text = f"a {cls.row} is a name or a mapping with 'name', not {value!r}"
+            raise PydanticCustomError("not_a_component", "{text}", {"text": text})
+        params: dict[str, Any] = {"name": value} if isinstance(value, str) else dict(value)
+        if cls is not ROWS[cls.row]:
+            if (name := params.pop("name", cls.name)) != cls.name:
+                text = f"this is {cls.row} '{cls.name}', not '{name}'"
+                raise PydanticCustomError("wrong_component", "{text}", {"text": text})
+            return handler(params)
+        if "name" not in params:
+            text = f"a {cls.row} needs a 'name'. Known: {', '.join(sorted(cls.known))}."
+            raise PydanticCustomError("unnamed_component", "{text}", {"text": text})
+        return cls.get(str(params.pop("name"))).model_validate(params)
+
+    @model_serializer
+    def _dump(self) -> dict[str, Any]:
+        return {"name": self.name} | {k: _plain(getattr(self, k)) for k in type(self).model_fields}
+
+    def __str__(self) -> str:
+        changed = {k: v for k, v in self if k in self.model_fields_set and v != type(self).model_fields[k].default}
+        return self.name + (f"({', '.join(f'{k}={v}' for k, v in changed.items())})" if changed else "")
+
+    def identity(self) -> dict[str, Any]:
+        """What numbers depend on: the fields, and the version (built-in) or the source's hash (user's).
+
+        A component that names files overrides this with their content's hash in place of the path.
+        """
+        fields = {k: _identity(getattr(self, k)) for k in type(self).model_fields}
+        return {"name": self.name, **_code(type(self)), **fields}
+
+
+def _plain(value: Any) -> Any:
+    """JSON has no infinity: it is written as the string ``inf``, which pydantic reads back as a number."""
+    if isinstance(value, float) and math.isinf(value):
+        return "inf" if value > 0 else "-inf"
+    if isinstance(value, Component):
+        return value.model_dump()
+    if isinstance(value, Path):
+        return str(value)
+    return value
+
+
+def _identity(value: Any) -> Any:
+    return value.identity() if isinstance(value, Component) else _plain(value)
+
+
+def _code(cls: type[Component]) -> dict[str, Any]:
+    if cls.__module__.startswith("designspace.components."):
+        return {"version": cls.version}
+    file = getattr(sys.modules.get(cls.__module__), "__file__", None)
+    source = Path(file).read_bytes() if file else inspect.getsource(cls).encode()
+    return {"source": hashlib.sha256(source).hexdigest()}
+
+
+def _place(cls: type[Component]) -> str:
+    file = getattr(sys.modules.get(cls.__module__), "__file__", None) or cls.__module__
+    return f"{file}:{cls.__qualname__}"

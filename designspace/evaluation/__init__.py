@@ -1,0 +1,1 @@
+"""Evaluation: features, moments, distances, error bars."""

@@ -1,0 +1,130 @@
+r"""The flow that a solver follows: the probability flow ODE, Eq. 4 of Karras et al. (2022).
+
+.. math:: \frac{dz}{dt} = \left(\frac{\dot\sigma}{\sigma} + \frac{\dot s}{s}\right) z
+    - \frac{\dot\sigma s}{\sigma} D\!\left(\frac{z}{s}; \sigma\right), \qquad z = s(t)\,x.
+
+Every coefficient is a Python float computed once in float64, so a step is a few operations on the images
+and never waits for the device.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+from torch import Tensor
+
+from designspace import rows
+
+if TYPE_CHECKING:
+    from designspace.design import Design
+
+
+class CountedDenoiser:
+    """A denoiser that counts its evaluations: the NFE of a run is measured, never computed."""
+
+    def __init__(self, D: rows.D) -> None:
+        self._D, self.nfe = D, 0
+
+    def __call__(self, x: Tensor, sigma: float) -> Tensor:
+        """``D(x; sigma)`` in the dtype of ``x``."""
+        self.nfe += 1
+        return self._D(x, torch.tensor(sigma, dtype=torch.float64)).to(x.dtype)
+
+
+class Level(NamedTuple):
+    """A point in time and what Eq. 4 needs there."""
+
+    t: float
+    sigma: float
+    sigma_dot: float
+    s: float
+    s_dot: float
+
+    def slope(self, h: float) -> tuple[float, float]:
+        """The weights of ``x`` and ``D(x; sigma)`` in ``h dz/dt``."""
+        pull = h * self.sigma_dot / self.sigma * self.s  # h first: exactly -1 for the last step of sigma = t
+        return pull + h * self.s_dot, -pull
+
+
+@dataclass(frozen=True)
+class Flow:
+    """One batch's flow through ``sigma[0] > ... > sigma[steps]``; the last is 0 if the design goes to zero."""
+
+    design: Design
+    D: CountedDenoiser
+    sigma: tuple[float, ...]
+    num_steps: int
+    noise: Callable[[int, int], Tensor]
+    """``noise(step, draw)``: unit Gaussian noise for every image of the batch."""
+    round_sigma: Callable[[Tensor], Tensor] = lambda sigma: sigma
+    _levels: dict[float, Level] = field(default_factory=dict)
+    _hats: dict[float, tuple[float, float]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Compute all levels of the grid, and those to which churn lifts them, in one go."""
+        for sigma in self.sigma[: self.steps]:
+            hat, S_noise = self.design.stochasticity.lift(sigma, self.num_steps)
+            if hat > sigma:
+                rounded = float(self.round_sigma(torch.tensor(hat, dtype=torch.float64)))
+                self._hats[sigma] = rounded, math.sqrt(max(rounded**2 - sigma**2, 0.0)) * S_noise
+        sigmas = [*self.sigma, *(hat for hat, _ in self._hats.values())]
+        positive = torch.tensor([v for v in sigmas if v > 0], dtype=torch.float64)
+        t = self.design.schedule.sigma_inv(positive)
+        for level in self._evaluate(torch.cat([t, t.new_zeros(1)]), [*positive.tolist(), 0.0]):
+            self._levels[level.sigma] = level
+
+    @property
+    def steps(self) -> int:
+        """The number of steps."""
+        return len(self.sigma) - 1
+
+    def at(self, sigma: float) -> Level:
+        """The level of a noise level of the grid, lifted or not."""
+        return self._levels[sigma]
+
+    def at_time(self, t: float) -> Level:
+        """The level of any time ``t > 0``."""
+        times = torch.tensor([t], dtype=torch.float64)
+        return self._evaluate(times, self.design.schedule.sigma(times).tolist())[0]
+
+    def lifted(self, i: int) -> float:
+        """The noise level from which step ``i`` goes down: ``sigma[i]``, or higher with churn."""
+        return self._hats.get(self.sigma[i], (self.sigma[i], 0.0))[0]
+
+    def churn(self, x: Tensor, i: int) -> Tensor:
+        """``x`` with the noise that lifts it from ``sigma[i]`` to ``lifted(i)``: Algorithm 2, lines 4 to 6."""
+        if self.sigma[i] not in self._hats:
+            return x
+        return torch.add(x, self.noise(i, 0), alpha=self._hats[self.sigma[i]][1])
+
+    def _evaluate(self, t: Tensor, sigmas: list[float]) -> list[Level]:
+        schedule, scaling = self.design.schedule, self.design.scaling
+        columns = (t, schedule.sigma_dot(t), scaling.s(t, schedule), scaling.s_dot(t, schedule))
+        # A noise level of the grid stays what it is, free of the rounding of sigma(sigma_inv(.)).
+        return [
+            Level(time, sigma, sigma_dot, s, s_dot)
+            for sigma, time, sigma_dot, s, s_dot in zip(sigmas, *(c.tolist() for c in columns), strict=True)
+        ]
+
+
+def tangent_step(x: Tensor, denoised: Tensor, start: Level, end: Level) -> Tensor:
+    """Follow the tangent of the flow at ``start``, where D(x; sigma) is ``denoised``, to the time of ``end``."""
+    on_x, on_D = start.slope(end.t - start.t)
+    return combine(((start.s + on_x) / end.s, x), (on_D / end.s, denoised))
+
+
+def combine(*terms: tuple[float, Tensor]) -> Tensor:
+    """The weighted sum of tensors, in as few passes over memory as there are terms, or one less."""
+    if len(terms) == 2:
+        (a, x), (b, y) = terms
+        if math.isclose(a + b, 1, rel_tol=0, abs_tol=1e-14):
+            return torch.lerp(y, x, a)
+    (weight, first), *others = terms
+    total = first * weight
+    for weight, other in others:
+        total.add_(other, alpha=weight)
+    return total

@@ -1,0 +1,122 @@
+"""The rows beyond Table 1, as types: what else an ablation has to fix to give a number."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+import torch
+from torch import Tensor
+
+from designspace.component import Component
+
+if TYPE_CHECKING:
+    from designspace.design import Design
+    from designspace.evaluation.measure import Measured, Sample
+    from designspace.images import Images
+
+D = Callable[[Tensor, Tensor], Tensor]
+"""``D(x, sigma)``: noisy samples ``[B, ...]`` and their noise level (float64, 0-dim or ``[B]``) to the
+expected clean samples ``[B, ...]``. It may carry ``sigma_min``, ``sigma_max`` and ``round_sigma``."""
+
+
+class Stochasticity(Component, row="stochasticity"):
+    """How much fresh noise each step of a one-step solver adds before it steps down."""
+
+    noisy: ClassVar[bool] = True
+    """False if it never adds any: multistep solvers allow no other."""
+
+    @abstractmethod
+    def lift(self, sigma: float, num_steps: int) -> tuple[float, float]:
+        r""":math:`(\hat\sigma, S_\mathrm{noise})`: the level to rise to from ``sigma``, and the std of the unit noise."""
+
+
+class Network(Component, row="network"):
+    r"""The network :math:`F_\theta(c_\mathrm{in} x; c_\mathrm{noise})`, called as ``F(x, c_noise [B], labels)``."""
+
+    @abstractmethod
+    def build(self) -> torch.nn.Module:
+        """The network with its weights, in evaluation mode, on the CPU."""
+
+    @abstractmethod
+    def shape(self) -> tuple[int, ...]:
+        """The shape of one sample, ``(C, H, W)`` for images."""
+
+
+class Conditional(Protocol):
+    """A denoiser that is ready to run: what ``Denoiser.load`` gives."""
+
+    shape: tuple[int, ...]
+    """The shape of one sample."""
+
+    def bind(self, labels: Tensor | None) -> D:
+        """``D(x, sigma)`` for these class labels, int64 ``[B]``; ``None`` is unconditional."""
+
+
+class Denoiser(Component, row="denoiser"):
+    r"""Where :math:`D(x; \sigma)` comes from."""
+
+    rows: ClassVar[tuple[str, ...]] = ()
+    """The rows of the design that its numbers depend on; others cannot matter for sampling."""
+    reads_data: ClassVar[bool] = False
+    """True if its numbers depend on the ablation's data set."""
+
+    @abstractmethod
+    def load(self, data: Images, design: Design, device: torch.device) -> Conditional:
+        """Make it ready to run on ``device``."""
+
+
+class Data(Component, row="data"):
+    """A data set of images, all in memory as uint8."""
+
+    @abstractmethod
+    def load(self) -> Images:
+        """Read and decode it. Raises ``DataError``, naming the file, if that is impossible."""
+
+    @abstractmethod
+    def content_hash(self) -> str:
+        """sha256 of the content, whatever its path; raises ``DataError`` if it is missing."""
+
+    def identity(self) -> dict[str, Any]:
+        """By content: a moved file is the same data."""
+        return {"name": self.name, "content": self.content_hash()}
+
+
+class Augmentation(Component, row="augmentation"):
+    """Transformations of training images, with labels for the network so that they do not leak."""
+
+    @abstractmethod
+    def __call__(self, images: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Transformed images ``[B, C, H, W]`` and augmentation labels ``[B, L]`` (zero: not transformed)."""
+
+
+class Guidance(Component, row="guidance"):
+    """How several denoisers make one."""
+
+    @abstractmethod
+    def wrap(self, denoiser: Conditional) -> Conditional:
+        """The guided denoiser. Its extra evaluations are counted apart."""
+
+
+class Detector(Component, row="detector"):
+    """A feature network."""
+
+    @abstractmethod
+    def protocol(self) -> str:
+        """What a Fréchet distance of these features is called: ``FID``, or ``FD-`` and the features' name."""
+
+    @abstractmethod
+    def load(self, device: torch.device) -> Callable[[Tensor], Tensor]:
+        """The network as a function: uint8 ``[B, C, H, W]``, C = 1 or 3, to float32 features ``[B, d]`` on the CPU.
+
+        Raises ``DataError``, naming the file, if its weights are missing or not the right ones.
+        """
+
+
+class Metric(Component, row="metric"):
+    """A measure of the distance between generated images and a reference, on their features."""
+
+    @abstractmethod
+    def measure(self, generated: Sample, reference: Sample) -> Measured:
+        """The value with its standard error and, where it has them, the influence of each image."""

@@ -1,0 +1,129 @@
+"""Algorithms 1 and 2 of Karras et al. (2022), https://arxiv.org/abs/2206.00364, for any solver."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from designspace import rows
+from designspace.design import Design
+from designspace.flow import CountedDenoiser, Flow
+from designspace.keyed import KeyedNoise
+
+
+@dataclass(frozen=True)
+class Samples:
+    """What ``sample`` gives."""
+
+    x: Tensor
+    """The samples, in the state's dtype; unscaled (divided by s) if the design does not go to zero."""
+    nfe: int
+    """Counted evaluations of the denoiser for each sample."""
+    sigmas: Tensor
+    """The noise levels, float64 ``[steps + 1]``, with the final 0 if the design goes to zero."""
+    sigma_min: float
+    sigma_max: float
+    """The effective range, after the limits of the denoiser."""
+    trajectory: Tensor | None = None
+    """On request, the unscaled sample x = z / s(t) at each level, ``[steps + 1, B, ...]``."""
+
+
+@torch.no_grad()
+def sample(
+    design: Design,
+    D: rows.D,
+    latents: Tensor,
+    num_steps: int = 18,
+    *,
+    dtype: torch.dtype | None = None,
+    step_noise: Callable[[int], Tensor] | None = None,
+    noise: Callable[[int, int], Tensor] | None = None,
+    record: bool = False,
+) -> Samples:
+    r"""Carry ``latents`` to samples along the flow of ``design``.
+
+    Args:
+        design: A column of Table 1; its rows solver, time_steps, schedule, scaling and stochasticity are used.
+        D: The denoiser, ``D(x [B, ...], sigma) -> [B, ...]``, sigma float64 and 0-dim. If it carries ``sigma_min``,
+            ``sigma_max`` or ``round_sigma``, the levels are kept within these limits and rounded to its grid.
+        latents: :math:`\mathcal N(0, I)`, ``[B, ...]``; scaled here by :math:`\sigma(t_0) s(t_0)`.
+        num_steps: N, the number of noise levels, at least 2.
+        dtype: Of the state; by default float64 for float64 latents, else float32. Coefficients are always float64.
+        step_noise: The noise of step i, ``[B, ...]``, for stochastic designs; draw 0 of ``noise``.
+        noise: The noise of (step, draw), ``[B, ...]``; by default keyed by the image's place in the batch, seed 0.
+        record: Keep the whole trajectory.
+
+    Raises:
+        ValueError: The time steps, the solver or the denoiser's limits do not go together.
+    """
+    dtype = dtype or (torch.float64 if latents.dtype == torch.float64 else torch.float32)
+    draw = noise or KeyedNoise(0, range(len(latents)), tuple(latents.shape[1:]))
+
+    def cast(step: int, k: int) -> Tensor:
+        eps = step_noise(step) if step_noise and k == 0 else draw(step, k)
+        return eps.to(device=latents.device, dtype=dtype, non_blocking=True)
+
+    flow = make_flow(design, D, num_steps, cast)
+    x = latents.to(dtype) * flow.sigma[0]
+    trajectory = [x]
+    for x in flow.design.solver.solve(flow, x):
+        if record:
+            trajectory.append(x)
+    return Samples(
+        x=x,
+        nfe=flow.D.nfe,
+        sigmas=torch.tensor(flow.sigma, dtype=torch.float64),
+        sigma_min=flow.sigma[num_steps - 1],
+        sigma_max=flow.sigma[0],
+        trajectory=torch.stack(trajectory) if record else None,
+    )
+
+
+def make_flow(design: Design, D: rows.D, num_steps: int, noise: Callable[[int, int], Tensor]) -> Flow:
+    """The flow of ``design`` within the limits of ``D``, checked by the solver."""
+    lo, hi = float(getattr(D, "sigma_min", 0.0)), float(getattr(D, "sigma_max", math.inf))
+    round_sigma: Callable[[Tensor], Tensor] = getattr(D, "round_sigma", lambda sigma: sigma)
+    design = design.within(lo, hi)
+    levels = round_sigma(design.time_steps.sigmas(num_steps)).double()
+    if not bool((levels > 0).all() and (levels.diff() <= 0).all()):
+        raise ValueError(f"time_steps {design.time_steps}: the levels are not positive and decreasing: {levels.tolist()}")
+    sigma = (*levels.tolist(), 0.0) if design.to_zero else tuple(levels.tolist())
+    flow = Flow(design, CountedDenoiser(D), sigma, num_steps, noise, round_sigma)
+    design.solver.check(flow)
+    return flow
+
+
+def count_nfe(design: Design, num_steps: int) -> int:
+    """The evaluations that ``num_steps`` cost, counted on a one-element latent with D = 0.
+
+    Raises ``ValueError`` if the design cannot run with so many steps.
+    """
+    zero = torch.zeros(1, 1, dtype=torch.float64)
+    return sample(design, lambda x, sigma: x * 0, zero, num_steps, noise=lambda step, draw: zero).nfe
+
+
+def steps_for(design: Design, nfe: int) -> int:
+    """The largest number of steps that costs at most ``nfe`` evaluations.
+
+    Raises ``ValueError`` if there is none, or if the solver is adaptive, so that its cost depends on the image.
+    """
+    if design.solver.adaptive:
+        raise ValueError(f"solver {design.solver} is adaptive: its NFE is a result, not a choice")
+    if count_nfe(design, 2) > nfe:
+        raise ValueError(f"solver {design.solver} needs {count_nfe(design, 2)} evaluations at least, not {nfe}")
+    low, high = 2, nfe + 2  # every step costs an evaluation, but the last level may cost none
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if _affords(design, middle, nfe) else (low, middle)
+    return low
+
+
+def _affords(design: Design, num_steps: int, nfe: int) -> bool:
+    try:
+        return count_nfe(design, num_steps) <= nfe
+    except ValueError:  # more steps than the grid has levels
+        return False
