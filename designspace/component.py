@@ -30,8 +30,10 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 ROWS: dict[str, type[Component]] = {}
 """Every row, by name, in the order of definition: Table 1's order first."""
 
+Count = Annotated[int, Field(ge=2)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Fraction = Annotated[float, Field(gt=0, lt=1)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
@@ -84,7 +86,7 @@ class Component(Spec):
     row: ClassVar[str]
     name: ClassVar[str]
     version: ClassVar[int] = 1
-    known: ClassVar[dict[str, type[Self]]]  # type: ignore[misc]  # the components of this row, by name
+    known: ClassVar[dict[str, type[Self]]]  # the components of this row, by name
 
     def __init_subclass__(cls, *, row: str = "", name: str = "", **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -96,7 +98,7 @@ class Component(Spec):
             if _place(other) != _place(cls):
                 raise TypeError(f"{cls.row} {name!r} is defined twice: in {_place(other)} and in {_place(cls)}")
             cls.name = name
-            cls.known[name] = cls
+            cls.known[name] = cls  # type: ignore[assignment]
 
     @classmethod
     def get(cls, name: str) -> type[Self]:
@@ -125,6 +127,14 @@ class Component(Spec):
             text = f"a {cls.row} needs a 'name'. Known: {', '.join(sorted(cls.known))}."
             raise PydanticCustomError("unnamed_component", "{text}", {"text": text})
         return cls.get(str(params.pop("name"))).model_validate(params)
+
+    @model_validator(mode="after")
+    def _range(self) -> Self:
+        low, high = getattr(self, "sigma_min", 0.0), getattr(self, "sigma_max", math.inf)
+        if low >= high:
+            text = f"sigma_min = {low} is not below sigma_max = {high}"
+            raise PydanticCustomError("empty_range", "{text}", {"text": text})
+        return self
 
     @model_serializer
     def _dump(self) -> dict[str, Any]:

@@ -70,7 +70,9 @@ def preset_names() -> list[str]:
 def preset_rows(name: str) -> dict[str, Any]:
     """The rows of a preset as plain data. Raises ``ValueError`` with a suggestion if there is no such preset."""
     if name not in preset_names():
-        raise ValueError(f"unknown preset '{name}'.{did_you_mean(name, preset_names())} Known: {', '.join(preset_names())}.")
+        raise ValueError(
+            f"unknown preset '{name}'.{did_you_mean(name, preset_names())} Known: {', '.join(preset_names())}."
+        )
     rows: dict[str, Any] = YAML(typ="safe", pure=True).load((_preset_folder() / f"{name}.yaml").read_text("utf-8"))
     return rows
 

@@ -20,9 +20,15 @@ def import_builtin() -> None:
 
 
 def import_plugins() -> None:
-    """Import every module that an installed distribution names under ``designspace.components``."""
+    """Import every module that an installed distribution names under ``designspace.components``.
+
+    Raises ``ImportError`` naming the plugin that cannot be imported.
+    """
     for entry_point in entry_points(group="designspace.components"):
-        entry_point.load()
+        try:
+            entry_point.load()
+        except Exception as error:
+            raise ImportError(f"the plugin {entry_point.name} ({entry_point.value}) fails: {error}") from error
 
 
 def import_user(name: str, *, relative_to: Path) -> None:

@@ -52,7 +52,8 @@ def iddpm_levels(M: int, C_1: float, C_2: float) -> Tensor:
     r""":math:`u_0 > \dots > u_M = 0`, float64 ``[M + 1]``.
 
     :math:`u_{j-1} = \sqrt{(u_j^2 + 1) / \max(\bar\alpha_{j-1} / \bar\alpha_j, C_1) - 1}`,
-    :math:`\bar\alpha_j = \sin^2(\frac\pi2 j / (M (C_2 + 1)))`; Nichol and Dhariwal (2021), https://arxiv.org/abs/2102.09672.
+    :math:`\bar\alpha_j = \sin^2(\frac\pi2 j / (M (C_2 + 1)))`.
+    Nichol and Dhariwal (2021), https://arxiv.org/abs/2102.09672.
     """
     alpha_bar = [math.sin(math.pi / 2 * j / (M * (C_2 + 1))) ** 2 for j in range(M + 1)]
     u = [0.0] * (M + 1)
@@ -65,7 +66,8 @@ def iddpm_levels(M: int, C_1: float, C_2: float) -> Tensor:
 def ddpm_levels(M: int, beta_1: float, beta_M: float) -> Tensor:
     r""":math:`u_j = \sqrt{(1 - \bar\alpha_t) / \bar\alpha_t}`, :math:`t = M - j`, float64 ``[M + 1]``, decreasing to 0.
 
-    :math:`\bar\alpha_t = \prod_{s \le t} (1 - \beta_s)`, :math:`\beta` linear; Ho et al. (2020), https://arxiv.org/abs/2006.11239.
+    :math:`\bar\alpha_t = \prod_{s \le t} (1 - \beta_s)`, :math:`\beta` linear.
+    Ho et al. (2020), https://arxiv.org/abs/2006.11239.
     """
     beta = torch.linspace(beta_1, beta_M, M, dtype=torch.float64)
     log_alpha_bar = torch.cat([beta.new_zeros(1), (-beta).log1p().cumsum(0)])
@@ -73,7 +75,9 @@ def ddpm_levels(M: int, beta_1: float, beta_M: float) -> Tensor:
 
 
 def pick(u: Tensor, n: int, row: str) -> Tensor:
-    r""":math:`u_{\lfloor j_0 + \frac{M-1-j_0}{n-1} i + \frac12 \rfloor}` for i < n, where ``u`` holds the levels from j_0 on.
+    r""":math:`u_{\lfloor j_0 + \frac{M-1-j_0}{n-1} i + \frac12 \rfloor}` for i < n.
+
+    ``u`` holds the levels from :math:`j_0` on.
 
     Raises ``ValueError`` if ``u`` has fewer than ``n`` levels, so that one would be picked twice.
     """

@@ -29,7 +29,7 @@ class Stochasticity(Component, row="stochasticity"):
 
     @abstractmethod
     def lift(self, sigma: float, num_steps: int) -> tuple[float, float]:
-        r""":math:`(\hat\sigma, S_\mathrm{noise})`: the level to rise to from ``sigma``, and the std of the unit noise."""
+        r""":math:`(\hat\sigma, S_\mathrm{noise})`: the level to rise to from ``sigma``, and the std of its noise."""
 
 
 class Network(Component, row="network"):

@@ -68,13 +68,12 @@ def sample(
         return eps.to(device=latents.device, dtype=dtype, non_blocking=True)
 
     flow = make_flow(design, D, num_steps, cast)
-    x = latents.to(dtype) * flow.sigma[0]
-    trajectory = [x]
-    for x in flow.design.solver.solve(flow, x):
-        if record:
-            trajectory.append(x)
+    start = latents.to(dtype) * flow.sigma[0]
+    trajectory = [start]
+    for x in flow.design.solver.solve(flow, start):
+        trajectory = [*trajectory, x] if record else [x]
     return Samples(
-        x=x,
+        x=trajectory[-1],
         nfe=flow.D.nfe,
         sigmas=torch.tensor(flow.sigma, dtype=torch.float64),
         sigma_min=flow.sigma[num_steps - 1],
@@ -90,7 +89,9 @@ def make_flow(design: Design, D: rows.D, num_steps: int, noise: Callable[[int, i
     design = design.within(lo, hi)
     levels = round_sigma(design.time_steps.sigmas(num_steps)).double()
     if not bool((levels > 0).all() and (levels.diff() <= 0).all()):
-        raise ValueError(f"time_steps {design.time_steps}: the levels are not positive and decreasing: {levels.tolist()}")
+        raise ValueError(
+            f"time_steps {design.time_steps}: the levels are not positive and decreasing: {levels.tolist()}"
+        )
     sigma = (*levels.tolist(), 0.0) if design.to_zero else tuple(levels.tolist())
     flow = Flow(design, CountedDenoiser(D), sigma, num_steps, noise, round_sigma)
     design.solver.check(flow)

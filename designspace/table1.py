@@ -70,6 +70,8 @@ class TimeSteps(Component, row="time_steps"):
         low, high = float(getattr(self, "sigma_min")), float(getattr(self, "sigma_max"))  # noqa: B009
         if lo <= low and high <= hi:
             return self
+        if max(low, lo) >= min(high, hi):
+            raise ValueError(f"time_steps {self}: {low} to {high} is outside of the denoiser's range, {lo} to {hi}")
         return self.model_validate({**dict(self), "sigma_min": max(low, lo), "sigma_max": min(high, hi)})
 
 

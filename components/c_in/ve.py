@@ -9,7 +9,8 @@ class VE(CIn, name="ve"):
 
     .. math:: c_\mathrm{in} = 1
 
-    Song et al. (2021), https://arxiv.org/abs/2011.13456; Karras et al. (2022), https://arxiv.org/abs/2206.00364, Table 1.
+    Song et al. (2021), https://arxiv.org/abs/2011.13456; Karras et al. (2022), https://arxiv.org/abs/2206.00364,
+    Table 1.
     """
 
     def __call__(self, sigma: Tensor) -> Tensor:

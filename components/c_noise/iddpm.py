@@ -1,6 +1,6 @@
 from torch import Tensor
 
-from designspace.component import Positive
+from designspace.component import Count, Positive
 from designspace.noise_levels import iddpm_levels, nearest
 from designspace.table1 import CNoise
 
@@ -10,11 +10,12 @@ class IDDPM(CNoise, name="iddpm"):
 
     .. math:: c_\mathrm{noise} = M - 1 - \arg\min_j |u_j - \sigma|, \quad j \le M
 
-    with the levels :math:`u_j` of the time steps ``iddpm``. The network supports :math:`u_{M-1}` to :math:`u_0` and rounds
-    to its levels; :math:`u_M = 0` has the index -1. Nichol and Dhariwal (2021), https://arxiv.org/abs/2102.09672; Karras et al. (2022), https://arxiv.org/abs/2206.00364, Table 1.
+    with the levels :math:`u_j` of the time steps ``iddpm``. The network supports :math:`u_{M-1}` to :math:`u_0` and
+    rounds to its levels; :math:`u_M = 0` has the index -1. Nichol and Dhariwal (2021),
+    https://arxiv.org/abs/2102.09672; Karras et al. (2022), https://arxiv.org/abs/2206.00364, Table 1.
     """
 
-    M: int = 1000
+    M: Count = 1000
     C_1: Positive = 0.001
     C_2: Positive = 0.008
 

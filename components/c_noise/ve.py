@@ -9,7 +9,8 @@ class VE(CNoise, name="ve"):
 
     .. math:: c_\mathrm{noise} = \ln(\tfrac12 \sigma)
 
-    The network supports ``sigma_min`` to ``sigma_max``. Song et al. (2021), https://arxiv.org/abs/2011.13456; Karras et al. (2022), https://arxiv.org/abs/2206.00364, Table 1.
+    The network supports ``sigma_min`` to ``sigma_max``. Song et al. (2021), https://arxiv.org/abs/2011.13456;
+    Karras et al. (2022), https://arxiv.org/abs/2206.00364, Table 1.
     """
 
     sigma_min: Positive = 0.02

@@ -1,7 +1,7 @@
 import torch
 from torch import Tensor
 
-from designspace.component import Finite, Positive
+from designspace.component import Count, Finite, Fraction, Positive
 from designspace.noise_levels import vp_sigma, vp_sigma_inv
 from designspace.table1 import CNoise
 
@@ -12,13 +12,14 @@ class VP(CNoise, name="vp"):
     .. math:: c_\mathrm{noise} = (M - 1)\, \sigma_\mathrm{VP}^{-1}(\sigma)
 
     The network supports :math:`\sigma_\mathrm{VP}(\epsilon_t)` to :math:`\sigma_\mathrm{VP}(1)`: 0.0010 to 152.2.
-    Song et al. (2021), https://arxiv.org/abs/2011.13456; Karras et al. (2022), https://arxiv.org/abs/2206.00364, Table 1.
+    Song et al. (2021), https://arxiv.org/abs/2011.13456; Karras et al. (2022), https://arxiv.org/abs/2206.00364,
+    Table 1.
     """
 
     beta_d: Positive = 19.9
     beta_min: Finite = 0.1
-    M: int = 1000
-    epsilon_t: Positive = 1e-5
+    M: Count = 1000
+    epsilon_t: Fraction = 1e-5
 
     def __call__(self, sigma: Tensor) -> Tensor:
         return (self.M - 1) * vp_sigma_inv(sigma, self.beta_d, self.beta_min)

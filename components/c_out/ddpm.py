@@ -8,7 +8,8 @@ class DDPM(COut, name="ddpm"):
 
     .. math:: c_\mathrm{out} = -\sigma
 
-    An error of the network is amplified by sigma. Ho et al. (2020), https://arxiv.org/abs/2006.11239; Karras et al. (2022), https://arxiv.org/abs/2206.00364, Table 1 (column iDDPM).
+    An error of the network is amplified by sigma. Ho et al. (2020), https://arxiv.org/abs/2006.11239; Karras et al.
+    (2022), https://arxiv.org/abs/2206.00364, Table 1 (column iDDPM).
     """
 
     def __call__(self, sigma: Tensor) -> Tensor:

@@ -9,7 +9,8 @@ class IDDPM(CSkip, name="iddpm"):
 
     .. math:: c_\mathrm{skip} = 1
 
-    Nichol and Dhariwal (2021), https://arxiv.org/abs/2102.09672; Karras et al. (2022), https://arxiv.org/abs/2206.00364, Table 1.
+    Nichol and Dhariwal (2021), https://arxiv.org/abs/2102.09672; Karras et al. (2022),
+    https://arxiv.org/abs/2206.00364, Table 1.
     """
 
     def __call__(self, sigma: Tensor) -> Tensor:

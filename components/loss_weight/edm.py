@@ -7,7 +7,8 @@ from designspace.table1 import LossWeight
 class EDM(LossWeight, name="edm"):
     r"""The same loss at every noise level when training begins.
 
-    .. math:: \lambda(\sigma) = (\sigma^2 + \sigma_\mathrm{data}^2) / (\sigma \sigma_\mathrm{data})^2 = 1 / c_\mathrm{out}^2
+    .. math:: \lambda(\sigma) = (\sigma^2 + \sigma_\mathrm{data}^2) / (\sigma \sigma_\mathrm{data})^2
+        = 1 / c_\mathrm{out}^2
 
     ``sigma_data`` is the standard deviation of the data.
     Karras et al. (2022), https://arxiv.org/abs/2206.00364, Table 1 and Appendix B.6.

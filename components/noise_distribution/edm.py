@@ -11,7 +11,8 @@ class EDM(NoiseDistribution, name="edm"):
     .. math:: \ln \sigma \sim \mathcal N(P_\mathrm{mean}, P_\mathrm{std}^2), \quad
         \sigma = e^{P_\mathrm{mean} + P_\mathrm{std} \Phi^{-1}(u)}, \quad 0 < u < 1
 
-    ``from_uniform`` raises ``ValueError`` for u outside of the open interval. Karras et al. (2022), https://arxiv.org/abs/2206.00364, Table 1 and Section 5.
+    ``from_uniform`` raises ``ValueError`` for u outside of the open interval. Karras et al. (2022),
+    https://arxiv.org/abs/2206.00364, Table 1 and Section 5.
     """
 
     P_mean: Finite = -1.2

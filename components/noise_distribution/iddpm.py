@@ -1,6 +1,6 @@
 from torch import Tensor
 
-from designspace.component import Positive
+from designspace.component import Count, Positive
 from designspace.noise_levels import iddpm_levels
 from designspace.table1 import NoiseDistribution
 
@@ -10,10 +10,11 @@ class IDDPM(NoiseDistribution, name="iddpm"):
 
     .. math:: \sigma = u_j, \quad j \sim \mathcal U\{0, \dots, M - 1\}, \quad j = \lfloor M u \rfloor
 
-    with the levels :math:`u_j` of the time steps ``iddpm``. Nichol and Dhariwal (2021), https://arxiv.org/abs/2102.09672; Karras et al. (2022), https://arxiv.org/abs/2206.00364, Table 1.
+    with the levels :math:`u_j` of the time steps ``iddpm``. Nichol and Dhariwal (2021),
+    https://arxiv.org/abs/2102.09672; Karras et al. (2022), https://arxiv.org/abs/2206.00364, Table 1.
     """
 
-    M: int = 1000
+    M: Count = 1000
     C_1: Positive = 0.001
     C_2: Positive = 0.008
 

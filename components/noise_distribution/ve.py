@@ -10,7 +10,8 @@ class VE(NoiseDistribution, name="ve"):
     .. math:: \ln \sigma \sim \mathcal U(\ln \sigma_\min, \ln \sigma_\max), \quad
         \sigma = \sigma_\min (\sigma_\max / \sigma_\min)^u
 
-    Song et al. (2021), https://arxiv.org/abs/2011.13456; Karras et al. (2022), https://arxiv.org/abs/2206.00364, Table 1.
+    Song et al. (2021), https://arxiv.org/abs/2011.13456; Karras et al. (2022), https://arxiv.org/abs/2206.00364,
+    Table 1.
     """
 
     sigma_min: Positive = 0.02

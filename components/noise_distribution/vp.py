@@ -1,6 +1,6 @@
 from torch import Tensor
 
-from designspace.component import Finite, Positive
+from designspace.component import Finite, Fraction, Positive
 from designspace.noise_levels import vp_sigma
 from designspace.table1 import NoiseDistribution
 
@@ -10,12 +10,13 @@ class VP(NoiseDistribution, name="vp"):
 
     .. math:: \sigma = \sigma_\mathrm{VP}(1 + u (\epsilon_t - 1)), \quad u \sim \mathcal U(0, 1)
 
-    so u = 0 is the largest level, 152.2. Song et al. (2021), https://arxiv.org/abs/2011.13456; Karras et al. (2022), https://arxiv.org/abs/2206.00364, Table 1.
+    so u = 0 is the largest level, 152.2. Song et al. (2021), https://arxiv.org/abs/2011.13456; Karras et al.
+    (2022), https://arxiv.org/abs/2206.00364, Table 1.
     """
 
     beta_d: Positive = 19.9
     beta_min: Finite = 0.1
-    epsilon_t: Positive = 1e-5
+    epsilon_t: Fraction = 1e-5
 
     def from_uniform(self, u: Tensor) -> Tensor:
         return vp_sigma(1 + u * (self.epsilon_t - 1), self.beta_d, self.beta_min)

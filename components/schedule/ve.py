@@ -8,7 +8,8 @@ class VE(Schedule, name="ve"):
 
     .. math:: \sigma(t) = \sqrt t, \quad t \ge 0
 
-    Song et al. (2021), https://arxiv.org/abs/2011.13456, as written in Karras et al. (2022), https://arxiv.org/abs/2206.00364, Table 1.
+    Song et al. (2021), https://arxiv.org/abs/2011.13456, as written in Karras et al. (2022),
+    https://arxiv.org/abs/2206.00364, Table 1.
     """
 
     def sigma(self, t: Tensor) -> Tensor:

@@ -16,7 +16,8 @@ class VP(Schedule, name="vp"):
 
     ``beta_d`` > 0 and ``beta_min`` are per unit of time. ``{name: vp, sigma_min: a, sigma_max: b}`` stands for the
     betas with :math:`\sigma(10^{-3}) = a` and :math:`\sigma(1) = b`; ``beta_min`` is then negative for small a, and
-    sigma(t) is not a number just above t = 0. Song et al. (2021), https://arxiv.org/abs/2011.13456; Karras et al. (2022), https://arxiv.org/abs/2206.00364, Table 1.
+    sigma(t) is not a number just above t = 0. Song et al. (2021), https://arxiv.org/abs/2011.13456; Karras et al.
+    (2022), https://arxiv.org/abs/2206.00364, Table 1.
     """
 
     beta_d: Positive = 19.9
@@ -34,8 +35,12 @@ class VP(Schedule, name="vp"):
         low, high = float(fields["sigma_min"]), float(fields["sigma_max"])
         if not 0 < low < high < float("inf"):
             raise PydanticCustomError("vp_range", "0 < sigma_min < sigma_max is needed")
+        beta_d, beta_min = vp_betas(low, high)
+        if beta_d <= 0:
+            text = f"no VP schedule spans {low} to {high}: it would need beta_d = {beta_d:.4g}; use a smaller sigma_min"
+            raise PydanticCustomError("vp_range", "{text}", {"text": text})
         rest = {k: v for k, v in fields.items() if k not in ends}
-        return rest | dict(zip(("beta_d", "beta_min"), vp_betas(low, high), strict=True))
+        return rest | {"beta_d": beta_d, "beta_min": beta_min}
 
     def sigma(self, t: Tensor) -> Tensor:
         return vp_sigma(t, self.beta_d, self.beta_min)

@@ -13,8 +13,9 @@ class DPMpp2M(Solver, name="dpmpp_2m"):
     .. math:: x_{i+1} = \tfrac{\sigma_{i+1}}{\sigma_i} x_i + (1 - e^{-h})
         \left[D_i + \tfrac{h}{2 h_{i-1}} (D_i - D_{i-1})\right], \qquad h = \ln(\sigma_i / \sigma_{i+1})
 
-    It steps in :math:`-\ln\sigma`, so schedule and scaling do not matter. The first step is of order 1, the last too if
-    ``lower_order_final``; the step to sigma = 0 returns D. Lu et al. (2022), https://arxiv.org/abs/2211.01095, Algorithm 2.
+    It steps in :math:`-\ln\sigma`, so schedule and scaling do not matter. The first step is of order 1, the last
+    too if ``lower_order_final``; the step to sigma = 0 returns D. Lu et al. (2022),
+    https://arxiv.org/abs/2211.01095, Algorithm 2.
     """
 
     one_step: ClassVar[bool] = False

@@ -11,9 +11,9 @@ class Heun(Solver, name="heun"):
     .. math:: z' &= z_i + \alpha h\, d_i, \qquad h = t_{i+1} - t_i \\
         z_{i+1} &= z_i + h \left[(1 - \tfrac{1}{2\alpha}) d_i + \tfrac{1}{2\alpha}\, d(z', t_i + \alpha h)\right]
 
-    with :math:`d = dz/dt`; ``alpha`` = 1/2 is the midpoint method, 2/3 Ralston's, and ``alpha`` > 1 raises ``ValueError``
-    where :math:`t_i + \alpha h` is negative. The step to t = 0 is Euler's, so N steps cost 2N - 1 evaluations; with
-    ``euler_last`` = false only where :math:`t_i + \alpha h = 0`, as printed in Algorithm 3.
+    with :math:`d = dz/dt`; ``alpha`` = 1/2 is the midpoint method, 2/3 Ralston's, and ``alpha`` > 1 raises
+    ``ValueError`` where :math:`t_i + \alpha h` is negative. The step to t = 0 is Euler's, so N steps cost 2N - 1
+    evaluations; with ``euler_last`` = false only where :math:`t_i + \alpha h = 0`, as printed in Algorithm 3.
     Karras et al. (2022), https://arxiv.org/abs/2206.00364, Algorithms 1 and 3.
     """
 

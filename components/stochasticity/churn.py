@@ -8,8 +8,9 @@ class Churn(Stochasticity, name="churn"):
     .. math:: \hat\sigma = (1 + \gamma) \sigma, \qquad \gamma = \min(S_\mathrm{churn} / N, \sqrt2 - 1)
         \;\text{if}\; S_\min \le \sigma \le S_\max \;\text{else}\; 0
 
-    and noise of standard deviation :math:`S_\mathrm{noise} \sqrt{\hat\sigma^2 - \sigma^2}` is added to x. N is the number
-    of steps; the evaluations do not grow. Karras et al. (2022), https://arxiv.org/abs/2206.00364, Algorithm 2.
+    and noise of standard deviation :math:`S_\mathrm{noise} \sqrt{\hat\sigma^2 - \sigma^2}` is added to x. N is the
+    number of steps; the evaluations do not grow. Karras et al. (2022), https://arxiv.org/abs/2206.00364, Algorithm
+    2.
     """
 
     S_churn: NonNegative = 0.0

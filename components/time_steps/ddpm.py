@@ -1,6 +1,6 @@
 from torch import Tensor
 
-from designspace.component import Positive
+from designspace.component import Count, Fraction, Positive
 from designspace.noise_levels import ddpm_levels, pick
 from designspace.table1 import TimeSteps
 
@@ -11,13 +11,17 @@ class DDPM(TimeSteps, name="ddpm"):
     .. math:: \sigma_i = u_{\lfloor \frac{M-1}{N-1} i + \frac12 \rfloor}, \qquad
         u_j = \sqrt{(1 - \bar\alpha_{M-j}) / \bar\alpha_{M-j}}, \quad \bar\alpha_t = \prod_{s \le t} (1 - \beta_s)
 
-    with :math:`\beta_s` linear from ``beta_1`` to ``beta_M``: 0.0100 to 157.4 by default. N is at most M.
+    with :math:`\beta_s` linear from ``beta_1`` to ``beta_M``: 0.0100 to 157.4. Only the levels within ``sigma_min`` and
+    ``sigma_max`` are taken, by default all 1000; N is at most their number.
     Ho et al. (2020), https://arxiv.org/abs/2006.11239; the column is derived from it, Table 1 has none.
     """
 
-    M: int = 1000
-    beta_1: Positive = 1e-4
-    beta_M: Positive = 0.02
+    M: Count = 1000
+    beta_1: Fraction = 1e-4
+    beta_M: Fraction = 0.02
+    sigma_min: Positive = 0.01
+    sigma_max: Positive = 158.0
 
     def sigmas(self, n: int) -> Tensor:
-        return pick(ddpm_levels(self.M, self.beta_1, self.beta_M)[:-1], n, self.name)
+        u = ddpm_levels(self.M, self.beta_1, self.beta_M)
+        return pick(u[(self.sigma_min <= u) & (u <= self.sigma_max)], n, self.name)

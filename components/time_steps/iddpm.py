@@ -1,6 +1,6 @@
 from torch import Tensor
 
-from designspace.component import Positive
+from designspace.component import Count, Positive
 from designspace.noise_levels import iddpm_levels, pick
 from designspace.table1 import TimeSteps
 
@@ -11,12 +11,13 @@ class IDDPM(TimeSteps, name="iddpm"):
     .. math:: \sigma_i = u_{\lfloor j_0 + \frac{M-1-j_0}{N-1} i + \frac12 \rfloor}, \qquad
         u_M = 0, \quad u_{j-1} = \sqrt{\frac{u_j^2 + 1}{\max(\bar\alpha_{j-1}/\bar\alpha_j, C_1)} - 1}
 
-    with :math:`\bar\alpha_j = \sin^2(\frac\pi2 \frac{j}{M(C_2+1)})`. Instead of :math:`j_0`, the levels within ``sigma_min``
-    and ``sigma_max`` are taken: 0.002 to 81 leaves 992 of 1000, :math:`j_0 = 8`. N is at most their number.
-    Nichol and Dhariwal (2021), https://arxiv.org/abs/2102.09672; Karras et al. (2022), https://arxiv.org/abs/2206.00364, Table 1.
+    with :math:`\bar\alpha_j = \sin^2(\frac\pi2 \frac{j}{M(C_2+1)})`. Instead of :math:`j_0`, the levels within
+    ``sigma_min`` and ``sigma_max`` are taken: 0.002 to 81 leaves 992 of 1000, :math:`j_0 = 8`. N is at most their
+    number. Nichol and Dhariwal (2021), https://arxiv.org/abs/2102.09672; Karras et al. (2022),
+    https://arxiv.org/abs/2206.00364, Table 1.
     """
 
-    M: int = 1000
+    M: Count = 1000
     C_1: Positive = 0.001
     C_2: Positive = 0.008
     sigma_min: Positive = 0.002

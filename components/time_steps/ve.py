@@ -10,7 +10,8 @@ class VE(TimeSteps, name="ve"):
 
     .. math:: \sigma_i^2 = \sigma_\max^2 (\sigma_\min^2 / \sigma_\max^2)^{i/(N-1)}, \quad i < N
 
-    The defaults are twice Song's 0.01 to 50, because images are in [-1, 1] here. Song et al. (2021), https://arxiv.org/abs/2011.13456; Karras et al. (2022), https://arxiv.org/abs/2206.00364, Table 1.
+    The defaults are twice Song's 0.01 to 50, because images are in [-1, 1] here. Song et al. (2021),
+    https://arxiv.org/abs/2011.13456; Karras et al. (2022), https://arxiv.org/abs/2206.00364, Table 1.
     """
 
     sigma_min: Positive = 0.02

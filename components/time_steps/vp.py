@@ -3,7 +3,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from designspace.component import Finite, Positive
+from designspace.component import Finite, Fraction, Positive
 from designspace.noise_levels import VP_EPSILON_S, ramp, vp_betas, vp_sigma
 from designspace.table1 import TimeSteps
 
@@ -13,13 +13,14 @@ class VP(TimeSteps, name="vp"):
 
     .. math:: \sigma_i = \sigma_\mathrm{VP}\!\left(1 + \tfrac{i}{N-1} (\epsilon_s - 1)\right), \quad i < N
 
-    with :math:`\sigma_\mathrm{VP}(t) = \sqrt{e^{\frac12 \beta_d t^2 + \beta_\min t} - 1}`: 0.0105 to 152.2 by default.
-    0 < ``epsilon_s`` < 1. Song et al. (2021), https://arxiv.org/abs/2011.13456; Karras et al. (2022), https://arxiv.org/abs/2206.00364, Table 1.
+    with :math:`\sigma_\mathrm{VP}(t) = \sqrt{e^{\frac12 \beta_d t^2 + \beta_\min t} - 1}`: 0.0105 to 152.2 by
+    default. Song et al. (2021), https://arxiv.org/abs/2011.13456; Karras et al. (2022),
+    https://arxiv.org/abs/2206.00364, Table 1.
     """
 
     beta_d: Positive = 19.9
     beta_min: Finite = 0.1
-    epsilon_s: Positive = VP_EPSILON_S
+    epsilon_s: Fraction = VP_EPSILON_S
 
     def sigmas(self, n: int) -> Tensor:
         return vp_sigma(1 + ramp(n) * (self.epsilon_s - 1), self.beta_d, self.beta_min)

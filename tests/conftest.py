@@ -1,0 +1,45 @@
+"""Shared by the tests: the reference values and the Gaussian mixture they were computed on."""
+
+import json
+from functools import cache
+from pathlib import Path
+
+import pytest
+import torch
+
+GOLDEN = json.loads((Path(__file__).parent / "data" / "edm.json").read_text())
+
+
+def f64(values) -> torch.Tensor:
+    return torch.tensor(values, dtype=torch.float64)
+
+
+@cache
+def _mixture_parameters():
+    return tuple(f64(GOLDEN["gmm"][k]) for k in ("weights", "means", "covs"))
+
+
+def posterior_mean(x, sigma):
+    """The ideal denoiser of the mixture, written independently of the package."""
+    weights, means, covs = (p.to(x.dtype) for p in _mixture_parameters())
+    noisy = covs + sigma.to(x.dtype) ** 2 * torch.eye(4, dtype=x.dtype)
+    gap = x[:, None] - means
+    solved = torch.linalg.solve(noisy, gap[..., None])[..., 0]
+    logits = weights.log() - 0.5 * (gap * solved).sum(-1) - 0.5 * torch.logdet(noisy)
+    each = means + torch.einsum("kij,bkj->bki", covs, solved)
+    return (logits.softmax(-1)[..., None] * each).sum(1)
+
+
+@pytest.fixture(scope="session")
+def golden():
+    return GOLDEN
+
+
+@pytest.fixture
+def latents():
+    return f64(GOLDEN["latents"])
+
+
+@pytest.fixture(scope="session")
+def mixture():
+    return posterior_mean

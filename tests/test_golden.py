@@ -1,0 +1,217 @@
+"""Every number of Table 1 against the reference values, in float64, to 1e-9 relative."""
+
+import json
+from fractions import Fraction
+
+import pytest
+import torch
+from conftest import GOLDEN, f64, posterior_mean
+
+import designspace as ds
+from designspace.noise_levels import ddpm_levels, iddpm_levels, vp_betas
+from designspace.sampler import make_flow
+
+RANGES = {"vp": None, "ve": (0.02, 100.0), "iddpm": (0.002, 81.0), "edm": (0.002, 80.0)}
+
+
+def close(actual, expected, rtol=1e-9):
+    torch.testing.assert_close(actual, f64(expected), rtol=rtol, atol=0)
+
+
+def close_batch(actual, expected, rtol=1e-9):
+    """Relative to the largest entry: single coordinates may pass through zero."""
+    expected = f64(expected)
+    torch.testing.assert_close(actual, expected, rtol=rtol, atol=rtol * expected.abs().max().item())
+
+
+def schedule(name, sigma_range):
+    """The reference fits the VP betas to the sampler's range whenever that is not VP's own."""
+    if name == "vp" and sigma_range:
+        return {"name": "vp", "sigma_min": sigma_range[0], "sigma_max": sigma_range[1]}
+    return name
+
+
+def design(solver, steps, sched, scaling, alpha="1", **rows):
+    alpha = float(Fraction(alpha))
+    solver = {"name": "heun", "alpha": alpha} if solver == "heun" else solver
+    return ds.Design.preset(
+        "edm", solver=solver, time_steps=steps, schedule=schedule(sched, RANGES[steps]), scaling=scaling, **rows
+    )
+
+
+class Watched:
+    """The mixture's denoiser with the limits of a network, noting the levels at which it is evaluated."""
+
+    def __init__(self, c_noise=None):
+        self.sigmas = []
+        if c_noise is not None:
+            self.sigma_min, self.sigma_max = c_noise.limits()
+            self.round_sigma = c_noise.round_sigma
+
+    def __call__(self, x, sigma):
+        assert sigma.dtype == torch.float64
+        assert sigma.ndim == 0
+        self.sigmas.append(sigma.item())
+        return posterior_mean(x, sigma)
+
+
+@pytest.mark.parametrize("key", GOLDEN["schedules"])
+def test_schedule_and_scaling(key):
+    want = GOLDEN["schedules"][key]
+    name, _, scaling = key.partition("+scaling_")
+    sched = ds.Schedule.get(name)()
+    s = ds.Scaling.get(scaling or ("vp" if name == "vp" else "none"))()
+    t = f64(want["t"])
+    if "sigma" in want:
+        close(sched.sigma(t), want["sigma"])
+        close(sched.sigma_dot(t), want["sigma_deriv"])
+        close(sched.sigma_inv(f64(want["sigma"])), want["t"])
+    close(s.s(t, sched), want["s"])
+    close(s.s_dot(t, sched), want["s_deriv"])
+
+
+@pytest.mark.parametrize("key", GOLDEN["vp_refit"])
+def test_betas_fitted_to_a_range(key):
+    want = GOLDEN["vp_refit"][key]
+    fitted = ds.Schedule.get("vp").model_validate({k: want[k] for k in ("sigma_min", "sigma_max")})
+    close(f64(fitted.beta_d), want["beta_d"])
+    # beta_min is a difference of numbers 2,000 times larger
+    torch.testing.assert_close(f64(fitted.beta_min), f64(want["beta_min"]), rtol=0, atol=1e-9)
+    assert vp_betas(want["sigma_min"], want["sigma_max"]) == (fitted.beta_d, fitted.beta_min)
+
+
+@pytest.mark.parametrize("key", [k for k in GOLDEN["time_steps"] if "sigma_steps" in GOLDEN["time_steps"][k]])
+def test_time_steps(key):
+    name, n = key.split("_")
+    want = GOLDEN["time_steps"][key]["sigma_steps"]
+    # the iDDPM values were computed in float32; the clean ones are tested below
+    close(ds.TimeSteps.get(name)().sigmas(int(n)), want[: int(n)], rtol=5e-4 if name == "iddpm" else 1e-9)
+
+
+@pytest.mark.parametrize("sched", ["vp", "ve", "linear"])
+def test_times_of_edm_steps(sched):
+    want = GOLDEN["time_steps"][f"edm_5_tsteps_schedule_{sched}"]["t_steps"]
+    flow = make_flow(design("euler", "edm", sched, "none"), posterior_mean, 5, lambda i, draw: None)
+    close(f64([flow.at(sigma).t for sigma in flow.sigma]), want)
+
+
+def test_levels_of_iddpm_and_ddpm():
+    want = GOLDEN["time_steps"]["iddpm_u_clean64"]
+    u = iddpm_levels(1000, 0.001, 0.008)
+    close(u[want["j"]], want["u"])
+    close(u.sum(), want["sum_u"])
+    close(ddpm_levels(1000, 1e-4, 0.02)[GOLDEN["ddpm"]["j"]], GOLDEN["ddpm"]["u"])
+
+
+NETS = {"VPPrecond": "vp", "VEPrecond": "ve", "iDDPMPrecond": "iddpm", "EDMPrecond": "edm"}
+
+
+@pytest.mark.parametrize("key", NETS)
+def test_preconditioning(key):
+    want, column = GOLDEN["precond"][key], ds.Design.preset(NETS[key])
+    sigma = f64(want["sigma"])
+    for row in ("c_skip", "c_out", "c_in", "c_noise"):
+        close(getattr(column, row)(sigma), want[row])
+    close(column.c_noise.round_sigma(sigma), want["round_sigma"])
+    close(f64(column.c_noise.limits()), [float(want["net_sigma_min"]), float(want["net_sigma_max"])])
+
+
+@pytest.mark.parametrize(("key", "name"), [("VPLoss", "vp"), ("VELoss", "ve"), ("EDMLoss", "edm")])
+def test_noise_distribution_and_loss_weight(key, name):
+    want, column = GOLDEN["loss"][key], ds.Design.preset(name)
+    close(column.noise_distribution.from_uniform(f64(want["u"])), want["sigma"])
+    close(column.loss_weight(f64(want["sigma"])), want["weight"])
+
+
+@pytest.mark.parametrize("name", ["iddpm", "ddpm"])
+def test_discrete_noise_distribution_is_uniform_over_the_levels(name):
+    column = ds.Design.preset(name)
+    u = (torch.arange(1000, dtype=torch.float64) + 0.5) / 1000
+    assert column.c_noise(column.noise_distribution.from_uniform(u)).tolist() == list(range(999, -1, -1))
+
+
+RUNS = {k: v for k, v in GOLDEN["ablation"]["runs"].items() if "|iddpm|" not in k} | GOLDEN["ablation_iddpm_clean64"]
+
+
+@pytest.mark.parametrize("key", RUNS)
+def test_deterministic_runs(key, latents):
+    solver, steps, sched, scaling, n, alpha = key.split("|")
+    out = ds.sample(design(solver, steps, sched, scaling, alpha), posterior_mean, latents, int(n))
+    close_batch(out.x, RUNS[key]["x"])
+    assert out.nfe == RUNS[key]["nfe"]
+
+
+@pytest.mark.parametrize("key", GOLDEN["edm_sampler"])
+def test_edm_sampler(key, latents):
+    want, net = GOLDEN["edm_sampler"][key], Watched()
+    out = ds.sample(ds.Design.preset("edm"), net, latents, int(key[1:]))
+    close_batch(out.x, want["x"])
+    close(f64(net.sigmas), want["sigmas_evaluated"])
+    assert out.nfe == want["nfe"]
+
+
+@pytest.mark.parametrize("key", GOLDEN["churn"])
+def test_churn(key, latents):
+    want, net = GOLDEN["churn"][key], Watched()
+    args = dict(want["args"])
+    n = args.pop("num_steps")
+    args = {k: v for k, v in args.items() if k.startswith("S_")}
+    rows = {k: want["args"].get(v, d) for k, v, d in (("s", "schedule", "linear"), ("g", "scaling", "none"))}
+    steps = want["args"].get("discretization", "edm")
+    column = design("heun", steps, rows["s"], rows["g"], stochasticity={"name": "churn", **args})
+    out = ds.sample(column, net, latents, n, step_noise=lambda i: f64(GOLDEN["noise"][i]))
+    close_batch(out.x, want["x"])
+    close(f64(net.sigmas), want["sigmas_evaluated"])
+    assert out.nfe == want["nfe"]
+
+
+@pytest.mark.parametrize(
+    ("key", "column", "steps", "rtol"),
+    [
+        ("iddpm_net|edm_sampler_N6", "iddpm", "edm", 2e-3),  # its float32 levels differ by 5e-4 from the clean ones
+        ("iddpm_net|ablation_iddpm_N6_euler", "iddpm", "iddpm", 2e-3),
+        ("ve_net|edm_sampler_N6", "ve", "edm", 1e-9),
+    ],
+)
+def test_limits_of_the_network(key, column, steps, rtol, latents):
+    want, net = GOLDEN["net_limits"][key], Watched(ds.Design.preset(column).c_noise)
+    solver = "euler" if "euler" in key else "heun"
+    out = ds.sample(ds.Design.preset("edm", solver=solver, time_steps=steps), net, latents, 6)
+    close_batch(out.x, want["x"], rtol)
+    close(f64(net.sigmas), want["sigmas_evaluated"], rtol)
+    assert out.nfe == want["nfe"]
+    assert out.sigma_min == pytest.approx(net.sigma_min)
+
+
+def test_limits_fit_the_vp_schedule_anew():
+    """With a VE network, VP's sampler runs on 0.02 to 100 with the betas of that range."""
+    vp, want = ds.Design.preset("vp"), GOLDEN["vp_refit"]["ve"]
+    for row in (vp.within(0.02, 100.0).schedule, vp.within(0.02, 100.0).time_steps):
+        close(f64(row.beta_d), want["beta_d"])
+        close(f64(row.beta_min), want["beta_min"], 1e-8)
+    assert vp.within(*vp.c_noise.limits()) == vp
+
+
+@pytest.mark.parametrize("sched", ["linear", "ve", "vp"])
+@pytest.mark.parametrize("scaling", ["none", "vp"])
+def test_every_schedule_and_scaling_reach_the_same_end_point(sched, scaling, latents):
+    x = ds.sample(design("heun", "edm", sched, scaling), posterior_mean, latents, 1024).x
+    assert (x - f64(GOLDEN["exact_ode"]["edm_80"])).abs().max() < 2e-4
+
+
+@pytest.mark.parametrize("preset", ["ddpm", "iddpm", "vp", "ve", "edm"])
+def test_float32_state(preset, latents):
+    """The state may be float32: coefficients stay float64."""
+    column = ds.Design.preset(preset)
+    exact = ds.sample(column, posterior_mean, latents, 18).x
+    single = ds.sample(column, posterior_mean, latents.float(), 18)
+    assert single.x.dtype == torch.float32
+    assert (single.x - exact).abs().max() < 1e-5 * exact.abs().max()
+
+
+@pytest.mark.parametrize("preset", ["ddpm", "iddpm", "vp", "ve", "edm"])
+def test_presets_round_trip_through_json(preset):
+    column = ds.Design.preset(preset)
+    again = ds.Design.model_validate(json.loads(json.dumps(column.model_dump(), allow_nan=False)))
+    assert again == column
+    assert hash(again) == hash(column)

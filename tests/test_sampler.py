@@ -1,0 +1,223 @@
+"""The sampler: orders, invariants, limits, what it refuses, and how little it does beside the denoiser."""
+
+import json
+import math
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import f64, posterior_mean
+from torch.utils._python_dispatch import TorchDispatchMode
+
+import designspace as ds
+from designspace.sampler import count_nfe, steps_for
+
+SOLVERS_GOLDEN = json.loads((Path(__file__).parent / "data" / "solvers.json").read_text())
+STD = 0.5  # of Gaussian data, for which everything is known in closed form
+
+
+def gaussian(x, sigma):
+    return x * STD**2 / (STD**2 + sigma.to(x) ** 2)
+
+
+class KarrasGrid(ds.TimeSteps, name="test_explicit"):
+    """The levels of the reference runs."""
+
+    def sigmas(self, n):
+        return f64(SOLVERS_GOLDEN["sigmas"])[:n]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _forget_test_components():
+    yield
+    ds.TimeSteps.known.pop("test_explicit", None)
+
+
+RUNS = {
+    "diff-sampler euler": ({"name": "euler"}, False),
+    "diff-sampler heun": ({"name": "heun"}, False),
+    "diff-sampler dpmpp-2M lower_final=True": ({"name": "dpmpp_2m"}, False),
+    "diff-sampler dpmpp-2M lower_final=False": ({"name": "dpmpp_2m", "lower_order_final": False}, False),
+    "k-diffusion sample_euler": ({"name": "euler"}, True),
+    "k-diffusion sample_heun": ({"name": "heun"}, True),
+}
+
+
+@pytest.mark.parametrize("key", RUNS)
+def test_published_implementations(key, latents):
+    solver, to_zero = RUNS[key]
+    design = ds.Design.preset("edm", solver=solver, to_zero=to_zero, time_steps="test_explicit")
+    out = ds.sample(design, posterior_mean, latents, 8)
+    want = SOLVERS_GOLDEN["runs"][key]
+    torch.testing.assert_close(out.x, f64(want["x"]), rtol=1e-9, atol=1e-9)
+    assert out.nfe == want["nfe"]
+    assert len(out.sigmas) == (9 if to_zero else 8)
+
+
+SOLVERS = [("euler", 1, {}), ("dpmpp_2m", 2, {})] + [
+    ({"name": "heun", "alpha": alpha}, 2, {}) for alpha in (0.5, 2 / 3, 1, 1.1)
+]
+WARPS = [
+    {"schedule": "ve"},
+    {"schedule": "vp", "scaling": "vp"},
+    {"schedule": "linear", "scaling": "vp"},
+]
+
+
+@pytest.mark.parametrize(("solver", "order", "rows"), SOLVERS + [({"name": "heun"}, 2, w) for w in WARPS])
+def test_order_of_convergence(solver, order, rows):
+    """The error at sigma_min against the exact solution for Gaussian data falls as N^-order, or faster."""
+    steps = {"sigma_min": 0.3, "sigma_max": 10.0}
+    design = ds.Design.preset("edm", solver=solver, time_steps=steps, to_zero=False, **rows)
+    exact = 10 * math.sqrt((STD**2 + 0.3**2) / (STD**2 + 10**2))
+    errors = [abs(ds.sample(design, gaussian, f64([[1.0]]), n).x.item() - exact) for n in (128, 256, 512)]
+    slopes = [math.log2(a / b) for a, b in pairwise(errors)]
+    assert slopes[-1] > order - 0.2, slopes  # the midpoint method is one order better on Gaussian data
+
+
+def test_last_euler_step_returns_the_denoised_sample_exactly(latents):
+    design = ds.Design.preset("edm", solver="euler")
+    for dtype in (torch.float32, torch.float64):
+        out = ds.sample(design, posterior_mean, latents, 7, dtype=dtype, record=True)
+        last = posterior_mean(out.trajectory[-2], out.sigmas[-2])
+        assert torch.equal(out.x, last.to(dtype))
+
+
+@pytest.mark.parametrize(("column", "left"), [("ve", 0.5), ("vp", 0.4547221845234989)])
+def test_last_euler_step_of_ve_and_vp_keeps_noise(column, left, latents):
+    """As in the paper's sampler: x_N = D + (1 - k)(x - D), k = 1/2 for VE and 0.545 for VP."""
+    out = ds.sample(ds.Design.preset(column), posterior_mean, latents, 10, record=True)
+    x, sigma = out.trajectory[-2], out.sigmas[-2]
+    denoised = posterior_mean(x, sigma)
+    expected = denoised + left * (x - denoised)
+    torch.testing.assert_close(out.x, expected, rtol=0, atol=1e-5 if column == "vp" else 1e-12)
+
+
+def test_euler_is_ddim(latents):
+    """Song et al. (2020), Eq. 12 with eta = 0, on the levels of DDPM, in their scaling and with alpha bar."""
+    design = ds.Design.preset("ddpm")
+    sigmas = ds.sample(design, posterior_mean, latents, 12).sigmas
+    alpha_bar = 1 / (1 + sigmas**2)
+    x = latents * sigmas[0] * alpha_bar[0].sqrt()
+    for i in range(12):
+        a, b = alpha_bar[i], alpha_bar[i + 1]
+        denoised = posterior_mean(x / a.sqrt(), sigmas[i])
+        eps = (x - a.sqrt() * denoised) / (1 - a).sqrt()
+        x = b.sqrt() * denoised + (1 - b).sqrt() * eps
+    torch.testing.assert_close(ds.sample(design, posterior_mean, latents, 12).x, x, rtol=1e-12, atol=1e-12)
+
+
+def test_record_and_result(latents):
+    out = ds.sample(ds.Design.preset("edm"), posterior_mean, latents, 6, record=True)
+    assert out.trajectory.shape == (7, 3, 4)
+    assert torch.equal(out.trajectory[0], latents * 80)
+    assert torch.equal(out.trajectory[-1], out.x)
+    assert out.sigmas.dtype == torch.float64
+    assert out.sigmas[0] == 80
+    assert out.sigmas[-1] == 0
+    assert (out.sigma_min, out.sigma_max) == (out.sigmas[-2], 80)
+    assert ds.sample(ds.Design.preset("edm"), posterior_mean, latents, 6).trajectory is None
+
+
+@pytest.mark.parametrize(("solver", "expected"), [("euler", 18), ("heun", 35), ("dpmpp_2m", 18)])
+def test_nfe_is_counted(solver, expected):
+    assert count_nfe(ds.Design.preset("edm", solver=solver), 18) == expected
+
+
+@pytest.mark.parametrize("budget", [7, 11, 19, 27, 35, 51])
+def test_largest_number_of_steps_within_a_budget(budget):
+    for solver in ("euler", "heun", "dpmpp_2m"):
+        design = ds.Design.preset("edm", solver=solver)
+        n = steps_for(design, budget)
+        assert count_nfe(design, n) <= budget < count_nfe(design, n + 1)
+    not_to_zero = ds.Design.preset("edm", solver="euler", to_zero=False)
+    assert steps_for(not_to_zero, 10) == 11
+
+
+def test_noise_depends_on_image_and_step_alone(latents):
+    churned = ds.Design.preset("edm", stochasticity={"name": "churn", "S_churn": 30})
+    both = ds.sample(churned, posterior_mean, latents[:2], 6).x
+    assert torch.equal(ds.sample(churned, posterior_mean, latents[:1], 6).x, both[:1])
+    assert not torch.equal(ds.sample(ds.Design.preset("edm"), posterior_mean, latents[:2], 6).x, both)
+
+
+def test_churn_keeps_the_marginal():
+    """Noise of std sqrt(hat^2 - sigma^2) carries p(x; sigma) to p(x; hat): the end moments stay the data's."""
+    design = ds.Design.preset("edm", stochasticity={"name": "churn", "S_churn": 40, "S_min": 0.05, "S_max": 50})
+    n = 20000
+    latents = torch.randn(n, 1, generator=torch.Generator().manual_seed(0))
+    noise = torch.randn(64, n, 1, generator=torch.Generator().manual_seed(1))
+    x = ds.sample(design, gaussian, latents, 64, step_noise=lambda i: noise[i]).x
+    assert abs(x.std().item() - STD) < 4 * STD / math.sqrt(2 * n) + 1e-3  # 4 standard errors + discretisation
+
+
+REFUSED = [
+    (dict(num_steps=1), "num_steps must be at least 2, not 1"),
+    (dict(solver={"name": "heun", "alpha": 1.1}, num_steps=8), "alpha = 1.1 steps to a negative noise level"),
+    (dict(time_steps="iddpm", num_steps=993), "993 steps, but its grid has only 992 levels"),
+    (dict(time_steps="ddpm", num_steps=1001), "1001 steps, but its grid has only 1000 levels"),
+]
+
+
+@pytest.mark.parametrize(("rows", "message"), REFUSED)
+def test_refused(rows, message, latents):
+    rows = dict(rows)
+    n = rows.pop("num_steps")
+    with pytest.raises(ValueError, match=message):
+        ds.sample(ds.Design.preset("edm", **rows), posterior_mean, latents, n)
+
+
+def test_largest_grids_and_alpha_are_accepted(latents):
+    for rows, n in (({"time_steps": "iddpm"}, 992), ({"time_steps": "ddpm"}, 1000)):
+        assert len(set(ds.Design.preset("edm", **rows).time_steps.sigmas(n).tolist())) == n
+    heun = ds.Design.preset("edm", solver={"name": "heun", "alpha": 1.1})
+    assert ds.sample(heun, posterior_mean, latents, 10).nfe == 19
+
+
+def test_euler_last_can_be_switched_off(latents):
+    """Algorithm 3 as printed: with alpha < 1 the last step too has two stages."""
+    design = ds.Design.preset("edm", solver={"name": "heun", "alpha": 0.5, "euler_last": False})
+    assert ds.sample(design, posterior_mean, latents, 6).nfe == 12
+
+
+def test_limits_outside_the_range_are_refused(latents):
+    def D(x, sigma):
+        return x
+
+    D.sigma_min = 200.0
+    with pytest.raises(ValueError, match="outside of the denoiser's range, 200.0 to inf"):
+        ds.sample(ds.Design.preset("edm"), D, latents, 6)
+
+
+class Kernels(TorchDispatchMode):
+    """Counts operations on image-size tensors, and waits of the host for a tensor's value."""
+
+    def __init__(self, size):
+        super().__init__()
+        self.size, self.images, self.syncs = size, 0, 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        out = func(*args, **(kwargs or {}))
+        self.syncs += func is torch.ops.aten._local_scalar_dense.default
+        writes = isinstance(out, torch.Tensor) and out.numel() >= self.size
+        self.images += writes and func not in (torch.ops.aten.view.default, torch.ops.aten.detach.default)
+        return out
+
+
+@pytest.mark.parametrize(("solver", "most"), [("euler", 2), ("heun", 3), ("dpmpp_2m", 4)])
+@pytest.mark.parametrize("column", ["edm", "vp"])
+def test_kernels_of_image_size_and_host_synchronisation(solver, most, column):
+    design = ds.Design.preset(column, solver=solver)
+    latents, denoised = torch.randn(4, 3, 8, 8), torch.zeros(4, 3, 8, 8)
+    counts = []
+
+    def D(x, sigma):
+        counts.append((mode.images, mode.syncs))
+        return denoised
+
+    with Kernels(latents.numel()) as mode:
+        nfe = ds.sample(design, D, latents, 18).nfe
+    (first_images, first_syncs), (_, last_syncs) = counts[0], counts[-1]
+    assert (mode.images - first_images) / nfe <= most
+    assert last_syncs == first_syncs
