@@ -149,8 +149,16 @@ class Component(Spec):
 
         A component that names files overrides this with their content's hash in place of the path.
         """
-        fields = {k: _identity(getattr(self, k)) for k in type(self).model_fields}
-        return {"name": self.name, **_code(type(self)), **fields}
+        return self.origin() | {k: _identity(getattr(self, k)) for k in type(self).model_fields}
+
+    @classmethod
+    def origin(cls) -> dict[str, Any]:
+        """The part of the identity that is not in the fields: name, and version or source hash."""
+        if cls.__module__.startswith("designspace.components."):
+            return {"name": cls.name, "version": cls.version}
+        file = getattr(sys.modules.get(cls.__module__), "__file__", None)
+        source = Path(file).read_bytes() if file else inspect.getsource(cls).encode()
+        return {"name": cls.name, "source": hashlib.sha256(source).hexdigest()}
 
 
 def _plain(value: Any) -> Any:
@@ -166,14 +174,6 @@ def _plain(value: Any) -> Any:
 
 def _identity(value: Any) -> Any:
     return value.identity() if isinstance(value, Component) else _plain(value)
-
-
-def _code(cls: type[Component]) -> dict[str, Any]:
-    if cls.__module__.startswith("designspace.components."):
-        return {"version": cls.version}
-    file = getattr(sys.modules.get(cls.__module__), "__file__", None)
-    source = Path(file).read_bytes() if file else inspect.getsource(cls).encode()
-    return {"source": hashlib.sha256(source).hexdigest()}
 
 
 def _place(cls: type[Component]) -> str:

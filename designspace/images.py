@@ -3,15 +3,45 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
+MOST_CLASSES = 100_000
+"""More are taken for a mistake: class numbers that are something else."""
+
 
 class DataError(Exception):
     """A file that is missing, unreadable or not what it should be; the message names it and says what to do."""
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turn what the operating system says against reading ``path`` into a ``DataError``."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise DataError(f"there is no {path.absolute()}: check the path") from error
+    except OSError as error:
+        raise DataError(f"cannot read {path.absolute()}: {error.strerror or error}") from error
+
+
+def file_hash(path: Path) -> str:
+    """sha256 of a file's bytes, read once a process while the file's time and size stay. Raises ``DataError``."""
+    with reading(path):
+        stat = path.stat()
+        return _file_hash(path.absolute(), stat.st_mtime_ns, stat.st_size)
+
+
+@cache
+def _file_hash(path: Path, mtime_ns: int, size: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @dataclass(frozen=True)
@@ -50,3 +80,13 @@ class Images:
 def to_uint8(x: Tensor) -> Tensor:
     """Samples to pixels by the EDM paper's rule: ``(x * 127.5 + 128)``, clipped to 0..255, truncated."""
     return (x * 127.5 + 128).clip(0, 255).to(torch.uint8)
+
+
+def numbered_classes(labels: Tensor, count: int, where: str) -> tuple[str, ...]:
+    """The names "0", "1", ... of classes known by number. Raises ``DataError`` unless labels fit ``count`` images."""
+    if labels.shape != (count,):
+        raise DataError(f"{where}: labels of shape {list(labels.shape)} for {count} images; one class number an image")
+    low, high = int(labels.min()), int(labels.max())
+    if low < 0 or high >= MOST_CLASSES:
+        raise DataError(f"{where}: labels from {low} to {high}; class numbers are 0, 1, 2, ... below {MOST_CLASSES}")
+    return tuple(map(str, range(high + 1)))

@@ -80,7 +80,7 @@ class Data(Component, row="data"):
 
     def identity(self) -> dict[str, Any]:
         """By content: a moved file is the same data."""
-        return {"name": self.name, "content": self.content_hash()}
+        return self.origin() | {"content": self.content_hash()}
 
 
 class Augmentation(Component, row="augmentation"):

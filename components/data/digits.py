@@ -1,0 +1,28 @@
+from functools import cache
+
+import torch
+from sklearn.datasets import load_digits
+
+from designspace.images import Images
+from designspace.rows import Data
+
+
+class Digits(Data, name="digits"):
+    """1,797 handwritten digits, 8 x 8 pixels, grey, in ten classes: real images that scikit-learn ships.
+
+    Its values 0 to 16 become round(255 value / 16). Alpaydin and Kaynak (1998), https://doi.org/10.24432/C50P49, the
+    test set; https://scikit-learn.org/stable/modules/generated/sklearn.datasets.load_digits.html
+    """
+
+    def load(self) -> Images:
+        return _digits()
+
+    def content_hash(self) -> str:
+        return _digits().content_hash
+
+
+@cache
+def _digits() -> Images:
+    digits = load_digits()
+    pixels = torch.from_numpy(digits.images * 255 / 16).round().to(torch.uint8)
+    return Images(pixels[:, None], torch.from_numpy(digits.target).long(), tuple(map(str, digits.target_names)))

@@ -1,0 +1,45 @@
+import hashlib
+from pathlib import Path
+from typing import Literal
+
+from designspace.idx import read_idx
+from designspace.images import DataError, Images, file_hash
+from designspace.rows import Data
+
+DEBIAN = Path("/usr/share/datasets/fashion-mnist")
+CLASSES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
+
+
+class FashionMNIST(Data, name="fashion_mnist"):
+    """70,000 pictures of clothes, 28 x 28, grey, in ten classes: 60,000 in the split ``train``, 10,000 in ``test``.
+
+    Read from where Debian's package ``dataset-fashion-mnist`` puts it, or from the folder ``path`` that holds the
+    files, ``.gz`` or not; nothing is downloaded. Raises ``DataError`` if a file is missing or damaged. Xiao, Rasul
+    and Vollgraf (2017), https://arxiv.org/abs/1708.07747
+    """
+
+    split: Literal["train", "test"] = "train"
+    path: Path | None = None
+
+    def load(self) -> Images:
+        files = self._files()
+        pixels, labels = map(read_idx, files)
+        if pixels.ndim != 3 or labels.shape != pixels.shape[:1] or not len(labels) or labels.max() >= len(CLASSES):
+            found = f"arrays {list(pixels.shape)} and {list(labels.shape)}"
+            raise DataError(f"{files[0]} and {files[1].name} are not images [N, H, W] and labels 0..9 [N]: {found}")
+        return Images(pixels[:, None], labels.long(), CLASSES)
+
+    def content_hash(self) -> str:
+        return hashlib.sha256("\n".join(map(file_hash, self._files())).encode()).hexdigest()
+
+    def _files(self) -> list[Path]:
+        part = {"train": "train", "test": "t10k"}[self.split]
+        return [self._file(f"{part}-{what}-ubyte") for what in ("images-idx3", "labels-idx1")]
+
+    def _file(self, name: str) -> Path:
+        folder = self.path or DEBIAN
+        for file in (folder / f"{name}.gz", folder / name):
+            if file.is_file():
+                return file
+        advice = "apt-get install dataset-fashion-mnist puts it there, or give `path`, the folder that holds the files"
+        raise DataError(f"there is no {folder.absolute() / name}.gz for data fashion_mnist: {advice}")

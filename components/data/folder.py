@@ -1,0 +1,38 @@
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from designspace.image_files import data_files, read_images
+from designspace.images import DataError, Images, file_hash, reading
+from designspace.rows import Data
+
+
+class Folder(Data, name="folder"):
+    """Images in a folder: ``<class>/<image>``, or flat, or with NVIDIA's ``dataset.json`` that lists class numbers.
+
+    They are in the order of their names; classes too. Folders may be nested and linked; hidden and other files are
+    ignored. All images must have one size and be all grey or all RGB; those of other modes (palette, alpha, CMYK)
+    become RGB. Raises ``DataError`` otherwise. The layout: https://github.com/NVlabs/edm#preparing-datasets
+    """
+
+    path: Path
+
+    def load(self) -> Images:
+        return read_images(self.path, self._names(), lambda name: (self.path / name).read_bytes())
+
+    def content_hash(self) -> str:
+        """sha256 of the names and the bytes of the files that are read."""
+        digest = hashlib.sha256()
+        for name in data_files(self._names()):
+            digest.update(f"{name}\0{file_hash(self.path / name)}".encode())
+        return digest.hexdigest()
+
+    def _names(self) -> Iterator[str]:
+        with reading(self.path):
+            self.path.stat()
+        if not self.path.is_dir():
+            raise DataError(f"{self.path} is a file, not a folder; use data 'zip' or 'npz' for archives")
+        for at, _, names in os.walk(self.path, followlinks=True):
+            folder = Path(at).relative_to(self.path).as_posix()
+            yield from (f"{folder}/{name}".removeprefix("./") for name in names)

@@ -1,0 +1,30 @@
+from pathlib import Path
+from zipfile import BadZipFile, ZipFile
+
+from designspace.image_files import read_images
+from designspace.images import DataError, Images, file_hash, reading
+from designspace.rows import Data
+
+
+class Zip(Data, name="zip"):
+    """Images in a zip archive, laid out as in ``folder``; it is read in place, never extracted.
+
+    Raises ``DataError`` if it is no zip or damaged, and for what ``folder`` refuses. The layout with
+    ``dataset.json``: https://github.com/NVlabs/edm#preparing-datasets
+    """
+
+    path: Path
+
+    def load(self) -> Images:
+        with self._opened() as archive:
+            return read_images(self.path, archive.namelist(), archive.read)
+
+    def content_hash(self) -> str:
+        return file_hash(self.path)
+
+    def _opened(self) -> ZipFile:
+        with reading(self.path):
+            try:
+                return ZipFile(self.path)
+            except (BadZipFile, NotImplementedError, ValueError) as error:
+                raise DataError(f"{self.path} is not a whole zip archive ({error}); copy it again") from error

@@ -1,0 +1,514 @@
+"""The data row: what the files say is what comes out, and wrong files are clear errors."""
+
+import gzip
+import json
+import shutil
+import zipfile
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from pydantic import ValidationError
+
+import designspace as ds
+from designspace.images import DataError
+from designspace.testing import checks
+
+FASHION = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
+
+
+def data(name, **fields):
+    return ds.Data.model_validate({"name": name, **fields})
+
+
+def grey(value, size=(3, 2)):
+    return Image.new("L", size, value)
+
+
+def pack(folder, archive):
+    with zipfile.ZipFile(archive, "w") as out:
+        for file in sorted(folder.rglob("*"), reverse=True):  # the order in the archive must not matter
+            if file.is_file():
+                out.write(file, file.relative_to(folder).as_posix())
+
+
+@pytest.fixture(params=["folder", "zip"])
+def written(request, tmp_path):
+    """Writes {name: image, text or bytes} as a folder or as a zip, and gives the component that reads it."""
+
+    def write(files):
+        for name, content in files.items():
+            path = tmp_path / "set" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if isinstance(content, Image.Image):
+                content.save(path)
+            else:
+                path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        if request.param == "folder":
+            return data("folder", path=tmp_path / "set")
+        pack(tmp_path / "set", tmp_path / "set.zip")
+        return data("zip", path=tmp_path / "set.zip")
+
+    return write
+
+
+def values(images):
+    """The value of each uniform image."""
+    assert (images.pixels == images.pixels[:, :, :1, :1]).all()
+    return images.pixels[:, 0, 0, 0].tolist()
+
+
+class TestDigits:
+    def test_values(self):
+        images = data("digits").load()
+        assert len(images) == 1797
+        assert images.shape == (1, 8, 8)
+        assert images.classes == tuple("0123456789")
+        assert images.labels.bincount().tolist() == [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]
+        assert images.pixels.unique().tolist() == [round(v * 255 / 16) for v in range(17)]
+        assert images.pixels[0, 0, 0].tolist() == [0, 0, 80, 207, 143, 16, 0, 0]  # 0 0 5 13 9 1 0 0
+
+    def test_hash_stays(self):
+        """Published results name it."""
+        assert data("digits").content_hash() == "ac2213023a1dd19f8222ec82825f32c3504d17957813b2fdf14736bb5f12f150"
+
+
+class TestLayouts:
+    def test_class_folders(self, written):
+        images = written({"dog/b.png": grey(3), "dog/a.png": grey(2), "cat/z.png": grey(1), "README.md": "hi"}).load()
+        assert values(images) == [1, 2, 3]
+        assert images.labels.tolist() == [0, 1, 1]
+        assert images.labels.dtype == torch.int64
+        assert images.classes == ("cat", "dog")
+        assert images.shape == (1, 2, 3)
+
+    def test_flat(self, written):
+        images = written({"b.png": grey(2), "a.PNG": grey(1)}).load()
+        assert values(images) == [1, 2]
+        assert images.labels is None
+        assert images.classes == ()
+
+    def test_folders_around_everything_are_no_classes(self, written):
+        images = written({"set/train/b/0/x.png": grey(2), "set/train/a/1/y.png": grey(1)}).load()
+        assert images.classes == ("a", "b")
+        assert images.labels.tolist() == [0, 1]
+
+    def test_one_folder_is_no_class(self, written):
+        assert written({"a/x.png": grey(2), "a/y.png": grey(1)}).load().labels is None
+
+    @pytest.mark.parametrize("around", ["", "set/"])
+    def test_dataset_json(self, written, around):
+        index = {"labels": [["00001/c.png", 0], ["00000/a.png", 4], ["00000/b.png", 0]]}
+        files = {
+            "00000/a.png": grey(1),
+            "00000/b.png": grey(2),
+            "00001/c.png": grey(3),
+            "dataset.json": json.dumps(index),
+        }
+        images = written({around + name: content for name, content in files.items()}).load()
+        assert values(images) == [1, 2, 3]
+        assert images.labels.tolist() == [4, 0, 0]
+        assert images.classes == ("0", "1", "2", "3", "4")
+
+    def test_dataset_json_without_labels(self, written):
+        images = written({"0/a.png": grey(1), "1/b.png": grey(2), "dataset.json": '{"labels": null}'}).load()
+        assert images.labels is None
+        assert values(images) == [1, 2]
+
+    def test_hidden_files_are_ignored(self, written):
+        images = written({"a.png": grey(1), "__MACOSX/._a.png": b"x", ".cache/b.png": b"x", "._a.png": b"x"}).load()
+        assert len(images) == 1
+
+    def test_colour_is_channels_first(self, written):
+        array = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3)
+        images = written({"a.png": Image.fromarray(array)}).load()
+        assert images.pixels.is_contiguous()
+        assert torch.equal(images.pixels[0], torch.from_numpy(array).permute(2, 0, 1))
+
+    @pytest.mark.parametrize("mode", ["RGBA", "P"])
+    def test_other_modes_become_rgb(self, written, mode):
+        red = Image.new("RGB", (2, 2), (255, 0, 0))
+        images = written({"a.png": red, "b.png": red.convert(mode)}).load()
+        assert torch.equal(images.pixels[0], images.pixels[1])
+
+    def test_jpeg(self, written):
+        images = written({"a.jpg": Image.new("RGB", (16, 16), (40, 40, 40))}).load()
+        assert images.shape == (3, 16, 16)
+        assert (images.pixels == 40).all()
+
+    def test_folder_and_zip_are_the_same_images(self, tmp_path):
+        for k, name in enumerate(["b/1.png", "a/2.png", "a/10.png"]):
+            (tmp_path / "set" / name).parent.mkdir(parents=True, exist_ok=True)
+            grey(k).save(tmp_path / "set" / name)
+        pack(tmp_path / "set", tmp_path / "set.zip")
+        folder, archive = data("folder", path=tmp_path / "set"), data("zip", path=tmp_path / "set.zip")
+        assert folder.load().content_hash == archive.load().content_hash
+
+    @pytest.mark.parametrize(
+        ("files", "says"),
+        [
+            ({"a.png": grey(1), "b.png": grey(1, (3, 3))}, "b.png is 3 x 3 grey and a.png 3 x 2 grey; all images must"),
+            ({"a.png": grey(1), "b.png": Image.new("RGB", (3, 2))}, "b.png is 3 x 2 RGB and a.png 3 x 2 grey"),
+            ({"a.png": Image.new("I;16", (3, 2))}, "a.png cannot be decoded: mode I;16 has more than 8 bits"),
+            ({"a.png": grey(1), "b.png": b""}, "b.png is not an image of a known format"),
+            ({"a.png": b"%!PS-Adobe-3.0 EPSF-3.0\n"}, "a.png is not an image of a known format"),
+            ({"notes.txt": "hello"}, "no images in it"),
+            ({"a.png": grey(1), "b/c.png": grey(1)}, "a.png beside class folders"),
+            ({"a.png": grey(1), "dataset.json": "{"}, "dataset.json: the file: Invalid JSON"),
+            ({"a.png": grey(1), "dataset.json": "[]"}, "dataset.json: the file: Input should be an object"),
+            ({"a.png": grey(1), "dataset.json": '{"labels": [["a.png", 0.5]]}'}, "dataset.json: labels.0.1: Input"),
+            ({"a.png": grey(1), "dataset.json": '{"labels": [["a.png", -1]]}'}, "dataset.json: labels.0.1: Input"),
+            ({"a.png": grey(1), "dataset.json": '{"labels": []}'}, "dataset.json gives no label for a.png"),
+            (
+                {"a.png": grey(1), "dataset.json": '{"labels": [["a.png", 0], ["b.png", 0], ["c.png", 1]]}'},
+                "dataset.json lists b.png and 1 more, not there",
+            ),
+        ],
+    )
+    def test_errors(self, written, files, says):
+        component = written(files)
+        with pytest.raises(DataError, match=r"set(\.zip)?: ") as error:
+            component.load()
+        assert says in str(error.value)
+
+    @pytest.mark.parametrize("keep", [0.3, 0.9])
+    @pytest.mark.parametrize("suffix", ["png", "jpg"])
+    def test_truncated_image(self, written, tmp_path, keep, suffix):
+        noise = np.random.default_rng(0).integers(0, 256, (32, 32), np.uint8)
+        Image.fromarray(noise).save(tmp_path / f"whole.{suffix}")
+        whole = (tmp_path / f"whole.{suffix}").read_bytes()
+        with pytest.raises(DataError, match=f"b.{suffix} cannot be decoded"):
+            written({f"a.{suffix}": whole, f"b.{suffix}": whole[: int(keep * len(whole))]}).load()
+
+
+class TestPaths:
+    @pytest.mark.parametrize("name", ["folder", "zip", "npz"])
+    def test_missing(self, tmp_path, name):
+        component = data(name, path=tmp_path / "none")
+        for read in (component.load, component.content_hash):
+            with pytest.raises(DataError, match=f"there is no {tmp_path / 'none'}"):
+                read()
+
+    @pytest.mark.parametrize("name", ["zip", "npz"])
+    def test_a_folder_is_no_archive(self, tmp_path, name):
+        for read in (data(name, path=tmp_path).load, data(name, path=tmp_path).content_hash):
+            with pytest.raises(DataError, match=f"cannot read {tmp_path}: Is a directory"):
+                read()
+
+    def test_an_archive_is_no_folder(self, tmp_path):
+        (tmp_path / "a.zip").touch()
+        with pytest.raises(DataError, match=r"a\.zip is a file, not a folder; use data 'zip'"):
+            data("folder", path=tmp_path / "a.zip").content_hash()
+
+    def test_relative_to_the_current_directory(self, tmp_path, monkeypatch):
+        (tmp_path / "set").mkdir()
+        grey(7).save(tmp_path / "set" / "a.png")
+        monkeypatch.chdir(tmp_path)
+        assert values(data("folder", path="set").load()) == [7]
+
+    def test_links_are_followed(self, tmp_path):
+        (tmp_path / "far").mkdir()
+        grey(1).save(tmp_path / "far" / "x.png")
+        (tmp_path / "set" / "a").mkdir(parents=True)
+        grey(2).save(tmp_path / "set" / "a" / "y.png")
+        (tmp_path / "set" / "b").symlink_to(tmp_path / "far")
+        assert data("folder", path=tmp_path / "set").load().classes == ("a", "b")
+
+    def test_a_dangling_link_is_named(self, tmp_path):
+        (tmp_path / "x.png").symlink_to(tmp_path / "gone.png")
+        component = data("folder", path=tmp_path)
+        for read in (component.load, component.content_hash):
+            with pytest.raises(DataError, match=r"x\.png"):
+                read()
+
+
+class TestContentHash:
+    def test_contract(self, written):
+        for check in checks(written({"a.png": grey(1), "b.png": grey(2)})):
+            check()
+
+    def test_a_moved_folder_is_the_same_data(self, tmp_path):
+        (tmp_path / "a" / "0").mkdir(parents=True)
+        grey(1).save(tmp_path / "a" / "0" / "x.png")
+        shutil.copytree(tmp_path / "a", tmp_path / "b")
+        (tmp_path / "b" / "notes.txt").write_text("not data")
+        here, there = (data("folder", path=tmp_path / k) for k in "ab")
+        assert here.content_hash() == there.content_hash()
+        assert here.identity() == there.identity()
+
+    def test_names_and_bytes_count(self, tmp_path):
+        component, seen = data("folder", path=tmp_path), []
+        image = tmp_path / "x.png"
+        grey(1).save(image)
+        seen.append(component.content_hash())
+        grey(2, (30, 20)).save(image)
+        seen.append(component.content_hash())
+        image.rename(tmp_path / "y.png")
+        seen.append(component.content_hash())
+        (tmp_path / "dataset.json").write_text('{"labels": null}')
+        seen.append(component.content_hash())
+        assert len(set(seen)) == 4
+
+    @pytest.mark.parametrize("name", ["zip", "npz"])
+    def test_archives_by_their_bytes(self, tmp_path, name):
+        for file, content in (("a", b"one"), ("b", b"one"), ("c", b"other")):
+            (tmp_path / file).write_bytes(content)
+        a, b, c = (data(name, path=tmp_path / k).content_hash() for k in "abc")
+        assert a == b != c
+        (tmp_path / "b").write_bytes(b"longer")
+        assert data(name, path=tmp_path / "b").content_hash() not in (a, c)
+
+
+class TestZip:
+    @pytest.fixture
+    def archive(self, tmp_path):
+        with zipfile.ZipFile(tmp_path / "set.zip", "w", zipfile.ZIP_DEFLATED) as out:
+            for k in range(3):
+                grey(k, (32, 32)).save(tmp_path / "x.png")
+                out.write(tmp_path / "x.png", f"{k}.png")
+        return tmp_path / "set.zip"
+
+    def test_whatever_is_cut_off_is_noticed(self, archive):
+        whole = archive.read_bytes()
+        for size in range(0, len(whole), 23):
+            archive.write_bytes(whole[:size])
+            with pytest.raises(DataError, match=r"set\.zip"):
+                data("zip", path=archive).load()
+
+    def test_a_damaged_directory(self, archive):
+        whole = bytearray(archive.read_bytes())
+        whole[whole.index(b"PK\x01\x02") + 6] = 0xFF  # the version of zip that is needed
+        archive.write_bytes(whole)
+        with pytest.raises(DataError, match=r"set\.zip is not a whole zip archive \(zip file version 25\.5\)"):
+            data("zip", path=archive).load()
+
+    def test_a_damaged_member_is_named(self, archive):
+        with zipfile.ZipFile(archive) as opened:
+            start = opened.getinfo("1.png").header_offset
+        whole = bytearray(archive.read_bytes())
+        whole[start + 60] ^= 0xFF
+        archive.write_bytes(whole)
+        with pytest.raises(DataError, match=r"set\.zip: 1\.png cannot be read"):
+            data("zip", path=archive).load()
+
+    def test_nothing_is_extracted(self, archive, tmp_path, monkeypatch):
+        with zipfile.ZipFile(archive, "a") as out:
+            out.write(tmp_path / "x.png", "../../escaped.png")
+        (tmp_path / "a" / "b").mkdir(parents=True)
+        monkeypatch.chdir(tmp_path / "a" / "b")
+        before = sorted(tmp_path.rglob("*"))
+        data("zip", path=archive).content_hash()
+        assert len(data("zip", path=archive).load()) == 3
+        assert sorted(tmp_path.rglob("*")) == before
+
+
+class TestNpz:
+    @pytest.fixture
+    def saved(self, tmp_path):
+        def save(**arrays):
+            np.savez(tmp_path / "x.npz", **arrays)
+            return data("npz", path=tmp_path / "x.npz")
+
+        return save
+
+    IMAGES = np.arange(2 * 3 * 4 * 5, dtype=np.uint8).reshape(2, 3, 4, 5)
+
+    @pytest.mark.parametrize("keys", [("images", "labels"), ("x", "y"), ("arr_0", "arr_1")])
+    @pytest.mark.parametrize("last", [True, False])
+    def test_arrays(self, saved, keys, last):
+        array = self.IMAGES.transpose(0, 2, 3, 1) if last else self.IMAGES
+        images = saved(**{keys[0]: array, keys[1]: np.array([2, 0], np.uint8)}).load()
+        assert torch.equal(images.pixels, torch.from_numpy(self.IMAGES))
+        assert images.pixels.is_contiguous()
+        assert images.labels.dtype == torch.int64
+        assert images.labels.tolist() == [2, 0]
+        assert images.classes == ("0", "1", "2")
+
+    def test_grey_without_channels(self, saved):
+        images = saved(images=self.IMAGES[:, 0]).load()
+        assert images.labels is None
+        assert torch.equal(images.pixels, torch.from_numpy(self.IMAGES[:, :1]))
+
+    @pytest.mark.parametrize(
+        ("arrays", "says"),
+        [
+            ({"pictures": IMAGES}, "no array images or x or arr_0; it has pictures uint8 [2, 3, 4, 5]"),
+            ({}, "no array images or x or arr_0; it has none"),
+            (
+                {"images": IMAGES / 255},
+                "must be uint8 [N, H, W, C], [N, C, H, W] with C = 1 or 3, or [N, H, W]",
+            ),
+            ({"images": IMAGES[:, :2]}, "it has images uint8 [2, 2, 4, 5]"),
+            ({"images": IMAGES[:0]}, "it has images uint8 [0, 3, 4, 5]"),
+            ({"images": IMAGES[0, 0]}, "it has images uint8 [4, 5]"),
+            ({"images": IMAGES, "labels": np.zeros(2)}, "the labels must be integers; it has images"),
+            ({"images": IMAGES, "labels": np.zeros(3, int)}, "labels of shape [3] for 2 images"),
+            ({"images": IMAGES, "labels": np.eye(2, dtype=int)}, "labels of shape [2, 2] for 2 images"),
+            ({"images": IMAGES, "labels": np.array([0, -1])}, "labels from -1 to 0; class numbers are"),
+            ({"images": IMAGES, "labels": np.array([0, 10**9])}, "labels from 0 to 1000000000; class numbers are"),
+            ({"images": np.array([None])}, "cannot be read as an npz file of plain arrays: Object arrays"),
+        ],
+    )
+    def test_errors(self, saved, arrays, says):
+        component = saved(**arrays)
+        with pytest.raises(DataError, match=r"x\.npz") as error:
+            component.load()
+        assert says in str(error.value)
+
+    def test_whatever_is_cut_off_is_noticed(self, saved):
+        component = saved(images=self.IMAGES)
+        whole = component.path.read_bytes()
+        for size in range(0, len(whole), 17):
+            component.path.write_bytes(whole[:size])
+            with pytest.raises(DataError, match=r"x\.npz cannot be read as an npz file"):
+                component.load()
+
+    def test_a_single_array_is_no_archive(self, tmp_path):
+        np.save(tmp_path / "x.npy", self.IMAGES)
+        with pytest.raises(DataError, match=r"x\.npy cannot be read as an npz file"):
+            data("npz", path=tmp_path / "x.npy").load()
+
+
+def idx(array):
+    sizes = b"".join(size.to_bytes(4, "big") for size in array.shape)
+    return bytes([0, 0, 8, array.ndim]) + sizes + array.astype(np.uint8).tobytes()
+
+
+class TestFashionMNIST:
+    PIXELS = np.arange(3 * 4 * 5).reshape(3, 4, 5)
+    LABELS = np.array([9, 0, 1])
+
+    @pytest.fixture
+    def files(self, tmp_path):
+        for name, array in zip(FASHION, (self.PIXELS, self.LABELS), strict=True):
+            (tmp_path / f"{name}.gz").write_bytes(gzip.compress(idx(array)))
+        return tmp_path
+
+    def test_reads_idx(self, files):
+        images = data("fashion_mnist", path=files).load()
+        assert torch.equal(images.pixels, torch.from_numpy(self.PIXELS).to(torch.uint8)[:, None])
+        assert images.labels.tolist() == [9, 0, 1]
+        assert images.classes[9] == "Ankle boot"
+        assert len(images.classes) == 10
+
+    def test_uncompressed(self, files):
+        compressed = data("fashion_mnist", path=files)
+        for name in FASHION:
+            packed = files / f"{name}.gz"
+            (files / name).write_bytes(gzip.decompress(packed.read_bytes()))
+        before = compressed.load().content_hash
+        for name in FASHION:
+            (files / f"{name}.gz").unlink()
+        assert compressed.load().content_hash == before
+
+    def test_missing_says_what_to_do(self, files):
+        component = data("fashion_mnist", path=files, split="test")
+        for read in (component.load, component.content_hash):
+            with pytest.raises(DataError, match=r"t10k-images-idx3.*apt-get install dataset-fashion-mnist.*`path`"):
+                read()
+
+    @pytest.mark.parametrize(
+        ("pixels", "labels", "says"),
+        [
+            (b"\0\0\x08", None, "images-idx3-ubyte.gz is not an idx file"),
+            (b"\0\0\x08\x03\0\0", None, "images-idx3-ubyte.gz is not an idx file"),
+            (b"\x89PNG\r\n", None, "images-idx3-ubyte.gz is not an idx file"),
+            (idx(PIXELS)[:-1], None, "is not whole: 59 bytes of data for an array [3, 4, 5]"),
+            (idx(PIXELS) + b"x", None, "is not whole: 61 bytes of data"),
+            (None, idx(LABELS[:2]), "not images [N, H, W] and labels 0..9 [N]: arrays [3, 4, 5] and [2]"),
+            (None, idx(LABELS + 1), "not images [N, H, W] and labels 0..9 [N]"),
+            (idx(PIXELS[:0]), idx(LABELS[:0]), "arrays [0, 4, 5] and [0]"),
+        ],
+    )
+    def test_errors(self, files, pixels, labels, says):
+        for name, content in zip(FASHION, (pixels, labels), strict=True):
+            if content is not None:
+                (files / f"{name}.gz").write_bytes(gzip.compress(content))
+        with pytest.raises(DataError, match="idx") as error:
+            data("fashion_mnist", path=files).load()
+        assert says in str(error.value)
+
+    def test_whatever_is_cut_off_is_noticed(self, files):
+        packed = files / f"{FASHION[0]}.gz"
+        whole = packed.read_bytes()
+        for size in range(0, len(whole), 5):
+            packed.write_bytes(whole[:size])
+            with pytest.raises(DataError, match=r"train-images-idx3-ubyte\.gz is not"):
+                data("fashion_mnist", path=files).load()
+
+    def test_hash_is_the_content_of_both_files(self, files, tmp_path):
+        first = data("fashion_mnist", path=files).content_hash()
+        shutil.copytree(files, tmp_path / "copy")
+        assert data("fashion_mnist", path=tmp_path / "copy").content_hash() == first
+        (tmp_path / "copy" / f"{FASHION[1]}.gz").write_bytes(gzip.compress(idx(self.LABELS[::-1])))
+        assert data("fashion_mnist", path=tmp_path / "copy").content_hash() != first
+
+    @pytest.mark.parametrize(("split", "count"), [("train", 6000), ("test", 1000)])
+    def test_the_real_one(self, split, count):
+        try:
+            images = data("fashion_mnist", split=split).load()
+        except DataError as missing:
+            pytest.skip(str(missing))
+        assert images.shape == (1, 28, 28)
+        assert images.labels.bincount().tolist() == [count] * 10
+
+
+class TestMixture:
+    PLANE = {
+        "weights": [0.25, 0.75],
+        "means": [[-0.4, 0.3], [0.3, -0.2]],
+        "covs": [[[0.02, 0.01], [0.01, 0.02]], [[0.01, -0.004], [-0.004, 0.005]]],
+    }
+
+    def test_moments(self):
+        toy = data("mixture", **self.PLANE, count=40_000)
+        images = toy.load()
+        assert images.shape == (1, 1, 2)
+        assert images.classes == ("0", "1")
+        weights, means, covs = toy.parameters()
+        torch.testing.assert_close(images.labels.bincount() / 40_000, weights.float(), atol=0.01, rtol=0)
+        for k in range(2):
+            points = images.scaled()[images.labels == k].reshape(-1, 2).double()
+            torch.testing.assert_close(points.mean(0), means[k], atol=5e-3, rtol=0)
+            torch.testing.assert_close(points.T.cov(), covs[k], atol=5e-4, rtol=0.03)
+
+    def test_default_fits(self):
+        """Nothing is clipped."""
+        images = data("mixture").load()
+        assert len(images) == 10_000
+        assert images.pixels.min() > 0
+        assert images.pixels.max() < 255
+
+    def test_more_points_add_to_the_same_ones(self):
+        few, many = (data("mixture", count=count).load() for count in (10, 1000))
+        assert torch.equal(many.pixels[:10], few.pixels)
+        assert torch.equal(many.labels[:10], few.labels)
+
+    def test_seed(self):
+        assert data("mixture").content_hash() == data("mixture", seed=0).content_hash()
+        assert data("mixture", seed=1).content_hash() != data("mixture").content_hash()
+
+    @pytest.mark.parametrize(
+        ("change", "says"),
+        [
+            ({"weights": [0.5, 0.6]}, "weights must sum to 1, not 1.1"),
+            ({"weights": [1.5, -0.5]}, "weights.1\n  Input should be greater than 0"),
+            ({"weights": [1]}, "1 weights need 1 means and 1 covs, not 2 and 2"),
+            ({"weights": [], "means": [], "covs": []}, "weights must sum to 1, not 0"),
+            ({"means": [[0.0], [0.0, 1.0]]}, "covs[0] must be 1 x 1"),
+            ({"means": [[0.0, 1.0], [0.0]]}, "means[1] has 1 numbers, means[0] has 2"),
+            ({"means": [[], []]}, "means[0] is empty"),
+            ({"means": [[float("nan"), 0], [0, 0]]}, "means.0.0\n  Input should be a finite number"),
+            ({"covs": [[[1, 0]], [[1, 0]]]}, "covs[0] must be 2 x 2, a list of 2 rows"),
+            ({"covs": [[[1, 0], [0]], [[1, 0]]]}, "covs[0] must be 2 x 2"),
+            ({"covs": [[[1, 0], [0.1, 1]], PLANE["covs"][1]]}, "covs[0] is not symmetric"),
+            ({"covs": [PLANE["covs"][0], [[1, 2], [2, 1]]]}, "covs[1] is not positive definite"),
+            ({"covs": [PLANE["covs"][0], [[0, 0], [0, 0]]]}, "covs[1] is not positive definite"),
+        ],
+    )
+    def test_errors(self, change, says):
+        with pytest.raises(ValidationError) as error:
+            data("mixture", **{**self.PLANE, **change})
+        assert says in str(error.value)
+        assert error.value.error_count() == 1
