@@ -28,11 +28,21 @@ from designspace.rows import (
 import_builtin()
 import_plugins()
 
+from designspace.denoiser import precondition  # noqa: E402
 from designspace.design import Design  # noqa: E402
+from designspace.errors import SpecError  # noqa: E402
+from designspace.evaluation.frechet import frechet  # noqa: E402
+from designspace.evaluation.moments import Moments  # noqa: E402
+from designspace.images import DataError  # noqa: E402
+from designspace.run import run  # noqa: E402
 from designspace.sampler import Samples, sample  # noqa: E402
+from designspace.spec import Ablation, Trial, load  # noqa: E402
 
+# fmt: off
 __all__ = [
-    "Augmentation", "CIn", "CNoise", "COut", "CSkip", "Data", "Denoiser", "Design", "Detector", "Guidance",
-    "LossWeight", "Metric", "Network", "NoiseDistribution", "Samples", "Scaling", "Schedule", "Solver", "Stochasticity", "TimeSteps",
-    "sample",
-]  # fmt: skip
+    "Ablation", "Augmentation", "CIn", "CNoise", "COut", "CSkip", "Data", "DataError", "Denoiser", "Design",
+    "Detector", "Guidance", "LossWeight", "Metric", "Moments", "Network", "NoiseDistribution", "Samples", "Scaling",
+    "Schedule", "Solver", "SpecError", "Stochasticity", "TimeSteps", "Trial", "frechet", "load", "precondition",
+    "run", "sample",
+]
+# fmt: on

@@ -12,6 +12,7 @@ import inspect
 import math
 import sys
 from collections.abc import Iterable, Mapping
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
 
@@ -29,6 +30,9 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 ROWS: dict[str, type[Component]] = {}
 """Every row, by name, in the order of definition: Table 1's order first."""
+
+FOLDER: ContextVar[Path | None] = ContextVar("FOLDER", default=None)
+"""While a file is read that names other files: the folder that they are relative to."""
 
 Count = Annotated[int, Field(ge=2)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
@@ -127,6 +131,12 @@ class Component(Spec):
             text = f"a {cls.row} needs a 'name'. Known: {', '.join(sorted(cls.known))}."
             raise PydanticCustomError("unnamed_component", "{text}", {"text": text})
         return cls.get(str(params.pop("name"))).model_validate(params)
+
+    @field_validator("*")
+    @classmethod
+    def _beside_the_spec(cls, value: Any) -> Any:
+        folder = FOLDER.get()
+        return folder / value.expanduser() if folder and isinstance(value, Path) else value
 
     @model_validator(mode="after")
     def _range(self) -> Self:

@@ -6,6 +6,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Self
 
+from pydantic import ValidationError, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
 from ruamel.yaml import YAML
 
 from designspace.component import Spec, did_you_mean
@@ -44,6 +46,18 @@ class Design(Spec):
     stochasticity: Stochasticity
     to_zero: bool = True
     """Whether the last step goes to sigma = 0; if not, N levels make N - 1 steps (the convention of diff-sampler)."""
+
+    @model_validator(mode="after")
+    def _no_noise_between_the_steps_of_a_multistep_method(self) -> Self:
+        if self.stochasticity.noisy and not self.solver.one_step:
+            text = (
+                f"{self.stochasticity.name} adds noise between steps, which spoils what the multistep solver"
+                f" {self.solver.name} remembers; use stochasticity none or a one-step solver such as heun"
+            )
+            kind = PydanticCustomError("churn_multistep", "{text}", {"text": text})
+            line = InitErrorDetails(type=kind, loc=("stochasticity",), input=self.stochasticity)
+            raise ValidationError.from_exception_data("Design", [line])
+        return self
 
     @classmethod
     def preset(cls, preset: str, **rows: Any) -> Self:

@@ -9,6 +9,7 @@ import sys
 from hashlib import sha256
 from importlib.metadata import entry_points
 from pathlib import Path
+from types import ModuleType
 
 
 def import_builtin() -> None:
@@ -42,13 +43,13 @@ def import_user(name: str, *, relative_to: Path) -> None:
         importlib.import_module(name)
 
 
-def import_file(path: Path) -> None:
+def import_file(path: Path) -> ModuleType:
     """Import a Python file once, under a name of its own."""
     if not path.is_file():
         raise ImportError(f"no such file: {path}")
     name = f"designspace_user_{path.stem}_{sha256(bytes(path)).hexdigest()[:8]}"
     if name in sys.modules:
-        return
+        return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise ImportError(f"not a Python file: {path}")
@@ -58,3 +59,4 @@ def import_file(path: Path) -> None:
     except BaseException:
         del sys.modules[name]
         raise
+    return module

@@ -40,8 +40,8 @@ class Network(Component, row="network"):
         """The network with its weights, in evaluation mode, on the CPU."""
 
     @abstractmethod
-    def shape(self) -> tuple[int, ...]:
-        """The shape of one sample, ``(C, H, W)`` for images."""
+    def shape_of(self, data: Images) -> tuple[int, ...]:
+        """The shape of one sample, for a network that is used with ``data``."""
 
 
 class Conditional(Protocol):

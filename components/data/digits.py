@@ -1,7 +1,6 @@
 from functools import cache
 
 import torch
-from sklearn.datasets import load_digits
 
 from designspace.images import Images
 from designspace.rows import Data
@@ -23,6 +22,8 @@ class Digits(Data, name="digits"):
 
 @cache
 def _digits() -> Images:
+    from sklearn.datasets import load_digits  # here, because it takes a second that most commands do not need
+
     digits = load_digits()
     pixels = torch.from_numpy(digits.images * 255 / 16).round().to(torch.uint8)
     return Images(pixels[:, None], torch.from_numpy(digits.target).long(), tuple(map(str, digits.target_names)))

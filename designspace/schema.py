@@ -1,0 +1,82 @@
+"""The JSON schema of an ablation's YAML, for editors."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from designspace.component import ROWS, Component
+from designspace.design import Design, preset_names
+from designspace.paths import PARTS, STEPS
+from designspace.spec import Ablation
+from designspace.trial import Evaluate
+
+Schema = dict[str, Any]
+
+
+def schema() -> Schema:
+    """The fields of an ablation, with the components that are registered now and their fields."""
+    result = Ablation.model_json_schema()
+    defs = result.setdefault("$defs", {})
+    for model in (Design, Evaluate):
+        own = model.model_json_schema()
+        defs |= own.pop("$defs", {}) | {model.__name__: own}
+    for row in ROWS.values():
+        for cls in row.known.values():
+            defs |= cls.model_json_schema().get("$defs", {})
+    defs |= {row.__name__: _row(row) for row in ROWS.values()}  # in place of pydantic's, which have no fields
+    properties = result["properties"]
+    properties |= {"data": _ref("Data"), "denoiser": _ref("Denoiser"), "evaluate": _ref("Evaluate")}
+    rows = defs.pop("Design")["properties"]
+    properties["design"] = _design(rows)
+    properties |= {step: {"type": "integer", "minimum": 1} for step in STEPS}
+    for part in PARTS[1:]:
+        properties[part]["properties"] = {row: _values(kind) for row, kind in rows.items()}
+    result |= {"title": "designspace ablation", "required": []}
+    finite: Schema = _finite({"$schema": "https://json-schema.org/draft/2020-12/schema", **result})
+    return finite
+
+
+def _row(row: type[Component]) -> Schema:
+    """A component's name, or its name with fields; without the name, fields of the component that is there."""
+    return {"anyOf": [{"enum": sorted(row.known)}, *(_component(row.known[name]) for name in sorted(row.known))]}
+
+
+def _component(cls: type[Component]) -> Schema:
+    own = cls.model_json_schema()
+    fields = {"name": {"const": cls.name}} | own.get("properties", {})
+    first_line = (cls.__doc__ or "").strip().partition("\n")[0]
+    return {
+        "type": "object",
+        "title": cls.name,
+        "description": first_line,
+        "properties": fields,
+        "additionalProperties": _reads_other_fields(cls),
+    }
+
+
+def _reads_other_fields(cls: type[Component]) -> bool:
+    validators = cls.__pydantic_decorators__.model_validators.values()
+    return any(validator.info.mode == "before" for validator in validators)
+
+
+def _design(rows: Schema) -> Schema:
+    presets: Schema = {"enum": preset_names()}
+    mapping = {"type": "object", "properties": {"preset": presets, **rows}, "additionalProperties": False}
+    return {"anyOf": [presets, mapping]}
+
+
+def _values(kind: Schema) -> Schema:
+    """An axis: values of this kind, or several settings under a label."""
+    return {"type": "array", "items": {"anyOf": [kind, _ref("Change")]}}
+
+
+def _finite(value: Any) -> Any:
+    """``value`` without infinite defaults: JSON has no infinity."""
+    if isinstance(value, dict):
+        return {k: _finite(v) for k, v in value.items() if not (isinstance(v, float) and math.isinf(v))}
+    return [_finite(item) for item in value] if isinstance(value, list) else value
+
+
+def _ref(name: str) -> Schema:
+    return {"$ref": f"#/$defs/{name}"}

@@ -1,0 +1,143 @@
+"""The stages of a trial, each kept in the cache under a key of its own: images, their features, the reference's.
+
+Data, denoiser and detector are loaded when something has to be computed with them, and kept while
+consecutive trials share them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from designspace.cache import Cache, content_key
+from designspace.evaluation.floor import floor
+from designspace.evaluation.measure import Sample
+from designspace.generate import chunks, generate, labels_for
+from designspace.images import Images, to_uint8
+from designspace.kept import Kept
+from designspace.rows import Conditional, Data, Detector, Metric
+
+if TYPE_CHECKING:
+    from designspace.trial import Trial
+
+Tensors = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Stages:
+    """What a trial needs, from the cache or computed on ``device`` and kept in the cache."""
+
+    cache: Cache
+    device: torch.device
+    batch_size: int = 200
+    _data: Kept[Images] = field(default_factory=Kept)
+    _denoiser: Kept[Conditional] = field(default_factory=Kept)
+    _detector: Kept[Callable[[Tensor], Tensor]] = field(default_factory=Kept)
+    _reference: Kept[Sample] = field(default_factory=Kept)
+    _keys: Kept[tuple[str, str]] = field(default_factory=Kept)
+    _reference_key: Kept[str] = field(default_factory=Kept)
+
+    def images(self, trial: Trial, chunk: range) -> Tensors:
+        """The chunk's ``images``, uint8 ``[n, C, H, W]``, with ``nfe``, ``sigma_range`` and ``seconds``."""
+        return self.cache.get_or_make("images", self.images_key(trial, chunk), lambda: self._generate(trial, chunk))
+
+    def features(self, trial: Trial, chunk: range) -> Tensors:
+        """The chunk's ``features``, float32 ``[n, d]``, and what is known of its images, these excepted."""
+        return self.cache.get_or_make("features", self.features_key(trial, chunk), lambda: self._see(trial, chunk))
+
+    def has_features(self, trial: Trial, chunk: range) -> bool:
+        """Whether the chunk's features are in the cache."""
+        return self.cache.path("features", self.features_key(trial, chunk)).is_file()
+
+    def reference(self, data: Data, detector: Detector) -> Sample:
+        """The features of the whole data set; one process computes them while others wait."""
+        key = self.reference_key(data, detector)
+        return self._reference.get(key, lambda: self._reference_features(data, detector, key))
+
+    def floor(self, metric: Metric, trial: Trial) -> tuple[float, int]:
+        """The metric of the data against itself, and the size n' of the halves compared."""
+        data, detector, n = trial.data, trial.evaluate.detector, trial.evaluate.images
+
+        def make() -> Tensors:
+            value, size = floor(metric, self.reference(data, detector), n)
+            return {"value": torch.tensor(value, dtype=torch.float64), "n": torch.tensor(size)}
+
+        key = content_key(metric.identity(), self.reference_key(data, detector), n)
+        kept = self.cache.get_or_make("floor", key, make)
+        return kept["value"].item(), int(kept["n"])
+
+    def images_key(self, trial: Trial, chunk: range) -> str:
+        """What the images of a chunk depend on; not on how many more there are, nor on how they are measured."""
+        return content_key(self._trial_keys(trial)[0], chunk.start, chunk.stop)
+
+    def features_key(self, trial: Trial, chunk: range) -> str:
+        """What the features of a chunk depend on."""
+        return content_key(self.images_key(trial, chunk), self._trial_keys(trial)[1])
+
+    def reference_key(self, data: Data, detector: Detector) -> str:
+        """What the reference's features depend on."""
+        return self._reference_key.get((data, detector), lambda: content_key(data.content_hash(), detector.identity()))
+
+    def data(self, data: Data) -> Images:
+        """The data set, loaded."""
+        return self._data.get(data, data.load)
+
+    def denoiser(self, trial: Trial) -> Conditional:
+        """The trial's denoiser, ready to run."""
+        rows = {row: getattr(trial.design, row) for row in trial.denoiser.rows}
+        key = (trial.denoiser, tuple(rows.items()), trial.data)
+        return self._denoiser.get(key, lambda: trial.denoiser.load(self.data(trial.data), trial.design, self.device))
+
+    def detect(self, detector: Detector, images: Tensor) -> Tensor:
+        """The features of ``images``, float32 ``[n, d]``."""
+        return self._detector.get(detector, lambda: detector.load(self.device))(images)
+
+    def _trial_keys(self, trial: Trial) -> tuple[str, str]:
+        """Kept, because components read files to say what they are."""
+
+        def make() -> tuple[str, str]:
+            return content_key(trial.sampling_identity()), content_key(trial.evaluate.detector.identity())
+
+        return self._keys.get(trial.id, make)
+
+    def _generate(self, trial: Trial, chunk: range) -> Tensors:
+        denoiser = self.denoiser(trial)
+        rule = trial.evaluate.labels
+        labels = None if rule == "none" else labels_for(rule, trial.seed, chunk, self.data(trial.data))
+        start = perf_counter()
+        made = generate(trial, denoiser, labels, chunk, self.device, self.batch_size)
+        return {
+            "images": to_uint8(made.x),
+            "nfe": _float64(made.nfe),
+            "sigma_range": _float64(made.sigma_range),
+            "seconds": _float64([perf_counter() - start]),
+        }
+
+    def _see(self, trial: Trial, chunk: range) -> Tensors:
+        made = self.images(trial, chunk)
+        start = perf_counter()
+        features = self.detect(trial.evaluate.detector, made.pop("images"))
+        seconds = torch.cat([made["seconds"], _float64([perf_counter() - start])])
+        return made | {"features": features, "seconds": seconds}
+
+    def _reference_features(self, data: Data, detector: Detector, key: str) -> Sample:
+        def see(chunk: range) -> Tensors:
+            return {"features": self.detect(detector, self.data(data).pixels[chunk.start : chunk.stop])}
+
+        with self.cache.lock(f"reference-{key}"):
+            size = self.cache.get_or_make("reference", key, lambda: {"n": torch.tensor(len(self.data(data)))})
+            kept = [
+                self.cache.get_or_make("features", content_key(key, chunk.start, chunk.stop), partial(see, chunk))
+                for chunk in chunks(int(size["n"]))
+            ]
+        return Sample(torch.cat([chunk["features"] for chunk in kept]))
+
+
+def _float64(value: object) -> Tensor:
+    return torch.tensor(value, dtype=torch.float64)

@@ -1,0 +1,125 @@
+"""One point of an ablation, fully resolved: everything that its numbers depend on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Field, field_validator
+from pydantic_core import PydanticCustomError
+
+from designspace.component import Component, Count, Spec, did_you_mean
+from designspace.design import Design
+from designspace.rows import Data, Denoiser, Detector, Metric
+
+VERSION = 1
+"""Raised when the framework's own numbers change (the sampler, the latents), so that old results are not taken for
+new; a component has a version of its own."""
+
+Label = str | int | float | bool
+RULES = ("none", "data", "balanced")
+
+
+def _labels(value: Any) -> Any:
+    if isinstance(value, list | tuple) and value and all(type(label) is int and label >= 0 for label in value):
+        return tuple(value)
+    if value not in RULES:
+        text = f"labels are one of {', '.join(RULES)}, or a list of class numbers, not {value!r}."
+        raise PydanticCustomError("labels", "{text}", {"text": text + did_you_mean(value, RULES)})
+    return value
+
+
+class Evaluate(Spec):
+    """How a trial is measured: how many images, of which labels, seen by which network, compared by what."""
+
+    images: Count = 2000
+    repeats: Annotated[int, Field(ge=1)] = 1
+    """Each point is computed so many times, with the seeds ``seed``, ``seed + 1``, ..."""
+    detector: Detector = Field(default="lite0", validate_default=True)
+    metrics: tuple[Metric, ...] = Field(default=("frechet", "kid"), validate_default=True, min_length=1)
+    labels: Annotated[Literal["none", "data", "balanced"] | tuple[int, ...], BeforeValidator(_labels)] = "none"
+    """``none``: unconditional; ``data``: as frequent as in the data; ``balanced``; or a list that is repeated."""
+    seed: int = 0
+
+    @field_validator("metrics")
+    @classmethod
+    def _once(cls, metrics: tuple[Metric, ...]) -> tuple[Metric, ...]:
+        names = [metric.name for metric in metrics]
+        if twice := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
+            raise PydanticCustomError("metric_twice", "{text}", {"text": f"'{twice[0]}' is given twice"})
+        return metrics
+
+
+class Trial(Spec):
+    """A design, sampled from a denoiser with ``num_steps`` noise levels, measured against a data set."""
+
+    design: Design
+    num_steps: Count
+    data: Data
+    denoiser: Denoiser
+    evaluate: Evaluate
+    seed: int
+
+    def __copy__(self) -> Self:
+        copy = super().__copy__()
+        copy.__dict__.pop("id", None)  # model_copy(update=...) makes another trial
+        return copy
+
+    @cached_property
+    def id(self) -> str:
+        """The first 16 hex digits of the sha256 of ``identity()``. Raises ``DataError`` if a file is missing."""
+        text = json.dumps(self.identity(), sort_keys=True, allow_nan=False)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def identity(self) -> dict[str, Any]:
+        """All that the results depend on: every row, by fields, version or source, and the files by content."""
+        measured = {name: getattr(self.evaluate, name) for name in ("images", "detector", "metrics", "labels")}
+        return {
+            "version": VERSION,
+            "design": self._rows(Design.model_fields),
+            "num_steps": self.num_steps,
+            "data": self.data.identity(),
+            "denoiser": self.denoiser.identity(),
+            "evaluate": {name: _identity(value) for name, value in measured.items()},
+            "seed": self.seed,
+        }
+
+    def sampling_identity(self) -> dict[str, Any]:
+        """What image k depends on: not how many there are, nor how they are measured, nor rows that are not used."""
+        needs_data = self.denoiser.reads_data or self.evaluate.labels in ("data", "balanced")
+        return {
+            "version": VERSION,
+            "design": self._rows(used_rows(self.design, self.denoiser)),
+            "num_steps": self.num_steps,
+            "data": self.data.identity() if needs_data else None,
+            "denoiser": self.denoiser.identity(),
+            "labels": _identity(self.evaluate.labels),
+            "seed": self.seed,
+        }
+
+    def _rows(self, rows: Any) -> dict[str, Any]:
+        return {row: _identity(getattr(self.design, row)) for row in rows}
+
+
+@dataclass(frozen=True)
+class Point:
+    """A trial as a point of the ablation's grid: two points may have the same trial."""
+
+    axes: dict[str, Label]
+    trial: Trial
+
+
+def used_rows(design: Design, denoiser: Denoiser) -> list[str]:
+    """The rows that images depend on: a solver that does not step in time needs no schedule, for instance."""
+    in_time = ("schedule", "scaling") if design.solver.in_time else ()
+    used = {"solver", "time_steps", "stochasticity", "to_zero", *in_time, *denoiser.rows}
+    return [row for row in Design.model_fields if row in used]
+
+
+def _identity(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_identity(item) for item in value]
+    return value.identity() if isinstance(value, Component) else value

@@ -1,0 +1,50 @@
+"""What an ablation says that will have no effect."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from designspace.axes import Choice
+from designspace.document import Document
+from designspace.errors import DocPath, dotted
+from designspace.paths import Setting
+from designspace.trial import Trial, used_rows
+
+
+def warnings(
+    document: Document, base: Sequence[Setting], choices: Sequence[Choice], trials: Sequence[Trial]
+) -> Iterator[str]:
+    """One line for each axis that cannot matter and for each option that the grid overrules."""
+    used = {row for trial in trials for row in used_rows(trial.design, trial.denoiser)}
+    for axis, rows in _rows(choices).items():
+        if rows and not rows & used:
+            yield str(document.problem(axis, f"cannot matter: {_reason(rows, trials)}", key=True))
+    for setting in base:
+        spot = document.spots.get(setting.place)
+        over = [new for choice in choices for new in choice.settings if new.replaces(setting)]
+        if spot and not spot.value.line and choices and all(setting not in c.on(base) for c in choices):
+            yield str(document.problem(setting.place, f"has no effect: {dotted(over[0].key)} sets it"))
+
+
+def _rows(choices: Sequence[Choice]) -> dict[DocPath, set[str]]:
+    """The rows of the design that each axis sets; none if it sets anything else."""
+    found: dict[DocPath, set[str]] = {}
+    other: set[DocPath] = set()
+    for setting in (setting for choice in choices for setting in choice.settings):
+        axis = setting.place[:2]
+        if setting.path[0] == "design" and len(setting.path) > 1:
+            found.setdefault(axis, set()).add(setting.path[1])
+        else:
+            other.add(axis)
+    return {axis: rows for axis, rows in found.items() if axis not in other}
+
+
+def _reason(rows: set[str], trials: Sequence[Trial]) -> str:
+    if rows <= {"schedule", "scaling"}:
+        return f"solver {_names(trial.design.solver.name for trial in trials)} does not step in time"
+    denoisers = _names(trial.denoiser.name for trial in trials)
+    return f"denoiser {denoisers} does not depend on {_names(sorted(rows))}"
+
+
+def _names(names: Iterator[str] | Sequence[str]) -> str:
+    return ", ".join(dict.fromkeys(names))

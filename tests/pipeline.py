@@ -1,0 +1,63 @@
+"""Shared by the tests of the pipeline: an ablation of the stand-ins, in a file, and a process that runs it."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import torch
+from ruamel.yaml import YAML
+
+SPEC = {
+    "name": "small",
+    "question": "Does the pipeline work?",
+    "components": [str(Path(__file__).parent / "stand_ins.py")],
+    "data": "stand_in_data",
+    "denoiser": "stand_in_denoiser",
+    "design": "edm",
+    "grid": {"solver": ["euler", "heun"], "num_steps": [3, 4]},
+    "evaluate": {"images": 450, "detector": "stand_in_detector", "metrics": ["stand_in_metric", "frechet"]},
+}
+
+RUN = """
+import sys
+from designspace.run import run
+from designspace.spec import load
+run(load(sys.argv[1]), out=sys.argv[2], workers=int(sys.argv[3]))
+"""
+
+
+def write_spec(folder, **changes):
+    path = folder / "small.yaml"
+    with path.open("w") as file:
+        YAML().dump(SPEC | changes, file)
+    return path
+
+
+def start(spec, out, workers=1, **keywords):
+    """A process of its own that runs ``spec``."""
+    command = [sys.executable, "-c", RUN, spec, out, str(workers)]
+    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, **keywords)
+
+
+def wait_for(condition, process):
+    while not condition():
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.005)
+
+
+def outcome(results):
+    """What may not depend on how a run went: by id and axes, everything but the time it took."""
+    rows = {(row["id"], str(row["axes"])): dict(row) for row in results.rows()}
+    for row in rows.values():
+        del row["seconds"], row["provenance"]
+    return rows, {row["id"]: results.artefact(row["id"]) for row in rows.values()}
+
+
+def assert_same(results, others):
+    (rows, artefacts), (other_rows, other_artefacts) = outcome(results), outcome(others)
+    assert rows == other_rows
+    assert artefacts.keys() == other_artefacts.keys()
+    for id, tensors in artefacts.items():
+        assert tensors.keys() == other_artefacts[id].keys()
+        assert all(torch.equal(tensors[key], other_artefacts[id][key]) for key in tensors)

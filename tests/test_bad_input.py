@@ -1,0 +1,357 @@
+"""Wrong input: each thing that is wrong is one line ``file:line:column: where: what``, before anything is computed."""
+
+import re
+
+import pytest
+
+from designspace.spec import SpecError, load
+
+GOOD = """\
+name: good
+data: digits
+denoiser: exact
+design: edm
+evaluate: {images: 50, detector: pixels, metrics: [frechet]}
+"""
+
+# What follows GOOD, or replaces it if it says `data:`; the lines expected, by substrings.
+TABLE = {
+    "unknown component": (
+        "grid: {solver: [euler, hein]}",
+        ["6:24: grid.solver.1: unknown solver 'hein'. Did you mean 'heun'? Known:"],
+    ),
+    "unknown component in a row": (
+        "data: digits\ndenoiser: exact\ndesign:\n  preset: edm\n  solver: eulr\n",
+        ["5:11: design.solver: unknown solver 'eulr'. Did you mean 'euler'?"],
+    ),
+    "unknown component of a section": (
+        "data: digitz\ndenoiser: {name: exakt}\ndesign: edm",
+        ["1:7: data: unknown data 'digitz'. Did you mean 'digits'?", "2:18: denoiser.name: unknown denoiser 'exakt'."],
+    ),
+    "unknown field": (
+        "data: digits\ndenoiser: exact\ndesign:\n  preset: edm\n  time_steps: {sigma_mx: 3}",
+        ["5:16: design.time_steps.sigma_mx: unknown field 'sigma_mx'. Did you mean 'sigma_max'? Fields: sigma_min,"],
+    ),
+    "unknown field of a value": (
+        "grid:\n  solver:\n    - euler\n    - name: heun\n      alhpa: 0.5",
+        ["10:7: grid.solver.1.alhpa: unknown field 'alhpa'. Did you mean 'alpha'?"],
+    ),
+    "misspelled row": (
+        "data: digits\ndenoiser: exact\ndesign: {preset: edm, sovler: euler}",
+        ["3:23: design.sovler: unknown field 'sovler'. Did you mean 'solver'?"],
+    ),
+    "misspelled key": ("gird: {solver: [euler]}", ["6:1: gird: unknown field 'gird'. Did you mean 'grid'?"]),
+    "misspelled setting": (
+        "data: digits\ndenoiser: exact\ndesign: edm\nevaluate:\n  imges: 50",
+        ["5:3: evaluate.imges: unknown field 'imges'. Did you mean 'images'?"],
+    ),
+    "out of its domain": (
+        "grid: {time_steps.rho: [7, -1]}",
+        ["6:28: grid.time_steps.rho.1: should be greater than 0, not -1"],
+    ),
+    "out of its domain in the design": (
+        "data: digits\ndenoiser: exact\ndesign: {preset: edm, time_steps: {rho: -1}}",
+        ["3:41: design.time_steps.rho: should be greater than 0, not -1"],
+    ),
+    "empty range": (
+        "grid: {time_steps.sigma_min: [0.002, 90]}",
+        ["6:38: grid.time_steps.sigma_min.1: sigma_min = 90.0 is not below sigma_max = 80.0"],
+    ),
+    "NaN": ("grid: {time_steps.rho: [.nan]}", ["6:25: grid.time_steps.rho.0: "]),
+    "NaN where infinity is allowed": (
+        "grid: {stochasticity: [{name: churn, S_max: .nan}]}",
+        ["6:45: grid.stochasticity.0.S_max: NaN is not a value"],
+    ),
+    "repeated key": ("design: vp", ["6:1: design: is given twice, first in line 4"]),
+    "repeated keys deep and twice": (
+        "grid: {solver: [euler], solver: [heun]}\nclaims: []\nclaims: []",
+        ["6:25: grid.solver: is given twice, first in line 6", "8:1: claims: is given twice, first in line 7"],
+    ),
+    "text for a number": (
+        "grid: {time_steps.rho: [seven]}",
+        ["6:25: grid.time_steps.rho.0: should be a valid number, not 'seven'"],
+    ),
+    "number for a component": ("grid: {solver: [7]}", ["6:17: grid.solver.0: a solver is a name or a mapping"]),
+    "number for a design": (
+        "data: digits\ndenoiser: exact\ndesign: 3",
+        ["3:9: design: should be the name of a preset or a mapping of rows, not 3"],
+    ),
+    "scalar for an axis": ("grid: {nfe: 7}", ["6:13: grid.nfe: should be a list, not 7"]),
+    "list for a part": ("grid: [solver, nfe]", ["6:7: grid: should be a mapping"]),
+    "fraction of a step": ("num_steps: 2.5", ["6:12: num_steps: should be a valid integer, not 2.5"]),
+    "no data file": (
+        "data: {name: zip, path: no/such.zip}\ndenoiser: exact\ndesign: edm",
+        ["1:7: data: there is no ", "/no/such.zip"],
+    ),
+    "no component file": ("components: [./mine.py]", ["6:14: components.0: no such file: ", "/mine.py."]),
+    "misspelled component file": (
+        "components:\n- ./good_part.py\n- ./brokn.py",
+        ["8:3: components.1: no such file: ", "Did you mean 'broken.py'?"],
+    ),
+    "no component module": ("components: [no_such_module]", ["6:14: components.0: No module named 'no_such_module'"]),
+    "component file that raises": (
+        "components: [broken.py]\ngrid: {solver: [mine]}",
+        ["6:14: components.0: broken.py fails: ZeroDivisionError: division by zero (", "broken.py:2)"],
+    ),
+    "component file that does not parse": (
+        "components: [syntax.py]",
+        ["6:14: components.0: syntax.py fails: SyntaxError: ", "syntax.py:2)"],
+    ),
+    "component that is there already": (
+        "components: [twice.py]",
+        ["6:14: components.0: twice.py fails: TypeError: solver 'heun' is defined twice: in ", "heun.py:Heun and in"],
+    ),
+    "tab": ("grid:\n\tsolver: [euler]", ["7:1: is not YAML: found character '\\t' that cannot start any token"]),
+    "unclosed bracket": (
+        "grid: {nfe: [7, 11}\n",
+        ["6:19: is not YAML: expected ',' or ']', but got '}' (while parsing a flow sequence that starts in line 6)"],
+    ),
+    "control character": ("question: a\x01b", ["6:12: is not YAML: special characters are not allowed"]),
+    "unknown tag": ("question: !!python/object:os.system ls", ["6:11: question: the tag ", "is not known"]),
+    "unknown anchor": ("question: *q", ["6:11: is not YAML: found undefined alias 'q'"]),
+    "two documents": ("---\nname: again", ["6:1: is not YAML: but found another document"]),
+    "not a mapping": ("- data: digits\n- design: edm", ["1:1: should be a mapping of fields, not ["]),
+    "only text": ("data:digits", ["1:1: should be a mapping of fields, not 'data:digits'"]),
+    "nothing missing but all": ("question: data: what?", ["1:15: is not YAML: mapping values are not allowed here"]),
+    "missing sections": (
+        "question: 'data: what?'",
+        ["1:1: data: is missing", "1:1: denoiser: is missing", "1:1: design: is missing"],
+    ),
+    "missing row": (
+        "data: digits\ndenoiser: exact\ndesign: {solver: euler, time_steps: edm}",
+        ["3:9: design.schedule: is missing", "3:9: design.loss_weight: is missing"],
+    ),
+    "axis that names nothing": (
+        "grid: {solvr: [euler]}",
+        ["6:8: grid.solvr: names nothing that could be varied. Did you mean 'solver'?"],
+    ),
+    "axis without its row": (
+        "grid:\n  rho: [3, 7]",
+        ["7:3: grid.rho: names nothing that could be varied. Did you mean 'time_steps.rho'?"],
+    ),
+    "axis of an unknown field": (
+        "grid: {time_steps.roh: [3, 7]}",
+        ["6:8: grid.time_steps.roh: unknown field 'roh'. Did you mean 'rho'?"],
+    ),
+    "axis inside a number": ("grid: {num_steps.x: [3]}", ["6:8: grid.num_steps.x: names nothing"]),
+    "axis without values": ("grid: {solver: []}", ["6:16: grid.solver: has no values"]),
+    "axes of a zip that differ": (
+        "zip:\n  solver: [euler, heun]\n  nfe: [7, 11, 19]",
+        ["8:8: zip.nfe: has 3 values, but solver has 2: the axes of a zip advance together"],
+    ),
+    "two axes for one field": (
+        "grid: {solver: [euler]}\nzip: {design.solver: [heun]}",
+        ["6:8: grid.solver: sets what zip.design.solver sets"],
+    ),
+    "nfe and num_steps": (
+        "grid: {num_steps: [7], nfe: [7]}",
+        ["6:24: grid.nfe: sets what grid.num_steps sets"],
+    ),
+    "nfe and num_steps in the baseline": ("num_steps: 18\nnfe: 7", ["7:1: nfe: num_steps is given too"]),
+    "a set of an unknown field": (
+        "grid: {size: [{label: large, set: {time_step.rho: 3}}]}",
+        ["6:36: grid.size.0.set.time_step.rho: names nothing that could be set. Did you mean 'time_steps.rho'?"],
+    ),
+    "a set with an unknown key": (
+        "cumulative:\n- {lable: Euler, set: {solver: euler}}",
+        ["7:4: cumulative.0.lable: unknown field 'lable'. Did you mean 'label'?"],
+    ),
+    "a stage that is wrong": (
+        "cumulative:\n- {label: vp, set: {schedule: vp, scaling: vq}}",
+        ["7:44: cumulative.0.set.scaling: unknown scaling 'vq'. Known: none, vp."],
+    ),
+    "two values of one name": (
+        "grid: {solver: [{label: a, set: {solver: euler}}, {label: a, set: {solver: heun}}]}",
+        ["6:51: grid.solver.1: another value is called 'a' too"],
+    ),
+    "nfe too small": (
+        "grid: {nfe: [2, 1]}",
+        ["6:14: grid.nfe.0: solver heun needs 3 evaluations at least, not 2", "6:17: grid.nfe.1: "],
+    ),
+    "too many": (
+        "grid: {nfe: [1e3, 100000000000000000000000], num_steps: []}",
+        ["6:19: grid.nfe.1: should be at most 10000", "6:56: grid.num_steps: has no values"],
+    ),
+    "nfe of nothing": ("nfe: 0", ["6:6: nfe: should be at least 1, not 0"]),
+    "one step": ("grid: {num_steps: [18, 1]}", ["6:24: grid.num_steps.1: should be at least 2, not 1"]),
+    "one step in the baseline": ("num_steps: 1", ["6:12: num_steps: should be at least 2, not 1"]),
+    "more steps than iDDPM has levels": (
+        "grid: {num_steps: [18, 2000], time_steps: [edm, iddpm]}",
+        ["6:49: grid.time_steps.1: time_steps iddpm: 2000 steps, but its grid has only 992 levels"],
+    ),
+    "more steps than the baseline has levels": (
+        "data: digits\ndenoiser: exact\ndesign: iddpm\ngrid: {num_steps: [2000]}",
+        ["4:20: grid.num_steps.0: time_steps iddpm: 2000 steps"],
+    ),
+    "alpha that goes below zero": (
+        "grid: {solver.alpha: [1, 3.5]}",
+        ["6:26: grid.solver.alpha.1: solver heun: alpha = 3.5 steps to a negative noise level"],
+    ),
+    "churn with a multistep solver": (
+        "grid: {stochasticity: [none, {name: churn, S_churn: 40}], solver: [heun, dpmpp_2m]}",
+        ["6:30: grid.stochasticity.1: churn adds noise between steps, which spoils what the multistep solver dpmpp_2m"],
+    ),
+    "churn under a multistep solver": (
+        "data: digits\ndenoiser: exact\ndesign: {preset: edm, stochasticity: churn}\ngrid: {solver: [heun, dpmpp_2m]}",
+        ["3:38: design.stochasticity: churn adds noise between steps"],
+    ),
+    "unknown preset": (
+        "data: digits\ndenoiser: exact\ndesign: emd",
+        ["3:9: design: unknown preset 'emd'. Did you mean 'edm'?"],
+    ),
+    "unknown preset in a mapping and an axis": (
+        "data: digits\ndenoiser: exact\ndesign: {preset: emd}\ngrid: {design: [vp, vpp]}",
+        ["4:21: grid.design.1: unknown preset 'vpp'."],
+    ),
+    "claim that matches no trial": (
+        "grid: {nfe: [7, 11]}\nclaims:\n- {say: s, expect: {less: [{nfe: 7}, {nfe: 12}], metric: frechet}}",
+        ["8:44: claims.0.expect.less.1.nfe: claim matches no trial: no point has nfe = 12. Did you mean 11?"],
+    ),
+    "claim of an unknown axis": (
+        "grid: {solver: [euler, heun]}\nclaims:\n"
+        "- {say: s, expect: {less: [{sovler: heun}, {solver: euler}], metric: frechet}}",
+        ["8:29: claims.0.expect.less.0.sovler: claim matches no trial: there is no axis 'sovler'. Did you mean"],
+    ),
+    "claim of an unknown value": (
+        "grid: {solver: [euler, heun]}\nclaims:\n"
+        "- {say: s, expect: {less: [{solver: huen}, {solver: euler}], metric: frechet}}",
+        ["8:37: claims.0.expect.less.0.solver: claim matches no trial: no point has solver = 'huen'. Did you mean"],
+    ),
+    "claim of values that never meet": (
+        "zip: {solver: [euler, heun], nfe: [7, 11]}\nclaims:\n"
+        "- {say: s, expect: {less: [{solver: heun, nfe: 7}, {solver: euler}], metric: frechet}}",
+        ["8:28: claims.0.expect.less.0: claim matches no trial: no point has solver = heun, nfe = 7 together"],
+    ),
+    "claim of an unknown metric": (
+        "grid: {nfe: [7, 11]}\nclaims:\n- {say: s, expect: {less: [{nfe: 7}, {nfe: 11}], metric: frechte}}",
+        ["8:58: claims.0.expect.metric: 'frechte' is not measured. Did you mean 'frechet'? Metrics: frechet."],
+    ),
+    "claim of three": (
+        "grid: {nfe: [7, 11]}\nclaims:\n- {say: s, expect: {less: [{nfe: 7}, {nfe: 11}, {nfe: 7}], metric: frechet}}",
+        ["8:27: claims.0.expect.less: should have at most 2 items"],
+    ),
+    "claim of another kind": (
+        "claims:\n- {say: s, expect: {more: [{}, {}], metric: frechet}}",
+        ["7:21: claims.0.expect.more: unknown field 'more'.", "7:20: claims.0.expect.less: is missing"],
+    ),
+    "unknown labels": (
+        "data: digits\ndenoiser: exact\ndesign: edm\nevaluate: {labels: balance}",
+        ["4:20: evaluate.labels: labels are one of none, data, balanced, or a list", "Did you mean 'balanced'?"],
+    ),
+    "a metric twice": (
+        "data: digits\ndenoiser: exact\ndesign: edm\nevaluate: {metrics: [kid, kid]}",
+        ["4:21: evaluate.metrics: 'kid' is given twice"],
+    ),
+    "no metric": (
+        "data: digits\ndenoiser: exact\ndesign: edm\nevaluate: {metrics: []}",
+        ["4:21: evaluate.metrics: should have at least 1 item"],
+    ),
+    "a name that is no folder": (
+        "denoiser: exact\ndesign: edm\ndata: digits\nname: ../up",
+        ["4:7: name: names the folder of the report"],
+    ),
+    "everything at once": (
+        "data: digits\ndenoiser: exact\ndesign: {preset: edm, solver: eulr}\nnmae: x\n"
+        "grid: {time_steps.rho: [-1, seven, 5]}\nevaluate: {images: 1}\n"
+        "claims: [{say: s, expect: {less: [{time_steps.rho: 5}, {time_steps.rho: 4}], metric: fid}}]",
+        [
+            "3:31: design.solver: unknown solver 'eulr'.",
+            "4:1: nmae: unknown field 'nmae'. Did you mean 'name'?",
+            "5:25: grid.time_steps.rho.0: should be greater than 0, not -1",
+            "5:29: grid.time_steps.rho.1: should be a valid number, not 'seven'",
+            "6:20: evaluate.images: should be at least 2, not 1",
+            "7:73: claims.0.expect.less.1.time_steps.rho: claim matches no trial",
+            "7:86: claims.0.expect.metric: 'fid' is not measured.",
+        ],
+    ),
+}
+
+FILES = {
+    "good_part.py": "",
+    "broken.py": "def fail():\n    1 / 0\n\n\n\nfail()\n",
+    "syntax.py": "x = 1\ny = = 2\n",
+    "twice.py": 'import designspace as ds\n\n\nclass Mine(ds.Solver, name="heun"):\n    """Another."""\n',
+}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for name, text in FILES.items():
+        (tmp_path / name).write_text(text)
+    return tmp_path
+
+
+def lines_of(folder, text, options=()):
+    path = folder / "bad.yaml"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(SpecError) as error:
+        load(path, options)
+    assert str(error.value) == "\n".join(error.value.lines)
+    return [line.removeprefix(f"{path}:") for line in error.value.lines]
+
+
+@pytest.mark.parametrize("case", TABLE)
+def test_bad_input(case, folder):
+    text, expected = TABLE[case]
+    lines = lines_of(folder, text if "data:" in text or text.startswith("- ") else GOOD + text)
+    for part in expected:
+        assert any(part in line for line in lines), f"{part}\nis not in\n" + "\n".join(lines)
+    for line in lines:  # nothing else is said, and nothing twice
+        assert any(line.startswith(part[:8]) for part in expected), line
+        assert re.match(r"\d+:\d+: ", line)
+    assert len(set(lines)) == len(lines)
+    assert [int(line.split(":")[0]) for line in lines] == sorted(int(line.split(":")[0]) for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"", "1:1: is empty"),
+        (b"# nothing\n", "1:1: is empty"),
+        ("question: déjà".encode("latin-1"), "1:12: is not UTF-8: byte 0xe9"),
+        (b"name: a\n\xff\xfe", "2:1: is not UTF-8: byte 0xff"),
+    ],
+)
+def test_bad_bytes(content, expected, folder):
+    assert lines_of(folder, content) == [expected]
+
+
+def test_a_byte_order_mark_and_windows_line_ends_are_read(folder):
+    path = folder / "good.yaml"
+    path.write_bytes(b"\xef\xbb\xbf" + GOOD.replace("\n", "\r\n").encode())
+    assert len(load(path).points()) == 1
+
+
+def test_not_a_file(folder):
+    (folder / "solver_grid.yaml").write_text(GOOD)
+    with pytest.raises(SpecError, match=re.escape(f"{folder}: is a folder, not a file. It has: solver_grid.yaml")):
+        load(folder)
+    with pytest.raises(SpecError, match=r"solver_gird.yaml: no such file. Did you mean 'solver_grid.yaml'\?"):
+        load(folder / "solver_gird.yaml")
+
+
+@pytest.mark.parametrize(
+    ("option", "expected"),
+    [
+        ("solver", "--set solver: is not KEY=VALUE"),
+        ("slover=euler", "--set slover=euler: 'slover' names nothing. Did you mean 'solver'?"),
+        ("rho=3", "--set rho=3: 'rho' names nothing. Did you mean 'time_steps.rho'?"),
+        ("design.slover=euler", "--set design.slover=euler: unknown field 'slover'. Did you mean 'solver'?"),
+        ("evaluate.imges=50", "--set evaluate.imges=50: unknown field 'imges'. Did you mean 'images'?"),
+        ("evaluate.images=few", "--set evaluate.images=few: should be a valid integer, not 'few'"),
+        ("design.solver=eulr", "--set design.solver=eulr: unknown solver 'eulr'. Did you mean 'euler'?"),
+        (
+            "grid.slover=[euler]",
+            "--set grid.slover=[euler]: names nothing that could be varied. Did you mean",
+        ),
+        ("grid.nfe=[7", "--set grid.nfe=[7: is not YAML: expected ',' or ']'"),
+        ("grid.nfe=7", "--set grid.nfe=7: should be a list, not 7"),
+        ("num_steps=1", "--set num_steps=1: should be at least 2, not 1"),
+        ("claims.0.say=x", "--set claims.0.say=x: 'claims' has no fields that could be set; set it as a whole"),
+        ("data={name: zip, path: no.zip}", "--set data={name: zip, path: no.zip}: there is no "),
+    ],
+)
+def test_bad_option(option, expected, folder):
+    lines = lines_of(folder, GOOD + "claims: []", [option])
+    assert len(lines) == 1
+    assert lines[0].startswith(expected)

@@ -1,0 +1,153 @@
+import os
+import resource
+import subprocess
+import sys
+import textwrap
+
+import pytest
+import torch
+
+from designspace.cache import Cache, content_key
+from designspace.files import StorageError
+
+TENSORS = {
+    "pixels": torch.arange(48, dtype=torch.uint8).reshape(2, 1, 4, 6),
+    "nfe": torch.tensor(35.0, dtype=torch.float64),
+    "none": torch.zeros(0, 3),
+}
+KEY = content_key("a", 1)
+
+
+@pytest.fixture
+def cache(tmp_path):
+    return Cache(tmp_path)
+
+
+def stored(cache):
+    cache.put("images", KEY, TENSORS)
+    return cache.path("images", KEY)
+
+
+def test_what_is_put_is_got(cache):
+    stored(cache)
+    found = cache.get("images", KEY)
+    assert found.keys() == TENSORS.keys()
+    for key, tensor in TENSORS.items():
+        assert found[key].dtype == tensor.dtype
+        assert torch.equal(found[key], tensor)
+    assert cache.get("features", KEY) is None
+    assert cache.get("images", content_key("a", 2)) is None
+
+
+def test_keys_depend_on_values_and_types_not_on_the_order_of_fields():
+    assert content_key({"a": 1, "b": 2}) == content_key({"b": 2, "a": 1})
+    assert len({content_key(part) for part in (1, "1", 1.0, [1], {"1": 1}, None)}) == 6
+    assert content_key("a", "b") != content_key("ab")
+
+
+def every_bit(data):
+    """One flipped bit in each byte, spread over the 8 positions."""
+    for place in range(len(data)):
+        yield place, bytes([*data[:place], data[place] ^ (1 << place % 8), *data[place + 1 :]])
+
+
+@pytest.mark.filterwarnings("ignore:.*damaged")
+def test_no_flipped_bit_gives_other_tensors(cache):
+    path = stored(cache)
+    detected = 0
+    for place, data in every_bit(path.read_bytes()):
+        path.write_bytes(data)
+        found = cache.get("images", KEY)
+        detected += found is None
+        # A bit of the header's padding may differ; the tensors may not.
+        assert found is None or all(torch.equal(found[k], TENSORS[k]) for k in TENSORS), place
+    assert detected > 0.9 * len(data)
+
+
+@pytest.mark.parametrize("kept", [0, 7, 8, 100, -1])
+def test_a_truncated_file_is_set_aside_and_made_again(cache, kept):
+    path = stored(cache)
+    data = path.read_bytes()
+    path.write_bytes(data[:kept])
+    with pytest.warns(UserWarning, match=f"{path}: damaged .* set aside"):
+        found = cache.get_or_make("images", KEY, lambda: TENSORS)
+    assert torch.equal(found["pixels"], TENSORS["pixels"])
+    assert [file.read_bytes() for file in (cache.root / "damaged").iterdir()] == [data[:kept]]
+    assert path.read_bytes() == data
+
+
+def test_a_file_under_another_name_is_not_believed(cache):
+    other = cache.path("images", content_key("b"))
+    other.parent.mkdir(parents=True)
+    stored(cache).replace(other)
+    with pytest.warns(UserWarning, match="sha256"):
+        assert cache.get("images", content_key("b")) is None
+
+
+def run_limited(code, folder, limit):
+    """Run ``code`` where no file can grow beyond ``limit`` bytes: to a program, that is a full disk."""
+    return subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code), folder],
+        capture_output=True,
+        text=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
+        env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"},
+    )
+
+
+def test_a_full_disk_is_a_clear_error_and_leaves_nothing_behind(cache):
+    path = stored(cache)
+    before = path.read_bytes()
+    code = """
+        import sys, torch
+        from pathlib import Path
+        from designspace.cache import Cache
+        from designspace.files import StorageError
+        try:
+            Cache(Path(sys.argv[1])).put("images", "KEY", {"x": torch.zeros(5000)})
+        except StorageError as error:
+            print(error)
+    """.replace("KEY", KEY)
+    done = run_limited(code, cache.root, 10_000)
+    assert done.stdout == f"cannot write {path}: File too large\n", done.stderr
+    assert [file for file in path.parent.iterdir()] == [path]
+    assert path.read_bytes() == before
+
+
+def test_a_place_that_is_no_folder_is_a_clear_error(tmp_path):
+    (tmp_path / "file").write_text("")
+    cache = Cache(tmp_path / "file")
+    with pytest.raises(StorageError, match=r"cannot write .*file/images/.*: Not a directory"):
+        cache.put("images", KEY, TENSORS)
+    with pytest.raises(StorageError, match=r"cannot write .*file/locks/a.lock"), cache.lock("a"):
+        pass
+
+
+def test_the_root_is_taken_from_the_environment(monkeypatch, tmp_path):
+    monkeypatch.setenv("DESIGNSPACE_CACHE", str(tmp_path))
+    assert Cache().root == tmp_path
+    monkeypatch.delenv("DESIGNSPACE_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    assert Cache().root.name == "designspace"
+
+
+def test_a_lock_is_held_by_one_and_freed_when_its_holder_is_killed(cache):
+    code = """
+        import sys
+        from pathlib import Path
+        from designspace.cache import Cache
+        with Cache(Path(sys.argv[1])).lock("trial") as mine:
+            print(mine, flush=True)
+            sys.stdin.read()
+    """
+    command = [sys.executable, "-c", textwrap.dedent(code), cache.root]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout.readline() == "True\n"
+        with cache.lock("trial", wait=False) as mine:
+            assert not mine
+        with cache.lock("other", wait=False) as mine:
+            assert mine
+        holder.kill()
+        holder.wait()
+        with cache.lock("trial", wait=False) as mine:
+            assert mine

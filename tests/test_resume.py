@@ -1,0 +1,167 @@
+"""Whatever happens to a run, running again gives the results of a run to which nothing happened."""
+
+import os
+import resource
+import signal
+
+import pytest
+from designspace.spec import load
+from pipeline import assert_same, start, wait_for, write_spec
+
+from designspace.cache import Cache, content_key
+from designspace.files import StorageError
+from designspace.run import run
+from designspace.store import Results
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("undisturbed")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DESIGNSPACE_CACHE", str(folder / "cache"))
+        results = run(load(write_spec(folder)), out=folder / "reports", progress=False)
+        assert len(results.rows()) == 4
+        yield results
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("DESIGNSPACE_CACHE", str(tmp_path / "cache"))
+    return Cache()
+
+
+@pytest.fixture
+def spec(tmp_path):
+    return write_spec(tmp_path)
+
+
+def kept(cache, stage):
+    return sorted((cache.root / stage).glob("*/*.safetensors"))
+
+
+def resume(spec, tmp_path, **keywords):
+    return run(load(spec), out=tmp_path / "reports", progress=False, **keywords)
+
+
+def kill(process):
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+
+
+@pytest.mark.parametrize("images", [1, 5])
+def test_killed_while_sampling(cache, spec, tmp_path, undisturbed, monkeypatch, images):
+    monkeypatch.setenv("STAND_IN_PAUSE", "0.02")
+    with start(spec, tmp_path / "reports") as process:
+        wait_for(lambda: len(kept(cache, "images")) >= images, process)
+        kill(process)
+    monkeypatch.setenv("STAND_IN_PAUSE", "0")
+    made = {path: path.stat().st_mtime_ns for path in kept(cache, "images")}
+    assert images <= len(made) < 12
+    assert_same(resume(spec, tmp_path), undisturbed)
+    assert {path: path.stat().st_mtime_ns for path in made} == made  # no chunk was lost
+    assert len(kept(cache, "images")) == 12
+
+
+def test_killed_while_measuring(cache, spec, tmp_path, undisturbed, monkeypatch):
+    monkeypatch.setenv("STAND_IN_STOP", str(tmp_path / "measuring"))
+    with start(spec, tmp_path / "reports") as process:
+        wait_for((tmp_path / "measuring").exists, process)
+        kill(process)
+    monkeypatch.delenv("STAND_IN_STOP")
+    assert_same(resume(spec, tmp_path), undisturbed)
+
+
+def test_killed_between_the_artefact_and_the_line(cache, spec, tmp_path, undisturbed):
+    folder = tmp_path / "reports" / "small"
+    with cache.lock("results-" + content_key(str(folder))), start(spec, tmp_path / "reports") as process:
+        wait_for(lambda: list(folder.glob("artefacts/*.safetensors")), process)
+        kill(process)
+    assert Results(folder).rows() == []
+    assert_same(resume(spec, tmp_path), undisturbed)
+
+
+def test_killed_while_writing_a_line(cache, spec, tmp_path, undisturbed):
+    results = resume(spec, tmp_path)
+    path = results.folder / "results.jsonl"
+    path.write_bytes(path.read_bytes()[:-700])
+    with pytest.warns(UserWarning, match=r"results\.jsonl:4"):
+        assert_same(resume(spec, tmp_path), undisturbed)
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda data: data[:-1], lambda data: data[:-9] + bytes([data[-9] ^ 16]) + data[-8:]]
+)
+@pytest.mark.parametrize("stage", ["images", "features", "floor", "reference"])
+def test_damaged_files_of_the_cache_are_computed_again(cache, spec, tmp_path, undisturbed, stage, damage):
+    resume(spec, tmp_path)
+    (tmp_path / "reports" / "small" / "results.jsonl").unlink()
+    good = {path: path.read_bytes() for path in kept(cache, stage)}
+    for path, data in good.items():
+        path.write_bytes(damage(data))
+    if stage == "images":  # else they are not looked at
+        for path in kept(cache, "features"):
+            path.unlink()
+    with pytest.warns(UserWarning, match=f"cache/{stage}/.* damaged"):
+        assert_same(resume(spec, tmp_path), undisturbed)
+    assert len(list((cache.root / "damaged").iterdir())) == len(good)
+    assert kept(cache, stage) == sorted(good)
+
+
+def test_a_full_disk_keeps_what_is_finished(cache, tmp_path, undisturbed):
+    """No file can grow beyond what three lines of results take: what a full disk is to a program."""
+    spec, limit = write_spec(tmp_path), int(3.5 / 4 * (undisturbed.folder / "results.jsonl").stat().st_size)
+
+    def fill_the_disk():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+    with start(spec, tmp_path / "reports", preexec_fn=fill_the_disk) as process:
+        _, errors = process.communicate()
+    folder = tmp_path / "reports" / "small"
+    assert f"StorageError: cannot write {folder / 'results.jsonl'}: File too large" in errors
+    assert process.returncode == 1
+    assert len(Results(folder).rows()) == 3
+    assert not list(tmp_path.glob("**/*.part"))
+    assert_same(resume(spec, tmp_path), undisturbed)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_cache_that_is_not_writable_is_a_clear_error(cache, spec, tmp_path):
+    cache.root.mkdir()
+    cache.root.chmod(0o500)
+    with pytest.raises(StorageError, match=r"cannot write .*/cache/.*: Permission denied"):
+        resume(spec, tmp_path)
+
+
+def test_two_processes_share_the_work(cache, spec, tmp_path, undisturbed, monkeypatch):
+    monkeypatch.setenv("STAND_IN_PAUSE", "0.01")
+    monkeypatch.setenv("STAND_IN_LOG", str(tmp_path / "log"))
+    with start(spec, tmp_path / "reports") as one, start(spec, tmp_path / "reports") as two:
+        for process in (one, two):
+            _, errors = process.communicate()
+            assert process.returncode == 0, errors
+    results = Results(tmp_path / "reports" / "small")
+    assert len((results.folder / "results.jsonl").read_bytes().splitlines()) == 4
+    assert (tmp_path / "log").read_text().count("D") == 3 * (3 + 4 + 5 + 7)
+    assert_same(results, undisturbed)
+
+
+def test_workers_end_with_a_killed_run(cache, spec, tmp_path, undisturbed, monkeypatch):
+    monkeypatch.setenv("STAND_IN_STOP", str(tmp_path / "measuring"))
+    with start(spec, tmp_path / "reports", workers=2) as process:
+        wait_for((tmp_path / "measuring").exists, process)
+        kill(process)
+    monkeypatch.delenv("STAND_IN_STOP")
+    assert_same(resume(spec, tmp_path), undisturbed)  # it would wait for ever for workers that still hold their trials
+
+
+def test_the_trial_of_a_killed_process_is_taken_over(cache, spec, tmp_path, undisturbed, monkeypatch):
+    monkeypatch.setenv("STAND_IN_PAUSE", "0.05")
+    with start(spec, tmp_path / "reports") as dying:
+        wait_for(lambda: kept(cache, "images"), dying)
+        with start(spec, tmp_path / "reports") as heir:
+            wait_for(lambda: len(kept(cache, "images")) >= 6, heir)
+            kill(dying)
+            _, errors = heir.communicate()
+            assert heir.returncode == 0, errors
+    assert_same(Results(tmp_path / "reports" / "small"), undisturbed)

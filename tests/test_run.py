@@ -1,0 +1,335 @@
+"""The pipeline: what a run computes, what it does not compute again, and what it says."""
+
+import json
+import math
+import subprocess
+import sys
+
+import pytest
+import torch
+from pipeline import assert_same, write_spec
+
+from designspace.cache import Cache
+from designspace.generate import chunks, generate, labels_for
+from designspace.images import DataError, Images
+from designspace.provenance import git_state
+from designspace.rows import Data, Denoiser
+from designspace.run import dry_run, run
+from designspace.spec import load
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("DESIGNSPACE_CACHE", str(tmp_path / "cache"))
+    return Cache()
+
+
+@pytest.fixture
+def evaluations(tmp_path, monkeypatch):
+    """How often denoiser, detector and data were used since the last call."""
+    log = tmp_path / "log"
+    monkeypatch.setenv("STAND_IN_LOG", str(log))
+
+    def count():
+        text = log.read_text() if log.exists() else ""
+        log.write_text("")
+        return {letter: text.count(letter) for letter in "DFR"}
+
+    return count
+
+
+def go(tmp_path, overrides=(), out="reports", spec=None, **keywords):
+    path = write_spec(tmp_path, **(spec or {}))
+    return run(load(path, overrides), out=tmp_path / out, **{"progress": False, **keywords})
+
+
+def test_a_row_says_what_was_measured_and_how(tmp_path):
+    results = go(tmp_path)
+    frame = results.frame.set_index(["solver", "num_steps"])
+    assert frame["nfe"].to_dict() == {("euler", 3): 3, ("euler", 4): 4, ("heun", 3): 5, ("heun", 4): 7}
+    row = results.rows()[0]
+    assert list(row)[:5] == ["schema", "id", "ablation", "trial", "seed"]
+    assert row["schema"] == 1
+    assert row["ablation"] == "small"
+    assert row["axes"] == {"solver": "euler", "num_steps": 3}
+    assert (row["images"], row["features"], row["seed"]) == (450, 5, 0)
+    assert row["sigma_range"] == pytest.approx([0.002, 80])
+    assert row["metrics"]["frechet"]["protocol"] == "FD-stand_in"
+    assert row["metrics"]["stand_in_metric"]["protocol"] == "STAND_IN_METRIC-stand_in"
+    assert row["metrics"]["frechet"]["floor_n"] == 30
+    assert all(seconds > 0 for seconds in row["seconds"].values())
+    assert row["provenance"]["versions"]["torch"] == torch.__version__
+    assert row["provenance"]["device"].startswith("cpu")
+    artefact = results.artefact(row["id"])
+    assert artefact["influence.frechet"].shape == (450,)
+    assert artefact["images"].shape == (8, 1, 4, 4)
+    assert results.failures == []
+
+
+def test_what_the_report_needs_is_written_once(tmp_path):
+    go(tmp_path)
+    path = tmp_path / "reports" / "small" / "ablation.json"
+    about, written = json.loads(path.read_text()), path.stat().st_mtime_ns
+    assert about["question"] == "Does the pipeline work?"
+    assert about["axes"] == ["solver", "num_steps"]
+    assert about["metrics"] == ["stand_in_metric", "frechet"]
+    assert about["baseline"]["design"] == "edm"
+    assert [point["axes"] for point in about["points"]][:2] == [
+        {"solver": "euler", "num_steps": 3},
+        {"solver": "euler", "num_steps": 4},
+    ]
+    go(tmp_path)
+    assert path.stat().st_mtime_ns == written
+
+
+def test_nothing_is_computed_twice(tmp_path, evaluations):
+    results = go(tmp_path)
+    assert evaluations() == {"D": 3 * (3 + 4 + 5 + 7), "F": 4 * 3 + 1, "R": 1}
+    assert_same(go(tmp_path), results)
+    assert evaluations() == {"D": 0, "F": 0, "R": 0}
+    (results.folder / "results.jsonl").unlink()
+    assert_same(go(tmp_path), results)
+    assert evaluations() == {"D": 0, "F": 0, "R": 0}
+
+
+def test_another_metric_or_detector_uses_the_images_that_are_there(tmp_path, evaluations):
+    go(tmp_path)
+    evaluations()
+    go(tmp_path, ["evaluate.metrics=[frechet]"])
+    assert evaluations() == {"D": 0, "F": 0, "R": 0}
+    go(tmp_path, ["evaluate.detector={name: stand_in_detector, seed: 1}"])
+    assert evaluations() == {"D": 0, "F": 4 * 3 + 1, "R": 1}
+
+
+def test_more_images_use_the_chunks_that_are_there(tmp_path, evaluations):
+    go(tmp_path, ["evaluate.images=400"])
+    evaluations()
+    results = go(tmp_path, ["evaluate.images=650"])
+    assert evaluations()["D"] == 2 * (3 + 4 + 5 + 7)
+    assert set(results.frame["images"]) == {650}
+    assert_same(go(tmp_path, ["evaluate.images=650"], out="other"), results)
+
+
+def test_two_points_that_are_one_trial_are_computed_once(tmp_path, evaluations):
+    results = go(tmp_path, spec={"grid": {"num_steps": [3], "time_steps.rho": [7, 7.0, 8]}})
+    assert evaluations()["D"] == 2 * 3 * 5
+    assert [str(row["axes"]["time_steps.rho"]) for row in results.rows()] == ["7", "7.0", "8"]
+    assert len({row["id"] for row in results.rows()}) == 2
+
+
+def test_a_trial_that_raises_is_recorded_and_the_others_finish(tmp_path):
+    spec = {"grid": {"denoiser.fail": ["", "raise", "diverge"], "num_steps": [3]}}
+    results = go(tmp_path, spec=spec)
+    assert [row["axes"]["denoiser.fail"] for row in results.rows()] == [""]
+    raised, diverged = results.failures
+    assert raised["axes"] == {"denoiser.fail": "raise", "num_steps": 3}
+    assert raised["error"] == "ValueError: no such luck second line"
+    assert "stand_ins.py" in raised["traceback"]
+    assert diverged["error"] == "FloatingPointError: 200 of 200 images are not finite: the sampler diverged"
+    assert len(go(tmp_path, spec=spec).failures) == 2  # tried again, said again
+    assert go(tmp_path, spec=spec | {"grid": {"num_steps": [3]}}).failures == []  # of this ablation's points only
+
+
+def test_an_interrupted_run_keeps_what_is_finished(tmp_path, monkeypatch):
+    import designspace.executors.claims as claims
+
+    evaluate, calls = claims.evaluate, []
+
+    def interrupted(*arguments):
+        calls.append(arguments)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return evaluate(*arguments)
+
+    monkeypatch.setattr(claims, "evaluate", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        go(tmp_path)
+    monkeypatch.undo()
+    monkeypatch.setenv("DESIGNSPACE_CACHE", str(tmp_path / "cache"))
+    assert len((tmp_path / "reports" / "small" / "results.jsonl").read_text().splitlines()) == 2
+    assert len(go(tmp_path).rows()) == 4
+
+
+def test_workers_give_the_same_results(tmp_path, cache, monkeypatch, capfd):
+    results = go(tmp_path)
+    monkeypatch.setenv("DESIGNSPACE_CACHE", str(tmp_path / "other_cache"))
+    assert_same(go(tmp_path, out="other", workers=2, progress=True), results)
+    said = capfd.readouterr()
+    assert said.out == ""
+    assert said.err.count("chunk") == 12
+    mine, others = cache.root / "images", tmp_path / "other_cache" / "images"
+    names = sorted(path.relative_to(mine) for path in mine.glob("*/*"))
+    assert names == sorted(path.relative_to(others) for path in others.glob("*/*"))
+
+
+def test_what_fails_in_a_worker_is_recorded(tmp_path):
+    results = go(tmp_path, spec={"grid": {"denoiser.fail": ["", "raise", "die"], "num_steps": [3]}}, workers=2)
+    assert len(results.rows()) == 1
+    assert [row["error"].partition(" exit")[0] for row in results.failures] == [
+        "ValueError: no such luck second line",
+        "its process ended early, with",
+    ]
+    assert "[-9, -9]" in results.failures[1]["error"]
+
+
+def test_components_that_workers_cannot_find_are_a_clear_error(tmp_path):
+    ablation = load(write_spec(tmp_path)).model_copy(update={"components": ()})
+    message = r"a worker cannot work: .*stand_in_.*\(own components must be in files that the ablation names\)"
+    with pytest.raises(RuntimeError, match=message):
+        run(ablation, out=tmp_path / "reports", workers=2, progress=False)
+
+
+def test_a_line_a_chunk_with_the_time_left(tmp_path, capsys):
+    go(tmp_path, progress=True)
+    said = capsys.readouterr()
+    assert said.out == ""
+    lines = said.err.splitlines()
+    assert lines[0] == "4 trials to do"
+    assert lines[1].startswith("[0/4] solver=euler, num_steps=3: chunk 1/3, ")
+    assert lines[1].endswith(" s left")
+    assert lines[4].startswith("[1/4] solver=euler, num_steps=3: stand_in_metric ")
+    assert len(lines) == 1 + 4 * (3 + 1)
+    go(tmp_path, progress=True)
+    assert capsys.readouterr().err == "0 trials to do, 4 done before\n"
+
+
+def test_bars_on_a_terminal(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setenv("STAND_IN_PAUSE", "0.05")  # long enough to be drawn
+    go(tmp_path, progress=True, spec={"grid": {"num_steps": [3]}})
+    said = capsys.readouterr().err
+    assert "1/1" in said
+    assert "chunk 2/3" in said
+
+
+def test_few_images_are_warned_of_once(tmp_path, recwarn):
+    go(tmp_path, ["evaluate.images=49"])
+    assert [str(w.message).partition(":")[0] for w in recwarn] == ["49 images are fewer than 10 x 5 features"]
+    recwarn.clear()
+    go(tmp_path, ["evaluate.images=50"])
+    assert not len(recwarn)
+
+
+def test_a_dry_run_says_what_is_to_do_and_does_nothing(tmp_path, cache):
+    spec = write_spec(tmp_path)
+    rows = dry_run(load(spec), out=tmp_path / "reports")
+    assert rows[0]["axes"] == {"solver": "euler", "num_steps": 3}
+    assert [row["nfe"] for row in rows] == [3, 4, 5, 7]
+    assert all((row["images"], row["done"], row["cached"]) == (450, False, 0) for row in rows)
+    assert all(row["seconds"] > 0 for row in rows)
+    ratio = (rows[3]["seconds"] - rows[0]["seconds"]) / (rows[1]["seconds"] - rows[0]["seconds"])
+    assert ratio == pytest.approx(4)  # linear in NFE
+    assert not (tmp_path / "reports").exists()
+    assert not cache.root.exists()
+    run(load(spec), out=tmp_path / "reports", progress=False)
+    after = dry_run(load(spec), out=tmp_path / "reports")
+    assert all((row["done"], row["cached"], row["seconds"]) == (True, 1, 0) for row in after)
+
+
+class Watched:
+    """The ideal denoiser of a Gaussian; it remembers what it saw first, of each batch."""
+
+    shape = (1, 4, 4)
+
+    def __init__(self):
+        draw = torch.randn(16, 16, generator=torch.Generator().manual_seed(0))
+        self.axes, self.first = torch.linalg.qr(draw).Q, []
+
+    def bind(self, labels):
+        seen = []
+
+        def D(x, sigma):
+            if not seen:
+                seen.append(self.first.append(x.clone()))
+            mean = 0 if labels is None else labels[:, None] * 0.1
+            variance = torch.linspace(0.01, 0.5, 16)
+            shrunk = (x.flatten(1) - mean) @ self.axes * (variance / (variance + sigma**2)).float()
+            return (mean + shrunk @ self.axes.T).reshape(x.shape)
+
+        return D
+
+
+@pytest.fixture
+def trial(tmp_path):
+    churn = {"name": "churn", "S_churn": 10, "S_noise": 1.003}
+    design = {"preset": "edm", "stochasticity": churn}
+    return load(write_spec(tmp_path, design=design, grid={"solver": ["heun"], "num_steps": [18]})).points()[0].trial
+
+
+def sampled(trial, images, batch_size, labels=None):
+    denoiser = Watched()
+    made = generate(trial, denoiser, labels, images, CPU, batch_size)
+    return torch.cat(denoiser.first), made
+
+
+def test_an_image_does_not_depend_on_its_batch(trial):
+    first, made = sampled(trial, range(200, 270), 70)
+    assert (made.nfe, made.x.dtype, made.x.shape) == (35, torch.float32, (70, 1, 4, 4))
+    for size in (1, 7, 64):
+        other_first, other = sampled(trial, range(200, 270), size)
+        assert torch.equal(other_first, first)  # latents and the noise of churn, bit for bit
+        assert (other.x - made.x).abs().max() <= 1e-5 * made.x.abs().max()
+    _, part = sampled(trial, range(200, 210), 10)
+    assert (part.x - made.x[:10]).abs().max() <= 1e-5 * made.x.abs().max()
+    other_seed = trial.model_copy(update={"seed": 1})
+    assert not torch.equal(sampled(other_seed, range(200, 270), 70)[0], first)
+
+
+def test_an_image_of_the_exact_denoiser_does_not_depend_on_its_batch(trial):
+    denoiser = Denoiser.get("exact")().load(Data.get("digits")().load(), trial.design, CPU)
+    made = generate(trial, denoiser, None, range(10), CPU, 10).x
+    for size in (1, 7):
+        assert (generate(trial, denoiser, None, range(10), CPU, size).x - made).abs().max() <= 1e-5
+
+
+def test_labels_go_with_their_images(trial):
+    labels = torch.arange(10) % 3
+    _, whole = sampled(trial, range(10), 10, labels)
+    _, batched = sampled(trial, range(10), 4, labels)
+    assert (batched.x - whole.x).abs().max() <= 1e-5 * whole.x.abs().max()
+    assert (whole.x - sampled(trial, range(10), 10)[1].x).abs().max() > 1e-3
+
+
+def test_chunks_do_not_move_when_images_are_added():
+    assert chunks(450) == [range(0, 200), range(200, 400), range(400, 450)]
+    assert chunks(650)[:2] == chunks(450)[:2]
+    assert chunks(2) == [range(0, 2)]
+
+
+def test_labels_are_a_function_of_seed_and_image():
+    data = Images(torch.zeros(100, 1, 2, 2, dtype=torch.uint8), torch.tensor([0] * 80 + [2] * 20), ("a", "b", "c"))
+    assert labels_for("none", 0, range(5), data) is None
+    assert labels_for((4, 5), 0, range(3, 6), data).tolist() == [5, 4, 5]
+    assert labels_for("balanced", 0, range(2, 9), data).tolist() == [2, 0, 1, 2, 0, 1, 2]
+    drawn = labels_for("data", 0, range(1000), data)
+    assert drawn.dtype == torch.int64
+    assert torch.equal(labels_for("data", 0, range(200, 400), data), drawn[200:400])
+    assert not torch.equal(labels_for("data", 1, range(1000), data), drawn)
+    share = (drawn == 2).float().mean().item()
+    assert abs(share - 0.2) < 4 * math.sqrt(0.2 * 0.8 / 1000)
+    assert set(drawn.tolist()) == {0, 2}
+    with pytest.raises(DataError, match=r"evaluate\.labels: data: the data set has no labels"):
+        labels_for("data", 0, range(3), Images(data.pixels))
+
+
+def test_the_commit_is_recorded_and_so_are_changes(tmp_path):
+    def git(*arguments):
+        identity = ("-c", "user.name=a", "-c", "user.email=a@b")
+        return subprocess.check_output(["git", "-C", tmp_path, *identity, *arguments], text=True).strip()
+
+    assert git_state(tmp_path) is None
+    git("init")
+    (tmp_path / "reports").mkdir()
+    for name in ("code.py", "reports/results.jsonl"):
+        (tmp_path / name).write_text("1")
+    git("add", ".")
+    git("commit", "-m", "one")
+    commit = git("rev-parse", "HEAD")
+    (tmp_path / "reports" / "results.jsonl").write_text("2")
+    assert git_state(tmp_path) == commit
+    (tmp_path / "code.py").write_text("2")
+    assert git_state(tmp_path) == commit + "-dirty"

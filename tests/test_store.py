@@ -1,0 +1,162 @@
+import json
+import math
+import os
+import resource
+import subprocess
+import sys
+import textwrap
+
+import pytest
+import torch
+
+from designspace.cache import Cache
+from designspace.files import StorageError
+from designspace.store import LARGEST_ARTEFACT, Results, point_key
+
+
+def row(id="a", value=1.5, **axes):
+    metric = {"value": value, "se": 0.25, "protocol": "FD-pixels", "floor": 0.5, "floor_n": 10}
+    kid = {"value": -0.0, "se": None, "protocol": "KID-pixels", "floor": 0.0, "floor_n": 10}
+    return {
+        "id": id,
+        "axes": axes or {"solver": "heun", "nfe": 36},
+        "seed": 3,
+        "nfe": 35,
+        "images": 20,
+        "metrics": {"frechet": metric, "kid": kid},
+    }
+
+
+@pytest.fixture
+def results(tmp_path):
+    return Results(tmp_path / "reports" / "name", cache=Cache(tmp_path / "cache"))
+
+
+def lines(results):
+    return (results.folder / "results.jsonl").read_text().splitlines()
+
+
+def test_rows_are_read_as_they_were_written(results):
+    assert results.rows() == []
+    results.append(row("a"))
+    results.append(row("b", solver="euler"))
+    assert results.rows() == [{"schema": 1, **row("a")}, {"schema": 1, **row("b", solver="euler")}]
+    assert results.done() == {("a", '{"nfe": 36, "solver": "heun"}'), ("b", '{"solver": "euler"}')}
+
+
+def test_a_point_is_added_once_and_two_points_may_share_a_trial(results):
+    for value, axes in ((1.0, {"rho": 7}), (2.0, {"rho": 7}), (3.0, {"rho": 8})):
+        results.append(row("a", value, **axes))
+    assert [r["metrics"]["frechet"]["value"] for r in results.rows()] == [1.0, 3.0]
+    assert len(lines(results)) == 2
+
+
+def test_numbers_that_json_does_not_know(results):
+    results.append(row("a", math.inf, S_max=math.inf))
+    results.append(row("b", math.nan))
+    assert [json.loads(line, parse_constant=pytest.fail)["id"] for line in lines(results)] == ["a", "b"]
+    assert point_key("a", {"S_max": math.inf}) in results.done()
+    assert results.frame["frechet"].tolist()[0] == math.inf
+    assert math.isnan(results.frame["frechet"].tolist()[1])
+
+
+def test_a_line_cut_short_is_skipped_and_does_not_spoil_the_next(results):
+    results.append(row("a"))
+    path = results.folder / "results.jsonl"
+    path.write_bytes(path.read_bytes() + b'{"schema": 1, "id": "b", "axes": {"solver": "eul')
+    with pytest.warns(UserWarning, match=r"results\.jsonl:2: not a result, skipped"):
+        results.append(row("b"))
+    with pytest.warns(UserWarning, match=r"results\.jsonl:2"):
+        assert [r["id"] for r in results.rows()] == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    "bad", ["[]", "3", "{}", '{"schema": 2, "id": "b", "axes": {}}', '{"schema": 1, "id": "b"}', "\xff"]
+)
+def test_a_line_that_is_no_result_is_skipped_by_name(results, bad):
+    results.append(row("a"))
+    with (results.folder / "results.jsonl").open("a", encoding="latin-1") as file:
+        file.write(bad + "\n")
+    with pytest.warns(UserWarning, match=r"results\.jsonl:2: not a result, skipped"):
+        assert [r["id"] for r in results.rows()] == ["a"]
+
+
+def test_the_frame_has_a_row_a_point_and_keeps_the_counted_nfe_apart_from_the_axis(results):
+    results.append(row("a"))
+    results.append(row("b", solver="euler", nfe=36))
+    columns = ["solver", "axes.nfe", "id", "seed", "nfe", "images"]
+    metrics = [name + part for name in ("frechet", "kid") for part in ("", "_se", "_floor")]
+    assert results.frame.columns.tolist() == columns + metrics
+    first = results.frame.iloc[0]
+    assert (first["solver"], first["axes.nfe"], first["nfe"]) == ("heun", 36, 35)
+    assert (first["frechet"], first["frechet_se"], first["frechet_floor"]) == (1.5, 0.25, 0.5)
+    assert math.isnan(first["kid_se"])
+
+
+def test_a_failure_is_one_until_there_is_a_result(results):
+    about = {"axes": {"nfe": 35}, "error": "ValueError: no", "traceback": "...", "time": "2026-01-01"}
+    results.append_failure({"id": "a", **about})
+    results.append_failure({"id": "b", **about})
+    results.append_failure({"id": "b", **about, "error": "ValueError: again"})
+    results.append(row("a"))
+    assert [(r["id"], r["error"]) for r in results.failures] == [("b", "ValueError: again")]
+
+
+def test_a_view_has_its_points_only(results):
+    results.append(row("a"))
+    results.append(row("b"))
+    view = Results(results.folder, only={point_key("b", row()["axes"])})
+    assert [r["id"] for r in view.rows()] == ["b"]
+    assert view.frame["id"].tolist() == ["b"]
+
+
+def test_artefacts_go_to_the_folder_or_if_large_to_the_cache(results):
+    small = {"influence.frechet": torch.randn(20), "images": torch.arange(8, dtype=torch.uint8).reshape(8, 1, 1, 1)}
+    large = {"images": torch.zeros(LARGEST_ARTEFACT, dtype=torch.uint8)}
+    results.put_artefact("small", small)
+    results.put_artefact("large", large)
+    assert [path.name for path in (results.folder / "artefacts").iterdir()] == ["small.safetensors"]
+    for id, tensors in (("small", small), ("large", large)):
+        found = results.artefact(id)
+        assert found.keys() == tensors.keys()
+        assert all(torch.equal(found[key], tensors[key]) for key in tensors)
+    assert results.artefact("missing") is None
+    path = results.folder / "artefacts" / "small.safetensors"
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.warns(UserWarning, match=f"{path}: damaged"):
+        assert results.artefact("small") is None
+
+
+def test_a_full_disk_adds_no_part_of_a_line(results):
+    results.append(row("a"))
+    before = (results.folder / "results.jsonl").read_bytes()
+    code = """
+        import json, sys
+        from pathlib import Path
+        from designspace.cache import Cache
+        from designspace.files import StorageError
+        from designspace.store import Results
+        folder = Path(sys.argv[1])
+        try:
+            Results(folder, cache=Cache(folder / "cache")).append(json.loads(sys.argv[2]))
+        except StorageError as error:
+            print(error)
+    """
+    limit = len(before) + 50
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code), results.folder, json.dumps(row("b"))],
+        capture_output=True,
+        text=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
+        env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"},
+    )
+    assert done.stdout == f"cannot write {results.folder / 'results.jsonl'}: File too large\n", done.stderr
+    assert (results.folder / "results.jsonl").read_bytes() == before
+    results.append(row("b"))
+    assert [r["id"] for r in results.rows()] == ["a", "b"]
+
+
+def test_a_folder_that_cannot_be_made_is_a_clear_error(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageError, match=r"cannot write .*file/name/results\.jsonl: Not a directory"):
+        Results(tmp_path / "file" / "name", cache=Cache(tmp_path / "cache")).append(row())
