@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, WithJsonSchema
 
 from designspace.axes import label_of
 from designspace.component import Spec, did_you_mean
@@ -13,7 +13,7 @@ from designspace.errors import BadValueError, DocPath
 from designspace.paths import axis_name
 from designspace.trial import Label
 
-Axes = dict[str, Annotated[Label, BeforeValidator(label_of)]]
+Axes = dict[str, Annotated[Label, BeforeValidator(label_of), WithJsonSchema({})]]
 """Values of axes: they stand for all points that have them."""
 
 

@@ -7,90 +7,132 @@ Karras et al. (2022), https://arxiv.org/abs/2206.00364, Appendix B.3.
 
 from __future__ import annotations
 
-from functools import cached_property
+import math
+from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
+from torch.nn.functional import embedding_bag
 
 from designspace import rows
 from designspace.images import Images
 
-NEAREST = 16
 NEGLIGIBLE = 25.0
-"""Weights below e^-25 of the largest are left out: together they stay below 1e-6 for up to 100,000 images."""
-ROWS = 16
-"""Images whose nearest neighbours are compared at once: so many differences fit into a processor's cache."""
+"""Weights below e^-25 of the largest are left out: together they stay below 1e-6 for up to 70,000 images."""
+FEW = 32
+"""So many images are compared one by one for less than the price of the second matrix product."""
+ROUNDING = 4.0
+"""The error of a float32 score that is allowed for, in units of eps (|x| + |y|) |y| sqrt(d); below 1 on real data."""
+TOLERANCE = 2e-3
+"""Where eps (|x| + |y|) |y| / sigma^2 is less, float32 logits give D to 3e-5."""
+TINY = 1e-300
+"""Instead of a variance of 0, at which D is the nearest image."""
+Rows = slice | Tensor
+"""All samples of a batch, or the indices of some."""
+AT_ONCE = 2**18
+"""Differences that are computed at once: in float64 they stay in a processor's cache."""
+PART, MOST = 2**22, 4096
+"""Numbers, and images, that are there in float64 at once; fewer make slow matrix products."""
 
 
 class ExactDenoiser:
-    """Ready to run on a device, for float32 and float64 samples.
+    r"""Ready to run on a device, for float32 and float64 samples.
 
-    In float32, scores come from one matrix product, whose rounding is more than a near-tie at small noise; the nearest images are therefore compared again by differences in float64. Where the others have no weight,
-    that is already the answer; elsewhere the second product follows.
+    In float32 one matrix product gives all scores :math:`x \cdot y_k - |y_k|^2 / 2`. Its rounding can exceed a near-tie
+    at small noise by far, so it only tells which images may have weight. Where these are few, they are compared again
+    by their differences to the sample in float64, and the second product is not needed. Where they are many, a
+    softmax and the second product follow, in float32 if the noise is large enough for it.
+
+    Each sample takes its own way, whatever else is in the batch. Products must be in full float32, torch's default.
     """
 
     def __init__(self, images: Images, device: torch.device) -> None:
         self.shape = images.shape
         self._labels = None if images.labels is None else images.labels.to(device)
         self._y = images.scaled().flatten(1).to(device)
-        self._half = self._y.square().sum(1) / 2
+        self._centre = self._y.mean(0)  # any would do; near the images, it keeps numbers small and so exact
+        self._size = max(1, min(MOST, PART // self._y.shape[1]))
+        gaps = (part.double() - self._centre for part in self._y.split(self._size))
+        self._half = torch.cat([gap.square().sum(1) / 2 for gap in gaps])
+        self._half_single = self._half.float()
+        self._norm = float(torch.linalg.vector_norm(self._y, dim=1).max())
 
-    @cached_property
-    def _double(self) -> tuple[Tensor, Tensor]:
-        y = self._y.double()
-        return y, y.square().sum(1) / 2
-
-    def bind(self, labels: Tensor | None) -> rows.D:
+    def bind(self, labels: Tensor | None = None) -> rows.D:
         """``D(x, sigma)`` of the whole set, or for each sample of the images with its label, int64 ``[B]``.
 
         Raises ``ValueError`` if the set has no labels, or no image with one of these.
         """
-        if labels is None:
-            return lambda x, sigma: self._denoise(x, sigma, None)
+        return partial(self._denoise, other=None if labels is None else self._other(labels))
+
+    def _other(self, labels: Tensor) -> Tensor:
+        """Which images are not of a sample's class, bool ``[B, n]``."""
         if self._labels is None:
-            raise ValueError("the exact denoiser's data set has no labels")
-        other = labels.to(self._labels.device)[:, None] != self._labels
-        if bool(other.all(1).any()):
-            raise ValueError("the exact denoiser's data set has no image with one of the labels asked for")
-        return lambda x, sigma: self._denoise(x, sigma, other)
+            raise ValueError("denoiser exact: labels are asked for, but the data set has none")
+        missing = labels[~torch.isin(labels, self._labels.to(labels.device))]
+        if len(missing):
+            raise ValueError(f"denoiser exact: the data set has no image of class {int(missing[0])}")
+        return labels.to(self._labels.device)[:, None] != self._labels
 
     def _denoise(self, x: Tensor, sigma: Tensor, other: Tensor | None) -> Tensor:
-        variance = (sigma.double() ** 2).to(device=x.device, dtype=x.dtype).reshape(-1, 1).expand(len(x), 1)
-        make = self._in_double if x.dtype == torch.float64 else self._in_single
-        return make(x.flatten(1), variance, other).reshape(x.shape)
-
-    def _in_double(self, x: Tensor, variance: Tensor, other: Tensor | None) -> Tensor:
-        y, half = self._double
-        scores = _mask(torch.addmm(half, x, y.T, beta=-1), other)
-        return (scores / variance).softmax(1) @ y
+        variance = torch.as_tensor(sigma, device=x.device).double().square().clamp_min(TINY)
+        variance = variance.reshape(-1, 1).expand(len(x), 1)
+        double = x.dtype == torch.float64
+        make, flat = (self._in_double, x.flatten(1)) if double else (self._in_single, x.flatten(1).float())
+        return make(flat, variance, other).reshape(x.shape).to(x.dtype)
 
     def _in_single(self, x: Tensor, variance: Tensor, other: Tensor | None) -> Tensor:
-        scores = _mask(torch.addmm(self._half, x, self._y.T, beta=-1), other)
-        k = min(NEAREST, scores.shape[1])
-        top, nearest = scores.topk(k)
-        few = k == scores.shape[1] or bool(((top[:, 0] - top[:, -1]) / variance[:, 0] > NEGLIGIBLE).all())
-        if few:
-            refined = self._again(x, nearest, variance).masked_fill(top.isinf(), -torch.inf)
-            return self._mean_of(nearest, refined.softmax(1))
-        logits = scores.sub_(top[:, :1]).div_(variance)
-        if float(variance.min()) < 1:  # above, rounding moves D by less than 1e-4
-            refined = self._again(x, nearest, variance)
-            logits.scatter_(1, nearest, (refined - refined[:, :1]).masked_fill(top.isinf(), -torch.inf))
-        return logits.softmax(1) @ self._y
+        centred = x - self._centre
+        scores = _mask(torch.addmm(self._half_single, centred, self._y.T, beta=-1), other)
+        top = scores.amax(1, keepdim=True)
+        length = torch.linalg.vector_norm(centred, dim=1, keepdim=True).double() + self._norm
+        unit = torch.finfo(torch.float32).eps * self._norm * length
+        reach = NEGLIGIBLE * variance + ROUNDING * math.sqrt(x.shape[1]) * unit
+        near = scores >= top - reach.float()
+        counts = near.sum(1)
+        few = (counts > 0) & (counts <= FEW)  # 0: the sample is not finite
+        rough = ~few & (unit > TOLERANCE * variance)[:, 0]
+        return _each_its_way(
+            torch.empty_like(x),
+            (few, lambda r: self._compare(x[r], variance[r], near[r], counts[r])),
+            (rough, lambda r: self._in_double(x[r].double(), variance[r], None if other is None else other[r]).float()),
+            (~(few | rough), lambda r: scores[r].sub_(top[r]).div_(variance[r].float()).softmax(1) @ self._y),
+        )
 
-    def _again(self, x: Tensor, nearest: Tensor, variance: Tensor) -> Tensor:
-        """The logits of the nearest images from differences in float64, then rounded."""
-        logits = torch.empty(nearest.shape, device=x.device, dtype=x.dtype)
-        for start in range(0, len(x), ROWS):
-            part = slice(start, start + ROWS)
-            gap = self._y[nearest[part]].double().sub_(x[part, None])
-            squares = torch.linalg.vector_norm(gap, dim=2).square_()
-            logits[part] = ((squares[:, :1] - squares) / (2 * variance[part].double())).to(x.dtype)
-        return logits
+    def _compare(self, x: Tensor, variance: Tensor, near: Tensor, counts: Tensor) -> Tensor:
+        """D from the images that are ``near``, bool ``[B, n]``, by differences in float64."""
+        sample, image = near.nonzero(as_tuple=True)
+        pairs = torch.stack([sample, image]).split(max(1, AT_ONCE // x.shape[1]), dim=1)
+        gaps = (self._y[k].double().sub_(x[b]) for b, k in pairs)
+        squares = torch.cat([torch.linalg.vector_norm(gap, dim=1) for gap in gaps]).square_()
+        logits = squares / (-2 * variance[sample, 0])
+        top = logits.new_full((len(x),), -torch.inf).scatter_reduce(0, sample, logits, "amax")
+        weights = (logits - top[sample]).exp_()
+        weights /= weights.new_zeros(len(x)).index_add_(0, sample, weights)[sample]
+        return embedding_bag(image, self._y, counts.cumsum(0) - counts, mode="sum", per_sample_weights=weights.float())
 
-    def _mean_of(self, nearest: Tensor, weights: Tensor) -> Tensor:
-        chosen = torch.nn.functional.embedding_bag(nearest, self._y, per_sample_weights=weights, mode="sum")
-        return chosen
+    def _in_double(self, x: Tensor, variance: Tensor, other: Tensor | None) -> Tensor:
+        """D in float64, over one part of the images after the other: a softmax whose sums follow its maximum."""
+        x = x - self._centre
+        top, total, D = x.new_full((len(x), 1), torch.finfo(x.dtype).min), x.new_zeros(len(x), 1), torch.zeros_like(x)
+        for start in range(0, len(self._y), self._size):
+            part = slice(start, start + self._size)
+            y = self._y[part].double()
+            logits = _mask(torch.addmm(self._half[part], x, y.T, beta=-1), None if other is None else other[:, part])
+            higher = torch.maximum(top, logits.div_(variance).amax(1, keepdim=True))
+            weights, fade = logits.sub_(higher).exp_(), (top - higher).exp_()
+            top, total, D = higher, total * fade + weights.sum(1, keepdim=True), torch.addmm(D * fade, weights, y)
+        return D / total
+
+
+def _each_its_way(out: Tensor, *ways: tuple[Tensor, Callable[[Rows], Tensor]]) -> Tensor:
+    """Fill the rows of ``out`` that are True in bool ``[B]`` in the way that goes with it; waits for the device."""
+    sizes = torch.stack([group for group, _ in ways]).sum(1).tolist()
+    for (group, way), size in zip(ways, sizes, strict=True):
+        if size:
+            here = slice(None) if size == len(out) else group.nonzero()[:, 0]
+            out[here] = way(here)
+    return out
 
 
 def _mask(scores: Tensor, other: Tensor | None) -> Tensor:

@@ -21,15 +21,15 @@ def axes_of(parts: Mapping[str, Any]) -> list[str]:
 
 
 def choices(parts: Mapping[str, Any], errors: list[BadValueError]) -> list[Choice]:
-    """The points of the product of ``parts``, the last axis fastest; what is wrong is added to ``errors``."""
-    before = len(errors)
+    """The points of the product of ``parts``, the last axis fastest.
+
+    What is wrong is added to ``errors``; the points of the rest are given all the same, to be checked as well.
+    """
     read = {part: read_axes(part, parts.get(part) or {}, errors) for part in PARTS[1:]}
     stages = _stages(parts.get("cumulative") or (), errors)
     _refuse_unequal(read["zip"], errors)
     _refuse_conflicts({"cumulative": {"stage": stages}} | read, errors)
-    if len(errors) > before:
-        return []
-    zipped = [sum(values, Choice()) for values in zip(*read["zip"].values(), strict=True)]
+    zipped = [sum(values, Choice()) for values in zip(*read["zip"].values(), strict=False)]
     several = [stages, _variants(read["one_at_a_time"]), zipped, *read["grid"].values()]
     return [sum(point, Choice()) for point in itertools.product(*filter(None, several))]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from designspace.component import ROWS, did_you_mean
@@ -18,6 +19,7 @@ PARTS = ("cumulative", "one_at_a_time", "zip", "grid")
 """The parts of an ablation that vary things; their product is taken in this order, the last fastest."""
 STEPS = ("num_steps", "nfe")
 """Two ways to say the same thing."""
+_rows = lru_cache(preset_rows)
 SEED = ("evaluate", "seed")
 SECTIONS = ("design", "data", "denoiser", "evaluate")
 
@@ -113,7 +115,7 @@ def _preset(setting: Setting) -> dict[str, Any]:
         text = f"should be the name of a preset or a mapping of rows, not {setting.value!r}"
         raise BadValueError(setting.place, text)
     try:
-        return preset_rows(setting.value)
+        return _rows(setting.value)
     except ValueError as error:
         raise BadValueError(setting.place, str(error)) from None
 

@@ -10,7 +10,7 @@ from designspace.axes import Choice
 from designspace.claims import Claim, check
 from designspace.component import FOLDER, ROWS
 from designspace.document import Document
-from designspace.errors import BadValueError
+from designspace.errors import BadValueError, Problem
 from designspace.grid import choices
 from designspace.paths import PARTS, SECTIONS, STEPS, Setting
 from designspace.resolve import Fault, faults, trials
@@ -45,17 +45,29 @@ def plan(ablation: Ablation, document: Document) -> Plan:
 
 def _plan(ablation: Ablation, document: Document, errors: list[BadValueError]) -> Plan:
     base, parts = baseline(ablation), {part: getattr(ablation, part) for part in PARTS}
-    incomplete = bool(errors)
+    # What is missing may be in the files that could not be imported.
+    followers = tuple(f"unknown {row} " for row in ROWS) if errors else ()
     if ablation.num_steps is not None and ablation.nfe is not None:
         errors.append(BadValueError(("nfe",), "num_steps is given too; give one of the two", key=True))
-    found, broken = choices(parts, errors), len(errors)
-    points = list(_points(base, found, errors))
-    if incomplete:  # what is missing may be in the files that could not be imported
-        unregistered = tuple(f"unknown {row} " for row in ROWS)
-        errors[broken:] = [error for error in errors[broken:] if not str(error).startswith(unregistered)]
-    claims = _claims(ablation, base, found, errors)
+    before = len(errors)
+    found = choices(parts, errors)
+    broken = len(errors) > before
+    if broken or any(_may_set(problem) for problem in document.problems):
+        followers = (*followers, "is missing")
+    points: list[Point] = []
+    for result in _points(base, found):
+        if isinstance(result, Point):
+            points.append(result)
+        elif not str(result).startswith(followers):
+            errors.append(result)
+    claims = () if broken else _claims(ablation, base, found, errors)
     noted = list(warnings(document, base, found, [point.trial for point in points]))
     return Plan(points, claims, noted)
+
+
+def _may_set(problem: Problem) -> bool:
+    """Whether the author may have meant to set a field that is missing now."""
+    return problem.what.startswith("unknown field") or problem.where.split(".")[0] in PARTS
 
 
 def baseline(ablation: Ablation) -> list[Setting]:
@@ -68,14 +80,11 @@ def baseline(ablation: Ablation) -> list[Setting]:
     return found
 
 
-def _points(base: list[Setting], found: Sequence[Choice], errors: list[BadValueError]) -> Iterator[Point]:
+def _points(base: list[Setting], found: Sequence[Choice]) -> Iterator[Point | BadValueError]:
     known = _faults(base)
-    for choice in found or [Choice()]:
+    for choice in found:
         for result in trials(choice.on(base), known):
-            if isinstance(result, Trial):
-                yield Point(dict(choice.labels), result)
-            elif found or not str(result).startswith("is missing"):  # an axis that is wrong may have set it
-                errors.append(result)
+            yield Point(dict(choice.labels), result) if isinstance(result, Trial) else result
 
 
 def _faults(base: list[Setting]) -> list[Fault]:
@@ -93,7 +102,7 @@ def _claims(
     asked = asked or [Evaluate.model_fields["metrics"].default]
     metrics = [_name(metric) for value in asked if isinstance(value, list | tuple) for metric in value]
     claims: list[Claim] = []
-    for result in check(ablation.claims, [choice.labels for choice in found], metrics) if found else ():
+    for result in check(ablation.claims, [choice.labels for choice in found], metrics):
         if isinstance(result, Claim):
             claims.append(result)
         else:

@@ -47,8 +47,9 @@ class Network(Component, row="network"):
 class Conditional(Protocol):
     """A denoiser that is ready to run: what ``Denoiser.load`` gives."""
 
-    shape: tuple[int, ...]
-    """The shape of one sample."""
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of one sample."""
 
     def bind(self, labels: Tensor | None) -> D:
         """``D(x, sigma)`` for these class labels, int64 ``[B]``; ``None`` is unconditional."""

@@ -39,7 +39,10 @@ def schema() -> Schema:
 
 def _row(row: type[Component]) -> Schema:
     """A component's name, or its name with fields; without the name, fields of the component that is there."""
-    return {"anyOf": [{"enum": sorted(row.known)}, *(_component(row.known[name]) for name in sorted(row.known))]}
+    known = sorted(row.known)
+    own = {"type": "string", "not": {"enum": known}}  # of the author, in a file that the ablation names
+    own_fields: Schema = {"type": "object", "properties": {"name": own}, "required": ["name"]}
+    return {"anyOf": [{"enum": known}, *(_component(row.known[name]) for name in known), own, own_fields]}
 
 
 def _component(cls: type[Component]) -> Schema:

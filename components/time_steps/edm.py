@@ -20,5 +20,5 @@ class EDM(TimeSteps, name="edm"):
     rho: Positive = 7.0
 
     def sigmas(self, n: int) -> Tensor:
-        start, end = self.sigma_max ** (1 / self.rho), self.sigma_min ** (1 / self.rho)
+        start, end = float(self.sigma_max ** (1 / self.rho)), float(self.sigma_min ** (1 / self.rho))
         return (start + ramp(n) * (end - start)) ** self.rho

@@ -1,0 +1,35 @@
+# make demo: the main job.  make test: the tests.  make check: style and types.  All of them set up what they need.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: demo test check reports bench clean
+
+$(READY): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and f"Python 3.11 or newer is needed, this is {sys.version.split()[0]}; try: make PYTHON=python3.11 $(MAKECMDGOALS)")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet -e '.[dev]'
+	@touch $(READY)
+
+demo: $(READY)  ## computes into demo/: reports/ holds the results of the reference run, which would be found done
+	$(BIN)/designspace run ablations/solver_grid.yaml --out demo
+	$(BIN)/designspace report --out demo
+
+test: $(READY)
+	$(BIN)/python -m pytest -q -n 2
+
+check: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy --strict designspace components
+
+reports: $(READY)  ## tables and plots of the committed results
+	$(BIN)/designspace report
+
+bench: $(READY)
+	$(BIN)/python -m pip install --quiet -r benchmarks/requirements.txt
+	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+
+clean:
+	rm -rf .venv demo build dist .mypy_cache .ruff_cache .pytest_cache

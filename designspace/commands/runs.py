@@ -1,0 +1,136 @@
+"""The commands run, check and report."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from designspace.commands.errors import print_json, stop
+from designspace.component import did_you_mean
+
+if TYPE_CHECKING:
+    from designspace.spec import Ablation
+
+
+class Options(NamedTuple):
+    """How to run."""
+
+    device: str
+    executor: str
+    workers: int
+    out: Path
+    json: bool
+
+
+def run(file: Path, settings: Sequence[str], options: Options) -> int:
+    """Run an ablation, write its report, print both; the exit status."""
+    from designspace.run import run as run_ablation
+
+    ablation = _ready(file, settings, options)
+    results = run_ablation(
+        ablation, device=options.device, workers=options.workers, out=options.out, progress=not options.json
+    )
+    failures = results.failures
+    if options.json:
+        print_json({"name": ablation.name, "results": results.rows(), "failures": failures})
+    else:
+        _print_report(results.folder)
+        typer.echo(f"results: {results.folder / 'results.jsonl'}")
+    for failure in failures:
+        typer.secho(f"failed: {failure['axes']}: {failure['error']}", err=True, fg="red")
+    if failures:
+        typer.secho(f"tracebacks: {results.folder / 'failures.jsonl'}", err=True, fg="red")
+    return 1 if failures else 0
+
+
+def dry(file: Path, settings: Sequence[str], options: Options) -> int:
+    """Print the trials and an estimate of the time."""
+    from designspace.estimate import dry_run
+
+    ablation = _ready(file, settings, options)
+    rows = dry_run(ablation, device=options.device, out=options.out)
+    if options.json:
+        print_json({"name": ablation.name, "trials": rows})
+        return 0
+    columns = [*ablation.axes, "trial", "steps", "NFE", "images", "there", "time"]
+    table = Table(*columns, title=ablation.question, box=None)
+    for row in rows:
+        there = "done" if row["done"] else f"{row['cached']:.0%}"
+        cells = (row["id"], row["num_steps"], row["nfe"] or "adaptive", row["images"], there, _time(row["seconds"]))
+        table.add_row(*(str(row["axes"].get(axis, "")) for axis in ablation.axes), *map(str, cells))
+    Console().print(table)
+    known = [row["seconds"] for row in rows if row["seconds"] is not None]
+    more = " and adaptive trials" if len(known) < len(rows) else ""
+    typer.echo(f"{len(rows)} points, about {_time(sum(known))} in one process{more}; measured on one batch")
+    return 0
+
+
+def check(file: Path, settings: Sequence[str]) -> None:
+    """Print what an ablation is, or stop with what is wrong with it."""
+    from designspace.spec import load
+
+    ablation = load(file, settings)
+    for warning in ablation.warnings:
+        typer.secho(warning, err=True, fg="yellow")
+    trials = ablation.trials()
+    typer.echo(f"{file}: {ablation.name}: {len(ablation.points())} points, {len(trials)} trials")
+
+
+def report(names: Sequence[str], out: Path) -> None:
+    """Write the reports of the ablations called ``names``, or of all that have results under ``out``."""
+    from designspace.report import find
+
+    known = find(out)
+    folders = [_folder(name, out, known) for name in names] or known
+    if not folders:
+        stop(2, f"{out}: no ablation has results here. Run one first: designspace run ablations/solver_grid.yaml")
+    for folder in folders:
+        _print_report(folder)
+
+
+def _ready(file: Path, settings: Sequence[str], options: Options) -> Ablation:
+    """The ablation, if the options are possible."""
+    import torch
+
+    from designspace.spec import load
+
+    if options.executor != "local":
+        stop(2, f"--executor: unknown executor '{options.executor}'. Known: local.")
+    try:
+        torch.empty(0, device=options.device)
+    except (RuntimeError, AssertionError) as error:
+        stop(2, f"--device {options.device}: {str(error).splitlines()[0]}")
+    ablation = load(file, settings)
+    for warning in ablation.warnings:
+        warnings.warn(warning, stacklevel=2)
+    return ablation
+
+
+def _folder(name: str, out: Path, known: Sequence[Path]) -> Path:
+    for folder in (Path(name), out / name):
+        if (folder / "ablation.json").is_file():
+            return folder
+    names = [folder.name for folder in known]
+    stop(2, f"{name}: no results, neither in {Path(name)} nor in {out / name}.{did_you_mean(name, names)}")
+
+
+def _print_report(folder: Path) -> None:
+    from designspace.report import terminal_table, write
+
+    written = write(folder)
+    Console().print(terminal_table(folder))
+    for path in written:
+        if path.suffix in (".png", ".md"):
+            typer.echo(f"{'plot' if path.suffix == '.png' else 'table'}: {path}")
+
+
+def _time(seconds: float | None) -> str:
+    if seconds is None:
+        return "unknown"
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"

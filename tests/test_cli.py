@@ -1,0 +1,208 @@
+"""The command line, as a user's shell sees it."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+import designspace as ds
+from designspace.cli import app
+
+ROOT = Path(__file__).parents[1]
+TINY = """\
+name: tiny
+question: Does it run?
+data: digits
+denoiser: exact
+design: edm
+grid: {solver: [euler, heun], nfe: [3, 5]}
+evaluate: {images: 40, detector: pixels, metrics: [frechet]}
+claims:
+  - say: Five evaluations beat three.
+    expect: {less: [{solver: euler, nfe: 5}, {solver: euler, nfe: 3}], metric: frechet}
+"""
+
+
+@pytest.fixture
+def shell(tmp_path, monkeypatch):
+    """Run the command in an empty folder with a cache of its own: status, stdout, stderr."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DESIGNSPACE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("COLUMNS", "100")
+    (tmp_path / "tiny.yaml").write_text(TINY)
+
+    def run(*arguments):
+        done = CliRunner().invoke(app, list(map(str, arguments)), prog_name="designspace")
+        if done.exception and not isinstance(done.exception, SystemExit):
+            raise done.exception
+        return done.exit_code, done.stdout, done.stderr
+
+    yield run
+    ds.Solver.known.pop("broken", None)
+    ds.TimeSteps.known.pop("my_steps", None)
+
+
+def test_check_run_report(shell, tmp_path):
+    assert shell("check", "tiny.yaml") == (0, "tiny.yaml: tiny: 4 points, 4 trials\n", "")
+    status, out, err = shell("run", "tiny.yaml")
+    assert status == 0, err
+    assert "40 images are fewer than 10 x 64 features" in err
+    assert "Five evaluations beat three" in out
+    folder = tmp_path / "reports" / "tiny"
+    written = {path.name for path in folder.iterdir()}
+    assert {"results.jsonl", "table.md", "table.csv", "claims.md", "frechet_vs_nfe.png", "samples.png"} <= written
+    before = (folder / "results.jsonl").read_bytes()
+    status, _, err = shell("run", "tiny.yaml")
+    assert status == 0
+    assert "0 trials to do, 4 done before" in err
+    assert (folder / "results.jsonl").read_bytes() == before
+    for name in ((), ("tiny",), (folder,)):
+        status, out, _ = shell("report", *name)
+        assert status == 0
+        assert "frechet_vs_nfe.png" in out
+
+
+def test_json_is_all_there_is_on_stdout(shell):
+    status, out, err = shell("run", "tiny.yaml", "--json", "--set", "claims=[]", "--set", "grid.nfe=[3]")
+    assert status == 0, err
+    printed = json.loads(out)
+    assert [row["axes"] for row in printed["results"]] == [{"solver": s, "nfe": 3} for s in ("euler", "heun")]
+    assert printed["failures"] == []
+    assert json.loads(shell("list", "solver", "--json")[1])["solver"]
+    assert json.loads(shell("doctor", "--json")[1])["detector lite0"] == "ready"
+    assert json.loads(shell("schema")[1])["properties"]
+
+
+def test_dry_run_computes_nothing(shell, tmp_path):
+    status, out, err = shell("run", "tiny.yaml", "--dry-run")
+    assert status == 0, err
+    assert "4 points, about" in out
+    assert not (tmp_path / "reports").exists()
+    rows = json.loads(shell("run", "tiny.yaml", "--dry-run", "--json")[1])["trials"]
+    assert [(row["axes"]["solver"], row["num_steps"], row["nfe"]) for row in rows] == [
+        ("euler", 3, 3),
+        ("euler", 5, 5),
+        ("heun", 2, 3),
+        ("heun", 3, 5),
+    ]
+
+
+WRONG = [
+    (("run", "none.yaml"), "none.yaml"),
+    (("check", "tiny.yaml", "--set", "design.solver=hune"), "unknown solver 'hune'. Did you mean 'heun'?"),
+    (("run", "tiny.yaml", "--device", "cuda:9"), "--device cuda:9: "),
+    (("run", "tiny.yaml", "--executor", "slurm"), "unknown executor 'slurm'. Known: local."),
+    (("report", "tinny"), "tinny: no results"),
+    (("list", "solvers"), "unknown row 'solvers'. Did you mean 'solver'?"),
+    (("show", "hune"), "unknown component 'hune'. Did you mean 'heun'?"),
+    (("table", "edn"), "unknown preset 'edn'"),
+    (("distance", "digits", "missing.zip"), "missing.zip: no such folder, zip or npz"),
+    (("distance", "digits", "digits", "--detector", "inceptoin"), "unknown detector 'inceptoin'. Did you mean"),
+    (("new", "."), "is there already"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), WRONG, ids=lambda v: " ".join(v) if isinstance(v, tuple) else "")
+def test_wrong_input_is_one_line_and_status_2(shell, arguments, message):
+    status, out, err = shell(*arguments)
+    assert status == 2
+    assert message in err
+    assert "Traceback" not in err
+    assert len(err.strip().splitlines()) == 1
+    assert out == ""
+
+
+def test_failing_trials_give_status_1_and_leave_the_others(shell, tmp_path):
+    (tmp_path / "broken.py").write_text(
+        "import designspace as ds\n"
+        "class Broken(ds.Solver, name='broken'):\n"
+        "    '''Fails on images, not on the one number that steps are counted with.'''\n"
+        "    def step(self, flow, x, i, sigma, memory):\n"
+        "        if x.numel() > 1:\n"
+        "            raise RuntimeError('out of luck')\n"
+        "        return flow.D(x, sigma), None\n"
+    )
+    (tmp_path / "tiny.yaml").write_text(TINY.replace("heun]", "broken]") + "components: [./broken.py]\n")
+    status, out, err = shell("run", "tiny.yaml")
+    assert status == 1
+    assert err.count("RuntimeError: out of luck") >= 2
+    assert "missing" in out
+    assert len((tmp_path / "reports/tiny/results.jsonl").read_text().splitlines()) == 2
+    assert "raise RuntimeError" in (tmp_path / "reports/tiny/failures.jsonl").read_text()
+
+
+def test_full_disk_is_one_line_and_status_1(shell, tmp_path):
+    (tmp_path / "reports").write_text("a file where a folder should be")
+    status, _, err = shell("run", "tiny.yaml")
+    assert status == 1
+    assert "reports" in err.splitlines()[-1]
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    "command", ["run", "report", "check", "list", "show", "table", "distance", "doctor", "new", "schema"]
+)
+def test_help_teaches_by_example(shell, command):
+    status, out, _ = shell(command, "--help")
+    assert status == 0
+    assert f"Example: designspace {command}" in " ".join(out.split())
+
+
+def test_show_and_table_have_formulas(shell):
+    _, out, _ = shell("show", "heun")
+    assert "alpha: default 1.0" in out
+    assert "2206.00364" in out
+    _, out, _ = shell("table", "edm", "vp", "--format", "markdown")
+    lines = out.splitlines()
+    assert lines[0] == "|  | edm | vp |"
+    assert [line.split(" | ")[0] for line in lines[2:5]] == ["| solver", "| time_steps", "| schedule"]
+    assert r"c_\mathrm{skip} = \sigma_\mathrm{data}^2" in out
+    status, out, _ = shell("table")
+    assert status == 0
+    assert all(name in out for name in ("ddpm", "iddpm", "vp", "ve", "edm"))
+
+
+def test_distance_between_folders(shell, tmp_path):
+    for k, folder in enumerate(("a", "b")):
+        (tmp_path / folder).mkdir()
+        for i in range(6):
+            Image.new("L", (2, 2), 20 * i + 40 * k).save(tmp_path / folder / f"{i}.png")
+    status, out, err = shell("distance", "a", "b", "--detector", "pixels", "--json")
+    assert status == 0, err
+    printed = json.loads(out)
+    assert (printed["images"], printed["reference"]) == (6, 6)
+    assert printed["metrics"]["frechet"]["value"] > 0
+    status, out, _ = shell("distance", "a", "a", "--detector", "pixels", "--metric", "frechet")
+    assert out.startswith("FD-pixels")
+    assert "n = 6 against 6" in out
+
+
+def test_new_makes_a_project_that_runs(shell, tmp_path):
+    status, out, err = shell("new", "study")
+    assert status == 0, err
+    assert "designspace run study/ablation.yaml" in out
+    settings = ("--set", "evaluate.images=20", "--set", "evaluate.detector=pixels")
+    status, out, err = shell("run", "study/ablation.yaml", *settings)
+    assert status == 0, err
+    assert "my_steps" in out
+
+
+PLUGIN = "import designspace as ds\nclass P(ds.Scaling, name='plugged'):\n    '''A plugin.'''\n"
+
+
+def test_an_installed_plugin_registers(tmp_path):
+    info = tmp_path / "site" / "plug-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: plug\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[designspace.components]\nplug = plug\n")
+    (tmp_path / "site" / "plug.py").write_text(PLUGIN)
+    path = os.pathsep.join([str(ROOT), str(tmp_path / "site"), os.environ.get("PYTHONPATH", "")])
+    command = [sys.executable, "-m", "designspace", "list", "scaling", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": path})
+    assert done.returncode == 0, done.stderr
+    assert "plugged" in json.loads(done.stdout)["scaling"]
