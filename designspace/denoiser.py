@@ -12,58 +12,77 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from designspace import rows
 from designspace.design import Design
 
 F = Callable[[Tensor, Tensor, Tensor | None], Tensor]
-"""``F(x, c_noise [B], labels)``: a network."""
+"""A network: ``F(x [B, C, ...], c_noise [B], labels [B] or None) -> [B, C or 2 C, ...]``."""
+
+
+class Preconditioned:
+    r"""``D(x, sigma)``: the network F with the rows c_skip, c_out, c_in and c_noise of a design, and with labels.
+
+    It carries the noise levels that ``c_noise`` knows, for the sampler: ``sigma_min``, ``sigma_max``, ``round_sigma``.
+    F sees its own floating-point type, that of its first parameter, or float32; ``c_noise`` is never less than
+    float32. If F gives twice the channels of its input, the second half is taken for learned variances (Nichol and
+    Dhariwal, 2021, https://arxiv.org/abs/2102.09672) and ignored. Gradients flow wherever they are enabled.
+    """
+
+    def __init__(self, network: F, design: Design, labels: Tensor | None = None) -> None:
+        self._network, self._design, self._labels = network, design, labels
+        self._dtype = _dtype(network)
+        self.sigma_min, self.sigma_max = design.c_noise.limits()
+        self.round_sigma = design.c_noise.round_sigma
+
+    def __call__(self, x: Tensor, sigma: Tensor) -> Tensor:
+        """The denoised samples, shape and dtype of ``x`` ``[B, C, ...]``; ``sigma`` is 0-dim or ``[B]``.
+
+        Raises ``ValueError`` if F gives another shape than it should.
+        """
+        design, sigma = self._design, torch.as_tensor(sigma, dtype=torch.float64)
+        c_skip, c_out, c_in = (_over(row(sigma), x) for row in (design.c_skip, design.c_out, design.c_in))
+        c_noise = design.c_noise(sigma).to(x.device, torch.promote_types(self._dtype, torch.float32)).expand(len(x))
+        output = self._network((c_in * x).to(self._dtype), c_noise, self._labels)
+        return c_skip * x + c_out * _mean_part(output, x).to(x.dtype)
 
 
 @dataclass(frozen=True)
-class Preconditioned:
-    """``network`` with the rows c_skip, c_out, c_in and c_noise of ``design``.
-
-    The network sees its own floating-point type, ``dtype``; coefficients are computed in float64. If it gives twice
-    the channels of its input (iDDPM's learned variances), the first half is used.
-    """
+class PreconditionedNetwork:
+    """A network ready to run: ``bind`` gives its ``D(x, sigma)`` for some labels."""
 
     network: F
     design: Design
     shape: tuple[int, ...]
     """The shape of one sample."""
-    dtype: torch.dtype = torch.float32
 
-    def bind(self, labels: Tensor | None = None) -> rows.D:
-        """``D(x, sigma)`` with the limits and the rounding that the network's noise conditioning needs."""
-        return Bound(self, labels)
-
-
-class Bound:
-    """A preconditioned network with its labels: ``D(x, sigma)``, sigma float64, 0-dim or ``[B]``."""
-
-    def __init__(self, model: Preconditioned, labels: Tensor | None) -> None:
-        self._model, self._labels = model, labels
-        c_noise = model.design.c_noise
-        self.sigma_min, self.sigma_max = c_noise.limits()
-        self.round_sigma = c_noise.round_sigma
-
-    def __call__(self, x: Tensor, sigma: Tensor) -> Tensor:
-        """The denoised samples, in the dtype of ``x``."""
-        design, dtype = self._model.design, self._model.dtype
-        c_skip, c_out, c_in = (row(sigma) for row in (design.c_skip, design.c_out, design.c_in))
-        c_noise = design.c_noise(sigma).to(device=x.device, dtype=dtype).expand(len(x))
-        with torch.no_grad():
-            output = self._model.network((_like(c_in, x) * x).to(dtype), c_noise, self._labels)
-        return _like(c_skip, x) * x + _like(c_out, x) * output[:, : x.shape[1]].to(x.dtype)
+    def bind(self, labels: Tensor | None = None) -> Preconditioned:
+        """``D(x, sigma)`` for these labels, int64 ``[B]``, or none."""
+        return Preconditioned(self.network, self.design, labels)
 
 
-def precondition(network: F, design: Design, shape: tuple[int, ...], labels: Tensor | None = None) -> rows.D:
-    """``D(x, sigma)`` for ``sample`` from any network called as ``F(x, c_noise, labels)``."""
-    return Preconditioned(network, design, shape).bind(labels)
+def precondition(network: F, design: Design, labels: Tensor | None = None) -> Preconditioned:
+    """``D(x, sigma)`` for ``sample`` from any network: Eq. 7 with the rows c_* of ``design``.
+
+    Args:
+        network: Called as ``F(x [B, C, ...], c_noise [B], labels)``; a ``torch.nn.Module`` is put in evaluation mode.
+        design: For its rows c_skip, c_out, c_in and c_noise: those that the network was trained with.
+        labels: Handed to the network as they are; by default ``None``.
+    """
+    return Preconditioned(network.eval() if isinstance(network, torch.nn.Module) else network, design, labels)
 
 
-def _like(coefficient: Tensor, x: Tensor) -> Tensor:
+def _dtype(network: F) -> torch.dtype:
+    parameters = network.parameters() if isinstance(network, torch.nn.Module) else ()
+    return next((p.dtype for p in parameters if p.is_floating_point()), torch.float32)
+
+
+def _over(coefficient: Tensor, x: Tensor) -> Tensor:
     """A number for the whole batch stays on the CPU, so that the device need not be waited for."""
-    if coefficient.ndim == 0:
-        return coefficient.to(x.dtype)
-    return coefficient.to(x).reshape(-1, *[1] * (x.ndim - 1))
+    return coefficient if coefficient.ndim == 0 else coefficient.to(x).reshape(-1, *[1] * (x.ndim - 1))
+
+
+def _mean_part(output: Tensor, x: Tensor) -> Tensor:
+    batch, channels, *size = x.shape
+    if output.shape not in ((batch, channels, *size), (batch, 2 * channels, *size)):
+        text = f"the network gives {list(output.shape)} for an input {list(x.shape)}; it should give the same shape"
+        raise ValueError(f"{text}, or twice the channels")
+    return output[:, :channels]

@@ -53,7 +53,7 @@ class ExactDenoiser:
         self._y = images.scaled().flatten(1).to(device)
         self._centre = self._y.mean(0)  # any would do; near the images, it keeps numbers small and so exact
         self._size = max(1, min(MOST, PART // self._y.shape[1]))
-        gaps = (part.double() - self._centre for part in self._y.split(self._size))
+        gaps = (part.double() - self._centre for part in torch.split(self._y, self._size))
         self._half = torch.cat([gap.square().sum(1) / 2 for gap in gaps])
         self._half_single = self._half.float()
         self._norm = float(torch.linalg.vector_norm(self._y, dim=1).max())
@@ -102,7 +102,7 @@ class ExactDenoiser:
     def _compare(self, x: Tensor, variance: Tensor, near: Tensor, counts: Tensor) -> Tensor:
         """D from the images that are ``near``, bool ``[B, n]``, by differences in float64."""
         sample, image = near.nonzero(as_tuple=True)
-        pairs = torch.stack([sample, image]).split(max(1, AT_ONCE // x.shape[1]), dim=1)
+        pairs = torch.split(torch.stack([sample, image]), max(1, AT_ONCE // x.shape[1]), dim=1)
         gaps = (self._y[k].double().sub_(x[b]) for b, k in pairs)
         squares = torch.cat([torch.linalg.vector_norm(gap, dim=1) for gap in gaps]).square_()
         logits = squares / (-2 * variance[sample, 0])

@@ -1,96 +1,97 @@
-"""Table 1 of Karras et al. (2022) for any designs, with the formulas of their components."""
+"""Table 1 of Karras et al. (2022) for any presets, with the formulas of their components' docstrings."""
 
 from __future__ import annotations
 
 import inspect
+import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
+from rich.console import Group, RenderableType
+from rich.padding import Padding
 from rich.table import Table
+from rich.text import Text
 
 from designspace.component import Component
 from designspace.design import Design
+from designspace.latex import to_text
 
-Content = list[list[str]]
-"""A header, then for each row of the table its name and a cell for each design."""
+NAMES, COLUMN = 24, 26
+"""Characters that the names of the rows take, and that a column needs so that its formulas can be read."""
 
-
-def columns(presets: Sequence[str]) -> Content:
-    """The table of these presets: each cell is the component's name and its formula in LaTeX."""
-    designs = [Design.preset(name) for name in presets]
-    rows = [row for row in Design.model_fields if row != "to_zero"]
-    return [["", *presets], *([row, *(cell(getattr(design, row)) for design in designs)] for row in rows)]
+Columns = Mapping[str, Design]
 
 
-def cell(component: Component) -> str:
-    r"""``edm: \sigma / 4``, or the name alone if the docstring has no formula."""
-    found = formula(component)
-    return f"{component}: {found}" if found else str(component)
+def presets(names: Sequence[str]) -> Columns:
+    """The designs of these names. Raises ``ValueError`` with a suggestion if there is no such preset."""
+    return {name: Design.preset(name) for name in names}
 
 
 def formula(component: Component) -> str:
-    """The first displayed formula of the docstring, on one line."""
+    """The first displayed formula of the docstring, in LaTeX on one line; empty if there is none."""
     doc = inspect.cleandoc(type(component).__doc__ or "")
-    block = re.search(r"\.\. math:: (.*?)(\n\n|\Z)", doc, re.S)
+    block = re.search(r"\.\. math::\s+(.*?)(\n\s*\n|\Z)", doc, re.S)
     return " ".join(block.group(1).split()) if block else ""
 
 
-def markdown(content: Content) -> str:
-    """A Markdown table with its formulas as mathematics."""
-    header, *rows = content
-    lines = [header, ["---"] * len(header), *([row[0], *map(_with_mathematics, row[1:])] for row in rows)]
+def fields(component: Component) -> str:
+    """``sigma_min = 0.002, sigma_max = 80, rho = 7``; empty if the component has none."""
+    values = component.model_dump()
+    return ", ".join(f"{key} = {_value(values[key])}" for key in type(component).model_fields)
+
+
+def markdown(columns: Columns) -> str:
+    """A Markdown table, formulas as mathematics."""
+    lines = [["", *columns], ["---"] * (len(columns) + 1)]
+    lines += [[row, *map(_markdown_cell, components)] for row, components in _rows(columns)]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def rich_table(content: Content) -> Table:
-    """The same for a terminal, with formulas as plain text."""
-    header, *rows = content
-    table = Table(*header, show_lines=True)
-    for row in rows:
-        table.add_row(*map(plain, row))
+def terminal(columns: Columns, width: int) -> RenderableType:
+    """For a terminal: columns side by side or, where there is no room for them, a list by rows."""
+    return _side_by_side(columns) if width >= NAMES + COLUMN * len(columns) else _by_rows(columns)
+
+
+def _rows(columns: Columns) -> Iterator[tuple[str, list[Component]]]:
+    for row in Design.model_fields:
+        if row != "to_zero":
+            yield row, [getattr(design, row) for design in columns.values()]
+
+
+def _side_by_side(columns: Columns) -> Table:
+    table = Table("", *columns, show_lines=True)
+    for row, components in _rows(columns):
+        cells = [Text.assemble((c.name, "bold"), f"\n{to_text(formula(c))}\n", (fields(c), "dim")) for c in components]
+        for cell in cells:
+            cell.rstrip()
+        table.add_row(Text(row, style="bold"), *cells)
     return table
 
 
-def plain(latex: str) -> str:
-    r"""LaTeX as readable text: ``\sqrt{\sigma^2 + 1}`` becomes ``√(σ^2 + 1)``."""
-    for pattern, text in _PLAIN:
-        latex = re.sub(pattern, text, latex)
-    return re.sub(r" {2,}", " ", latex.replace("{", "(").replace("}", ")")).replace("\\", "").strip()
+def _by_rows(columns: Columns) -> Group:
+    parts: list[RenderableType] = []
+    for row, components in _rows(columns):
+        parts.append(Text(row, style="bold"))
+        for component in dict.fromkeys(components):
+            users = [name for name, own in zip(columns, components, strict=True) if own == component]
+            parts.append(Text.assemble("  ", (component.name, "bold"), f" in {', '.join(users)}"))
+            below = [Text(to_text(formula(component))), Text(fields(component), style="dim")]
+            parts += [Padding(text, (0, 0, 0, 6), expand=False) for text in below if text]
+    return Group(*parts)
 
 
-def _with_mathematics(text: str) -> str:
-    name, _, latex = text.partition(": ")
-    return f"{name}: ${latex.replace('|', chr(92) + 'vert ')}$" if latex else name
+def _markdown_cell(component: Component) -> str:
+    latex, values = _portable(formula(component)), fields(component)
+    return component.name + (f": ${latex}$" if latex else "") + (f" ({values})" if values else "")
 
 
-_PLAIN = [
-    (r"\\(?:mathrm|mathcal|mathtt|text)\{(\w+|[^{}]*)\}", r"\1"),
-    (r"\\t?frac\{([^{}]*)\}\{([^{}]*)\}", r"(\1)/(\2)"),
-    (r"\\t?frac(\w)(\w)", r"\1/\2"),
-    (r"\\sqrt (\w)", r"√\1"),
-    (r"\\sqrt", "√"),
-    (r"_\{(\w+)\}", r"_\1"),
-    (r"\^\{(\w+)\}", r"^\1"),
-    (r"\\(left|right|q?quad|[,;!])", " "),
-    (r"\\dot ?\{?\\sigma\}?", "σ'"),
-    (r"\\dot ?\{?s\}?", "s'"),
-    (r"\\sigma", "σ"),
-    (r"\\alpha", "α"),
-    (r"\\beta", "β"),
-    (r"\\gamma", "γ"),
-    (r"\\epsilon", "ε"),
-    (r"\\lambda", "λ"),
-    (r"\\rho", "ρ"),
-    (r"\\pi", "π"),
-    (r"\\Phi", "Φ"),
-    (r"\\bar ?", ""),
-    (r"\\hat ?", ""),
-    (r"\\(sum|prod)", r"\1"),
-    (r"\\in\b", "∈"),
-    (r"\\sim", "~"),
-    (r"\\le\b", "≤"),
-    (r"\\ge\b", "≥"),
-    (r"\\lfloor", "⌊"),
-    (r"\\rfloor", "⌋"),
-    (r"\\\\|&", "; "),
-]
+def _portable(latex: str) -> str:
+    """One line that means the same where Markdown takes a backslash before punctuation for its own."""
+    latex = re.sub(r"\s*\\\\\s*", r", \\quad ", latex.replace("&", ""))
+    for old, new in {r"\{": r"\lbrace ", r"\}": r"\rbrace ", "|": r"\vert ", r"\,": " ", r"\;": " ", r"\!": ""}.items():
+        latex = latex.replace(old, new)
+    return re.sub(" +", " ", latex).strip()
+
+
+def _value(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else json.dumps(value)

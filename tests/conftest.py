@@ -1,12 +1,16 @@
 """Shared by the tests: the reference values and the Gaussian mixture they were computed on."""
 
 import json
+import os
 from functools import cache
 from pathlib import Path
+
+os.environ["OMP_NUM_THREADS"] = "1"  # before torch: tests run in parallel, and threads that wait for a core spin
 
 import pytest
 import torch
 
+torch.set_num_threads(1)
 GOLDEN = json.loads((Path(__file__).parent / "data" / "edm.json").read_text())
 
 

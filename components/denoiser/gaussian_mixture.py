@@ -1,4 +1,4 @@
-from functools import cached_property
+from functools import cache, partial
 
 import torch
 from torch import Tensor
@@ -6,7 +6,7 @@ from torch import Tensor
 from designspace import rows
 from designspace.design import Design
 from designspace.gaussians import GaussianMixture
-from designspace.images import Images
+from designspace.images import DataError, Images
 from designspace.rows import Conditional, Denoiser
 
 
@@ -16,9 +16,9 @@ class GaussianMixtureDenoiser(GaussianMixture, Denoiser, name="gaussian_mixture"
     .. math:: D(x; \sigma) = \sum_k r_k \left[\mu_k + \Sigma_k (\Sigma_k + \sigma^2 I)^{-1} (x - \mu_k)\right], \qquad
         r_k \propto w_k\, \mathcal N(x; \mu_k, \Sigma_k + \sigma^2 I)
 
-    Samples are ``[B, d]`` or any shape of d numbers; with labels, sample i is of the mode ``labels[i]`` alone. The
-    score is :math:`(D - x) / \sigma^2`. Karras et al. (2022), https://arxiv.org/abs/2206.00364, Eq. 3 and Appendix
-    B.3.
+    Samples are ``[B, d]`` or ``[B, ...]`` of d numbers; those of the data set ``mixture`` are ``[B, 1, 1, d]``. With
+    labels, sample i is of the mode ``labels[i]`` alone. The score is :math:`(D - x) / \sigma^2`. Computed in float64.
+    Karras et al. (2022), https://arxiv.org/abs/2206.00364, Eq. 3 and Appendix B.3.
     """
 
     @property
@@ -27,27 +27,37 @@ class GaussianMixtureDenoiser(GaussianMixture, Denoiser, name="gaussian_mixture"
         return (1, 1, self.dim)
 
     def load(self, data: Images, design: Design, device: torch.device) -> Conditional:
+        if data.shape != self.shape:
+            found = "x".join(map(str, data.shape))
+            raise DataError(
+                f"denoiser gaussian_mixture: its means have {self.dim} numbers, but an image of the data set is {found}."
+                f" Use the data set mixture, with the same weights, means and covs"
+            )
         return self
 
     def bind(self, labels: Tensor | None = None) -> rows.D:
-        """``D(x, sigma)``, computed and returned in the dtype of ``x``."""
-        return lambda x, sigma: self._denoise(x, sigma, labels)
+        """``D(x, sigma)``, in the dtype of ``x``. Raises ``ValueError`` if a label is not the number of a mode."""
+        modes = len(self.weights)
+        if labels is not None and not bool(((0 <= labels) & (labels < modes)).all()):
+            raise ValueError(f"denoiser gaussian_mixture: labels are 0 to {modes - 1}, not {labels.tolist()}")
+        return partial(_denoise, _axes(self), labels)
 
-    @cached_property
-    def _basis(self) -> tuple[Tensor, ...]:
-        """Log weights [K], means [K, d], variances [K, d] along the axes of each mode, and the axes [K, d, d]."""
-        weights, means, covs = self.parameters()
-        variances, axes = torch.linalg.eigh(covs)
-        return weights.log(), means, variances, axes
 
-    def _denoise(self, x: Tensor, sigma: Tensor, labels: Tensor | None) -> Tensor:
-        log_weights, means, variances, axes = (p.to(x) for p in self._basis)
-        noise = (sigma.double() ** 2).to(x).reshape(-1, 1, 1)
-        along = torch.einsum("bkd,kde->bke", x.flatten(1)[:, None] - means, axes)
-        noisy = variances + noise
-        logits = log_weights - (along.square() / noisy + noisy.log()).sum(-1) / 2
-        if labels is not None:
-            other = torch.arange(len(means), device=x.device) != labels.to(x.device)[:, None]
-            logits = logits.masked_fill(other, -torch.inf)
-        modes = means + torch.einsum("bke,kde->bkd", along * (variances / noisy), axes)
-        return torch.einsum("bk,bkd->bd", logits.softmax(1), modes).reshape(x.shape)
+@cache
+def _axes(mixture: GaussianMixture) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Log weights [K], means [K, d], the variances [K, d] along the axes of each mode, and these axes [K, d, d]."""
+    weights, means, covs = mixture.parameters()
+    variances, axes = torch.linalg.eigh(covs)
+    return weights.log(), means, variances, axes
+
+
+def _denoise(mixture: tuple[Tensor, ...], labels: Tensor | None, x: Tensor, sigma: Tensor) -> Tensor:
+    log_weights, means, variances, axes = (p.to(x.device) for p in mixture)
+    noisy = variances + torch.as_tensor(sigma, device=x.device).double().square().reshape(-1, 1, 1)
+    along = torch.einsum("bkd,kde->bke", x.double().flatten(1)[:, None] - means, axes)
+    logits = log_weights - (along.square() / noisy + noisy.log()).sum(-1) / 2
+    if labels is not None:
+        other = labels.to(x.device)[:, None] != torch.arange(len(means), device=x.device)
+        logits = logits.masked_fill(other, -torch.inf)
+    modes = means + torch.einsum("bke,kde->bkd", along * (variances / noisy), axes)
+    return torch.einsum("bk,bkd->bd", logits.softmax(1), modes).reshape(x.shape).to(x.dtype)

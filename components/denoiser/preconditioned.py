@@ -2,18 +2,20 @@ from typing import ClassVar
 
 import torch
 
-from designspace.denoiser import Preconditioned
+from designspace.denoiser import PreconditionedNetwork
 from designspace.design import Design
 from designspace.images import Images
 from designspace.rows import Conditional, Denoiser, Network
 
 
-class PreconditionedDenoiser(Denoiser, name="preconditioned"):
-    r"""A network F with the design's scalings.
+class Preconditioned(Denoiser, name="preconditioned"):
+    r"""A network F with the scalings of the design's column.
 
-    .. math:: D(x; \sigma) = c_\mathrm{skip} x + c_\mathrm{out} F(c_\mathrm{in} x; c_\mathrm{noise})
+    .. math:: D(x; \sigma) = c_\mathrm{skip}(\sigma)\, x
+        + c_\mathrm{out}(\sigma)\, F(c_\mathrm{in}(\sigma)\, x; c_\mathrm{noise}(\sigma))
 
-    Its noise conditioning limits and rounds the noise levels of the sampler.
+    The rows c_* should be those that the network was trained with. c_noise limits and rounds the noise levels of the
+    sampler to those that the network knows. Labels are handed to the network.
     Karras et al. (2022), https://arxiv.org/abs/2206.00364, Eq. 7.
     """
 
@@ -22,5 +24,4 @@ class PreconditionedDenoiser(Denoiser, name="preconditioned"):
 
     def load(self, data: Images, design: Design, device: torch.device) -> Conditional:
         network = self.network.build().to(device).eval().requires_grad_(False)
-        dtype = next((p.dtype for p in network.parameters() if p.is_floating_point()), torch.float32)
-        return Preconditioned(network, design, self.network.shape_of(data), dtype)
+        return PreconditionedNetwork(network, design, self.network.shape_of(data))

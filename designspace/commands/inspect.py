@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import inspect
-from typing import Annotated, Any, Literal
+import re
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
-from rich.console import Console
+from rich.console import Console, RenderableType
+from rich.padding import Padding
 from rich.table import Table
+from rich.text import Text
 
 from designspace.commands.errors import clean_errors, print_json, stop
+from designspace.latex import docstring_text
+
+if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
+
+    from designspace.component import Component
+
+SIGNS = {"gt": ">", "ge": ">=", "lt": "<", "le": "<=", "multiple_of": "multiple of", "pattern": "matches"}
 
 
 def list_(
     row: Annotated[str | None, typer.Argument(help="A row, as solver; without it, all.", show_default=False)] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON on stdout and nothing else.")] = False,
 ) -> None:
     """List the components of a row, or of all rows: the built-in ones and those of installed plugins.
 
@@ -25,14 +36,14 @@ def list_(
 
     if row is not None and row not in ROWS:
         stop(2, f"unknown row '{row}'.{did_you_mean(row, ROWS)} Rows: {', '.join(ROWS)}.")
-    rows = {name: ROWS[name] for name in ([row] if row else ROWS)}
+    found = {name: dict(sorted(ROWS[name].known.items())) for name in ([row] if row else ROWS)}
     if json:
-        print_json({name: sorted(kind.known) for name, kind in rows.items()})
+        print_json({name: {key: _summary(cls) for key, cls in known.items()} for name, known in found.items()})
         return
     table = Table(box=None, show_header=False)
-    for name, kind in rows.items():
-        for i, (component, cls) in enumerate(sorted(kind.known.items())):
-            table.add_row(f"[bold]{name}[/]" if i == 0 else "", component, _summary(cls))
+    for name, known in found.items():
+        for i, (key, cls) in enumerate(known.items()):
+            table.add_row(Text(name if i == 0 else "", style="bold"), key, Text(_summary(cls)))
     Console().print(table)
 
 
@@ -45,18 +56,14 @@ def show(name: Annotated[str, typer.Argument(help="heun, or schedule/vp where ro
     from designspace.component import ROWS, did_you_mean
 
     row, _, wanted = name.rpartition("/")
-    found = [k.known[wanted] for r, k in ROWS.items() if wanted in k.known and row in ("", r)]
+    found = [kind.known[wanted] for key, kind in ROWS.items() if wanted in kind.known and row in ("", key)]
     if not found:
-        known = [f"{r}/{n}" if row else n for r, k in ROWS.items() for n in k.known]
+        known = [f"{key}/{n}" if row else n for key, kind in ROWS.items() for n in kind.known]
         stop(2, f"unknown component '{name}'.{did_you_mean(name, known)} See: designspace list")
+    console = Console()
     for cls in found:
-        typer.secho(f"{cls.row}/{cls.name}", bold=True)
-        typer.echo(inspect.cleandoc(cls.__doc__ or ""))
-        for field, about in cls.model_fields.items():
-            default = "required" if about.is_required() else f"default {about.get_default(call_default_factory=True)}"
-            limits = f", {', '.join(map(str, about.metadata))}" if about.metadata else ""
-            typer.echo(f"  {field}: {default}{limits}")
-        typer.echo(f"  defined in {inspect.getsourcefile(cls)}\n")
+        for part in _description(cls):
+            console.print(part)
 
 
 def table(
@@ -67,16 +74,47 @@ def table(
 
     Example: designspace table edm vp --format markdown
     """
+    from designspace import table as table1
     from designspace.design import preset_names
-    from designspace.table import columns, markdown, rich_table
 
     with clean_errors():
-        unknown = [name for name in presets or [] if name not in preset_names()]
-        if unknown:
-            stop(2, f"unknown preset '{unknown[0]}'. Known: {', '.join(preset_names())}.")
-        content = columns(presets or preset_names())
-        typer.echo(markdown(content)) if format == "markdown" else Console().print(rich_table(content))
+        try:
+            columns = table1.presets(presets or preset_names())
+        except ValueError as error:
+            stop(2, str(error))
+        console = Console()
+        if format == "markdown":
+            typer.echo(table1.markdown(columns))
+        else:
+            console.print(table1.terminal(columns, console.width))
 
 
-def _summary(cls: type[Any]) -> str:
-    return inspect.cleandoc(cls.__doc__ or "").split("\n")[0].replace("``", "")
+def _summary(cls: type[Component]) -> str:
+    return docstring_text(inspect.cleandoc(cls.__doc__ or "").split("\n")[0])
+
+
+def _description(cls: type[Component]) -> list[RenderableType]:
+    """Name, docstring, fields with type, domain and default, and the file."""
+    parts: list[RenderableType] = [Text(f"{cls.row}/{cls.name}", style="bold")]
+    for paragraph in docstring_text(inspect.cleandoc(cls.__doc__ or "")).split("\n\n"):
+        is_formula = paragraph.startswith("    ")
+        text = Text(inspect.cleandoc(paragraph), style="cyan" if is_formula else "")
+        parts += [Padding(text, (0, 0, 0, 4 * is_formula), expand=False), Text()]
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    for name, about in cls.model_fields.items():
+        default = "required" if about.is_required() else f"default {about.get_default(call_default_factory=True)}"
+        table.add_row(*map(Text, (name, _type(about), _domain(about), default)))
+    if table.rows:
+        parts += [Text("fields", style="bold"), Padding(table, (0, 0, 0, 2)), Text()]
+    return [*parts, Text(f"defined in {inspect.getsourcefile(cls)}", style="dim"), Text()]
+
+
+def _type(about: FieldInfo) -> str:
+    return re.sub(r"[A-Za-z_][\w.]*\.(?=\w)", "", inspect.formatannotation(about.annotation))
+
+
+def _domain(about: FieldInfo) -> str:
+    """``> 0``, ``>= 2, <= 512``: what pydantic checks."""
+    limits = [(sign, getattr(m, key, None)) for m in about.metadata for key, sign in SIGNS.items()]
+    finite = any(getattr(m, "allow_inf_nan", None) is False for m in about.metadata)
+    return ", ".join([f"{sign} {limit}" for sign, limit in limits if limit is not None] or ["finite"] * finite)
