@@ -1,13 +1,14 @@
 r"""Weights of the exponential multistep methods, which step in :math:`\lambda = -\ln\sigma`.
 
-With x / sigma as the state, Eq. 4 of Karras et al. (2022) is :math:`d(x/\sigma) = D\, d(e^\lambda)`: all that is left to
-approximate is D over the step, by a polynomial in lambda through the last evaluations.
+With x / sigma as the state, Eq. 4 of Karras et al. (2022) is :math:`d(x/\sigma) = D\, d(e^\lambda)`: all that is
+left to approximate is D over the step, by a polynomial in lambda through the last evaluations.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 from designspace.quadrature import exponential_integrals
 
@@ -22,7 +23,7 @@ def data_weights(levels: Sequence[float], following: float) -> list[float]:
 
 
 def noise_weights(levels: Sequence[float], following: float) -> list[float]:
-    r"""Exact weights :math:`-\int_{\lambda_i}^{\lambda_{i+1}} e^{-\lambda} l_j(\lambda)\, d\lambda` of (x - D) / sigma."""
+    r"""Exact weights :math:`-\int_{\lambda_i}^{\lambda_{i+1}} e^{-\lambda} l_j(\lambda) d\lambda` of (x - D) / sigma."""
     nodes = [-math.log(sigma) for sigma in levels]
     return [-following * w for w in exponential_integrals(nodes, nodes[0], -math.log(following), -1.0)]
 
@@ -34,7 +35,7 @@ def published_weights(levels: Sequence[float], following: float, eta: float = 0.
     With ``eta`` the step is that of the SDE variants: h becomes (1 + eta) h.
     """
     h = math.log(levels[0] / following)
-    steps = [math.log(older / newer) for newer, older in zip(levels, levels[1:], strict=False)]
+    steps = [math.log(older / newer) for newer, older in pairwise(levels)]
     phi_1 = math.expm1(-(1 + eta) * h)
     if not steps:
         return [-phi_1]

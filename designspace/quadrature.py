@@ -14,9 +14,8 @@ def lagrange(nodes: Sequence[float]) -> list[Polynomial]:
     basis = []
     for j, node in enumerate(nodes):
         others = [other for k, other in enumerate(nodes) if k != j]
-        basis.append(
-            Polynomial.fromroots(others) / math.prod(node - other for other in others) if others else Polynomial([1.0])
-        )
+        unscaled = Polynomial.fromroots(others) if others else Polynomial([1.0])
+        basis.append(unscaled / math.prod(node - other for other in others))
     return basis
 
 
@@ -25,7 +24,7 @@ def integrals(nodes: Sequence[float], start: float, end: float) -> list[float]:
     # Shifted to the start and scaled by the step, so that no power of a large number is subtracted.
     step = end - start
     shifted = [(node - start) / step for node in nodes]
-    return [float(step * l.integ()(1.0)) for l in lagrange(shifted)]
+    return [float(step * basis.integ()(1.0)) for basis in lagrange(shifted)]
 
 
 def exponential_integrals(nodes: Sequence[float], start: float, end: float, rate: float) -> list[float]:
@@ -33,7 +32,7 @@ def exponential_integrals(nodes: Sequence[float], start: float, end: float, rate
     step = end - start
     shifted = [(node - end) / step for node in nodes]
     moments = exponential_moments(len(nodes), rate * step)
-    return [float(step * np.dot(l.coef, moments[: len(l.coef)])) for l in lagrange(shifted)]
+    return [float(step * np.dot(basis.coef, moments[: len(basis.coef)])) for basis in lagrange(shifted)]
 
 
 def exponential_moments(count: int, z: float) -> list[float]:

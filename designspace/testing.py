@@ -154,7 +154,7 @@ def draws_are_levels(distribution: NoiseDistribution) -> None:
 def converges_to_the_exact_end_point(solver: Solver) -> None:
     """On Gaussian data the end point is known: halving the steps brings it nearer."""
     design = _design(solver)
-    exact = 10 * math.sqrt((STD**2 + 0.1**2) / (STD**2 + 10**2))
+    exact = 10 * math.sqrt((STD**2 + 0.02**2) / (STD**2 + 10**2))
     one = torch.ones(1, 1, dtype=torch.float64)
     errors = [abs(sample(design, _gaussian, one, n).x.item() - exact) for n in (32, 64, 128)]
     assert errors[2] < errors[1] < errors[0], f"errors do not fall: {errors}"
@@ -233,7 +233,7 @@ _CHECKS: dict[type[Component], list[Callable[..., None]]] = {
 
 
 def _design(solver: Solver) -> Design:
-    return Design.preset("edm", solver=solver, to_zero=False, time_steps={"sigma_min": 0.1, "sigma_max": 10.0})
+    return Design.preset("edm", solver=solver, to_zero=False, time_steps={"sigma_min": 0.02, "sigma_max": 10.0})
 
 
 def _gaussian(x: Tensor, sigma: Tensor) -> Tensor:

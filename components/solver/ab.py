@@ -15,9 +15,9 @@ class AB(Solver, name="ab"):
     .. math:: x_{i+1} = x_i + \sum_j e_{i-j} \int_{\sigma_i}^{\sigma_{i+1}} l_j(\sigma)\, d\sigma,
         \qquad e = (x - D) / \sigma
 
-    with the Lagrange polynomials :math:`l_j` of the last ``order`` levels (1 to 4), fewer at the start; the order is kept
-    down to sigma = 0. Schedule and scaling do not matter. Bashforth and Adams (1883); as LMS in Crowson's k-diffusion
-    (2022), https://github.com/crowsonkb/k-diffusion.
+    with the Lagrange polynomials :math:`l_j` of the last ``order`` levels (1 to 4), fewer at the start; the order
+    is kept down to sigma = 0. Schedule and scaling do not matter. Bashforth and Adams (1883); as LMS in Crowson's
+    k-diffusion (2022), https://github.com/crowsonkb/k-diffusion.
     """
 
     one_step: ClassVar[bool] = False

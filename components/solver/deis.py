@@ -20,9 +20,9 @@ class DEIS(Solver, name="deis"):
     .. math:: x_{i+1} = x_i + \sum_j e_{i-j} \int_{\sigma_i}^{\sigma_{i+1}} l_j(t(\sigma))\, d\sigma,
         \qquad e = (x - D) / \sigma
 
-    with the Lagrange polynomials :math:`l_j` of the last ``order`` points (2 to 4) in t, the VP time fitted to the range of
-    the noise levels, whatever the row schedule says; fewer points at the start. The integral is Gauss-Legendre's with
-    64 nodes in :math:`\ln\sigma`. The step to sigma = 0 returns D. Zhang and Chen (2022),
+    with the Lagrange polynomials :math:`l_j` of the last ``order`` points (2 to 4) in t, the VP time fitted to the
+    range of the noise levels, whatever the row schedule says; fewer points at the start. The integral is
+    Gauss-Legendre's with 64 nodes in :math:`\ln\sigma`. The step to sigma = 0 returns D. Zhang and Chen (2022),
     https://arxiv.org/abs/2204.13902.
     """
 

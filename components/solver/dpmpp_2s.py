@@ -14,8 +14,8 @@ class DPMpp2S(Solver, name="dpmpp_2s"):
         x_{i+1} &= \tfrac{\sigma_{i+1}}{\sigma_i} x_i + (1 - \tfrac{\sigma_{i+1}}{\sigma_i})
         \left[(1 - \tfrac{1}{2r}) D_i + \tfrac{1}{2r} D(y; m)\right]
 
-    It steps in :math:`-\ln\sigma`, so schedule and scaling do not matter; the step to sigma = 0 returns D. 0 < ``r`` < 1.
-    Lu et al. (2022), https://arxiv.org/abs/2211.01095, Algorithm 1.
+    It steps in :math:`-\ln\sigma`, so schedule and scaling do not matter; the step to sigma = 0 returns D. 0 <
+    ``r`` < 1. Lu et al. (2022), https://arxiv.org/abs/2211.01095, Algorithm 1.
     """
 
     in_time: ClassVar[bool] = False

@@ -15,10 +15,10 @@ class DPMpp3M(Solver, name="dpmpp_3m"):
         \qquad \varphi_1 = e^{-h} - 1, \quad \varphi_2 = \tfrac{\varphi_1}{h} + 1, \quad
         \varphi_3 = \tfrac{\varphi_2}{h} - \tfrac12
 
-    with :math:`h = \ln(\sigma_i / \sigma_{i+1})` and the divided differences D' and D'' of the last three outputs of the
-    denoiser. Lower orders, DPM-Solver++(1) and (2M), at the start and with ``lower_order_final`` at the end; the step to
-    sigma = 0 returns D; schedule and scaling do not matter. ``dpmpp_3m_exact`` has the factor.
-    Lu et al. (2022), https://arxiv.org/abs/2211.01095, as in the authors' code.
+    with :math:`h = \ln(\sigma_i / \sigma_{i+1})` and the divided differences D' and D'' of the last three outputs
+    of the denoiser. Lower orders, DPM-Solver++(1) and (2M), at the start and with ``lower_order_final`` at the end;
+    the step to sigma = 0 returns D; schedule and scaling do not matter. ``dpmpp_3m_exact`` has the factor. Lu et
+    al. (2022), https://arxiv.org/abs/2211.01095, as in the authors' code.
     """
 
     one_step: ClassVar[bool] = False

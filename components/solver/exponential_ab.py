@@ -10,13 +10,14 @@ from designspace.table1 import Solver
 
 
 class ExponentialAB(Solver, name="exponential_ab"):
-    r"""Exponential Adams-Bashforth on the predicted noise, the multistep DPM-Solver: order ``order``, one evaluation a step.
+    r"""The multistep DPM-Solver, exponential Adams-Bashforth on the noise: order ``order``, one evaluation a step.
 
     .. math:: x_{i+1} = x_i - \sum_j e_{i-j} \int_{\lambda_i}^{\lambda_{i+1}} e^{-\lambda} l_j(\lambda)\, d\lambda,
         \qquad e = (x - D) / \sigma, \quad \lambda = -\ln\sigma
 
     with the Lagrange polynomials :math:`l_j` of the last ``order`` levels (1 to 4), fewer at the start. The step to
-    sigma = 0 returns D; schedule and scaling do not matter. Zhang and Chen (2022), https://arxiv.org/abs/2204.13902.
+    sigma = 0 returns D; schedule and scaling do not matter. Zhang and Chen (2022),
+    https://arxiv.org/abs/2204.13902.
     """
 
     one_step: ClassVar[bool] = False
