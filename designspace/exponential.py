@@ -23,26 +23,28 @@ def data_weights(levels: Sequence[float], following: float) -> list[float]:
 
 
 def noise_weights(levels: Sequence[float], following: float) -> list[float]:
-    r"""Exact weights :math:`-\int_{\lambda_i}^{\lambda_{i+1}} e^{-\lambda} l_j(\lambda) d\lambda` of (x - D) / sigma."""
+    r"""Exact weights :math:`-\int_{\lambda_i}^{\lambda_{i+1}} e^{-\lambda} l_j\, d\lambda` of (x - D) / sigma."""
     nodes = [-math.log(sigma) for sigma in levels]
     return [-following * w for w in exponential_integrals(nodes, nodes[0], -math.log(following), -1.0)]
 
 
-def published_weights(levels: Sequence[float], following: float, eta: float = 0.0) -> list[float]:
+def published_weights(
+    levels: Sequence[float], following: float, eta: float = 0.0, variant: str = "midpoint"
+) -> list[float]:
     r"""Weights of D in DPM-Solver++(1), (2M) and (3M) as published, for one to three ``levels``, the newest first.
 
-    (2M) approximates the integral over the slope by the midpoint rule, (3M) lacks a factor 2 before D''.
-    With ``eta`` the step is that of the SDE variants: h becomes (1 + eta) h.
+    (2M) approximates the integral over the slope by the midpoint rule, or has it exactly (``heun``); (3M) lacks a
+    factor 2 before D''. With ``eta`` the step is that of the SDE variants: h becomes (1 + eta) h.
     """
     h = math.log(levels[0] / following)
     steps = [math.log(older / newer) for newer, older in pairwise(levels)]
     phi_1 = math.expm1(-(1 + eta) * h)
     if not steps:
         return [-phi_1]
-    if len(steps) == 1:
-        slope = -phi_1 * h / (2 * steps[0])
-        return [-phi_1 + slope, -slope]
     phi_2 = phi_1 / ((1 + eta) * h) + 1
+    if len(steps) == 1:
+        slope = (-phi_1 / 2 if variant == "midpoint" else phi_2) * h / steps[0]
+        return [-phi_1 + slope, -slope]
     return _third_order(h, steps, phi_1, phi_2, phi_2 / ((1 + eta) * h) - 0.5)
 
 

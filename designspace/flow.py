@@ -111,6 +111,18 @@ class Flow:
         ]
 
 
+def ancestral(sigma: float, following: float, eta: float) -> tuple[float, float]:
+    r"""Split a step into one down to :math:`\sigma_\downarrow` and noise :math:`\sigma_\uparrow` back up.
+
+    .. math:: \sigma_\uparrow = \min(b, \eta b \sqrt{1 - b^2/a^2}), \quad
+        \sigma_\downarrow = \sqrt{b^2 - \sigma_\uparrow^2}
+
+    with a = ``sigma``, b = ``following``; Song et al. (2020), https://arxiv.org/abs/2010.02502, Eq. 16.
+    """
+    up = min(following, eta * following * math.sqrt(1 - (following / sigma) ** 2))
+    return math.sqrt(following**2 - up**2), up
+
+
 def tangent_step(x: Tensor, denoised: Tensor, start: Level, end: Level) -> Tensor:
     """Follow the tangent of the flow at ``start``, where D(x; sigma) is ``denoised``, to the time of ``end``."""
     on_x, on_D = start.slope(end.t - start.t)
