@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
@@ -76,6 +76,10 @@ class Flow:
         t = self.design.schedule.sigma_inv(positive)
         for level in self._evaluate(torch.cat([t, t.new_zeros(1)]), [*positive.tolist(), 0.0]):
             self._levels[level.sigma] = level
+
+    def on(self, sigma: tuple[float, ...]) -> Flow:
+        """The same flow on other levels."""
+        return replace(self, sigma=sigma, _levels={}, _hats={})
 
     @property
     def steps(self) -> int:

@@ -8,6 +8,7 @@ import torch
 from conftest import GOLDEN, f64, posterior_mean
 
 import designspace as ds
+from designspace.sampler import count_nfe
 
 RUNS = json.loads((Path(__file__).parent / "data" / "solvers.json").read_text())
 PUBLISHED = [
@@ -65,6 +66,7 @@ KEEP = [
     {"name": "dpmpp_3m_sde"},
     {"name": "sa_solver"},
     {"name": "er_sde"},
+    {"name": "restart", "K": 3, "levels": 6},
 ]
 
 
@@ -93,3 +95,10 @@ def test_keeps_the_marginals(solver):
     assert ((x.mean(0) - mean).abs() < 5 * (variance / n).sqrt() + 0.02 * variance.sqrt()).all()
     scale = (variance[:, None] * variance).sqrt()
     assert ((x.T.cov() - cov).abs() < 5 * scale * (2 / n) ** 0.5 + 0.04 * scale).all()
+
+
+def test_restart_costs_what_it_says():
+    design = ds.Design.preset("edm", solver={"name": "restart", "K": 2, "levels": 3})
+    assert count_nfe(design, 18) == 35 + 2 * 2 * 2
+    with pytest.raises(ValueError, match="use more steps"):
+        count_nfe(ds.Design.preset("edm", solver={"name": "restart", "sigma_min": 0.05, "sigma_max": 0.055}), 18)

@@ -18,6 +18,7 @@ class DPM2Ancestral(Solver, name="dpm2_ancestral"):
     https://github.com/crowsonkb/k-diffusion.
     """
 
+    stochastic: ClassVar[bool] = True
     in_time: ClassVar[bool] = False
     eta: NonNegative = 1.0
 

@@ -19,6 +19,7 @@ class DPMpp2SAncestral(Solver, name="dpmpp_2s_ancestral"):
     https://github.com/crowsonkb/k-diffusion.
     """
 
+    stochastic: ClassVar[bool] = True
     in_time: ClassVar[bool] = False
     eta: NonNegative = 1.0
 

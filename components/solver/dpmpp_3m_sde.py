@@ -21,6 +21,7 @@ class DPMpp3MSDE(Solver, name="dpmpp_3m_sde"):
     https://arxiv.org/abs/2211.01095, as in Crowson's k-diffusion (2022), https://github.com/crowsonkb/k-diffusion.
     """
 
+    stochastic: ClassVar[bool] = True
     one_step: ClassVar[bool] = False
     in_time: ClassVar[bool] = False
     eta: NonNegative = 1.0

@@ -21,6 +21,7 @@ class DPMppSDE(Solver, name="dpmpp_sde"):
     https://arxiv.org/abs/2211.01095, as in Crowson's k-diffusion (2022), https://github.com/crowsonkb/k-diffusion.
     """
 
+    stochastic: ClassVar[bool] = True
     in_time: ClassVar[bool] = False
     eta: NonNegative = 1.0
 

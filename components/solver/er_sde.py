@@ -24,6 +24,7 @@ class ERSDE(Solver, name="er_sde"):
     of its code.
     """
 
+    stochastic: ClassVar[bool] = True
     one_step: ClassVar[bool] = False
     in_time: ClassVar[bool] = False
     order: Annotated[int, Field(ge=1, le=3)] = 3

@@ -18,6 +18,7 @@ class EulerAncestral(Solver, name="euler_ancestral"):
     Ho et al. (2020), https://arxiv.org/abs/2006.11239; Song et al. (2020), https://arxiv.org/abs/2010.02502.
     """
 
+    stochastic: ClassVar[bool] = True
     in_time: ClassVar[bool] = False
     eta: NonNegative = 1.0
 

@@ -1,4 +1,5 @@
 import math
+from typing import ClassVar
 
 from torch import Tensor
 
@@ -16,6 +17,8 @@ class EulerMaruyama(Solver, name="euler_maruyama"):
     https://arxiv.org/abs/2011.13456; in this notation Karras et al. (2022), Eq. 6 with :math:`\beta =
     \dot\sigma/\sigma`.
     """
+
+    stochastic: ClassVar[bool] = True
 
     def step(self, flow: Flow, x: Tensor, i: int, sigma: float, memory: None) -> tuple[Tensor, None]:
         a, b, denoised = flow.at(sigma), flow.at(flow.sigma[i + 1]), flow.D(x, sigma)

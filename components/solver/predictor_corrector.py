@@ -18,6 +18,7 @@ class PredictorCorrector(Solver, name="predictor_corrector"):
     (2021), https://arxiv.org/abs/2011.13456, Algorithm 1.
     """
 
+    stochastic: ClassVar[bool] = True
     in_time: ClassVar[bool] = False
     corrections: Annotated[int, Field(ge=1)] = 1
     delta: Fraction = 0.01

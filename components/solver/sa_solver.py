@@ -30,6 +30,7 @@ class SASolver(Solver, name="sa_solver"):
     sigma = 0 returns D; schedule and scaling do not matter. Xue et al. (2023), https://arxiv.org/abs/2309.05019.
     """
 
+    stochastic: ClassVar[bool] = True
     one_step: ClassVar[bool] = False
     in_time: ClassVar[bool] = False
     tau: NonNegative = 1.0
