@@ -27,12 +27,19 @@ class CountedDenoiser:
     """A denoiser that counts its evaluations: the NFE of a run is measured, never computed."""
 
     def __init__(self, D: rows.D) -> None:
-        self._D, self.nfe = D, 0
+        self._D = D
+        self.calls = 0
+        """Evaluations for every image."""
+        self.each: Tensor | None = None
+        """Further evaluations of each image, ``[B]``, by solvers that treat images differently."""
 
-    def __call__(self, x: Tensor, sigma: float) -> Tensor:
-        """``D(x; sigma)`` in the dtype of ``x``."""
-        self.nfe += 1
-        return self._D(x, torch.tensor(sigma, dtype=torch.float64)).to(x.dtype)
+    def __call__(self, x: Tensor, sigma: float | Tensor, active: Tensor | None = None) -> Tensor:
+        """``D(x; sigma)`` in the dtype of ``x``; with ``active``, bool ``[B]``, counted for these images alone."""
+        if active is None:
+            self.calls += 1
+        else:
+            self.each = active.long() if self.each is None else self.each + active
+        return self._D(x, torch.as_tensor(sigma, dtype=torch.float64)).to(x.dtype)
 
 
 class Level(NamedTuple):

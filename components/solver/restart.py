@@ -17,8 +17,8 @@ class Restart(Solver, name="restart"):
         \text{then Heun on EDM's levels } \sigma_\max = \sigma_0 > \dots > \sigma_{N_r - 1} = \sigma_\min
 
     :math:`\sigma_\min` is the level of the grid nearest to ``sigma_min`` and :math:`N_r` = ``levels``, so N steps cost
-    2 N - 1 + 2 K (levels - 1) evaluations. Xu et al. (2023), https://arxiv.org/abs/2306.14878, Algorithm 1; the defaults
-    are those for CIFAR-10, with :math:`S_\mathrm{noise}` = 1 where the authors' code has 0.
+    2 N - 1 + 2 K (levels - 1) evaluations. Xu et al. (2023), https://arxiv.org/abs/2306.14878, Algorithm 1; defaults
+    are for CIFAR-10, with :math:`S_\mathrm{noise}` = 1 where the authors' code has 0.
     """
 
     stochastic: ClassVar[bool] = True
