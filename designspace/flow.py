@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
@@ -27,12 +27,19 @@ class CountedDenoiser:
     """A denoiser that counts its evaluations: the NFE of a run is measured, never computed."""
 
     def __init__(self, D: rows.D) -> None:
-        self._D, self.nfe = D, 0
+        self._D = D
+        self.calls = 0
+        """Evaluations for every image."""
+        self.each: Tensor | None = None
+        """Further evaluations of each image, ``[B]``, by solvers that treat images differently."""
 
-    def __call__(self, x: Tensor, sigma: float) -> Tensor:
-        """``D(x; sigma)`` in the dtype of ``x``."""
-        self.nfe += 1
-        return self._D(x, torch.tensor(sigma, dtype=torch.float64)).to(x.dtype)
+    def __call__(self, x: Tensor, sigma: float | Tensor, active: Tensor | None = None) -> Tensor:
+        """``D(x; sigma)`` in the dtype of ``x``; with ``active``, bool ``[B]``, counted for these images alone."""
+        if active is None:
+            self.calls += 1
+        else:
+            self.each = active.long() if self.each is None else self.each + active
+        return self._D(x, torch.as_tensor(sigma, dtype=torch.float64)).to(x.dtype)
 
 
 class Level(NamedTuple):
@@ -77,6 +84,10 @@ class Flow:
         for level in self._evaluate(torch.cat([t, t.new_zeros(1)]), [*positive.tolist(), 0.0]):
             self._levels[level.sigma] = level
 
+    def on(self, sigma: tuple[float, ...]) -> Flow:
+        """The same flow on other levels."""
+        return replace(self, sigma=sigma, _levels={}, _hats={})
+
     @property
     def steps(self) -> int:
         """The number of steps."""
@@ -109,6 +120,18 @@ class Flow:
             Level(time, sigma, sigma_dot, s, s_dot)
             for sigma, time, sigma_dot, s, s_dot in zip(sigmas, *(c.tolist() for c in columns), strict=True)
         ]
+
+
+def ancestral(sigma: float, following: float, eta: float) -> tuple[float, float]:
+    r"""Split a step into one down to :math:`\sigma_\downarrow` and noise :math:`\sigma_\uparrow` back up.
+
+    .. math:: \sigma_\uparrow = \min(b, \eta b \sqrt{1 - b^2/a^2}), \quad
+        \sigma_\downarrow = \sqrt{b^2 - \sigma_\uparrow^2}
+
+    with a = ``sigma``, b = ``following``; Song et al. (2020), https://arxiv.org/abs/2010.02502, Eq. 16.
+    """
+    up = min(following, eta * following * math.sqrt(1 - (following / sigma) ** 2))
+    return math.sqrt(following**2 - up**2), up
 
 
 def tangent_step(x: Tensor, denoised: Tensor, start: Level, end: Level) -> Tensor:

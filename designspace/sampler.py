@@ -21,13 +21,15 @@ class Samples:
 
     x: Tensor
     """The samples, in the state's dtype; unscaled (divided by s) if the design does not go to zero."""
-    nfe: int
-    """Counted evaluations of the denoiser for each sample."""
+    nfe: int | float
+    """Counted evaluations of the denoiser for each sample; their mean if the solver is adaptive."""
     sigmas: Tensor
     """The noise levels, float64 ``[steps + 1]``, with the final 0 if the design goes to zero."""
     sigma_min: float
     sigma_max: float
     """The effective range, after the limits of the denoiser."""
+    nfe_each: Tensor | None = None
+    """The evaluations of each sample, int64 ``[B]``, if the solver is adaptive."""
     trajectory: Tensor | None = None
     """On request, the unscaled sample x = z / s(t) at each level, ``[steps + 1, B, ...]``."""
 
@@ -72,12 +74,14 @@ def sample(
     trajectory = [start]
     for x in flow.design.solver.solve(flow, start):
         trajectory = [*trajectory, x] if record else [x]
+    each = None if flow.D.each is None else flow.D.each + flow.D.calls
     return Samples(
         x=trajectory[-1],
-        nfe=flow.D.nfe,
+        nfe=flow.D.calls if each is None else each.double().mean().item(),
         sigmas=torch.tensor(flow.sigma, dtype=torch.float64),
         sigma_min=flow.sigma[num_steps - 1],
         sigma_max=flow.sigma[0],
+        nfe_each=each,
         trajectory=torch.stack(trajectory) if record else None,
     )
 
@@ -98,7 +102,7 @@ def make_flow(design: Design, D: rows.D, num_steps: int, noise: Callable[[int, i
     return flow
 
 
-def count_nfe(design: Design, num_steps: int) -> int:
+def count_nfe(design: Design, num_steps: int) -> int | float:
     """The evaluations that ``num_steps`` cost, counted on a one-element latent with D = 0.
 
     Raises ``ValueError`` if the design cannot run with so many steps.

@@ -31,6 +31,8 @@ class Solver(Component, row="solver"):
     """False for multistep methods: noise added between their steps would spoil their history."""
     in_time: ClassVar[bool] = True
     """True if the solver steps in ``t``: only then do the rows schedule and scaling matter."""
+    stochastic: ClassVar[bool] = False
+    """True if it draws noise of its own: its end points are then right as a distribution only."""
     adaptive: ClassVar[bool] = False
     """True if the number of evaluations depends on the image: the axis ``nfe`` is then refused."""
 

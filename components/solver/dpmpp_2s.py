@@ -1,0 +1,31 @@
+from typing import ClassVar
+
+from torch import Tensor
+
+from designspace.component import Fraction
+from designspace.flow import Flow, combine
+from designspace.table1 import Solver
+
+
+class DPMpp2S(Solver, name="dpmpp_2s"):
+    r"""DPM-Solver++(2S): order 2, two evaluations a step, on the denoiser's output.
+
+    .. math:: y &= \tfrac{m}{\sigma_i} x_i + (1 - \tfrac{m}{\sigma_i}) D_i, \qquad m = \sigma_i^{1-r} \sigma_{i+1}^r \\
+        x_{i+1} &= \tfrac{\sigma_{i+1}}{\sigma_i} x_i + (1 - \tfrac{\sigma_{i+1}}{\sigma_i})
+        \left[(1 - \tfrac{1}{2r}) D_i + \tfrac{1}{2r} D(y; m)\right]
+
+    It steps in :math:`-\ln\sigma`, so schedule and scaling do not matter; the step to sigma = 0 returns D. 0 <
+    ``r`` < 1. Lu et al. (2022), https://arxiv.org/abs/2211.01095, Algorithm 1.
+    """
+
+    in_time: ClassVar[bool] = False
+    r: Fraction = 0.5
+
+    def step(self, flow: Flow, x: Tensor, i: int, sigma: float, memory: None) -> tuple[Tensor, None]:
+        following, denoised = flow.sigma[i + 1], flow.D(x, sigma)
+        if following == 0:
+            return denoised, None
+        m = sigma ** (1 - self.r) * following**self.r
+        denoised_m = flow.D(combine((m / sigma, x), (1 - m / sigma, denoised)), m)
+        ratio, w = following / sigma, 1 / (2 * self.r)
+        return combine((ratio, x), ((1 - ratio) * (1 - w), denoised), ((1 - ratio) * w, denoised_m)), None

@@ -1,0 +1,42 @@
+from typing import ClassVar
+
+from torch import Tensor
+
+from designspace.component import NonNegative
+from designspace.flow import Flow, ancestral, combine
+from designspace.table1 import Solver
+
+
+class DPMppSDE(Solver, name="dpmpp_sde"):
+    r"""DPM-Solver++ for the SDE: an ancestral step to the middle, then one over the whole step; two evaluations a step.
+
+    .. math:: y &= \tfrac{m_\downarrow}{\sigma_i} x_i + (1 - \tfrac{m_\downarrow}{\sigma_i}) D_i + m_\uparrow z_1,
+        \qquad m = \sqrt{\sigma_i \sigma_{i+1}} \\
+        x_{i+1} &= \tfrac{\sigma_\downarrow}{\sigma_i} x_i + (1 - \tfrac{\sigma_\downarrow}{\sigma_i})\, D(y; m)
+        + \sigma_\uparrow z_2
+
+    with the levels of ``euler_ancestral``. :math:`z_1` and :math:`z_2` are increments of one Brownian motion in
+    sigma, so their correlation is :math:`\sqrt{(\sigma_i - m) / (\sigma_i - \sigma_{i+1})}`; ``eta`` = 0 is
+    ``dpmpp_2s``. Schedule and scaling do not matter; the step to sigma = 0 returns D. Lu et al. (2022),
+    https://arxiv.org/abs/2211.01095, as in Crowson's k-diffusion (2022), https://github.com/crowsonkb/k-diffusion.
+    """
+
+    stochastic: ClassVar[bool] = True
+    in_time: ClassVar[bool] = False
+    eta: NonNegative = 1.0
+
+    def step(self, flow: Flow, x: Tensor, i: int, sigma: float, memory: None) -> tuple[Tensor, None]:
+        following, denoised = flow.sigma[i + 1], flow.D(x, sigma)
+        if following == 0:
+            return denoised, None
+        m = (sigma * following) ** 0.5
+        middle_down, middle_up = ancestral(sigma, m, self.eta)
+        down, up = ancestral(sigma, following, self.eta)
+        y = combine((middle_down / sigma, x), (1 - middle_down / sigma, denoised))
+        if self.eta == 0:
+            return combine((down / sigma, x), (1 - down / sigma, flow.D(y, m))), None
+        first, second = flow.noise(i, 0), flow.noise(i, 1)
+        shared = (sigma - m) / (sigma - following)
+        denoised = flow.D(y.add_(first, alpha=middle_up), m)
+        x = combine((down / sigma, x), (1 - down / sigma, denoised))
+        return x.add_(first, alpha=up * shared**0.5).add_(second, alpha=up * (1 - shared) ** 0.5), None

@@ -1,0 +1,30 @@
+import math
+from typing import ClassVar
+
+from torch import Tensor
+
+from designspace.flow import Flow, combine
+from designspace.table1 import Solver
+
+
+class EulerMaruyama(Solver, name="euler_maruyama"):
+    r"""Euler-Maruyama's step of the reverse SDE: twice the pull of the ODE, and fresh noise; one evaluation a step.
+
+    .. math:: dz = \left[\tfrac{\dot s}{s} z - 2 s^2 \dot\sigma \sigma\, \nabla_z \log p\right] dt
+        + s \sqrt{2 \dot\sigma \sigma}\, d\bar w
+
+    in the time of schedule and scaling; the step to t = 0 returns D. Song et al. (2021),
+    https://arxiv.org/abs/2011.13456; in this notation Karras et al. (2022), Eq. 6 with :math:`\beta =
+    \dot\sigma/\sigma`.
+    """
+
+    stochastic: ClassVar[bool] = True
+
+    def step(self, flow: Flow, x: Tensor, i: int, sigma: float, memory: None) -> tuple[Tensor, None]:
+        a, b, denoised = flow.at(sigma), flow.at(flow.sigma[i + 1]), flow.D(x, sigma)
+        if b.t == 0:
+            return denoised, None
+        h = b.t - a.t
+        pull = 2 * h * a.sigma_dot / a.sigma * a.s
+        x = combine(((a.s + pull + h * a.s_dot) / b.s, x), (-pull / b.s, denoised))
+        return x.add_(flow.noise(i, 0), alpha=a.s * math.sqrt(-2 * h * a.sigma_dot * a.sigma) / b.s), None

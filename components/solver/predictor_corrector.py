@@ -1,0 +1,35 @@
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+from torch import Tensor
+
+from designspace.component import Fraction
+from designspace.flow import Flow, combine
+from designspace.table1 import Solver
+
+
+class PredictorCorrector(Solver, name="predictor_corrector"):
+    r"""Euler's step, then ``corrections`` Langevin moves at the new level: 1 + ``corrections`` evaluations a step.
+
+    .. math:: x \leftarrow D + \sqrt{1 - \delta}\, (x - D) + \sqrt\delta\, \sigma_{i+1} z, \qquad D = D(x; \sigma_{i+1})
+
+    For small ``delta`` this is Langevin dynamics, which keeps the distribution at :math:`\sigma_{i+1}`; its error
+    is of first order in ``delta``. Schedule and scaling do not matter; the step to sigma = 0 returns D. Song et al.
+    (2021), https://arxiv.org/abs/2011.13456, Algorithm 1.
+    """
+
+    stochastic: ClassVar[bool] = True
+    in_time: ClassVar[bool] = False
+    corrections: Annotated[int, Field(ge=1)] = 1
+    delta: Fraction = 0.01
+
+    def step(self, flow: Flow, x: Tensor, i: int, sigma: float, memory: None) -> tuple[Tensor, None]:
+        following, denoised = flow.sigma[i + 1], flow.D(x, sigma)
+        if following == 0:
+            return denoised, None
+        x = combine((following / sigma, x), (1 - following / sigma, denoised))
+        keep = (1 - self.delta) ** 0.5
+        for draw in range(1, self.corrections + 1):  # draw 0 is churn's
+            x = combine((keep, x), (1 - keep, flow.D(x, following)))
+            x = x.add_(flow.noise(i, draw), alpha=self.delta**0.5 * following)
+        return x, None

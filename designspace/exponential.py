@@ -1,0 +1,55 @@
+r"""Weights of the exponential multistep methods, which step in :math:`\lambda = -\ln\sigma`.
+
+With x / sigma as the state, Eq. 4 of Karras et al. (2022) is :math:`d(x/\sigma) = D\, d(e^\lambda)`: all that is
+left to approximate is D over the step, by a polynomial in lambda through the last evaluations.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+
+from designspace.quadrature import exponential_integrals
+
+
+def data_weights(levels: Sequence[float], following: float) -> list[float]:
+    r"""Exact weights :math:`\int_{\lambda_i}^{\lambda_{i+1}} e^{\lambda - \lambda_{i+1}} l_j(\lambda)\, d\lambda` of D.
+
+    ``levels`` are the noise levels of the evaluations, the newest first; the order is their number.
+    """
+    nodes = [-math.log(sigma) for sigma in levels]
+    return exponential_integrals(nodes, nodes[0], -math.log(following), 1.0)
+
+
+def noise_weights(levels: Sequence[float], following: float) -> list[float]:
+    r"""Exact weights :math:`-\int_{\lambda_i}^{\lambda_{i+1}} e^{-\lambda} l_j\, d\lambda` of (x - D) / sigma."""
+    nodes = [-math.log(sigma) for sigma in levels]
+    return [-following * w for w in exponential_integrals(nodes, nodes[0], -math.log(following), -1.0)]
+
+
+def published_weights(
+    levels: Sequence[float], following: float, eta: float = 0.0, variant: str = "midpoint"
+) -> list[float]:
+    r"""Weights of D in DPM-Solver++(1), (2M) and (3M) as published, for one to three ``levels``, the newest first.
+
+    (2M) approximates the integral over the slope by the midpoint rule, or has it exactly (``heun``); (3M) lacks a
+    factor 2 before D''. With ``eta`` the step is that of the SDE variants: h becomes (1 + eta) h.
+    """
+    h = math.log(levels[0] / following)
+    steps = [math.log(older / newer) for newer, older in pairwise(levels)]
+    phi_1 = math.expm1(-(1 + eta) * h)
+    if not steps:
+        return [-phi_1]
+    phi_2 = phi_1 / ((1 + eta) * h) + 1
+    if len(steps) == 1:
+        slope = (-phi_1 / 2 if variant == "midpoint" else phi_2) * h / steps[0]
+        return [-phi_1 + slope, -slope]
+    return _third_order(h, steps, phi_1, phi_2, phi_2 / ((1 + eta) * h) - 0.5)
+
+
+def _third_order(h: float, steps: Sequence[float], phi_1: float, phi_2: float, phi_3: float) -> list[float]:
+    r_0, r_1 = steps[0] / h, steps[1] / h
+    newer = (phi_2 * (1 + r_0 / (r_0 + r_1)) - phi_3 / (r_0 + r_1)) / r_0  # of D_i - D_(i-1)
+    older = (-phi_2 * r_0 / (r_0 + r_1) + phi_3 / (r_0 + r_1)) / r_1  # of D_(i-1) - D_(i-2)
+    return [-phi_1 + newer, older - newer, -older]
