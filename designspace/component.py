@@ -154,6 +154,12 @@ class Component(Spec):
         changed = {k: v for k, v in self if k in self.model_fields_set and v != type(self).model_fields[k].default}
         return self.name + (f"({', '.join(f'{k}={v}' for k, v in changed.items())})" if changed else "")
 
+    def require(self) -> None:
+        """Raise ``DataError`` if a file or module that it needs is missing; called before anything is computed."""
+        for _, value in self:
+            if isinstance(value, Component):
+                value.require()
+
     def identity(self) -> dict[str, Any]:
         """What numbers depend on: the fields, and the version (built-in) or the source's hash (user's).
 

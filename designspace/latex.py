@@ -16,7 +16,8 @@ SYMBOLS = dict(
         "pi:π rho:ρ sigma:σ tau:τ phi:φ varphi:φ chi:χ psi:ψ omega:ω Gamma:Γ Delta:Δ Theta:Θ Lambda:Λ Sigma:Σ Phi:Φ "
         "Psi:Ψ Omega:Ω infty:∞ partial:∂ nabla:∇ sum:∑ prod:∏ int:∫ in:∈ sim:~ le:≤ leq:≤ ge:≥ geq:≥ ne:≠ neq:≠ "
         "approx:≈ propto:∝ pm:± times:× cdot:· odot:⊙ to:→ top:ᵀ dots:… ldots:… lfloor:⌊ rfloor:⌋ lceil:⌈ rceil:⌉ "
-        "langle:⟨ rangle:⟩ vert:| lbrace:{ rbrace:} ll:≪ gg:≫",
+        "langle:⟨ rangle:⟩ vert:| lbrace:{ rbrace:} ll:≪ gg:≫ leftarrow:← gets:← rightarrow:→ uparrow:↑ downarrow:↓ "
+        "mapsto:↦ equiv:≡ ell:ℓ forall:∀ cup:∪ cap:∩ mid:| circ:∘ star:⋆ ast:∗",
     )
 )
 FUNCTIONS = re.findall(r"\w+", "arccos arcsin arctan arg cos cosh det exp inf lim ln log max min sin sinh sup tan tanh")
@@ -113,7 +114,7 @@ def _script(kind: str, tokens: Iterator[str]) -> str:
     table, short = (SUPERSCRIPT if kind == "^" else SUBSCRIPT), content.replace(" ", "")
     if all(ord(c) in table for c in short) and not re.search("[a-z]{2}", short):  # c_in is a word, not c_i c_n
         return short.translate(table)
-    return kind + (content if content.isalnum() else f"({content})")
+    return kind + (content if re.fullmatch(r"[\w.]+|.", content) else f"({content})")
 
 
 def _fraction(above: str, below: str) -> str:
@@ -122,7 +123,7 @@ def _fraction(above: str, below: str) -> str:
 
 def _closed(text: str) -> str:
     """``text`` in parentheses, unless it is one symbol or one word, with or without an index or a power."""
-    one = rf"(\d+|[^\W\d][\u0300-\u036f]*([^\W\d]|_\w+|[{SCRIPTS}])*'*)"
+    one = rf"(\d+|[^\W\d][\u0300-\u036f]*([^\W\d]|_\w+|_.|[{SCRIPTS}])*'*)"
     return text if re.fullmatch(one, text) else f"({text})"
 
 

@@ -101,15 +101,13 @@ def _bad(fault: Fault, settings: Sequence[Setting], known: bool) -> BadValueErro
 
 
 def _missing_files(trial: Trial, settings: Sequence[Setting]) -> Iterator[BadValueError]:
-    """What a component cannot read that its identity depends on."""
-    try:
-        _ = trial.id
-    except (DataError, OSError):
-        for location, component in _components(trial):
-            try:
-                component.identity()
-            except (DataError, OSError) as error:
-                yield BadValueError(written(settings, location), str(error))
+    """What a component needs and cannot find."""
+    for location, component in _components(trial):
+        try:
+            component.require()
+            component.identity()
+        except (DataError, OSError) as error:
+            yield BadValueError(written(settings, location), str(error))
 
 
 def _components(trial: Trial) -> Iterator[tuple[Location, Component]]:

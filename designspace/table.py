@@ -37,7 +37,14 @@ def formula(component: Component) -> str:
 def fields(component: Component) -> str:
     """``sigma_min = 0.002, sigma_max = 80, rho = 7``; empty if the component has none."""
     values = component.model_dump()
-    return ", ".join(f"{key} = {_value(values[key])}" for key in type(component).model_fields)
+    return ", ".join(f"{key} = {written(values[key])}" for key in type(component).model_fields)
+
+
+def written(value: object) -> str:
+    """A field's value as it is written in YAML: ``7``, ``true``, ``[0.4, 0.6]``."""
+    if isinstance(value, float):
+        return f"{value:.10g}"
+    return value if isinstance(value, str) else json.dumps(value, default=str)
 
 
 def markdown(columns: Columns) -> str:
@@ -91,7 +98,3 @@ def _portable(latex: str) -> str:
     for old, new in {r"\{": r"\lbrace ", r"\}": r"\rbrace ", "|": r"\vert ", r"\,": " ", r"\;": " ", r"\!": ""}.items():
         latex = latex.replace(old, new)
     return re.sub(" +", " ", latex).strip()
-
-
-def _value(value: object) -> str:
-    return f"{value:g}" if isinstance(value, float) else json.dumps(value)

@@ -1,9 +1,7 @@
 """The sampler: orders, invariants, limits, what it refuses, and how little it does beside the denoiser."""
 
-import json
 import math
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 import torch
@@ -13,7 +11,6 @@ from torch.utils._python_dispatch import TorchDispatchMode
 import designspace as ds
 from designspace.sampler import count_nfe, steps_for
 
-SOLVERS_GOLDEN = json.loads((Path(__file__).parent / "data" / "solvers.json").read_text())
 STD = 0.5  # of Gaussian data, for which everything is known in closed form
 
 
@@ -21,43 +18,6 @@ def gaussian(x, sigma):
     return x * STD**2 / (STD**2 + sigma.to(x) ** 2)
 
 
-class KarrasGrid(ds.TimeSteps, name="test_explicit"):
-    """The levels of the reference runs."""
-
-    def sigmas(self, n):
-        return f64(SOLVERS_GOLDEN["sigmas"])[:n]
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _forget_test_components():
-    yield
-    ds.TimeSteps.known.pop("test_explicit", None)
-
-
-RUNS = {
-    "diff-sampler euler": ({"name": "euler"}, False),
-    "diff-sampler heun": ({"name": "heun"}, False),
-    "diff-sampler dpmpp-2M lower_final=True": ({"name": "dpmpp_2m"}, False),
-    "diff-sampler dpmpp-2M lower_final=False": ({"name": "dpmpp_2m", "lower_order_final": False}, False),
-    "k-diffusion sample_euler": ({"name": "euler"}, True),
-    "k-diffusion sample_heun": ({"name": "heun"}, True),
-}
-
-
-@pytest.mark.parametrize("key", RUNS)
-def test_published_implementations(key, latents):
-    solver, to_zero = RUNS[key]
-    design = ds.Design.preset("edm", solver=solver, to_zero=to_zero, time_steps="test_explicit")
-    out = ds.sample(design, posterior_mean, latents, 8)
-    want = SOLVERS_GOLDEN["runs"][key]
-    torch.testing.assert_close(out.x, f64(want["x"]), rtol=1e-9, atol=1e-9)
-    assert out.nfe == want["nfe"]
-    assert len(out.sigmas) == (9 if to_zero else 8)
-
-
-SOLVERS = [("euler", 1, {}), ("dpmpp_2m", 2, {})] + [
-    ({"name": "heun", "alpha": alpha}, 2, {}) for alpha in (0.5, 2 / 3, 1, 1.1)
-]
 WARPS = [
     {"schedule": "ve"},
     {"schedule": "vp", "scaling": "vp"},
@@ -65,15 +25,14 @@ WARPS = [
 ]
 
 
-@pytest.mark.parametrize(("solver", "order", "rows"), SOLVERS + [({"name": "heun"}, 2, w) for w in WARPS])
-def test_order_of_convergence(solver, order, rows):
-    """The error at sigma_min against the exact solution for Gaussian data falls as N^-order, or faster."""
-    steps = {"sigma_min": 0.3, "sigma_max": 10.0}
-    design = ds.Design.preset("edm", solver=solver, time_steps=steps, to_zero=False, **rows)
+@pytest.mark.parametrize("rows", WARPS, ids=str)
+def test_order_of_convergence_with_every_schedule_and_scaling(rows):
+    """The error of Heun's steps at sigma_min against the exact solution for Gaussian data falls as N^-2."""
+    design = ds.Design.preset("edm", time_steps={"sigma_min": 0.3, "sigma_max": 10.0}, to_zero=False, **rows)
     exact = 10 * math.sqrt((STD**2 + 0.3**2) / (STD**2 + 10**2))
     errors = [abs(ds.sample(design, gaussian, f64([[1.0]]), n).x.item() - exact) for n in (128, 256, 512)]
     slopes = [math.log2(a / b) for a, b in pairwise(errors)]
-    assert slopes[-1] > order - 0.2, slopes  # the midpoint method is one order better on Gaussian data
+    assert abs(slopes[-1] - 2) < 0.2, slopes
 
 
 def test_last_euler_step_returns_the_denoised_sample_exactly(latents):

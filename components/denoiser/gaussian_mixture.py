@@ -28,17 +28,17 @@ class GaussianMixtureDenoiser(GaussianMixture, Denoiser, name="gaussian_mixture"
 
     def load(self, data: Images, design: Design, device: torch.device) -> Conditional:
         if data.shape != self.shape:
-            found = "x".join(map(str, data.shape))
+            size = "x".join(map(str, data.shape))
             raise DataError(
-                f"denoiser gaussian_mixture: its means have {self.dim} numbers, but an image of the data set is {found}."
-                f" Use the data set mixture, with the same weights, means and covs"
+                f"denoiser gaussian_mixture: its means have {self.dim} numbers, the images of the data set are {size}:"
+                " use the data set mixture, with the same weights, means and covs"
             )
         return self
 
     def bind(self, labels: Tensor | None = None) -> rows.D:
         """``D(x, sigma)``, in the dtype of ``x``. Raises ``ValueError`` if a label is not the number of a mode."""
         modes = len(self.weights)
-        if labels is not None and not bool(((0 <= labels) & (labels < modes)).all()):
+        if labels is not None and not bool(((labels >= 0) & (labels < modes)).all()):
             raise ValueError(f"denoiser gaussian_mixture: labels are 0 to {modes - 1}, not {labels.tolist()}")
         return partial(_denoise, _axes(self), labels)
 

@@ -35,6 +35,10 @@ class Inception(Detector, name="inception"):
         """By content: where the file lies, or whether it may be fetched, changes no number."""
         return self.origin() | {"sha256": self.sha256}
 
+    def require(self) -> None:
+        if not self.download:
+            network_file(self.weights, self.sha256, download=False)
+
     def load(self, device: torch.device) -> Callable[[Tensor], Tensor]:
         network = open_network(network_file(self.weights, self.sha256, self.download)).to(device)
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import inspect
-import re
-from typing import TYPE_CHECKING, Annotated, Literal
+from types import NoneType, UnionType
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
 
 import typer
 from rich.console import Console, RenderableType
@@ -95,6 +95,8 @@ def _summary(cls: type[Component]) -> str:
 
 def _description(cls: type[Component]) -> list[RenderableType]:
     """Name, docstring, fields with type, domain and default, and the file."""
+    from designspace.table import written
+
     parts: list[RenderableType] = [Text(f"{cls.row}/{cls.name}", style="bold")]
     for paragraph in docstring_text(inspect.cleandoc(cls.__doc__ or "")).split("\n\n"):
         is_formula = paragraph.startswith("    ")
@@ -102,15 +104,26 @@ def _description(cls: type[Component]) -> list[RenderableType]:
         parts += [Padding(text, (0, 0, 0, 4 * is_formula), expand=False), Text()]
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     for name, about in cls.model_fields.items():
-        default = "required" if about.is_required() else f"default {about.get_default(call_default_factory=True)}"
-        table.add_row(*map(Text, (name, _type(about), _domain(about), default)))
+        default = about.get_default(call_default_factory=True)
+        ends = "required" if about.is_required() else f"default {written(default)}"
+        table.add_row(*map(Text, (name, _type(about.annotation), _domain(about), ends)))
     if table.rows:
         parts += [Text("fields", style="bold"), Padding(table, (0, 0, 0, 2)), Text()]
     return [*parts, Text(f"defined in {inspect.getsourcefile(cls)}", style="dim"), Text()]
 
 
-def _type(about: FieldInfo) -> str:
-    return re.sub(r"[A-Za-z_][\w.]*\.(?=\w)", "", inspect.formatannotation(about.annotation))
+def _type(annotation: Any) -> str:
+    """A type as the author of a YAML file thinks of it: ``float``, ``list[int] | null``."""
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _type(arguments[0])
+    if origin is tuple and arguments[1:] == (...,):
+        return f"list[{_type(arguments[0])}]"
+    if origin in (Union, UnionType):
+        return " | ".join(map(_type, arguments))
+    if origin is Literal:
+        return " | ".join(map(str, arguments))
+    return "null" if annotation is NoneType else getattr(annotation, "__name__", str(annotation))
 
 
 def _domain(about: FieldInfo) -> str:

@@ -38,7 +38,7 @@ def terminal_table(folder: Path) -> Group:
     parts: list[RichTable | Text] = [Text(study.about["question"], style="bold")]
     for metric in study.metrics if study.entries else ():
         for table in tables.tables(study, metric):
-            parts += [_rich(table), Text(table.caption, style="dim"), Text()]
+            parts += [Text(table.header[0], style="italic"), _rich(table), Text(table.caption, style="dim"), Text()]
     for found in claims.verdicts(study):
         parts += [Text.assemble((f"{found.verdict}: ", "bold"), found.say), Text(f"  {found.numbers}", style="dim")]
     if study.missing:
@@ -65,7 +65,7 @@ def _files(study: Study) -> Iterator[tuple[str, bytes]]:
 
 
 def _rich(table: tables.Table) -> RichTable:
-    drawn = RichTable(box=None, header_style="bold", title=table.header[0], title_justify="left")
+    drawn = RichTable(box=None, header_style="bold")
     for i, name in enumerate(table.header):
         drawn.add_column("" if i == 0 else name, justify="left" if i == 0 else "right", no_wrap=True)
     for row in table.rows:  # errors below their values, so that six columns fit into 80 characters
