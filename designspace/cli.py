@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from designspace.commands import inspect, measure, setup
+from designspace.commands import doctor, inspect, measure, start
 from designspace.commands.errors import clean_errors
 
 app = typer.Typer(
@@ -97,6 +97,6 @@ app.command("list")(inspect.list_)
 app.command()(inspect.show)
 app.command()(inspect.table)
 app.command()(measure.distance)
-app.command()(setup.doctor)
-app.command()(setup.new)
-app.command()(setup.schema)
+app.command()(doctor.doctor)
+app.command()(start.new)
+app.command()(start.schema)

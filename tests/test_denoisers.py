@@ -235,9 +235,20 @@ def test_preconditioning_of_every_preset(preset, golden):
         assert (labels.tolist(), training) == ([1, 2, 0], False)
 
 
-def test_preconditioning_agrees_with_the_reference(golden):
-    """VP, VE, iDDPM and EDM on the network F(x, c) = tanh(x) cos(c) + c / 100 or as the reference values say."""
-    assert golden["precond"]
+@pytest.mark.parametrize("net", ["VPPrecond", "VEPrecond", "iDDPMPrecond", "EDMPrecond"])
+def test_preconditioning_agrees_with_reference_values(net, golden):
+    want = {key: f64(values) for key, values in golden["precond"][net].items() if isinstance(values, list)}
+    x = torch.ones(len(want["sigma"]), 1, dtype=torch.float64)
+
+    def F(x, c_noise, labels):
+        assert labels is None
+        return x * 3 + c_noise[:, None]
+
+    D = ds.precondition(F, ds.Design.preset(net.removesuffix("Precond").lower()))
+    expected = want["c_skip"] + want["c_out"] * (3 * want["c_in"] + want["c_noise"])
+    torch.testing.assert_close(D(x, want["sigma"])[:, 0], expected, rtol=1e-5, atol=1e-6)  # F is in float32
+    assert D.sigma_min == pytest.approx(golden["precond"][net]["net_sigma_min"])
+    assert D.sigma_max == pytest.approx(float(golden["precond"][net]["net_sigma_max"]))
 
 
 @pytest.mark.parametrize("preset", ["ddpm", "iddpm", "vp", "ve"])

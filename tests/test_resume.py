@@ -5,12 +5,12 @@ import resource
 import signal
 
 import pytest
-from designspace.spec import load
 from pipeline import assert_same, start, wait_for, write_spec
 
 from designspace.cache import Cache, content_key
 from designspace.files import StorageError
 from designspace.run import run
+from designspace.spec import load
 from designspace.store import Results
 
 

@@ -41,9 +41,12 @@ def run(file: Path, settings: Sequence[str], options: Options) -> int:
         print_json({"name": ablation.name, "results": results.rows(), "failures": failures})
     else:
         _print_report(results.folder)
+        out = "" if options.out == Path("reports") else f" --out {options.out}"
         typer.echo(f"results: {results.folder / 'results.jsonl'}")
+        typer.echo(f"next: designspace report {ablation.name}{out}")
     for failure in failures:
-        typer.secho(f"failed: {failure['axes']}: {failure['error']}", err=True, fg="red")
+        axes = ", ".join(f"{key}={value}" for key, value in failure["axes"].items())
+        typer.secho(f"failed: {axes}: {failure['error']}", err=True, fg="red")
     if failures:
         typer.secho(f"tracebacks: {results.folder / 'failures.jsonl'}", err=True, fg="red")
     return 1 if failures else 0
@@ -96,20 +99,25 @@ def report(names: Sequence[str], out: Path) -> None:
 
 def _ready(file: Path, settings: Sequence[str], options: Options) -> Ablation:
     """The ablation, if the options are possible."""
-    import torch
-
     from designspace.spec import load
 
     if options.executor != "local":
         stop(2, f"--executor: unknown executor '{options.executor}'. Known: local.")
-    try:
-        torch.empty(0, device=options.device)
-    except (RuntimeError, AssertionError) as error:
-        stop(2, f"--device {options.device}: {str(error).splitlines()[0]}")
+    usable(options.device)
     ablation = load(file, settings)
     for warning in ablation.warnings:
         warnings.warn(warning, stacklevel=2)
     return ablation
+
+
+def usable(device: str) -> None:
+    """Stop unless PyTorch can compute on ``device``."""
+    import torch
+
+    try:
+        torch.ones(1, device=device).sum().item()
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        stop(2, f"--device {device}: {str(error).splitlines()[0]}")
 
 
 def _folder(name: str, out: Path, known: Sequence[Path]) -> Path:
