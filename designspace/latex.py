@@ -30,12 +30,16 @@ SUBSCRIPT = str.maketrans("0123456789+-ijkn", SCRIPTS[14:])
 QUARTERS = {("1", "2"): "½", ("1", "4"): "¼", ("3", "4"): "¾"}
 
 
+class _UnbalancedError(Exception):
+    """A brace or an argument is missing."""
+
+
 def to_text(latex: str) -> str:
     r"""One formula as text; ``\\`` begins a new line."""
     tokens = iter([*_tokens(latex), "}"])
     try:
         text = _expression(tokens)
-    except StopIteration:
+    except _UnbalancedError:
         return latex
     return latex if any(tokens) else "\n".join(map(_tidy, text.split("\n")))
 
@@ -71,6 +75,8 @@ def _expression(tokens: Iterator[str]) -> str:
         if token == "}":
             break
         parts.append(_script(token, tokens) if token in "^_" else _item(token, tokens))
+    else:
+        raise _UnbalancedError
     return "".join(one + _gap(one, two) for one, two in pairwise([*parts, ""]))
 
 
@@ -104,7 +110,9 @@ def _symbol(token: str) -> str:
 
 
 def _argument(tokens: Iterator[str]) -> str:
-    token = next(token for token in tokens if not token.isspace())
+    token = next((token for token in tokens if not token.isspace()), "}")
+    if token == "}":
+        raise _UnbalancedError
     return _item(token, tokens)
 
 

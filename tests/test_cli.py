@@ -55,6 +55,7 @@ def test_check_run_report(shell, tmp_path):
     assert status == 0, err
     assert "40 images are fewer than 10 x 64 features" in err
     assert "Five evaluations beat three" in out
+    assert "next: designspace report tiny\n" in out
     folder = tmp_path / "reports" / "tiny"
     written = {path.name for path in folder.iterdir()}
     assert {"results.jsonl", "table.md", "table.csv", "claims.md", "frechet_vs_nfe.png", "samples.png"} <= written
@@ -76,7 +77,7 @@ def test_json_is_all_there_is_on_stdout(shell):
     assert [row["axes"] for row in printed["results"]] == [{"solver": s, "nfe": 3} for s in ("euler", "heun")]
     assert printed["failures"] == []
     assert json.loads(shell("list", "solver", "--json")[1])["solver"]
-    assert json.loads(shell("doctor", "--json")[1])["detector lite0"] == "ready"
+    assert json.loads(shell("doctor", "--json")[1])["detectors"]["lite0"] == "ready"
     assert json.loads(shell("schema")[1])["properties"]
 
 
@@ -94,18 +95,37 @@ def test_dry_run_computes_nothing(shell, tmp_path):
     ]
 
 
+PIXELS = ("--detector", "pixels")
 WRONG = [
     (("run", "none.yaml"), "none.yaml"),
     (("check", "tiny.yaml", "--set", "evaluate.detector=lite1"), "unknown detector 'lite1'. Did you mean 'lite0'?"),
     (("run", "tiny.yaml", "--device", "cuda:9"), "--device cuda:9: "),
     (("run", "tiny.yaml", "--executor", "slurm"), "unknown executor 'slurm'. Known: local."),
     (("report", "tinny"), "tinny: no results"),
+    (("report",), "reports: no ablation has results here. Run one first"),
     (("list", "solvers"), "unknown row 'solvers'. Did you mean 'solver'?"),
     (("show", "hune"), "unknown component 'hune'. Did you mean 'heun'?"),
     (("table", "edn"), "unknown preset 'edn'"),
     (("distance", "digits", "missing.zip"), "missing.zip: no such folder, zip or npz"),
+    (("distance", "digits", "tiny.yaml"), "tiny.yaml: neither a folder nor a zip nor an npz"),
+    (("distance", "digits", "digts"), "digts: unknown data 'digts'. Did you mean 'digits'?"),
     (("distance", "digits", "digits", "--detector", "inceptoin"), "unknown detector 'inceptoin'. Did you mean"),
+    (
+        ("distance", "digits", "digits", "--detector", "{name: lite0, size: 33}"),
+        "--detector: size: should be a multiple",
+    ),
+    (("distance", "digits", "digits", "--metric", "fid"), "--metric: unknown metric 'fid'"),
+    (("distance", "digits", "digits", "--images", "1798"), "--images 1798: there are only 1797"),
+    (
+        ("distance", "digits", "mixture", "--detector", "pixels"),
+        "images of [1, 8, 8] and of [1, 1, 1]: 64 and 1 features",
+    ),
+    (
+        ("distance", "mixture", "{name: mixture, count: 2}", *PIXELS),
+        "a reference of 2 images has no two halves to compare",
+    ),
     (("new", "."), "is there already"),
+    (("new", "tiny.yaml"), "is there already"),
 ]
 
 
@@ -197,8 +217,14 @@ def test_help_teaches_by_example(shell, command):
 
 def test_show_and_table_have_formulas(shell):
     _, out, _ = shell("show", "heun")
-    assert "alpha" in out
+    lines = [" ".join(line.split()) for line in out.splitlines()]
+    assert lines[0] == "solver/heun"
+    assert "zᵢ₊₁ = zᵢ + h [(1 - 1/(2α)) dᵢ + 1/(2α) d(z', tᵢ + α h)]" in lines
+    assert "alpha float > 0 default 1" in lines
+    assert f"defined in {ROOT}/components/solver/heun.py" in lines
     assert "2206.00364" in out
+    _, out, _ = shell("show", "vp")
+    assert [line for line in out.splitlines() if line.endswith("/vp")][:2] == ["time_steps/vp", "schedule/vp"]
     _, out, _ = shell("table", "edm", "vp", "--format", "markdown")
     lines = out.splitlines()
     assert lines[0] == "|  | edm | vp |"
@@ -210,41 +236,82 @@ def test_show_and_table_have_formulas(shell):
 
 
 def test_distance_between_folders(shell, tmp_path):
-    for k, folder in enumerate(("a", "b")):
+    sets = [[20 * i + 40 * k for i in range(6)] for k in range(2)]
+    for folder, greys in zip("ab", sets, strict=True):
         (tmp_path / folder).mkdir()
-        for i in range(6):
-            Image.new("L", (2, 2), 20 * i + 40 * k).save(tmp_path / folder / f"{i}.png")
+        for grey in greys:
+            Image.new("L", (2, 2), grey).save(tmp_path / folder / f"{grey:03}.png")
     status, out, err = shell("distance", "a", "b", "--detector", "pixels", "--json")
-    assert status == 0, err
+    assert status == 0
+    assert "6 images are fewer than 10 x 4 features" in err
     printed = json.loads(out)
     assert (printed["images"], printed["reference"]) == (6, 6)
-    assert printed["metrics"]["frechet"]["value"] > 0
-    status, out, _ = shell("distance", "a", "a", "--detector", "pixels", "--metric", "frechet")
-    assert out.startswith("FD-pixels")
-    assert "n = 6 against 6" in out
+    assert printed["metrics"].keys() == {"frechet", "kid"}
+    found = printed["metrics"]["frechet"]
+    assert found["value"] == pytest.approx(4 * (40 / 255) ** 2, rel=1e-5)  # the same spread, 40 brighter
+    assert (found["protocol"], found["floor_n"]) == ("FD-pixels", 3)
+    status, out, _ = shell("distance", "a", "a", "--detector", "pixels", "--metric", "frechet", "--images", 5)
+    assert status == 0
+    assert out.startswith("FD-pixels (frechet): ")
+    assert "n = 5 against 6, floor" in out
+
+
+def test_doctor_says_what_is_missing_and_where_it_is_looked_for(shell, tmp_path, monkeypatch):
+    (tmp_path / "broken.pt").write_bytes(b"no network")
+    monkeypatch.setenv("DESIGNSPACE_INCEPTION", str(tmp_path / "broken.pt"))
+    status, out, _ = shell("doctor", "--json")
+    assert status == 0
+    found = json.loads(out)
+    assert found["detectors"]["lite0"] == "ready"
+    assert "broken.pt has the sha256" in found["detectors"]["inception"]
+    assert found["data"]["digits"] == "ready"
+    assert found["cache"]["folder"] == str(tmp_path / "cache")
+    status, out, _ = shell("doctor")
+    assert status == 0
+    assert found["versions"]["torch"] in out
 
 
 def test_new_makes_a_project_that_runs(shell, tmp_path):
     status, out, err = shell("new", "study")
     assert status == 0, err
     assert "designspace run study/ablation.yaml" in out
+    assert shell("check", "study/ablation.yaml")[1] == "study/ablation.yaml: study: 6 points, 6 trials\n"
     settings = ("--set", "evaluate.images=20", "--set", "evaluate.detector=pixels")
     status, out, err = shell("run", "study/ablation.yaml", *settings)
     assert status == 0, err
     assert "my_steps" in out
 
 
-PLUGIN = "import designspace as ds\nclass P(ds.Scaling, name='plugged'):\n    '''A plugin.'''\n"
+PLUGIN = "import designspace as ds\nclass P(ds.Scaling, name={name!r}):\n    '''A plugin.'''\n"
 
 
-def test_an_installed_plugin_registers(tmp_path):
-    info = tmp_path / "site" / "plug-1.0.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: plug\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[designspace.components]\nplug = plug\n")
-    (tmp_path / "site" / "plug.py").write_text(PLUGIN)
-    path = os.pathsep.join([str(ROOT), str(tmp_path / "site"), os.environ.get("PYTHONPATH", "")])
-    command = [sys.executable, "-m", "designspace", "list", "scaling", "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": path})
+@pytest.fixture
+def with_plugin(tmp_path):
+    """Run the command in a process that finds an installed distribution with a scaling of this name."""
+
+    def run(name):
+        info = tmp_path / "site" / "plug-1.0.dist-info"
+        info.mkdir(parents=True)
+        (info / "METADATA").write_text("Metadata-Version: 2.1\nName: plug\nVersion: 1.0\n")
+        (info / "entry_points.txt").write_text("[designspace.components]\nplug = plug\n")
+        (tmp_path / "site" / "plug.py").write_text(PLUGIN.format(name=name))
+        path = os.pathsep.join([str(ROOT), str(tmp_path / "site"), os.environ.get("PYTHONPATH", "")])
+        command = [sys.executable, "-m", "designspace", "list", "scaling", "--json"]
+        return subprocess.run(command, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": path})
+
+    return run
+
+
+def test_an_installed_plugin_registers(with_plugin):
+    done = with_plugin("plugged")
     assert done.returncode == 0, done.stderr
-    assert "plugged" in json.loads(done.stdout)["scaling"]
+    assert json.loads(done.stdout)["scaling"]["plugged"] == "A plugin."
+
+
+def test_a_plugin_with_a_name_that_is_taken_is_an_error_that_names_both_places(with_plugin, tmp_path):
+    done = with_plugin("vp")
+    assert done.returncode != 0
+    last = done.stderr.splitlines()[-1]
+    assert "scaling 'vp' is defined twice" in last
+    assert f"{ROOT}/components/scaling/vp.py:VP" in last
+    assert f"{tmp_path}/site/plug.py:P" in last

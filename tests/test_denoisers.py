@@ -16,6 +16,7 @@ from designspace.component import FOLDER
 from designspace.images import DataError, Images
 
 CPU = torch.device("cpu")
+PARAMETERS = ("weights", "means", "covs")
 EDM = ds.Design.preset("edm")
 SIGMAS = [0.002, 0.01, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 20.0, 80.0]
 
@@ -56,7 +57,7 @@ def digits():
 
 @pytest.fixture(scope="module")
 def pictures():
-    return smooth(1500, 32)
+    return smooth(600, 32)
 
 
 def hard_cases(images, sigma, n=8):
@@ -88,9 +89,9 @@ def test_exact_denoiser_where_more_images_tie_than_are_compared_one_by_one():
     images = Images(torch.cat([base.pixels[:2].repeat_interleave(60, 0), base.pixels]))
     y = base.scaled()
     x = torch.lerp(y[0], y[1], 0.5 + torch.linspace(-1e-6, 1e-6, 5)[:, None, None, None])
-    for sigma in (f64(0.002), f64(0.02), f64(0.7)):
+    for sigma in map(f64, (0.002, 0.02, 0.1, 0.3, 0.5, 0.7)):
         expected = direct(images, x, sigma)
-        assert (exact(images)(x, sigma) - expected).abs().max() < 2e-5
+        assert (exact(images)(x, sigma) - expected).abs().max() < 1e-4
     assert (expected - y[0]).abs().max() > 0.1  # both have weight
 
 
@@ -100,7 +101,7 @@ def test_a_level_for_each_sample(digits):
     denoised = exact(digits)(x, sigma)
     assert (denoised - direct(digits, x, sigma)).abs().max() < 2e-5
     for i in range(11):  # whatever else is in the batch
-        assert (exact(digits)(x[i : i + 1], sigma[i]) - denoised[i]).abs().max() < 1e-6
+        assert (exact(digits)(x[i : i + 1], sigma[i]) - denoised[i]).abs().max() < 5e-6
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -119,7 +120,7 @@ def test_limits_of_the_exact_denoiser(digits):
     mean = y.double().mean(0).expand(5, -1, -1, -1)
     for dtype in (torch.float32, torch.float64):
         x = y[:5].to(dtype) + 0.01
-        torch.testing.assert_close(D(x, f64(1e6)).double(), mean, rtol=0, atol=1e-6)
+        torch.testing.assert_close(D(x, f64(1e6)).double(), mean, rtol=0, atol=5e-6)
         for sigma in (1e-4, 1e-30, 0.0):
             torch.testing.assert_close(D(x, f64(sigma)).float(), y[:5], rtol=0, atol=1e-6)
 
@@ -153,9 +154,9 @@ def mixture(golden):
     return ds.Denoiser.get("gaussian_mixture")(**golden["gmm"])
 
 
-def log_density(golden, x, sigma, modes=range(3)):
+def log_density(golden, x, sigma, modes=(0, 1, 2)):
     """By torch.distributions, of the samples after noise ``sigma``."""
-    weights, means, covs = (f64(golden["gmm"][key])[list(modes)] for key in ("weights", "means", "covs"))
+    weights, means, covs = (f64(golden["gmm"][key])[list(modes)] for key in PARAMETERS)
     noisy = torch.distributions.MultivariateNormal(means, covs + sigma**2 * torch.eye(4, dtype=torch.float64))
     return (weights.log() + noisy.log_prob(x[:, None])).logsumexp(1)
 
@@ -174,7 +175,7 @@ def test_modes_are_classes(mixture, golden):
     for sigma in (f64(0.5), f64([0.1, 1.0, 10.0])):
         x = x.detach().requires_grad_()
         levels = sigma.expand(3)
-        each = [log_density(golden, x[i : i + 1], levels[i], [k]) for i, k in enumerate(labels)]
+        each = [log_density(golden, x[i : i + 1], levels[i], [k]) for i, k in enumerate(labels.tolist())]
         (score,) = torch.autograd.grad(sum(each).sum(), x)
         denoised = mixture.bind(labels)(x, sigma)
         torch.testing.assert_close((denoised - x) / levels[:, None] ** 2, score, rtol=1e-10, atol=1e-10)
@@ -198,7 +199,8 @@ def test_gaussian_mixture_goes_with_the_data_set_mixture(golden):
     x = data.scaled()[:50] + 0.5 * normal(50, 1, 1, 4)
     assert denoiser.shape == data.shape
     # the posterior mean of 20,000 points drawn from it: a Monte Carlo estimate
-    assert (denoiser.bind(None)(x, f64(0.5)) - exact(data)(x, f64(0.5))).abs().max() < 0.05
+    gap = denoiser.bind(None)(x, f64(0.5)) - exact(data)(x, f64(0.5))
+    assert gap.square().mean().sqrt() < 0.01
     with pytest.raises(DataError, match=r"means have 4 numbers, the images of the data set are 1x8x8"):
         ds.Denoiser.get("gaussian_mixture")(**golden["gmm"]).load(ds.Data.get("digits")().load(), EDM, CPU)
 
@@ -267,11 +269,14 @@ def test_the_levels_that_a_network_knows_reach_the_sampler(preset):
 def test_a_network_sees_its_own_type(dtype):
     network = Constant(1.0, dtype=dtype)
     x = normal(2, 1, 4, 4).double()
-    denoised = ds.precondition(network, ds.Design.preset("iddpm"))(x, f64(0.01))
+    denoised = ds.precondition(network, ds.Design.preset("iddpm"))(x, f64(50.0))
     seen, c_noise, _, _ = network.called
     assert (denoised.dtype, seen.dtype) == (torch.float64, dtype)
     assert c_noise.dtype == (torch.float64 if dtype == torch.float64 else torch.float32)
-    assert c_noise.tolist() == [5.0, 5.0]  # bfloat16 would round the high ones
+    expected = float(ds.Design.preset("iddpm").c_noise(f64(50.0)))
+    assert c_noise.tolist() == [expected, expected]
+    assert expected > 256
+    assert expected % 4  # bfloat16 has no such number
 
 
 def test_learned_variances_are_ignored():
@@ -346,16 +351,17 @@ def test_a_network_is_known_by_content(folder, tmp_path_factory):
         (elsewhere / file.name).write_bytes(file.read_bytes())
     fields = {"kwargs": {"width": 3, "blocks": [1, {"deep": True}]}, "weights": "w.safetensors"}
     one, moved = (module(place, **fields) for place in (folder, elsewhere))
-    assert one.identity() == moved.identity()
-    assert str(folder) not in json.dumps(one.identity())
+    known = one.identity()
+    assert known == moved.identity()
+    assert str(folder) not in json.dumps(known)
     assert hash(one) == hash(module(folder, **fields))
     assert ds.Network.model_validate(json.loads(one.model_dump_json())) == one
     others = [{"factory": "./net.py:number"}, {"kwargs": {"width": 4}}, {"weights": None}, {"shape": (1, 2, 2)}]
-    assert all(module(folder, **{**fields, **other}).identity() != one.identity() for other in others)
+    assert all(module(folder, **{**fields, **other}).identity() != known for other in others)
     (elsewhere / "w.safetensors").write_bytes((folder / "w.safetensors").read_bytes() + b" ")
-    assert module(elsewhere, **fields).identity() != one.identity()
+    assert module(elsewhere, **fields).identity() != known
     (folder / "net.py").write_text(NET + "# changed")
-    assert module(folder, **fields).identity() != one.identity()
+    assert module(folder, **fields).identity() != known
 
 
 def test_a_network_from_an_installed_module(folder, monkeypatch):

@@ -39,7 +39,7 @@ def doctor(json: Annotated[bool, typer.Option("--json", help="Print JSON and not
     table = Table("", "", Column(overflow="fold"), box=None, show_header=False)
     for part, facts in found.items():
         for i, (name, fact) in enumerate(facts.items()):
-            table.add_row(Text(part if i == 0 else "", style="bold"), name.replace("_", " "), Text(_words(fact)))
+            table.add_row(Text(part if i == 0 else "", style="bold"), name, Text(_words(fact)))
     Console().print(table)
 
 
@@ -66,13 +66,9 @@ def _cache() -> Found:
 
     root = Cache().root
     here = next(folder for folder in (root, *root.absolute().parents) if folder.exists())
-    free = shutil.disk_usage(here).free
-    return {
-        "folder": str(root),
-        "used_MB": _size(root) // 10**6,
-        "free_MB": free // 10**6,
-        "set_by": "$DESIGNSPACE_CACHE",
-    }
+    free, used = shutil.disk_usage(here).free, _size(root)
+    space = {"used_MB": used // 10**6, "free_MB": free // 10**6}
+    return {"folder": str(root)} | space | {"set_by": "$DESIGNSPACE_CACHE"}
 
 
 def _size(root: Path) -> int:

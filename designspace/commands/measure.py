@@ -14,7 +14,6 @@ from designspace.commands.errors import clean_errors, print_json, stop
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from designspace.evaluation.measure import Sample
     from designspace.rows import Data, Detector, Metric
 
 CHUNK = 200
@@ -73,7 +72,9 @@ def _compare(
         a = a[torch.from_numpy(generator("distance").permutation(len(a))[:count])]
     network = detector.load(torch.device(device))
     generated, reference = (Sample(_features(network, pixels)) for pixels in (a, b))
-    _check(generated, reference, a, b)
+    d, other = generated.features.shape[1], reference.features.shape[1]
+    if d != other:
+        stop(2, f"images of {list(a.shape[1:])} and of {list(b.shape[1:])}: {d} and {other} features; resize one set")
 
     def low(metric: Metric) -> tuple[float, int]:
         return floor(metric, reference, len(generated))
@@ -82,6 +83,9 @@ def _compare(
         values, _ = measure(metrics, detector, generated, reference, low)
     except ValueError as error:
         stop(2, str(error))
+    if (n := min(len(generated), len(reference))) < 10 * d:
+        bias = "Fréchet distances are too high and their error bars too small"
+        warnings.warn(f"{n} images are fewer than 10 x {d} features: {bias}", stacklevel=2)
     return {"images": len(generated), "reference": len(reference), "metrics": values}
 
 
@@ -95,15 +99,6 @@ def _features(network: Any, pixels: Tensor) -> Tensor:
     starts = range(0, len(pixels), CHUNK)
     shown = track(starts, "features", console=console, disable=not sys.stderr.isatty(), transient=True)
     return torch.cat([network(pixels[start : start + CHUNK]) for start in shown])
-
-
-def _check(generated: Sample, reference: Sample, a: Tensor, b: Tensor) -> None:
-    d, other = generated.features.shape[1], reference.features.shape[1]
-    if d != other:
-        stop(2, f"images of {list(a.shape[1:])} and of {list(b.shape[1:])}: {d} and {other} features; resize one set")
-    if (n := min(len(generated), len(reference))) < 10 * d:
-        bias = "Fréchet distances are too high and their error bars too small"
-        warnings.warn(f"{n} images are fewer than 10 x {d} features: {bias}", stacklevel=2)
 
 
 def _data(place: str) -> Data:

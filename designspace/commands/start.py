@@ -24,11 +24,11 @@ def new(folder: Annotated[Path, typer.Argument(help="A new or empty folder.", sh
         stop(2, f"{folder}: is there already, and is not an empty folder")
     name = folder.resolve().name
     with clean_errors():
-        for template in sorted(TEMPLATES.iterdir()):
+        for template in (TEMPLATES / "ablation.yaml", TEMPLATES / "my_steps.py"):
             text = template.read_text("utf-8")
             if re.fullmatch(r"[A-Za-z]\w*", name):
                 text = text.replace("name: my_study", f"name: {name}")
-            write_whole(folder / template.name.removesuffix(".txt"), text.encode())
+            write_whole(folder / template.name, text.encode())
     typer.echo(f"yours: {folder / 'ablation.yaml'}, {folder / 'my_steps.py'}")
     typer.echo(f"next:  designspace run {folder / 'ablation.yaml'}")
 

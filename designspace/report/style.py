@@ -2,38 +2,60 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from typing import Any
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#7F7F7F")
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Okabe and Ito (2008), https://jfly.uni-koeln.de/color/, the yellow left out: it is too light for lines."""
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
-LINES = ("-", "--", "-.", ":")
-WIDTH = 5.0
-"""In inches."""
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p", "<", "*", ">", "h")
+LINES = ("-", (0, (5, 1.4)), (0, (1.2, 1.2)), (0, (6, 1.4, 1.2, 1.4)), (0, (3, 1.2, 1.2, 1.2, 1.2, 1.2)))
+WIDTH = 3.5
+"""Of a column in print, in inches: fonts come out at the size that they have here."""
+DPI = 200
+FAINT = "#BDBDBD"
+NOTE = {"fontsize": 6.5, "color": "#555555"}
 
-RC: Any = {
-    "font.size": 9,
-    "axes.labelsize": 9,
-    "axes.titlesize": 9,
-    "legend.fontsize": 8,
-    "xtick.labelsize": 8,
-    "ytick.labelsize": 8,
+RC: dict[str, Any] = {
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],  # comes with matplotlib: figures are the same everywhere
+    "font.size": 8,
+    "axes.labelsize": 8,
+    "axes.titlesize": 7,
+    "legend.fontsize": 7.5,
+    "xtick.labelsize": 7.5,
+    "ytick.labelsize": 7.5,
+    "axes.linewidth": 0.7,
+    "xtick.major.width": 0.7,
+    "ytick.major.width": 0.7,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
-    "grid.color": "#DDDDDD",
-    "grid.linewidth": 0.6,
-    "lines.linewidth": 1.4,
-    "lines.markersize": 5,
+    "axes.grid.which": "major",
+    "axes.axisbelow": True,
+    "grid.color": "#E4E4E4",
+    "grid.linewidth": 0.5,
+    "lines.linewidth": 1.2,
+    "lines.markersize": 4.2,
+    "lines.markeredgewidth": 0.5,
     "legend.frameon": False,
-    "savefig.dpi": 200,
-    "savefig.bbox": "tight",
+    "savefig.dpi": DPI,
     "svg.hashsalt": "designspace",
-    "figure.constrained_layout.use": True,
+    "svg.fonttype": "path",
 }
 
 
+def sheet() -> AbstractContextManager[None]:
+    """The style, on top of matplotlib's own defaults: what the user has set elsewhere changes no figure."""
+    import matplotlib.style
+
+    return matplotlib.style.context(["default", RC])
+
+
 def look(i: int) -> dict[str, Any]:
-    """Colour, marker and line of the i-th configuration: no two of the first 32 are the same."""
-    n = len(COLOURS)
-    return {"color": COLOURS[i % n], "marker": MARKERS[i % n], "linestyle": LINES[i // n % len(LINES)]}
+    """Colour, marker and line of the i-th configuration: no two of the first 420 are the same."""
+    return {
+        "color": COLOURS[i % len(COLOURS)],
+        "marker": MARKERS[i % len(MARKERS)],
+        "linestyle": LINES[i % len(LINES)],
+        "markeredgecolor": "white",
+    }

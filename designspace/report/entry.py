@@ -1,0 +1,127 @@
+"""A point of the grid with what was measured at it."""
+
+from __future__ import annotations
+
+import json
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from designspace.report.text import config_name
+
+Row = dict[str, Any]
+BUDGET = ("nfe", "num_steps")
+"""Axes that say how much a configuration may cost; all others say what it is."""
+NEEDED = {"id": str, "axes": dict, "seed": int, "nfe": int | float, "images": int, "metrics": dict}
+
+
+def problem(row: Row) -> str:
+    """What keeps a row out of the report; empty if nothing does."""
+    for key, kind in NEEDED.items():
+        if not isinstance(row.get(key), kind):
+            return f"no usable '{key}'"
+    bad = [axis for axis, value in row["axes"].items() if not isinstance(value, str | int | float)]
+    if bad:
+        return f"axis '{bad[0]}' has no plain value"
+    about = row["metrics"].values()
+    return "" if all(isinstance(m, dict) and isinstance(m.get("protocol"), str) for m in about) else "no protocol"
+
+
+@dataclass(frozen=True, eq=False)
+class Entry:
+    """A point of the grid, with a row for each seed that it was computed with."""
+
+    axes: dict[str, Any]
+    rows: tuple[Row, ...]
+    expected: int = 1
+    """The number of seeds that it is to be computed with."""
+
+    @property
+    def config(self) -> str:
+        """What it is, apart from its cost: ``heun``, ``solver=heun, rho=7``."""
+        return config_name({axis: value for axis, value in self.axes.items() if axis not in BUDGET})
+
+    @property
+    def nfe(self) -> float:
+        """Counted evaluations."""
+        return statistics.fmean(row["nfe"] for row in self.rows)
+
+    @property
+    def images(self) -> int:
+        """The number of images of each seed."""
+        return int(self.rows[0]["images"])
+
+    @property
+    def seeds(self) -> dict[int, Row]:
+        """The row of each seed."""
+        return {row["seed"]: row for row in self.rows}
+
+    def has(self, metric: str) -> bool:
+        """Whether the metric was measured."""
+        return bool(self.rows) and all(metric in row["metrics"] for row in self.rows)
+
+    def value(self, metric: str) -> float:
+        """The mean over the seeds; NaN or infinite where the samples were."""
+        return statistics.fmean(value_in(row, metric) for row in self.rows)
+
+    def se(self, metric: str) -> float | None:
+        """The standard error of the mean over the seeds."""
+        return se_of_mean([value_in(row, metric) for row in self.rows], [se_in(row, metric) for row in self.rows])
+
+    def spread(self, metric: str) -> float | None:
+        """The standard deviation over the seeds, if there are several."""
+        values = [value_in(row, metric) for row in self.rows]
+        return statistics.stdev(values) if len(values) > 1 and all(map(math.isfinite, values)) else None
+
+    def about(self, metric: str) -> Row:
+        """Protocol and floor."""
+        return dict(self.rows[0]["metrics"][metric])
+
+    def trial(self, *path: str) -> Any:
+        """A field of the resolved spec, ``None`` if there is none."""
+        found: Any = self.rows[0].get("trial")
+        for key in path:
+            found = found.get(key) if isinstance(found, dict) else None
+        return found
+
+    def protocol(self, metric: str) -> tuple[str, int, str]:
+        """Values may be compared if this is equal: the protocol, the number of images, the reference."""
+        return self.about(metric)["protocol"], self.images, json.dumps(self.trial("data"), sort_keys=True)
+
+
+def value_in(row: Row, metric: str) -> float:
+    """A metric's value; NaN is null in the file, and infinity a string."""
+    return _number(row["metrics"][metric].get("value"), math.nan)
+
+
+def se_in(row: Row, metric: str) -> float | None:
+    """Its standard error, if it has one."""
+    se = _number(row["metrics"][metric].get("se"), math.nan)
+    return se if math.isfinite(se) else None
+
+
+def floor_in(row: Row, metric: str) -> float | None:
+    """Its floor, if there is one."""
+    floor = _number(row["metrics"][metric].get("floor"), math.nan)
+    return floor if math.isfinite(floor) else None
+
+
+def se_of_mean(values: Sequence[float], errors: Sequence[float | None]) -> float | None:
+    """The standard error of the mean of independent values that have standard errors.
+
+    Where the values scatter more than their errors explain, the scatter counts: the scale factor of the Particle Data
+    Group's averages, https://pdg.lbl.gov (Introduction, section 5.2).
+    """
+    known = [error for error in errors if error is not None]
+    own = [math.sqrt(math.fsum(e**2 for e in known)) / len(known)] if len(known) == len(errors) else []
+    finite = len(values) > 1 and all(map(math.isfinite, values))
+    return max(own + ([statistics.stdev(values) / math.sqrt(len(values))] if finite else []), default=None)
+
+
+def _number(value: Any, default: float) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return default

@@ -1,0 +1,68 @@
+"""Numbers and names as text."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+UNNAMED = ("stage", "variant")
+"""Axes whose values say themselves what they change."""
+
+
+def number(value: float, se: float | None) -> str:
+    """A value to two significant digits of its standard error, but seven of its own at most."""
+    if not math.isfinite(value):
+        return str(value)
+    if not se or not math.isfinite(se):
+        return f"{value:.4g}"
+    most = 6 - (math.floor(math.log10(abs(value))) if value else 0)
+    return f"{value:.{max(min(1 - math.floor(math.log10(se)), max(most, 1)), 0)}f}"
+
+
+def measured(value: float, se: float | None) -> str:
+    """``12.3 ± 0.4``, ``(1.23 ± 0.04)e-6``."""
+    if se is None or not math.isfinite(value) or not math.isfinite(se):
+        return number(value, None)
+    size = max(abs(value), se)
+    if size and not 1e-3 <= size < 1e7:
+        power = math.floor(math.log10(size))
+        return f"({measured(value / 10.0**power, se / 10.0**power)})e{power}"
+    error = number(se, se)
+    return f"{number(value, se)} ± {error if float(error) else f'{se:.2g}'}"
+
+
+def p_value(p: float) -> str:
+    """``p = 0.18``; the normal approximation says nothing of very small ones."""
+    return "p < 0.0001" if p < 1e-4 else f"p = {p:.2g}"
+
+
+def one_line(text: object) -> str:
+    """Text without line breaks or control characters."""
+    return " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())
+
+
+def value_of(value: object) -> str:
+    """A value of an axis: floats as short as they can be told apart."""
+    if isinstance(value, float) and float(f"{value:g}") == value:
+        return f"{value:g}"
+    return one_line(value)
+
+
+def describe(axes: Mapping[str, object]) -> str:
+    """``solver=heun, nfe=35``."""
+    return ", ".join(f"{one_line(axis)}={value_of(value)}" for axis, value in axes.items()) or "baseline"
+
+
+def config_name(axes: Mapping[str, object]) -> str:
+    """What a configuration is called: ``heun`` where the solver is all that varies, ``rho=7, solver=heun`` else."""
+    if len(axes) == 1 and isinstance(value := next(iter(axes.values())), str):
+        return one_line(value)
+    last = [axis.rsplit(".", 1)[-1] for axis in axes]
+    short = {axis: name if last.count(name) == 1 else axis for axis, name in zip(axes, last, strict=True)}
+    named = [value_of(v) if axis in UNNAMED else f"{one_line(short[axis])}={value_of(v)}" for axis, v in axes.items()]
+    return ", ".join(named) or "baseline"
+
+
+def escape(text: object) -> str:
+    """Text that Markdown takes as it is."""
+    return "".join(f"\\{c}" if c in "\\`*_[]<>|#$~" else c for c in one_line(text)).replace("&", "&amp;")
