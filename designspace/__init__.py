@@ -36,13 +36,13 @@ import_plugins()
 
 from designspace.denoiser import precondition  # noqa: E402
 from designspace.design import Design  # noqa: E402
-from designspace.errors import SpecError  # noqa: E402
 from designspace.evaluation.frechet import frechet  # noqa: E402
 from designspace.evaluation.moments import Moments  # noqa: E402
 from designspace.images import DataError  # noqa: E402
 from designspace.run import run  # noqa: E402
 from designspace.sampler import Samples, sample  # noqa: E402
 from designspace.spec import Ablation, Trial, load  # noqa: E402
+from designspace.spec.errors import SpecError  # noqa: E402
 
 # fmt: off
 __all__ = [

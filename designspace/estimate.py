@@ -20,7 +20,7 @@ from designspace.store import Results, point_key
 
 if TYPE_CHECKING:
     from designspace.spec import Ablation
-    from designspace.trial import Trial
+    from designspace.spec.trial import Trial
 
 
 class Speed(NamedTuple):

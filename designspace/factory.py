@@ -14,8 +14,8 @@ from pydantic import AfterValidator, ConfigDict, JsonValue, model_validator
 
 from designspace.component import FOLDER, Spec, did_you_mean
 from designspace.discovery import import_file
-from designspace.errors import brief
 from designspace.images import DataError, file_hash
+from designspace.spec.errors import brief
 
 
 class Arguments(Spec):

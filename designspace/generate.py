@@ -16,7 +16,7 @@ from designspace.rows import Conditional
 from designspace.sampler import Samples, sample
 
 if TYPE_CHECKING:
-    from designspace.trial import Trial
+    from designspace.spec.trial import Trial
 
 CHUNK = 200
 """Images that are computed and kept together; a kill loses at most so many."""

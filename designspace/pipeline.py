@@ -16,7 +16,7 @@ from designspace.stages import Stages, Tensors
 from designspace.store import Results, Row
 
 if TYPE_CHECKING:
-    from designspace.trial import Trial
+    from designspace.spec.trial import Trial
 
 SHOWN = 8
 """Images of each trial that are kept for the report."""

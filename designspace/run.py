@@ -17,7 +17,7 @@ from designspace.store import SCHEMA, Results, Row, plain, point_key
 
 if TYPE_CHECKING:
     from designspace.spec import Ablation
-    from designspace.trial import Point
+    from designspace.spec.trial import Point
 
 BASELINE = ("data", "denoiser", "design", "num_steps", "nfe", "evaluate")
 """The fields of an ablation that every point starts from."""

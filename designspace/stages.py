@@ -24,7 +24,7 @@ from designspace.kept import Kept
 from designspace.rows import Conditional, Data, Detector, Metric
 
 if TYPE_CHECKING:
-    from designspace.trial import Trial
+    from designspace.spec.trial import Trial
 
 Tensors = dict[str, Tensor]
 

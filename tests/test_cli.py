@@ -122,7 +122,7 @@ WRONG = [
     ),
     (
         ("distance", "mixture", "{name: mixture, count: 2}", *PIXELS),
-        "a reference of 2 images has no two halves to compare",
+        "a reference of 2 images has no two halves",
     ),
     (("new", "."), "is there already"),
     (("new", "tiny.yaml"), "is there already"),

@@ -12,8 +12,8 @@ import designspace as ds
 from designspace.component import Finite
 from designspace.design import preset_names
 from designspace.run import run
-from designspace.schema import schema
 from designspace.spec import Ablation, SpecError, Trial, load
+from designspace.spec.schema import schema
 from designspace.testing import checks
 
 ROOT = Path(__file__).parents[1]

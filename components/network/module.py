@@ -6,10 +6,10 @@ from pydantic import Field
 from safetensors import SafetensorError
 from safetensors.torch import load_model
 
-from designspace.errors import brief
 from designspace.factory import Arguments, Factory, content, find
 from designspace.images import DataError, Images, file_hash
 from designspace.rows import Network
+from designspace.spec.errors import brief
 
 
 class Module(Network, name="module"):

@@ -121,8 +121,8 @@ def _component(row: Any, text: str, where: str) -> Any:
     """A component as in YAML, ``lite0`` or ``{name: lite0, size: 128}``; errors end the command."""
     from pydantic import ValidationError
 
-    from designspace.document import parse
-    from designspace.errors import SpecError, dotted, what
+    from designspace.spec.document import parse
+    from designspace.spec.errors import SpecError, dotted, what
 
     document = parse(text, where, lines=False)
     if document.problems:

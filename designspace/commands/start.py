@@ -40,6 +40,6 @@ def schema() -> None:
     # yaml-language-server: $schema=ablation.schema.json
     """
     import designspace  # noqa: F401
-    from designspace.schema import schema as make
+    from designspace.spec.schema import schema as make
 
     print_json(make())

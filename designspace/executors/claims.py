@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING
 import torch
 
 from designspace.cache import Cache
-from designspace.errors import brief
 from designspace.files import StorageError
 from designspace.pipeline import evaluate
 from designspace.progress import Event, Report
 from designspace.provenance import now, provenance
+from designspace.spec.errors import brief
 from designspace.stages import Stages
 from designspace.store import Results, Row, point_key
 
 if TYPE_CHECKING:
-    from designspace.trial import Point, Trial
+    from designspace.spec.trial import Point, Trial
 
 POLL = 0.2
 """Seconds between looks at trials that other processes are working on."""

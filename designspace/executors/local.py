@@ -21,12 +21,12 @@ from typing import Any
 import torch
 
 from designspace.discovery import import_user
-from designspace.errors import brief
 from designspace.executors.claims import Job, Worker, label
 from designspace.files import StorageError
 from designspace.progress import Event, Report
+from designspace.spec.errors import brief
+from designspace.spec.trial import Point, Trial
 from designspace.store import Results, point_key
-from designspace.trial import Point, Trial
 
 Message = dict[str, Any]
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from designspace.axes import Choice
-from designspace.document import Document
-from designspace.errors import DocPath, dotted
-from designspace.paths import Setting
-from designspace.trial import Trial, used_rows
+from designspace.spec.axes import Choice
+from designspace.spec.document import Document
+from designspace.spec.errors import DocPath, dotted
+from designspace.spec.paths import Setting
+from designspace.spec.trial import Trial, used_rows
 
 
 def warnings(

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from designspace.design import Design
-from designspace.errors import BadValueError, DocPath, brief
-from designspace.paths import Setting, written
 from designspace.sampler import count_nfe, steps_for
+from designspace.spec.errors import BadValueError, DocPath, brief
+from designspace.spec.paths import Setting, written
 
 counted = lru_cache(4096)(count_nfe)
 affordable = lru_cache(4096)(steps_for)

@@ -11,16 +11,16 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, PrivateAttr, ValidationError
 from pydantic_core import PydanticCustomError
 
-from designspace.axes import Change
-from designspace.claims import Claim
 from designspace.component import Spec
-from designspace.document import Document, read
-from designspace.errors import SpecError, what
-from designspace.grid import axes_of
-from designspace.overrides import override
-from designspace.paths import PARTS
-from designspace.plan import Plan, plan
-from designspace.trial import Evaluate, Point, Trial
+from designspace.spec.axes import Change
+from designspace.spec.claims import Claim
+from designspace.spec.document import Document, read
+from designspace.spec.errors import SpecError, what
+from designspace.spec.grid import axes_of
+from designspace.spec.overrides import override
+from designspace.spec.paths import PARTS
+from designspace.spec.plan import Plan, plan
+from designspace.spec.trial import Evaluate, Point, Trial
 
 __all__ = ["Ablation", "Evaluate", "Point", "SpecError", "Trial", "load"]
 

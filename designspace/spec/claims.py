@@ -7,11 +7,11 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, WithJsonSchema
 
-from designspace.axes import label_of
 from designspace.component import Spec, did_you_mean
-from designspace.errors import BadValueError, DocPath
-from designspace.paths import axis_name
-from designspace.trial import Label
+from designspace.spec.axes import label_of
+from designspace.spec.errors import BadValueError, DocPath
+from designspace.spec.paths import axis_name
+from designspace.spec.trial import Label
 
 Axes = dict[str, Annotated[Label, BeforeValidator(label_of), WithJsonSchema({})]]
 """Values of axes: they stand for all points that have them."""

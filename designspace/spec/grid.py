@@ -6,9 +6,9 @@ import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from designspace.axes import Change, Choice, read_axes
-from designspace.errors import BadValueError, dotted
-from designspace.paths import PARTS, STEPS, Setting, axis_name
+from designspace.spec.axes import Change, Choice, read_axes
+from designspace.spec.errors import BadValueError, dotted
+from designspace.spec.paths import PARTS, STEPS, Setting, axis_name
 
 Axes = Mapping[str, Sequence[Choice]]
 

@@ -11,7 +11,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import Node, ScalarNode, SequenceNode
 
 from designspace.component import did_you_mean
-from designspace.errors import DocPath, Place, Problem, SpecError, dotted
+from designspace.spec.errors import DocPath, Place, Problem, SpecError, dotted
 
 SCALARS = (str, bool, int, float, type(None))
 

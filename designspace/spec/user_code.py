@@ -8,9 +8,9 @@ from pathlib import Path
 
 from designspace.component import did_you_mean
 from designspace.discovery import import_user
-from designspace.errors import BadValueError, brief
+from designspace.spec.errors import BadValueError, brief
 
-OURS = str(Path(__file__).parent)
+OURS = str(Path(__file__).parents[1])
 
 
 def import_all(names: Sequence[str], folder: Path) -> Iterator[BadValueError]:

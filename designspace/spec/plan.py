@@ -6,17 +6,17 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from designspace.axes import Choice
-from designspace.claims import Claim, check
 from designspace.component import FOLDER, ROWS
-from designspace.document import Document
-from designspace.errors import BadValueError, Problem
-from designspace.grid import choices
-from designspace.paths import PARTS, SECTIONS, STEPS, Setting
-from designspace.resolve import Fault, faults, trials
-from designspace.trial import Evaluate, Point, Trial
-from designspace.user_code import import_all
-from designspace.warn import warnings
+from designspace.spec.axes import Choice
+from designspace.spec.claims import Claim, check
+from designspace.spec.document import Document
+from designspace.spec.errors import BadValueError, Problem
+from designspace.spec.grid import choices
+from designspace.spec.paths import PARTS, SECTIONS, STEPS, Setting
+from designspace.spec.resolve import Fault, faults, trials
+from designspace.spec.trial import Evaluate, Point, Trial
+from designspace.spec.user_code import import_all
+from designspace.spec.warn import warnings
 
 if TYPE_CHECKING:
     from designspace.spec import Ablation

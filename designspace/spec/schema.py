@@ -7,9 +7,9 @@ from typing import Any
 
 from designspace.component import ROWS, Component
 from designspace.design import Design, preset_names
-from designspace.paths import PARTS, STEPS
 from designspace.spec import Ablation
-from designspace.trial import Evaluate
+from designspace.spec.paths import PARTS, STEPS
+from designspace.spec.trial import Evaluate
 
 Schema = dict[str, Any]
 

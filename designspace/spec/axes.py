@@ -9,9 +9,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from designspace.component import Spec
-from designspace.errors import BadValueError, DocPath, what
-from designspace.paths import Setting, axis_name, field_path, suggest_field
-from designspace.trial import Label
+from designspace.spec.errors import BadValueError, DocPath, what
+from designspace.spec.paths import Setting, axis_name, field_path, suggest_field
+from designspace.spec.trial import Label
 
 
 class Change(Spec):

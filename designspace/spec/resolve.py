@@ -8,14 +8,14 @@ from typing import Annotated, Any, NamedTuple
 from pydantic import Field, ValidationError
 from pydantic_core import ErrorDetails
 
-from designspace.budget import afforded
 from designspace.component import Component, Spec
 from designspace.design import Design
-from designspace.errors import BadValueError, brief, what
 from designspace.images import DataError
-from designspace.paths import Location, Setting, build, written
 from designspace.rows import Data, Denoiser
-from designspace.trial import Evaluate, Trial
+from designspace.spec.budget import afforded
+from designspace.spec.errors import BadValueError, brief, what
+from designspace.spec.paths import Location, Setting, build, written
+from designspace.spec.trial import Evaluate, Trial
 
 NAMES = {"unknown_component", "unnamed_component", "wrong_component", "not_a_component"}
 """Errors of the name of a component, not of its fields."""

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from designspace.component import ROWS, did_you_mean
 from designspace.design import Design, preset_rows
-from designspace.errors import BadValueError, DocPath, table
+from designspace.spec.errors import BadValueError, DocPath, table
 
 FieldPath = tuple[str, ...]
 """Where a value stands in a trial: ``("design", "time_steps", "rho")``."""
