@@ -79,18 +79,20 @@ def check(file: File, set_: Sets = []) -> None:  # noqa: B006
 @app.command()
 def report(
     names: Annotated[
-        list[str] | None, typer.Argument(help="Names of ablations, or folders.", show_default=False)
+        list[str] | None, typer.Argument(help="Ablations by name or folder, or a folder of them.", show_default=False)
     ] = None,
     out: Out = Path("reports"),
 ) -> None:
     """Write tables, plots, sample images and verdicts of ablations that have results; without names, of all.
 
+    It reads what runs wrote and computes no image, so it may run while a run goes on.
+
     Example: designspace report solver_grid
     """
-    from designspace.commands import runs
+    from designspace.commands import reports
 
     with clean_errors():
-        runs.report(names or [], out)
+        reports.report(names or [], out)
 
 
 app.command("list")(inspect.list_)

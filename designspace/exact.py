@@ -26,8 +26,8 @@ ROUNDING = 4.0
 """The error of a float32 score that is allowed for, in units of eps (|x| + |y|) |y| sqrt(d); below 1 on real data."""
 TOLERANCE = 7e-4
 """Where eps (|x| + |y|) |y| / sigma^2 is less, float32 logits will do: D is off by 0.12 of it if duplicates tie."""
-TINY = 1e-300
-"""Instead of a variance of 0, at which D is the nearest image."""
+TINY, TINY_SINGLE = 1e-300, 1e-30
+"""Instead of a variance of 0, at which D is the nearest image; the second keeps float32 logits finite."""
 Rows = slice | Tensor
 """All samples of a batch, or the indices of some."""
 AT_ONCE = 2**18
@@ -82,13 +82,12 @@ class ExactDenoiser:
         return make(flat, variance, other).reshape(x.shape).to(x.dtype)
 
     def _in_single(self, x: Tensor, variance: Tensor, other: Tensor | None) -> Tensor:
-        centred = x - self._centre
-        scores = _mask(torch.addmm(self._half_single, centred, self._y.T, beta=-1), other)
-        top = scores.amax(1, keepdim=True)
+        centred, scale = x - self._centre, variance.float().clamp_min(TINY_SINGLE)
+        logits = _mask((self._half_single / scale).addmm_(centred / scale, self._y.T, beta=-1), other)
         length = torch.linalg.vector_norm(centred, dim=1, keepdim=True).double() + self._norm
         unit = torch.finfo(torch.float32).eps * self._norm * length
-        reach = NEGLIGIBLE * variance + ROUNDING * math.sqrt(x.shape[1]) * unit
-        near = scores >= top - reach.float()
+        reach = (NEGLIGIBLE * variance + ROUNDING * math.sqrt(x.shape[1]) * unit) / scale
+        near = logits >= logits.amax(1, keepdim=True) - reach.float()
         counts = near.sum(1)
         few = (counts > 0) & (counts <= FEW)  # 0: the sample is not finite
         rough = ~few & (unit > TOLERANCE * variance)[:, 0]
@@ -96,7 +95,7 @@ class ExactDenoiser:
             torch.empty_like(x),
             (few, lambda r: self._compare(x[r], variance[r], near[r], counts[r])),
             (rough, lambda r: self._in_double(x[r].double(), variance[r], None if other is None else other[r]).float()),
-            (~(few | rough), lambda r: scores[r].sub_(top[r]).div_(variance[r].float()).softmax(1) @ self._y),
+            (~(few | rough), lambda r: logits[r].softmax(1) @ self._y),
         )
 
     def _compare(self, x: Tensor, variance: Tensor, near: Tensor, counts: Tensor) -> Tensor:

@@ -26,7 +26,10 @@ class Arguments(Spec):
 
     @model_validator(mode="after")
     def _finite(self) -> Self:
-        json.dumps(self.model_dump(), allow_nan=False)
+        try:
+            json.dumps(self.model_dump(), allow_nan=False)
+        except ValueError:
+            raise ValueError("should be finite numbers, text, lists and mappings") from None
         return self
 
 
@@ -44,6 +47,7 @@ Factory = Annotated[str, AfterValidator(_beside_the_spec)]
 
 def find(factory: str) -> Any:
     """Import the callable called ``factory``. Raises ``DataError`` if it is not there or its module fails."""
+    content(factory)  # says best what is missing
     place, name = _parts(factory)
     module = _module(place)
     found = getattr(module, name, None)

@@ -374,7 +374,7 @@ def test_a_network_from_an_installed_module(folder, monkeypatch):
 
 
 WRONG = {
-    "no file": ({"factory": "./nett.py:make"}, "no such file|there is no"),
+    "no file": ({"factory": "./nett.py:make"}, "there is no .*nett.py: check the path"),
     "no module": ({"factory": "no_such_package.nets:make"}, "no_such_package"),
     "no callable": ({"factory": "./net.py:mak"}, "has no callable 'mak'. Did you mean 'make'"),
     "not a network": ({"factory": "./net.py:number"}, "gives a int, not a torch.nn.Module"),
@@ -401,9 +401,9 @@ def test_what_is_missing_is_said_before_anything_runs(folder, missing):
         module(folder, **missing).identity()
 
 
-@pytest.mark.parametrize("fields", [{"factory": "make"}, {"kwargs": {"a": math.inf}}, {"shape": [0, 8, 8]}])
+@pytest.mark.parametrize("fields", [{"factory": "make"}, {"kwargs": {"a": math.inf}}, {"shape": [0, 8]}])
 def test_fields_out_of_their_domain(folder, fields):
-    with pytest.raises(ValidationError):
+    with pytest.raises(ValidationError, match=r"[Ss]hould be"):
         module(folder, **fields)
 
 

@@ -1,4 +1,4 @@
-"""The commands run, check and report."""
+"""The commands run and check."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from designspace.commands.errors import print_json, stop
-from designspace.component import did_you_mean
+from designspace.commands.reports import print_report
 
 if TYPE_CHECKING:
     from designspace.spec import Ablation
@@ -40,7 +40,7 @@ def run(file: Path, settings: Sequence[str], options: Options) -> int:
     if options.json:
         print_json({"name": ablation.name, "results": results.rows(), "failures": failures})
     else:
-        _print_report(results.folder)
+        print_report(results.folder)
         out = "" if options.out == Path("reports") else f" --out {options.out}"
         typer.echo(f"results: {results.folder / 'results.jsonl'}")
         typer.echo(f"next: designspace report {ablation.name}{out}")
@@ -85,18 +85,6 @@ def check(file: Path, settings: Sequence[str]) -> None:
     typer.echo(f"{file}: {ablation.name}: {len(ablation.points())} points, {len(trials)} trials")
 
 
-def report(names: Sequence[str], out: Path) -> None:
-    """Write the reports of the ablations called ``names``, or of all that have results under ``out``."""
-    from designspace.report import find
-
-    known = find(out)
-    folders = [_folder(name, out, known) for name in names] or known
-    if not folders:
-        stop(2, f"{out}: no ablation has results here. Run one first: designspace run ablations/solver_grid.yaml")
-    for folder in folders:
-        _print_report(folder)
-
-
 def _ready(file: Path, settings: Sequence[str], options: Options) -> Ablation:
     """The ablation, if the options are possible."""
     from designspace.spec import load
@@ -118,24 +106,6 @@ def usable(device: str) -> None:
         torch.ones(1, device=device).sum().item()
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         stop(2, f"--device {device}: {str(error).splitlines()[0]}")
-
-
-def _folder(name: str, out: Path, known: Sequence[Path]) -> Path:
-    for folder in (Path(name), out / name):
-        if (folder / "ablation.json").is_file():
-            return folder
-    names = [folder.name for folder in known]
-    stop(2, f"{name}: no results, neither in {Path(name)} nor in {out / name}.{did_you_mean(name, names)}")
-
-
-def _print_report(folder: Path) -> None:
-    from designspace.report import terminal_table, write
-
-    written = write(folder)
-    Console().print(terminal_table(folder))
-    for path in written:
-        if path.suffix in (".png", ".md"):
-            typer.echo(f"{'plot' if path.suffix == '.png' else 'table'}: {path}")
 
 
 def _time(seconds: float | None) -> str:

@@ -1,5 +1,6 @@
-"""Reports: tables, plots and verdicts from what runs wrote. Plain rows come in; no component is needed."""
+"""Reports: tables, figures and verdicts from what runs wrote. Plain rows come in; no component is needed."""
 
-from designspace.report.write import find, terminal_table, write
+from designspace.report.terminal import terminal_table
+from designspace.report.write import find, write
 
 __all__ = ["find", "terminal_table", "write"]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import statistics
 from dataclasses import dataclass
 
 import numpy as np
 
-from designspace.report.study import Entry, Study
+from designspace.report.entry import Entry, Row, se_of_mean, value_in
+from designspace.report.study import Study
 
 Z = 1.959963984540054
 """Of a two-sided test at 5 %."""
@@ -23,9 +25,9 @@ class Difference:
 
     @property
     def z(self) -> float:
-        """The difference in standard errors; 0 if the standard error is not known."""
+        """The difference in standard errors; NaN if the standard error is not known."""
         if self.se is None:
-            return 0.0
+            return math.nan
         return self.value / self.se if self.se > 0 else math.copysign(math.inf, self.value) if self.value else 0.0
 
     @property
@@ -33,35 +35,56 @@ class Difference:
         """The two-sided p-value of the normal approximation."""
         return math.erfc(abs(self.z) / math.sqrt(2))
 
+    @property
+    def verdict(self) -> str:
+        """Whether the first is less: ``holds``, ``does not hold``, or ``undecided`` at 95 %."""
+        if self.z <= -Z:
+            return "holds"
+        return "does not hold" if self.z >= Z else "undecided"
+
 
 def difference(study: Study, a: Entry, b: Entry, metric: str) -> Difference:
     r"""Compare two points.
 
     On the same latents the standard error is :math:`\mathrm{std}(\mathrm{IF}_a - \mathrm{IF}_b) / \sqrt n` of the
-    images' influences; where the influences are not at hand, or the seeds differ, the two standard errors are added
-    in squares.
+    images' influences, combined over the seeds that both have. Where the influences are not at hand, or no seed is
+    common, the two standard errors are added in squares.
     """
-    value = a.value(metric) - b.value(metric)
-    paired = _paired_se(study, a, b, metric)
-    if paired is not None:
-        return Difference(value, paired, True)
-    one, other = a.se(metric), b.se(metric)
-    return Difference(value, None if one is None or other is None else math.hypot(one, other), False)
+    first, second = a.seeds, b.seeds
+    common = [(first[seed], second[seed]) for seed in first if seed in second]
+    errors = [se for pair in common if (se := _paired_se(study, *pair, metric)) is not None]
+    if common and len(errors) == len(common) and a.protocol(metric) == b.protocol(metric):
+        gaps = [value_in(one, metric) - value_in(other, metric) for one, other in common]
+        return Difference(statistics.fmean(gaps), se_of_mean(gaps, errors), True)
+    ses = a.se(metric), b.se(metric)
+    return Difference(a.value(metric) - b.value(metric), math.hypot(*ses) if None not in ses else None, False)  # type: ignore[arg-type]
 
 
-def _paired_se(study: Study, a: Entry, b: Entry, metric: str) -> float | None:
-    if a.protocol(metric) != b.protocol(metric) or [r["seed"] for r in a.rows] != [r["seed"] for r in b.rows]:
-        return None
+def _paired_se(study: Study, a: Row, b: Row, metric: str) -> float | None:
     first, second = study.influence(a, metric), study.influence(b, metric)
-    if first is None or second is None:
+    if first is None or second is None or first.shape != second.shape or len(first) < 2:
         return None
-    variances = [np.var(x - y, ddof=1) / len(x) for x, y in zip(first, second, strict=True)]
-    return math.sqrt(math.fsum(variances)) / len(variances)
+    return float(np.std(first - second, ddof=1)) / math.sqrt(len(first))
 
 
-def indistinguishable(study: Study, entries: list[Entry], metric: str) -> list[Entry]:
-    """The entry with the lowest value, and all that cannot be told from it at 95 %."""
-    if not entries:
-        return []
-    best = min(entries, key=lambda entry: entry.value(metric))
-    return [e for e in entries if e is best or abs(difference(study, e, best, metric).z) < Z]
+@dataclass(frozen=True)
+class Ranking:
+    """The lowest of several entries, and which of the others cannot be told from it."""
+
+    best: list[Entry]
+    unpaired: int
+    """Comparisons that had to do without common latents."""
+    unknown: int
+    """Comparisons for which there is no standard error."""
+
+
+def rank(study: Study, entries: list[Entry], metric: str) -> Ranking:
+    """Compare each with the lowest, at 95 %."""
+    finite = [entry for entry in entries if math.isfinite(entry.value(metric))]
+    if not finite:
+        return Ranking([], 0, 0)
+    lowest = min(finite, key=lambda entry: entry.value(metric))
+    against = {e: difference(study, e, lowest, metric) for e in finite if e is not lowest}
+    equal = [e for e, d in against.items() if abs(d.z) < Z or (d.se is None and d.value == 0)]
+    unknown = sum(d.se is None for d in against.values())
+    return Ranking([lowest, *equal], sum(not d.paired for d in against.values()), unknown)

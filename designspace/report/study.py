@@ -54,13 +54,13 @@ class Study:
     @cached_property
     def points(self) -> list[Entry]:
         """All points of the grid, in its order; those without results have no rows."""
-        ids: dict[str, list[PointKey]] = {}
-        for key in self._keys:
-            ids.setdefault(key[1], []).append(key)
+        same: dict[str, dict[PointKey, Row]] = {}
+        for key, axes in self._keys.items():
+            same.setdefault(key[1], {})[key] = axes
         rows = self._rows
         return [
-            Entry(json.loads(axes), tuple(rows[key] for key in keys if key in rows), len(keys))
-            for axes, keys in ids.items()
+            Entry(next(iter(keys.values())), tuple(rows[key] for key in keys if key in rows), len(keys))
+            for keys in same.values()
         ]
 
     @cached_property
@@ -68,14 +68,18 @@ class Study:
         """What failed and has no result since."""
         return self.results.failures
 
-    def failed(self, entry: Entry) -> bool:
-        """Whether a seed of this point failed."""
-        return point_key("", entry.axes)[1] in {point_key("", row["axes"])[1] for row in self.failures}
+    def word(self, entry: Entry) -> str:
+        """What stands where a value should be."""
+        return "failed" if point_key("", entry.axes)[1] in self._failed else "missing"
 
     @property
     def column_axis(self) -> str | None:
         """The axis of the cost, if the ablation has one."""
         return next((axis for axis in BUDGET if axis in self.about["axes"]), None)
+
+    def budget(self, entry: Entry) -> object:
+        """What the point may cost: the column of a table that it stands in."""
+        return entry.axes.get(self.column_axis or "")
 
     def influence(self, row: Row, metric: str) -> np.ndarray | None:
         """What each image adds to the metric, ``[n]``; ``None`` if it was not kept or is not what it should be."""
@@ -100,8 +104,12 @@ class Study:
         return self._artefacts[id]
 
     @cached_property
-    def _keys(self) -> list[PointKey]:
-        return list(dict.fromkeys(point_key(point["id"], point["axes"]) for point in self.about["points"]))
+    def _keys(self) -> dict[PointKey, Row]:
+        return {point_key(point["id"], point["axes"]): dict(point["axes"]) for point in self.about["points"]}
+
+    @cached_property
+    def _failed(self) -> set[str]:
+        return {point_key("", row["axes"])[1] for row in self.failures}
 
     @cached_property
     def _rows(self) -> dict[PointKey, Row]:
@@ -114,6 +122,13 @@ class Study:
         return found
 
 
+def budgets(study: Study, points: Sequence[Entry]) -> list[object]:
+    """The budgets of the points, each once, the lowest first; if some have names, in the order of the grid."""
+    found = list(dict.fromkeys(study.budget(point) for point in points))
+    numbers = [budget for budget in found if isinstance(budget, int | float)]
+    return [*sorted(numbers)] if len(numbers) == len(found) else found
+
+
 def comparable(entries: Sequence[Entry], metric: str) -> list[list[Entry]]:
     """The entries that have the metric, in groups whose values may be compared."""
     groups: dict[tuple[str, int, str], list[Entry]] = {}
@@ -121,4 +136,3 @@ def comparable(entries: Sequence[Entry], metric: str) -> list[list[Entry]]:
         if entry.has(metric):
             groups.setdefault(entry.protocol(metric), []).append(entry)
     return list(groups.values())
-

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import textwrap
 from contextlib import AbstractContextManager
 from typing import Any
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Okabe and Ito (2008), https://jfly.uni-koeln.de/color/, the yellow left out: it is too light for lines."""
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p", "<", "*", ">", "h")
-LINES = ("-", (0, (5, 1.4)), (0, (1.2, 1.2)), (0, (6, 1.4, 1.2, 1.4)), (0, (3, 1.2, 1.2, 1.2, 1.2, 1.2)))
+LINES = ("-", (0, (4, 1.5)), (0, (1.2, 1.2)), (0, (6, 1.4, 1.2, 1.4)), (0, (3, 1.2, 1.2, 1.2, 1.2, 1.2)))
 WIDTH = 3.5
 """Of a column in print, in inches: fonts come out at the size that they have here."""
 DPI = 200
 FAINT = "#BDBDBD"
-NOTE = {"fontsize": 6.5, "color": "#555555"}
+NOTE: Any = {"fontsize": 6.5, "color": "#555555"}
 
 RC: dict[str, Any] = {
     "font.family": "sans-serif",
@@ -39,6 +40,8 @@ RC: dict[str, Any] = {
     "lines.markeredgewidth": 0.5,
     "legend.frameon": False,
     "savefig.dpi": DPI,
+    "figure.constrained_layout.w_pad": 0.02,
+    "figure.constrained_layout.h_pad": 0.02,
     "svg.hashsalt": "designspace",
     "svg.fonttype": "path",
 }
@@ -59,3 +62,13 @@ def look(i: int) -> dict[str, Any]:
         "linestyle": LINES[i % len(LINES)],
         "markeredgecolor": "white",
     }
+
+
+def plain(text: str) -> str:
+    """Text that matplotlib does not take for mathematics."""
+    return text.replace("$", r"\$")
+
+
+def wrapped(name: str, width: int) -> str:
+    """A name in two lines at most."""
+    return "\n".join(textwrap.wrap(name, width, max_lines=2, placeholder=" …")) or " "

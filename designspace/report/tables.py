@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from designspace.report.compare import indistinguishable
-from designspace.report.study import Entry, Study, protocols
+from designspace.report import caption
+from designspace.report.compare import Ranking, rank
+from designspace.report.entry import Entry
+from designspace.report.study import Study, budgets, comparable
+from designspace.report.text import measured, number, one_line, value_of
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A value with its standard error, or a word where there is none."""
+    """A value with its standard error, or words."""
 
     text: str
     best: bool = False
@@ -21,106 +24,57 @@ class Cell:
 class Table:
     """What is printed, in whichever format."""
 
-    title: str
     header: list[str]
     rows: list[list[Cell]]
     caption: str
+    """In sentences, the first of which names the protocol."""
 
 
 def tables(study: Study, metric: str) -> list[Table]:
     """The tables of a metric: one for each protocol, because numbers of two protocols cannot be compared."""
-    groups = protocols(study.entries, metric)
-    found = [_table(study, metric, group, complete=len(groups) == 1) for group in groups]
-    if len(groups) > 1:
-        why = "Kept apart: the ablation mixes protocols or numbers of images, which cannot be compared. "
-        found = [Table(t.title, t.header, t.rows, why + t.caption) for t in found]
-    return found
+    groups = comparable(study.entries, metric)
+    why = caption.kept_apart(groups, metric)
+    return [_table(study, metric, group, why) for group in groups]
 
 
-def _table(study: Study, metric: str, entries: list[Entry], *, complete: bool) -> Table:
-    axis = study.column_axis
-    title, caption = entries[0].about(metric)["protocol"], _caption(study, metric, entries)
-    if axis is None:
-        best = indistinguishable(study, entries, metric)
-        rows = [[Cell(e.config), Cell(f"{e.nfe:g}"), cell(e, metric, e in best)] for e in entries]
-        return Table(title, ["", "NFE", title], rows, caption)
-    points = study.about["points"] if complete else [{"axes": entry.axes} for entry in entries]
-    budgets = sorted({point["axes"][axis] for point in points})
-    configs = list(dict.fromkeys(Entry(point["axes"], ()).config for point in points))
-    at = {(e.config, e.axes[axis]): e for e in entries}
-    columns = {b: [e for e in entries if e.axes[axis] == b] for b in budgets}
-    best = [e for column in columns.values() for e in indistinguishable(study, column, metric)]
+def _table(study: Study, metric: str, entries: list[Entry], why: str) -> Table:
+    points = entries if why else study.points  # which of several tables a missing point belongs into is not known
+    draw = _by_budget if study.column_axis else _plain
+    header, rows, ranked = draw(study, metric, points, entries)
+    return Table(header, rows, why + caption.of_table(study, metric, entries, ranked))
+
+
+Drawn = tuple[list[str], list[list[Cell]], list[Ranking]]
+
+
+def _plain(study: Study, metric: str, points: Sequence[Entry], entries: list[Entry]) -> Drawn:
+    ranked = rank(study, entries, metric)
+    best = set(ranked.best)
+    rows = [[Cell(p.config), Cell(f"{p.nfe:g}" if p.rows else ""), _cell(study, p, metric, p in best)] for p in points]
+    return ["configuration", "NFE", entries[0].about(metric)["protocol"]], rows, [ranked]
+
+
+def _by_budget(study: Study, metric: str, points: Sequence[Entry], entries: list[Entry]) -> Drawn:
+    columns = budgets(study, points)
+    configs = list(dict.fromkeys(p.config for p in points))
+    at = {(p.config, study.budget(p)): p for p in points}
+    ranked = [rank(study, [e for e in entries if study.budget(e) == column], metric) for column in columns]
+    best = {entry for ranking in ranked for entry in ranking.best}
     rows = [
-        [
-            Cell(config),
-            *(cell(at.get((config, budget)), metric, at.get((config, budget)) in best) for budget in budgets),
-        ]
+        [Cell(config), *(_cell(study, at.get((config, c)), metric, at.get((config, c)) in best) for c in columns)]
         for config in configs
     ]
-    name = "NFE" if axis == "nfe" else "steps"
-    return Table(title, [f"{title} at {name}", *map(str, budgets)], rows, caption)
+    title = f"{entries[0].about(metric)['protocol']} at {'NFE' if study.column_axis == 'nfe' else 'steps'}"
+    return [one_line(title), *map(value_of, columns)], rows, ranked
 
 
-def cell(entry: Entry | None, metric: str, best: bool) -> Cell:
-    """``12.3 ± 0.4``."""
-    if entry is None:
-        return Cell("missing")
-    value, se = entry.value(metric), entry.se(metric)
-    return Cell(number(value, se) + (f" ± {number(se, se)}" if se is not None else ""), best)
-
-
-def number(value: float, se: float | None) -> str:
-    """A value rounded to two significant digits of its standard error."""
-    if not math.isfinite(value):
-        return str(value)
-    if not se or not math.isfinite(se):
-        return f"{value:.4g}"
-    digits = 1 - math.floor(math.log10(se))
-    return f"{value:.{max(digits, 0)}f}"
-
-
-def _caption(study: Study, metric: str, entries: list[Entry]) -> str:
-    about, first = entries[0].about(metric), entries[0]
-    seeds = sorted({row["seed"] for row in first.rows})
-    spread = "standard error over seeds" if len(seeds) > 1 else "standard error"
-    text = (
-        f"Value ± {spread}; lower is better. Protocol {about['protocol']}, n = {first.images} images, "
-        f"seed {', '.join(map(str, seeds))}. Floor (the reference against itself in halves of n' = "
-        f"{about['floor_n']}): {about['floor']:.4g}"
-        + (f", higher than it would be at n = {first.images}" if about["floor_n"] < first.images else "")
-        + ". Bold: the best of a column and all that cannot be told from it at 95 %"
-    )
-    axis = study.column_axis
-    if axis == "nfe" and any(e.nfe != e.axes["nfe"] for e in entries):
-        text += ". NFE is the budget; where a solver cannot use all of it, it used less (see table.csv)"
-    return text + "."
-
-
-def markdown(study: Study) -> str:
-    """All tables as a page, with what is missing and what failed."""
-    lines = [f"# {study.about['name']}", "", study.about["question"], ""]
-    for metric in study.metrics:
-        for table in tables(study, metric):
-            lines += [*_lines(table), "", table.caption, ""]
-    failures = study.results.failures
-    if study.missing:
-        lines += [f"{len(study.missing)} of {len(study.about['points'])} points are missing.", ""]
-    lines += [f"- failed: {_axes(row['axes'])}: {escape(row['error'])}" for row in failures]
-    return "\n".join(lines).rstrip() + "\n"
-
-
-def _lines(table: Table) -> list[str]:
-    body = [[f"**{escape(c.text)}**" if c.best else escape(c.text) for c in row] for row in table.rows]
-    header = [*map(escape, table.header)]
-    rule = ["---", *["---:"] * (len(header) - 1)]
-    return ["| " + " | ".join(row) + " |" for row in (header, rule, *body)]
-
-
-def escape(text: str) -> str:
-    """Text that Markdown takes as it is."""
-    text = " ".join(text.split())
-    return "".join(f"\\{c}" if c in "\\`*_[]<>|#" else c for c in text)
-
-
-def _axes(axes: dict[str, object]) -> str:
-    return escape(", ".join(f"{k}={v}" for k, v in axes.items()))
+def _cell(study: Study, point: Entry | None, metric: str, best: bool) -> Cell:
+    """``12.3 ± 0.4``; of several seeds ``12.3 ± 0.4 (0.6)``, with the standard deviation over the seeds."""
+    if point is None:
+        return Cell("")
+    if not point.has(metric):
+        return Cell(study.word(point))
+    spread, done = point.spread(metric), len(point.rows)
+    text = measured(point.value(metric), point.se(metric))
+    text += "" if spread is None else f" ({number(spread, spread)})"
+    return Cell(text + (f" [{done} of {point.expected} seeds]" if done < point.expected else ""), best)

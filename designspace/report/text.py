@@ -16,7 +16,8 @@ def number(value: float, se: float | None) -> str:
     if not se or not math.isfinite(se):
         return f"{value:.4g}"
     most = 6 - (math.floor(math.log10(abs(value))) if value else 0)
-    return f"{value:.{max(min(1 - math.floor(math.log10(se)), max(most, 1)), 0)}f}"
+    digits = min(1 - math.floor(math.log10(se)), max(most, 1))
+    return f"{round(value, digits):.{max(digits, 0)}f}"
 
 
 def measured(value: float, se: float | None) -> str:
@@ -33,7 +34,7 @@ def measured(value: float, se: float | None) -> str:
 
 def p_value(p: float) -> str:
     """``p = 0.18``; the normal approximation says nothing of very small ones."""
-    return "p < 0.0001" if p < 1e-4 else f"p = {p:.2g}"
+    return "p below 0.0001" if p < 1e-4 else f"p = {p:.2g}"
 
 
 def one_line(text: object) -> str:
@@ -54,12 +55,12 @@ def describe(axes: Mapping[str, object]) -> str:
 
 
 def config_name(axes: Mapping[str, object]) -> str:
-    """What a configuration is called: ``heun`` where the solver is all that varies, ``rho=7, solver=heun`` else."""
-    if len(axes) == 1 and isinstance(value := next(iter(axes.values())), str):
-        return one_line(value)
+    """What a configuration is called: ``heun``, ``heun, rho=7``; two rows are told apart: ``c_in=edm, c_out=vp``."""
+    words = [axis for axis, value in axes.items() if isinstance(value, str)]
+    unnamed = (*UNNAMED, *(words if len(words) == 1 else ()))
     last = [axis.rsplit(".", 1)[-1] for axis in axes]
     short = {axis: name if last.count(name) == 1 else axis for axis, name in zip(axes, last, strict=True)}
-    named = [value_of(v) if axis in UNNAMED else f"{one_line(short[axis])}={value_of(v)}" for axis, v in axes.items()]
+    named = [value_of(v) if axis in unnamed else f"{one_line(short[axis])}={value_of(v)}" for axis, v in axes.items()]
     return ", ".join(named) or "baseline"
 
 

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from rich.console import Group
-from rich.table import Table as RichTable
-from rich.text import Text
-
 from designspace.files import write_whole
-from designspace.report import claims, plots, tables
+from designspace.report import claims, curves, figures, markdown, samples
 from designspace.report.study import Study
-from designspace.report.style import RC
+from designspace.report.style import sheet
 
 
 def find(out: Path) -> list[Path]:
@@ -21,7 +18,10 @@ def find(out: Path) -> list[Path]:
 
 
 def write(folder: Path) -> list[Path]:
-    """Write tables, figures and verdicts; the paths. Files that would not change are left as they are."""
+    """Write tables, figures and verdicts; the paths. Files that would not change are left as they are.
+
+    Raises ``DataError`` if ``folder`` describes no ablation, ``StorageError`` if a file cannot be written.
+    """
     study = Study(folder)
     written = []
     for name, content in _files(study):
@@ -32,42 +32,21 @@ def write(folder: Path) -> list[Path]:
     return written
 
 
-def terminal_table(folder: Path) -> Group:
-    """The tables and verdicts for a terminal."""
-    study = Study(folder)
-    parts: list[RichTable | Text] = [Text(study.about["question"], style="bold")]
-    for metric in study.metrics if study.entries else ():
-        for table in tables.tables(study, metric):
-            parts += [Text(table.header[0], style="italic"), _rich(table), Text(table.caption, style="dim"), Text()]
-    for found in claims.verdicts(study):
-        parts += [Text.assemble((f"{found.verdict}: ", "bold"), found.say), Text(f"  {found.numbers}", style="dim")]
-    if study.missing:
-        parts.append(Text(f"{len(study.missing)} of {len(study.about['points'])} points are missing"))
-    return Group(*parts)
-
-
 def _files(study: Study) -> Iterator[tuple[str, bytes]]:
-    yield "table.md", tables.markdown(study).encode()
+    yield "table.md", markdown.page(study).encode()
     if study.about["claims"]:
-        yield "claims.md", claims.markdown(study).encode()
-    if not study.entries:
-        return
-    yield "table.csv", study.results.frame.to_csv(index=False).encode()
-    import matplotlib as mpl
-
-    with mpl.rc_context(RC):
-        for metric in study.metrics:
-            for kind, content in plots.save(plots.metric_vs_nfe(study, metric)).items():
-                yield f"{metric}_vs_nfe.{kind}", content
-        figure = plots.samples(study)
-        if figure is not None:
-            yield "samples.png", plots.save(figure)["png"]
+        yield "claims.md", claims.page(study).encode()
+    if study.entries:
+        yield "table.csv", markdown.tidy(study).encode()
+        with sheet():
+            yield from _figures(study)
 
 
-def _rich(table: tables.Table) -> RichTable:
-    drawn = RichTable(box=None, header_style="bold")
-    for i, name in enumerate(table.header):
-        drawn.add_column("" if i == 0 else name, justify="left" if i == 0 else "right", no_wrap=True)
-    for row in table.rows:  # errors below their values, so that six columns fit into 80 characters
-        drawn.add_row(*(Text(c.text.replace(" ± ", "\n± "), style="bold green" if c.best else "") for c in row))
-    return drawn
+def _figures(study: Study) -> Iterator[tuple[str, bytes]]:
+    for metric in study.about["metrics"]:
+        if panels := curves.panels(study, metric):
+            name = re.sub(r"\W", "_", metric)
+            for kind, content in figures.save(figures.metric_vs_nfe(panels)).items():
+                yield f"{name}_vs_nfe.{kind}", content
+    if (shown := samples.grid(study)) is not None:
+        yield "samples.png", figures.save(samples.draw(shown))["png"]

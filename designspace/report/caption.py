@@ -1,0 +1,68 @@
+"""What a reader must know of the numbers in a table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from designspace.report.compare import Ranking
+from designspace.report.entry import Entry, floor_in
+from designspace.report.study import Study
+from designspace.report.text import one_line
+
+
+def kept_apart(groups: Sequence[list[Entry]], metric: str) -> str:
+    """Why there are several tables; empty if there are not."""
+    if len(groups) < 2:
+        return ""
+    parts = zip(*(group[0].protocol(metric) for group in groups), strict=True)
+    names = ("protocols", "numbers of images", "references")
+    differ = [name for name, values in zip(names, parts, strict=True) if len(set(values)) > 1]
+    return f"A table of its own, because values of different {' and '.join(differ)} cannot be compared. "
+
+
+def of_table(study: Study, metric: str, entries: list[Entry], ranked: Sequence[Ranking]) -> str:
+    """The caption, in sentences."""
+    return " ".join(_sentences(study, metric, entries, ranked))
+
+
+def protocol(metric: str, entries: Sequence[Entry]) -> str:
+    """``FD-lite0-96-320, n = 3,200 images, seed 0, detector lite0 (320 features), reference digits``."""
+    first = entries[0]
+    seeds = sorted({row["seed"] for entry in entries for row in entry.rows})
+    text = f"{one_line(first.about(metric)['protocol'])}, n = {first.images:,} images"
+    text += f", seed {seeds[0]}" if len(seeds) == 1 else f" for each of the seeds {', '.join(map(str, seeds))}"
+    detector, features = first.trial("evaluate", "detector", "name"), first.rows[0].get("features")
+    text += f", detector {one_line(detector)}" if detector else ""
+    text += f" ({features} features)" if detector and features else ""
+    data = first.trial("data", "name")
+    return text + (f", reference {one_line(data)}" if data else "")
+
+
+def _sentences(study: Study, metric: str, entries: list[Entry], ranked: Sequence[Ranking]) -> Iterator[str]:
+    several = any(len(entry.rows) > 1 for entry in entries)
+    spread = ", in brackets the standard deviation over the seeds" if several else ""
+    yield f"{protocol(metric, entries)}: {'mean' if several else 'value'} ± standard error{spread}; lower is better."
+    yield from _floor(metric, entries)
+    features = entries[0].rows[0].get("features")
+    if metric == "frechet" and isinstance(features, int) and entries[0].images < 10 * features:
+        yield f"n is below 10 × {features}: distances are too high, and their standard errors too small."
+    unknown, unpaired = sum(r.unknown for r in ranked), sum(r.unpaired - r.unknown for r in ranked)
+    where = "of each column" if study.column_axis else "of all"
+    if unknown:
+        yield f"Bold: the lowest {where}; without standard errors nothing says which others are as good."
+    else:
+        yield f"Bold: the lowest {where}, and whatever cannot be told from it at 95 %."
+    if unpaired > 0:
+        yield f"{unpaired} of these comparisons are not paired: the images' influences are not at hand."
+    if study.column_axis == "nfe" and any(entry.nfe != entry.axes["nfe"] for entry in entries):
+        yield "NFE is the budget; where a solver cannot use all of it, it used less (counted in table.csv)."
+
+
+def _floor(metric: str, entries: Sequence[Entry]) -> Iterator[str]:
+    first = entries[0]
+    floor, size = floor_in(first.rows[0], metric), first.about(metric).get("floor_n")
+    if floor is None or not isinstance(size, int):
+        return
+    text = f"Floor: {floor:.4g}, the reference against itself in halves of n' = {size:,} images"
+    higher = metric == "frechet" and size < first.images
+    yield text + (f"; that of n = {first.images:,} would be lower." if higher else ".")

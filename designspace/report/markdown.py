@@ -1,0 +1,70 @@
+"""Tables as Markdown and CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+
+from designspace.report.entry import Entry, floor_in, se_in, value_in
+from designspace.report.study import Study
+from designspace.report.tables import Table, tables
+from designspace.report.text import describe, escape
+
+LISTED = 20
+"""Missing points that are listed one by one."""
+
+
+def page(study: Study) -> str:
+    """All tables, with what is missing and what failed."""
+    lines = [f"# {escape(study.about['name'])}", "", escape(study.about["question"]), ""]
+    for metric in study.about["metrics"]:
+        for table in tables(study, metric):
+            lines += [*_lines(table), "", escape(table.caption), ""]
+    lines += [f"- {escape(line)}" if line.startswith(("failed", "missing")) else escape(line) for line in gaps(study)]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def gaps(study: Study) -> Iterator[str]:
+    """What a partial run has not computed."""
+    missing = [point for point in study.points if len(point.rows) < point.expected]
+    if not missing:
+        return
+    yield f"{len(missing)} of {len(study.points)} points are not complete:"
+    yield ""
+    for failure in study.failures:
+        yield f"failed: {describe(failure['axes'])}: {failure.get('error', '')}"
+    waiting = [point for point in missing if study.word(point) == "missing"]
+    for point in waiting[:LISTED]:
+        seeds = f" ({len(point.rows)} of {point.expected} seeds)" if point.rows else ""
+        yield f"missing: {describe(point.axes)}{seeds}"
+    if len(waiting) > LISTED:
+        yield f"missing: and {len(waiting) - LISTED} more"
+
+
+def _lines(table: Table) -> list[str]:
+    body = [[f"**{escape(c.text)}**" if c.best else escape(c.text) for c in row] for row in table.rows]
+    header = [*map(escape, table.header)]
+    rule = ["---", *["---:"] * (len(header) - 1)]
+    return ["| " + " | ".join(row) + " |" for row in (header, rule, *body)]
+
+
+def tidy(study: Study) -> str:
+    """One row a trial, every number in full."""
+    rows = [_flat(entry, row, study) for entry in study.entries for row in entry.rows]
+    file = io.StringIO()
+    writer = csv.DictWriter(file, list(dict.fromkeys(key for row in rows for key in row)), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return file.getvalue()
+
+
+def _flat(entry: Entry, row: dict[str, object], study: Study) -> dict[str, object]:
+    columns: dict[str, object] = {key: row.get(key) for key in ("id", "seed", "nfe", "images", "features")}
+    for metric in study.about["metrics"]:
+        if entry.has(metric):
+            about = entry.about(metric)
+            columns |= {metric: value_in(row, metric), f"{metric}_se": se_in(row, metric)}
+            columns |= {f"{metric}_floor": floor_in(row, metric)}
+            columns |= {f"{metric}_{key}": about.get(key) for key in ("floor_n", "protocol")}
+    return {f"axes.{axis}" if axis in columns else axis: value for axis, value in entry.axes.items()} | columns

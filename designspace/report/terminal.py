@@ -1,0 +1,39 @@
+"""The report for a terminal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Group
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from designspace.report import claims, markdown
+from designspace.report.study import Study
+from designspace.report.tables import Table, tables
+from designspace.report.text import one_line
+
+COLOURS = {"holds": "green", "does not hold": "red", "undecided": "yellow", "not computed": "dim"}
+
+
+def terminal_table(folder: Path) -> Group:
+    """The tables, the verdicts, and what is missing. Raises ``DataError`` if ``folder`` describes no ablation."""
+    study = Study(folder)
+    parts: list[RichTable | Text] = [Text(one_line(study.about["question"]), style="bold"), Text()]
+    for metric in study.about["metrics"]:
+        for table in tables(study, metric):
+            parts += [_drawn(table), Text(table.caption, style="dim"), Text()]
+    for found in claims.verdicts(study):
+        parts += [Text.assemble((f"{found.verdict}: ", f"bold {COLOURS[found.verdict]}"), found.say)]
+        parts += [Text(f"  {found.numbers}", style="dim")]
+    parts += [Text(one_line(line)) for line in markdown.gaps(study)]
+    return Group(*parts)
+
+
+def _drawn(table: Table) -> RichTable:
+    drawn = RichTable(box=None, header_style="bold")
+    for i, name in enumerate(table.header):
+        drawn.add_column(name, justify="left" if i == 0 else "right", no_wrap=i > 0)
+    for row in table.rows:  # errors below their values, so that six columns fit into 80 characters
+        drawn.add_row(*(Text(c.text.replace(" ± ", "\n± "), style="bold green" if c.best else "") for c in row))
+    return drawn
