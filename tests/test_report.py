@@ -1,21 +1,36 @@
 """Reports: numbers, verdicts and pictures from plain rows."""
 
+import csv
+import hashlib
 import json
 import math
+import re
+import shutil
 from itertools import product
+from pathlib import Path
 
+import matplotlib as mpl
 import numpy as np
 import pytest
 import torch
+from PIL import Image
+from rich.console import Console
+from safetensors.numpy import load_file
 
-from designspace.report import find, terminal_table, write
+from designspace.images import DataError
+from designspace.report import Study, find, terminal_table, write
 from designspace.report.claims import verdicts
 from designspace.report.compare import difference
-from designspace.report.study import Study
-from designspace.report.tables import escape, number, tables
+from designspace.report.curves import Curve, Panel, panels
+from designspace.report.markdown import page
+from designspace.report.samples import grid
+from designspace.report.scales import apart, log_ticks, spaced, x_scale, y_scale
+from designspace.report.tables import tables
+from designspace.report.text import config_name, escape, measured, number
 from designspace.store import Results
 
 N = 400
+RECORDED = Path(__file__).parent / "data" / "report" / "recorded"
 
 
 def influence(seed, scale):
@@ -31,19 +46,23 @@ class Bench:
         self.about = {"schema": 1, "name": folder.name, "question": "Which one?", "axes": axes, "claims": list(claims)}
         self.about |= {"metrics": ["frechet"], "points": self.points}
 
-    def point(self, axes, value, scores=None, *, nfe=None, seed=0, images=N, protocol="FD-x", finished=True):
+    def point(self, axes, value, scores=None, *, finished=True, protocol="FD-x", data="digits", se=None, **row):
         id = f"{len(self.points):016x}"
         self.points.append({"id": id, "axes": axes})
         (self.folder / "ablation.json").write_text(json.dumps(self.about))
         if not finished:
             return
-        se = None if scores is None else float(scores.double().std()) / N**0.5
+        se = float(scores.double().std()) / N**0.5 if scores is not None else se
         metric = {"value": value, "se": se, "protocol": protocol, "floor": 0.5, "floor_n": 100}
-        row = {"id": id, "axes": axes, "seed": seed, "nfe": nfe or axes.get("nfe", 7), "images": images, "features": 8}
         pixels = torch.arange(8 * 16, dtype=torch.uint8).reshape(8, 1, 4, 4)
         kept = {"images": pixels} | ({} if scores is None else {"influence.frechet": scores})
         self.results.put_artefact(id, kept)
-        self.results.append({**row, "ablation": self.folder.name, "trial": {}, "metrics": {"frechet": metric}})
+        row = {"seed": 0, "nfe": axes.get("nfe", 7), "images": N, "features": 8} | row
+        row |= {"ablation": self.folder.name, "trial": {"data": {"name": data}}, "metrics": {"frechet": metric}}
+        self.results.append({"id": id, "axes": axes, **row})
+
+    def study(self):
+        return Study(self.folder)
 
 
 @pytest.fixture
@@ -57,8 +76,150 @@ def bench(tmp_path, monkeypatch):
     return make
 
 
+@pytest.fixture
+def recorded(tmp_path, monkeypatch):
+    monkeypatch.setenv("DESIGNSPACE_CACHE", str(tmp_path / "cache"))
+    return Path(shutil.copytree(RECORDED, tmp_path / "reports" / "recorded"))
+
+
+def by_hand():
+    """Value, standard error and influence of each recorded point, read without the package."""
+    found = {}
+    for line in (RECORDED / "results.jsonl").read_text().splitlines()[:6]:
+        row = json.loads(line)
+        kept = load_file(RECORDED / "artefacts" / f"{row['id']}.safetensors")
+        metric = row["metrics"]["frechet"]
+        scores = kept["influence.frechet"].astype(np.float64)
+        found[row["axes"]["solver"], row["axes"]["nfe"]] = (metric["value"], metric["se"], scores)
+    return found
+
+
+def gap_by_hand(a, b):
+    (value_a, _, scores_a), (value_b, _, scores_b) = by_hand()[a], by_hand()[b]
+    return value_a - value_b, float(np.std(scores_a - scores_b, ddof=1)) / math.sqrt(len(scores_a))
+
+
 def less(a, b):
     return {"say": "A beats B.", "expect": {"less": [a, b], "metric": "frechet"}}
+
+
+@pytest.mark.filterwarnings("ignore:.*results.jsonl.7")
+def test_recorded_table_has_the_numbers_of_the_rows(recorded):
+    write(recorded)
+    lines = (recorded / "table.md").read_text().splitlines()
+    cells = {}
+    for line in lines[6:10]:
+        solver, *values = line.replace("\\", "").strip("| ").split(" | ")
+        cells |= {(solver, nfe): text for nfe, text in zip((7, 11), values, strict=True)}
+    for key, (value, se, _) in by_hand().items():
+        shown = [float(part) for part in cells[key].strip("*").split(" ± ")]
+        assert shown == pytest.approx([value, se], abs=0.05 * se)
+    assert (cells["ab", 7], cells["ab", 11]) == ("failed", "missing")
+    bold = {key for key, text in cells.items() if text.startswith("**")}
+    for nfe in (7, 11):
+        gap, se = gap_by_hand(("dpmpp_2m", nfe), ("heun", nfe))
+        assert (("heun", nfe) in bold) == (abs(gap) < 1.96 * se)
+        assert ("dpmpp_2m", nfe) in bold
+        assert ("euler", nfe) not in bold
+    text = "\n".join(lines)
+    for part in ("n = 64 images, seed 0", "Floor: 25.77", "n' = 32", "detector lite0", "n is below 10 × 320"):
+        assert part in text
+    assert "- failed: solver=ab, nfe=7: RuntimeError: it diverged" in text
+    assert "- missing: solver=ab, nfe=11" in text
+
+
+@pytest.mark.filterwarnings("ignore:.*results.jsonl.7")
+def test_recorded_claims_have_the_numbers_of_the_influences(recorded):
+    study = Study(recorded)
+    holds, hardest, undecided, missing = verdicts(study)
+    assert [v.verdict for v in (holds, hardest, undecided, missing)] == [
+        "holds",
+        "does not hold",
+        "undecided",
+        "not computed",
+    ]
+    pairs = {
+        holds: (("heun", 11), ("euler", 11)),
+        hardest: (("heun", 7), ("euler", 7)),
+        undecided: (("dpmpp_2m", 11), ("heun", 11)),
+    }
+    for verdict, (a, b) in pairs.items():
+        gap, se = gap_by_hand(a, b)
+        shown = re.search(r"difference (\S+) ± (\S+) \(paired\)", verdict.numbers)
+        assert [float(x) for x in shown.groups()] == pytest.approx([gap, se], abs=0.05 * se)
+    gap, se = gap_by_hand(*pairs[undecided])
+    p = math.erfc(abs(gap / se) / math.sqrt(2))
+    assert f"p = {p:.2g}" in undecided.numbers
+    images = int(re.search(r"about ([\d,]+) images", undecided.numbers)[1].replace(",", ""))
+    assert images == pytest.approx(64 * (1.96 * se / gap) ** 2, rel=0.05)
+    assert "hardest of 2" in hardest.numbers
+    assert "2 of 2 comparisons" in missing.numbers
+
+
+@pytest.mark.filterwarnings("ignore:.*results.jsonl.7")
+def test_recorded_csv_is_tidy_and_in_full(recorded):
+    write(recorded)
+    with (recorded / "table.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 6
+    for row in rows:
+        value, se, _ = by_hand()[row["solver"], int(row["axes.nfe"])]
+        assert (float(row["frechet"]), float(row["frechet_se"])) == (value, se)
+        assert (row["frechet_protocol"], row["kid_protocol"]) == ("FD-lite0-96-320", "KID-lite0-96-320")
+        assert (row["images"], row["frechet_floor_n"], row["seed"], row["nfe"]) == ("64", "32", "0", row["axes.nfe"])
+
+
+def test_a_damaged_line_is_named_once(recorded):
+    with pytest.warns(UserWarning) as caught:
+        study = Study(recorded)
+        write(study)
+        terminal_table(study)
+    assert [str(w.message).split(": ")[0].rsplit("/", 1)[1] for w in caught] == ["results.jsonl:7"]
+
+
+@pytest.mark.filterwarnings("ignore:.*results.jsonl.7")
+def test_a_report_is_the_same_again_whatever_the_users_style(recorded):
+    names = [path.name for path in write(recorded)]
+    plots = {f"{metric}_vs_nfe.{kind}" for metric in ("frechet", "kid") for kind in ("png", "svg")}
+    assert set(names) == {"table.md", "table.csv", "claims.md", "samples.png"} | plots
+    before = {name: hashlib.sha256((recorded / name).read_bytes()).hexdigest() for name in names}
+    times = {name: (recorded / name).stat().st_mtime_ns for name in names}
+    write(recorded)
+    assert {name: (recorded / name).stat().st_mtime_ns for name in names} == times
+    for name in names:
+        (recorded / name).unlink()
+    with mpl.rc_context({"font.size": 20, "axes.facecolor": "black", "savefig.dpi": 30}):
+        write(recorded)
+    assert {name: hashlib.sha256((recorded / name).read_bytes()).hexdigest() for name in names} == before
+    assert not list(recorded.glob(".*"))
+    assert find(recorded.parent) == [recorded]
+
+
+@pytest.mark.filterwarnings("ignore:.*results.jsonl.7")
+def test_the_terminal_table_fits_into_80_characters(recorded):
+    console = Console(width=80, record=True, file=open("/dev/null", "w"))  # noqa: SIM115, PTH123
+    console.print(terminal_table(recorded))
+    text = console.export_text()
+    assert max(map(len, text.splitlines())) <= 80
+    for part in ("28.95", "± 0.56", "undecided: At 11", "missing: solver=ab, nfe=11"):
+        assert part in text
+
+
+def test_samples_keep_every_pixel(recorded):
+    """One row a configuration; each pixel a square of whole pixels; the same pixels as in the artefact."""
+    with pytest.warns(UserWarning, match=r"results\.jsonl:7"):
+        write(recorded)
+        shown = grid(Study(recorded))
+    assert (shown.rows, shown.columns) == (["euler", "heun", "dpmpp_2m"], ["NFE 7", "NFE 11"])
+    kept = load_file(RECORDED / "artefacts" / "00000000000000a3.safetensors")["images"]
+    (block,) = [b for b in shown.blocks if (b.row, b.column) == (1, 1)]
+    times = block.images.shape[1] // 4
+    assert np.array_equal(block.images[:, ::times, ::times, 0], kept[:, 0])
+    drawn = np.asarray(Image.open(recorded / "samples.png").convert("RGB"))
+    wanted = block.images[3]
+    h, w, _ = wanted.shape
+    windows = np.lib.stride_tricks.sliding_window_view(drawn[..., 0], (h, w))
+    assert (windows[::4, ::4] == wanted[..., 0]).all((-1, -2)).any() or (windows == wanted[..., 0]).all((-1, -2)).any()
 
 
 def test_paired_difference_uses_common_latents(bench):
@@ -67,7 +228,7 @@ def test_paired_difference_uses_common_latents(bench):
     a, b = common + influence(1, 1), common + influence(2, 1)
     made.point({"solver": "a", "nfe": 7}, 3.0, a)
     made.point({"solver": "b", "nfe": 7}, 3.5, b)
-    study = Study(made.folder)
+    study = made.study()
     found = difference(study, *study.entries, "frechet")
     expected = float((a.double() - b.double()).std()) / N**0.5
     assert found.paired
@@ -79,7 +240,7 @@ def test_paired_difference_uses_common_latents(bench):
 
 @pytest.mark.parametrize("how", ["other seed", "damaged", "not kept"])
 def test_unpaired_where_pairs_are_not_to_be_had(bench, how):
-    made = bench()
+    made = bench(claims=[less({"solver": "a"}, {"solver": "b"})])
     made.point({"solver": "a", "nfe": 7}, 3.0, influence(0, 1))
     made.point({"solver": "b", "nfe": 7}, 3.5, influence(1, 1), seed=1 if how == "other seed" else 0)
     path = made.folder / "artefacts" / f"{1:016x}.safetensors"
@@ -87,7 +248,7 @@ def test_unpaired_where_pairs_are_not_to_be_had(bench, how):
         path.write_bytes(path.read_bytes()[:-40])
     if how == "not kept":
         path.unlink()
-    study = Study(made.folder)
+    study = made.study()
     if how == "damaged":
         with pytest.warns(UserWarning, match="damaged"):
             found = difference(study, *study.entries, "frechet")
@@ -95,41 +256,95 @@ def test_unpaired_where_pairs_are_not_to_be_had(bench, how):
         found = difference(study, *study.entries, "frechet")
     assert not found.paired
     assert found.se == pytest.approx(math.hypot(*(e.se("frechet") for e in study.entries)))
+    assert "1 of these comparisons are not paired" in page(study)
+    assert "(not paired)" in verdicts(study)[0].numbers
 
 
 def test_table_marks_all_that_cannot_be_told_from_the_best(bench):
     made, common = bench(), influence(0, 10)
-    for solver, value, apart in (("best", 3.0, 1.0), ("as good", 3.05, 1.0), ("worse", 4.0, 1.0)):
-        made.point({"solver": solver, "nfe": 7}, value, common + influence(hash(solver) % 97, apart))
+    for i, (solver, value) in enumerate((("best", 3.0), ("as good", 3.05), ("worse", 4.0))):
+        made.point({"solver": solver, "nfe": 7}, value, common + influence(i + 1, 1.0))
     made.point({"solver": "best", "nfe": 11}, 2.0, common)
     made.point({"solver": "worse", "nfe": 11}, 2.0, common, finished=False)
-    (table,) = tables(Study(made.folder), "frechet")
+    (table,) = tables(made.study(), "frechet")
     assert table.header == ["FD-x at NFE", "7", "11"]
     bold = {row[0].text: [cell.best for cell in row[1:]] for row in table.rows}
     assert bold == {"best": [True, True], "as good": [True, False], "worse": [False, False]}
     texts = {row[0].text: [cell.text for cell in row[1:]] for row in table.rows}
     assert texts["worse"][1] == "missing"
-    assert texts["as good"][1] == "missing"
-    assert "n = 400 images" in table.caption
-    assert "n' = 100" in table.caption
+    assert texts["as good"][1] == ""  # not asked for
 
 
-def test_protocols_never_share_a_table(bench):
+def test_without_standard_errors_only_the_lowest_is_bold(bench):
     made = bench()
+    for solver, value in (("a", 3.0), ("b", 3.000001)):
+        made.point({"solver": solver, "nfe": 7}, value)
+    (table,) = tables(made.study(), "frechet")
+    assert [row[1].best for row in table.rows] == [True, False]
+    assert "without standard errors" in table.caption
+
+
+@pytest.mark.parametrize(
+    ("other", "why"),
+    [({"images": 800}, "numbers of images"), ({"protocol": "FD-y"}, "protocols"), ({"data": "faces"}, "references")],
+)
+def test_what_cannot_be_compared_never_shares_a_table_or_a_plot(bench, other, why):
+    made = bench(claims=[less({"solver": "a"}, {"solver": "b"})])
     made.point({"solver": "a", "nfe": 7}, 3.0)
-    made.point({"solver": "b", "nfe": 7}, 3.0, images=800)
-    found = tables(Study(made.folder), "frechet")
+    made.point({"solver": "b", "nfe": 7}, 4.0, **other)
+    study = made.study()
+    found = tables(study, "frechet")
     assert [[row[0].text for row in table.rows] for table in found] == [["a"], ["b"]]
-    assert all(table.caption.startswith("Kept apart") for table in found)
+    assert all(table.caption.startswith(f"A table of its own, because values of different {why}") for table in found)
+    assert [[curve.name for curve in panel.curves] for panel in panels(study, "frechet")] == [["a"], ["b"]]
+    assert verdicts(study)[0].verdict == "not computed"
+
+
+def test_without_a_budget_all_points_are_listed(bench):
+    made = bench(["time_steps.rho"])
+    for rho in (3.0, 7.0):
+        made.point({"time_steps.rho": rho}, rho, influence(1, 1), nfe=35)
+    (table,) = tables(made.study(), "frechet")
+    assert table.header == ["configuration", "NFE", "FD-x"]
+    assert [[cell.text for cell in row[:2]] for row in table.rows] == [["rho=3", "35"], ["rho=7", "35"]]
 
 
 def test_repeats_give_mean_and_spread(bench):
     made = bench()
     for seed, value in enumerate((3.0, 4.0, 5.0)):
         made.point({"solver": "a", "nfe": 7}, value, influence(seed, 1), seed=seed)
-    (entry,) = Study(made.folder).entries
+    (entry,) = made.study().entries
     assert entry.value("frechet") == 4.0
-    assert entry.se("frechet") == pytest.approx(1 / 3**0.5)
+    assert entry.spread("frechet") == 1.0
+    assert entry.se("frechet") == pytest.approx(1 / 3**0.5)  # they scatter more than their own errors of 0.05 say
+    ((cell,),) = [row[1:] for row in tables(made.study(), "frechet")[0].rows]
+    assert cell.text == "4.00 ± 0.58 (1.0)"
+
+
+def test_repeats_that_agree_have_the_errors_of_their_images(bench):
+    made = bench()
+    scores = [influence(seed, 20) for seed in range(2)]
+    for seed in range(2):
+        made.point({"solver": "a", "nfe": 7}, 4.0 + seed / 100, scores[seed], seed=seed)
+        made.point({"solver": "b", "nfe": 7}, 5.0, scores[seed] + influence(seed + 5, 1), seed=seed)
+    study = made.study()
+    a, b = study.entries
+    assert a.se("frechet") == pytest.approx(math.hypot(*(float(s.double().std()) / N**0.5 for s in scores)) / 2)
+    found = difference(study, a, b, "frechet")
+    gaps = [float(influence(seed + 5, 1).double().std()) / N**0.5 for seed in range(2)]
+    assert found.paired
+    assert found.se == pytest.approx(math.hypot(*gaps) / 2, rel=1e-4)
+
+
+def test_a_seed_that_is_missing_is_said_and_the_others_are_compared(bench):
+    made = bench()
+    for seed in range(2):
+        made.point({"solver": "a", "nfe": 7}, 4.0 + seed, influence(seed, 1), seed=seed)
+        made.point({"solver": "b", "nfe": 7}, 5.0, influence(seed, 1), seed=seed, finished=seed == 0)
+    study = made.study()
+    assert difference(study, *study.entries, "frechet").value == -1.0  # seed 0 against seed 0
+    assert "[1 of 2 seeds]" in page(study)
+    assert "missing: solver=b, nfe=7 (1 of 2 seeds)" in page(study)
 
 
 VERDICTS = [(3.0, 4.0, "holds"), (4.0, 3.0, "does not hold"), (3.0, 3.02, "undecided")]
@@ -142,11 +357,11 @@ def test_verdicts(bench, a, b, verdict):
     made.point({"solver": "a", "nfe": 7}, a, common + influence(1, 1))
     made.point({"solver": "b", "nfe": 7}, b, common + influence(2, 1))
     made.point({"solver": "c", "nfe": 7}, 1.0, finished=False)
-    first, second = verdicts(Study(made.folder))
+    first, second = verdicts(made.study())
     assert first.verdict == verdict
     assert second.verdict == "not computed"
     assert f"n = {N}" in first.numbers
-    assert ("images would decide it" in first.numbers) == (verdict == "undecided")
+    assert ("images" in first.numbers.split("n = ")[1]) == (verdict == "undecided")
 
 
 def test_images_that_would_decide_an_undecided_claim(bench):
@@ -156,57 +371,160 @@ def test_images_that_would_decide_an_undecided_claim(bench):
     se = float((a.double() - b.double()).std()) / N**0.5
     made.point({"solver": "a", "nfe": 7}, 3.0, a)
     made.point({"solver": "b", "nfe": 7}, 3.0 + se, b)
-    (found,) = verdicts(Study(made.folder))
+    (found,) = verdicts(made.study())
     assert "about 1,600 images" in found.numbers
 
 
-@pytest.mark.parametrize(("count", "values"), [(1, (5.0, 3.0)), (3, (900.0, 0.2)), (12, (2.0, -0.5))])
-def test_every_file_is_written_and_the_same_again(bench, count, values):
-    made = bench(claims=[less({"solver": "config 0"}, {"solver": "config 0", "nfe": 7})])
-    for (i, nfe), value in zip(product(range(count), (7, 35)), values * count, strict=True):
-        made.point({"solver": f"config {i}", "nfe": nfe}, value * (1 + i / 10), influence(i, 1))
-    names = {path.name for path in write(made.folder)}
-    plots = {"frechet_vs_nfe.png", "frechet_vs_nfe.svg", "samples.png"}
-    assert names == {"table.md", "table.csv", "claims.md"} | plots
-    before = {name: (made.folder / name).read_bytes() for name in names}
-    for name in names:
-        (made.folder / name).unlink()
-    write(made.folder)
-    assert {name: (made.folder / name).read_bytes() for name in names} == before
-    assert find(made.folder.parent) == [made.folder]
-    assert terminal_table(made.folder).renderables
+def test_a_claim_of_many_points_compares_like_with_like(bench):
+    """Heun at 35 evaluations is not compared with Euler at 7; one wrong pair is enough, missing ones or not."""
+    made = bench(claims=[less({"solver": "heun"}, {"solver": "euler"})])
+    for nfe, heun, euler in ((7, 80.0, 30.0), (35, 3.0, 4.0)):
+        made.point({"solver": "heun", "nfe": nfe}, heun, influence(1, 1))
+        made.point({"solver": "euler", "nfe": nfe}, euler, influence(2, 1))
+    made.point({"solver": "heun", "nfe": 51}, 0.0, finished=False)
+    made.point({"solver": "euler", "nfe": 51}, 0.0, finished=False)
+    (found,) = verdicts(made.study())
+    compared = [(p.lower.nfe, p.higher.nfe, p.difference.verdict) for p in found.pairs]
+    assert compared == [(7, 7, "does not hold"), (35, 35, "holds")]
+    assert found.verdict == "does not hold"
 
 
-def test_csv_has_full_precision(bench):
-    made = bench()
-    made.point({"solver": "a", "nfe": 7}, 1 / 3, influence(0, 1), nfe=6)
+@pytest.mark.parametrize("value", [None, "inf"])
+def test_a_diverged_trial_is_shown_and_left_out(bench, value):
+    made = bench(claims=[less({"solver": "a"}, {"solver": "b"})])
+    made.point({"solver": "a", "nfe": 7}, 3.0, influence(0, 1))
+    made.point({"solver": "b", "nfe": 7}, value, se=value)
+    (table,) = tables(made.study(), "frechet")
+    assert [(row[1].text, row[1].best) for row in table.rows][1] == ("nan" if value is None else "inf", False)
+    assert table.rows[0][1].best
+    assert [curve.name for curve in panels(made.study(), "frechet")[0].curves] == ["a"]
+    assert verdicts(made.study())[0].verdict == "not computed"
+    assert write(made.folder)
+
+
+ODD = ["_hidden", "$x^2$ and $", "a|b*`<i>", "a name that " + "goes on " * 20, "two\nlines", "数"]
+
+
+@pytest.mark.parametrize(
+    ("names", "values"),
+    [(["one"], (5.0, 3.0)), (["a", "b", "c"], (900.0, 0.002)), ([f"c{i}" for i in range(12)], (2.0, -0.5))]
+    + [([f"c{i}" for i in range(30)], (2.0, 0.0)), (ODD, (1e-7, 1e-9))],
+)
+@pytest.mark.filterwarnings("ignore:Glyph")
+def test_every_file_is_written(bench, names, values):
+    made = bench(claims=[less({"solver": names[0]}, {"solver": names[0], "nfe": 7})])
+    for (i, name), (nfe, value) in product(enumerate(names), zip((7, 35), values, strict=True)):
+        made.point({"solver": name, "nfe": nfe}, value * (1 + i / 10), influence(i, abs(value)))
+    written = {path.name for path in write(made.folder)}
+    assert written == {"table.md", "table.csv", "claims.md", "samples.png", "frechet_vs_nfe.png", "frechet_vs_nfe.svg"}
+    with Image.open(made.folder / "frechet_vs_nfe.png") as picture:
+        assert picture.info["dpi"] == pytest.approx((200, 200), abs=0.1)
+        assert picture.width == 700
+    assert "<dc:date>" not in (made.folder / "frechet_vs_nfe.svg").read_text()
+
+
+def test_odd_labels_are_escaped(bench):
+    made = bench(claims=[{"say": "a|b <b>", "expect": less({"solver": "x"}, {"solver": "y"})["expect"]}])
+    made.about["question"] = "# <script>?"
+    for name in ODD:
+        made.point({"solver": name, "nfe": 7}, 1.0)
     write(made.folder)
-    header, line = (made.folder / "table.csv").read_text().splitlines()
-    row = dict(zip(header.split(","), line.split(","), strict=True))
-    assert float(row["frechet"]) == 1 / 3
-    assert (row["nfe"], row["axes.nfe"], row["images"], row["solver"]) == ("6", "7", "400", "a")
+    text = (made.folder / "table.md").read_text()
+    rows = [line for line in text.splitlines() if line.startswith("| ")]
+    assert {len(re.findall(r"(?<!\\)\|", row)) for row in rows} == {3}
+    assert "| a\\|b\\*\\`\\<i\\> |" in text
+    assert "<script>" not in text.replace("\\<script\\>", "")
+    assert "two lines" in text
+    assert "a\\|b \\<b\\>" in (made.folder / "claims.md").read_text()
+    with (made.folder / "table.csv").open(newline="") as file:
+        assert [row["solver"] for row in csv.DictReader(file)] == ODD
+    assert escape("&amp;") == "&amp;amp;"
 
 
 def test_without_any_result_the_report_says_what_is_missing(bench):
     made = bench()
     made.point({"solver": "a", "nfe": 7}, 0.0, finished=False)
     write(made.folder)
-    assert "1 of 1 points are missing" in (made.folder / "table.md").read_text()
+    assert "missing: solver=a, nfe=7" in (made.folder / "table.md").read_text()
 
 
-def test_odd_labels_are_escaped(bench):
+def test_rows_that_cannot_be_used_are_skipped_and_named(bench):
     made = bench()
-    made.point({"solver": "a|b*`<i>", "nfe": 7}, 1.0)
-    write(made.folder)
-    lines = (made.folder / "table.md").read_text().splitlines()
-    (row,) = [line for line in lines if "a\\|b" in line]
-    assert row.startswith("| a\\|b\\*\\`\\<i\\> |")
-    assert escape("two\nlines") == "two lines"
+    made.point({"solver": "a", "nfe": 7}, 3.0)
+    made.point({"solver": "b", "nfe": 7}, 3.0, nfe=None)
+    with pytest.warns(UserWarning, match="0000000000000001: no usable 'nfe', skipped"):
+        assert [entry.config for entry in made.study().entries] == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [("{", "not the description"), ('{"schema": 2}', "schema 2, not 1"), ('{"schema": 1}', "'name' is not a str")],
+)
+def test_a_damaged_description_is_a_clear_error(tmp_path, text, error):
+    (tmp_path / "ablation.json").write_text(text)
+    with pytest.raises(DataError, match=rf"ablation\.json: .*{error}"):
+        write(tmp_path)
+
+
+def panel(values, errors=None, floor=None, nfe=(7, 11, 19, 27, 35, 51)):
+    curve = Curve("a", list(nfe)[: len(values)], list(values), list(errors or [0.0] * len(values)))
+    return Panel("FD", "n = 1", [curve], floor, 1)
+
+
+def test_axes_are_logarithmic_unless_values_are_not_positive():
+    low, high = [10 * 0.1, 10 * 100.0]
+    scale = y_scale(panel([low, high]))
+    assert scale.threshold is None
+    assert scale.ticks == [1, 10, 100, 1000]
+    scale = y_scale(panel([3.0, 2.0], [2.9999, 0.1]))
+    assert 0.5 < scale.low < 1.0  # an interval that reaches 0 does not stretch the axis
+    scale = y_scale(panel([17.0, 0.5, -0.2], [1.0, 0.2, 0.08]))
+    assert scale.threshold == 0.5  # all that is negative lies in the linear part
+    assert scale.low <= -0.28
+    assert scale.ticks == [-0.25, 0, 0.25, 0.5, 1, 3, 10]
+    assert y_scale(panel([0.001, -0.002])).threshold == math.inf  # linear throughout
+
+
+def test_a_floor_far_off_does_not_squeeze_the_curves():
+    assert y_scale(panel([3.0, 4.0], floor=2.5)).shows(2.5)
+    assert not y_scale(panel([3.0, 4.0], floor=0.1)).shows(0.1)
+    assert not y_scale(panel([3.0, 4.0], floor=-0.1)).shows(-0.1)
+
+
+def test_ticks_are_round_and_do_not_touch():
+    assert log_ticks(2.7, 92.0) == [3, 10, 30]
+    assert log_ticks(3.35, 3.42) == pytest.approx([3.36, 3.38, 3.4, 3.42])
+    scale = x_scale(panel([1.0] * 6, nfe=(15, 16, 31, 32, 63, 64)))
+    assert scale.ticks == [15, 16, 31, 32, 63, 64]
+    assert spaced(scale.ticks, scale, 2.8) == [15, 31, 64]
+
+
+@pytest.mark.parametrize("count", [1, 3, 12])
+def test_points_stand_nearer_to_their_own_evaluations_than_to_others(count):
+    factors = apart([7, 11, 19, 27, 35, 51], count)
+    assert len(set(factors)) == count
+    assert max(factors) / min(factors) < (35 / 27) ** 0.31
 
 
 @pytest.mark.parametrize(
     ("value", "se", "text"),
-    [(12.3456, 0.234, "12.35"), (12.3456, 2.34, "12.3"), (1234.5, 23.4, "1234"), (0.00123, 4.5e-5, "0.001230")],
+    [(12.3456, 0.234, "12.35"), (12.3456, 2.34, "12.3"), (1234.5, 23.4, "1234"), (0.00123, 4.5e-5, "0.001230")]
+    + [(29654.3, 1315.0, "29700"), (3.4, 1e-15, "3.400000"), (3.4, None, "3.4"), (math.inf, 1.0, "inf")],
 )
 def test_values_are_rounded_to_two_digits_of_their_error(value, se, text):
     assert number(value, se) == text
+
+
+def test_values_with_errors():
+    assert measured(-0.206, 0.0401) == "-0.206 ± 0.040"
+    assert measured(1.2e-7, 3.4e-9) == "(1.200 ± 0.034)e-7"
+    assert measured(29654.3, 1315.0) == "29700 ± 1300"
+    assert measured(math.nan, None) == "nan"
+
+
+def test_names_of_configurations():
+    assert config_name({"solver": "heun"}) == "heun"
+    assert config_name({"solver": "heun", "time_steps.rho": 7.0}) == "heun, rho=7"
+    assert config_name({"c_in": "edm", "c_out": "vp"}) == "c_in=edm, c_out=vp"
+    assert config_name({"variant": "solver=heun", "data": "digits"}) == "solver=heun, data=digits"
+    assert config_name({}) == "baseline"

@@ -46,4 +46,4 @@ def print_report(folder: Path) -> None:
     Console().print(terminal_table(folder))
     for path in written:
         if path.suffix in (".png", ".md"):
-            typer.echo(f"{'plot' if path.suffix == '.png' else 'table'}: {path}")
+            typer.echo(f"{'plot' if path.suffix == '.png' else path.stem}: {path}")

@@ -43,9 +43,7 @@ def _sentences(study: Study, metric: str, entries: list[Entry], ranked: Sequence
     spread = ", in brackets the standard deviation over the seeds" if several else ""
     yield f"{protocol(metric, entries)}: {'mean' if several else 'value'} ± standard error{spread}; lower is better."
     yield from _floor(metric, entries)
-    features = entries[0].rows[0].get("features")
-    if metric == "frechet" and isinstance(features, int) and entries[0].images < 10 * features:
-        yield f"n is below 10 × {features}: distances are too high, and their standard errors too small."
+    yield from few_images(metric, entries[0])
     unknown, unpaired = sum(r.unknown for r in ranked), sum(r.unpaired - r.unknown for r in ranked)
     where = "of each column" if study.column_axis else "of all"
     if unknown:
@@ -56,6 +54,13 @@ def _sentences(study: Study, metric: str, entries: list[Entry], ranked: Sequence
         yield f"{unpaired} of these comparisons are not paired: the images' influences are not at hand."
     if study.column_axis == "nfe" and any(entry.nfe != entry.axes["nfe"] for entry in entries):
         yield "NFE is the budget; where a solver cannot use all of it, it used less (counted in table.csv)."
+
+
+def few_images(metric: str, entry: Entry) -> Iterator[str]:
+    """A warning where a Fréchet distance has too few images for its features."""
+    features = entry.rows[0].get("features")
+    if metric == "frechet" and isinstance(features, int) and entry.images < 10 * features:
+        yield f"n is below 10 × {features}: distances are too high, and their standard errors too small."
 
 
 def _floor(metric: str, entries: Sequence[Entry]) -> Iterator[str]:

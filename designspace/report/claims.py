@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
+from designspace.report.caption import few_images
 from designspace.report.compare import Difference, Z, difference
 from designspace.report.entry import Entry, Row
 from designspace.report.study import Study
@@ -85,19 +86,21 @@ def _numbers(pair: Pair, metric: str) -> str:
     one, other = (f"{measured(e.value(metric), e.se(metric))} ({describe(e.axes)})" for e in (a, b))
     what, gap = one_line(a.about(metric)["protocol"]), measured(found.value, found.se)
     text = f"{what} {one} against {other}: difference {gap}"
+    seeds = f" for each of {len(a.rows)} seeds" if len(a.rows) > 1 else ""
     if found.se is None:
-        return f"{text}, no standard error, n = {a.images:,}."
-    text += f" ({'paired' if found.paired else 'not paired'}), {p_value(found.p)}, n = {a.images:,}."
-    return text + (_needed(a.images, found) if found.verdict == "undecided" else "")
+        return f"{text}, no standard error, n = {a.images:,}{seeds}."
+    text += f" ({'paired' if found.paired else 'not paired'}), {p_value(found.p)}, n = {a.images:,}{seeds}."
+    needed = [_needed(a.images, found) + seeds + "."] if found.verdict == "undecided" else []
+    return " ".join([text, *needed, *few_images(metric, a)])
 
 
 def _needed(images: int, found: Difference) -> str:
     """The standard error falls as 1 / sqrt(n)."""
     needed = images * (Z / found.z) ** 2 if found.z else math.inf
     if needed > MANY:
-        return f" If the difference is no larger than this, more than {MANY:,} images would be needed to decide."
+        return f"A difference of this size would be decided by more than {MANY:,} images"
     step = 10 ** max(math.floor(math.log10(needed)) - 1, 0)
-    return f" A difference of this size would be decided by about {math.ceil(needed / step) * step:,} images."
+    return f"A difference of this size would be decided by about {math.ceil(needed / step) * step:,} images"
 
 
 def page(study: Study) -> str:

@@ -66,7 +66,9 @@ class Study:
     @cached_property
     def failures(self) -> list[Row]:
         """What failed and has no result since."""
-        return self.results.failures
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # entries warn of damaged lines, once
+            return self.results.failures
 
     def word(self, entry: Entry) -> str:
         """What stands where a value should be."""
@@ -105,7 +107,10 @@ class Study:
 
     @cached_property
     def _keys(self) -> dict[PointKey, Row]:
-        return {point_key(point["id"], point["axes"]): dict(point["axes"]) for point in self.about["points"]}
+        points = self.about["points"]
+        if not all(isinstance(p, dict) and isinstance(p.get("axes"), dict) and "id" in p for p in points):
+            raise DataError(f"{self.folder / 'ablation.json'}: a point without id or axes; run the ablation again")
+        return {point_key(point["id"], point["axes"]): point["axes"] for point in points}
 
     @cached_property
     def _failed(self) -> set[str]:

@@ -16,9 +16,9 @@ from designspace.report.text import one_line
 COLOURS = {"holds": "green", "does not hold": "red", "undecided": "yellow", "not computed": "dim"}
 
 
-def terminal_table(folder: Path) -> Group:
+def terminal_table(folder: Path | Study) -> Group:
     """The tables, the verdicts, and what is missing. Raises ``DataError`` if ``folder`` describes no ablation."""
-    study = Study(folder)
+    study = folder if isinstance(folder, Study) else Study(folder)
     parts: list[RichTable | Text] = [Text(one_line(study.about["question"]), style="bold"), Text()]
     for metric in study.about["metrics"]:
         for table in tables(study, metric):

@@ -17,15 +17,15 @@ def find(out: Path) -> list[Path]:
     return sorted(path.parent for path in out.glob("*/results.jsonl") if (path.parent / "ablation.json").is_file())
 
 
-def write(folder: Path) -> list[Path]:
-    """Write tables, figures and verdicts; the paths. Files that would not change are left as they are.
+def write(folder: Path | Study) -> list[Path]:
+    """Write tables, figures and verdicts beside the results; the paths. Files that would not change are left alone.
 
     Raises ``DataError`` if ``folder`` describes no ablation, ``StorageError`` if a file cannot be written.
     """
-    study = Study(folder)
+    study = folder if isinstance(folder, Study) else Study(folder)
     written = []
     for name, content in _files(study):
-        path = folder / name
+        path = study.folder / name
         if not path.is_file() or path.read_bytes() != content:
             write_whole(path, content)
         written.append(path)
