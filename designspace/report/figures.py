@@ -106,7 +106,7 @@ def _floor_key(panels: list[Panel]) -> list[tuple[str, dict[str, Any]]]:
 def _note(panel: Panel, y: Scale) -> str:
     if panel.floor is None or y.shows(panel.floor):
         return panel.note
-    return f"{panel.note}\noff the scale: floor{_halves(panel.floor_n)}: {panel.floor:.3g}"
+    return f"{panel.note}\nfloor{_halves(panel.floor_n)}: {panel.floor:.3g}, off the scale"
 
 
 def _halves(size: int | None) -> str:
