@@ -40,10 +40,11 @@ def _folders(name: str, out: Path, known: Sequence[Path]) -> list[Path]:
 
 def print_report(folder: Path) -> None:
     """Write the report of an ablation and print its tables and verdicts, and where the plots are."""
-    from designspace.report import terminal_table, write
+    from designspace.report import Study, terminal_table, write
 
-    written = write(folder)
-    Console().print(terminal_table(folder))
+    study = Study(folder)
+    written = write(study)
+    Console().print(terminal_table(study))
     for path in written:
         if path.suffix in (".png", ".md"):
             typer.echo(f"{'plot' if path.suffix == '.png' else path.stem}: {path}")
