@@ -64,7 +64,7 @@ def test_check_run_report(shell, tmp_path):
     assert status == 0
     assert "0 trials to do, 4 done before" in err
     assert (folder / "results.jsonl").read_bytes() == before
-    for name in ((), ("tiny",), (folder,)):
+    for name in ((), ("tiny",), (folder,), (folder.parent,)):
         status, out, _ = shell("report", *name)
         assert status == 0
         assert "frechet_vs_nfe.png" in out

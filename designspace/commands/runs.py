@@ -41,14 +41,15 @@ def run(file: Path, settings: Sequence[str], options: Options) -> int:
         print_json({"name": ablation.name, "results": results.rows(), "failures": failures})
     else:
         print_report(results.folder)
-        out = "" if options.out == Path("reports") else f" --out {options.out}"
-        typer.echo(f"results: {results.folder / 'results.jsonl'}")
-        typer.echo(f"next: designspace report {ablation.name}{out}")
+        if results.done():
+            out = "" if options.out == Path("reports") else f" --out {options.out}"
+            typer.echo(f"results: {results.folder / 'results.jsonl'}")
+            typer.echo(f"next: designspace report {ablation.name}{out}")
     for failure in failures:
         axes = ", ".join(f"{key}={value}" for key, value in failure["axes"].items())
         typer.secho(f"failed: {axes}: {failure['error']}", err=True, fg="red")
     if failures:
-        typer.secho(f"tracebacks: {results.folder / 'failures.jsonl'}", err=True, fg="red")
+        typer.secho(f"tracebacks: {results.folder / 'failures.jsonl'}; run again to try again", err=True, fg="red")
     return 1 if failures else 0
 
 
