@@ -11,6 +11,7 @@ from designspace.estimate import dry_run as dry_run
 from designspace.executors import local
 from designspace.executors.claims import Job, Worker
 from designspace.files import write_whole
+from designspace.generate import labels_for
 from designspace.progress import watching
 from designspace.provenance import now
 from designspace.store import SCHEMA, Results, Row, plain, point_key
@@ -47,9 +48,11 @@ def run(
         progress: Show progress on stderr.
 
     Raises:
+        DataError: Labels are asked for that the data set does not have.
         StorageError: A file cannot be written, for instance because the disk is full; what is finished is kept.
     """
     points = tuple(ablation.points())
+    _require_labels(points)
     results = Results(Path(out) / ablation.name, only={_key(point) for point in points})
     _describe(ablation, points, results.folder)
     done = results.done()
@@ -71,6 +74,13 @@ def _key(point: Point) -> tuple[str, str]:
 
 def _costs(points: tuple[Point, ...]) -> dict[str, float]:
     return {point.trial.id: float(point.trial.num_steps * point.trial.evaluate.images) for point in points}
+
+
+def _require_labels(points: tuple[Point, ...]) -> None:
+    """Read the labels that are asked for, before anything is computed. Raises ``DataError`` if there are none."""
+    for data, rule in {(point.trial.data, point.trial.evaluate.labels) for point in points}:
+        if rule in ("data", "balanced"):
+            labels_for(rule, 0, range(1), data.load())
 
 
 def _describe(ablation: Ablation, points: tuple[Point, ...], folder: Path) -> None:

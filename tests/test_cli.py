@@ -197,6 +197,17 @@ def test_inception_end_to_end_with_a_network_that_gives_no_fid(shell, tmp_path):
     assert "FID" not in out
 
 
+def test_labels_that_the_data_does_not_have_are_wrong_input(shell, tmp_path):
+    (tmp_path / "flat").mkdir()
+    for i in range(3):
+        Image.new("L", (2, 2), 80 * i).save(tmp_path / "flat" / f"{i}.png")
+    data = ("--set", "data={name: folder, path: ./flat}")
+    status, out, err = shell("run", "tiny.yaml", *data, "--set", "evaluate.labels=balanced")
+    assert (status, out) == (2, "")
+    assert "the data set has no labels" in err
+    assert not (tmp_path / "reports").exists()
+
+
 def test_without_its_weights_inception_is_wrong_input(shell, tmp_path, monkeypatch):
     monkeypatch.setenv("DESIGNSPACE_INCEPTION", str(tmp_path / "nowhere.pt"))
     status, out, err = shell("run", "tiny.yaml", "--set", "evaluate.detector=inception")
