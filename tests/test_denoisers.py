@@ -411,3 +411,13 @@ def test_paths_are_relative_to_the_spec(folder):
     network = module(folder, weights="w.safetensors")
     assert Path(network.factory.rpartition(":")[0]) == folder / "net.py"
     assert network.weights == folder / "w.safetensors"
+
+
+def test_a_network_without_weights_is_the_same_every_time(tmp_path):
+    source = "import torch\n\n\ndef make():\n    return torch.nn.Linear(3, 3)\n"
+    (tmp_path / "linear.py").write_text(source)
+    network = ds.Network.get("module").model_validate({"factory": f"{tmp_path / 'linear.py'}:make"})
+    before = torch.random.get_rng_state()
+    first, second = (network.build().weight for _ in range(2))
+    assert torch.equal(first, second)
+    assert torch.equal(torch.random.get_rng_state(), before)

@@ -18,10 +18,10 @@ class Module(Network, name="module"):
     .. math:: F_\theta(c_\mathrm{in} x; c_\mathrm{noise})
 
     ``factory`` makes it: ``package.module:callable``, or ``./file.py:callable`` relative to the YAML, called with
-    ``kwargs``. ``weights`` is a safetensors file of its state dict. ``shape`` is that of one sample, [C, H, W]; by
-    default that of the data set. Networks are the same if the factory's source file, the callable's name, the
-    arguments and the weights are, wherever the files lie. Raises ``DataError`` if a part is missing or does not fit.
-    Karras et al. (2022), https://arxiv.org/abs/2206.00364, Eq. 7.
+    ``kwargs`` and torch's seed 0. ``weights`` is a safetensors file of its state dict. ``shape`` is that of one
+    sample, [C, H, W]; by default that of the data set. Networks are the same if the factory's source file, the
+    callable's name, the arguments and the weights are, wherever the files lie. Raises ``DataError`` if a part is
+    missing or does not fit. Karras et al. (2022), https://arxiv.org/abs/2206.00364, Eq. 7.
     """
 
     factory: Factory
@@ -38,7 +38,9 @@ class Module(Network, name="module"):
     def build(self) -> torch.nn.Module:
         make = find(self.factory)
         try:
-            network = make(**self.kwargs.model_dump())
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(0)
+                network = make(**self.kwargs.model_dump())
         except Exception as error:
             raise DataError(f"{self.factory} fails: {brief(error)}") from error
         if not isinstance(network, torch.nn.Module):
