@@ -23,6 +23,11 @@ def ramp(n: int) -> Tensor:
     return torch.arange(n, dtype=torch.float64) / (n - 1)
 
 
+def geometric(n: int, start: float, end: float) -> Tensor:
+    """``n`` levels from ``start`` to ``end``, each the same factor from the one before, float64 ``[n]``."""
+    return start * (end / start) ** ramp(n)
+
+
 def vp_sigma(t: Tensor, beta_d: float, beta_min: float) -> Tensor:
     r""":math:`\sqrt{e^{\frac12 \beta_d t^2 + \beta_\min t} - 1}`."""
     return (0.5 * beta_d * t**2 + beta_min * t).expm1().sqrt()

@@ -17,7 +17,7 @@ from designspace.spec.schema import schema
 from designspace.testing import checks
 
 ROOT = Path(__file__).parents[1]
-EXAMPLE = ROOT / "ablations" / "examples" / "cosine.yaml"
+EXAMPLE = ROOT / "ablations" / "examples" / "sinh.yaml"
 SPEC = """\
 name: small
 question: What?
@@ -75,7 +75,7 @@ def test_the_example_runs_with_its_own_class(tmp_path, monkeypatch):
     ablation = load(EXAMPLE, ["evaluate={images: 20, detector: pixels, metrics: [frechet]}", "grid.nfe=[7]"])
     with pytest.warns(UserWarning, match="20 images are fewer than 10 x 64 features"):
         frame = run(ablation, out=tmp_path, progress=False).frame
-    assert list(frame["time_steps"]) == ["edm", "cosine"]
+    assert list(frame["time_steps"]) == ["edm", "sinh"]
     assert list(frame["nfe"]) == [7, 7]
     assert frame["frechet"].notna().all()
     assert frame["frechet"].nunique() == 2
@@ -83,10 +83,10 @@ def test_the_example_runs_with_its_own_class(tmp_path, monkeypatch):
 
 def test_the_example_passes_the_contract_and_fits_its_formula():
     load(EXAMPLE)
-    cosine = ds.TimeSteps.get("cosine")()
-    for check in checks(cosine):
+    sinh = ds.TimeSteps.get("sinh")()
+    for check in checks(sinh):
         check()
-    theta = cosine.sigmas(7).atan().diff()
+    theta = (sinh.sigmas(7) / sinh.knee).asinh().diff()
     assert theta.max() - theta.min() < 1e-12
     assert len(Path(EXAMPLE).with_suffix(".py").read_text().splitlines()) < 35
 
@@ -265,9 +265,9 @@ def test_ids_follow_the_source_of_own_components(write, tmp_path):
         folder = tmp_path / name
         folder.mkdir()
         shutil.copy(EXAMPLE.with_suffix(".py"), folder)
-        (folder / "cosine.py").write_text((folder / "cosine.py").read_text().replace("cosine", f"cosine_{name}"))
+        (folder / "sinh.py").write_text((folder / "sinh.py").read_text().replace('"sinh"', f'"sinh_{name}"'))
     ids = [
-        load(write(SPEC + f"components: [{name}/cosine.py]\ngrid: {{time_steps: [cosine_{name}]}}")).trials()[0].id
+        load(write(SPEC + f"components: [{name}/sinh.py]\ngrid: {{time_steps: [sinh_{name}]}}")).trials()[0].id
         for name in ("one", "two")
     ]
     assert ids[0] != ids[1]

@@ -1,7 +1,7 @@
 from torch import Tensor
 
 from designspace.component import Positive
-from designspace.noise_levels import ramp
+from designspace.noise_levels import geometric
 from designspace.table1 import TimeSteps
 
 
@@ -18,4 +18,4 @@ class VE(TimeSteps, name="ve"):
     sigma_max: Positive = 100.0
 
     def sigmas(self, n: int) -> Tensor:
-        return self.sigma_max * (self.sigma_min / self.sigma_max) ** ramp(n)
+        return geometric(n, self.sigma_max, self.sigma_min)

@@ -1,0 +1,28 @@
+"""Your own component: a class in a file that an ablation names. Nothing else has to be edited."""
+
+import math
+
+from torch import Tensor
+
+from designspace import TimeSteps
+from designspace.component import Positive
+from designspace.noise_levels import ramp
+
+
+class Sinh(TimeSteps, name="sinh"):
+    r"""Geometric above a noise level and evenly spaced below it.
+
+    .. math:: \sigma_i = \kappa \sinh\theta_i, \qquad \theta_i = \theta_0 + \tfrac{i}{N-1} (\theta_{N-1} - \theta_0),
+        \quad \theta_0 = \mathrm{arsinh}(\sigma_\max / \kappa), \; \theta_{N-1} = \mathrm{arsinh}(\sigma_\min / \kappa)
+
+    ``knee`` is :math:`\kappa`. An example, to be compared with Eq. 5 of Karras et al. (2022),
+    https://arxiv.org/abs/2206.00364.
+    """
+
+    sigma_min: Positive = 0.002
+    sigma_max: Positive = 80.0
+    knee: Positive = 0.1
+
+    def sigmas(self, n: int) -> Tensor:
+        start, end = math.asinh(self.sigma_max / self.knee), math.asinh(self.sigma_min / self.knee)
+        return self.knee * (start + ramp(n) * (end - start)).sinh()

@@ -1,0 +1,27 @@
+import math
+
+import torch
+from torch import Tensor
+
+from designspace.component import Positive
+from designspace.noise_levels import ramp
+from designspace.table1 import TimeSteps
+
+
+class Cosine(TimeSteps, name="cosine"):
+    r"""Uniform in the time of the cosine schedule, in which the signal falls like a cosine.
+
+    .. math:: \sigma_i = \tan\theta_i, \qquad \theta_i = \arctan\sigma_\max
+        + \tfrac{i}{N-1} (\arctan\sigma_\min - \arctan\sigma_\max), \quad i < N
+
+    since :math:`\bar\alpha = \cos^2\theta` and :math:`\sigma^2 = (1 - \bar\alpha) / \bar\alpha`: half of the levels
+    are below 1, and few above 10. The offset s of the paper only moves the ends, which are fields here. Nichol and
+    Dhariwal (2021), https://arxiv.org/abs/2102.09672, Eq. 17.
+    """
+
+    sigma_min: Positive = 0.002
+    sigma_max: Positive = 80.0
+
+    def sigmas(self, n: int) -> Tensor:
+        start, end = math.atan(self.sigma_max), math.atan(self.sigma_min)
+        return torch.tan(start + ramp(n) * (end - start))

@@ -1,0 +1,48 @@
+from itertools import pairwise
+from typing import Annotated, Self
+
+import numpy as np
+import torch
+from pydantic import Field, field_validator
+from pydantic_core import PydanticCustomError
+from torch import Tensor
+
+from designspace.component import Positive
+from designspace.noise_levels import ramp
+from designspace.table1 import TimeSteps
+
+
+class Explicit(TimeSteps, name="explicit"):
+    r"""Levels given one by one, such as those found by optimisation for a model and a solver.
+
+    .. math:: \ln\sigma_i = \text{the given } \ln\sigma \text{ at } \tfrac{i}{N-1} (L - 1), \quad i < N
+
+    ``levels``: L positive noise levels, decreasing, without the final 0. For N = L they are used as they are, for
+    another N interpolated log-linearly. Raises ``ValueError`` if a denoiser's limits exclude one of them. Sabour et al.
+    (2024), https://arxiv.org/abs/2404.14507 (Align Your Steps).
+    """
+
+    levels: Annotated[tuple[Positive, ...], Field(min_length=2)]
+
+    @field_validator("levels")
+    @classmethod
+    def _decreasing(cls, levels: tuple[float, ...]) -> tuple[float, ...]:
+        for a, b in pairwise(levels):
+            if a <= b:
+                text = f"levels must decrease, but {a:g} is followed by {b:g}"
+                raise PydanticCustomError("not_decreasing", "{text}", {"text": text})
+        return levels
+
+    def sigmas(self, n: int) -> Tensor:
+        given = torch.tensor(self.levels, dtype=torch.float64)
+        if n == len(given):
+            return given
+        place = ramp(n) * (len(given) - 1)
+        return torch.from_numpy(np.exp(np.interp(place, np.arange(len(given)), given.log()))).double()
+
+    def within(self, lo: float, hi: float) -> Self:
+        """Itself: levels that were chosen one by one are not moved. Raises ``ValueError`` if the limits exclude one."""
+        if not lo <= self.levels[-1] <= self.levels[0] <= hi:
+            ends = f"{self.levels[0]:g} to {self.levels[-1]:g}"
+            raise ValueError(f"time_steps explicit: {ends} is not within the denoiser's range, {hi:g} to {lo:g}")
+        return self

@@ -1,0 +1,21 @@
+from torch import Tensor
+
+from designspace.component import Positive
+from designspace.noise_levels import geometric
+from designspace.table1 import TimeSteps
+
+
+class LogSNR(TimeSteps, name="logsnr"):
+    r"""Uniform in the logarithm of the signal-to-noise ratio, that is in :math:`\lambda = -\ln\sigma`.
+
+    .. math:: \sigma_i = \sigma_\max (\sigma_\min / \sigma_\max)^{i/(N-1)}, \quad i < N
+
+    The levels of ``ve`` on the range of ``edm``, and the limit of ``edm`` for rho to infinity. Lu et al. (2022),
+    https://arxiv.org/abs/2206.00927, Section 4.
+    """
+
+    sigma_min: Positive = 0.002
+    sigma_max: Positive = 80.0
+
+    def sigmas(self, n: int) -> Tensor:
+        return geometric(n, self.sigma_max, self.sigma_min)

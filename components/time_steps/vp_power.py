@@ -1,0 +1,27 @@
+from torch import Tensor
+
+from designspace.component import Fraction, Positive
+from designspace.noise_levels import VP_EPSILON_S, ramp, vp_betas, vp_sigma
+from designspace.table1 import TimeSteps
+
+
+class VPPower(TimeSteps, name="vp_power"):
+    r"""A power of the time of a VP schedule that is fitted to the range.
+
+    .. math:: \sigma_i = \sigma_\mathrm{VP}(t_i), \qquad
+        t_i = \left(1 + \tfrac{i}{N-1} (\epsilon_s^{1/\rho} - 1)\right)^\rho, \quad i < N
+
+    with :math:`\sigma_\mathrm{VP}(t) = \sqrt{e^{\frac12 \beta_d t^2 + \beta_\min t} - 1}` such that
+    :math:`\sigma_\mathrm{VP}(\epsilon_s) = \sigma_\min`, :math:`\sigma_\mathrm{VP}(1) = \sigma_\max`. ``rho`` = 1 is
+    uniform in time; 2 puts more levels at small noise. Zhang and Chen (2022), https://arxiv.org/abs/2204.13902,
+    Section 4 (Ingredient 4).
+    """
+
+    sigma_min: Positive = 0.002
+    sigma_max: Positive = 80.0
+    rho: Positive = 2.0
+    epsilon_s: Fraction = VP_EPSILON_S
+
+    def sigmas(self, n: int) -> Tensor:
+        t = (1 + ramp(n) * (self.epsilon_s ** (1 / self.rho) - 1)) ** self.rho
+        return vp_sigma(t, *vp_betas(self.sigma_min, self.sigma_max, self.epsilon_s))
