@@ -18,6 +18,7 @@ from designspace.table1 import (
     COut,
     CSkip,
     LossWeight,
+    MeasuredTimeSteps,
     NoiseDistribution,
     Scaling,
     Schedule,
@@ -56,6 +57,19 @@ class Design(Spec):
             )
             kind = PydanticCustomError("churn_multistep", "{text}", {"text": text})
             line = InitErrorDetails(type=kind, loc=("stochasticity",), input=self.stochasticity)
+            raise ValidationError.from_exception_data("Design", [line])
+        return self
+
+    @model_validator(mode="after")
+    def _levels_are_measured_for_steps_without_noise(self) -> Self:
+        solver = self.solver
+        if isinstance(self.time_steps, MeasuredTimeSteps) and (
+            solver.stochastic or solver.adaptive or self.stochasticity.noisy
+        ):
+            what = f"solver {solver.name} chooses its own steps" if solver.adaptive else "the design draws noise"
+            text = f"{self.time_steps.name} measures the error of single steps, but {what}; use a deterministic solver"
+            kind = PydanticCustomError("levels_of_noise", "{text}", {"text": text})
+            line = InitErrorDetails(type=kind, loc=("time_steps",), input=self.time_steps)
             raise ValidationError.from_exception_data("Design", [line])
         return self
 

@@ -77,4 +77,4 @@ def measured(trial: Trial, stages: Stages) -> Speed:
 
 
 def _missing(trial: Trial, stages: Stages) -> int:
-    return sum(len(chunk) for chunk in chunks(trial.evaluate.images) if not stages.has_features(trial, chunk))
+    return sum(len(chunk) for chunk in chunks(trial.evaluate.images) if not stages.has("features", trial, chunk))

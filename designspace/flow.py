@@ -122,6 +122,22 @@ class Flow:
         ]
 
 
+def make_flow(design: Design, D: rows.D, num_steps: int, noise: Callable[[int, int], Tensor]) -> Flow:
+    """The flow of ``design`` within the limits of ``D``, checked by the solver."""
+    lo, hi = float(getattr(D, "sigma_min", 0.0)), float(getattr(D, "sigma_max", math.inf))
+    round_sigma: Callable[[Tensor], Tensor] = getattr(D, "round_sigma", lambda sigma: sigma)
+    design = design.within(lo, hi)
+    levels = round_sigma(design.time_steps.sigmas(num_steps)).double()
+    if not bool((levels > 0).all() and (levels.diff() <= 0).all()):
+        raise ValueError(
+            f"time_steps {design.time_steps}: the levels are not positive and decreasing: {levels.tolist()}"
+        )
+    sigma = (*levels.tolist(), 0.0) if design.to_zero else tuple(levels.tolist())
+    flow = Flow(design, CountedDenoiser(D), sigma, num_steps, noise, round_sigma)
+    design.solver.check(flow)
+    return flow
+
+
 def ancestral(sigma: float, following: float, eta: float) -> tuple[float, float]:
     r"""Split a step into one down to :math:`\sigma_\downarrow` and noise :math:`\sigma_\uparrow` back up.
 

@@ -30,8 +30,10 @@ class Generated:
     """The samples, float32 ``[n, C, H, W]``, on the CPU."""
     nfe: float
     """Counted evaluations for each image; an average where an adaptive solver takes more for some."""
-    sigma_range: tuple[float, float]
-    """The lowest and the highest noise level used."""
+    sigmas: list[float]
+    """The noise levels that the solver stopped at."""
+    nfe_each: Tensor | None
+    """The evaluations of each image, int64 ``[n]``, if they differ."""
 
 
 def chunks(images: int) -> list[range]:
@@ -59,7 +61,8 @@ def generate(
     return Generated(
         x=x,
         nfe=math.fsum(out.nfe * len(batch) for batch, out in done) / len(images),
-        sigma_range=(min(out.sigma_min for _, out in done), max(out.sigma_max for _, out in done)),
+        sigmas=done[0][1].sigmas.tolist(),
+        nfe_each=None if done[0][1].nfe_each is None else torch.cat([_each(out) for _, out in done]),
     )
 
 
@@ -86,6 +89,11 @@ def labels_for(rule: str | Sequence[int], seed: int, images: range, data: Images
         return data.labels[[int(generator("label", seed, k).integers(len(data))) for k in images]]
     classes = len(data.classes) or int(data.labels.max()) + 1
     return torch.tensor([k % classes for k in images])
+
+
+def _each(out: Samples) -> Tensor:
+    assert out.nfe_each is not None
+    return out.nfe_each.cpu()
 
 
 def _batches(images: range, size: int) -> Iterator[range]:

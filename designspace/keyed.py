@@ -17,7 +17,7 @@ def generator(*key: object) -> np.random.Generator:
     return np.random.Generator(np.random.Philox(key=int.from_bytes(digest, "little")))
 
 
-def latents(seed: int, images: Iterable[int], shape: tuple[int, ...]) -> Tensor:
+def latents(seed: object, images: Iterable[int], shape: tuple[int, ...]) -> Tensor:
     """Unit Gaussian latents of the images, float32 ``[len(images), *shape]``."""
     return _normal((("latent", seed, k) for k in images), shape)
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import torch
 
-from designspace.evaluation.evaluate import measure
-from designspace.evaluation.measure import Sample
+from designspace.evaluation.evaluate import diagnosis, measure
+from designspace.evaluation.measure import Measured, Sample
 from designspace.generate import chunks
+from designspace.rows import Diagnostic, Metric
 from designspace.stages import Stages, Tensors
 from designspace.store import Results, Row
+from designspace.table1 import MeasuredTimeSteps
 
 if TYPE_CHECKING:
     from designspace.spec.trial import Trial
@@ -28,46 +29,68 @@ Seen = Callable[[int, int, bool], None]
 def evaluate(trial: Trial, stages: Stages, results: Results, seen: Seen) -> Row:
     """Everything about ``trial`` that does not depend on who asks; its artefact is kept in ``results``."""
     asked = trial.evaluate
-    parts = _features(trial, stages, seen)
-    generated = Sample(torch.cat([part["features"] for part in parts]))
-    reference = stages.reference(trial.data, asked.detector)
+    metrics = [metric for metric in asked.metrics if _fits(metric, trial)]
+    distances = [metric for metric in metrics if not isinstance(metric, Diagnostic)]
+    parts = _chunks("features" if distances else "images", trial, stages, seen)
     start = perf_counter()
-    metrics, influence = measure(
-        asked.metrics, asked.detector, generated, reference, lambda metric: stages.floor(metric, trial)
-    )
-    measuring = perf_counter() - start
+    found = _distances(distances, trial, parts, stages) if distances else {}
+    for metric in metrics:
+        if isinstance(metric, Diagnostic):
+            observed = stages.diagnose(trial, metric)
+            found[metric.name] = (diagnosis(metric, observed), observed)
+    seconds = {"metrics": perf_counter() - start} | _seconds(trial, parts, stages)
     shown = stages.images(trial, chunks(asked.images)[0])["images"][:SHOWN]
-    results.put_artefact(trial.id, {"images": shown, **influence})
-    sampling, seeing = torch.stack([part["seconds"] for part in parts]).sum(0).tolist()
+    effects = {f"influence.{name}": m.influence for name, (_, m) in found.items() if m.influence is not None}
+    results.put_artefact(trial.id, {"images": shown, **effects})
     return {
         "trial": trial.model_dump(mode="json"),
         "seed": trial.seed,
-        "nfe": _nfe(parts),
+        **_nfe(parts),
         "images": asked.images,
-        "features": generated.features.shape[1],
-        "metrics": metrics,
-        "seconds": {"sampling": sampling, "features": seeing, "metrics": measuring},
-        "sigma_range": _sigma_range(parts),
+        "features": parts[0]["features"].shape[1] if distances else None,
+        "metrics": {metric.name: found[metric.name][0] for metric in metrics},
+        "seconds": seconds,
+        "sigmas": parts[0]["sigmas"].tolist(),
     }
 
 
-def _features(trial: Trial, stages: Stages, seen: Seen) -> list[Tensors]:
+def _fits(metric: Metric, trial: Trial) -> bool:
+    try:
+        metric.check(trial.design)
+    except ValueError:  # said when the ablation was loaded
+        return False
+    return True
+
+
+def _chunks(stage: Literal["features", "images"], trial: Trial, stages: Stages, seen: Seen) -> list[Tensors]:
     parts: list[Tensors] = []
     todo = chunks(trial.evaluate.images)
     for chunk in todo:
-        fresh = not stages.has_features(trial, chunk)
-        parts.append(stages.features(trial, chunk))
+        fresh = not stages.has(stage, trial, chunk)
+        parts.append(stages.features(trial, chunk) if stage == "features" else stages.images(trial, chunk))
         seen(len(parts), len(todo), fresh)
     return parts
 
 
-def _nfe(parts: list[Tensors]) -> int | float:
-    """An integer, unless an adaptive solver took more evaluations for some images than for others."""
-    counts = [len(part["features"]) for part in parts]
-    mean = math.fsum(float(part["nfe"]) * n for part, n in zip(parts, counts, strict=True)) / sum(counts)
-    return int(mean) if mean.is_integer() else mean
+def _distances(
+    metrics: Sequence[Metric], trial: Trial, parts: list[Tensors], stages: Stages
+) -> dict[str, tuple[Row, Measured]]:
+    detector = trial.evaluate.detector
+    generated = Sample(torch.cat([part["features"] for part in parts]))
+    reference = stages.reference(trial.data, detector)
+    return measure(metrics, detector, generated, reference, lambda metric: stages.floor(metric, trial))
 
 
-def _sigma_range(parts: list[Tensors]) -> list[float]:
-    ranges = torch.stack([part["sigma_range"] for part in parts])
-    return [float(ranges[:, 0].min()), float(ranges[:, 1].max())]
+def _seconds(trial: Trial, parts: list[Tensors], stages: Stages) -> dict[str, float]:
+    spent = torch.stack([part["seconds"] for part in parts]).sum(0).tolist()
+    found = dict(zip(("sampling", "features"), spent, strict=False))
+    measured = isinstance(trial.design.time_steps, MeasuredTimeSteps)
+    return found | ({"time_steps": stages.levels(trial)["seconds"].item()} if measured else {})
+
+
+def _nfe(parts: list[Tensors]) -> Row:
+    """The evaluations of an image: an integer, or the mean and standard deviation where they differ."""
+    if "nfe_each" not in parts[0]:
+        return {"nfe": int(parts[0]["nfe"])}
+    each = torch.cat([part["nfe_each"] for part in parts]).double()
+    return {"nfe": each.mean().item(), "nfe_sd": each.std(correction=0).item()}

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 import torch
 from torch import Tensor
 
-from designspace.component import Component
+from designspace.component import Component, Count
 
 if TYPE_CHECKING:
+    from designspace.converged import Probe
     from designspace.design import Design
     from designspace.evaluation.measure import Measured, Sample
     from designspace.images import Images
@@ -116,8 +117,31 @@ class Detector(Component, row="detector"):
 
 
 class Metric(Component, row="metric"):
-    """A measure of the distance between generated images and a reference, on their features."""
+    """What a trial is measured by: a distance between the features of generated images and those of a reference."""
+
+    def check(self, design: Design) -> None:
+        """Raise ``ValueError`` if the samples of ``design`` cannot be measured by it: such trials go without."""
 
     @abstractmethod
     def measure(self, generated: Sample, reference: Sample) -> Measured:
         """The value with its standard error and, where it has them, the influence of each image."""
+
+
+class Diagnostic(Metric):
+    """A metric of the sampling itself, on a few images: no features, no reference, no noise of a distance."""
+
+    images: Count = 32
+
+    @abstractmethod
+    def observe(self, probe: Probe) -> Measured:
+        """The value for the design of ``probe`` on its images."""
+
+    def measure(self, generated: Sample, reference: Sample) -> Measured:
+        """Not from features."""
+        raise TypeError(f"metric {self.name} is not measured on features: use observe")
+
+    def check(self, design: Design) -> None:
+        """Raises ``ValueError`` if noise is drawn, so that no solution of the flow is followed."""
+        noise = f"stochasticity {design.stochasticity}" if design.stochasticity.noisy else f"solver {design.solver}"
+        if design.stochasticity.noisy or design.solver.stochastic:
+            raise ValueError(f"metric {self.name}: {noise} adds noise, so samples follow no curve of the flow")

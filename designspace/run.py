@@ -102,7 +102,7 @@ def _describe(ablation: Ablation, points: tuple[Point, ...], folder: Path) -> No
 
 
 def _warn_of_few_images(rows: list[Row]) -> None:
-    few = [row for row in rows if row["images"] < 10 * row["features"]]
+    few = [row for row in rows if row["features"] and row["images"] < 10 * row["features"]]
     if few:
         n, d = few[0]["images"], few[0]["features"]
         bias = "Fréchet distances are too high and their error bars too small"

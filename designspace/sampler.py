@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -10,9 +9,12 @@ import torch
 from torch import Tensor
 
 from designspace import rows
+from designspace.converged import Probe
 from designspace.design import Design
-from designspace.flow import CountedDenoiser, Flow
+from designspace.flow import make_flow as make_flow
 from designspace.keyed import KeyedNoise
+from designspace.keyed import latents as latents_of
+from designspace.table1 import MeasuredTimeSteps
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,10 @@ def sample(
 
     Raises:
         ValueError: The time steps, the solver or the denoiser's limits do not go together.
+
+    Time steps that have to be measured are placed first, see ``place``; that is not counted.
     """
+    design = place(design, D, latents, num_steps)
     dtype = dtype or (torch.float64 if latents.dtype == torch.float64 else torch.float32)
     draw = noise or KeyedNoise(0, range(len(latents)), tuple(latents.shape[1:]))
 
@@ -86,20 +91,16 @@ def sample(
     )
 
 
-def make_flow(design: Design, D: rows.D, num_steps: int, noise: Callable[[int, int], Tensor]) -> Flow:
-    """The flow of ``design`` within the limits of ``D``, checked by the solver."""
-    lo, hi = float(getattr(D, "sigma_min", 0.0)), float(getattr(D, "sigma_max", math.inf))
-    round_sigma: Callable[[Tensor], Tensor] = getattr(D, "round_sigma", lambda sigma: sigma)
-    design = design.within(lo, hi)
-    levels = round_sigma(design.time_steps.sigmas(num_steps)).double()
-    if not bool((levels > 0).all() and (levels.diff() <= 0).all()):
-        raise ValueError(
-            f"time_steps {design.time_steps}: the levels are not positive and decreasing: {levels.tolist()}"
-        )
-    sigma = (*levels.tolist(), 0.0) if design.to_zero else tuple(levels.tolist())
-    flow = Flow(design, CountedDenoiser(D), sigma, num_steps, noise, round_sigma)
-    design.solver.check(flow)
-    return flow
+def place(design: Design, D: rows.D, like: Tensor, num_steps: int) -> Design:
+    """The design with levels in place of time steps that have to be measured with ``D``; others stay as they are.
+
+    The images that they are measured on have the shape and the device of those in ``like`` and depend on nothing else.
+    """
+    if not isinstance(design.time_steps, MeasuredTimeSteps):
+        return design
+    own = latents_of("time_steps", range(design.time_steps.images), tuple(like.shape[1:]))
+    probe = Probe(design, D, own.double().to(like.device), num_steps)
+    return design.model_copy(update={"time_steps": design.time_steps.given(design.time_steps.place(probe))})
 
 
 def count_nfe(design: Design, num_steps: int) -> int | float:
@@ -108,6 +109,8 @@ def count_nfe(design: Design, num_steps: int) -> int | float:
     Raises ``ValueError`` if the design cannot run with so many steps.
     """
     zero = torch.zeros(1, 1, dtype=torch.float64)
+    if isinstance(design.time_steps, MeasuredTimeSteps):  # where they are does not change how many they are
+        design = design.model_copy(update={"time_steps": design.time_steps.start()})
     return sample(design, lambda x, sigma: x * 0, zero, num_steps, noise=lambda step, draw: zero).nfe
 
 

@@ -1,4 +1,6 @@
-"""The stages of a trial, each kept in the cache under a key of its own: images, their features, the reference's.
+"""The stages of a trial, each kept in the cache under a key of its own.
+
+Levels that are measured, images, their features, those of the reference, diagnostics.
 
 Data, denoiser and detector are loaded when something has to be computed with them, and kept while
 consecutive trials share them.
@@ -16,17 +18,22 @@ import torch
 from torch import Tensor
 
 from designspace.cache import Cache, content_key
+from designspace.converged import Converged, Probe
 from designspace.evaluation.floor import floor
-from designspace.evaluation.measure import Sample
+from designspace.evaluation.measure import Measured, Sample
 from designspace.generate import chunks, generate, labels_for
 from designspace.images import Images, to_uint8
 from designspace.kept import Kept
-from designspace.rows import Conditional, Data, Detector, Metric
+from designspace.keyed import latents
+from designspace.rows import Conditional, Data, Detector, Diagnostic, Metric
+from designspace.table1 import MeasuredTimeSteps
 
 if TYPE_CHECKING:
     from designspace.spec.trial import Trial
 
 Tensors = dict[str, Tensor]
+FORMAT = 2
+"""Of a chunk of images: raised when the file gets other tensors."""
 
 
 @dataclass(frozen=True)
@@ -42,18 +49,38 @@ class Stages:
     _reference: Kept[Sample] = field(default_factory=Kept)
     _keys: Kept[tuple[str, str]] = field(default_factory=Kept)
     _reference_key: Kept[str] = field(default_factory=Kept)
+    _solutions: Kept[dict[tuple[float, float, int], Converged]] = field(default_factory=Kept)
+
+    def placed(self, trial: Trial) -> Trial:
+        """The trial with levels in place of time steps that have to be measured; others stay as they are."""
+        rule = trial.design.time_steps
+        if not isinstance(rule, MeasuredTimeSteps):
+            return trial
+        levels = rule.given(self.levels(trial)["sigmas"])
+        return trial.model_copy(update={"design": trial.design.model_copy(update={"time_steps": levels})})
+
+    def levels(self, trial: Trial) -> Tensors:
+        """The ``sigmas`` that measured time steps were given, and the ``seconds`` that it took."""
+        key = content_key("levels", self._trial_keys(trial)[0])
+        return self.cache.get_or_make("levels", key, lambda: self._place(trial))
+
+    def diagnose(self, trial: Trial, metric: Diagnostic) -> Measured:
+        """What a diagnostic says of the trial."""
+        key = content_key(metric.identity(), self._trial_keys(trial)[0])
+        return Measured.of(self.cache.get_or_make("diagnostics", key, lambda: self._observe(trial, metric).tensors()))
 
     def images(self, trial: Trial, chunk: range) -> Tensors:
-        """The chunk's ``images``, uint8 ``[n, C, H, W]``, with ``nfe``, ``sigma_range`` and ``seconds``."""
+        """The chunk's ``images``, uint8 ``[n, C, H, W]``, with ``nfe``, ``sigmas`` and ``seconds``."""
         return self.cache.get_or_make("images", self.images_key(trial, chunk), lambda: self._generate(trial, chunk))
 
     def features(self, trial: Trial, chunk: range) -> Tensors:
         """The chunk's ``features``, float32 ``[n, d]``, and what is known of its images, these excepted."""
         return self.cache.get_or_make("features", self.features_key(trial, chunk), lambda: self._see(trial, chunk))
 
-    def has_features(self, trial: Trial, chunk: range) -> bool:
-        """Whether the chunk's features are in the cache."""
-        return self.cache.path("features", self.features_key(trial, chunk)).is_file()
+    def has(self, stage: str, trial: Trial, chunk: range) -> bool:
+        """Whether the chunk's ``images`` or ``features`` are in the cache."""
+        key = self.features_key(trial, chunk) if stage == "features" else self.images_key(trial, chunk)
+        return self.cache.path(stage, key).is_file()
 
     def reference(self, data: Data, detector: Detector) -> Sample:
         """The features of the whole data set; one process computes them while others wait."""
@@ -74,7 +101,7 @@ class Stages:
 
     def images_key(self, trial: Trial, chunk: range) -> str:
         """What the images of a chunk depend on; not on how many more there are, nor on how they are measured."""
-        return content_key(self._trial_keys(trial)[0], chunk.start, chunk.stop)
+        return content_key(FORMAT, self._trial_keys(trial)[0], chunk.start, chunk.stop)
 
     def features_key(self, trial: Trial, chunk: range) -> str:
         """What the features of a chunk depend on."""
@@ -90,8 +117,7 @@ class Stages:
 
     def denoiser(self, trial: Trial) -> Conditional:
         """The trial's denoiser, ready to run."""
-        rows = {row: getattr(trial.design, row) for row in trial.denoiser.rows}
-        key = (trial.denoiser, tuple(rows.items()), trial.data)
+        key = (trial.denoiser, *self._rows_of(trial), trial.data)
         return self._denoiser.get(key, lambda: trial.denoiser.load(self.data(trial.data), trial.design, self.device))
 
     def detect(self, detector: Detector, images: Tensor) -> Tensor:
@@ -107,17 +133,36 @@ class Stages:
         return self._keys.get(trial.id, make)
 
     def _generate(self, trial: Trial, chunk: range) -> Tensors:
-        denoiser = self.denoiser(trial)
-        rule = trial.evaluate.labels
-        labels = None if rule == "none" else labels_for(rule, trial.seed, chunk, self.data(trial.data))
+        denoiser, labels, placed = self.denoiser(trial), self._labels(trial, chunk), self.placed(trial)
         start = perf_counter()
-        made = generate(trial, denoiser, labels, chunk, self.device, self.batch_size)
-        return {
-            "images": to_uint8(made.x),
-            "nfe": _float64(made.nfe),
-            "sigma_range": _float64(made.sigma_range),
-            "seconds": _float64([perf_counter() - start]),
-        }
+        made = generate(placed, denoiser, labels, chunk, self.device, self.batch_size)
+        found = {"images": to_uint8(made.x), "nfe": _float64(made.nfe), "sigmas": _float64(made.sigmas)}
+        found |= {} if made.nfe_each is None else {"nfe_each": made.nfe_each}
+        return found | {"seconds": _float64([perf_counter() - start])}
+
+    def _labels(self, trial: Trial, images: range) -> Tensor | None:
+        rule = trial.evaluate.labels
+        return None if rule == "none" else labels_for(rule, trial.seed, images, self.data(trial.data))
+
+    def _place(self, trial: Trial) -> Tensors:
+        rule = trial.design.time_steps
+        assert isinstance(rule, MeasuredTimeSteps)
+        start = perf_counter()
+        found = rule.place(self._probe(trial, rule.images, "time_steps"))
+        return {"sigmas": found, "seconds": _float64(perf_counter() - start)}
+
+    def _observe(self, trial: Trial, metric: Diagnostic) -> Measured:
+        return metric.observe(self._probe(self.placed(trial), metric.images, trial.seed))
+
+    def _probe(self, trial: Trial, images: int, seed: object) -> Probe:
+        denoiser, labels = self.denoiser(trial), self._labels(trial, range(images))
+        D = denoiser.bind(None if labels is None else labels.to(self.device))
+        start = latents(seed, range(images), denoiser.shape).double().to(self.device)
+        key = (trial.denoiser, trial.data, trial.evaluate.labels, images, seed, *self._rows_of(trial))
+        return Probe(trial.design, D, start, trial.num_steps, self._solutions.get(key, dict))
+
+    def _rows_of(self, trial: Trial) -> list[object]:
+        return [getattr(trial.design, row) for row in trial.denoiser.rows]
 
     def _see(self, trial: Trial, chunk: range) -> Tensors:
         made = self.images(trial, chunk)

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import torch
 from torch import Tensor
 
-from designspace.component import Component
+from designspace.component import Component, Count
 
 if TYPE_CHECKING:
+    from designspace.converged import Probe
     from designspace.flow import Flow
 
 
@@ -75,6 +76,30 @@ class TimeSteps(Component, row="time_steps"):
         if max(low, lo) >= min(high, hi):
             raise ValueError(f"time_steps {self}: {low} to {high} is outside of the denoiser's range, {lo} to {hi}")
         return self.model_validate({**dict(self), "sigma_min": max(low, lo), "sigma_max": min(high, hi)})
+
+
+class MeasuredTimeSteps(TimeSteps):
+    """Levels that depend on the solver and the denoiser: ``place`` finds them before anything is sampled."""
+
+    images: Count = 32
+    """So many are followed to measure; they are the same whatever is sampled afterwards."""
+
+    @abstractmethod
+    def start(self) -> TimeSteps:
+        """The rule that the search begins with."""
+
+    def sigmas(self, n: int) -> Tensor:
+        """The levels that the search begins with."""
+        return self.start().sigmas(n)
+
+    @abstractmethod
+    def place(self, probe: Probe) -> Tensor:
+        """The levels for the design, the denoiser and the images of ``probe``, float64 ``[N]``."""
+
+    @staticmethod
+    def given(levels: Tensor) -> TimeSteps:
+        """Time steps that give just these levels."""
+        return TimeSteps.get("explicit").model_validate({"levels": levels.tolist()})
 
 
 class Schedule(Component, row="schedule"):

@@ -23,8 +23,9 @@ import torch
 from torch import Tensor
 
 from designspace.component import ROWS, Component
+from designspace.converged import Probe
 from designspace.design import Design
-from designspace.rows import Data, Detector, Metric, Stochasticity
+from designspace.rows import Data, Detector, Diagnostic, Metric, Stochasticity
 from designspace.sampler import sample
 from designspace.table1 import (
     CIn,
@@ -217,12 +218,34 @@ def tells_distributions_apart(metric: Metric) -> None:
     """Further apart is larger, and influences are centred."""
     from designspace.evaluation.measure import Sample
 
+    if isinstance(metric, Diagnostic):
+        return
     x = torch.randn(200, 4, generator=torch.Generator().manual_seed(0))
     near, far = (metric.measure(Sample(x + shift), Sample(x.flip(0))) for shift in (0.1, 1.0))
     assert near.value < far.value
     if far.influence is not None:
         assert far.influence.shape == (200,)
         assert abs(float(far.influence.mean())) < 1e-3 * float(far.influence.abs().max())
+
+
+def sees_what_the_flow_does(metric: Diagnostic) -> None:
+    """Finite, with a centred influence for each image, the same again, and refused where noise is drawn."""
+    design = Design.preset("edm")
+    latents = torch.randn(5, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    first, again = (metric.observe(Probe(design, _gaussian, latents, 8)) for _ in range(2))
+    assert math.isfinite(first.value)
+    assert first.value == again.value
+    if first.influence is not None:
+        assert first.influence.shape == (5,)
+        assert abs(float(first.influence.mean())) <= 1e-3 * float(first.influence.abs().max()) + 1e-6 * abs(first.value)
+    if first.profile is not None:
+        assert first.profile[0].shape == first.profile[1].shape
+        assert bool((first.profile[0] > 0).all())
+    try:
+        metric.check(Design.preset("edm", stochasticity={"name": "churn", "S_churn": 10.0}))
+    except ValueError:
+        return
+    raise AssertionError("check() should raise ValueError where noise is drawn")
 
 
 _WITH_FORMULA = {row for row in ROWS if row in Design.model_fields}
@@ -242,6 +265,7 @@ _CHECKS: dict[type[Component], list[Callable[..., None]]] = {
     Data: [gives_uint8_images],
     Detector: [gives_features],
     Metric: [tells_distributions_apart],
+    Diagnostic: [sees_what_the_flow_does],
 }
 
 

@@ -55,7 +55,7 @@ def test_a_row_says_what_was_measured_and_how(tmp_path):
     assert row["ablation"] == "small"
     assert row["axes"] == {"solver": "euler", "num_steps": 3}
     assert (row["images"], row["features"], row["seed"]) == (450, 5, 0)
-    assert row["sigma_range"] == pytest.approx([0.002, 80])
+    assert row["sigmas"] == pytest.approx([80, (80 ** (1 / 7) / 2 + 0.002 ** (1 / 7) / 2) ** 7, 0.002, 0])
     assert row["metrics"]["frechet"]["protocol"] == "FD-stand_in"
     assert row["metrics"]["stand_in_metric"]["protocol"] == "STAND_IN_METRIC-stand_in"
     assert row["metrics"]["frechet"]["floor_n"] == 30

@@ -80,7 +80,7 @@ def _compare(
         return floor(metric, reference, len(generated))
 
     try:
-        values, _ = measure(metrics, detector, generated, reference, low)
+        values = {name: row for name, (row, _) in measure(metrics, detector, generated, reference, low).items()}
     except ValueError as error:
         stop(2, str(error))
     if (n := min(len(generated), len(reference))) < 10 * d:

@@ -5,34 +5,35 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from torch import Tensor
+from designspace.evaluation.measure import Measured, Sample
+from designspace.rows import Detector, Diagnostic, Metric
 
-from designspace.evaluation.measure import Sample
-from designspace.rows import Detector, Metric
-
+Row = dict[str, Any]
 Floor = Callable[[Metric], tuple[float, int]]
 
 
 def measure(
     metrics: Sequence[Metric], detector: Detector, generated: Sample, reference: Sample, floor: Floor
-) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Each metric's value, standard error, protocol and floor as plain data; and each image's influence on it."""
-    values: dict[str, Any] = {}
-    influence: dict[str, Tensor] = {}
+) -> dict[str, tuple[Row, Measured]]:
+    """Each metric of the features: its value with standard error, protocol and floor as plain data, and all of it."""
+    found = {}
     for metric in metrics:
         measured = metric.measure(generated, reference)
         low, size = floor(metric)
-        values[metric.name] = {
-            "value": measured.value,
-            "se": measured.se,
-            "protocol": protocol(metric, detector),
-            "floor": low,
-            "floor_n": size,
-            **measured.extra,
-        }
-        if measured.influence is not None:
-            influence[f"influence.{metric.name}"] = measured.influence
-    return values, influence
+        about = {"protocol": protocol(metric, detector), "floor": low, "floor_n": size}
+        found[metric.name] = ({"value": measured.value, "se": measured.se} | about | measured.extra, measured)
+    return found
+
+
+def diagnosis(metric: Diagnostic, measured: Measured) -> Row:
+    """What a diagnostic has found as plain data; its protocol is itself: no features and no reference go into it."""
+    row: Row = {"value": measured.value, "se": measured.se, "protocol": str(metric), "n": metric.images}
+    row |= measured.extra
+    if measured.floor is not None:
+        row["floor"] = measured.floor
+    if measured.profile is not None:
+        row["profile"] = {"sigma": measured.profile[0].tolist(), "value": measured.profile[1].tolist()}
+    return row
 
 
 def protocol(metric: Metric, detector: Detector) -> str:

@@ -15,6 +15,7 @@ from designspace.spec.grid import choices
 from designspace.spec.paths import PARTS, SECTIONS, STEPS, Setting
 from designspace.spec.resolve import Fault, faults, trials
 from designspace.spec.trial import Evaluate, Point, Trial
+from designspace.spec.unmeasured import unmeasured
 from designspace.spec.user_code import import_all
 from designspace.spec.warn import warnings
 
@@ -62,6 +63,11 @@ def _plan(ablation: Ablation, document: Document, errors: list[BadValueError]) -
             errors.append(result)
     claims = () if broken else _claims(ablation, base, found, errors)
     noted = list(warnings(document, base, found, [point.trial for point in points]))
+    for problem, all_do in unmeasured(base, [point.trial for point in points]):
+        if all_do:
+            errors.append(problem)
+        else:
+            noted.append(str(document.problem(problem.place, str(problem))))
     return Plan(points, claims, noted)
 
 

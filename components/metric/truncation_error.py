@@ -1,0 +1,28 @@
+import torch
+
+from designspace.converged import Probe
+from designspace.design import Design
+from designspace.evaluation.measure import Measured, mean
+from designspace.rows import Diagnostic
+
+
+class TruncationError(Diagnostic, name="truncation_error"):
+    r"""The error that each step makes by itself: it begins on the converged solution.
+
+    .. math:: \tau_i = \sqrt{\tfrac1d |x_{i+1} - x^*(\sigma_{i+1})|^2}, \qquad x_i = x^*(\sigma_i)
+
+    of an image of d values, in units of the data. The value is :math:`\sum_i \tau_i`, the mean over ``images`` images;
+    the profile is the root mean square of :math:`\tau_i` over the images, against :math:`\sigma_i`. What multistep
+    solvers remember is taken from the solution, too. Not for adaptive solvers, whose steps are their own. Karras et
+    al. (2022), https://arxiv.org/abs/2206.00364, Appendix D.1 and Fig. 13a.
+    """
+
+    def observe(self, probe: Probe) -> Measured:
+        errors = probe.local_errors()
+        levels = torch.tensor(probe.flow.sigma[:-1], dtype=torch.float64)
+        return mean(errors.sum(0), profile=(levels, errors.square().mean(1).sqrt()))
+
+    def check(self, design: Design) -> None:
+        super().check(design)
+        if design.solver.adaptive:
+            raise ValueError(f"metric {self.name}: solver {design.solver} chooses its own steps")
