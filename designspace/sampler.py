@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 import torch
@@ -121,13 +122,24 @@ def steps_for(design: Design, nfe: int) -> int:
     """
     if design.solver.adaptive:
         raise ValueError(f"solver {design.solver} is adaptive: its NFE is a result, not a choice")
-    if count_nfe(design, 2) > nfe:
-        raise ValueError(f"solver {design.solver} needs {count_nfe(design, 2)} evaluations at least, not {nfe}")
-    low, high = 2, nfe + 2  # every step costs an evaluation, but the last level may cost none
+    low = _fewest(design, nfe + 1)
+    if (least := count_nfe(design, low)) > nfe:
+        raise ValueError(f"solver {design.solver} needs {least} evaluations at least, not {nfe}")
+    high = nfe + 2  # every step costs an evaluation, but the last level may cost none
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (middle, high) if _affords(design, middle, nfe) else (low, middle)
     return low
+
+
+def _fewest(design: Design, most: int) -> int:
+    """The fewest steps that the design can take. Raises the ``ValueError`` of two steps if it can take none."""
+    for num_steps in range(2, most + 1):
+        with suppress(ValueError):
+            count_nfe(design, num_steps)
+            return num_steps
+    count_nfe(design, 2)
+    return 2
 
 
 def _affords(design: Design, num_steps: int, nfe: int) -> bool:
