@@ -130,6 +130,8 @@ class Metric(Component, row="metric"):
 class Diagnostic(Metric):
     """A metric of the sampling itself, on a few images: no features, no reference, no noise of a distance."""
 
+    profile_of: ClassVar[str] = ""
+    """What its profile shows, with its unit: the label of an axis."""
     images: Count = 32
 
     @abstractmethod

@@ -1,3 +1,5 @@
+from typing import ClassVar
+
 import torch
 from torch import Tensor
 
@@ -19,6 +21,8 @@ class Curvature(Diagnostic, name="curvature"):
     https://arxiv.org/abs/2206.00364, Fig. 3; the chord's straightness is that of Liu et al. (2022),
     https://arxiv.org/abs/2209.03003.
     """
+
+    profile_of: ClassVar[str] = "turning, degrees per factor e"
 
     def observe(self, probe: Probe) -> Measured:
         solution, schedule = probe.solution(), probe.design.schedule

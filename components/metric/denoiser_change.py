@@ -1,3 +1,5 @@
+from typing import ClassVar
+
 from designspace.converged import Probe
 from designspace.evaluation.measure import Measured, mean
 from designspace.rows import Diagnostic
@@ -13,6 +15,8 @@ class DenoiserChange(Diagnostic, name="denoiser_change"):
     long it is. It depends on the denoiser alone, not on solver, schedule and scaling. The profile is the change while
     sigma falls by a factor e. Karras et al. (2022), https://arxiv.org/abs/2206.00364, Section 3 and Fig. 3.
     """
+
+    profile_of: ClassVar[str] = "change of D per factor e, RMS"
 
     def observe(self, probe: Probe) -> Measured:
         solution = probe.solution()

@@ -1,3 +1,5 @@
+from typing import ClassVar
+
 import torch
 
 from designspace.converged import Probe
@@ -16,6 +18,8 @@ class TruncationError(Diagnostic, name="truncation_error"):
     solvers remember is taken from the solution, too. Not for adaptive solvers, whose steps are their own. Karras et
     al. (2022), https://arxiv.org/abs/2206.00364, Appendix D.1 and Fig. 13a.
     """
+
+    profile_of: ClassVar[str] = "local error, RMS"
 
     def observe(self, probe: Probe) -> Measured:
         errors = probe.local_errors()

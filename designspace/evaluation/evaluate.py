@@ -32,7 +32,8 @@ def diagnosis(metric: Diagnostic, measured: Measured) -> Row:
     if measured.floor is not None:
         row["floor"] = measured.floor
     if measured.profile is not None:
-        row["profile"] = {"sigma": measured.profile[0].tolist(), "value": measured.profile[1].tolist()}
+        sigma, value = (column.tolist() for column in measured.profile)
+        row["profile"] = {"sigma": sigma, "value": value, "of": metric.profile_of}
     return row
 
 

@@ -25,12 +25,21 @@ def of_table(study: Study, metric: str, entries: list[Entry], ranked: Sequence[R
     return " ".join(_sentences(study, metric, entries, ranked))
 
 
+def unmeasured(points: Sequence[Entry]) -> str:
+    """Which configurations the metric cannot be measured for."""
+    names = list(dict.fromkeys(point.config for point in points))
+    return f"Cannot be measured for {', '.join(names)}." if names else ""
+
+
 def protocol(metric: str, entries: Sequence[Entry]) -> str:
     """``FD-lite0-96-320, n = 3,200 images, seed 0, detector lite0 (320 features), reference digits``."""
     first = entries[0]
     seeds = sorted({row["seed"] for entry in entries for row in entry.rows})
-    text = f"{one_line(first.about(metric)['protocol'])}, n = {first.images:,} images"
-    text += f", seed {seeds[0]}" if len(seeds) == 1 else f" for each of the seeds {', '.join(map(str, seeds))}"
+    each = " for each of the" if any(len(entry.rows) > 1 for entry in entries) else ", one of the"
+    text = f"{one_line(first.about(metric)['protocol'])}, n = {first.images(metric):,} images"
+    text += f", seed {seeds[0]}" if len(seeds) == 1 else f"{each} seeds {', '.join(map(str, seeds))}"
+    if _of_the_flow(metric, first):
+        return f"{text}, data {one_line(first.trial('data', 'name'))}"
     detector, features = first.trial("evaluate", "detector", "name"), first.rows[0].get("features")
     text += f", detector {one_line(detector)}" if detector else ""
     text += f" ({features} features)" if detector and features else ""
@@ -51,7 +60,10 @@ def _sentences(study: Study, metric: str, entries: list[Entry], ranked: Sequence
     else:
         yield f"Bold: the lowest {where}, and whatever cannot be told from it at 95 %."
     if unpaired > 0:
-        yield f"{unpaired} of these comparisons are not paired: the images' influences are not at hand."
+        why = "they share no seed, or the images' influences are not at hand"
+        yield f"{unpaired} of these comparisons are not paired: {why}."
+    yield from _below_zero(metric, entries)
+    yield from _adaptive(entries)
     if study.column_axis == "nfe" and any(entry.nfe != entry.axes["nfe"] for entry in entries):
         yield "NFE is the budget; where a solver cannot use all of it, it used less (counted in table.csv)."
 
@@ -59,15 +71,36 @@ def _sentences(study: Study, metric: str, entries: list[Entry], ranked: Sequence
 def few_images(metric: str, entry: Entry) -> Iterator[str]:
     """A warning where a Fréchet distance has too few images for its features."""
     features = entry.rows[0].get("features")
-    if metric == "frechet" and isinstance(features, int) and entry.images < 10 * features:
-        yield f"n is below 10 × {features}: distances are too high, and their standard errors too small."
+    if metric == "frechet" and isinstance(features, int) and entry.images(metric) < 10 * features:
+        yield f"n is below 10 × {features}: distances are too high."
+
+
+def _of_the_flow(metric: str, entry: Entry) -> bool:
+    """Whether it is a diagnostic, which knows neither features nor a reference."""
+    return "n" in entry.about(metric)
+
+
+def _below_zero(metric: str, entries: Sequence[Entry]) -> Iterator[str]:
+    low = [e for e in entries if (se := e.se(metric)) is not None and e.value(metric) < -2 * se]
+    if low:
+        why = "generated images and reference are then not independent, as where a denoiser gives its data back"
+        yield f"{len(low)} values are below 0 by more than two standard errors: {why}. Lower is not better there."
+
+
+def _adaptive(entries: Sequence[Entry]) -> Iterator[str]:
+    took = [(e.config, f"{e.nfe:.4g} ± {e.nfe_sd:.2g}") for e in entries if e.nfe_sd is not None]
+    for name, nfe in dict.fromkeys(took):
+        yield f"{name} took {nfe} evaluations for an image (± standard deviation over the images)."
 
 
 def _floor(metric: str, entries: Sequence[Entry]) -> Iterator[str]:
     first = entries[0]
     floor, size = floor_in(first.rows[0], metric), first.about(metric).get("floor_n")
+    if floor is not None and _of_the_flow(metric, first):
+        yield f"Floor: {floor:.2g}, how far the converged solution itself has converged."
     if floor is None or not isinstance(size, int):
         return
     text = f"Floor: {floor:.4g}, the reference against itself in halves of n' = {size:,} images"
-    higher = metric == "frechet" and size < first.images
-    yield text + (f"; that of n = {first.images:,} would be lower." if higher else ".")
+    n = first.images(metric)
+    higher = metric == "frechet" and size < n
+    yield text + (f"; that of n = {n:,} would be lower, so values may well lie below it." if higher else ".")

@@ -88,9 +88,9 @@ def _numbers(pair: Pair, metric: str) -> str:
     text = f"{what} {one} against {other}: difference {gap}"
     seeds = f" for each of {len(a.rows)} seeds" if len(a.rows) > 1 else ""
     if found.se is None:
-        return f"{text}, no standard error, n = {a.images:,}{seeds}."
-    text += f" ({'paired' if found.paired else 'not paired'}), {p_value(found.p)}, n = {a.images:,}{seeds}."
-    needed = [_needed(a.images, found) + seeds + "."] if found.verdict == "undecided" else []
+        return f"{text}, no standard error, n = {a.images(metric):,}{seeds}."
+    text += f" ({'paired' if found.paired else 'not paired'}), {p_value(found.p)}, n = {a.images(metric):,}{seeds}."
+    needed = [_needed(a.images(metric), found) + seeds + "."] if found.verdict == "undecided" else []
     return " ".join([text, *needed, *few_images(metric, a)])
 
 

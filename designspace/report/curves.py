@@ -64,7 +64,7 @@ def _panel(entries: Sequence[Entry], metric: str, several: bool) -> Panel:
         configs.setdefault(entry.config, []).append(entry)
     bars = "bars: 95 % intervals" if any(e.se(metric) is not None for e in entries) else "no error bars"
     seeds = max(entry.expected for entry in entries)
-    note = f"n = {first.images:,} images" + (f" for {seeds} seeds" if seeds > 1 else "") + f", {bars}"
+    note = f"n = {first.images(metric):,} images" + (f" for {seeds} seeds" if seeds > 1 else "") + f", {bars}"
     note = f"{one_line(data)}, {note}" if data and several else note
     curves = [_curve(name, points, metric) for name, points in configs.items()]
     return Panel(one_line(about["protocol"]), note, curves, floor_in(first.rows[0], metric), about.get("floor_n"))

@@ -49,9 +49,14 @@ class Entry:
         return statistics.fmean(row["nfe"] for row in self.rows)
 
     @property
-    def images(self) -> int:
-        """The number of images of each seed."""
-        return int(self.rows[0]["images"])
+    def nfe_sd(self) -> float | None:
+        """Their standard deviation over the images, if an adaptive solver took more for some."""
+        found = [row["nfe_sd"] for row in self.rows if isinstance(row.get("nfe_sd"), int | float)]
+        return statistics.fmean(found) if found else None
+
+    def images(self, metric: str) -> int:
+        """The number of images of each seed that the metric was measured on."""
+        return images_in(self.rows[0], metric)
 
     @property
     def seeds(self) -> dict[int, Row]:
@@ -88,7 +93,13 @@ class Entry:
 
     def protocol(self, metric: str) -> tuple[str, int, str]:
         """Values may be compared if this is equal: the protocol, the number of images, the reference."""
-        return self.about(metric)["protocol"], self.images, json.dumps(self.trial("data"), sort_keys=True)
+        return self.about(metric)["protocol"], self.images(metric), json.dumps(self.trial("data"), sort_keys=True)
+
+
+def images_in(row: Row, metric: str) -> int:
+    """The images that a metric was measured on: a diagnostic says so itself, all others are measured on all."""
+    own = row["metrics"].get(metric, {}).get("n")
+    return own if isinstance(own, int) else int(row["images"])
 
 
 def value_in(row: Row, metric: str) -> float:

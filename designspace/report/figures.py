@@ -73,7 +73,7 @@ def _panel(axes: Axes, panel: Panel, looks: dict[str, dict[str, Any]]) -> None:
 
 def _curve(axes: Axes, curve: Curve, aside: float, style: dict[str, Any], y: Scale, *, crowded: bool) -> None:
     nfe = [aside * nfe for nfe in curve.nfe]
-    down = [e if y.threshold else min(e, v - y.low / 10) for v, e in zip(curve.values, curve.errors, strict=True)]
+    down = [e if y.threshold else max(min(e, v - y.low / 10), 0) for v, e in zip(curve.values, curve.errors, strict=True)]
     bars: dict[str, Any] = {"elinewidth": 0.7, "capsize": 1.2, "alpha": 0.65} if crowded else {"elinewidth": 0.9}
     if any(curve.errors):
         axes.errorbar(nfe, curve.values, [down, curve.errors], fmt="none", ecolor=style["color"], zorder=2, **bars)
@@ -104,9 +104,10 @@ def _floor_key(panels: list[Panel]) -> list[tuple[str, dict[str, Any]]]:
 
 
 def _note(panel: Panel, y: Scale) -> str:
+    note = panel.note + (", zeros below the axis" if y.threshold is None and min(panel.values) == 0 else "")
     if panel.floor is None or y.shows(panel.floor):
-        return panel.note
-    return f"{panel.note}\nfloor{_halves(panel.floor_n)}: {panel.floor:.3g}, off the scale"
+        return note
+    return f"{note}\nfloor{_halves(panel.floor_n)}: {panel.floor:.3g}, off the scale"
 
 
 def _halves(size: int | None) -> str:

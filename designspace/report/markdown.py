@@ -60,7 +60,7 @@ def tidy(study: Study) -> str:
 
 
 def _flat(entry: Entry, row: dict[str, object], study: Study) -> dict[str, object]:
-    columns: dict[str, object] = {key: row.get(key) for key in ("id", "seed", "nfe", "images", "features")}
+    columns: dict[str, object] = {key: row.get(key) for key in ("id", "seed", "nfe", "nfe_sd", "images", "features")}
     for metric in study.about["metrics"]:
         if entry.has(metric):
             about = entry.about(metric)

@@ -32,7 +32,8 @@ def y_scale(panel: Panel) -> Scale:
     """Logarithmic; where values are near 0 or negative, as unbiased estimates may be, linear there."""
     points = list(zip(panel.values, panel.errors, strict=True))
     high = max(v + e for v, e in points)
-    if min(panel.values) > 0:
+    if min(panel.values) >= 0 < max(panel.values):  # exact zeros lie below the axis
+        points = [(v, e) for v, e in points if v > 0]
         low = min(max(v - e, v / 3) for v, e in points)
         reach = max((high / low) ** 0.5, 2)
         if panel.floor is not None and low / reach < panel.floor < high * reach:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from designspace.images import DataError, reading
-from designspace.report.entry import BUDGET, Entry, Row, problem
+from designspace.report.entry import BUDGET, Entry, Row, images_in, problem
 from designspace.store import SCHEMA, PointKey, Results, point_key
 
 NEEDED = {"name": str, "question": str, "axes": list, "claims": list, "metrics": list, "points": list}
@@ -86,7 +86,7 @@ class Study:
     def influence(self, row: Row, metric: str) -> np.ndarray | None:
         """What each image adds to the metric, ``[n]``; ``None`` if it was not kept or is not what it should be."""
         kept = self._artefact(row["id"]).get(f"influence.{metric}")
-        whole = kept is not None and kept.shape == (row["images"],) and np.isfinite(kept).all()
+        whole = kept is not None and kept.shape == (images_in(row, metric),) and np.isfinite(kept).all()
         return kept.astype(np.float64) if whole and kept is not None else None
 
     def images(self, row: Row) -> np.ndarray | None:

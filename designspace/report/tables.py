@@ -38,10 +38,14 @@ def tables(study: Study, metric: str) -> list[Table]:
 
 
 def _table(study: Study, metric: str, entries: list[Entry], why: str) -> Table:
-    points = entries if why else study.points  # which of several tables a missing point belongs into is not known
+    absent = [point for point in study.points if not point.has(metric)]
+    unmeasured = [point for point in absent if point.rows]
+    # Which of several tables a missing point belongs into is not known.
+    points = entries if why else [point for point in study.points if point not in unmeasured]
     draw = _by_budget if study.column_axis else _plain
     header, rows, ranked = draw(study, metric, points, entries)
-    return Table(header, rows, why + caption.of_table(study, metric, entries, ranked))
+    told = caption.unmeasured(unmeasured)
+    return Table(header, rows, " ".join(filter(None, [why + caption.of_table(study, metric, entries, ranked), told])))
 
 
 Drawn = tuple[list[str], list[list[Cell]], list[Ranking]]

@@ -5,11 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from designspace.files import write_whole
-from designspace.report import claims, curves, figures, markdown, samples
+from designspace.report import claims, curves, figures, markdown, profile_figures, profiles, samples
 from designspace.report.study import Study
 from designspace.report.style import sheet
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 def find(out: Path) -> list[Path]:
@@ -44,9 +48,15 @@ def _files(study: Study) -> Iterator[tuple[str, bytes]]:
 
 def _figures(study: Study) -> Iterator[tuple[str, bytes]]:
     for metric in study.about["metrics"]:
+        name = re.sub(r"\W", "_", metric)
         if panels := curves.panels(study, metric):
-            name = re.sub(r"\W", "_", metric)
-            for kind, content in figures.save(figures.metric_vs_nfe(panels)).items():
-                yield f"{name}_vs_nfe.{kind}", content
+            yield from _saved(f"{name}_vs_nfe", figures.metric_vs_nfe(panels))
+        if drawn := profiles.profile_panels(study, metric):
+            yield from _saved(f"{name}_vs_sigma", profile_figures.against_sigma(drawn))
     if (shown := samples.grid(study)) is not None:
         yield "samples.png", figures.save(samples.draw(shown))["png"]
+
+
+def _saved(name: str, figure: Figure) -> Iterator[tuple[str, bytes]]:
+    for kind, content in figures.save(figure).items():
+        yield f"{name}.{kind}", content
