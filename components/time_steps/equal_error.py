@@ -12,6 +12,9 @@ ROUNDS, EVEN = 30, 1.02
 NEGLIGIBLE = 1e-3
 """Of the largest error: steps that make less are treated as if they made so much, or they would grow without limit."""
 
+ACCURACY = 1e-6
+"""Of the converged solution, in units of the noise: smaller errors of steps cannot be seen."""
+
 
 class EqualError(MeasuredTimeSteps, name="equal_error"):
     r"""Levels between which every step of the solver makes the same error.
@@ -49,7 +52,8 @@ class EqualError(MeasuredTimeSteps, name="equal_error"):
         design = probe.design.model_copy(update={"time_steps": self.given(levels)})
         steps = replace(probe, design=design).local_errors()[: len(levels) - 1]
         errors = steps.square().mean(1).sqrt().numpy()
-        return np.maximum(errors, NEGLIGIBLE * errors.max()) if errors.any() else np.ones_like(errors)
+        known = ACCURACY * levels[:-1].numpy()
+        return np.maximum(errors, NEGLIGIBLE * errors.max()) if (errors > known).any() else np.ones_like(errors)
 
 
 def _spread_evenly(levels: Tensor, errors: np.ndarray) -> Tensor:

@@ -1,0 +1,79 @@
+"""Figures against the noise level: what is drawn together, and what the tables say of diagnostics."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from designspace.report import Study, write
+from designspace.report.profiles import profile_panels
+from designspace.report.tables import tables
+from designspace.store import Results
+
+SIGMA = [10.0, 1.0, 0.1]
+
+
+def study(folder, axes, points):
+    """``points``: axes, profile (or None where the metric could not be measured)."""
+    results, about = Results(folder), []
+    for i, (at, profile) in enumerate(points):
+        id = f"{i:016x}"
+        about.append({"id": id, "axes": at})
+        metric = {"value": 1.0 + i, "se": 0.1, "protocol": "truncation_error", "n": 32}
+        metric |= {"profile": {"sigma": SIGMA, "value": profile, "of": "local error, RMS"}}
+        results.put_artefact(id, {"influence.truncation_error": torch.linspace(-i - 1, i + 1, 32)})
+        row = {"id": id, "axes": at, "seed": 0, "nfe": 10, "images": 500, "features": None}
+        results.append(row | {"metrics": {} if profile is None else {"truncation_error": metric}, "trial": {}})
+    text = {"schema": 1, "name": "x", "question": "?", "axes": axes, "claims": [], "points": about}
+    (folder / "ablation.json").write_text(json.dumps(text | {"metrics": ["truncation_error"]}))
+    return Study(folder)
+
+
+def test_a_panel_for_the_lowest_a_middle_and_the_highest_budget(tmp_path):
+    points = [({"solver": "heun", "nfe": nfe}, [nfe, 1.0, 0.5]) for nfe in (35, 7, 11, 19, 51)]
+    found = profile_panels(study(tmp_path, ["solver", "nfe"], points), "truncation_error")
+    assert [panel.title for panel in found] == ["nfe=7", "nfe=19", "nfe=51"]
+    assert {panel.label for panel in found} == {"local error, RMS"}
+    assert [panel.profiles[0].values[0] for panel in found] == [7, 19, 51]
+
+
+def test_equal_profiles_are_drawn_once_and_equal_panels_too(tmp_path):
+    points = [({"solver": s, "nfe": n}, [3.0, 2.0, 1.0]) for s in ("euler", "heun") for n in (7, 11)]
+    found = profile_panels(study(tmp_path, ["solver", "nfe"], points), "truncation_error")
+    assert len(found) == 1
+    assert [profile.name for profile in found[0].profiles] == ["euler, heun"]
+
+
+def test_many_configurations_get_a_panel_for_each_value_of_an_axis(tmp_path):
+    points = [
+        ({"solver": s, "time_steps.rho": rho, "nfe": n}, [rho + k, 1.0, n])
+        for k, s in enumerate(("euler", "heun"))
+        for rho in (1, 3, 5, 7, 9)
+        for n in (11, 35)
+    ]
+    found = profile_panels(study(tmp_path, ["solver", "time_steps.rho", "nfe"], points), "truncation_error")
+    assert [panel.title for panel in found] == ["solver=euler, nfe=35", "solver=heun, nfe=35"]
+    assert [profile.name for profile in found[0].profiles] == [f"rho={rho}" for rho in (1, 3, 5, 7, 9)]
+
+
+@pytest.mark.parametrize("broken", [{"sigma": SIGMA}, {"sigma": SIGMA, "value": [1.0]}, {"sigma": 3, "value": 4}, "x"])
+def test_a_damaged_profile_is_not_drawn(tmp_path, broken):
+    made = study(tmp_path, ["solver"], [({"solver": "heun"}, [1.0, 1.0, 1.0])])
+    for row in made.entries[0].rows:
+        row["metrics"]["truncation_error"]["profile"] = broken
+    assert profile_panels(made, "truncation_error") == []
+
+
+def test_the_report_draws_profiles_and_says_what_could_not_be_measured(tmp_path):
+    points = [({"solver": s}, p) for s, p in (("euler", [3, 2, 0.0]), ("heun", [1, 2, 3]), ("sa_solver", None))]
+    made = study(tmp_path, ["solver"], points)
+    names = {path.name for path in write(made)}
+    assert {"truncation_error_vs_sigma.png", "truncation_error_vs_sigma.svg"} <= names
+    assert np.asarray(Image.open(tmp_path / "truncation_error_vs_sigma.png")).std() > 5
+    (table,) = tables(made, "truncation_error")
+    assert [row[0].text for row in table.rows] == ["euler", "heun"]
+    assert "n = 32 images" in table.caption
+    assert "Cannot be measured for sa_solver." in table.caption
+    assert "paired" not in table.caption
