@@ -78,7 +78,10 @@ def _distances(
     detector = trial.evaluate.detector
     generated = Sample(torch.cat([part["features"] for part in parts]))
     reference = stages.reference(trial.data, detector)
-    return measure(metrics, detector, generated, reference, lambda metric: stages.floor(metric, trial))
+    found = measure(metrics, detector, generated, reference, lambda metric: stages.floor(metric, trial))
+    for metric in metrics:
+        found[metric.name][0]["drawn"] = stages.drawn(metric, trial)
+    return found
 
 
 def _seconds(trial: Trial, parts: list[Tensors], stages: Stages) -> dict[str, float]:

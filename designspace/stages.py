@@ -19,7 +19,7 @@ from torch import Tensor
 
 from designspace.cache import Cache, content_key
 from designspace.converged import Converged, Probe
-from designspace.evaluation.floor import floor
+from designspace.evaluation.floor import drawn, floor
 from designspace.evaluation.measure import Measured, Sample
 from designspace.generate import chunks, generate, labels_for
 from designspace.images import Images, to_uint8
@@ -98,6 +98,16 @@ class Stages:
         key = content_key(metric.identity(), self.reference_key(data, detector), n)
         kept = self.cache.get_or_make("floor", key, make)
         return kept["value"].item(), int(kept["n"])
+
+    def drawn(self, metric: Metric, trial: Trial) -> float:
+        """The metric of as many images as the trial has, drawn from the data itself."""
+        data, detector, n = trial.data, trial.evaluate.detector, trial.evaluate.images
+
+        def make() -> Tensors:
+            return {"value": _float64(drawn(metric, self.reference(data, detector), n))}
+
+        key = content_key("drawn", metric.identity(), self.reference_key(data, detector), n)
+        return self.cache.get_or_make("floor", key, make)["value"].item()
 
     def images_key(self, trial: Trial, chunk: range) -> str:
         """What the images of a chunk depend on; not on how many more there are, nor on how they are measured."""

@@ -21,3 +21,13 @@ def floor(metric: Metric, reference: Sample, n: int) -> tuple[float, int]:
     order = torch.from_numpy(generator("floor").permutation(len(reference)))
     one, other = (Sample(reference.features[half]) for half in (order[:size], order[size : 2 * size]))
     return metric.measure(one, other).value, size
+
+
+def drawn(metric: Metric, reference: Sample, n: int) -> float:
+    """The metric of n images drawn from the reference, with replacement, against it.
+
+    A denoiser that gives its data back scores that with a perfect sampler: what is left is chance and bias.
+    The draw depends on N and n alone.
+    """
+    chosen = torch.from_numpy(generator("drawn", n).integers(len(reference), size=n))
+    return metric.measure(Sample(reference.features[chosen]), reference).value

@@ -104,3 +104,5 @@ def _floor(metric: str, entries: Sequence[Entry]) -> Iterator[str]:
     n = first.images(metric)
     higher = metric == "frechet" and size < n
     yield text + (f"; that of n = {n:,} would be lower, so values may well lie below it." if higher else ".")
+    if (drawn := floor_in(first.rows[0], metric, "drawn")) is not None:
+        yield f"n images drawn from the reference itself score {drawn:.4g}: no sampler can be expected to do better."

@@ -32,6 +32,8 @@ class Panel:
     curves: list[Curve]
     floor: float | None
     floor_n: int | None
+    drawn: float | None = None
+    """What as many images drawn from the reference score."""
 
     @property
     def values(self) -> list[float]:
@@ -67,7 +69,8 @@ def _panel(entries: Sequence[Entry], metric: str, several: bool) -> Panel:
     note = f"n = {first.images(metric):,} images" + (f" for {seeds} seeds" if seeds > 1 else "") + f", {bars}"
     note = f"{one_line(data)}, {note}" if data and several else note
     curves = [_curve(name, points, metric) for name, points in configs.items()]
-    return Panel(one_line(about["protocol"]), note, curves, floor_in(first.rows[0], metric), about.get("floor_n"))
+    floor, drawn = (floor_in(first.rows[0], metric, which) for which in ("floor", "drawn"))
+    return Panel(one_line(about["protocol"]), note, curves, floor, about.get("floor_n"), drawn)
 
 
 def _curve(name: str, entries: Sequence[Entry], metric: str) -> Curve:

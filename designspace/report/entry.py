@@ -113,9 +113,9 @@ def se_in(row: Row, metric: str) -> float | None:
     return se if math.isfinite(se) else None
 
 
-def floor_in(row: Row, metric: str) -> float | None:
-    """Its floor, if there is one."""
-    floor = _number(row["metrics"][metric].get("floor"), math.nan)
+def floor_in(row: Row, metric: str, which: str = "floor") -> float | None:
+    """Its floor, if there is one; or what as many images ``drawn`` from the reference score."""
+    floor = _number(row["metrics"][metric].get(which), math.nan)
     return floor if math.isfinite(floor) else None
 
 

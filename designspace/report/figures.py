@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 TOLD_APART = 12
 """Curves that can be; of more, those that come lowest stand out."""
 FLOOR: dict[str, Any] = {"color": "#444444", "linewidth": 0.9, "linestyle": (0, (4, 2))}
+DRAWN: dict[str, Any] = {"color": "#444444", "linewidth": 0.9, "linestyle": (0, (1, 1.5))}
 
 
 def metric_vs_nfe(panels: list[Panel]) -> Figure:
@@ -62,8 +63,9 @@ def _panel(axes: Axes, panel: Panel, looks: dict[str, dict[str, Any]]) -> None:
         axes.plot(curve.nfe, curve.values, color=FAINT, linewidth=0.6, marker=".", markersize=2, zorder=1.5)
     for curve, aside in zip(shown, apart(panel.nfe, len(shown)), strict=True):
         _curve(axes, curve, aside, looks[curve.name], y, crowded=len(shown) > 4)
-    if panel.floor is not None and y.shows(panel.floor):
-        axes.axhline(panel.floor, zorder=1.2, **FLOOR)
+    for level, style in ((panel.floor, FLOOR), (panel.drawn, DRAWN)):
+        if level is not None and y.shows(level):
+            axes.axhline(level, zorder=1.2, **style)
     _scale(axes, x, y)
     split = y.threshold is not None and math.isfinite(y.threshold)
     axes.set_ylabel(plain(panel.protocol) + (f"\n(linear below {y.threshold:g})" if split else ""))
@@ -73,7 +75,9 @@ def _panel(axes: Axes, panel: Panel, looks: dict[str, dict[str, Any]]) -> None:
 
 def _curve(axes: Axes, curve: Curve, aside: float, style: dict[str, Any], y: Scale, *, crowded: bool) -> None:
     nfe = [aside * nfe for nfe in curve.nfe]
-    down = [e if y.threshold else max(min(e, v - y.low / 10), 0) for v, e in zip(curve.values, curve.errors, strict=True)]
+    down = [
+        e if y.threshold else max(min(e, v - y.low / 10), 0) for v, e in zip(curve.values, curve.errors, strict=True)
+    ]
     bars: dict[str, Any] = {"elinewidth": 0.7, "capsize": 1.2, "alpha": 0.65} if crowded else {"elinewidth": 0.9}
     if any(curve.errors):
         axes.errorbar(nfe, curve.values, [down, curve.errors], fmt="none", ecolor=style["color"], zorder=2, **bars)
@@ -100,7 +104,9 @@ def _scale(axes: Axes, x: Scale, y: Scale) -> None:
 
 def _floor_key(panels: list[Panel]) -> list[tuple[str, dict[str, Any]]]:
     sizes = {panel.floor_n for panel in panels if y_scale(panel).shows(panel.floor)}
-    return [(f"floor{_halves(sizes.pop()) if len(sizes) == 1 else ''}", FLOOR)] if sizes else []
+    keys = [(f"floor{_halves(sizes.pop()) if len(sizes) == 1 else ''}", FLOOR)] if sizes else []
+    shown = any(y_scale(panel).shows(panel.drawn) for panel in panels)
+    return keys + ([("n images of the reference", DRAWN)] if shown else [])
 
 
 def _note(panel: Panel, y: Scale) -> str:

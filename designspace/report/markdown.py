@@ -65,6 +65,6 @@ def _flat(entry: Entry, row: dict[str, object], study: Study) -> dict[str, objec
         if entry.has(metric):
             about = entry.about(metric)
             columns |= {metric: value_in(row, metric), f"{metric}_se": se_in(row, metric)}
-            columns |= {f"{metric}_floor": floor_in(row, metric)}
+            columns |= {f"{metric}_{which}": floor_in(row, metric, which) for which in ("floor", "drawn")}
             columns |= {f"{metric}_{key}": about.get(key) for key in ("floor_n", "protocol")}
     return {f"axes.{axis}" if axis in columns else axis: value for axis, value in entry.axes.items()} | columns

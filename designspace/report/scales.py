@@ -32,18 +32,19 @@ def y_scale(panel: Panel) -> Scale:
     """Logarithmic; where values are near 0 or negative, as unbiased estimates may be, linear there."""
     points = list(zip(panel.values, panel.errors, strict=True))
     high = max(v + e for v, e in points)
+    levels = [level for level in (panel.floor, panel.drawn) if level is not None]
     if min(panel.values) >= 0 < max(panel.values):  # exact zeros lie below the axis
         points = [(v, e) for v, e in points if v > 0]
         low = min(max(v - e, v / 3) for v, e in points)
         reach = max((high / low) ** 0.5, 2)
-        if panel.floor is not None and low / reach < panel.floor < high * reach:
-            low, high = min(low, panel.floor), max(high, panel.floor)
+        near = [level for level in levels if low / reach < level < high * reach]
+        low, high = min(low, *near, low), max(high, *near, high)
         low, high = _padded(low, high)
         return Scale(low, high, log_ticks(low, high))
     low = min(v - e for v, e in points)
     reach = high - low
-    if panel.floor is not None and low - reach < panel.floor < high + reach:
-        low, high = min(low, panel.floor), max(high, panel.floor)
+    near = [level for level in levels if low - reach < level < high + reach]
+    low, high = min(low, *near, low), max(high, *near, high)
     return _around_zero(min(low, 0.0), max(high, 0.0))
 
 
