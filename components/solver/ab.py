@@ -1,15 +1,14 @@
+from collections.abc import Sequence
 from typing import Annotated, ClassVar
 
 from pydantic import Field
-from torch import Tensor
 
-from designspace.flow import Flow, combine
-from designspace.multistep import History, levels, remember, weighted
+from designspace.flow import Flow
+from designspace.multistep import NoiseMultistep
 from designspace.quadrature import integrals
-from designspace.table1 import Solver
 
 
-class AB(Solver, name="ab"):
+class AB(NoiseMultistep, name="ab"):
     r"""Adams-Bashforth in sigma on variable steps, also called LMS: order ``order``, one evaluation a step.
 
     .. math:: x_{i+1} = x_i + \sum_j e_{i-j} \int_{\sigma_i}^{\sigma_{i+1}} l_j(\sigma)\, d\sigma,
@@ -20,11 +19,8 @@ class AB(Solver, name="ab"):
     k-diffusion (2022), https://github.com/crowsonkb/k-diffusion.
     """
 
-    one_step: ClassVar[bool] = False
-    in_time: ClassVar[bool] = False
+    ends_with_D: ClassVar[bool] = False
     order: Annotated[int, Field(ge=1, le=4)] = 4
 
-    def step(self, flow: Flow, x: Tensor, i: int, sigma: float, memory: History | None) -> tuple[Tensor, History]:
-        history = remember(memory, sigma, (x - flow.D(x, sigma)) / sigma, self.order)
-        weights = integrals(levels(history), sigma, flow.sigma[i + 1])
-        return combine((1, x), *weighted(weights, history)), history
+    def weights(self, flow: Flow, sigmas: Sequence[float], following: float) -> list[float]:
+        return integrals(sigmas, sigmas[0], following)

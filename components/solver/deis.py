@@ -1,20 +1,20 @@
-import math
-from functools import cache
-from typing import Annotated, ClassVar
+from collections.abc import Sequence
+from typing import Annotated
 
 import numpy as np
 import torch
+from numpy.polynomial.polynomial import polyval
 from pydantic import Field
-from torch import Tensor
 
-from designspace.flow import Flow, combine
-from designspace.multistep import History, levels, remember, weighted
+from designspace.flow import Flow
+from designspace.multistep import NoiseMultistep
 from designspace.noise_levels import vp_betas, vp_sigma_inv
 from designspace.quadrature import lagrange
-from designspace.table1 import Solver
+
+NODE, WEIGHT = np.polynomial.legendre.leggauss(64)
 
 
-class DEIS(Solver, name="deis"):
+class DEIS(NoiseMultistep, name="deis"):
     r"""DEIS-tAB: Adams-Bashforth with polynomials in the time of the VP schedule; one evaluation a step.
 
     .. math:: x_{i+1} = x_i + \sum_j e_{i-j} \int_{\sigma_i}^{\sigma_{i+1}} l_j(t(\sigma))\, d\sigma,
@@ -26,17 +26,16 @@ class DEIS(Solver, name="deis"):
     https://arxiv.org/abs/2204.13902.
     """
 
-    one_step: ClassVar[bool] = False
-    in_time: ClassVar[bool] = False
     order: Annotated[int, Field(ge=2, le=4)] = 3
 
-    def step(self, flow: Flow, x: Tensor, i: int, sigma: float, memory: History | None) -> tuple[Tensor, History]:
-        following, denoised = flow.sigma[i + 1], flow.D(x, sigma)
-        history = remember(memory, sigma, (x - denoised) / sigma, self.order)
-        if following == 0:
-            return denoised, history
-        weights = _weights(levels(history), following, self._betas(flow))
-        return combine((1, x), *weighted(weights, history)), history
+    def weights(self, flow: Flow, sigmas: Sequence[float], following: float) -> list[float]:
+        start, step = np.log(sigmas[0]), np.log(following / sigmas[0])
+        sigma = np.exp(start + step * (NODE + 1) / 2)
+        t = vp_sigma_inv(torch.from_numpy(np.append(sigma, sigmas)), *self._betas(flow)).numpy()
+        t = (t - t[64]) / (t[63] - t[64])  # the first point of the step at 0, its end near 1: well scaled
+        basis = polyval(t[:64], np.transpose(lagrange(t[64:].tolist())))
+        integrals: list[float] = (basis @ (WEIGHT * sigma * step / 2)).tolist()
+        return integrals
 
     def check(self, flow: Flow) -> None:
         if self._betas(flow)[0] <= 0:
@@ -46,18 +45,3 @@ class DEIS(Solver, name="deis"):
 
     def _betas(self, flow: Flow) -> tuple[float, float]:
         return vp_betas(flow.sigma[flow.num_steps - 1], flow.sigma[0])
-
-
-def _weights(sigmas: list[float], following: float, betas: tuple[float, float]) -> list[float]:
-    start, end = math.log(sigmas[0]), math.log(following)
-    node, weight = _gauss()
-    sigma = np.exp(start + (end - start) * (node + 1) / 2)
-    t = vp_sigma_inv(torch.from_numpy(np.append(sigma, sigmas)), *betas).numpy()
-    t = (t - t[64]) / (t[63] - t[64])  # the first point of the step at 0, its end near 1: well scaled
-    dsigma = weight * sigma * (end - start) / 2
-    return [float(np.sum(dsigma * polynomial(t[:64]))) for polynomial in lagrange(t[64:].tolist())]
-
-
-@cache
-def _gauss() -> tuple[np.ndarray, np.ndarray]:
-    return np.polynomial.legendre.leggauss(64)

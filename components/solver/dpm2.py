@@ -3,7 +3,8 @@ from typing import ClassVar
 from torch import Tensor
 
 from designspace.component import Fraction
-from designspace.flow import Flow, combine
+from designspace.flow import Flow
+from designspace.singlestep import dpm_solver_2
 from designspace.table1 import Solver
 
 
@@ -21,12 +22,4 @@ class DPM2(Solver, name="dpm2"):
     r: Fraction = 0.5
 
     def step(self, flow: Flow, x: Tensor, i: int, sigma: float, memory: None) -> tuple[Tensor, None]:
-        following, denoised = flow.sigma[i + 1], flow.D(x, sigma)
-        if following == 0:
-            return denoised, None
-        m = sigma ** (1 - self.r) * following**self.r
-        y = combine((m / sigma, x), (1 - m / sigma, denoised))
-        denoised_m = flow.D(y, m)
-        first = (following - sigma) * (1 - 1 / (2 * self.r)) / sigma
-        second = (following - sigma) / (2 * self.r) / m
-        return combine((1 + first, x), (-first, denoised), (second, y), (-second, denoised_m)), None
+        return dpm_solver_2(flow, x, sigma, flow.sigma[i + 1], self.r), None

@@ -25,14 +25,15 @@ class DPM3(Solver, name="dpm3"):
 
     def step(self, flow: Flow, x: Tensor, i: int, sigma: float, memory: None) -> tuple[Tensor, None]:
         following, denoised = flow.sigma[i + 1], flow.D(x, sigma)
-        if following == 0:
-            return denoised, None
-        h, e = math.log(sigma / following), (x - denoised) / sigma
-        third, two_thirds = sigma * math.exp(-h / 3), sigma * math.exp(-2 * h / 3)
-        u = combine((1, x), (-third * math.expm1(h / 3), e))
-        e_1 = (u - flow.D(u, third)) / third
-        change = two_thirds * 2 * (math.expm1(2 * h / 3) / (2 * h / 3) - 1)
-        u = combine((1, x), (change - two_thirds * math.expm1(2 * h / 3), e), (-change, e_1))
-        e_2 = (u - flow.D(u, two_thirds)) / two_thirds
-        change = following * 1.5 * (math.expm1(h) / h - 1)
-        return combine((1, x), (change - following * math.expm1(h), e), (-change, e_2)), None
+        if following in (0, sigma):
+            return (x if following else denoised), None
+        h = math.log(sigma / following)
+        s_1, s_2 = sigma * math.exp(-h / 3), sigma * math.exp(-2 * h / 3)
+        # In terms of D: e(u_1; s_1) - e_i is (D_i - D_1) / s_1, and e(u_2; s_2) - e_i likewise.
+        change = 2 * (math.expm1(2 * h / 3) / (2 * h / 3) - 1) / s_1
+        D_1 = flow.D(combine((s_1 / sigma, x), (1 - s_1 / sigma, denoised)), s_1)
+        ratio, w = s_2 / sigma, s_2 * change
+        D_2 = flow.D(combine((ratio, x), (1 - ratio - w, denoised), (w, D_1)), s_2)
+        ratio, w = following / sigma, following * 1.5 * (math.expm1(h) / h - 1)
+        w_1, w_2 = -w * change, w / s_2
+        return combine((ratio, x), (1 - ratio - w_1 - w_2, denoised), (w_1, D_1), (w_2, D_2)), None

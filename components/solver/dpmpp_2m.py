@@ -1,13 +1,11 @@
-import math
-from typing import ClassVar
+from collections.abc import Sequence
 
-from torch import Tensor
-
-from designspace.flow import Flow, combine
-from designspace.table1 import Solver
+from designspace.exponential import published_weights
+from designspace.flow import Flow
+from designspace.multistep import DataMultistep, allowed_order
 
 
-class DPMpp2M(Solver, name="dpmpp_2m"):
+class DPMpp2M(DataMultistep, name="dpmpp_2m"):
     r"""DPM-Solver++(2M): order 2 with one evaluation a step, remembering the denoiser's last output.
 
     .. math:: x_{i+1} = \tfrac{\sigma_{i+1}}{\sigma_i} x_i + (1 - e^{-h})
@@ -18,21 +16,10 @@ class DPMpp2M(Solver, name="dpmpp_2m"):
     https://arxiv.org/abs/2211.01095, Algorithm 2.
     """
 
-    one_step: ClassVar[bool] = False
-    in_time: ClassVar[bool] = False
     lower_order_final: bool = True
 
-    def step(
-        self, flow: Flow, x: Tensor, i: int, sigma: float, memory: tuple[Tensor, float] | None
-    ) -> tuple[Tensor, tuple[Tensor, float]]:
-        following = flow.sigma[i + 1]
-        denoised = flow.D(x, sigma)
-        if following == 0:
-            return denoised, (denoised, sigma)
-        ratio = following / sigma
-        last = i == flow.steps - 1 and self.lower_order_final
-        if memory is None or last or memory[1] == sigma:
-            return combine((ratio, x), (1 - ratio, denoised)), (denoised, sigma)
-        before, sigma_before = memory
-        slope = (1 - ratio) * math.log(ratio) / (2 * math.log(sigma / sigma_before))
-        return combine((ratio, x), (1 - ratio + slope, denoised), (-slope, before)), (denoised, sigma)
+    def order_at(self, flow: Flow, i: int) -> int:
+        return allowed_order(flow, i, 2, self.lower_order_final)
+
+    def weights(self, sigmas: Sequence[float], following: float) -> list[float]:
+        return published_weights(sigmas, following)

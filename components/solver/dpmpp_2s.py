@@ -3,7 +3,8 @@ from typing import ClassVar
 from torch import Tensor
 
 from designspace.component import Fraction
-from designspace.flow import Flow, combine
+from designspace.flow import Flow
+from designspace.singlestep import dpmpp_2s
 from designspace.table1 import Solver
 
 
@@ -22,10 +23,4 @@ class DPMpp2S(Solver, name="dpmpp_2s"):
     r: Fraction = 0.5
 
     def step(self, flow: Flow, x: Tensor, i: int, sigma: float, memory: None) -> tuple[Tensor, None]:
-        following, denoised = flow.sigma[i + 1], flow.D(x, sigma)
-        if following == 0:
-            return denoised, None
-        m = sigma ** (1 - self.r) * following**self.r
-        denoised_m = flow.D(combine((m / sigma, x), (1 - m / sigma, denoised)), m)
-        ratio, w = following / sigma, 1 / (2 * self.r)
-        return combine((ratio, x), ((1 - ratio) * (1 - w), denoised), ((1 - ratio) * w, denoised_m)), None
+        return dpmpp_2s(flow, x, sigma, flow.sigma[i + 1], self.r), None

@@ -1,14 +1,11 @@
-from typing import ClassVar
-
-from torch import Tensor
+from collections.abc import Sequence
 
 from designspace.exponential import published_weights
-from designspace.flow import Flow, combine
-from designspace.multistep import History, allowed_order, levels, remember, weighted
-from designspace.table1 import Solver
+from designspace.flow import Flow
+from designspace.multistep import DataMultistep, allowed_order
 
 
-class DPMpp3M(Solver, name="dpmpp_3m"):
+class DPMpp3M(DataMultistep, name="dpmpp_3m"):
     r"""DPM-Solver++(3M) as published: one evaluation a step; of order 2, not 3, for lack of a factor 2 before D''.
 
     .. math:: x_{i+1} = \tfrac{\sigma_{i+1}}{\sigma_i} x_i - \varphi_1 D_i + \varphi_2 D' - \varphi_3 D'',
@@ -21,15 +18,10 @@ class DPMpp3M(Solver, name="dpmpp_3m"):
     al. (2022), https://arxiv.org/abs/2211.01095, as in the authors' code.
     """
 
-    one_step: ClassVar[bool] = False
-    in_time: ClassVar[bool] = False
     lower_order_final: bool = True
 
-    def step(self, flow: Flow, x: Tensor, i: int, sigma: float, memory: History | None) -> tuple[Tensor, History]:
-        following, denoised = flow.sigma[i + 1], flow.D(x, sigma)
-        history = remember(memory, sigma, denoised, 3)
-        if following == 0:
-            return denoised, history
-        used = history[: allowed_order(flow, i, 3, self.lower_order_final)]
-        weights = published_weights(levels(used), following)
-        return combine((following / sigma, x), *weighted(weights, used)), history
+    def order_at(self, flow: Flow, i: int) -> int:
+        return allowed_order(flow, i, 3, self.lower_order_final)
+
+    def weights(self, sigmas: Sequence[float], following: float) -> list[float]:
+        return published_weights(sigmas, following)

@@ -1,14 +1,11 @@
-from typing import ClassVar
-
-from torch import Tensor
+from collections.abc import Sequence
 
 from designspace.exponential import data_weights
-from designspace.flow import Flow, combine
-from designspace.multistep import History, allowed_order, levels, remember, weighted
-from designspace.table1 import Solver
+from designspace.flow import Flow
+from designspace.multistep import DataMultistep, allowed_order
 
 
-class DPMpp3MExact(Solver, name="dpmpp_3m_exact"):
+class DPMpp3MExact(DataMultistep, name="dpmpp_3m_exact"):
     r"""DPM-Solver++(3M) with the factor 2 that the published code lacks: order 3, one evaluation a step.
 
     .. math:: x_{i+1} = \tfrac{\sigma_{i+1}}{\sigma_i} x_i
@@ -21,14 +18,10 @@ class DPMpp3MExact(Solver, name="dpmpp_3m_exact"):
     Ostermann (2010), https://doi.org/10.1017/S0962492910000048.
     """
 
-    one_step: ClassVar[bool] = False
-    in_time: ClassVar[bool] = False
     lower_order_final: bool = True
 
-    def step(self, flow: Flow, x: Tensor, i: int, sigma: float, memory: History | None) -> tuple[Tensor, History]:
-        following, denoised = flow.sigma[i + 1], flow.D(x, sigma)
-        history = remember(memory, sigma, denoised, 3)
-        if following == 0:
-            return denoised, history
-        used = history[: allowed_order(flow, i, 3, self.lower_order_final)]
-        return combine((following / sigma, x), *weighted(data_weights(levels(used), following), used)), history
+    def order_at(self, flow: Flow, i: int) -> int:
+        return allowed_order(flow, i, 3, self.lower_order_final)
+
+    def weights(self, sigmas: Sequence[float], following: float) -> list[float]:
+        return data_weights(sigmas, following)

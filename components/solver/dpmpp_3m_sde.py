@@ -1,16 +1,13 @@
-import math
+from collections.abc import Sequence
 from typing import ClassVar
 
-from torch import Tensor
-
 from designspace.component import NonNegative
-from designspace.exponential import published_weights
-from designspace.flow import Flow, combine
-from designspace.multistep import History, levels, remember, weighted
-from designspace.table1 import Solver
+from designspace.exponential import published_weights, reverse_sde
+from designspace.flow import Flow
+from designspace.multistep import DataMultistep
 
 
-class DPMpp3MSDE(Solver, name="dpmpp_3m_sde"):
+class DPMpp3MSDE(DataMultistep, name="dpmpp_3m_sde"):
     r"""DPM-Solver++(3M) for the SDE, as published: one evaluation a step.
 
     .. math:: x_{i+1} = \tfrac{\sigma_{i+1}}{\sigma_i} e^{-\eta h} x_i - \varphi_1 D_i + \varphi_2 D' - \varphi_3 D''
@@ -22,17 +19,13 @@ class DPMpp3MSDE(Solver, name="dpmpp_3m_sde"):
     """
 
     stochastic: ClassVar[bool] = True
-    one_step: ClassVar[bool] = False
-    in_time: ClassVar[bool] = False
     eta: NonNegative = 1.0
 
-    def step(self, flow: Flow, x: Tensor, i: int, sigma: float, memory: History | None) -> tuple[Tensor, History]:
-        following, denoised = flow.sigma[i + 1], flow.D(x, sigma)
-        history = remember(memory, sigma, denoised, 3)
-        if following == 0:
-            return denoised, history
-        shrink = (following / sigma) ** (1 + self.eta)
-        weights = published_weights(levels(history), following, self.eta, "heun")
-        x = combine((shrink, x), *weighted(weights, history))
-        up = following * math.sqrt(-math.expm1(-2 * self.eta * math.log(sigma / following)))
-        return (x.add_(flow.noise(i, 0), alpha=up) if up > 0 else x), history
+    def order_at(self, flow: Flow, i: int) -> int:
+        return 3
+
+    def weights(self, sigmas: Sequence[float], following: float) -> list[float]:
+        return published_weights(sigmas, following, self.eta, "heun")
+
+    def split(self, sigma: float, following: float) -> tuple[float, float]:
+        return reverse_sde(sigma, following, self.eta)

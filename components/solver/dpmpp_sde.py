@@ -27,8 +27,8 @@ class DPMppSDE(Solver, name="dpmpp_sde"):
 
     def step(self, flow: Flow, x: Tensor, i: int, sigma: float, memory: None) -> tuple[Tensor, None]:
         following, denoised = flow.sigma[i + 1], flow.D(x, sigma)
-        if following == 0:
-            return denoised, None
+        if following in (0, sigma):
+            return (x if following else denoised), None
         m = (sigma * following) ** 0.5
         middle_down, middle_up = ancestral(sigma, m, self.eta)
         down, up = ancestral(sigma, following, self.eta)

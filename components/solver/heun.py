@@ -27,10 +27,12 @@ class Heun(Solver, name="heun"):
         if m is None:
             return tangent_step(x, denoised, a, b), None
         h, w = b.t - a.t, 1 / (2 * self.alpha)
-        x_m = tangent_step(x, denoised, a, m)
-        denoised_m = flow.D(x_m, m.sigma)
+        to_x, to_D = (part / m.s for part in a.slope(m.t - a.t))
+        to_x += a.s / m.s
+        denoised_m = flow.D(combine((to_x, x), (to_D, denoised)), m.sigma)
         (a_x, a_D), (m_x, m_D) = a.slope((1 - w) * h), m.slope(w * h)
-        return combine(((a.s + a_x) / b.s, x), (a_D / b.s, denoised), (m_x / b.s, x_m), (m_D / b.s, denoised_m)), None
+        on_x, on_D = a.s + a_x + m_x * to_x, a_D + m_x * to_D  # the second stage's x is made of the first's
+        return combine((on_x / b.s, x), (on_D / b.s, denoised), (m_D / b.s, denoised_m)), None
 
     def _middle(self, flow: Flow, a: Level, b: Level) -> Level | None:
         """The level of the second stage, or ``None`` where the step is Euler's."""

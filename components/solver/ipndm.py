@@ -1,16 +1,15 @@
+from collections.abc import Sequence
 from typing import Annotated, ClassVar
 
 from pydantic import Field
-from torch import Tensor
 
-from designspace.flow import Flow, combine
-from designspace.multistep import History, remember, weighted
-from designspace.table1 import Solver
+from designspace.flow import Flow
+from designspace.multistep import NoiseMultistep
 
 WEIGHTS = [[1.0], [3 / 2, -1 / 2], [23 / 12, -16 / 12, 5 / 12], [55 / 24, -59 / 24, 37 / 24, -9 / 24]]
 
 
-class IPNDM(Solver, name="ipndm"):
+class IPNDM(NoiseMultistep, name="ipndm"):
     r"""Improved PNDM: the constants of Adams-Bashforth for equal steps, used on any grid; one evaluation a step.
 
     .. math:: x_{i+1} = x_i + (\sigma_{i+1} - \sigma_i) \sum_j w_j e_{i-j}, \qquad e = (x - D) / \sigma
@@ -20,11 +19,8 @@ class IPNDM(Solver, name="ipndm"):
     Zhang and Chen (2022), https://arxiv.org/abs/2204.13902; Liu et al. (2022), https://arxiv.org/abs/2202.09778.
     """
 
-    one_step: ClassVar[bool] = False
-    in_time: ClassVar[bool] = False
+    ends_with_D: ClassVar[bool] = False
     order: Annotated[int, Field(ge=1, le=4)] = 4
 
-    def step(self, flow: Flow, x: Tensor, i: int, sigma: float, memory: History | None) -> tuple[Tensor, History]:
-        history = remember(memory, sigma, (x - flow.D(x, sigma)) / sigma, self.order)
-        h = flow.sigma[i + 1] - sigma
-        return combine((1, x), *weighted([h * w for w in WEIGHTS[len(history) - 1]], history)), history
+    def weights(self, flow: Flow, sigmas: Sequence[float], following: float) -> list[float]:
+        return [(following - sigmas[0]) * w for w in WEIGHTS[len(sigmas) - 1]]
