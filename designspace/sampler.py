@@ -76,9 +76,8 @@ def sample(
         return eps.to(device=latents.device, dtype=dtype, non_blocking=True)
 
     flow = make_flow(design, D, num_steps, cast)
-    start = latents.to(dtype) * flow.sigma[0]
-    trajectory = [start]
-    for x in flow.design.solver.solve(flow, start):
+    trajectory = [latents.to(dtype) * flow.sigma[0]]
+    for x in flow.design.solver.solve(flow, trajectory[0]):
         trajectory = [*trajectory, x] if record else [x]
     each = None if flow.D.each is None else flow.D.each + flow.D.calls
     return Samples(
