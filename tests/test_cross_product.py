@@ -1,0 +1,194 @@
+"""Every solver with every time steps, schedule and scaling, on a mixture of two Gaussians.
+
+The registries are crossed as they are: a new component is in the test without a new line. Deterministic solvers are
+held against the converged flow through the same range of noise levels, stopped at the last positive level, because the
+step to zero is exact in the limit only; stochastic ones against the moments of the mixture at that level.
+"""
+
+import itertools
+import math
+from functools import cache
+
+import numpy as np
+import pytest
+import torch
+from scipy.integrate import solve_ivp
+
+import designspace as ds
+from designspace.converged import Converged
+from designspace.spec import load
+
+MEAN, VARIANCE = 0.5, 0.04
+LATENTS = torch.linspace(-1.8, 1.9, 8, dtype=torch.float64)[:, None]
+
+
+def own(row):
+    return [name for name in row.known if not name.startswith("test_")]
+
+
+SOLVERS = own(ds.Solver)
+IN_TIME = [s for s in SOLVERS if ds.Solver.get(s).in_time]
+STOCHASTIC = [s for s in SOLVERS if ds.Solver.get(s).stochastic]
+ADAPTIVE = [s for s in SOLVERS if ds.Solver.get(s).adaptive]
+STEPPING = [s for s in SOLVERS if s not in STOCHASTIC + ADAPTIVE]
+STEPS = own(ds.TimeSteps)
+PLANES = [(schedule, scaling) for schedule in own(ds.Schedule) for scaling in own(ds.Scaling)]
+
+ORDER = {"euler": 1, "heun": 2, "rk4": 4}
+"""Of solvers in time, which need no history. Others begin with a step of order 1 at least: order 2 in all."""
+LEVELS = [80.0, 30.0, 12.0, 6.0, 3.0, 1.7, 1.0, 0.6, 0.3, 0.1, 0.02, 0.002]
+GIVEN = {"explicit": {"levels": LEVELS}, "equal_error": {"images": 4}}
+COARSE = ("vp", "ddpm", "iddpm", "cosine")
+"""Grids whose last steps stay large in lambda until there are far more than 1,000 levels, which two of them have not:
+solvers that step in lambda get nearer, but not at their order."""
+REFUSED = {(s, "equal_error"): "equal_error measures the error of single steps" for s in STOCHASTIC + ADAPTIVE}
+"""Combinations that cannot be, and the error that says why when they are put together."""
+
+
+def D(x, sigma):
+    """The ideal denoiser of two modes of equal weight."""
+    sigma = torch.as_tensor(sigma).to(x).reshape(-1, 1)
+    noisy = VARIANCE + sigma**2
+    return (VARIANCE * x + sigma**2 * MEAN * torch.tanh(MEAN * x / noisy)) / noisy
+
+
+def design(solver, steps, schedule="linear", scaling="none"):
+    if schedule == "vp" and steps != "vp":  # Table 1's own range needs no fit
+        schedule = {"name": "vp", "sigma_min": 0.002, "sigma_max": 80}
+    time_steps = {"name": steps, **GIVEN.get(steps, {})}
+    return ds.Design.preset(
+        "edm", solver=solver, time_steps=time_steps, schedule=schedule, scaling=scaling, to_zero=False
+    )
+
+
+@cache
+def exact(sigma_max, sigma_min):
+    return Converged.of(D, LATENTS, sigma_max, sigma_min, 1024).x[-1]
+
+
+def error(made, num_steps):
+    out = ds.sample(made, D, LATENTS, num_steps)
+    return (out.x - exact(out.sigma_max, out.sigma_min)).abs().max().item()
+
+
+def orders(made, counts):
+    errors = [error(made, n) for n in counts]
+    return [math.log2(a / b) if b > 1e-10 else math.inf for a, b in itertools.pairwise(errors)], errors
+
+
+def refused(solver, steps):
+    """Whether the two do not go together; then it is said when a design of them is made, or its steps are counted."""
+    why = REFUSED.get((solver, steps))
+    if why:
+        with pytest.raises(ValueError, match=why):
+            ds.sample(design(solver, steps), D, LATENTS, 12)
+    return bool(why)
+
+
+def counts_of(steps):
+    """Levels that are measured take long to find."""
+    return (12, 24) if steps == "equal_error" else (128, 256)
+
+
+@pytest.mark.parametrize("ends", [(80.0, 0.002), (152.2, 0.0105)])
+def test_the_exact_end_points_are_those_of_scipy(ends):
+    """By another method, of order 8, in another program."""
+
+    def slope(level, x):
+        x = torch.from_numpy(x)[:, None]
+        return (x - D(x, math.exp(level)))[:, 0].numpy()
+
+    span = tuple(map(math.log, ends))
+    found = solve_ivp(slope, span, (ends[0] * LATENTS[:, 0]).numpy(), method="DOP853", rtol=1e-10, atol=1e-11)
+    np.testing.assert_allclose(exact(*ends)[:, 0].numpy(), found.y[:, -1], rtol=1e-7, atol=1e-9)
+
+
+@pytest.mark.parametrize("steps", STEPS)
+@pytest.mark.parametrize("solver", [s for s in STEPPING if s in IN_TIME])
+def test_solvers_in_time_converge_in_every_plane(solver, steps):
+    """With their own order, whatever the curves between the levels are."""
+    for schedule, scaling in PLANES:
+        (order,), errors = orders(design(solver, steps, schedule, scaling), counts_of(steps))
+        least = 0.3 if steps == "equal_error" else ORDER.get(solver, 1) - 0.3  # few steps are not asymptotic
+        assert order > least, (schedule, scaling, order, errors)
+
+
+@pytest.mark.parametrize("steps", STEPS)
+@pytest.mark.parametrize("solver", [s for s in STEPPING if s not in IN_TIME])
+def test_solvers_in_sigma_converge_and_know_no_plane(solver, steps):
+    if refused(solver, steps):
+        return
+    (order,), errors = orders(design(solver, steps), counts_of(steps))
+    least = 1.0 if solver == "dpmpp_3m" else 1.7  # as published, its order rises slowly to 2
+    assert order > (0.1 if steps in COARSE else 0.3 if steps == "equal_error" else least), (order, errors)
+    assert errors[-1] < 0.01, errors
+    plain = ds.sample(design(solver, steps), D, LATENTS, 12).x
+    for schedule, scaling in PLANES[-1:] if steps == "equal_error" else PLANES:
+        assert torch.equal(ds.sample(design(solver, steps, schedule, scaling), D, LATENTS, 12).x, plain)
+
+
+@pytest.mark.parametrize("steps", STEPS)
+@pytest.mark.parametrize("solver", ADAPTIVE)
+def test_adaptive_solvers_keep_their_tolerance_and_know_no_plane(solver, steps):
+    if refused(solver, steps):
+        return
+    plain = ds.sample(design(solver, steps), D, LATENTS, 12)
+    assert error(design(solver, steps), 12) < 0.02
+    assert error(design({"name": solver, "rtol": 1e-6, "atol": 1e-6}, steps), 12) < 2e-5
+    for schedule, scaling in PLANES:
+        assert torch.equal(ds.sample(design(solver, steps, schedule, scaling), D, LATENTS, 12).x, plain.x)
+
+
+MANY = 4000
+ENOUGH = {"sa_solver": 800}
+"""Steps, 200 by default. On the grids of VP the last steps grow threefold in lambda however many there are before, and
+what the third order extrapolates there falls slowly."""
+
+
+@cache
+def draws():
+    draw = torch.Generator().manual_seed(0)
+    noise = cache(lambda step, k: torch.randn(MANY, 1, dtype=torch.float64, generator=draw))
+    return torch.randn(MANY, 1, dtype=torch.float64, generator=draw), noise
+
+
+@pytest.mark.parametrize("steps", STEPS)
+@pytest.mark.parametrize("solver", STOCHASTIC)
+def test_stochastic_solvers_keep_the_distribution(solver, steps):
+    """Second and fourth moment within 5 standard errors of 4,000 draws, and 3 % for the bias of the steps."""
+    if refused(solver, steps):
+        return
+    latents, noise = draws()
+    planes = PLANES if solver in IN_TIME else [("linear", "none")]
+    for schedule, scaling in planes:
+        out = ds.sample(design(solver, steps, schedule, scaling), D, latents, ENOUGH.get(solver, 200), noise=noise)
+        variance = VARIANCE + out.sigma_min**2
+        for k, moment in ((2, MEAN**2 + variance), (4, MEAN**4 + 6 * MEAN**2 * variance + 3 * variance**2)):
+            found = out.x**k
+            bar = 5 * found.std().item() / MANY**0.5 + 0.03 * moment
+            assert abs(found.mean().item() - moment) < bar, (schedule, scaling, k, found.mean().item(), moment)
+    for schedule, scaling in PLANES if solver not in IN_TIME else []:
+        few = [
+            ds.sample(made, D, LATENTS, 12, noise=lambda step, k: LATENTS).x
+            for made in (design(solver, steps), design(solver, steps, schedule, scaling))
+        ]
+        assert torch.equal(*few)
+
+
+@pytest.mark.parametrize("solver", [s for s in SOLVERS if s not in IN_TIME])
+def test_an_axis_of_the_plane_is_said_to_be_idle(solver, tmp_path):
+    """The load-time warning of every solver that knows no plane."""
+    path = tmp_path / "idle.yaml"
+    text = f"data: digits\ndenoiser: exact\ndesign: {{preset: edm, solver: {solver}}}\n"
+    path.write_text(text + "num_steps: 12\ngrid: {schedule: [linear, ve], scaling: [none, vp]}\n")
+    lines = load(path).warnings
+    assert [line.split(": ")[1] for line in lines] == ["grid.schedule", "grid.scaling"]
+    assert all(f"cannot matter: solver {solver} does not step in time" in line for line in lines)
+
+
+@pytest.mark.parametrize("solver", IN_TIME)
+def test_an_axis_of_the_plane_matters_to_solvers_in_time(solver, tmp_path):
+    path = tmp_path / "busy.yaml"
+    text = f"data: digits\ndenoiser: exact\ndesign: {{preset: edm, solver: {solver}}}\n"
+    path.write_text(text + "num_steps: 12\ngrid: {schedule: [linear, ve], scaling: [none, vp]}\n")
+    assert load(path).warnings == []
