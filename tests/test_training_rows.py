@@ -13,6 +13,7 @@ from designspace.component import ROWS
 from designspace.design import preset_names
 from designspace.images import Images
 from designspace.spec import SpecError, load
+from designspace.spec.schema import schema
 
 SIGMAS = torch.logspace(-2.5, 1.9, 12, dtype=torch.float64)
 LEARNED = ("c_skip", "c_out", "c_in", "c_noise", "noise_distribution", "loss_weight")
@@ -290,6 +291,23 @@ def test_sigma_data_is_measured_when_an_ablation_is_loaded(trials):
     assert [sigma_data(t.design)["c_in"] for t in axis] == [0.5, None, std, None]
     mixture, digits = trials("design: {preset: edm, sigma_data: data}\ngrid: {data: [mixture, digits]}")
     assert sigma_data(digits.design)["c_in"] == std != sigma_data(mixture.design)["c_in"]
+
+
+def test_an_axis_of_sigma_data_that_cannot_matter(tmp_path):
+    (tmp_path / "a.yaml").write_text("data: digits\ndenoiser: exact\ndesign: edm\ngrid: {sigma_data: [0.5, 1]}\n")
+    (warning,) = load(tmp_path / "a.yaml").warnings
+    assert (
+        "grid.sigma_data: cannot matter: denoiser exact does not depend on c_in, c_out, c_skip, loss_weight" in warning
+    )
+
+
+def test_the_schema_knows_both_ways_to_give_sigma_data():
+    found = schema()
+    field = found["properties"]["design"]["anyOf"][1]["properties"]["sigma_data"]
+    kinds = {kind.get("type") if "const" not in kind else kind["const"] for kind in field["anyOf"]}
+    assert kinds == {"number", "data"}
+    edm = next(kind for kind in found["$defs"]["CSkip"]["anyOf"] if kind.get("title") == "edm")
+    assert edm["properties"]["sigma_data"]["anyOf"] == field["anyOf"]
 
 
 def test_errors_of_sigma_data_have_a_place(trials):
