@@ -14,12 +14,15 @@ from torch import Tensor
 
 from designspace.design import Design
 
-F = Callable[[Tensor, Tensor, Tensor | None], Tensor]
-"""A network: ``F(x [B, C, ...], c_noise [B], labels [B] or None) -> [B, C or 2 C, ...]``."""
+F = Callable[..., Tensor]
+"""A network: ``F(x [B, C, ...], c_noise [B], labels [B] or None) -> [B, C or 2 C, ...]``; in training a fourth argument
+may be augmentation labels ``[B, L]``."""
 
 
 class Preconditioned:
     r"""``D(x, sigma)``: the network F with the rows c_skip, c_out, c_in and c_noise of a design, and with labels.
+
+    ``augment`` are augmentation labels ``[B, L]``, which are handed to F only if they are given: in training.
 
     It carries the noise levels that ``c_noise`` knows, for the sampler: ``sigma_min``, ``sigma_max``, ``round_sigma``.
     F sees its own floating-point type, that of its first parameter, or float32; ``c_noise`` is never less than
@@ -27,8 +30,9 @@ class Preconditioned:
     Dhariwal, 2021, https://arxiv.org/abs/2102.09672) and ignored. Gradients flow wherever they are enabled.
     """
 
-    def __init__(self, network: F, design: Design, labels: Tensor | None = None) -> None:
+    def __init__(self, network: F, design: Design, labels: Tensor | None = None, augment: Tensor | None = None) -> None:
         self._network, self._design, self._labels = network, design, labels
+        self._augment = () if augment is None else (augment,)  # F need not know of it
         self._dtype = _dtype(network)
         self.sigma_min, self.sigma_max = design.c_noise.limits()
         self.round_sigma = design.c_noise.round_sigma
@@ -41,7 +45,7 @@ class Preconditioned:
         design, sigma = self._design, torch.as_tensor(sigma, dtype=torch.float64)
         c_skip, c_out, c_in = (_over(row(sigma), x) for row in (design.c_skip, design.c_out, design.c_in))
         c_noise = design.c_noise(sigma).to(x.device, torch.promote_types(self._dtype, torch.float32)).expand(len(x))
-        output = self._network((c_in * x).to(self._dtype), c_noise, self._labels)
+        output = self._network((c_in * x).to(self._dtype), c_noise, self._labels, *self._augment)
         return c_skip * x + c_out * _mean_part(output, x).to(x.dtype)
 
 

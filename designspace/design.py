@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Self
 
+import torch
 from pydantic import ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 from ruamel.yaml import YAML
+from torch import Tensor
 
+from designspace.compatible import misfits
 from designspace.component import Spec, did_you_mean
 from designspace.rows import Stochasticity
+from designspace.sigma_data import NAME as SIGMA_DATA
+from designspace.sigma_data import spread
 from designspace.table1 import (
     CIn,
     CNoise,
     COut,
     CSkip,
     LossWeight,
-    MeasuredTimeSteps,
     NoiseDistribution,
     Scaling,
     Schedule,
@@ -28,7 +33,12 @@ from designspace.table1 import (
 
 
 class Design(Spec):
-    """One choice for each row of Table 1 of Karras et al. (2022), and for the stochasticity of its Algorithm 2."""
+    """One choice for each row of Table 1 of Karras et al. (2022), and for the stochasticity of its Algorithm 2.
+
+    Any row can be changed alone; refused is only what cannot be run or has no meaning (``compatible``). ``sigma_data``
+    beside the rows is a short form: it goes to each row that has the field and does not set it. Rows may have different
+    ones, so that one can be varied alone; the unit variances of Appendix B.6 then no longer hold.
+    """
 
     # Sampling (Section 3)
     solver: Solver
@@ -48,39 +58,41 @@ class Design(Spec):
     to_zero: bool = True
     """Whether the last step goes to sigma = 0; if not, N levels make N - 1 steps (the convention of diff-sampler)."""
 
-    @model_validator(mode="after")
-    def _no_noise_between_the_steps_of_a_multistep_method(self) -> Self:
-        if self.stochasticity.noisy and not self.solver.one_step:
-            text = (
-                f"{self.stochasticity.name} adds noise between steps, which spoils what the multistep solver"
-                f" {self.solver.name} remembers; use stochasticity none or a one-step solver such as heun"
-            )
-            kind = PydanticCustomError("churn_multistep", "{text}", {"text": text})
-            line = InitErrorDetails(type=kind, loc=("stochasticity",), input=self.stochasticity)
-            raise ValidationError.from_exception_data("Design", [line])
-        return self
+    @model_validator(mode="before")
+    @classmethod
+    def _one_sigma_data_for_all_rows(cls, value: Any) -> Any:
+        return spread(value) if isinstance(value, Mapping) and SIGMA_DATA in value else value
 
     @model_validator(mode="after")
-    def _levels_are_measured_for_steps_without_noise(self) -> Self:
-        solver = self.solver
-        if isinstance(self.time_steps, MeasuredTimeSteps) and (
-            solver.stochastic or solver.adaptive or self.stochasticity.noisy
-        ):
-            what = f"solver {solver.name} chooses its own steps" if solver.adaptive else "the design draws noise"
-            text = f"{self.time_steps.name} measures the error of single steps, but {what}; use a deterministic solver"
-            kind = PydanticCustomError("levels_of_noise", "{text}", {"text": text})
-            line = InitErrorDetails(type=kind, loc=("time_steps",), input=self.time_steps)
-            raise ValidationError.from_exception_data("Design", [line])
+    def _rows_go_together(self) -> Self:
+        lines = [
+            InitErrorDetails(
+                type=PydanticCustomError(kind, "{text}", {"text": text}),
+                loc=(row,),
+                input=getattr(self, row).model_dump(),
+            )
+            for row, kind, text in misfits(self)
+        ]
+        if lines:
+            raise ValidationError.from_exception_data("Design", lines)
         return self
 
     @classmethod
     def preset(cls, preset: str, **rows: Any) -> Self:
-        """A column of Table 1, ``ddpm iddpm vp ve edm``, with any rows replaced.
+        """A column of Table 1, ``ddpm iddpm vp ve edm``, or ``velocity``, with any rows replaced.
 
         A row is given as a component, a name, or a mapping: with ``name`` it replaces the row, without it
-        changes fields of the preset's own component.
+        changes fields of the preset's own component. ``sigma_data=0.7`` goes to all rows that have the field.
         """
         return cls.model_validate(override(preset_rows(preset), rows))
+
+    def training_sigmas(self, n: int, generator: torch.Generator | None = None) -> Tensor:
+        """``n`` noise levels to train on, float64 ``[n]``, on the levels that the sampler will ask for.
+
+        They are drawn from ``noise_distribution``, then moved into the limits of ``c_noise`` and to its nearest level.
+        """
+        lo, hi = self.c_noise.limits()
+        return self.c_noise.round_sigma(self.noise_distribution.sample(n, generator).clamp(lo, hi))
 
     def within(self, lo: float, hi: float) -> Self:
         """The same design for a denoiser that supports noise levels in ``[lo, hi]`` only."""
@@ -89,9 +101,9 @@ class Design(Spec):
 
 
 def preset_names() -> list[str]:
-    """The presets, in the table's order."""
+    """The presets: the table's columns in its order, then the others by name."""
     order = ["ddpm", "iddpm", "vp", "ve", "edm"]
-    found = [path.stem for path in _preset_folder().glob("*.yaml")]
+    found = sorted(path.stem for path in _preset_folder().glob("*.yaml"))
     return sorted(found, key=lambda name: order.index(name) if name in order else len(order))
 
 

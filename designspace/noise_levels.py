@@ -52,6 +52,22 @@ def vp_betas(sigma_min: float, sigma_max: float, epsilon_s: float = VP_EPSILON_S
     return beta_d, high - beta_d / 2
 
 
+def log_normal(u: Tensor, mean: float, std: float, row: str) -> Tensor:
+    r""":math:`e^{\mathrm{mean} + \mathrm{std}\, \Phi^{-1}(u)}`, the quantile u of a log-normal distribution.
+
+    Raises ``ValueError`` for u outside of (0, 1), where it is 0 or infinite.
+    """
+    if not bool(((u > 0) & (u < 1)).all()):
+        raise ValueError(f"noise_distribution {row}: u must lie in the open interval (0, 1)")
+    z: Tensor = torch.special.ndtri(u)
+    return (mean + std * z).exp()
+
+
+def log_uniform(u: Tensor, low: float, high: float) -> Tensor:
+    r""":math:`\mathrm{low}\, (\mathrm{high} / \mathrm{low})^u`, the quantile u of a log-uniform distribution."""
+    return low * (high / low) ** u
+
+
 @lru_cache
 def iddpm_levels(M: int, C_1: float, C_2: float) -> Tensor:
     r""":math:`u_0 > \dots > u_M = 0`, float64 ``[M + 1]``.

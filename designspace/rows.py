@@ -34,15 +34,21 @@ class Stochasticity(Component, row="stochasticity"):
 
 
 class Network(Component, row="network"):
-    r"""The network :math:`F_\theta(c_\mathrm{in} x; c_\mathrm{noise})`, called as ``F(x, c_noise [B], labels)``."""
+    r"""The network :math:`F_\theta(c_\mathrm{in} x; c_\mathrm{noise})`: ``F(x, c_noise [B], labels [B] or None)``.
+
+    Built with augmentation labels, it takes them ``[B, L]`` as a fourth argument; without it they are zeros.
+    """
 
     @abstractmethod
-    def build(self) -> torch.nn.Module:
-        """The network with its weights, in evaluation mode, on the CPU."""
+    def build(self, shape: tuple[int, ...], classes: int = 0, augment: int = 0) -> torch.nn.Module:
+        """The network with its weights, in evaluation mode, on the CPU; torch's generators are left as they are.
 
-    @abstractmethod
+        ``shape`` is that of one sample; ``classes`` are their number, 0: unconditional; ``augment`` is L, 0: none.
+        """
+
     def shape_of(self, data: Images) -> tuple[int, ...]:
-        """The shape of one sample, for a network that is used with ``data``."""
+        """The shape of one sample, for a network that is used with ``data``: that of its images."""
+        return data.shape
 
 
 class Conditional(Protocol):

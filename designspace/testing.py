@@ -25,7 +25,7 @@ from torch import Tensor
 from designspace.component import ROWS, Component
 from designspace.converged import Probe
 from designspace.design import Design
-from designspace.rows import Data, Detector, Diagnostic, Metric, Stochasticity
+from designspace.rows import Data, Detector, Diagnostic, Metric, Network, Stochasticity
 from designspace.sampler import sample
 from designspace.table1 import (
     CIn,
@@ -39,6 +39,7 @@ from designspace.table1 import (
     Solver,
     TimeSteps,
 )
+from designspace.testing_network import is_the_same_each_time, keeps_the_shape
 
 Check = Callable[[], None]
 TIMES = torch.linspace(0.02, 1, 50, dtype=torch.float64)
@@ -263,6 +264,7 @@ _CHECKS: dict[type[Component], list[Callable[..., None]]] = {
     Solver: [converges_to_the_exact_end_point, does_not_depend_on_the_batch],
     Stochasticity: [lifts],
     Data: [gives_uint8_images],
+    Network: [keeps_the_shape, is_the_same_each_time],
     Detector: [gives_features],
     Metric: [tells_distributions_apart],
     Diagnostic: [sees_what_the_flow_does],

@@ -104,7 +104,7 @@ WRONG = [
     (("report", "tinny"), "tinny: no results"),
     (("report",), "reports: no ablation has results here. Run one first"),
     (("list", "solvers"), "unknown row 'solvers'. Did you mean 'solver'?"),
-    (("show", "hune"), "unknown component 'hune'. Did you mean 'heun'?"),
+    (("show", "heunn"), "unknown component 'heunn'. Did you mean 'heun'?"),
     (("table", "edn"), "unknown preset 'edn'"),
     (("distance", "digits", "missing.zip"), "missing.zip: no such folder, zip or npz"),
     (("distance", "digits", "tiny.yaml"), "tiny.yaml: neither a folder nor a zip nor an npz"),

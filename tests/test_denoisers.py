@@ -341,7 +341,7 @@ def test_a_network_from_a_file(folder, digits):
     denoised = denoiser.bind(None)(x, sigma)
     torch.testing.assert_close(denoised, EDM.c_skip(sigma) * x + EDM.c_out(sigma) * 3 * EDM.c_noise(sigma))
     assert not denoised.requires_grad
-    assert not network.build().training
+    assert not network.build((1, 8, 8)).training
     assert module(folder, shape=[3, 32, 32]).shape_of(digits) == (3, 32, 32)
 
 
@@ -370,7 +370,7 @@ def test_a_network_from_an_installed_module(folder, monkeypatch):
     network = module(folder, "my_nets:make")
     assert network.identity()["factory"] == module(folder).identity()["factory"]
     assert "my_nets" not in sys.modules  # saying what it is runs no code of it
-    assert isinstance(network.build(), torch.nn.Module)
+    assert isinstance(network.build((1, 8, 8)), torch.nn.Module)
 
 
 WRONG = {
@@ -391,7 +391,7 @@ def test_networks_that_cannot_be_built(folder, fields, message):
     torch.save({"inner.bias": torch.zeros(4)}, folder / "w.pt")
     (folder / "broken.py").write_text("class Net(nn.Module): pass")
     with pytest.raises(DataError, match=message) as error:
-        module(folder, **fields).build()
+        module(folder, **fields).build((1, 8, 8))
     assert "\n" not in str(error.value)
 
 
@@ -418,6 +418,6 @@ def test_a_network_without_weights_is_the_same_every_time(tmp_path):
     (tmp_path / "linear.py").write_text(source)
     network = ds.Network.get("module").model_validate({"factory": f"{tmp_path / 'linear.py'}:make"})
     before = torch.random.get_rng_state()
-    first, second = (network.build().weight for _ in range(2))
+    first, second = (network.build((1, 8, 8)).weight for _ in range(2))
     assert torch.equal(first, second)
     assert torch.equal(torch.random.get_rng_state(), before)

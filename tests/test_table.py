@@ -39,13 +39,13 @@ def test_a_terminal_shows_every_row_and_column(width):
 
 def test_a_narrow_terminal_names_the_columns_that_share_a_component():
     lines = [line.strip() for line in printed(ALL, 80).splitlines()]
-    at = lines.index("linear in ddpm, iddpm, edm")
-    assert lines[at - 1 : at + 2] == ["schedule", "linear in ddpm, iddpm, edm", "σ(t) = t,  t ≥ 0"]
+    at = lines.index("linear in ddpm, iddpm, edm, velocity")
+    assert lines[at - 1 : at + 2] == ["schedule", "linear in ddpm, iddpm, edm, velocity", "σ(t) = t,  t ≥ 0"]
 
 
 def test_markdown_is_a_table_whose_mathematics_markdown_does_not_touch():
     lines = markdown(ALL).splitlines()
     assert len(lines) == 2 + 11
-    assert {line.count("|") for line in lines} == {7}
+    assert {line.count("|") for line in lines} == {8}
     assert not re.search(r"\\[^A-Za-z]", "".join(lines))
     assert any(r"$\sigma(t) = \sqrt t, \quad t \ge 0$" in line for line in lines)

@@ -19,9 +19,11 @@ class Preconditioned(Denoiser, name="preconditioned"):
     Karras et al. (2022), https://arxiv.org/abs/2206.00364, Eq. 7.
     """
 
+    reads_data: ClassVar[bool] = True  # shape and classes
     rows: ClassVar[tuple[str, ...]] = ("c_skip", "c_out", "c_in", "c_noise")
     network: Network
 
     def load(self, data: Images, design: Design, device: torch.device) -> Conditional:
-        network = self.network.build().to(device).eval().requires_grad_(False)
-        return PreconditionedNetwork(network, design, self.network.shape_of(data))
+        shape = self.network.shape_of(data)
+        network = self.network.build(shape, len(data.classes)).to(device).eval().requires_grad_(False)
+        return PreconditionedNetwork(network, design, shape)

@@ -1,6 +1,6 @@
 from torch import Tensor
 
-from designspace.component import Positive
+from designspace.sigma_data import SigmaData
 from designspace.table1 import LossWeight
 
 
@@ -14,7 +14,7 @@ class EDM(LossWeight, name="edm"):
     Karras et al. (2022), https://arxiv.org/abs/2206.00364, Table 1 and Appendix B.6.
     """
 
-    sigma_data: Positive = 0.5
+    sigma_data: SigmaData = 0.5
 
     def __call__(self, sigma: Tensor) -> Tensor:
         return (sigma**2 + self.sigma_data**2) / (sigma * self.sigma_data) ** 2

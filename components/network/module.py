@@ -1,3 +1,5 @@
+import inspect
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -8,6 +10,7 @@ from safetensors.torch import load_model
 
 from designspace.factory import Arguments, Factory, content, find
 from designspace.images import DataError, Images, file_hash
+from designspace.networks import seeded
 from designspace.rows import Network
 from designspace.spec.errors import brief
 
@@ -18,8 +21,9 @@ class Module(Network, name="module"):
     .. math:: F_\theta(c_\mathrm{in} x; c_\mathrm{noise})
 
     ``factory`` makes it: ``package.module:callable``, or ``./file.py:callable`` relative to the YAML, called with
-    ``kwargs`` and torch's seed 0. ``weights`` is a safetensors file of its state dict. ``shape`` is that of one
-    sample, [C, H, W]; by default that of the data set. Networks are the same if the factory's source file, the
+    ``kwargs`` and torch's seed 0; those of ``shape``, ``classes`` and ``augment`` that it names as parameters, and
+    ``kwargs`` does not give, are given as well. ``weights`` is a safetensors file of its state dict. ``shape`` is that
+    of one sample, [C, H, W]; by default that of the data set. Networks are the same if the factory's source file, the
     callable's name, the arguments and the weights are, wherever the files lie. Raises ``DataError`` if a part is
     missing or does not fit. Karras et al. (2022), https://arxiv.org/abs/2206.00364, Eq. 7.
     """
@@ -35,12 +39,13 @@ class Module(Network, name="module"):
     def require(self) -> None:
         find(self.factory)
 
-    def build(self) -> torch.nn.Module:
+    def build(self, shape: tuple[int, ...], classes: int = 0, augment: int = 0) -> torch.nn.Module:
         make = find(self.factory)
+        offered = {"shape": shape, "classes": classes, "augment": augment}
+        wanted = {name: offered[name] for name in _parameters(make) if name in offered}
         try:
-            with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(0)
-                network = make(**self.kwargs.model_dump())
+            with seeded(0):
+                network = make(**(wanted | self.kwargs.model_dump()))
         except Exception as error:
             raise DataError(f"{self.factory} fails: {brief(error)}") from error
         if not isinstance(network, torch.nn.Module):
@@ -53,6 +58,13 @@ class Module(Network, name="module"):
         weights = file_hash(self.weights) if self.weights else None
         about = {"factory": content(self.factory), "kwargs": self.kwargs.model_dump(mode="json")}
         return self.origin() | about | {"weights": weights, "shape": self.shape}
+
+
+def _parameters(make: Callable[..., Any]) -> list[str]:
+    try:
+        return list(inspect.signature(make).parameters)
+    except ValueError:  # callables written in C may have none
+        return []
 
 
 def _load(network: torch.nn.Module, weights: Path, made_by: str) -> None:

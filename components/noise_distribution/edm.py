@@ -1,7 +1,7 @@
-import torch
 from torch import Tensor
 
 from designspace.component import Finite, Positive
+from designspace.noise_levels import log_normal
 from designspace.table1 import NoiseDistribution
 
 
@@ -19,7 +19,4 @@ class EDM(NoiseDistribution, name="edm"):
     P_std: Positive = 1.2
 
     def from_uniform(self, u: Tensor) -> Tensor:
-        if not bool(((u > 0) & (u < 1)).all()):
-            raise ValueError("noise_distribution edm: u must lie in the open interval (0, 1)")
-        z: Tensor = torch.special.ndtri(u)
-        return (self.P_mean + self.P_std * z).exp()
+        return log_normal(u, self.P_mean, self.P_std, self.name)

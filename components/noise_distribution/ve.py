@@ -1,6 +1,7 @@
 from torch import Tensor
 
 from designspace.component import Positive
+from designspace.noise_levels import log_uniform
 from designspace.table1 import NoiseDistribution
 
 
@@ -18,4 +19,4 @@ class VE(NoiseDistribution, name="ve"):
     sigma_max: Positive = 100.0
 
     def from_uniform(self, u: Tensor) -> Tensor:
-        return self.sigma_min * (self.sigma_max / self.sigma_min) ** u
+        return log_uniform(u, self.sigma_min, self.sigma_max)

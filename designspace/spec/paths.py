@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from designspace.component import ROWS, did_you_mean
 from designspace.design import Design, preset_rows
+from designspace.sigma_data import NAME as SIGMA_DATA
 from designspace.spec.errors import BadValueError, DocPath, table
 
 FieldPath = tuple[str, ...]
@@ -27,7 +28,7 @@ SECTIONS = ("design", "data", "denoiser", "evaluate")
 def field_path(name: str) -> FieldPath | None:
     """Where the field ``name`` stands in a trial: ``design.`` may be left out. None if it names nothing."""
     first, *rest = name.split(".")
-    if first in Design.model_fields:
+    if first in Design.model_fields or name == SIGMA_DATA:
         return ("design", first, *rest)
     if name == "seed":
         return SEED
@@ -50,7 +51,7 @@ def suggest_field(name: str, others: Sequence[str] = ()) -> str:
 
 
 def _fields() -> Iterator[str]:
-    yield from (*Design.model_fields, *SECTIONS, *STEPS, "seed")
+    yield from (*Design.model_fields, SIGMA_DATA, *SECTIONS, *STEPS, "seed")
     yield from (f"evaluate.{name}" for name in ("images", "repeats", "detector", "metrics", "labels", "seed"))
     for row in (*Design.model_fields, "data", "denoiser"):
         if row in ROWS:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache, partial
 from typing import Annotated, Any, NamedTuple
 
 from pydantic import Field, ValidationError
@@ -12,6 +13,7 @@ from designspace.component import Component, Spec
 from designspace.design import Design
 from designspace.images import DataError
 from designspace.rows import Data, Denoiser
+from designspace.sigma_data import MEASURED
 from designspace.spec.budget import afforded
 from designspace.spec.errors import BadValueError, brief, what
 from designspace.spec.paths import Location, Setting, build, written
@@ -75,13 +77,32 @@ def trials(settings: Sequence[Setting], known: Sequence[Fault]) -> Iterator[Tria
 
 def _draft(settings: Sequence[Setting]) -> Draft | list[Fault]:
     raw = build(settings)
+    token = MEASURED.set(partial(_std, raw.get("data")))
     try:
         return Draft.model_validate(raw)
+    except DataError as error:  # no data to measure sigma_data on
+        raise BadValueError(written(settings, ("data",)), str(error)) from None
     except ValidationError as error:
         return [_fault(e) for e in error.errors()]
     except Exception as error:  # in a component's own validator
         place = next((s.place for s in settings[::-1] if s.varies), ("design",))
         raise BadValueError(place, f"a component fails: {brief(error)}") from error
+    finally:
+        MEASURED.reset(token)
+
+
+def _std(raw: Any) -> float:
+    """The standard deviation of the data set ``raw``; any number if it is none, which is said where it stands."""
+    try:
+        data = Data.model_validate(raw)
+    except ValidationError:
+        return 1.0
+    return _std_of(data, data.content_hash())
+
+
+@lru_cache
+def _std_of(data: Data, content: str) -> float:
+    return data.load().std
 
 
 def _fault(error: ErrorDetails) -> Fault:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from designspace.component import ROWS, Component
 from designspace.design import Design, preset_names
+from designspace.sigma_data import NAME, SigmaData
 from designspace.spec import Ablation
 from designspace.spec.paths import PARTS, STEPS
 from designspace.spec.trial import Evaluate
@@ -65,7 +68,9 @@ def _reads_other_fields(cls: type[Component]) -> bool:
 
 def _design(rows: Schema) -> Schema:
     presets: Schema = {"enum": preset_names()}
-    mapping = {"type": "object", "properties": {"preset": presets, **rows}, "additionalProperties": False}
+    sigma_data = TypeAdapter(SigmaData).json_schema()
+    properties = {"preset": presets, NAME: sigma_data, **rows}
+    mapping = {"type": "object", "properties": properties, "additionalProperties": False}
     return {"anyOf": [presets, mapping]}
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from designspace.component import ROWS
+from designspace.sigma_data import NAME as SIGMA_DATA
+from designspace.sigma_data import has_field
 from designspace.spec.axes import Choice
 from designspace.spec.document import Document
 from designspace.spec.errors import DocPath, dotted
@@ -33,7 +36,8 @@ def _rows(choices: Sequence[Choice]) -> dict[DocPath, set[str]]:
     for setting in (setting for choice in choices for setting in choice.settings):
         axis = setting.place[:2]
         if setting.path[0] == "design" and len(setting.path) > 1:
-            found.setdefault(axis, set()).add(setting.path[1])
+            row = setting.path[1]
+            found.setdefault(axis, set()).update(filter(has_field, ROWS) if row == SIGMA_DATA else {row})
         else:
             other.add(axis)
     return {axis: rows for axis, rows in found.items() if axis not in other}

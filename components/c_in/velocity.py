@@ -1,0 +1,19 @@
+from torch import Tensor
+
+from designspace.sigma_data import SigmaData
+from designspace.table1 import CIn
+
+
+class Velocity(CIn, name="velocity"):
+    r"""The sample of unit variance :math:`z = y \cos\phi + n \sin\phi`, with :math:`\sigma = \tan\phi`.
+
+    .. math:: c_\mathrm{in} = 1 / \sqrt{\sigma^2 + \sigma_\mathrm{data}^2}
+
+    that is :math:`\cos\phi` for data of standard deviation ``sigma_data`` = 1. It is ``edm`` with another default.
+    Salimans and Ho (2022), https://arxiv.org/abs/2202.00512, Section 4 and Appendix D.
+    """
+
+    sigma_data: SigmaData = 1.0
+
+    def __call__(self, sigma: Tensor) -> Tensor:
+        return (sigma**2 + self.sigma_data**2).rsqrt()

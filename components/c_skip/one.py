@@ -1,0 +1,18 @@
+import torch
+from torch import Tensor
+
+from designspace.table1 import CSkip
+
+
+class One(CSkip, name="one"):
+    r"""The network predicts the noise.
+
+    .. math:: c_\mathrm{skip} = 1
+
+    as in the columns ``ddpm``, ``iddpm``, ``vp`` and ``ve``, at every :math:`\sigma \ge 0`: with their c_out, sigma or
+    its negative, the target has unit variance, whatever the data, and with their loss_weight every level has the same
+    loss at first. Karras et al. (2022), https://arxiv.org/abs/2206.00364, Section 5.
+    """
+
+    def __call__(self, sigma: Tensor) -> Tensor:
+        return torch.ones_like(sigma)

@@ -1,0 +1,80 @@
+import importlib.util
+from typing import Annotated, Any, Literal, cast
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from designspace.images import DataError
+from designspace.networks import Conditions, seeded, timestep, zero
+from designspace.rows import Network
+
+SIZES = {"tiny": ((32, 48, 48), 1), "small": ((64, 96, 96), 1), "base": ((96, 192, 192), 2)}
+"""The channels of each level, from the finest, and the residual blocks of a level on the way down; one more up."""
+
+
+class UNet(Network, name="unet"):
+    r"""A U-Net: diffusers' ``UNet2DModel``, made for images of any size from 8 x 8, in multiples of 4.
+
+    .. math:: F_\theta(c_\mathrm{in} x; c_\mathrm{noise}) = 0 \quad \text{at the start: the output layer is zero}
+
+    ``size``: the channels of its levels, the residual blocks of each, and the parameters with two levels (8 x 8) and
+    with three, for RGB and without labels: ``tiny`` 32 48 48, 1, 0.43 and 0.66 million; ``small`` 64 96 96, 1, 1.7 and
+    2.6; ``base`` 96 192 192, 2, 8.5 and 13.9. Each level has half the side of the one before, while it stays a whole
+    number of at least 4; attention is at the last level. The noise level enters by diffusers' positional embedding of
+    c_noise + 100 arsinh(c_noise), so that 10 % more noise is told apart whatever the row c_noise; labels by embeddings,
+    with one for no class (no labels, or -1). ``dropout`` in [0, 1) is for training. ``seed`` draws the weights. Raises
+    ``DataError`` for other sizes and without the extra ``diffusers``. Ho et al. (2020),
+    https://arxiv.org/abs/2006.11239, Appendix B.
+    """
+
+    size: Literal["tiny", "small", "base"] = "tiny"
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    seed: int = 0
+
+    def require(self) -> None:
+        if importlib.util.find_spec("diffusers") is None:
+            raise DataError("network unet needs the package diffusers: pip install 'designspace[diffusers]'")
+
+    def build(self, shape: tuple[int, ...], classes: int = 0, augment: int = 0) -> torch.nn.Module:
+        self.require()
+        if len(shape) != 3 or any(side < 8 or side % 4 for side in shape[1:]):
+            size = "x".join(map(str, shape))
+            raise DataError(f"network unet: samples of {size}; it takes C x H x W, H and W multiples of 4 from 8 on")
+        from diffusers.models.unets.unet_2d import UNet2DModel  # here: it takes seconds, and is an optional extra
+
+        with seeded(self.seed):
+            unet = UNet2DModel(**_architecture(*SIZES[self.size], shape), dropout=self.dropout)
+            zero(unet.conv_out)
+            return _Labelled(unet, Conditions(classes, augment, unet.config["time_embedding_dim"])).eval()
+
+
+class _Labelled(torch.nn.Module):
+    def __init__(self, unet: torch.nn.Module, conditions: Conditions) -> None:
+        super().__init__()
+        self.unet, self.conditions = unet, conditions
+
+    def forward(
+        self, x: Tensor, c_noise: Tensor, labels: Tensor | None = None, augment: Tensor | None = None
+    ) -> Tensor:
+        condition = self.conditions(labels, augment, x)
+        return cast(Tensor, self.unet(x, timestep(c_noise), condition, return_dict=False)[0])
+
+
+def _architecture(channels: tuple[int, ...], blocks: int, shape: tuple[int, ...]) -> dict[str, Any]:
+    levels = 1
+    while levels < len(channels) and all(side % 2**levels == 0 and side >> levels >= 4 for side in shape[1:]):
+        levels += 1
+    plain = levels - 1
+    return {
+        "in_channels": shape[0],
+        "out_channels": shape[0],
+        "block_out_channels": channels[:levels],
+        "layers_per_block": blocks,
+        "down_block_types": ("DownBlock2D",) * plain + ("AttnDownBlock2D",),
+        "up_block_types": ("AttnUpBlock2D",) + ("UpBlock2D",) * plain,
+        "attention_head_dim": 16,
+        "norm_num_groups": 8,
+        "time_embedding_dim": 2 * channels[0],
+        "class_embed_type": "identity",  # the sum of the labels' embeddings is made here
+    }

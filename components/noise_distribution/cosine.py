@@ -1,0 +1,26 @@
+import math
+
+import torch
+from torch import Tensor
+
+from designspace.component import Positive
+from designspace.table1 import NoiseDistribution
+
+
+class Cosine(NoiseDistribution, name="cosine"):
+    r"""Uniform in the time of the cosine schedule, in which the signal falls like a cosine.
+
+    .. math:: \sigma = \tan\phi, \quad
+        \phi = \arctan\sigma_\min + u (\arctan\sigma_\max - \arctan\sigma_\min), \quad 0 \le u \le 1
+
+    since :math:`\bar\alpha = \cos^2\phi`; half of the levels are below 1. The range is that of the time steps
+    ``cosine`` and of EDM's sampler, in place of the paper's log-SNR of -20 to 20. Salimans and Ho (2022),
+    https://arxiv.org/abs/2202.00512, Appendix D.
+    """
+
+    sigma_min: Positive = 0.002
+    sigma_max: Positive = 80.0
+
+    def from_uniform(self, u: Tensor) -> Tensor:
+        low, high = math.atan(self.sigma_min), math.atan(self.sigma_max)
+        return torch.tan(low + u * (high - low))

@@ -1,0 +1,22 @@
+from torch import Tensor
+
+from designspace.component import Finite, Positive
+from designspace.noise_levels import log_normal
+from designspace.table1 import NoiseDistribution
+
+
+class EDM2(NoiseDistribution, name="edm2"):
+    r"""Log-normal, with more noise and narrower than ``edm``.
+
+    .. math:: \ln \sigma \sim \mathcal N(P_\mathrm{mean}, P_\mathrm{std}^2), \quad
+        \sigma = e^{P_\mathrm{mean} + P_\mathrm{std} \Phi^{-1}(u)}, \quad 0 < u < 1
+
+    ``from_uniform`` raises ``ValueError`` for u outside of the open interval. Karras et al. (2024), Analyzing and
+    Improving the Training Dynamics of Diffusion Models, https://arxiv.org/abs/2312.02696.
+    """
+
+    P_mean: Finite = -0.4
+    P_std: Positive = 1.0
+
+    def from_uniform(self, u: Tensor) -> Tensor:
+        return log_normal(u, self.P_mean, self.P_std, self.name)
