@@ -27,8 +27,9 @@ class Preconditioned:
     Dhariwal, 2021, https://arxiv.org/abs/2102.09672) and ignored. Gradients flow wherever they are enabled.
     """
 
-    def __init__(self, network: F, design: Design, labels: Tensor | None = None) -> None:
+    def __init__(self, network: F, design: Design, labels: Tensor | None = None, augment: Tensor | None = None) -> None:
         self._network, self._design, self._labels = network, design, labels
+        self._augment = () if augment is None else (augment,)
         self._dtype = _dtype(network)
         self.sigma_min, self.sigma_max = design.c_noise.limits()
         self.round_sigma = design.c_noise.round_sigma
@@ -41,7 +42,7 @@ class Preconditioned:
         design, sigma = self._design, torch.as_tensor(sigma, dtype=torch.float64)
         c_skip, c_out, c_in = (_over(row(sigma), x) for row in (design.c_skip, design.c_out, design.c_in))
         c_noise = design.c_noise(sigma).to(x.device, torch.promote_types(self._dtype, torch.float32)).expand(len(x))
-        output = self._network((c_in * x).to(self._dtype), c_noise, self._labels)
+        output = self._network((c_in * x).to(self._dtype), c_noise, self._labels, *self._augment)
         return c_skip * x + c_out * _mean_part(output, x).to(x.dtype)
 
 
