@@ -28,7 +28,7 @@ class Trained(Recipe, Denoiser, name="trained"):
     rows: ClassVar[tuple[str, ...]] = ("c_skip", "c_out", "c_in", "c_noise", "noise_distribution", "loss_weight")
     reads_data: ClassVar[bool] = True
     network: Network
-    training_images: Annotated[int, Field(ge=1)] = 1_000_000
+    training_images: Annotated[int, Field(ge=0)] = 1_000_000
     augmentation: Augmentation | None = None
     labels: bool = False
 
@@ -43,8 +43,12 @@ class Trained(Recipe, Denoiser, name="trained"):
         """What is to be trained."""
         own = {k: v for k, v in self.identity().items() if k != "training_images"}
         key = content_key(own, {row: getattr(design, row).identity() for row in self.rows}, data.content_hash)
-        return Plan(key, design, data, self, self.augmentation, self.labels, lambda: self._build(data))
+        spec = self.model_dump(mode="json") | {"augment": self._augment}
+        return Plan(key, design, data, self, self.augmentation, self.labels, lambda: self._build(data), spec)
+
+    @property
+    def _augment(self) -> int:
+        return self.augmentation.size if self.augmentation else 0
 
     def _build(self, data: Images) -> nn.Module:
-        classes = len(data.classes) if self.labels else 0
-        return self.network.build(data.shape, classes, self.augmentation.size if self.augmentation else 0)
+        return self.network.build(data.shape, len(data.classes) if self.labels else 0, self._augment)

@@ -27,6 +27,8 @@ SECTIONS = ("design", "data", "denoiser", "evaluate")
 def field_path(name: str) -> FieldPath | None:
     """Where the field ``name`` stands in a trial: ``design.`` may be left out. None if it names nothing."""
     first, *rest = name.split(".")
+    if name == "training_images":
+        return ("denoiser", name)
     if first in Design.model_fields:
         return ("design", first, *rest)
     if name == "seed":

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -41,6 +41,18 @@ class Plan:
     labelled: bool
     build: Callable[[], nn.Module]
     """The untrained network."""
+    spec: dict[str, Any]
+    """The denoiser as plain data, with the length ``augment`` of its augmentation labels."""
+
+
+@runtime_checkable
+class Trainable(Protocol):
+    """A denoiser that is trained first."""
+
+    training_images: int
+
+    def plan(self, data: Images, design: Design) -> Plan:
+        """What is to be trained."""
 
 
 def trained(
