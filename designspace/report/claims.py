@@ -90,7 +90,7 @@ def _numbers(pair: Pair, metric: str) -> str:
     if found.se is None:
         return f"{text}, no standard error, n = {a.images(metric):,}{seeds}."
     text += f" ({'paired' if found.paired else 'not paired'}), {p_value(found.p)}, n = {a.images(metric):,}{seeds}."
-    needed = [_needed(a.images(metric), found) + seeds + "."] if found.verdict == "undecided" else []
+    needed = [_needed(a.images(metric), found) + seeds + "."] if found.verdict == "undecided" and found.value else []
     return " ".join([text, *needed, *few_images(metric, a)])
 
 

@@ -7,17 +7,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from designspace.report.compare import Z
-from designspace.report.entry import Entry, floor_in
+from designspace.report.entry import BUDGET, Entry, floor_in
 from designspace.report.study import Study, comparable
-from designspace.report.text import one_line
+from designspace.report.text import config_name, one_line
+
+NFE = "NFE (denoiser evaluations per image)"
+SEVERAL = 4
+"""Values of an axis that make a curve."""
 
 
 @dataclass(frozen=True)
 class Curve:
-    """One configuration: a metric against counted evaluations."""
+    """One configuration: a metric against counted evaluations, or against the values of an axis."""
 
     name: str
-    nfe: list[float]
+    x: list[float]
     values: list[float]
     errors: list[float]
     """Half of the 95 % interval; 0 where there is no standard error."""
@@ -34,6 +38,7 @@ class Panel:
     floor_n: int | None
     drawn: float | None = None
     """What as many images drawn from the reference score."""
+    x_label: str = NFE
 
     @property
     def values(self) -> list[float]:
@@ -46,34 +51,49 @@ class Panel:
         return [error for curve in self.curves for error in curve.errors]
 
     @property
-    def nfe(self) -> list[float]:
-        """The evaluations used, each once."""
-        return sorted({nfe for curve in self.curves for nfe in curve.nfe})
+    def x(self) -> list[float]:
+        """The evaluations used, or the values of the axis, each once."""
+        return sorted({x for curve in self.curves for x in curve.x})
 
 
-def panels(study: Study, metric: str) -> list[Panel]:
-    """A panel for each group of points that may be compared."""
+def panels(study: Study, metric: str, axis: str | None = None) -> list[Panel]:
+    """A panel for each group of points that may be compared: against NFE, or against the values of ``axis``."""
     groups = [[e for e in group if math.isfinite(e.value(metric))] for group in comparable(study.entries, metric)]
     several = len({group[0].trial("data", "name") for group in groups if group}) > 1
-    return [_panel(group, metric, several) for group in groups if group]
+    return [_panel(group, metric, several, axis) for group in groups if group]
 
 
-def _panel(entries: Sequence[Entry], metric: str, several: bool) -> Panel:
+def numeric_axes(study: Study) -> list[str]:
+    """Axes, other than of the cost, along which a curve can be drawn: several positive numbers."""
+    values = {axis: {entry.axes[axis] for entry in study.entries} for axis in study.about["axes"] if axis not in BUDGET}
+    return [axis for axis, of in values.items() if len(of) >= SEVERAL and all(map(_positive, of))]
+
+
+def _positive(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value > 0
+
+
+def _panel(entries: Sequence[Entry], metric: str, several: bool, axis: str | None) -> Panel:
     first = entries[0]
     about, data = first.about(metric), first.trial("data", "name")
     configs: dict[str, list[Entry]] = {}
     for entry in entries:
-        configs.setdefault(entry.config, []).append(entry)
+        rest = {name: value for name, value in entry.axes.items() if name != axis}
+        configs.setdefault(entry.config if axis is None else config_name(rest), []).append(entry)
     bars = "bars: 95 % intervals" if any(e.se(metric) is not None for e in entries) else "no error bars"
     seeds = max(entry.expected for entry in entries)
     note = f"n = {first.images(metric):,} images" + (f" for {seeds} seeds" if seeds > 1 else "") + f", {bars}"
     note = f"{one_line(data)}, {note}" if data and several else note
-    curves = [_curve(name, points, metric) for name, points in configs.items()]
+    curves = [_curve(name, points, metric, axis) for name, points in configs.items()]
     floor, drawn = (floor_in(first.rows[0], metric, which) for which in ("floor", "drawn"))
-    return Panel(one_line(about["protocol"]), note, curves, floor, about.get("floor_n"), drawn)
+    label = NFE if axis is None else one_line(axis)
+    return Panel(one_line(about["protocol"]), note, curves, floor, about.get("floor_n"), drawn, label)
 
 
-def _curve(name: str, entries: Sequence[Entry], metric: str) -> Curve:
-    ordered = sorted(entries, key=lambda entry: entry.nfe)
+def _curve(name: str, entries: Sequence[Entry], metric: str, axis: str | None) -> Curve:
+    def x(entry: Entry) -> float:
+        return entry.nfe if axis is None else float(entry.axes[axis])
+
+    ordered = sorted(entries, key=x)
     errors = [Z * (entry.se(metric) or 0.0) for entry in ordered]
-    return Curve(name, [e.nfe for e in ordered], [e.value(metric) for e in ordered], errors)
+    return Curve(name, [x(e) for e in ordered], [e.value(metric) for e in ordered], errors)

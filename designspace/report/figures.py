@@ -20,8 +20,8 @@ FLOOR: dict[str, Any] = {"color": "#444444", "linewidth": 0.9, "linestyle": (0, 
 DRAWN: dict[str, Any] = {"color": "#444444", "linewidth": 0.9, "linestyle": (0, (1, 1.5))}
 
 
-def metric_vs_nfe(panels: list[Panel]) -> Figure:
-    """The metric against NFE, log-log, with 95 % intervals and the floor: a panel for each protocol."""
+def metric_vs_x(panels: list[Panel]) -> Figure:
+    """The metric against NFE or an axis, log-log, with 95 % intervals and the floor: a panel for each protocol."""
     from matplotlib.figure import Figure
 
     names = list(dict.fromkeys(curve.name for panel in panels for curve in panel.curves))
@@ -60,8 +60,8 @@ def _panel(axes: Axes, panel: Panel, looks: dict[str, dict[str, Any]]) -> None:
     x, y = x_scale(panel), y_scale(panel)
     shown = [curve for curve in panel.curves if curve.name in looks]
     for curve in (curve for curve in panel.curves if curve.name not in looks):
-        axes.plot(curve.nfe, curve.values, color=FAINT, linewidth=0.6, marker=".", markersize=2, zorder=1.5)
-    for curve, aside in zip(shown, apart(panel.nfe, len(shown)), strict=True):
+        axes.plot(curve.x, curve.values, color=FAINT, linewidth=0.6, marker=".", markersize=2, zorder=1.5)
+    for curve, aside in zip(shown, apart(panel.x, len(shown)), strict=True):
         _curve(axes, curve, aside, looks[curve.name], y, crowded=len(shown) > 4)
     for level, style in ((panel.floor, FLOOR), (panel.drawn, DRAWN)):
         if level is not None and y.shows(level):
@@ -69,19 +69,19 @@ def _panel(axes: Axes, panel: Panel, looks: dict[str, dict[str, Any]]) -> None:
     _scale(axes, x, y)
     split = y.threshold is not None and math.isfinite(y.threshold)
     axes.set_ylabel(plain(panel.protocol) + (f"\n(linear below {y.threshold:g})" if split else ""))
-    axes.set_xlabel("NFE (denoiser evaluations per image)")
+    axes.set_xlabel(plain(panel.x_label))
     axes.set_title(plain(_note(panel, y)), loc="right", pad=3, **NOTE)
 
 
 def _curve(axes: Axes, curve: Curve, aside: float, style: dict[str, Any], y: Scale, *, crowded: bool) -> None:
-    nfe = [aside * nfe for nfe in curve.nfe]
+    shifted = [aside * x for x in curve.x]
     down = [
         e if y.threshold else max(min(e, v - y.low / 10), 0) for v, e in zip(curve.values, curve.errors, strict=True)
     ]
     bars: dict[str, Any] = {"elinewidth": 0.7, "capsize": 1.2, "alpha": 0.65} if crowded else {"elinewidth": 0.9}
     if any(curve.errors):
-        axes.errorbar(nfe, curve.values, [down, curve.errors], fmt="none", ecolor=style["color"], zorder=2, **bars)
-    axes.plot(nfe, curve.values, zorder=3, **style)
+        axes.errorbar(shifted, curve.values, [down, curve.errors], fmt="none", ecolor=style["color"], zorder=2, **bars)
+    axes.plot(shifted, curve.values, zorder=3, **style)
 
 
 def _scale(axes: Axes, x: Scale, y: Scale) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 DECADES = 6
-"""Below the largest value; smaller ones are left out."""
+"""Below the largest value of a usual profile; smaller ones are left out."""
 CLOSE = 40
 """Points; of more, no single one can be seen."""
 
@@ -52,7 +53,7 @@ def _number(name: str) -> float | None:
 
 
 def _draw(axes: Axes, panel: ProfilePanel, looks: dict[str, dict[str, Any]]) -> None:
-    top = max((value for profile in panel.profiles for value in profile.values), default=1.0) or 1.0
+    top = statistics.median(max(profile.values) for profile in panel.profiles) or 1.0
     for profile in panel.profiles:
         own: dict[str, Any] = {"marker": ""} if len(profile.sigma) > CLOSE else {}
         axes.plot(*_seen(profile, top / 10**DECADES), **looks[profile.name] | own)

@@ -50,9 +50,9 @@ def y_scale(panel: Panel) -> Scale:
 
 def x_scale(panel: Panel) -> Scale:
     """Logarithmic, with ticks at the evaluations used."""
-    low, high = panel.nfe[0], panel.nfe[-1]
+    low, high = panel.x[0], panel.x[-1]
     pad = 1.5 if low == high else max((high / low) ** 0.06, 1.06)
-    return Scale(low / pad, high * pad, panel.nfe)
+    return Scale(low / pad, high * pad, panel.x)
 
 
 def apart(nfe: Sequence[float], count: int) -> list[float]:

@@ -50,7 +50,10 @@ def _figures(study: Study) -> Iterator[tuple[str, bytes]]:
     for metric in study.about["metrics"]:
         name = re.sub(r"\W", "_", metric)
         if panels := curves.panels(study, metric):
-            yield from _saved(f"{name}_vs_nfe", figures.metric_vs_nfe(panels))
+            yield from _saved(f"{name}_vs_nfe", figures.metric_vs_x(panels))
+        for axis in curves.numeric_axes(study):
+            if panels := curves.panels(study, metric, axis):
+                yield from _saved(f"{name}_vs_{re.sub(r'[^a-zA-Z0-9]', '_', axis)}", figures.metric_vs_x(panels))
         if drawn := profiles.profile_panels(study, metric):
             yield from _saved(f"{name}_vs_sigma", profile_figures.against_sigma(drawn))
     if (shown := samples.grid(study)) is not None:
