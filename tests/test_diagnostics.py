@@ -246,9 +246,7 @@ class TestInAnAblation:
         assert results.failures == []
 
     def test_a_metric_that_no_point_has_is_wrong_input(self, tmp_path):
-        with pytest.raises(
-            ds.SpecError, match=r"small.yaml:.*evaluate.metrics.0: metric truncation_error"
-        ):
+        with pytest.raises(ds.SpecError, match=r"small.yaml:.*evaluate.metrics.0: metric truncation_error"):
             self.go(tmp_path, grid={"solver": ["rk45"]}, evaluate={"metrics": ["truncation_error"], "images": 20})
 
     def test_the_spread_of_adaptive_evaluations_is_kept(self, tmp_path):

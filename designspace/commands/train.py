@@ -49,7 +49,7 @@ def train(
                 failed += 1
                 typer.secho(f"{name}: {error}", err=True, fg="red")
                 continue
-            last = state.record.sums[-1].sum() / state.record.counts[-1].sum()
+            last = state.record.mean[-1] if state.record.images else state.first
             typer.echo(f"{name}, loss {last:.4g}")
             if export:
                 write(state, plan, export / f"{plan.key[:12]}-{state.images}", torch.device(device))

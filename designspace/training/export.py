@@ -34,8 +34,9 @@ class Exported:
 def export(state: State, plan: Plan, path: Path, device: torch.device) -> None:
     """Write ``path.safetensors`` and ``path.json``: the averaged parameters, and all that they depend on."""
     record = state.record
-    curve = [float(s.sum() / c.sum()) for s, c in zip(record.sums, record.counts, strict=True)]
-    last = max(1, len(curve) // 10)
+    if not record.images:
+        raise ValueError(f"{state.images} images are too few to have a loss curve: train for 100 batches at least")
+    last = max(1, len(record.images) // 10)
     sums, counts = (torch.stack(column[-last:]).sum(0) for column in (record.sums, record.counts))
     about = {
         "schema": SCHEMA,
@@ -44,7 +45,7 @@ def export(state: State, plan: Plan, path: Path, device: torch.device) -> None:
         "design": {row: getattr(plan.design, row).model_dump(mode="json") for row in ROWS},
         "data": {"sha256": plan.data.content_hash, "shape": list(plan.data.shape), "classes": len(plan.data.classes)},
         "images": state.images,
-        "loss": {"images": record.images, "mean": curve},
+        "loss": {"images": record.images, "mean": record.mean},
         "loss_by_sigma": {"sigma": bin_levels().tolist(), "mean": (sums / counts).nan_to_num(-1).tolist()},
         "provenance": provenance(device),
     }

@@ -19,7 +19,7 @@ from designspace.training.state import State
 ENTRY = 100
 """Steps of an entry of the record; after each it is checked that training has not diverged."""
 SPIKE = 20.0
-"""Times the loss of the first entry: training has diverged."""
+"""Times the loss of the first batch: training has diverged."""
 
 
 class DivergedError(Exception):
@@ -61,10 +61,12 @@ class Trainer:
         start, before = monotonic(), self.state.images
         while self.state.images < images:
             self._step(self._batches(self.state.step))
-            last = self.state.images >= images
-            if self.state.step % ENTRY == 0 or last:
-                loss = self.state.close_entry()
+            whole = self.state.step % ENTRY == 0
+            if whole or self.state.images >= images:
+                loss = self.state.loss()
                 self._check(loss)
+                if whole:
+                    self.state.close_entry()
                 seen(Progress(self.state.images, images, loss, (self.state.images - before) / (monotonic() - start)))
                 save()
 
@@ -93,8 +95,7 @@ class Trainer:
             return errors(D, self._design, y, batch.sigma[part], batch.noise[part])
 
     def _check(self, loss: float) -> None:
-        record = self.state.record
-        first = float(record.sums[0].sum() / record.counts[0].sum())
+        first = self.state.first
         if not math.isfinite(loss) or loss > SPIKE * first:
             at = f"{self.state.images:,} images"
             raise DivergedError(

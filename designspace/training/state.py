@@ -24,6 +24,11 @@ class Record:
     counts: list[Tensor] = field(default_factory=list)
     """Of the losses in each bin, float64 ``[BINS]`` an entry."""
 
+    @property
+    def mean(self) -> list[float]:
+        """The mean loss of each entry."""
+        return [float(s.sum() / c.sum()) for s, c in zip(self.sums, self.counts, strict=True)]
+
 
 class State:
     """A network, its moving average, the optimizer's moments, and the loss so far."""
@@ -35,6 +40,7 @@ class State:
         self.recipe, self.step, self.record = recipe, 0, Record()
         self.optimizer = torch.optim.Adam(self.network.parameters(), lr=0.0, betas=(0.9, 0.999), eps=1e-8, fused=True)
         self._sums = torch.zeros(2, BINS, dtype=torch.float64, device=device)
+        self._first = torch.zeros((), dtype=torch.float64, device=device)
 
     @property
     def images(self) -> int:
@@ -56,22 +62,32 @@ class State:
 
     def see(self, sigma: Tensor, losses: Tensor) -> None:
         """Add the losses of a batch to the record."""
+        if self.step == 0:
+            self._first.copy_(losses.detach().mean())
         bins = bin_of(sigma).to(self._sums.device)
         self._sums[0].index_add_(0, bins, losses.detach().double())
         self._sums[1].index_add_(0, bins, torch.ones_like(losses, dtype=torch.float64))
 
-    def close_entry(self) -> float:
-        """End an entry of the record; its mean loss. Waits for the device."""
+    @property
+    def first(self) -> float:
+        """The mean loss of the first batch."""
+        return float(self._first)
+
+    def loss(self) -> float:
+        """The mean loss of the entry that is open. Waits for the device."""
+        return float(self._sums[0].sum() / self._sums[1].sum())
+
+    def close_entry(self) -> None:
+        """End an entry of the record and open another."""
         sums, counts = self._sums.cpu().clone()
         self._sums.zero_()
         self.record.images.append(self.images)
         self.record.sums.append(sums)
         self.record.counts.append(counts)
-        return float(sums.sum() / counts.sum())
 
     def tensors(self) -> dict[str, Tensor]:
         """All of it."""
-        found = {"step": torch.tensor(self.step), "open": self._sums}
+        found = {"step": torch.tensor(self.step), "open": self._sums, "first": self._first}
         found |= {f"network.{k}": v for k, v in self.network.state_dict().items()}
         found |= {f"average.{k}": v for k, v in self.average.state_dict().items()}
         for name, parameter in self.network.named_parameters():
@@ -86,6 +102,7 @@ class State:
         """Take up what ``tensors`` gave."""
         self.step = int(kept["step"])
         self._sums.copy_(kept["open"])
+        self._first.copy_(kept["first"])
         self.network.load_state_dict(_below("network.", kept))
         self.average.load_state_dict(_below("average.", kept))
         for name, parameter in self.network.named_parameters():
