@@ -89,10 +89,14 @@ class Design(Spec):
     def training_sigmas(self, n: int, generator: torch.Generator | None = None) -> Tensor:
         """``n`` noise levels to train on, float64 ``[n]``, on the levels that the sampler will ask for.
 
-        They are drawn from ``noise_distribution``, then moved into the limits of ``c_noise`` and to its nearest level.
+        They are drawn from ``noise_distribution``, then moved to levels that ``c_noise`` supports.
         """
+        return self.supported(self.noise_distribution.sample(n, generator))
+
+    def supported(self, sigma: Tensor) -> Tensor:
+        """Noise levels moved into the limits of ``c_noise`` and to its nearest level."""
         lo, hi = self.c_noise.limits()
-        return self.c_noise.round_sigma(self.noise_distribution.sample(n, generator).clamp(lo, hi))
+        return self.c_noise.round_sigma(sigma.clamp(lo, hi))
 
     def within(self, lo: float, hi: float) -> Self:
         """The same design for a denoiser that supports noise levels in ``[lo, hi]`` only."""

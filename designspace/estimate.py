@@ -60,7 +60,8 @@ def dry_run(ablation: Ablation, *, device: str = "cpu", out: Path | str = "repor
 
 def measured(trial: Trial, stages: Stages) -> Speed:
     """Time one evaluation of the trial's denoiser, and its detector, on one batch."""
-    denoiser, batch = stages.denoiser(trial), chunks(trial.evaluate.images)[0]
+    denoiser = trial.denoiser.untrained(stages.data(trial.data), trial.design, stages.device)
+    batch = chunks(trial.evaluate.images)[0]
     rule = trial.evaluate.labels
     labels = None if rule == "none" else labels_for(rule, trial.seed, batch, stages.data(trial.data))
     D = denoiser.bind(None if labels is None else labels.to(stages.device))

@@ -74,6 +74,10 @@ class Denoiser(Component, row="denoiser"):
     def load(self, data: Images, design: Design, device: torch.device) -> Conditional:
         """Make it ready to run on ``device``."""
 
+    def untrained(self, data: Images, design: Design, device: torch.device) -> Conditional:
+        """One that takes as long to run but need not be trained first: to estimate times."""
+        return self.load(data, design, device)
+
 
 class Data(Component, row="data"):
     """A data set of images, all in memory as uint8."""
@@ -93,6 +97,9 @@ class Data(Component, row="data"):
 
 class Augmentation(Component, row="augmentation"):
     """Transformations of training images, with labels for the network so that they do not leak."""
+
+    size: ClassVar[int]
+    """The length L of the labels of an image."""
 
     @abstractmethod
     def __call__(self, images: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:

@@ -28,6 +28,8 @@ SECTIONS = ("design", "data", "denoiser", "evaluate")
 def field_path(name: str) -> FieldPath | None:
     """Where the field ``name`` stands in a trial: ``design.`` may be left out. None if it names nothing."""
     first, *rest = name.split(".")
+    if name == "training_images":
+        return ("denoiser", name)
     if first in Design.model_fields or name == SIGMA_DATA:
         return ("design", first, *rest)
     if name == "seed":

@@ -1,0 +1,63 @@
+from functools import cached_property
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+
+from designspace.component import ROWS as KINDS
+from designspace.component import did_you_mean
+from designspace.denoiser import PreconditionedNetwork
+from designspace.design import Design
+from designspace.images import DataError, Images, file_hash
+from designspace.rows import Conditional, Denoiser, Network
+from designspace.training.export import ROWS, read
+
+SHIPPED = Path(str(files("designspace"))) / "models"
+
+
+class Pretrained(Denoiser, name="pretrained"):
+    r"""A denoiser that was trained before, with the scalings that it was trained with.
+
+    .. math:: D(x; \sigma) = c_\mathrm{skip}(\sigma)\, x
+        + c_\mathrm{out}(\sigma)\, F(c_\mathrm{in}(\sigma)\, x; c_\mathrm{noise}(\sigma))
+
+    ``model`` is the name of one that comes with the package, or a path: ``<path>.safetensors`` with the parameters and
+    ``<path>.json`` with all that they depend on, as ``designspace train --export`` writes them. The rows c_* are the
+    model's own, whatever the design says. Raises ``DataError`` if a file is missing or the data have another shape.
+    Karras et al. (2022), https://arxiv.org/abs/2206.00364, Eq. 7.
+    """
+
+    rows: ClassVar[tuple[str, ...]] = ()
+    model: str
+
+    @cached_property
+    def path(self) -> Path:
+        """Where the files are, without suffix."""
+        if "/" in self.model or (Path.cwd() / self.model).with_suffix(".json").is_file():
+            return Path(self.model)
+        return SHIPPED / self.model
+
+    def require(self) -> None:
+        if not self.path.with_suffix(".json").is_file():
+            known = sorted(path.stem for path in SHIPPED.glob("*.json"))
+            hint = did_you_mean(self.model, known)
+            raise DataError(f"there is no model '{self.model}'.{hint} With the package: {', '.join(known) or 'none'}.")
+
+    def load(self, data: Images, design: Design, device: torch.device) -> Conditional:
+        self.require()
+        found = read(self.path)
+        about = found.about
+        if tuple(about["data"]["shape"]) != data.shape:
+            raise DataError(f"model {self.model} makes images of {about['data']['shape']}, the data are {data.shape}")
+        rows = {row: KINDS[row].model_validate(about["design"][row]) for row in ROWS}
+        spec = about["denoiser"]
+        network = Network.model_validate(spec["network"]).build(
+            data.shape, about["data"]["classes"] if spec["labels"] else 0, spec["augment"]
+        )
+        network.load_state_dict(found.parameters)
+        own = design.model_copy(update=rows)
+        return PreconditionedNetwork(network.to(device).eval().requires_grad_(False), own, data.shape)
+
+    def identity(self) -> dict[str, Any]:
+        return self.origin() | {"files": [file_hash(self.path.with_suffix(end)) for end in (".json", ".safetensors")]}

@@ -1,0 +1,54 @@
+from typing import Annotated, ClassVar
+
+import torch
+from pydantic import Field
+from torch import nn
+
+from designspace.cache import content_key
+from designspace.denoiser import PreconditionedNetwork
+from designspace.design import Design
+from designspace.images import Images
+from designspace.rows import Augmentation, Conditional, Denoiser, Network
+from designspace.training.recipe import Recipe
+from designspace.training.run import Plan, trained
+
+
+class Trained(Recipe, Denoiser, name="trained"):
+    r"""A network that is trained on the ablation's data, with the rows of the design.
+
+    .. math:: \min_\theta \mathbb E\left[\lambda(\sigma) \left|D_\theta(y + n; \sigma) - y\right|^2\right], \quad
+        \sigma \sim p_\mathrm{train}, \quad n \sim \mathcal N(0, \sigma^2 I)
+
+    for ``training_images`` images, whatever the batch; the denoiser uses the moving average of the parameters. It is
+    trained once for all trials that share data, network, recipe and the rows c_*, noise_distribution and loss_weight;
+    more images go on where fewer ended. ``labels``: whether the network is told the class. Karras et al. (2022),
+    https://arxiv.org/abs/2206.00364, Eq. 8.
+    """
+
+    rows: ClassVar[tuple[str, ...]] = ("c_skip", "c_out", "c_in", "c_noise", "noise_distribution", "loss_weight")
+    reads_data: ClassVar[bool] = True
+    network: Network
+    training_images: Annotated[int, Field(ge=0)] = 1_000_000
+    augmentation: Augmentation | None = None
+    labels: bool = False
+
+    def load(self, data: Images, design: Design, device: torch.device) -> Conditional:
+        network = trained(self.plan(data, design), self.training_images, device).average
+        return PreconditionedNetwork(network, design, data.shape)
+
+    def untrained(self, data: Images, design: Design, device: torch.device) -> Conditional:
+        return PreconditionedNetwork(self._build(data).to(device), design, data.shape)
+
+    def plan(self, data: Images, design: Design) -> Plan:
+        """What is to be trained."""
+        own = {k: v for k, v in self.identity().items() if k != "training_images"}
+        key = content_key(own, {row: getattr(design, row).identity() for row in self.rows}, data.content_hash)
+        spec = self.model_dump(mode="json") | {"augment": self._augment}
+        return Plan(key, design, data, self, self.augmentation, self.labels, lambda: self._build(data), spec)
+
+    @property
+    def _augment(self) -> int:
+        return self.augmentation.size if self.augmentation else 0
+
+    def _build(self, data: Images) -> nn.Module:
+        return self.network.build(data.shape, len(data.classes) if self.labels else 0, self._augment)

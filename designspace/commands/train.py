@@ -1,0 +1,68 @@
+"""The command train."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from designspace.commands.errors import clean_errors, stop
+
+if TYPE_CHECKING:
+    from designspace.spec import Ablation
+    from designspace.training.run import Plan
+
+
+def train(
+    file: Annotated[Path, typer.Argument(help="An ablation, a YAML file.", show_default=False)],
+    set_: Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="Change a field.")] = [],  # noqa: B006
+    device: Annotated[str, typer.Option(help="Of PyTorch: cpu, cuda, cuda:1.")] = "cpu",
+    export: Annotated[Path | None, typer.Option(help="Write each denoiser into this folder, to ship it.")] = None,
+) -> None:
+    """Train the denoisers of an ablation that are not trained yet, and nothing else; `run` finds them done.
+
+    Interrupted training goes on where it was, at most a minute before. Each denoiser is trained once for all trials
+    that share it.
+
+    Example: designspace train ablations/training_rows.yaml --device cuda
+    """
+    import torch
+
+    from designspace.commands.runs import usable
+    from designspace.spec import load
+    from designspace.training.export import export as write
+    from designspace.training.loop import DivergedError
+    from designspace.training.run import trained
+
+    with clean_errors():
+        usable(device)
+        plans = _plans(load(file, set_))
+        if not plans:
+            stop(2, f"{file}: no denoiser is trained here: use `denoiser: {{name: trained, ...}}`")
+        failed = 0
+        for plan, images in plans:
+            name = f"{plan.key[:12]}: {images:,} images"
+            try:
+                state = trained(plan, images, torch.device(device))
+            except DivergedError as error:
+                failed += 1
+                typer.secho(f"{name}: {error}", err=True, fg="red")
+                continue
+            last = state.record.mean[-1] if state.record.images else state.first
+            typer.echo(f"{name}, loss {last:.4g}")
+            if export:
+                write(state, plan, export / f"{plan.key[:12]}-{state.images}", torch.device(device))
+    raise typer.Exit(1 if failed else 0)
+
+
+def _plans(ablation: Ablation) -> list[tuple[Plan, int]]:
+    """What is to be trained, each once, the fewest images first."""
+    from designspace.training.run import Trainable
+
+    found: dict[tuple[str, int], Plan] = {}
+    for trial in ablation.trials():
+        if isinstance(trial.denoiser, Trainable):
+            plan = trial.denoiser.plan(trial.data.load(), trial.design)
+            found[plan.key, trial.denoiser.training_images] = plan
+    return [(plan, images) for (_, images), plan in sorted(found.items(), key=lambda item: item[0][1])]

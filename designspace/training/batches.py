@@ -1,0 +1,85 @@
+"""What a training step sees: a function of (seed, step) alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from designspace.design import Design
+from designspace.images import Images
+from designspace.keyed import generator
+from designspace.rows import Augmentation
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A step's images with their noise."""
+
+    y: Tensor
+    """float32 ``[B, C, H, W]`` in [-1, 1], perhaps transformed."""
+    sigma: Tensor
+    """float64 ``[B]``, on the CPU."""
+    noise: Tensor
+    """Unit Gaussian, like ``y``."""
+    labels: Tensor | None
+    augment: Tensor | None
+    """What was done to each image, ``[B, L]``; zero for those that are as they were."""
+
+
+@dataclass(frozen=True)
+class Batches:
+    """All images on the device, in an order that is shuffled anew in each epoch."""
+
+    pixels: Tensor
+    labels: Tensor | None
+    design: Design
+    augmentation: Augmentation | None
+    seed: int
+    size: int
+
+    @classmethod
+    def of(
+        cls,
+        data: Images,
+        design: Design,
+        augmentation: Augmentation | None,
+        seed: int,
+        size: int,
+        *,
+        labelled: bool,
+        device: torch.device,
+    ) -> Batches:
+        """Move ``data`` to the device."""
+        labels = data.labels.to(device) if labelled and data.labels is not None else None
+        return cls(data.pixels.to(device), labels, design, augmentation, seed, size)
+
+    def __call__(self, step: int) -> Batch:
+        """The batch of a step."""
+        chosen = self._chosen(step).to(self.pixels.device)
+        random = generator("train", self.seed, step)
+        u = torch.from_numpy(random.random(self.size)).clamp_min(2.0**-54)
+        sigma = self.design.supported(self.design.noise_distribution.from_uniform(u))
+        draw = torch.Generator(self.pixels.device).manual_seed(int(random.integers(2**62)))
+        y, augment = self.pixels[chosen].float() / 127.5 - 1, None
+        if self.augmentation is not None:
+            y, augment = self.augmentation(y, draw)
+        noise = torch.empty_like(y).normal_(generator=draw)
+        return Batch(y, sigma, noise, None if self.labels is None else self.labels[chosen], augment)
+
+    def _chosen(self, step: int) -> Tensor:
+        n, start, parts = len(self.pixels), step * self.size, []
+        end = start + self.size
+        while start < end:  # a batch may reach into the next epoch
+            epoch, place = divmod(start, n)
+            parts.append(_order(n, self.seed, epoch)[place : place + end - start])
+            start += len(parts[-1])
+        return torch.from_numpy(np.concatenate(parts))
+
+
+@lru_cache(4)
+def _order(n: int, seed: int, epoch: int) -> np.ndarray:
+    return generator("order", seed, epoch).permutation(n)

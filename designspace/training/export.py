@@ -1,0 +1,69 @@
+"""A trained denoiser as two files: its parameters, and where they come from."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+from torch import Tensor
+
+from designspace.files import write_whole
+from designspace.images import DataError, reading
+from designspace.provenance import provenance
+from designspace.training.loss import bin_levels
+from designspace.training.run import Plan
+from designspace.training.state import State
+
+ROWS = ("c_skip", "c_out", "c_in", "c_noise", "noise_distribution", "loss_weight")
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What the files hold."""
+
+    about: dict[str, Any]
+    parameters: dict[str, Tensor]
+
+
+def export(state: State, plan: Plan, path: Path, device: torch.device) -> None:
+    """Write ``path.safetensors`` and ``path.json``: the averaged parameters, and all that they depend on."""
+    record = state.record
+    if not record.images:
+        raise ValueError(f"{state.images} images are too few to have a loss curve: train for 100 batches at least")
+    last = max(1, len(record.images) // 10)
+    sums, counts = (torch.stack(column[-last:]).sum(0) for column in (record.sums, record.counts))
+    about = {
+        "schema": SCHEMA,
+        "key": plan.key,
+        "denoiser": plan.spec,
+        "design": {row: getattr(plan.design, row).model_dump(mode="json") for row in ROWS},
+        "data": {"sha256": plan.data.content_hash, "shape": list(plan.data.shape), "classes": len(plan.data.classes)},
+        "images": state.images,
+        "loss": {"images": record.images, "mean": record.mean},
+        "loss_by_sigma": {"sigma": bin_levels().tolist(), "mean": (sums / counts).nan_to_num(-1).tolist()},
+        "provenance": provenance(device),
+    }
+    tensors = {name: tensor.cpu().contiguous() for name, tensor in state.average.state_dict().items()}
+    write_whole(path.with_suffix(".safetensors"), save_tensors(tensors))
+    write_whole(path.with_suffix(".json"), (json.dumps(about, indent=1, allow_nan=False) + "\n").encode())
+
+
+def read(path: Path) -> Exported:
+    """The files written as ``path``, with any suffix. Raises ``DataError`` if they are missing or something else."""
+    with reading(path.with_suffix(".json")):
+        text = path.with_suffix(".json").read_text("utf-8")
+    with reading(path.with_suffix(".safetensors")):
+        data = path.with_suffix(".safetensors").read_bytes()
+    try:
+        about = json.loads(text)
+        if about["schema"] != SCHEMA:
+            raise ValueError(f"schema {about['schema']}, not {SCHEMA}")
+        return Exported(about, load_tensors(data))
+    except Exception as error:  # safetensors' own errors share no class
+        raise DataError(f"{path}: not a trained denoiser: {error}") from error

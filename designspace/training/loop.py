@@ -1,0 +1,103 @@
+"""The training loop."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import monotonic
+
+import torch
+from torch import Tensor, nn
+
+from designspace.denoiser import Preconditioned
+from designspace.design import Design
+from designspace.training.batches import Batch, Batches
+from designspace.training.loss import errors
+from designspace.training.state import State
+
+ENTRY = 100
+"""Steps of an entry of the record; after each it is checked that training has not diverged."""
+SPIKE = 20.0
+"""Times the loss of the first batch: training has diverged."""
+
+
+class DivergedError(Exception):
+    """The loss is not finite or far above that at the start."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where training is."""
+
+    images: int
+    of: int
+    loss: float
+    """The mean of the last entry."""
+    rate: float
+    """Images a second, since this process began."""
+
+    def __str__(self) -> str:
+        left = max(self.of - self.images, 0) / self.rate if self.rate else math.inf
+        time = f"{left / 60:.0f} min" if left >= 100 else f"{left:.0f} s"
+        return f"{self.images:,} of {self.of:,} images, {self.rate:,.0f} a second, loss {self.loss:.4g}, {time} left"
+
+
+Seen = Callable[[Progress], None]
+
+
+class Trainer:
+    """A state, and how to bring it on."""
+
+    def __init__(self, state: State, design: Design, batches: Batches) -> None:
+        self.state, self._design, self._batches = state, design, batches
+        self._network: nn.Module = torch.compile(state.network) if state.recipe.compile else state.network  # type: ignore[assignment]
+
+    def run(self, images: int, seen: Seen, save: Callable[[], None]) -> None:
+        """Train until ``images`` have been seen, to the next whole batch; ``save`` is called after each entry.
+
+        Raises ``DivergedError``.
+        """
+        start, before = monotonic(), self.state.images
+        while self.state.images < images:
+            self._step(self._batches(self.state.step))
+            whole = self.state.step % ENTRY == 0
+            if whole or self.state.images >= images:
+                loss = self.state.loss()
+                self._check(loss)
+                if whole:
+                    self.state.close_entry()
+                seen(Progress(self.state.images, images, loss, (self.state.images - before) / (monotonic() - start)))
+                save()
+
+    def _step(self, batch: Batch) -> None:
+        recipe = self.state.recipe
+        parts = [
+            slice(start, start + math.ceil(recipe.batch_size / recipe.accumulate))
+            for start in range(0, recipe.batch_size, math.ceil(recipe.batch_size / recipe.accumulate))
+        ]
+        losses = []
+        for part in parts:
+            found = self._losses(batch, part)
+            (found.sum() / recipe.batch_size).backward()  # type: ignore[no-untyped-call]
+            losses.append(found.detach())
+        self.state.see(batch.sigma, torch.cat(losses))
+        self.state.apply()
+
+    def _losses(self, batch: Batch, part: slice) -> Tensor:
+        labels, augment = (None if column is None else column[part] for column in (batch.labels, batch.augment))
+        D = Preconditioned(self._network, self._design, labels, augment)
+        y = batch.y[part]
+        if self.state.recipe.channels_last:
+            y = y.to(memory_format=torch.channels_last)
+        bf16 = self.state.recipe.precision == "bf16"
+        with torch.autocast(y.device.type, torch.bfloat16, enabled=bf16):
+            return errors(D, self._design, y, batch.sigma[part], batch.noise[part])
+
+    def _check(self, loss: float) -> None:
+        first = self.state.first
+        if not math.isfinite(loss) or loss > SPIKE * first:
+            at = f"{self.state.images:,} images"
+            raise DivergedError(
+                f"training diverged: loss {loss:.4g} at {at}, {first:.4g} at the start; lower learning_rate"
+            )

@@ -1,0 +1,37 @@
+"""The weighted error of a denoiser, and where among the noise levels it comes from."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from designspace import rows
+from designspace.design import Design
+
+LOWEST, HIGHEST, BINS = 1e-3, 1e3, 48
+"""Noise levels are sorted into bins, even in ln sigma; what lies outside goes into the first or the last."""
+
+
+def errors(D: rows.D, design: Design, y: Tensor, sigma: Tensor, noise: Tensor) -> Tensor:
+    r""":math:`\lambda(\sigma) |D(y + \sigma n; \sigma) - y|^2 / d` of each image, float32 ``[B]``.
+
+    ``y`` are images ``[B, ...]``, ``noise`` unit Gaussian of their shape, ``sigma`` float64 ``[B]``.
+    """
+    size = sigma.to(y).reshape(-1, *[1] * (y.ndim - 1))
+    gaps = D(y + size * noise, sigma) - y
+    weight = design.loss_weight(sigma).to(y.device, torch.float32)
+    return weight * gaps.flatten(1).square().mean(1).float()
+
+
+def bin_of(sigma: Tensor) -> Tensor:
+    """The bin of each noise level, int64."""
+    place = (sigma / LOWEST).log() * (BINS / math.log(HIGHEST / LOWEST))
+    return place.floor().long().clamp(0, BINS - 1)
+
+
+def bin_levels() -> Tensor:
+    """The noise level in the middle of each bin, float64 ``[BINS]``."""
+    middle = (torch.arange(BINS, dtype=torch.float64) + 0.5) / BINS
+    return LOWEST * (HIGHEST / LOWEST) ** middle

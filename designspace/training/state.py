@@ -1,0 +1,118 @@
+"""All that a training run is, as tensors: what is kept of it and taken up again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from designspace.training.ema import decay, update
+from designspace.training.loss import BINS, bin_of
+from designspace.training.recipe import Recipe
+
+
+@dataclass(eq=False)
+class Record:
+    """The loss in bins of the noise level, throughout training."""
+
+    images: list[int] = field(default_factory=list)
+    """Seen at the end of each entry."""
+    sums: list[Tensor] = field(default_factory=list)
+    counts: list[Tensor] = field(default_factory=list)
+    """Of the losses in each bin, float64 ``[BINS]`` an entry."""
+
+    @property
+    def mean(self) -> list[float]:
+        """The mean loss of each entry."""
+        return [float(s.sum() / c.sum()) for s, c in zip(self.sums, self.counts, strict=True)]
+
+
+class State:
+    """A network, its moving average, the optimizer's moments, and the loss so far."""
+
+    def __init__(self, network: nn.Module, recipe: Recipe, device: torch.device) -> None:
+        form = {"memory_format": torch.channels_last} if recipe.channels_last else {}
+        self.network = network.to(device, **form).train().requires_grad_(True)  # type: ignore[call-overload]
+        self.average = deepcopy(self.network).eval().requires_grad_(False)
+        self.recipe, self.step, self.record = recipe, 0, Record()
+        self.optimizer = torch.optim.Adam(self.network.parameters(), lr=0.0, betas=(0.9, 0.999), eps=1e-8, fused=True)
+        self._sums = torch.zeros(2, BINS, dtype=torch.float64, device=device)
+        self._first = torch.zeros((), dtype=torch.float64, device=device)
+
+    @property
+    def images(self) -> int:
+        """Images seen."""
+        return self.step * self.recipe.batch_size
+
+    def apply(self) -> None:
+        """A step with the gradients that are there; what is not a number among them counts as 0."""
+        following = self.images + self.recipe.batch_size
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.recipe.learning_rate * min(following / max(self.recipe.warm_up, 1), 1.0)
+        for parameter in self.network.parameters():
+            if parameter.grad is not None:
+                torch.nan_to_num(parameter.grad, nan=0.0, posinf=1e5, neginf=-1e5, out=parameter.grad)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        update(list(self.average.parameters()), list(self.network.parameters()), decay(self.recipe, following))
+        self.step += 1
+
+    def see(self, sigma: Tensor, losses: Tensor) -> None:
+        """Add the losses of a batch to the record."""
+        if self.step == 0:
+            self._first.copy_(losses.detach().mean())
+        bins = bin_of(sigma).to(self._sums.device)
+        self._sums[0].index_add_(0, bins, losses.detach().double())
+        self._sums[1].index_add_(0, bins, torch.ones_like(losses, dtype=torch.float64))
+
+    @property
+    def first(self) -> float:
+        """The mean loss of the first batch."""
+        return float(self._first)
+
+    def loss(self) -> float:
+        """The mean loss of the entry that is open. Waits for the device."""
+        return float(self._sums[0].sum() / self._sums[1].sum())
+
+    def close_entry(self) -> None:
+        """End an entry of the record and open another."""
+        sums, counts = self._sums.cpu().clone()
+        self._sums.zero_()
+        self.record.images.append(self.images)
+        self.record.sums.append(sums)
+        self.record.counts.append(counts)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All of it."""
+        found = {"step": torch.tensor(self.step), "open": self._sums, "first": self._first}
+        found |= {f"network.{k}": v for k, v in self.network.state_dict().items()}
+        found |= {f"average.{k}": v for k, v in self.average.state_dict().items()}
+        for name, parameter in self.network.named_parameters():
+            found |= {f"adam.{name}.{k}": v for k, v in self.optimizer.state.get(parameter, {}).items()}
+        if self.record.images:
+            record = self.record
+            found |= {"record.images": torch.tensor(record.images)}
+            found |= {"record.sums": torch.stack(record.sums), "record.counts": torch.stack(record.counts)}
+        return found
+
+    def restore(self, kept: Mapping[str, Tensor]) -> None:
+        """Take up what ``tensors`` gave."""
+        self.step = int(kept["step"])
+        self._sums.copy_(kept["open"])
+        self._first.copy_(kept["first"])
+        self.network.load_state_dict(_below("network.", kept))
+        self.average.load_state_dict(_below("average.", kept))
+        for name, parameter in self.network.named_parameters():
+            moments = _below(f"adam.{name}.", kept)
+            place = {k: parameter.device for k in ("exp_avg", "exp_avg_sq", "step")}
+            self.optimizer.state[parameter] = {k: v.to(place[k]) for k, v in moments.items() if k in place}
+        if "record.images" in kept:
+            columns = (kept[f"record.{k}"] for k in ("sums", "counts"))
+            self.record = Record(kept["record.images"].tolist(), *(list(column.unbind()) for column in columns))
+
+
+def _below(prefix: str, kept: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {k.removeprefix(prefix): v for k, v in kept.items() if k.startswith(prefix)}

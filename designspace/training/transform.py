@@ -1,0 +1,99 @@
+"""Random transformations of images, each with what tells the network about it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import affine_grid, grid_sample
+
+
+@dataclass
+class Draw:
+    """Random numbers for a batch, on its device."""
+
+    size: int
+    p: float
+    generator: torch.Generator
+
+    def normal(self, std: float) -> Tensor:
+        """``N(0, std^2)`` with probability p, else 0, float32 ``[B]``."""
+        drawn = torch.empty(self.size, device=self.generator.device).normal_(0, std, generator=self.generator)
+        return self.happens() * drawn
+
+    def angle(self) -> Tensor:
+        """Uniform in -pi to pi, float32 ``[B]``."""
+        return (2 * self._uniform() - 1) * math.pi
+
+    def happens(self, p: float | None = None) -> Tensor:
+        """1 with probability p, else 0."""
+        return (self._uniform() < (self.p if p is None else p)).float()
+
+    def _uniform(self) -> Tensor:
+        return torch.empty(self.size, device=self.generator.device).uniform_(generator=self.generator)
+
+
+def geometric(draw: Draw) -> tuple[Tensor, Tensor]:
+    r"""Flips, scale, rotation, anisotropic scale and translation: ``[B, 3, 3]`` and labels ``[B, 9]``.
+
+    Scales are :math:`2^{0.2 N}`, translations :math:`0.125 N` of the image, rotations uniform. Labels are the flips,
+    logarithms to base 2, cos - 1 and sin, and the shifts: 0 where nothing was done.
+    """
+    flip_x, flip_y = (draw.happens(draw.p / 2) for _ in range(2))
+    scale, turn, stretch, along = draw.normal(0.2), draw.happens() * draw.angle(), draw.normal(0.2), draw.angle()
+    x, y = draw.normal(0.125), draw.normal(0.125)
+    matrix = _scaled(1 - 2 * flip_x, 1 - 2 * flip_y) @ _scaled(2**scale, 2**scale) @ _turned(turn)
+    matrix = matrix @ _turned(-along) @ _scaled(2**stretch, 2**-stretch) @ _turned(along) @ _moved(2 * x, 2 * y)
+    told = [flip_x, flip_y, scale, turn.cos() - 1, turn.sin(), stretch * (2 * along).cos(), stretch * (2 * along).sin()]
+    return matrix, torch.stack([*told, x, y], 1)
+
+
+def warp(images: Tensor, matrix: Tensor) -> Tensor:
+    """``images`` ``[B, C, H, W]`` moved by ``matrix`` in coordinates from -1 to 1, mirrored beyond the border."""
+    inverse = torch.linalg.inv(matrix)[:, :2]
+    grid = affine_grid(inverse, list(images.shape), align_corners=False)
+    return grid_sample(images, grid, "bicubic", "reflection", align_corners=False)
+
+
+def colour(images: Tensor, draw: Draw) -> tuple[Tensor, Tensor]:
+    r"""Brightness, contrast, and of colour images hue and saturation: the images and labels ``[B, 5]``.
+
+    Brightness is moved by :math:`0.2 N`, contrast multiplied by :math:`2^{0.5 N}`, saturation by :math:`2^N`, hues are
+    turned about the grey axis by a uniform angle.
+    """
+    brightness, contrast = draw.normal(0.2), draw.normal(0.5)
+    turn, saturation = draw.happens() * draw.angle(), draw.normal(1.0)
+    found = images * _over(2**contrast, images) + _over(brightness, images)
+    if images.shape[1] == 3:
+        grey = found.mean(1, keepdim=True)
+        found = grey + torch.einsum("bij,bjhw->bihw", _hue(turn), found - grey) * _over(2**saturation, images)
+    told = [brightness, contrast, turn.cos() - 1, turn.sin(), saturation]
+    return found, torch.stack(told, 1) * (1.0 if images.shape[1] == 3 else torch.tensor([1.0, 1, 0, 0, 0]).to(images))
+
+
+def _hue(turn: Tensor) -> Tensor:
+    """Rotation about (1, 1, 1) / sqrt(3): Rodrigues' formula, ``[B, 3, 3]``."""
+    axis = torch.full((3, 3), 1 / 3, device=turn.device)
+    cross = torch.tensor([[0.0, -1, 1], [1, 0, -1], [-1, 1, 0]], device=turn.device) / math.sqrt(3)
+    cos, sin = turn.cos()[:, None, None], turn.sin()[:, None, None]
+    return cos * torch.eye(3, device=turn.device) + sin * cross + (1 - cos) * axis
+
+
+def _scaled(x: Tensor, y: Tensor) -> Tensor:
+    return torch.diag_embed(torch.stack([x, y, torch.ones_like(x)], 1))
+
+
+def _turned(angle: Tensor) -> Tensor:
+    cos, sin, zero, one = angle.cos(), angle.sin(), torch.zeros_like(angle), torch.ones_like(angle)
+    return torch.stack([cos, -sin, zero, sin, cos, zero, zero, zero, one], 1).reshape(-1, 3, 3)
+
+
+def _moved(x: Tensor, y: Tensor) -> Tensor:
+    zero, one = torch.zeros_like(x), torch.ones_like(x)
+    return torch.stack([one, zero, x, zero, one, y, zero, zero, one], 1).reshape(-1, 3, 3)
+
+
+def _over(value: Tensor, images: Tensor) -> Tensor:
+    return value.to(images).reshape(-1, 1, 1, 1)

@@ -1,0 +1,316 @@
+"""Training: Eq. 8, what is recorded and kept, and that an interruption changes nothing."""
+
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import f64
+from pipeline import write_spec
+from training_stand_in import SPEC, trained
+
+import designspace as ds
+from designspace.cache import Cache
+from designspace.images import Images
+from designspace.run import dry_run, run
+from designspace.spec import load
+from designspace.training.batches import Batches
+from designspace.training.ema import decay, power
+from designspace.training.export import read
+from designspace.training.loop import DivergedError
+from designspace.training.loss import BINS, bin_levels, bin_of, errors
+from designspace.training.recipe import Recipe
+from designspace.training.run import trained as run_training
+
+CPU = torch.device("cpu")
+EDM = ds.Design.preset("edm")
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("DESIGNSPACE_CACHE", str(tmp_path / "cache"))
+    return Cache()
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return ds.Data.get("digits")().load()
+
+
+def state_of(denoiser, data, design=EDM):
+    quiet = lambda progress: None  # noqa: E731
+    return run_training(denoiser.plan(data, design), denoiser.training_images, CPU, seen=quiet)
+
+
+def same(one, other):
+    a, b = one.tensors(), other.tensors()
+    return a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
+
+
+# The loss
+
+
+@pytest.mark.parametrize("preset", ["ddpm", "iddpm", "vp", "ve", "edm"])
+def test_the_loss_of_the_ideal_denoiser_of_gaussian_data(preset):
+    """It is the weight times the posterior variance."""
+    design, std = ds.Design.preset(preset), 0.5
+    sigma = f64([0.02, 0.1, 1.0, 10.0]).repeat_interleave(20_000)
+    draw = torch.Generator().manual_seed(0)
+    y, noise = (torch.randn(len(sigma), 4, generator=draw) for _ in range(2))
+
+    def D(x, level):
+        return (x.double() * (std**2 / (std**2 + level[:, None] ** 2))).float()
+
+    found = errors(D, design, std * y, sigma, noise).reshape(4, -1).double()
+    level = f64([0.02, 0.1, 1.0, 10.0])
+    expected = design.loss_weight(level) * std**2 * level**2 / (std**2 + level**2)
+    torch.testing.assert_close(found.mean(1), expected, rtol=0.02, atol=0)  # 8 standard errors
+
+
+def test_bins_are_even_in_the_logarithm_and_keep_what_lies_outside():
+    assert torch.equal(bin_of(bin_levels()), torch.arange(BINS))
+    assert bin_of(f64([1e-9, 1e9])).tolist() == [0, BINS - 1]
+
+
+# What a step sees
+
+
+def batches(data, **fields):
+    given = {"augmentation": None, "seed": 0, "size": 32, "labelled": False, "device": CPU} | fields
+    return Batches.of(data, EDM, **given)
+
+
+def test_every_image_once_an_epoch_in_a_new_order():
+    pixels = torch.arange(50, dtype=torch.uint8).reshape(50, 1, 1, 1)
+    make = batches(Images(pixels), size=20)
+    seen = torch.cat([((make(step).y + 1) * 127.5).round().flatten() for step in range(5)]).long()
+    first, second = seen[:50], seen[50:]
+    assert sorted(first.tolist()) == sorted(second.tolist()) == list(range(50))
+    assert first.tolist() != second.tolist()
+
+
+def test_a_step_is_a_function_of_seed_and_step(digits):
+    a, b, c = batches(digits)(7), batches(digits)(7), batches(digits, seed=1)(7)
+    assert all(torch.equal(getattr(a, k), getattr(b, k)) for k in ("y", "sigma", "noise"))
+    assert not torch.equal(a.noise, c.noise)
+    assert not torch.equal(a.noise, batches(digits)(8).noise)
+
+
+def test_labels_go_with_their_images(digits):
+    batch = batches(digits, labelled=True)(3)
+    flat = digits.scaled().flatten(1)
+    places = [int((flat == y).all(1).nonzero()[0]) for y in batch.y.flatten(1)]
+    assert torch.equal(digits.labels[places], batch.labels)
+
+
+# Augmentation
+
+
+def test_what_is_not_transformed_stays_and_says_so():
+    images = torch.rand(200, 3, 8, 8) * 2 - 1
+    found, told = ds.Augmentation.get("edm")(geometric=0.1, colour=0.1)(images, torch.Generator().manual_seed(0))
+    quiet = ~told.any(1)
+    assert 20 < quiet.sum() < 180
+    assert torch.equal(found[quiet], images[quiet])
+    assert ((found - images).abs().flatten(1).amax(1) > 0.01)[~quiet].float().mean() > 0.95
+
+
+def test_flips_are_exact_and_told():
+    images = torch.rand(1000, 1, 8, 8)
+    found, told = ds.Augmentation.get("edm")(geometric=0.2)(images, torch.Generator().manual_seed(1))
+    only_x = (told[:, 0] == 1) & (told[:, 1:] == 0).all(1)
+    assert only_x.any()
+    torch.testing.assert_close(found[only_x], images[only_x].flip(3), rtol=0, atol=1e-5)
+
+
+def test_a_hue_turn_keeps_grey_and_brightness():
+    images = torch.rand(50, 3, 4, 4)
+    found, told = ds.Augmentation.get("edm")(geometric=0, colour=1)(images, torch.Generator().manual_seed(2))
+    want = images.mean(1) * 2 ** told[:, 10, None, None] + told[:, 9, None, None]
+    torch.testing.assert_close(found.mean(1), want, rtol=1e-4, atol=1e-4)
+    grey = images.mean(1, keepdim=True).expand(-1, 3, -1, -1)
+    turned, _ = ds.Augmentation.get("edm")(geometric=0, colour=1)(grey, torch.Generator().manual_seed(2))
+    torch.testing.assert_close(turned.std(1), torch.zeros(50, 4, 4), rtol=0, atol=1e-5)
+
+
+# The moving average
+
+
+def test_half_of_the_average_is_forgotten_in_a_half_life():
+    recipe = Recipe(batch_size=50, ema_half_life=1000)
+    late = 1_000_000
+    kept = math.prod(decay(recipe, late + 50 * k) for k in range(20))
+    assert kept == pytest.approx(0.5)
+    assert decay(recipe, 2000) == pytest.approx(0.5 ** (50 / 100))  # ramp-up: 5 % of 2000 images
+
+
+@pytest.mark.parametrize("sigma_rel", [0.05, 0.1, 0.2])
+def test_the_power_function_average_has_its_width(sigma_rel):
+    """The profile of weights over training times, computed step by step."""
+    steps, recipe = 20_000, Recipe(batch_size=1, ema_sigma_rel=sigma_rel)
+    beta = f64([decay(recipe, t) for t in range(1, steps + 1)])
+    later = torch.cat([beta.flip(0).cumprod(0).flip(0)[1:], f64([1.0])])
+    weight, t = (1 - beta) * later, torch.arange(1, steps + 1, dtype=torch.float64) / steps
+    mean = (weight * t).sum()
+    assert math.sqrt((weight * (t - mean) ** 2).sum()) == pytest.approx(sigma_rel, rel=0.01)
+    assert power(0.1) == pytest.approx(6.94, abs=0.01)  # Karras et al. (2023), Section 3.1
+
+
+# Training
+
+
+def test_training_lowers_the_loss_and_averages_the_parameters(digits):
+    state = state_of(trained(32_000), digits)
+    assert state.record.mean[-1] < 0.8 * state.record.mean[0]
+    assert state.record.images == [3200 * k for k in range(1, 11)]
+    assert all(counts.sum() == 3200 for counts in state.record.counts)
+    pairs = zip(state.average.parameters(), state.network.parameters(), strict=True)
+    assert all(not torch.equal(average, parameter) for average, parameter in pairs)
+
+
+def test_parts_of_a_batch_add_up_to_it(digits):
+    whole, parts = (state_of(trained(320, accumulate=k), digits) for k in (1, 3))
+    for a, b in zip(whole.network.parameters(), parts.network.parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-5)
+
+
+def test_more_images_go_on_where_fewer_ended_and_fewer_are_found(digits, cache):
+    alone = state_of(trained(640), digits)
+    again = state_of(trained(1280), digits)
+    cache_files = len(list((cache.root / "training").rglob("*.safetensors")))
+    assert same(state_of(trained(640), digits), alone)
+    assert same(state_of(trained(1280), digits), again)
+    assert len(list((cache.root / "training").rglob("*.safetensors"))) == cache_files
+    for file in (cache.root / "training").rglob("*.safetensors"):
+        file.unlink()
+    assert same(state_of(trained(1280), digits), again)
+
+
+def test_a_killed_run_goes_on_as_if_it_had_not_been(digits, cache, tmp_path):
+    """Bit by bit, killed twice."""
+    whole = state_of(trained(6400), digits)
+    for file in (cache.root / "training").rglob("*.safetensors"):
+        file.unlink()
+    script = Path(__file__).parent / "training_stand_in.py"
+    environment = os.environ | {"PYTHONPATH": str(Path(ds.__file__).parents[1])}
+    seen = 0
+    for _ in range(2):
+        process = subprocess.Popen([sys.executable, script, "6400"], env=environment, stderr=subprocess.DEVNULL)
+        while not (newer := newest(cache.root)) or newer <= seen:
+            assert process.poll() is None, "it was not killed in time"
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        seen = newest(cache.root)
+    assert same(state_of(trained(6400), digits), whole)
+
+
+def newest(root):
+    files = list((root / "training").rglob("*.safetensors"))
+    return max((file.stat().st_mtime_ns for file in files), default=0)
+
+
+def test_a_damaged_state_is_set_aside(digits, cache):
+    whole = state_of(trained(640), digits)
+    for file in (cache.root / "training").rglob("*.safetensors"):
+        file.write_bytes(file.read_bytes()[:-10])
+    with pytest.warns(UserWarning, match="damaged"):
+        assert same(state_of(trained(640), digits), whole)
+
+
+@pytest.mark.parametrize("learning_rate", [1e3, 1e30])
+def test_divergence_stops_with_a_record(digits, learning_rate):
+    with pytest.raises(DivergedError, match=r"training diverged: loss .* at .* images, .* at the start"):
+        state_of(trained(32_000, learning_rate=learning_rate, warm_up=0), digits)
+
+
+def test_nothing_random_is_taken_from_torch(digits):
+    torch.manual_seed(3)
+    before = torch.get_rng_state()
+    state_of(trained(320), digits)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"labels": True},
+        {"augmentation": {"name": "edm", "geometric": 0.5}},
+        {"precision": "bf16"},
+        {"channels_last": True},
+    ],
+    ids=str,
+)
+def test_options_train_and_sample(digits, fields):
+    denoiser = trained(3200, **fields)
+    D = denoiser.load(digits, EDM, CPU)
+    out = ds.sample(EDM, D.bind(digits.labels[:4] if "labels" in fields else None), torch.randn(4, 1, 8, 8), 6)
+    assert out.x.isfinite().all()
+    assert denoiser.plan(digits, EDM).key != trained(3200).plan(digits, EDM).key
+
+
+# As a stage
+
+
+def test_trials_share_what_they_can(tmp_path):
+    """Two solvers, one network; another training row, another network."""
+    load(write_spec(tmp_path, **SPEC))
+    trials = load(
+        write_spec(tmp_path, **SPEC | {"grid": {"loss_weight": ["edm", "ve"], "solver": ["euler", "heun"]}})
+    ).trials()
+    keys = [t.denoiser.plan(t.data.load(), t.design).key for t in trials]
+    assert len(set(keys)) == 2
+    assert keys[0] == keys[1] != keys[2] == keys[3]
+
+
+def test_an_ablation_trains_once_and_reads_intermediate_images(tmp_path, capfd):
+    spec = SPEC | {"grid": {"training_images": [0, 640, 1280], "solver": ["euler", "heun"]}, "num_steps": 4}
+    ablation = load(write_spec(tmp_path, **spec))
+    results = run(ablation, out=tmp_path / "reports", progress=False)
+    assert results.failures == []
+    lines = [line for line in capfd.readouterr().err.splitlines() if line.startswith("training:")]
+    assert [line.split()[1] for line in lines] == ["640", "1,280"]
+    assert results.frame["frechet"].nunique() == 6
+
+
+def test_a_dry_run_does_not_train(tmp_path, cache):
+    rows = dry_run(load(write_spec(tmp_path, **SPEC)), out=tmp_path)
+    assert len(rows) == 2
+    assert not (cache.root / "training").exists()
+
+
+def test_divergence_fails_a_trial_and_not_the_ablation(tmp_path):
+    spec = SPEC | {"grid": {"denoiser.learning_rate": [1e-3, 1e30]}, "num_steps": 4}
+    results = run(load(write_spec(tmp_path, **spec)), out=tmp_path / "reports", progress=False)
+    assert len(results.rows()) == 1
+    assert "training diverged" in results.failures[0]["error"]
+
+
+def test_a_denoiser_that_was_exported_is_the_same(tmp_path, digits):
+    spec = write_spec(tmp_path, **SPEC)
+    command = [sys.executable, "-m", "designspace", "train", spec, "--export", tmp_path / "models"]
+    environment = os.environ | {"PYTHONPATH": str(Path(ds.__file__).parents[1])}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "6,400 images, loss" in done.stdout
+    (path,) = (tmp_path / "models").glob("*.json")
+    about = read(path).about
+    assert about["data"]["sha256"] == digits.content_hash
+    assert about["loss"]["images"][-1] == about["images"] == 6400
+    load(spec)  # registers the network
+    x, sigma = torch.randn(3, 1, 8, 8), torch.tensor(0.7, dtype=torch.float64)
+    mine = ds.Denoiser.model_validate({"name": "pretrained", "model": str(path.with_suffix(""))})
+    other = ds.Denoiser.model_validate(SPEC["denoiser"])
+    got, want = (d.load(digits, ds.Design.preset(p), CPU).bind()(x, sigma) for d, p in ((mine, "ve"), (other, "edm")))
+    torch.testing.assert_close(got, want)
+
+
+def test_a_model_that_is_not_there_is_named(tmp_path):
+    denoiser = ds.Denoiser.model_validate({"name": "pretrained", "model": "digit"})
+    with pytest.raises(ds.DataError, match="there is no model 'digit'"):
+        denoiser.require()
