@@ -80,7 +80,8 @@ def _distances(
     reference = stages.reference(trial.data, detector)
     found = measure(metrics, detector, generated, reference, lambda metric: stages.floor(metric, trial))
     for metric in metrics:
-        found[metric.name][0]["drawn"] = stages.drawn(metric, trial)
+        row = found[metric.name][0]
+        row["drawn"], row["drawn_sd"] = stages.drawn(metric, trial)
     return found
 
 

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from designspace.cache import Cache, content_key
 from designspace.converged import Converged, Probe
-from designspace.evaluation.floor import drawn, floor
+from designspace.evaluation.floor import DRAWS, drawn, floor
 from designspace.evaluation.measure import Measured, Sample
 from designspace.generate import chunks, generate, labels_for
 from designspace.images import Images, to_uint8
@@ -99,15 +99,16 @@ class Stages:
         kept = self.cache.get_or_make("floor", key, make)
         return kept["value"].item(), int(kept["n"])
 
-    def drawn(self, metric: Metric, trial: Trial) -> float:
-        """The metric of as many images as the trial has, drawn from the data itself."""
+    def drawn(self, metric: Metric, trial: Trial) -> tuple[float, float]:
+        """The metric of as many images as the trial has, drawn from the data itself; and its standard deviation."""
         data, detector, n = trial.data, trial.evaluate.detector, trial.evaluate.images
 
         def make() -> Tensors:
-            return {"value": _float64(drawn(metric, self.reference(data, detector), n))}
+            return {"drawn": _float64(drawn(metric, self.reference(data, detector), n))}
 
-        key = content_key("drawn", metric.identity(), self.reference_key(data, detector), n)
-        return self.cache.get_or_make("floor", key, make)["value"].item()
+        key = content_key("drawn", DRAWS, metric.identity(), self.reference_key(data, detector), n)
+        mean, sd = self.cache.get_or_make("floor", key, make)["drawn"].tolist()
+        return mean, sd
 
     def images_key(self, trial: Trial, chunk: range) -> str:
         """What the images of a chunk depend on; not on how many more there are, nor on how they are measured."""

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import statistics
+
 import torch
 
 from designspace.evaluation.measure import Sample
 from designspace.keyed import generator
 from designspace.rows import Metric
+
+DRAWS = 8
 
 
 def floor(metric: Metric, reference: Sample, n: int) -> tuple[float, int]:
@@ -23,11 +27,14 @@ def floor(metric: Metric, reference: Sample, n: int) -> tuple[float, int]:
     return metric.measure(one, other).value, size
 
 
-def drawn(metric: Metric, reference: Sample, n: int) -> float:
-    """The metric of n images drawn from the reference, with replacement, against it.
+def drawn(metric: Metric, reference: Sample, n: int) -> tuple[float, float]:
+    """The metric of n images drawn from the reference, with replacement, against it: mean and deviation of 8 draws.
 
     A denoiser that gives its data back scores that with a perfect sampler: what is left is chance and bias.
-    The draw depends on N and n alone.
+    The draws depend on N and n alone.
     """
-    chosen = torch.from_numpy(generator("drawn", n).integers(len(reference), size=n))
-    return metric.measure(Sample(reference.features[chosen]), reference).value
+    values = []
+    for k in range(DRAWS):
+        chosen = torch.from_numpy(generator("drawn", n, k).integers(len(reference), size=n))
+        values.append(metric.measure(Sample(reference.features[chosen]), reference).value)
+    return statistics.fmean(values), statistics.stdev(values)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from designspace.report.compare import Ranking
 from designspace.report.entry import Entry, floor_in
 from designspace.report.study import Study
-from designspace.report.text import one_line
+from designspace.report.text import number, one_line
 
 
 def kept_apart(groups: Sequence[list[Entry]], metric: str) -> str:
@@ -104,5 +104,6 @@ def _floor(metric: str, entries: Sequence[Entry]) -> Iterator[str]:
     n = first.images(metric)
     higher = metric == "frechet" and size < n
     yield text + (f"; that of n = {n:,} would be lower, so values may well lie below it." if higher else ".")
-    if (drawn := floor_in(first.rows[0], metric, "drawn")) is not None:
-        yield f"n images drawn from the reference itself score {drawn:.4g}: no sampler can be expected to do better."
+    drawn, sd = (floor_in(first.rows[0], metric, which) for which in ("drawn", "drawn_sd"))
+    if drawn is not None and sd is not None:
+        yield f"n images drawn from the reference itself score {number(drawn, sd)}, with a standard deviation of {sd:.2g}."
