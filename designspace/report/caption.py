@@ -106,4 +106,5 @@ def _floor(metric: str, entries: Sequence[Entry]) -> Iterator[str]:
     yield text + (f"; that of n = {n:,} would be lower, so values may well lie below it." if higher else ".")
     drawn, sd = (floor_in(first.rows[0], metric, which) for which in ("drawn", "drawn_sd"))
     if drawn is not None and sd is not None:
-        yield f"n images drawn from the reference itself score {number(drawn, sd)}, with a standard deviation of {sd:.2g}."
+        spread = f"with a standard deviation of {sd:.2g}"
+        yield f"n images drawn from the reference itself score {number(drawn, sd)}, {spread}."
