@@ -12,6 +12,7 @@ from designspace.executors import local
 from designspace.executors.claims import Job, Worker
 from designspace.files import write_whole
 from designspace.generate import labels_for
+from designspace.images import DataError
 from designspace.progress import watching
 from designspace.provenance import now
 from designspace.store import SCHEMA, Results, Row, plain, point_key
@@ -48,10 +49,12 @@ def run(
         progress: Show progress on stderr.
 
     Raises:
-        DataError: Labels are asked for that the data set does not have.
+        DataError: Labels are asked for that the data set does not have; or code or data are not what they were when
+            the ablation was loaded.
         StorageError: A file cannot be written, for instance because the disk is full; what is finished is kept.
     """
     points = tuple(ablation.points())
+    _require_unchanged(points)
     _require_labels(points)
     results = Results(Path(out) / ablation.name, only={_key(point) for point in points})
     _describe(ablation, points, results.folder)
@@ -74,6 +77,13 @@ def _key(point: Point) -> tuple[str, str]:
 
 def _costs(points: tuple[Point, ...]) -> dict[str, float]:
     return {point.trial.id: float(point.trial.num_steps * point.trial.evaluate.images) for point in points}
+
+
+def _require_unchanged(points: tuple[Point, ...]) -> None:
+    """Raise ``DataError`` if a trial is no longer what it was called by: its results would be taken for others."""
+    for trial in {point.trial.id: point.trial for point in points}.values():
+        if trial.model_copy().id != trial.id:
+            raise DataError("code or data have changed since the ablation was loaded: load it again")
 
 
 def _require_labels(points: tuple[Point, ...]) -> None:

@@ -47,9 +47,14 @@ class Stages:
     _denoiser: Kept[Conditional] = field(default_factory=Kept)
     _detector: Kept[Callable[[Tensor], Tensor]] = field(default_factory=Kept)
     _reference: Kept[Sample] = field(default_factory=Kept)
-    _keys: Kept[tuple[str, str]] = field(default_factory=Kept)
-    _reference_key: Kept[str] = field(default_factory=Kept)
+    _keys: dict[str, tuple[str, str]] = field(default_factory=dict)
+    _reference_keys: dict[tuple[Data, Detector], str] = field(default_factory=dict)
     _solutions: Kept[dict[tuple[float, float, int], Converged]] = field(default_factory=Kept)
+
+    def prepare(self, trial: Trial) -> None:
+        """Fix the keys of a trial, before any trial is computed: what changes afterwards is not what ran."""
+        self._trial_keys(trial)
+        self.reference_key(trial.data, trial.evaluate.detector)
 
     def placed(self, trial: Trial) -> Trial:
         """The trial with levels in place of time steps that have to be measured; others stay as they are."""
@@ -109,7 +114,9 @@ class Stages:
 
     def reference_key(self, data: Data, detector: Detector) -> str:
         """What the reference's features depend on."""
-        return self._reference_key.get((data, detector), lambda: content_key(data.content_hash(), detector.identity()))
+        if (data, detector) not in self._reference_keys:
+            self._reference_keys[data, detector] = content_key(data.content_hash(), detector.identity())
+        return self._reference_keys[data, detector]
 
     def data(self, data: Data) -> Images:
         """The data set, loaded."""
@@ -125,12 +132,11 @@ class Stages:
         return self._detector.get(detector, lambda: detector.load(self.device))(images)
 
     def _trial_keys(self, trial: Trial) -> tuple[str, str]:
-        """Kept, because components read files to say what they are."""
-
-        def make() -> tuple[str, str]:
-            return content_key(trial.sampling_identity()), content_key(trial.evaluate.detector.identity())
-
-        return self._keys.get(trial.id, make)
+        """Kept, because components read files to say what they are, and these may change while they are used."""
+        if trial.id not in self._keys:
+            detector = trial.evaluate.detector.identity()
+            self._keys[trial.id] = content_key(trial.sampling_identity()), content_key(detector)
+        return self._keys[trial.id]
 
     def _generate(self, trial: Trial, chunk: range) -> Tensors:
         denoiser, labels, placed = self.denoiser(trial), self._labels(trial, chunk), self.placed(trial)

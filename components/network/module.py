@@ -33,7 +33,7 @@ class Module(Network, name="module"):
         return self.shape or data.shape
 
     def require(self) -> None:
-        find(self.factory)
+        find(self.factory, again=True)
 
     def build(self) -> torch.nn.Module:
         make = find(self.factory)

@@ -74,6 +74,8 @@ class Worker:
     def work(self) -> None:
         """Take one trial after the other until each has a result or has failed, here or in another process."""
         waiting = self._job.trials
+        for points in waiting.values():
+            self._stages.prepare(points[0].trial)
         while waiting:
             before = len(waiting)
             for id in list(waiting):

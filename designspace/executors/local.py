@@ -102,6 +102,7 @@ def _job(plain: Message) -> Job:
         import_user(component, relative_to=spec.parent if spec else Path.cwd())
     points = tuple(Point(axes=p["axes"], trial=Trial.model_validate(p["trial"])) for p in plain["points"])
     for point, sent in zip(points, plain["points"], strict=True):
+        point.trial.denoiser.require()  # the code that the id is of is in memory from here on
         if point.trial.id != sent["id"]:
             raise ValueError(f"trial {sent['id']} is {point.trial.id} in a worker: the code or the data changed")
     rest = {"points": points, "folder": Path(plain["folder"]), "spec": spec, "components": tuple(plain["components"])}
