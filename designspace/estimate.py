@@ -44,7 +44,8 @@ def dry_run(ablation: Ablation, *, device: str = "cpu", out: Path | str = "repor
     rows = []
     for point in ablation.points():
         trial, id = point.trial, point.trial.id
-        nfe = None if trial.design.solver.adaptive else count_nfe(trial.design, trial.num_steps)
+        limited = "c_noise" in trial.denoiser.rows
+        nfe = None if trial.design.solver.adaptive else count_nfe(trial.design, trial.num_steps, limited=limited)
         missing = _missing(trial, stages)
         seconds: float | None = 0.0
         if id not in known and missing:

@@ -18,8 +18,11 @@ if TYPE_CHECKING:
     from designspace.images import Images
 
 D = Callable[[Tensor, Tensor], Tensor]
-"""``D(x, sigma)``: noisy samples ``[B, ...]`` and their noise level (float64, 0-dim or ``[B]``) to the
-expected clean samples ``[B, ...]``. It may carry ``sigma_min``, ``sigma_max`` and ``round_sigma``."""
+"""``D(x, sigma)``: noisy samples ``[B, ...]`` and their noise level, float64 on the CPU, to the expected clean samples
+``[B, ...]``. It may carry ``sigma_min``, ``sigma_max`` and ``round_sigma``; it must not write to x.
+
+``sigma`` is 0-dim, one level for all, except where a solver has each image at a level of its own: ``rk45`` gives
+``[B]``. A D for both reshapes it: ``sigma.reshape(-1, *[1] * (x.ndim - 1))``."""
 
 
 class Stochasticity(Component, row="stochasticity"):
@@ -30,7 +33,10 @@ class Stochasticity(Component, row="stochasticity"):
 
     @abstractmethod
     def lift(self, sigma: float, num_steps: int) -> tuple[float, float]:
-        r""":math:`(\hat\sigma, S_\mathrm{noise})`: the level to rise to from ``sigma``, and the std of its noise."""
+        r""":math:`(\hat\sigma, S_\mathrm{noise})`: the level to rise to from ``sigma``, and the std of its noise.
+
+        It may be above a denoiser's ``sigma_max``, which bounds the levels of the grid alone.
+        """
 
 
 class Network(Component, row="network"):

@@ -8,10 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, PrivateAttr, ValidationError
+from pydantic import AfterValidator, PrivateAttr, ValidationError, field_validator
 from pydantic_core import PydanticCustomError
 
 from designspace.component import Spec
+from designspace.design import Design
 from designspace.spec.axes import Change
 from designspace.spec.claims import Claim
 from designspace.spec.document import Document, read
@@ -42,7 +43,7 @@ class Ablation(Spec):
     data: Any = None
     denoiser: Any = None
     design: Any = None
-    """A preset, ``{preset: edm, solver: euler, ...}``, or all rows."""
+    """A preset, ``{preset: edm, solver: euler, ...}``, or all rows; in Python a ``Design`` as well."""
     num_steps: Any = None
     nfe: Any = None
     """The evaluations to be afforded, in place of ``num_steps``."""
@@ -52,6 +53,11 @@ class Ablation(Spec):
     cumulative: tuple[Change, ...] = ()
     evaluate: dict[str, Any] = {}
     claims: tuple[Claim, ...] = ()
+
+    @field_validator("design")
+    @classmethod
+    def _rows(cls, design: Any) -> Any:
+        return design.model_dump() if isinstance(design, Design) else design
 
     _document: Document = PrivateAttr(default_factory=lambda: Document({}))
     _plan: Plan | None = PrivateAttr(default=None)

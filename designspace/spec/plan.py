@@ -117,4 +117,5 @@ def _claims(
 
 
 def _name(component: Any) -> str:
-    return str(component.get("name")) if isinstance(component, dict) else str(component)
+    name = component.get("name") if isinstance(component, dict) else getattr(component, "name", component)
+    return str(name)

@@ -60,7 +60,7 @@ def trials(settings: Sequence[Setting], known: Sequence[Fault]) -> Iterator[Tria
         yield from (_bad(fault, settings, fault in known) for fault in draft)
         return
     try:
-        num_steps = afforded(draft.design, draft.num_steps, draft.nfe, settings)
+        num_steps = afforded(draft.design, draft.denoiser, draft.num_steps, draft.nfe, settings)
     except BadValueError as error:
         yield error
         return
