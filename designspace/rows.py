@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
 import torch
+from pydantic_core import PydanticCustomError
 from torch import Tensor
 
 from designspace.component import Component, Count
@@ -124,6 +125,14 @@ class Detector(Component, row="detector"):
 
 class Metric(Component, row="metric"):
     """What a trial is measured by: a distance between the features of generated images and those of a reference."""
+
+    @classmethod
+    def get(cls, name: str) -> type[Self]:
+        """As of any row; what everybody calls FID is two choices here."""
+        if name.lower() == "fid" and name not in cls.known:
+            text = f"unknown metric '{name}'. FID is metric frechet with detector inception"
+            raise PydanticCustomError("unknown_component", "{text}", {"text": text})
+        return super().get(name)
 
     def check(self, design: Design) -> None:
         """Raise ``ValueError`` if the samples of ``design`` cannot be measured by it: such trials go without."""

@@ -71,8 +71,12 @@ class Stages:
 
     def diagnose(self, trial: Trial, metric: Diagnostic) -> Measured:
         """What a diagnostic says of the trial."""
-        key = content_key(metric.identity(), self._trial_keys(trial)[0])
+        key = self._diagnosis_key(trial, metric)
         return Measured.of(self.cache.get_or_make("diagnostics", key, lambda: self._observe(trial, metric).tensors()))
+
+    def has_diagnosis(self, trial: Trial, metric: Diagnostic) -> bool:
+        """Whether what a diagnostic says of the trial is in the cache."""
+        return self.cache.path("diagnostics", self._diagnosis_key(trial, metric)).is_file()
 
     def images(self, trial: Trial, chunk: range) -> Tensors:
         """The chunk's ``images``, uint8 ``[n, C, H, W]``, with ``nfe``, ``sigmas`` and ``seconds``."""
@@ -137,6 +141,9 @@ class Stages:
             detector = trial.evaluate.detector.identity()
             self._keys[trial.id] = content_key(trial.sampling_identity()), content_key(detector)
         return self._keys[trial.id]
+
+    def _diagnosis_key(self, trial: Trial, metric: Diagnostic) -> str:
+        return content_key(metric.identity(), self._trial_keys(trial)[0])
 
     def _generate(self, trial: Trial, chunk: range) -> Tensors:
         denoiser, labels, placed = self.denoiser(trial), self._labels(trial, chunk), self.placed(trial)

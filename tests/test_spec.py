@@ -1,6 +1,7 @@
 """From a YAML file to trials, and what a trial's id depends on."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 from zipfile import ZipFile
@@ -260,6 +261,15 @@ def test_an_option_that_the_grid_overrules(write):
 
 
 # What a trial is
+
+
+@pytest.mark.parametrize(("fixed", "varied"), [("num_steps", "nfe"), ("nfe", "num_steps"), ("nfe", "nfe")])
+def test_steps_of_the_baseline_that_no_point_has(fixed, varied, write):
+    text = SPEC.replace("num_steps: 5", f"{fixed}: 9") + f"grid: {{{varied}: [7, 11]}}\n"
+    ablation = load(write(text))
+    (warning,) = ablation.warnings
+    assert re.search(rf"small\.yaml:6:\d+: {fixed}: has no effect: grid\.{varied} sets it$", warning)
+    assert load(write(SPEC + "one_at_a_time: {nfe: [7, 11]}\n")).warnings == []  # its baseline has them
 
 
 def test_ids_cover_all_that_results_depend_on(trial):

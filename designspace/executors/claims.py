@@ -111,7 +111,7 @@ class Worker:
     def _settled(self, points: Sequence[Point]) -> bool:
         """Whether another process has finished the trial, or has failed at it since this run started."""
         done, id = self._results.done(), points[0].trial.id
-        failed = any(row["id"] == id and row["time"] > self._job.started for row in self._results.failures)
+        failed = any(row["id"] == id and row.get("time", "") > self._job.started for row in self._results.failures)
         return failed or all(point_key(id, point.axes) in done for point in points)
 
     def _known(self, id: str) -> Row | None:

@@ -16,11 +16,11 @@ from designspace.design import Design
 from designspace.spec.axes import Change
 from designspace.spec.claims import Claim
 from designspace.spec.document import Document, read
-from designspace.spec.errors import SpecError, what
+from designspace.spec.errors import Problem, SpecError, what
 from designspace.spec.grid import axes_of
 from designspace.spec.overrides import override
-from designspace.spec.paths import PARTS
-from designspace.spec.plan import Plan, plan
+from designspace.spec.paths import PARTS, FieldPath
+from designspace.spec.plan import Plan, place_of, plan
 from designspace.spec.trial import Evaluate, Point, Trial
 
 __all__ = ["Ablation", "Evaluate", "Point", "SpecError", "Trial", "load"]
@@ -87,6 +87,10 @@ class Ablation(Spec):
         for point in self.points():
             found.setdefault(point.trial.id, point.trial)
         return list(found.values())
+
+    def problem(self, path: FieldPath, value: Any, text: str) -> Problem:
+        """What is wrong with a field that was set to ``value``, at the place where it was."""
+        return self._document.problem(place_of(self, path, value), text)
 
     def _planned(self) -> Plan:
         if self._plan is None:  # made in Python; those from files come with their plan

@@ -78,7 +78,9 @@ def _draft(settings: Sequence[Setting]) -> Draft | list[Fault]:
     try:
         return Draft.model_validate(raw)
     except ValidationError as error:
-        return [_fault(e) for e in error.errors()]
+        found = error.errors()
+        inside = {e["loc"][:-1] for e in found}  # a list whose items are wrong is not too short as well
+        return [_fault(e) for e in found if not (e["type"] == "too_short" and e["loc"] in inside)]
     except Exception as error:  # in a component's own validator
         place = next((s.place for s in settings[::-1] if s.varies), ("design",))
         raise BadValueError(place, f"a component fails: {brief(error)}") from error
