@@ -28,6 +28,8 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from designspace import sources
+
 ROWS: dict[str, type[Component]] = {}
 """Every row, by name, in the order of definition: Table 1's order first."""
 
@@ -91,9 +93,12 @@ class Component(Spec):
     name: ClassVar[str]
     version: ClassVar[int] = 1
     known: ClassVar[dict[str, type[Self]]]  # the components of this row, by name
+    _source: ClassVar[str | None] = None
 
     def __init_subclass__(cls, *, row: str = "", name: str = "", **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        if not cls.__module__.startswith("designspace."):
+            cls._source = sources.record(cls.__module__)
         if row:
             cls.row, cls.known = row, {}
             ROWS[row] = cls
@@ -169,12 +174,14 @@ class Component(Spec):
 
     @classmethod
     def origin(cls) -> dict[str, Any]:
-        """The part of the identity that is not in the fields: name, and version or source hash."""
+        """The part of the identity that is not in the fields: name, and version or source hash.
+
+        A user's source is what was executed, with the modules that it imports from beside itself; see ``sources``.
+        """
         if cls.__module__.startswith("designspace.components."):
             return {"name": cls.name, "version": cls.version}
-        file = getattr(sys.modules.get(cls.__module__), "__file__", None)
-        source = Path(file).read_bytes() if file else inspect.getsource(cls).encode()
-        return {"name": cls.name, "source": hashlib.sha256(source).hexdigest()}
+        source = cls._source or hashlib.sha256(inspect.getsource(cls).encode()).hexdigest()
+        return {"name": cls.name, "source": source}
 
 
 def _plain(value: Any) -> Any:

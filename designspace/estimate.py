@@ -14,6 +14,7 @@ from designspace.generate import chunks, labels_for
 from designspace.images import to_uint8
 from designspace.kept import Kept
 from designspace.keyed import latents
+from designspace.labels import require_labels
 from designspace.sampler import count_nfe
 from designspace.stages import Stages
 from designspace.store import Results, point_key
@@ -37,6 +38,7 @@ def dry_run(ablation: Ablation, *, device: str = "cpu", out: Path | str = "repor
     images whose features are in the cache), and ``seconds``: an estimate from one batch that is measured, of the
     denoiser and of the detector, scaled by NFE and images; ``None`` for adaptive solvers.
     """
+    require_labels(ablation)
     stages = Stages(Cache(), torch.device(device))
     done = Results(Path(out) / ablation.name).done()
     speed: Kept[Speed] = Kept()
@@ -44,7 +46,8 @@ def dry_run(ablation: Ablation, *, device: str = "cpu", out: Path | str = "repor
     rows = []
     for point in ablation.points():
         trial, id = point.trial, point.trial.id
-        nfe = None if trial.design.solver.adaptive else count_nfe(trial.design, trial.num_steps)
+        limited = "c_noise" in trial.denoiser.rows
+        nfe = None if trial.design.solver.adaptive else count_nfe(trial.design, trial.num_steps, limited=limited)
         missing = _missing(trial, stages)
         seconds: float | None = 0.0
         if id not in known and missing:

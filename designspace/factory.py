@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
 import json
 import re
+import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, ConfigDict, JsonValue, model_validator
 
+from designspace import sources
 from designspace.component import FOLDER, Spec, did_you_mean
-from designspace.discovery import import_file
-from designspace.images import DataError, file_hash
+from designspace.discovery import file_module, import_file, import_module
+from designspace.images import DataError, reading
 from designspace.spec.errors import brief
 
 
@@ -45,11 +46,14 @@ Factory = Annotated[str, AfterValidator(_beside_the_spec)]
 """The name of a callable; a file is relative to the spec that names it."""
 
 
-def find(factory: str) -> Any:
-    """Import the callable called ``factory``. Raises ``DataError`` if it is not there or its module fails."""
+def find(factory: str, *, again: bool = False) -> Any:
+    """Import the callable called ``factory``. Raises ``DataError`` if it is not there or its module fails.
+
+    With ``again``, a module whose files have changed since is imported again; else what is in memory is used.
+    """
     content(factory)  # says best what is missing
     place, name = _parts(factory)
-    module = _module(place)
+    module = _module(place, again)
     found = getattr(module, name, None)
     if not callable(found):
         known = [other for other, value in vars(module).items() if callable(value)]
@@ -58,13 +62,19 @@ def find(factory: str) -> Any:
 
 
 def content(factory: str) -> list[str]:
-    """The sha256 of the source file, wherever it lies, and the callable's name; nothing is run but parent packages.
+    """The hash of the source, wherever it lies, and the callable's name; nothing is run but parent packages.
 
-    Raises ``DataError`` if there is no such module.
+    The source is what was executed or, before it is, what the file says, with the modules that it imports from beside
+    itself. Raises ``DataError`` if there is no such module.
     """
     place, name = _parts(factory)
+    if executed := sources.recorded(_name(place)):
+        return [executed, name]
     source = _source(place)
-    return [file_hash(source) if source else place, name]
+    if source is None:
+        return [place, name]
+    with reading(source):
+        return [sources.of_file(source), name]
 
 
 def _parts(factory: str) -> tuple[str, str]:
@@ -72,9 +82,15 @@ def _parts(factory: str) -> tuple[str, str]:
     return place, name
 
 
-def _module(place: str) -> ModuleType:
+def _name(place: str) -> str:
+    return file_module(Path(place).resolve()) if place.endswith(".py") else place
+
+
+def _module(place: str, again: bool) -> ModuleType:
+    if not again and sources.recorded(_name(place)):
+        return sys.modules[_name(place)]
     try:
-        return import_file(Path(place).resolve()) if place.endswith(".py") else importlib.import_module(place)
+        return import_file(Path(place).resolve()) if place.endswith(".py") else import_module(place)
     except Exception as error:
         raise DataError(f"{place} cannot be imported: {brief(error)}") from error
 

@@ -18,6 +18,8 @@ VP_EPSILON_S = 1e-3
 
 def ramp(n: int) -> Tensor:
     """:math:`i / (n - 1)` for i < n, float64 ``[n]``. Raises ``ValueError`` for n < 2: one level has no step length."""
+    if not isinstance(n, int):
+        raise ValueError(f"num_steps must be an integer, not {n!r}")
     if n < 2:
         raise ValueError(f"num_steps must be at least 2, not {n}: the rules divide by N - 1")
     return torch.arange(n, dtype=torch.float64) / (n - 1)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
 import torch
+from pydantic_core import PydanticCustomError
 from torch import Tensor
 
 from designspace.component import Component, Count
@@ -18,8 +19,11 @@ if TYPE_CHECKING:
     from designspace.images import Images
 
 D = Callable[[Tensor, Tensor], Tensor]
-"""``D(x, sigma)``: noisy samples ``[B, ...]`` and their noise level (float64, 0-dim or ``[B]``) to the
-expected clean samples ``[B, ...]``. It may carry ``sigma_min``, ``sigma_max`` and ``round_sigma``."""
+"""``D(x, sigma)``: noisy samples ``[B, ...]`` and their noise level, float64 on the CPU, to the expected clean samples
+``[B, ...]``. It may carry ``sigma_min``, ``sigma_max`` and ``round_sigma``; it must not write to x.
+
+``sigma`` is 0-dim, one level for all, except where a solver has each image at a level of its own: ``rk45`` gives
+``[B]``. A D for both reshapes it: ``sigma.reshape(-1, *[1] * (x.ndim - 1))``."""
 
 
 class Stochasticity(Component, row="stochasticity"):
@@ -30,7 +34,10 @@ class Stochasticity(Component, row="stochasticity"):
 
     @abstractmethod
     def lift(self, sigma: float, num_steps: int) -> tuple[float, float]:
-        r""":math:`(\hat\sigma, S_\mathrm{noise})`: the level to rise to from ``sigma``, and the std of its noise."""
+        r""":math:`(\hat\sigma, S_\mathrm{noise})`: the level to rise to from ``sigma``, and the std of its noise.
+
+        It may be above a denoiser's ``sigma_max``, which bounds the levels of the grid alone.
+        """
 
 
 class Network(Component, row="network"):
@@ -131,6 +138,14 @@ class Detector(Component, row="detector"):
 
 class Metric(Component, row="metric"):
     """What a trial is measured by: a distance between the features of generated images and those of a reference."""
+
+    @classmethod
+    def get(cls, name: str) -> type[Self]:
+        """As of any row; what everybody calls FID is two choices here."""
+        if name.lower() == "fid" and name not in cls.known:
+            text = f"unknown metric '{name}'. FID is metric frechet with detector inception"
+            raise PydanticCustomError("unknown_component", "{text}", {"text": text})
+        return super().get(name)
 
     def check(self, design: Design) -> None:
         """Raise ``ValueError`` if the samples of ``design`` cannot be measured by it: such trials go without."""

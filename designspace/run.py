@@ -7,13 +7,19 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import torch
+
+from designspace.cache import Cache
 from designspace.estimate import dry_run as dry_run
 from designspace.executors import local
 from designspace.executors.claims import Job, Worker
 from designspace.files import write_whole
-from designspace.generate import labels_for
+from designspace.images import DataError
+from designspace.labels import require_labels
 from designspace.progress import watching
 from designspace.provenance import now
+from designspace.restore import restore_artefacts
+from designspace.stages import Stages
 from designspace.store import SCHEMA, Results, Row, plain, point_key
 
 if TYPE_CHECKING:
@@ -48,15 +54,19 @@ def run(
         progress: Show progress on stderr.
 
     Raises:
-        DataError: Labels are asked for that the data set does not have.
+        SpecError: Labels are asked for that the data set does not have.
+        DataError: Code or data are not what they were when the ablation was loaded.
         StorageError: A file cannot be written, for instance because the disk is full; what is finished is kept.
     """
     points = tuple(ablation.points())
-    _require_labels(points)
+    _require_unchanged(points)
+    require_labels(ablation)
     results = Results(Path(out) / ablation.name, only={_key(point) for point in points})
     _describe(ablation, points, results.folder)
     done = results.done()
     todo = tuple(point for point in points if _key(point) not in done)
+    found = {point.trial.id: point.trial for point in points if _key(point) in done}
+    restore_artefacts(found.values(), results, Stages(Cache(), torch.device(device), batch_size))
     spec = Path(ablation.path).resolve() if ablation.path else None
     job = Job(ablation.name, todo, results.folder, device, batch_size, spec, tuple(ablation.components), now())
     with watching(_costs(todo), len(done), show=progress) as report:
@@ -76,11 +86,11 @@ def _costs(points: tuple[Point, ...]) -> dict[str, float]:
     return {point.trial.id: float(point.trial.num_steps * point.trial.evaluate.images) for point in points}
 
 
-def _require_labels(points: tuple[Point, ...]) -> None:
-    """Read the labels that are asked for, before anything is computed. Raises ``DataError`` if there are none."""
-    for data, rule in {(point.trial.data, point.trial.evaluate.labels) for point in points}:
-        if rule in ("data", "balanced"):
-            labels_for(rule, 0, range(1), data.load())
+def _require_unchanged(points: tuple[Point, ...]) -> None:
+    """Raise ``DataError`` if a trial is no longer what it was called by: its results would be taken for others."""
+    for trial in {point.trial.id: point.trial for point in points}.values():
+        if trial.model_copy().id != trial.id:
+            raise DataError("code or data have changed since the ablation was loaded: load it again")
 
 
 def _describe(ablation: Ablation, points: tuple[Point, ...], folder: Path) -> None:
@@ -102,8 +112,8 @@ def _describe(ablation: Ablation, points: tuple[Point, ...], folder: Path) -> No
 
 
 def _warn_of_few_images(rows: list[Row]) -> None:
-    few = [row for row in rows if row["features"] and row["images"] < 10 * row["features"]]
+    asked = [row for row in rows if "frechet" in row["metrics"] and row.get("features")]
+    few = [row for row in asked if row["images"] < 10 * row["features"]]
     if few:
         n, d = few[0]["images"], few[0]["features"]
-        bias = "Fréchet distances are too high and their error bars too small"
-        warnings.warn(f"{n} images are fewer than 10 x {d} features: {bias}", stacklevel=3)
+        warnings.warn(f"{n} images are fewer than 10 x {d} features: Fréchet distances are too high", stacklevel=3)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -15,7 +16,7 @@ from designspace.design import Design
 from designspace.flow import make_flow as make_flow
 from designspace.keyed import KeyedNoise
 from designspace.keyed import latents as latents_of
-from designspace.table1 import MeasuredTimeSteps
+from designspace.table1 import CNoise, MeasuredTimeSteps
 
 
 @dataclass(frozen=True)
@@ -53,8 +54,9 @@ def sample(
 
     Args:
         design: A column of Table 1; its rows solver, time_steps, schedule, scaling and stochasticity are used.
-        D: The denoiser, ``D(x [B, ...], sigma) -> [B, ...]``, sigma float64 and 0-dim. If it carries ``sigma_min``,
-            ``sigma_max`` or ``round_sigma``, the levels are kept within these limits and rounded to its grid.
+        D: The denoiser, ``D(x [B, ...], sigma) -> [B, ...]``, sigma float64, 0-dim, or ``[B]`` with ``rk45``; it must
+            not write to x. If it carries ``sigma_min``, ``sigma_max`` or ``round_sigma``, the levels are kept within
+            these limits and rounded to its grid; churn may lift above ``sigma_max``, as in the reference.
         latents: :math:`\mathcal N(0, I)`, ``[B, ...]``; scaled here by :math:`\sigma(t_0) s(t_0)`.
         num_steps: N, the number of noise levels, at least 2.
         dtype: Of the state; by default float64 for float64 latents, else float32. Coefficients are always float64.
@@ -63,16 +65,20 @@ def sample(
         record: Keep the whole trajectory.
 
     Raises:
-        ValueError: The time steps, the solver or the denoiser's limits do not go together.
+        ValueError: The time steps, the solver or the denoiser's limits do not go together; or an argument, what D
+            gives or the noise is not of the shape or type said here.
 
     Time steps that have to be measured are placed first, see ``place``; that is not counted.
     """
+    _check(latents, num_steps, dtype)
     design = place(design, D, latents, num_steps)
     dtype = dtype or (torch.float64 if latents.dtype == torch.float64 else torch.float32)
     draw = noise or KeyedNoise(0, range(len(latents)), tuple(latents.shape[1:]))
 
     def cast(step: int, k: int) -> Tensor:
         eps = step_noise(step) if step_noise and k == 0 else draw(step, k)
+        if eps.shape != latents.shape:
+            raise ValueError(f"the noise of step {step} is {list(eps.shape)} for latents {list(latents.shape)}")
         return eps.to(device=latents.device, dtype=dtype, non_blocking=True)
 
     flow = make_flow(design, D, num_steps, cast)
@@ -91,6 +97,16 @@ def sample(
     )
 
 
+def _check(latents: Tensor, num_steps: int, dtype: torch.dtype | None) -> None:
+    if not isinstance(latents, Tensor) or latents.ndim == 0 or latents.numel() == 0:
+        given = list(latents.shape) if isinstance(latents, Tensor) else f"a {type(latents).__name__}"
+        raise ValueError(f"latents are a tensor [B, ...] that is not empty, not {given}")
+    if not isinstance(num_steps, int):
+        raise ValueError(f"num_steps must be an integer, not {num_steps!r}")
+    if dtype is not None and not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
+        raise ValueError(f"dtype must be one of PyTorch's floating-point types, such as torch.float64, not {dtype!r}")
+
+
 def place(design: Design, D: rows.D, like: Tensor, num_steps: int) -> Design:
     """The design with levels in place of time steps that have to be measured with ``D``; others stay as they are.
 
@@ -103,46 +119,61 @@ def place(design: Design, D: rows.D, like: Tensor, num_steps: int) -> Design:
     return design.model_copy(update={"time_steps": design.time_steps.given(design.time_steps.place(probe))})
 
 
-def count_nfe(design: Design, num_steps: int) -> int | float:
+class _Zero:
+    """D = 0 and, with ``c_noise``, only at the noise levels that a network with this row knows."""
+
+    def __init__(self, c_noise: CNoise | None) -> None:
+        if c_noise:
+            self.sigma_min, self.sigma_max = c_noise.limits()
+            self.round_sigma = c_noise.round_sigma
+
+    def __call__(self, x: Tensor, sigma: Tensor) -> Tensor:
+        return torch.zeros_like(x)
+
+
+def count_nfe(design: Design, num_steps: int, *, limited: bool = False) -> int | float:
     """The evaluations that ``num_steps`` cost, counted on a one-element latent with D = 0.
 
+    With ``limited``, D has the limits and the rounding of the design's c_noise, as a denoiser has that uses this row.
     Raises ``ValueError`` if the design cannot run with so many steps.
     """
     zero = torch.zeros(1, 1, dtype=torch.float64)
     if isinstance(design.time_steps, MeasuredTimeSteps):  # where they are does not change how many they are
         design = design.model_copy(update={"time_steps": design.time_steps.start()})
-    return sample(design, lambda x, sigma: x * 0, zero, num_steps, noise=lambda step, draw: zero).nfe
+    D = _Zero(design.c_noise if limited else None)
+    return sample(design, D, zero, num_steps, noise=lambda step, draw: zero).nfe
 
 
-def steps_for(design: Design, nfe: int) -> int:
-    """The largest number of steps that costs at most ``nfe`` evaluations.
+def steps_for(design: Design, nfe: int, *, limited: bool = False) -> int:
+    """The largest number of steps that costs at most ``nfe`` evaluations; ``limited`` as in ``count_nfe``.
 
     Raises ``ValueError`` if there is none, or if the solver is adaptive, so that its cost depends on the image.
     """
     if design.solver.adaptive:
         raise ValueError(f"solver {design.solver} is adaptive: its NFE is a result, not a choice")
-    low = _fewest(design, nfe + 1)
-    if (least := count_nfe(design, low)) > nfe:
+    count = partial(count_nfe, design, limited=limited)
+    low = _fewest(count, nfe + 1)
+    if (least := count(low)) > nfe:
         raise ValueError(f"solver {design.solver} needs {least} evaluations at least, not {nfe}")
     high = nfe + 2  # every step costs an evaluation, but the last level may cost none
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (middle, high) if _affords(design, middle, nfe) else (low, middle)
+        low, high = (middle, high) if _affords(count, middle, nfe) else (low, middle)
     return low
 
 
-def _fewest(design: Design, most: int) -> int:
+def _fewest(count: Callable[[int], float], most: int) -> int:
     """The fewest steps that the design can take. Raises the ``ValueError`` of two steps if it can take none."""
     for num_steps in range(2, most + 1):
         with suppress(ValueError):
-            count_nfe(design, num_steps)
+            count(num_steps)
             return num_steps
-    count_nfe(design, 2)
+    count(2)
     return 2
 
 
-def _affords(design: Design, num_steps: int, nfe: int) -> bool:
+def _affords(count: Callable[[int], float], num_steps: int, nfe: int) -> bool:
     try:
-        return count_nfe(design, num_steps) <= nfe
+        return count(num_steps) <= nfe
     except ValueError:  # more steps than the grid has levels
         return False

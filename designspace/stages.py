@@ -47,9 +47,14 @@ class Stages:
     _denoiser: Kept[Conditional] = field(default_factory=Kept)
     _detector: Kept[Callable[[Tensor], Tensor]] = field(default_factory=Kept)
     _reference: Kept[Sample] = field(default_factory=Kept)
-    _keys: Kept[tuple[str, str]] = field(default_factory=Kept)
-    _reference_key: Kept[str] = field(default_factory=Kept)
+    _keys: dict[str, tuple[str, str]] = field(default_factory=dict)
+    _reference_keys: dict[tuple[Data, Detector], str] = field(default_factory=dict)
     _solutions: Kept[dict[tuple[float, float, int], Converged]] = field(default_factory=Kept)
+
+    def prepare(self, trial: Trial) -> None:
+        """Fix the keys of a trial, before any trial is computed: what changes afterwards is not what ran."""
+        self._trial_keys(trial)
+        self.reference_key(trial.data, trial.evaluate.detector)
 
     def placed(self, trial: Trial) -> Trial:
         """The trial with levels in place of time steps that have to be measured; others stay as they are."""
@@ -66,8 +71,12 @@ class Stages:
 
     def diagnose(self, trial: Trial, metric: Diagnostic) -> Measured:
         """What a diagnostic says of the trial."""
-        key = content_key(metric.identity(), self._trial_keys(trial)[0])
+        key = self._diagnosis_key(trial, metric)
         return Measured.of(self.cache.get_or_make("diagnostics", key, lambda: self._observe(trial, metric).tensors()))
+
+    def has_diagnosis(self, trial: Trial, metric: Diagnostic) -> bool:
+        """Whether what a diagnostic says of the trial is in the cache."""
+        return self.cache.path("diagnostics", self._diagnosis_key(trial, metric)).is_file()
 
     def images(self, trial: Trial, chunk: range) -> Tensors:
         """The chunk's ``images``, uint8 ``[n, C, H, W]``, with ``nfe``, ``sigmas`` and ``seconds``."""
@@ -120,7 +129,9 @@ class Stages:
 
     def reference_key(self, data: Data, detector: Detector) -> str:
         """What the reference's features depend on."""
-        return self._reference_key.get((data, detector), lambda: content_key(data.content_hash(), detector.identity()))
+        if (data, detector) not in self._reference_keys:
+            self._reference_keys[data, detector] = content_key(data.content_hash(), detector.identity())
+        return self._reference_keys[data, detector]
 
     def data(self, data: Data) -> Images:
         """The data set, loaded."""
@@ -136,12 +147,14 @@ class Stages:
         return self._detector.get(detector, lambda: detector.load(self.device))(images)
 
     def _trial_keys(self, trial: Trial) -> tuple[str, str]:
-        """Kept, because components read files to say what they are."""
+        """Kept, because components read files to say what they are, and these may change while they are used."""
+        if trial.id not in self._keys:
+            detector = trial.evaluate.detector.identity()
+            self._keys[trial.id] = content_key(trial.sampling_identity()), content_key(detector)
+        return self._keys[trial.id]
 
-        def make() -> tuple[str, str]:
-            return content_key(trial.sampling_identity()), content_key(trial.evaluate.detector.identity())
-
-        return self._keys.get(trial.id, make)
+    def _diagnosis_key(self, trial: Trial, metric: Diagnostic) -> str:
+        return content_key(metric.identity(), self._trial_keys(trial)[0])
 
     def _generate(self, trial: Trial, chunk: range) -> Tensors:
         denoiser, labels, placed = self.denoiser(trial), self._labels(trial, chunk), self.placed(trial)

@@ -2,34 +2,28 @@
 
 from __future__ import annotations
 
-import json
 import math
-import os
 import warnings
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from torch import Tensor
 
 from designspace.cache import Cache, content_key
-from designspace.files import DamagedError, pack, storing, unpack, write_whole
+from designspace.files import DamagedError, pack, unpack, write_whole
+from designspace.lines import SCHEMA as SCHEMA
+from designspace.lines import Lines, append_line, no_failure, problem
+from designspace.lines import PointKey as PointKey
+from designspace.lines import Row as Row
+from designspace.lines import plain as plain
+from designspace.lines import point_key as point_key
 
 if TYPE_CHECKING:
     import pandas as pd
 
-SCHEMA = 1
 LARGEST_ARTEFACT = 256_000
 """In bytes; larger artefacts stay in the cache, so that reports can be committed."""
-
-Row = dict[str, Any]
-PointKey = tuple[str, str]
-"""A trial's id, and the point's axes as canonical JSON."""
-
-
-def point_key(id: str, axes: Mapping[str, Any]) -> PointKey:
-    """What identifies a line: two points of a grid may share a trial."""
-    return id, json.dumps(plain(axes), sort_keys=True)
 
 
 class Results:
@@ -37,9 +31,11 @@ class Results:
 
     def __init__(self, folder: Path, *, only: Collection[PointKey] | None = None, cache: Cache | None = None) -> None:
         self.folder, self._only, self._cache = Path(folder), only, cache or Cache()
+        rules = {"results.jsonl": problem, "failures.jsonl": no_failure}
+        self._files = {name: Lines(self.folder / name, wrong) for name, wrong in rules.items()}
 
     def rows(self) -> list[Row]:
-        """The finished points. A line that cannot be read is skipped with a warning ``file:line``."""
+        """The finished points. A line that is not a result is skipped with a warning ``file:line``, given once."""
         return list(self._read("results.jsonl").values())
 
     def done(self) -> set[PointKey]:
@@ -54,15 +50,14 @@ class Results:
 
     def append(self, row: Row) -> None:
         """Add a finished point, once: a point that is there stays as it is. Raises ``StorageError``."""
-        path = self.folder / "results.jsonl"
         with self._cache.lock("results-" + content_key(str(self.folder.resolve()))):
-            if point_key(row["id"], row["axes"]) not in self.done():
-                _append_line(path, {"schema": SCHEMA, **row})
+            if point_key(row["id"], row["axes"]) not in self._files["results.jsonl"].read():
+                append_line(self.folder / "results.jsonl", {"schema": SCHEMA, **row})
 
     def append_failure(self, row: Row) -> None:
         """Record that a point failed. Raises ``StorageError``."""
         with self._cache.lock("results-" + content_key(str(self.folder.resolve()))):
-            _append_line(self.folder / "failures.jsonl", {"schema": SCHEMA, **row})
+            append_line(self.folder / "failures.jsonl", {"schema": SCHEMA, **row})
 
     def put_artefact(self, id: str, tensors: Mapping[str, Tensor]) -> None:
         """Keep what belongs to a trial but not into its line. Raises ``StorageError``."""
@@ -84,9 +79,10 @@ class Results:
 
     @property
     def frame(self) -> pd.DataFrame:
-        """One row a point: axes, id, seed, nfe (counted), images; ``<metric>``, ``<metric>_se``, ``<metric>_floor``.
+        """One row a point: axes, id, seed, nfe (counted), images; of each metric value, error, floor and protocol.
 
-        An axis called like one of these columns is given as ``axes.<name>``.
+        The columns of a metric are ``<metric>``, ``<metric>_se``, ``<metric>_floor``, ``<metric>_protocol``. An axis
+        called like one of these columns is given as ``axes.<name>``.
         """
         import pandas as pd  # here, because it takes long and most commands do without
 
@@ -96,45 +92,8 @@ class Results:
         return self.folder / "artefacts" / f"{id}.safetensors"
 
     def _read(self, name: str) -> dict[PointKey, Row]:
-        path, found = self.folder / name, {}
-        lines = path.read_bytes().splitlines() if path.is_file() else []
-        for number, line in enumerate(lines, 1):
-            try:
-                row = json.loads(line)
-                if row["schema"] != SCHEMA:
-                    raise ValueError(f"schema {row['schema']}, not {SCHEMA}")
-                found[point_key(row["id"], row["axes"])] = row
-            except (ValueError, KeyError, TypeError) as error:
-                warnings.warn(f"{path}:{number}: not a result, skipped ({error})", stacklevel=4)
+        found = self._files[name].read()
         return found if self._only is None else {key: row for key, row in found.items() if key in self._only}
-
-
-def _append_line(path: Path, row: Row) -> None:
-    """Add one line in one write. A line that a kill cut short is ended first; if the disk is full, nothing is added."""
-    line = json.dumps(plain(row), allow_nan=False, ensure_ascii=False).encode() + b"\n"
-    with storing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a+b", buffering=0) as file:
-            size = file.seek(0, os.SEEK_END)
-            if size and os.pread(file.fileno(), 1, size - 1) != b"\n":
-                line = b"\n" + line
-            try:
-                written = file.write(line) or 0
-                if written < len(line):  # the disk is full: the next write says so
-                    file.write(line[written:])
-                os.fsync(file.fileno())
-            except BaseException:
-                file.truncate(size)
-                raise
-
-
-def plain(value: Any) -> Any:
-    """JSON has no infinity and no NaN: ``inf`` as a string, as in a spec, and null."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return None if math.isnan(value) else str(value)
-    if isinstance(value, Mapping):
-        return {key: plain(item) for key, item in value.items()}
-    return [plain(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _flat(row: Row) -> Row:
@@ -142,6 +101,7 @@ def _flat(row: Row) -> Row:
     for name, metric in row["metrics"].items():
         columns[name] = _number(metric["value"])
         columns |= {f"{name}_{part}": _number(metric.get(part)) for part in ("se", "floor")}
+        columns[f"{name}_protocol"] = metric["protocol"]
     return {f"axes.{key}" if key in columns else key: value for key, value in row["axes"].items()} | columns
 
 

@@ -55,7 +55,18 @@ class Solver(Component, row="solver"):
             yield x
 
 
-class TimeSteps(Component, row="time_steps"):
+class _Ranged(Component):
+    """A row with a range of noise levels, of which a denoiser may know a part only."""
+
+    def common(self, low: float, high: float, lo: float, hi: float) -> tuple[float, float]:
+        """The part of its own range, ``low`` to ``high``, in ``[lo, hi]``. Raises ``ValueError`` if there is none."""
+        if max(low, lo) >= min(high, hi):
+            text = f"{low:.4g} to {high:.4g} is outside of the denoiser's range, {lo} to {hi}"
+            raise ValueError(f"{self.row} {self}: {text}")
+        return max(low, lo), min(high, hi)
+
+
+class TimeSteps(_Ranged, row="time_steps"):
     r"""Where the solver stops: :math:`\sigma_0 > \dots > \sigma_{N-1} > \sigma_N = 0`."""
 
     @abstractmethod
@@ -73,9 +84,8 @@ class TimeSteps(Component, row="time_steps"):
         low, high = float(getattr(self, "sigma_min")), float(getattr(self, "sigma_max"))  # noqa: B009
         if lo <= low and high <= hi:
             return self
-        if max(low, lo) >= min(high, hi):
-            raise ValueError(f"time_steps {self}: {low} to {high} is outside of the denoiser's range, {lo} to {hi}")
-        return self.model_validate({**dict(self), "sigma_min": max(low, lo), "sigma_max": min(high, hi)})
+        low, high = self.common(low, high, lo, hi)
+        return self.model_validate({**dict(self), "sigma_min": low, "sigma_max": high})
 
 
 class MeasuredTimeSteps(TimeSteps):
@@ -102,7 +112,7 @@ class MeasuredTimeSteps(TimeSteps):
         return TimeSteps.get("explicit").model_validate({"levels": levels.tolist()})
 
 
-class Schedule(Component, row="schedule"):
+class Schedule(_Ranged, row="schedule"):
     r"""The noise level :math:`\sigma(t)`, increasing, with :math:`\sigma(0) = 0`."""
 
     @abstractmethod

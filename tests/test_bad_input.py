@@ -232,7 +232,28 @@ TABLE = {
     ),
     "claim of three": (
         "grid: {nfe: [7, 11]}\nclaims:\n- {say: s, expect: {less: [{nfe: 7}, {nfe: 11}, {nfe: 7}], metric: frechet}}",
-        ["8:27: claims.0.expect.less: should have at most 2 items"],
+        ["8:27: claims.0.expect.less: compares two points, the lower one first: [{..}, {..}]; 3 given"],
+    ),
+    "claim of one": (
+        "grid: {nfe: [7, 11]}\nclaims:\n- {say: s, expect: {less: [{nfe: 7}], metric: frechet}}",
+        ["8:27: claims.0.expect.less: compares two points, the lower one first: [{..}, {..}]; 1 given"],
+    ),
+    "claim of a point against itself": (
+        "grid: {nfe: [7, 11]}\nclaims:\n- {say: s, expect: {less: [{nfe: 7}, {nfe: 7}], metric: frechet}}",
+        ["8:27: claims.0.expect.less: compares a point with itself: nfe = 7"],
+    ),
+    "claim of points that overlap": (
+        "grid: {nfe: [7, 11], solver: [euler, heun]}\nclaims:\n"
+        "- {say: s, expect: {less: [{solver: heun}, {nfe: 7}], metric: frechet}}",
+        ["8:27: claims.0.expect.less: compares a point with itself: nfe = 7, solver = heun"],
+    ),
+    "FID": (
+        "data: digits\ndenoiser: exact\ndesign: edm\nevaluate: {metrics: [fid]}",
+        ["4:22: evaluate.metrics.0: unknown metric 'fid'. FID is metric frechet with detector inception"],
+    ),
+    "no budget": (
+        "grid: {nfe: [null, 11]}",
+        ["6:14: grid.nfe.0: should be a whole number, not null"],
     ),
     "claim of another kind": (
         "claims:\n- {say: s, expect: {more: [{}, {}], metric: frechet}}",

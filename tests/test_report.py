@@ -461,7 +461,7 @@ def test_rows_that_cannot_be_used_are_skipped_and_named(bench):
     made = bench()
     made.point({"solver": "a", "nfe": 7}, 3.0)
     made.point({"solver": "b", "nfe": 7}, 3.0, nfe=None)
-    with pytest.warns(UserWarning, match="0000000000000001: no usable 'nfe', skipped"):
+    with pytest.warns(UserWarning, match=r"results\.jsonl:2: not a result, skipped \(no usable 'nfe'\)"):
         assert [entry.config for entry in made.study().entries] == ["a"]
 
 

@@ -2,9 +2,11 @@
 
 import json
 import math
+import shutil
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import torch
 from pipeline import assert_same, write_spec
@@ -15,7 +17,7 @@ from designspace.images import DataError, Images
 from designspace.provenance import git_state
 from designspace.rows import Data, Denoiser
 from designspace.run import dry_run, run
-from designspace.spec import load
+from designspace.spec import SpecError, load
 
 CPU = torch.device("cpu")
 
@@ -159,6 +161,7 @@ def test_workers_give_the_same_results(tmp_path, cache, monkeypatch, capfd):
     said = capfd.readouterr()
     assert said.out == ""
     assert said.err.count("chunk") == 12
+    assert "Warning" not in said.err
     mine, others = cache.root / "images", tmp_path / "other_cache" / "images"
     names = sorted(path.relative_to(mine) for path in mine.glob("*/*"))
     assert names == sorted(path.relative_to(others) for path in others.glob("*/*"))
@@ -212,6 +215,85 @@ def test_few_images_are_warned_of_once(tmp_path, recwarn):
     recwarn.clear()
     go(tmp_path, ["evaluate.images=50"])
     assert not len(recwarn)
+
+
+def test_few_images_spoil_frechet_distances_only(tmp_path, recwarn):
+    go(tmp_path, ["evaluate.images=49", "evaluate.metrics=[stand_in_metric]"])
+    assert not len(recwarn)
+    go(tmp_path, ["evaluate.images=49"])
+    assert str(recwarn[0].message) == "49 images are fewer than 10 x 5 features: Fréchet distances are too high"
+
+
+def test_a_line_without_metrics_is_not_done(tmp_path, recwarn):
+    results = go(tmp_path)
+    reference = results.frame
+    path = results.folder / "results.jsonl"
+    first, *rest = path.read_text().splitlines()
+    damaged = json.dumps({key: value for key, value in json.loads(first).items() if key != "metrics"})
+    path.write_text("\n".join([damaged, *rest]) + "\n")
+    recwarn.clear()
+    again = go(tmp_path)
+    frame = again.frame.set_index("id").loc[reference["id"]].reset_index()
+    (said,) = recwarn
+    assert "results.jsonl:1: not a result, skipped (no usable 'metrics')" in str(said.message)
+    assert frame["frechet"].tolist() == reference["frechet"].tolist()
+    assert len(path.read_text().splitlines()) == 5
+
+
+def test_artefacts_are_made_again_without_sampling(tmp_path, evaluations, cache):
+    results = go(tmp_path)
+    kept = {row["id"]: results.artefact(row["id"]) for row in results.rows()}
+    gone, damaged, *_ = sorted((results.folder / "artefacts").iterdir())
+    gone.unlink()
+    damaged.write_bytes(damaged.read_bytes()[:-1])
+    lines = (results.folder / "results.jsonl").read_bytes()
+    evaluations()
+    with pytest.warns(UserWarning, match="damaged"):
+        again = go(tmp_path)
+    assert evaluations() == {"D": 0, "F": 0, "R": 0}
+    for id, tensors in kept.items():
+        assert all(torch.equal(again.artefact(id)[name], tensor) for name, tensor in tensors.items())
+    assert (results.folder / "results.jsonl").read_bytes() == lines
+    shutil.rmtree(cache.root)
+    gone.unlink()
+    go(tmp_path)
+    assert evaluations() == {"D": 0, "F": 0, "R": 0}  # with no features left, nothing is sampled for it
+    assert not gone.exists()
+
+
+LABELS = {
+    "absent": ({"denoiser": "exact"}, "[0, 77]", "the data set has no image of class 77; it has 0 to 2"),
+    "no labels": ({"denoiser": "exact", "data": "unlabelled"}, "[0]", "the data set has no labels; use labels: none$"),
+    "data": ({"data": "unlabelled"}, "data", "the data set has no labels; use labels: none, or a list of labels"),
+    "balanced": (
+        {"data": "unlabelled"},
+        "balanced",
+        "the data set has no labels; use labels: none, or a list of labels",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", LABELS)
+def test_labels_that_the_data_does_not_have(case, tmp_path):
+    spec, labels, message = LABELS[case]
+    if spec.get("data") == "unlabelled":
+        np.savez(tmp_path / "images.npz", np.zeros((3, 4, 4, 1), dtype=np.uint8))
+        spec = spec | {"data": {"name": "npz", "path": "./images.npz"}}
+    ablation = load(write_spec(tmp_path, **spec), [f"evaluate.labels={labels}"])
+    for attempt in (run, dry_run):
+        with pytest.raises(SpecError, match=rf"--set evaluate\.labels=.*: {message}"):
+            attempt(ablation, out=tmp_path / "reports")
+    assert not (tmp_path / "reports").exists()
+
+
+def test_a_list_of_labels_is_the_networks_own_business(tmp_path):
+    assert len(go(tmp_path, ["evaluate.labels=[77]"]).rows()) == 4
+
+
+def test_wrong_labels_are_named_where_they_are_written(tmp_path):
+    path = write_spec(tmp_path, denoiser="exact", grid={"evaluate.labels": ["none", [0, 77]], "num_steps": [3]})
+    with pytest.raises(SpecError, match=r"small\.yaml:\d+:\d+: grid\.evaluate\.labels\.1: the data set has no image"):
+        run(load(path), out=tmp_path / "reports")
 
 
 def test_a_dry_run_says_what_is_to_do_and_does_nothing(tmp_path, cache):

@@ -149,6 +149,103 @@ def test_limits_outside_the_range_are_refused(latents):
         ds.sample(ds.Design.preset("edm"), D, latents, 6)
 
 
+class Limited:
+    """The Gaussian's denoiser with the levels of a network."""
+
+    def __init__(self, c_noise):
+        self.sigma_min, self.sigma_max = c_noise.limits()
+        self.round_sigma = c_noise.round_sigma
+
+    def __call__(self, x, sigma):
+        return gaussian(x, sigma.reshape(-1, *[1] * (x.ndim - 1)))
+
+
+@pytest.mark.parametrize("solver", sorted(ds.Solver.known))
+def test_levels_that_rounding_makes_equal(solver, latents):
+    """Solvers in time stay where they are, as the reference does; the others divide by zero or give NaN: refused."""
+    design = ds.Design.preset("edm", solver=solver, c_noise="iddpm")
+    D = Limited(design.c_noise)
+    if design.solver.in_time or design.solver.adaptive:
+        assert ds.sample(design, D, latents, 400).x.isfinite().all()
+        return
+    for attempt in (lambda: ds.sample(design, D, latents, 400), lambda: count_nfe(design, 400, limited=True)):
+        with pytest.raises(ValueError, match=f"400 steps, but only 293 distinct levels.*solver {solver} needs"):
+            attempt()
+    most = steps_for(design, 2000, limited=True)
+    assert most < 400
+    assert ds.sample(design, D, latents, most).x.isfinite().all()
+
+
+def test_what_D_and_the_noise_give_is_checked():
+    latents, noise = torch.randn(4, 3, 8, 8), torch.zeros(4, 3, 8, 8)
+    churned = ds.Design.preset("edm", stochasticity={"name": "churn", "S_churn": 40})
+    for D, given in (
+        (lambda x, sigma: x[:, :1], r"\[4, 1, 8, 8\]"),
+        (lambda x, sigma: x.new_zeros(8, 8), r"\[8, 8\]"),
+        (lambda x, sigma: (x,), "a tuple"),
+    ):
+        with pytest.raises(ValueError, match=rf"D gives {given} for x \[4, 3, 8, 8\]"):
+            ds.sample(ds.Design.preset("edm"), D, latents)
+    for step_noise in (lambda i: noise[0], lambda i: noise[0, 0, 0, 0]):
+        with pytest.raises(ValueError, match=r"the noise of step 0 is \[.*\] for latents \[4, 3, 8, 8\]"):
+            ds.sample(churned, gaussian, latents, step_noise=step_noise)
+
+
+def test_a_D_that_takes_the_levels_of_images_for_those_of_columns_is_refused():
+    design = ds.Design.preset("edm", solver="rk45")
+    latents = torch.randn(8, 1, 8, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    with pytest.raises(ValueError, match=r"its output for an image .*: use sigma\.reshape\(-1, 1, 1, 1\)"):
+        ds.sample(design, gaussian, latents)
+
+    def right(x, sigma):
+        return gaussian(x, sigma.reshape(-1, *[1] * (x.ndim - 1)))
+
+    out = ds.sample(design, right, latents)
+    assert (out.x - ds.sample(ds.Design.preset("edm"), right, latents, 100).x).abs().max() < 1e-2
+    assert (ds.sample(design, right, latents[:5]).x - out.x[:5]).abs().max() < 1e-12
+
+
+WRONG = [
+    (dict(num_steps=2.5), "num_steps must be an integer, not 2.5"),
+    (dict(num_steps="18"), "num_steps must be an integer, not '18'"),
+    (dict(dtype=torch.int64), "floating-point types, such as torch.float64, not torch.int64"),
+    (dict(dtype="float64"), "floating-point types, such as torch.float64, not 'float64'"),
+    (dict(latents=torch.tensor(1.0)), r"latents are a tensor \[B, ...\] that is not empty, not \[\]"),
+    (dict(latents=torch.zeros(0, 3)), r"not \[0, 3\]"),
+    (dict(latents=[1.0]), "not a list"),
+]
+
+
+@pytest.mark.parametrize(("wrong", "message"), WRONG, ids=str)
+def test_wrong_arguments(wrong, message):
+    arguments = {"latents": torch.randn(2, 3), "num_steps": 3} | wrong
+    with pytest.raises(ValueError, match=message):
+        ds.sample(ds.Design.preset("edm"), gaussian, **arguments)
+
+
+@pytest.mark.parametrize("steps", ["edm", "vp", "ve"])
+def test_steps_are_counted_in_integers(steps):
+    with pytest.raises(ValueError, match=r"num_steps must be an integer, not 2\.5"):
+        ds.TimeSteps.get(steps)().sigmas(2.5)
+
+
+@pytest.mark.parametrize("name", ["vp", "ve", "edm", "ddpm", "iddpm", "schedule"])
+def test_a_range_outside_of_the_denoisers_is_refused_alike(name):
+    row = ds.Schedule.get("vp")() if name == "schedule" else ds.TimeSteps.get(name)()
+    for limits in ((500, 600), (1e-6, 1e-5)):
+        with pytest.raises(ValueError, match=rf"^{row.row} .* is outside of the denoiser's range, {limits[0]} to"):
+            row.within(*limits)
+    if row.name == "vp":
+        with pytest.raises(ValueError, match=rf"^{row.row} vp: no VP curve spans 0\.9 to 1, "):
+            row.within(0.9, 1.0)
+
+
+@pytest.mark.parametrize("fields", [{"S_min": 5, "S_max": 1}, {"S_max": -1}])
+def test_churn_at_no_level_is_refused(fields):
+    with pytest.raises(ValueError, match=r"S_min = .* to S_max = .*: no level is within"):
+        ds.Stochasticity.get("churn")(S_churn=10, **fields)
+
+
 class Kernels(TorchDispatchMode):
     """Counts operations on image-size tensors, and waits of the host for a tensor's value."""
 

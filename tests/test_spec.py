@@ -1,6 +1,7 @@
 """From a YAML file to trials, and what a trial's id depends on."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 from zipfile import ZipFile
@@ -181,6 +182,38 @@ def test_an_ablation_may_be_made_in_python():
 # Claims and warnings
 
 
+def test_levels_are_those_that_the_network_knows(write, tmp_path):
+    """Said when the spec is loaded, of a denoiser that depends on c_noise; of another it is not true."""
+    (tmp_path / "net.py").write_text("import torch\ndef make():\n    return torch.nn.Identity()\n")
+    design = "{preset: edm, c_noise: iddpm, solver: dpmpp_2m}"
+    network = '{name: preconditioned, network: {name: module, factory: "./net.py:make"}}'
+    text = SPEC.replace("design: edm", f"design: {design}").replace("num_steps: 5", "num_steps: 400")
+    load(write(text))
+    with pytest.raises(SpecError, match=r"small\.yaml:6:.*400 steps, but only 293 distinct levels"):
+        load(write(text.replace("denoiser: exact", f"denoiser: {network}")))
+    budget = text.replace("denoiser: exact", f"denoiser: {network}").replace("num_steps", "nfe")
+    assert load(write(budget)).points()[0].trial.num_steps < 293
+    narrow = "{name: edm, sigma_min: 0.001, sigma_max: 0.002}"
+    text = text.replace("400", "5").replace("solver: dpmpp_2m", f"time_steps: {narrow}")
+    with pytest.raises(SpecError, match=r"small\.yaml:5:.*0.001 to 0.002 is outside of the denoiser's range"):
+        load(write(text.replace("denoiser: exact", f"denoiser: {network}")))
+
+
+def test_an_ablation_in_python_takes_components_and_designs(tmp_path):
+    heun = ds.Solver.get("heun")(alpha=0.5)
+    about = {"name": "a", "data": "digits", "denoiser": "exact"}
+    grid = {"solver": ["heun", heun], "time_steps.rho": [7]}
+    ablation = Ablation.model_validate({**about, "design": ds.Design.preset("edm"), "grid": grid})
+    written = Ablation.model_validate(
+        {**about, "design": "edm", "grid": grid | {"solver": ["heun", {"name": "heun", "alpha": 0.5}]}}
+    )
+    assert [p.axes["solver"] for p in ablation.points()] == ["heun", "heun(alpha=0.5)"]
+    assert [p.trial.id for p in ablation.points()] == [p.trial.id for p in written.points()]
+    metrics = {"evaluate": {"images": 20, "detector": "pixels", "metrics": [ds.Metric.get("kid")()]}}
+    run(Ablation.model_validate({**about, **metrics, "design": ds.Design.preset("edm"), "num_steps": 2}), out=tmp_path)
+    assert json.loads((tmp_path / "a" / "ablation.json").read_text())["baseline"]["design"]["solver"]["name"] == "heun"
+
+
 def test_claims_name_axes_and_values_as_the_points_do(write):
     spec = SPEC + (
         "grid: {design.solver: [euler, {name: heun, alpha: 0.5}], time_steps.rho: [3, 7]}\n"
@@ -228,6 +261,15 @@ def test_an_option_that_the_grid_overrules(write):
 
 
 # What a trial is
+
+
+@pytest.mark.parametrize(("fixed", "varied"), [("num_steps", "nfe"), ("nfe", "num_steps"), ("nfe", "nfe")])
+def test_steps_of_the_baseline_that_no_point_has(fixed, varied, write):
+    text = SPEC.replace("num_steps: 5", f"{fixed}: 9") + f"grid: {{{varied}: [7, 11]}}\n"
+    ablation = load(write(text))
+    (warning,) = ablation.warnings
+    assert re.search(rf"small\.yaml:6:\d+: {fixed}: has no effect: grid\.{varied} sets it$", warning)
+    assert load(write(SPEC + "one_at_a_time: {nfe: [7, 11]}\n")).warnings == []  # its baseline has them
 
 
 def test_ids_cover_all_that_results_depend_on(trial):

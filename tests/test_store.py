@@ -60,14 +60,50 @@ def test_numbers_that_json_does_not_know(results):
     assert math.isnan(results.frame["frechet"].tolist()[1])
 
 
-def test_a_line_cut_short_is_skipped_and_does_not_spoil_the_next(results):
+def test_a_line_cut_short_is_skipped_and_does_not_spoil_the_next(results, recwarn):
     results.append(row("a"))
     path = results.folder / "results.jsonl"
     path.write_bytes(path.read_bytes() + b'{"schema": 1, "id": "b", "axes": {"solver": "eul')
-    with pytest.warns(UserWarning, match=r"results\.jsonl:2: not a result, skipped"):
-        results.append(row("b"))
-    with pytest.warns(UserWarning, match=r"results\.jsonl:2"):
+    results.append(row("b"))
+    assert [r["id"] for r in results.rows()] == ["a", "b"]
+    assert [r["id"] for r in Results(results.folder).rows()] == ["a", "b"]
+    (said,) = recwarn
+    assert "results.jsonl:2: not a result, skipped" in str(said.message)
+
+
+def test_only_what_is_new_is_read(results, monkeypatch):
+    import designspace.lines as lines
+
+    parsed = []
+    loads = json.loads
+    monkeypatch.setattr(lines.json, "loads", lambda line: parsed.append(line) or loads(line))
+    other = Results(results.folder, cache=Cache(results.folder.parent / "cache"))
+    for id in "abcdef":
+        (results if id in "ace" else other).append(row(id))  # two processes
+        assert id in [r["id"] for r in results.rows()]
+        assert point_key(id, row()["axes"]) in other.done()
+    assert len(parsed) == 2 * 6
+    assert [r["id"] for r in results.rows()] == list("abcdef")
+
+
+def test_a_line_is_read_when_it_is_whole_and_a_file_that_was_replaced_is_read_anew(results):
+    results.append(row("a"))
+    path = results.folder / "results.jsonl"
+    line = json.dumps({"schema": 1, **row("b")})
+    assert len(results.rows()) == 1
+    with path.open("a") as file:
+        file.write(line)  # its end is not there yet
+        file.flush()
         assert [r["id"] for r in results.rows()] == ["a", "b"]
+        file.write("\n" + line.replace('"b"', '"c"') + "\n")
+    assert [r["id"] for r in results.rows()] == ["a", "b", "c"]
+    text = path.read_text().replace('"id": "a"', '"id": "d"')
+    path.write_text("".join(reversed(text.splitlines(keepends=True))))  # an editor: same file, same size
+    assert [r["id"] for r in results.rows()] == ["c", "b", "d"]
+    path.unlink()
+    assert results.rows() == []
+    results.append(row("e"))
+    assert [r["id"] for r in results.rows()] == ["e"]
 
 
 @pytest.mark.parametrize(
@@ -85,12 +121,13 @@ def test_the_frame_has_a_row_a_point_and_keeps_the_counted_nfe_apart_from_the_ax
     results.append(row("a"))
     results.append(row("b", solver="euler", nfe=36))
     columns = ["solver", "axes.nfe", "id", "seed", "nfe", "images"]
-    metrics = [name + part for name in ("frechet", "kid") for part in ("", "_se", "_floor")]
+    metrics = [name + part for name in ("frechet", "kid") for part in ("", "_se", "_floor", "_protocol")]
     assert results.frame.columns.tolist() == columns + metrics
     first = results.frame.iloc[0]
     assert (first["solver"], first["axes.nfe"], first["nfe"]) == ("heun", 36, 35)
     assert (first["frechet"], first["frechet_se"], first["frechet_floor"]) == (1.5, 0.25, 0.5)
     assert math.isnan(first["kid_se"])
+    assert (first["frechet_protocol"], first["kid_protocol"]) == ("FD-pixels", "KID-pixels")
 
 
 def test_a_failure_is_one_until_there_is_a_result(results):

@@ -37,7 +37,7 @@ class Module(Network, name="module"):
         return self.shape or data.shape
 
     def require(self) -> None:
-        find(self.factory)
+        find(self.factory, again=True)
 
     def build(self, shape: tuple[int, ...], classes: int = 0, augment: int = 0) -> torch.nn.Module:
         make = find(self.factory)

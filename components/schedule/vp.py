@@ -53,9 +53,15 @@ class VP(Schedule, name="vp"):
         return vp_sigma_inv(sigma, self.beta_d, self.beta_min)
 
     def within(self, lo: float, hi: float) -> Self:
-        """Fitted anew where the limits cut into its range, sigma(0.001) to sigma(1), as the paper's sampler does."""
+        """Fitted anew where the limits cut into its range, sigma(0.001) to sigma(1), as the paper's sampler does.
+
+        Raises ``ValueError`` if they exclude it, or leave too little of it.
+        """
         ends = self.sigma(Tensor([VP_EPSILON_S, 1.0]).double()).tolist()
-        low, high = max(lo, ends[0]), min(hi, ends[1])
+        low, high = self.common(ends[0], ends[1], lo, hi)
         if low <= ends[0] * (1 + 1e-9) and high >= ends[1] * (1 - 1e-9):
             return self
+        if vp_betas(low, high)[0] <= 0:
+            text = "the part of its range that the denoiser knows"
+            raise ValueError(f"schedule {self}: no VP curve spans {low:.4g} to {high:.4g}, {text}")
         return type(self).model_validate({"sigma_min": low, "sigma_max": high})

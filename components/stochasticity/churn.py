@@ -1,3 +1,8 @@
+from typing import Self
+
+from pydantic import model_validator
+from pydantic_core import PydanticCustomError
+
 from designspace.component import NonNegative
 from designspace.rows import Stochasticity
 
@@ -9,14 +14,21 @@ class Churn(Stochasticity, name="churn"):
         \;\text{if}\; S_\min \le \sigma \le S_\max \;\text{else}\; 0
 
     and noise of standard deviation :math:`S_\mathrm{noise} \sqrt{\hat\sigma^2 - \sigma^2}` is added to x. N is the
-    number of steps; the evaluations do not grow. Karras et al. (2022), https://arxiv.org/abs/2206.00364, Algorithm
-    2.
+    number of steps; the evaluations do not grow. As in the reference, the lifted level may be above a denoiser's
+    ``sigma_max``. Karras et al. (2022), https://arxiv.org/abs/2206.00364, Algorithm 2.
     """
 
     S_churn: NonNegative = 0.0
     S_min: float = 0.0
     S_max: float = float("inf")
     S_noise: NonNegative = 1.0
+
+    @model_validator(mode="after")
+    def _some_level(self) -> Self:
+        if self.S_max < max(self.S_min, 0):
+            text = f"S_min = {self.S_min} to S_max = {self.S_max}: no level is within, so none is lifted"
+            raise PydanticCustomError("empty_range", "{text}", {"text": text})
+        return self
 
     def lift(self, sigma: float, num_steps: int) -> tuple[float, float]:
         if not self.S_min <= sigma <= self.S_max:

@@ -26,10 +26,13 @@ class VP(TimeSteps, name="vp"):
         return vp_sigma(1 + ramp(n) * (self.epsilon_s - 1), self.beta_d, self.beta_min)
 
     def within(self, lo: float, hi: float) -> Self:
-        """Betas fitted to the part of the range in ``[lo, hi]``, as the paper's sampler does."""
+        """Betas fitted to the part of the range in ``[lo, hi]``, as the paper's sampler does. Raises ``ValueError``."""
         ends = vp_sigma(torch.tensor([self.epsilon_s, 1.0], dtype=torch.float64), self.beta_d, self.beta_min).tolist()
-        low, high = max(lo, ends[0]), min(hi, ends[1])
+        low, high = self.common(ends[0], ends[1], lo, hi)
         if low <= ends[0] * (1 + 1e-9) and high >= ends[1] * (1 - 1e-9):
             return self
         beta_d, beta_min = vp_betas(low, high, self.epsilon_s)
+        if beta_d <= 0:
+            text = "the part of its range that the denoiser knows"
+            raise ValueError(f"time_steps {self}: no VP curve spans {low:.4g} to {high:.4g}, {text}")
         return self.model_validate({**dict(self), "beta_d": beta_d, "beta_min": beta_min})

@@ -74,6 +74,8 @@ class Worker:
     def work(self) -> None:
         """Take one trial after the other until each has a result or has failed, here or in another process."""
         waiting = self._job.trials
+        for points in waiting.values():
+            self._stages.prepare(points[0].trial)
         while waiting:
             before = len(waiting)
             for id in list(waiting):
@@ -109,7 +111,7 @@ class Worker:
     def _settled(self, points: Sequence[Point]) -> bool:
         """Whether another process has finished the trial, or has failed at it since this run started."""
         done, id = self._results.done(), points[0].trial.id
-        failed = any(row["id"] == id and row["time"] > self._job.started for row in self._results.failures)
+        failed = any(row["id"] == id and row.get("time", "") > self._job.started for row in self._results.failures)
         return failed or all(point_key(id, point.axes) in done for point in points)
 
     def _known(self, id: str) -> Row | None:

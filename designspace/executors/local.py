@@ -1,4 +1,4 @@
-"""Several processes on this machine; ``python -m designspace.executors.local`` is one of them.
+"""Several processes on this machine, each of which runs ``main``.
 
 A worker reads its job from stdin and writes events to stdout, each as a line of JSON. It ends when stdin does, so
 that none outlives a run that was killed.
@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -54,7 +55,8 @@ def _spawned(job: Job, workers: int) -> Iterator[list[subprocess.Popen[str]]]:
     threads = max(1, torch.get_num_threads() // workers)
     path = os.pathsep.join(folder or str(Path.cwd()) for folder in sys.path)
     environment = os.environ | {"OMP_NUM_THREADS": str(threads), "PYTHONPATH": path}
-    command = [sys.executable, "-P", "-m", "designspace.executors.local"]
+    # Not -m, which warns of a module that its own package imports.
+    command = [sys.executable, "-P", "-c", "from designspace.executors.local import main; main()"]
     processes: list[subprocess.Popen[str]] = []
     try:
         for _ in range(workers):
@@ -81,7 +83,9 @@ def _listen(process: subprocess.Popen[str], messages: SimpleQueue[Message | None
 def _fail_the_rest(job: Job, statuses: list[int], report: Report) -> None:
     """Record trials that no worker settled: the workers were killed, as by a system short of memory."""
     results = Results(job.folder)
-    settled = results.done() | {point_key(r["id"], r["axes"]) for r in results.failures if r["time"] > job.started}
+    settled = results.done() | {
+        point_key(r["id"], r["axes"]) for r in results.failures if r.get("time", "") > job.started
+    }
     for id, points in job.trials.items():
         if any(point_key(id, point.axes) not in settled for point in points):
             error = f"its process ended early, with exit statuses {statuses} (-9: killed, perhaps for want of memory)"
@@ -102,6 +106,7 @@ def _job(plain: Message) -> Job:
         import_user(component, relative_to=spec.parent if spec else Path.cwd())
     points = tuple(Point(axes=p["axes"], trial=Trial.model_validate(p["trial"])) for p in plain["points"])
     for point, sent in zip(points, plain["points"], strict=True):
+        point.trial.denoiser.require()  # the code that the id is of is in memory from here on
         if point.trial.id != sent["id"]:
             raise ValueError(f"trial {sent['id']} is {point.trial.id} in a worker: the code or the data changed")
     rest = {"points": points, "folder": Path(plain["folder"]), "spec": spec, "components": tuple(plain["components"])}
@@ -122,6 +127,7 @@ def main() -> None:
     def send(**message: Any) -> None:
         print(json.dumps(message), file=channel, flush=True)
 
+    warnings.filterwarnings("ignore", message=".*: not a result, skipped")  # said by the process that started this one
     plain = json.loads(sys.stdin.readline())
     Thread(target=_exit_with_parent, daemon=True).start()
     try:
@@ -133,7 +139,3 @@ def main() -> None:
     except Exception as error:
         hint = "own components must be in files that the ablation names"
         send(broken=f"a worker cannot work: {brief(error)} ({hint})")
-
-
-if __name__ == "__main__":
-    main()

@@ -9,24 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from designspace.lines import Row as Row
+from designspace.lines import problem as problem
 from designspace.report.text import config_name
 
-Row = dict[str, Any]
 BUDGET = ("nfe", "num_steps")
 """Axes that say how much a configuration may cost; all others say what it is."""
-NEEDED = {"id": str, "axes": dict, "seed": int, "nfe": int | float, "images": int, "metrics": dict}
-
-
-def problem(row: Row) -> str:
-    """What keeps a row out of the report; empty if nothing does."""
-    for key, kind in NEEDED.items():
-        if not isinstance(row.get(key), kind):
-            return f"no usable '{key}'"
-    bad = [axis for axis, value in row["axes"].items() if not isinstance(value, str | int | float)]
-    if bad:
-        return f"axis '{bad[0]}' has no plain value"
-    about = row["metrics"].values()
-    return "" if all(isinstance(m, dict) and isinstance(m.get("protocol"), str) for m in about) else "no protocol"
 
 
 @dataclass(frozen=True, eq=False)

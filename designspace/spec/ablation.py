@@ -8,18 +8,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, PrivateAttr, ValidationError
+from pydantic import AfterValidator, PrivateAttr, ValidationError, field_validator
 from pydantic_core import PydanticCustomError
 
 from designspace.component import Spec
+from designspace.design import Design
 from designspace.spec.axes import Change
 from designspace.spec.claims import Claim
 from designspace.spec.document import Document, read
-from designspace.spec.errors import SpecError, what
+from designspace.spec.errors import Problem, SpecError, what
 from designspace.spec.grid import axes_of
 from designspace.spec.overrides import override
-from designspace.spec.paths import PARTS
-from designspace.spec.plan import Plan, plan
+from designspace.spec.paths import PARTS, FieldPath
+from designspace.spec.plan import Plan, place_of, plan
 from designspace.spec.trial import Evaluate, Point, Trial
 
 __all__ = ["Ablation", "Evaluate", "Point", "SpecError", "Trial", "load"]
@@ -42,7 +43,7 @@ class Ablation(Spec):
     data: Any = None
     denoiser: Any = None
     design: Any = None
-    """A preset, ``{preset: edm, solver: euler, ...}``, or all rows."""
+    """A preset, ``{preset: edm, solver: euler, ...}``, or all rows; in Python a ``Design`` as well."""
     num_steps: Any = None
     nfe: Any = None
     """The evaluations to be afforded, in place of ``num_steps``."""
@@ -52,6 +53,11 @@ class Ablation(Spec):
     cumulative: tuple[Change, ...] = ()
     evaluate: dict[str, Any] = {}
     claims: tuple[Claim, ...] = ()
+
+    @field_validator("design")
+    @classmethod
+    def _rows(cls, design: Any) -> Any:
+        return design.model_dump() if isinstance(design, Design) else design
 
     _document: Document = PrivateAttr(default_factory=lambda: Document({}))
     _plan: Plan | None = PrivateAttr(default=None)
@@ -81,6 +87,10 @@ class Ablation(Spec):
         for point in self.points():
             found.setdefault(point.trial.id, point.trial)
         return list(found.values())
+
+    def problem(self, path: FieldPath, value: Any, text: str) -> Problem:
+        """What is wrong with a field that was set to ``value``, at the place where it was."""
+        return self._document.problem(place_of(self, path, value), text)
 
     def _planned(self) -> Plan:
         if self._plan is None:  # made in Python; those from files come with their plan

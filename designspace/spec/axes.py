@@ -58,7 +58,7 @@ def label_of(value: Any) -> Label:
         return f"{value['name']}" + (f"({fields})" if fields else "") if "name" in value else fields
     if isinstance(value, list | tuple):
         return ", ".join(str(label_of(item)) for item in value)
-    return value if isinstance(value, Label) else "null"
+    return value if isinstance(value, Label) else "null" if value is None else str(value)
 
 
 def read_axes(part: str, axes: Mapping[str, Sequence[Any]], errors: list[BadValueError]) -> dict[str, list[Choice]]:

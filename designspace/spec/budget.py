@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from designspace.design import Design
+from designspace.rows import Denoiser
 from designspace.sampler import count_nfe, steps_for
 from designspace.spec.errors import BadValueError, DocPath, brief
 from designspace.spec.paths import Setting, written
@@ -14,16 +15,18 @@ counted = lru_cache(4096)(count_nfe)
 affordable = lru_cache(4096)(steps_for)
 
 
-def afforded(design: Design, num_steps: int, nfe: int | None, settings: Sequence[Setting]) -> int:
+def afforded(design: Design, denoiser: Denoiser, num_steps: int, nfe: int | None, settings: Sequence[Setting]) -> int:
     """``num_steps``, or those that ``nfe`` evaluations afford. Raises ``BadValueError`` if ``design`` cannot take them.
 
+    Counted at the noise levels that the denoiser knows, if it depends on the row c_noise, which tells.
     An error's place is found in ``settings``. What a component raises, other than ``ValueError``, is left to the run
     to record, unless it has to be counted.
     """
+    limited = "c_noise" in denoiser.rows
     try:
         if nfe is not None:
-            return affordable(design, nfe)
-        counted(design, num_steps)
+            return affordable(design, nfe, limited=limited)
+        counted(design, num_steps, limited=limited)
     except ValueError as error:
         place = written(settings, ("nfe",)) if nfe is not None else _culprit(str(error), settings)
         raise BadValueError(place, str(error)) from error

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, WithJsonSchema
+from pydantic import BeforeValidator, WithJsonSchema, field_validator
+from pydantic_core import PydanticCustomError
 
 from designspace.component import Spec, did_you_mean
 from designspace.spec.axes import label_of
@@ -22,6 +23,14 @@ class Less(Spec):
 
     less: tuple[Axes, Axes]
     metric: str
+
+    @field_validator("less", mode="before")
+    @classmethod
+    def _two(cls, less: Any) -> Any:
+        if isinstance(less, list | tuple) and len(less) != 2:
+            text = f"compares two points, the lower one first: [{{..}}, {{..}}]; {len(less)} given"
+            raise PydanticCustomError("two_sides", "{text}", {"text": text})
+        return less
 
 
 class Claim(Spec):
@@ -61,6 +70,9 @@ def check(claims: Sequence[Claim], points: Sequence[Axes], metrics: Sequence[str
                 sides.append(known_as(axes, points, ("claims", i, "expect", "less", side)))
             except BadValueError as error:
                 yield error
+        if both := [point for point in points if len(sides) == 2 and all(s.items() <= point.items() for s in sides)]:
+            named = ", ".join(f"{name} = {value}" for name, value in both[0].items())
+            yield BadValueError(("claims", i, "expect", "less"), f"compares a point with itself: {named}")
         if claim.expect.metric not in metrics:
             text = f"'{claim.expect.metric}' is not measured.{did_you_mean(claim.expect.metric, metrics)}"
             yield BadValueError(("claims", i, "expect", "metric"), f"{text} Metrics: {', '.join(metrics)}.")

@@ -107,6 +107,8 @@ def build(settings: Sequence[Setting]) -> dict[str, Any]:
     for setting in settings:
         value = _preset(setting) if setting.path == ("design",) else setting.value
         if setting.path[0] in STEPS:
+            if value is None:
+                raise BadValueError(setting.place, "should be a whole number, not null")
             for step in STEPS:
                 raw.pop(step, None)
         _put(raw, setting, value)

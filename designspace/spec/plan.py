@@ -10,9 +10,9 @@ from designspace.component import FOLDER, ROWS
 from designspace.spec.axes import Choice
 from designspace.spec.claims import Claim, check
 from designspace.spec.document import Document
-from designspace.spec.errors import BadValueError, Problem
+from designspace.spec.errors import BadValueError, DocPath, Problem, dotted
 from designspace.spec.grid import choices
-from designspace.spec.paths import PARTS, SECTIONS, STEPS, Setting
+from designspace.spec.paths import PARTS, SECTIONS, STEPS, FieldPath, Setting
 from designspace.spec.resolve import Fault, faults, trials
 from designspace.spec.trial import Evaluate, Point, Trial
 from designspace.spec.unmeasured import unmeasured
@@ -63,6 +63,7 @@ def _plan(ablation: Ablation, document: Document, errors: list[BadValueError]) -
             errors.append(result)
     claims = () if broken else _claims(ablation, base, found, errors)
     noted = list(warnings(document, base, found, [point.trial for point in points]))
+    noted += _overruled(document, base, found)
     for problem, all_do in unmeasured(base, [point.trial for point in points]):
         if all_do:
             errors.append(problem)
@@ -84,6 +85,25 @@ def baseline(ablation: Ablation) -> list[Setting]:
         if (value := getattr(ablation, name)) is not None:
             found += Setting((name,), value, (name,), (name,)).parts()
     return found
+
+
+def place_of(ablation: Ablation, path: FieldPath, value: Any) -> DocPath:
+    """Where ``value`` was given to the field at ``path``; where it would be, if it is a default."""
+    varied = choices({part: getattr(ablation, part) for part in PARTS}, [])
+    settings = [*baseline(ablation), *(setting for choice in varied for setting in choice.settings)]
+    given = [
+        s for s in settings if s.path == path and (tuple(s.value) if isinstance(s.value, list) else s.value) == value
+    ]
+    return given[0].place if given else path
+
+
+def _overruled(document: Document, base: Sequence[Setting], found: Sequence[Choice]) -> Iterator[str]:
+    """Steps of the baseline that no point has, because each has others; those of options are said elsewhere."""
+    for setting in (setting for setting in base if setting.path[0] in STEPS):
+        over = [new for choice in found for new in choice.settings if new.path[0] in STEPS]
+        spot = document.spots.get(setting.place)
+        if over and (spot is None or spot.value.line) and all(setting not in choice.on(base) for choice in found):
+            yield str(document.problem(setting.place, f"has no effect: {dotted(over[0].key)} sets it"))
 
 
 def _points(base: list[Setting], found: Sequence[Choice]) -> Iterator[Point | BadValueError]:
@@ -117,4 +137,5 @@ def _claims(
 
 
 def _name(component: Any) -> str:
-    return str(component.get("name")) if isinstance(component, dict) else str(component)
+    name = component.get("name") if isinstance(component, dict) else getattr(component, "name", component)
+    return str(name)

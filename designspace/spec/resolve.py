@@ -62,7 +62,7 @@ def trials(settings: Sequence[Setting], known: Sequence[Fault]) -> Iterator[Tria
         yield from (_bad(fault, settings, fault in known) for fault in draft)
         return
     try:
-        num_steps = afforded(draft.design, draft.num_steps, draft.nfe, settings)
+        num_steps = afforded(draft.design, draft.denoiser, draft.num_steps, draft.nfe, settings)
     except BadValueError as error:
         yield error
         return
@@ -83,7 +83,9 @@ def _draft(settings: Sequence[Setting]) -> Draft | list[Fault]:
     except DataError as error:  # no data to measure sigma_data on
         raise BadValueError(written(settings, ("data",)), str(error)) from None
     except ValidationError as error:
-        return [_fault(e) for e in error.errors()]
+        found = error.errors()
+        inside = {e["loc"][:-1] for e in found}  # a list whose items are wrong is not too short as well
+        return [_fault(e) for e in found if not (e["type"] == "too_short" and e["loc"] in inside)]
     except Exception as error:  # in a component's own validator
         place = next((s.place for s in settings[::-1] if s.varies), ("design",))
         raise BadValueError(place, f"a component fails: {brief(error)}") from error

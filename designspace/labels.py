@@ -1,0 +1,40 @@
+"""Labels that are asked for and that the data do not have: wrong input, said before anything is computed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from designspace.images import Images
+from designspace.kept import Kept
+from designspace.spec.errors import SpecError
+
+if TYPE_CHECKING:
+    from designspace.spec import Ablation
+
+
+def require_labels(ablation: Ablation) -> None:
+    """Read the data sets of which labels are asked for. Raises ``SpecError`` at the place of what they do not have.
+
+    A list of labels is the network's own business, unless the denoiser is made of the data.
+    """
+    trials = [point.trial for point in ablation.points()]
+    asked = {(t.data, t.evaluate.labels, t.denoiser.reads_data) for t in trials if t.evaluate.labels != "none"}
+    data: Kept[Images] = Kept()
+    problems = []
+    for source, rule, own in sorted(asked, key=lambda key: str(key[0])):
+        if own or isinstance(rule, str):
+            missing = _missing(rule, data.get(source, source.load), own)
+            problems += [ablation.problem(("evaluate", "labels"), rule, text) for text in missing]
+    if problems:
+        raise SpecError(problems)
+
+
+def _missing(rule: str | tuple[int, ...], data: Images, own: bool) -> Iterator[str]:
+    if data.labels is None:
+        yield "the data set has no labels; use labels: none" + ("" if own else ", or a list of labels")
+    elif not isinstance(rule, str):
+        there = sorted(set(data.labels.tolist()))
+        absent = [label for label in rule if label not in there]
+        if absent:
+            yield f"the data set has no image of class {absent[0]}; it has {there[0]} to {there[-1]}"

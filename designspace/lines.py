@@ -1,0 +1,132 @@
+"""Files with one JSON object a line, which several processes append to and read at the same time."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from designspace.files import storing
+
+SCHEMA = 1
+NEEDED = {"id": str, "axes": dict, "seed": int, "nfe": int | float, "images": int, "metrics": dict}
+
+Row = dict[str, Any]
+PointKey = tuple[str, str]
+"""A trial's id, and the point's axes as canonical JSON."""
+
+_said: set[str] = set()
+"""Warnings of lines that cannot be used: each is given once a process."""
+
+
+def point_key(id: str, axes: Mapping[str, Any]) -> PointKey:
+    """What identifies a line: two points of a grid may share a trial."""
+    return id, json.dumps(plain(axes), sort_keys=True)
+
+
+def problem(row: Row) -> str:
+    """Why a row is not a result, for a run that resumes and for a report alike; empty if it is one."""
+    for key, kind in NEEDED.items():
+        if not isinstance(row.get(key), kind):
+            return f"no usable '{key}'"
+    bad = [axis for axis, value in row["axes"].items() if not isinstance(value, str | int | float)]
+    if bad:
+        return f"axis '{bad[0]}' has no plain value"
+    about = row["metrics"].values()
+    usable = all(isinstance(m, dict) and isinstance(m.get("protocol"), str) and "value" in m for m in about)
+    return "" if usable else "a metric without value or protocol"
+
+
+def no_failure(row: Row) -> str:
+    """Why a row is not a failure; empty if it is one."""
+    usable = isinstance(row.get("axes"), dict) and all(isinstance(row.get(key), str) for key in ("id", "error"))
+    return "" if usable else "no usable 'id', 'axes' or 'error'"
+
+
+class Lines:
+    """The rows of a file. What was read once is not read again: only what has been appended since."""
+
+    def __init__(self, path: Path, wrong: Callable[[Row], str]) -> None:
+        self._path, self._wrong = path, wrong
+        self._inode, self._end, self._count, self._last = 0, 0, 0, b""
+        self._found: dict[PointKey, Row] = {}
+
+    def read(self) -> dict[PointKey, Row]:
+        """The usable rows by point, the last of each; others are skipped with a warning ``file:line``, given once."""
+        try:
+            with self._path.open("rb") as file:
+                if not self._is_known(file):
+                    self._begin_anew(os.fstat(file.fileno()).st_ino)
+                file.seek(self._end)
+                whole, newline, rest = file.read().rpartition(b"\n")
+        except (FileNotFoundError, NotADirectoryError):
+            self._begin_anew()
+            return {}
+        if newline:
+            lines = whole.split(b"\n")
+            for number, line in enumerate(lines, self._count + 1):
+                self._add(self._found, number, line)
+            self._end, self._count, self._last = self._end + len(whole) + 1, self._count + len(lines), lines[-1]
+        if not rest:
+            return self._found
+        found = dict(self._found)  # the last line may still grow: it is read again
+        self._add(found, self._count + 1, rest)
+        return found
+
+    def _begin_anew(self, inode: int = 0) -> None:
+        self._inode, self._end, self._count, self._last, self._found = inode, 0, 0, b"", {}
+
+    def _is_known(self, file: BinaryIO) -> bool:
+        """Whether what was read is still there: an editor or git may have written another file."""
+        last = self._last + b"\n" if self._end else b""
+        file.seek(self._end - len(last))
+        return os.fstat(file.fileno()).st_ino == self._inode and file.read(len(last)) == last
+
+    def _add(self, found: dict[PointKey, Row], number: int, line: bytes) -> None:
+        try:
+            row = json.loads(line)
+            if row["schema"] != SCHEMA:
+                raise ValueError(f"schema {row['schema']}, not {SCHEMA}")
+            if wrong := self._wrong(row):
+                raise ValueError(wrong)
+            found[point_key(row["id"], row["axes"])] = row
+        except (ValueError, KeyError, TypeError) as error:
+            text = f"{self._path}:{number}: not a result, skipped ({error})"
+            if text not in _said:
+                _said.add(text)
+                warnings.warn(text, stacklevel=4)
+
+
+def append_line(path: Path, row: Row) -> None:
+    """Add one line in one write. A line that a kill cut short is ended first; if the disk is full, nothing is added.
+
+    Raises ``StorageError``.
+    """
+    line = json.dumps(plain(row), allow_nan=False, ensure_ascii=False).encode() + b"\n"
+    with storing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a+b", buffering=0) as file:
+            size = file.seek(0, os.SEEK_END)
+            if size and os.pread(file.fileno(), 1, size - 1) != b"\n":
+                line = b"\n" + line
+            try:
+                written = file.write(line) or 0
+                if written < len(line):  # the disk is full: the next write says so
+                    file.write(line[written:])
+                os.fsync(file.fileno())
+            except BaseException:
+                file.truncate(size)
+                raise
+
+
+def plain(value: Any) -> Any:
+    """JSON has no infinity and no NaN: ``inf`` as a string, as in a spec, and null."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None if math.isnan(value) else str(value)
+    if isinstance(value, Mapping):
+        return {key: plain(item) for key, item in value.items()}
+    return [plain(item) for item in value] if isinstance(value, list | tuple) else value

@@ -1,0 +1,204 @@
+"""Numbers belong to the code that gave them: own components and networks whose files change."""
+
+import sys
+
+import pytest
+
+import designspace as ds
+from designspace import sources
+from designspace.images import DataError
+from designspace.run import run
+from designspace.spec import SpecError, load
+
+STEPS = """\
+from torch import Tensor
+from designspace import TimeSteps
+from designspace.noise_levels import ramp
+class Mine(TimeSteps, name="mine"):
+    '''Own.'''
+    def sigmas(self, n: int) -> Tensor:
+        return 80 * (0.002 / 80) ** (ramp(n) ** POWER)
+"""
+NETWORK = """\
+import torch
+class Net(torch.nn.Module):
+    def forward(self, x, c_noise, labels=None):
+        return x * FACTOR
+def make():
+    return Net()
+"""
+SPEC = """\
+components: [COMPONENTS]
+data: digits
+denoiser: exact
+design: {preset: edm, time_steps: mine}
+num_steps: 3
+evaluate: {images: 20, detector: pixels, metrics: [frechet]}
+"""
+NETWORK_SPEC = """\
+data: digits
+denoiser: {name: preconditioned, network: {name: module, factory: "./net.py:make"}}
+design: edm
+num_steps: 3
+evaluate: {images: 20, detector: pixels, metrics: [frechet]}
+"""
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    """Modules and components are forgotten afterwards."""
+    monkeypatch.setenv("DESIGNSPACE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    modules, steps = dict(sys.modules), dict(ds.TimeSteps.known)
+    yield tmp_path
+    for name in set(sys.modules) - set(modules):
+        if name.startswith("designspace_user") or str(getattr(sys.modules[name], "__file__", "")).startswith(
+            str(tmp_path)
+        ):
+            del sys.modules[name]
+    ds.TimeSteps.known.clear()
+    ds.TimeSteps.known.update(steps)
+
+
+def own(power):
+    return STEPS.replace("POWER", str(power))
+
+
+def loaded(folder, components="./c.py"):
+    (folder / "a.yaml").write_text(SPEC.replace("COMPONENTS", components))
+    return load(folder / "a.yaml")
+
+
+def outcome(ablation, out):
+    row = run(ablation, out=out, progress=False).rows()[0]
+    return row["id"], row["metrics"]["frechet"]["value"], row["sigmas"]
+
+
+def test_a_component_edited_in_a_running_process_is_imported_again(folder):
+    (folder / "c.py").write_text(own(0.5))
+    first = loaded(folder)
+    before = outcome(first, folder / "out")
+    (folder / "c.py").write_text(own(0.9))
+    assert first.points()[0].trial.model_copy().id == before[0]  # in memory, it is what it was
+    after = outcome(loaded(folder), folder / "out")
+    assert before[0] != after[0]
+    assert before[2][1] != after[2][1]
+    (folder / "c.py").write_text(own(0.5))
+    assert outcome(loaded(folder), folder / "again") == before
+
+
+def test_a_component_that_is_gone_from_its_file_is_gone(folder):
+    (folder / "c.py").write_text(own(0.5))
+    loaded(folder)
+    (folder / "c.py").write_text(own(0.5).replace("class Mine", "class Other"))
+    assert type(loaded(folder).points()[0].trial.design.time_steps).__name__ == "Other"
+    (folder / "c.py").write_text("")
+    with pytest.raises(SpecError, match="unknown time_steps 'mine'"):
+        loaded(folder)
+
+
+def test_a_network_edited_in_a_running_process_is_imported_again(folder):
+    (folder / "a.yaml").write_text(NETWORK_SPEC)
+    (folder / "net.py").write_text(NETWORK.replace("FACTOR", "0.1"))
+    first = load(folder / "a.yaml")
+    before = outcome(first, folder / "out")
+    (folder / "net.py").write_text(NETWORK.replace("FACTOR", "0.9"))
+    after = outcome(load(folder / "a.yaml"), folder / "out")
+    assert before[0] != after[0]
+    assert before[1] != after[1]
+    with pytest.raises(DataError, match="code or data have changed since the ablation was loaded"):
+        run(first, out=folder / "out", progress=False)
+
+
+def test_an_edit_while_a_job_runs_changes_no_key(folder, monkeypatch):
+    text = SPEC.replace("num_steps: 3", "grid: {num_steps: [3, 4]}").replace("COMPONENTS", "./c.py")
+    (folder / "a.yaml").write_text(text)
+    (folder / "c.py").write_text(own(0.5))
+    ablation = load(folder / "a.yaml")
+    reference = run(ablation, out=folder / "whole", progress=False).frame["frechet"].tolist()
+    monkeypatch.setenv("DESIGNSPACE_CACHE", str(folder / "other"))
+    import designspace.executors.claims as claims
+
+    evaluate = claims.evaluate
+
+    def edit_then_evaluate(*arguments):
+        (folder / "c.py").write_text(own(0.9))
+        return evaluate(*arguments)
+
+    monkeypatch.setattr(claims, "evaluate", edit_then_evaluate)
+    assert run(ablation, out=folder / "edited", progress=False).frame["frechet"].tolist() == reference
+    monkeypatch.undo()
+    monkeypatch.setenv("DESIGNSPACE_CACHE", str(folder / "other"))
+    assert run(load(folder / "a.yaml"), out=folder / "new", progress=False).frame["frechet"].tolist() != reference
+
+
+IMPORTS = {
+    "a module": ("import sys\nsys.path.insert(0, HERE)\nimport base_a\n", "base_a.P", "base_a.py"),
+    "of a module": ("import sys\nsys.path.insert(0, HERE)\nimport middle_b\n", "middle_b.P", "base_b.py"),
+    "in a folder": ("import sys\nsys.path.insert(0, HERE)\nfrom lib_c.base import P\n", "P", "lib_c/base.py"),
+    "of another path": ("import sys\nsys.path.insert(0, HERE + '/lib')\nimport base_d\n", "base_d.P", "lib/base_d.py"),
+}
+
+
+@pytest.mark.parametrize("case", IMPORTS)
+def test_what_a_component_imports_from_beside_itself_is_part_of_its_source(case, folder):
+    head, power, file = IMPORTS[case]
+    (folder / "middle_b.py").write_text("from base_b import P\n")
+    (folder / file).parent.mkdir(exist_ok=True)
+    (folder / file).write_text("P = 0.5\n")
+    (folder / "c.py").write_text(head.replace("HERE", repr(str(folder))) + own(power))
+    before = outcome(loaded(folder), folder / "out")
+    (folder / file).write_text("P = 0.9\n")
+    after = outcome(loaded(folder), folder / "out")
+    assert before[0] != after[0]
+    assert before[2][1] != after[2][1]
+
+
+def test_packages_count_as_a_whole_and_installed_ones_not_at_all(folder):
+    sys.path.insert(0, str(folder))
+    package = folder / "own_package"
+    (package / "steps").mkdir(parents=True)
+    for name in ("__init__.py", "steps/__init__.py"):
+        (package / name).write_text("")
+    (package / "base.py").write_text("P = 0.5\n")
+    (package / "unused.py").write_text("")
+    (package / "steps" / "c.py").write_text("from .. import base\nimport torch, numpy.linalg\n" + own("base.P"))
+    before = loaded(folder, "own_package.steps.c").points()[0].trial.id
+    names = ["own_package", "own_package.base"]
+    found = sources.beside(package / "steps" / "c.py", (package / "steps" / "c.py").read_bytes())
+    assert [name for name in found if "steps" not in name] == names
+    (package / "unused.py").write_text("1")
+    assert loaded(folder, "own_package.steps.c").points()[0].trial.id == before
+    (package / "base.py").write_text("P = 0.9\n")
+    after = loaded(folder, "own_package.steps.c").points()[0].trial
+    assert after.id != before
+    assert after.design.time_steps.sigmas(3)[1] == pytest.approx(80 * (0.002 / 80) ** (0.5**0.9))
+
+
+def test_modules_of_one_name_beside_two_files(folder):
+    def values(first, second):
+        ids = {}
+        for name in (first, second):
+            ablation = loaded(folder / name)
+            trial = ablation.points()[0].trial
+            ids[name] = (trial.id, trial.design.time_steps.sigmas(3)[1].item())
+            del ds.TimeSteps.known["mine"]
+        return ids
+
+    for name, power in (("one", 0.5), ("two", 0.9)):
+        (folder / name).mkdir()
+        (folder / name / "base_e.py").write_text(f"P = {power}\n")
+        head = f"import sys\nsys.path.insert(0, {str(folder / name)!r})\nimport base_e\n"
+        (folder / name / "c.py").write_text(head + own("base_e.P"))
+    found = values("one", "two")
+    assert found["one"][1] == pytest.approx(80 * (0.002 / 80) ** (0.5**0.5))
+    assert found["two"][1] == pytest.approx(80 * (0.002 / 80) ** (0.5**0.9))
+    assert len({id for id, _ in found.values()}) == 2
+
+
+def test_a_file_without_company_is_known_by_its_own_bytes(folder):
+    import hashlib
+
+    (folder / "c.py").write_text(own(0.5))
+    steps = loaded(folder).points()[0].trial.design.time_steps
+    assert steps.identity()["source"] == hashlib.sha256((folder / "c.py").read_bytes()).hexdigest()
