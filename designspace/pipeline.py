@@ -7,6 +7,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Literal
 
 import torch
+from torch import Tensor
 
 from designspace.evaluation.evaluate import diagnosis, measure
 from designspace.evaluation.measure import Measured, Sample
@@ -41,7 +42,7 @@ def evaluate(trial: Trial, stages: Stages, results: Results, seen: Seen) -> Row:
     seconds = {"metrics": perf_counter() - start} | _seconds(trial, parts, stages)
     shown = stages.images(trial, chunks(asked.images)[0])["images"][:SHOWN]
     effects = {f"influence.{name}": m.influence for name, (_, m) in found.items() if m.influence is not None}
-    results.put_artefact(trial.id, {"images": shown, **effects})
+    results.put_artefact(trial.id, {"images": shown, **effects, **_plane(trial, shown, stages)})
     return {
         "trial": trial.model_dump(mode="json"),
         "seed": trial.seed,
@@ -52,6 +53,12 @@ def evaluate(trial: Trial, stages: Stages, results: Results, seen: Seen) -> Row:
         "seconds": seconds,
         "sigmas": parts[0]["sigmas"].tolist(),
     }
+
+
+def _plane(trial: Trial, shown: Tensor, stages: Stages) -> Tensors:
+    """Of data of one number, what a picture of the whole flow needs."""
+    one_number = shown[0].numel() == 1
+    return {f"plane.{name}": tensor for name, tensor in stages.plane(trial).items()} if one_number else {}
 
 
 def _fits(metric: Metric, trial: Trial) -> bool:

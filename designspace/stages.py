@@ -25,6 +25,7 @@ from designspace.generate import chunks, generate, labels_for
 from designspace.images import Images, to_uint8
 from designspace.kept import Kept
 from designspace.keyed import latents
+from designspace.plane import plane
 from designspace.rows import Conditional, Data, Detector, Diagnostic, Metric
 from designspace.table1 import MeasuredTimeSteps
 
@@ -77,6 +78,15 @@ class Stages:
     def has_diagnosis(self, trial: Trial, metric: Diagnostic) -> bool:
         """Whether what a diagnostic says of the trial is in the cache."""
         return self.cache.path("diagnostics", self._diagnosis_key(trial, metric)).is_file()
+
+    def plane(self, trial: Trial) -> Tensors:
+        """For data of one number: curves and densities in the plane of time and sample."""
+
+        def make() -> Tensors:
+            return plane(self._probe(self.placed(trial), 2, trial.seed), self.data(trial.data).scaled().flatten())
+
+        key = content_key("plane", self._trial_keys(trial)[0], trial.data.content_hash())
+        return self.cache.get_or_make("plane", key, make)
 
     def images(self, trial: Trial, chunk: range) -> Tensors:
         """The chunk's ``images``, uint8 ``[n, C, H, W]``, with ``nfe``, ``sigmas`` and ``seconds``."""

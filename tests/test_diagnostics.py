@@ -103,18 +103,17 @@ def point(x, sigma):
     return torch.zeros_like(x)
 
 
-@pytest.mark.parametrize(
-    ("schedule", "scaling", "length"),
-    [
-        ("linear", "none", 1.0),  # a straight line
-        ("ve", "none", (math.sqrt(5) / 2 + math.asinh(2) / 4) / math.sqrt(2)),  # the parabola t = z^2
-    ],
-)
-def test_curvature_of_a_single_point(schedule, scaling, length):
-    metric = observed("curvature", probe(D=point, schedule=schedule, scaling=scaling))
-    assert metric.value == pytest.approx(length, abs=2e-4)
-    if schedule == "linear":
-        assert metric.profile[1].max() < 1e-3  # degrees
+def test_the_curves_to_a_single_point_are_straight_where_sigma_is_the_time():
+    metric = observed("curvature", probe(D=point))
+    assert metric.value == pytest.approx(1, abs=1e-9)
+    assert metric.profile[1].max() < 1e-3  # degrees
+
+
+def test_with_the_schedule_of_ve_they_are_parabolas():
+    p = probe(D=point, schedule="ve")
+    a = p.latents.square().mean(1).sqrt()  # y = a sqrt(t)
+    length = a / 2 * (1 + 4 / a**2).sqrt() + (2 / a).asinh() * a**2 / 4
+    assert observed("curvature", p).value == pytest.approx((length / (1 + a**2).sqrt()).mean().item(), abs=2e-4)
 
 
 def test_curvature_depends_on_the_plane_and_not_on_the_solver():

@@ -11,12 +11,13 @@ from designspace.rows import Diagnostic
 class Curvature(Diagnostic, name="curvature"):
     r"""How far the curves of the flow are from straight lines in the plane of time and scaled sample.
 
-    .. math:: \frac{1}{\sqrt2} \int \sqrt{\frac{dt^2}{T^2} + \frac{|dz|^2}{|z(T) - z(0)|^2}} \ge 1,
-        \qquad z = s(t)\, x, \quad T = \sigma^{-1}(\sigma_0)
+    .. math:: \int \sqrt{d\tau^2 + |d\zeta|^2} \Big/ \sqrt{1 + |\zeta(1) - \zeta(0)|^2} \ge 1,
+        \qquad \tau = \frac{t}{T}, \quad \zeta = \frac{s(t)\, x}{s(T)\, \sigma_0 \sqrt d},
+        \quad T = \sigma^{-1}(\sigma_0)
 
-    the length of a curve over its chord, with both axes in units of the chord; 1 for a straight line at constant
-    speed, on which one step of Euler's method is exact. It depends on schedule, scaling and denoiser, not on solver
-    and time steps but for their range. The profile is the angle by which the curve turns while sigma falls by a factor
+    the length of the curve of d values over its chord, in units of the time and of the noise at the start; 1 for a
+    straight line at constant speed, on which one step of Euler's method is exact. It depends on schedule, scaling and
+    denoiser, not on solver and time steps but for their range. The profile is the angle by which the curve turns while sigma falls by a factor
     e, in degrees. The mean over ``images`` images, on the converged solution. Karras et al. (2022),
     https://arxiv.org/abs/2206.00364, Fig. 3; the chord's straightness is that of Liu et al. (2022),
     https://arxiv.org/abs/2209.03003.
@@ -29,12 +30,12 @@ class Curvature(Diagnostic, name="curvature"):
         t = schedule.sigma_inv(solution.sigma)
         s = probe.design.scaling.s(t, schedule).to(solution.x)
         z = (solution.x.flatten(2) * s[:, None, None]).cpu()
-        across = (t[:-1] - t[1:]) / (t[0] - t[-1])
-        along = z.diff(dim=0) / torch.linalg.vector_norm(z[-1] - z[0], dim=1)[:, None]
-        steps = torch.cat([across[:, None, None].expand(-1, z.shape[1], 1), along], 2)
-        length = torch.linalg.vector_norm(steps, dim=2)
+        z = z / (float(s[0] * solution.sigma[0]) * z.shape[2] ** 0.5)
+        points = torch.cat([(t / t[0])[:, None, None].expand(-1, z.shape[1], 1), z], 2)
+        steps = points.diff(dim=0)
+        length, chord = (torch.linalg.vector_norm(way, dim=2) for way in (steps, points[-1:] - points[:1]))
         turning = _angles(steps, length) / solution.sigma.log().diff().abs()[1:, None]
-        return mean(length.sum(0) / 2**0.5, profile=(solution.sigma[1:-1], turning.mean(1)))
+        return mean(length.sum(0) / chord[0], profile=(solution.sigma[1:-1], turning.mean(1)))
 
 
 def _angles(steps: Tensor, length: Tensor) -> Tensor:

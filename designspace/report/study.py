@@ -95,6 +95,11 @@ class Study:
         usable = kept is not None and kept.ndim == 4 and kept.dtype == np.uint8 and kept.shape[1] in (1, 3)
         return kept if usable else None
 
+    def plane(self, row: Row) -> dict[str, np.ndarray]:
+        """Curves and densities in the plane of time and sample; empty for data of more than one number."""
+        kept = self._artefact(row["id"])
+        return {name.removeprefix("plane."): array for name, array in kept.items() if name.startswith("plane.")}
+
     @cached_property
     def _artefacts(self) -> dict[str, dict[str, np.ndarray]]:
         return {}

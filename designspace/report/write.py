@@ -8,7 +8,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from designspace.files import write_whole
-from designspace.report import claims, curves, figures, markdown, profile_figures, profiles, samples
+from designspace.report import (
+    claims,
+    curves,
+    figures,
+    markdown,
+    plane,
+    plane_figures,
+    profile_figures,
+    profiles,
+    samples,
+)
 from designspace.report.study import Study
 from designspace.report.style import sheet
 
@@ -56,7 +66,10 @@ def _figures(study: Study) -> Iterator[tuple[str, bytes]]:
                 yield from _saved(f"{name}_vs_{re.sub(r'[^a-zA-Z0-9]', '_', axis)}", figures.metric_vs_x(panels))
         if drawn := profiles.profile_panels(study, metric):
             yield from _saved(f"{name}_vs_sigma", profile_figures.against_sigma(drawn))
-    if (shown := samples.grid(study)) is not None:
+    if found := plane.planes(study):
+        for name, figure in plane_figures.pictures(found):
+            yield from _saved(name, figure)
+    elif (shown := samples.grid(study)) is not None:
         yield "samples.png", figures.save(samples.draw(shown))["png"]
 
 

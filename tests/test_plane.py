@@ -1,0 +1,137 @@
+"""The toy of one number: densities, walks, curves and steps in the plane of time and sample."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from pipeline import write_spec
+
+import designspace as ds
+from designspace.converged import Probe
+from designspace.plane import plane
+from designspace.report.plane import distinct, one_step, planes
+from designspace.report.study import Study
+from designspace.report.write import write
+from designspace.run import run
+from designspace.spec import load
+
+MIXTURE = {"weights": [0.5, 0.5], "means": [[-0.5], [0.5]], "covs": [[[0.01]], [[0.01]]]}
+PLANES = {
+    "linear": {"schedule": "linear"},
+    "ve": {"schedule": "ve"},
+    "vp": {"schedule": {"name": "vp", "sigma_min": 0.02, "sigma_max": 1.5}, "scaling": "vp"},
+}
+
+
+def denoiser():
+    return ds.Denoiser.get("gaussian_mixture")(**MIXTURE).bind()
+
+
+@pytest.fixture(scope="module", params=PLANES)
+def made(request):
+    steps = {"sigma_min": 0.02, "sigma_max": 1.5}
+    design = ds.Design.preset("edm", time_steps=steps, **PLANES[request.param])
+    data = ds.Data.get("mixture")(**MIXTURE, count=20_000).load().scaled().flatten()
+    found = plane(Probe(design, denoiser(), torch.zeros(1, 1, 1, 1, dtype=torch.float64), 8), data)
+    return design, {name: tensor.double() for name, tensor in found.items()}
+
+
+def pdf(z, sigma, s):
+    variance = s**2 * (0.01 + sigma**2)
+    modes = [torch.exp(-((z - s * mean) ** 2) / (2 * variance)) for mean in (-0.5, 0.5)]
+    return sum(modes) / 2 / (2 * math.pi * variance) ** 0.5
+
+
+def test_the_density_is_that_of_the_mixture(made):
+    _, found = made
+    width = found["z"][1] - found["z"][0]
+    torch.testing.assert_close(found["density"].sum(0) * width, torch.ones(161, dtype=torch.float64), rtol=0.01, atol=0)
+    for i in (40, 100, 160):  # elsewhere rows are as wide as the modes
+        exact = pdf(found["z"], found["sigma"][i], found["s"][i])
+        assert (found["density"][:, i] - exact).abs().max() < 0.03 * exact.max()
+
+
+def test_walks_have_the_variance_of_the_noise():
+    """The increments of all walks and times, scaled by what they should be: 1,920 of them."""
+    design = ds.Design.preset("edm", schedule="ve", time_steps={"sigma_min": 0.02, "sigma_max": 1.5})
+    data = torch.zeros(10, dtype=torch.float64)
+    found = plane(Probe(design, denoiser(), torch.zeros(1, 1, 1, 1, dtype=torch.float64), 8), data)
+    steps = found["walks"].double().diff(dim=0) / found["sigma"].double().square().diff().sqrt()[:, None]
+    assert abs(steps.square().mean() - 1) < 5 * math.sqrt(2 / steps.numel())
+    assert abs(steps.mean()) < 5 / math.sqrt(steps.numel())
+
+
+def test_tangents_touch_the_curves_and_meet_the_denoiser_where_sigma_is_the_time(made):
+    """Claims of the EDM paper, Section 3: only with sigma = t and s = 1 does a tangent end at D."""
+    design, found = made
+    t, curves = found["t"].numpy(), found["curves"].numpy()
+    level, slopes = found["levels"][1], found["tangents"][1]
+    near = [np.array([np.interp(float(level) + h, t, curve) for curve in curves.T]) for h in (0.02, -0.02)]
+    np.testing.assert_allclose((near[0] - near[1]) / 0.04, slopes.numpy(), rtol=0.1, atol=0.02)
+    z = torch.from_numpy(np.array([np.interp(float(level), t, curve) for curve in curves.T]))
+    sigma = design.schedule.sigma(level)
+    x = z / design.scaling.s(level, design.schedule)
+    gap = (z - level * slopes - denoiser()(x.reshape(-1, 1, 1, 1), sigma).flatten()).abs().max()
+    assert gap < 1e-3 if design.schedule.name == "linear" else gap > 0.05
+
+
+def test_steps_begin_on_the_curves(made):
+    _design, found = made
+    t, curves = found["t"].numpy(), found["curves"].numpy()
+    on_curve = np.array([[np.interp(float(level), t, curve) for curve in curves.T] for level in found["levels"]])
+    gaps = np.abs(found["steps"].numpy() - on_curve[1:])
+    assert gaps[:-1].max() < 0.15
+    assert gaps.max() > 1e-4
+
+
+def test_small_enough_to_be_committed(made):
+    assert sum(tensor.numel() * 4 for tensor in made[1].values()) < 200_000
+
+
+SPEC = {
+    "data": {"name": "mixture", **MIXTURE, "count": 200},
+    "denoiser": {"name": "gaussian_mixture", **MIXTURE},
+    "design": {"preset": "edm", "time_steps": {"sigma_min": 0.02, "sigma_max": 1.5}},
+    "num_steps": 6,
+    "grid": {
+        "variant": [{"label": name, "set": rows} for name, rows in PLANES.items()],
+        "solver": ["euler", "heun", "euler_maruyama"],
+    },
+    "evaluate": {"images": 20, "detector": "pixels", "metrics": ["endpoint_error"]},
+    "components": [],
+}
+
+
+def test_the_report_draws_the_pictures(tmp_path, monkeypatch):
+    monkeypatch.setenv("DESIGNSPACE_CACHE", str(tmp_path / "cache"))
+    results = run(load(write_spec(tmp_path, **SPEC)), out=tmp_path, progress=False)
+    study = Study(results.folder)
+    assert results.failures == []
+    found = planes(study)
+    assert len(found) == 9
+    assert [p.name for p in distinct(found)] == [
+        "schedule linear, scaling none",
+        "schedule ve, scaling none",
+        "schedule vp, scaling vp",
+    ]
+    assert {p.solver for p in found if p.noisy} == {"euler_maruyama"}
+    written = {path.name for path in write(study)}
+    for name in ("walks", "backward", "flow", "warps", "steps"):
+        assert {f"{name}.png", f"{name}.svg"} <= written
+        assert np.asarray(Image.open(results.folder / f"{name}.png").convert("L")).std() > 5
+    step = one_step(found)
+    assert step.second == pytest.approx(2 * step.heun - step.euler)
+    assert abs(step.heun - step.curve[0]) < abs(step.euler - step.curve[0])
+
+
+def test_images_have_no_such_pictures(tmp_path, monkeypatch):
+    monkeypatch.setenv("DESIGNSPACE_CACHE", str(tmp_path / "cache"))
+    spec = SPEC | {"data": "digits", "denoiser": "exact", "grid": {"solver": ["euler"]}}
+    results = run(load(write_spec(tmp_path, **spec)), out=tmp_path, progress=False)
+    names = {path.name for path in write(results.folder)}
+    assert "samples.png" in names
+    assert not names & {"walks.png", "warps.png"}
+    assert not list(Path(tmp_path / "cache").glob("plane"))
