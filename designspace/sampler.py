@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
@@ -12,11 +11,12 @@ from torch import Tensor
 
 from designspace import rows
 from designspace.converged import Probe
+from designspace.counting import Zero, most_within
 from designspace.design import Design
 from designspace.flow import make_flow as make_flow
 from designspace.keyed import KeyedNoise
 from designspace.keyed import latents as latents_of
-from designspace.table1 import CNoise, MeasuredTimeSteps
+from designspace.table1 import MeasuredTimeSteps
 
 
 @dataclass(frozen=True)
@@ -119,18 +119,6 @@ def place(design: Design, D: rows.D, like: Tensor, num_steps: int) -> Design:
     return design.model_copy(update={"time_steps": design.time_steps.given(design.time_steps.place(probe))})
 
 
-class _Zero:
-    """D = 0 and, with ``c_noise``, only at the noise levels that a network with this row knows."""
-
-    def __init__(self, c_noise: CNoise | None) -> None:
-        if c_noise:
-            self.sigma_min, self.sigma_max = c_noise.limits()
-            self.round_sigma = c_noise.round_sigma
-
-    def __call__(self, x: Tensor, sigma: Tensor) -> Tensor:
-        return torch.zeros_like(x)
-
-
 def count_nfe(design: Design, num_steps: int, *, limited: bool = False) -> int | float:
     """The evaluations that ``num_steps`` cost, counted on a one-element latent with D = 0.
 
@@ -140,7 +128,7 @@ def count_nfe(design: Design, num_steps: int, *, limited: bool = False) -> int |
     zero = torch.zeros(1, 1, dtype=torch.float64)
     if isinstance(design.time_steps, MeasuredTimeSteps):  # where they are does not change how many they are
         design = design.model_copy(update={"time_steps": design.time_steps.start()})
-    D = _Zero(design.c_noise if limited else None)
+    D = Zero(design.c_noise if limited else None)
     return sample(design, D, zero, num_steps, noise=lambda step, draw: zero).nfe
 
 
@@ -151,29 +139,4 @@ def steps_for(design: Design, nfe: int, *, limited: bool = False) -> int:
     """
     if design.solver.adaptive:
         raise ValueError(f"solver {design.solver} is adaptive: its NFE is a result, not a choice")
-    count = partial(count_nfe, design, limited=limited)
-    low = _fewest(count, nfe + 1)
-    if (least := count(low)) > nfe:
-        raise ValueError(f"solver {design.solver} needs {least} evaluations at least, not {nfe}")
-    high = nfe + 2  # every step costs an evaluation, but the last level may cost none
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if _affords(count, middle, nfe) else (low, middle)
-    return low
-
-
-def _fewest(count: Callable[[int], float], most: int) -> int:
-    """The fewest steps that the design can take. Raises the ``ValueError`` of two steps if it can take none."""
-    for num_steps in range(2, most + 1):
-        with suppress(ValueError):
-            count(num_steps)
-            return num_steps
-    count(2)
-    return 2
-
-
-def _affords(count: Callable[[int], float], num_steps: int, nfe: int) -> bool:
-    try:
-        return count(num_steps) <= nfe
-    except ValueError:  # more steps than the grid has levels
-        return False
+    return most_within(partial(count_nfe, design, limited=limited), nfe, f"solver {design.solver}")

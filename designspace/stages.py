@@ -22,7 +22,7 @@ from designspace.converged import Converged, Probe
 from designspace.evaluation.floor import DRAWS, drawn, floor
 from designspace.evaluation.measure import Measured, Sample
 from designspace.generate import chunks, generate, labels_for
-from designspace.images import Images, to_uint8
+from designspace.images import DataError, Images, to_uint8
 from designspace.kept import Kept
 from designspace.keyed import latents
 from designspace.plane import plane
@@ -148,9 +148,16 @@ class Stages:
         return self._data.get(data, data.load)
 
     def denoiser(self, trial: Trial) -> Conditional:
-        """The trial's denoiser, ready to run."""
-        key = (trial.denoiser, *self._rows_of(trial), trial.data)
-        return self._denoiser.get(key, lambda: trial.denoiser.load(self.data(trial.data), trial.design, self.device))
+        """The trial's denoiser, ready to run. Raises ``DataError`` if its files are not those that the keys are of."""
+
+        def load() -> Conditional:
+            expected = self._trial_keys(trial)[0]
+            loaded = trial.denoiser.load(self.data(trial.data), trial.design, self.device)
+            if content_key(trial.sampling_identity()) != expected:
+                raise DataError("files of the denoiser or of its data have changed since the run began: run again")
+            return loaded
+
+        return self._denoiser.get((trial.denoiser, *self._rows_of(trial), trial.data), load)
 
     def detect(self, detector: Detector, images: Tensor) -> Tensor:
         """The features of ``images``, float32 ``[n, d]``."""

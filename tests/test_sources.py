@@ -2,13 +2,17 @@
 
 import sys
 
+import numpy as np
 import pytest
+import torch
 
 import designspace as ds
-from designspace import sources
+from designspace.beside import beside
+from designspace.cache import Cache
 from designspace.images import DataError
 from designspace.run import run
 from designspace.spec import SpecError, load
+from designspace.stages import Stages
 
 STEPS = """\
 from torch import Tensor
@@ -132,6 +136,18 @@ def test_an_edit_while_a_job_runs_changes_no_key(folder, monkeypatch):
     assert run(load(folder / "a.yaml"), out=folder / "new", progress=False).frame["frechet"].tolist() != reference
 
 
+def test_files_that_change_before_they_are_read_do_not_pass_for_what_they_were(folder):
+    np.savez(folder / "images.npz", np.zeros((3, 4, 4, 1), dtype=np.uint8))
+    text = SPEC.replace("components: [COMPONENTS]\n", "").replace(", time_steps: mine", "")
+    (folder / "a.yaml").write_text(text.replace("digits", "{name: npz, path: ./images.npz}"))
+    trial = load(folder / "a.yaml").trials()[0]
+    stages = Stages(Cache(folder / "cache"), torch.device("cpu"))
+    stages.prepare(trial)
+    np.savez(folder / "images.npz", np.ones((4, 4, 4, 1), dtype=np.uint8))
+    with pytest.raises(DataError, match="have changed since the run began"):
+        stages.denoiser(trial)
+
+
 IMPORTS = {
     "a module": ("import sys\nsys.path.insert(0, HERE)\nimport base_a\n", "base_a.P", "base_a.py"),
     "of a module": ("import sys\nsys.path.insert(0, HERE)\nimport middle_b\n", "middle_b.P", "base_b.py"),
@@ -165,7 +181,7 @@ def test_packages_count_as_a_whole_and_installed_ones_not_at_all(folder):
     (package / "steps" / "c.py").write_text("from .. import base\nimport torch, numpy.linalg\n" + own("base.P"))
     before = loaded(folder, "own_package.steps.c").points()[0].trial.id
     names = ["own_package", "own_package.base"]
-    found = sources.beside(package / "steps" / "c.py", (package / "steps" / "c.py").read_bytes())
+    found = beside(package / "steps" / "c.py", (package / "steps" / "c.py").read_bytes())
     assert [name for name in found if "steps" not in name] == names
     (package / "unused.py").write_text("1")
     assert loaded(folder, "own_package.steps.c").points()[0].trial.id == before
