@@ -107,8 +107,7 @@ class Flow:
 def make_flow(design: Design, D: rows.D, num_steps: int, noise: Callable[[int, int], Tensor]) -> Flow:
     """The flow of ``design`` within the limits of ``D``, checked by the solver.
 
-    Rounding by ``D`` may make levels equal. Solvers in time do nothing between such, as the reference does; others
-    divide by their distance, and ``ValueError`` is raised.
+    Rounding by ``D`` may make levels equal: a step between such evaluates D and stays where it is.
     """
     lo, hi = float(getattr(D, "sigma_min", 0.0)), float(getattr(D, "sigma_max", math.inf))
     round_sigma: Callable[[Tensor], Tensor] = getattr(D, "round_sigma", lambda sigma: sigma)
@@ -117,12 +116,6 @@ def make_flow(design: Design, D: rows.D, num_steps: int, noise: Callable[[int, i
     if not bool((levels > 0).all() and (levels.diff() <= 0).all()):
         raise ValueError(
             f"time_steps {design.time_steps}: the levels are not positive and decreasing: {levels.tolist()}"
-        )
-    distinct = len(set(levels.tolist()))
-    if distinct < len(levels) and not (design.solver.in_time or design.solver.adaptive):
-        raise ValueError(
-            f"time_steps {design.time_steps}: {num_steps} steps, but only {distinct} distinct levels, rounded to those"
-            f" that the denoiser knows; solver {design.solver.name} needs distinct ones, one in time (heun) does not"
         )
     sigma = (*levels.tolist(), 0.0) if design.to_zero else tuple(levels.tolist())
     flow = Flow(design, CountedDenoiser(D), sigma, num_steps, noise, round_sigma)

@@ -17,9 +17,9 @@ class Curvature(Diagnostic, name="curvature"):
 
     the length of the curve of d values over its chord, in units of the time and of the noise at the start; 1 for a
     straight line at constant speed, on which one step of Euler's method is exact. It depends on schedule, scaling and
-    denoiser, not on solver and time steps but for their range. The profile is the angle by which the curve turns while sigma falls by a factor
-    e, in degrees. The mean over ``images`` images, on the converged solution. Karras et al. (2022),
-    https://arxiv.org/abs/2206.00364, Fig. 3; the chord's straightness is that of Liu et al. (2022),
+    denoiser, not on solver and time steps but for their range. The profile is the angle by which the curve turns
+    while sigma falls by a factor e, in degrees. The mean over ``images`` images, on the converged solution. Karras et
+    al. (2022), https://arxiv.org/abs/2206.00364, Fig. 3; the chord's straightness is that of Liu et al. (2022),
     https://arxiv.org/abs/2209.03003.
     """
 

@@ -39,9 +39,8 @@ class DEIS(NoiseMultistep, name="deis"):
 
     def check(self, flow: Flow) -> None:
         if self._betas(flow)[0] <= 0:
-            raise ValueError(
-                f"solver deis: no VP time spans {flow.sigma[0]:.4g} down to {flow.sigma[-1]:.4g}; lower sigma_min"
-            )
+            ends = f"{flow.sigma[0]:.4g} down to {flow.sigma[flow.num_steps - 1]:.4g}"
+            raise ValueError(f"solver deis: no VP time spans {ends}; lower sigma_min")
 
     def _betas(self, flow: Flow) -> tuple[float, float]:
         return vp_betas(flow.sigma[flow.num_steps - 1], flow.sigma[0])
