@@ -1,0 +1,41 @@
+"""What data sets, detectors and metrics owe."""
+
+from __future__ import annotations
+
+import torch
+
+from designspace.rows import Data, Detector, Diagnostic, Metric
+
+
+def gives_uint8_images(data: Data) -> None:
+    """NCHW, labels among the classes, a hash that stays."""
+    images = data.load()
+    assert images.pixels.dtype == torch.uint8
+    assert images.pixels.ndim == 4
+    assert images.labels is None or images.labels.shape == (len(images),)
+    assert data.content_hash() == data.content_hash()
+
+
+def gives_features(detector: Detector) -> None:
+    """float32 [B, d], for grey and colour, whatever the batch."""
+    features = detector.load(torch.device("cpu"))
+    for channels in (1, 3):
+        pixels = torch.arange(5 * channels * 64).reshape(5, channels, 8, 8).to(torch.uint8)
+        out = features(pixels)
+        assert out.dtype == torch.float32
+        assert out.ndim == 2
+        torch.testing.assert_close(features(pixels[2:3]), out[2:3], rtol=1e-4, atol=1e-4)
+
+
+def tells_distributions_apart(metric: Metric) -> None:
+    """Further apart is larger, and influences are centred."""
+    from designspace.evaluation.measure import Sample
+
+    if isinstance(metric, Diagnostic):
+        return
+    x = torch.randn(200, 4, generator=torch.Generator().manual_seed(0))
+    near, far = (metric.measure(Sample(x + shift), Sample(x.flip(0))) for shift in (0.1, 1.0))
+    assert near.value < far.value
+    if far.influence is not None:
+        assert far.influence.shape == (200,)
+        assert abs(float(far.influence.mean())) < 1e-3 * float(far.influence.abs().max())
