@@ -186,6 +186,14 @@ def test_an_axis_of_the_plane_is_said_to_be_idle(solver, tmp_path):
     assert all(f"cannot matter: solver {solver} does not step in time" in line for line in lines)
 
 
+def test_solvers_that_are_crossed_with_an_idle_axis_are_named(tmp_path):
+    path = tmp_path / "mixed.yaml"
+    text = "data: digits\ndenoiser: exact\ndesign: edm\nnum_steps: 12\n"
+    path.write_text(text + "grid:\n  solver: [heun, dpmpp_2m, ab]\n  schedule: [linear, ve]\n")
+    warning = f"{path}:7:3: grid.schedule: has no effect with solver dpmpp_2m, ab: no step in time"
+    assert load(path).warnings == [warning]
+
+
 @pytest.mark.parametrize("solver", IN_TIME)
 def test_an_axis_of_the_plane_matters_to_solvers_in_time(solver, tmp_path):
     path = tmp_path / "busy.yaml"

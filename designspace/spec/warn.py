@@ -22,6 +22,8 @@ def warnings(
     for axis, rows in _rows(choices).items():
         if rows and not rows & used:
             yield str(document.problem(axis, f"cannot matter: {_reason(rows, trials)}", key=True))
+        elif idle := _idle(axis, rows, trials):
+            yield str(document.problem(axis, f"has no effect with solver {idle}: no step in time", key=True))
     for setting in base:
         spot = document.spots.get(setting.place)
         over = [new for choice in choices for new in choice.settings if new.replaces(setting)]
@@ -48,6 +50,12 @@ def _reason(rows: set[str], trials: Sequence[Trial]) -> str:
         return f"solver {_names(trial.design.solver.name for trial in trials)} does not step in time"
     denoisers = _names(trial.denoiser.name for trial in trials)
     return f"denoiser {denoisers} does not depend on {_names(sorted(rows))}"
+
+
+def _idle(axis: DocPath, rows: set[str], trials: Sequence[Trial]) -> str:
+    """The solvers, of several that an axis of the plane is crossed with, that do not step in time."""
+    crossed = axis[0] == "grid" and bool(rows) and rows <= {"schedule", "scaling"}
+    return _names(t.design.solver.name for t in trials if crossed and not t.design.solver.in_time)
 
 
 def _names(names: Iterator[str] | Sequence[str]) -> str:
