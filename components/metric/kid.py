@@ -9,7 +9,7 @@ from designspace.rows import Metric
 
 
 class KID(Metric, name="kid"):
-    r"""The squared maximum mean discrepancy of the features, without bias: it may be negative.
+    r"""The squared maximum mean discrepancy of the features, without bias for independent sets: it may be negative.
 
     .. math:: \frac{1}{n (n - 1)} \sum_{i \ne j} k(x_i, x_j) + \frac{1}{m (m - 1)} \sum_{i \ne j} k(y_i, y_j)
         - \frac{2}{n m} \sum_{i, j} k(x_i, y_j), \qquad k(x, y) = (x^\top y / d + 1)^3
@@ -17,9 +17,11 @@ class KID(Metric, name="kid"):
     over all n generated features x and all m reference features y, both ``[., d]``: no random subsets, hence no seed.
     Not multiplied by 1000, as some do. Binkowski et al. (2018), https://arxiv.org/abs/1801.01401.
 
-    With the reference fixed it is the mean of h_ij over pairs of generated images, whose variance follows from sums
-    of h, its second order included: it holds where generated and reference images are alike, too. Hoeffding (1948),
-    https://doi.org/10.1214/aoms/1177730196. None below 4 images. Raises ``ValueError`` below 2.
+    Images that a denoiser has memorised are not independent of the reference: values clearly below 0 say that, and
+    lower is not better there. With the reference fixed it is the mean of h_ij over pairs of generated images, whose
+    variance follows from sums of h, its second order included: it holds where generated and reference images are
+    alike, too. Hoeffding (1948), https://doi.org/10.1214/aoms/1177730196. None below 4 images. Raises ``ValueError``
+    below 2.
     """
 
     def measure(self, generated: Sample, reference: Sample) -> Measured:
