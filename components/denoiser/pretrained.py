@@ -11,7 +11,7 @@ from designspace.denoiser import PreconditionedNetwork
 from designspace.design import Design
 from designspace.images import DataError, Images, file_hash
 from designspace.rows import Conditional, Denoiser, Network
-from designspace.training.export import ROWS, read
+from designspace.training.export import ROWS, described, read
 
 SHIPPED = Path(str(files("designspace"))) / "models"
 
@@ -60,4 +60,6 @@ class Pretrained(Denoiser, name="pretrained"):
         return PreconditionedNetwork(network.to(device).eval().requires_grad_(False), own, data.shape)
 
     def identity(self) -> dict[str, Any]:
-        return self.origin() | {"files": [file_hash(self.path.with_suffix(end)) for end in (".json", ".safetensors")]}
+        """Without what was measured of it, which may be added later."""
+        self.require()
+        return self.origin() | {"files": [described(self.path), file_hash(self.path.with_suffix(".safetensors"))]}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,7 +52,7 @@ def export(state: State, plan: Plan, path: Path, device: torch.device) -> None:
     }
     tensors = {name: tensor.cpu().contiguous() for name, tensor in state.average.state_dict().items()}
     write_whole(path.with_suffix(".safetensors"), save_tensors(tensors))
-    write_whole(path.with_suffix(".json"), (json.dumps(about, indent=1, allow_nan=False) + "\n").encode())
+    write_whole(path.with_suffix(".json"), _text(about).encode())
 
 
 def read(path: Path) -> Exported:
@@ -67,3 +68,13 @@ def read(path: Path) -> Exported:
         return Exported(about, load_tensors(data))
     except Exception as error:  # safetensors' own errors share no class
         raise DataError(f"{path}: not a trained denoiser: {error}") from error
+
+
+def described(path: Path) -> str:
+    """sha256 of what the files written as ``path`` say of the denoiser, but for what was ``measured`` of it."""
+    about = {key: value for key, value in read(path).about.items() if key != "measured"}
+    return hashlib.sha256(_text(about).encode()).hexdigest()
+
+
+def _text(about: dict[str, Any]) -> str:
+    return json.dumps(about, indent=1, allow_nan=False) + "\n"
