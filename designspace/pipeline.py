@@ -56,9 +56,9 @@ def evaluate(trial: Trial, stages: Stages, results: Results, seen: Seen) -> Row:
 
 
 def _plane(trial: Trial, shown: Tensor, stages: Stages) -> Tensors:
-    """Of data of one number, what a picture of the whole flow needs."""
-    one_number = shown[0].numel() == 1
-    return {f"plane.{name}": tensor for name, tensor in stages.plane(trial).items()} if one_number else {}
+    """Of data of one number, what a picture of the whole flow needs; adaptive solvers have no levels to show."""
+    on_a_grid = shown[0].numel() == 1 and not trial.design.solver.adaptive
+    return {f"plane.{name}": tensor for name, tensor in stages.plane(trial).items()} if on_a_grid else {}
 
 
 def _fits(metric: Metric, trial: Trial) -> bool:

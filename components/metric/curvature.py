@@ -11,7 +11,7 @@ from designspace.rows import Diagnostic
 class Curvature(Diagnostic, name="curvature"):
     r"""How far the curves of the flow are from straight lines in the plane of time and scaled sample.
 
-    .. math:: \int \sqrt{d\tau^2 + |d\zeta|^2} \Big/ \sqrt{1 + |\zeta(1) - \zeta(0)|^2} \ge 1,
+    .. math:: \frac{\int \sqrt{d\tau^2 + |d\zeta|^2}}{\sqrt{1 + |\zeta(1) - \zeta(0)|^2}} \ge 1,
         \qquad \tau = \frac{t}{T}, \quad \zeta = \frac{s(t)\, x}{s(T)\, \sigma_0 \sqrt d},
         \quad T = \sigma^{-1}(\sigma_0)
 
