@@ -25,7 +25,8 @@ def against_sigma(panels: Sequence[ProfilePanel]) -> Figure:
 
     names = list(dict.fromkeys(profile.name for panel in panels for profile in panel.profiles))
     looks = dict(zip(names, _looks(names), strict=True))
-    figure = Figure(figsize=(WIDTH, 1.75 * len(panels) + 0.35 + 0.12 * len(names) / 2), layout="constrained")
+    rows = -(-len(names) // _columns(names))
+    figure = Figure(figsize=(WIDTH, 1.75 * len(panels) + 0.35 + 0.14 * rows), layout="constrained")
     column = figure.subplots(len(panels), squeeze=False, sharex=True)[:, 0]
     for axes, panel in zip(column, panels, strict=True):
         _draw(axes, panel, looks)
@@ -70,5 +71,12 @@ def _legend(figure: Figure, looks: dict[str, dict[str, Any]]) -> None:
     from matplotlib.lines import Line2D
 
     handles = [Line2D([], [], **style, label=plain(wrapped(name, 40))) for name, style in looks.items()]
-    columns = 1 if any(len(name) > 22 for name in looks) else min(len(handles), 6 if max(map(len, looks)) < 6 else 3)
+    columns = _columns(list(looks))
     figure.legend(handles=handles, loc="outside upper center", ncols=columns, fontsize=6.5, handlelength=1.8)
+
+
+def _columns(names: Sequence[str]) -> int:
+    """Of the legend, as many as its longest name lets fit."""
+    longest = max(map(len, names))
+    fitting = 6 if longest < 6 else 3 if longest <= 22 else 2 if longest <= 30 else 1
+    return min(len(names), fitting)
