@@ -392,6 +392,13 @@ class TestFashionMNIST:
         assert images.classes[9] == "Ankle boot"
         assert len(images.classes) == 10
 
+    def test_with_a_border_for_networks_that_halve_the_sides(self, files):
+        small, large = (data("fashion_mnist", path=files, size=size) for size in (28, 32))
+        pixels = large.load().pixels
+        assert torch.equal(pixels[:, :, 2:-2, 2:-2], small.load().pixels)
+        assert pixels.sum() == small.load().pixels.sum()
+        assert small.content_hash() != large.content_hash()
+
     def test_uncompressed(self, files):
         compressed = data("fashion_mnist", path=files)
         for name in FASHION:

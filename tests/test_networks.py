@@ -230,10 +230,22 @@ def test_images_of_many_sizes(size):
         assert built(normal(1, 3, *size), torch.zeros(1), torch.tensor([1])).shape == (1, 3, *size)
 
 
-@pytest.mark.parametrize("shape", [(3, 30, 32), (3, 4, 4), (3, 32), (1, 1, 1)])
-def test_images_that_a_unet_does_not_take(shape):
-    with pytest.raises(DataError, match=f"samples of {'x'.join(map(str, shape))}; it takes C x H x W"):
-        network("unet").build(shape)
+@pytest.mark.parametrize(
+    ("shape", "patch"), [((3, 30, 32), 1), ((3, 4, 4), 1), ((3, 32), 1), ((1, 1, 1), 1), ((1, 12, 12), 2)]
+)
+def test_images_that_a_unet_does_not_take(shape, patch):
+    with pytest.raises(
+        DataError, match=f"samples of {'x'.join(map(str, shape))}; with patch {patch} it takes C x H x W"
+    ):
+        network("unet", patch=patch).build(shape)
+
+
+def test_patches_are_channels_and_come_back_in_their_place():
+    built = network("unet", patch=2).build((1, 16, 16))
+    assert built.unet.config.in_channels == built.unet.config.out_channels == 4
+    built.unet.forward = lambda x, *_, **__: (x,)
+    x = normal(2, 1, 16, 16)
+    assert torch.equal(built(x, torch.zeros(2)), x)
 
 
 def test_dropout_is_for_training():

@@ -2,6 +2,8 @@ import hashlib
 from pathlib import Path
 from typing import Literal
 
+from torch.nn.functional import pad
+
 from designspace.idx import read_idx
 from designspace.images import DataError, Images, file_hash
 from designspace.rows import Data
@@ -13,12 +15,13 @@ CLASSES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shi
 class FashionMNIST(Data, name="fashion_mnist"):
     """70,000 pictures of clothes, 28 x 28, grey, in ten classes: 60,000 in the split ``train``, 10,000 in ``test``.
 
-    Read from where Debian's package ``dataset-fashion-mnist`` puts it, or from the folder ``path`` that holds the
+    With ``size`` 32 they have a black border of two pixels, as suits networks that halve the sides. Read from where Debian's package ``dataset-fashion-mnist`` puts it, or from the folder ``path`` that holds the
     files, ``.gz`` or not; nothing is downloaded. Raises ``DataError`` if a file is missing or damaged. Xiao, Rasul
     and Vollgraf (2017), https://arxiv.org/abs/1708.07747
     """
 
     split: Literal["train", "test"] = "train"
+    size: Literal[28, 32] = 28
     path: Path | None = None
 
     def load(self) -> Images:
@@ -27,10 +30,12 @@ class FashionMNIST(Data, name="fashion_mnist"):
         if pixels.ndim != 3 or labels.shape != pixels.shape[:1] or not len(labels) or labels.max() >= len(CLASSES):
             found = f"arrays {list(pixels.shape)} and {list(labels.shape)}"
             raise DataError(f"{files[0]} and {files[1].name} are not images [N, H, W] and labels 0..9 [N]: {found}")
-        return Images(pixels[:, None], labels.long(), CLASSES)
+        border = 2 if self.size == 32 else 0
+        return Images(pad(pixels[:, None], [border] * 4), labels.long(), CLASSES)
 
     def content_hash(self) -> str:
-        return hashlib.sha256("\n".join(map(file_hash, self._files())).encode()).hexdigest()
+        parts = [*map(file_hash, self._files()), *(["32 x 32"] if self.size == 32 else [])]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
     def _files(self) -> list[Path]:
         part = {"train": "train", "test": "t10k"}[self.split]
