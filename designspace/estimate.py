@@ -63,7 +63,8 @@ def dry_run(ablation: Ablation, *, device: str = "cpu", out: Path | str = "repor
 
 def measured(trial: Trial, stages: Stages) -> Speed:
     """Time one evaluation of the trial's denoiser, and its detector, on one batch."""
-    denoiser = trial.denoiser.untrained(stages.data(trial.data), trial.design, stages.device)
+    given = stages.data(trial.data), trial.design, stages.device
+    denoiser = trial.denoiser.untrained(*given) or trial.denoiser.load(*given)
     batch = chunks(trial.evaluate.images)[0]
     rule = trial.evaluate.labels
     labels = None if rule == "none" else labels_for(rule, trial.seed, batch, stages.data(trial.data))

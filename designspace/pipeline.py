@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch import Tensor
 
-from designspace.evaluation.evaluate import diagnosis, measure
+from designspace.evaluation.evaluate import measure, observation
 from designspace.evaluation.measure import Measured, Sample
 from designspace.generate import chunks
-from designspace.rows import Diagnostic, Metric
+from designspace.rows import Metric, Observation
 from designspace.stages import Stages, Tensors
 from designspace.store import Results, Row
 from designspace.table1 import MeasuredTimeSteps
@@ -31,14 +31,14 @@ def evaluate(trial: Trial, stages: Stages, results: Results, seen: Seen) -> Row:
     """Everything about ``trial`` that does not depend on who asks; its artefact is kept in ``results``."""
     asked = trial.evaluate
     metrics = [metric for metric in asked.metrics if _fits(metric, trial)]
-    distances = [metric for metric in metrics if not isinstance(metric, Diagnostic)]
+    distances = [metric for metric in metrics if not isinstance(metric, Observation)]
     parts = _chunks("features" if distances else "images", trial, stages, seen)
     start = perf_counter()
     found = _distances(distances, trial, parts, stages) if distances else {}
     for metric in metrics:
-        if isinstance(metric, Diagnostic):
-            observed = stages.diagnose(trial, metric)
-            found[metric.name] = (diagnosis(metric, observed), observed)
+        if isinstance(metric, Observation):
+            observed = stages.observe(trial, metric)
+            found[metric.name] = (observation(metric, observed), observed)
     seconds = {"metrics": perf_counter() - start} | _seconds(trial, parts, stages)
     shown = stages.images(trial, chunks(asked.images)[0])["images"][:SHOWN]
     effects = {f"influence.{name}": m.influence for name, (_, m) in found.items() if m.influence is not None}
@@ -63,7 +63,7 @@ def _plane(trial: Trial, shown: Tensor, stages: Stages) -> Tensors:
 
 def _fits(metric: Metric, trial: Trial) -> bool:
     try:
-        metric.check(trial.design)
+        metric.check(trial.design, trial.denoiser)
     except ValueError:  # said when the ablation was loaded
         return False
     return True

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from designspace.files import StorageError
 from designspace.generate import chunks
 from designspace.pipeline import evaluate
-from designspace.rows import Diagnostic
+from designspace.rows import Observation
 from designspace.spec.errors import brief
 from designspace.stages import Stages
 from designspace.store import Results
@@ -38,11 +38,11 @@ def restore_artefacts(trials: Iterable[Trial], results: Results, stages: Stages)
 
 def _at_hand(trial: Trial, stages: Stages) -> bool:
     """Whether the cache has all that would have to be sampled."""
-    diagnostics = [metric for metric in trial.evaluate.metrics if isinstance(metric, Diagnostic)]
-    stage = "images" if len(diagnostics) == len(trial.evaluate.metrics) else "features"
+    observations = [metric for metric in trial.evaluate.metrics if isinstance(metric, Observation)]
+    stage = "images" if len(observations) == len(trial.evaluate.metrics) else "features"
     parts = chunks(trial.evaluate.images)
     return (
         all(stages.has(stage, trial, chunk) for chunk in parts)
         and stages.has("images", trial, parts[0])
-        and all(stages.has_diagnosis(trial, metric) for metric in diagnostics)
+        and all(stages.has_observation(trial, metric) for metric in observations)
     )

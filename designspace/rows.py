@@ -10,10 +10,11 @@ import torch
 from pydantic_core import PydanticCustomError
 from torch import Tensor
 
-from designspace.component import Component, Count
+from designspace.component import Component, Count, Positive
 
 if TYPE_CHECKING:
     from designspace.converged import Probe
+    from designspace.denoising import Denoising
     from designspace.design import Design
     from designspace.evaluation.measure import Measured, Sample
     from designspace.images import Images
@@ -76,14 +77,16 @@ class Denoiser(Component, row="denoiser"):
     """The rows of the design that its numbers depend on; others cannot matter for sampling."""
     reads_data: ClassVar[bool] = False
     """True if its numbers depend on the ablation's data set."""
+    has_network: ClassVar[bool] = False
+    """True if what it loads is a ``PreconditionedNetwork`` of a module, whose parameters have gradients."""
 
     @abstractmethod
     def load(self, data: Images, design: Design, device: torch.device) -> Conditional:
         """Make it ready to run on ``device``."""
 
-    def untrained(self, data: Images, design: Design, device: torch.device) -> Conditional:
-        """One that takes as long to run but need not be trained first: to estimate times."""
-        return self.load(data, design, device)
+    def untrained(self, data: Images, design: Design, device: torch.device) -> Conditional | None:
+        """As it was before it was trained, if that is known."""
+        return None
 
 
 class Data(Component, row="data"):
@@ -147,31 +150,52 @@ class Metric(Component, row="metric"):
             raise PydanticCustomError("unknown_component", "{text}", {"text": text})
         return super().get(name)
 
-    def check(self, design: Design) -> None:
-        """Raise ``ValueError`` if the samples of ``design`` cannot be measured by it: such trials go without."""
+    def check(self, design: Design, denoiser: Denoiser) -> None:
+        """Raise ``ValueError`` if ``design`` with ``denoiser`` cannot be measured by it: such trials go without."""
 
     @abstractmethod
     def measure(self, generated: Sample, reference: Sample) -> Measured:
         """The value with its standard error and, where it has them, the influence of each image."""
 
 
-class Diagnostic(Metric):
-    """A metric of the sampling itself, on a few images: no features, no reference, no noise of a distance."""
+class Observation(Metric):
+    """A metric of what happens on a few images: no features, no reference, no noise of a distance."""
 
     profile_of: ClassVar[str] = ""
     """What its profile shows, with its unit: the label of an axis."""
     images: Count = 32
 
-    @abstractmethod
-    def observe(self, probe: Probe) -> Measured:
-        """The value for the design of ``probe`` on its images."""
-
     def measure(self, generated: Sample, reference: Sample) -> Measured:
         """Not from features."""
         raise TypeError(f"metric {self.name} is not measured on features: use observe")
 
-    def check(self, design: Design) -> None:
+
+class Diagnostic(Observation):
+    """A metric of the sampling itself."""
+
+    @abstractmethod
+    def observe(self, probe: Probe) -> Measured:
+        """The value for the design of ``probe`` on its images."""
+
+    def check(self, design: Design, denoiser: Denoiser) -> None:
         """Raises ``ValueError`` if noise is drawn, so that no solution of the flow is followed."""
         noise = f"stochasticity {design.stochasticity}" if design.stochasticity.noisy else f"solver {design.solver}"
         if design.stochasticity.noisy or design.solver.stochastic:
             raise ValueError(f"metric {self.name}: {noise} adds noise, so samples follow no curve of the flow")
+
+
+class DenoiserMetric(Observation):
+    r"""A metric of the denoiser on noisy images of its data set, whatever samples from it.
+
+    Its profile has ``levels`` noise levels, even in :math:`\ln\sigma` from ``sigma_min`` to ``sigma_max``, but for
+    those that the row c_noise does not support.
+    """
+
+    images: Count = 256
+    sigma_min: Positive = 0.002
+    sigma_max: Positive = 80.0
+    levels: Count = 24
+
+    @abstractmethod
+    def observe(self, seen: Denoising) -> Measured:
+        """The value for the denoiser of ``seen``."""

@@ -19,6 +19,8 @@ from torch import Tensor
 
 from designspace.cache import Cache, content_key
 from designspace.converged import Converged, Probe
+from designspace.denoiser import PreconditionedNetwork
+from designspace.denoising import Denoising, denoising
 from designspace.evaluation.floor import DRAWS, drawn, floor
 from designspace.evaluation.measure import Measured, Sample
 from designspace.generate import chunks, generate, labels_for
@@ -26,7 +28,7 @@ from designspace.images import DataError, Images, to_uint8
 from designspace.kept import Kept
 from designspace.keyed import latents
 from designspace.plane import plane
-from designspace.rows import Conditional, Data, Detector, Diagnostic, Metric
+from designspace.rows import Conditional, Data, DenoiserMetric, Detector, Diagnostic, Metric, Observation
 from designspace.table1 import MeasuredTimeSteps
 
 if TYPE_CHECKING:
@@ -70,14 +72,14 @@ class Stages:
         key = content_key("levels", self._trial_keys(trial)[0])
         return self.cache.get_or_make("levels", key, lambda: self._place(trial))
 
-    def diagnose(self, trial: Trial, metric: Diagnostic) -> Measured:
-        """What a diagnostic says of the trial."""
-        key = self._diagnosis_key(trial, metric)
-        return Measured.of(self.cache.get_or_make("diagnostics", key, lambda: self._observe(trial, metric).tensors()))
+    def observe(self, trial: Trial, metric: Observation) -> Measured:
+        """What a metric observes of the trial."""
+        key = self._observation_key(trial, metric)
+        return Measured.of(self.cache.get_or_make("observed", key, lambda: self._observe(trial, metric).tensors()))
 
-    def has_diagnosis(self, trial: Trial, metric: Diagnostic) -> bool:
-        """Whether what a diagnostic says of the trial is in the cache."""
-        return self.cache.path("diagnostics", self._diagnosis_key(trial, metric)).is_file()
+    def has_observation(self, trial: Trial, metric: Observation) -> bool:
+        """Whether what a metric observes of the trial is in the cache."""
+        return self.cache.path("observed", self._observation_key(trial, metric)).is_file()
 
     def plane(self, trial: Trial) -> Tensors:
         """For data of one number: curves and densities in the plane of time and sample."""
@@ -170,8 +172,9 @@ class Stages:
             self._keys[trial.id] = content_key(trial.sampling_identity()), content_key(detector)
         return self._keys[trial.id]
 
-    def _diagnosis_key(self, trial: Trial, metric: Diagnostic) -> str:
-        return content_key(metric.identity(), self._trial_keys(trial)[0])
+    def _observation_key(self, trial: Trial, metric: Observation) -> str:
+        of_denoiser = isinstance(metric, DenoiserMetric)
+        return content_key(metric.identity(), trial.denoising_identity() if of_denoiser else self._trial_keys(trial)[0])
 
     def _generate(self, trial: Trial, chunk: range) -> Tensors:
         denoiser, labels, placed = self.denoiser(trial), self._labels(trial, chunk), self.placed(trial)
@@ -192,8 +195,18 @@ class Stages:
         found = rule.place(self._probe(trial, rule.images, "time_steps"))
         return {"sigmas": found, "seconds": _float64(perf_counter() - start)}
 
-    def _observe(self, trial: Trial, metric: Diagnostic) -> Measured:
+    def _observe(self, trial: Trial, metric: Observation) -> Measured:
+        if isinstance(metric, DenoiserMetric):
+            return metric.observe(self._denoising(trial, metric.images))
+        assert isinstance(metric, Diagnostic)
         return metric.observe(self._probe(self.placed(trial), metric.images, trial.seed))
+
+    def _denoising(self, trial: Trial, images: int) -> Denoising:
+        data, denoiser = self.data(trial.data), self.denoiser(trial)
+        own = denoiser.design if isinstance(denoiser, PreconditionedNetwork) else trial.design
+        untrained = trial.denoiser.untrained(data, trial.design, self.device)
+        labelled = trial.evaluate.labels != "none"
+        return denoising(data, own, (denoiser, untrained), images, self.device, labelled=labelled)
 
     def _probe(self, trial: Trial, images: int, seed: object) -> Probe:
         denoiser, labels = self.denoiser(trial), self._labels(trial, range(images))

@@ -139,13 +139,13 @@ def test_denoiser_change_of_a_gaussian_is_the_way_of_its_posterior_mean():
 @pytest.mark.parametrize("name", ["endpoint_error", "truncation_error", "curvature", "denoiser_change"])
 def test_noise_leaves_the_curves_of_the_flow(name, rows):
     with pytest.raises(ValueError, match="adds noise, so samples follow no curve of the flow"):
-        ds.Metric.get(name)().check(ds.Design.preset("edm", **rows))
+        ds.Metric.get(name)().check(ds.Design.preset("edm", **rows), ds.Denoiser.get("exact")())
 
 
 def test_an_adaptive_solver_has_no_steps_to_look_at_but_an_end_point():
     design = ds.Design.preset("edm", solver={"name": "rk45", "rtol": 1e-6, "atol": 1e-6})
     with pytest.raises(ValueError, match=r"rk45.* chooses its own steps"):
-        ds.Metric.get("truncation_error")().check(design)
+        ds.Metric.get("truncation_error")().check(design, ds.Denoiser.get("exact")())
     assert observed("endpoint_error", probe(design)).value < 1e-4
 
 

@@ -21,6 +21,7 @@ class Preconditioned(Denoiser, name="preconditioned"):
 
     reads_data: ClassVar[bool] = True  # shape and classes
     rows: ClassVar[tuple[str, ...]] = ("c_skip", "c_out", "c_in", "c_noise")
+    has_network: ClassVar[bool] = True
     network: Network
 
     def load(self, data: Images, design: Design, device: torch.device) -> Conditional:

@@ -28,7 +28,7 @@ class Pretrained(Denoiser, name="pretrained"):
     Karras et al. (2022), https://arxiv.org/abs/2206.00364, Eq. 7.
     """
 
-    rows: ClassVar[tuple[str, ...]] = ()
+    has_network: ClassVar[bool] = True
     model: str
 
     @cached_property
@@ -45,9 +45,14 @@ class Pretrained(Denoiser, name="pretrained"):
             raise DataError(f"there is no model '{self.model}'.{hint} With the package: {', '.join(known) or 'none'}.")
 
     def load(self, data: Images, design: Design, device: torch.device) -> Conditional:
+        made = self.untrained(data, design, device)
+        assert isinstance(made.network, torch.nn.Module)
+        made.network.load_state_dict(read(self.path).parameters)
+        return made
+
+    def untrained(self, data: Images, design: Design, device: torch.device) -> PreconditionedNetwork:
         self.require()
-        found = read(self.path)
-        about = found.about
+        about = read(self.path).about
         if tuple(about["data"]["shape"]) != data.shape:
             raise DataError(f"model {self.model} makes images of {about['data']['shape']}, the data are {data.shape}")
         rows = {row: KINDS[row].model_validate(about["design"][row]) for row in ROWS}
@@ -55,7 +60,6 @@ class Pretrained(Denoiser, name="pretrained"):
         network = Network.model_validate(spec["network"]).build(
             data.shape, about["data"]["classes"] if spec["labels"] else 0, spec["augment"]
         )
-        network.load_state_dict(found.parameters)
         own = design.model_copy(update=rows)
         return PreconditionedNetwork(network.to(device).eval().requires_grad_(False), own, data.shape)
 

@@ -27,6 +27,7 @@ class Trained(Recipe, Denoiser, name="trained"):
 
     rows: ClassVar[tuple[str, ...]] = ("c_skip", "c_out", "c_in", "c_noise", "noise_distribution", "loss_weight")
     reads_data: ClassVar[bool] = True
+    has_network: ClassVar[bool] = True
     network: Network
     training_images: Annotated[int, Field(ge=0)] = 1_000_000
     augmentation: Augmentation | None = None

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from designspace.converged import Probe
-from designspace.evaluation.measure import Measured, mean
+from designspace.evaluation.measure import Measured, Profile, mean
 from designspace.rows import Diagnostic
 
 
@@ -35,7 +35,7 @@ class Curvature(Diagnostic, name="curvature"):
         steps = points.diff(dim=0)
         length, chord = (torch.linalg.vector_norm(way, dim=2) for way in (steps, points[-1:] - points[:1]))
         turning = _angles(steps, length) / solution.sigma.log().diff().abs()[1:, None]
-        return mean(length.sum(0) / chord[0], profile=(solution.sigma[1:-1], turning.mean(1)))
+        return mean(length.sum(0) / chord[0], profile=Profile(solution.sigma[1:-1], turning.mean(1)))
 
 
 def _angles(steps: Tensor, length: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 from typing import ClassVar
 
 from designspace.converged import Probe
-from designspace.evaluation.measure import Measured, mean
+from designspace.evaluation.measure import Measured, Profile, mean
 from designspace.rows import Diagnostic
 
 
@@ -23,4 +23,4 @@ class DenoiserChange(Diagnostic, name="denoiser_change"):
         change = solution.denoised.flatten(2).diff(dim=0).square().mean(2).sqrt().cpu()
         per_factor = change / solution.sigma.log().diff().abs()[:, None]
         middle = (solution.sigma[1:] * solution.sigma[:-1]).sqrt()
-        return mean(change.sum(0), profile=(middle, per_factor.mean(1)))
+        return mean(change.sum(0), profile=Profile(middle, per_factor.mean(1)))

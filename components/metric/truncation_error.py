@@ -4,8 +4,8 @@ import torch
 
 from designspace.converged import Probe
 from designspace.design import Design
-from designspace.evaluation.measure import Measured, mean
-from designspace.rows import Diagnostic
+from designspace.evaluation.measure import Measured, Profile, mean
+from designspace.rows import Denoiser, Diagnostic
 
 
 class TruncationError(Diagnostic, name="truncation_error"):
@@ -24,9 +24,9 @@ class TruncationError(Diagnostic, name="truncation_error"):
     def observe(self, probe: Probe) -> Measured:
         errors = probe.local_errors()
         levels = torch.tensor(probe.flow.sigma[:-1], dtype=torch.float64)
-        return mean(errors.sum(0), profile=(levels, errors.square().mean(1).sqrt()))
+        return mean(errors.sum(0), profile=Profile(levels, errors.square().mean(1).sqrt()))
 
-    def check(self, design: Design) -> None:
-        super().check(design)
+    def check(self, design: Design, denoiser: Denoiser) -> None:
+        super().check(design, denoiser)
         if design.solver.adaptive:
             raise ValueError(f"metric {self.name}: solver {design.solver} chooses its own steps")

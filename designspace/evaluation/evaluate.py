@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from designspace.evaluation.measure import Measured, Sample
-from designspace.rows import Detector, Diagnostic, Metric
+from designspace.rows import Detector, Metric, Observation
 
 Row = dict[str, Any]
 Floor = Callable[[Metric], tuple[float, int]]
@@ -25,15 +25,15 @@ def measure(
     return found
 
 
-def diagnosis(metric: Diagnostic, measured: Measured) -> Row:
-    """What a diagnostic has found as plain data; its protocol is itself: no features and no reference go into it."""
+def observation(metric: Observation, measured: Measured) -> Row:
+    """What was observed as plain data; its protocol is the metric itself: no features and no reference go into it."""
     row: Row = {"value": measured.value, "se": measured.se, "protocol": str(metric), "n": metric.images}
     row |= measured.extra
     if measured.floor is not None:
         row["floor"] = measured.floor
     if measured.profile is not None:
-        sigma, value = (column.tolist() for column in measured.profile)
-        row["profile"] = {"sigma": sigma, "value": value, "of": metric.profile_of}
+        columns = {name: column.tolist() for name, column in measured.profile.columns().items()}
+        row["profile"] = columns | {"of": metric.profile_of}
     return row
 
 

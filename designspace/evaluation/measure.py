@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -28,6 +28,21 @@ class Sample:
         return Moments.of(self.features)
 
 
+class Profile(NamedTuple):
+    """Where among the noise levels a value comes from: float64 ``[m]`` each."""
+
+    sigma: Tensor
+    value: Tensor
+    before: Tensor | None = None
+    """The same of the network before it was trained."""
+    density: Tensor | None = None
+    """How often training draws the level: the share of draws per unit of ln sigma."""
+
+    def columns(self) -> dict[str, Tensor]:
+        """Those that there are, by name."""
+        return {name: column for name, column in self._asdict().items() if column is not None}
+
+
 @dataclass(frozen=True, eq=False)
 class Measured:
     """The value of a metric."""
@@ -39,9 +54,7 @@ class Measured:
     """What each image has to do with it, float32 ``[n]``, centred: se is about std(influence) / sqrt(n)."""
     floor: float | None = None
     """The least that can be expected, where the metric knows it by itself."""
-    profile: tuple[Tensor, Tensor] | None = None
-    """Where it comes from: noise levels and values at them, float64 ``[m]`` each."""
-
+    profile: Profile | None = None
     extra: dict[str, float] = field(default_factory=dict)
     """More numbers to keep with it, by name."""
 
@@ -51,13 +64,15 @@ class Measured:
         found = {k: torch.tensor(v, dtype=torch.float64) for k, v in numbers.items() if v is not None}
         found |= {f"extra.{k}": torch.tensor(v, dtype=torch.float64) for k, v in self.extra.items()}
         found |= {} if self.influence is None else {"influence": self.influence}
-        return found | ({} if self.profile is None else {"profile": torch.stack(self.profile)})
+        columns = {} if self.profile is None else self.profile.columns()
+        return found | {f"profile.{name}": column for name, column in columns.items()}
 
     @classmethod
     def of(cls, kept: dict[str, Tensor]) -> Measured:
         """From ``tensors``."""
         numbers = {k: kept[k].item() for k in ("value", "se", "floor") if k in kept}
-        profile = (kept["profile"][0], kept["profile"][1]) if "profile" in kept else None
+        columns = {k.removeprefix("profile."): v for k, v in kept.items() if k.startswith("profile.")}
+        profile = Profile(**columns) if columns else None
         extra = {k.removeprefix("extra."): v.item() for k, v in kept.items() if k.startswith("extra.")}
         return cls(**numbers, influence=kept.get("influence"), profile=profile, extra=extra)
 

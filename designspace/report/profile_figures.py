@@ -15,12 +15,17 @@ if TYPE_CHECKING:
 
 DECADES = 6
 """Below the largest value of a usual profile; smaller ones are left out."""
+WIDE = 30.0
+"""Times the smallest value: larger ones ask for a logarithmic axis."""
+SHARE = 0.3
+"""Of a panel's height, for the distribution of the noise levels."""
+BEFORE: Any = {"linestyle": (0, (1.5, 1.2)), "linewidth": 0.9}
 CLOSE = 40
 """Points; of more, no single one can be seen."""
 
 
 def against_sigma(panels: Sequence[ProfilePanel]) -> Figure:
-    """A metric's profiles, log-log, one panel below the other."""
+    """A metric's profiles, one panel below the other; with how it was before training, and the levels that it drew."""
     from matplotlib.figure import Figure
 
     names = list(dict.fromkeys(profile.name for panel in panels for profile in panel.profiles))
@@ -31,7 +36,7 @@ def against_sigma(panels: Sequence[ProfilePanel]) -> Figure:
     for axes, panel in zip(column, panels, strict=True):
         _draw(axes, panel, looks)
     column[-1].set_xlabel("noise level σ")
-    _legend(figure, looks)
+    _legend(figure, looks, [profile for panel in panels for profile in panel.profiles])
     return figure
 
 
@@ -55,22 +60,51 @@ def _number(name: str) -> float | None:
 
 def _draw(axes: Axes, panel: ProfilePanel, looks: dict[str, dict[str, Any]]) -> None:
     top = statistics.median(max(profile.values) for profile in panel.profiles) or 1.0
+    low = top / 10**DECADES
     for profile in panel.profiles:
         own: dict[str, Any] = {"marker": ""} if len(profile.sigma) > CLOSE else {}
-        axes.plot(*_seen(profile, top / 10**DECADES), **looks[profile.name] | own)
-    axes.set(xscale="log", yscale="log", ylabel=plain(panel.label))
+        axes.plot(*_seen(profile.sigma, profile.values, low), **looks[profile.name] | own)
+        axes.plot(*_seen(profile.sigma, profile.before, low), **BEFORE | {"color": looks[profile.name]["color"]})
+    values = [value for profile in panel.profiles for value in (*profile.values, *profile.before)]
+    axes.set(xscale="log", ylabel=plain(panel.label))
+    if max(values) > WIDE * min(values):
+        axes.set_yscale("log")
+    else:
+        axes.set_ylim(0, 1.08 * max(values))
     axes.set_title(plain(panel.title), loc="right", pad=3, **NOTE)
+    _distributions(axes, panel, looks)
 
 
-def _seen(profile: Profile, low: float) -> tuple[list[float], list[float]]:
-    kept = [(sigma, value) for sigma, value in zip(profile.sigma, profile.values, strict=True) if value > low]
-    return [sigma for sigma, _ in kept], [value for _, value in kept]
+def _distributions(axes: Axes, panel: ProfilePanel, looks: dict[str, dict[str, Any]]) -> None:
+    """Under the curves, each scaled by the highest: where among the levels training looks."""
+    drawn = [profile for profile in panel.profiles if profile.density]
+    if not drawn:
+        return
+    below = axes.twinx()
+    below.set(ylim=(0, max(max(profile.density) for profile in drawn) / SHARE), yticks=[])
+    below.spines["right"].set_visible(False)
+    axes.set_zorder(below.get_zorder() + 1)
+    axes.patch.set_visible(False)
+    for profile in drawn:
+        colour = looks[profile.name]["color"]
+        below.fill_between(profile.sigma, profile.density, color=colour, alpha=0.15, linewidth=0)
+        below.plot(profile.sigma, profile.density, color=colour, alpha=0.5, linewidth=0.5)
 
 
-def _legend(figure: Figure, looks: dict[str, dict[str, Any]]) -> None:
+def _seen(sigma: Sequence[float], values: Sequence[float], low: float) -> tuple[list[float], list[float]]:
+    kept = [(level, value) for level, value in zip(sigma, values, strict=False) if value > low]
+    return [level for level, _ in kept], [value for _, value in kept]
+
+
+def _legend(figure: Figure, looks: dict[str, dict[str, Any]], profiles: Sequence[Profile]) -> None:
     from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
 
-    handles = [Line2D([], [], **style, label=plain(wrapped(name, 40))) for name, style in looks.items()]
+    handles: list[Any] = [Line2D([], [], **style, label=plain(wrapped(name, 40))) for name, style in looks.items()]
+    if any(profile.before for profile in profiles):
+        handles.append(Line2D([], [], **BEFORE, color="#555555", label="before training"))
+    if any(profile.density for profile in profiles):
+        handles.append(Patch(facecolor="#555555", alpha=0.25, label="levels drawn in training"))
     columns = _columns(list(looks))
     figure.legend(handles=handles, loc="outside upper center", ncols=columns, fontsize=6.5, handlelength=1.8)
 

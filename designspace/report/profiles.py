@@ -18,8 +18,12 @@ class Profile:
     """A value at each noise level."""
 
     name: str
-    sigma: list[float]
-    values: list[float]
+    sigma: tuple[float, ...]
+    values: tuple[float, ...]
+    before: tuple[float, ...] = ()
+    """The values before the network was trained, if they are known."""
+    density: tuple[float, ...] = ()
+    """How often training draws each level, if the metric says so."""
 
 
 @dataclass(frozen=True)
@@ -69,18 +73,24 @@ def _panel(title: str, named: dict[str, Entry], metric: str) -> ProfilePanel:
     same: dict[tuple[tuple[float, ...], ...], list[str]] = {}
     for name, entry in named.items():
         same.setdefault(_profile(entry, metric), []).append(name)
-    profiles = [Profile(", ".join(names), list(key[0]), list(key[1])) for key, names in same.items()]
+    profiles = [Profile(", ".join(names), *columns) for columns, names in same.items()]
     label = next((e.about(metric)["profile"].get("of") for e in named.values()), None)
     return ProfilePanel(one_line(title), one_line(label or metric), profiles)
 
 
 def _profile(entry: Entry, metric: str) -> tuple[tuple[float, ...], ...]:
-    """Noise levels and values of the first seed; empty if there is none that could be drawn."""
+    """The columns of the first seed's profile; empty if there is none that could be drawn."""
     kept = entry.about(metric).get("profile") if entry.has(metric) else None
-    columns = [kept.get(key) for key in ("sigma", "value")] if isinstance(kept, dict) else []
-    numbers = [[v for v in column if isinstance(v, int | float)] for column in columns if isinstance(column, list)]
-    whole = len(numbers) == 2 and 0 < len(numbers[0]) == len(numbers[1])
-    return tuple(map(tuple, numbers)) if whole else ()
+    if not isinstance(kept, dict):
+        return ()
+    sigma, value, before, density = (_numbers(kept.get(key)) for key in ("sigma", "value", "before", "density"))
+    if not 0 < len(sigma) == len(value):
+        return ()
+    return sigma, value, *(column if len(column) == len(sigma) else () for column in (before, density))
+
+
+def _numbers(column: object) -> tuple[float, ...]:
+    return tuple(v for v in column if isinstance(v, int | float)) if isinstance(column, list) else ()
 
 
 def _some(values: Sequence[object]) -> list[object]:

@@ -100,6 +100,16 @@ class Trial(Spec):
             "seed": self.seed,
         }
 
+    def denoising_identity(self) -> dict[str, Any]:
+        """What the denoiser at work on its data set depends on, and its loss: not how it is sampled from."""
+        return {
+            "version": VERSION,
+            "design": self._rows(dict.fromkeys([*self.denoiser.rows, "c_noise", "noise_distribution", "loss_weight"])),
+            "data": self.data.identity(),
+            "denoiser": self.denoiser.identity(),
+            "labelled": self.evaluate.labels != "none",
+        }
+
     def _rows(self, rows: Any) -> dict[str, Any]:
         return {row: _identity(getattr(self.design, row)) for row in rows}
 

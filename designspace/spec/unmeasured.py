@@ -28,7 +28,7 @@ def unmeasured(base: Sequence[Setting], trials: Sequence[Trial]) -> Iterator[tup
 
 def _problem(metric: Metric, trial: Trial) -> str:
     try:
-        metric.check(trial.design)
+        metric.check(trial.design, trial.denoiser)
     except ValueError as error:
         return str(error)
     return ""

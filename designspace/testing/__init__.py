@@ -20,7 +20,7 @@ from functools import partial, wraps
 
 from designspace.component import ROWS, Component
 from designspace.design import Design
-from designspace.rows import Data, Detector, Diagnostic, Metric, Network, Stochasticity
+from designspace.rows import Data, DenoiserMetric, Detector, Diagnostic, Metric, Network, Stochasticity
 from designspace.table1 import (
     CIn,
     CNoise,
@@ -97,4 +97,5 @@ _CHECKS: dict[type[Component], list[Callable[..., None]]] = {
     Detector: [measuring.gives_features],
     Metric: [measuring.tells_distributions_apart],
     Diagnostic: [sampling.sees_what_the_flow_does],
+    DenoiserMetric: [measuring.sees_what_the_denoiser_does],
 }

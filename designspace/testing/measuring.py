@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 
-from designspace.rows import Data, Detector, Diagnostic, Metric
+from designspace.design import Design
+from designspace.images import Images
+from designspace.rows import Data, DenoiserMetric, Detector, Metric, Network, Observation
 
 
 def gives_uint8_images(data: Data) -> None:
@@ -31,7 +35,7 @@ def tells_distributions_apart(metric: Metric) -> None:
     """Further apart is larger, and influences are centred."""
     from designspace.evaluation.measure import Sample
 
-    if isinstance(metric, Diagnostic):
+    if isinstance(metric, Observation):
         return
     x = torch.randn(200, 4, generator=torch.Generator().manual_seed(0))
     near, far = (metric.measure(Sample(x + shift), Sample(x.flip(0))) for shift in (0.1, 1.0))
@@ -39,3 +43,23 @@ def tells_distributions_apart(metric: Metric) -> None:
     if far.influence is not None:
         assert far.influence.shape == (200,)
         assert abs(float(far.influence.mean())) < 1e-3 * float(far.influence.abs().max())
+
+
+def sees_what_the_denoiser_does(metric: DenoiserMetric) -> None:
+    """Finite, the same again, and a profile with a value at each of its levels."""
+    from designspace.denoiser import PreconditionedNetwork
+    from designspace.denoising import denoising
+
+    pixels = torch.randint(256, (4, 1, 2, 2), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    design = Design.preset("edm")
+    network = Network.model_validate({"name": "mlp", "width": 4}).build((1, 2, 2))
+    for parameter in network.parameters():
+        parameter.data.add_(0.1)  # the output layer is zero at the start
+    loaded = PreconditionedNetwork(network, design, (1, 2, 2))
+    seen = denoising(Images(pixels), design, (loaded, None), 4, torch.device("cpu"), labelled=False)
+    first, again = metric.observe(seen), metric.observe(seen)
+    assert math.isfinite(first.value)
+    assert first.value == again.value
+    if first.profile is not None:
+        assert all(column.shape == first.profile.sigma.shape for column in first.profile.columns().values())
+        assert bool((first.profile.sigma > 0).all())

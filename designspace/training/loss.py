@@ -19,10 +19,14 @@ def errors(D: rows.D, design: Design, y: Tensor, sigma: Tensor, noise: Tensor) -
 
     ``y`` are images ``[B, ...]``, ``noise`` unit Gaussian of their shape, ``sigma`` float64 ``[B]``.
     """
+    return design.loss_weight(sigma).to(y.device, torch.float32) * squared_errors(D, y, sigma, noise)
+
+
+def squared_errors(D: rows.D, y: Tensor, sigma: Tensor, noise: Tensor) -> Tensor:
+    """The same without the weight."""
     size = sigma.to(y).reshape(-1, *[1] * (y.ndim - 1))
     gaps = D(y + size * noise, sigma) - y
-    weight = design.loss_weight(sigma).to(y.device, torch.float32)
-    return weight * gaps.flatten(1).square().mean(1).float()
+    return gaps.flatten(1).square().mean(1).float()
 
 
 def bin_of(sigma: Tensor) -> Tensor:

@@ -1,0 +1,28 @@
+from typing import ClassVar
+
+from torch import Tensor
+
+from designspace.denoising import Denoising
+from designspace.evaluation.measure import Measured, mean
+from designspace.rows import Conditional, DenoiserMetric
+
+
+class Loss(DenoiserMetric, name="loss"):
+    r"""The loss of training, Eq. 8, of the denoiser as it is used: with averaged parameters, on plain images.
+
+    .. math:: \mathbb E_{\sigma \sim p_\mathrm{train}}\left[\lambda(\sigma) \left|D(y + \sigma n; \sigma) - y\right|^2
+        / d\right]
+
+    with the noise distribution and the loss weight of the design: losses of designs that differ in these are no
+    measure of which is better. The value has a level for each of ``images`` images; the profile is the mean over all of
+    them at each :math:`\sigma`, after training and before, with :math:`p_\mathrm{train}(\ln \sigma)`. Karras et al.
+    (2022), https://arxiv.org/abs/2206.00364, Eq. 8 and Fig. 5a.
+    """
+
+    profile_of: ClassVar[str] = "loss"
+
+    def observe(self, seen: Denoising) -> Measured:
+        def losses(denoiser: Conditional, sigma: Tensor) -> Tensor:
+            return seen.design.loss_weight(sigma) * seen.squared_errors(denoiser, sigma)
+
+        return mean(losses(seen.denoiser, seen.drawn()), profile=seen.profile(self, losses)[0])
