@@ -257,7 +257,7 @@ class TestInAnAblation:
         results = self.go(tmp_path)[1]
         assert {row["features"] for row in results.rows()} == {None}
         assert not (tmp_path / "cache" / "features").exists()
-        assert (tmp_path / "cache" / "diagnostics").is_dir()
+        assert (tmp_path / "cache" / "observed").is_dir()
 
     def test_measured_levels_are_kept_and_reported(self, tmp_path):
         spec = {
