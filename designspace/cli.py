@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from designspace.commands import doctor, inspect, measure, start, train
+from designspace.commands import doctor, inspect, measure, probe, start, train
 from designspace.commands.errors import clean_errors
 
 app = typer.Typer(
@@ -100,6 +100,7 @@ app.command("list")(inspect.list_)
 app.command()(inspect.show)
 app.command()(inspect.table)
 app.command()(measure.distance)
+app.command()(probe.probe)
 app.command()(doctor.doctor)
 app.command()(start.new)
 app.command()(start.schema)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 import warnings
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from designspace.commands.arguments import component, data_set
 from designspace.commands.errors import clean_errors, print_json, stop
 
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from designspace.rows import Data, Detector, Metric
 
 CHUNK = 200
-FILES = {".zip": "zip", ".npz": "npz"}
 
 
 def distance(
@@ -39,9 +38,9 @@ def distance(
     import designspace as ds
 
     with clean_errors():
-        network = _component(ds.Detector, detector, "--detector")
-        metrics = [_component(ds.Metric, name, "--metric") for name in metric]
-        sets = [_data(place) for place in (a, b)]
+        network = component(ds.Detector, detector, "--detector")
+        metrics = [component(ds.Metric, name, "--metric") for name in metric]
+        sets = [data_set(place) for place in (a, b)]
         found = _compare(sets, network, metrics, images, device)
     if json:
         print_json(found)
@@ -98,35 +97,3 @@ def _features(network: Any, pixels: Tensor) -> Tensor:
     starts = range(0, len(pixels), CHUNK)
     shown = track(starts, "features", console=console, disable=not sys.stderr.isatty(), transient=True)
     return torch.cat([network(pixels[start : start + CHUNK]) for start in shown])
-
-
-def _data(place: str) -> Data:
-    """The data set that ``place`` names: a path, or a data set as in YAML."""
-    import designspace as ds
-
-    path = Path(place)
-    if path.exists():
-        kind = "folder" if path.is_dir() else FILES.get(path.suffix.lower())
-        if kind is None:
-            stop(2, f"{place}: neither a folder nor a zip nor an npz")
-        return ds.Data.get(kind).model_validate({"path": path})
-    if path.suffix.lower() in FILES or ("/" in place and not place.startswith("{")):
-        stop(2, f"{place}: no such folder, zip or npz")
-    data: Data = _component(ds.Data, place, place)
-    return data
-
-
-def _component(row: Any, text: str, where: str) -> Any:
-    """A component as in YAML, ``lite0`` or ``{name: lite0, size: 128}``; errors end the command."""
-    from pydantic import ValidationError
-
-    from designspace.spec.document import parse
-    from designspace.spec.errors import SpecError, dotted, what
-
-    document = parse(text, where, lines=False)
-    if document.problems:
-        raise SpecError(document.problems)
-    try:
-        return row.model_validate(document.data)
-    except ValidationError as error:
-        stop(2, *(": ".join(filter(None, (where, dotted(e["loc"]), what(e)))) for e in error.errors()))

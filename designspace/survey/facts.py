@@ -1,0 +1,85 @@
+"""What the pixels of a data set are, counted in integers: the same on every machine."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections import Counter
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from designspace.images import DataError, Images
+
+FEWEST = 20
+"""Images below which nothing can be said of others like them."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Of the images as they are, and of their values in [-1, 1]."""
+
+    images: int
+    shape: tuple[int, ...]
+    """``(C, H, W)``."""
+    sigma_data: float
+    """The standard deviation of all values about their mean."""
+    mean: float
+    channel_std: tuple[float, ...]
+    """Of each channel about its own mean."""
+    channel_mean: tuple[float, ...]
+    pixel_range: tuple[int, int]
+    """The smallest and the largest pixel, of 0 to 255."""
+    pixel_values: int
+    """How many of the 256 values of a pixel occur."""
+    classes: dict[str, int]
+    """Images of each class; empty without classes."""
+    copies: int
+    """Images that are equal to an earlier one."""
+    copied: int
+    """Images that have such copies."""
+
+    @classmethod
+    def of(cls, data: Images) -> Facts:
+        """Count. Raises ``DataError`` if there are fewer than ``FEWEST`` images, or all are the same."""
+        if len(data) < FEWEST:
+            raise DataError(f"{_counted(len(data), 'image')}: too few to measure, it takes {FEWEST} at least")
+        seen = Counter(hashlib.blake2b(image, digest_size=16).digest() for image in data.pixels.contiguous().numpy())
+        if len(seen) == 1:
+            raise DataError(f"all {len(data)} images are the same: there is nothing to learn")
+        counts = torch.stack([_histogram(data.pixels[:, channel]) for channel in range(data.shape[0])])
+        used = counts.sum(0).nonzero()[:, 0].tolist()
+        (mean,), (std,) = _moments(counts.sum(0, keepdim=True))
+        means, stds = _moments(counts)
+        copied = sum(count > 1 for count in seen.values())
+        values = (used[0], used[-1]), len(used)
+        return cls(
+            len(data), data.shape, std, mean, stds, means, *values, _classes(data), len(data) - len(seen), copied
+        )
+
+
+def _histogram(pixels: Tensor) -> Tensor:
+    return torch.bincount(pixels.flatten(), minlength=256)
+
+
+def _moments(counts: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation in [-1, 1] of each row of counts ``[K, 256]``."""
+    means, stds = [], []
+    for row in counts.tolist():
+        n, total = sum(row), sum(k * count for k, count in enumerate(row))
+        squares = sum(k * k * count for k, count in enumerate(row))
+        means.append(total / n / 127.5 - 1)
+        stds.append(math.sqrt(n * squares - total**2) / n / 127.5)
+    return tuple(means), tuple(stds)
+
+
+def _classes(data: Images) -> dict[str, int]:
+    if data.labels is None:
+        return {}
+    counts = torch.bincount(data.labels, minlength=len(data.classes)).tolist()
+    return dict(zip(data.classes, counts, strict=True))
+
+
+def _counted(n: int, what: str) -> str:
+    return f"{n} {what}" if n == 1 else f"{n} {what}s"
