@@ -257,7 +257,7 @@ TABLE = {
     ),
     "claim of another kind": (
         "claims:\n- {say: s, expect: {more: [{}, {}], metric: frechet}}",
-        ["7:21: claims.0.expect.more: unknown field 'more'.", "7:20: claims.0.expect.less: is missing"],
+        ["7:21: claims.0.expect.more: unknown kind of claim 'more'. Kinds: less, within, monotone, argmin_in"],
     ),
     "unknown labels": (
         "data: digits\ndenoiser: exact\ndesign: edm\nevaluate: {labels: balance}",
