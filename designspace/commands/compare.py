@@ -125,15 +125,15 @@ def _drawn(a: Side, b: Side | None, comparisons: Sequence[Comparison]) -> Table:
     from designspace.report.text import describe, one_line, value_of
 
     axis = a.study.column_axis or ""
-    equal = bool(axis) and all(one.b.axes.get(axis) == one.a.axes[axis] for one in comparisons)
+    equal = all(one.b.axes.get(axis) == one.a.axes.get(axis) for one in comparisons)
+    budget = [axis] if axis and equal else []
     names = [one_line(side.study.about["name"]) for side in (a, b or a)]
     sides = [f"{side} ({name})" if names[0] != names[1] else side for side, name in zip("AB", names, strict=True)]
     drawn = Table(box=None, header_style="bold")
-    for i, name in enumerate([axis] * equal + sides + ["A - B", "gain", "p", "corrected"]):
-        drawn.add_column(name, justify="left" if i in (equal, equal + 1) else "right")
+    for name in [*budget, *sides, "A - B", "gain", "p", "corrected"]:
+        drawn.add_column(name, justify="left" if name in sides else "right", overflow="fold")
     for one in comparisons:
-        cells = [value_of(one.a.axes[axis])] if equal else []
-        cells += [p.config if equal else describe(p.axes) for p in (one.a, one.b)]
-        cells += words(one.found, one.corrected)
+        points = [p.config if equal else describe(p.axes) for p in (one.a, one.b)]
+        cells = [*(value_of(one.a.axes[axis]) for axis in budget), *points, *words(one.found, one.corrected)]
         drawn.add_row(*map(Text, cells), style="bold" if one.corrected <= LEVEL else "")
     return drawn

@@ -67,14 +67,14 @@ def page(study: Study) -> str:
 
 def _explained(study: Study) -> Iterator[str]:
     budget = {"nfe": "the same budget of evaluations", "num_steps": "the same number of steps"}
-    same = f" at {budget[study.column_axis]}" if study.column_axis else ""
+    same, of = (f" at {budget[study.column_axis]}", ", of one budget") if study.column_axis else ("", "")
     yield (
         f"Each configuration against the lowest{same}. Difference: its value minus the lowest one, ± standard error. "
         "Gain: how many times the images would be needed for the same standard error, were the seeds independent "
         "instead of shared: the square of the ratio of the two standard errors. p: two-sided, normal approximation. "
-        f"Corrected: Holm's correction for the comparisons in one table{', of one budget' if same else ''}; above 0.05, a "
-        "configuration cannot be told from the lowest and is bold, here as in table.md. comparisons.csv has every two "
-        "configurations, corrected for their number."
+        f"Corrected: Holm's correction for the comparisons with one lowest{of}; above 0.05, a configuration cannot be "
+        "told from the lowest and is bold, here as in table.md. comparisons.csv has every two configurations"
+        f"{same}, with p corrected for all of them (of one metric and protocol) in the column p_holm."
     )
 
 

@@ -84,26 +84,34 @@ def evidence(parts: Sequence[np.ndarray], count: int | None = None) -> Evidence:
         count: The number of all parts, measured or not.
     """
     count = count or len(parts)
-    for_, against = max(map(_p, parts)), min(_p(-z.T) for z in parts)
-    times = max(map(_times, parts)), min(_times(-z.T, count) for z in parts)
-    return Evidence(for_, min(1.0, count * against), max(1.0, min(times)))
+    sides = [_sides(z) for z in parts]
+    p_for, p_against = max(_p(lower) for lower, _ in sides), min(_p(higher) for _, higher in sides)
+    times = max(_times(lower) for lower, _ in sides), min(_times(higher, count) for _, higher in sides)
+    return Evidence(p_for, min(1.0, count * p_against), max(1.0, min(times)))
 
 
-def _p(z: np.ndarray) -> float:
-    return max(min(1.0, len(z) * _below(lowest)) for lowest in _lowest(z))
+Side = tuple[int, list[float]]
+"""Of how many numbers any will do; and the lowest of them, for each of those that are needed."""
 
 
-def _times(z: np.ndarray, count: int = 1) -> float:
+def _sides(z: np.ndarray) -> tuple[Side, Side]:
+    """For and against."""
+    rows = z.tolist()
+    columns = list(zip(*rows, strict=True))
+    return (len(rows), [_lowest(c) for c in columns]), (len(columns), [_lowest([-x for x in row]) for row in rows])
+
+
+def _lowest(values: Sequence[float]) -> float:
+    return min((value for value in values if not math.isnan(value)), default=math.inf)
+
+
+def _p(side: Side) -> float:
+    any_of, needed = side
+    return max(min(1.0, any_of * math.erfc(-z / math.sqrt(2)) / 2) for z in needed)
+
+
+def _times(side: Side, count: int = 1) -> float:
     """Standard errors fall as one over the square root of the number of images."""
-    needed = -NormalDist().inv_cdf(LEVEL / 2 / len(z) / count)
-    return max((needed / lowest) ** 2 if lowest < 0 else math.inf for lowest in _lowest(z))
-
-
-def _lowest(z: np.ndarray) -> list[float]:
-    """Of each column."""
-    return [float(lowest) for lowest in np.where(np.isnan(z), math.inf, z).min(0)]
-
-
-def _below(z: float) -> float:
-    """The one-sided p-value of a number that is claimed to be below 0."""
-    return math.erfc(-z / math.sqrt(2)) / 2
+    any_of, needed = side
+    enough = NormalDist().inv_cdf(LEVEL / 2 / any_of / count)
+    return max((enough / z) ** 2 if z < 0 else math.inf for z in needed)
