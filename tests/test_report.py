@@ -316,7 +316,7 @@ def test_a_claim_of_many_points_compares_like_with_like(bench):
     made.point({"solver": "euler", "nfe": 51}, 0.0, finished=False)
     (found,) = verdicts(made.study())
     assert [part.z.item() > 0 for part in found.parts] == [True, False]
-    assert "(solver=heun, nfe=7) against 30.0 ± 0.1" in found.numbers
+    assert "(solver=heun, nfe=7) against 30.000 ± 0.050 (solver=euler, nfe=7)" in found.numbers
     assert found.verdict == "does not hold"
 
 

@@ -48,7 +48,10 @@ def compare(
         second = side(b, out, first.study) if b is not None else None
         found = list(_compared(first, second, _metrics(first, second, metric)))
         if not any(comparisons for _, comparisons in found):
-            stop(2, f"{a}{f' and {b}' if b else ''}: there are no two finite results of equal budgets to compare")
+            stop(
+                2,
+                f"{a}{f' and {b}' if b else ''}: no two finite results of one budget and one protocol",
+            )
     if json:
         print_json([row for name, comparisons in found for row in _rows(first, second, name, comparisons)])
     else:
@@ -56,10 +59,14 @@ def compare(
 
 
 def _metrics(a: Side, b: Side | None, asked: Sequence[str]) -> list[str]:
-    known = [name for name in a.study.about["metrics"] if b is None or name in b.study.about["metrics"]]
+    measured = [list(side.study.about["metrics"]) for side in (a, b or a)]
+    known = [name for name in measured[0] if name in measured[1]]
+    if not known:
+        words = " against ".join(", ".join(names) for names in measured)
+        stop(2, f"{a.text} and {(b or a).text} have no metric in common: {words}")
     for name in asked:
         if name not in known:
-            stop(2, f"--metric {name}: not measured.{did_you_mean(name, known)} Metrics: {', '.join(known) or 'none'}.")
+            stop(2, f"--metric {name}: not measured.{did_you_mean(name, known)} Metrics: {', '.join(known)}.")
     return list(dict.fromkeys(asked)) or known
 
 
