@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from designspace.commands import doctor, inspect, measure, probe, start, train
+from designspace.commands import compare, doctor, inspect, measure, probe, start, train
 from designspace.commands.errors import clean_errors
 
 app = typer.Typer(
@@ -95,6 +95,7 @@ def report(
         reports.report(names or [], out)
 
 
+app.command()(compare.compare)
 app.command()(train.train)
 app.command("list")(inspect.list_)
 app.command()(inspect.show)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from functools import cache
 from pathlib import Path
 
@@ -9,6 +10,7 @@ os.environ["OMP_NUM_THREADS"] = "1"  # before torch: tests run in parallel, and 
 
 import pytest
 import torch
+from studies import RECORDED, Bench
 
 torch.set_num_threads(1)
 GOLDEN = json.loads((Path(__file__).parent / "data" / "edm.json").read_text())
@@ -47,3 +49,20 @@ def latents():
 @pytest.fixture(scope="session")
 def mixture():
     return posterior_mean
+
+
+@pytest.fixture
+def bench(tmp_path, monkeypatch):
+    monkeypatch.setenv("DESIGNSPACE_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "study").mkdir()
+
+    def make(axes=("solver", "nfe"), claims=()):
+        return Bench(tmp_path / "study", list(axes), claims)
+
+    return make
+
+
+@pytest.fixture
+def recorded(tmp_path, monkeypatch):
+    monkeypatch.setenv("DESIGNSPACE_CACHE", str(tmp_path / "cache"))
+    return Path(shutil.copytree(RECORDED, tmp_path / "reports" / "recorded"))

@@ -257,7 +257,78 @@ TABLE = {
     ),
     "claim of another kind": (
         "claims:\n- {say: s, expect: {more: [{}, {}], metric: frechet}}",
-        ["7:21: claims.0.expect.more: unknown field 'more'.", "7:20: claims.0.expect.less: is missing"],
+        ["7:21: claims.0.expect.more: unknown kind of claim 'more'. Kinds: less, within, monotone, argmin_in"],
+    ),
+    "claim without a kind": (
+        "claims:\n- {say: s, expect: {metric: frechet}}",
+        ["7:20: claims.0.expect: does not say what is expected: one of less, within, monotone, argmin_in, ratio"],
+    ),
+    "claim of two kinds": (
+        "claims:\n- {say: s, expect: {less: [{}, {}], within: {}, metric: frechet}}",
+        ["7:20: claims.0.expect: is of one kind, not less and within"],
+    ),
+    "claim of a misspelled kind": (
+        "claims:\n- {say: s, expect: {monotonic: decreasing, along: nfe, metric: frechet}}",
+        ["7:21: claims.0.expect.monotonic: unknown kind of claim 'monotonic'. Did you mean 'monotone'?"],
+    ),
+    "within no bounds": (
+        "grid: {nfe: [7, 11]}\nclaims:\n- {say: s, expect: {within: {nfe: 7}, metric: frechet}}",
+        ["8:20: claims.0.expect: needs either 'tolerance' or 'bounds: [low, high]'"],
+    ),
+    "a tolerance of one value": (
+        "grid: {nfe: [7, 11]}\nclaims:\n- {say: s, expect: {within: {nfe: 7}, tolerance: 1, metric: frechet}}",
+        ["8:20: claims.0.expect: the value of one point needs 'bounds: [low, high]', not 'tolerance'"],
+    ),
+    "bounds that cross": (
+        "grid: {nfe: [7, 11]}\nclaims:\n- {say: s, expect: {within: {nfe: 7}, bounds: [2, 1], metric: frechet}}",
+        ["8:20: claims.0.expect: bounds: 2 is not below 1"],
+    ),
+    "within three": (
+        "grid: {nfe: [7, 11]}\nclaims:\n- {say: s, expect: {within: [{}, {}, {}], tolerance: 1, metric: frechet}}",
+        ["8:29: claims.0.expect.within: is about one point, {..}, or the difference of two, [{..}, {..}]; 3 given"],
+    ),
+    "within a point that is not there": (
+        "grid: {nfe: [7, 11]}\nclaims:\n- {say: s, expect: {within: {nfe: 8}, bounds: [1, 2], metric: frechet}}",
+        ["8:29: claims.0.expect.within.0.nfe: claim matches no trial: no point has nfe = 8. Did you mean 7?"],
+    ),
+    "monotone how": (
+        "grid: {nfe: [7, 11]}\nclaims:\n- {say: s, expect: {monotone: falling, along: nfe, metric: frechet}}",
+        ["8:31: claims.0.expect.monotone: should be 'increasing' or 'decreasing', not 'falling'"],
+    ),
+    "monotone along no axis": (
+        "grid: {nfe: [7, 11]}\nclaims:\n- {say: s, expect: {monotone: decreasing, along: nef, metric: frechet}}",
+        ["8:50: claims.0.expect.along: claim matches no trial: there is no axis 'nef'. Did you mean 'nfe'?"],
+    ),
+    "monotone along a point": (
+        "grid: {nfe: [7, 11]}\nclaims:\n"
+        "- {say: s, expect: {monotone: decreasing, along: nfe, at: {nfe: 7}, metric: frechet}}",
+        ["8:60: claims.0.expect.at.nfe: is the axis along which the points differ"],
+    ),
+    "monotone along one value": (
+        "zip: {nfe: [7, 11], solver: [euler, heun]}\nclaims:\n"
+        "- {say: s, expect: {monotone: decreasing, along: nfe, at: {solver: heun}, metric: frechet}}",
+        ["8:50: claims.0.expect.along: there is only one value of nfe at solver = heun"],
+    ),
+    "the lowest at no value": (
+        "grid: {nfe: [7, 11]}\nclaims:\n- {say: s, expect: {argmin_in: [7, 12], along: nfe, metric: frechet}}",
+        ["8:36: claims.0.expect.argmin_in.1: claim matches no trial: no point has nfe = 12. Did you mean 11?"],
+    ),
+    "the lowest at any value": (
+        "grid: {nfe: [7, 11]}\nclaims:\n- {say: s, expect: {argmin_in: [7, 11], along: nfe, metric: frechet}}",
+        ["8:32: claims.0.expect.argmin_in: has all values of nfe: nothing is claimed"],
+    ),
+    "a ratio of nothing": (
+        "grid: {nfe: [7, 11]}\nclaims:\n"
+        "- {say: s, expect: {ratio_at_least: -1, of: [{nfe: 7}, {nfe: 11}], metric: frechet}}",
+        ["8:37: claims.0.expect.ratio_at_least: should be greater than 0, not -1"],
+    ),
+    "a ratio of one": (
+        "grid: {nfe: [7, 11]}\nclaims:\n- {say: s, expect: {ratio_at_least: 2, of: [{nfe: 7}], metric: nfe}}",
+        ["8:44: claims.0.expect.of: compares two points, the larger one first: [{..}, {..}]; 1 given"],
+    ),
+    "evaluations where they are no metric": (
+        "grid: {nfe: [7, 11]}\nclaims:\n- {say: s, expect: {less: [{nfe: 7}, {nfe: 11}], metric: nfe}}",
+        ["8:58: claims.0.expect.metric: 'nfe' is not measured. Metrics: frechet."],
     ),
     "unknown labels": (
         "data: digits\ndenoiser: exact\ndesign: edm\nevaluate: {labels: balance}",

@@ -218,7 +218,8 @@ def test_without_its_weights_inception_is_wrong_input(shell, tmp_path, monkeypat
 
 
 @pytest.mark.parametrize(
-    "command", ["run", "report", "check", "list", "show", "table", "distance", "probe", "doctor", "new", "schema"]
+    "command",
+    ["run", "report", "compare", "check", "list", "show", "table", "distance", "probe", "doctor", "new", "schema"],
 )
 def test_help_teaches_by_example(shell, command):
     status, out, _ = shell(command, "--help")

@@ -3,21 +3,18 @@
 import csv
 import hashlib
 import io
-import json
 import math
 import re
-import shutil
 import warnings
 from itertools import product
-from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 from rich.console import Console
 from safetensors.numpy import load_file
+from studies import RECORDED, N, by_hand, gap_by_hand, influence
 
 from designspace.images import DataError
 from designspace.report import Study, find, terminal_table, write
@@ -29,76 +26,6 @@ from designspace.report.samples import grid
 from designspace.report.scales import apart, log_ticks, spaced, x_scale, y_scale
 from designspace.report.tables import tables
 from designspace.report.text import config_name, escape, measured, number
-from designspace.store import Results
-
-N = 400
-RECORDED = Path(__file__).parent / "data" / "report" / "recorded"
-
-
-def influence(seed, scale):
-    x = torch.from_numpy(np.random.default_rng(seed).standard_normal(N)).float() * scale
-    return x - x.mean()
-
-
-class Bench:
-    """A folder of results, made by hand."""
-
-    def __init__(self, folder, axes, claims=()):
-        self.folder, self.results, self.points = folder, Results(folder), []
-        self.about = {"schema": 1, "name": folder.name, "question": "Which one?", "axes": axes, "claims": list(claims)}
-        self.about |= {"metrics": ["frechet"], "points": self.points}
-
-    def point(self, axes, value, scores=None, *, finished=True, protocol="FD-x", data="digits", se=None, **row):
-        id = f"{len(self.points):016x}"
-        self.points.append({"id": id, "axes": axes})
-        (self.folder / "ablation.json").write_text(json.dumps(self.about))
-        if not finished:
-            return
-        se = float(scores.double().std()) / N**0.5 if scores is not None else se
-        metric = {"value": value, "se": se, "protocol": protocol, "floor": 0.5, "floor_n": 100}
-        pixels = torch.arange(8 * 16, dtype=torch.uint8).reshape(8, 1, 4, 4)
-        kept = {"images": pixels} | ({} if scores is None else {"influence.frechet": scores})
-        self.results.put_artefact(id, kept)
-        row = {"seed": 0, "nfe": axes.get("nfe", 7), "images": N, "features": 8} | row
-        row |= {"ablation": self.folder.name, "trial": {"data": {"name": data}}, "metrics": {"frechet": metric}}
-        self.results.append({"id": id, "axes": axes, **row})
-
-    def study(self):
-        return Study(self.folder)
-
-
-@pytest.fixture
-def bench(tmp_path, monkeypatch):
-    monkeypatch.setenv("DESIGNSPACE_CACHE", str(tmp_path / "cache"))
-    (tmp_path / "study").mkdir()
-
-    def make(axes=("solver", "nfe"), claims=()):
-        return Bench(tmp_path / "study", list(axes), claims)
-
-    return make
-
-
-@pytest.fixture
-def recorded(tmp_path, monkeypatch):
-    monkeypatch.setenv("DESIGNSPACE_CACHE", str(tmp_path / "cache"))
-    return Path(shutil.copytree(RECORDED, tmp_path / "reports" / "recorded"))
-
-
-def by_hand():
-    """Value, standard error and influence of each recorded point, read without the package."""
-    found = {}
-    for line in (RECORDED / "results.jsonl").read_text().splitlines()[:6]:
-        row = json.loads(line)
-        kept = load_file(RECORDED / "artefacts" / f"{row['id']}.safetensors")
-        metric = row["metrics"]["frechet"]
-        scores = kept["influence.frechet"].astype(np.float64)
-        found[row["axes"]["solver"], row["axes"]["nfe"]] = (metric["value"], metric["se"], scores)
-    return found
-
-
-def gap_by_hand(a, b):
-    (value_a, _, scores_a), (value_b, _, scores_b) = by_hand()[a], by_hand()[b]
-    return value_a - value_b, float(np.std(scores_a - scores_b, ddof=1)) / math.sqrt(len(scores_a))
 
 
 def less(a, b):
@@ -184,7 +111,8 @@ def test_a_damaged_line_is_named_once(recorded):
 def test_a_report_is_the_same_again_whatever_the_users_style(recorded):
     names = [path.name for path in write(recorded)]
     plots = {f"{metric}_vs_nfe.{kind}" for metric in ("frechet", "kid") for kind in ("png", "svg")}
-    assert set(names) == {"table.md", "table.csv", "claims.md", "samples.png"} | plots
+    pages = {"table.md", "table.csv", "claims.md", "comparisons.md", "comparisons.csv"}
+    assert set(names) == {"samples.png"} | pages | plots
     before = {name: hashlib.sha256((recorded / name).read_bytes()).hexdigest() for name in names}
     times = {name: (recorded / name).stat().st_mtime_ns for name in names}
     write(recorded)
@@ -387,8 +315,8 @@ def test_a_claim_of_many_points_compares_like_with_like(bench):
     made.point({"solver": "heun", "nfe": 51}, 0.0, finished=False)
     made.point({"solver": "euler", "nfe": 51}, 0.0, finished=False)
     (found,) = verdicts(made.study())
-    compared = [(p.lower.nfe, p.higher.nfe, p.difference.verdict) for p in found.pairs]
-    assert compared == [(7, 7, "does not hold"), (35, 35, "holds")]
+    assert [part.z.item() > 0 for part in found.parts] == [True, False]
+    assert "(solver=heun, nfe=7) against 30.000 ± 0.050 (solver=euler, nfe=7)" in found.numbers
     assert found.verdict == "does not hold"
 
 
@@ -424,7 +352,9 @@ def test_every_file_is_written(bench, names, values):
     for (i, name), (nfe, value) in product(enumerate(names), zip((7, 35), values, strict=True)):
         made.point({"solver": name, "nfe": nfe}, value * (1 + i / 10), influence(i, abs(value)))
     written = {path.name for path in write(made.folder)}
-    assert written == {"table.md", "table.csv", "claims.md", "samples.png", "frechet_vs_nfe.png", "frechet_vs_nfe.svg"}
+    pages = {"table.md", "table.csv", "claims.md"}
+    pages |= {"comparisons.md", "comparisons.csv"} if len(names) > 1 else set()
+    assert written == {"samples.png", "frechet_vs_nfe.png", "frechet_vs_nfe.svg"} | pages
     with Image.open(made.folder / "frechet_vs_nfe.png") as picture:
         assert picture.info["dpi"] == pytest.approx((200, 200), abs=0.1)
         assert picture.width == 700

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import typer
 from rich.console import Console
@@ -28,14 +29,28 @@ def _folders(name: str, out: Path, known: Sequence[Path]) -> list[Path]:
     """The folder of an ablation's results, by its name or path; or all in the folder ``name``."""
     from designspace.report import find
 
-    places = list(dict.fromkeys((Path(name), out / name)))
-    for folder in places:
-        if (folder / "ablation.json").is_file():
-            return [folder]
-    if below := find(Path(name)):
-        return below
+    one = _folder(name, out)
+    return [one] if one else find(Path(name)) or [_nowhere(name, out, known)]
+
+
+def folder_of(name: str, out: Path) -> Path:
+    """The folder of an ablation's results, by its name or path; an error ends the command."""
+    from designspace.report import find
+
+    return _folder(name, out) or _nowhere(name, out, find(out))
+
+
+def _folder(name: str, out: Path) -> Path | None:
+    return next((folder for folder in _places(name, out) if (folder / "ablation.json").is_file()), None)
+
+
+def _places(name: str, out: Path) -> list[Path]:
+    return list(dict.fromkeys((Path(name), out / name)))
+
+
+def _nowhere(name: str, out: Path, known: Sequence[Path]) -> NoReturn:
     near = did_you_mean(name, [folder.name for folder in known])
-    stop(2, f"{name}: no results in {' nor in '.join(map(str, places))}.{near}")
+    stop(2, f"{name}: no results in {' nor in '.join(map(str, _places(name, out)))}.{near}")
 
 
 def print_report(folder: Path) -> None:

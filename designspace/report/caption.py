@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from designspace.report.compare import Ranking
-from designspace.report.entry import Entry, floor_in
+from designspace.report.entry import PROTOCOL, Entry, floor_in
 from designspace.report.study import Study
 from designspace.report.text import number, one_line
 
@@ -14,10 +14,13 @@ def kept_apart(groups: Sequence[list[Entry]], metric: str) -> str:
     """Why there are several tables; empty if there are not."""
     if len(groups) < 2:
         return ""
+    return f"A table of its own, because values of different {differ(groups, metric)} cannot be compared. "
+
+
+def differ(groups: Sequence[Sequence[Entry]], metric: str) -> str:
+    """``protocols and references``: in what the groups differ, if anything."""
     parts = zip(*(group[0].protocol(metric) for group in groups), strict=True)
-    names = ("protocols", "numbers of images", "references")
-    differ = [name for name, values in zip(names, parts, strict=True) if len(set(values)) > 1]
-    return f"A table of its own, because values of different {' and '.join(differ)} cannot be compared. "
+    return " and ".join(name for name, values in zip(PROTOCOL, parts, strict=True) if len(set(values)) > 1)
 
 
 def of_table(study: Study, metric: str, entries: list[Entry], ranked: Sequence[Ranking]) -> str:
@@ -58,7 +61,8 @@ def _sentences(study: Study, metric: str, entries: list[Entry], ranked: Sequence
     if unknown:
         yield f"Bold: the lowest {where}; without standard errors nothing says which others are as good."
     else:
-        yield f"Bold: the lowest {where}, and whatever cannot be told from it at 95 %."
+        holm = " (Holm's correction for the number of comparisons)" if any(len(r.against) > 1 for r in ranked) else ""
+        yield f"Bold: the lowest {where}, and whatever cannot be told from it at 95 %{holm}."
     if unpaired > 0:
         why = "they share no seed, or the images' influences are not at hand"
         yield f"{unpaired} of these comparisons are not paired: {why}."

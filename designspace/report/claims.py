@@ -4,29 +4,22 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from designspace.report.caption import few_images
-from designspace.report.compare import Difference, Z, difference
+from designspace.report.checks import Asked, asked
 from designspace.report.entry import Entry, Row
+from designspace.report.inference import Evidence, evidence
+from designspace.report.parts import NFE, Part
 from designspace.report.study import Study
-from designspace.report.text import describe, escape, measured, one_line, p_value
+from designspace.report.text import escape, one_line, p_value
 
 MANY = 10_000_000
 """Images that nobody will compute: no exact number is given beyond."""
 
 
-@dataclass(frozen=True)
-class Pair:
-    """Two points of which the first is claimed to be less, and how they differ."""
-
-    lower: Entry
-    higher: Entry
-    difference: Difference
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Verdict:
     """A claim and what the results say of it."""
 
@@ -34,7 +27,8 @@ class Verdict:
     verdict: str
     """``holds``, ``does not hold``, ``undecided`` or ``not computed``."""
     numbers: str
-    pairs: tuple[Pair, ...] = ()
+    parts: tuple[Part, ...] = ()
+    evidence: Evidence | None = None
 
 
 def verdicts(study: Study) -> list[Verdict]:
@@ -44,63 +38,59 @@ def verdicts(study: Study) -> list[Verdict]:
 
 def _verdict(study: Study, claim: Row) -> Verdict:
     say, expect = one_line(claim.get("say", "")), claim.get("expect", {})
-    if not {"less", "metric"} <= expect.keys():
+    expected = asked(study, expect)
+    if expected is None:
         return Verdict(say, "not computed", "This version does not know what is expected.")
-    metric, expected = expect["metric"], _pairs(study, *expect["less"])
-    found = [(a, b) for a, b in expected if _measured(a, metric) and _measured(b, metric)]
-    if any(a.protocol(metric) != b.protocol(metric) for a, b in found):
+    metric = expect["metric"]
+    found = [one for one in expected if all(_measured(entry, metric) for entry in one.entries)]
+    if any(_mixed(one, metric) for one in found):
         return Verdict(say, "not computed", "Measured by different protocols, numbers of images or references.")
-    pairs = tuple(Pair(a, b, difference(study, a, b, metric)) for a, b in found)
-    verdicts = [pair.difference.verdict for pair in pairs]
-    missing = len(expected) - len(pairs)
-    if not pairs or (missing and "does not hold" not in verdicts):
-        why = f"{missing} of {len(expected)} comparisons have no finite result yet."
-        return Verdict(say, "not computed", why, pairs)
-    verdict = next((v for v in ("does not hold", "undecided") if v in verdicts), "holds")
-    hardest = max(pairs, key=lambda pair: -math.inf if math.isnan(pair.difference.z) else pair.difference.z)
-    more = f" This is the hardest of {len(pairs)} comparisons." if len(pairs) > 1 else ""
-    return Verdict(say, verdict, _numbers(hardest, metric) + more, pairs)
-
-
-def _pairs(study: Study, low: Row, high: Row) -> list[tuple[Entry, Entry]]:
-    """Points with the values of ``low`` and of ``high``; axes that neither names are equal, if they can be."""
-    free = [axis for axis in study.about["axes"] if axis not in low and axis not in high]
-    lower, higher = _select(study, low), _select(study, high)
-    partners: dict[tuple[Any, ...], list[Entry]] = {}
-    for point in higher:
-        partners.setdefault(tuple(point.axes.get(axis) for axis in free), []).append(point)
-    pairs = [(a, b) for a in lower for b in partners.get(tuple(a.axes.get(axis) for axis in free), [])]
-    return pairs or [(a, b) for a in lower for b in higher]
-
-
-def _select(study: Study, axes: Row) -> list[Entry]:
-    return [point for point in study.points if axes.items() <= point.axes.items()]
+    stated = [one.parts() for one in found]
+    parts, missing = [part for each in stated for part in each], len(expected) - len(found)
+    why = f"{missing} of {len(expected)} comparisons have no finite result yet."
+    if not parts:
+        return Verdict(say, "not computed", why)
+    together = evidence([part.z for part in parts], len(expected) * len(stated[0]))
+    if missing and together.verdict != "does not hold":
+        return Verdict(say, "not computed", why, tuple(parts), together)
+    hardest = max(range(len(found)), key=lambda i: evidence([part.z for part in stated[i]]).p_for)
+    numbers = _numbers(found[hardest].entries[0], metric, stated[hardest], together, len(expected))
+    return Verdict(say, together.verdict, numbers, tuple(parts), together)
 
 
 def _measured(entry: Entry, metric: str) -> bool:
+    if metric == NFE:
+        return bool(entry.rows)
     return entry.has(metric) and math.isfinite(entry.value(metric))
 
 
-def _numbers(pair: Pair, metric: str) -> str:
-    a, b, found = pair.lower, pair.higher, pair.difference
-    one, other = (f"{measured(e.value(metric), e.se(metric))} ({describe(e.axes)})" for e in (a, b))
-    what, gap = one_line(a.about(metric)["protocol"]), measured(found.value, found.se)
-    text = f"{what} {one} against {other}: difference {gap}"
-    seeds = f" for each of {len(a.rows)} seeds" if len(a.rows) > 1 else ""
-    if found.se is None:
-        return f"{text}, no standard error, n = {a.images(metric):,}{seeds}."
-    text += f" ({'paired' if found.paired else 'not paired'}), {p_value(found.p)}, n = {a.images(metric):,}{seeds}."
-    needed = [_needed(a.images(metric), found) + seeds + "."] if found.verdict == "undecided" and found.value else []
-    return " ".join([text, *needed, *few_images(metric, a)])
+def _mixed(one: Asked, metric: str) -> bool:
+    return metric != NFE and len({entry.protocol(metric) for entry in one.entries}) > 1
 
 
-def _needed(images: int, found: Difference) -> str:
+def _numbers(point: Entry, metric: str, stated: Sequence[Part], together: Evidence, count: int) -> str:
+    seeds = f" for each of {len(point.rows)} seeds" if len(point.rows) > 1 else ""
+    n = f"n = {point.images(metric):,}{seeds}."
+    if not all(part.known for part in stated):
+        return f"{stated[0].numbers}, no standard error, {n}"
+    alone = evidence([part.z for part in stated]) if count > 1 else together
+    sentences = [f"{stated[0].numbers}, {p_value(alone.p)}, {n}"]
+    if together.verdict == "undecided":
+        sentences += [_needed(point.images(metric), together.times) + seeds + "."]
+    if count > 1:
+        sentences += [f"This is the hardest of {count} comparisons; of all of them together, {p_value(together.p)}."]
+    return " ".join([*sentences, *few_images(metric, point)])
+
+
+def _needed(images: int, times: float) -> str:
     """The standard error falls as 1 / sqrt(n)."""
-    needed = images * (Z / found.z) ** 2 if found.z else math.inf
+    needed, what = images * times, "Estimates like these would be decided by"
+    if math.isinf(times):
+        return f"{what} no number of images"
     if needed > MANY:
-        return f"A difference of this size would be decided by more than {MANY:,} images"
+        return f"{what} more than {MANY:,} images"
     step = 10 ** max(math.floor(math.log10(needed)) - 1, 0)
-    return f"A difference of this size would be decided by about {math.ceil(needed / step) * step:,} images"
+    return f"{what} about {math.ceil(needed / step) * step:,} images"
 
 
 def page(study: Study) -> str:
@@ -112,8 +102,9 @@ def page(study: Study) -> str:
         lines += [f"- **{verdict.verdict}**: {escape(verdict.say)}  ", f"  {escape(verdict.numbers)}"]
     lines += [
         "",
-        "A claim holds, or does not, if the difference is more than 1.96 standard errors from 0 (two-sided, 95 %; "
-        "normal approximation; not corrected for the number of claims). Paired: the standard error of the difference "
-        "is that of the images' influences on the same latents.",
+        "A claim holds, or does not, if p is at most 0.05 (two-sided, normal approximation; for a difference: 1.96 "
+        "standard errors). A claim of several comparisons holds if each of them does; it does not if one is "
+        "contradicted after Holm's correction for their number. Nothing is corrected for the number of claims. Paired: "
+        "the standard error of the difference is that of the images' influences on the same latents.",
     ]
     return "\n".join(lines) + "\n"

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import math
 import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from designspace.report.entry import Entry, Row, se_of_mean, value_in
+from designspace.report.entry import Entry, Row, se_in, se_of_mean, value_in
+from designspace.report.inference import LEVEL, holm, two_sided
 from designspace.report.study import Study
-
-Z = 1.959963984540054
-"""Of a two-sided test at 5 %."""
 
 
 @dataclass(frozen=True)
@@ -22,49 +21,80 @@ class Difference:
     value: float
     se: float | None
     paired: bool
+    independent_se: float | None = None
+    """What the standard error would be if the two points had seeds of their own."""
 
     @property
     def z(self) -> float:
         """The difference in standard errors; NaN if the standard error is not known."""
+        return self.z_from(0.0)
+
+    def z_from(self, other: float) -> float:
+        """How many standard errors it lies above ``other``; NaN if the standard error is not known."""
         if self.se is None:
             return math.nan
-        return self.value / self.se if self.se > 0 else math.copysign(math.inf, self.value) if self.value else 0.0
+        gap = self.value - other
+        return gap / self.se if self.se > 0 else math.copysign(math.inf, gap) if gap else 0.0
 
     @property
     def p(self) -> float:
-        """The two-sided p-value of the normal approximation."""
-        return math.erfc(abs(self.z) / math.sqrt(2))
+        """The two-sided p-value of the normal approximation; NaN if the standard error is not known."""
+        return two_sided(self.z)
 
     @property
-    def verdict(self) -> str:
-        """Whether the first is less: ``holds``, ``does not hold``, or ``undecided`` at 95 %."""
-        if self.z <= -Z:
-            return "holds"
-        return "does not hold" if self.z >= Z else "undecided"
+    def gain(self) -> float | None:
+        """Of pairing: how many times the images independent seeds would need for the same standard error.
+
+        The ratio of the two standard errors, squared; ``None`` without pairs. Infinite for points that differ by a
+        number without error, below 1 if the images of the two points pull in opposite directions.
+        """
+        if not self.paired or self.se is None or self.independent_se is None:
+            return None
+        return (self.independent_se / self.se) ** 2 if self.se > 0 else math.inf
 
 
-def difference(study: Study, a: Entry, b: Entry, metric: str) -> Difference:
+def difference(
+    study: Study, a: Entry, b: Entry, metric: str, times: float = 1.0, other: Study | None = None
+) -> Difference:
     r"""Compare two points.
 
-    On the same latents the standard error is :math:`\mathrm{std}(\mathrm{IF}_a - \mathrm{IF}_b) / \sqrt n` of the
+    On the same latents the standard error is :math:`\mathrm{std}(\mathrm{IF}_a - r\, \mathrm{IF}_b) / \sqrt n` of the
     images' influences, combined over the seeds that both have. Where the influences are not at hand, or no seed is
     common, the two standard errors are added in squares.
+
+    Args:
+        study: Where ``a`` has its results, and ``b`` too without ``other``.
+        a: The first point.
+        b: The second one.
+        metric: What is compared.
+        times: The second point's metric is taken so many times: r.
+        other: Where ``b`` has its results.
     """
     first, second = a.seeds, b.seeds
     common = [(first[seed], second[seed]) for seed in first if seed in second]
-    errors = [se for pair in common if (se := _paired_se(study, *pair, metric)) is not None]
+    paired = [_paired_se((study, one), (other or study, two), metric, times) for one, two in common]
+    errors = [se for se in paired if se is not None]
     if common and len(errors) == len(common) and a.protocol(metric) == b.protocol(metric):
-        gaps = [value_in(one, metric) - value_in(other, metric) for one, other in common]
-        return Difference(statistics.fmean(gaps), se_of_mean(gaps, errors), True)
-    ses = a.se(metric), b.se(metric)
-    return Difference(a.value(metric) - b.value(metric), math.hypot(*ses) if None not in ses else None, False)  # type: ignore[arg-type]
+        gaps = [value_in(one, metric) - times * value_in(two, metric) for one, two in common]
+        alone = _sum([one for one, _ in common], [two for _, two in common], metric, times)
+        return Difference(statistics.fmean(gaps), se_of_mean(gaps, errors), True, alone)
+    alone = _sum(a.rows, b.rows, metric, times)
+    return Difference(a.value(metric) - times * b.value(metric), alone, False, alone)
 
 
-def _paired_se(study: Study, a: Row, b: Row, metric: str) -> float | None:
-    first, second = study.influence(a, metric), study.influence(b, metric)
+def _sum(a: Sequence[Row], b: Sequence[Row], metric: str, times: float) -> float | None:
+    """The standard error of the difference of independent means."""
+    one, two = (
+        se_of_mean([value_in(row, metric) for row in rows], [se_in(row, metric) for row in rows]) for rows in (a, b)
+    )
+    return None if one is None or two is None else math.hypot(one, times * two)
+
+
+def _paired_se(a: tuple[Study, Row], b: tuple[Study, Row], metric: str, times: float) -> float | None:
+    first, second = (study.influence(row, metric) for study, row in (a, b))
     if first is None or second is None or first.shape != second.shape or len(first) < 2:
         return None
-    return float(np.std(first - second, ddof=1)) / math.sqrt(len(first))
+    return float(np.std(first - times * second, ddof=1)) / math.sqrt(len(first))
 
 
 @dataclass(frozen=True)
@@ -72,19 +102,33 @@ class Ranking:
     """The lowest of several entries, and which of the others cannot be told from it."""
 
     best: list[Entry]
-    unpaired: int
-    """Comparisons that had to do without common latents."""
-    unknown: int
-    """Comparisons for which there is no standard error."""
+    """The lowest, then those that cannot be told from it."""
+    against: dict[Entry, tuple[Difference, float]]
+    """Each other one minus the lowest, and the p-value corrected for their number."""
+
+    @property
+    def unpaired(self) -> int:
+        """Comparisons that had to do without common latents."""
+        return sum(not found.paired for found, _ in self.against.values())
+
+    @property
+    def unknown(self) -> int:
+        """Comparisons for which there is no standard error."""
+        return sum(found.se is None for found, _ in self.against.values())
 
 
-def rank(study: Study, entries: list[Entry], metric: str) -> Ranking:
-    """Compare each with the lowest, at 95 %."""
+def rank(study: Study, entries: Sequence[Entry], metric: str) -> Ranking:
+    """Compare each with the lowest, at 95 % after Holm's correction for the number of these comparisons.
+
+    Whichever is best in truth is then among ``best`` with a chance of 95 % at least: it is left out only if it comes
+    out clearly above one that it is not above.
+    """
     finite = [entry for entry in entries if math.isfinite(entry.value(metric))]
     if not finite:
-        return Ranking([], 0, 0)
+        return Ranking([], {})
     lowest = min(finite, key=lambda entry: entry.value(metric))
-    against = {e: difference(study, e, lowest, metric) for e in finite if e is not lowest}
-    equal = [e for e, d in against.items() if abs(d.z) < Z or (d.se is None and d.value == 0)]
-    unknown = sum(d.se is None for d in against.values())
-    return Ranking([lowest, *equal], sum(not d.paired for d in against.values()), unknown)
+    found = {entry: difference(study, entry, lowest, metric) for entry in finite if entry is not lowest}
+    corrected = holm([gap.p for gap in found.values()])
+    against = {entry: (gap, p) for (entry, gap), p in zip(found.items(), corrected, strict=True)}
+    equal = [e for e, (gap, p) in against.items() if p > LEVEL or (gap.se is None and gap.value == 0)]
+    return Ranking([lowest, *equal], against)

@@ -6,8 +6,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from designspace.report.compare import Z
 from designspace.report.entry import BUDGET, Entry, floor_in
+from designspace.report.inference import Z
 from designspace.report.study import Study, comparable
 from designspace.report.text import config_name, one_line
 

@@ -15,6 +15,8 @@ from designspace.report.text import config_name
 
 BUDGET = ("nfe", "num_steps")
 """Axes that say how much a configuration may cost; all others say what it is."""
+PROTOCOL = ("protocols", "numbers of images", "references")
+"""What must be equal if values are to be compared: the parts of ``Entry.protocol``."""
 
 
 @dataclass(frozen=True, eq=False)

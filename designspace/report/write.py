@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from designspace.files import write_whole
 from designspace.report import (
     claims,
+    comparisons,
     curves,
     figures,
     markdown,
@@ -52,6 +53,9 @@ def _files(study: Study) -> Iterator[tuple[str, bytes]]:
         yield "claims.md", claims.page(study).encode()
     if study.entries:
         yield "table.csv", markdown.tidy(study).encode()
+        if compared := comparisons.page(study):
+            yield "comparisons.md", compared.encode()
+            yield "comparisons.csv", comparisons.table(study).encode()
         with sheet():
             yield from _figures(study)
 

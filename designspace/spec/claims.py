@@ -5,88 +5,108 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, WithJsonSchema, field_validator
-from pydantic_core import PydanticCustomError
+from pydantic import BeforeValidator, ValidationError
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from designspace.component import Spec, did_you_mean
-from designspace.spec.axes import label_of
 from designspace.spec.errors import BadValueError, DocPath
-from designspace.spec.paths import axis_name
-from designspace.spec.trial import Label
+from designspace.spec.expectations import ArgminIn, Less, Monotone, RatioAtLeast, Within
+from designspace.spec.points import Axes, known_as, listed
 
-Axes = dict[str, Annotated[Label, BeforeValidator(label_of), WithJsonSchema({})]]
-"""Values of axes: they stand for all points that have them."""
+Kind = Less | Within | Monotone | ArgminIn | RatioAtLeast
+KINDS: Mapping[str, type[Kind]] = {
+    "less": Less,
+    "within": Within,
+    "monotone": Monotone,
+    "argmin_in": ArgminIn,
+    "ratio_at_least": RatioAtLeast,
+}
 
 
-class Less(Spec):
-    """The metric is lower at the first points than at the second."""
+def _of_its_kind(value: Any) -> Any:
+    """So that errors are those of the kind that was meant, not of all of them."""
+    if not isinstance(value, Mapping):
+        return value
+    named, known = [key for key in value if key in KINDS], ", ".join(KINDS)
+    if len(named) == 1:
+        return KINDS[named[0]].model_validate(value)
+    if named:
+        text = f"is of one kind, not {' and '.join(named)}"
+        raise PydanticCustomError("kind", "{text}", {"text": text})
+    fields = {field for kind in KINDS.values() for field in kind.model_fields}
+    unknown = next((key for key in value if key not in fields), None)
+    if unknown is None:
+        raise PydanticCustomError("kind", "{text}", {"text": f"does not say what is expected: one of {known}"})
+    text = f"unknown kind of claim '{unknown}'.{did_you_mean(unknown, KINDS)} Kinds: {known}."
+    wrong = PydanticCustomError("extra_forbidden", "{text}", {"text": text})
+    raise ValidationError.from_exception_data("expect", [InitErrorDetails(type=wrong, loc=(unknown,), input=value)])
 
-    less: tuple[Axes, Axes]
-    metric: str
 
-    @field_validator("less", mode="before")
-    @classmethod
-    def _two(cls, less: Any) -> Any:
-        if isinstance(less, list | tuple) and len(less) != 2:
-            text = f"compares two points, the lower one first: [{{..}}, {{..}}]; {len(less)} given"
-            raise PydanticCustomError("two_sides", "{text}", {"text": text})
-        return less
+Expect = Annotated[Kind, BeforeValidator(_of_its_kind)]
 
 
 class Claim(Spec):
-    """A sentence, and how to check it. Another kind of check is another class beside ``Less``."""
+    """A sentence, and how to check it. Another kind of claim is another class, here and in ``report.checks``."""
 
     say: str
-    expect: Less
-
-
-def known_as(axes: Mapping[str, Any], points: Sequence[Axes], place: DocPath) -> Axes:
-    """``axes`` with the names and values that ``points`` have. Raises ``BadValueError`` if no point has them."""
-    columns = list(points[0])
-    named: Axes = {}
-    for key, value in axes.items():
-        name = axis_name(key)
-        if name not in columns:
-            text = f"claim matches no trial: there is no axis '{key}'.{did_you_mean(key, columns)}"
-            raise BadValueError((*place, key), f"{text} Axes: {', '.join(columns) or 'none'}.", key=True)
-        values = list(dict.fromkeys(point[name] for point in points))
-        same = [known for known in values if _same(known, value)]
-        if not same:
-            text = f"claim matches no trial: no point has {key} = {value!r}.{_nearest(value, values)}"
-            raise BadValueError((*place, key), f"{text} Values: {', '.join(map(str, values))}.")
-        named[name] = same[0]
-    if not any(named.items() <= point.items() for point in points):
-        listed = ", ".join(f"{name} = {value}" for name, value in named.items())
-        raise BadValueError(place, f"claim matches no trial: no point has {listed} together")
-    return named
+    expect: Expect
 
 
 def check(claims: Sequence[Claim], points: Sequence[Axes], metrics: Sequence[str]) -> Iterator[Claim | BadValueError]:
     """Each claim with its axes named as in ``points``; or what is wrong with it."""
     for i, claim in enumerate(claims):
-        sides: list[Axes] = []
-        for side, axes in enumerate(claim.expect.less):
-            try:
-                sides.append(known_as(axes, points, ("claims", i, "expect", "less", side)))
-            except BadValueError as error:
-                yield error
-        if both := [point for point in points if len(sides) == 2 and all(s.items() <= point.items() for s in sides)]:
-            named = ", ".join(f"{name} = {value}" for name, value in both[0].items())
-            yield BadValueError(("claims", i, "expect", "less"), f"compares a point with itself: {named}")
-        if claim.expect.metric not in metrics:
-            text = f"'{claim.expect.metric}' is not measured.{did_you_mean(claim.expect.metric, metrics)}"
-            yield BadValueError(("claims", i, "expect", "metric"), f"{text} Metrics: {', '.join(metrics)}.")
-        elif len(sides) == 2:
-            expect = claim.expect.model_copy(update={"less": tuple(sides)})
+        place: DocPath = ("claims", i, "expect")
+        errors = [*_wrong_metric(claim.expect, metrics, place)]
+        expect = _named(claim.expect, points, place, errors)
+        yield from errors
+        if not errors:
             yield claim.model_copy(update={"expect": expect})
 
 
-def _same(known: Label, value: Label) -> bool:
-    return known == value and isinstance(known, bool) == isinstance(value, bool)
+def _named(expect: Kind, points: Sequence[Axes], place: DocPath, errors: list[BadValueError]) -> Kind:
+    found: dict[DocPath, Axes] = {}
+    for path, axes in _sides(expect):
+        try:
+            found[path] = known_as(axes, points, (*place, *path))
+        except BadValueError as error:
+            errors.append(_of_a_claim(error))
+    if len(found) < len([*_sides(expect)]):
+        return expect
+    try:
+        return _with(expect, found, points, place).known(points, place)
+    except BadValueError as error:
+        errors.append(_of_a_claim(error))
+        return expect
 
 
-def _nearest(value: Any, values: list[Label]) -> str:
-    numbers = [known for known in values if isinstance(known, int | float) and not isinstance(known, bool)]
-    if isinstance(value, int | float) and numbers:
-        return f" Did you mean {min(numbers, key=lambda known: abs(known - value))}?"
-    return did_you_mean(value, values)
+def _with(expect: Kind, found: dict[DocPath, Axes], points: Sequence[Axes], place: DocPath) -> Kind:
+    """``expect`` with the axes ``found`` in place of its own. Raises ``BadValueError`` if two are the same point."""
+    update: dict[str, Any] = {}
+    for (field, *position), axes in found.items():
+        update[str(field)] = (*update.get(str(field), ()), axes) if position else axes
+    for field, two in ((field, two) for field, two in update.items() if isinstance(two, tuple)):
+        both = [p for p in points if len(two) == 2 and all(side.items() <= p.items() for side in two)]
+        if both:
+            raise BadValueError((*place, field), f"compares a point with itself: {listed(both[0])}")
+    return expect.model_copy(update=update)
+
+
+def _wrong_metric(expect: Kind, metrics: Sequence[str], place: DocPath) -> Iterator[BadValueError]:
+    known = [*metrics, *(["nfe"] if isinstance(expect, RatioAtLeast) else [])]
+    if expect.metric not in known:
+        text = f"'{expect.metric}' is not measured.{did_you_mean(expect.metric, known)} Metrics: {', '.join(known)}."
+        yield BadValueError((*place, "metric"), text)
+
+
+def _of_a_claim(error: BadValueError) -> BadValueError:
+    unmatched = str(error).startswith(("no point has", "there is no axis"))
+    return BadValueError(error.place, f"claim matches no trial: {error}" if unmatched else str(error), key=error.key)
+
+
+def _sides(expect: Kind) -> Iterator[tuple[DocPath, Axes]]:
+    """Every naming of points in ``expect``, and where it stands."""
+    for field, value in expect:
+        if isinstance(value, Mapping):
+            yield (field,), dict(value)
+        elif isinstance(value, tuple) and value and isinstance(value[0], Mapping):
+            yield from (((field, i), dict(side)) for i, side in enumerate(value))

@@ -1,0 +1,40 @@
+"""Points of a grid by the values of their axes: those that have some, lines along one, pairs of like with like."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from designspace.report.entry import Entry, Row
+
+
+def select(points: Iterable[Entry], axes: Row) -> list[Entry]:
+    """The points that have the values of ``axes``."""
+    return [point for point in points if axes.items() <= point.axes.items()]
+
+
+def pairs(first: Iterable[Entry], second: Iterable[Entry], equal: Sequence[str]) -> list[tuple[Entry, Entry]]:
+    """Each of ``first`` with each of ``second`` that has its values of the axes ``equal``."""
+    partners: dict[tuple[Any, ...], list[Entry]] = {}
+    for point in second:
+        partners.setdefault(_values(point, equal), []).append(point)
+    return [(a, b) for a in first for b in partners.get(_values(a, equal), [])]
+
+
+def lines(points: Iterable[Entry], along: str) -> list[list[Entry]]:
+    """Points that differ in the axis ``along`` alone, ordered by its values; by the grid if some are no numbers."""
+    found: dict[tuple[Any, ...], list[Entry]] = {}
+    for point in points:
+        rest = tuple((axis, value) for axis, value in point.axes.items() if axis != along)
+        found.setdefault(rest, []).append(point)
+    return [_ordered(line, along) for line in found.values()]
+
+
+def _values(point: Entry, axes: Sequence[str]) -> tuple[Any, ...]:
+    return tuple(point.axes.get(axis) for axis in axes)
+
+
+def _ordered(line: list[Entry], along: str) -> list[Entry]:
+    values = [point.axes[along] for point in line]
+    numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
+    return sorted(line, key=lambda point: float(point.axes[along])) if numbers else line

@@ -1,0 +1,64 @@
+"""Studies for the tests of reports: made by hand, and one that was recorded."""
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.numpy import load_file
+
+from designspace.report import Study
+from designspace.store import Results
+
+N = 400
+RECORDED = Path(__file__).parent / "data" / "report" / "recorded"
+
+
+def influence(seed, scale):
+    x = torch.from_numpy(np.random.default_rng(seed).standard_normal(N)).float() * scale
+    return x - x.mean()
+
+
+class Bench:
+    """A folder of results, made by hand."""
+
+    def __init__(self, folder, axes, claims=()):
+        self.folder, self.results, self.points = folder, Results(folder), []
+        self.about = {"schema": 1, "name": folder.name, "question": "Which one?", "axes": axes, "claims": list(claims)}
+        self.about |= {"metrics": ["frechet"], "points": self.points}
+
+    def point(self, axes, value, scores=None, *, finished=True, protocol="FD-x", data="digits", se=None, **row):
+        id = f"{len(self.points):016x}"
+        self.points.append({"id": id, "axes": axes})
+        (self.folder / "ablation.json").write_text(json.dumps(self.about))
+        if not finished:
+            return
+        se = float(scores.double().std()) / N**0.5 if scores is not None else se
+        metric = {"value": value, "se": se, "protocol": protocol, "floor": 0.5, "floor_n": 100}
+        pixels = torch.arange(8 * 16, dtype=torch.uint8).reshape(8, 1, 4, 4)
+        kept = {"images": pixels} | ({} if scores is None else {"influence.frechet": scores})
+        self.results.put_artefact(id, kept)
+        row = {"seed": 0, "nfe": axes.get("nfe", 7), "images": N, "features": 8} | row
+        row |= {"ablation": self.folder.name, "trial": {"data": {"name": data}}, "metrics": {"frechet": metric}}
+        self.results.append({"id": id, "axes": axes, **row})
+
+    def study(self):
+        return Study(self.folder)
+
+
+def by_hand():
+    """Value, standard error and influence of each recorded point, read without the package."""
+    found = {}
+    for line in (RECORDED / "results.jsonl").read_text().splitlines()[:6]:
+        row = json.loads(line)
+        kept = load_file(RECORDED / "artefacts" / f"{row['id']}.safetensors")
+        metric = row["metrics"]["frechet"]
+        scores = kept["influence.frechet"].astype(np.float64)
+        found[row["axes"]["solver"], row["axes"]["nfe"]] = (metric["value"], metric["se"], scores)
+    return found
+
+
+def gap_by_hand(a, b):
+    (value_a, _, scores_a), (value_b, _, scores_b) = by_hand()[a], by_hand()[b]
+    return value_a - value_b, float(np.std(scores_a - scores_b, ddof=1)) / math.sqrt(len(scores_a))

@@ -1,0 +1,171 @@
+"""How often verdicts are wrong, on numbers whose truth is known; 2.5 % at most of each kind."""
+
+import math
+
+import numpy as np
+import pytest
+
+from designspace.report.inference import LEVEL, evidence, holm, two_sided
+
+DRAWS = 4000
+MOST = LEVEL / 2 + 3 * math.sqrt(LEVEL / 2 / DRAWS)  # of a frequency whose expectation is 2.5 %
+LEAST = LEVEL / 2 - 3 * math.sqrt(LEVEL / 2 / DRAWS)
+
+
+def verdicts(parts_of, seed=0):
+    """The frequency of each verdict over draws of independent standard normal numbers."""
+    rng = np.random.default_rng(seed)
+    found = [evidence(parts_of(rng)).verdict for _ in range(DRAWS)]
+    return {verdict: found.count(verdict) / DRAWS for verdict in ("holds", "does not hold", "undecided")}
+
+
+def one(z):
+    return np.array([[z]])
+
+
+def test_holm_by_hand():
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.6, 0.5]) == [1.0, 1.0]
+    assert holm([]) == []
+    unknown = holm([0.02, math.nan, 0.01])
+    assert unknown[::2] == [0.02, 0.02]
+    assert math.isnan(unknown[1])
+
+
+def test_holm_keeps_the_error_of_a_family_whatever_the_dependence():
+    """Ten comparisons, eight of which are of equals; all share one of their two points."""
+    rng = np.random.default_rng(0)
+    wrong = 0
+    for _ in range(DRAWS):
+        z = (rng.standard_normal(10) - rng.standard_normal()) / math.sqrt(2)
+        z[8:] += 6
+        wrong += min(holm([two_sided(each) for each in z])[:8]) <= LEVEL
+    assert wrong / DRAWS <= LEVEL + 3 * math.sqrt(LEVEL / DRAWS)
+
+
+@pytest.mark.parametrize("truth", [(0.0, 0.0), (0.0,) * 3, (0.0,) * 12, (0.0, 0.0, 3.0, 8.0), (0.0, *[0.2] * 11)])
+def test_what_is_best_in_truth_is_among_the_best(truth):
+    """As tables mark them: each against the lowest that was seen, after Holm's correction."""
+    rng = np.random.default_rng(0)
+    lost = 0
+    for _ in range(DRAWS):
+        values = truth + rng.standard_normal(len(truth)) / math.sqrt(2)
+        lowest = int(values.argmin())
+        corrected = holm([two_sided(value - values[lowest]) for i, value in enumerate(values) if i != lowest])
+        lost += lowest != 0 and corrected[0] <= LEVEL
+    assert lost / DRAWS <= LEVEL
+
+
+def test_a_difference_is_decided_at_1_96_standard_errors():
+    for z, verdict in ((-1.961, "holds"), (-1.959, "undecided"), (1.959, "undecided"), (1.961, "does not hold")):
+        assert evidence([one(z)]).verdict == verdict
+    assert evidence([one(-1.3)]).p == pytest.approx(two_sided(1.3))
+
+
+def test_equal_points_are_decided_in_five_percent():
+    found = verdicts(lambda rng: [one(rng.standard_normal())])
+    assert LEAST <= found["holds"] <= MOST
+    assert LEAST <= found["does not hold"] <= MOST
+
+
+@pytest.mark.parametrize("rest", [-9.0, 0.0])
+def test_several_comparisons_with_one_of_equals(rest):
+    """The claim is at its border: false if one difference is 0, true if it is a hair less."""
+    found = verdicts(lambda rng: [one(z) for z in rng.standard_normal(6) + np.array((0.0, *(rest,) * 5))])
+    assert found["holds"] <= MOST
+    assert found["does not hold"] <= MOST
+    if rest < 0:  # all but one are sure: that one is tested at the full level
+        assert found["holds"] >= LEAST
+    else:  # Holm over six
+        assert found["does not hold"] >= LEAST
+
+
+def test_steps_of_a_curve_share_their_points():
+    """monotone: flat, so that the claim is at its border; then falling, so that it holds."""
+
+    def steps(drop):
+        return lambda rng: [one(z) for z in np.diff(rng.standard_normal(6) - drop * np.arange(6)) / math.sqrt(2)]
+
+    flat = verdicts(steps(0.0))
+    assert flat["holds"] <= MOST
+    assert flat["does not hold"] <= MOST
+    assert verdicts(steps(7.0))["holds"] > 0.95
+    assert verdicts(steps(-7.0))["does not hold"] > 0.95
+
+
+@pytest.mark.parametrize("width", [0.1, 2.0, 12.0])
+def test_bounds(width):
+    """within: a value on the upper bound, then one in the middle; bounds in standard errors."""
+
+    def between(theta):
+        def parts(rng):
+            seen = theta + rng.standard_normal()
+            return [one(-width / 2 - seen), one(seen - width / 2)]
+
+        return parts
+
+    border, middle = verdicts(between(width / 2)), verdicts(between(0.0))
+    assert border["holds"] <= MOST
+    assert border["does not hold"] <= MOST
+    assert middle["does not hold"] <= MOST
+    assert (middle["holds"] > 0.95) is (width == 12.0)
+    assert verdicts(between(width / 2 + 6))["does not hold"] > 0.95
+
+
+@pytest.mark.parametrize(
+    ("inside", "outside"),
+    [
+        ((0.0,), (0.0,)),
+        ((0.0, 0.0, 0.0), (0.0, 9.0, 9.0)),
+        ((0.0, 9.0), (0.0, 0.0, 0.0, 0.0)),
+        ((0.0,) * 4, (0.0,) * 4),
+    ],
+)
+def test_the_lowest_of_several(inside, outside):
+    """argmin_in: the lowest of both sides are equal, the border of the claim; then one side is clearly lower."""
+
+    def gaps(shift):
+        def parts(rng):
+            a, b = (np.array(side) + rng.standard_normal(len(side)) for side in (inside, outside))
+            return [(a[:, None] + shift - b) / math.sqrt(2)]
+
+        return parts
+
+    border = verdicts(gaps(0.0))
+    assert border["holds"] <= MOST
+    assert border["does not hold"] <= MOST
+    assert verdicts(gaps(-8.0))["holds"] > 0.95
+    assert verdicts(gaps(8.0))["does not hold"] > 0.95
+
+
+def test_a_ratio_is_tested_with_an_uncertain_denominator():
+    """ratio_at_least, b three standard errors above 0 only: the linear statement keeps its level."""
+    ratio, b = 2.0, 3.0
+
+    def parts(rng):
+        seen_a, seen_b = rng.normal(ratio * b, 1.0), rng.normal(b, 1.0)
+        return [one((ratio * seen_b - seen_a) / math.hypot(1.0, ratio)), one(-seen_b)]
+
+    found = verdicts(parts)
+    assert found["holds"] <= MOST
+    assert found["does not hold"] <= MOST
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_so_many_times_the_images_decide(seed):
+    rng = np.random.default_rng(seed)
+    parts = [rng.standard_normal((s, c)) / 3 for s, c in ((1, 1), (2, 3), (3, 1))]
+    found = evidence(parts, count=5)
+    assert found.verdict == "undecided"
+    assert found.times > 1
+    after, before = ([z * math.sqrt(found.times * f) for z in parts] for f in (1 + 1e-6, 1 - 1e-6))
+    assert evidence(after, count=5).verdict != "undecided"
+    assert evidence(before, count=5).verdict == "undecided"
+
+
+def test_what_is_not_known_decides_nothing():
+    assert evidence([one(math.nan)]).verdict == "undecided"
+    assert evidence([one(-9.0), one(math.nan)]).verdict == "undecided"
+    assert evidence([one(9.0), one(math.nan)]).verdict == "does not hold"
+    assert evidence([one(0.0)]).times == math.inf
+    assert evidence([np.array([[math.nan], [-9.0]])]).verdict == "holds"  # another of those inside is lower
