@@ -20,7 +20,8 @@ def measure(
     for metric in metrics:
         measured = metric.measure(generated, reference)
         low, size = floor(metric)
-        about = {"protocol": protocol(metric, detector), "floor": low, "floor_n": size}
+        about = {"protocol": metric.called(detector.protocol()), "higher_is_better": metric.higher_is_better}
+        about |= {"floor": low, "floor_n": size}
         found[metric.name] = ({"value": measured.value, "se": measured.se} | about | measured.extra, measured)
     return found
 
@@ -28,17 +29,10 @@ def measure(
 def diagnosis(metric: Diagnostic, measured: Measured) -> Row:
     """What a diagnostic has found as plain data; its protocol is itself: no features and no reference go into it."""
     row: Row = {"value": measured.value, "se": measured.se, "protocol": str(metric), "n": metric.images}
-    row |= measured.extra
+    row |= {"higher_is_better": metric.higher_is_better} | measured.extra
     if measured.floor is not None:
         row["floor"] = measured.floor
     if measured.profile is not None:
         sigma, value = (column.tolist() for column in measured.profile)
         row["profile"] = {"sigma": sigma, "value": value, "of": metric.profile_of}
     return row
-
-
-def protocol(metric: Metric, detector: Detector) -> str:
-    """What the number is called: two numbers may stand in one table only if this is the same."""
-    frechet = detector.protocol()
-    features = frechet.removeprefix("FD-") if frechet != "FID" else "inception"
-    return frechet if metric.name == "frechet" else f"{metric.name.upper()}-{features}"

@@ -69,7 +69,7 @@ def _paired_se(study: Study, a: Row, b: Row, metric: str) -> float | None:
 
 @dataclass(frozen=True)
 class Ranking:
-    """The lowest of several entries, and which of the others cannot be told from it."""
+    """The best of several entries, and which of the others cannot be told from it."""
 
     best: list[Entry]
     unpaired: int
@@ -79,12 +79,13 @@ class Ranking:
 
 
 def rank(study: Study, entries: list[Entry], metric: str) -> Ranking:
-    """Compare each with the lowest, at 95 %."""
+    """Compare each with the lowest, or the highest if higher is better, at 95 %; none is best if neither is."""
     finite = [entry for entry in entries if math.isfinite(entry.value(metric))]
-    if not finite:
+    higher = entries[0].higher_is_better(metric) if entries else None
+    if not finite or higher is None:
         return Ranking([], 0, 0)
-    lowest = min(finite, key=lambda entry: entry.value(metric))
-    against = {e: difference(study, e, lowest, metric) for e in finite if e is not lowest}
+    best = (max if higher else min)(finite, key=lambda entry: entry.value(metric))
+    against = {e: difference(study, e, best, metric) for e in finite if e is not best}
     equal = [e for e, d in against.items() if abs(d.z) < Z or (d.se is None and d.value == 0)]
     unknown = sum(d.se is None for d in against.values())
-    return Ranking([lowest, *equal], sum(not d.paired for d in against.values()), unknown)
+    return Ranking([best, *equal], sum(not d.paired for d in against.values()), unknown)
