@@ -20,9 +20,9 @@ def measure(
     for metric in metrics:
         measured = metric.measure(generated, reference)
         low, size = floor(metric)
-        about = {"protocol": metric.called(detector.protocol()), "higher_is_better": metric.higher_is_better}
-        about |= {"floor": low, "floor_n": size}
-        found[metric.name] = ({"value": measured.value, "se": measured.se} | about | measured.extra, measured)
+        row: Row = {"value": measured.value, "se": measured.se, "protocol": metric.called(detector.protocol())}
+        row |= {"higher_is_better": metric.higher_is_better, "floor": low, "floor_n": size} | measured.extra
+        found[metric.name] = (row, measured)
     return found
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from designspace.evaluation.measure import Sample
-from designspace.evaluation.moments import Array, float64
+from designspace.evaluation.moments import Array, check_widths, float64, table
 from designspace.evaluation.neighbours import Integers, Near, blocks, nearest, squares
 from designspace.evaluation.tally import Leaving, Tally
 
@@ -53,6 +53,7 @@ def overlap(generated: Sample, reference: Sample, k: int) -> Overlap:
 
 def _count(generated: Sample, reference: Sample, ks: tuple[int, ...]) -> dict[int, Overlap]:
     m, n = len(reference), len(generated)
+    check_widths(table(generated.features)[1], table(reference.features)[1])
     balls, own = nearest(reference, reference, max(ks)), nearest(generated, generated, min(max(ks) + 1, n - 1))
     if not balls.squares.any():
         raise ValueError(f"the {m} images of the reference have all the same features: no ball has a size")
@@ -73,7 +74,7 @@ def _count(generated: Sample, reference: Sample, ks: tuple[int, ...]) -> dict[in
 
 def _reach(near: Near, k: int, rows: slice, x: Array) -> Array:
     """Squared radii; where there is no k-th neighbour, the last one's."""
-    return near.squares[rows, min(k, near.squares.shape[1]) - 1] + ROUNDING * np.square(x).sum(1)
+    return np.asarray(near.squares[rows, min(k, near.squares.shape[1]) - 1] + ROUNDING * np.square(x).sum(1))
 
 
 def _overlap(held: Tally, leaving: Leaving) -> Overlap:

@@ -30,7 +30,7 @@ class Tally:
 
     def only(self) -> Integers:
         """The points that are alone in a ball, as often as they are."""
-        return self._sums[self.per_ball == 1].astype(np.int64)
+        return np.asarray(self._sums[self.per_ball == 1], np.int64)
 
 
 class Leaving:
