@@ -37,6 +37,8 @@ FOLDER: ContextVar[Path | None] = ContextVar("FOLDER", default=None)
 """While a file is read that names other files: the folder that they are relative to."""
 
 Count = Annotated[int, Field(ge=2)]
+Neighbours = Annotated[int, Field(ge=1)]
+Order = Annotated[float, Field(ge=1, allow_inf_nan=False)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]

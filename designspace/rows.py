@@ -142,6 +142,11 @@ class Detector(Component, row="detector"):
 class Metric(Component, row="metric"):
     """What a trial is measured by: a distance between the features of generated images and those of a reference."""
 
+    higher_is_better: ClassVar[bool | None] = False
+    """``None`` if neither is: reports then mark no best value."""
+    dimensions: ClassVar[int | None] = None
+    """Of the features that it is for; ``None``: any."""
+
     @classmethod
     def get(cls, name: str) -> type[Self]:
         """As of any row; what everybody calls FID is two choices here."""
@@ -149,6 +154,16 @@ class Metric(Component, row="metric"):
             text = f"unknown metric '{name}'. FID is metric frechet with detector inception"
             raise PydanticCustomError("unknown_component", "{text}", {"text": text})
         return super().get(name)
+
+    @property
+    def least(self) -> int:
+        """The images that it takes, generated and of the reference."""
+        return 2
+
+    def called(self, frechet: str) -> str:
+        """Its name, with that of the features, where a Fréchet distance of them is called ``frechet``: its protocol."""
+        features = frechet.removeprefix("FD-") if frechet != "FID" else "inception"
+        return f"{str(self).replace(self.name, self.name.upper(), 1)}-{features}"
 
     def check(self, design: Design, denoiser: Denoiser) -> None:
         """Raise ``ValueError`` if ``design`` with ``denoiser`` cannot be measured by it: such trials go without."""

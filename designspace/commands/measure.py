@@ -36,6 +36,7 @@ def distance(
     Example: designspace distance samples/ digits --detector lite0
     """
     import designspace as ds
+    from designspace.report.caption import halves_are
 
     with clean_errors():
         network = component(ds.Detector, detector, "--detector")
@@ -48,7 +49,7 @@ def distance(
     n, size = found["images"], found["reference"]
     for name, value in found["metrics"].items():
         se = "" if value["se"] is None else f" ± {value['se']:.3g}"
-        floor = f"floor {value['floor']:.4g} at n' = {value['floor_n']}"
+        floor = f"{halves_are(value['higher_is_better'])} {value['floor']:.4g} at n' = {value['floor_n']}"
         typer.echo(f"{value['protocol']} ({name}): {value['value']:.5g}{se}, n = {n} against {size}, {floor}")
 
 

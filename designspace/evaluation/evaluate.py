@@ -20,25 +20,19 @@ def measure(
     for metric in metrics:
         measured = metric.measure(generated, reference)
         low, size = floor(metric)
-        about = {"protocol": protocol(metric, detector), "floor": low, "floor_n": size}
-        found[metric.name] = ({"value": measured.value, "se": measured.se} | about | measured.extra, measured)
+        row: Row = {"value": measured.value, "se": measured.se, "protocol": metric.called(detector.protocol())}
+        row |= {"higher_is_better": metric.higher_is_better, "floor": low, "floor_n": size} | measured.extra
+        found[metric.name] = (row, measured)
     return found
 
 
 def observation(metric: Observation, measured: Measured) -> Row:
     """What was observed as plain data; its protocol is the metric itself: no features and no reference go into it."""
     row: Row = {"value": measured.value, "se": measured.se, "protocol": str(metric), "n": metric.images}
-    row |= measured.extra
+    row |= {"higher_is_better": metric.higher_is_better} | measured.extra
     if measured.floor is not None:
         row["floor"] = measured.floor
     if measured.profile is not None:
         columns = {name: column.tolist() for name, column in measured.profile.columns().items()}
         row["profile"] = columns | {"of": metric.profile_of}
     return row
-
-
-def protocol(metric: Metric, detector: Detector) -> str:
-    """What the number is called: two numbers may stand in one table only if this is the same."""
-    frechet = detector.protocol()
-    features = frechet.removeprefix("FD-") if frechet != "FID" else "inception"
-    return frechet if metric.name == "frechet" else f"{metric.name.upper()}-{features}"

@@ -1,4 +1,4 @@
-"""The least that a metric can be expected to show: the reference measured against itself."""
+"""The best that a metric can be expected to show: the reference measured against itself."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ def floor(metric: Metric, reference: Sample, n: int) -> tuple[float, int]:
     """The metric of one random half of the reference against the other, and their size n' = min(n, N // 2).
 
     The halves depend on N and n alone. With n' below n, a biased metric's floor is higher than that of n images.
-    Raises ``ValueError`` if the reference has fewer than 4 images.
+    Raises ``ValueError`` if the halves are too small for the metric.
     """
     size = min(n, len(reference) // 2)
-    if size < 2:
-        raise ValueError(f"a reference of {len(reference)} images has no two halves to compare: it takes 4 at least")
-    order = torch.from_numpy(generator("floor").permutation(len(reference)))
-    one, other = (Sample(reference.features[half]) for half in (order[:size], order[size : 2 * size]))
+    if size < metric.least:
+        text = f"a reference of {len(reference)} images has no two halves to compare by metric {metric}"
+        raise ValueError(f"{text}: it takes {2 * metric.least} at least")
+    one, other = reference.once(("halves", size), lambda: _halves(reference, size))
     return metric.measure(one, other).value, size
 
 
@@ -33,8 +33,16 @@ def drawn(metric: Metric, reference: Sample, n: int) -> tuple[float, float]:
     A denoiser that gives its data back scores that with a perfect sampler: what is left is chance and bias.
     The draws depend on N and n alone.
     """
-    values = []
-    for k in range(DRAWS):
-        chosen = torch.from_numpy(generator("drawn", n, k).integers(len(reference), size=n))
-        values.append(metric.measure(Sample(reference.features[chosen]), reference).value)
+    values = [metric.measure(_draw(reference, n, k), reference).value for k in range(DRAWS)]
     return statistics.fmean(values), statistics.stdev(values)
+
+
+def _halves(reference: Sample, size: int) -> tuple[Sample, Sample]:
+    order = torch.from_numpy(generator("floor").permutation(len(reference)))
+    return Sample(reference.features[order[:size]]), Sample(reference.features[order[size : 2 * size]])
+
+
+def _draw(reference: Sample, n: int, k: int) -> Sample:
+    """The k-th draw; what one metric finds out about it is kept for the next, its features are not."""
+    chosen = torch.from_numpy(generator("drawn", n, k).integers(len(reference), size=n))
+    return Sample(reference.features[chosen], reference.once(("drawn", n, k), dict))

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
 
 from designspace.evaluation.moments import Moments
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,6 +21,8 @@ class Sample:
 
     features: Tensor
     """float32 ``[n, d]``."""
+    kept: dict[Hashable, Any] = field(default_factory=dict, repr=False)
+    """What was found out about them, so that metrics share the work."""
 
     def __len__(self) -> int:
         return len(self.features)
@@ -26,6 +31,13 @@ class Sample:
     def moments(self) -> Moments:
         """Their mean and covariance. Raises ``ValueError`` as ``Moments`` does."""
         return Moments.of(self.features)
+
+    def once(self, key: Hashable, make: Callable[[], T]) -> T:
+        """What ``make`` gives, made the first time that it is asked for under ``key``."""
+        if key not in self.kept:
+            self.kept[key] = make()
+        found: T = self.kept[key]
+        return found
 
 
 class Profile(NamedTuple):
@@ -78,14 +90,32 @@ class Measured:
 
 
 def mean(each: Tensor, **more: Any) -> Measured:
-    """The mean over images of a value that each has, ``[n]``."""
+    """The mean over images of a value that each has, ``[n]``.
+
+    Where all have the same, as for a share of 0 or 1, its standard error is 0; the rule of three bounds it by 3 / n.
+    """
     return Measured(float(each.mean()), _se(each), (each - each.mean()).float(), **more)
 
 
 def root_mean(squares: Tensor, **more: Any) -> Measured:
     """The root of the mean over images of a square that each has, ``[n]``; to first order in each."""
-    value = float(squares.mean().sqrt())
-    effect = (squares - squares.mean()) / (2 * value or 1.0)
+    return rooted(float(squares.mean()), squares - squares.mean(), 2, **more)
+
+
+def rooted(value: float, effect: Tensor, p: float, **more: Any) -> Measured:
+    """The p-th root of a value that each image has an effect on, ``[n]``, centred; to first order in each."""
+    root = value ** (1 / p)
+    effect = effect / (p * root ** (p - 1) or 1.0)
+    return Measured(root, _se(effect), effect.float(), **more)
+
+
+def jackknife(value: float, without: Tensor, **more: Any) -> Measured:
+    """A value, and what it would be without each image, ``[n]``: for values that change by jumps.
+
+    The standard error is on average not below the true one, for differences of two trials as well. Efron and Stein
+    (1981), https://doi.org/10.1214/aos/1176345462.
+    """
+    effect = (len(without) - 1) * (without.mean() - without)
     return Measured(value, _se(effect), effect.float(), **more)
 
 

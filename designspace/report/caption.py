@@ -53,16 +53,19 @@ def protocol(metric: str, entries: Sequence[Entry]) -> str:
 def _sentences(study: Study, metric: str, entries: list[Entry], ranked: Sequence[Ranking]) -> Iterator[str]:
     several = any(len(entry.rows) > 1 for entry in entries)
     spread = ", in brackets the standard deviation over the seeds" if several else ""
-    yield f"{protocol(metric, entries)}: {'mean' if several else 'value'} ± standard error{spread}; lower is better."
+    higher = entries[0].higher_is_better(metric)
+    better = "neither lower nor higher" if higher is None else "higher" if higher else "lower"
+    yield f"{protocol(metric, entries)}: {'mean' if several else 'value'} ± standard error{spread}; {better} is better."
     yield from _floor(metric, entries)
     yield from few_images(metric, entries[0])
     unknown, unpaired = sum(r.unknown for r in ranked), sum(r.unpaired - r.unknown for r in ranked)
     where = "of each column" if study.column_axis else "of all"
+    best = "highest" if higher else "lowest"
     if unknown:
-        yield f"Bold: the lowest {where}; without standard errors nothing says which others are as good."
-    else:
+        yield f"Bold: the {best} {where}; without standard errors nothing says which others are as good."
+    elif higher is not None:
         holm = " (Holm's correction for the number of comparisons)" if any(len(r.against) > 1 for r in ranked) else ""
-        yield f"Bold: the lowest {where}, and whatever cannot be told from it at 95 %{holm}."
+        yield f"Bold: the {best} {where}, and whatever cannot be told from it at 95 %{holm}."
     if unpaired > 0:
         why = "they share no seed, or the images' influences are not at hand"
         yield f"{unpaired} of these comparisons are not paired: {why}."
@@ -70,6 +73,11 @@ def _sentences(study: Study, metric: str, entries: list[Entry], ranked: Sequence
     yield from _adaptive(entries)
     if study.column_axis == "nfe" and any(entry.nfe != entry.axes["nfe"] for entry in entries):
         yield "NFE is the budget; where a solver cannot use all of it, it used less (counted in table.csv)."
+
+
+def halves_are(higher: bool | None) -> str:
+    """What the value of the reference's halves is to that of generated images."""
+    return "yardstick" if higher is None else "ceiling" if higher else "floor"
 
 
 def few_images(metric: str, entry: Entry) -> Iterator[str]:
@@ -85,6 +93,8 @@ def _of_the_flow(metric: str, entry: Entry) -> bool:
 
 
 def _below_zero(metric: str, entries: Sequence[Entry]) -> Iterator[str]:
+    if entries[0].higher_is_better(metric) is not False:
+        return
     low = [e for e in entries if (se := e.se(metric)) is not None and e.value(metric) < -2 * se]
     if low:
         why = "generated images and reference are then not independent, as where a denoiser gives its data back"
@@ -104,7 +114,8 @@ def _floor(metric: str, entries: Sequence[Entry]) -> Iterator[str]:
         yield f"Floor: {floor:.2g}, how far the converged solution itself has converged."
     if floor is None or not isinstance(size, int):
         return
-    text = f"Floor: {floor:.4g}, the reference against itself in halves of n' = {size:,} images"
+    name = halves_are(first.higher_is_better(metric)).capitalize()
+    text = f"{name}: {floor:.4g}, the reference against itself in halves of n' = {size:,} images"
     n = first.images(metric)
     higher = metric == "frechet" and size < n
     yield text + (f"; that of n = {n:,} would be lower, so values may well lie below it." if higher else ".")

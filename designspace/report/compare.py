@@ -99,12 +99,12 @@ def _paired_se(a: tuple[Study, Row], b: tuple[Study, Row], metric: str, times: f
 
 @dataclass(frozen=True)
 class Ranking:
-    """The lowest of several entries, and which of the others cannot be told from it."""
+    """The best of several entries, and which of the others cannot be told from it."""
 
     best: list[Entry]
-    """The lowest, then those that cannot be told from it."""
+    """The lowest, or highest, then those that cannot be told from it."""
     against: dict[Entry, tuple[Difference, float]]
-    """Each other one minus the lowest, and the p-value corrected for their number."""
+    """Each other one minus the first of them, and the p-value corrected for their number."""
 
     @property
     def unpaired(self) -> int:
@@ -118,17 +118,18 @@ class Ranking:
 
 
 def rank(study: Study, entries: Sequence[Entry], metric: str) -> Ranking:
-    """Compare each with the lowest, at 95 % after Holm's correction for the number of these comparisons.
+    """Compare each with the best, lowest or highest, at 95 % after Holm's correction for the number of comparisons.
 
     Whichever is best in truth is then among ``best`` with a chance of 95 % at least: it is left out only if it comes
-    out clearly above one that it is not above.
+    out clearly worse than one that it is not worse than. None is best if neither direction is.
     """
     finite = [entry for entry in entries if math.isfinite(entry.value(metric))]
-    if not finite:
+    higher = entries[0].higher_is_better(metric) if entries else None
+    if not finite or higher is None:
         return Ranking([], {})
-    lowest = min(finite, key=lambda entry: entry.value(metric))
-    found = {entry: difference(study, entry, lowest, metric) for entry in finite if entry is not lowest}
+    top = (max if higher else min)(finite, key=lambda entry: entry.value(metric))
+    found = {entry: difference(study, entry, top, metric) for entry in finite if entry is not top}
     corrected = holm([gap.p for gap in found.values()])
     against = {entry: (gap, p) for (entry, gap), p in zip(found.items(), corrected, strict=True)}
     equal = [e for e, (gap, p) in against.items() if p > LEVEL or (gap.se is None and gap.value == 0)]
-    return Ranking([lowest, *equal], against)
+    return Ranking([top, *equal], against)

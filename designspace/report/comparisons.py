@@ -52,12 +52,12 @@ def all_pairs(study: Study, metric: str, points: Sequence[Entry] | None = None) 
 
 
 def page(study: Study) -> str:
-    """Each configuration against the lowest of its budget, as Markdown; empty if there is nothing to compare."""
+    """Each configuration against the best of its budget, as Markdown; empty if there is nothing to compare."""
     tables = [
         table
         for metric in study.about["metrics"]
         for group in comparable(study.entries, metric)
-        if (table := list(_against_lowest(study, metric, _finite(group, metric))))
+        if (table := list(_against_best(study, metric, _finite(group, metric))))
     ]
     if not tables:
         return ""
@@ -69,16 +69,16 @@ def _explained(study: Study) -> Iterator[str]:
     budget = {"nfe": "the same budget of evaluations", "num_steps": "the same number of steps"}
     same, of = (f" at {budget[study.column_axis]}", ", of one budget") if study.column_axis else ("", "")
     yield (
-        f"Each configuration against the lowest{same}. Difference: its value minus the lowest one, ± standard error. "
+        f"Each configuration against the best{same}. Difference: its value minus the best one, ± standard error. "
         "Gain: how many times the images would be needed for the same standard error, were the seeds independent "
         "instead of shared: the square of the ratio of the two standard errors. p: two-sided, normal approximation. "
-        f"Corrected: Holm's correction for the comparisons with one lowest{of}; above 0.05, a configuration cannot be "
-        "told from the lowest and is bold, here as in table.md. comparisons.csv has every two configurations"
+        f"Corrected: Holm's correction for the comparisons with one best{of}; above 0.05, a configuration cannot be "
+        "told from the best and is bold, here as in table.md. comparisons.csv has every two configurations"
         f"{same}, with p corrected for all of them (of one metric and protocol) in the column p_holm."
     )
 
 
-def _against_lowest(study: Study, metric: str, entries: Sequence[Entry]) -> Iterator[str]:
+def _against_best(study: Study, metric: str, entries: Sequence[Entry]) -> Iterator[str]:
     columns = [[e for e in entries if study.budget(e) == budget] for budget in budgets(study, entries)]
     ranked = [(column, ranking) for column in columns if (ranking := rank(study, column, metric)).against]
     if not ranked:
@@ -97,7 +97,7 @@ def _against_lowest(study: Study, metric: str, entries: Sequence[Entry]) -> Iter
 
 def _row(entry: Entry, metric: str, ranking: Ranking) -> list[str]:
     name, value = escape(entry.config), measured(entry.value(metric), entry.se(metric))
-    against = words(*ranking.against[entry]) if entry in ranking.against else ["lowest", "", "", ""]
+    against = words(*ranking.against[entry]) if entry in ranking.against else ["best", "", "", ""]
     return [f"**{name}**" if entry in ranking.best else name, value, *against]
 
 

@@ -39,6 +39,8 @@ class Panel:
     drawn: float | None = None
     """What as many images drawn from the reference score."""
     x_label: str = NFE
+    higher: bool | None = False
+    """Whether higher is better; ``None`` if neither is."""
 
     @property
     def values(self) -> list[float]:
@@ -87,7 +89,8 @@ def _panel(entries: Sequence[Entry], metric: str, several: bool, axis: str | Non
     curves = [_curve(name, points, metric, axis) for name, points in configs.items()]
     floor, drawn = (floor_in(first.rows[0], metric, which) for which in ("floor", "drawn"))
     label = NFE if axis is None else one_line(axis)
-    return Panel(one_line(about["protocol"]), note, curves, floor, about.get("floor_n"), drawn, label)
+    higher = first.higher_is_better(metric)
+    return Panel(one_line(about["protocol"]), note, curves, floor, about.get("floor_n"), drawn, label, higher)
 
 
 def _curve(name: str, entries: Sequence[Entry], metric: str, axis: str | None) -> Curve:

@@ -74,6 +74,11 @@ class Entry:
         """Protocol and floor."""
         return dict(self.rows[0]["metrics"][metric])
 
+    def higher_is_better(self, metric: str) -> bool | None:
+        """Whether higher values are better; ``None`` if neither are."""
+        higher = self.about(metric).get("higher_is_better", False)
+        return None if higher is None else bool(higher)
+
     def trial(self, *path: str) -> Any:
         """A field of the resolved spec, ``None`` if there is none."""
         found: Any = self.rows[0].get("trial")

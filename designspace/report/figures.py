@@ -6,6 +6,7 @@ import io
 import math
 from typing import TYPE_CHECKING, Any
 
+from designspace.report.caption import halves_are
 from designspace.report.curves import Curve, Panel
 from designspace.report.scales import Scale, apart, labels, spaced, x_scale, y_scale
 from designspace.report.style import FAINT, NOTE, WIDTH, look, plain, wrapped
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 TOLD_APART = 12
-"""Curves that can be; of more, those that come lowest stand out."""
+"""Curves that can be; of more, those that come lowest stand out, or highest where that is better."""
 FLOOR: dict[str, Any] = {"color": "#444444", "linewidth": 0.9, "linestyle": (0, (4, 2))}
 DRAWN: dict[str, Any] = {"color": "#444444", "linewidth": 0.9, "linestyle": (0, (1, 1.5))}
 
@@ -49,10 +50,12 @@ def save(figure: Figure) -> dict[str, bytes]:
 
 
 def _marked(names: list[str], panels: list[Panel]) -> list[str]:
-    lowest: dict[str, float] = {}
-    for curve in (curve for panel in panels for curve in panel.curves):
-        lowest[curve.name] = min(lowest.get(curve.name, math.inf), *curve.values)
-    kept = set(sorted(names, key=lambda name: lowest[name])[:TOLD_APART])
+    best: dict[str, float] = {}
+    for panel in panels:
+        for curve in panel.curves:
+            values = [-value if panel.higher else value for value in curve.values]
+            best[curve.name] = min(best.get(curve.name, math.inf), *values)
+    kept = set(sorted(names, key=lambda name: best[name])[:TOLD_APART])
     return [name for name in names if name in kept]
 
 
@@ -104,7 +107,8 @@ def _scale(axes: Axes, x: Scale, y: Scale) -> None:
 
 def _floor_key(panels: list[Panel]) -> list[tuple[str, dict[str, Any]]]:
     sizes = {panel.floor_n for panel in panels if y_scale(panel).shows(panel.floor)}
-    keys = [(f"floor{_halves(sizes.pop()) if len(sizes) == 1 else ''}", FLOOR)] if sizes else []
+    name = halves_are(panels[0].higher)
+    keys = [(f"{name}{_halves(sizes.pop()) if len(sizes) == 1 else ''}", FLOOR)] if sizes else []
     shown = any(y_scale(panel).shows(panel.drawn) for panel in panels)
     return keys + ([("n images of the reference", DRAWN)] if shown else [])
 
@@ -113,7 +117,7 @@ def _note(panel: Panel, y: Scale) -> str:
     note = panel.note + (", zeros below the axis" if y.threshold is None and min(panel.values) == 0 else "")
     if panel.floor is None or y.shows(panel.floor):
         return note
-    return f"{note}\nfloor{_halves(panel.floor_n)}: {panel.floor:.3g}, off the scale"
+    return f"{note}\n{halves_are(panel.higher)}{_halves(panel.floor_n)}: {panel.floor:.3g}, off the scale"
 
 
 def _halves(size: int | None) -> str:

@@ -29,11 +29,14 @@ class Scale:
 
 
 def y_scale(panel: Panel) -> Scale:
-    """Logarithmic; where values are near 0 or negative, as unbiased estimates may be, linear there."""
+    """Logarithmic; where values are near 0 or negative, as unbiased estimates may be, linear there.
+
+    Linear for what is no distance: shares that are to be high, or to be neither high nor low.
+    """
     points = list(zip(panel.values, panel.errors, strict=True))
     high = max(v + e for v, e in points)
     levels = [level for level in (panel.floor, panel.drawn) if level is not None]
-    if min(panel.values) >= 0 < max(panel.values):  # exact zeros lie below the axis
+    if panel.higher is False and min(panel.values) >= 0 < max(panel.values):  # exact zeros lie below the axis
         points = [(v, e) for v, e in points if v > 0]
         low = min(max(v - e, v / 3) for v, e in points)
         reach = max((high / low) ** 0.5, 2)
@@ -45,7 +48,7 @@ def y_scale(panel: Panel) -> Scale:
     reach = high - low
     near = [level for level in levels if low - reach < level < high + reach]
     low, high = min(low, *near, low), max(high, *near, high)
-    return _around_zero(min(low, 0.0), max(high, 0.0))
+    return _around_zero(min(low, 0.0), max(high, 0.0)) if panel.higher is False else _linear(low, high)
 
 
 def x_scale(panel: Panel) -> Scale:
@@ -110,13 +113,17 @@ def _around_zero(low: float, high: float) -> Scale:
     size = max(-low, high) or 1.0
     threshold = _round_up(max(-low, size / 10**DECADES))
     if high <= 5 * threshold:  # nothing to see in a logarithmic part
-        step, pad = _round_up((high - low or 1.0) / 6), 0.05 * (high - low or 1.0)
-        ticks = [step * i for i in range(math.ceil(low / step), math.floor((high + pad) / step) + 1)]
-        return Scale(low - pad, high + pad, ticks, math.inf)
+        return _linear(low, high)
     top = 1.3 * high
     ticks = [threshold * i / 2 for i in range(-2, 3) if threshold * i / 2 >= low]
     ticks += [tick for tick in log_ticks(threshold, top) if tick > threshold]
     return Scale(low - 0.1 * threshold, top, ticks, threshold)
+
+
+def _linear(low: float, high: float) -> Scale:
+    step, pad = _round_up((high - low or 1.0) / 6), 0.05 * (high - low or 1.0)
+    ticks = [step * i for i in range(math.ceil(low / step), math.floor((high + pad) / step) + 1)]
+    return Scale(low - pad, high + pad, ticks, math.inf)
 
 
 def _padded(low: float, high: float) -> tuple[float, float]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from designspace.component import Component, Count, Spec, did_you_mean
@@ -51,6 +51,14 @@ class Evaluate(Spec):
         if twice := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
             raise PydanticCustomError("metric_twice", "{text}", {"text": f"'{twice[0]}' is given twice"})
         return metrics
+
+    @model_validator(mode="after")
+    def _enough(self) -> Self:
+        for metric in self.metrics:
+            if self.images < metric.least:
+                text = f"metric {metric} takes {metric.least} images at least, not {self.images}"
+                raise PydanticCustomError("few_images", "{text}", {"text": text})
+        return self
 
 
 class Trial(Spec):

@@ -1,0 +1,32 @@
+from typing import ClassVar
+
+import torch
+
+from designspace.component import Neighbours
+from designspace.evaluation.manifold import overlap
+from designspace.evaluation.measure import Measured, Sample, mean
+from designspace.rows import Metric
+
+
+class Density(Metric, name="density"):
+    r"""How many of the reference's images generated ones are near to, in units of k.
+
+    .. math:: \frac1{k n} \sum_{i, j} 1\left[|x_i - y_j| \le r_k(y_j)\right]
+
+    with n generated features x, m reference features y, and :math:`r_k(y_j)` the distance of y_j to its k-th nearest
+    neighbour among the y. About 1 for images of the reference's distribution, more where they crowd its dense parts;
+    (k + 1) / k for copies of its images. An outlier of the reference counts as one image, where precision takes its
+    ball for the reference's manifold. Naeem et al. (2020), https://arxiv.org/abs/2002.09797. It is a mean over
+    generated images: the standard error is exact. Raises ``ValueError`` for k images or fewer of either set, and for a
+    reference that is all the same.
+    """
+
+    higher_is_better: ClassVar[bool | None] = True
+    k: Neighbours = 5
+
+    @property
+    def least(self) -> int:
+        return self.k + 1
+
+    def measure(self, generated: Sample, reference: Sample) -> Measured:
+        return mean(torch.from_numpy(overlap(generated, reference, self.k).inside / self.k))

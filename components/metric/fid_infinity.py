@@ -1,0 +1,51 @@
+import numpy as np
+import torch
+
+from designspace.component import Count
+from designspace.evaluation.frechet import frechet, influence
+from designspace.evaluation.measure import Measured, Sample
+from designspace.evaluation.moments import Moments
+from designspace.keyed import generator
+from designspace.rows import Metric
+
+SMALLEST = 10
+
+
+class FIDInfinity(Metric, name="fid_infinity"):
+    r"""The Fréchet distance extrapolated to infinitely many generated images: without the bias in 1 / n.
+
+    .. math:: d^2(n_b) \approx d^2_\infty + \frac{c}{n_b}, \qquad n_b = \frac{n}{10}, \dots, n
+
+    fitted by least squares to the distances of ``subsets`` random subsets of the n images, of sizes evenly spaced. As
+    with ``frechet``, it is a FID on Inception features only. It may be negative where the distance is small. The law
+    holds while n / 10 is well above the d features; below, part of the bias remains. The subsets depend on n and
+    ``seed`` alone. The standard error is that of the fit's influences, the reference taken as fixed. ``raw`` is the
+    distance of all n images. Chong and Forsyth (2020), https://arxiv.org/abs/1911.07023. Raises ``ValueError`` below 20
+    images, of which the smallest subset has 2.
+    """
+
+    subsets: Count = 15
+    seed: int = 0
+
+    @property
+    def least(self) -> int:
+        return 2 * SMALLEST
+
+    def called(self, frechet: str) -> str:
+        own = super().called(frechet)
+        return own.removesuffix("-inception") if frechet == "FID" else own.replace("FID", "FD", 1)
+
+    def measure(self, generated: Sample, reference: Sample) -> Measured:
+        n = len(generated)
+        if n < self.least:
+            raise ValueError(f"subsets of n / {SMALLEST} images or more take {self.least} images at least, not {n}")
+        sizes = np.linspace(n // SMALLEST, n, self.subsets).astype(int)
+        weights = np.linalg.pinv(np.stack([np.ones(self.subsets), 1 / sizes], 1))[0]
+        distances, effect = np.zeros(self.subsets), torch.zeros(n, dtype=torch.float64)
+        for b, size in enumerate(sizes):
+            chosen = torch.from_numpy(generator("fid_infinity", self.seed, b).permutation(n)[:size])
+            some = generated.features[chosen]
+            distances[b] = frechet(Moments.of(some), reference.moments)
+            effect[chosen] += weights[b] * n / size * influence(some, reference.moments)
+        value, se = float(weights @ distances), float(effect.std()) / n**0.5
+        return Measured(value, se, effect.float(), extra={"raw": distances[-1]})

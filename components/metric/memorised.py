@@ -1,0 +1,27 @@
+from typing import ClassVar
+
+import torch
+
+from designspace.component import Fraction
+from designspace.evaluation.measure import Measured, Sample, mean
+from designspace.evaluation.neighbours import nearest
+from designspace.rows import Metric
+
+
+class Memorised(Metric, name="memorised"):
+    r"""The share of generated images that are copies of the reference's: much nearer to one than to any other.
+
+    .. math:: \frac1n \left|\left\{i : |x_i - y_{(1)}| \le c\, |x_i - y_{(2)}|\right\}\right|
+
+    with the nearest and the second nearest image of the reference, and c = ``ratio``. The exact denoiser's samples are
+    copies, 1; images of the reference's distribution score what its halves do against each other. Lower is not better
+    by itself: noise is no copy either. It is a mean over generated images: the standard error is exact. Yoon et al.
+    (2023), https://openreview.net/forum?id=shciCbSk9h; Gu et al. (2023), https://arxiv.org/abs/2310.02664.
+    """
+
+    higher_is_better: ClassVar[bool | None] = None
+    ratio: Fraction = 1 / 3
+
+    def measure(self, generated: Sample, reference: Sample) -> Measured:
+        first, second, *_ = nearest(generated, reference, 2).squares.T
+        return mean(torch.from_numpy(first <= self.ratio**2 * second).double())

@@ -1,0 +1,31 @@
+from typing import ClassVar
+
+import torch
+
+from designspace.component import Neighbours
+from designspace.evaluation.manifold import overlap
+from designspace.evaluation.measure import Measured, Sample, mean
+from designspace.rows import Metric
+
+
+class Precision(Metric, name="precision"):
+    r"""The share of generated images that look like the reference's: they lie in a ball around one of its images.
+
+    .. math:: \frac1n \left|\left\{i : |x_i - y_j| \le r_k(y_j) \text{ for some } j\right\}\right|
+
+    with n generated features x, m reference features y, and :math:`r_k(y_j)` the distance of y_j to its k-th nearest
+    neighbour among the y. From 0 to 1; 1 for images that are copies of the reference's. Kynkäänniemi et al. (2019),
+    https://arxiv.org/abs/1904.06991. It is a mean over generated images: the standard error is exact. Raises
+    ``ValueError`` for k images or fewer of either set, and for a reference that is all the same.
+    """
+
+    higher_is_better: ClassVar[bool | None] = True
+    k: Neighbours = 3
+
+    @property
+    def least(self) -> int:
+        return self.k + 1
+
+    def measure(self, generated: Sample, reference: Sample) -> Measured:
+        inside = overlap(generated, reference, self.k).inside > 0
+        return mean(torch.from_numpy(inside).double())

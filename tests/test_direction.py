@@ -1,0 +1,103 @@
+"""Metrics that are better when high, or neither way, from a real run to its tables: digits and the exact denoiser."""
+
+import json
+
+import pytest
+from pipeline import write_spec
+
+import designspace as ds
+from designspace.report import Study
+from designspace.report.claims import verdicts
+from designspace.report.compare import rank
+from designspace.report.curves import panels
+from designspace.report.figures import metric_vs_x
+from designspace.report.scales import y_scale
+from designspace.report.tables import tables
+
+METRICS = ["frechet", "fid_infinity", "precision", "recall", "density", "coverage", "nearest", "memorised"]
+FINE, COARSE = ({"time_steps.sigma_min": low, "nfe": 35} for low in (0.002, 2.0))
+CLAIM = {"say": "Averages are no copies.", "expect": {"less": [COARSE, FINE], "metric": "memorised"}}
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("direction")
+    changes = {"data": "digits", "denoiser": "exact", "claims": [CLAIM], "components": []}
+    changes |= {"grid": {"time_steps.sigma_min": [0.002, 2.0], "nfe": [5, 35]}}
+    changes |= {"evaluate": {"images": 120, "detector": "pixels", "metrics": METRICS}}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DESIGNSPACE_CACHE", str(folder / "cache"))
+        ds.run(ds.load(write_spec(folder, **changes)), out=folder)
+    return Study(folder / "small")
+
+
+def of(study, axes, metric):
+    return next(entry for entry in study.entries if entry.axes == axes).about(metric)
+
+
+@pytest.mark.filterwarnings("ignore:.*fewer than 10 x")
+def test_the_exact_denoiser_gives_its_data_back(study):
+    assert of(study, FINE, "memorised")["value"] == 1
+    assert of(study, FINE, "precision")["value"] == 1
+    near = of(study, FINE, "nearest")
+    assert near["value"] < near["among_reference"] / 10
+    assert of(study, COARSE, "nearest")["value"] > near["value"]
+    assert of(study, FINE, "memorised")["floor"] < 0.2
+    assert [of(study, FINE, "memorised")[key] for key in ("drawn", "drawn_sd")] == [1, 0]
+    assert verdicts(study)[0].verdict == "holds"
+
+
+def test_rows_say_what_is_better(study):
+    found = {metric: of(study, FINE, metric)["higher_is_better"] for metric in METRICS}
+    expected = dict.fromkeys(METRICS, True) | {"frechet": False, "fid_infinity": False}
+    assert found == expected | {"nearest": None, "memorised": None}
+    assert of(study, FINE, "fid_infinity")["protocol"] == "FD_INFINITY-pixels"
+    assert of(study, FINE, "fid_infinity")["raw"] == pytest.approx(of(study, FINE, "frechet")["value"], rel=1e-6)
+
+
+def test_the_best_is_the_highest_where_that_is_better(study):
+    for metric, best in (("precision", max), ("coverage", max), ("frechet", min)):
+        assert rank(study, study.entries, metric).best[0] is best(study.entries, key=lambda e: e.value(metric))
+    (table,) = tables(study, "coverage")
+    assert "higher is better. Ceiling: " in table.caption
+    assert "Bold: the highest of each column" in table.caption
+    assert [row[1].best for row in table.rows] == [
+        entry in rank(study, [e for e in study.entries if e.axes["nfe"] == 5], "coverage").best
+        for entry in study.entries
+        if entry.axes["nfe"] == 5
+    ]
+
+
+def test_nothing_is_best_where_neither_way_is(study):
+    (table,) = tables(study, "memorised")
+    assert "neither lower nor higher is better. Yardstick: " in table.caption
+    assert "Bold" not in table.caption
+    assert not any(cell.best for row in table.rows for cell in row)
+
+
+def test_shares_have_a_linear_axis(study):
+    for metric in ("precision", "memorised"):
+        (panel,) = panels(study, metric)
+        scale = y_scale(panel)
+        assert scale.threshold == float("inf")
+        assert all(scale.shows(value) for value in panel.values)
+    (legend,) = metric_vs_x(panels(study, "coverage")).legends
+    assert "ceiling, n′ = 120" in [text.get_text() for text in legend.get_texts()]
+
+
+def test_too_few_images_are_named_at_the_line(tmp_path):
+    evaluate = {"images": 15, "detector": "stand_in_detector", "metrics": ["frechet", "fid_infinity"]}
+    with pytest.raises(
+        ds.SpecError, match=r"small.yaml:\d+:\d+: evaluate.*metric fid_infinity takes 20 images at least"
+    ):
+        ds.load(write_spec(tmp_path, evaluate=evaluate))
+
+
+def test_rows_from_before_are_better_when_low(study):
+    lines = [json.loads(line) for line in (study.folder / "results.jsonl").read_text().splitlines()]
+    for row in lines:
+        del row["metrics"]["frechet"]["higher_is_better"]
+    entry = study.entries[0]
+    older = type(entry)(entry.axes, (lines[0],))
+    assert older.higher_is_better("frechet") is False
+    assert older.higher_is_better("precision") is True

@@ -1,0 +1,182 @@
+"""Precision, recall, density, coverage and copies: against other programs, closed forms and repeated draws."""
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import designspace as ds
+from designspace.evaluation import neighbours
+from designspace.evaluation.floor import drawn, floor
+from designspace.evaluation.measure import Sample
+
+RECORDED = json.loads((Path(__file__).parent / "data" / "neighbours.json").read_text())["cases"]
+FOUR = ("precision", "recall", "density", "coverage")
+
+
+def metric(name, **fields):
+    return ds.Metric.get(name)(**fields)
+
+
+def sample(n, d=4, seed=0, shift=0.0, scale=1.0):
+    return Sample(torch.randn(n, d, generator=torch.Generator().manual_seed(seed)) * scale + shift)
+
+
+def without(x, i):
+    return Sample(torch.cat([x.features[:i], x.features[i + 1 :]]))
+
+
+@pytest.fixture(scope="module")
+def draws():
+    """Of two trials on the same latents, measured against one reference: values, standard errors, paired ones."""
+    reference, n, found = sample(300, seed=9999), 150, {}
+    for seed in range(100):
+        x = sample(n, seed=seed, shift=0.2)
+        y = Sample(x.features * 1.1)
+        for name in (*FOUR, "nearest", "memorised"):
+            a, b = (metric(name).measure(of, reference) for of in (x, y))
+            paired = float((a.influence - b.influence).std()) / math.sqrt(n)
+            found.setdefault(name, []).append((a.value, a.se, a.value - b.value, paired))
+    return {name: np.array(rows).T for name, rows in found.items()}
+
+
+@pytest.mark.parametrize("case", RECORDED, ids=lambda case: f"seed {case['seed']}")
+def test_numbers_are_those_of_torch_fidelity_and_prdc(case):
+    draw = np.random.RandomState(case["seed"])
+    x = (draw.randn(case["n"], case["d"]) * case["scale"] + case["shift"]).astype(np.float32)
+    y = draw.randn(case["m"], case["d"]).astype(np.float32)
+    x, y = Sample(torch.from_numpy(x)), Sample(torch.from_numpy(y))
+    for k in (3, 5):
+        expected = case[f"k = {k}"]
+        found = {name: metric(name, k=k).measure(x, y).value for name in FOUR}
+        assert found == pytest.approx(expected["prdc"], abs=1e-12)
+        assert {name: found[name] for name in FOUR[:2]} == pytest.approx(expected["torch-fidelity"], abs=1e-7)
+    for name, value in case["torch-fidelity"].items():
+        assert metric(name).measure(x, y).value == pytest.approx(value, rel=1e-8)
+
+
+def test_equal_distributions_have_the_published_expectations():
+    """Density 1, and coverage as in Naeem et al. (2020), Section 3.3, whatever the distribution."""
+    m, k, each = 60, 5, {"density": [], "coverage": []}
+    for seed in range(200):
+        x, y = sample(m, seed=seed), sample(m, seed=5000 + seed)
+        for name, values in each.items():
+            values.append(metric(name, k=k).measure(x, y).value)
+    none = math.prod((m - i) / (2 * m - i) for i in range(1, k + 1))
+    for name, expected in (("density", 1), ("coverage", 1 - none)):
+        se = np.std(each[name]) / math.sqrt(len(each[name]))
+        assert np.mean(each[name]) == pytest.approx(expected, abs=3 * se)
+        assert 3 * se < 0.04
+
+
+def test_copies_of_the_reference_are_told():
+    reference = sample(200)
+    found = {name: metric(name).measure(Sample(reference.features.flip(0)), reference) for name in (*FOUR, "memorised")}
+    assert {name: m.value for name, m in found.items()} == pytest.approx(
+        {"precision": 1, "recall": 1, "density": 6 / 5, "coverage": 1, "memorised": 1}
+    )
+    near = metric("nearest").measure(reference, Sample(reference.features.clone()))
+    assert (near.value, near.extra["median"]) == (0, 0)
+    assert near.extra["among_reference"] > 0.1
+
+
+def test_copies_are_told_where_the_reference_repeats_itself_and_lies_far_from_0():
+    reference = Sample(torch.cat([sample(50).features] * 5) + 100)
+    for name in (*FOUR, "memorised"):
+        assert metric(name).measure(Sample(reference.features[:50].clone()), reference).value >= 1
+
+
+def test_memorised_by_hand():
+    reference = Sample(torch.tensor([[0.0], [4.0], [10.0]]))
+    x = Sample(torch.tensor([[0.9], [1.1], [4.0], [7.0], [-8.0]]))  # ratios 0.29, 0.38, 0, 1, 0.67
+    assert metric("memorised").measure(x, reference).value == pytest.approx(2 / 5)
+    assert metric("memorised", ratio=0.5).measure(x, reference).value == pytest.approx(3 / 5)
+    near = metric("nearest").measure(x, reference)
+    assert near.value == pytest.approx((0.9 + 1.1 + 0 + 3 + 8) / 5)
+    assert near.extra == pytest.approx({"median": 1.1, "among_reference": (4 + 4 + 6) / 3})
+
+
+@pytest.mark.parametrize("name", ["precision", "density", "nearest", "memorised"])
+def test_standard_errors_of_means_are_those_of_repeated_draws(name, draws):
+    values, errors, gaps, paired = draws[name]
+    assert math.sqrt(np.mean(errors**2)) == pytest.approx(values.std(), rel=0.2)
+    assert math.sqrt(np.mean(paired**2)) == pytest.approx(gaps.std(), rel=0.2)
+
+
+@pytest.mark.parametrize("name", ["recall", "coverage"])
+def test_standard_errors_by_the_jackknife_are_cautious(name, draws):
+    values, errors, gaps, paired = draws[name]
+    assert 1 < math.sqrt(np.mean(errors**2)) / values.std() < 2.5
+    assert 1 < math.sqrt(np.mean(paired**2)) / gaps.std() < 3.5
+
+
+@pytest.mark.parametrize("name", ["recall", "coverage"])
+@pytest.mark.parametrize(("n", "m", "d", "k"), [(40, 50, 2, 3), (60, 30, 3, 1), (25, 60, 4, 5), (30, 30, 2, 7)])
+def test_influence_is_what_leaving_the_image_out_changes(name, n, m, d, k, monkeypatch):
+    monkeypatch.setattr(neighbours, "BLOCK", 16)
+    x, y, of = sample(n, d, seed=k, shift=0.4, scale=0.8), sample(m, d, seed=99), metric(name, k=k)
+    measured = of.measure(x, y)
+    left = torch.tensor([of.measure(without(x, i), y).value for i in range(n)], dtype=torch.float64)
+    expected = (n - 1) * (left.mean() - left)
+    assert expected.abs().max() > 0
+    torch.testing.assert_close(measured.influence.double(), expected, rtol=0, atol=1e-5)
+
+
+def test_distances_are_shared_by_metrics(monkeypatch):
+    x, y, seen = sample(30), sample(40, seed=1), []
+    monkeypatch.setattr(neighbours, "_search", lambda *of: seen.append(of) or search(*of))
+    for name in FOUR:
+        metric(name).measure(x, y)
+    assert len(seen) == 2  # among the reference and among the generated images
+    metric("precision").measure(sample(30, seed=2), y)
+    assert len(seen) == 3
+
+
+search = neighbours._search
+
+
+def test_the_reference_against_itself():
+    reference = sample(120)
+    value, size = floor(metric("precision"), reference, 1000)
+    order = torch.randperm(120, generator=torch.Generator().manual_seed(0))
+    one, other = (Sample(reference.features[half]) for half in (order[:60], order[60:]))
+    assert size == 60
+    assert value == pytest.approx(metric("precision").measure(one, other).value, abs=0.15)
+    assert drawn(metric("precision"), reference, 200) == (1, 0)
+    assert drawn(metric("memorised"), reference, 200) == (1, 0)
+    mean, sd = drawn(metric("coverage"), reference, 60)
+    assert 0.8 < mean < 1
+    assert 0 < sd < 0.1
+
+
+@pytest.mark.parametrize("name", FOUR)
+def test_wrong_input_is_named(name):
+    of = metric(name, k=4)
+    assert of.least == 5
+    with pytest.raises(ValueError, match="k = 4 nearest neighbours take 5 images of each set at least, not 4"):
+        of.measure(sample(4), sample(9))
+    with pytest.raises(ValueError, match="k = 4 nearest neighbours take 5 images of each set at least, not 3"):
+        of.measure(sample(9), sample(3))
+    with pytest.raises(ValueError, match="the 9 images of the reference have all the same features"):
+        of.measure(sample(9), Sample(torch.ones(9, 4)))
+    with pytest.raises(ValueError, match="features of 4 and of 3 dimensions"):
+        of.measure(sample(9), sample(9, d=3))
+    with pytest.raises(ValueError, match="9 of 9 images have features that are not finite"):
+        of.measure(Sample(torch.full((9, 4), math.nan)), sample(9))
+    with pytest.raises(ValueError, match=r"of 9 images has no two halves to compare by metric \w+\(k=4\): it takes 10"):
+        floor(of, sample(9), 100)
+
+
+@pytest.mark.parametrize("name", ["nearest", "memorised"])
+def test_a_reference_of_one_image_has_no_neighbours(name):
+    with pytest.raises(ValueError, match=r"nearest neighbours take \d images at least, not 1"):
+        metric(name).measure(sample(9), sample(1))
+
+
+def test_collapsed_images_are_no_error():
+    x = Sample(torch.zeros(20, 4))
+    assert metric("recall").measure(x, sample(50)).value == 0
+    assert metric("precision").measure(x, sample(50)).value == 1  # in the middle of all of them
