@@ -215,6 +215,15 @@ def newest(root):
     return max((file.stat().st_mtime_ns for file in files), default=0)
 
 
+def test_channels_last_goes_on_where_it_ended(digits, tmp_path):
+    """The optimizer's moments are kept in another order in memory than that of the parameters."""
+    whole = state_of(trained(640, channels_last=True), digits)
+    plan = trained(640, channels_last=True).plan(digits, EDM)
+    for images in (320, 640):
+        state = run_training(plan, images, CPU, Cache(tmp_path / "other"), seen=lambda progress: None)
+    assert same(state, whole)
+
+
 def test_a_damaged_state_is_set_aside(digits, cache):
     whole = state_of(trained(640), digits)
     for file in (cache.root / "training").rglob("*.safetensors"):
