@@ -82,7 +82,9 @@ def _dtype(network: F) -> torch.dtype:
 
 def _over(coefficient: Tensor, x: Tensor) -> Tensor:
     """A number for the whole batch stays on the CPU, so that the device need not be waited for."""
-    return coefficient if coefficient.ndim == 0 else sent(coefficient, x.device, x.dtype).reshape(-1, *[1] * (x.ndim - 1))
+    return (
+        coefficient if coefficient.ndim == 0 else sent(coefficient, x.device, x.dtype).reshape(-1, *[1] * (x.ndim - 1))
+    )
 
 
 def _mean_part(output: Tensor, x: Tensor) -> Tensor:
