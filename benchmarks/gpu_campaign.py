@@ -32,7 +32,7 @@ import torch
 import designspace as ds
 from designspace.files import write_whole
 from designspace.training.loop import ENTRY, DivergedError, Progress
-from designspace.training.run import Trainable, trained
+from designspace.training.run import Plan, Trainable, trained
 
 HERE = Path(__file__).parent
 RESERVE, LARGEST = 60.0, 15 * 2**20
@@ -97,7 +97,7 @@ class Campaign:
             write_whole(path, json.dumps(known).encode())
         return known[job.file.stem]
 
-    def speed(self, plan: ds.training.run.Plan) -> tuple[float, int]:
+    def speed(self, plan: Plan) -> tuple[float, int]:
         """Images a second without what happens once, such as compiling, and the images of an entry."""
         times: list[float] = []
 
