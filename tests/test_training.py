@@ -311,7 +311,7 @@ def test_an_ablation_trains_once_and_reads_intermediate_images(tmp_path, capfd):
 
 def test_a_run_shows_training_among_its_trials(tmp_path, capfd):
     """Lines, those of worker processes too; and nothing where no progress is asked for."""
-    spec = write_spec(tmp_path, **SPEC)
+    spec = write_spec(tmp_path, **SPEC | {"denoiser": SPEC["denoiser"] | {"warm_up": 320, "ema_half_life": 640}})
     run(load(spec), out=tmp_path / "quiet", progress=False)
     assert capfd.readouterr().err == ""
     said = r"^\[0/2\] solver=\w+, num_steps=4: training: 6,400 of 6,400 images, [\d,]+ images/s, loss [\d.]+, 0 s left$"
