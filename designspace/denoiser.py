@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from designspace.design import Design
+from designspace.device import sent
 
 F = Callable[..., Tensor]
 """A network: ``F(x [B, C, ...], c_noise [B], labels [B] or None) -> [B, C or 2 C, ...]``; in training a fourth argument
@@ -44,7 +45,7 @@ class Preconditioned:
         """
         design, sigma = self._design, torch.as_tensor(sigma, dtype=torch.float64)
         c_skip, c_out, c_in = (_over(row(sigma), x) for row in (design.c_skip, design.c_out, design.c_in))
-        c_noise = design.c_noise(sigma).to(x.device, torch.promote_types(self._dtype, torch.float32)).expand(len(x))
+        c_noise = sent(design.c_noise(sigma), x.device, torch.promote_types(self._dtype, torch.float32)).expand(len(x))
         output = self._network((c_in * x).to(self._dtype), c_noise, self._labels, *self._augment)
         return c_skip * x + c_out * _mean_part(output, x).to(x.dtype)
 
@@ -81,7 +82,9 @@ def _dtype(network: F) -> torch.dtype:
 
 def _over(coefficient: Tensor, x: Tensor) -> Tensor:
     """A number for the whole batch stays on the CPU, so that the device need not be waited for."""
-    return coefficient if coefficient.ndim == 0 else coefficient.to(x).reshape(-1, *[1] * (x.ndim - 1))
+    return (
+        coefficient if coefficient.ndim == 0 else sent(coefficient, x.device, x.dtype).reshape(-1, *[1] * (x.ndim - 1))
+    )
 
 
 def _mean_part(output: Tensor, x: Tensor) -> Tensor:

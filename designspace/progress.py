@@ -1,27 +1,33 @@
-"""What a run says while it works: bars on a terminal, else one line a chunk, both on stderr."""
+"""What a run says while it works: bars on a terminal, else one line a chunk, both on stderr.
+
+Training of a trial's denoiser shows among the trials; else it speaks for itself (``training.watch``).
+"""
 
 from __future__ import annotations
 
 import sys
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from time import monotonic
 from typing import Literal
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn
+from rich.progress import TaskID
+
+from designspace.stderr import bars, say, seldom
 
 
 @dataclass(frozen=True)
 class Event:
     """Something happened to a trial."""
 
-    kind: Literal["chunk", "done", "failed"]
+    kind: Literal["training", "chunk", "done", "failed"]
     trial: str
     label: str
     chunk: int = 0
     chunks: int = 1
+    """Of a training these are images."""
     fresh: bool = False
     """Computed, not found in the cache."""
     note: str = ""
@@ -39,7 +45,7 @@ def watching(costs: Mapping[str, float], done: int, *, show: bool) -> Iterator[R
         with _Bars(costs) as bars:
             yield bars
     else:
-        _say(f"{len(costs)} trials to do" + (f", {done} done before" if done else ""))
+        say(f"{len(costs)} trials to do" + (f", {done} done before" if done else ""))
         yield _Lines(costs)
 
 
@@ -53,8 +59,11 @@ class _Clock:
         self._finished = 0
 
     def see(self, event: Event) -> None:
-        share = event.chunk / event.chunks if event.kind == "chunk" else 1.0
         now = monotonic()
+        if event.kind == "training":  # says nothing of how long chunks take
+            self._last = now
+            return
+        share = event.chunk / event.chunks if event.kind == "chunk" else 1.0
         if event.fresh:
             self._busy += now - self._last
             self._computed += (share - self._shares[event.trial]) * self._costs[event.trial]
@@ -77,14 +86,18 @@ class _Clock:
 class _Lines:
     def __init__(self, costs: Mapping[str, float]) -> None:
         self._clock = _Clock(costs)
+        self._due: defaultdict[str, Callable[..., bool]] = defaultdict(seldom)
 
     def __call__(self, event: Event) -> None:
         self._clock.see(event)
         place = f"[{self._clock.count()}] {event.label}"
-        if event.kind == "chunk" and event.fresh:
-            _say(f"{place}: chunk {event.chunk}/{event.chunks}, {self._clock.left()}")
+        if event.kind == "training":
+            if self._due[event.trial](always=event.chunk == event.chunks):
+                say(f"{place}: training: {event.chunk:,} of {event.chunks:,} images, {event.note}")
+        elif event.kind == "chunk" and event.fresh:
+            say(f"{place}: chunk {event.chunk}/{event.chunks}, {self._clock.left()}")
         elif event.kind != "chunk":
-            _say(f"{place}: {event.note}")
+            say(f"{place}: {event.note}")
 
 
 class _Bars:
@@ -92,8 +105,7 @@ class _Bars:
 
     def __init__(self, costs: Mapping[str, float]) -> None:
         self._clock = _Clock(costs)
-        name, state = (TextColumn(text, markup=False) for text in ("{task.description}", "{task.fields[state]}"))
-        self._progress = Progress(name, BarColumn(), state, console=Console(stderr=True))
+        self._progress = bars()
         self._all = self._progress.add_task("trials", total=1.0, state=self._clock.count())
         self._tasks: dict[str, TaskID] = {}
 
@@ -108,19 +120,15 @@ class _Bars:
         self._clock.see(event)
         state = f"{self._clock.count()}  {self._clock.left()}"
         self._progress.update(self._all, completed=self._clock.share(), state=state)
-        if event.kind == "chunk":
-            self._show_chunk(event)
+        if event.kind in ("training", "chunk"):
+            self._show(event)
         elif event.trial in self._tasks:
             self._progress.remove_task(self._tasks.pop(event.trial))
         if event.kind == "failed":
             self._progress.console.print(f"{event.label}: {event.note}", style="red", markup=False, highlight=False)
 
-    def _show_chunk(self, event: Event) -> None:
+    def _show(self, event: Event) -> None:
         if event.trial not in self._tasks:
             self._tasks[event.trial] = self._progress.add_task(event.label, total=event.chunks, state="")
-        state = f"chunk {event.chunk}/{event.chunks}"
-        self._progress.update(self._tasks[event.trial], completed=event.chunk, state=state)
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+        state = f"chunk {event.chunk}/{event.chunks}" if event.kind == "chunk" else f"training, {event.note}"
+        self._progress.update(self._tasks[event.trial], total=event.chunks, completed=event.chunk, state=state)

@@ -15,7 +15,7 @@ from designspace.networks import fourier, seeded, timestep
 CPU = torch.device("cpu")
 SHAPE = (1, 8, 8)
 NETWORKS = {"unet": {}, "mlp": {"width": 32}}
-SIZES = {"tiny": (0, 0.7), "small": (0, 3), "base": (5, 15)}  # millions of parameters
+SIZES = {"tiny": (0, 0.7), "small": (0, 3), "medium": (3, 7), "base": (5, 15)}  # millions of parameters
 
 
 def network(name, **fields):
@@ -217,7 +217,7 @@ def test_parameters_of_the_sizes(size):
     assert low < min(counts)
     assert max(counts) < high
     assert counts[1:] == counts[1:2] * 3  # three levels from 16 x 16 on
-    stated = {"tiny": (0.43, 0.66), "small": (1.7, 2.6), "base": (8.5, 13.9)}[size]
+    stated = {"tiny": (0.43, 0.66), "small": (1.7, 2.6), "medium": (3.8, 6.2), "base": (8.5, 13.9)}[size]
     bare = [count(network("unet", size=size).build((3, side, side))) / 1e6 for side in (8, 16)]
     assert bare == pytest.approx(stated, rel=0.03)
 

@@ -2,10 +2,14 @@
 
 import math
 import os
+import pty
+import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -21,7 +25,7 @@ from designspace.run import dry_run, run
 from designspace.spec import load
 from designspace.training.batches import Batches
 from designspace.training.ema import decay, power
-from designspace.training.export import read
+from designspace.training.export import export, read
 from designspace.training.loop import DivergedError
 from designspace.training.loss import BINS, bin_levels, bin_of, errors
 from designspace.training.recipe import Recipe
@@ -215,6 +219,33 @@ def newest(root):
     return max((file.stat().st_mtime_ns for file in files), default=0)
 
 
+def test_channels_last_goes_on_where_it_ended(digits, tmp_path):
+    """The optimizer's moments are kept in another order in memory than that of the parameters."""
+    whole = state_of(trained(640, channels_last=True), digits)
+    plan = trained(640, channels_last=True).plan(digits, EDM)
+    for images in (320, 640):
+        state = run_training(plan, images, CPU, Cache(tmp_path / "other"), seen=lambda progress: None)
+    assert same(state, whole)
+
+
+def test_a_time_limit_keeps_what_was_trained(digits, cache):
+    """``seen`` may raise: what follows begins there and ends as if nothing had happened."""
+    whole = state_of(trained(9600), digits)
+    for file in (cache.root / "training").rglob("*.safetensors"):
+        file.unlink()
+    seen = []
+
+    def out_of_time(progress):
+        seen.append(progress.images)
+        raise TimeoutError
+
+    with pytest.raises(TimeoutError):
+        run_training(trained(9600).plan(digits, EDM), 9600, CPU, seen=out_of_time)
+    state = run_training(trained(9600).plan(digits, EDM), 9600, CPU, seen=lambda progress: seen.append(progress.images))
+    assert seen == [3200, 6400, 9600]
+    assert same(state, whole)
+
+
 def test_a_damaged_state_is_set_aside(digits, cache):
     whole = state_of(trained(640), digits)
     for file in (cache.root / "training").rglob("*.safetensors"):
@@ -271,11 +302,51 @@ def test_trials_share_what_they_can(tmp_path):
 def test_an_ablation_trains_once_and_reads_intermediate_images(tmp_path, capfd):
     spec = SPEC | {"grid": {"training_images": [0, 640, 1280], "solver": ["euler", "heun"]}, "num_steps": 4}
     ablation = load(write_spec(tmp_path, **spec))
-    results = run(ablation, out=tmp_path / "reports", progress=False)
+    results = run(ablation, out=tmp_path / "reports")
     assert results.failures == []
-    lines = [line for line in capfd.readouterr().err.splitlines() if line.startswith("training:")]
-    assert [line.split()[1] for line in lines] == ["640", "1,280"]
+    lines = [line.partition(" training: ") for line in capfd.readouterr().err.splitlines()]
+    assert [text.split()[0] for _, found, text in lines if found] == ["640", "1,280"]
     assert results.frame["frechet"].nunique() == 6
+
+
+def test_a_run_shows_training_among_its_trials(tmp_path, capfd):
+    """Lines, those of worker processes too; and nothing where no progress is asked for."""
+    spec = write_spec(tmp_path, **SPEC | {"denoiser": SPEC["denoiser"] | {"warm_up": 320, "ema_half_life": 640}})
+    run(load(spec), out=tmp_path / "quiet", progress=False)
+    assert capfd.readouterr().err == ""
+    said = r"^\[0/2\] solver=\w+, num_steps=4: training: 6,400 of 6,400 images, [\d,]+ images/s, loss [\d.]+, 0 s left$"
+    for workers in ("1", "2"):
+        shutil.rmtree(tmp_path / "cache")
+        command = [sys.executable, "-m", "designspace", "run", spec, "--workers", workers, "--out", f"of {workers}"]
+        environment = os.environ | {"PYTHONPATH": str(Path(ds.__file__).parents[1])}
+        done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path)
+        assert len(re.findall(said, done.stderr, re.MULTILINE)) == 1, done.stderr
+
+
+def test_a_bar_on_a_terminal(tmp_path):
+    """Of ``train`` alone, and among the trials of ``run``, where nothing else may write."""
+    spec, longer = write_spec(tmp_path, **SPEC), "denoiser.training_images=16000"
+    alone = on_a_terminal(tmp_path, "train", spec)
+    assert re.search(r"training .* 6,400 of 6,400 images, [\d,]+ images/s, loss [\d.]+, 0 s left", alone)
+    among = on_a_terminal(tmp_path, "run", spec, "--set", longer)
+    assert re.search(r"solver=euler, num_steps=4 .* training, [\d,]+ images/s, loss [\d.]+, \d+ s left", among)
+    assert "of 16,000 images" not in among
+
+
+def on_a_terminal(folder, *command):
+    """What a command says on a pseudo-terminal of 120 columns."""
+    ours, theirs = pty.openpty()
+    environment = os.environ | {"PYTHONPATH": str(Path(ds.__file__).parents[1]), "COLUMNS": "120", "TERM": "xterm"}
+    words = [sys.executable, "-m", "designspace", *command]
+    with subprocess.Popen(words, stderr=theirs, stdout=subprocess.DEVNULL, env=environment, cwd=folder) as process:
+        os.close(theirs)
+        said = b""
+        with suppress(OSError):  # Linux's way to say that nobody has it open any more
+            while part := os.read(ours, 65536):
+                said += part
+    os.close(ours)
+    assert process.returncode == 0, said.decode()
+    return said.decode()
 
 
 def test_a_dry_run_does_not_train(tmp_path, cache):
@@ -308,6 +379,30 @@ def test_a_denoiser_that_was_exported_is_the_same(tmp_path, digits):
     other = ds.Denoiser.model_validate(SPEC["denoiser"])
     got, want = (d.load(digits, ds.Design.preset(p), CPU).bind()(x, sigma) for d, p in ((mine, "ve"), (other, "edm")))
     torch.testing.assert_close(got, want)
+
+
+def test_half_precision_is_half_the_size_and_computes_in_single(tmp_path, digits):
+    denoiser = trained(3200)
+    state, plan = state_of(denoiser, digits), denoiser.plan(digits, EDM)
+    for half in (False, True):
+        export(state, plan, tmp_path / f"half={half}", CPU, half=half)
+    whole, small = (tmp_path / f"half={half}" for half in (False, True))
+    assert {tensor.dtype for tensor in read(small).parameters.values()} == {torch.float16}
+    mine = ds.Denoiser.model_validate({"name": "pretrained", "model": str(small)}).load(digits, EDM, CPU)
+    for name, parameter in mine.network.named_parameters():
+        assert torch.equal(parameter, read(whole).parameters[name].half().float())
+    x, sigma = torch.randn(3, 1, 8, 8, generator=torch.Generator().manual_seed(0)), f64(0.7)
+    exact = denoiser.load(digits, EDM, CPU).bind()(x, sigma)
+    torch.testing.assert_close(mine.bind()(x, sigma), exact, rtol=0, atol=2e-3 * exact.std().item())  # 2^-11 and sums
+
+
+def test_parameters_too_large_for_half_precision_are_refused(tmp_path, digits):
+    denoiser = trained(3200)
+    state = state_of(denoiser, digits)
+    next(state.average.parameters()).data.fill_(1e5)
+    with pytest.raises(ds.DataError, match="above 65504 do not fit half precision"):
+        export(state, denoiser.plan(digits, EDM), tmp_path / "model", CPU, half=True)
+    assert list(tmp_path.glob("model*")) == []
 
 
 def test_a_model_that_is_not_there_is_named(tmp_path):

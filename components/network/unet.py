@@ -10,7 +10,12 @@ from designspace.images import DataError
 from designspace.networks import Conditions, seeded, timestep, zero
 from designspace.rows import Network
 
-SIZES = {"tiny": ((32, 48, 48), 1), "small": ((64, 96, 96), 1), "base": ((96, 192, 192), 2)}
+SIZES = {
+    "tiny": ((32, 48, 48), 1),
+    "small": ((64, 96, 96), 1),
+    "medium": ((64, 128, 128), 2),
+    "base": ((96, 192, 192), 2),
+}
 """The channels of each level, from the finest, and the residual blocks of a level on the way down; one more up."""
 
 
@@ -21,16 +26,17 @@ class UNet(Network, name="unet"):
 
     ``size``: the channels of its levels, the residual blocks of each, and the parameters with two levels (8 x 8) and
     with three, for RGB and without labels: ``tiny`` 32 48 48, 1, 0.43 and 0.66 million; ``small`` 64 96 96, 1, 1.7 and
-    2.6; ``base`` 96 192 192, 2, 8.5 and 13.9. Each level has half the side of the one before, while it stays a whole
-    number of at least 4; attention is at the last level. The noise level enters by diffusers' positional embedding of
-    c_noise + 100 arsinh(c_noise), so that 10 % more noise is told apart whatever the row c_noise; labels by embeddings,
-    with one for no class (no labels, or -1). With ``patch`` p the network sees p x p pixels as one with p^2 times the
-    channels, at about 1 / p^2 of the time (Hoogeboom et al., 2023, https://arxiv.org/abs/2301.11093, Section 3.3).
-    ``dropout`` in [0, 1) is for training. ``seed`` draws the weights. Raises ``DataError`` for other sizes and without
-    the extra ``diffusers``. Ho et al. (2020), https://arxiv.org/abs/2006.11239, Appendix B.
+    2.6; ``medium`` 64 128 128, 2, 3.8 and 6.2; ``base`` 96 192 192, 2, 8.5 and 13.9. Each level has half the side of
+    the one before, while it stays a whole number of at least 4; attention is at the last level. The noise level enters
+    by diffusers' positional embedding of c_noise + 100 arsinh(c_noise), so that 10 % more noise is told apart whatever
+    the row c_noise; labels by embeddings, with one for no class (no labels, or -1). With ``patch`` p the network sees p
+    x p pixels as one with p^2 times the channels, at about 1 / p^2 of the time (Hoogeboom et al., 2023,
+    https://arxiv.org/abs/2301.11093, Section 3.3). ``dropout`` in [0, 1) is for training. ``seed`` draws the weights.
+    Raises ``DataError`` for other sizes and without the extra ``diffusers``. Ho et al. (2020),
+    https://arxiv.org/abs/2006.11239, Appendix B.
     """
 
-    size: Literal["tiny", "small", "base"] = "tiny"
+    size: Literal["tiny", "small", "medium", "base"] = "tiny"
     patch: Literal[1, 2, 4] = 1
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     seed: int = 0

@@ -10,6 +10,7 @@ import typer
 from designspace.commands.errors import clean_errors, stop
 
 if TYPE_CHECKING:
+    from designspace.images import Images
     from designspace.spec import Ablation
     from designspace.training.run import Plan
 
@@ -19,6 +20,7 @@ def train(
     set_: Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="Change a field.")] = [],  # noqa: B006
     device: Annotated[str, typer.Option(help="Of PyTorch: cpu, cuda, cuda:1.")] = "cpu",
     export: Annotated[Path | None, typer.Option(help="Write each denoiser into this folder, to ship it.")] = None,
+    half: Annotated[bool, typer.Option("--half", help="Write it in half precision.")] = False,
 ) -> None:
     """Train the denoisers of an ablation that are not trained yet, and nothing else; `run` finds them done.
 
@@ -37,6 +39,8 @@ def train(
 
     with clean_errors():
         usable(device)
+        if half and not export:
+            stop(2, "--half is about what --export writes: give it a folder")
         plans = _plans(load(file, set_))
         if not plans:
             stop(2, f"{file}: no denoiser is trained here: use `denoiser: {{name: trained, ...}}`")
@@ -52,17 +56,19 @@ def train(
             last = state.record.mean[-1] if state.record.images else state.first
             typer.echo(f"{name}, loss {last:.4g}")
             if export:
-                write(state, plan, export / f"{plan.key[:12]}-{state.images}", torch.device(device))
+                write(state, plan, export / f"{plan.key[:12]}-{state.images}", torch.device(device), half=half)
     raise typer.Exit(1 if failed else 0)
 
 
 def _plans(ablation: Ablation) -> list[tuple[Plan, int]]:
     """What is to be trained, each once, the fewest images first."""
+    from designspace.kept import Kept
     from designspace.training.run import Trainable
 
+    data: Kept[Images] = Kept()
     found: dict[tuple[str, int], Plan] = {}
     for trial in ablation.trials():
         if isinstance(trial.denoiser, Trainable):
-            plan = trial.denoiser.plan(trial.data.load(), trial.design)
+            plan = trial.denoiser.plan(data.get(trial.data, trial.data.load), trial.design)
             found[plan.key, trial.denoiser.training_images] = plan
     return [(plan, images) for (_, images), plan in sorted(found.items(), key=lambda item: item[0][1])]

@@ -19,6 +19,8 @@ from designspace.provenance import now, provenance
 from designspace.spec.errors import brief
 from designspace.stages import Stages
 from designspace.store import Results, Row, point_key
+from designspace.training.loop import Progress
+from designspace.training.watch import heard_by
 
 if TYPE_CHECKING:
     from designspace.spec.trial import Point, Trial
@@ -105,7 +107,12 @@ class Worker:
         def seen(done: int, of: int, fresh: bool) -> None:
             self._report(Event("chunk", trial.id, name, done, of, fresh))
 
-        row = evaluate(trial, self._stages, self._results, seen)
+        def trained(progress: Progress) -> None:
+            images = min(progress.images, progress.of)
+            self._report(Event("training", trial.id, name, images, progress.of, True, progress.pace))
+
+        with heard_by(trained):
+            row = evaluate(trial, self._stages, self._results, seen)
         return {**row, "provenance": {**self._provenance, "time": now()}}
 
     def _settled(self, points: Sequence[Point]) -> bool:

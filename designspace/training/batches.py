@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from designspace.design import Design
+from designspace.device import sent
 from designspace.images import Images
 from designspace.keyed import generator
 from designspace.rows import Augmentation
@@ -59,7 +60,7 @@ class Batches:
 
     def __call__(self, step: int) -> Batch:
         """The batch of a step."""
-        chosen = self._chosen(step).to(self.pixels.device)
+        chosen = sent(self._chosen(step), self.pixels.device)
         random = generator("train", self.seed, step)
         u = torch.from_numpy(random.random(self.size)).clamp_min(2.0**-54)
         sigma = self.design.supported(self.design.noise_distribution.from_uniform(u))

@@ -32,11 +32,15 @@ class Exported:
     parameters: dict[str, Tensor]
 
 
-def export(state: State, plan: Plan, path: Path, device: torch.device) -> None:
-    """Write ``path.safetensors`` and ``path.json``: the averaged parameters, and all that they depend on."""
+def export(state: State, plan: Plan, path: Path, device: torch.device, *, half: bool = False) -> None:
+    """Write ``path.safetensors`` and ``path.json``: the averaged parameters, and all that they depend on.
+
+    ``half`` rounds the parameters to float16, for half the size; they are used as float32 all the same. Raises
+    ``DataError`` if there is no loss curve yet, or if they are too large for float16.
+    """
     record = state.record
     if not record.images:
-        raise ValueError(f"{state.images} images are too few to have a loss curve: train for 100 batches at least")
+        raise DataError(f"{state.images} images are too few to have a loss curve: train for 100 batches at least")
     last = max(1, len(record.images) // 10)
     sums, counts = (torch.stack(column[-last:]).sum(0) for column in (record.sums, record.counts))
     about = {
@@ -50,7 +54,7 @@ def export(state: State, plan: Plan, path: Path, device: torch.device) -> None:
         "loss_by_sigma": {"sigma": bin_levels().tolist(), "mean": (sums / counts).nan_to_num(-1).tolist()},
         "provenance": provenance(device),
     }
-    tensors = {name: tensor.cpu().contiguous() for name, tensor in state.average.state_dict().items()}
+    tensors = {name: _stored(tensor, half) for name, tensor in state.average.state_dict().items()}
     write_whole(path.with_suffix(".safetensors"), save_tensors(tensors))
     write_whole(path.with_suffix(".json"), _text(about).encode())
 
@@ -74,6 +78,16 @@ def described(path: Path) -> str:
     """sha256 of what the files written as ``path`` say of the denoiser, but for what was ``measured`` of it."""
     about = {key: value for key, value in read(path).about.items() if key != "measured"}
     return hashlib.sha256(_text(about).encode()).hexdigest()
+
+
+def _stored(tensor: Tensor, half: bool) -> Tensor:
+    plain = tensor.cpu().contiguous()
+    if not (half and plain.is_floating_point()):
+        return plain
+    rounded = plain.half()
+    if not bool(rounded.isfinite().all()):
+        raise DataError("parameters above 65504 do not fit half precision: export without it")
+    return rounded
 
 
 def _text(about: dict[str, Any]) -> str:

@@ -37,10 +37,15 @@ class Progress:
     rate: float
     """Images a second, since this process began."""
 
-    def __str__(self) -> str:
+    @property
+    def pace(self) -> str:
+        """How fast, how well, how long still."""
         left = max(self.of - self.images, 0) / self.rate if self.rate else math.inf
         time = f"{left / 60:.0f} min" if left >= 100 else f"{left:.0f} s"
-        return f"{self.images:,} of {self.of:,} images, {self.rate:,.0f} a second, loss {self.loss:.4g}, {time} left"
+        return f"{self.rate:,.0f} images/s, loss {self.loss:.4g}, {time} left"
+
+    def __str__(self) -> str:
+        return f"{self.images:,} of {self.of:,} images, {self.pace}"
 
 
 Seen = Callable[[Progress], None]

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from designspace import rows
 from designspace.design import Design
+from designspace.device import sent
 
 LOWEST, HIGHEST, BINS = 1e-3, 1e3, 48
 """Noise levels are sorted into bins, even in ln sigma; what lies outside goes into the first or the last."""
@@ -19,12 +20,12 @@ def errors(D: rows.D, design: Design, y: Tensor, sigma: Tensor, noise: Tensor) -
 
     ``y`` are images ``[B, ...]``, ``noise`` unit Gaussian of their shape, ``sigma`` float64 ``[B]``.
     """
-    return design.loss_weight(sigma).to(y.device, torch.float32) * squared_errors(D, y, sigma, noise)
+    return sent(design.loss_weight(sigma), y.device, torch.float32) * squared_errors(D, y, sigma, noise)
 
 
 def squared_errors(D: rows.D, y: Tensor, sigma: Tensor, noise: Tensor) -> Tensor:
     """The same without the weight."""
-    size = sigma.to(y).reshape(-1, *[1] * (y.ndim - 1))
+    size = sent(sigma, y.device, y.dtype).reshape(-1, *[1] * (y.ndim - 1))
     gaps = D(y + size * noise, sigma) - y
     return gaps.flatten(1).square().mean(1).float()
 

@@ -25,8 +25,8 @@ class Recipe(Spec):
     batch_size: Images = 128
     accumulate: Images = 1
     learning_rate: Positive = 1e-3
-    warm_up: NonNegative = 10_000
-    ema_half_life: Positive = 50_000
+    warm_up: NonNegative = 10_000.0
+    ema_half_life: Positive = 50_000.0
     ema_ramp_up: Fraction = 0.05
     ema_sigma_rel: Annotated[float, Field(gt=0, lt=0.28)] | None = None
     precision: Literal["float32", "bf16"] = "float32"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
@@ -19,13 +19,14 @@ from designspace.training.batches import Batches
 from designspace.training.loop import Progress, Seen, Trainer
 from designspace.training.recipe import Recipe
 from designspace.training.state import State
+from designspace.training.watch import shown
 
 if TYPE_CHECKING:
     from designspace.rows import Augmentation
 
 STAGE = "training"
-SAVE_SECONDS, SAY_SECONDS = 60.0, 10.0
-"""Between savings, of which a kill loses one interval; and between lines of progress."""
+SAVE_SECONDS = 60.0
+"""Between savings: a kill loses so much."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,9 @@ def trained(
 ) -> State:
     """The state of ``plan`` after ``images`` images: kept, continued from what is kept, or trained from the start.
 
-    One process trains while others wait. Raises ``DivergedError``, and ``StorageError`` if it cannot be kept.
+    One process trains while others wait. ``seen`` is called after each hundred steps, in place of showing the progress;
+    what it raises ends the training, of which all steps are kept. Raises ``DivergedError``, and ``StorageError`` if it
+    cannot be kept.
     """
     kept = Kept(cache or Cache(), plan)
     state = State(plan.build(), plan.recipe, device)
@@ -69,7 +72,9 @@ def trained(
         if (start := kept.at_most(steps)) is not None:
             state.restore(start)
         if state.step < steps:
-            kept.go_on(state, Trainer(state, plan.design, _batches(plan, device)), images, seen or say_sometimes())
+            trainer = Trainer(state, plan.design, _batches(plan, device))
+            with nullcontext(seen) if seen else shown() as told:
+                kept.go_on(state, trainer, images, told)
     return state
 
 
@@ -103,7 +108,14 @@ class Kept:
                 self._put_now(state)
                 last = monotonic()
 
-        trainer.run(images, seen, save)
+        def tell(progress: Progress) -> None:
+            try:
+                seen(progress)
+            except BaseException:
+                self._put_now(state)
+                raise
+
+        trainer.run(images, tell, save)
         self._put(state.step, state.tensors())
         self._put_now(state, end=state.step)
 
@@ -121,16 +133,3 @@ class Kept:
 
     def _put(self, name: object, tensors: dict[str, Tensor]) -> None:
         self.cache.put(STAGE, content_key(self.plan.key, name), tensors)
-
-
-def say_sometimes() -> Seen:
-    """Lines on stderr, one in ten seconds."""
-    last = -math.inf
-
-    def seen(progress: Progress) -> None:
-        nonlocal last
-        if monotonic() - last > SAY_SECONDS or progress.images >= progress.of:
-            print(f"training: {progress}", file=sys.stderr, flush=True)
-            last = monotonic()
-
-    return seen

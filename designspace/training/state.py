@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
+from designspace.device import sent
 from designspace.training.ema import decay, update
 from designspace.training.loss import BINS, bin_of
 from designspace.training.recipe import Recipe
@@ -38,7 +39,8 @@ class State:
         self.network = network.to(device, **form).train().requires_grad_(True)  # type: ignore[call-overload]
         self.average = deepcopy(self.network).eval().requires_grad_(False)
         self.recipe, self.step, self.record = recipe, 0, Record()
-        self.optimizer = torch.optim.Adam(self.network.parameters(), lr=0.0, betas=(0.9, 0.999), eps=1e-8, fused=True)
+        self._parameters, self._averages = (list(module.parameters()) for module in (self.network, self.average))
+        self.optimizer = torch.optim.Adam(self._parameters, lr=0.0, betas=(0.9, 0.999), eps=1e-8, fused=True)
         self._sums = torch.zeros(2, BINS, dtype=torch.float64, device=device)
         self._first = torch.zeros((), dtype=torch.float64, device=device)
 
@@ -52,19 +54,19 @@ class State:
         following = self.images + self.recipe.batch_size
         for group in self.optimizer.param_groups:
             group["lr"] = self.recipe.learning_rate * min(following / max(self.recipe.warm_up, 1), 1.0)
-        for parameter in self.network.parameters():
+        for parameter in self._parameters:
             if parameter.grad is not None:
                 torch.nan_to_num(parameter.grad, nan=0.0, posinf=1e5, neginf=-1e5, out=parameter.grad)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
-        update(list(self.average.parameters()), list(self.network.parameters()), decay(self.recipe, following))
+        update(self._averages, self._parameters, decay(self.recipe, following))
         self.step += 1
 
     def see(self, sigma: Tensor, losses: Tensor) -> None:
         """Add the losses of a batch to the record."""
         if self.step == 0:
             self._first.copy_(losses.detach().mean())
-        bins = bin_of(sigma).to(self._sums.device)
+        bins = sent(bin_of(sigma), self._sums.device)
         self._sums[0].index_add_(0, bins, losses.detach().double())
         self._sums[1].index_add_(0, bins, torch.ones_like(losses, dtype=torch.float64))
 
@@ -107,11 +109,15 @@ class State:
         self.average.load_state_dict(_below("average.", kept))
         for name, parameter in self.network.named_parameters():
             moments = _below(f"adam.{name}.", kept)
-            place = {k: parameter.device for k in ("exp_avg", "exp_avg_sq", "step")}
-            self.optimizer.state[parameter] = {k: v.to(place[k]) for k, v in moments.items() if k in place}
+            self.optimizer.state[parameter] = {k: _as(v, parameter) for k, v in moments.items()}
         if "record.images" in kept:
             columns = (kept[f"record.{k}"] for k in ("sums", "counts"))
             self.record = Record(kept["record.images"].tolist(), *(list(column.unbind()) for column in columns))
+
+
+def _as(kept: Tensor, parameter: Tensor) -> Tensor:
+    """On the parameter's device and in its order in memory, which fused Adam takes for granted."""
+    return torch.empty_like(parameter).copy_(kept) if kept.shape == parameter.shape else kept.to(parameter.device)
 
 
 def _below(prefix: str, kept: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -52,7 +52,7 @@ def geometric(draw: Draw) -> tuple[Tensor, Tensor]:
 
 def warp(images: Tensor, matrix: Tensor) -> Tensor:
     """``images`` ``[B, C, H, W]`` moved by ``matrix`` in coordinates from -1 to 1, mirrored beyond the border."""
-    inverse = torch.linalg.inv(matrix)[:, :2]
+    inverse = torch.linalg.inv_ex(matrix).inverse[:, :2]  # inv would make the CPU wait for the device
     grid = affine_grid(inverse, list(images.shape), align_corners=False)
     return grid_sample(images, grid, "bicubic", "reflection", align_corners=False)
 
@@ -69,16 +69,17 @@ def colour(images: Tensor, draw: Draw) -> tuple[Tensor, Tensor]:
     if images.shape[1] == 3:
         grey = found.mean(1, keepdim=True)
         found = grey + torch.einsum("bij,bjhw->bihw", _hue(turn), found - grey) * _over(2**saturation, images)
-    told = [brightness, contrast, turn.cos() - 1, turn.sin(), saturation]
-    return found, torch.stack(told, 1) * (1.0 if images.shape[1] == 3 else torch.tensor([1.0, 1, 0, 0, 0]).to(images))
+        return found, torch.stack([brightness, contrast, turn.cos() - 1, turn.sin(), saturation], 1)
+    none = torch.zeros_like(turn)
+    return found, torch.stack([brightness, contrast, none, none, none], 1)
 
 
 def _hue(turn: Tensor) -> Tensor:
     """Rotation about (1, 1, 1) / sqrt(3): Rodrigues' formula, ``[B, 3, 3]``."""
-    axis = torch.full((3, 3), 1 / 3, device=turn.device)
-    cross = torch.tensor([[0.0, -1, 1], [1, 0, -1], [-1, 1, 0]], device=turn.device) / math.sqrt(3)
+    eye, axis = torch.eye(3, device=turn.device), torch.full((3, 3), 1 / 3, device=turn.device)
+    cross = (eye.roll(-1, 1) - eye.roll(1, 1)) / math.sqrt(3)
     cos, sin = turn.cos()[:, None, None], turn.sin()[:, None, None]
-    return cos * torch.eye(3, device=turn.device) + sin * cross + (1 - cos) * axis
+    return cos * eye + sin * cross + (1 - cos) * axis
 
 
 def _scaled(x: Tensor, y: Tensor) -> Tensor:
