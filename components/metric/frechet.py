@@ -13,8 +13,8 @@ class Frechet(Metric, name="frechet"):
     features, 0 where both agree. On Inception features it is the FID of Heusel et al. (2017),
     https://arxiv.org/abs/1706.08500. It is biased upwards by a term in 1 / n: compare equal n only, and n >= 10 d to
     read it as a distance. The standard error is std(IF) / sqrt(n) with the influence IF of each image, the reference
-    taken as fixed. Beside it, from n >= 3 d, stands ``bias_corrected``, an estimate of what infinitely many images would
-    score, with its own standard error ``bias_corrected_se``: it may be negative.
+    taken as fixed. From n >= 3 d, ``bias_corrected`` beside it estimates what infinitely many images would score, with
+    ``bias_corrected_se`` as its own standard error: it may be negative.
     """
 
     def measure(self, generated: Sample, reference: Sample) -> Measured:
