@@ -94,6 +94,8 @@ def test_below_three_images_a_dimension_there_is_none():
     reference = Moments.of(normal(200, 8, seed=1))
     assert bias_corrected(normal(23, 8), reference, 1.0) == {}
     assert set(bias_corrected(normal(24, 8), reference, 1.0)) == {"bias_corrected", "bias_corrected_se"}
+    one = Moments.of(normal(200, 1, seed=1))
+    assert [bool(bias_corrected(normal(n, 1), one, 1.0)) for n in (2, 3, 4, 5, 6)] == [False] * 4 + [True]
 
 
 def test_constant_features_add_their_gap_and_nothing_else():

@@ -67,7 +67,6 @@ def bias(rows: list[Row]) -> Figure:
             style = {"color": COLOURS[i], "markersize": 3, "alpha": 0.8}
             axes.plot([g + (i - 2) * 0.13] * len(sizes), sizes, "o", label=label if g == 0 else None, **style)
     axes.set_yscale("log")
-    axes.axhline(0.2, color="#444444", linewidth=0.7, linestyle=(0, (4, 2)))
     axes.set_ylabel("|bias| / standard deviation")
     labels = [f"{family if family == 'lite0' else 'N'}\nd={d}\n{times} d" for family, d, times in groups]
     axes.set_xticks(range(len(groups)), labels)

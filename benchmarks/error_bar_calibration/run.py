@@ -78,14 +78,16 @@ def main() -> None:
     parser.add_argument("--draws", type=int, nargs=2, default=(2000, 400), help="of Gaussian and of lite0 cells")
     parser.add_argument("--out", type=Path, default=Path("reports/error_bar_calibration"))
     args = parser.parse_args()
-    found = {}
+    found, missing = {}, []
     for cell in cells(*args.draws):
         name = f"{cell.family} {cell.difference} {cell.d} {cell.n}"
         numbers = draws(cell, make=bool(re.search(args.only, name)))
         if numbers:
             found[cell] = numbers
+        else:
+            missing.append(name)
         print(f"{name}: {len(numbers.get('value', ()))} of {cell.draws} draws", file=sys.stderr, flush=True)
-    write(args.out, found)
+    write(args.out, found, missing)
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ def row(cell: Cell, found: Mapping[str, np.ndarray]) -> Row:
     value, se, truth = found["value"], found["se"], found["truth"]
     corrected, own = found["bias_corrected"], found["bias_corrected_se"]
     about = {"family": cell.family, "difference": cell.difference, "d": cell.d, "n": cell.n, "draws": len(value)}
+    about |= {"asked": cell.draws}
     about |= {"truth": float(truth[0]), "expectation": float(value.mean()), "sd": float(value.std(ddof=1))}
     covered = {"raw": _covered(value, se, value.mean()), "corrected": _covered(corrected, own, truth)}
     covered["raw_of_truth"] = _covered(value, se, truth)

@@ -7,8 +7,8 @@ With :math:`C_r = B B^\top`, eigenvalues :math:`s_k^2` of :math:`B^\top C B` in 
     + \sum_{kl} V_{kl} (u_{ik} u_{il} - \delta_{kl}) (u_{jk} u_{jl} - \delta_{kl}), \quad
     V_{kl} = \frac{s_k s_l}{s_k + s_l}
 
-Its pairs (i, i) are the bias and its pairs of different images a part of the variance, neither of which supposes that
-the features are Gaussian. Von Mises (1947), https://doi.org/10.1214/aoms/1177730385; V is the second derivative of the
+Pairs (i, i) give the bias, pairs of different images a part of the variance, and neither supposes that the features are
+Gaussian. Von Mises (1947), https://doi.org/10.1214/aoms/1177730385; V is the second derivative of the
 trace of the root, by divided differences: Bhatia (1997), Matrix Analysis, https://doi.org/10.1007/978-1-4612-0653-8.
 """
 
@@ -39,7 +39,7 @@ def bias_corrected(features: Features, reference: Moments, se: float) -> dict[st
     ``features [n, d]``. Empty for n < 3 d: there the distance has no expansion that halves could show.
     """
     n, d = features.shape
-    if n < LEAST * d:
+    if n < LEAST * max(d, 2):
         return {}
     x = float64(features)[generator("halves", n).permutation(n)]
     whole = Expansion(x, reference)
