@@ -1,3 +1,4 @@
+from designspace.evaluation.bias import bias_corrected
 from designspace.evaluation.frechet import frechet, influence
 from designspace.evaluation.measure import Measured, Sample
 from designspace.rows import Metric
@@ -12,7 +13,8 @@ class Frechet(Metric, name="frechet"):
     features, 0 where both agree. On Inception features it is the FID of Heusel et al. (2017),
     https://arxiv.org/abs/1706.08500. It is biased upwards by a term in 1 / n: compare equal n only, and n >= 10 d to
     read it as a distance. The standard error is std(IF) / sqrt(n) with the influence IF of each image, the reference
-    taken as fixed.
+    taken as fixed. From n >= 3 d, ``bias_corrected`` beside it estimates what infinitely many images would score, with
+    ``bias_corrected_se`` as its own standard error: it may be negative.
     """
 
     def called(self, frechet: str) -> str:
@@ -21,4 +23,5 @@ class Frechet(Metric, name="frechet"):
     def measure(self, generated: Sample, reference: Sample) -> Measured:
         value = frechet(generated.moments, reference.moments)
         effect = influence(generated.features, reference.moments)
-        return Measured(value, float(effect.std()) / len(generated) ** 0.5, effect.float())
+        se = float(effect.std()) / len(generated) ** 0.5
+        return Measured(value, se, effect.float(), extra=bias_corrected(generated.features, reference.moments, se))

@@ -49,6 +49,8 @@ def distance(
     n, size = found["images"], found["reference"]
     for name, value in found["metrics"].items():
         se = "" if value["se"] is None else f" ± {value['se']:.3g}"
+        if "bias_corrected" in value:
+            se += f" (without bias {value['bias_corrected']:.4g} ± {value['bias_corrected_se']:.3g})"
         floor = f"{halves_are(value['higher_is_better'])} {value['floor']:.4g} at n' = {value['floor_n']}"
         typer.echo(f"{value['protocol']} ({name}): {value['value']:.5g}{se}, n = {n} against {size}, {floor}")
 

@@ -109,7 +109,7 @@ def se_in(row: Row, metric: str) -> float | None:
 
 
 def floor_in(row: Row, metric: str, which: str = "floor") -> float | None:
-    """Its floor, if there is one; or what as many images ``drawn`` from the reference score."""
+    """Its floor, if there is one; or another number beside it, as what images ``drawn`` from the reference score."""
     floor = _number(row["metrics"][metric].get(which), math.nan)
     return floor if math.isfinite(floor) else None
 

@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Iterator
 
+from designspace.report import without_bias
 from designspace.report.entry import Entry, floor_in, se_in, value_in
 from designspace.report.study import Study
 from designspace.report.tables import Table, tables
@@ -19,7 +20,7 @@ def page(study: Study) -> str:
     """All tables, with what is missing and what failed."""
     lines = [f"# {escape(study.about['name'])}", "", escape(study.about["question"]), ""]
     for metric in study.about["metrics"]:
-        for table in tables(study, metric):
+        for table in tables(study, metric) + without_bias.tables(study, metric):
             lines += [*_lines(table), "", escape(table.caption), ""]
     lines += [f"- {escape(line)}" if line.startswith(("failed", "missing")) else escape(line) for line in gaps(study)]
     return "\n".join(lines).rstrip() + "\n"
@@ -67,4 +68,6 @@ def _flat(entry: Entry, row: dict[str, object], study: Study) -> dict[str, objec
             columns |= {metric: value_in(row, metric), f"{metric}_se": se_in(row, metric)}
             columns |= {f"{metric}_{which}": floor_in(row, metric, which) for which in ("floor", "drawn")}
             columns |= {f"{metric}_{key}": about.get(key) for key in ("floor_n", "protocol")}
+            corrected = {which: floor_in(row, metric, which) for which in ("bias_corrected", "bias_corrected_se")}
+            columns |= {f"{metric}_{which}": found for which, found in corrected.items() if found is not None}
     return {f"axes.{axis}" if axis in columns else axis: value for axis, value in entry.axes.items()} | columns

@@ -8,7 +8,7 @@ from rich.console import Group
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from designspace.report import claims, markdown
+from designspace.report import claims, markdown, without_bias
 from designspace.report.study import Study
 from designspace.report.tables import Table, tables
 from designspace.report.text import one_line
@@ -21,7 +21,7 @@ def terminal_table(folder: Path | Study) -> Group:
     study = folder if isinstance(folder, Study) else Study(folder)
     parts: list[RichTable | Text] = [Text(one_line(study.about["question"]), style="bold"), Text()]
     for metric in study.about["metrics"]:
-        for table in tables(study, metric):
+        for table in tables(study, metric) + without_bias.tables(study, metric):
             parts += [_drawn(table), Text(table.caption, style="dim"), Text()]
     for found in claims.verdicts(study):
         parts += [Text.assemble((f"{found.verdict}: ", f"bold {COLOURS[found.verdict]}"), found.say)]
