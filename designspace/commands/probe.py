@@ -47,7 +47,7 @@ def probe(
     import designspace as ds
     from designspace.survey.survey import Survey
     from designspace.training.loop import DivergedError
-    from designspace.training.run import say_sometimes
+    from designspace.training.watch import shown
 
     with clean_errors():
         chosen = None if network is None else component(ds.Network, network, "--network")
@@ -55,7 +55,8 @@ def probe(
         chosen = chosen or _network(loaded)
         budget = IMAGES.get(chosen.name, IMAGES["unet"]) if images is None else images
         try:
-            survey = Survey.of(loaded, chosen, budget, seed, say_sometimes())
+            with shown() as seen:
+                survey = Survey.of(loaded, chosen, budget, seed, seen)
         except DivergedError as error:
             stop(1, str(error))
     if json:

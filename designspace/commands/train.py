@@ -11,7 +11,7 @@ from designspace.commands.errors import clean_errors, stop
 
 if TYPE_CHECKING:
     from designspace.images import Images
-    from designspace.spec import Ablation
+    from designspace.spec import Ablation, Point
     from designspace.training.run import Plan
 
 
@@ -32,6 +32,7 @@ def train(
     import torch
 
     from designspace.commands.runs import usable
+    from designspace.executors.claims import label
     from designspace.spec import load
     from designspace.training.export import export as write
     from designspace.training.loop import DivergedError
@@ -45,8 +46,9 @@ def train(
         if not plans:
             stop(2, f"{file}: no denoiser is trained here: use `denoiser: {{name: trained, ...}}`")
         failed = 0
-        for plan, images in plans:
-            name = f"{plan.key[:12]}: {images:,} images"
+        for plan, images, points in plans:
+            more = f" and {len(points) - 1} more" if len(points) > 1 else ""
+            name = f"{plan.key[:12]} ({label(points[0])}{more}): {images:,} images"
             try:
                 state = trained(plan, images, torch.device(device))
             except DivergedError as error:
@@ -60,15 +62,17 @@ def train(
     raise typer.Exit(1 if failed else 0)
 
 
-def _plans(ablation: Ablation) -> list[tuple[Plan, int]]:
-    """What is to be trained, each once, the fewest images first."""
+def _plans(ablation: Ablation) -> list[tuple[Plan, int, list[Point]]]:
+    """What is to be trained, each once, the fewest images first, and the points that share it."""
     from designspace.kept import Kept
     from designspace.training.run import Trainable
 
     data: Kept[Images] = Kept()
-    found: dict[tuple[str, int], Plan] = {}
-    for trial in ablation.trials():
+    found: dict[tuple[str, int], tuple[Plan, list[Point]]] = {}
+    for point in ablation.points():
+        trial = point.trial
         if isinstance(trial.denoiser, Trainable):
             plan = trial.denoiser.plan(data.get(trial.data, trial.data.load), trial.design)
-            found[plan.key, trial.denoiser.training_images] = plan
-    return [(plan, images) for (_, images), plan in sorted(found.items(), key=lambda item: item[0][1])]
+            found.setdefault((plan.key, trial.denoiser.training_images), (plan, []))[1].append(point)
+    ordered = sorted(found.items(), key=lambda item: item[0][1])
+    return [(plan, images, points) for (_, images), (plan, points) in ordered]
