@@ -84,11 +84,11 @@ def _distances(
 ) -> dict[str, tuple[Row, Measured]]:
     detector = trial.evaluate.detector
     generated = Sample(torch.cat([part["features"] for part in parts]))
-    reference = stages.reference(trial.data, detector)
+    reference = stages.reference(trial)
     found = measure(metrics, detector, generated, reference, lambda metric: stages.floor(metric, trial))
     for metric in metrics:
         row = found[metric.name][0]
-        row["drawn"], row["drawn_sd"] = stages.drawn(metric, trial)
+        row["drawn"], row["drawn_sd"] = stages.drawn(metric, trial) or (None, None)
     return found
 
 

@@ -124,9 +124,16 @@ class Guidance(Component, row="guidance"):
 class Detector(Component, row="detector"):
     """A feature network."""
 
+    width: ClassVar[int | None] = None
+    """The number d of its features, where that does not depend on the images."""
+
     @abstractmethod
     def protocol(self) -> str:
         """What a Fréchet distance of these features is called: ``FID``, or ``FD-`` and the features' name."""
+
+    def resize(self) -> str:
+        """How images come to the size that the network takes: a part of the protocol, in words."""
+        return "its own"
 
     @abstractmethod
     def load(self, device: torch.device) -> Callable[[Tensor], Tensor]:
@@ -136,8 +143,31 @@ class Detector(Component, row="detector"):
         """
 
 
+class Reference(Component, row="reference"):
+    """What generated images are measured against, where that is not the ablation's data set."""
+
+    @abstractmethod
+    def content_hash(self) -> str:
+        """sha256 of the content, whatever its path; raises ``DataError`` if it is missing."""
+
+    @abstractmethod
+    def load(self, detector: Detector) -> Sample:
+        """The features, or all that is known of them. Raises ``DataError`` unless they can be those of ``detector``."""
+
+    def about(self) -> dict[str, Any]:
+        """Where it comes from, as plain data, for people."""
+        return {}
+
+    def identity(self) -> dict[str, Any]:
+        """By content: a moved file is the same reference."""
+        return self.origin() | {"content": self.content_hash()}
+
+
 class Metric(Component, row="metric"):
     """What a trial is measured by: a distance between the features of generated images and those of a reference."""
+
+    moments_suffice: ClassVar[bool] = False
+    """True if of the reference it needs the mean and covariance of the features, not the features themselves."""
 
     @classmethod
     def get(cls, name: str) -> type[Self]:

@@ -1,3 +1,5 @@
+from typing import ClassVar
+
 from designspace.evaluation.frechet import frechet, influence
 from designspace.evaluation.measure import Measured, Sample
 from designspace.rows import Metric
@@ -14,6 +16,8 @@ class Frechet(Metric, name="frechet"):
     read it as a distance. The standard error is std(IF) / sqrt(n) with the influence IF of each image, the reference
     taken as fixed.
     """
+
+    moments_suffice: ClassVar[bool] = True
 
     def measure(self, generated: Sample, reference: Sample) -> Measured:
         value = frechet(generated.moments, reference.moments)

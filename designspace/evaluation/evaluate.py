@@ -9,7 +9,7 @@ from designspace.evaluation.measure import Measured, Sample
 from designspace.rows import Detector, Diagnostic, Metric
 
 Row = dict[str, Any]
-Floor = Callable[[Metric], tuple[float, int]]
+Floor = Callable[[Metric], tuple[float, int] | None]
 
 
 def measure(
@@ -19,9 +19,10 @@ def measure(
     found = {}
     for metric in metrics:
         measured = metric.measure(generated, reference)
-        low, size = floor(metric)
+        low, size = floor(metric) or (None, None)
         about = {"protocol": protocol(metric, detector), "floor": low, "floor_n": size}
-        found[metric.name] = ({"value": measured.value, "se": measured.se} | about | measured.extra, measured)
+        row: Row = {"value": measured.value, "se": measured.se, **about, **measured.extra}
+        found[metric.name] = (row, measured)
     return found
 
 
@@ -40,5 +41,5 @@ def diagnosis(metric: Diagnostic, measured: Measured) -> Row:
 def protocol(metric: Metric, detector: Detector) -> str:
     """What the number is called: two numbers may stand in one table only if this is the same."""
     frechet = detector.protocol()
-    features = frechet.removeprefix("FD-") if frechet != "FID" else "inception"
+    features = f"inception{frechet[3:]}" if frechet.startswith("FID") else frechet.removeprefix("FD-")
     return frechet if metric.name == "frechet" else f"{metric.name.upper()}-{features}"
