@@ -1,4 +1,4 @@
-"""Inception as clean-fid runs it, against clean-fid itself: a stand-in for the network, and the network if it is there."""
+"""Inception as clean-fid runs it, against clean-fid itself: with a stand-in, and with the network if it is there."""
 
 import hashlib
 import shutil

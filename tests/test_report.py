@@ -40,6 +40,9 @@ def influence(seed, scale):
     return x - x.mean()
 
 
+RECORD = {"hash": "a", "resize": "bicubic", "reference": {"content": "some", "images": 1797, "split": "train"}}
+
+
 class Bench:
     """A folder of results, made by hand."""
 
@@ -48,7 +51,20 @@ class Bench:
         self.about = {"schema": 1, "name": folder.name, "question": "Which one?", "axes": axes, "claims": list(claims)}
         self.about |= {"metrics": ["frechet"], "points": self.points}
 
-    def point(self, axes, value, scores=None, *, finished=True, protocol="FD-x", data="digits", se=None, **row):
+    def point(
+        self,
+        axes,
+        value,
+        scores=None,
+        *,
+        finished=True,
+        protocol="FD-x",
+        data="digits",
+        se=None,
+        labels="none",
+        record=RECORD,
+        **row,
+    ):
         id = f"{len(self.points):016x}"
         self.points.append({"id": id, "axes": axes})
         (self.folder / "ablation.json").write_text(json.dumps(self.about))
@@ -60,7 +76,9 @@ class Bench:
         kept = {"images": pixels} | ({} if scores is None else {"influence.frechet": scores})
         self.results.put_artefact(id, kept)
         row = {"seed": 0, "nfe": axes.get("nfe", 7), "images": N, "features": 8} | row
-        row |= {"ablation": self.folder.name, "trial": {"data": {"name": data}}, "metrics": {"frechet": metric}}
+        trial = {"data": {"name": data}, "evaluate": {"labels": labels}}
+        row |= {"ablation": self.folder.name, "trial": trial, "metrics": {"frechet": metric}}
+        row |= {"protocol": record and RECORD | record}
         self.results.append({"id": id, "axes": axes, **row})
 
     def study(self):
@@ -289,7 +307,14 @@ def test_without_standard_errors_only_the_lowest_is_bold(bench):
 
 @pytest.mark.parametrize(
     ("other", "why"),
-    [({"images": 800}, "numbers of images"), ({"protocol": "FD-y"}, "protocols"), ({"data": "faces"}, "references")],
+    [
+        ({"images": 800}, "numbers of images"),
+        ({"protocol": "FD-y"}, "protocols"),
+        ({"data": "faces"}, "references"),
+        ({"labels": "balanced"}, "label policies"),
+        ({"record": {"hash": "b", "resize": "bilinear"}}, "resizes"),
+        ({"record": {"hash": "c", "reference": {"content": "other"}}}, "reference contents"),
+    ],
 )
 def test_what_cannot_be_compared_never_shares_a_table_or_a_plot(bench, other, why):
     made = bench(claims=[less({"solver": "a"}, {"solver": "b"})])
@@ -301,6 +326,22 @@ def test_what_cannot_be_compared_never_shares_a_table_or_a_plot(bench, other, wh
     assert all(table.caption.startswith(f"A table of its own, because values of different {why}") for table in found)
     assert [[curve.name for curve in panel.curves] for panel in panels(study, "frechet")] == [["a"], ["b"]]
     assert verdicts(study)[0].verdict == "not computed"
+
+
+def test_lines_of_before_protocols_were_recorded_stay_in_the_table(bench):
+    made = bench()
+    made.point({"solver": "a", "nfe": 7}, 3.0, record=None)
+    made.point({"solver": "b", "nfe": 7}, 4.0)
+    (table,) = tables(made.study(), "frechet")
+    assert len(table.rows) == 2
+    assert "reference digits: value" in table.caption
+
+
+def test_the_caption_names_the_protocol(bench):
+    made = bench()
+    made.point({"solver": "a", "nfe": 7}, 3.0)
+    (table,) = tables(made.study(), "frechet")
+    assert "reference digits (train, 1,797 images), protocol a: value" in table.caption
 
 
 def test_without_a_budget_all_points_are_listed(bench):
