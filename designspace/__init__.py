@@ -28,6 +28,7 @@ from designspace.rows import (
     Guidance,
     Metric,
     Network,
+    Reference,
     Stochasticity,
 )
 
@@ -47,8 +48,8 @@ from designspace.spec.errors import SpecError  # noqa: E402
 # fmt: off
 __all__ = [
     "Ablation", "Augmentation", "CIn", "CNoise", "COut", "CSkip", "Data", "DataError", "Denoiser", "Design",
-    "Detector", "Guidance", "LossWeight", "Metric", "Moments", "Network", "NoiseDistribution", "Samples", "Scaling",
-    "Schedule", "Solver", "SpecError", "Stochasticity", "TimeSteps", "Trial", "frechet", "load", "precondition",
-    "run", "sample",
+    "Detector", "Guidance", "LossWeight", "Metric", "Moments", "Network", "NoiseDistribution", "Reference", "Samples",
+    "Scaling", "Schedule", "Solver", "SpecError", "Stochasticity", "TimeSteps", "Trial", "frechet", "load",
+    "precondition", "run", "sample",
 ]
 # fmt: on

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -13,12 +13,34 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+NAMED = 10
+"""Images that a message names by number."""
 MOST_CLASSES = 100_000
 """More are taken for a mistake: class numbers that are something else."""
 
 
+UINT8 = "uint8: 127.5 x + 128, clipped to 0..255, truncated"
+"""What ``to_uint8`` does, in the words of a protocol."""
+
+
 class DataError(Exception):
     """A file that is missing, unreadable or not what it should be; the message names it and says what to do."""
+
+
+class DivergedError(FloatingPointError):
+    """Samples that are not finite; ``images`` are the numbers of all, the message names the first."""
+
+    def __init__(self, images: Sequence[int], of: range) -> None:
+        self.images = list(images)
+        super().__init__(
+            f"{len(images)} of the images {of.start} to {of.stop - 1} are not finite ({first_of(images)}): the sampler "
+            "diverged; the others alone would give another distance, so there is none"
+        )
+
+
+def first_of(images: Sequence[int]) -> str:
+    """``3, 17, 40, ...``: the numbers of some images, for a message."""
+    return ", ".join(map(str, images[:NAMED])) + (", ..." if len(images) > NAMED else "")
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from designspace.evaluation.evaluate import measure, observation
 from designspace.evaluation.measure import Measured, Sample
+from designspace.evaluation.record import record
 from designspace.generate import chunks
 from designspace.rows import Metric, Observation
 from designspace.stages import Stages, Tensors
@@ -49,6 +50,7 @@ def evaluate(trial: Trial, stages: Stages, results: Results, seen: Seen) -> Row:
         **_nfe(parts),
         "images": asked.images,
         "features": parts[0]["features"].shape[1] if distances else None,
+        "protocol": _protocol(trial, stages) if distances else None,
         "metrics": {metric.name: found[metric.name][0] for metric in metrics},
         "seconds": seconds,
         "sigmas": parts[0]["sigmas"].tolist(),
@@ -84,12 +86,18 @@ def _distances(
 ) -> dict[str, tuple[Row, Measured]]:
     detector = trial.evaluate.detector
     generated = Sample(torch.cat([part["features"] for part in parts]))
-    reference = stages.reference(trial.data, detector)
+    reference = stages.reference(trial)
     found = measure(metrics, detector, generated, reference, lambda metric: stages.floor(metric, trial))
     for metric in metrics:
         row = found[metric.name][0]
-        row["drawn"], row["drawn_sd"] = stages.drawn(metric, trial)
+        row["drawn"], row["drawn_sd"] = stages.drawn(metric, trial) or (None, None)
     return found
+
+
+def _protocol(trial: Trial, stages: Stages) -> Row:
+    asked = trial.evaluate
+    of, known = asked.reference or trial.data, stages.reference(trial)
+    return record(asked.detector, of, known, images=asked.images, labels=asked.labels, seed=trial.seed)
 
 
 def _seconds(trial: Trial, parts: list[Tensors], stages: Stages) -> dict[str, float]:

@@ -127,9 +127,16 @@ class Guidance(Component, row="guidance"):
 class Detector(Component, row="detector"):
     """A feature network."""
 
+    width: ClassVar[int | None] = None
+    """The number d of its features, where that does not depend on the images."""
+
     @abstractmethod
     def protocol(self) -> str:
         """What a Fréchet distance of these features is called: ``FID``, or ``FD-`` and the features' name."""
+
+    def resize(self) -> str:
+        """How images come to the size that the network takes: a part of the protocol, in words."""
+        return "its own"
 
     @abstractmethod
     def load(self, device: torch.device) -> Callable[[Tensor], Tensor]:
@@ -139,6 +146,26 @@ class Detector(Component, row="detector"):
         """
 
 
+class Reference(Component, row="reference"):
+    """What generated images are measured against, where that is not the ablation's data set."""
+
+    @abstractmethod
+    def content_hash(self) -> str:
+        """sha256 of the content, whatever its path; raises ``DataError`` if it is missing."""
+
+    @abstractmethod
+    def load(self, detector: Detector) -> Sample:
+        """The features, or all that is known of them. Raises ``DataError`` unless they can be those of ``detector``."""
+
+    def about(self) -> dict[str, Any]:
+        """Where it comes from, as plain data, for people."""
+        return {}
+
+    def identity(self) -> dict[str, Any]:
+        """By content: a moved file is the same reference."""
+        return self.origin() | {"content": self.content_hash()}
+
+
 class Metric(Component, row="metric"):
     """What a trial is measured by: a distance between the features of generated images and those of a reference."""
 
@@ -146,6 +173,8 @@ class Metric(Component, row="metric"):
     """``None`` if neither is: reports then mark no best value."""
     dimensions: ClassVar[int | None] = None
     """Of the features that it is for; ``None``: any."""
+    moments_suffice: ClassVar[bool] = False
+    """True if of the reference it needs the mean and covariance of the features, not the features themselves."""
 
     @classmethod
     def get(cls, name: str) -> type[Self]:
@@ -162,7 +191,7 @@ class Metric(Component, row="metric"):
 
     def called(self, frechet: str) -> str:
         """Its name, with that of the features, where a Fréchet distance of them is called ``frechet``: its protocol."""
-        features = frechet.removeprefix("FD-") if frechet != "FID" else "inception"
+        features = f"inception{frechet[3:]}" if frechet.startswith("FID") else frechet.removeprefix("FD-")
         return f"{str(self).replace(self.name, self.name.upper(), 1)}-{features}"
 
     def check(self, design: Design, denoiser: Denoiser) -> None:

@@ -22,13 +22,22 @@ from designspace.converged import Converged, Probe
 from designspace.denoiser import PreconditionedNetwork
 from designspace.denoising import Denoising, denoising
 from designspace.evaluation.floor import DRAWS, drawn, floor
-from designspace.evaluation.measure import Measured, Sample
+from designspace.evaluation.measure import Measured, Sample, Summary
 from designspace.generate import chunks, generate, labels_for
 from designspace.images import DataError, Images, to_uint8
 from designspace.kept import Kept
 from designspace.keyed import latents
 from designspace.plane import plane
-from designspace.rows import Conditional, Data, DenoiserMetric, Detector, Diagnostic, Metric, Observation
+from designspace.rows import (
+    Conditional,
+    Data,
+    DenoiserMetric,
+    Detector,
+    Diagnostic,
+    Metric,
+    Observation,
+    Reference,
+)
 from designspace.table1 import MeasuredTimeSteps
 
 if TYPE_CHECKING:
@@ -51,13 +60,13 @@ class Stages:
     _detector: Kept[Callable[[Tensor], Tensor]] = field(default_factory=Kept)
     _reference: Kept[Sample] = field(default_factory=Kept)
     _keys: dict[str, tuple[str, str]] = field(default_factory=dict)
-    _reference_keys: dict[tuple[Data, Detector], str] = field(default_factory=dict)
+    _reference_keys: dict[tuple[Data | Reference, Detector], str] = field(default_factory=dict)
     _solutions: Kept[dict[tuple[float, float, int], Converged]] = field(default_factory=Kept)
 
     def prepare(self, trial: Trial) -> None:
         """Fix the keys of a trial, before any trial is computed: what changes afterwards is not what ran."""
         self._trial_keys(trial)
-        self.reference_key(trial.data, trial.evaluate.detector)
+        self.reference_key(trial)
 
     def placed(self, trial: Trial) -> Trial:
         """The trial with levels in place of time steps that have to be measured; others stay as they are."""
@@ -103,31 +112,43 @@ class Stages:
         key = self.features_key(trial, chunk) if stage == "features" else self.images_key(trial, chunk)
         return self.cache.path(stage, key).is_file()
 
-    def reference(self, data: Data, detector: Detector) -> Sample:
-        """The features of the whole data set; one process computes them while others wait."""
-        key = self.reference_key(data, detector)
-        return self._reference.get(key, lambda: self._reference_features(data, detector, key))
+    def reference(self, trial: Trial) -> Sample:
+        """What is known of the features that the trial's are compared with: of its reference, else of its data.
 
-    def floor(self, metric: Metric, trial: Trial) -> tuple[float, int]:
-        """The metric of the data against itself, and the size n' of the halves compared."""
-        data, detector, n = trial.data, trial.evaluate.detector, trial.evaluate.images
+        Of a whole data set one process computes them while others wait.
+        """
+        key, detector, given = self.reference_key(trial), trial.evaluate.detector, trial.evaluate.reference
+        if given is not None:
+            return self._reference.get(key, lambda: given.load(detector))
+        return self._reference.get(key, lambda: self._reference_features(trial.data, detector, key))
+
+    def floor(self, metric: Metric, trial: Trial) -> tuple[float, int] | None:
+        """The metric of the reference against itself, and the size n' of the halves compared.
+
+        ``None`` for those whose features are not known: they cannot be split.
+        """
+        reference, n = self.reference(trial), trial.evaluate.images
+        if isinstance(reference, Summary):
+            return None
 
         def make() -> Tensors:
-            value, size = floor(metric, self.reference(data, detector), n)
+            value, size = floor(metric, reference, n)
             return {"value": torch.tensor(value, dtype=torch.float64), "n": torch.tensor(size)}
 
-        key = content_key(metric.identity(), self.reference_key(data, detector), n)
+        key = content_key(metric.identity(), self.reference_key(trial), n)
         kept = self.cache.get_or_make("floor", key, make)
         return kept["value"].item(), int(kept["n"])
 
-    def drawn(self, metric: Metric, trial: Trial) -> tuple[float, float]:
-        """The metric of as many images as the trial has, drawn from the data itself; and its standard deviation."""
-        data, detector, n = trial.data, trial.evaluate.detector, trial.evaluate.images
+    def drawn(self, metric: Metric, trial: Trial) -> tuple[float, float] | None:
+        """The metric of as many images as the trial has, drawn from the reference; and its standard deviation."""
+        reference, n = self.reference(trial), trial.evaluate.images
+        if isinstance(reference, Summary):
+            return None
 
         def make() -> Tensors:
-            return {"drawn": _float64(drawn(metric, self.reference(data, detector), n))}
+            return {"drawn": _float64(drawn(metric, reference, n))}
 
-        key = content_key("drawn", DRAWS, metric.identity(), self.reference_key(data, detector), n)
+        key = content_key("drawn", DRAWS, metric.identity(), self.reference_key(trial), n)
         mean, sd = self.cache.get_or_make("floor", key, make)["drawn"].tolist()
         return mean, sd
 
@@ -139,11 +160,12 @@ class Stages:
         """What the features of a chunk depend on."""
         return content_key(self.images_key(trial, chunk), self._trial_keys(trial)[1])
 
-    def reference_key(self, data: Data, detector: Detector) -> str:
+    def reference_key(self, trial: Trial) -> str:
         """What the reference's features depend on."""
-        if (data, detector) not in self._reference_keys:
-            self._reference_keys[data, detector] = content_key(data.content_hash(), detector.identity())
-        return self._reference_keys[data, detector]
+        of, detector = trial.evaluate.reference or trial.data, trial.evaluate.detector
+        if (of, detector) not in self._reference_keys:
+            self._reference_keys[of, detector] = content_key(of.content_hash(), detector.identity())
+        return self._reference_keys[of, detector]
 
     def data(self, data: Data) -> Images:
         """The data set, loaded."""

@@ -81,8 +81,9 @@ class Results:
     def frame(self) -> pd.DataFrame:
         """One row a point: axes, id, seed, nfe (counted), images; of each metric value, error, floor and protocol.
 
-        The columns of a metric are ``<metric>``, ``<metric>_se``, ``<metric>_floor``, ``<metric>_protocol``. An axis
-        called like one of these columns is given as ``axes.<name>``.
+        The columns of a metric are ``<metric>``, ``<metric>_se``, ``<metric>_floor``, ``<metric>_protocol``;
+        ``protocol`` is the hash of all that distances were measured by. An axis called like one of these columns is
+        given as ``axes.<name>``.
         """
         import pandas as pd  # here, because it takes long and most commands do without
 
@@ -102,6 +103,7 @@ def _flat(row: Row) -> Row:
         columns[name] = _number(metric["value"])
         columns |= {f"{name}_{part}": _number(metric.get(part)) for part in ("se", "floor")}
         columns[f"{name}_protocol"] = metric["protocol"]
+    columns["protocol"] = (row.get("protocol") or {}).get("hash")
     return {f"axes.{key}" if key in columns else key: value for key, value in row["axes"].items()} | columns
 
 

@@ -20,6 +20,9 @@ def influence(seed, scale):
     return x - x.mean()
 
 
+RECORD = {"hash": "a", "resize": "bicubic", "reference": {"content": "some", "images": 1797, "split": "train"}}
+
+
 class Bench:
     """A folder of results, made by hand."""
 
@@ -28,7 +31,20 @@ class Bench:
         self.about = {"schema": 1, "name": folder.name, "question": "Which one?", "axes": axes, "claims": list(claims)}
         self.about |= {"metrics": ["frechet"], "points": self.points}
 
-    def point(self, axes, value, scores=None, *, finished=True, protocol="FD-x", data="digits", se=None, **row):
+    def point(
+        self,
+        axes,
+        value,
+        scores=None,
+        *,
+        finished=True,
+        protocol="FD-x",
+        data="digits",
+        se=None,
+        labels="none",
+        record=RECORD,
+        **row,
+    ):
         id = f"{len(self.points):016x}"
         self.points.append({"id": id, "axes": axes})
         (self.folder / "ablation.json").write_text(json.dumps(self.about))
@@ -40,7 +56,9 @@ class Bench:
         kept = {"images": pixels} | ({} if scores is None else {"influence.frechet": scores})
         self.results.put_artefact(id, kept)
         row = {"seed": 0, "nfe": axes.get("nfe", 7), "images": N, "features": 8} | row
-        row |= {"ablation": self.folder.name, "trial": {"data": {"name": data}}, "metrics": {"frechet": metric}}
+        trial = {"data": {"name": data}, "evaluate": {"labels": labels}}
+        row |= {"ablation": self.folder.name, "trial": trial, "metrics": {"frechet": metric}}
+        row |= {"protocol": record and RECORD | record}
         self.results.append({"id": id, "axes": axes, **row})
 
     def study(self):

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -266,6 +267,27 @@ def test_distance_between_folders(shell, tmp_path):
     assert status == 0
     assert out.startswith("FD-pixels (frechet): ")
     assert "n = 5 against 6, floor" in out
+
+
+def test_distance_to_statistics(shell, tmp_path):
+    """Of ADM's kind: images beside the mean and covariance of others."""
+    x = np.random.default_rng(0).random((50, 64))
+    arrays = {"mu": x.mean(0), "sigma": np.cov(x, rowvar=False)}
+    np.savez(tmp_path / "adm.npz", arr_0=np.zeros((4, 8, 8, 1), np.uint8), **arrays)
+    status, out, err = shell("distance", "digits", "adm.npz", *PIXELS)
+    assert status == 0
+    assert out.startswith("FD-pixels (frechet): ")
+    assert out.endswith("n = 1797 against an unknown number, no floor\n")
+    assert "adm.npz: compared with its arrays mu, sigma; not used: arr_0" in err
+    status, out, _ = shell("distance", "digits", "{name: statistics, path: adm.npz, images: 50}", *PIXELS, "--json")
+    found = json.loads(out)
+    assert (status, found["reference"], found["protocol"]["reference"]["known"]) == (0, 50, "moments")
+    pixels = ds.Data.model_validate("digits").load().pixels.flatten(1) / 255
+    expected = ds.frechet(ds.Moments.of(pixels), ds.Moments(50, *arrays.values()))
+    assert found["metrics"]["frechet"]["value"] == pytest.approx(expected, rel=1e-6)
+    status, _, err = shell("distance", "digits", "adm.npz", *PIXELS, "--metric", "kid")
+    assert (status, "metric kid compares with each image's features" in err) == (2, True)
+    assert shell("distance", "digits", "adm.npz")[0] == 2  # lite0 gives 320 features
 
 
 def test_doctor_says_what_is_missing_and_where_it_is_looked_for(shell, tmp_path, monkeypatch):

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import designspace as ds
+from designspace.evaluation.evaluate import measure
 from designspace.evaluation.floor import floor
 from designspace.evaluation.frechet import frechet, influence
 from designspace.evaluation.measure import Sample
@@ -16,6 +17,12 @@ from designspace.evaluation.moments import BLOCK, Moments
 
 def normal(*shape, seed=0):
     return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+
+
+def with_nan(n, *rows):
+    x = normal(n, 3)
+    x[list(rows), 1] = math.nan
+    return x
 
 
 def spectrum(d, decay=1.0):
@@ -176,6 +183,44 @@ def test_the_root_of_the_reference_is_computed_once(monkeypatch):
 def test_wrong_input_is_named(wrong, message):
     with pytest.raises(ValueError, match=message):
         wrong()
+
+
+# Features that give no distance
+
+
+def measured(x, y):
+    metric, detector = ds.Metric.get("frechet")(), ds.Detector.get("pixels")()
+    return measure([metric], detector, Sample(x), Sample(y), lambda metric: None)["frechet"][0]
+
+
+@pytest.mark.parametrize(
+    ("generated", "reference", "message"),
+    [
+        (with_nan(9, 2, 5), normal(9, 3), r"2 of 9 generated images have features that are not finite \(2, 5\)"),
+        (normal(9, 3), with_nan(40, *range(20)), r"20 of 40 images of the reference .* \(0, 1, .*, 9, \.\.\.\)"),
+        (
+            normal(9, 3),
+            torch.ones(9, 3),
+            "all 9 images of the reference have the same features: the images are all alike",
+        ),
+        (normal(9, 3), normal(9, 4), "features of 3 and of 4 dimensions"),
+        (normal(9), normal(9, 4), r"a table \[n, d\], not of shape \[9\]"),
+        (normal(1, 3), normal(9, 3), "at least 2 images, not 1"),
+        (normal(9, 3), normal(1, 3), "at least 2 images, not 1"),
+    ],
+)
+def test_bad_features_are_named(generated, reference, message):
+    with pytest.raises(ValueError, match=message):
+        measured(generated, reference)
+
+
+def test_images_that_are_all_the_same_are_at_a_distance():
+    """As after one step of Euler's method; said, not hidden."""
+    y = normal(50, 3)
+    with pytest.warns(UserWarning, match="all 9 generated images have the same features"):
+        row = measured(torch.ones(9, 3), y)
+    exact = float((1 - y.mean(0)).square().sum() + torch.cov(y.T).trace())
+    assert row["value"] == pytest.approx(exact, rel=1e-9)
 
 
 # Standard errors

@@ -217,7 +217,14 @@ def test_without_standard_errors_only_the_lowest_is_bold(bench):
 
 @pytest.mark.parametrize(
     ("other", "why"),
-    [({"images": 800}, "numbers of images"), ({"protocol": "FD-y"}, "protocols"), ({"data": "faces"}, "references")],
+    [
+        ({"images": 800}, "numbers of images"),
+        ({"protocol": "FD-y"}, "protocols"),
+        ({"data": "faces"}, "references"),
+        ({"labels": "balanced"}, "label policies"),
+        ({"record": {"hash": "b", "resize": "bilinear"}}, "resizes"),
+        ({"record": {"hash": "c", "reference": {"content": "other"}}}, "reference contents"),
+    ],
 )
 def test_what_cannot_be_compared_never_shares_a_table_or_a_plot(bench, other, why):
     made = bench(claims=[less({"solver": "a"}, {"solver": "b"})])
@@ -229,6 +236,22 @@ def test_what_cannot_be_compared_never_shares_a_table_or_a_plot(bench, other, wh
     assert all(table.caption.startswith(f"A table of its own, because values of different {why}") for table in found)
     assert [[curve.name for curve in panel.curves] for panel in panels(study, "frechet")] == [["a"], ["b"]]
     assert verdicts(study)[0].verdict == "not computed"
+
+
+def test_lines_of_before_protocols_were_recorded_stay_in_the_table(bench):
+    made = bench()
+    made.point({"solver": "a", "nfe": 7}, 3.0, record=None)
+    made.point({"solver": "b", "nfe": 7}, 4.0)
+    (table,) = tables(made.study(), "frechet")
+    assert len(table.rows) == 2
+    assert "reference digits: value" in table.caption
+
+
+def test_the_caption_names_the_protocol(bench):
+    made = bench()
+    made.point({"solver": "a", "nfe": 7}, 3.0)
+    (table,) = tables(made.study(), "frechet")
+    assert "reference digits (train, 1,797 images), protocol a: value" in table.caption
 
 
 def test_without_a_budget_all_points_are_listed(bench):

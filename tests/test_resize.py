@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from cleanfid.resize import build_resizer
 from PIL import Image
 
 from designspace.evaluation.resize import bicubic_weights, resize, resized
@@ -24,6 +25,17 @@ def test_as_pillow(size, target, channels):
     got = resize(torch.from_numpy(images).float(), *target)
     assert got.dtype == torch.float32
     assert np.abs(got.numpy() - expected).max() < 1e-3
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("size", [(8, 8), (32, 32), (37, 90), (299, 299), (301, 298), (512, 333)])
+def test_as_clean_fid(size, channels):
+    """To the size of its network, clipped; clean-fid takes grey for three equal channels."""
+    images = np.random.default_rng(0).integers(0, 256, (2, *size, channels), dtype=np.uint8)
+    resizer = build_resizer("clean")
+    expected = np.stack([resizer(image.repeat(3 // channels, 2)) for image in images])
+    got = torch.cat(list(resized(torch.from_numpy(images).permute(0, 3, 1, 2), 299, 8, torch.device("cpu"))))
+    assert np.abs(got.permute(0, 2, 3, 1).numpy() - expected).max() < 1e-3
 
 
 def test_the_own_size_changes_nothing():

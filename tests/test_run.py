@@ -129,9 +129,50 @@ def test_a_trial_that_raises_is_recorded_and_the_others_finish(tmp_path):
     assert raised["axes"] == {"denoiser.fail": "raise", "num_steps": 3}
     assert raised["error"] == "ValueError: no such luck second line"
     assert "stand_ins.py" in raised["traceback"]
-    assert diverged["error"] == "FloatingPointError: 200 of 200 images are not finite: the sampler diverged"
+    assert diverged["error"].startswith(
+        "DivergedError: 200 of the images 0 to 199 are not finite (0, 1, 2, 3, 4, 5, 6,"
+    )
+    assert diverged["not_finite"] == list(range(200))
     assert len(go(tmp_path, spec=spec).failures) == 2  # tried again, said again
     assert go(tmp_path, spec=spec | {"grid": {"num_steps": [3]}}).failures == []  # of this ablation's points only
+
+
+def test_images_that_are_not_finite_are_named_not_averaged_in(tmp_path):
+    trial = load(write_spec(tmp_path)).trials()[0]
+
+    class Broken:
+        shape = (1, 4, 4)
+
+        def bind(self, labels):
+
+            def D(x, sigma):
+                x = x.clone()
+                x[[1, 3] if len(x) == 5 else []] = math.nan
+                return x
+
+            return D
+
+    with pytest.raises(FloatingPointError, match=r"2 of the images 200 to 206 are not finite \(201, 203\)") as error:
+        generate(trial, Broken(), None, range(200, 207), CPU, batch_size=5)
+    assert error.value.images == [201, 203]
+
+
+def test_the_protocol_is_recorded_and_hashed(tmp_path):
+    """By what numbers depend on besides the configuration; the seed, whose values are averaged, is not in the hash."""
+    grid = {"grid": {"solver": ["euler", "heun"], "num_steps": [3]}}
+    rows = go(tmp_path, ["evaluate.repeats=2"], spec=grid).rows()
+    one = rows[0]["protocol"]
+    assert [row["protocol"]["seed"] for row in rows] == [0, 1, 0, 1]
+    assert {row["protocol"]["hash"] for row in rows} == {one["hash"]}
+    assert (one["name"], one["images"], one["labels"], one["resize"]) == ("FD-stand_in", 450, "none", "its own")
+    assert one["pixels"] == "uint8: 127.5 x + 128, clipped to 0..255, truncated"
+    assert one["reference"]["content"] == "sixty images of 4 x 4"
+    assert (one["reference"]["images"], one["reference"]["known"]) == (60, "features")
+    others = (["evaluate.images=300"], ["evaluate.labels=balanced"], ["evaluate.detector.seed=1"])
+    hashes = [
+        go(tmp_path, other, out=f"{k}", spec=grid).rows()[0]["protocol"]["hash"] for k, other in enumerate(others)
+    ]
+    assert len({*hashes, one["hash"]}) == 4
 
 
 def test_an_interrupted_run_keeps_what_is_finished(tmp_path, monkeypatch):

@@ -122,7 +122,7 @@ def test_the_frame_has_a_row_a_point_and_keeps_the_counted_nfe_apart_from_the_ax
     results.append(row("b", solver="euler", nfe=36))
     columns = ["solver", "axes.nfe", "id", "seed", "nfe", "images"]
     metrics = [name + part for name in ("frechet", "kid") for part in ("", "_se", "_floor", "_protocol")]
-    assert results.frame.columns.tolist() == columns + metrics
+    assert results.frame.columns.tolist() == [*columns, *metrics, "protocol"]
     first = results.frame.iloc[0]
     assert (first["solver"], first["axes.nfe"], first["nfe"]) == ("heun", 36, 35)
     assert (first["frechet"], first["frechet_se"], first["frechet_floor"]) == (1.5, 0.25, 0.5)

@@ -1,50 +1,65 @@
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import torch
 from pydantic import Field
 from torch import Tensor
 
-from designspace.evaluation.clean_fid import SHA256, network_file, open_network
-from designspace.evaluation.resize import resized
+from designspace.evaluation.clean_fid import RESIZE, open_network, prepared
+from designspace.evaluation.inception_file import Mode, network_file, source_of
 from designspace.rows import Detector
-
-BATCH = 8
 
 
 class Inception(Detector, name="inception"):
     """Inception-v3's 2,048 pooled features by clean-fid's protocol: the Fréchet distance of these is the FID.
 
-    The network is the TorchScript file ``weights``, else the one that ``$DESIGNSPACE_INCEPTION`` names, else the one
-    in clean-fid's own place; if it is missing, it is downloaded there where ``download`` is true. It must have this
-    ``sha256``: one of your own with Inception's interface may be used by stating its hash, but gives no FID. Images
-    are resized in memory to 299 x 299 (antialiased bicubic, not rounded, clipped). Raises ``DataError`` if the file is
-    missing or another one. Szegedy et al. (2016), https://arxiv.org/abs/1512.00567; Parmar, Zhang and Zhu (2022),
-    https://arxiv.org/abs/2104.11222
+    The network is the file ``weights``, else the one that ``$DESIGNSPACE_INCEPTION`` names (for ``legacy_pytorch``:
+    ``$DESIGNSPACE_INCEPTION_PYTORCH``), else the one in clean-fid's own place; if it is missing, it is downloaded there
+    where ``download`` is true. It must have the ``sha256`` of the genuine one: one of your own with its interface may
+    be used by stating its hash, but gives no FID.
+
+    ``mode``, in memory and not rounded: ``clean`` resizes to 299 x 299 by antialiased bicubic; ``legacy_pytorch`` as
+    pytorch-fid does, bilinear and aliased, with its weights; ``legacy_tensorflow`` inside the network, as in TTUR, in
+    ADM's and in EDM's reference files. The legacy modes are called by their names, not FID. Raises ``DataError`` if
+    the file is missing or another one. Szegedy et al. (2016), https://arxiv.org/abs/1512.00567; Parmar, Zhang and Zhu
+    (2022), https://arxiv.org/abs/2104.11222
     """
 
+    width: ClassVar[int | None] = 2048
     weights: Path | None = None
     download: bool = False
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] = SHA256
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    mode: Mode = "clean"
 
     def protocol(self) -> str:
-        return "FID" if self.sha256 == SHA256 else f"FD-inception-{self.sha256[:8]}"
+        name = "FID" if self._sha256 == source_of(self.mode).sha256 else f"FD-inception-{self._sha256[:8]}"
+        return name if self.mode == "clean" else f"{name}-{self.mode}"
+
+    def resize(self) -> str:
+        return RESIZE[self.mode]
 
     def identity(self) -> dict[str, Any]:
         """By content: where the file lies, or whether it may be fetched, changes no number."""
-        return self.origin() | {"sha256": self.sha256}
+        legacy = {} if self.mode == "clean" else {"mode": self.mode}
+        return self.origin() | {"sha256": self._sha256} | legacy
 
     def require(self) -> None:
         if not self.download:
-            network_file(self.weights, self.sha256, download=False)
+            self._file()
 
     def load(self, device: torch.device) -> Callable[[Tensor], Tensor]:
-        network = open_network(network_file(self.weights, self.sha256, self.download)).to(device)
+        network = open_network(self._file(), self.mode).to(device)
 
         @torch.no_grad()
         def features(pixels: Tensor) -> Tensor:
-            batches = resized(pixels, 299, BATCH, device)
-            return torch.cat([network(x.expand(-1, 3, -1, -1)).float().cpu() for x in batches])
+            return torch.cat([network(x).float().cpu() for x in prepared(pixels, self.mode, device)])
 
         return features
+
+    @property
+    def _sha256(self) -> str:
+        return self.sha256 or source_of(self.mode).sha256
+
+    def _file(self) -> Path:
+        return network_file(source_of(self.mode), self.weights, self._sha256, self.download)

@@ -1,14 +1,14 @@
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import torch
 from pydantic import Field
 from torch import Tensor
 
 from designspace.evaluation.efficientnet_lite import EfficientNetLite0
-from designspace.evaluation.resize import resized
+from designspace.evaluation.resize import BICUBIC, resized
 from designspace.images import DataError, file_hash
 from designspace.rows import Detector
 
@@ -27,10 +27,14 @@ class Lite0(Detector, name="lite0"):
     Tan and Le (2019), https://arxiv.org/abs/1905.11946; Lite: https://github.com/tensorflow/tpu
     """
 
+    width: ClassVar[int | None] = 320
     size: Annotated[int, Field(ge=32, le=512, multiple_of=32)] = 96
 
     def protocol(self) -> str:
         return f"FD-lite0-{self.size}-320"
+
+    def resize(self) -> str:
+        return f"{self.size} x {self.size}, {BICUBIC}"
 
     def identity(self) -> dict[str, Any]:
         return super().identity() | {"weights": SHA256}

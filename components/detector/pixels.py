@@ -15,5 +15,8 @@ class Pixels(Detector, name="pixels"):
     def protocol(self) -> str:
         return "FD-pixels"
 
+    def resize(self) -> str:
+        return "none"
+
     def load(self, device: torch.device) -> Callable[[Tensor], Tensor]:
         return lambda pixels: pixels.flatten(1).cpu() / 255

@@ -1,3 +1,5 @@
+from typing import ClassVar
+
 import numpy as np
 import torch
 
@@ -24,6 +26,7 @@ class FIDInfinity(Metric, name="fid_infinity"):
     images, of which the smallest subset has 2.
     """
 
+    moments_suffice: ClassVar[bool] = True
     subsets: Count = 15
     seed: int = 0
 

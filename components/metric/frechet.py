@@ -1,3 +1,5 @@
+from typing import ClassVar
+
 from designspace.evaluation.bias import bias_corrected
 from designspace.evaluation.frechet import frechet, influence
 from designspace.evaluation.measure import Measured, Sample
@@ -16,6 +18,8 @@ class Frechet(Metric, name="frechet"):
     taken as fixed. From n >= 3 d, ``bias_corrected`` beside it estimates what infinitely many images would score, with
     ``bias_corrected_se`` as its own standard error: it may be negative.
     """
+
+    moments_suffice: ClassVar[bool] = True
 
     def called(self, frechet: str) -> str:
         return frechet

@@ -8,22 +8,25 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from designspace.commands.arguments import component, data_set
 from designspace.commands.errors import clean_errors, print_json, stop
+from designspace.commands.sets import component, data_set, reference_set, usable_metrics
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from designspace.rows import Data, Detector, Metric
+    from designspace.rows import Data, Detector, Metric, Reference
 
 CHUNK = 200
+DEFAULT = ("frechet", "kid")
 
 
 def distance(
     a: Annotated[str, typer.Argument(help="Generated images: a folder, a zip, an npz, or the name of a data set.")],
-    b: Annotated[str, typer.Argument(help="The reference, likewise.")],
+    b: Annotated[str, typer.Argument(help="The reference, likewise; or statistics in an npz: mu and sigma, or feats.")],
     detector: Annotated[str, typer.Option(help="As in YAML: inception, '{name: lite0, size: 128}'.")] = "lite0",
-    metric: Annotated[list[str], typer.Option(help="A metric; may be repeated.")] = ["frechet", "kid"],  # noqa: B006
+    metric: Annotated[
+        list[str] | None, typer.Option(help="A metric; may be repeated. By default frechet, kid.")
+    ] = None,
     images: Annotated[int | None, typer.Option(min=2, help="Use this many images of A, drawn at random.")] = None,
     device: Annotated[str, typer.Option(help="Of PyTorch: cpu, cuda, cuda:1.")] = "cpu",
     json: Annotated[bool, typer.Option("--json", help="Print JSON on stdout and nothing else.")] = False,
@@ -31,7 +34,8 @@ def distance(
     """Compare two image sets: each metric with its standard error, n, the floor, and the protocol it is named by.
 
     The floor is what the reference itself scores, one half against the other. A Fréchet distance is called FID only
-    with --detector inception.
+    with --detector inception. With a reference of mean and covariance only, as EDM, ADM and clean-fid hand on, there
+    is no floor and no KID; '{name: statistics, path: b.npz, images: 50000}' says more about it than its path.
 
     Example: designspace distance samples/ digits --detector lite0
     """
@@ -40,54 +44,83 @@ def distance(
 
     with clean_errors():
         network = component(ds.Detector, detector, "--detector")
-        metrics = [component(ds.Metric, name, "--metric") for name in metric]
-        sets = [data_set(place) for place in (a, b)]
-        found = _compare(sets, network, metrics, images, device)
+        metrics = [component(ds.Metric, name, "--metric") for name in metric or DEFAULT]
+        found = _compare(data_set(a), reference_set(b), network, metrics, images, device, asked=bool(metric))
     if json:
         print_json(found)
         return
-    n, size = found["images"], found["reference"]
+    n, size = found["images"], found["reference"] or "an unknown number"
     for name, value in found["metrics"].items():
         se = "" if value["se"] is None else f" ± {value['se']:.3g}"
         if "bias_corrected" in value:
             se += f" (without bias {value['bias_corrected']:.4g} ± {value['bias_corrected_se']:.3g})"
-        floor = f"{halves_are(value['higher_is_better'])} {value['floor']:.4g} at n' = {value['floor_n']}"
+        name_of = halves_are(value["higher_is_better"])
+        floor = (
+            f"no {name_of}" if value["floor"] is None else f"{name_of} {value['floor']:.4g} at n' = {value['floor_n']}"
+        )
         typer.echo(f"{value['protocol']} ({name}): {value['value']:.5g}{se}, n = {n} against {size}, {floor}")
 
 
 def _compare(
-    sets: list[Data], detector: Detector, metrics: list[Metric], count: int | None, device: str
+    a: Data,
+    of: Data | Reference,
+    detector: Detector,
+    metrics: list[Metric],
+    count: int | None,
+    device: str,
+    asked: bool,
 ) -> dict[str, Any]:
     import torch
 
     from designspace.commands.runs import usable
     from designspace.evaluation.evaluate import measure
     from designspace.evaluation.floor import floor
-    from designspace.evaluation.measure import Sample
-    from designspace.keyed import generator
+    from designspace.evaluation.measure import Sample, Summary
+    from designspace.evaluation.record import record
+    from designspace.rows import Data
 
     usable(device)
-    a, b = (data.load().pixels for data in sets)
-    if count is not None and count > len(a):
-        stop(2, f"--images {count}: there are only {len(a)}")
-    if count is not None:
-        a = a[torch.from_numpy(generator("distance").permutation(len(a))[:count])]
+    known = None if isinstance(of, Data) else of.load(detector)
+    if isinstance(known, Summary):
+        metrics = usable_metrics(metrics, asked)
+    pixels = _some(a.load().pixels, count)
+    other = of.load().pixels if isinstance(of, Data) else None
     network = detector.load(torch.device(device))
-    generated, reference = (Sample(_features(network, pixels)) for pixels in (a, b))
-    d, other = generated.features.shape[1], reference.features.shape[1]
-    if d != other:
-        stop(2, f"images of {list(a.shape[1:])} and of {list(b.shape[1:])}: {d} and {other} features; resize one set")
+    generated = Sample(_features(network, pixels))
+    reference = Sample(_features(network, other)) if other is not None else known
+    assert reference is not None
+    if other is not None and (d := generated.features.shape[1]) != (theirs := reference.features.shape[1]):
+        shapes = f"images of {list(pixels.shape[1:])} and of {list(other.shape[1:])}"
+        stop(2, f"{shapes}: {d} and {theirs} features; resize one set")
 
-    def low(metric: Metric) -> tuple[float, int]:
-        return floor(metric, reference, len(generated))
+    def low(metric: Metric) -> tuple[float, int] | None:
+        return None if isinstance(reference, Summary) else floor(metric, reference, len(generated))
 
     try:
         values = {name: row for name, (row, _) in measure(metrics, detector, generated, reference, low).items()}
     except ValueError as error:
         stop(2, str(error))
-    if (n := min(len(generated), len(reference))) < 10 * d and any(metric.name == "frechet" for metric in metrics):
+    about = record(detector, of, reference, images=len(generated), pixels="uint8 as given")
+    size = about["reference"]["images"]
+    _warn_of_few(min(len(generated), size or len(generated)), generated.features.shape[1], metrics)
+    return {"images": len(generated), "reference": size, "metrics": values, "protocol": about}
+
+
+def _some(pixels: Tensor, count: int | None) -> Tensor:
+    import torch
+
+    from designspace.keyed import generator
+
+    if count is None:
+        return pixels
+    if count > len(pixels):
+        stop(2, f"--images {count}: there are only {len(pixels)}")
+    return pixels[torch.from_numpy(generator("distance").permutation(len(pixels))[:count])]
+
+
+def _warn_of_few(n: int, d: int, metrics: list[Metric]) -> None:
+    if n < 10 * d and any(metric.name == "frechet" for metric in metrics):
         warnings.warn(f"{n} images are fewer than 10 x {d} features: Fréchet distances are too high", stacklevel=2)
-    return {"images": len(generated), "reference": len(reference), "metrics": values}
 
 
 def _features(network: Any, pixels: Tensor) -> Tensor:

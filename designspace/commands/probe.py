@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
-from designspace.commands.arguments import component, data_set
 from designspace.commands.errors import clean_errors, print_json, stop
+from designspace.commands.sets import component, data_set
 
 if TYPE_CHECKING:
     from designspace.images import Images

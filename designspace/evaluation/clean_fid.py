@@ -1,69 +1,88 @@
-"""Inception-v3 as clean-fid runs it, from a local file whose content is checked before it is opened."""
+"""Inception-v3 as clean-fid runs it, from a local file: which images it is given, and what it makes of them."""
 
 from __future__ import annotations
 
-import os
-import platform
 import shutil
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
 
-from designspace.images import DataError, file_hash
+from designspace.evaluation.inception_file import TORCHSCRIPT, Mode
+from designspace.evaluation.resize import BICUBIC, resized
+from designspace.images import DataError
 
-NAME = "inception-2015-12-05.pt"
-URL = f"https://nvlabs-fi-cdn.nvidia.com/stylegan2-ada-pytorch/pretrained/metrics/{NAME}"
-SHA256 = "f58cb9b6ec323ed63459aa4fb441fe750cfe39fafad6da5cb504a16f19e958f4"
-"""Of the network that defines the FID, as k-diffusion pins it: https://github.com/crowsonkb/k-diffusion"""
-VARIABLE = "DESIGNSPACE_INCEPTION"
-
-
-def network_file(weights: Path | None, sha256: str, download: bool) -> Path:
-    """The file to use: ``weights``, else what the environment variable names, else clean-fid's own place.
-
-    Raises ``DataError`` if there is none (and ``download`` is false, or fails) or if its content is not ``sha256``.
-    """
-    file = Path(weights or os.environ.get(VARIABLE) or clean_fid_folder() / NAME).absolute()
-    if download and not file.exists():
-        _fetch(file, sha256)
-    if not file.exists():
-        advice = f"download {URL} to that place, or name your copy by the field `weights` or by ${VARIABLE}"
-        raise DataError(f"detector inception needs {NAME}, and there is no {file}: {advice}; or set `download: true`")
-    if (found := file_hash(file)) != sha256:
-        damaged = f"if it is a copy of {URL}, it is damaged: delete it and fetch it again"
-        own = "a network of your own is used if the field `sha256` states its hash, but gives no FID"
-        raise DataError(f"{file} has the sha256 {found}, not {sha256}: {damaged}; {own}")
-    return file
+SIDE = 299
+BATCH = 8
+RESIZE: dict[Mode, str] = {
+    "clean": f"{SIDE} x {SIDE}, {BICUBIC}",
+    "legacy_pytorch": f"{SIDE} x {SIDE}, bilinear, aliased, not rounded, clipped",
+    "legacy_tensorflow": "inside the network",
+}
+"""How images come to the size that the network takes."""
 
 
-def clean_fid_folder() -> Path:
-    """Where clean-fid keeps the network: it asks neither the environment nor the system for another place."""
-    return Path("." if platform.system() == "Windows" else "/tmp")
+def open_network(file: Path, mode: Mode = "clean") -> torch.nn.Module:
+    """What ``prepared`` gives to features ``[B, 2048]``. Raises ``DataError`` if the file is no such network."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch.jit.load is deprecated, but the network exists in no other form
+        try:
+            network = _pytorch(file) if mode == "legacy_pytorch" else _torchscript(file, mode == "legacy_tensorflow")
+        except Exception as error:  # on damaged bytes PyTorch raises nearly anything
+            script = "is no TorchScript network with Inception's `layers`"
+            wanted = "does not hold pytorch-fid's weights" if mode == "legacy_pytorch" else script
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise DataError(f"{file} {wanted}: {reason}") from error
+    return network.eval()
 
 
-def open_network(file: Path) -> torch.nn.Module:
-    """Float images ``[B, 3, 299, 299]`` in 0..255 to features ``[B, 2048]``. Raises ``DataError`` if it is no network.
+def prepared(pixels: Tensor, mode: Mode, device: torch.device) -> Iterator[Tensor]:
+    """Images ``[B, C, H, W]`` as the network of ``mode`` takes them, in batches: float32, 0..255, three channels."""
+    if mode == "clean":
+        batches = resized(pixels, SIDE, BATCH, device)
+    else:
+        batches = (batch.to(device).float() for batch in torch.split(pixels, BATCH))
+    for x in batches:
+        if mode == "legacy_pytorch":
+            x = interpolate(x, (SIDE, SIDE), mode="bilinear", align_corners=False).clamp_(0, 255)
+        yield x.expand(-1, 3, -1, -1)
 
-    clean-fid takes a folder and insists on the file's name.
-    """
+
+def _torchscript(file: Path, resize_inside: bool) -> torch.nn.Module:
+    """clean-fid takes a folder and insists on the file's name."""
     from cleanfid.inception_torchscript import InceptionV3W
 
-    with TemporaryDirectory() as folder, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch.jit.load is deprecated, but the network exists in no other form
-        if file.name != NAME:
-            shutil.copyfile(file, Path(folder) / NAME)
-        try:
-            network = InceptionV3W(str(file.parent if file.name == NAME else folder), download=False)
-        except (AttributeError, RuntimeError) as error:
-            reason = str(error).strip().splitlines()[0]
-            raise DataError(f"{file} is no TorchScript network with Inception's `layers`: {reason}") from error
-    return network.eval()  # type: ignore[no-any-return]
+    with TemporaryDirectory() as folder:
+        if file.name != TORCHSCRIPT.name:
+            shutil.copyfile(file, Path(folder) / TORCHSCRIPT.name)
+        here = str(file.parent if file.name == TORCHSCRIPT.name else folder)
+        network: torch.nn.Module = InceptionV3W(here, download=False, resize_inside=resize_inside)
+    return network
 
 
-def _fetch(file: Path, sha256: str) -> None:
+class _Pooled(torch.nn.Module):
+    """pytorch-fid's network takes 0..1 and gives a list of blocks ``[B, 2048, 1, 1]``."""
+
+    def __init__(self, blocks: torch.nn.Module) -> None:
+        super().__init__()
+        self.blocks = blocks
+
+    def forward(self, x: Tensor) -> Tensor:
+        pooled: Tensor = self.blocks(x / 255)[0]
+        return pooled.flatten(1)
+
+
+def _pytorch(file: Path) -> torch.nn.Module:
+    """clean-fid knows how to build it, but would download the weights."""
+    from cleanfid import inception_pytorch
+
+    fetch = inception_pytorch.load_state_dict_from_url
+    inception_pytorch.load_state_dict_from_url = lambda url, **_: torch.load(file, "cpu", weights_only=True)
     try:
-        torch.hub.download_url_to_file(URL, str(file), hash_prefix=sha256, progress=False)
-    except (OSError, RuntimeError) as error:
-        raise DataError(f"cannot download {URL} to {file}: {error}") from error
+        return _Pooled(inception_pytorch.InceptionV3(output_blocks=[3], resize_input=False))
+    finally:
+        inception_pytorch.load_state_dict_from_url = fetch

@@ -74,7 +74,7 @@ def _inner(a: Moments, b: Moments) -> Array:
 def eigen_inner(a: Moments, b: Moments) -> tuple[Array, Array]:
     """The positive eigenvalues ``[k]`` of ``B' C B``, B the root of ``b``, and their eigenvectors ``[., k]``."""
     squares, vectors = np.linalg.eigh(_sandwich(b.root.numpy(), a.cov.numpy()))
-    keep = squares > max(a.n, a.d) * np.finfo(float).eps * squares.max(initial=0)
+    keep = squares > max(a.n or 0, a.d) * np.finfo(float).eps * squares.max(initial=0)
     return squares[keep], vectors[:, keep]
 
 

@@ -55,6 +55,23 @@ class Profile(NamedTuple):
         return {name: column for name, column in self._asdict().items() if column is not None}
 
 
+class Summary(Sample):
+    """A set of images of which only the mean and covariance of the features are known."""
+
+    def __init__(self, moments: Moments) -> None:
+        self.__dict__["moments"] = moments  # in place of what a sample computes
+
+    @property
+    def features(self) -> Tensor:
+        """There are none. Raises ``ValueError``."""
+        raise ValueError("of the reference only mean and covariance are known: a metric of its features needs images")
+
+    def __len__(self) -> int:
+        if self.moments.n is None:
+            raise ValueError("of how many images the reference's mean and covariance are is not known")
+        return self.moments.n
+
+
 @dataclass(frozen=True, eq=False)
 class Measured:
     """The value of a metric."""

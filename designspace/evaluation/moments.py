@@ -28,8 +28,8 @@ class Moments:
     Raises ``ValueError`` for fewer than 2 features, for shapes that do not fit, and for NaN or infinity.
     """
 
-    n: int
-    """The number of features."""
+    n: int | None
+    """The number of features; ``None`` where a file does not say of how many it holds the moments."""
     mean: Tensor
     """float64 ``[d]``."""
     cov: Tensor
@@ -45,7 +45,7 @@ class Moments:
                 raise ValueError(f"the {name} of {self.d} features is {shape}, not of shape {list(value.shape)}")
             if not value.isfinite().all():
                 raise ValueError(f"the {name} of the features is not finite (NaN or infinity)")
-        if self.n < 2:
+        if self.n is not None and self.n < 2:
             raise ValueError(f"a covariance takes at least 2 images, not {self.n}")
 
     @classmethod
@@ -84,14 +84,17 @@ class Moments:
 
     def __add__(self, other: Moments) -> Moments:
         check_widths(self.d, other.d)
-        n, gap = self.n + other.n, other.mean - self.mean
-        between = gap * (self.n * other.n / n) ** 0.5
-        scatter = self.cov * (self.n - 1) + other.cov * (other.n - 1) + torch.outer(between, between)
+        one, more = self.n, other.n
+        if one is None or more is None:
+            raise ValueError("moments of an unknown number of images cannot be merged")
+        n, gap = one + more, other.mean - self.mean
+        between = gap * (one * more / n) ** 0.5
+        scatter = self.cov * (one - 1) + other.cov * (more - 1) + torch.outer(between, between)
         factor = None
         if self.factor is not None and other.factor is not None and n <= self.d:
-            parts = self.factor * (self.n - 1) ** 0.5, other.factor * (other.n - 1) ** 0.5, between[None]
+            parts = self.factor * (one - 1) ** 0.5, other.factor * (more - 1) ** 0.5, between[None]
             factor = torch.cat(parts) / (n - 1) ** 0.5
-        return Moments(n, self.mean + gap * (other.n / n), scatter / (n - 1), factor)
+        return Moments(n, self.mean + gap * (more / n), scatter / (n - 1), factor)
 
     @cached_property
     def root(self) -> Tensor:

@@ -8,6 +8,8 @@ from functools import cache
 import torch
 from torch import Tensor
 
+BICUBIC = "antialiased bicubic, not rounded, clipped"
+"""What ``resized`` does, in the words of a protocol."""
 REACH = 2.0
 """Half the width of the bicubic kernel, in pixels of the coarser grid."""
 

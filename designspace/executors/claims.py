@@ -13,6 +13,7 @@ import torch
 
 from designspace.cache import Cache
 from designspace.files import StorageError
+from designspace.images import DivergedError
 from designspace.pipeline import evaluate
 from designspace.progress import Event, Report
 from designspace.provenance import now, provenance
@@ -51,11 +52,11 @@ class Job:
             trials.setdefault(point.trial.id, []).append(point)
         return trials
 
-    def fail(self, results: Results, points: Sequence[Point], error: str, trace: str = "") -> None:
-        """Record that a trial failed."""
+    def fail(self, results: Results, points: Sequence[Point], error: str, trace: str = "", **more: object) -> None:
+        """Record that a trial failed, and what more is known of it."""
         for point in points:
             about = {"id": point.trial.id, "ablation": self.ablation, "axes": point.axes}
-            results.append_failure({**about, "error": error, "traceback": trace, "time": now()})
+            results.append_failure({**about, "error": error, **more, "traceback": trace, "time": now()})
 
 
 def label(point: Point) -> str:
@@ -96,7 +97,9 @@ class Worker:
         except StorageError:
             raise
         except Exception as error:  # whatever a component raises must not stop the other trials
-            self._job.fail(self._results, points, brief(error), "".join(traceback.format_exception(error)))
+            broken = {"not_finite": error.images} if isinstance(error, DivergedError) else {}
+            trace = "".join(traceback.format_exception(error))
+            self._job.fail(self._results, points, brief(error), trace, **broken)
             self._report(Event("failed", trial.id, name, note=f"failed: {brief(error):.300}"))
         else:
             for point in points:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from designspace.report.compare import Ranking
-from designspace.report.entry import PROTOCOL, Entry, floor_in
+from designspace.report.entry import Entry, Row, floor_in
+from designspace.report.protocols import differences
 from designspace.report.study import Study
 from designspace.report.text import number, one_line
 
@@ -19,8 +20,7 @@ def kept_apart(groups: Sequence[list[Entry]], metric: str) -> str:
 
 def differ(groups: Sequence[Sequence[Entry]], metric: str) -> str:
     """``protocols and references``: in what the groups differ, if anything."""
-    parts = zip(*(group[0].protocol(metric) for group in groups), strict=True)
-    return " and ".join(name for name, values in zip(PROTOCOL, parts, strict=True) if len(set(values)) > 1)
+    return " and ".join(differences([g[0].protocol(metric) for g in groups], [g[0].record for g in groups]))
 
 
 def of_table(study: Study, metric: str, entries: list[Entry], ranked: Sequence[Ranking]) -> str:
@@ -46,8 +46,20 @@ def protocol(metric: str, entries: Sequence[Entry]) -> str:
     detector, features = first.trial("evaluate", "detector", "name"), first.rows[0].get("features")
     text += f", detector {one_line(detector)}" if detector else ""
     text += f" ({features} features)" if detector and features else ""
-    data = first.trial("data", "name")
-    return text + (f", reference {one_line(data)}" if data else "")
+    text += f", reference {one_line(first.reference)}{_of_reference(first.record)}" if first.reference else ""
+    return text + (f", protocol {one_line(first.record['hash'])}" if "hash" in first.record else "")
+
+
+def _of_reference(record: Row) -> str:
+    """`` (cifar10-32x32.npz, 50,000 images, from https://...)``: file, split, count and source, where recorded."""
+    about = record.get("reference")
+    if not isinstance(about, dict):
+        return ""
+    count = about.get("images")
+    parts = [about.get("file"), about.get("split")]
+    parts += [f"{count:,} images" if isinstance(count, int) else "of an unknown number of images"]
+    parts += [f"from {about['source']}"] if about.get("source") else []
+    return f" ({', '.join(one_line(part) for part in parts if part)})"
 
 
 def _sentences(study: Study, metric: str, entries: list[Entry], ranked: Sequence[Ranking]) -> Iterator[str]:
@@ -113,6 +125,8 @@ def _floor(metric: str, entries: Sequence[Entry]) -> Iterator[str]:
     if floor is not None and _of_the_flow(metric, first):
         yield f"Floor: {floor:.2g}, how far the converged solution itself has converged."
     if floor is None or not isinstance(size, int):
+        if first.record.get("reference", {}).get("known") == "moments" and not _of_the_flow(metric, first):
+            yield "No floor: of the reference only mean and covariance are known."
         return
     name = halves_are(first.higher_is_better(metric)).capitalize()
     text = f"{name}: {floor:.4g}, the reference against itself in halves of n' = {size:,} images"

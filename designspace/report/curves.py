@@ -61,7 +61,7 @@ class Panel:
 def panels(study: Study, metric: str, axis: str | None = None) -> list[Panel]:
     """A panel for each group of points that may be compared: against NFE, or against the values of ``axis``."""
     groups = [[e for e in group if math.isfinite(e.value(metric))] for group in comparable(study.entries, metric)]
-    several = len({group[0].trial("data", "name") for group in groups if group}) > 1
+    several = len({group[0].reference for group in groups if group}) > 1
     return [_panel(group, metric, several, axis) for group in groups if group]
 
 
@@ -77,7 +77,7 @@ def _positive(value: object) -> bool:
 
 def _panel(entries: Sequence[Entry], metric: str, several: bool, axis: str | None) -> Panel:
     first = entries[0]
-    about, data = first.about(metric), first.trial("data", "name")
+    about, data = first.about(metric), first.reference
     configs: dict[str, list[Entry]] = {}
     for entry in entries:
         rest = {name: value for name, value in entry.axes.items() if name != axis}

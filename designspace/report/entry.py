@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import statistics
 from collections.abc import Sequence
@@ -11,12 +10,11 @@ from typing import Any
 
 from designspace.lines import Row as Row
 from designspace.lines import problem as problem
+from designspace.report import protocols
 from designspace.report.text import config_name
 
 BUDGET = ("nfe", "num_steps")
 """Axes that say how much a configuration may cost; all others say what it is."""
-PROTOCOL = ("protocols", "numbers of images", "references")
-"""What must be equal if values are to be compared: the parts of ``Entry.protocol``."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,9 +84,20 @@ class Entry:
             found = found.get(key) if isinstance(found, dict) else None
         return found
 
-    def protocol(self, metric: str) -> tuple[str, int, str]:
-        """Values may be compared if this is equal: the protocol, the number of images, the reference."""
-        return self.about(metric)["protocol"], self.images(metric), json.dumps(self.trial("data"), sort_keys=True)
+    @property
+    def record(self) -> Row:
+        """All of the protocol that its distances were measured by; empty for lines of earlier versions."""
+        return protocols.recorded(self.rows[0])
+
+    @property
+    def reference(self) -> str | None:
+        """The name of what it was compared with."""
+        name = self.trial("evaluate", "reference", "name") or self.trial("data", "name")
+        return None if name is None else str(name)
+
+    def protocol(self, metric: str) -> protocols.Key:
+        """Values may be compared if this is equal."""
+        return protocols.key(self.rows[0], metric, self.images(metric))
 
 
 def images_in(row: Row, metric: str) -> int:

@@ -13,6 +13,7 @@ import numpy as np
 
 from designspace.images import DataError, reading
 from designspace.report.entry import BUDGET, Entry, Row, images_in, problem
+from designspace.report.protocols import equally_recorded
 from designspace.store import SCHEMA, PointKey, Results, point_key
 
 NEEDED = {"name": str, "question": str, "axes": list, "claims": list, "metrics": list, "points": list}
@@ -129,7 +130,7 @@ class Study:
                 warnings.warn(f"{self.folder / 'results.jsonl'}: {row['id']}: {wrong}, skipped", stacklevel=2)
             else:
                 found[point_key(row["id"], row["axes"])] = row
-        return found
+        return equally_recorded(found)
 
 
 def budgets(study: Study, points: Sequence[Entry]) -> list[object]:
@@ -141,7 +142,7 @@ def budgets(study: Study, points: Sequence[Entry]) -> list[object]:
 
 def comparable(entries: Sequence[Entry], metric: str) -> list[list[Entry]]:
     """The entries that have the metric, in groups whose values may be compared."""
-    groups: dict[tuple[str, int, str], list[Entry]] = {}
+    groups: dict[tuple[object, ...], list[Entry]] = {}
     for entry in entries:
         if entry.has(metric):
             groups.setdefault(entry.protocol(metric), []).append(entry)

@@ -18,6 +18,7 @@ from designspace.spec.budget import afforded
 from designspace.spec.errors import BadValueError, brief, what
 from designspace.spec.paths import Location, Setting, build, written
 from designspace.spec.trial import Evaluate, Trial
+from designspace.spec.unmeasured import unfit_reference
 
 NAMES = {"unknown_component", "unnamed_component", "wrong_component", "not_a_component"}
 """Errors of the name of a component, not of its fields."""
@@ -124,18 +125,24 @@ def _bad(fault: Fault, settings: Sequence[Setting], known: bool) -> BadValueErro
 
 
 def _missing_files(trial: Trial, settings: Sequence[Setting]) -> Iterator[BadValueError]:
-    """What a component needs and cannot find."""
+    """What a component needs and cannot find, or finds to be of another kind."""
+    missing = False
     for location, component in _components(trial):
         try:
             component.require()
             component.identity()
         except (DataError, OSError) as error:
+            missing = True
             yield BadValueError(written(settings, location), str(error))
+    if not missing and (text := unfit_reference(trial.evaluate)):
+        yield BadValueError(written(settings, ("evaluate", "reference")), text)
 
 
 def _components(trial: Trial) -> Iterator[tuple[Location, Component]]:
     yield ("data",), trial.data
     yield ("denoiser",), trial.denoiser
     yield ("evaluate", "detector"), trial.evaluate.detector
+    if trial.evaluate.reference is not None:
+        yield ("evaluate", "reference"), trial.evaluate.reference
     yield from ((("evaluate", "metrics", i), metric) for i, metric in enumerate(trial.evaluate.metrics))
     yield from ((("design", row), value) for row, value in trial.design if isinstance(value, Component))

@@ -13,7 +13,7 @@ from pydantic_core import PydanticCustomError
 
 from designspace.component import Component, Count, Spec, did_you_mean
 from designspace.design import Design
-from designspace.rows import Data, Denoiser, Detector, Metric
+from designspace.rows import Data, Denoiser, Detector, Metric, Reference
 
 VERSION = 1
 """Raised when the framework's own numbers change (the sampler, the latents), so that old results are not taken for
@@ -42,6 +42,8 @@ class Evaluate(Spec):
     metrics: tuple[Metric, ...] = Field(default=("frechet", "kid"), validate_default=True, min_length=1)
     labels: Annotated[Literal["none", "data", "balanced"] | tuple[int, ...], BeforeValidator(_labels)] = "none"
     """``none``: unconditional; ``data``: as frequent as in the data; ``balanced``; or a list that is repeated."""
+    reference: Reference | None = None
+    """What is compared with, where it is not the data set."""
     seed: int = 0
 
     @field_validator("metrics")
@@ -85,6 +87,8 @@ class Trial(Spec):
     def identity(self) -> dict[str, Any]:
         """All that the results depend on: every row, by fields, version or source, and the files by content."""
         measured = {name: getattr(self.evaluate, name) for name in ("images", "detector", "metrics", "labels")}
+        if self.evaluate.reference is not None:  # else ids are what they were before there was a choice
+            measured["reference"] = self.evaluate.reference
         return {
             "version": VERSION,
             "design": self._rows(Design.model_fields),

@@ -1,0 +1,57 @@
+import re
+from pathlib import Path
+from typing import Any
+
+from designspace.component import Count
+from designspace.evaluation.measure import Sample
+from designspace.evaluation.statistics import read_statistics
+from designspace.images import DataError, file_hash
+from designspace.rows import Detector, Reference
+
+CLEAN_FID = re.compile(r"_(clean|legacy_pytorch|legacy_tensorflow)_(clip_vit_b_32_)?[a-z0-9]+_(\d+|na)(_kid)?$")
+
+
+class Statistics(Reference, name="statistics"):
+    """What somebody computed from images that are not at hand: mean and covariance of their features, or these.
+
+    An npz file with the arrays ``mu [d]`` and ``sigma [d, d]``, as clean-fid, pytorch-fid, EDM and ADM hand on, or
+    ``feats [n, d]``, as clean-fid for its KID. It must be of the ``detector`` that is used: ``made_by`` is what a
+    Fréchet distance of its features is called (``FID``, ``FID-legacy_tensorflow`` for EDM's and ADM's files,
+    ``FD-lite0-96-320``); clean-fid says it in its files' names, most files say nothing. ``images`` is their number,
+    where the file does not hold it as ``n``, and ``source`` says where it comes from. With mean and covariance alone
+    there is no floor, and no metric that compares image by image, such as the KID. Raises ``DataError`` for files that
+    are damaged or not what they should be. Parmar, Zhang and Zhu (2022), https://arxiv.org/abs/2104.11222
+    """
+
+    path: Path
+    images: Count | None = None
+    made_by: str | None = None
+    source: str = ""
+
+    def content_hash(self) -> str:
+        return file_hash(self.path)
+
+    def identity(self) -> dict[str, Any]:
+        return super().identity() | ({} if self.images is None else {"images": self.images})
+
+    def load(self, detector: Detector) -> Sample:
+        found, made_by = read_statistics(self.path, self.images), self._made_by()
+        if detector.width not in (None, found.d):
+            gives = f"detector {detector} gives {detector.width}"
+            raise DataError(f"{self.path}: it is of {found.d} features, and {gives}: it is another detector's")
+        if made_by is not None and made_by != detector.protocol():
+            own = f"those of detector {detector} of {detector.protocol()}"
+            raise DataError(f"{self.path}: its features are of {made_by}, and {own} (`made_by` says of which)")
+        return found.sample
+
+    def about(self) -> dict[str, Any]:
+        found = read_statistics(self.path, self.images)
+        about = {"file": self.path.name, "images": found.images, "arrays": list(found.taken)}
+        return about | {"not_used": list(found.left), "made_by": self._made_by(), "source": self.source}
+
+    def _made_by(self) -> str | None:
+        named = CLEAN_FID.search(self.path.stem)
+        if self.made_by is not None or named is None:
+            return self.made_by
+        mode, clip = named.group(1, 2)
+        return "FD-clip_vit_b_32" if clip else "FID" if mode == "clean" else f"FID-{mode}"

@@ -1,0 +1,121 @@
+"""Reference statistics in a file: what clean-fid, pytorch-fid, EDM and ADM hand on instead of images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from designspace.evaluation.measure import Sample, Summary
+from designspace.evaluation.moments import Moments, float64
+from designspace.images import DataError, file_hash, reading
+
+MOMENTS = ("mu", "sigma")
+FEATURES = "feats"
+COUNT = "n"
+TOLERANCE = 1e-3
+"""For a covariance to be one, relative to its variances: some files hold float32."""
+
+Arrays = dict[str, NDArray[Any]]
+
+
+@dataclass(frozen=True, eq=False)
+class Statistics:
+    """What was found in a file."""
+
+    sample: Sample
+    images: int | None
+    """Of how many images, if that is known."""
+    d: int
+    """The number of features."""
+    taken: tuple[str, ...]
+    left: tuple[str, ...]
+    """The arrays that were used, and those that were not."""
+
+
+def read_statistics(path: Path, images: int | None = None) -> Statistics:
+    """The features ``feats [n, d]``, else the mean ``mu [d]`` and covariance ``sigma [d, d]`` in an npz file.
+
+    Other arrays are left alone, as the images and spatial features of ADM's files. The count is that of ``feats``, the
+    array ``n``, or ``images``. Raises ``DataError`` if the file is damaged or holds nothing of the kind, or if what it
+    holds cannot be: wrong shapes, NaN, no covariance, features that are all the same, another count than ``images``.
+    """
+    return _read(path, file_hash(path), images)
+
+
+@lru_cache(maxsize=1)  # each trial asks for it
+def _read(path: Path, sha256: str, images: int | None) -> Statistics:
+    arrays, names = _arrays(path)
+    try:
+        sample = _features(arrays[FEATURES]) if FEATURES in arrays else _moments(arrays, images)
+    except ValueError as error:
+        raise DataError(f"{path}: {error}") from error
+    n, d = (len(sample), sample.features.shape[1]) if FEATURES in arrays else (sample.moments.n, sample.moments.d)
+    if images is not None and images != n:
+        raise DataError(f"{path}: it says that it is of {n} images, not of {images}")
+    return Statistics(sample, n, d, tuple(arrays), tuple(name for name in names if name not in arrays))
+
+
+def has_statistics(path: Path) -> bool:
+    """Whether a file is an npz with such arrays. Raises ``DataError`` if it cannot be read."""
+    return bool(_arrays(path, load=False)[0])
+
+
+def _arrays(path: Path, load: bool = True) -> tuple[Arrays, list[str]]:
+    """Those that are used, and the names of all: ADM's images are gigabytes that nobody asked for."""
+    with reading(path), path.open("rb") as file:
+        try:
+            with np.load(file, allow_pickle=False) as archive:
+                names = list(archive.files)
+                wanted = (FEATURES,) if FEATURES in names else MOMENTS if set(MOMENTS) <= set(names) else ()
+                used = [*wanted, *([COUNT] if wanted and COUNT in names else [])]
+                found = {name: archive[name] if load else np.zeros(0) for name in used}
+        except Exception as error:  # damaged bytes make numpy, zipfile and zlib raise nearly anything
+            raise DataError(f"{path} cannot be read as an npz file of plain arrays: {error}") from error
+    if load and not found:
+        has = ", ".join(names) or "none"
+        raise DataError(f"{path}: no arrays mu and sigma, nor feats; it has {has}. Images are a data set: name npz")
+    return found, names
+
+
+def _features(features: NDArray[Any]) -> Sample:
+    _numbers(FEATURES, features)
+    x = float64(features)
+    if len(x) < 2:
+        raise ValueError(f"feats has {len(x)} images; a reference takes 2 at least")
+    return Sample(torch.from_numpy(x).float())
+
+
+def _moments(arrays: Arrays, images: int | None) -> Summary:
+    mu, sigma = (np.asarray(arrays[name]) for name in MOMENTS)
+    for name, array in (("mu", mu), ("sigma", sigma)):
+        _numbers(name, array)
+    if mu.ndim != 1 or not mu.size or sigma.shape != (mu.size, mu.size):
+        raise ValueError(f"mu is {list(mu.shape)} and sigma {list(sigma.shape)}, not [d] and [d, d]")
+    n = arrays.get(COUNT)
+    if n is not None and (n.size != 1 or n.dtype.kind not in "iu"):
+        raise ValueError(f"n, the number of images, is one integer, not {n.dtype} {list(n.shape)}")
+    moments = Moments(images if n is None else int(n.item()), torch.from_numpy(mu), torch.from_numpy(sigma))
+    _covariance(moments.cov.numpy())
+    return Summary(moments)
+
+
+def _numbers(name: str, array: NDArray[Any]) -> None:
+    if array.dtype.kind != "f":
+        raise ValueError(f"{name} should be floating-point numbers, not {array.dtype}")
+
+
+def _covariance(sigma: NDArray[np.float64]) -> None:
+    variances = sigma.diagonal()
+    largest = float(variances.max())
+    if largest <= 0:
+        raise ValueError("all variances in sigma are 0 or less: the features are all the same, or it is no covariance")
+    limit = np.sqrt(np.outer(variances.clip(0), variances.clip(0)))
+    wrong = np.abs(sigma - sigma.T).max() > TOLERANCE * largest or (np.abs(sigma) - limit).max() > TOLERANCE * largest
+    if wrong:
+        raise ValueError("sigma is no covariance: it is not symmetric, or entries are larger than the variances allow")
