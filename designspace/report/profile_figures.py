@@ -20,6 +20,7 @@ WIDE = 30.0
 SHARE = 0.3
 """Of a panel's height, for the distribution of the noise levels."""
 BEFORE: Any = {"linestyle": (0, (1.5, 1.2)), "linewidth": 0.9}
+SHARED = "#777777"
 CLOSE = 40
 """Points; of more, no single one can be seen."""
 
@@ -77,18 +78,21 @@ def _draw(axes: Axes, panel: ProfilePanel, looks: dict[str, dict[str, Any]]) -> 
 
 def _distributions(axes: Axes, panel: ProfilePanel, looks: dict[str, dict[str, Any]]) -> None:
     """Under the curves, each scaled by the highest: where among the levels training looks."""
-    drawn = [profile for profile in panel.profiles if profile.density]
+    drawn: dict[tuple[tuple[float, ...], ...], list[Any]] = {}
+    for profile in panel.profiles:
+        if profile.density:
+            drawn.setdefault((profile.sigma, profile.density), []).append(looks[profile.name]["color"])
     if not drawn:
         return
     below = axes.twinx()
-    below.set(ylim=(0, max(max(profile.density) for profile in drawn) / SHARE), yticks=[])
+    below.set(ylim=(0, max(max(density) for _, density in drawn) / SHARE), yticks=[])
     below.spines["right"].set_visible(False)
     axes.set_zorder(below.get_zorder() + 1)
     axes.patch.set_visible(False)
-    for profile in drawn:
-        colour = looks[profile.name]["color"]
-        below.fill_between(profile.sigma, profile.density, color=colour, alpha=0.15, linewidth=0)
-        below.plot(profile.sigma, profile.density, color=colour, alpha=0.5, linewidth=0.5)
+    for (sigma, density), colours in drawn.items():
+        colour = colours[0] if len(colours) == 1 else SHARED
+        below.fill_between(sigma, density, color=colour, alpha=0.15, linewidth=0)
+        below.plot(sigma, density, color=colour, alpha=0.5, linewidth=0.5)
 
 
 def _seen(sigma: Sequence[float], values: Sequence[float], low: float) -> tuple[list[float], list[float]]:
