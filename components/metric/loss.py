@@ -20,6 +20,7 @@ class Loss(DenoiserMetric, name="loss"):
     """
 
     profile_of: ClassVar[str] = "loss"
+    higher_is_better: ClassVar[bool | None] = None
 
     def observe(self, seen: Denoising) -> Measured:
         def losses(denoiser: Conditional, sigma: Tensor) -> Tensor:
