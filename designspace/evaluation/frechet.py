@@ -42,7 +42,7 @@ def influence(features: Features, reference: Moments) -> Tensor:
 
     On Gaussians of 64 dimensions the error of a difference was 0.91 to 1.17 of the truth for n from d / 8 to 20 d. That
     of one distance was 0.93 to 1.08, unless the images are as good as the reference: then 1.4, and up to 2.2 for heavy
-    tails and small n. It was never more than 10 % too small. How often the intervals hold: reports/error_bar_calibration.
+    tails and small n. It was never more than 10 % too small. Coverage: ``reports/error_bar_calibration/README.md``.
     """
     x, root = float64(features), reference.root.numpy()
     n = len(x)
