@@ -63,11 +63,11 @@ def dry_run(ablation: Ablation, *, device: str = "cpu", out: Path | str = "repor
 
 def measured(trial: Trial, stages: Stages) -> Speed:
     """Time one evaluation of the trial's denoiser, and its detector, on one batch."""
-    given = stages.data(trial.data), trial.design, stages.device
+    given = stages.loaded.data(trial.data), trial.design, stages.device
     denoiser = trial.denoiser.untrained(*given) or trial.denoiser.load(*given)
     batch = chunks(trial.evaluate.images)[0]
     rule = trial.evaluate.labels
-    labels = None if rule == "none" else labels_for(rule, trial.seed, batch, stages.data(trial.data))
+    labels = None if rule == "none" else labels_for(rule, trial.seed, batch, stages.loaded.data(trial.data))
     D = denoiser.bind(None if labels is None else labels.to(stages.device))
     sigma = trial.design.time_steps.sigmas(trial.num_steps)[trial.num_steps // 2]
     x = (latents(trial.seed, batch, denoiser.shape) * sigma).float().to(stages.device)
@@ -75,9 +75,9 @@ def measured(trial: Trial, stages: Stages) -> Speed:
     start = perf_counter()
     images = to_uint8(D(x, sigma).cpu())
     evaluation = (perf_counter() - start) / len(batch)
-    stages.detect(trial.evaluate.detector, images)
+    stages.loaded.detect(trial.evaluate.detector, images)
     start = perf_counter()
-    stages.detect(trial.evaluate.detector, images)
+    stages.loaded.detect(trial.evaluate.detector, images)
     return Speed(evaluation, (perf_counter() - start) / len(images))
 
 

@@ -38,7 +38,7 @@ def evaluate(trial: Trial, stages: Stages, results: Results, seen: Seen) -> Row:
     found = _distances(distances, trial, parts, stages) if distances else {}
     for metric in metrics:
         if isinstance(metric, Observation):
-            observed = stages.observe(trial, metric)
+            observed = stages.observed.of(trial, metric)
             found[metric.name] = (observation(metric, observed), observed)
     seconds = {"metrics": perf_counter() - start} | _seconds(trial, parts, stages)
     shown = stages.images(trial, chunks(asked.images)[0])["images"][:SHOWN]
@@ -60,7 +60,7 @@ def evaluate(trial: Trial, stages: Stages, results: Results, seen: Seen) -> Row:
 def _plane(trial: Trial, shown: Tensor, stages: Stages) -> Tensors:
     """Of data of one number, what a picture of the whole flow needs; adaptive solvers have no levels to show."""
     on_a_grid = shown[0].numel() == 1 and not trial.design.solver.adaptive
-    return {f"plane.{name}": tensor for name, tensor in stages.plane(trial).items()} if on_a_grid else {}
+    return {f"plane.{name}": tensor for name, tensor in stages.observed.plane(trial).items()} if on_a_grid else {}
 
 
 def _fits(metric: Metric, trial: Trial) -> bool:
@@ -86,17 +86,17 @@ def _distances(
 ) -> dict[str, tuple[Row, Measured]]:
     detector = trial.evaluate.detector
     generated = Sample(torch.cat([part["features"] for part in parts]))
-    reference = stages.reference(trial)
-    found = measure(metrics, detector, generated, reference, lambda metric: stages.floor(metric, trial))
+    reference = stages.references.of(trial)
+    found = measure(metrics, detector, generated, reference, lambda metric: stages.references.floor(metric, trial))
     for metric in metrics:
         row = found[metric.name][0]
-        row["drawn"], row["drawn_sd"] = stages.drawn(metric, trial) or (None, None)
+        row["drawn"], row["drawn_sd"] = stages.references.drawn(metric, trial) or (None, None)
     return found
 
 
 def _protocol(trial: Trial, stages: Stages) -> Row:
     asked = trial.evaluate
-    of, known = asked.reference or trial.data, stages.reference(trial)
+    of, known = asked.reference or trial.data, stages.references.of(trial)
     return record(asked.detector, of, known, images=asked.images, labels=asked.labels, seed=trial.seed)
 
 
@@ -104,7 +104,7 @@ def _seconds(trial: Trial, parts: list[Tensors], stages: Stages) -> dict[str, fl
     spent = torch.stack([part["seconds"] for part in parts]).sum(0).tolist()
     found = dict(zip(("sampling", "features"), spent, strict=False))
     measured = isinstance(trial.design.time_steps, MeasuredTimeSteps)
-    return found | ({"time_steps": stages.levels(trial)["seconds"].item()} if measured else {})
+    return found | ({"time_steps": stages.observed.levels(trial)["seconds"].item()} if measured else {})
 
 
 def _nfe(parts: list[Tensors]) -> Row:

@@ -44,5 +44,5 @@ def _at_hand(trial: Trial, stages: Stages) -> bool:
     return (
         all(stages.has(stage, trial, chunk) for chunk in parts)
         and stages.has("images", trial, parts[0])
-        and all(stages.has_observation(trial, metric) for metric in observations)
+        and all(stages.observed.has(trial, metric) for metric in observations)
     )

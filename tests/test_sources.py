@@ -145,7 +145,7 @@ def test_files_that_change_before_they_are_read_do_not_pass_for_what_they_were(f
     stages.prepare(trial)
     np.savez(folder / "images.npz", np.ones((4, 4, 4, 1), dtype=np.uint8))
     with pytest.raises(DataError, match="have changed since the run began"):
-        stages.denoiser(trial)
+        stages.loaded.denoiser(trial)
 
 
 IMPORTS = {
