@@ -99,13 +99,14 @@ class Campaign:
 
     def speed(self, plan: Plan) -> tuple[float, int]:
         """Images a second without what happens once, such as compiling, and the images of an entry."""
-        times: list[float] = []
+        found: list[tuple[int, float]] = []
 
         def seen(progress: Progress) -> None:
-            times.append(monotonic())
+            if progress.images % entry == 0:  # slow ones are told of before they end
+                found.append((progress.images, monotonic()))
             if self.left() <= 0:
                 raise OutOfTimeError
-            if len(times) == 3:
+            if len(found) == 3:
                 raise Measured
 
         entry = ENTRY * plan.recipe.batch_size
@@ -113,7 +114,8 @@ class Campaign:
             trained(plan, 10**12, torch.device(self.asked.device), seen=seen)
         except Measured:
             torch.cuda.empty_cache()  # the commands below have processes of their own
-        return 2 * entry / (times[-1] - times[0]), entry
+        (first, start), (last, end) = found[0], found[-1]
+        return (last - first) / (end - start), entry
 
     def left(self) -> float:
         return self.end - RESERVE - monotonic()

@@ -53,8 +53,19 @@ def write_whole(path: Path, data: bytes) -> None:
 
 def pack(name: str, tensors: Mapping[str, Tensor]) -> bytes:
     """A safetensors file that carries the sha256 of its ``name`` and its content."""
-    plain = {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}
+    plain = apart({key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()})
     return safetensors.torch.save(plain, {"sha256": _digest(name, plain)})
+
+
+def apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """``tensors``, none in the memory of another, as tied parameters are: safetensors takes no others."""
+    places: set[int] = set()
+    found = {}
+    for key, tensor in tensors.items():
+        place = tensor.untyped_storage().data_ptr()
+        found[key] = tensor.clone() if place in places else tensor
+        places.add(place)
+    return found
 
 
 def unpack(name: str, data: bytes) -> dict[str, Tensor]:

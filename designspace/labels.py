@@ -8,15 +8,22 @@ from typing import TYPE_CHECKING
 from designspace.images import Images
 from designspace.kept import Kept
 from designspace.spec.errors import SpecError
+from designspace.training.run import Trainable
 
 if TYPE_CHECKING:
     from designspace.spec import Ablation
+
+_UNLIKE = {
+    True: "the network is told the classes in training (denoiser.labels: true): use labels: data, balanced, or a list",
+    False: "the network is trained without classes: give the denoiser labels: true, or use labels: none",
+}
 
 
 def require_labels(ablation: Ablation) -> None:
     """Read the data sets of which labels are asked for. Raises ``SpecError`` at the place of what they do not have.
 
-    A list of labels is the network's own business, unless the denoiser is made of the data.
+    A list of labels is the network's own business, unless the denoiser is made of the data. A network that is trained
+    here has to be sampled as it is trained: what it was never told it does not know.
     """
     trials = [point.trial for point in ablation.points()]
     asked = {(t.data, t.evaluate.labels, t.denoiser.reads_data) for t in trials if t.evaluate.labels != "none"}
@@ -26,6 +33,12 @@ def require_labels(ablation: Ablation) -> None:
         if own or isinstance(rule, str):
             missing = _missing(rule, data.get(source, source.load), own)
             problems += [ablation.problem(("evaluate", "labels"), rule, text) for text in missing]
+    told = {(t.denoiser.labels, t.evaluate.labels) for t in trials if isinstance(t.denoiser, Trainable)}
+    problems += [
+        ablation.problem(("evaluate", "labels"), rule, _UNLIKE[own])
+        for own, rule in sorted(told, key=str)
+        if own == (rule == "none")
+    ]
     if problems:
         raise SpecError(problems)
 

@@ -17,14 +17,18 @@ LONGEST = 10_000.0
 
 
 @contextmanager
-def seeded(seed: int) -> Iterator[None]:
-    """In the block torch draws from ``seed`` on the CPU; afterwards it goes on as if nothing had been drawn."""
-    before = torch.get_rng_state()
-    torch.default_generator.manual_seed(seed)  # torch.manual_seed would change the devices' generators too
-    try:
+def seeded(seed: int, device: torch.device | None = None) -> Iterator[None]:
+    """In the block torch draws from ``seed`` on the CPU, and on ``device``, if that is a GPU.
+
+    Afterwards it goes on as if nothing had been drawn.
+    """
+    gpus = [device] if device is not None and device.type == "cuda" else []
+    with torch.random.fork_rng(gpus):
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed would change other devices' generators too
+        for gpu in gpus:
+            with torch.cuda.device(gpu):
+                torch.cuda.manual_seed(seed)
         yield
-    finally:
-        torch.set_rng_state(before)
 
 
 def timestep(c_noise: Tensor) -> Tensor:

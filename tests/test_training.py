@@ -30,8 +30,10 @@ from designspace.training.loop import DivergedError
 from designspace.training.loss import BINS, bin_levels, bin_of, errors
 from designspace.training.recipe import Recipe
 from designspace.training.run import trained as run_training
+from designspace.training.transform import Draw, geometric, warp
 
 CPU = torch.device("cpu")
+HERE = Path(__file__).parent / "training_stand_in.py"
 EDM = ds.Design.preset("edm")
 
 
@@ -130,6 +132,32 @@ def test_flips_are_exact_and_told():
     only_x = (told[:, 0] == 1) & (told[:, 1:] == 0).all(1)
     assert only_x.any()
     torch.testing.assert_close(found[only_x], images[only_x].flip(3), rtol=0, atol=1e-5)
+
+
+def test_a_quarter_turn_keeps_shapes_and_a_shift_is_a_share_of_the_longer_side():
+    images = torch.zeros(1, 1, 8, 16)
+    images[..., 3:5, 4:12] = 1  # 2 high, 8 wide
+    turned = warp(images, f64([[[0, -1, 0], [1, 0, 0], [0, 0, 1]]]).float())
+    assert (turned[0, 0, :, 7:9] > 0.9).all()
+    assert (turned[0, 0, :, [5, 10]].abs() < 0.1).all()
+    shifted = warp(images, f64([[[1, 0, 0.25], [0, 1, 0], [0, 0, 1]]]).float())
+    torch.testing.assert_close(shifted[..., 4:], images.roll(2, 3)[..., 4:], rtol=0, atol=1e-4)
+
+
+def test_labels_say_the_whole_geometry():
+    """From them alone the matrix can be made: nothing that was done is hidden from the network."""
+    matrix, told = geometric(Draw(300, 0.6, torch.Generator().manual_seed(0)))
+    flip_x, flip_y, scale, cos, sin, along_cos, along_sin, x, y = told.double().unbind(1)
+    rest = torch.zeros(300, 3, 3, dtype=torch.float64)
+    rest[:, 0, 0], rest[:, 1, 1], rest[:, 2, 2] = 1, 1, 1
+    turn, pull, move, mirror = (rest.clone() for _ in range(4))
+    mirror[:, 0, 0], mirror[:, 1, 1] = 1 - 2 * flip_x, 1 - 2 * flip_y
+    turn[:, 0, 0], turn[:, 0, 1], turn[:, 1, 0], turn[:, 1, 1] = 1 + cos, -sin, sin, 1 + cos
+    symmetric = torch.stack([along_cos, -along_sin, -along_sin, -along_cos], 1).reshape(-1, 2, 2) * math.log(2)
+    pull[:, :2, :2] = torch.linalg.matrix_exp(symmetric)
+    move[:, 0, 2], move[:, 1, 2] = 2 * x, 2 * y
+    grown = rest * torch.stack([2**scale, 2**scale, torch.ones_like(scale)], 1)[:, None]
+    torch.testing.assert_close(mirror @ grown @ turn @ pull @ move, matrix.double(), rtol=0, atol=1e-5)
 
 
 def test_a_hue_turn_keeps_grey_and_brightness():
@@ -258,6 +286,51 @@ def test_a_damaged_state_is_set_aside(digits, cache):
 def test_divergence_stops_with_a_record(digits, learning_rate):
     with pytest.raises(DivergedError, match=r"training diverged: loss .* at .* images, .* at the start"):
         state_of(trained(32_000, learning_rate=learning_rate, warm_up=0), digits)
+
+
+def test_dropout_is_a_function_of_seed_and_step(digits, tmp_path):
+    network = {"name": "module", "factory": f"{HERE}:with_dropout"}
+    torch.manual_seed(1)
+    whole = state_of(trained(640, network=network), digits)
+    plan = trained(640, network=network).plan(digits, EDM)
+    for images in (320, 640):
+        state = run_training(plan, images, CPU, Cache(tmp_path / "other"), seen=lambda progress: None)
+    assert same(state, whole)
+
+
+def test_tied_frozen_and_running_values_of_a_network(digits):
+    """As they are meant: equal, unchanged, and in the average as in the network."""
+    denoiser = trained(640, network={"name": "module", "factory": f"{HERE}:peculiar"})
+    state = state_of(denoiser, digits)
+    again = state_of(denoiser, digits)
+    assert same(state, again)
+    for network in (state.network, state.average, again.average):
+        assert torch.equal(network.first.weight, network.second.weight)
+        assert torch.equal(network.frozen, denoiser.plan(digits, EDM).build().frozen)
+    assert torch.equal(state.average.norm.running_var, state.network.norm.running_var)
+    assert not torch.equal(state.average.norm.running_var, torch.ones(8))
+
+
+def test_a_slow_entry_is_told_of_and_kept(digits, cache, monkeypatch):
+    monkeypatch.setattr("designspace.training.loop.PATIENCE", 0.0)
+    seen = []
+    state = run_training(trained(160).plan(digits, EDM), 160, CPU, seen=lambda progress: seen.append(progress.images))
+    assert seen == [32, 64, 96, 128, 160]
+    monkeypatch.undo()
+    assert same(state, run_training(trained(160).plan(digits, EDM), 160, CPU, Cache(cache.root / "b"), seen=print))
+
+
+@pytest.mark.parametrize(
+    ("told", "evaluated", "message"),
+    [(True, "none", "is told the classes in training"), (False, "data", "is trained without classes")],
+)
+def test_a_network_is_sampled_as_it_is_trained(tmp_path, told, evaluated, message):
+    spec = SPEC | {
+        "denoiser": SPEC["denoiser"] | {"labels": told},
+        "evaluate": SPEC["evaluate"] | {"labels": evaluated},
+    }
+    with pytest.raises(ds.SpecError, match=message):
+        run(load(write_spec(tmp_path, **spec)), out=tmp_path)
 
 
 def test_nothing_random_is_taken_from_torch(digits):

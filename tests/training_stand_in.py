@@ -29,6 +29,34 @@ class Conv(nn.Module):
         return self.last(h)
 
 
+class Peculiar(nn.Module):
+    """With tied, frozen and running values."""
+
+    def __init__(self, channels):
+        super().__init__()
+        self.enter, self.norm = nn.Conv2d(channels, 8, 1), nn.BatchNorm2d(8)
+        self.first, self.second = nn.Conv2d(8, 8, 1), nn.Conv2d(8, 8, 1)
+        self.second.weight = self.first.weight
+        self.frozen = nn.Parameter(torch.randn(8), requires_grad=False)
+        self.last = nn.Conv2d(8, channels, 1)
+
+    def forward(self, x, c_noise, labels=None):
+        h = self.norm(self.enter(x)) + torch.sin(c_noise[:, None] * self.frozen)[:, :, None, None]
+        return self.last(self.second(nn.functional.silu(self.first(h))))
+
+
+def peculiar(shape):
+    return Peculiar(shape[0])
+
+
+def with_dropout(shape):
+    class Dropped(Conv):
+        def forward(self, x, c_noise, labels=None):
+            return super().forward(nn.functional.dropout(x, 0.5, self.training), c_noise)
+
+    return Dropped(shape[0], 8, 0, 0)
+
+
 class Small(ds.Network, name="small_stand_in"):
     """Two convolutions."""
 

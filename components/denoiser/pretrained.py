@@ -47,7 +47,10 @@ class Pretrained(Denoiser, name="pretrained"):
     def load(self, data: Images, design: Design, device: torch.device) -> Conditional:
         made = self.untrained(data, design, device)
         assert isinstance(made.network, torch.nn.Module)
-        made.network.load_state_dict(read(self.path).parameters)
+        try:
+            made.network.load_state_dict(read(self.path).parameters)
+        except RuntimeError as error:
+            raise DataError(f"{self.path}.safetensors has not the parameters of {self.path}.json") from error
         return made
 
     def untrained(self, data: Images, design: Design, device: torch.device) -> PreconditionedNetwork:

@@ -2,6 +2,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from designspace.component import Positive
 from designspace.denoising import Denoising
 from designspace.evaluation.measure import Measured, mean
 from designspace.rows import Conditional, DenoiserMetric
@@ -21,7 +22,7 @@ class DenoisingError(DenoiserMetric, name="denoising_error"):
     """
 
     profile_of: ClassVar[str] = "error of D, 1: nothing learnt"
-    sigma_min: float = 0.02
+    sigma_min: Positive = 0.02
 
     def observe(self, seen: Denoising) -> Measured:
         def relative(denoiser: Conditional, sigma: Tensor) -> Tensor:

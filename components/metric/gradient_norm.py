@@ -4,7 +4,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from designspace.component import Count
+from designspace.component import Count, Positive
 from designspace.denoiser import PreconditionedNetwork
 from designspace.denoising import Denoising
 from designspace.design import Design
@@ -27,7 +27,7 @@ class GradientNorm(DenoiserMetric, name="gradient_norm"):
 
     profile_of: ClassVar[str] = "gradient norm"
     images: Count = 16
-    sigma_min: float = 0.02
+    sigma_min: Positive = 0.02
 
     def check(self, design: Design, denoiser: Denoiser) -> None:
         if not denoiser.has_network:

@@ -33,16 +33,21 @@ def train(
 
     from designspace.commands.runs import usable
     from designspace.executors.claims import label
+    from designspace.files import StorageError
+    from designspace.images import DataError
+    from designspace.labels import require_labels
     from designspace.spec import load
+    from designspace.spec.errors import brief
     from designspace.training.export import export as write
-    from designspace.training.loop import DivergedError
     from designspace.training.run import trained
 
     with clean_errors():
         usable(device)
         if half and not export:
             stop(2, "--half is about what --export writes: give it a folder")
-        plans = _plans(load(file, set_))
+        ablation = load(file, set_)
+        require_labels(ablation)
+        plans = _plans(ablation)
         if not plans:
             stop(2, f"{file}: no denoiser is trained here: use `denoiser: {{name: trained, ...}}`")
         failed = 0
@@ -51,9 +56,11 @@ def train(
             name = f"{plan.key[:12]} ({label(points[0])}{more}): {images:,} images"
             try:
                 state = trained(plan, images, torch.device(device))
-            except DivergedError as error:
+            except (StorageError, DataError):
+                raise
+            except Exception as error:  # whatever a network raises must not stop the others
                 failed += 1
-                typer.secho(f"{name}: {error}", err=True, fg="red")
+                typer.secho(f"{name}: {brief(error)}", err=True, fg="red")
                 continue
             last = state.record.mean[-1] if state.record.images else state.first
             typer.echo(f"{name}, loss {last:.4g}")

@@ -8,6 +8,7 @@ Wang and Vastola (2023), https://arxiv.org/abs/2311.10892.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -46,9 +47,9 @@ def linear(data: Images) -> tuple[Wiener, Tensor] | None:
 
     ``None`` for images of more than ``LARGEST`` values.
     """
-    y = data.scaled().flatten(1)
-    if y.shape[1] > LARGEST:
+    if math.prod(data.shape) > LARGEST:
         return None
+    y = data.scaled().flatten(1)
     mean = y.double().mean(0)
     # Products in float32 with sums in float64: their rounding stays far below the squares of the least noise.
     parts = (part - mean.float() for part in torch.split(y, PART))

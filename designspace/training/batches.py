@@ -71,6 +71,10 @@ class Batches:
         noise = torch.empty_like(y).normal_(generator=draw)
         return Batch(y, sigma, noise, None if self.labels is None else self.labels[chosen], augment)
 
+    def seed_of(self, step: int) -> int:
+        """For what else is drawn in a step, such as dropout."""
+        return int(generator("network", self.seed, step).integers(2**62))
+
     def _chosen(self, step: int) -> Tensor:
         n, start, parts = len(self.pixels), step * self.size, []
         end = start + self.size

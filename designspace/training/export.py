@@ -13,7 +13,7 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
-from designspace.files import write_whole
+from designspace.files import apart, write_whole
 from designspace.images import DataError, reading
 from designspace.provenance import provenance
 from designspace.training.loss import bin_levels
@@ -55,7 +55,7 @@ def export(state: State, plan: Plan, path: Path, device: torch.device, *, half: 
         "provenance": provenance(device),
     }
     tensors = {name: _stored(tensor, half) for name, tensor in state.average.state_dict().items()}
-    write_whole(path.with_suffix(".safetensors"), save_tensors(tensors))
+    write_whole(path.with_suffix(".safetensors"), save_tensors(apart(tensors)))
     write_whole(path.with_suffix(".json"), _text(about).encode())
 
 

@@ -12,12 +12,15 @@ from torch import Tensor, nn
 
 from designspace.denoiser import Preconditioned
 from designspace.design import Design
+from designspace.networks import seeded
 from designspace.training.batches import Batch, Batches
 from designspace.training.loss import errors
 from designspace.training.state import State
 
 ENTRY = 100
 """Steps of an entry of the record; after each it is checked that training has not diverged."""
+PATIENCE = 10.0
+"""Seconds without a word that are too many, where an entry takes long."""
 SPIKE = 20.0
 """Times the loss of the first batch: training has diverged."""
 
@@ -33,7 +36,7 @@ class Progress:
     images: int
     of: int
     loss: float
-    """The mean of the last entry."""
+    """The mean of the entry that is open or has just ended."""
     rate: float
     """Images a second, since this process began."""
 
@@ -59,20 +62,23 @@ class Trainer:
         self._network: nn.Module = torch.compile(state.network) if state.recipe.compile else state.network  # type: ignore[assignment]
 
     def run(self, images: int, seen: Seen, save: Callable[[], None]) -> None:
-        """Train until ``images`` have been seen, to the next whole batch; ``save`` is called after each entry.
+        """Train until ``images`` have been seen, to the next whole batch.
 
-        Raises ``DivergedError``.
+        ``seen`` and ``save`` are called after each entry, and in slow ones every ``PATIENCE`` seconds. Raises
+        ``DivergedError``.
         """
         start, before = monotonic(), self.state.images
+        told = start
         while self.state.images < images:
             self._step(self._batches(self.state.step))
             whole = self.state.step % ENTRY == 0
-            if whole or self.state.images >= images:
-                loss = self.state.loss()
-                self._check(loss)
+            if whole or self.state.images >= images or monotonic() - told > PATIENCE:
+                loss, told = self.state.loss(), monotonic()
+                if whole or self.state.images >= images:  # whether it has diverged must not depend on the time
+                    self._check(loss)
                 if whole:
                     self.state.close_entry()
-                seen(Progress(self.state.images, images, loss, (self.state.images - before) / (monotonic() - start)))
+                seen(Progress(self.state.images, images, loss, (self.state.images - before) / (told - start)))
                 save()
 
     def _step(self, batch: Batch) -> None:
@@ -82,10 +88,11 @@ class Trainer:
             for start in range(0, recipe.batch_size, math.ceil(recipe.batch_size / recipe.accumulate))
         ]
         losses = []
-        for part in parts:
-            found = self._losses(batch, part)
-            (found.sum() / recipe.batch_size).backward()  # type: ignore[no-untyped-call]
-            losses.append(found.detach())
+        with seeded(self._batches.seed_of(self.state.step), batch.y.device):  # dropout draws from torch's generators
+            for part in parts:
+                found = self._losses(batch, part)
+                (found.sum() / recipe.batch_size).backward()  # type: ignore[no-untyped-call]
+                losses.append(found.detach())
         self.state.see(batch.sigma, torch.cat(losses))
         self.state.apply()
 

@@ -51,6 +51,7 @@ class Trainable(Protocol):
     """A denoiser that is trained first."""
 
     training_images: int
+    labels: bool
 
     def plan(self, data: Images, design: Design) -> Plan:
         """What is to be trained."""

@@ -36,10 +36,11 @@ class State:
 
     def __init__(self, network: nn.Module, recipe: Recipe, device: torch.device) -> None:
         form = {"memory_format": torch.channels_last} if recipe.channels_last else {}
-        self.network = network.to(device, **form).train().requires_grad_(True)  # type: ignore[call-overload]
+        self.network = network.to(device, **form).train()  # type: ignore[call-overload]
         self.average = deepcopy(self.network).eval().requires_grad_(False)
         self.recipe, self.step, self.record = recipe, 0, Record()
         self._parameters, self._averages = (list(module.parameters()) for module in (self.network, self.average))
+        self._buffers = list(zip(self.average.buffers(), self.network.buffers(), strict=True))
         self.optimizer = torch.optim.Adam(self._parameters, lr=0.0, betas=(0.9, 0.999), eps=1e-8, fused=True)
         self._sums = torch.zeros(2, BINS, dtype=torch.float64, device=device)
         self._first = torch.zeros((), dtype=torch.float64, device=device)
@@ -60,6 +61,8 @@ class State:
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         update(self._averages, self._parameters, decay(self.recipe, following))
+        for own, its in self._buffers:  # running statistics, say: averages already
+            own.copy_(its)
         self.step += 1
 
     def see(self, sigma: Tensor, losses: Tensor) -> None:

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample
 
+from designspace.device import sent
+
 
 @dataclass
 class Draw:
@@ -51,9 +53,15 @@ def geometric(draw: Draw) -> tuple[Tensor, Tensor]:
 
 
 def warp(images: Tensor, matrix: Tensor) -> Tensor:
-    """``images`` ``[B, C, H, W]`` moved by ``matrix`` in coordinates from -1 to 1, mirrored beyond the border."""
-    inverse = torch.linalg.inv_ex(matrix).inverse[:, :2]  # inv would make the CPU wait for the device
-    grid = affine_grid(inverse, list(images.shape), align_corners=False)
+    """``images`` ``[B, C, H, W]`` moved by ``matrix``, mirrored beyond the border.
+
+    Its coordinates are those of pixels, the longer side from -1 to 1, so that what is turned keeps its shape.
+    """
+    height, width = images.shape[2:]
+    sides = torch.tensor([width, height, max(width, height)], dtype=torch.float32) / max(width, height)
+    ratios = sent(sides / sides[:, None], images.device)  # from a coordinate in units of one side to another
+    inverse = torch.linalg.inv_ex(matrix).inverse * ratios  # inv would make the CPU wait for the device
+    grid = affine_grid(inverse[:, :2], list(images.shape), align_corners=False)
     return grid_sample(images, grid, "bicubic", "reflection", align_corners=False)
 
 
