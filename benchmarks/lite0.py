@@ -12,11 +12,11 @@ import argparse
 from functools import partial
 
 import torch
+from designspace.components.detector.lite0 import _weights
 from side_by_side import bar, heading, take_turns
 from torch import Tensor
 
 import designspace as ds
-from components.detector.lite0 import _weights
 from designspace.evaluation.efficientnet_lite import EfficientNetLite0
 
 SHAPES = ((3, 32, 32), (1, 28, 28))
