@@ -191,7 +191,7 @@ class TestInception:
     def test_weights_of_another_kind_are_refused(self, stand_in, stand_in_pytorch):
         for mode, (file, sha256) in (("legacy_pytorch", stand_in), ("clean", stand_in_pytorch)):
             with pytest.raises(DataError, match=r"pytorch-fid's weights|no TorchScript network"):
-                open_network(file, mode)
+                open_network(file, mode, CPU)
             with pytest.raises(DataError, match=f"has the sha256 {sha256}, not "):
                 detector(weights=file, mode=mode).load(CPU)
 

@@ -49,7 +49,7 @@ class Inception(Detector, name="inception"):
             self._file()
 
     def load(self, device: torch.device) -> Callable[[Tensor], Tensor]:
-        network = open_network(self._file(), self.mode).to(device)
+        network = open_network(self._file(), self.mode, device)
 
         @torch.no_grad()
         def features(pixels: Tensor) -> Tensor:
