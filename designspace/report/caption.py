@@ -132,7 +132,10 @@ def _floor(metric: str, entries: Sequence[Entry]) -> Iterator[str]:
     text = f"{name}: {floor:.4g}, the reference against itself in halves of n' = {size:,} images"
     n = first.images(metric)
     higher = metric == "frechet" and size < n
-    yield text + (f"; that of n = {n:,} would be lower, so values may well lie below it." if higher else ".")
+    if first.higher_is_better(metric):
+        yield f"{text}: shares depend on the sizes of both sets, so this is no bound for n = {n:,}."
+    else:
+        yield text + (f"; that of n = {n:,} would be lower, so values may well lie below it." if higher else ".")
     drawn, sd = (floor_in(first.rows[0], metric, which) for which in ("drawn", "drawn_sd"))
     if drawn is not None and sd is not None:
         spread = f"with a standard deviation of {sd:.2g}"
