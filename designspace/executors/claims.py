@@ -74,9 +74,13 @@ class Worker:
         self._results = Results(job.folder, cache=cache)
         self._provenance = provenance(device, job.spec)
 
-    def work(self) -> None:
-        """Take one trial after the other until each has a result or has failed, here or in another process."""
-        waiting = self._job.trials
+    def work(self, first: int = 0) -> None:
+        """Take one trial after the other until each has a result or has failed, here or in another process.
+
+        Those before the ``first`` come last: workers that begin apart train different networks instead of waiting.
+        """
+        trials = list(self._job.trials.items())
+        waiting = dict(trials[first:] + trials[:first])
         for points in waiting.values():
             self._stages.prepare(points[0].trial)
         while waiting:

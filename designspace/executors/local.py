@@ -62,9 +62,9 @@ def _spawned(job: Job, workers: int) -> Iterator[list[subprocess.Popen[str]]]:
         for _ in range(workers):
             pipe = subprocess.PIPE
             processes.append(subprocess.Popen(command, text=True, env=environment, stdin=pipe, stdout=pipe))
-        for process in processes:
+        for i, process in enumerate(processes):
             assert process.stdin
-            process.stdin.write(json.dumps(_plain(job)) + "\n")
+            process.stdin.write(json.dumps(_plain(job) | {"first": i * len(job.trials) // workers}) + "\n")
             process.stdin.flush()
         yield processes
     finally:
@@ -129,9 +129,10 @@ def main() -> None:
 
     warnings.filterwarnings("ignore", message=".*: not a result, skipped")  # said by the process that started this one
     plain = json.loads(sys.stdin.readline())
+    first = plain.pop("first")
     Thread(target=_exit_with_parent, daemon=True).start()
     try:
-        Worker(_job(plain), lambda event: send(event=asdict(event))).work()
+        Worker(_job(plain), lambda event: send(event=asdict(event))).work(first)
     except StorageError as error:
         send(full=str(error))
     except KeyboardInterrupt:
