@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from designspace.images import DataError, DivergedError, Images
+from designspace.images import DataError, Images, NotFiniteError
 from designspace.keyed import KeyedNoise, generator, latents
 from designspace.rows import Conditional
 from designspace.sampler import Samples, sample
@@ -46,7 +46,7 @@ def generate(
 ) -> Generated:
     """Sample the images ``images`` of ``trial``, in batches; ``labels`` are theirs, ``denoiser`` is on ``device``.
 
-    Raises ``DivergedError``, a ``FloatingPointError``, if samples are not finite, with the numbers of these images.
+    Raises ``NotFiniteError``, a ``FloatingPointError``, if samples are not finite, with the numbers of these images.
     """
     done: list[tuple[range, Samples]] = []
     for batch in _batches(images, batch_size):
@@ -58,7 +58,7 @@ def generate(
     x = torch.cat([out.x.cpu() for _, out in done])
     broken = (~x.isfinite().flatten(1).all(1)).nonzero().flatten().tolist()
     if broken:
-        raise DivergedError([images[k] for k in broken], images)
+        raise NotFiniteError([images[k] for k in broken], images)
     return Generated(
         x=x,
         nfe=math.fsum(out.nfe * len(batch) for batch, out in done) / len(images),

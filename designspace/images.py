@@ -27,7 +27,7 @@ class DataError(Exception):
     """A file that is missing, unreadable or not what it should be; the message names it and says what to do."""
 
 
-class DivergedError(FloatingPointError):
+class NotFiniteError(FloatingPointError):
     """Samples that are not finite; ``images`` are the numbers of all, the message names the first."""
 
     def __init__(self, images: Sequence[int], of: range) -> None:

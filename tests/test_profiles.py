@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 
 from designspace.report import Study, write
+from designspace.report.curves import panels
 from designspace.report.profiles import profile_panels
 from designspace.report.tables import tables
 from designspace.store import Results
@@ -77,3 +78,13 @@ def test_the_report_draws_profiles_and_says_what_could_not_be_measured(tmp_path)
     assert "n = 32 images" in table.caption
     assert "Cannot be measured for sa_solver." in table.caption
     assert "paired" not in table.caption
+
+
+def test_configurations_that_are_the_same_trials_are_one_curve(tmp_path):
+    made = study(tmp_path, ["stage", "design"], [({"stage": "a", "design": d}, [1.0, 1.0, 1.0]) for d in ("vp", "ve")])
+    (panel,) = panels(made, "truncation_error")
+    assert [curve.name for curve in panel.curves] == ["a, design=vp", "a, design=ve"]
+    for entry in made.entries:
+        entry.rows[0]["id"] = "same"
+    (panel,) = panels(made, "truncation_error")
+    assert [curve.name for curve in panel.curves] == ["a, design=vp and 1 equal"]

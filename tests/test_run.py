@@ -130,7 +130,7 @@ def test_a_trial_that_raises_is_recorded_and_the_others_finish(tmp_path):
     assert raised["error"] == "ValueError: no such luck second line"
     assert "stand_ins.py" in raised["traceback"]
     assert diverged["error"].startswith(
-        "DivergedError: 200 of the images 0 to 199 are not finite (0, 1, 2, 3, 4, 5, 6,"
+        "NotFiniteError: 200 of the images 0 to 199 are not finite (0, 1, 2, 3, 4, 5, 6,"
     )
     assert diverged["not_finite"] == list(range(200))
     assert len(go(tmp_path, spec=spec).failures) == 2  # tried again, said again

@@ -13,7 +13,7 @@ import torch
 
 from designspace.cache import Cache
 from designspace.files import StorageError
-from designspace.images import DivergedError
+from designspace.images import NotFiniteError
 from designspace.pipeline import evaluate
 from designspace.progress import Event, Report
 from designspace.provenance import now, provenance
@@ -101,7 +101,7 @@ class Worker:
         except StorageError:
             raise
         except Exception as error:  # whatever a component raises must not stop the other trials
-            broken = {"not_finite": error.images} if isinstance(error, DivergedError) else {}
+            broken = {"not_finite": error.images} if isinstance(error, NotFiniteError) else {}
             trace = "".join(traceback.format_exception(error))
             self._job.fail(self._results, points, brief(error), trace, **broken)
             self._report(Event("failed", trial.id, name, note=f"failed: {brief(error):.300}"))

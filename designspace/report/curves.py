@@ -86,11 +86,19 @@ def _panel(entries: Sequence[Entry], metric: str, several: bool, axis: str | Non
     seeds = max(entry.expected for entry in entries)
     note = f"n = {first.images(metric):,} images" + (f" for {seeds} seeds" if seeds > 1 else "") + f", {bars}"
     note = f"{one_line(data)}, {note}" if data and several else note
-    curves = [_curve(name, points, metric, axis) for name, points in configs.items()]
+    curves = [_curve(name, points, metric, axis) for name, points in _each_once(configs).items()]
     floor, drawn = (floor_in(first.rows[0], metric, which) for which in ("floor", "drawn"))
     label = NFE if axis is None else one_line(axis)
     higher = first.higher_is_better(metric)
     return Panel(one_line(about["protocol"]), note, curves, floor, about.get("floor_n"), drawn, label, higher)
+
+
+def _each_once(configs: dict[str, list[Entry]]) -> dict[str, list[Entry]]:
+    """Configurations that are the same trials under several names, as where a change makes them equal, as one."""
+    same: dict[tuple[str, ...], list[str]] = {}
+    for name, entries in configs.items():
+        same.setdefault(tuple(row["id"] for entry in entries for row in entry.rows), []).append(name)
+    return {f"{first} and {len(rest)} equal" if rest else first: configs[first] for first, *rest in same.values()}
 
 
 def _curve(name: str, entries: Sequence[Entry], metric: str, axis: str | None) -> Curve:
