@@ -71,7 +71,7 @@ def _torchscript(file: Path, resize_inside: bool) -> torch.nn.Module:
 
 
 class _ChannelsLast(torch.nn.Module):
-    """A CPU convolves quicker where the channels of a pixel lie beside each other, and normalisation is in the weights."""
+    """A CPU convolves quicker where a pixel's channels lie beside each other and normalisation is in the weights."""
 
     def __init__(self, layers: torch.nn.Module) -> None:
         super().__init__()
