@@ -51,7 +51,7 @@ def influence(features: Features, reference: Moments) -> Tensor:
     check_widths(x.shape[1], reference.d)
     mean = x.mean(0)
     x = x - mean
-    values = 2 * x @ (mean - reference.mean.numpy()) + (x * x).sum(1) - (n - 1) * _leverage(x @ root / (n - 1) ** 0.5)
+    values = 2 * x @ (mean - reference.mean.numpy()) + (x * x).sum(1) - (n - 1) * _leverage(_times(x, root) / (n - 1) ** 0.5)
     return torch.from_numpy(values - values.mean())
 
 
@@ -65,7 +65,7 @@ def _inner(a: Moments, b: Moments) -> Array:
     """A symmetric matrix with the positive eigenvalues of ``B' C B``, as small as can be; its lower triangle counts."""
     root = b.root.numpy()
     if a.factor is not None or b.factor is not None:
-        product = a.root.numpy().T @ root
+        product = _times(a.root.numpy().T, root)
         R = np.asarray(np.linalg.qr(product if product.shape[0] > product.shape[1] else product.T, mode="r"))
         return np.asarray(R @ R.T)  # its rows fall off as the singular values do: squaring them loses no digits
     return _sandwich(root, a.cov.numpy())
@@ -76,6 +76,14 @@ def eigen_inner(a: Moments, b: Moments) -> tuple[Array, Array]:
     squares, vectors = np.linalg.eigh(_sandwich(b.root.numpy(), a.cov.numpy()))
     keep = squares > max(a.n or 0, a.d) * np.finfo(float).eps * squares.max(initial=0)
     return squares[keep], vectors[:, keep]
+
+
+def _times(x: Array, root: Array) -> Array:
+    """``x B``: for lower triangular B in half the product's time."""
+    if root.shape[1] < root.shape[0]:
+        return np.asarray(x @ root)
+    starts = range(0, len(root), BLOCK)
+    return np.concatenate([x[:, j:] @ root[j:, j : j + BLOCK] for j in starts], 1)
 
 
 def _sandwich(root: Array, cov: Array) -> Array:

@@ -14,6 +14,8 @@ BICUBIC = "antialiased bicubic, not rounded, clipped"
 """What ``resized`` does, in the words of a protocol."""
 REACH = 2.0
 """Half the width of the bicubic kernel, in pixels of the coarser grid."""
+CACHED = 2**20
+"""Numbers that a CPU resizes at once: larger buffers leave its caches and are mapped anew each time."""
 
 
 def resize(images: Tensor, height: int, width: int) -> Tensor:
@@ -79,9 +81,9 @@ def _keys(x: Tensor) -> Tensor:
 
 
 def resized(pixels: Tensor, size: int, most: int, device: torch.device) -> Iterator[Tensor]:
-    """The images ``[B, C, H, W]`` in even batches of ``most`` or fewer: float32, ``size`` x ``size``, within 0..255.
-
-    Small batches are faster on a CPU than large ones, whose buffers leave the caches and are mapped anew each time.
-    """
+    """The images ``[B, C, H, W]`` in even batches of ``most`` or fewer: float32, ``size`` x ``size``, within 0..255."""
+    few = max(1, CACHED // prod((pixels.shape[1], *(max(size, side) for side in pixels.shape[2:]))))
+    few = few if device.type == "cpu" else most
     for batch in pixels.tensor_split(max(1, -(-len(pixels) // most))):
-        yield resize(batch.to(device).float(), size, size).clamp_(0, 255)
+        parts = [resize(part.to(device).float(), size, size).clamp_(0, 255) for part in batch.split(few)]
+        yield parts[0] if len(parts) == 1 else torch.cat(parts)
