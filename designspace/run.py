@@ -19,6 +19,7 @@ from designspace.labels import require_labels
 from designspace.progress import watching
 from designspace.provenance import now
 from designspace.restore import restore_artefacts
+from designspace.spec.default_labels import default_labels
 from designspace.stages import Stages
 from designspace.store import SCHEMA, Results, Row, plain, point_key
 
@@ -102,6 +103,7 @@ def _describe(ablation: Ablation, points: tuple[Point, ...], folder: Path) -> No
         "axes": list(ablation.axes),
         "claims": ablation.model_dump(mode="json", include={"claims"})["claims"],
         "baseline": ablation.model_dump(mode="json", include=set(BASELINE)),
+        "baseline_axes": default_labels(ablation, points),
         "metrics": [metric.name for metric in points[0].trial.evaluate.metrics] if points else [],
         "points": [{"id": point.trial.id, "axes": point.axes} for point in points],
     }

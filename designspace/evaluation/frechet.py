@@ -51,7 +51,9 @@ def influence(features: Features, reference: Moments) -> Tensor:
     check_widths(x.shape[1], reference.d)
     mean = x.mean(0)
     x = x - mean
-    values = 2 * x @ (mean - reference.mean.numpy()) + (x * x).sum(1) - (n - 1) * _leverage(_times(x, root) / (n - 1) ** 0.5)
+    values = (
+        2 * x @ (mean - reference.mean.numpy()) + (x * x).sum(1) - (n - 1) * _leverage(_times(x, root) / (n - 1) ** 0.5)
+    )
     return torch.from_numpy(values - values.mean())
 
 

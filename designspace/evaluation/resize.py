@@ -85,5 +85,5 @@ def resized(pixels: Tensor, size: int, most: int, device: torch.device) -> Itera
     few = max(1, CACHED // prod((pixels.shape[1], *(max(size, side) for side in pixels.shape[2:]))))
     few = few if device.type == "cpu" else most
     for batch in pixels.tensor_split(max(1, -(-len(pixels) // most))):
-        parts = [resize(part.to(device).float(), size, size).clamp_(0, 255) for part in batch.split(few)]
+        parts = [resize(part.to(device).float(), size, size).clamp_(0, 255) for part in torch.split(batch, few)]
         yield parts[0] if len(parts) == 1 else torch.cat(parts)
