@@ -107,12 +107,17 @@ def test_a_damaged_line_is_named_once(recorded):
     assert [str(w.message).split(": ")[0] for w in caught] == [f"{recorded}/results.jsonl:7"]
 
 
+PAGES = {"table.md", "table.csv", "table.tex"}
+COMPARED = {"comparisons.md", "comparisons.csv", "effects.md", "effects.csv"}
+"""With two configurations at least."""
+
+
 @pytest.mark.filterwarnings("ignore:.*results.jsonl.7")
 def test_a_report_is_the_same_again_whatever_the_users_style(recorded):
     names = [path.name for path in write(recorded)]
-    plots = {f"{metric}_vs_nfe.{kind}" for metric in ("frechet", "kid") for kind in ("png", "svg")}
-    pages = {"table.md", "table.csv", "claims.md", "comparisons.md", "comparisons.csv"}
-    assert set(names) == {"samples.png"} | pages | plots
+    figures = ("frechet_vs_nfe", "kid_vs_nfe", "frechet_pareto", "frechet_effects")
+    plots = {f"{name}.{kind}" for name in figures for kind in ("png", "svg", "pdf")}
+    assert set(names) == {"samples.png", "samples_difference.png", "claims.md"} | PAGES | COMPARED | plots
     before = {name: hashlib.sha256((recorded / name).read_bytes()).hexdigest() for name in names}
     times = {name: (recorded / name).stat().st_mtime_ns for name in names}
     write(recorded)
@@ -375,9 +380,11 @@ def test_every_file_is_written(bench, names, values):
     for (i, name), (nfe, value) in product(enumerate(names), zip((7, 35), values, strict=True)):
         made.point({"solver": name, "nfe": nfe}, value * (1 + i / 10), influence(i, abs(value)))
     written = {path.name for path in write(made.folder)}
-    pages = {"table.md", "table.csv", "claims.md"}
-    pages |= {"comparisons.md", "comparisons.csv"} if len(names) > 1 else set()
-    assert written == {"samples.png", "frechet_vs_nfe.png", "frechet_vs_nfe.svg"} | pages
+    figures = {"frechet_vs_nfe"} | ({"frechet_effects"} if len(names) > 1 else set())
+    figures |= {"frechet_pareto"} if len(names) > 1 and min(values) > 0 else set()
+    plots = {f"{name}.{kind}" for name in figures for kind in ("png", "svg", "pdf")}
+    pages = PAGES | ({"samples_difference.png"} | COMPARED if len(names) > 1 else set())
+    assert written == {"samples.png", "claims.md"} | plots | pages
     with Image.open(made.folder / "frechet_vs_nfe.png") as picture:
         assert picture.info["dpi"] == pytest.approx((200, 200), abs=0.1)
         assert picture.width == 700

@@ -7,7 +7,7 @@ import io
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, islice
 from typing import Any
 
 from designspace.report import caption
@@ -18,6 +18,8 @@ from designspace.report.study import Study, budgets, comparable
 from designspace.report.text import escape, measured, one_line, p_value, value_of
 
 Pair = tuple[Entry, Entry]
+MOST = 1000
+"""Comparisons of a metric by one protocol that the report lists; of more, those with the best of each budget."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,19 @@ def all_pairs(study: Study, metric: str, points: Sequence[Entry] | None = None) 
     return [compared(study, equal_budgets(study, _finite(group, metric)), metric) for group in groups]
 
 
+def _listed(study: Study, metric: str) -> Iterator[list[Comparison]]:
+    for group in comparable(study.entries, metric):
+        points = _finite(group, metric)
+        pairs = list(islice(equal_budgets(study, points), MOST + 1))
+        yield compared(study, pairs if len(pairs) <= MOST else _with_best(study, points, metric), metric)
+
+
+def _with_best(study: Study, points: Sequence[Entry], metric: str) -> list[Pair]:
+    columns = [[p for p in points if study.budget(p) == budget] for budget in budgets(study, points)]
+    tops = [(top, column) for column in columns for top in rank(study, column, metric).best[:1]]
+    return [(point, top) for top, column in tops for point in column if point is not top]
+
+
 def page(study: Study) -> str:
     """Each configuration against the best of its budget, as Markdown; empty if there is nothing to compare."""
     tables = [
@@ -74,7 +89,8 @@ def _explained(study: Study) -> Iterator[str]:
         "instead of shared: the square of the ratio of the two standard errors. p: two-sided, normal approximation. "
         f"Corrected: Holm's correction for the comparisons with one best{of}; above 0.05, a configuration cannot be "
         "told from the best and is bold, here as in table.md. comparisons.csv has every two configurations"
-        f"{same}, with p corrected for all of them (of one metric and protocol) in the column p_holm."
+        f"{same}, or where these are more than {MOST:,} each with the best, with p corrected for all that it has (of "
+        "one metric and protocol) in the column p_holm."
     )
 
 
@@ -111,11 +127,11 @@ def words(found: Difference, corrected: float) -> list[str]:
 
 
 def table(study: Study) -> str:
-    """Every two configurations of the same budget, as CSV; empty if there are none."""
+    """Every two configurations of the same budget, or where they are many each with the best, as CSV; may be empty."""
     rows = [
         {"metric": metric, **flat(study, one, metric)}
         for metric in study.about["metrics"]
-        for group in all_pairs(study, metric)
+        for group in _listed(study, metric)
         for one in group
     ]
     if not rows:

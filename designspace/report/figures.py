@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -37,16 +36,6 @@ def metric_vs_x(panels: list[Panel]) -> Figure:
         _panel(axes, panel, {name: look(i) for i, name in enumerate(marked)})
     _legend(figure, keys, columns, size)
     return figure
-
-
-def save(figure: Figure) -> dict[str, bytes]:
-    """The figure as PNG and SVG, the same bytes each time."""
-    files = {}
-    for kind, metadata in (("png", {"Software": None}), ("svg", {"Date": None, "Creator": None})):
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format=kind, metadata=metadata)
-        files[kind] = buffer.getvalue()
-    return files
 
 
 def _marked(names: list[str], panels: list[Panel]) -> list[str]:

@@ -21,7 +21,7 @@ def page(study: Study) -> str:
     lines = [f"# {escape(study.about['name'])}", "", escape(study.about["question"]), ""]
     for metric in study.about["metrics"]:
         for table in tables(study, metric) + without_bias.tables(study, metric):
-            lines += [*_lines(table), "", escape(table.caption), ""]
+            lines += [*lines_of(table), "", escape(table.caption), ""]
     lines += [f"- {escape(line)}" if line.startswith(("failed", "missing")) else escape(line) for line in gaps(study)]
     return "\n".join(lines).rstrip() + "\n"
 
@@ -43,7 +43,8 @@ def gaps(study: Study) -> Iterator[str]:
         yield f"missing: and {len(waiting) - LISTED} more"
 
 
-def _lines(table: Table) -> list[str]:
+def lines_of(table: Table) -> list[str]:
+    """A table without its caption, the best in bold."""
     body = [[f"**{escape(c.text)}**" if c.best else escape(c.text) for c in row] for row in table.rows]
     header = [*map(escape, table.header)]
     rule = ["---", *["---:"] * (len(header) - 1)]

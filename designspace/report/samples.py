@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -64,6 +64,27 @@ def grid(study: Study) -> Grid | None:
         note = "Images of different shapes come from different latents."
     note += f" First {MOST_ROWS} of {len(names)} configurations." if len(names) > MOST_ROWS else ""
     return Grid([wrapped(name, 28) for name in kept], columns, blocks, gaps, note)
+
+
+def grids(study: Study) -> Iterator[tuple[str, Grid]]:
+    """``samples``, and ``samples_difference`` if there are several configurations of the same latents."""
+    if (shown := grid(study)) is None:
+        return
+    yield "samples", shown
+    if len(shown.rows) > 1 and (blocks := _differences(shown)):
+        note = f"Half the difference from {shown.rows[0]} at the same cost; grey is none."
+        used = sorted({block.row for block in blocks})
+        moved = [replace(block, row=used.index(block.row)) for block in blocks]
+        yield "samples_difference", Grid([shown.rows[row] for row in used], shown.columns, moved, {}, note)
+
+
+def _differences(shown: Grid) -> list[Block]:
+    first = {block.column: block.images for block in shown.blocks if block.row == 0}
+    return [
+        replace(block, images=(127.5 + (block.images - first[block.column].astype(float)) / 2).round().astype(np.uint8))
+        for block in shown.blocks
+        if block.row > 0 and block.column in first and first[block.column].shape == block.images.shape
+    ]
 
 
 def draw(shown: Grid) -> Figure:

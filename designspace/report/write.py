@@ -2,29 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from designspace.files import write_whole
-from designspace.report import (
-    claims,
-    comparisons,
-    curves,
-    figures,
-    markdown,
-    plane,
-    plane_figures,
-    profile_figures,
-    profiles,
-    samples,
-)
+from designspace.report import claims, comparisons, effect_tables, latex_tables, markdown, pictures
 from designspace.report.study import Study
-from designspace.report.style import sheet
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 
 def find(out: Path) -> list[Path]:
@@ -53,30 +36,11 @@ def _files(study: Study) -> Iterator[tuple[str, bytes]]:
         yield "claims.md", claims.page(study).encode()
     if study.entries:
         yield "table.csv", markdown.tidy(study).encode()
+        yield "table.tex", latex_tables.page(study).encode()
         if compared := comparisons.page(study):
             yield "comparisons.md", compared.encode()
             yield "comparisons.csv", comparisons.table(study).encode()
-        with sheet():
-            yield from _figures(study)
-
-
-def _figures(study: Study) -> Iterator[tuple[str, bytes]]:
-    for metric in study.about["metrics"]:
-        name = re.sub(r"\W", "_", metric)
-        if panels := curves.panels(study, metric):
-            yield from _saved(f"{name}_vs_nfe", figures.metric_vs_x(panels))
-        for axis in curves.numeric_axes(study):
-            if panels := curves.panels(study, metric, axis):
-                yield from _saved(f"{name}_vs_{re.sub(r'[^a-zA-Z0-9]', '_', axis)}", figures.metric_vs_x(panels))
-        if drawn := profiles.profile_panels(study, metric):
-            yield from _saved(f"{name}_vs_sigma", profile_figures.against_sigma(drawn))
-    if found := plane.planes(study):
-        for name, figure in plane_figures.pictures(found):
-            yield from _saved(name, figure)
-    elif (shown := samples.grid(study)) is not None:
-        yield "samples.png", figures.save(samples.draw(shown))["png"]
-
-
-def _saved(name: str, figure: Figure) -> Iterator[tuple[str, bytes]]:
-    for kind, content in figures.save(figure).items():
-        yield f"{name}.{kind}", content
+        if chosen := effect_tables.page(study):
+            yield "effects.md", chosen.encode()
+            yield "effects.csv", effect_tables.tidy(study).encode()
+        yield from pictures.files(study)

@@ -1,0 +1,74 @@
+"""Tables as LaTeX, for a paper: booktabs, the best in bold, a caption that says how it was measured."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from designspace.report import effect_tables, without_bias
+from designspace.report.study import Study
+from designspace.report.tables import Cell, Table, tables
+from designspace.report.text import one_line
+
+HEAD = r"""% \usepackage{booktabs,graphicx} in the preamble, then \input{table.tex}.
+% Written by designspace report: it is written anew with each report."""
+SPECIAL = {c: rf"\{c}" for c in "&%$#_{}"} | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}"}
+SPECIAL |= {"^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}"}
+SPECIAL |= {'"': r"\textquotedbl{}", "±": r"$\pm$", "×": r"$\times$", "…": r"\dots{}", "′": "$'$", "·": r"$\cdot$"}
+SPECIAL |= {"[": "{[}", "*": "{*}"}  # after the end of a row they would belong to it
+GREEK = (
+    "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi _ pi rho _ sigma tau _ phi chi psi omega"
+)
+SPECIAL |= {chr(945 + i): rf"$\{name}$" for i, name in enumerate(GREEK.split()) if name != "_"}
+MEASURED = re.compile(r"\(?[-+]?\d[\d.]*(e[-+]?\d+)?\)?($| ±)")
+"""A number, with or without its error: columns of these are set flush right."""
+
+
+def page(study: Study) -> str:
+    """All tables of the ablation, each a float of its own."""
+    parts = [HEAD, *(_float(table, name) for name, table in _all(study))]
+    return "\n\n".join(parts) + "\n"
+
+
+def escape(text: object) -> str:
+    """Text that LaTeX takes as it is; characters that pdflatex has no glyph for are given by their code."""
+    return "".join(_character(c) for c in one_line(text))
+
+
+def _character(c: str) -> str:
+    if c in SPECIAL:
+        return SPECIAL[c]
+    return c if c.isascii() or 0xC0 <= ord(c) < 0x17F else f"(U+{ord(c):04X})"
+
+
+def _all(study: Study) -> Iterator[tuple[str, Table]]:
+    for metric in study.about["metrics"]:
+        for i, table in enumerate(tables(study, metric)):
+            yield _label(study, metric, i), table
+        for i, table in enumerate(without_bias.tables(study, metric)):
+            yield _label(study, metric, "unbiased", i), table
+        for i, pair in enumerate(effect_tables.tables(study, metric)):
+            yield _label(study, metric, "favoured", i), pair[0]
+            yield _label(study, metric, "effects", i), pair[1]
+
+
+def _label(study: Study, *parts: object) -> str:
+    words = [study.about["name"], *(part for part in parts if part != 0)]
+    return "tab:" + ":".join(re.sub(r"[^a-zA-Z0-9-]", "-", one_line(word)) for word in words)
+
+
+def _float(table: Table, label: str) -> str:
+    """As wide as its column at most: a table that is wider becomes smaller."""
+    rows = [" & ".join(map(_cell, row)) + r" \\" for row in table.rows]
+    columns = zip(*([cell.text for cell in row] for row in table.rows), strict=True)
+    words = [not any(map(MEASURED.match, column)) for column in columns]
+    lines = [r"\begin{table}", r"\centering", rf"\caption{{{escape(table.caption)}}}", rf"\label{{{label}}}"]
+    lines += [r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"]
+    lines += [rf"\begin{{tabular}}{{{''.join('l' if word else 'r' for word in words)}}}", r"\toprule"]
+    lines += [" & ".join(map(escape, table.header)) + r" \\", r"\midrule", *rows, r"\bottomrule"]
+    return "\n".join([*lines, r"\end{tabular}}", r"\end{table}"])
+
+
+def _cell(cell: Cell) -> str:
+    text = re.sub(r"(?<![\w}])-(?=\d)", "$-$", escape(cell.text))
+    return rf"\textbf{{{text}}}" if cell.best and text else text

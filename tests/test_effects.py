@@ -1,0 +1,152 @@
+"""Main effects of design choices, fronts and heat maps: against numbers by hand."""
+
+import csv
+import io
+import math
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+from studies import N, influence
+
+from designspace.report import effect_tables, latex_tables, write
+from designspace.report.effects import effects, mean_difference
+from designspace.report.factors import factors
+from designspace.report.heat import heat_panels
+from designspace.report.pareto import cost_panels, front
+
+
+def se_of(scores):
+    return float(np.std(scores.numpy().astype(float), ddof=1)) / math.sqrt(N)
+
+
+@pytest.fixture
+def crossed(bench):
+    """Two solvers by two schedules: heun lowers by 2 and by 4, and shares most of its noise with euler."""
+    made = bench(axes=("solver", "schedule", "nfe"))
+    made.about["baseline_axes"] = {"solver": "heun"}
+    made.scores = {}
+    values = {("euler", "linear"): 10.0, ("heun", "linear"): 8.0, ("euler", "vp"): 20.0, ("heun", "vp"): 16.0}
+    for i, ((solver, schedule), value) in enumerate(values.items()):
+        made.scores[solver, schedule] = influence(i // 2, 10.0) + influence(10 + i, 1.0)
+        axes = {"solver": solver, "schedule": schedule, "nfe": 7}
+        made.point(axes, value, made.scores[solver, schedule])
+    return made
+
+
+def test_an_effect_is_the_mean_over_the_other_axes_with_the_error_of_that_mean(crossed):
+    study = crossed.study()
+    solver, schedule = effects(study, "frechet")[0]
+    assert solver.factor.choices == ("heun", "euler")  # the baseline first
+    assert (solver.lines, solver.baseline) == (2, 12.0)
+    gap = solver.against["euler"]
+    s = crossed.scores
+    by_hand = (s["euler", "linear"] - s["heun", "linear"] + s["euler", "vp"] - s["heun", "vp"]) / 2
+    assert (gap.value, gap.paired) == (3.0, True)
+    assert gap.se == pytest.approx(se_of(by_hand), rel=1e-5)
+    assert gap.se < 0.2 * se_of(s["euler", "linear"])  # what they share is gone
+    assert (solver.favoured, solver.decided) == (("heun",), True)
+    assert schedule.factor.choices == ("linear", "vp")
+    assert schedule.against["vp"].value == 9.0
+
+
+def test_without_influences_the_error_of_a_mean_is_the_most_that_it_can_be(bench):
+    made = bench(axes=("solver", "schedule"))
+    for i, (solver, schedule) in enumerate((a, b) for b in ("linear", "vp") for a in ("euler", "heun")):
+        made.point({"solver": solver, "schedule": schedule}, 10.0 - i, se=0.4 if i < 2 else 0.5)
+    study = made.study()
+    e = study.entries
+    gap = mean_difference(study, [(e[1], e[0]), (e[3], e[2])], "frechet")
+    assert (gap.value, gap.paired) == (-1.0, False)
+    assert gap.se == pytest.approx((0.4 + 0.5) / math.sqrt(2))
+    assert effects(study, "frechet")[0][0].favoured == ("heun", "euler")  # 1 is less than two standard errors
+
+
+def test_one_at_a_time_is_split_into_what_is_changed(bench):
+    made = bench(axes=("variant",))
+    values = {"baseline": 5.0, "time_steps.rho=3": 9.0, "time_steps.rho=5": 5.0, "solver=euler": 4.0}
+    for i, (variant, value) in enumerate(values.items()):
+        made.point({"variant": variant}, value, influence(i, 2.0))
+    study = made.study()
+    rho, solver = factors(study)
+    assert (rho.name, [rho.word(c) for c in rho.choices]) == ("time_steps.rho", ["baseline", "3", "5"])
+    assert (solver.name, solver.word("solver=euler")) == ("solver", "euler")
+    found = effects(study, "frechet")[0]
+    assert found[0].favoured == ("baseline", "time_steps.rho=5")
+    assert found[1].favoured == ("solver=euler",)
+    assert "| time\\_steps.rho | baseline, 3, 5 | **baseline or 5** |" in effect_tables.page(study)
+
+
+def test_the_table_of_effects_has_all_budgets_and_says_what_is_missing(bench):
+    made = bench()
+    for i, (nfe, solver) in enumerate((n, s) for n in (7, 11, 35, 51) for s in ("euler", "heun", "ab")):
+        made.point({"solver": solver, "nfe": nfe}, 100.0 / nfe + i % 3, influence(i, 1.0), finished=i != 2)
+    study = made.study()
+    rows = list(csv.DictReader(io.StringIO(effect_tables.tidy(study))))
+    assert [(row["nfe"], row["choice"], row["change"]) for row in rows[:3]] == [
+        ("7", "heun", "1"),
+        ("11", "heun", "1"),
+        ("11", "ab", "2"),
+    ]
+    favoured, behind = effect_tables.tables(study, "frechet")[0]
+    assert favoured.header[2:] == ["favoured at NFE 7", "favoured at NFE 35", "favoured at NFE 51"]
+    assert [cell.text for cell in behind.rows[2]][:3] == ["", "ab", ""]  # at 7 it failed
+    assert behind.rows[2][3].text.startswith("+2.0")
+
+
+def test_a_front_is_what_nothing_beats_in_both():
+    points = [(1, 9), (2, 5), (2, 6), (3, 5), (4, 1), (4, 1), (5, 2)]
+    assert front(points) == [True, True, False, False, True, True, False]
+
+
+def test_costs_are_evaluations_and_seconds_of_one_machine(bench):
+    made = bench()
+    for i, (nfe, value) in enumerate([(7, 8.0), (11, 9.0), (19, 3.0), (35, 2.0)]):
+        about = {"seconds": {"sampling": float(N * (10 - i))}, "provenance": {"device": "cpu X", "threads": 1}}
+        made.point({"solver": "heun", "nfe": nfe}, value, **about)
+    evaluations, seconds = cost_panels(made.study(), "frechet")
+    assert [(p.cost, p.on_front) for p in evaluations.points] == [(7, True), (11, False), (19, True), (35, True)]
+    assert [(p.cost, p.on_front) for p in seconds.points] == [(7.0, True), (8.0, False), (9.0, False), (10.0, False)]
+    assert seconds.note == "cpu X, 1 thread"
+    made.point({"solver": "heun", "nfe": 51}, 1.0, seconds={"sampling": 1.0}, provenance={"device": "cuda Y"})
+    assert [panel.cost for panel in cost_panels(made.study(), "frechet")] == [evaluations.cost]
+
+
+def test_a_heat_map_has_two_axes_of_numbers(bench):
+    made = bench(axes=("solver", "time_steps.rho", "nfe"))
+    for solver in ("euler", "heun"):
+        for rho in (3, 7, 5):
+            for nfe in (7, 11, 35):
+                made.point({"solver": solver, "time_steps.rho": rho, "nfe": nfe}, 100.0 * rho / nfe, se=0.1)
+    one, two = heat_panels(made.study(), "frechet")
+    assert (one.title, two.title, one.x, one.y) == ("solver=euler", "solver=heun", "nfe", "time_steps.rho")
+    assert (one.columns, one.rows) == ([7, 11, 35], [3, 5, 7])
+    assert one.values[2, 0] == pytest.approx(100.0)
+    assert [tuple(at) for at in np.argwhere(one.best)] == [(0, 2)]
+
+
+ODD = ["a_b & 50 % #1", r"\input{/etc/passwd}", '{$^~<>|"', "naïve é", "数 σ ± ∇", "- 3"]
+
+
+@pytest.mark.filterwarnings("ignore:Glyph")
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
+def test_tables_compile_with_pdflatex(bench, tmp_path):
+    made = bench(axes=("solver", "nfe"))
+    made.about["question"] = "Which & why?"
+    for i, (name, nfe) in enumerate((name, nfe) for name in ODD for nfe in (7, 11)):
+        made.point({"solver": name, "nfe": nfe}, 5.0 + i, influence(i, 1.0))
+    write(made.folder)
+    (made.folder / "paper.tex").write_text(
+        r"\documentclass{article}\usepackage[T1]{fontenc}\usepackage{lmodern,booktabs,graphicx}"
+        r"\begin{document}\input{table.tex}\end{document}"
+    )
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "-no-shell-escape", "paper.tex"]
+    done = subprocess.run(command, cwd=made.folder, capture_output=True, text=True, errors="replace", check=False)
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert (made.folder / "paper.pdf").stat().st_size > 5000
+
+
+def test_what_stands_in_latex_is_only_text():
+    assert latex_tables.escape(r"\input{x}_&%") == r"\textbackslash{}input\{x\}\_\&\%"
+    assert latex_tables.escape("σ ± 1 数") == r"$\sigma$ $\pm$ 1 (U+6570)"
