@@ -32,6 +32,7 @@ def files(study: Study) -> Iterator[tuple[str, bytes]]:
     """The figures as files, the same bytes each time: each as PNG, SVG and PDF, images as PNG."""
     with sheet():
         for name, figure in pictures(study):
+            _settle(figure)
             for kind in FORMATS:
                 yield f"{name}.{kind}", saved(figure, kind)
         if not planes(study):
@@ -70,6 +71,16 @@ def _of_main_metric(study: Study, metric: str, name: str) -> Iterator[tuple[str,
         budgeted = {"nfe": "NFE", "num_steps": "steps"}.get(study.column_axis or "", "")
         if found and (figure := effect_figures.main_effects(found, title, label, budgeted)):
             yield f"{name}_effects{f'_{i + 1}' if i else ''}", figure
+
+
+def _settle(figure: Figure) -> None:
+    """Fix what the layout came to, rounded: its solver's last digits differ from run to run, and so would the files."""
+    from matplotlib.transforms import Bbox
+
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    for axes in figure.axes:
+        axes.set_position(Bbox(axes.get_position(original=True).get_points().round(6)))
 
 
 def saved(figure: Figure, kind: str) -> bytes:
