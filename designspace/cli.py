@@ -82,17 +82,19 @@ def report(
         list[str] | None, typer.Argument(help="Ablations by name or folder, or a folder of them.", show_default=False)
     ] = None,
     out: Out = Path("reports"),
+    watch: Annotated[bool, typer.Option(help="Write again whenever there are new results, until all are.")] = False,
 ) -> None:
     """Write tables, plots, sample images and verdicts of ablations that have results; without names, of all.
 
-    It reads what runs wrote and computes no image, so it may run while a run goes on.
+    It reads what runs wrote and computes no image, so it may run while a run goes on. Of several names there is one
+    report more, of all of them together, if the same protocol measured them: in OUT/A+B.
 
     Example: designspace report solver_grid
     """
     from designspace.commands import reports
 
     with clean_errors():
-        reports.report(names or [], out)
+        reports.report(names or [], out, watch)
 
 
 app.command()(compare.compare)

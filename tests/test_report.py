@@ -3,8 +3,12 @@
 import csv
 import hashlib
 import io
+import json
 import math
 import re
+import subprocess
+import sys
+import time
 import warnings
 from itertools import product
 
@@ -14,10 +18,10 @@ import pytest
 from PIL import Image
 from rich.console import Console
 from safetensors.numpy import load_file
-from studies import RECORDED, N, by_hand, gap_by_hand, influence
+from studies import RECORDED, Bench, N, by_hand, gap_by_hand, influence
 
 from designspace.images import DataError
-from designspace.report import Study, find, terminal_table, write
+from designspace.report import Study, find, merge, terminal_table, write
 from designspace.report.claims import verdicts
 from designspace.report.compare import difference
 from designspace.report.curves import Curve, Panel, panels
@@ -504,3 +508,72 @@ def test_names_of_configurations():
     assert config_name({"c_in": "edm", "c_out": "vp"}) == "c_in=edm, c_out=vp"
     assert config_name({"variant": "solver=heun", "data": "digits"}) == "solver=heun, data=digits"
     assert config_name({}) == "baseline"
+
+
+def _two(bench, tmp_path, **second):
+    made = bench()
+    other = Bench(tmp_path / "reports" / "other", ["solver", "rho", "nfe"])
+    other.folder.mkdir(parents=True)
+    made.point({"solver": "heun", "nfe": 7}, 5.0, influence(0, 2.0))
+    made.point({"solver": "euler", "nfe": 7}, 9.0, influence(1, 2.0))
+    other.point({"solver": "heun", "rho": 3, "nfe": 7}, 5.5, influence(0, 2.0) + influence(2, 0.1), **second)
+    return made.study(), other.study()
+
+
+def test_ablations_of_one_protocol_are_one_table_and_are_paired(bench, tmp_path):
+    one, two = _two(bench, tmp_path)
+    whole = merge([one, two], tmp_path / "reports")
+    assert [entry.config for entry in whole.entries] == ["study, heun", "study, euler", "other, heun, rho=3"]
+    gap = difference(whole, whole.entries[2], whole.entries[0], "frechet")
+    assert gap.paired
+    assert gap.se == pytest.approx(0.1 / N**0.5, rel=0.1)
+    (table,) = tables(whole, "frechet")
+    assert table.header == ["FD-x at NFE", "7"]
+    write(whole)
+    assert "study, heun" in (tmp_path / "reports" / "study+other" / "table.md").read_text()
+    assert tmp_path / "reports" / "study+other" not in find(tmp_path / "reports")
+
+
+@pytest.mark.parametrize(
+    ("second", "why"),
+    [
+        ({"protocol": "FD-y"}, "values of different protocols cannot be compared (ablation=study: FD-x"),
+        ({"data": "faces"}, "values of different references cannot"),
+        ({"record": {"hash": "b", "resize": "bilinear"}}, "values of different resizes cannot"),
+        ({"record": None}, "results of other do not record all of their protocol"),
+    ],
+)
+def test_ablations_of_different_protocols_are_not_merged(bench, tmp_path, second, why):
+    with pytest.raises(DataError, match=re.escape(why)):
+        merge(_two(bench, tmp_path, **second), tmp_path)
+
+
+def test_a_watched_report_is_written_again_until_all_is_there(recorded, tmp_path):
+    lines = (recorded / "results.jsonl").read_text().splitlines(keepends=True)
+    (recorded / "results.jsonl").write_text("".join(lines[:2]))
+    points = json.loads((recorded / "ablation.json").read_text())
+    points["points"] = [p for p in points["points"] if p["axes"]["solver"] != "ab"]
+    (recorded / "ablation.json").write_text(json.dumps(points))
+    (recorded / "failures.jsonl").unlink(missing_ok=True)
+    command = [sys.executable, "-m", "designspace", "report", "recorded", "--watch", "--out", str(recorded.parent)]
+    table = recorded / "table.md"
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    try:
+        _until(lambda: table.is_file() and "4 of 6 points are not complete" in table.read_text(), process)
+        with (recorded / "results.jsonl").open("a") as file:
+            file.write(lines[2])
+        _until(lambda: "3 of 6 points are not complete" in table.read_text(), process)
+        with (recorded / "results.jsonl").open("a") as file:
+            file.writelines(lines[3:6])
+        assert process.wait(60) == 0
+    finally:
+        process.kill()
+    assert "not complete" not in table.read_text()
+
+
+def _until(true, process):
+    end = time.monotonic() + 60
+    while not true():
+        assert process.poll() is None, "it ended too early"
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.1)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import typer
 from rich.console import Console
@@ -12,17 +13,50 @@ from rich.console import Console
 from designspace.commands.errors import stop
 from designspace.component import did_you_mean
 
+if TYPE_CHECKING:
+    from designspace.report import Study
 
-def report(names: Sequence[str], out: Path) -> None:
-    """Write the reports of the ablations called ``names``, or of all that have results under ``out``."""
+PAUSE = 1.0
+"""Seconds between two looks at whether there are new results."""
+
+
+def report(names: Sequence[str], out: Path, watch: bool = False) -> None:
+    """Write the reports of the ablations called ``names``, or of all that have results under ``out``.
+
+    Several names are merged into one more report. With ``watch``, again whenever there are new results, until all are.
+    """
     from designspace.report import find
 
     known = find(out)
     folders = [folder for name in names for folder in _folders(name, out, known)] or known
     if not folders:
         stop(2, f"{out}: no ablation has results here. Run one first: designspace run ablations/solver_grid.yaml")
-    for folder in folders:
-        print_report(folder)
+
+    before = _sizes(folders)
+    while _write(folders, out, len(names) > 1) and watch:
+        while _sizes(folders) == before:
+            time.sleep(PAUSE)
+        before = _sizes(folders)
+
+
+def _write(folders: Sequence[Path], out: Path, together: bool) -> bool:
+    """Whether more results are to come."""
+    from designspace.report import Study, merge, write
+
+    studies = [Study(folder) for folder in folders]
+    for study in studies:
+        if together:
+            write(study)
+        else:
+            print_report(study)
+    if together:
+        print_report(merge(studies, out))
+    return any(study.waiting for study in studies)
+
+
+def _sizes(folders: Sequence[Path]) -> list[int]:
+    files = [folder / name for folder in folders for name in ("results.jsonl", "failures.jsonl", "ablation.json")]
+    return [file.stat().st_size if file.exists() else 0 for file in files]
 
 
 def _folders(name: str, out: Path, known: Sequence[Path]) -> list[Path]:
@@ -53,11 +87,10 @@ def _nowhere(name: str, out: Path, known: Sequence[Path]) -> NoReturn:
     stop(2, f"{name}: no results in {' nor in '.join(map(str, _places(name, out)))}.{near}")
 
 
-def print_report(folder: Path) -> None:
-    """Write the report of an ablation and print its tables and verdicts, and where the plots are."""
-    from designspace.report import Study, terminal_table, write
+def print_report(study: Study) -> None:
+    """Write a report and print its tables and verdicts, and where its files are."""
+    from designspace.report import terminal_table, write
 
-    study = Study(folder)
     written = write(study)
     Console().print(terminal_table(study))
     for path in written:

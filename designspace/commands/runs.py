@@ -30,6 +30,7 @@ class Options(NamedTuple):
 
 def run(file: Path, settings: Sequence[str], options: Options) -> int:
     """Run an ablation, write its report, print both; the exit status."""
+    from designspace.report import Study
     from designspace.run import run as run_ablation
 
     ablation = _ready(file, settings, options)
@@ -40,7 +41,7 @@ def run(file: Path, settings: Sequence[str], options: Options) -> int:
     if options.json:
         print_json({"name": ablation.name, "results": results.rows(), "failures": failures})
     else:
-        print_report(results.folder)
+        print_report(Study(results.folder))
         if results.done():
             out = "" if options.out == Path("reports") else f" --out {options.out}"
             typer.echo(f"results: {results.folder / 'results.jsonl'}")

@@ -1,7 +1,8 @@
 """Reports: tables, figures and verdicts from what runs wrote. Plain rows come in; no component is needed."""
 
+from designspace.report.merged import merge
 from designspace.report.study import Study
 from designspace.report.terminal import terminal_table
 from designspace.report.write import find, write
 
-__all__ = ["Study", "find", "terminal_table", "write"]
+__all__ = ["Study", "find", "merge", "terminal_table", "write"]

@@ -71,6 +71,11 @@ class Study:
             warnings.simplefilter("ignore")  # entries warn of damaged lines, once
             return self.results.failures
 
+    @property
+    def waiting(self) -> bool:
+        """Whether points have neither a result nor failed."""
+        return any(len(p.rows) < p.expected and self.word(p) == "missing" for p in self.points)
+
     def word(self, entry: Entry) -> str:
         """What stands where a value should be."""
         return "failed" if point_key("", entry.axes)[1] in self._failed else "missing"
@@ -95,6 +100,11 @@ class Study:
         kept = self._artefact(row["id"]).get("images")
         usable = kept is not None and kept.ndim == 4 and kept.dtype == np.uint8 and kept.shape[1] in (1, 3)
         return kept if usable else None
+
+    @cached_property
+    def ids(self) -> frozenset[str]:
+        """The trials that have results."""
+        return frozenset(id for id, _ in self._rows)
 
     def plane(self, row: Row) -> dict[str, np.ndarray]:
         """Curves and densities in the plane of time and sample; empty for data of more than one number."""
