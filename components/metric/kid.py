@@ -1,5 +1,3 @@
-from functools import lru_cache
-
 import numpy as np
 import torch
 
@@ -29,8 +27,9 @@ class KID(Metric, name="kid"):
         pairs = n * (n - 1)
         if min(n, len(reference)) < 2:
             raise ValueError(f"a mean over pairs takes 2 images at least, not {min(n, len(reference))}")
+        own = reference.once("mean of pairs", lambda: _mean_of_pairs(reference))
         near = cross_means(generated.features, reference.features)
-        rows, squares = pair_sums(generated.features, near - _mean_of_pairs(reference) / 2)
+        rows, squares = pair_sums(generated.features, near - own / 2)
         value = float(rows.sum()) / pairs
         rows, squares = rows - value * (n - 1), max(squares - value**2 * pairs, 0.0)
         variance = (4 * max(float(rows @ rows) - squares, 0.0) + 2 * squares) / pairs**2
@@ -38,7 +37,6 @@ class KID(Metric, name="kid"):
         return Measured(value, variance**0.5 if n >= 4 else None, influence)
 
 
-@lru_cache(maxsize=1)  # one reference serves many trials
 def _mean_of_pairs(reference: Sample) -> float:
     m = len(reference)
     rows, _ = pair_sums(reference.features, np.zeros(m))
