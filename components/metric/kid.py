@@ -15,11 +15,12 @@ class KID(Metric, name="kid"):
     over all n generated features x and all m reference features y, both ``[., d]``: no random subsets, hence no seed.
     Not multiplied by 1000, as some do. Binkowski et al. (2018), https://arxiv.org/abs/1801.01401.
 
-    Images that a denoiser has memorised are not independent of the reference: values clearly below 0 say that, and
-    lower is not better there. With the reference fixed it is the mean of h_ij over pairs of generated images, whose
-    variance follows from sums of h, its second order included: it holds where generated and reference images are
-    alike, too. Hoeffding (1948), https://doi.org/10.1214/aoms/1177730196. None below 4 images. Raises ``ValueError``
-    below 2.
+    Images that a denoiser has memorised are not independent of the reference: they score what images drawn from it
+    score, which is below 0, and lower is not better there. Below 0 by some standard errors alone says less: only the
+    mean over references, too, is without bias, and what one of them adds is the same for all trials. With it fixed, KID
+    is the mean of h_ij over pairs of generated images, whose variance follows from sums of h, its second order
+    included: it holds where generated and reference images are alike, too. Hoeffding (1948),
+    https://doi.org/10.1214/aoms/1177730196. None below 4 images. Raises ``ValueError`` below 2.
     """
 
     def measure(self, generated: Sample, reference: Sample) -> Measured:
