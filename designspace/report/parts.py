@@ -54,6 +54,13 @@ def lowest_in(study: Study, inside: Sequence[Entry], outside: Sequence[Entry], m
     return [Part(z, f"lowest of each side: {_gap(nearest, a, b, metric)}", not np.isnan(z).all())]
 
 
+def diverged(inside: Sequence[Entry], outside: Sequence[Entry], metric: str) -> list[Part]:
+    """The lowest of all is one of those inside, and these have diverged: it is not."""
+    lowest, names = min(outside, key=lambda point: point.value(metric)), "; ".join(describe(p.axes) for p in inside)
+    text = f"{one_line(lowest.about(metric)['protocol'])} {_value(lowest, metric)} against samples that are not finite"
+    return [Part(np.array([[math.inf]]), f"{text} ({names})", True)]
+
+
 def ratio(study: Study, a: Entry, b: Entry, metric: str, least: float) -> list[Part]:
     r"""The first is at least r times the second.
 
