@@ -177,6 +177,7 @@ def test_the_terminal_shows_protocol_and_correction(compare, recorded):
         (["recorded", "recorded:solver=huen"], "recorded:solver=huen: no point has solver = 'huen'. Did you mean"),
         (["recorded:nfe=12"], "recorded:nfe=12: no point has nfe = 12. Did you mean 11? Values: 7, 11."),
         (["recorded:heun"], "recorded:heun: 'heun' is not AXIS=VALUE. Axes: solver, nfe."),
+        (["recorded:nfe=7,design.solver=heun,nfe=11"], "nfe=11: nfe is given twice"),
         (["recorded", "--metric", "frechte"], "--metric frechte: not measured. Did you mean 'frechet'?"),
         (["recorded", "recorded"], "for every two of one report give it once: designspace compare recorded"),
         (
@@ -229,6 +230,12 @@ def test_a_configuration_of_two_reports(compare, two):
         ({"images": 800}, "numbers of images", "n = 800 images"),
         ({"protocol": "FD-y"}, "protocols", "FD-y, n = 400"),
         ({"data": "faces"}, "references", "reference faces"),
+        ({"record": {"hash": "b", "resize": "nearest"}}, "resizes", "protocol b"),
+        (
+            {"record": None},
+            "versions of the package, the earlier of which recorded less of the protocol,",
+            "reference digits",
+        ),
     ],
 )
 def test_two_protocols_are_refused_with_an_explanation(compare, two, about, what, shown):
