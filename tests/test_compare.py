@@ -109,6 +109,23 @@ def test_one_of_many_is_told_apart_only_after_correction(bench):
     assert len(rank(study, study.entries[:2], "frechet").best) == 1
 
 
+@pytest.mark.parametrize("seeds", [2, 3, 5])
+def test_equal_points_are_told_apart_in_5_percent_whatever_the_number_of_seeds(bench, seeds):
+    """A metric without standard error: the seeds' scatter is all there is, and itself uncertain."""
+    rng, ps = np.random.default_rng(0), []
+    made = bench()
+    for solver in ("a", "b"):
+        for seed in range(seeds):
+            made.point({"solver": solver, "nfe": 7}, 0.0, seed=seed)
+    study = made.study()
+    for _ in range(1000):
+        for entry in study.entries:
+            for row in entry.rows:
+                row["metrics"]["frechet"]["value"] = rng.standard_normal()
+        ps.append(difference(study, *study.entries, "frechet").p)
+    assert np.mean(np.array(ps) <= 0.05) < 0.06
+
+
 def test_protocols_are_never_compared_in_a_report(bench):
     made = bench()
     for i, (solver, protocol) in enumerate((("a", "FD-x"), ("b", "FD-x"), ("c", "FD-y"))):
