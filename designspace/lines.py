@@ -15,6 +15,9 @@ from designspace.files import storing
 SCHEMA = 1
 NEEDED = {"id": str, "axes": dict, "seed": int, "nfe": int | float, "images": int, "metrics": dict}
 
+FRECHET = ("frechet", "fid_infinity")
+"""Metrics that take more images than there are features, by name: who reads lines knows no component."""
+
 Row = dict[str, Any]
 PointKey = tuple[str, str]
 """A trial's id, and the point's axes as canonical JSON."""

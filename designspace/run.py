@@ -16,6 +16,7 @@ from designspace.executors.claims import Job, Worker
 from designspace.files import write_whole
 from designspace.images import DataError
 from designspace.labels import require_labels
+from designspace.lines import FRECHET
 from designspace.progress import watching
 from designspace.provenance import now
 from designspace.restore import restore_artefacts
@@ -114,7 +115,7 @@ def _describe(ablation: Ablation, points: tuple[Point, ...], folder: Path) -> No
 
 
 def _warn_of_few_images(rows: list[Row]) -> None:
-    asked = [row for row in rows if "frechet" in row["metrics"] and row.get("features")]
+    asked = [row for row in rows if row.get("features") and not row["metrics"].keys().isdisjoint(FRECHET)]
     few = [row for row in asked if row["images"] < 10 * row["features"]]
     if few:
         n, d = few[0]["images"], few[0]["features"]

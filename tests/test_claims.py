@@ -144,6 +144,35 @@ def test_argmin_in(bench, chosen, verdict):
     assert verdicts(made.study())[0].verdict == "not computed"
 
 
+@pytest.mark.parametrize("recorded_as", ["a value that is none", "a failure"])
+def test_a_point_that_diverged_is_not_the_lowest(bench, recorded_as):
+    """At 9 the claimed one has diverged: the claim is false there, however clear it is at 7."""
+    expect = {"argmin_in": ["a"], "along": "solver", "at": {}, "metric": "frechet"}
+    other = expect | {"argmin_in": ["b"], "at": {"nfe": 9}}
+    made = bench(claims=[{"say": "?", "expect": expect}, {"say": "?", "expect": other}])
+    solvers(made, {"a": 3.0, "b": 9.0})
+    made.point({"solver": "b", "nfe": 9}, 3.0, influence(1, 1))
+    made.point({"solver": "c", "nfe": 9}, 9.0, influence(2, 1))
+    axes = {"solver": "a", "nfe": 9}
+    made.point(axes, None, finished=recorded_as != "a failure")
+    if recorded_as == "a failure":
+        failed = {"id": made.points[-1]["id"], "axes": axes, "ablation": "study", "error": "3 of the images ..."}
+        made.results.append_failure({**failed, "not_finite": [3, 4, 5]})
+    first, second = verdicts(made.study())
+    assert (first.verdict, second.verdict) == ("does not hold", "holds")
+    assert "against samples that are not finite (solver=a, nfe=9)" in first.numbers
+
+
+def test_a_point_that_failed_otherwise_is_waited_for(bench):
+    expect = {"argmin_in": ["a"], "along": "solver", "at": {}, "metric": "frechet"}
+    made = bench(claims=[{"say": "?", "expect": expect}])
+    made.point({"solver": "b", "nfe": 9}, 3.0, influence(1, 1))
+    axes = {"solver": "a", "nfe": 9}
+    made.point(axes, None, finished=False)
+    made.results.append_failure({"id": made.points[-1]["id"], "axes": axes, "error": "no memory"})
+    assert verdicts(made.study())[0].verdict == "not computed"
+
+
 @pytest.mark.filterwarnings("ignore:.*results.jsonl.7")
 def test_ratio_has_the_error_of_the_delta_method(recorded):
     (a, _, scores_a), (b, _, scores_b) = by_hand()["heun", 7], by_hand()["euler", 7]

@@ -116,6 +116,18 @@ WRONG = [
         "--detector: size: should be a multiple",
     ),
     (("distance", "digits", "digits", "--metric", "fid"), "--metric: unknown metric 'fid'"),
+    (
+        ("distance", "digits", "digits", "--metric", "truncation_error", "--metric", "loss"),
+        "metric truncation_error and loss is of a sampler or a denoiser at work, not of images",
+    ),
+    (
+        ("distance", "{name: mixture, count: 9}", "mixture", "--metric", "{name: recall, k: 9}", *PIXELS),
+        "metric recall(k=9) takes at least 10 images, not 9 generated",
+    ),
+    (
+        ("distance", "mixture", "{name: mixture, count: 9}", "--metric", "{name: recall, k: 9}", *PIXELS),
+        "metric recall(k=9) takes at least 10 images, not 9 in the reference",
+    ),
     (("distance", "digits", "digits", "--images", "1798"), "--images 1798: there are only 1797"),
     (
         ("distance", "digits", "mixture", "--detector", "pixels"),
@@ -288,6 +300,13 @@ def test_distance_to_statistics(shell, tmp_path):
     status, _, err = shell("distance", "digits", "adm.npz", *PIXELS, "--metric", "kid")
     assert (status, "metric kid compares with each image's features" in err) == (2, True)
     assert shell("distance", "digits", "adm.npz")[0] == 2  # lite0 gives 320 features
+
+
+@pytest.mark.filterwarnings("ignore:overflow")
+def test_a_distance_that_is_infinite_is_json_all_the_same(shell, tmp_path):
+    np.savez(tmp_path / "huge.npz", mu=np.full(64, 1e200), sigma=np.eye(64))
+    status, out, _ = shell("distance", "digits", "huge.npz", *PIXELS, "--json")
+    assert (status, json.loads(out)["metrics"]["frechet"]["value"]) == (0, "inf")
 
 
 def test_doctor_says_what_is_missing_and_where_it_is_looked_for(shell, tmp_path, monkeypatch):

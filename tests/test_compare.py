@@ -109,6 +109,23 @@ def test_one_of_many_is_told_apart_only_after_correction(bench):
     assert len(rank(study, study.entries[:2], "frechet").best) == 1
 
 
+@pytest.mark.parametrize("seeds", [2, 3, 5])
+def test_equal_points_are_told_apart_in_5_percent_whatever_the_number_of_seeds(bench, seeds):
+    """A metric without standard error: the seeds' scatter is all there is, and itself uncertain."""
+    rng, ps = np.random.default_rng(0), []
+    made = bench()
+    for solver in ("a", "b"):
+        for seed in range(seeds):
+            made.point({"solver": solver, "nfe": 7}, 0.0, seed=seed)
+    study = made.study()
+    for _ in range(1000):
+        for entry in study.entries:
+            for row in entry.rows:
+                row["metrics"]["frechet"]["value"] = rng.standard_normal()
+        ps.append(difference(study, *study.entries, "frechet").p)
+    assert np.mean(np.array(ps) <= 0.05) < 0.06
+
+
 def test_protocols_are_never_compared_in_a_report(bench):
     made = bench()
     for i, (solver, protocol) in enumerate((("a", "FD-x"), ("b", "FD-x"), ("c", "FD-y"))):
@@ -177,6 +194,7 @@ def test_the_terminal_shows_protocol_and_correction(compare, recorded):
         (["recorded", "recorded:solver=huen"], "recorded:solver=huen: no point has solver = 'huen'. Did you mean"),
         (["recorded:nfe=12"], "recorded:nfe=12: no point has nfe = 12. Did you mean 11? Values: 7, 11."),
         (["recorded:heun"], "recorded:heun: 'heun' is not AXIS=VALUE. Axes: solver, nfe."),
+        (["recorded:nfe=7,design.solver=heun,nfe=11"], "nfe=11: nfe is given twice"),
         (["recorded", "--metric", "frechte"], "--metric frechte: not measured. Did you mean 'frechet'?"),
         (["recorded", "recorded"], "for every two of one report give it once: designspace compare recorded"),
         (
@@ -229,6 +247,12 @@ def test_a_configuration_of_two_reports(compare, two):
         ({"images": 800}, "numbers of images", "n = 800 images"),
         ({"protocol": "FD-y"}, "protocols", "FD-y, n = 400"),
         ({"data": "faces"}, "references", "reference faces"),
+        ({"record": {"hash": "b", "resize": "nearest"}}, "resizes", "protocol b"),
+        (
+            {"record": None},
+            "versions of the package, the earlier of which recorded less of the protocol,",
+            "reference digits",
+        ),
     ],
 )
 def test_two_protocols_are_refused_with_an_explanation(compare, two, about, what, shown):

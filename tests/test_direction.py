@@ -5,8 +5,10 @@ import re
 
 import pytest
 from pipeline import write_spec
+from typer.testing import CliRunner
 
 import designspace as ds
+from designspace.cli import app
 from designspace.report import Study
 from designspace.report.claims import verdicts
 from designspace.report.compare import rank
@@ -74,6 +76,16 @@ def test_nothing_is_best_where_neither_way_is(study):
     assert "neither lower nor higher is better. Yardstick: " in table.caption
     assert "Bold" not in table.caption
     assert not any(cell.best for row in table.rows for cell in row)
+
+
+@pytest.mark.parametrize(
+    ("metric", "said"),
+    [("precision", "; higher is better"), ("nearest", "; neither lower nor higher"), ("frechet", "; lower is better")],
+)
+def test_the_command_compare_says_the_same(study, metric, said):
+    done = CliRunner().invoke(app, ["compare", str(study.folder), "--metric", metric])
+    assert done.exit_code == 0
+    assert said in " ".join(done.stdout.split())
 
 
 def test_shares_have_a_linear_axis(study):

@@ -11,7 +11,7 @@ import designspace as ds
 from designspace.evaluation.evaluate import measure
 from designspace.evaluation.floor import floor
 from designspace.evaluation.frechet import frechet, influence
-from designspace.evaluation.measure import Sample
+from designspace.evaluation.measure import Measured, Sample
 from designspace.evaluation.moments import BLOCK, Moments
 
 
@@ -306,6 +306,23 @@ def test_floor_compares_halves_of_the_reference(name):
     smaller, size = floor(metric, reference, 10)
     assert size == 10
     assert smaller != value
+
+
+def test_the_halves_have_no_image_in_common():
+    class Seen:
+        least = 2
+
+        def measure(self, one, other):
+            self.halves = [set(half.features[:, 0].tolist()) for half in (one, other)]
+            return Measured(0.0)
+
+    metric, reference = Seen(), torch.arange(101.0)[:, None]
+    for n, size in ((2000, 50), (10, 10)):
+        floor(metric, Sample(reference), n)
+        one, other = metric.halves
+        assert len(one) == len(other) == size
+        assert not one & other
+        assert one | other < set(range(101))
 
 
 def test_floor_of_a_tiny_reference_is_refused():

@@ -4,8 +4,9 @@ import math
 
 import numpy as np
 import pytest
+from scipy import stats
 
-from designspace.report.inference import LEVEL, evidence, holm, two_sided
+from designspace.report.inference import LEVEL, as_normal, evidence, holm, two_sided
 
 DRAWS = 4000
 MOST = LEVEL / 2 + 3 * math.sqrt(LEVEL / 2 / DRAWS)  # of a frequency whose expectation is 2.5 %
@@ -30,6 +31,16 @@ def test_holm_by_hand():
     unknown = holm([0.02, math.nan, 0.01])
     assert unknown[::2] == [0.02, 0.02]
     assert math.isnan(unknown[1])
+
+
+@pytest.mark.parametrize("degrees", [1, 2, 3, 4, 5, 9, 30])
+def test_students_numbers_are_scipys(degrees):
+    for t in (0.0, 0.3, -1.96, 2.7, 6.0):
+        assert two_sided(as_normal(t, degrees)) == pytest.approx(2 * stats.t.sf(abs(t), degrees), rel=1e-6)
+        assert math.copysign(1, as_normal(t, degrees)) == math.copysign(1, t)
+    assert as_normal(1e300, degrees) == pytest.approx(8, abs=0.3)
+    assert as_normal(math.inf, degrees) == math.inf
+    assert math.isnan(as_normal(math.nan, degrees))
 
 
 def test_holm_keeps_the_error_of_a_family_whatever_the_dependence():

@@ -68,6 +68,17 @@ def test_mean_and_covariance_as_edm_and_pytorch_fid_write_them(tmp_path, dtype):
     assert frechet(other, known.moments) == pytest.approx(frechet(other, Moments.of(x)), rel=1e-5)
 
 
+@pytest.mark.parametrize("n", [3, 30])
+def test_a_covariance_that_rounding_made_a_little_negative_is_one(tmp_path, n):
+    """Of fewer images than features, in float32."""
+    x = normal(n, 40, seed=3).numpy()
+    sigma = np.cov(x, rowvar=False).astype(np.float32)
+    assert np.linalg.eigvalsh(sigma)[0] < 0
+    known = read_statistics(saved(tmp_path, mu=x.mean(0), sigma=sigma)).sample.moments
+    other = Moments.of(normal(80, 40, seed=1))
+    assert frechet(other, known) == pytest.approx(frechet(other, Moments.of(x)), rel=1e-3)
+
+
 def test_adms_files_have_images_and_spatial_features_that_are_not_taken(tmp_path):
     images = np.zeros((3, 4, 4, 3), np.uint8)
     path = saved(tmp_path, arr_0=images, mu_s=np.zeros(7), sigma_s=np.eye(7), **moments())
@@ -106,6 +117,11 @@ BAD = {
     "constant": ({"mu": np.zeros(3), "sigma": np.zeros((3, 3))}, "the features are all the same"),
     "not symmetric": ({"mu": np.zeros(2), "sigma": np.array([[1.0, 0.5], [0, 1]])}, "sigma is no covariance"),
     "too large": ({"mu": np.zeros(2), "sigma": np.array([[1.0, 2], [2, 1]])}, "sigma is no covariance"),
+    "indefinite": (
+        {"mu": np.zeros(3), "sigma": np.full((3, 3), -0.9) + 1.9 * np.eye(3)},
+        "sigma is no covariance: it has the eigenvalue -0.8, and none may be below 0",
+    ),
+    "features of another count": ({"feats": np.eye(3), "n": 7}, "feats has 3 images, and n says 7"),
     "another count": ({"mu": np.zeros(2), "sigma": np.eye(2), "n": 7}, "it says that it is of 7 images, not of 9"),
     "one image": ({"mu": np.zeros(2), "sigma": np.eye(2), "n": 1}, "at least 2 images, not 1"),
     "half a count": ({"mu": np.zeros(2), "sigma": np.eye(2), "n": 1.5}, "is one integer"),

@@ -118,6 +118,15 @@ def test_extrapolation_fits_a_line_in_1_over_n():
     assert measured.se == pytest.approx(0, abs=1e-9)
 
 
+def test_extrapolation_depends_on_its_seed_alone():
+    x, reference = sample(100, 3, shift=0.3), sample(200, 3, seed=1)
+    first, again, other = (metric("fid_infinity", seed=seed).measure(x, reference) for seed in (0, 0, 1))
+    assert first.value == again.value
+    assert torch.equal(first.influence, again.influence)
+    assert first.value != other.value
+    assert other.value == pytest.approx(first.value, abs=4 * first.se)
+
+
 def test_names_say_which_features():
     of = metric("fid_infinity")
     assert of.called("FID") == "FID_INFINITY"

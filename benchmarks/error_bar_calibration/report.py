@@ -10,7 +10,7 @@ from cells import Cell
 from figures import bias, coverage
 from summary import INTERVALS, Row, interval, row, save, verdict
 
-from designspace.report.figures import save as drawn
+from designspace.report.pictures import saved
 from designspace.report.style import sheet
 
 INTRODUCTION = """\
@@ -55,8 +55,8 @@ def write(out: Path, found: Mapping[Cell, Mapping[str, np.ndarray]], missing: li
     (out / "README.md").write_text("\n".join(_page(rows, missing)))
     with sheet():
         for name, figure in (("coverage", coverage(rows)), ("bias", bias(rows))):
-            for kind, content in drawn(figure).items():
-                (out / f"{name}.{kind}").write_bytes(content)
+            for kind in ("png", "svg"):
+                (out / f"{name}.{kind}").write_bytes(saved(figure, kind))
 
 
 def _order(cell: Cell) -> tuple[str, bool, int, int, str]:

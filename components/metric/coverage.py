@@ -1,14 +1,11 @@
-from typing import ClassVar
-
 import torch
 
 from designspace.component import Neighbours
-from designspace.evaluation.manifold import overlap
+from designspace.evaluation.manifold import OverlapMetric, overlap
 from designspace.evaluation.measure import Measured, Sample, jackknife
-from designspace.rows import Metric
 
 
-class Coverage(Metric, name="coverage"):
+class Coverage(OverlapMetric, name="coverage"):
     r"""The share of the reference's images that have a generated one nearby.
 
     .. math:: \frac1m \left|\left\{j : |x_i - y_j| \le r_k(y_j) \text{ for some } i\right\}\right|
@@ -21,12 +18,7 @@ class Coverage(Metric, name="coverage"):
     all the same.
     """
 
-    higher_is_better: ClassVar[bool | None] = True
     k: Neighbours = 5
-
-    @property
-    def least(self) -> int:
-        return self.k + 1
 
     def measure(self, generated: Sample, reference: Sample) -> Measured:
         found, m = overlap(generated, reference, self.k), len(reference)

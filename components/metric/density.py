@@ -1,14 +1,11 @@
-from typing import ClassVar
-
 import torch
 
 from designspace.component import Neighbours
-from designspace.evaluation.manifold import overlap
+from designspace.evaluation.manifold import OverlapMetric, overlap
 from designspace.evaluation.measure import Measured, Sample, mean
-from designspace.rows import Metric
 
 
-class Density(Metric, name="density"):
+class Density(OverlapMetric, name="density"):
     r"""How many of the reference's images generated ones are near to, in units of k.
 
     .. math:: \frac1{k n} \sum_{i, j} 1\left[|x_i - y_j| \le r_k(y_j)\right]
@@ -21,12 +18,7 @@ class Density(Metric, name="density"):
     reference that is all the same.
     """
 
-    higher_is_better: ClassVar[bool | None] = True
     k: Neighbours = 5
-
-    @property
-    def least(self) -> int:
-        return self.k + 1
 
     def measure(self, generated: Sample, reference: Sample) -> Measured:
         return mean(torch.from_numpy(overlap(generated, reference, self.k).inside / self.k))

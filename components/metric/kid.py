@@ -1,5 +1,3 @@
-from functools import lru_cache
-
 import numpy as np
 import torch
 
@@ -17,11 +15,12 @@ class KID(Metric, name="kid"):
     over all n generated features x and all m reference features y, both ``[., d]``: no random subsets, hence no seed.
     Not multiplied by 1000, as some do. Binkowski et al. (2018), https://arxiv.org/abs/1801.01401.
 
-    Images that a denoiser has memorised are not independent of the reference: values clearly below 0 say that, and
-    lower is not better there. With the reference fixed it is the mean of h_ij over pairs of generated images, whose
-    variance follows from sums of h, its second order included: it holds where generated and reference images are
-    alike, too. Hoeffding (1948), https://doi.org/10.1214/aoms/1177730196. None below 4 images. Raises ``ValueError``
-    below 2.
+    Images that a denoiser has memorised are not independent of the reference: they score what images drawn from it
+    score, which is below 0, and lower is not better there. Below 0 by some standard errors alone says less: only the
+    mean over references, too, is without bias, and what one of them adds is the same for all trials. With it fixed, KID
+    is the mean of h_ij over pairs of generated images, whose variance follows from sums of h, its second order
+    included: it holds where generated and reference images are alike, too. Hoeffding (1948),
+    https://doi.org/10.1214/aoms/1177730196. None below 4 images. Raises ``ValueError`` below 2.
     """
 
     def measure(self, generated: Sample, reference: Sample) -> Measured:
@@ -29,8 +28,9 @@ class KID(Metric, name="kid"):
         pairs = n * (n - 1)
         if min(n, len(reference)) < 2:
             raise ValueError(f"a mean over pairs takes 2 images at least, not {min(n, len(reference))}")
+        own = reference.once("mean of pairs", lambda: _mean_of_pairs(reference))
         near = cross_means(generated.features, reference.features)
-        rows, squares = pair_sums(generated.features, near - _mean_of_pairs(reference) / 2)
+        rows, squares = pair_sums(generated.features, near - own / 2)
         value = float(rows.sum()) / pairs
         rows, squares = rows - value * (n - 1), max(squares - value**2 * pairs, 0.0)
         variance = (4 * max(float(rows @ rows) - squares, 0.0) + 2 * squares) / pairs**2
@@ -38,7 +38,6 @@ class KID(Metric, name="kid"):
         return Measured(value, variance**0.5 if n >= 4 else None, influence)
 
 
-@lru_cache(maxsize=1)  # one reference serves many trials
 def _mean_of_pairs(reference: Sample) -> float:
     m = len(reference)
     rows, _ = pair_sums(reference.features, np.zeros(m))

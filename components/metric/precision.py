@@ -1,14 +1,11 @@
-from typing import ClassVar
-
 import torch
 
 from designspace.component import Neighbours
-from designspace.evaluation.manifold import overlap
+from designspace.evaluation.manifold import OverlapMetric, overlap
 from designspace.evaluation.measure import Measured, Sample, mean
-from designspace.rows import Metric
 
 
-class Precision(Metric, name="precision"):
+class Precision(OverlapMetric, name="precision"):
     r"""The share of generated images that look like the reference's: they lie in a ball around one of its images.
 
     .. math:: \frac1n \left|\left\{i : |x_i - y_j| \le r_k(y_j) \text{ for some } j\right\}\right|
@@ -19,12 +16,7 @@ class Precision(Metric, name="precision"):
     ``ValueError`` for k images or fewer of either set, and for a reference that is all the same.
     """
 
-    higher_is_better: ClassVar[bool | None] = True
     k: Neighbours = 3
-
-    @property
-    def least(self) -> int:
-        return self.k + 1
 
     def measure(self, generated: Sample, reference: Sample) -> Measured:
         inside = overlap(generated, reference, self.k).inside > 0

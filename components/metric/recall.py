@@ -1,14 +1,11 @@
-from typing import ClassVar
-
 import torch
 
 from designspace.component import Neighbours
-from designspace.evaluation.manifold import overlap
+from designspace.evaluation.manifold import OverlapMetric, overlap
 from designspace.evaluation.measure import Measured, Sample, jackknife
-from designspace.rows import Metric
 
 
-class Recall(Metric, name="recall"):
+class Recall(OverlapMetric, name="recall"):
     r"""The share of the reference's images that could have been generated: they lie in a ball around a generated one.
 
     .. math:: \frac1m \left|\left\{j : |x_i - y_j| \le r_k(x_i) \text{ for some } i\right\}\right|
@@ -21,12 +18,7 @@ class Recall(Metric, name="recall"):
     ``ValueError`` for k images or fewer of either set, and for a reference that is all the same.
     """
 
-    higher_is_better: ClassVar[bool | None] = True
     k: Neighbours = 3
-
-    @property
-    def least(self) -> int:
-        return self.k + 1
 
     def measure(self, generated: Sample, reference: Sample) -> Measured:
         found, m = overlap(generated, reference, self.k), len(reference)

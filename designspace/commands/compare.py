@@ -116,7 +116,8 @@ def _show(a: Side, b: Side | None, found: Found) -> None:
     console = Console()
     for metric, comparisons in found:
         if comparisons:
-            about = f"{caption.protocol(metric, [comparisons[0].a])}; lower is better. "
+            first = comparisons[0].a
+            about = f"{caption.protocol(metric, [first])}; {caption.better(first.higher_is_better(metric))}. "
             about += f"p corrected for {len(comparisons)} comparisons (Holm)." if len(comparisons) > 1 else ""
             console.print(Text(about, style="dim"))
             console.print(_drawn(a, b, comparisons))

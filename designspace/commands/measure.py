@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from designspace.commands.errors import clean_errors, print_json, stop
-from designspace.commands.sets import component, data_set, reference_set, usable_metrics
+from designspace.commands.sets import component, data_set, reference_set, refuse_observations, usable_metrics
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -40,14 +40,16 @@ def distance(
     Example: designspace distance samples/ digits --detector lite0
     """
     import designspace as ds
+    from designspace.lines import plain
     from designspace.report.caption import halves_are
 
     with clean_errors():
         network = component(ds.Detector, detector, "--detector")
         metrics = [component(ds.Metric, name, "--metric") for name in metric or DEFAULT]
+        refuse_observations(metrics)
         found = _compare(data_set(a), reference_set(b), network, metrics, images, device, asked=bool(metric))
     if json:
-        print_json(found)
+        print_json(plain(found))
         return
     n, size = found["images"], found["reference"] or "an unknown number"
     for name, value in found["metrics"].items():
@@ -119,7 +121,9 @@ def _some(pixels: Tensor, count: int | None) -> Tensor:
 
 
 def _warn_of_few(n: int, d: int, metrics: list[Metric]) -> None:
-    if n < 10 * d and any(metric.name == "frechet" for metric in metrics):
+    from designspace.lines import FRECHET
+
+    if n < 10 * d and any(metric.name in FRECHET for metric in metrics):
         warnings.warn(f"{n} images are fewer than 10 x {d} features: Fréchet distances are too high", stacklevel=2)
 
 

@@ -33,6 +33,14 @@ def reference_set(place: str) -> Data | Reference:
     return found
 
 
+def refuse_observations(metrics: list[Metric]) -> None:
+    """Wrong input if a metric watches a sampler or a denoiser at work: of images alone it can say nothing."""
+    from designspace.rows import Observation
+
+    if watching := [metric.name for metric in metrics if isinstance(metric, Observation)]:
+        stop(2, f"metric {' and '.join(watching)} is of a sampler or a denoiser at work, not of images: for ablations")
+
+
 def usable_metrics(metrics: list[Metric], asked: bool) -> list[Metric]:
     """Those for which mean and covariance of the reference suffice; wrong input if others are asked for."""
     needy = [metric.name for metric in metrics if not metric.moments_suffice]

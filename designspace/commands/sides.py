@@ -73,6 +73,8 @@ def _axes(text: str, settings: str, points: Sequence[Row]) -> Row:
             found[last] = whole  # a label with a comma
         elif equals:
             last = axis_name(axis.strip())
+            if last in found:
+                stop(2, f"{text}: {last} is given twice")
             found[last] = value.strip()
         else:
             stop(2, f"{text}: '{part}' is not AXIS=VALUE. Axes: {', '.join(points[0]) or 'none'}.")

@@ -22,9 +22,12 @@ def measure(
 ) -> dict[str, tuple[Row, Measured]]:
     """Each metric of the features: its value with standard error, protocol and floor as plain data, and all of it.
 
-    Raises ``ValueError`` for features that give no distance, as ``check`` does.
+    Raises ``ValueError`` for features that give no distance, as ``check`` does, and for too few images.
     """
     check(generated, reference)
+    _enough(metrics, generated, "generated")
+    if not isinstance(reference, Summary):
+        _enough(metrics, reference, "in the reference")
     found = {}
     for metric in metrics:
         measured = metric.measure(generated, reference)
@@ -51,6 +54,12 @@ def check(generated: Sample, reference: Sample) -> None:
         raise ValueError(f"{same}: the images are all alike, or the detector does not see them")
     if _constant(generated.features):
         warnings.warn(f"all {len(generated)} generated images have the same features", stacklevel=3)
+
+
+def _enough(metrics: Sequence[Metric], sample: Sample, where: str) -> None:
+    for metric in metrics:
+        if len(sample) < metric.least:
+            raise ValueError(f"metric {metric} takes at least {metric.least} images, not {len(sample)} {where}")
 
 
 def _finite(features: Tensor, what: str) -> None:

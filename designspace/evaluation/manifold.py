@@ -8,18 +8,32 @@ pass over the distances of generated images from the reference's, for the publis
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
+from designspace.component import Neighbours
 from designspace.evaluation.measure import Sample
 from designspace.evaluation.moments import Array, check_widths, float64, table
 from designspace.evaluation.neighbours import Integers, Near, blocks, nearest, squares
 from designspace.evaluation.tally import Leaving, Tally
+from designspace.rows import Metric
 
 PUBLISHED = (3, 5)
 """The k of precision and recall, and that of density and coverage."""
 ROUNDING = 1e-12
 """Of squared distances, relative to squared norms: an image on the surface of a ball lies inside."""
+
+
+class OverlapMetric(Metric):
+    """A metric of ``overlap``: a share, or a number that is about 1 at best. Raises ``ValueError`` as that does."""
+
+    higher_is_better: ClassVar[bool | None] = True
+    k: Neighbours
+
+    @property
+    def least(self) -> int:
+        return self.k + 1
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,12 @@ def read_statistics(path: Path, images: int | None = None) -> Statistics:
 def _read(path: Path, sha256: str, images: int | None) -> Statistics:
     arrays, names = _arrays(path)
     try:
-        sample = _features(arrays[FEATURES]) if FEATURES in arrays else _moments(arrays, images)
+        said = _said(arrays.get(COUNT))
+        sample = (
+            _features(arrays[FEATURES], said)
+            if FEATURES in arrays
+            else _moments(arrays, images if said is None else said)
+        )
     except ValueError as error:
         raise DataError(f"{path}: {error}") from error
     n, d = (len(sample), sample.features.shape[1]) if FEATURES in arrays else (sample.moments.n, sample.moments.d)
@@ -83,11 +88,19 @@ def _arrays(path: Path, load: bool = True) -> tuple[Arrays, list[str]]:
     return found, names
 
 
-def _features(features: NDArray[Any]) -> Sample:
+def _said(n: NDArray[Any] | None) -> int | None:
+    if n is not None and (n.size != 1 or n.dtype.kind not in "iu"):
+        raise ValueError(f"n, the number of images, is one integer, not {n.dtype} {list(n.shape)}")
+    return None if n is None else int(n.item())
+
+
+def _features(features: NDArray[Any], said: int | None) -> Sample:
     _numbers(FEATURES, features)
     x = float64(features)
     if len(x) < 2:
         raise ValueError(f"feats has {len(x)} images; a reference takes 2 at least")
+    if said is not None and said != len(x):
+        raise ValueError(f"feats has {len(x)} images, and n says {said}")
     return Sample(torch.from_numpy(x).float())
 
 
@@ -97,10 +110,7 @@ def _moments(arrays: Arrays, images: int | None) -> Summary:
         _numbers(name, array)
     if mu.ndim != 1 or not mu.size or sigma.shape != (mu.size, mu.size):
         raise ValueError(f"mu is {list(mu.shape)} and sigma {list(sigma.shape)}, not [d] and [d, d]")
-    n = arrays.get(COUNT)
-    if n is not None and (n.size != 1 or n.dtype.kind not in "iu"):
-        raise ValueError(f"n, the number of images, is one integer, not {n.dtype} {list(n.shape)}")
-    moments = Moments(images if n is None else int(n.item()), torch.from_numpy(mu), torch.from_numpy(sigma))
+    moments = Moments(images, torch.from_numpy(mu), torch.from_numpy(sigma))
     _covariance(moments.cov.numpy())
     return Summary(moments)
 
@@ -119,3 +129,15 @@ def _covariance(sigma: NDArray[np.float64]) -> None:
     wrong = np.abs(sigma - sigma.T).max() > TOLERANCE * largest or (np.abs(sigma) - limit).max() > TOLERANCE * largest
     if wrong:
         raise ValueError("sigma is no covariance: it is not symmetric, or entries are larger than the variances allow")
+    least = _least_eigenvalue(sigma)
+    if least < -TOLERANCE * largest:
+        raise ValueError(f"sigma is no covariance: it has the eigenvalue {least:.3g}, and none may be below 0")
+
+
+def _least_eigenvalue(sigma: NDArray[np.float64]) -> float:
+    """0 if all are positive: a Cholesky factor says so in a fraction of the time."""
+    try:
+        np.linalg.cholesky(sigma)
+    except np.linalg.LinAlgError:
+        return float(np.linalg.eigvalsh(sigma)[0])
+    return 0.0

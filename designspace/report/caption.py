@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from designspace.report.caveats import copied, few_images, of_the_flow
 from designspace.report.compare import Ranking
 from designspace.report.entry import Entry, Row, floor_in
 from designspace.report.protocols import differences
@@ -41,7 +42,7 @@ def protocol(metric: str, entries: Sequence[Entry]) -> str:
     each = " for each of the" if any(len(entry.rows) > 1 for entry in entries) else ", one of the"
     text = f"{one_line(first.about(metric)['protocol'])}, n = {first.images(metric):,} images"
     text += f", seed {seeds[0]}" if len(seeds) == 1 else f"{each} seeds {', '.join(map(str, seeds))}"
-    if _of_the_flow(metric, first):
+    if of_the_flow(metric, first):
         return f"{text}, data {one_line(first.trial('data', 'name'))}"
     detector, features = first.trial("evaluate", "detector", "name"), first.rows[0].get("features")
     text += f", detector {one_line(detector)}" if detector else ""
@@ -66,8 +67,7 @@ def _sentences(study: Study, metric: str, entries: list[Entry], ranked: Sequence
     several = any(len(entry.rows) > 1 for entry in entries)
     spread = ", in brackets the standard deviation over the seeds" if several else ""
     higher = entries[0].higher_is_better(metric)
-    better = "neither lower nor higher" if higher is None else "higher" if higher else "lower"
-    yield f"{protocol(metric, entries)}: {'mean' if several else 'value'} ± standard error{spread}; {better} is better."
+    yield f"{protocol(metric, entries)}: {'mean' if several else 'value'} ± standard error{spread}; {better(higher)}."
     yield from _floor(metric, entries)
     yield from few_images(metric, entries[0])
     unknown, unpaired = sum(r.unknown for r in ranked), sum(r.unpaired - r.unknown for r in ranked)
@@ -81,36 +81,20 @@ def _sentences(study: Study, metric: str, entries: list[Entry], ranked: Sequence
     if unpaired > 0:
         why = "they share no seed, or the images' influences are not at hand"
         yield f"{unpaired} of these comparisons are not paired: {why}."
-    yield from _below_zero(metric, entries)
+    yield from copied(metric, entries)
     yield from _adaptive(entries)
     if study.column_axis == "nfe" and any(entry.nfe != entry.axes["nfe"] for entry in entries):
         yield "NFE is the budget; where a solver cannot use all of it, it used less (counted in table.csv)."
 
 
+def better(higher: bool | None) -> str:
+    """``lower is better``."""
+    return f"{'neither lower nor higher' if higher is None else 'higher' if higher else 'lower'} is better"
+
+
 def halves_are(higher: bool | None) -> str:
     """What the value of the reference's halves is to that of generated images."""
     return "yardstick" if higher is None else "ceiling" if higher else "floor"
-
-
-def few_images(metric: str, entry: Entry) -> Iterator[str]:
-    """A warning where a Fréchet distance has too few images for its features."""
-    features = entry.rows[0].get("features")
-    if metric == "frechet" and isinstance(features, int) and entry.images(metric) < 10 * features:
-        yield f"n is below 10 × {features}: distances are too high."
-
-
-def _of_the_flow(metric: str, entry: Entry) -> bool:
-    """Whether it is a diagnostic, which knows neither features nor a reference."""
-    return "n" in entry.about(metric)
-
-
-def _below_zero(metric: str, entries: Sequence[Entry]) -> Iterator[str]:
-    if entries[0].higher_is_better(metric) is not False:
-        return
-    low = [e for e in entries if (se := e.se(metric)) is not None and e.value(metric) < -2 * se]
-    if low:
-        why = "generated images and reference are then not independent, as where a denoiser gives its data back"
-        yield f"{len(low)} values are below 0 by more than two standard errors: {why}. Lower is not better there."
 
 
 def _adaptive(entries: Sequence[Entry]) -> Iterator[str]:
@@ -122,10 +106,10 @@ def _adaptive(entries: Sequence[Entry]) -> Iterator[str]:
 def _floor(metric: str, entries: Sequence[Entry]) -> Iterator[str]:
     first = entries[0]
     floor, size = floor_in(first.rows[0], metric), first.about(metric).get("floor_n")
-    if floor is not None and _of_the_flow(metric, first):
+    if floor is not None and of_the_flow(metric, first):
         yield f"Floor: {floor:.2g}, how far the converged solution itself has converged."
     if floor is None or not isinstance(size, int):
-        if first.record.get("reference", {}).get("known") == "moments" and not _of_the_flow(metric, first):
+        if first.record.get("reference", {}).get("known") == "moments" and not of_the_flow(metric, first):
             yield "No floor: of the reference only mean and covariance are known."
         return
     name = halves_are(first.higher_is_better(metric)).capitalize()

@@ -58,14 +58,17 @@ def monotone(study: Study, expect: Row) -> Iterator[Asked]:
 def argmin_in(study: Study, expect: Row) -> Iterator[Asked]:
     """The lowest value along an axis, with all others equal, is at one of the values given.
 
-    Points that diverged are not the lowest and are left out.
+    Points that diverged are not the lowest and are left out; where all of the given ones did, another is.
     """
     metric, along, chosen = expect["metric"], expect["along"], expect["argmin_in"]
     for line in lines(select(study.points, expect["at"]), along):
-        kept = [point for point in line if not point.has(metric) or math.isfinite(point.value(metric))]
+        kept = [point for point in line if not _diverged(study, point, metric)]
         inside, outside = ([p for p in kept if (p.axes[along] in chosen) is within] for within in (True, False))
+        lost = [point for point in line if point not in kept and point.axes[along] in chosen]
         if inside and outside:
             yield Asked(kept, partial(parts.lowest_in, study, inside, outside, metric))
+        elif outside and lost:
+            yield Asked(outside, partial(parts.diverged, lost, outside, metric))
 
 
 def ratio_at_least(study: Study, expect: Row) -> Iterator[Asked]:
@@ -91,6 +94,13 @@ def asked(study: Study, expect: Row) -> list[Asked] | None:
     """All that is to be compared; ``None`` if this version does not know the kind of claim."""
     kind = next((kind for name, kind in KINDS.items() if name in expect and "metric" in expect), None)
     return None if kind is None else list(kind(study, expect))
+
+
+def _diverged(study: Study, point: Entry, metric: str) -> bool:
+    """Whether its samples went to NaN or infinity: there is no distance then, and never will be."""
+    if point.rows:
+        return point.has(metric) and not math.isfinite(point.value(metric))
+    return any(row["axes"] == point.axes for row in study.failures if row.get("not_finite"))
 
 
 def _pairs(study: Study, first: Row, second: Row) -> list[tuple[Entry, Entry]]:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from designspace.report.caption import few_images
+from designspace.report.caveats import few_images
 from designspace.report.checks import Asked, asked
 from designspace.report.entry import Entry, Row
 from designspace.report.inference import Evidence, evidence

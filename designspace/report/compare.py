@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from designspace.report.entry import Entry, Row, se_in, se_of_mean, value_in
-from designspace.report.inference import LEVEL, holm, two_sided
+from designspace.report.inference import LEVEL, as_normal, holm, two_sided
 from designspace.report.study import Study
 
 
@@ -23,6 +23,8 @@ class Difference:
     paired: bool
     independent_se: float | None = None
     """What the standard error would be if the two points had seeds of their own."""
+    seeds: int | None = None
+    """If the standard error is the scatter of so few seeds and nothing else: tests are then Student's."""
 
     @property
     def z(self) -> float:
@@ -30,15 +32,19 @@ class Difference:
         return self.z_from(0.0)
 
     def z_from(self, other: float) -> float:
-        """How many standard errors it lies above ``other``; NaN if the standard error is not known."""
+        """How many standard errors it lies above ``other``; NaN if the standard error is not known.
+
+        Of an error from few seeds alone: as many as are as unlikely, by Student's distribution.
+        """
         if self.se is None:
             return math.nan
         gap = self.value - other
-        return gap / self.se if self.se > 0 else math.copysign(math.inf, gap) if gap else 0.0
+        z = gap / self.se if self.se > 0 else math.copysign(math.inf, gap) if gap else 0.0
+        return z if self.seeds is None else as_normal(z, self.seeds - 1)
 
     @property
     def p(self) -> float:
-        """The two-sided p-value of the normal approximation; NaN if the standard error is not known."""
+        """The two-sided p-value by ``z``; NaN if the standard error is not known."""
         return two_sided(self.z)
 
     @property
@@ -79,7 +85,8 @@ def difference(
         alone = _sum([one for one, _ in common], [two for _, two in common], metric, times)
         return Difference(statistics.fmean(gaps), se_of_mean(gaps, errors), True, alone)
     alone = _sum(a.rows, b.rows, metric, times)
-    return Difference(a.value(metric) - times * b.value(metric), alone, False, alone)
+    seeds = min((count for e in (a, b) if (count := e.scattered(metric)) is not None), default=None)
+    return Difference(a.value(metric) - times * b.value(metric), alone, False, alone, seeds)
 
 
 def _sum(a: Sequence[Row], b: Sequence[Row], metric: str, times: float) -> float | None:

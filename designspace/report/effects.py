@@ -88,7 +88,8 @@ def mean_difference(study: Study, pairs: Sequence[tuple[Entry, Entry]], metric: 
     if known and len(known) == len(paired) and all(gap.paired for gap in alone):
         gaps = [statistics.fmean(_value(a, metric, s) - _value(b, metric, s) for a, b in pairs) for s in sorted(seeds)]
         return Difference(statistics.fmean(gaps), se_of_mean(gaps, known), True)
-    return Difference(value, statistics.fmean(errors) if len(errors) == len(pairs) else None, False)
+    se, scattered = statistics.fmean(errors) if len(errors) == len(pairs) else None, [gap.seeds for gap in alone]
+    return Difference(value, se, False, seeds=min((count for count in scattered if count), default=None))
 
 
 def _value(entry: Entry, metric: str, seed: int) -> float:

@@ -63,6 +63,10 @@ class Entry:
         """The standard error of the mean over the seeds."""
         return se_of_mean([value_in(row, metric) for row in self.rows], [se_in(row, metric) for row in self.rows])
 
+    def scattered(self, metric: str) -> int | None:
+        """The number of seeds, if their scatter is all that the standard error is known from."""
+        return len(self.rows) if any(se_in(row, metric) is None for row in self.rows) else None
+
     def spread(self, metric: str) -> float | None:
         """The standard deviation over the seeds, if there are several."""
         values = [value_in(row, metric) for row in self.rows]

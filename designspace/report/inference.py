@@ -20,6 +20,22 @@ def two_sided(z: float) -> float:
     return math.erfc(abs(z) / math.sqrt(2))
 
 
+def as_normal(t: float, degrees: int) -> float:
+    """The normal number that is as unlikely as ``t`` of Student's distribution; 8 at most, but infinity stays.
+
+    Abramowitz and Stegun (1964), 26.7.3 and 26.7.4: sums of powers of the cosine.
+    """
+    if math.isinf(t) or math.isnan(t):
+        return t
+    angle, odd, total = math.atan2(abs(t), math.sqrt(degrees)), degrees % 2, 0.0
+    term = math.cos(angle) if odd else 1.0
+    for k in range(2 + odd, degrees + 1, 2):
+        total += term
+        term *= (k - 1) / k * math.cos(angle) ** 2
+    inside = 2 / math.pi * (angle + math.sin(angle) * total) if odd else math.sin(angle) * total
+    return math.copysign(min(8.0, -NormalDist().inv_cdf(max((1 - inside) / 2, 1e-16))), t)
+
+
 def holm(ps: Sequence[float]) -> list[float]:
     r"""p-values corrected for their number, in the order given.
 

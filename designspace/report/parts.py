@@ -35,7 +35,7 @@ def lower(study: Study, a: Entry, b: Entry, metric: str, tolerance: float = 0.0)
 
 def value_between(a: Entry, metric: str, bounds: Sequence[float]) -> list[Part]:
     """The value lies between the bounds."""
-    value = Difference(a.value(metric), a.se(metric), False)
+    value = _alone(a, metric)
     return _between(value, bounds, f"{one_line(a.about(metric)['protocol'])} {_value(a, metric)}")
 
 
@@ -54,6 +54,13 @@ def lowest_in(study: Study, inside: Sequence[Entry], outside: Sequence[Entry], m
     return [Part(z, f"lowest of each side: {_gap(nearest, a, b, metric)}", not np.isnan(z).all())]
 
 
+def diverged(inside: Sequence[Entry], outside: Sequence[Entry], metric: str) -> list[Part]:
+    """The lowest of all is one of those inside, and these have diverged: it is not."""
+    lowest, names = min(outside, key=lambda point: point.value(metric)), "; ".join(describe(p.axes) for p in inside)
+    text = f"{one_line(lowest.about(metric)['protocol'])} {_value(lowest, metric)} against samples that are not finite"
+    return [Part(np.array([[math.inf]]), f"{text} ({names})", True)]
+
+
 def ratio(study: Study, a: Entry, b: Entry, metric: str, least: float) -> list[Part]:
     r"""The first is at least r times the second.
 
@@ -61,7 +68,7 @@ def ratio(study: Study, a: Entry, b: Entry, metric: str, least: float) -> list[P
     https://doi.org/10.1111/j.2517-6161.1954.tb00159.x. Another one is that b is above 0. The error shown of the ratio
     is the delta method's, :math:`\mathrm{se}(a - \hat r b) / b`.
     """
-    found, positive = difference(study, a, b, metric, least), Difference(b.value(metric), b.se(metric), False)
+    found, positive = difference(study, a, b, metric, least), _alone(b, metric)
     is_ = a.value(metric) / positive.value if positive.value else math.nan
     se = difference(study, a, b, metric, is_).se if math.isfinite(is_) else None
     text = f"{one_line(a.about(metric)['protocol'])} {_value(a, metric)} over {_value(b, metric)}: "
@@ -76,6 +83,11 @@ def evaluations_ratio(a: Entry, b: Entry, least: float) -> list[Part]:
     text = " over ".join(f"{measured(e.nfe, _nfe_se(e) or None)} ({describe(e.axes)})" for e in (a, b))
     text = f"evaluations {text}: ratio {a.nfe / b.nfe:.4g}, expected at least {value_of(least)}"
     return [_part(-found.z if se or found.value else -math.inf, text, found)]
+
+
+def _alone(a: Entry, metric: str) -> Difference:
+    """Its value, less 0."""
+    return Difference(a.value(metric), a.se(metric), False, seeds=a.scattered(metric))
 
 
 def _part(z: float, text: str, found: Difference) -> Part:

@@ -11,6 +11,7 @@ from designspace.lines import PointKey, Row
 Key = tuple[str, int, str, str, str]
 PARTS = ("protocols", "numbers of images", "references", "label policies")
 DETAILS = {"detector": "detectors", "resize": "resizes", "pixels": "roundings", "reference": "reference contents"}
+EARLIER = "versions of the package, the earlier of which recorded less of the protocol,"
 
 
 def key(row: Row, metric: str, images: int) -> Key:
@@ -45,6 +46,8 @@ def differences(keys: Sequence[Key], records: Sequence[Row]) -> list[str]:
     """In what protocols differ, in words; in their details, if these are all."""
     *parts, _ = zip(*keys, strict=True)
     found = [name for name, values in zip(PARTS, parts, strict=True) if len(set(values)) > 1]
+    if not found and not all(records):
+        return [EARLIER]
     return found or [name for part, name in DETAILS.items() if len({_text(record.get(part)) for record in records}) > 1]
 
 
