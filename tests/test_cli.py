@@ -107,6 +107,7 @@ WRONG = [
     (("list", "solvers"), "unknown row 'solvers'. Did you mean 'solver'?"),
     (("show", "heunn"), "unknown component 'heunn'. Did you mean 'heun'?"),
     (("table", "edn"), "unknown preset 'edn'"),
+    (("table", "edm:solver=eulr"), "unknown solver 'eulr'. Did you mean 'euler'?"),
     (("distance", "digits", "missing.zip"), "missing.zip: no such folder, zip or npz"),
     (("distance", "digits", "tiny.yaml"), "tiny.yaml: neither a folder nor a zip nor an npz"),
     (("distance", "digits", "digts"), "digts: unknown data 'digts'. Did you mean 'digits'?"),

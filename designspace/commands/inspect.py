@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from designspace.component import Component
 
+DESIGNS = "Designs: edm, edm:solver=euler,time_steps.rho=5, or ablations, for all of theirs. By default the presets."
 SIGNS = {"gt": ">", "ge": ">=", "lt": "<", "le": "<=", "multiple_of": "multiple of", "pattern": "matches"}
 
 
@@ -67,26 +68,24 @@ def show(name: Annotated[str, typer.Argument(help="heun, or schedule/vp where ro
 
 
 def table(
-    presets: Annotated[list[str] | None, typer.Argument(help="Presets; without them, all.", show_default=False)] = None,
-    format: Annotated[Literal["text", "markdown"], typer.Option(help="How to print it.")] = "text",
+    designs: Annotated[list[str] | None, typer.Argument(help=DESIGNS, show_default=False)] = None,
+    format: Annotated[Literal["text", "markdown", "latex"], typer.Option(help="How to print it.")] = "text",
 ) -> None:
-    """Print Table 1 of Karras et al. (2022) for presets side by side, with formulas.
+    """Print Table 1 of Karras et al. (2022) for any designs side by side, with formulas. The first is the baseline.
 
-    Example: designspace table edm vp --format markdown
+    Example: designspace table edm vp edm:solver=euler,time_steps.rho=5 ablations/time_steps.yaml --format latex
     """
     from designspace import table as table1
+    from designspace.columns import read_columns
     from designspace.design import preset_names
 
     with clean_errors():
-        try:
-            columns = table1.presets(presets or preset_names())
-        except ValueError as error:
-            stop(2, str(error))
+        columns = read_columns(designs or preset_names())
         console = Console()
-        if format == "markdown":
-            typer.echo(table1.markdown(columns))
-        else:
+        if format == "text":
             console.print(table1.terminal(columns, console.width))
+        else:
+            typer.echo({"markdown": table1.markdown, "latex": table1.latex}[format](columns))
 
 
 def _summary(cls: type[Component]) -> str:
