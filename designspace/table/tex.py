@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from designspace.columns import Columns
 from designspace.latex import FUNCTIONS
+from designspace.report import latex_tables
 from designspace.table.cells import Cell, Row, legend, rows
 
 MOST = 4
@@ -17,12 +18,6 @@ MOST = 4
 NAMES = 0.15
 """The part of the width that the names of the rows take."""
 PACKAGES = "amsmath, amssymb, array, booktabs, graphicx"
-SPECIAL = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"} | {
-    c: f"\\{c}" for c in "&%$#{}"
-}
-BREAK = {"_": r"\_\allowbreak{}", "=": r"=\allowbreak{}"}
-"""Long names may be broken after these."""
-UNICODE = {"≥": r"$\ge$", "≤": r"$\le$", "σ": r"$\sigma$", "λ": r"$\lambda$", "ρ": r"$\rho$", "–": "--", "—": "---"}
 FIT = r"\newcommand{\fit}[1]{\sbox0{$#1$}\ifdim\wd0>\linewidth\resizebox{\linewidth}{!}{\usebox0}\else\usebox0\fi}%"
 
 
@@ -35,9 +30,8 @@ def latex(columns: Columns) -> str:
 
 
 def escape(text: str) -> str:
-    """Text that LaTeX takes as it is; letters that pdflatex has not got are spelt."""
-    known = ((SPECIAL | UNICODE | BREAK).get(c, c) for c in text)
-    return "".join(c if c.isascii() or (c.isalpha() and ord(c) < 0x180) else "?" for c in known)
+    """Text that LaTeX takes as it is, and may break inside of long names."""
+    return latex_tables.escape(text).replace(r"\_", r"\_\allowbreak{}").replace("=", r"=\allowbreak{}")
 
 
 def _table(columns: Columns, part: int) -> str:
