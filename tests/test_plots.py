@@ -9,7 +9,8 @@ import torch
 from designspace.columns import read_columns
 from designspace.design import preset_names
 from designspace.noise_levels import vp_sigma
-from designspace.plots import curves_of, figures, save, sheets
+from designspace.plots import curves_of, figures, sheets
+from designspace.report.pictures import saved
 from designspace.report.style import sheet
 
 PRESETS = curves_of(read_columns(preset_names()))
@@ -101,11 +102,9 @@ def test_curves_on_each_other_are_stripes_and_named():
 
 def test_figures_are_drawn_the_same_each_time():
     with sheet():
-        first, again = ({name: save(figure) for name, figure in drawn(["vp"]).items()} for _ in range(2))
+        first, again = ({name: saved(figure, "svg") for name, figure in drawn(["vp"]).items()} for _ in range(2))
     assert list(first) == ["schedule", "time_steps", "preconditioning", "training"]
     assert first == again
-    starts = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}
-    assert all(files[kind].startswith(start) for files in first.values() for kind, start in starts.items())
 
 
 def test_names_are_no_mathematics_and_no_hidden_keys():
@@ -113,4 +112,4 @@ def test_names_are_no_mathematics_and_no_hidden_keys():
     with sheet():
         for _, figure in figures(curves):
             assert legend(figure) == [r"_a \$b", r"c\$"]
-            save(figure)
+            saved(figure, "png")

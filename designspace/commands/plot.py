@@ -37,7 +37,8 @@ def rows(
     from designspace.columns import read_columns
     from designspace.design import preset_names
     from designspace.files import write_whole
-    from designspace.plots import curves_of, figures, save
+    from designspace.plots import curves_of, figures
+    from designspace.report.pictures import FORMATS, saved
     from designspace.report.style import sheet
 
     with clean_errors():
@@ -48,6 +49,6 @@ def rows(
             stop(2, f"--num-steps {num_steps}: {error}")
         with sheet():
             for name, figure in figures(curves):
-                for kind, content in save(figure).items():
-                    write_whole(out / f"rows_{name}.{kind}", content)
+                for kind in FORMATS:
+                    write_whole(out / f"rows_{name}.{kind}", saved(figure, kind))
                     typer.echo(out / f"rows_{name}.{kind}")

@@ -9,6 +9,5 @@
 from designspace.plots.curves import RowCurves, curves_of
 from designspace.plots.draw import figure
 from designspace.plots.panels import Panel, figures, sheets
-from designspace.plots.save import save
 
-__all__ = ["Panel", "RowCurves", "curves_of", "figure", "figures", "save", "sheets"]
+__all__ = ["Panel", "RowCurves", "curves_of", "figure", "figures", "sheets"]
