@@ -15,11 +15,13 @@ ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 sys.path.insert(0, str(DOCS / "make"))
 
+import api
 import mathml
 import rows
 import rst
 from blocks import blocks, run
 
+import designspace
 from designspace.cli import app
 from designspace.component import ROWS
 from designspace.spec import Ablation, SpecError, load
@@ -113,6 +115,16 @@ def test_docstrings_are_pages_without_remains_of_their_mark_up(cls):
     formulas = re.findall(r"\$\$(.*?)\$\$", text, re.S) + re.findall(r"(?<![\\$])\$([^$\n]+)\$", text)
     assert all(mathml.mathml(formula).startswith("<math") for formula in formulas)
     assert f"## {cls.name} " in rows.page(cls.row)
+
+
+def test_the_api_has_every_public_name_with_its_signature():
+    page = api.page()
+    assert all(f"## ds.{name}\n" in page for name in designspace.__all__)
+    assert "device: str = 'cpu',\n    workers: int = 1," in page
+    assert "- `ValueError`: The time steps, the solver or the denoiser's limits do not go together; or an" in page
+    assert "gives or the noise" in next(
+        line for line in page.splitlines() if line.startswith("- `ValueError`: The time")
+    )
 
 
 def test_formulas_are_mathml():

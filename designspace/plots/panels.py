@@ -100,7 +100,7 @@ def _c_noise(curves: Sequence[RowCurves]) -> Panel:
     ranges = [high - low for low, high in ends]
     if max(ranges) <= ALIKE * min(ranges):
         return Panel(r"$c_\mathrm{noise}$", [(c.sigma, c.c_noise) for c in curves])
-    parts = [(c.sigma, (c.c_noise - low) / (high - low)) for c, (low, high) in zip(curves, ends, strict=True)]
+    parts = [(c.sigma, (c.c_noise - low) / ((high - low) or 1)) for c, (low, high) in zip(curves, ends, strict=True)]
     return Panel(r"$c_\mathrm{noise}$, part of its range", parts)
 
 

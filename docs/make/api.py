@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import re
 from collections.abc import Iterator
@@ -50,6 +51,8 @@ def _entry(name: str, thing: Any, level: int = 2) -> str:
 def _fields(cls: type) -> Iterator[str]:
     if issubclass(cls, BaseModel) and (fields := fields_of(cls)):
         yield "\n".join(f"- `{f.name}`: `{f.type}`, {_code(f.default)}" for f in fields)
+    elif dataclasses.is_dataclass(cls):
+        yield "\n".join(f"- `{f.name}`: `{f.type}`" for f in dataclasses.fields(cls))
 
 
 def _code(default: str) -> str:
@@ -67,7 +70,7 @@ def _methods(cls: type) -> Iterator[tuple[str, Any, bool]]:
 
 
 def _signature(name: str, function: Any) -> str:
-    plain = str(inspect.signature(function)).replace("'", "")
+    plain = re.sub(r"(: |-> )'([^']*)'", r"\1\2", str(inspect.signature(function)))
     call = f"{name}{plain}"
     if len(call) > 100:
         inside, _, returned = plain[1:].rpartition(") ->")

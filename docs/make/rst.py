@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import textwrap
 from collections.abc import Iterator
 
 SECTIONS = ("Args:", "Raises:", "Returns:")
@@ -52,8 +53,7 @@ def _block(block: str) -> str:
 
 def _entries(text: str) -> list[str]:
     """``name: what``, each with its continued lines."""
-    lines = re.sub(r"\n\s{8,}", " ", inspect.cleandoc(text).replace("\n    ", " ")).splitlines()
-    return [line for line in lines if line.strip()]
+    return re.sub(r"\n\s+", " ", textwrap.dedent(text)).splitlines()
 
 
 def _entry(line: str) -> str:
