@@ -1,4 +1,4 @@
-# make demo: the main job.  make test: the tests.  make check: style and types.  All of them set up what they need.
+# make demo: the main job.  make test: the tests.  make check: style, types, docs.  All of them set up what they need.
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
@@ -24,6 +24,7 @@ check: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy --strict designspace components
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 reports: $(READY)  ## tables and plots of the committed results
 	$(BIN)/designspace report
@@ -33,4 +34,4 @@ bench: $(READY)
 	for script in $(filter-out benchmarks/gpu_campaign.py benchmarks/side_by_side.py,$(wildcard benchmarks/*.py)); do $(BIN)/python $$script || exit 1; done
 
 clean:
-	rm -rf .venv demo build dist .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv demo site build dist .mypy_cache .ruff_cache .pytest_cache

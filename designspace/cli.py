@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from designspace.commands import compare, doctor, inspect, measure, probe, start, train
+from designspace.commands import compare, doctor, inspect, measure, plot, probe, start, train
 from designspace.commands.errors import clean_errors
 
 app = typer.Typer(
@@ -102,6 +102,7 @@ app.command()(train.train)
 app.command("list")(inspect.list_)
 app.command()(inspect.show)
 app.command()(inspect.table)
+app.add_typer(plot.app, name="plot")
 app.command()(measure.distance)
 app.command()(probe.probe)
 app.command()(doctor.doctor)

@@ -107,6 +107,9 @@ WRONG = [
     (("list", "solvers"), "unknown row 'solvers'. Did you mean 'solver'?"),
     (("show", "heunn"), "unknown component 'heunn'. Did you mean 'heun'?"),
     (("table", "edn"), "unknown preset 'edn'"),
+    (("plot", "rows", "edm:time_steps.rho=-1"), "edm:time_steps.rho=-1: time_steps.rho: should be"),
+    (("plot", "rows", "iddpm", "--num-steps", "1200"), "--num-steps 1200: "),
+    (("table", "edm:solver=eulr"), "unknown solver 'eulr'. Did you mean 'euler'?"),
     (("distance", "digits", "missing.zip"), "missing.zip: no such folder, zip or npz"),
     (("distance", "digits", "tiny.yaml"), "tiny.yaml: neither a folder nor a zip nor an npz"),
     (("distance", "digits", "digts"), "digts: unknown data 'digts'. Did you mean 'digits'?"),
@@ -232,7 +235,21 @@ def test_without_its_weights_inception_is_wrong_input(shell, tmp_path, monkeypat
 
 @pytest.mark.parametrize(
     "command",
-    ["run", "report", "compare", "check", "list", "show", "table", "distance", "probe", "doctor", "new", "schema"],
+    [
+        "run",
+        "report",
+        "compare",
+        "check",
+        "list",
+        "show",
+        "table",
+        "plot",
+        "distance",
+        "probe",
+        "doctor",
+        "new",
+        "schema",
+    ],
 )
 def test_help_teaches_by_example(shell, command):
     status, out, _ = shell(command, "--help")
@@ -258,6 +275,14 @@ def test_show_and_table_have_formulas(shell):
     status, out, _ = shell("table")
     assert status == 0
     assert all(name in out for name in ("ddpm", "iddpm", "vp", "ve", "edm"))
+
+
+def test_plot_writes_each_figure_in_three_formats_and_says_where(shell, tmp_path):
+    status, out, _ = shell("plot", "rows", "edm", "--num-steps", "5", "--out", "figures")
+    names = ("schedule", "time_steps", "preconditioning", "training")
+    assert status == 0
+    assert out.split() == [f"figures/rows_{name}.{kind}" for name in names for kind in ("png", "svg", "pdf")]
+    assert all((tmp_path / line).is_file() for line in out.split())
 
 
 def test_distance_between_folders(shell, tmp_path):

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from types import NoneType, UnionType
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console, RenderableType
@@ -16,11 +15,9 @@ from designspace.commands.errors import clean_errors, print_json, stop
 from designspace.latex import docstring_text
 
 if TYPE_CHECKING:
-    from pydantic.fields import FieldInfo
-
     from designspace.component import Component
 
-SIGNS = {"gt": ">", "ge": ">=", "lt": "<", "le": "<=", "multiple_of": "multiple of", "pattern": "matches"}
+DESIGNS = "Designs: edm, edm:solver=euler,time_steps.rho=5, or ablations, for all of theirs. By default the presets."
 
 
 def list_(
@@ -67,26 +64,24 @@ def show(name: Annotated[str, typer.Argument(help="heun, or schedule/vp where ro
 
 
 def table(
-    presets: Annotated[list[str] | None, typer.Argument(help="Presets; without them, all.", show_default=False)] = None,
-    format: Annotated[Literal["text", "markdown"], typer.Option(help="How to print it.")] = "text",
+    designs: Annotated[list[str] | None, typer.Argument(help=DESIGNS, show_default=False)] = None,
+    format: Annotated[Literal["text", "markdown", "latex"], typer.Option(help="How to print it.")] = "text",
 ) -> None:
-    """Print Table 1 of Karras et al. (2022) for presets side by side, with formulas.
+    """Print Table 1 of Karras et al. (2022) for any designs side by side, with formulas. The first is the baseline.
 
-    Example: designspace table edm vp --format markdown
+    Example: designspace table edm vp edm:solver=euler,time_steps.rho=5 ablations/time_steps.yaml --format latex
     """
     from designspace import table as table1
+    from designspace.columns import read_columns
     from designspace.design import preset_names
 
     with clean_errors():
-        try:
-            columns = table1.presets(presets or preset_names())
-        except ValueError as error:
-            stop(2, str(error))
+        columns = read_columns(designs or preset_names())
         console = Console()
-        if format == "markdown":
-            typer.echo(table1.markdown(columns))
-        else:
+        if format == "text":
             console.print(table1.terminal(columns, console.width))
+        else:
+            typer.echo({"markdown": table1.markdown, "latex": table1.latex}[format](columns))
 
 
 def _summary(cls: type[Component]) -> str:
@@ -95,7 +90,7 @@ def _summary(cls: type[Component]) -> str:
 
 def _description(cls: type[Component]) -> list[RenderableType]:
     """Name, docstring, fields with type, domain and default, and the file."""
-    from designspace.table import written
+    from designspace.fields import fields_of
 
     parts: list[RenderableType] = [Text(f"{cls.row}/{cls.name}", style="bold")]
     for paragraph in docstring_text(inspect.cleandoc(cls.__doc__ or "")).split("\n\n"):
@@ -103,31 +98,8 @@ def _description(cls: type[Component]) -> list[RenderableType]:
         text = Text(inspect.cleandoc(paragraph), style="cyan" if is_formula else "")
         parts += [Padding(text, (0, 0, 0, 4 * is_formula), expand=False), Text()]
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
-    for name, about in cls.model_fields.items():
-        default = about.get_default(call_default_factory=True)
-        ends = "required" if about.is_required() else f"default {written(default)}"
-        table.add_row(*map(Text, (name, _type(about.annotation), _domain(about), ends)))
+    for field in fields_of(cls):
+        table.add_row(*map(Text, field))
     if table.rows:
         parts += [Text("fields", style="bold"), Padding(table, (0, 0, 0, 2)), Text()]
     return [*parts, Text(f"defined in {inspect.getsourcefile(cls)}", style="dim"), Text()]
-
-
-def _type(annotation: Any) -> str:
-    """A type as the author of a YAML file thinks of it: ``float``, ``list[int] | null``."""
-    origin, arguments = get_origin(annotation), get_args(annotation)
-    if origin is Annotated:
-        return _type(arguments[0])
-    if origin is tuple and arguments[1:] == (...,):
-        return f"list[{_type(arguments[0])}]"
-    if origin in (Union, UnionType):
-        return " | ".join(map(_type, arguments))
-    if origin is Literal:
-        return " | ".join(map(str, arguments))
-    return "null" if annotation is NoneType else getattr(annotation, "__name__", str(annotation))
-
-
-def _domain(about: FieldInfo) -> str:
-    """``> 0``, ``>= 2, <= 512``: what pydantic checks."""
-    limits = [(sign, getattr(m, key, None)) for m in about.metadata for key, sign in SIGNS.items()]
-    finite = any(getattr(m, "allow_inf_nan", None) is False for m in about.metadata)
-    return ", ".join([f"{sign} {limit}" for sign, limit in limits if limit is not None] or ["finite"] * finite)

@@ -1,0 +1,13 @@
+"""The rows of Table 1 as curves, for any designs: ``curves_of`` gives numbers, ``figures`` draws them.
+
+>>> from designspace.columns import read_columns
+>>> curves = curves_of(read_columns(["edm", "vp:solver=heun"]))
+>>> curves[0].name, curves[0].levels.shape
+('edm', (18,))
+"""
+
+from designspace.plots.curves import RowCurves, curves_of
+from designspace.plots.draw import figure
+from designspace.plots.panels import Panel, figures, sheets
+
+__all__ = ["Panel", "RowCurves", "curves_of", "figure", "figures", "sheets"]

@@ -1,0 +1,34 @@
+"""Table 1 in Markdown, its formulas as mathematics between dollars."""
+
+from __future__ import annotations
+
+import re
+
+from designspace.columns import Columns
+from designspace.report.text import escape
+from designspace.table.cells import Cell, legend, rows
+
+SAFE = {r"\{": r"\lbrace ", r"\}": r"\rbrace ", "|": r"\vert ", r"\,": " ", r"\;": " ", r"\!": ""}
+
+
+def markdown(columns: Columns) -> str:
+    """A Markdown table; bold is what differs from the first column, as the line below it says."""
+    lines = [["", *map(escape, columns)], ["---"] * (len(columns) + 1)]
+    lines += [[row.name, *map(_cell, row.cells)] for row in rows(columns)]
+    table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    return f"{table}\n\nBold: {escape(legend(columns))}." if legend(columns) else table
+
+
+def _cell(cell: Cell) -> str:
+    mark = "**" if cell.differs else ""
+    latex = portable(cell.formula)
+    values = f" ({mark}{escape(cell.fields)}{mark})" if cell.fields else ""
+    return f"{mark}{escape(cell.name)}{mark}" + (f": ${latex}$" if latex else "") + values
+
+
+def portable(latex: str) -> str:
+    """One line that means the same where Markdown takes a backslash before punctuation for its own."""
+    latex = re.sub(r"\s*\\\\\s*", r", \\quad ", latex.replace("&", ""))
+    for old, new in SAFE.items():
+        latex = latex.replace(old, new)
+    return re.sub(" +", " ", latex).strip()

@@ -1,0 +1,42 @@
+"""What mkdocs calls: pages that are made from the package, pictures of the reports, and formulas as MathML."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import api
+import mathml
+import rows
+from mkdocs.structure.files import File, Files
+
+PICTURES = [
+    "reports/solver_grid/frechet_vs_nfe.png",
+    "reports/solver_grid/samples.png",
+    "reports/error_bar_calibration/coverage.png",
+    "reports/error_bar_calibration/bias.png",
+    "reports/time_steps/truncation_error_vs_sigma.png",
+]
+
+
+def on_config(config: Any) -> Any:
+    """The rows' pages in the navigation."""
+    pages = [{"Overview": "rows/index.md"}, *({row: f"rows/{row}.md"} for row in rows.names())]
+    config.nav = [*config.nav, {"The design space": pages}, {"API": "api.md"}]
+    return config
+
+
+def on_files(files: Files, config: Any) -> Files:
+    """The pages that are not files of this folder."""
+    made: dict[str, str | bytes] = {"rows/index.md": rows.overview(), "api.md": api.page()}
+    made |= {f"rows/{row}.md": rows.page(row) for row in rows.names()}
+    made |= {f"rows/curves/{row}.svg": drawn for row, drawn in rows.curves()}
+    for name, content in made.items():
+        files.append(File.generated(config, name, content=content))
+    for name in PICTURES:
+        files.append(File.generated(config, name, abs_src_path=str(rows.ROOT / name)))
+    return files
+
+
+def on_page_content(html: str, **_: Any) -> str:
+    """Formulas as MathML."""
+    return mathml.rendered(html)

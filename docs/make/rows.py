@@ -1,0 +1,109 @@
+"""A page for each row of the design space, from the components' docstrings, fields and curves."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import rst
+
+from designspace.component import ROWS, Component
+from designspace.design import Design, preset_names
+from designspace.fields import fields_of
+from designspace.plots import curves_of, figure, sheets
+from designspace.report.pictures import saved
+from designspace.report.style import sheet
+from designspace.table1 import MeasuredTimeSteps
+
+ROOT = Path(__file__).parents[2]
+DRAWN = {
+    "time_steps": ("time_steps", 0),
+    "schedule": ("schedule", 0),
+    "scaling": ("schedule", 1),
+    "c_skip": ("preconditioning", 0),
+    "c_out": ("preconditioning", 1),
+    "c_in": ("preconditioning", 2),
+    "c_noise": ("preconditioning", 3),
+    "noise_distribution": ("training", 1),
+    "loss_weight": ("training", 0),
+}
+"""The figure and the panel that show a row."""
+
+
+def names() -> list[str]:
+    """The rows that have components, in the order of the table."""
+    return [row for row, kind in ROWS.items() if kind.known]
+
+
+def overview() -> str:
+    """The list of all rows."""
+    lines = [f"| [{row}]({row}.md) | {rst.summary(ROWS[row].__doc__)} | {_listed(row)} |" for row in names()]
+    head = ["| row | what it is | components |", "| --- | --- | --- |"]
+    return "\n".join(["# The design space, row by row", "", _INTRODUCTION, "", *head, *lines, ""])
+
+
+def page(row: str) -> str:
+    """The page of a row."""
+    kind = ROWS[row]
+    parts = [f"# {row}", rst.markdown(kind.__doc__)]
+    if row in Design.model_fields:
+        parts.append(_presets(row))
+    if row in DRAWN:
+        parts += [f"![{row}: all components](curves/{row}.svg){{ .column }}", _CAPTION.get(row, "")]
+    return "\n\n".join([*parts, *(_component(cls) for _, cls in sorted(kind.known.items()))]) + "\n"
+
+
+def curves() -> Iterator[tuple[str, bytes]]:
+    """A picture for each row that can be drawn: all of its components, in the design ``edm`` otherwise."""
+    with sheet():
+        for row, (name, i) in DRAWN.items():
+            found = curves_of(_designs(row))
+            panels = {key: panels for key, _, panels in sheets(found)}[name]
+            panel = replace(panels[i], x_label=panels[-1].x_label)
+            yield row, saved(figure([curve.name for curve in found], [panel]), "svg")
+
+
+def _designs(row: str) -> dict[str, Design]:
+    able = {name: cls for name, cls in sorted(ROWS[row].known.items()) if _stands_alone(cls)}
+    schedule = {"schedule": "vp"} if row == "scaling" else {}
+    return {name: Design.preset("edm", **schedule, **{row: name}) for name in able}
+
+
+def _stands_alone(cls: type[Component]) -> bool:
+    return not issubclass(cls, MeasuredTimeSteps) and not any(f.is_required() for f in cls.model_fields.values())
+
+
+def _listed(row: str) -> str:
+    return ", ".join(f"[{name}]({row}.md#{name})" for name in sorted(ROWS[row].known))
+
+
+def _presets(row: str) -> str:
+    used = {name: getattr(Design.preset(name), row) for name in preset_names()}
+    cells = " | ".join(f"[{component}](#{component.name})" for component in used.values())
+    return f"| {' | '.join(used)} |\n|{' --- |' * len(used)}\n| {cells} |"
+
+
+def _component(cls: type[Component]) -> str:
+    file = Path(inspect.getsourcefile(cls) or "").relative_to(ROOT)
+    parts = [f"## {cls.name} {{ #{cls.name} }}", rst.markdown(cls.__doc__)]
+    if fields := fields_of(cls):
+        cells = [(f"`{f.name}`", f"`{f.type}`", f.domain, f"`{f.default.removeprefix('default ')}`") for f in fields]
+        lines = ["| " + " | ".join(cell.replace("|", "&#124;") for cell in line) + " |" for line in cells]
+        parts.append("\n".join(["| field | type | domain | default |", "| --- | --- | --- | --- |", *lines]))
+    code = re.sub("^", "    ", (ROOT / file).read_text("utf-8").rstrip(), flags=re.M)
+    parts.append(f'??? example "{file}, version {cls.version}"\n\n    ```python\n{code}\n    ```')
+    return "\n\n".join(parts)
+
+
+_INTRODUCTION = """Every choice is a *component* of a *row*; a YAML file names it, `solver: heun`, or names it with its
+fields, `{name: heun, alpha: 0.5}`. The first rows are those of Table 1 of
+[Karras et al. (2022)](https://arxiv.org/abs/2206.00364); its columns are the presets. All of these pages are made from
+the components themselves: `designspace show heun` prints the same."""
+_CAPTION = {
+    "time_steps": "For 18 levels; `explicit` has to be given its levels, and `equal_error` measures them.",
+    "schedule": "Each in units of its own time of the highest level.",
+    "scaling": "With the schedule `vp`.",
+}

@@ -1,0 +1,115 @@
+"""The rows of Table 1 as curves."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from designspace.columns import read_columns
+from designspace.design import preset_names
+from designspace.noise_levels import vp_sigma
+from designspace.plots import curves_of, figures, sheets
+from designspace.report.pictures import saved
+from designspace.report.style import sheet
+
+PRESETS = curves_of(read_columns(preset_names()))
+BY_NAME = {curve.name: curve for curve in PRESETS}
+
+
+def drawn(texts):
+    with sheet():
+        return dict(figures(curves_of(read_columns(texts))))
+
+
+def legend(figure):
+    return [text.get_text() for text in figure.legends[0].get_texts()]
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_densities_have_the_mass_of_one(name):
+    curve = BY_NAME[name]
+    step = math.log(curve.sigma[1] / curve.sigma[0])
+    assert curve.density.min() >= 0
+    assert curve.density.sum() * step == pytest.approx(1, abs=5e-3)
+
+
+def test_densities_are_those_of_the_distributions():
+    edm, ve = BY_NAME["edm"], BY_NAME["ve"]
+    z = (np.log(edm.sigma) + 1.2) / 1.2
+    assert np.allclose(edm.density, np.exp(-(z**2) / 2) / (1.2 * math.sqrt(2 * math.pi)), atol=1e-3)
+    inside = (ve.sigma > 0.025) & (ve.sigma < 90)
+    assert np.allclose(ve.density[inside], 1 / math.log(100 / 0.02), rtol=1e-3)
+    assert np.allclose(ve.density[(ve.sigma < 0.018) | (ve.sigma > 110)], 0)
+
+
+def test_discrete_levels_have_a_density_without_spikes():
+    vp, ddpm = BY_NAME["vp"], BY_NAME["ddpm"]
+    inside = (ddpm.sigma > 0.1) & (ddpm.sigma < 100)
+    assert np.allclose(ddpm.density[inside], vp.density[inside], rtol=0.05)  # uniform in the same time
+
+
+def test_effective_weight_is_the_density_where_the_loss_is_even():
+    for name in ("edm", "vp", "ve", "ddpm"):
+        assert np.allclose(BY_NAME[name].effective_weight, BY_NAME[name].density)
+    (flat,) = curves_of(read_columns(["edm:loss_weight=uniform"]))
+    assert np.allclose(flat.effective_weight, flat.c_out**2 * flat.density)
+
+
+def test_curves_are_those_of_the_rows():
+    vp = BY_NAME["vp"]
+    assert vp.t_max == pytest.approx(1)
+    assert np.allclose(vp.schedule, vp_sigma(torch.from_numpy(vp.time), 19.9, 0.1))
+    assert np.allclose(vp.scaling, 1 / np.sqrt(1 + vp.schedule**2))
+    assert np.allclose(BY_NAME["edm"].c_noise, np.log(BY_NAME["edm"].sigma) / 4)
+    assert len(vp.levels) == 18
+    supported = ~np.isnan(BY_NAME["ve"].c_noise)
+    assert BY_NAME["ve"].sigma[supported][[0, -1]] == pytest.approx([0.02, 100], rel=0.05)
+
+
+def test_measured_time_steps_are_said_to_be():
+    curves = curves_of(read_columns(["edm", "edm:time_steps=equal_error"]))
+    assert [curve.measured for curve in curves] == [False, True]
+    note = {name: panels for name, _, panels in sheets(curves)}["time_steps"][0].note
+    assert "measured rules as they begin" in note
+
+
+def test_too_many_levels_are_refused():
+    with pytest.raises(ValueError, match="1200"):
+        curves_of(read_columns(["edm", "iddpm"]), num_steps=1200)
+
+
+def test_designs_that_are_equal_in_a_figure_are_one_entry():
+    found = drawn(["edm", "edm:solver=euler", "edm:time_steps.rho=3"])
+    assert legend(found["time_steps"]) == ["edm, edm:solver=euler", "edm:time_steps.rho=3"]
+    assert legend(found["training"]) == ["edm, edm:solver=euler, edm:time_steps.rho=3"]
+    assert legend(drawn([f"edm:time_steps.rho={rho}" for rho in (3, 5, 7)])["training"]) == [
+        "edm:time_steps.rho=3 and 2 equal"
+    ]
+    (axes,) = found["time_steps"].axes
+    assert len([line for line in axes.lines if len(line.get_xdata()) == 18 and line.get_linewidth()]) == 2
+
+
+def test_curves_on_each_other_are_stripes_and_named():
+    found = drawn(["edm", "vp", "iddpm"])
+    c_skip = found["preconditioning"].axes[0]
+    assert c_skip.get_title(loc="right") == "vp = iddpm"
+    widths = [line.get_linewidth() for line in c_skip.lines if line.get_linewidth() and len(line.get_xdata()) > 2]
+    assert widths == [1.2, 2.5, 1.2]
+    near = drawn(["edm", "edm:time_steps.rho=7.01"])["time_steps"].axes[0]
+    assert near.get_title(loc="right").splitlines()[-1] == "edm ≈ edm:time_steps.rho=7.01"
+
+
+def test_figures_are_drawn_the_same_each_time():
+    with sheet():
+        first, again = ({name: saved(figure, "svg") for name, figure in drawn(["vp"]).items()} for _ in range(2))
+    assert list(first) == ["schedule", "time_steps", "preconditioning", "training"]
+    assert first == again
+
+
+def test_names_are_no_mathematics_and_no_hidden_keys():
+    curves = curves_of({"_a $b": read_columns(["edm"])["edm"], "c$": read_columns(["vp"])["vp"]})
+    with sheet():
+        for _, figure in figures(curves):
+            assert legend(figure) == [r"_a \$b", r"c\$"]
+            saved(figure, "png")
