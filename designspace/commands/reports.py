@@ -12,6 +12,8 @@ from rich.console import Console
 from designspace.commands.errors import stop
 from designspace.component import did_you_mean
 
+KINDS = {".png": "plot", ".html": "page"}
+
 
 def report(names: Sequence[str], out: Path) -> None:
     """Write the reports of the ablations called ``names``, or of all that have results under ``out``."""
@@ -23,6 +25,21 @@ def report(names: Sequence[str], out: Path) -> None:
         stop(2, f"{out}: no ablation has results here. Run one first: designspace run ablations/solver_grid.yaml")
     for folder in folders:
         print_report(folder)
+    for place in dict.fromkeys((out, *map(Path, names))):
+        if place in {folder.parent for folder in folders}:
+            _write_overview(place)
+
+
+def _write_overview(place: Path) -> None:
+    """Write the page of all ablations in a folder, and print where it is."""
+    from designspace.files import write_whole
+    from designspace.report import find, html
+
+    if not html.available():
+        typer.echo(html.NEEDED)
+        return
+    write_whole(place / "index.html", html.overview(find(place)))
+    typer.echo(f"all: {place / 'index.html'}")
 
 
 def _folders(name: str, out: Path, known: Sequence[Path]) -> list[Path]:
@@ -61,5 +78,5 @@ def print_report(folder: Path) -> None:
     written = write(study)
     Console().print(terminal_table(study))
     for path in written:
-        if path.suffix in (".png", ".md"):
-            typer.echo(f"{'plot' if path.suffix == '.png' else path.stem}: {path}")
+        if path.suffix in (".png", ".md", ".html"):
+            typer.echo(f"{KINDS.get(path.suffix, path.stem)}: {path}")

@@ -13,6 +13,7 @@ from designspace.report import (
     comparisons,
     curves,
     figures,
+    html,
     markdown,
     plane,
     plane_figures,
@@ -57,7 +58,10 @@ def _files(study: Study) -> Iterator[tuple[str, bytes]]:
             yield "comparisons.md", compared.encode()
             yield "comparisons.csv", comparisons.table(study).encode()
         with sheet():
-            yield from _figures(study)
+            drawn = dict(_figures(study))
+        yield from drawn.items()
+        if html.available():
+            yield "index.html", html.page(study, drawn)
 
 
 def _figures(study: Study) -> Iterator[tuple[str, bytes]]:
