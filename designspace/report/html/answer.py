@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
@@ -31,8 +32,15 @@ def of_claims(verdicts: Sequence[Verdict]) -> str:
     if len(verdicts) == 1:
         return f"The one claim {VERDICTS[verdicts[0].verdict][0]}."
     if len(words) == 1:
-        return f"All {len(verdicts)} claims {words[0].split(' ', 1)[1]}."
+        return f"{'Both' if len(verdicts) == 2 else f'All {len(verdicts)}'} claims {words[0].split(' ', 1)[1]}."
     return f"Of {len(verdicts)} claims, {', '.join(words[:-1])} and {words[-1]}."
+
+
+def in_short(verdicts: Sequence[Verdict]) -> list[tuple[str, str]]:
+    """``(holds, 5 hold), (undecided, 1 undecided)``: verdicts that there are, with their counts."""
+    counts = Counter(verdict.verdict for verdict in verdicts)
+    forms = {name: VERDICTS[name][counts[name] != 1].removeprefix("is ").removeprefix("are ") for name in VERDICTS}
+    return [(name, f"{counts[name]} {form}") for name, form in forms.items() if counts[name]]
 
 
 def of_best(study: Study, sections: Sequence[Section]) -> Iterator[str]:
@@ -50,22 +58,34 @@ def _best(study: Study, section: Section) -> str:
     where = {"nfe": f"At {value_of(cost)} NFE, ", "num_steps": f"At {value_of(cost)} steps, "}
     order = "highest" if top.higher_is_better(metric) else "lowest"
     value = measured(top.value(metric), top.se(metric))
-    text = f"{top.config} has the {order} {section.title}, {value} (n = {top.images(metric):,})"
+    text = f"{_quoted(top)} has the {order} {section.title}, {value} (n = {top.images(metric):,})"
     return f"{where.get(study.column_axis or '', '')}{text}{_others(ranking)}."
 
 
 def _others(ranking: Ranking) -> str:
     if ranking.unknown:
         return "; without standard errors nothing says which others are as good"
-    others, count = ranking.best[1:], len(ranking.against)
+    same = {_trials(ranking.best[0])}
+    others = [entry for entry in ranking.best[1:] if _trials(entry) not in same]
+    count = sum(_trials(entry) not in same for entry in ranking.against)
     if not others:
         return "; all others are clearly worse (95 %)" if count else ""
-    which = "none of the others" if len(others) == count and count > 1 else _names(others)
-    return f"; {which} can be told from it at 95 %" if which.startswith("none") else f"; {which} cannot be told from it"
+    if len(others) == count > 1:
+        return "; none of the others can be told from it at 95 %"
+    return f"; {_names(others)} cannot be told from it at 95 %"
+
+
+def _trials(entry: Entry) -> tuple[str, ...]:
+    return tuple(row["id"] for row in entry.rows)
 
 
 def _names(entries: Sequence[Entry]) -> str:
-    names = [entry.config for entry in entries[:NAMED]]
+    names = [_quoted(entry) for entry in entries[:NAMED]]
     if len(entries) > NAMED:
         return f"{', '.join(names)} and {len(entries) - NAMED} more"
     return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+
+
+def _quoted(entry: Entry) -> str:
+    """The name, in quotes where a sentence would not show where it ends."""
+    return f"“{entry.config}”" if re.search(r"[\s,]", entry.config) else entry.config

@@ -80,10 +80,12 @@ def _bibtex(study: Study) -> str:
 
 def summary(study: Study) -> dict[str, Any]:
     """What the overview says of an ablation."""
-    verdicts = claims.verdicts(study)
-    best = [] if verdicts else [*answer.of_best(study, [*sections(study, dict.fromkeys(study.points, 0))])]
+    best = [*answer.of_best(study, [*sections(study, dict.fromkeys(study.points, 0))])]
     done, expected = sum(len(p.rows) for p in study.points), sum(p.expected for p in study.points)
-    size = f"{done} trials" if done == expected else f"{done} of {expected} trials"
-    counts = [(v, n) for v in answer.VERDICTS if (n := sum(one.verdict == v for one in verdicts))]
-    about = {"name": one_line(study.about["name"]), "question": one_line(study.about["question"])}
-    return about | {"size": size, "counts": counts, "answer": answer.of_claims(verdicts) or " ".join(best[:1])}
+    return {
+        "name": one_line(study.about["name"]),
+        "question": one_line(study.about["question"]),
+        "size": f"{done} trials" if done == expected else f"{done} of {expected} trials",
+        "counts": answer.in_short(claims.verdicts(study)),
+        "answer": " ".join(best[:1]),
+    }

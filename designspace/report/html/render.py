@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Sequence
 from functools import cache
 from hashlib import sha256
@@ -26,13 +27,13 @@ def render(template: str, scripts: Sequence[str] = (), **parts: Any) -> bytes:
     policy = f"default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; script-src {may_run or NONE}"
     page = _environment().get_template(template)
     text = page.render(policy=policy, scripts=scripts, style=read("style.css"), **parts)
-    return text.encode("utf-8", "replace")  # JSON may hold halves of surrogate pairs
+    return text.encode("utf-8", "replace")  # names may hold halves of surrogate pairs
 
 
 def embedded(value: Any) -> str:
-    """JSON that may stand in a script element: ASCII, without the characters that HTML knows."""
-    text = json.dumps(value, separators=(",", ":"), allow_nan=False)
-    return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
+    """JSON that may stand in a script element: without characters that HTML or older JavaScript knows."""
+    text = json.dumps(value, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
+    return re.sub("[&<>\u007f-\u009f\u2028\u2029\ud800-\udfff]", lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def picture(png: bytes) -> str:

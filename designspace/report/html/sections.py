@@ -12,12 +12,12 @@ from designspace.report.compare import Ranking, rank
 from designspace.report.comparisons import words
 from designspace.report.curves import NFE, numeric_axes
 from designspace.report.entry import Entry, floor_in
-from designspace.report.html.columns import finite, values
+from designspace.report.html.columns import cell, values
 from designspace.report.html.trials import curve_name
 from designspace.report.study import Study, budgets, comparable
-from designspace.report.text import measured, one_line
+from designspace.report.text import one_line
 
-COMPARED = ("value", "difference", "gain", "p", "corrected p")
+COMPARED = ("difference", "gain", "p", "corrected p")
 
 
 @dataclass(frozen=True)
@@ -59,9 +59,8 @@ def _section(
     absent = [] if why else [point for point in study.points if not point.rows]
     told = [why + caption.of_table(study, metric, entries, ranked), caption.unmeasured(unmeasured)]
     names, cells = values(metric, entries)
-    empty: list[Any] = [[None, ""]] * (len(names) - 1)
     rows = [[place[e], int(e in best), *row] for e, row in zip(entries, cells, strict=True)]
-    rows += [[place[point], 0, [None, study.word(point)], *empty] for point in absent]
+    rows += [[place[point], 0, study.word(point), *[""] * (len(names) - 1)] for point in absent]
     first, higher = entries[0], entries[0].higher_is_better(metric)
     data: dict[str, Any] = {
         "label": one_line(first.about(metric)["protocol"]),
@@ -70,23 +69,22 @@ def _section(
         "floorName": caption.halves_are(higher),
         "drawn": floor_in(first.rows[0], metric, "drawn"),
         "table": {"columns": names, "rows": rows},
-        "compared": {"columns": COMPARED, "rows": [*_compared(metric, ranked, place)]},
+        "compared": {"columns": COMPARED, "rows": [*_compared(ranked, place)]},
         "against": [_curves(entries, metric, axis) for axis in axes],
     }
     return Section(data["label"], one_line(metric), " ".join(filter(None, told)), entries, ranked, data)
 
 
-def _compared(metric: str, ranked: Sequence[Ranking], place: Mapping[Entry, int]) -> Iterator[list[Any]]:
+def _compared(ranked: Sequence[Ranking], place: Mapping[Entry, int]) -> Iterator[list[Any]]:
     """Each point against the best of its budget."""
     for ranking in ranked:
         top = ranking.best[:1] if ranking.against else []
         for entry in sorted((*top, *ranking.against), key=lambda entry: place[entry]):
             gap, p = ranking.against.get(entry, (None, math.nan))
-            value, texts = entry.value(metric), words(gap, p) if gap else ["best", "", "", ""]
+            texts = words(gap, p) if gap else ["best", "", "", ""]
             numbers = (gap.value, gap.gain, gap.p, p) if gap else (0.0, None, None, None)
-            cells = [[finite(x), text] for x, text in zip(numbers, texts, strict=True)]
-            shown = [finite(value), measured(value, entry.se(metric))]
-            yield [place[entry], int(entry in ranking.best), shown, *cells]
+            cells = [cell(x, text) for x, text in zip(numbers, texts, strict=True)]
+            yield [place[entry], int(entry in ranking.best), *cells]
 
 
 def _curves(entries: Sequence[Entry], metric: str, axis: str | None) -> dict[str, Any]:
@@ -106,5 +104,5 @@ def _curves(entries: Sequence[Entry], metric: str, axis: str | None) -> dict[str
     return {"label": NFE if axis is None else one_line(axis), "curves": curves}
 
 
-def _x(entry: Entry, axis: str | None) -> float:
-    return entry.nfe if axis is None else float(entry.axes[axis])
+def _x(entry: Entry, axis: str | None) -> Any:
+    return entry.nfe if axis is None else entry.axes[axis]

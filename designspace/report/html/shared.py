@@ -24,21 +24,18 @@ class Shared:
 
     def put(self, value: Any) -> Any:
         """What stands for the value."""
-        return self._put(plain(value))
+        if isinstance(value, dict):
+            keys = self._keys.setdefault(tuple(map(str, value)), len(self._keys))
+            return [self._place([keys, *map(self.put, value.values())])]
+        if isinstance(value, list):
+            return [-1, *map(self.put, value)]
+        if isinstance(value, int) and abs(value) > SAFE:
+            return [-2, str(value)]
+        return plain(value)
 
     def parts(self) -> dict[str, Any]:
         """The keys of objects, and the objects."""
         return {"keys": [list(keys) for keys in self._keys], "objects": self._listed}
-
-    def _put(self, value: Any) -> Any:
-        if isinstance(value, dict):
-            keys = self._keys.setdefault(tuple(map(str, value)), len(self._keys))
-            return [self._place([keys, *map(self._put, value.values())])]
-        if isinstance(value, list):
-            return [-1, *map(self._put, value)]
-        if isinstance(value, int) and abs(value) > SAFE:
-            return [-2, str(value)]
-        return value
 
     def _place(self, node: list[Any]) -> int:
         found = self._objects.setdefault(repr(node), len(self._listed))  # equality takes 1, 1.0 and True for one

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from designspace.report.entry import Entry, Row
+from designspace.report.html.columns import cell
 from designspace.report.html.shared import Shared
 from designspace.report.study import Study
-from designspace.report.text import config_name, describe, one_line, value_of
+from designspace.report.text import config_name, one_line, value_of
 
 RECORDED = ("provenance", "protocol", "seconds")
 DESIGN = ("solver", "time_steps", "schedule", "scaling", "stochasticity")
@@ -29,14 +30,14 @@ def points(study: Study, entries: Sequence[Entry]) -> dict[str, Any]:
 
 
 def trials(study: Study, entries: Sequence[Entry]) -> dict[str, Any]:
-    """Each trial's id, title, point, resolved spec and what was recorded of its run."""
+    """Each trial's id, point, seed if there are several, resolved spec and what was recorded of its run."""
     shared = Shared()
     found = []
     for i, entry in enumerate(entries):
         for row in entry.rows:
             recorded = {key: row[key] for key in RECORDED if row.get(key)}
-            title = describe(entry.axes) + (f", seed {row['seed']}" if entry.expected > 1 else "")
-            found.append([one_line(row["id"]), title, i, shared.put(row.get("trial")), shared.put(recorded)])
+            seed = row["seed"] if entry.expected > 1 else None
+            found.append([one_line(row["id"]), i, seed, shared.put(row.get("trial")), shared.put(recorded)])
     return {"rows": found, **shared.parts()}
 
 
@@ -51,15 +52,16 @@ def _title(axis: str) -> str:
 
 def _cell(value: object) -> Any:
     """A number with its text, so that it can be sorted by; or text."""
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return "" if value is None else [value, value_of(value)] if number else value_of(value)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return cell(value, value_of(value))
+    return "" if value is None else value_of(value)
 
 
 def _nfe(entry: Entry) -> Any:
     if not entry.rows:
-        return [None, ""]
+        return ""
     spread = f" ± {entry.nfe_sd:.2g}" if entry.nfe_sd is not None else ""
-    return [entry.nfe, f"{entry.nfe:.4g}{spread}" if spread else f"{entry.nfe:g}"]
+    return cell(entry.nfe, f"{entry.nfe:.4g}{spread}" if spread else f"{entry.nfe:g}")
 
 
 def _description(entry: Entry) -> str:

@@ -15,13 +15,15 @@ function button(text, press, attributes = {}) {
   return el("button", { type: "button", onclick: press, ...attributes }, text);
 }
 
-/* Cells are text, or a number with its text. */
-const shown = (cell) => (Array.isArray(cell) ? cell[1] : cell);
-const sortable = (cell) => (Array.isArray(cell) ? cell[0] : cell === "" ? null : cell);
+/* Cells are text, a number, or a number with its text. */
+const isNumber = (cell) => typeof cell === "number" || Array.isArray(cell);
+const numberOf = (cell) => (Array.isArray(cell) ? cell[0] : typeof cell === "number" ? cell : null);
+const textOf = (cell) => String(Array.isArray(cell) ? cell[1] : cell);
+const shown = (cell) => (Number.isInteger(cell) && Math.abs(cell) >= 1000 ? cell.toLocaleString("en-US") : textOf(cell));
 
 /* What a point is searched by: its configuration, the values of its axes, its trial. */
 const searched = DATA.points.rows.map((cells, i) => {
-  const named = cells.map((cell, c) => (c ? `${DATA.points.columns[c]}=${shown(cell)}` : cell));
+  const named = cells.map((cell, c) => (c ? `${DATA.points.columns[c]}=${textOf(cell)}` : cell));
   return [...named, DATA.points.described[DATA.points.about[i]]].join(" ").toLowerCase();
 });
 

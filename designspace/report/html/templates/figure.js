@@ -3,7 +3,7 @@ const CONFIG = { displaylogo: false, responsive: true, modeBarButtonsToRemove: [
 /* A plot with its legend and switches. */
 function Figure(section, { isolated }) {
   const curves = Curves(section);
-  const least = Math.min(...section.table.rows.map((row) => row[2 + section.table.columns.indexOf("value")][0] ?? Infinity));
+  const least = Math.min(...section.table.rows.map((row) => numberOf(row[2]) ?? Infinity));
   const state = { against: 0, words: [], only: null, x: "log", y: section.higher === false && least > 0 ? "log" : "linear" };
   const plot = el("div", { class: "plot", role: "img", "aria-label": `${section.label}, plotted; the table below has its numbers` });
   const legend = el("div", { class: "legend", role: "group", "aria-label": "Configurations" });

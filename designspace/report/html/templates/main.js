@@ -2,6 +2,13 @@ const trials = Trials(document.getElementById("trial-list"));
 const show = (point) => (trials.has(point) ? () => trials.open(point) : null);
 const figures = [];
 
+/* Each against the best of its budget, with the value and standard error that the table has. */
+function comparison({ table, compared }) {
+  const known = new Map(table.rows.map(([point, , value, se]) => [point, [value, se]]));
+  const rows = compared.rows.map(([point, best, ...cells]) => [point, best, ...known.get(point), ...cells]);
+  return { columns: ["value", "se", ...compared.columns], rows };
+}
+
 for (const [k, section] of DATA.sections.entries()) {
   const host = document.getElementById(`section-${k}`);
   const table = Table(section.table, { label: section.label, show });
@@ -15,7 +22,7 @@ for (const [k, section] of DATA.sections.entries()) {
   if (compared) {
     compared.addEventListener("toggle", () => {
       if (parts.length > 1) return;
-      parts.push(Table(section.compared, { label: `${section.label}, against the best`, show }));
+      parts.push(Table(comparison(section), { label: `${section.label}, against the best`, show }));
       parts[1].set({ words: wordsOf(field.value) });
       compared.append(parts[1].element);
     });

@@ -20,8 +20,8 @@ let printing = false;
 
 const theme = () => THEMES[isDark.matches && !printing ? "dark" : "light"];
 
-/* Plotly takes text for a kind of HTML. */
-const escaped = (text) => String(text).replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
+/* Plotly takes text for a kind of HTML, and for TeX between dollars. */
+const escaped = (text) => String(text).replace(/[&<>$]/g, (c) => `&#${c.charCodeAt(0)};`);
 
 function wrapped(text) {
   const lines = [""];
@@ -43,8 +43,8 @@ function Curves(section) {
   const { rows } = section.table;
   const names = section.table.columns;
   const column = (name) => 2 + names.indexOf(name);
-  const value = (r) => rows[r][column("value")][0];
-  const error = (r) => Z * (rows[r][column("se")][0] || 0);
+  const value = (r) => numberOf(rows[r][column("value")]);
+  const error = (r) => Z * (numberOf(rows[r][column("se")]) || 0);
 
   function hover(name, r) {
     const row = rows[r];

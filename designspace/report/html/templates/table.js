@@ -5,7 +5,7 @@ const ORDER = new Intl.Collator("en", { numeric: true });
 function Table(given, { label, show }) {
   const columns = [...DATA.points.columns, ...given.columns];
   const own = DATA.points.columns.length;
-  const numeric = columns.map((_, c) => given.rows.every((row) => c && Array.isArray(cell(row, c))));
+  const numeric = columns.map((_, c) => given.rows.some((row) => c && isNumber(cell(row, c))));
   const state = { sort: null, down: false, words: [], all: false, marked: new Set() };
   const head = el("tr");
   const body = el("tbody");
@@ -19,18 +19,21 @@ function Table(given, { label, show }) {
 
   /* What is missing comes last, whichever way it is sorted. */
   function compare(a, b) {
-    const [x, y] = [sortable(cell(a, state.sort)), sortable(cell(b, state.sort))];
+    const key = (row) => (numeric[state.sort] ? numberOf(cell(row, state.sort)) : shown(cell(row, state.sort)) || null);
+    const [x, y] = [key(a), key(b)];
     if (x === null || y === null) return (x === null) - (y === null);
-    const order = typeof x === "number" && typeof y === "number" ? x - y : ORDER.compare(String(x), String(y));
+    const order = numeric[state.sort] ? x - y : ORDER.compare(x, y);
     return state.down ? -order : order;
   }
+
+  const kind = (c) => [numeric[c] && "number", c > 0 && c < own - 1 && !numeric[c] && "axis"].filter(Boolean).join(" ") || null;
 
   function line(row) {
     const cells = columns.map((_, c) => {
       const text = shown(cell(row, c));
       const strong = row[1] && c === own;
       const inner = strong ? el("b", {}, text) : text;
-      if (c) return el("td", { class: numeric[c] ? "number" : null }, inner);
+      if (c) return el("td", { class: kind(c) }, inner);
       const link = show(row[0]) ? el("button", { type: "button", class: "link", onclick: () => show(row[0])() }, inner) : inner;
       return el("th", { scope: "row" }, link);
     });
@@ -62,7 +65,7 @@ function Table(given, { label, show }) {
 
   const sort = (c) => set({ sort: c, down: state.sort === c && !state.down });
   columns.forEach((name, c) => {
-    head.append(el("th", { scope: "col", class: numeric[c] ? "number" : null }, button(name, () => sort(c))));
+    head.append(el("th", { scope: "col", class: kind(c) }, button(name, () => sort(c))));
   });
   update();
   return { element: el("div", { class: "table" }, scroll, more), set };

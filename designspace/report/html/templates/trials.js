@@ -1,4 +1,5 @@
 const LISTED = 50;
+const COSTS = ["steps", "NFE"];
 
 /* Resolved specs and provenance; each is written out when it is opened. */
 function Trials(host) {
@@ -23,9 +24,15 @@ function Trials(host) {
     return [...parts, el("h4", {}, "Provenance"), el("pre", { tabindex: 0 }, document_(recorded))];
   }
 
+  /* Its configuration, what it may cost, and its seed where there are several. */
+  function title([, point, seed]) {
+    const [name, ...cells] = DATA.points.rows[point];
+    const costs = cells.map((cell, c) => [DATA.points.columns[c + 1], shown(cell)]).filter(([column]) => COSTS.includes(column));
+    return [name, ...costs.map(([column, text]) => `${text} ${column}`), ...(seed === null ? [] : [`seed ${seed}`])].join(", ");
+  }
+
   function item(row) {
-    const [id, title] = row;
-    const details = el("details", { id: `trial-${id}` }, el("summary", {}, title, " ", el("code", {}, id)));
+    const details = el("details", { id: `trial-${row[0]}` }, el("summary", {}, title(row), " ", el("code", {}, row[0])));
     details.addEventListener("toggle", () => {
       if (details.open && details.children.length < 2) details.append(...body(row));
     });
@@ -33,7 +40,7 @@ function Trials(host) {
   }
 
   function update() {
-    const found = rows.filter(([, title, point]) => words.every((w) => title.toLowerCase().includes(w) || searched[point].includes(w)));
+    const found = rows.filter(([id, point]) => words.every((word) => id.includes(word) || searched[point].includes(word)));
     list.replaceChildren(...found.slice(0, count).map(item));
     const next = () => {
       count += 10 * LISTED;
@@ -50,7 +57,7 @@ function Trials(host) {
 
   /* Open the first trial of a point, though it may not be listed yet. */
   function open(point) {
-    const row = rows.find((r) => r[2] === point);
+    const row = rows.find((r) => r[1] === point);
     let details = [...list.children].find((d) => d.id === `trial-${row[0]}`);
     if (!details) list.prepend((details = item(row)));
     details.open = true;
@@ -62,7 +69,7 @@ function Trials(host) {
   if (rows.length > LISTED / 4) host.append(el("label", { class: "find" }, "Find ", field));
   host.append(list, more);
   update();
-  const known = new Set(rows.map((row) => row[2]));
+  const known = new Set(rows.map((row) => row[1]));
   return { open, has: (point) => known.has(point) };
 }
 
