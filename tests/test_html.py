@@ -14,11 +14,16 @@ from typer.testing import CliRunner
 from designspace.citations import bibtex
 from designspace.cli import app
 from designspace.report import Study
+from designspace.report.claims import Verdict
 from designspace.report.html import page
+from designspace.report.html.answer import of_best, of_claims
 from designspace.report.html.render import embedded
+from designspace.report.html.sections import sections
 from designspace.report.html.shared import Shared
+from designspace.report.tables import tables
 
 HOSTILE = '</script><img src=x onerror="hit()"><!--<script>hit()</script>&lt;b&gt;\u2028$x$ {{7*7}} %{x} 名'
+METRIC = f"metric\n{HOSTILE}"
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
@@ -34,13 +39,13 @@ def row(id, axes, nfe, value, **more):
     }
     about = {"provenance": {"device": HOSTILE, "time": id}}
     shown = {"schema": 1, "id": id, "axes": axes, "seed": 0, "nfe": nfe, "images": 90, "trial": spec}
-    return shown | {"metrics": {"frechet": metric}} | about | more
+    return shown | {"metrics": {METRIC: metric}} | about | more
 
 
 def write_study(folder, axes, rows, claims=()):
     folder.mkdir(parents=True)
     about = {"schema": 1, "name": folder.name, "question": f"Which? {HOSTILE}", "axes": axes, "claims": list(claims)}
-    about |= {"metrics": ["frechet"], "points": [{"id": r["id"], "axes": r["axes"]} for r in rows]}
+    about |= {"metrics": [METRIC], "points": [{"id": r["id"], "axes": r["axes"]} for r in rows]}
     (folder / "ablation.json").write_text(json.dumps(about))
     (folder / "results.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
 
@@ -61,6 +66,11 @@ def reports(tmp_path_factory):
         for i in range(5000)
         for n in [(3, 5, 9, 17, 33)[i % 5]]
     ]
+    flat = [
+        row(name, {"solver": name, "nfe": 5}, 5, value)
+        for name, value in (("worst", 9.0), (HOSTILE, 3.0), ("mid", 4.0))
+    ]
+    write_study(out / "flat", ["solver", "nfe"], flat)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DESIGNSPACE_CACHE", str(out.parent / "cache"))
         told = CliRunner().invoke(app, ["report", "--out", str(out)])
@@ -222,6 +232,15 @@ def test_hostile_strings_stay_text(visit):
     assert opened.evaluate("typeof hit") == "undefined"
 
 
+def test_configurations_of_one_cost_are_dots_the_best_at_the_top(visit):
+    opened = visit("flat/index.html")
+    labels = opened.locator(".plot .ytick text")
+    heights = {labels.nth(k).text_content(): labels.nth(k).bounding_box()["y"] for k in range(3)}
+    best, *others = sorted(heights, key=heights.get)
+    assert HOSTILE.startswith(best.removesuffix("…"))
+    assert others == ["mid", "worst"]
+
+
 def test_light_and_dark(visit):
     opened = visit("recorded/index.html")
     seen = {}
@@ -253,6 +272,7 @@ def test_the_overview_leads_to_the_pages(visit, reports):
     opened = visit("index.html")
     links = opened.locator("main a")
     assert sorted(links.evaluate_all("(all) => all.map((a) => a.getAttribute('href'))")) == [
+        "flat/index.html",
         "hostile/index.html",
         "recorded/index.html",
     ]
@@ -275,6 +295,55 @@ def test_pages_are_the_same_each_time_and_hold_plotly_once(reports):
     assert page(Study(reports[0] / "recorded"), pictures) == page(Study(reports[0] / "recorded"), pictures) == written
     assert written.count(b"plotly.js v") == 1
     assert len(written) < 8_000_000
+
+
+@pytest.mark.filterwarnings("ignore:.*results.jsonl.7")
+def test_bold_are_those_of_the_table(recorded):
+    study = Study(recorded)
+    for metric in study.about["metrics"]:
+        shown = next(section for section in sections(study) if section.metric == metric)
+        best = [study.points[place] for place, best, *_ in shown.data["table"]["rows"] if best]
+        bold = {(point.config, point.axes["nfe"]) for point in best}
+        (table,) = tables(study, metric)
+        cells = [(line[0].text, cell, nfe) for line in table.rows for cell, nfe in zip(line[1:], (7, 11), strict=True)]
+        assert bold == {(config, nfe) for config, cell, nfe in cells if cell.best}
+
+
+def test_the_answer_is_made_of_the_verdicts():
+    def say(*found):
+        return of_claims([Verdict("", verdict, "") for verdict in found])
+
+    assert (
+        say("holds", "undecided", "holds", "does not hold")
+        == "Of 4 claims, 2 hold, 1 does not hold and 1 is undecided."
+    )
+    assert say("undecided", "undecided", "undecided") == "All 3 claims are undecided."
+    assert say("does not hold", "does not hold") == "Both claims do not hold."
+    assert say("holds") == "The one claim holds."
+    assert say() == ""
+
+
+def test_the_answer_names_what_cannot_be_told_from_the_best(bench):
+    made = bench(axes=["solver", "rho", "nfe"])
+    for solver, value in (("heun", 3.0), ("euler", 3.1), ("ab", 9.0)):
+        for nfe, more in ((5, 4.0), (9, 0.0)):
+            made.point({"solver": solver, "rho": 7, "nfe": nfe}, value + more, se=0.2)
+    (sentence,) = of_best(made.study(), [*sections(made.study())])
+    assert sentence == (
+        "At 9 NFE, “heun, rho=7” has the lowest FD-x, 3.00 ± 0.20 (n = 400); "
+        "“euler, rho=7” cannot be told from it at 95 %."
+    )
+
+
+def test_several_seeds_have_their_spread(bench):
+    made = bench(axes=["solver", "nfe"])
+    for seed, value in enumerate((3.0, 4.0)):
+        made.point({"solver": "heun", "nfe": 5}, value, se=0.2, seed=seed)
+    (section,) = sections(made.study())
+    assert section.data["table"]["columns"] == ["value", "se", "sd over seeds", "n"]
+    ((_, _, value, se, sd, n),) = section.data["table"]["rows"]
+    assert (value, n) == ([3.5, "3.50"], [800, "400 × 2"])
+    assert (se, sd) == ([0.5, "0.50"], [0.70710678, "0.71"])
 
 
 def test_json_in_a_page_cannot_end_its_element():

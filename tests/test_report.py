@@ -111,7 +111,7 @@ def test_a_damaged_line_is_named_once(recorded):
 def test_a_report_is_the_same_again_whatever_the_users_style(recorded):
     names = [path.name for path in write(recorded)]
     plots = {f"{metric}_vs_nfe.{kind}" for metric in ("frechet", "kid") for kind in ("png", "svg")}
-    pages = {"table.md", "table.csv", "claims.md", "comparisons.md", "comparisons.csv"}
+    pages = {"table.md", "table.csv", "claims.md", "comparisons.md", "comparisons.csv", "index.html"}
     assert set(names) == {"samples.png"} | pages | plots
     before = {name: hashlib.sha256((recorded / name).read_bytes()).hexdigest() for name in names}
     times = {name: (recorded / name).stat().st_mtime_ns for name in names}
@@ -375,7 +375,7 @@ def test_every_file_is_written(bench, names, values):
     for (i, name), (nfe, value) in product(enumerate(names), zip((7, 35), values, strict=True)):
         made.point({"solver": name, "nfe": nfe}, value * (1 + i / 10), influence(i, abs(value)))
     written = {path.name for path in write(made.folder)}
-    pages = {"table.md", "table.csv", "claims.md"}
+    pages = {"table.md", "table.csv", "claims.md", "index.html"}
     pages |= {"comparisons.md", "comparisons.csv"} if len(names) > 1 else set()
     assert written == {"samples.png", "frechet_vs_nfe.png", "frechet_vs_nfe.svg"} | pages
     with Image.open(made.folder / "frechet_vs_nfe.png") as picture:

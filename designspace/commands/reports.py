@@ -17,7 +17,7 @@ KINDS = {".png": "plot", ".html": "page"}
 
 def report(names: Sequence[str], out: Path) -> None:
     """Write the reports of the ablations called ``names``, or of all that have results under ``out``."""
-    from designspace.report import find
+    from designspace.report import find, html
 
     known = find(out)
     folders = [folder for name in names for folder in _folders(name, out, known)] or known
@@ -27,19 +27,19 @@ def report(names: Sequence[str], out: Path) -> None:
         print_report(folder)
     for place in dict.fromkeys((out, *map(Path, names))):
         if place in {folder.parent for folder in folders}:
-            _write_overview(place)
+            write_overview(place)
+    if not html.available():
+        typer.echo(html.NEEDED)
 
 
-def _write_overview(place: Path) -> None:
-    """Write the page of all ablations in a folder, and print where it is."""
+def write_overview(place: Path) -> None:
+    """Write the page of all ablations in a folder, and print where it is; without the packages for pages, nothing."""
     from designspace.files import write_whole
     from designspace.report import find, html
 
-    if not html.available():
-        typer.echo(html.NEEDED)
-        return
-    write_whole(place / "index.html", html.overview(find(place)))
-    typer.echo(f"all: {place / 'index.html'}")
+    if html.available():
+        write_whole(place / "index.html", html.overview(find(place)))
+        typer.echo(f"all: {place / 'index.html'}")
 
 
 def _folders(name: str, out: Path, known: Sequence[Path]) -> list[Path]:

@@ -27,7 +27,7 @@ def available() -> bool:
 def page(study: Study, pictures: Mapping[str, bytes]) -> bytes:
     """The page, the same bytes each time; ``pictures`` are the report's PNGs by name, of which some are shown."""
     entries = study.points
-    found = [*sections(study, {entry: i for i, entry in enumerate(entries)})]
+    found = [*sections(study)]
     verdicts = claims.verdicts(study)
     name = one_line(study.about["name"])
     known = trials(study, entries)
@@ -80,7 +80,7 @@ def _bibtex(study: Study) -> str:
 
 def summary(study: Study) -> dict[str, Any]:
     """What the overview says of an ablation."""
-    best = [*answer.of_best(study, [*sections(study, dict.fromkeys(study.points, 0))])]
+    best = [*answer.of_best(study, [*sections(study)])]
     done, expected = sum(len(p.rows) for p in study.points), sum(p.expected for p in study.points)
     return {
         "name": one_line(study.about["name"]),

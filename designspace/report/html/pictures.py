@@ -41,4 +41,4 @@ def shown(found: Mapping[str, bytes], metrics: Sequence[str]) -> Iterator[Pictur
         alt = f"{one_line(metric)} against the noise level." if metric else PICTURES.get(stem)
         if name.endswith(".png") and alt and len(png) <= room:
             room -= len(png)
-            yield Picture(picture(png), alt, one_line(metric), stem == "samples")
+            yield Picture(picture(png), alt, metric, stem == "samples")

@@ -34,8 +34,9 @@ class Section:
     """What the scripts are given."""
 
 
-def sections(study: Study, place: Mapping[Entry, int]) -> Iterator[Section]:
-    """All of them; ``place`` says where a point stands in the list of points."""
+def sections(study: Study) -> Iterator[Section]:
+    """All of them, in the order of the metrics."""
+    place = {point: i for i, point in enumerate(study.points)}
     axes = [None, *numeric_axes(study)]
     for metric in study.about["metrics"]:
         groups = comparable(study.entries, metric)
@@ -72,7 +73,7 @@ def _section(
         "compared": {"columns": COMPARED, "rows": [*_compared(ranked, place)]},
         "against": [_curves(entries, metric, axis) for axis in axes],
     }
-    return Section(data["label"], one_line(metric), " ".join(filter(None, told)), entries, ranked, data)
+    return Section(data["label"], metric, " ".join(filter(None, told)), entries, ranked, data)
 
 
 def _compared(ranked: Sequence[Ranking], place: Mapping[Entry, int]) -> Iterator[list[Any]]:

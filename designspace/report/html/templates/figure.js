@@ -1,4 +1,4 @@
-const CONFIG = { displaylogo: false, responsive: true, modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"] };
+const CONFIG = { displaylogo: false, responsive: true, modeBarButtons: [["toImage", "resetScale2d"]] };
 
 /* A plot with its legend and switches. */
 function Figure(section, { isolated }) {
@@ -34,14 +34,16 @@ function Figure(section, { isolated }) {
     levelKeys.replaceChildren(...seen.map(key));
   }
 
-  function drawLegend(standing, rest) {
+  function drawLegend(standing, rest, faint) {
     const keys = standing.map((curve, k) => {
       const pressed = { "aria-pressed": String(state.only === curve.i), "data-curve": curve.i };
       const key = button(swatch(look(k)), () => isolate(curve.i), pressed);
       key.append(el("span", {}, curve.name));
       return key;
     });
-    legend.replaceChildren(...keys, ...(rest ? [el("span", { class: "rest" }, `and ${rest} more, in grey: search to single them out`)] : []));
+    const grey = faint < rest ? `the best ${faint} of them in grey` : "in grey";
+    const told = el("span", { class: "rest" }, `and ${rest} more, ${grey}: filter to single them out`);
+    legend.replaceChildren(...keys, ...(rest ? [told] : []));
   }
 
   function levels() {
@@ -67,11 +69,12 @@ function Figure(section, { isolated }) {
     const range = padded(extent(all.flatMap((c) => c.x), log) || [0, 1], 0.05);
     const dim = (curve) => state.only !== null && curve.i !== state.only;
     const aside = asides(all, standing.length, log);
-    const traces = others.length ? [faintTrace(others, state.only !== null, curves.hover)] : [];
+    const faint = faintOnes(others);
+    const traces = faint.length ? [faintTrace(faint, state.only !== null, curves.hover)] : [];
     traces.push(...standing.map((c, k) => traceOf({ ...c, x: c.x.map((x) => aside(x, k)) }, look(k), dim(c), curves.hover)));
     const only = others.filter((curve) => curve.i === state.only);
     traces.push(...only.map((c) => traceOf(c, { ...look(6), symbol: "circle", dash: "solid" }, false, curves.hover)));
-    drawLegend(standing, others.length);
+    drawLegend(standing, others.length, faint.length);
     const { axis: yaxis, seen } = valueAxis(all);
     const xaxis = axis(section.against[state.against].label, log, range, xTicks(all, range, log, plot.clientWidth - 80));
     const shapes = seen.map(([v, dash]) => level({ xref: "paper", x0: 0, x1: 1, y0: v, y1: v }, dash));

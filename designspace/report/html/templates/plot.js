@@ -30,7 +30,7 @@ function wrapped(text) {
     if (lines[last] && lines[last].length + part.length > 56) lines.push(part);
     else lines[last] += (lines[last] ? ", " : "") + part;
   }
-  return lines.map(escaped).join("<br>");
+  return lines.map(escaped).join(",<br>");
 }
 
 function look(i) {

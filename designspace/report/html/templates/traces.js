@@ -1,3 +1,5 @@
+const FONT = "system-ui, 'Liberation Sans', sans-serif";
+
 /* What Plotly draws. */
 function traceOf(curve, style, dim, hover) {
   const { colour, dash, symbol } = style;
@@ -18,11 +20,16 @@ function traceOf(curve, style, dim, hover) {
   };
 }
 
-/* All that do not stand out, as one line with gaps. */
+/* Of those that do not stand out, the best, as many as a browser draws in time. */
+function faintOnes(curves) {
+  let room = MOST_FAINT;
+  return [...curves].sort((a, b) => a.best - b.best).filter((curve) => (room -= curve.x.length) >= 0);
+}
+
+/* They are one line with gaps. */
 function faintTrace(curves, dim, hover) {
   const [x, y, text, which] = [[], [], [], []];
   for (const curve of curves) {
-    if (x.length + curve.x.length > MOST_FAINT) break;
     x.push(...curve.x, null);
     y.push(...curve.values, null);
     text.push(...curve.points.map((r) => hover(curve.name, r)), "");
@@ -69,7 +76,8 @@ function yRange(curves, levels, log) {
 /* Ticks at the evaluations used, where their labels find room. */
 function xTicks(curves, range, log, width) {
   const values = [...new Set(curves.flatMap((c) => c.x))].sort((a, b) => a - b);
-  if (!log || values.length > 24) return {};
+  if (!log) return {};
+  if (values.length > 24) return logTicks(range);
   const at = (v) => ((Math.log10(v) - range[0]) / (range[1] - range[0])) * width;
   const kept = [];
   for (const v of values) if (!kept.length || at(v) - at(kept.at(-1)) > 14 + 4 * String(v).length) kept.push(v);
@@ -120,9 +128,10 @@ function frame(height) {
     margin: { l: 62, r: 14, t: 12, b: 50 },
     paper_bgcolor: "rgba(0,0,0,0)",
     plot_bgcolor: "rgba(0,0,0,0)",
-    font: { family: "system-ui, sans-serif", size: 12, color: text },
+    font: { family: FONT, size: 12, color: text },
+    modebar: { bgcolor: "rgba(0,0,0,0)", color: soft, activecolor: text },
     hovermode: "closest",
-    hoverlabel: { bgcolor: paper, bordercolor: soft, font: { color: text, size: 12 }, align: "left" },
+    hoverlabel: { bgcolor: paper, bordercolor: soft, font: { family: FONT, color: text, size: 12 }, align: "left" },
     dragmode: "zoom",
   };
 }

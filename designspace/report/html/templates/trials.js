@@ -6,6 +6,7 @@ function Trials(host) {
   const { rows } = DATA.trials;
   const list = el("div", { class: "trials" });
   const more = el("p", { class: "more", "aria-live": "polite" });
+  const items = new Map();
   let words = [];
   let count = LISTED;
 
@@ -32,10 +33,12 @@ function Trials(host) {
   }
 
   function item(row) {
-    const details = el("details", { id: `trial-${row[0]}` }, el("summary", {}, title(row), " ", el("code", {}, row[0])));
+    if (items.has(row)) return items.get(row);
+    const details = el("details", {}, el("summary", {}, title(row), " ", el("code", {}, row[0])));
     details.addEventListener("toggle", () => {
       if (details.open && details.children.length < 2) details.append(...body(row));
     });
+    items.set(row, details);
     return details;
   }
 
@@ -58,8 +61,8 @@ function Trials(host) {
   /* Open the first trial of a point, though it may not be listed yet. */
   function open(point) {
     const row = rows.find((r) => r[1] === point);
-    let details = [...list.children].find((d) => d.id === `trial-${row[0]}`);
-    if (!details) list.prepend((details = item(row)));
+    const details = item(row);
+    if (!details.isConnected) list.prepend(details);
     details.open = true;
     details.scrollIntoView({ block: "start" });
     details.firstChild.focus();
