@@ -25,7 +25,7 @@ check: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy --strict designspace components
 
-reports: $(READY)  ## tables and plots of the committed results
+reports: $(READY)  ## tables, plots and pages of the committed results
 	$(BIN)/designspace report
 
 bench: $(READY)

@@ -218,8 +218,9 @@ def test_hostile_strings_stay_text(visit):
     assert visible in " ".join(opened.locator(".claims .say").inner_text().split())
     assert visible in column(opened, "configuration")
     assert visible in opened.locator(".legend button").first.inner_text()
-    titles = opened.locator(".plot .ytitle").text_content()
-    assert titles == f"FD {visible}"
+    title = opened.locator(".plot .ytitle").text_content()
+    assert len(title) > 50
+    assert f"FD {visible}".startswith(title.removesuffix("…"))
     opened.locator(".plot").first.scroll_into_view_if_needed()
     point = opened.locator(".plot .trace.scatter").first.locator(".point").first.bounding_box()
     opened.mouse.move(point["x"] + 4, point["y"] + 4)

@@ -16,7 +16,7 @@ from designspace.report.style import COLOURS, FAINT
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-SCRIPTS = ("core", "yaml", "table", "swatch", "plot", "traces", "dots", "figure", "trials", "main")
+SCRIPTS = ("core", "yaml", "table", "swatch", "plot", "axes", "traces", "dots", "figure", "trials", "main")
 LOOK = {"colours": COLOURS, "faint": FAINT}
 NONE = "'none'"
 

@@ -5,11 +5,6 @@ function isFlat(curves) {
   return curves.length > 1 && new Set(curves.flatMap((c) => c.x)).size === 1 && curves.every((c) => c.x.length === 1);
 }
 
-function shortened(name) {
-  const most = innerWidth < 640 ? 20 : 36;
-  return escaped(name.length > most ? `${name.slice(0, most - 1)}…` : name);
-}
-
 function dotTrace(curves, only, hover) {
   const { colour } = look(0);
   return {
@@ -27,6 +22,8 @@ function dotTrace(curves, only, hover) {
 }
 
 function dotAxis(curves) {
-  const ticks = { tickvals: curves.map((_, k) => -k), ticktext: curves.map((c) => shortened(c.name)), automargin: true };
+  const most = innerWidth < 640 ? 20 : 36;
+  const ticktext = curves.map((c) => shortened(c.name, most));
+  const ticks = { tickvals: curves.map((_, k) => -k), ticktext, automargin: true };
   return { ...axis("", false, [0.6 - curves.length, 0.6], ticks), title: undefined };
 }

@@ -23,6 +23,8 @@ const theme = () => THEMES[isDark.matches && !printing ? "dark" : "light"];
 /* Plotly takes text for a kind of HTML, and for TeX between dollars. */
 const escaped = (text) => String(text).replace(/[&<>$]/g, (c) => `&#${c.charCodeAt(0)};`);
 
+const shortened = (name, most) => escaped(name.length > most ? `${name.slice(0, most - 1)}…` : name);
+
 function wrapped(text) {
   const lines = [""];
   for (const part of text.split(", ")) {
