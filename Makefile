@@ -26,7 +26,7 @@ check: $(READY)
 	$(BIN)/mypy --strict designspace components
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
-reports: $(READY)  ## tables and plots of the committed results
+reports: $(READY)  ## tables, plots and pages of the committed results
 	$(BIN)/designspace report
 
 bench: $(READY)

@@ -121,7 +121,7 @@ def test_a_report_is_the_same_again_whatever_the_users_style(recorded):
     names = [path.name for path in write(recorded)]
     figures = ("frechet_vs_nfe", "kid_vs_nfe", "frechet_pareto", "frechet_effects")
     plots = {f"{name}.{kind}" for name in figures for kind in ("png", "svg", "pdf")}
-    assert set(names) == {"samples.png", "samples_difference.png", "claims.md"} | PAGES | COMPARED | plots
+    assert set(names) == {"samples.png", "samples_difference.png", "claims.md", "index.html"} | PAGES | COMPARED | plots
     before = {name: hashlib.sha256((recorded / name).read_bytes()).hexdigest() for name in names}
     times = {name: (recorded / name).stat().st_mtime_ns for name in names}
     write(recorded)
@@ -388,7 +388,7 @@ def test_every_file_is_written(bench, names, values):
     figures |= {"frechet_pareto"} if len(names) > 1 and min(values) > 0 else set()
     plots = {f"{name}.{kind}" for name in figures for kind in ("png", "svg", "pdf")}
     pages = PAGES | ({"samples_difference.png"} | COMPARED if len(names) > 1 else set())
-    assert written == {"samples.png", "claims.md"} | plots | pages
+    assert written == {"samples.png", "claims.md", "index.html"} | plots | pages
     with Image.open(made.folder / "frechet_vs_nfe.png") as picture:
         assert picture.info["dpi"] == pytest.approx((200, 200), abs=0.1)
         assert picture.width == 700

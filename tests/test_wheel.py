@@ -79,4 +79,5 @@ def test_the_wheel_is_whole(shell, tmp_path):
     (tmp_path / "tiny.yaml").write_text(TINY)
     shell("designspace", "run", "tiny.yaml")
     assert len((tmp_path / "reports/tiny/results.jsonl").read_text().splitlines()) == 2
+    assert (tmp_path / "reports/tiny/index.html").is_file()
     assert "my_steps" in shell("designspace", "new", "study")

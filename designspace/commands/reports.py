@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 PAUSE = 1.0
 """Seconds between two looks at whether there are new results."""
+KINDS = {".png": "plot", ".html": "page"}
 
 
 def report(names: Sequence[str], out: Path, watch: bool = False) -> None:
@@ -31,16 +32,17 @@ def report(names: Sequence[str], out: Path, watch: bool = False) -> None:
     folders = [folder for name in names for folder in _folders(name, out, known)] or known
     if not folders:
         stop(2, f"{out}: no ablation has results here. Run one first: designspace run ablations/solver_grid.yaml")
-
+    parents = {folder.parent for folder in folders}
+    places = [place for place in dict.fromkeys((out, *map(Path, names))) if place in parents]
     before = _sizes(folders)
-    while _write(folders, out, len(names) > 1) and watch:
+    while _write(folders, out if len(names) > 1 else None, places) and watch:
         while _sizes(folders) == before:
             time.sleep(PAUSE)
         before = _sizes(folders)
 
 
-def _write(folders: Sequence[Path], out: Path, together: bool) -> bool:
-    """Whether more results are to come."""
+def _write(folders: Sequence[Path], together: Path | None, places: Sequence[Path]) -> bool:
+    """Whether more results are to come. ``together``: where the report of all goes; ``places``: of an overview."""
     from designspace.report import Study, merge, write
 
     studies = [Study(folder) for folder in folders]
@@ -50,13 +52,27 @@ def _write(folders: Sequence[Path], out: Path, together: bool) -> bool:
         else:
             print_report(study)
     if together:
-        print_report(merge(studies, out))
+        print_report(merge(studies, together))
+    for place in places:
+        write_overview(place)
     return any(study.waiting for study in studies)
 
 
 def _sizes(folders: Sequence[Path]) -> list[int]:
     files = [folder / name for folder in folders for name in ("results.jsonl", "failures.jsonl", "ablation.json")]
     return [file.stat().st_size if file.exists() else 0 for file in files]
+
+
+def write_overview(place: Path) -> None:
+    """Write the page of all ablations in a folder, and print where it is, or what it needs."""
+    from designspace.files import write_whole
+    from designspace.report import find, html
+
+    if html.available():
+        write_whole(place / "index.html", html.overview(find(place)))
+        typer.echo(f"all: {place / 'index.html'}")
+    else:
+        typer.echo(html.NEEDED)
 
 
 def _folders(name: str, out: Path, known: Sequence[Path]) -> list[Path]:
@@ -94,5 +110,5 @@ def print_report(study: Study) -> None:
     written = write(study)
     Console().print(terminal_table(study))
     for path in written:
-        if path.suffix in (".png", ".md"):
-            typer.echo(f"{'plot' if path.suffix == '.png' else path.stem}: {path}")
+        if path.suffix in (".png", ".md", ".html"):
+            typer.echo(f"{KINDS.get(path.suffix, path.stem)}: {path}")

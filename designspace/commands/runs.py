@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from designspace.commands.errors import print_json, stop
-from designspace.commands.reports import print_report
+from designspace.commands.reports import print_report, write_overview
 
 if TYPE_CHECKING:
     from designspace.spec import Ablation
@@ -42,6 +42,7 @@ def run(file: Path, settings: Sequence[str], options: Options) -> int:
         print_json({"name": ablation.name, "results": results.rows(), "failures": failures})
     else:
         print_report(Study(results.folder))
+        write_overview(options.out)
         if results.done():
             out = "" if options.out == Path("reports") else f" --out {options.out}"
             typer.echo(f"results: {results.folder / 'results.jsonl'}")

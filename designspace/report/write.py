@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from designspace.files import write_whole
-from designspace.report import claims, comparisons, effect_tables, latex_tables, markdown, pictures
+from designspace.report import claims, comparisons, effect_tables, html, latex_tables, markdown, pictures
 from designspace.report.study import Study
 
 
@@ -43,4 +43,7 @@ def _files(study: Study) -> Iterator[tuple[str, bytes]]:
         if chosen := effect_tables.page(study):
             yield "effects.md", chosen.encode()
             yield "effects.csv", effect_tables.tidy(study).encode()
-        yield from pictures.files(study)
+        drawn = dict(pictures.files(study))
+        yield from drawn.items()
+        if html.available():
+            yield "index.html", html.page(study, drawn)

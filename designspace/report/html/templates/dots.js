@@ -1,0 +1,29 @@
+const MOST_DOTS = 60;
+
+/* Where each configuration has one point at the same cost, lines say nothing: a row for each, the best at the top. */
+function isFlat(curves) {
+  return curves.length > 1 && new Set(curves.flatMap((c) => c.x)).size === 1 && curves.every((c) => c.x.length === 1);
+}
+
+function dotTrace(curves, only, hover) {
+  const { colour } = look(0);
+  return {
+    type: "scatter",
+    mode: "markers",
+    x: curves.map((c) => c.values[0]),
+    y: curves.map((_, k) => -k),
+    error_x: { type: "data", array: curves.map((c) => c.errors[0]), color: colour, thickness: 1.1, width: 2.5 },
+    marker: { color: colour, size: 8, opacity: curves.map((c) => (only === null || c.i === only ? 1 : 0.15)) },
+    hoverinfo: "text",
+    hovertext: curves.map((c) => hover(c.name, c.points[0])),
+    customdata: curves.map((c) => c.i),
+    showlegend: false,
+  };
+}
+
+function dotAxis(curves) {
+  const most = innerWidth < 640 ? 20 : 36;
+  const ticktext = curves.map((c) => shortened(c.name, most));
+  const ticks = { tickvals: curves.map((_, k) => -k), ticktext, automargin: true };
+  return { ...axis("", false, [0.6 - curves.length, 0.6], ticks), title: undefined };
+}

@@ -1,0 +1,80 @@
+const TOLD_APART = 12;
+const MOST_FAINT = 20000;
+const Z = 1.959963984540054;
+/* As in the other figures: style.py. */
+const SYMBOLS = ["circle", "square", "triangle-up", "diamond", "triangle-down", "cross", "x", "pentagon", "triangle-left", "star", "triangle-right", "hexagon"];
+const DASHES = ["solid", "8px,3px", "2px,3px", "10px,3px,2px,3px", "8px,3px,2px,3px,2px,3px"];
+const THEMES = {
+  light: { text: "#222222", soft: "#5a5a5a", grid: "#e4e4e4", paper: "#ffffff", faint: DATA.look.faint, colours: {} },
+  dark: {
+    text: "#e6e4df",
+    soft: "#a9a7a1",
+    grid: "#33373c",
+    paper: "#16181b",
+    faint: "#565b61",
+    colours: { "#000000": "#f2f0ea", "#0072B2": "#4aa8e8", "#56B4E9": "#a5dcff" },
+  },
+};
+const isDark = matchMedia("(prefers-color-scheme: dark)");
+let printing = false;
+
+const theme = () => THEMES[isDark.matches && !printing ? "dark" : "light"];
+
+/* Plotly takes text for a kind of HTML, and for TeX between dollars. */
+const escaped = (text) => String(text).replace(/[&<>$]/g, (c) => `&#${c.charCodeAt(0)};`);
+
+const shortened = (name, most) => escaped(name.length > most ? `${name.slice(0, most - 1)}…` : name);
+
+function wrapped(text) {
+  const lines = [""];
+  for (const part of text.split(", ")) {
+    const last = lines.length - 1;
+    if (lines[last] && lines[last].length + part.length > 56) lines.push(part);
+    else lines[last] += (lines[last] ? ", " : "") + part;
+  }
+  return lines.map(escaped).join(",<br>");
+}
+
+function look(i) {
+  const colour = DATA.look.colours[i % DATA.look.colours.length];
+  return { colour: theme().colours[colour] || colour, symbol: SYMBOLS[i % SYMBOLS.length], dash: DASHES[i % DASHES.length] };
+}
+
+/* The curves of a section: which stand out, what each point says. */
+function Curves(section) {
+  const { rows } = section.table;
+  const names = section.table.columns;
+  const column = (name) => 2 + names.indexOf(name);
+  const value = (r) => numberOf(rows[r][column("value")]);
+  const error = (r) => Z * (numberOf(rows[r][column("se")]) || 0);
+
+  function hover(name, r) {
+    const row = rows[r];
+    const told = DATA.points.described[DATA.points.about[row[0]]];
+    const se = shown(row[column("se")]);
+    const nfe = shown(DATA.points.rows[row[0]][DATA.points.columns.lastIndexOf("NFE")]);
+    return [
+      `<b>${escaped(name)}</b>`,
+      `${escaped(section.label)}: <b>${escaped(shown(row[column("value")]))}</b>${se ? ` ± ${escaped(se)}` : ""}`,
+      `NFE ${escaped(nfe)}, n = ${escaped(shown(row[column("n")]))}`,
+      wrapped(told),
+    ].join("<br>");
+  }
+
+  function all(against) {
+    return section.against[against].curves.map(([name, points, x], i) => {
+      const values = points.map(value);
+      const best = section.higher ? -Math.max(...values) : Math.min(...values);
+      return { i, name, points, x, values, errors: points.map(error), best };
+    });
+  }
+
+  /* Those found by a search, or else those that come lowest, or highest where that is better. */
+  function standing(curves, words, most = TOLD_APART) {
+    const found = words.length ? curves.filter((c) => c.points.some((r) => matches(rows[r][0], words))) : curves;
+    const kept = [...found].sort((a, b) => a.best - b.best).slice(0, most);
+    return kept.sort((a, b) => a.i - b.i);
+  }
+
+  return { all, standing, hover, pointsOf: (curve) => curve.points.map((r) => rows[r][0]) };
+}

@@ -1,0 +1,50 @@
+/* What Plotly draws. */
+function traceOf(curve, style, dim, hover) {
+  const { colour, dash, symbol } = style;
+  const drawn = curve.errors.some((e) => e > 0);
+  return {
+    type: "scatter",
+    mode: "lines+markers",
+    x: curve.x,
+    y: curve.values,
+    error_y: { type: "data", array: curve.errors, color: colour, thickness: 1.1, width: 2.5, visible: drawn },
+    line: { color: colour, dash, width: 1.8 },
+    marker: { color: colour, symbol, size: 7.5, line: { color: theme().paper, width: 0.8 } },
+    opacity: dim ? 0.1 : 1,
+    hoverinfo: dim ? "skip" : "text",
+    hovertext: curve.points.map((r) => hover(curve.name, r)),
+    customdata: curve.points.map(() => curve.i),
+    showlegend: false,
+  };
+}
+
+/* Of those that do not stand out, the best, as many as a browser draws in time. */
+function faintOnes(curves) {
+  let room = MOST_FAINT;
+  return [...curves].sort((a, b) => a.best - b.best).filter((curve) => (room -= curve.x.length) >= 0);
+}
+
+/* They are one line with gaps. */
+function faintTrace(curves, dim, hover) {
+  const [x, y, text, which] = [[], [], [], []];
+  for (const curve of curves) {
+    x.push(...curve.x, null);
+    y.push(...curve.values, null);
+    text.push(...curve.points.map((r) => hover(curve.name, r)), "");
+    which.push(...curve.points.map(() => curve.i), null);
+  }
+  return {
+    type: "scatter",
+    mode: "lines+markers",
+    x,
+    y,
+    line: { color: theme().faint, width: 0.8 },
+    marker: { color: theme().faint, size: 3.5 },
+    opacity: dim ? 0.15 : 0.8,
+    hoverinfo: dim ? "skip" : "text",
+    hovertext: text,
+    customdata: which,
+    connectgaps: false,
+    showlegend: false,
+  };
+}

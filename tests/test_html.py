@@ -1,0 +1,383 @@
+"""Pages in a real browser: what they show, what can be done with them, and that nothing in them runs or loads."""
+
+import json
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+from studies import RECORDED
+from typer.testing import CliRunner
+
+from designspace.citations import bibtex
+from designspace.cli import app
+from designspace.report import Study
+from designspace.report.claims import Verdict
+from designspace.report.html import page
+from designspace.report.html.answer import of_best, of_claims
+from designspace.report.html.render import embedded
+from designspace.report.html.sections import sections
+from designspace.report.html.shared import Shared
+from designspace.report.tables import tables
+
+HOSTILE = '</script><img src=x onerror="hit()"><!--<script>hit()</script>&lt;b&gt;\u2028$x$ {{7*7}} %{x} 名'
+METRIC = f"metric\n{HOSTILE}"
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+
+def row(id, axes, nfe, value, **more):
+    metric = {"value": value, "se": 0.5, "protocol": f"FD {HOSTILE}", "floor": 3.0, "floor_n": 9}
+    spec = {"design": {"solver": {"name": HOSTILE}}, "data": {"name": HOSTILE}, "__proto__": {"a b": [1, {"c": "no"}]}}
+    spec |= {
+        "seed": 2**60,
+        "small": 1e-7,
+        "list": [1.5, "~", None, True],
+        "empty": {},
+        "text": "a: 'b' #\n\t\x85 \u2028é",
+    }
+    about = {"provenance": {"device": HOSTILE, "time": id}}
+    shown = {"schema": 1, "id": id, "axes": axes, "seed": 0, "nfe": nfe, "images": 90, "trial": spec}
+    return shown | {"metrics": {METRIC: metric}} | about | more
+
+
+def write_study(folder, axes, rows, claims=()):
+    folder.mkdir(parents=True)
+    about = {"schema": 1, "name": folder.name, "question": f"Which? {HOSTILE}", "axes": axes, "claims": list(claims)}
+    about |= {"metrics": [METRIC], "points": [{"id": r["id"], "axes": r["axes"]} for r in rows]}
+    (folder / "ablation.json").write_text(json.dumps(about))
+    (folder / "results.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
+
+
+@pytest.fixture(scope="module")
+def reports(tmp_path_factory):
+    """A recorded ablation, one whose every string is hostile, and one of 5,000 points, with their pages."""
+    out = tmp_path_factory.mktemp("pages") / "reports"
+    shutil.copytree(RECORDED, out / "recorded")
+    names = [HOSTILE, "plain"]
+    rows = [
+        row(f"{i}", {HOSTILE: name, "nfe": n}, n, 9.0 / n)
+        for i, (name, n) in enumerate((a, b) for a in names for b in (3, 5))
+    ]
+    write_study(out / "hostile", [HOSTILE, "nfe"], rows, [{"say": HOSTILE, "expect": {}}])
+    many = [
+        row(f"{i}", {"rho": i // 5 + 1, "nfe": n}, n, 1 + i % 997 / n)
+        for i in range(5000)
+        for n in [(3, 5, 9, 17, 33)[i % 5]]
+    ]
+    flat = [
+        row(name, {"solver": name, "nfe": 5}, 5, value)
+        for name, value in (("worst", 9.0), (HOSTILE, 3.0), ("mid", 4.0))
+    ]
+    write_study(out / "flat", ["solver", "nfe"], flat)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DESIGNSPACE_CACHE", str(out.parent / "cache"))
+        told = CliRunner().invoke(app, ["report", "--out", str(out)])
+        write_study(out / "many", ["rho", "nfe"], many)
+        (out / "many" / "index.html").write_bytes(page(Study(out / "many"), {}))
+    assert told.exit_code == 0, told.output
+    return out, told.output
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """One browser for all tests."""
+    playwright = pytest.importorskip("playwright.sync_api")
+    if BROWSER is None:
+        pytest.skip("there is no Chromium")
+    with playwright.sync_playwright() as started:
+        launched = started.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
+        yield launched
+        launched.close()
+
+
+@pytest.fixture
+def visit(browser, reports):
+    """Open a page; at the end of the test it must have said nothing on the console and asked for nothing."""
+    contexts, said, asked = [], [], []
+
+    def open_page(name, **options):
+        contexts.append(browser.new_context(viewport={"width": 1100, "height": 900}, **options))
+        opened = contexts[-1].new_page()
+        opened.on("console", lambda message: said.append(message.text))
+        opened.on("pageerror", lambda error: said.append(str(error)))
+        opened.on("dialog", lambda dialog: said.append(dialog.message))
+        opened.on("request", lambda request: asked.append(request.url))
+        opened.goto((reports[0] / name).as_uri())
+        return opened
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert said == []
+    assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
+
+
+def column(opened, name, where="#section-0 .listed"):
+    header = opened.locator(f"{where} thead th").all_inner_texts()
+    k = [re.sub(r"\W+$", "", text) for text in header].index(name) + 1
+    return opened.locator(f"{where} tbody tr > :nth-child({k})").all_inner_texts()
+
+
+def points(opened):
+    """Configuration, budget and value of each line of the first table."""
+    return list(zip(*(column(opened, name) for name in ("configuration", "NFE", "value")), strict=True))
+
+
+@pytest.mark.filterwarnings("ignore:.*results.jsonl.7")
+def test_the_table_has_the_values_and_sorts_them_with_missing_ones_last(visit, reports):
+    opened = visit("recorded/index.html")
+    study = Study(reports[0] / "recorded")
+    expected = {(e.config, f"{e.nfe:g}"): e.value("frechet") for e in study.entries}
+    shown = {(config, nfe): value for config, nfe, value in points(opened) if nfe}
+    assert {key: float(value) for key, value in shown.items()} == pytest.approx(expected, rel=0.05)
+    header = opened.locator("#section-0 .listed thead button", has_text="value")
+    for order in (sorted(expected.values()), sorted(expected.values(), reverse=True)):
+        header.press("Enter")
+        values = [value for _, _, value in points(opened)]
+        assert [float(value) for value in values[: len(order)]] == pytest.approx(order, rel=0.05)
+        assert set(values[len(order) :]) == {"failed", "missing"}
+    assert header.locator("xpath=..").get_attribute("aria-sort") == "descending"
+
+
+def test_thousands_of_points_and_a_filter_for_table_and_plot(visit, reports):
+    assert (reports[0] / "many" / "index.html").stat().st_size < 8_000_000
+    opened = visit("many/index.html")
+    lines = opened.locator("#section-0 .listed tbody tr")
+    assert lines.count() == 200
+    assert "and 988 more" in opened.locator("#section-0 .legend").inner_text()
+    opened.get_by_role("button", name="Show all 5000").click()
+    assert lines.count() == 5000
+    lines.last.locator("button").click()
+    assert opened.locator(".trials details[open] summary").inner_text().startswith("rho=1000, 33 NFE")
+    opened.locator("#section-0 input").fill("rho=7 nfe=9")
+    opened.locator("#section-0 .listed .more", has_text="of 5000 rows match").wait_for()
+    assert {config[:5] for config in column(opened, "configuration")} == {"rho=7"}
+    assert set(column(opened, "NFE")) == {"9"}
+    assert {name[:5] for name in opened.locator("#section-0 .legend button").all_inner_texts()} == {"rho=7"}
+    opened.locator("#section-0 input").fill("nothing like it")
+    opened.get_by_text("No row matches.").wait_for()
+
+
+def opacities(opened):
+    return opened.evaluate("document.querySelector('.plot').data.map((trace) => trace.opacity)")
+
+
+def test_one_configuration_is_singled_out_by_legend_or_curve_and_restored(visit):
+    opened = visit("recorded/index.html")
+    assert opacities(opened) == [1, 1, 1]
+    key = opened.locator(".legend button", has_text="heun").first
+    key.press("Enter")
+    assert sorted(opacities(opened)) == [0.1, 0.1, 1]
+    assert key.get_attribute("aria-pressed") == "true"
+    assert opened.locator("#section-0 .listed tr.marked").count() == 2
+    key.press("Enter")
+    assert opacities(opened) == [1, 1, 1]
+    opened.locator(".plot").first.scroll_into_view_if_needed()
+    box = opened.locator(".plot .trace.scatter").nth(1).locator(".point").first.bounding_box()
+    for expected in ([0.1, 0.1, 1], [1, 1, 1]):
+        opened.mouse.move(box["x"] + box["width"] / 2 + 30, box["y"] + 30)
+        opened.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        opened.locator(".hoverlayer .hovertext").first.wait_for()
+        assert "n = 64" in opened.locator(".hoverlayer").first.text_content()
+        opened.mouse.down()
+        opened.mouse.up()
+        opened.wait_for_timeout(50)
+        assert sorted(opacities(opened)) == expected
+
+
+def test_axes_become_linear_and_logarithmic_again(visit):
+    opened = visit("recorded/index.html")
+    for which in ("x", "y"):
+        switch = opened.locator(f"#section-0 [data-axis={which}]")
+        for expected in ("linear", "log"):
+            switch.click()
+            assert switch.inner_text() == f"{which}: {expected}"
+            assert opened.evaluate(f"document.querySelector('.plot')._fullLayout.{which}axis.type") == expected
+
+
+@pytest.mark.parametrize("name", ["recorded", "hostile"])
+def test_a_trial_is_copied_as_yaml(visit, reports, name):
+    opened = visit(f"{name}/index.html", permissions=["clipboard-read", "clipboard-write"])
+    trial = json.loads((reports[0] / name / "results.jsonl").read_text().splitlines()[0])["trial"]
+    opened.locator("#trials summary").first.press("Enter")
+    opened.get_by_role("button", name="Copy as YAML").click()
+    opened.get_by_role("button", name="Copied").wait_for()
+    text = opened.evaluate("navigator.clipboard.readText()")
+    assert YAML(typ="safe").load(text) == trial
+    yaml = pytest.importorskip("yaml")
+    assert yaml.safe_load(text) == trial
+    assert f"designspace run ablations/{name}.yaml" in opened.locator(".trials").inner_text()
+
+
+def test_hostile_strings_stay_text(visit):
+    opened = visit("hostile/index.html")
+    visible = " ".join(HOSTILE.replace("\u2028", " ").split())
+    assert visible in " ".join(opened.locator("h1").inner_text().split())
+    assert visible in " ".join(opened.locator(".claims .say").inner_text().split())
+    assert visible in column(opened, "configuration")
+    assert visible in opened.locator(".legend button").first.inner_text()
+    title = opened.locator(".plot .ytitle").text_content()
+    assert len(title) > 50
+    assert f"FD {visible}".startswith(title.removesuffix("…"))
+    opened.locator(".plot").first.scroll_into_view_if_needed()
+    point = opened.locator(".plot .trace.scatter").first.locator(".point").first.bounding_box()
+    opened.mouse.move(point["x"] + 4, point["y"] + 4)
+    opened.locator(".hoverlayer .hovertext").first.wait_for()
+    assert visible in opened.locator(".hoverlayer .hovertext").first.text_content()
+    opened.locator("#trials summary").first.click()
+    opened.locator(".compared summary").click()
+    assert opened.locator("img").count() == 0
+    assert opened.locator("script").count() == 3
+    assert opened.evaluate("typeof hit") == "undefined"
+
+
+def test_configurations_of_one_cost_are_dots_the_best_at_the_top(visit):
+    opened = visit("flat/index.html")
+    labels = opened.locator(".plot .ytick text")
+    heights = {labels.nth(k).text_content(): labels.nth(k).bounding_box()["y"] for k in range(3)}
+    best, *others = sorted(heights, key=heights.get)
+    assert HOSTILE.startswith(best.removesuffix("…"))
+    assert others == ["mid", "worst"]
+
+
+def test_light_and_dark(visit):
+    opened = visit("recorded/index.html")
+    seen = {}
+    for scheme in ("dark", "light"):
+        opened.emulate_media(color_scheme=scheme)
+        opened.wait_for_timeout(200)
+        paper = opened.evaluate("getComputedStyle(document.body).backgroundColor")
+        ink = opened.locator(".plot .xtitle").first.evaluate("(node) => getComputedStyle(node).fill")
+        seen[scheme] = [sum(map(int, re.findall(r"\d+", colour)[:3])) for colour in (paper, ink)]
+    assert seen["light"][0] > 700
+    assert seen["light"][1] < 150
+    assert seen["dark"][0] < 150
+    assert seen["dark"][1] > 600
+
+
+def test_it_fits_a_phone_and_a_sheet_of_paper(visit):
+    opened = visit("recorded/index.html", color_scheme="dark")
+    opened.set_viewport_size({"width": 360, "height": 700})
+    opened.wait_for_timeout(300)
+    assert opened.evaluate("document.documentElement.scrollWidth") <= 360
+    opened.set_viewport_size({"width": 1100, "height": 700})
+    opened.emulate_media(media="print")
+    assert not opened.locator("#section-0 [data-axis=x]").is_visible()
+    assert opened.locator("#section-0 .scroll").evaluate("(node) => node.scrollHeight === node.clientHeight")
+    assert opened.pdf(format="A4").startswith(b"%PDF")
+
+
+def test_the_overview_leads_to_the_pages(visit, reports):
+    opened = visit("index.html")
+    links = opened.locator("main a")
+    assert sorted(links.evaluate_all("(all) => all.map((a) => a.getAttribute('href'))")) == [
+        "flat/index.html",
+        "hostile/index.html",
+        "recorded/index.html",
+    ]
+    links.last.click()
+    opened.get_by_role("link", name="Ablations").click()
+    assert opened.url == (reports[0] / "index.html").as_uri()
+
+
+def test_the_command_says_where_the_pages_are(reports):
+    out, told = reports
+    text = told.replace("\n", "")
+    assert f"page: {out / 'recorded' / 'index.html'}".replace("\n", "") in text
+    assert f"all: {out / 'index.html'}" in text
+
+
+@pytest.mark.filterwarnings("ignore:.*results.jsonl.7")
+def test_pages_are_the_same_each_time_and_hold_plotly_once(reports):
+    written = (reports[0] / "recorded" / "index.html").read_bytes()
+    pictures = {path.name: path.read_bytes() for path in sorted((reports[0] / "recorded").glob("*.png"))}
+    assert page(Study(reports[0] / "recorded"), pictures) == page(Study(reports[0] / "recorded"), pictures) == written
+    assert written.count(b"plotly.js v") == 1
+    assert len(written) < 8_000_000
+
+
+@pytest.mark.filterwarnings("ignore:.*results.jsonl.7")
+def test_bold_are_those_of_the_table(recorded):
+    study = Study(recorded)
+    for metric in study.about["metrics"]:
+        shown = next(section for section in sections(study) if section.metric == metric)
+        best = [study.points[place] for place, best, *_ in shown.data["table"]["rows"] if best]
+        bold = {(point.config, point.axes["nfe"]) for point in best}
+        (table,) = tables(study, metric)
+        cells = [(line[0].text, cell, nfe) for line in table.rows for cell, nfe in zip(line[1:], (7, 11), strict=True)]
+        assert bold == {(config, nfe) for config, cell, nfe in cells if cell.best}
+
+
+def test_the_answer_is_made_of_the_verdicts():
+    def say(*found):
+        return of_claims([Verdict("", verdict, "") for verdict in found])
+
+    assert (
+        say("holds", "undecided", "holds", "does not hold")
+        == "Of 4 claims, 2 hold, 1 does not hold and 1 is undecided."
+    )
+    assert say("undecided", "undecided", "undecided") == "All 3 claims are undecided."
+    assert say("does not hold", "does not hold") == "Both claims do not hold."
+    assert say("holds") == "The one claim holds."
+    assert say() == ""
+
+
+def test_the_answer_names_what_cannot_be_told_from_the_best(bench):
+    made = bench(axes=["solver", "rho", "nfe"])
+    for solver, value in (("heun", 3.0), ("euler", 3.1), ("ab", 9.0)):
+        for nfe, more in ((5, 4.0), (9, 0.0)):
+            made.point({"solver": solver, "rho": 7, "nfe": nfe}, value + more, se=0.2)
+    (sentence,) = of_best(made.study(), [*sections(made.study())])
+    assert sentence == (
+        "At 9 NFE, “heun, rho=7” has the lowest FD-x, 3.00 ± 0.20 (n = 400); "
+        "“euler, rho=7” cannot be told from it at 95 %."
+    )
+
+
+def test_several_seeds_have_their_spread(bench):
+    made = bench(axes=["solver", "nfe"])
+    for seed, value in enumerate((3.0, 4.0)):
+        made.point({"solver": "heun", "nfe": 5}, value, se=0.2, seed=seed)
+    (section,) = sections(made.study())
+    assert section.data["table"]["columns"] == ["value", "se", "sd over seeds", "n"]
+    ((_, _, value, se, sd, n),) = section.data["table"]["rows"]
+    assert (value, n) == ([3.5, "3.50"], [800, "400 × 2"])
+    assert (se, sd) == ([0.5, "0.50"], [0.70710678, "0.71"])
+
+
+def test_json_in_a_page_cannot_end_its_element():
+    text = embedded([HOSTILE, "\ud800"])
+    assert not re.search("[<>&\u2028\ud800]", text)
+    assert json.loads(text) == [HOSTILE, "\ud800"]
+
+
+def test_equal_parts_of_specs_stand_once_and_unequal_ones_apart():
+    shared = Shared()
+    same = [shared.put({"a": {"b": 1}}), shared.put({"a": {"b": 1}})]
+    assert same[0] == same[1]
+    assert len({str(shared.put({"b": value})) for value in (1, 1.0, True, "1")}) == 4
+
+
+def test_bibtex_of_what_was_used():
+    design = {"solver": {"name": "rk45"}, "noise_distribution": {"name": "edm2"}, "schedule": {"name": "of a plugin"}}
+    text = bibtex([{"design": design, "evaluate": {"metrics": [{"name": "kid"}]}}, None])
+    assert re.findall(r"@misc\{(\w+)", text) == [
+        "binkowski2018",
+        "dormand1980",
+        "hoeffding1948",
+        "karras2024",
+        "song2021",
+    ]
+    assert "title = {{Analyzing and Improving the Training Dynamics of Diffusion Models}}" in text
+    assert "author = {Dormand and Prince},\n  year = {1980},\n  doi = {10.1016/0771-050X(80)90013-3}" in text
+    assert "eprint = {1801.01401}" in text
+
+
+def test_without_the_packages_all_else_is_written(recorded, monkeypatch):
+    monkeypatch.setitem(sys.modules, "plotly", None)
+    told = CliRunner().invoke(app, ["report", "--out", str(recorded.parent)])
+    assert "index.html needs jinja2 and plotly: pip install 'designspace[report]'" in told.output
+    assert (recorded / "table.md").is_file()
+    assert not list(Path(recorded.parent).glob("**/index.html"))
