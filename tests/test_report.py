@@ -516,6 +516,8 @@ def _two(bench, tmp_path, **second):
     other.folder.mkdir(parents=True)
     made.point({"solver": "heun", "nfe": 7}, 5.0, influence(0, 2.0))
     made.point({"solver": "euler", "nfe": 7}, 9.0, influence(1, 2.0))
+    for k in range(2):  # ids are those of the place
+        other.point({"solver": f"{k}", "rho": 3, "nfe": 7}, 0.0, finished=False)
     other.point({"solver": "heun", "rho": 3, "nfe": 7}, 5.5, influence(0, 2.0) + influence(2, 0.1), **second)
     return made.study(), other.study()
 

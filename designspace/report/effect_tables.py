@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from designspace.report import caption
@@ -30,24 +31,22 @@ MEANING = (
 
 def tables(study: Study, metric: str) -> list[tuple[Table, Table]]:
     """For each protocol, what is favoured and the effects behind it."""
-    return [
-        (_favoured(study, found, caption.protocol(metric, group)), _effects(study, found, metric))
-        for group, found in zip(comparable(study.entries, metric), effects(study, metric), strict=True)
-        if found and group[0].higher_is_better(metric) is not None
-    ]
+    found = []
+    for group, of in zip(comparable(study.entries, metric), effects(study, metric), strict=True):
+        if of and group[0].higher_is_better(metric) is not None:
+            name, protocol = one_line(group[0].about(metric)["protocol"]), caption.protocol(metric, group)
+            favoured, behind = _favoured(study, of, name), _effects(study, of, name)
+            found.append((replace(favoured, caption=f"{protocol}. {FAVOURED}"), behind))
+    return found
 
 
-def _favoured(study: Study, found: Sequence[Effects], protocol: str) -> Table:
+def _favoured(study: Study, found: Sequence[Effects], name: str) -> Table:
     shown = _budgets(found)
-    rows = [
-        [
-            Cell(factor.name),
-            Cell(", ".join(map(factor.word, factor.choices))),
-            *(_words(at[b]) if (b in at) else Cell("") for b in shown),
-        ]
-        for factor, at in _by_factor(found).items()
-    ]
-    return Table(["choice of", "tried", *(f"favoured{_at(study, b)}" for b in shown)], rows, f"{protocol}. {FAVOURED}")
+    rows = []
+    for factor, at in _by_factor(found).items():
+        tried = ", ".join(map(factor.word, factor.choices))
+        rows.append([Cell(factor.name), Cell(tried), *(_words(at[b]) if b in at else Cell("") for b in shown)])
+    return Table([name, "tried", *(f"favoured{_at(study, b)}" for b in shown)], rows, FAVOURED)
 
 
 def _words(one: Effects) -> Cell:
@@ -57,7 +56,7 @@ def _words(one: Effects) -> Cell:
     return Cell(" or ".join(names) if len(names) <= NAMED else f"{names[0]} or {len(names) - 1} others", True)
 
 
-def _effects(study: Study, found: Sequence[Effects], metric: str) -> Table:
+def _effects(study: Study, found: Sequence[Effects], name: str) -> Table:
     shown = _budgets(found)
     rows = []
     for factor, at in _by_factor(found).items():
@@ -66,7 +65,7 @@ def _effects(study: Study, found: Sequence[Effects], metric: str) -> Table:
             base = choice == factor.choices[0]
             word = factor.word(choice) + (" (baseline)" if base else "")
             rows.append([Cell(factor.name if base else ""), Cell(word), *cells])
-    header = ["choice of", one_line(metric), *(f"change{_at(study, b)}" for b in shown)]
+    header = [name, "choice", *(f"change{_at(study, b)}" for b in shown)]
     return Table(header, rows, MEANING)
 
 

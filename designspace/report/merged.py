@@ -14,11 +14,8 @@ from designspace.lines import SCHEMA
 from designspace.report import caption
 from designspace.report.entry import Row
 from designspace.report.study import Study, comparable
-from designspace.report.text import describe
+from designspace.report.text import MERGED, describe
 from designspace.store import PointKey, point_key
-
-AXIS = "ablation"
-"""The axis that says which of them a point belongs to."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +32,7 @@ class Merged(Study):
         common = [m for m in first.about["metrics"] if all(m in part.about["metrics"] for part in rest)]
         points = [point | {"axes": _own(part, point["axes"])} for part in self.parts for point in part.about["points"]]
         question = " ".join(dict.fromkeys(part.about["question"] for part in self.parts))
-        about = {"schema": SCHEMA, "name": self.folder.name, "question": question, "axes": [AXIS, *axes]}
+        about = {"schema": SCHEMA, "name": self.folder.name, "question": question, "axes": [MERGED, *axes]}
         return about | {"claims": [], "metrics": common, "points": points}
 
     @cached_property
@@ -72,7 +69,7 @@ def merge(studies: Sequence[Study], out: Path) -> Merged:
 
 def _share(whole: Merged, metric: str) -> bool:
     groups = comparable(whole.entries, metric)
-    return any(len({entry.axes[AXIS] for entry in group}) == len(whole.parts) for group in groups)
+    return any(len({entry.axes[MERGED] for entry in group}) == len(whole.parts) for group in groups)
 
 
 def _why(whole: Merged) -> str:
@@ -82,11 +79,11 @@ def _why(whole: Merged) -> str:
     groups = comparable(whole.entries, metric)
     if len(groups) < 2:
         return "not all of them have results"
-    if old := [str(group[0].axes[AXIS]) for group in groups if not group[0].record]:
+    if old := [str(group[0].axes[MERGED]) for group in groups if not group[0].record]:
         return f"results of {old[0]} do not record all of their protocol, an earlier version wrote them: run it again"
-    each = "; ".join(f"{describe({AXIS: g[0].axes[AXIS]})}: {caption.protocol(metric, g)}" for g in groups)
+    each = "; ".join(f"{describe({MERGED: g[0].axes[MERGED]})}: {caption.protocol(metric, g)}" for g in groups)
     return f"values of different {caption.differ(groups, metric)} cannot be compared ({each})"
 
 
 def _own(part: Study, axes: Row) -> Row:
-    return {AXIS: part.about["name"], **axes}
+    return {MERGED: part.about["name"], **axes}

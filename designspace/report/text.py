@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-UNNAMED = ("ablation", "stage", "variant")
-"""Axes whose values say themselves what they change."""
+MERGED = "ablation"
+"""The axis of several reports in one."""
+UNNAMED = (MERGED, "stage", "variant")
+"""Axes whose values say themselves what they are."""
 
 
 def number(value: float, se: float | None) -> str:
@@ -56,7 +58,7 @@ def describe(axes: Mapping[str, object]) -> str:
 
 def config_name(axes: Mapping[str, object]) -> str:
     """What a configuration is called: ``heun``, ``heun, rho=7``; two rows are told apart: ``c_in=edm, c_out=vp``."""
-    words = [axis for axis, value in axes.items() if isinstance(value, str) and axis not in UNNAMED]
+    words = [axis for axis, value in axes.items() if isinstance(value, str) and axis != MERGED]
     unnamed = (*UNNAMED, *(words if len(words) == 1 else ()))
     last = [axis.rsplit(".", 1)[-1] for axis in axes]
     short = {axis: name if last.count(name) == 1 else axis for axis, name in zip(axes, last, strict=True)}

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from typing import Any
 
-from designspace.report import claims, markdown
+from designspace.report import claims, effect_tables, markdown
 from designspace.report.html import answer
 from designspace.report.html.pictures import shown
 from designspace.report.html.render import LOOK, embedded, render, scripts
@@ -48,6 +48,7 @@ def page(study: Study, pictures: Mapping[str, bytes]) -> bytes:
         answers=answers(study, verdicts, found),
         verdicts=verdicts,
         sections=found,
+        choices=[pair for metric in study.about["metrics"] for pair in effect_tables.tables(study, metric)],
         pictures=[one for one in drawn if not one.metric],
         profiles={k: [one for one in drawn if one.metric == metric] for metric, k in first.items()},
         trials=bool(known["rows"]),
@@ -67,8 +68,9 @@ def _files(study: Study, found: Sequence[Section]) -> Iterator[str]:
     yield "table.md"
     if study.entries:
         yield "table.csv"
+        yield "table.tex"
     if any(section.data["compared"]["rows"] for section in found):
-        yield "comparisons.csv"
+        yield from ("comparisons.csv", "effects.csv")
     yield "results.jsonl"
 
 
