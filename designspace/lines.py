@@ -22,8 +22,10 @@ Row = dict[str, Any]
 PointKey = tuple[str, str]
 """A trial's id, and the point's axes as canonical JSON."""
 
-_said: set[str] = set()
-"""Warnings of lines that cannot be used: each is given once a process."""
+_said: dict[Path, set[int]] = {}
+"""Lines that cannot be used, of which it has been warned: once a process."""
+MOST_SAID = 20
+"""Of a file."""
 
 
 def point_key(id: str, axes: Mapping[str, Any]) -> PointKey:
@@ -93,15 +95,27 @@ class Lines:
         try:
             row = json.loads(line)
             if row["schema"] != SCHEMA:
-                raise ValueError(f"schema {row['schema']}, not {SCHEMA}")
+                raise ValueError(other_schema(row["schema"]))
             if wrong := self._wrong(row):
                 raise ValueError(wrong)
             found[point_key(row["id"], row["axes"])] = row
         except (ValueError, KeyError, TypeError) as error:
-            text = f"{self._path}:{number}: not a result, skipped ({error})"
-            if text not in _said:
-                _said.add(text)
-                warnings.warn(text, stacklevel=4)
+            _say(self._path, number, f"not a result, skipped ({error})")
+
+
+def other_schema(found: Any) -> str:
+    """What to do with a file that another version wrote."""
+    later = isinstance(found, int) and found > SCHEMA
+    what = "of a later version: update designspace" if later else "of an earlier version: run the ablation again"
+    return f"schema {found!r}, not {SCHEMA}, {what}"
+
+
+def _say(path: Path, number: int, what: str) -> None:
+    said = _said.setdefault(path, set())
+    if number not in said and len(said) <= MOST_SAID:
+        said.add(number)
+        text = f"{path}:{number}: {what}"
+        warnings.warn(text if len(said) <= MOST_SAID else f"{text}; no more are listed", stacklevel=6)
 
 
 def append_line(path: Path, row: Row) -> None:

@@ -431,7 +431,12 @@ def test_rows_that_cannot_be_used_are_skipped_and_named(bench):
 
 @pytest.mark.parametrize(
     ("text", "error"),
-    [("{", "not the description"), ('{"schema": 2}', "schema 2, not 1"), ('{"schema": 1}', "'name' is not a str")],
+    [
+        ("{", "not the description"),
+        ('{"schema": 2}', "schema 2, not 1, of a later version: update designspace"),
+        ('{"schema": 0}', "schema 0, not 1, of an earlier version: run the ablation again"),
+        ('{"schema": 1}', "'name' is not a str"),
+    ],
 )
 def test_a_damaged_description_is_a_clear_error(tmp_path, text, error):
     (tmp_path / "ablation.json").write_text(text)
@@ -562,6 +567,8 @@ def test_a_watched_report_is_written_again_until_all_is_there(recorded, tmp_path
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     try:
         _until(lambda: table.is_file() and "4 of 6 points are not complete" in table.read_text(), process)
+        page = recorded / "index.html"
+        _until(lambda: page.is_file() and 'http-equiv="refresh"' in page.read_text(), process)
         with (recorded / "results.jsonl").open("a") as file:
             file.write(lines[2])
         _until(lambda: "3 of 6 points are not complete" in table.read_text(), process)
@@ -571,6 +578,7 @@ def test_a_watched_report_is_written_again_until_all_is_there(recorded, tmp_path
     finally:
         process.kill()
     assert "not complete" not in table.read_text()
+    assert 'http-equiv="refresh"' not in page.read_text()
 
 
 def _until(true, process):

@@ -197,3 +197,15 @@ def test_a_folder_that_cannot_be_made_is_a_clear_error(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match=r"cannot write .*file/name/results\.jsonl: Not a directory"):
         Results(tmp_path / "file" / "name", cache=Cache(tmp_path / "cache")).append(row())
+
+
+def test_of_many_lines_that_cannot_be_read_twenty_are_named(tmp_path):
+    (tmp_path / "results.jsonl").write_text('{"schema": 0}\n' * 5000)
+    with pytest.warns(UserWarning, match="not a result") as said:
+        assert Results(tmp_path).rows() == []
+    texts = [str(one.message) for one in said]
+    assert len(texts) == 21
+    assert texts[0].endswith(
+        "results.jsonl:1: not a result, skipped (schema 0, not 1, of an earlier version: run the ablation again)"
+    )
+    assert texts[-1].endswith("; no more are listed")

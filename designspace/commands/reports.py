@@ -35,27 +35,28 @@ def report(names: Sequence[str], out: Path, watch: bool = False) -> None:
     parents = {folder.parent for folder in folders}
     places = [place for place in dict.fromkeys((out, *map(Path, names))) if place in parents]
     before = _sizes(folders)
-    while _write(folders, out if len(names) > 1 else None, places) and watch:
+    while _write(folders, out if len(names) > 1 else None, places, watch):
         while _sizes(folders) == before:
             time.sleep(PAUSE)
         before = _sizes(folders)
 
 
-def _write(folders: Sequence[Path], together: Path | None, places: Sequence[Path]) -> bool:
-    """Whether more results are to come. ``together``: where the report of all goes; ``places``: of an overview."""
+def _write(folders: Sequence[Path], together: Path | None, places: Sequence[Path], watch: bool) -> bool:
+    """Whether to go on watching. ``together``: where the report of all goes; ``places``: those of overviews."""
     from designspace.report import Study, merge, write
 
     studies = [Study(folder) for folder in folders]
+    live = watch and any(study.waiting for study in studies)
     for study in studies:
         if together:
-            write(study)
+            write(study, live=live)
         else:
-            print_report(study)
+            print_report(study, live=live)
     if together:
-        print_report(merge(studies, together))
+        print_report(merge(studies, together), live=live)
     for place in places:
         write_overview(place)
-    return any(study.waiting for study in studies)
+    return live
 
 
 def _sizes(folders: Sequence[Path]) -> list[int]:
@@ -103,11 +104,11 @@ def _nowhere(name: str, out: Path, known: Sequence[Path]) -> NoReturn:
     stop(2, f"{name}: no results in {' nor in '.join(map(str, _places(name, out)))}.{near}")
 
 
-def print_report(study: Study) -> None:
+def print_report(study: Study, *, live: bool = False) -> None:
     """Write a report and print its tables and verdicts, and where its files are."""
     from designspace.report import terminal_table, write
 
-    written = write(study)
+    written = write(study, live=live)
     Console().print(terminal_table(study))
     for path in written:
         if path.suffix in (".png", ".md", ".html"):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from designspace.report.heat import HeatPanel
+from designspace.report.inference import Z
 from designspace.report.pareto import CostPanel
 from designspace.report.scales import labels, log_ticks
 from designspace.report.style import FAINT, NOTE, WIDTH, look, plain, wrapped
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 NAMED = 12
 """Configurations of a front that have colours of their own."""
+ACROSS = 4
+"""Columns of a heat map: of two with so many there is room beside each other."""
 FRONT: Any = {"color": "#444444", "linewidth": 0.9, "zorder": 1.5}
 BEATEN: Any = {"color": FAINT, "marker": ".", "markersize": 3}
 SHADES = "cividis"
@@ -45,19 +48,21 @@ def _front(axes: Axes, panel: CostPanel, looks: dict[str, dict[str, Any]]) -> No
         axes.plot(point.cost, point.value, **(own or BEATEN))
     best = [point for point in panel.points if point.on_front]
     axes.step([p.cost for p in best], [p.value for p in best], where="post", **FRONT)
-    bars = [(p.cost, p.value, 1.96 * p.se) for p in best if p.se]
-    for cost, value, error in bars:
-        axes.plot([cost, cost], [max(value - error, value / 10), value + error], **FRONT)
+    ends = [(max(p.value - Z * p.se, p.value / 10), p.value + Z * p.se) if p.se else (p.value,) * 2 for p in best]
+    for point, (low, high) in zip(best, ends, strict=True):
+        axes.plot([point.cost] * 2, [low, high], **FRONT)
     axes.set(xscale="log", yscale="log", xlabel=plain(panel.cost), ylabel=plain(panel.protocol))
-    for axis, numbers in ((axes.xaxis, [p.cost for p in panel.points]), (axes.yaxis, [p.value for p in panel.points])):
-        _ticks(axis, min(numbers), max(numbers))
+    _ticks(axes.xaxis, [p.cost for p in panel.points], 4)
+    _ticks(axes.yaxis, [*(p.value for p in panel.points), *(end for pair in ends for end in pair)], 6)
     axes.set_title(plain(panel.note), loc="right", pad=3, **NOTE)
 
 
-def _ticks(axis: Any, low: float, high: float) -> None:
+def _ticks(axis: Any, numbers: Sequence[float], most: int) -> None:
     from matplotlib.ticker import NullFormatter
 
-    found = labels(log_ticks(low, high) if high > 1.01 * low else [low])
+    low, high = min(numbers), max(numbers)
+    ticks = log_ticks(low, high) if high > 1.01 * low else [low]
+    found = labels(ticks[:: -(-len(ticks) // most)])
     axis.set_ticks(list(found), list(found.values()))
     axis.set_minor_formatter(NullFormatter())
 
@@ -79,7 +84,7 @@ def heat_map(panels: Sequence[HeatPanel]) -> Figure:
     """The metric in colour and as a number; in bold what cannot be told from the best of its panel."""
     from matplotlib.figure import Figure
 
-    across = 1 if max(len(panel.columns) for panel in panels) > 4 else min(2, len(panels))
+    across = 1 if max(len(panel.columns) for panel in panels) > ACROSS else min(2, len(panels))
     down, rows = -(-len(panels) // across), max(len(panel.rows) for panel in panels)
     figure = Figure(figsize=(WIDTH, down * (0.75 + 0.21 * rows)), layout="constrained")
     grid = figure.subplots(down, across, squeeze=False)
@@ -107,7 +112,9 @@ def _heat(axes: Axes, panel: HeatPanel) -> None:
     axes.set_yticks(range(len(panel.rows)), [f"{v:g}" for v in panel.rows])
     axes.grid(visible=False)
     axes.set(xlabel=_short(panel.x), ylabel=_short(panel.y))
-    axes.set_title(plain(f"{panel.title}\n{panel.protocol}".strip()), loc="left", pad=3, **NOTE)
+    width = 60 if len(panel.columns) > ACROSS else 26
+    title = "\n".join(wrapped(text, width) for text in (panel.title, panel.protocol) if text)
+    axes.set_title(plain(title), loc="left", pad=3, **NOTE)
 
 
 def _short(axis: str) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from designspace.images import DataError, reading
+from designspace.lines import other_schema
 from designspace.report.entry import BUDGET, Entry, Row, images_in, problem
 from designspace.report.protocols import equally_recorded
 from designspace.store import SCHEMA, PointKey, Results, point_key
@@ -36,7 +37,7 @@ class Study:
         except (ValueError, TypeError) as error:
             raise DataError(f"{path}: not the description of an ablation ({error}); run the ablation again") from error
         if about.get("schema") != SCHEMA:
-            raise DataError(f"{path}: schema {about.get('schema')}, not {SCHEMA}; run the ablation again")
+            raise DataError(f"{path}: {other_schema(about.get('schema'))}")
         for key, kind in NEEDED.items():
             if not isinstance(about.get(key), kind):
                 raise DataError(f"{path}: '{key}' is not a {kind.__name__}; run the ablation again")

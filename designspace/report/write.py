@@ -15,14 +15,15 @@ def find(out: Path) -> list[Path]:
     return sorted(path.parent for path in out.glob("*/results.jsonl") if (path.parent / "ablation.json").is_file())
 
 
-def write(folder: Path | Study) -> list[Path]:
+def write(folder: Path | Study, *, live: bool = False) -> list[Path]:
     """Write tables, figures and verdicts beside the results; the paths. Files that would not change are left alone.
 
+    With ``live``, a page that is to be written again soon: browsers read it anew every few seconds.
     Raises ``DataError`` if ``folder`` describes no ablation, ``StorageError`` if a file cannot be written.
     """
     study = folder if isinstance(folder, Study) else Study(folder)
     written = []
-    for name, content in _files(study):
+    for name, content in _files(study, live):
         path = study.folder / name
         if not path.is_file() or path.read_bytes() != content:
             write_whole(path, content)
@@ -30,7 +31,7 @@ def write(folder: Path | Study) -> list[Path]:
     return written
 
 
-def _files(study: Study) -> Iterator[tuple[str, bytes]]:
+def _files(study: Study, live: bool) -> Iterator[tuple[str, bytes]]:
     yield "table.md", markdown.page(study).encode()
     if study.about["claims"]:
         yield "claims.md", claims.page(study).encode()
@@ -43,7 +44,7 @@ def _files(study: Study) -> Iterator[tuple[str, bytes]]:
         if chosen := effect_tables.page(study):
             yield "effects.md", chosen.encode()
             yield "effects.csv", effect_tables.tidy(study).encode()
-        drawn = dict(pictures.files(study))
-        yield from drawn.items()
-        if html.available():
-            yield "index.html", html.page(study, drawn)
+    drawn = dict(pictures.files(study)) if study.entries else {}
+    yield from drawn.items()
+    if html.available():
+        yield "index.html", html.page(study, drawn, live=live)

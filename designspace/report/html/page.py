@@ -24,8 +24,11 @@ def available() -> bool:
     return find_spec("jinja2") is not None and find_spec("plotly") is not None
 
 
-def page(study: Study, pictures: Mapping[str, bytes]) -> bytes:
-    """The page, the same bytes each time; ``pictures`` are the report's PNGs by name, of which some are shown."""
+def page(study: Study, pictures: Mapping[str, bytes], *, live: bool = False) -> bytes:
+    """The page, the same bytes each time; ``pictures`` are the report's PNGs by name, of which some are shown.
+
+    ``live``: browsers read it anew every few seconds.
+    """
     entries = study.points
     found = [*sections(study)]
     verdicts = claims.verdicts(study)
@@ -43,6 +46,7 @@ def page(study: Study, pictures: Mapping[str, bytes]) -> bytes:
     return render(
         "page.html",
         scripts(),
+        live=live,
         name=name,
         question=one_line(study.about["question"]) or name,
         answers=answers(study, verdicts, found),
