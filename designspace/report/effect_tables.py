@@ -19,7 +19,7 @@ NAMED = 3
 """Choices that are named as favoured; of more, the number."""
 FAVOURED = (
     "What the evidence favours of each design choice: the best of those tried, and whatever cannot be told from it at "
-    "95 % (Holm's correction for the choices of the row). The effects behind it follow."
+    "95 % (Holm's correction for the choices of the row)."
 )
 MEANING = (
     "Effects of design choices, all else equal: the mean, over the settings of the other axes at the same budget, of "

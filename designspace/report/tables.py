@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,6 +11,9 @@ from designspace.report.compare import Ranking, rank
 from designspace.report.entry import Entry
 from designspace.report.study import Study, budgets, comparable
 from designspace.report.text import measured, number, one_line, value_of
+
+MEASURED = re.compile(r"\(?[-+]?\d[\d.]*(e[-+]?\d+)?\)?($| ±)")
+"""A number, with or without its error."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,12 @@ class Table:
     rows: list[list[Cell]]
     caption: str
     """In sentences, the first of which names the protocol."""
+
+    @property
+    def flush_right(self) -> list[bool]:
+        """For each column whether it holds numbers, and is set flush right."""
+        columns = zip(*([cell.text for cell in row] for row in self.rows), strict=True)
+        return [any(map(MEASURED.match, column)) for column in columns] or [False] * len(self.header)
 
 
 def tables(study: Study, metric: str) -> list[Table]:

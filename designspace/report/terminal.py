@@ -8,7 +8,7 @@ from rich.console import Group
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from designspace.report import claims, markdown, without_bias
+from designspace.report import claims, effect_tables, markdown, without_bias
 from designspace.report.study import Study
 from designspace.report.tables import Table, tables
 from designspace.report.text import one_line
@@ -23,6 +23,8 @@ def terminal_table(folder: Path | Study) -> Group:
     for metric in study.about["metrics"]:
         for table in tables(study, metric) + without_bias.tables(study, metric):
             parts += [_drawn(table), Text(table.caption, style="dim"), Text()]
+    for favoured, _ in [pair for metric in study.about["metrics"][:1] for pair in effect_tables.tables(study, metric)]:
+        parts += [_drawn(favoured), Text(favoured.caption, style="dim"), Text()]
     for found in claims.verdicts(study):
         parts += [Text.assemble((f"{found.verdict}: ", f"bold {COLOURS[found.verdict]}"), found.say)]
         parts += [Text(f"  {found.numbers}", style="dim")]
@@ -32,8 +34,8 @@ def terminal_table(folder: Path | Study) -> Group:
 
 def _drawn(table: Table) -> RichTable:
     drawn = RichTable(box=None, header_style="bold")
-    for i, name in enumerate(table.header):
-        drawn.add_column(name, justify="left" if i == 0 else "right", no_wrap=i > 0)
+    for name, right in zip(table.header, table.flush_right, strict=True):
+        drawn.add_column(name, justify="right" if right else "left", no_wrap=right)
     for row in table.rows:  # errors below their values, so that six columns fit into 80 characters
         drawn.add_row(*(Text(c.text.replace(" ± ", "\n± "), style="bold green" if c.best else "") for c in row))
     return drawn
