@@ -45,8 +45,8 @@ def run(
     file: File,
     set_: Sets = [],  # noqa: B006  # typer copies it
     device: Annotated[str, typer.Option(help="Of PyTorch: cpu, cuda, cuda:1.")] = "cpu",
-    executor: Annotated[str, typer.Option(help="Where trials run: local.")] = "local",
-    workers: Annotated[int, typer.Option(min=1, help="Processes that share the trials.")] = 1,
+    executor: Annotated[str, typer.Option(help="Where workers run: local, or ray.")] = "local",
+    workers: Annotated[int, typer.Option(min=1, help="How many share the trials.")] = 1,
     out: Out = Path("reports"),
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the trials and the time they would take.")] = False,
     json: Json = False,

@@ -11,7 +11,7 @@ import torch
 
 from designspace.cache import Cache
 from designspace.estimate import dry_run as dry_run
-from designspace.executors import local
+from designspace.executors import local, ray
 from designspace.executors.claims import Job, Worker
 from designspace.files import write_whole
 from designspace.images import DataError
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from designspace.spec import Ablation
     from designspace.spec.trial import Point
 
+EXECUTORS = {"local": local.share, "ray": ray.share}
 BASELINE = ("data", "denoiser", "design", "num_steps", "nfe", "evaluate")
 """The fields of an ablation that every point starts from."""
 
@@ -36,6 +37,7 @@ def run(
     ablation: Ablation,
     *,
     device: str = "cpu",
+    executor: str = "local",
     workers: int = 1,
     out: Path | str = "reports",
     batch_size: int = 200,
@@ -50,7 +52,9 @@ def run(
     Args:
         ablation: As ``designspace.load`` reads it.
         device: Of PyTorch: ``cpu``, ``cuda``, ``cuda:1``.
-        workers: Processes on this machine; they share its cores.
+        executor: Where workers run: ``local``, on this machine; ``ray``, on a cluster whose nodes share the folder of
+            the reports and the cache (``designspace[ray]``).
+        workers: How many; on this machine processes that share its cores.
         out: The folder of all reports.
         batch_size: Images that the denoiser sees at once. It changes images by rounding errors at most.
         progress: Show progress on stderr.
@@ -72,8 +76,9 @@ def run(
     spec = Path(ablation.path).resolve() if ablation.path else None
     job = Job(ablation.name, todo, results.folder, device, batch_size, spec, tuple(ablation.components), now())
     with watching(_costs(todo), len(done), show=progress) as report:
-        if min(workers, len(job.trials)) > 1:
-            local.share(job, min(workers, len(job.trials)), report)
+        several = min(workers, len(job.trials))
+        if several > 1 or (todo and executor != "local"):
+            EXECUTORS[executor](job, several, report)
         elif todo:
             Worker(job, report).work()
     _warn_of_few_images(results.rows())

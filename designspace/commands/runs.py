@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -35,7 +36,12 @@ def run(file: Path, settings: Sequence[str], options: Options) -> int:
 
     ablation = _ready(file, settings, options)
     results = run_ablation(
-        ablation, device=options.device, workers=options.workers, out=options.out, progress=not options.json
+        ablation,
+        device=options.device,
+        executor=options.executor,
+        workers=options.workers,
+        out=options.out,
+        progress=not options.json,
     )
     failures = results.failures
     if options.json:
@@ -90,10 +96,13 @@ def check(file: Path, settings: Sequence[str]) -> None:
 
 def _ready(file: Path, settings: Sequence[str], options: Options) -> Ablation:
     """The ablation, if the options are possible."""
+    from designspace.run import EXECUTORS
     from designspace.spec import load
 
-    if options.executor != "local":
-        stop(2, f"--executor: unknown executor '{options.executor}'. Known: local.")
+    if options.executor not in EXECUTORS:
+        stop(2, f"--executor: unknown executor '{options.executor}'. Known: {', '.join(EXECUTORS)}.")
+    if options.executor == "ray" and find_spec("ray") is None:
+        stop(2, "--executor ray: Ray is not installed: pip install 'designspace[ray]'")
     usable(options.device)
     ablation = load(file, settings)
     for warning in ablation.warnings:
