@@ -342,6 +342,10 @@ TABLE = {
         "data: digits\ndenoiser: exact\ndesign: edm\nevaluate: {metrics: []}",
         ["4:21: evaluate.metrics: should have at least 1 item"],
     ),
+    "a field of the only metric": (
+        "data: digits\ndenoiser: exact\ndesign: edm\nevaluate: {metrics: [{name: endpoint_error, images: -5}]}",
+        ["4:53: evaluate.metrics.0.images: should be at least 2, not -5"],
+    ),
     "a name that is no folder": (
         "denoiser: exact\ndesign: edm\ndata: digits\nname: ../up",
         ["4:7: name: names the folder of the report"],

@@ -85,7 +85,7 @@ def _draft(settings: Sequence[Setting]) -> Draft | list[Fault]:
         raise BadValueError(written(settings, ("data",)), str(error)) from None
     except ValidationError as error:
         found = error.errors()
-        inside = {e["loc"][:-1] for e in found}  # a list whose items are wrong is not too short as well
+        inside = {e["loc"][:i] for e in found for i in range(len(e["loc"]))}  # items that are wrong are items
         return [_fault(e) for e in found if not (e["type"] == "too_short" and e["loc"] in inside)]
     except Exception as error:  # in a component's own validator
         place = next((s.place for s in settings[::-1] if s.varies), ("design",))
