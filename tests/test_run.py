@@ -12,9 +12,11 @@ import torch
 from pipeline import assert_same, write_spec
 
 from designspace.cache import Cache
+from designspace.executors.claims import Job, Worker
+from designspace.executors.sent import begins
 from designspace.generate import chunks, generate, labels_for
 from designspace.images import DataError, Images
-from designspace.provenance import git_state
+from designspace.provenance import git_state, now
 from designspace.rows import Data, Denoiser
 from designspace.run import dry_run, run
 from designspace.spec import SpecError, load
@@ -459,3 +461,15 @@ def test_the_commit_is_recorded_and_so_are_changes(tmp_path):
     assert git_state(tmp_path) == commit
     (tmp_path / "code.py").write_text("2")
     assert git_state(tmp_path) == commit + "-dirty"
+
+
+def test_a_worker_begins_where_it_is_told_to_and_does_all(tmp_path):
+    ablation = load(write_spec(tmp_path))
+    points, told = tuple(ablation.points()), []
+    job = Job("small", points, tmp_path / "reports" / "small", "cpu", 200, None, (), now())
+    Worker(job, told.append).work(2)
+    done = [event.trial for event in told if event.kind == "done"]
+    ids = [point.trial.id for point in points]
+    assert done == ids[2:] + ids[:2]
+    assert [begins(job, i, 3) for i in range(3)] == [0, 1, 2]
+    assert [begins(job, i, 2) for i in range(2)] == [0, 2]
