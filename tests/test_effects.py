@@ -126,6 +126,16 @@ def test_a_heat_map_has_two_axes_of_numbers(bench):
     assert [tuple(at) for at in np.argwhere(one.best)] == [(0, 2)]
 
 
+def test_where_all_diverged_there_is_no_heat_map_and_the_report_is_written(bench):
+    made = bench(axes=("time_steps.rho", "nfe"))
+    for rho in (3, 5, 7):
+        for nfe in (7, 11, 35):
+            made.point({"time_steps.rho": rho, "nfe": nfe}, math.nan)
+    assert heat_panels(made.study(), "frechet") == []
+    write(made.folder)
+    assert "| rho=3 | nan | nan | nan |" in (made.folder / "table.md").read_text()
+
+
 ODD = ["a_b & 50 % #1", r"\input{/etc/passwd}", '{$^~<>|"', "naïve é", "数 σ ± ∇", "- 3"]
 
 
