@@ -16,14 +16,17 @@ from designspace.cli import app
 from designspace.report import Study
 from designspace.report.claims import Verdict
 from designspace.report.html import page
+from designspace.report.html.again import as_ablation
 from designspace.report.html.answer import of_best, of_claims
 from designspace.report.html.render import embedded
 from designspace.report.html.sections import sections
 from designspace.report.html.shared import Shared
 from designspace.report.tables import tables
+from designspace.spec import load
 
 HOSTILE = '</script><img src=x onerror="hit()"><!--<script>hit()</script>&lt;b&gt;\u2028$x$ {{7*7}} %{x} 名'
 METRIC = f"metric\n{HOSTILE}"
+COMMITTED = Path(__file__).parents[1] / "reports" / "solver_grid"
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
@@ -75,7 +78,9 @@ def reports(tmp_path_factory):
         patch.setenv("DESIGNSPACE_CACHE", str(out.parent / "cache"))
         told = CliRunner().invoke(app, ["report", "--out", str(out)])
         write_study(out / "many", ["rho", "nfe"], many)
-        (out / "many" / "index.html").write_bytes(page(Study(out / "many"), {}))
+        shutil.copytree(COMMITTED, out / "committed", ignore=shutil.ignore_patterns("*.png", "*.svg", "*.pdf"))
+        for name in ("many", "committed"):
+            (out / name / "index.html").write_bytes(page(Study(out / name), {}))
     assert told.exit_code == 0, told.output
     return out, told.output
 
@@ -197,18 +202,38 @@ def test_axes_become_linear_and_logarithmic_again(visit):
             assert opened.evaluate(f"document.querySelector('.plot')._fullLayout.{which}axis.type") == expected
 
 
-@pytest.mark.parametrize("name", ["recorded", "hostile"])
-def test_a_trial_is_copied_as_yaml(visit, reports, name):
-    opened = visit(f"{name}/index.html", permissions=["clipboard-read", "clipboard-write"])
-    trial = json.loads((reports[0] / name / "results.jsonl").read_text().splitlines()[0])["trial"]
+def copied_yaml(opened):
     opened.locator("#trials summary").first.press("Enter")
     opened.get_by_role("button", name="Copy as YAML").click()
     opened.get_by_role("button", name="Copied").wait_for()
-    text = opened.evaluate("navigator.clipboard.readText()")
+    return opened.evaluate("navigator.clipboard.readText()")
+
+
+CLIPBOARD = {"permissions": ["clipboard-read", "clipboard-write"]}
+
+
+def test_whatever_a_trial_holds_is_copied_as_yaml(visit, reports):
+    text = copied_yaml(visit("hostile/index.html", **CLIPBOARD))
+    trial = json.loads((reports[0] / "hostile" / "results.jsonl").read_text().splitlines()[0])["trial"]
     assert YAML(typ="safe").load(text) == trial
     yaml = pytest.importorskip("yaml")
     assert yaml.safe_load(text) == trial
-    assert f"designspace run ablations/{name}.yaml" in opened.locator(".trials").inner_text()
+
+
+def test_what_is_copied_runs_the_same_trial_again(visit, tmp_path):
+    opened = visit("committed/index.html", **CLIPBOARD)
+    file = tmp_path / "trial.yaml"
+    file.write_text(copied_yaml(opened))
+    assert [trial.id for trial in load(file).trials()] == [opened.locator("#trials summary code").first.inner_text()]
+    assert "designspace run trial.yaml" in opened.locator(".trials").inner_text()
+
+
+def test_what_runs_a_trial_again_has_its_seed_its_components_and_the_metrics_it_was_measured_by():
+    spec = {"seed": 3, "evaluate": {"repeats": 2, "seed": 2, "metrics": [{"name": "frechet"}, {"name": "curvature"}]}}
+    assert as_ablation({"trial": spec, "seed": 3, "metrics": {"frechet": {}}}, ["./sinh.py"]) == {
+        "components": ["./sinh.py"],
+        "evaluate": {"repeats": 1, "seed": 3, "metrics": [{"name": "frechet"}]},
+    }
 
 
 def test_hostile_strings_stay_text(visit):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from typing import Any
@@ -41,7 +40,6 @@ def page(study: Study, pictures: Mapping[str, bytes], *, live: bool = False) -> 
         "sections": [section.data for section in found],
         "trials": known,
         "look": LOOK,
-        "command": f"designspace run {shlex.quote(f'ablations/{name}.yaml')}",
     }
     return render(
         "page.html",
