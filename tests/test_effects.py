@@ -75,7 +75,10 @@ def test_one_at_a_time_is_split_into_what_is_changed(bench):
     found = effects(study, "frechet")[0]
     assert found[0].favoured == ("baseline", "time_steps.rho=5")
     assert found[1].favoured == ("solver=euler",)
-    assert "| time\\_steps.rho | baseline, 3, 5 | **baseline or 5** |" in effect_tables.page(study)
+    page = effect_tables.page(study)
+    assert "| FD-x | tried | favoured |\n| --- | --- | --- |\n" in page
+    assert "| time\\_steps.rho | baseline, 3, 5 | **baseline or 5** |" in page
+    assert "| FD-x | choice | change |\n| --- | --- | ---: |\n" in page
 
 
 def test_the_table_of_effects_has_all_budgets_and_says_what_is_missing(bench):
@@ -93,6 +96,16 @@ def test_the_table_of_effects_has_all_budgets_and_says_what_is_missing(bench):
     assert favoured.header[2:] == ["favoured at NFE 7", "favoured at NFE 35", "favoured at NFE 51"]
     assert [cell.text for cell in behind.rows[2]][:3] == ["", "ab", ""]  # at 7 it failed
     assert behind.rows[2][3].text.startswith("+2.0")
+
+
+def test_choices_that_cost_more_evaluations_are_named(bench):
+    made = bench(axes=("solver", "num_steps"))
+    for i, (solver, nfe) in enumerate((("heun", 11), ("euler", 6))):
+        made.point({"solver": solver, "num_steps": 6}, 3.0 + i, influence(i, 1.0), nfe=nfe)
+    favoured, _ = effect_tables.tables(made.study(), "frechet")[0]
+    assert favoured.caption.endswith(
+        "Not at equal cost: the choices of solver differ in their evaluations (heun 11, euler 6)."
+    )
 
 
 def test_a_front_is_what_nothing_beats_in_both():

@@ -362,6 +362,14 @@ def test_the_answer_names_what_cannot_be_told_from_the_best(bench):
     )
 
 
+def test_the_answer_says_what_the_best_costs_where_the_others_cost_something_else(bench):
+    made = bench(axes=["solver"])
+    for solver, nfe, value in (("rk45", 70.5, 3.0), ("euler", 6, 9.0)):
+        made.point({"solver": solver}, value, se=0.2, nfe=nfe)
+    (sentence,) = of_best(made.study(), [*sections(made.study())])
+    assert sentence.startswith("rk45 has the lowest FD-x, 3.00 ± 0.20 (n = 400, 70.5 NFE);")
+
+
 def test_several_seeds_have_their_spread(bench):
     made = bench(axes=["solver", "nfe"])
     for seed, value in enumerate((3.0, 4.0)):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,6 +15,8 @@ from designspace.report.study import Study, comparable
 from designspace.report.tables import Cell, Table
 from designspace.report.text import escape, measured, one_line, value_of
 
+UNEQUAL = 1.1
+"""Times the evaluations of another choice: a cost that is not the same."""
 NAMED = 3
 """Choices that are named as favoured; of more, the number."""
 FAVOURED = (
@@ -36,7 +38,8 @@ def tables(study: Study, metric: str) -> list[tuple[Table, Table]]:
         if of and group[0].higher_is_better(metric) is not None:
             name, protocol = one_line(group[0].about(metric)["protocol"]), caption.protocol(metric, group)
             favoured, behind = _favoured(study, of, name), _effects(study, of, name)
-            found.append((replace(favoured, caption=f"{protocol}. {FAVOURED}"), behind))
+            told = [f"{protocol}. {FAVOURED}", *_costs(study, of)]
+            found.append((replace(favoured, caption=" ".join(told)), behind))
     return found
 
 
@@ -54,6 +57,17 @@ def _words(one: Effects) -> Cell:
         return Cell("undecided")
     names = [one.factor.word(choice) for choice in one.favoured]
     return Cell(" or ".join(names) if len(names) <= NAMED else f"{names[0]} or {len(names) - 1} others", True)
+
+
+def _costs(study: Study, found: Sequence[Effects]) -> Iterator[str]:
+    """Which choices are not compared at equal cost: of one number of steps, some take several times the evaluations."""
+    if study.column_axis == "nfe":
+        return
+    for factor, at in _by_factor(found).items():
+        nfe = [*at.values()][-1].nfe
+        if max(nfe.values()) > UNEQUAL * min(nfe.values()):
+            counts = ", ".join(f"{factor.word(choice)} {count:.4g}" for choice, count in nfe.items())
+            yield f"Not at equal cost: the choices of {factor.name} differ in their evaluations ({counts})."
 
 
 def _effects(study: Study, found: Sequence[Effects], name: str) -> Table:

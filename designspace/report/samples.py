@@ -72,7 +72,8 @@ def grids(study: Study) -> Iterator[tuple[str, Grid]]:
         return
     yield "samples", shown
     if len(shown.rows) > 1 and (blocks := _differences(shown)):
-        note = f"Half the difference from {shown.rows[0]} at the same cost; grey is none."
+        where = {"nfe": " at the same cost", "num_steps": " in as many steps"}.get(study.column_axis or "", "")
+        note = f"Half the difference from {shown.rows[0]}{where}; grey is none."
         used = sorted({block.row for block in blocks})
         moved = [replace(block, row=used.index(block.row)) for block in blocks]
         yield "samples_difference", Grid([shown.rows[row] for row in used], shown.columns, moved, {}, note)
