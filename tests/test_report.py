@@ -521,6 +521,7 @@ def test_points_stand_nearer_to_their_own_evaluations_than_to_others(count):
         (29654.3, 1315.0, "29700"),
         (3.4, 1e-15, "3.400000"),
         (3.4, None, "3.4"),
+        (-0.001, 0.68, "0.00"),
         (math.inf, 1.0, "inf"),
     ],
 )

@@ -20,8 +20,6 @@ GREEK = (
     "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi _ pi rho _ sigma tau _ phi chi psi omega"
 )
 SPECIAL |= {chr(945 + i): rf"$\{name}$" for i, name in enumerate(GREEK.split()) if name != "_"}
-MEASURED = re.compile(r"\(?[-+]?\d[\d.]*(e[-+]?\d+)?\)?($| ±)")
-"""A number, with or without its error: columns of these are set flush right."""
 
 
 def page(study: Study) -> str:
@@ -60,11 +58,9 @@ def _label(study: Study, *parts: object) -> str:
 def _float(table: Table, label: str) -> str:
     """As wide as its column at most: a table that is wider becomes smaller."""
     rows = [" & ".join(map(_cell, row)) + r" \\" for row in table.rows]
-    columns = zip(*([cell.text for cell in row] for row in table.rows), strict=True)
-    words = [not any(map(MEASURED.match, column)) for column in columns]
     lines = [r"\begin{table}", r"\centering", rf"\caption{{{escape(table.caption)}}}", rf"\label{{{label}}}"]
     lines += [r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"]
-    lines += [rf"\begin{{tabular}}{{{''.join('l' if word else 'r' for word in words)}}}", r"\toprule"]
+    lines += [rf"\begin{{tabular}}{{{''.join('r' if number else 'l' for number in table.numbers)}}}", r"\toprule"]
     lines += [" & ".join(map(escape, table.header)) + r" \\", r"\midrule", *rows, r"\bottomrule"]
     return "\n".join([*lines, r"\end{tabular}}", r"\end{table}"])
 

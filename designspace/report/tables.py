@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,6 +11,10 @@ from designspace.report.compare import Ranking, rank
 from designspace.report.entry import Entry
 from designspace.report.study import Study, budgets, comparable
 from designspace.report.text import measured, number, one_line, value_of
+
+MEASURED = re.compile(r"\(*[-+]?\d[\d.]*(e[-+]?\d+)?\)?($| ±)")
+"""A number, with or without its error."""
+WANTING = ("missing", "failed", "nan", "inf", "-inf")
 
 
 @dataclass(frozen=True)
@@ -28,6 +33,12 @@ class Table:
     rows: list[list[Cell]]
     caption: str
     """In sentences, the first of which names the protocol."""
+
+    @property
+    def numbers(self) -> list[bool]:
+        """Of each column whether it has numbers and no other words than those for want of one: set flush right."""
+        texts = [[row[i].text for row in self.rows if row[i].text] for i in range(len(self.header))]
+        return [any(map(MEASURED.match, of)) and all(MEASURED.match(t) or t in WANTING for t in of) for of in texts]
 
 
 def tables(study: Study, metric: str) -> list[Table]:
