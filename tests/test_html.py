@@ -13,11 +13,12 @@ from typer.testing import CliRunner
 
 from designspace.citations import bibtex
 from designspace.cli import app
-from designspace.report import Study
+from designspace.report import Study, write
 from designspace.report.claims import Verdict
 from designspace.report.html import page
 from designspace.report.html.again import as_ablation
 from designspace.report.html.answer import of_best, of_claims
+from designspace.report.html.pictures import shown
 from designspace.report.html.render import embedded
 from designspace.report.html.sections import sections
 from designspace.report.html.shared import Shared
@@ -368,6 +369,23 @@ def test_the_answer_says_what_the_best_costs_where_the_others_cost_something_els
         made.point({"solver": solver}, value, se=0.2, nfe=nfe)
     (sentence,) = of_best(made.study(), [*sections(made.study())])
     assert sentence.startswith("rk45 has the lowest FD-x, 3.00 ± 0.20 (n = 400, 70.5 NFE);")
+
+
+def test_pictures_leave_the_page_below_its_size():
+    pictures = {"samples.png": bytes(1_500_000), "samples_difference.png": bytes(800_000), "walks.png": bytes(900_000)}
+    assert [len(one.alt) > 20 for one in shown(pictures, [])] == [True, True]  # the third stays beside the page
+    for others in (5_000_000, 6_900_000, 7_700_000):
+        assert others + sum(len(one.source) for one in shown(pictures, [], others)) < 8_000_000
+
+
+def test_the_page_links_to_the_files_that_are_there(bench):
+    made = bench(axes=["solver", "time_steps", "nfe"])
+    for solver, steps in (("heun", "edm"), ("euler", "vp")):  # of which neither is all else equal
+        made.point({"solver": solver, "time_steps": steps, "nfe": 5}, 3.0, se=0.2)
+    write(made.folder)
+    linked = set(re.findall('<a href="([^"#./]+[.][a-z]+)"', (made.folder / "index.html").read_text()))
+    assert linked == {"table.md", "table.csv", "table.tex", "comparisons.csv", "results.jsonl"}
+    assert all((made.folder / name).is_file() for name in linked)
 
 
 def test_several_seeds_have_their_spread(bench):
