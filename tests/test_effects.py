@@ -51,6 +51,14 @@ def test_an_effect_is_the_mean_over_the_other_axes_with_the_error_of_that_mean(c
     assert schedule.against["vp"].value == 9.0
 
 
+def test_where_the_ablations_own_design_has_no_choice_they_are_compared_with_the_first(crossed):
+    solver, schedule = factors(crossed.study())
+    assert (solver.compared_with, schedule.compared_with) == ("baseline", "first")
+    page = effect_tables.page(crossed.study())
+    assert "| solver | heun (baseline) |" in page
+    assert "| schedule | linear (first) |" in page
+
+
 def test_without_influences_the_error_of_a_mean_is_the_most_that_it_can_be(bench):
     made = bench(axes=("solver", "schedule"))
     for i, (solver, schedule) in enumerate((a, b) for b in ("linear", "vp") for a in ("euler", "heun")):

@@ -25,9 +25,10 @@ FAVOURED = (
 )
 MEANING = (
     "Effects of design choices, all else equal: the mean, over the settings of the other axes at the same budget, of "
-    "the choice's value minus the baseline's, ± standard error (paired where latents are shared; else the most that it "
-    "can be). In brackets the baseline's own mean. Bold: what is favoured. Empty: not measured, or not finite. An "
-    "effect that depends on the other axes is no advice for each of them: see the tables of all configurations."
+    "the choice's value minus the baseline's (the first one's where the ablation's own design has none of them), ± "
+    "standard error (paired where latents are shared; else the most that it can be). In brackets the mean of what it is "
+    "compared with. Bold: what is favoured. Empty: not measured, or not finite. An effect that depends on the other axes "
+    "is no advice for each of them: see the tables of all configurations."
 )
 
 
@@ -77,7 +78,7 @@ def _effects(study: Study, found: Sequence[Effects], name: str) -> Table:
         for choice in factor.choices:
             cells = [_cell(at[b], choice) if b in at else Cell("") for b in shown]
             base = choice == factor.choices[0]
-            word = factor.word(choice) + (" (baseline)" if base else "")
+            word = factor.word(choice) + (f" ({factor.compared_with})" if base else "")
             rows.append([Cell(factor.name if base else ""), Cell(word), *cells])
     header = [name, "choice", *(f"change{_at(study, b)}" for b in shown)]
     return Table(header, rows, MEANING)

@@ -25,7 +25,9 @@ class Factor:
     choices: tuple[Any, ...]
     """Values of the axis, the baseline first."""
     baseline: str
-    """What the baseline has."""
+    """What the baseline has, or else the first choice."""
+    compared_with: str = BASELINE
+    """What this first choice is: the baseline's, or ``first`` where the ablation's own design has none of them."""
 
     def word(self, choice: Any) -> str:
         """The choice, without the name of what is changed."""
@@ -60,7 +62,8 @@ def _of(study: Study, axis: str) -> Iterator[Factor]:
     if axis != VARIANT or BASELINE not in values:
         first = study.about.get("baseline_axes", {}).get(axis)
         choices = tuple(sorted(values, key=lambda value: value != first))
-        yield Factor(axis, axis, choices, value_of(next(iter(choices), "")))
+        what = BASELINE if first in values else "first"
+        yield Factor(axis, axis, choices, value_of(next(iter(choices), "")), what)
         return
     rows: dict[str, list[Any]] = {}
     for value in values:
