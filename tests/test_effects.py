@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import math
 import shutil
 import subprocess
@@ -132,6 +133,20 @@ def test_costs_are_evaluations_and_seconds_of_one_machine(bench):
     assert seconds.note == "cpu X, 1 thread"
     made.point({"solver": "heun", "nfe": 51}, 1.0, seconds={"sampling": 1.0}, provenance={"device": "cuda Y"})
     assert [panel.cost for panel in cost_panels(made.study(), "frechet")] == [evaluations.cost]
+
+
+def test_one_trial_by_two_names_is_one_point_of_a_front(bench):
+    made = bench(axes=("design", "nfe"))
+    for nfe, value in ((7, 8.0), (11, 5.0)):
+        for design in ("ddpm", "vp", "ve"):
+            made.point({"design": design, "nfe": nfe}, value + (design == "ve"))
+    rows = [json.loads(line) for line in (made.folder / "results.jsonl").read_text().splitlines()]
+    for first in (0, 3):
+        made.points[first + 1]["id"] = rows[first + 1]["id"] = rows[first]["id"]
+    (made.folder / "ablation.json").write_text(json.dumps(made.about))
+    (made.folder / "results.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (panel,) = cost_panels(made.study(), "frechet")
+    assert [(p.name, p.on_front) for p in panel.points] == [("ddpm and 1 equal", True), ("ve", False)] * 2
 
 
 def test_a_heat_map_has_two_axes_of_numbers(bench):

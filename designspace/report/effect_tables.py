@@ -26,9 +26,9 @@ FAVOURED = (
 MEANING = (
     "Effects of design choices, all else equal: the mean, over the settings of the other axes at the same budget, of "
     "the choice's value minus the baseline's (the first one's where the ablation's own design has none of them), ± "
-    "standard error (paired where latents are shared; else the most that it can be). In brackets the mean of what it is "
-    "compared with. Bold: what is favoured. Empty: not measured, or not finite. An effect that depends on the other axes "
-    "is no advice for each of them: see the tables of all configurations."
+    "standard error (paired where latents are shared; else the most that it can be). In brackets the mean of what it "
+    "is compared with. Bold: what is favoured. Empty: not measured, or not finite. An effect that depends on the other "
+    "axes is no advice for each of them: see the tables of all configurations."
 )
 
 
