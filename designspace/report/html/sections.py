@@ -9,7 +9,7 @@ from typing import Any
 
 from designspace.report import caption
 from designspace.report.compare import Ranking, rank
-from designspace.report.comparisons import words
+from designspace.report.comparison_tables import words
 from designspace.report.curves import NFE, curve_name, each_once, numeric_axes
 from designspace.report.entry import Entry, floor_in
 from designspace.report.html.columns import cell, values
