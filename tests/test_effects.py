@@ -60,6 +60,19 @@ def test_where_the_ablations_own_design_has_no_choice_they_are_compared_with_the
     assert "| schedule | linear (first) |" in page
 
 
+def test_what_is_zipped_is_one_choice(bench):
+    made = bench(axes=("solver", "time_steps", "schedule"))
+    for schedule in ("linear", "vp"):
+        for i, (solver, steps) in enumerate((("euler", "vp"), ("heun", "edm"), ("heun", "ve"))):
+            axes = {"solver": solver, "time_steps": steps, "schedule": schedule}
+            made.point(axes, 3.0 + i, influence(i, 1.0))
+    together, schedule = factors(made.study())
+    assert (together.name, schedule.name) == ("solver + time_steps", "schedule")
+    assert [together.word(choice) for choice in together.choices] == ["euler + vp", "heun + edm", "heun + ve"]
+    found = effects(made.study(), "frechet")[0][0]
+    assert (found.lines, [gap.value for gap in found.against.values()]) == (2, [1.0, 2.0])
+
+
 def test_without_influences_the_error_of_a_mean_is_the_most_that_it_can_be(bench):
     made = bench(axes=("solver", "schedule"))
     for i, (solver, schedule) in enumerate((a, b) for b in ("linear", "vp") for a in ("euler", "heun")):
@@ -170,6 +183,13 @@ def test_where_all_diverged_there_is_no_heat_map_and_the_report_is_written(bench
     assert heat_panels(made.study(), "frechet") == []
     write(made.folder)
     assert "| rho=3 | nan | nan | nan |" in (made.folder / "table.md").read_text()
+
+
+def test_numbers_that_are_zipped_are_no_heat_map(bench):
+    made = bench(axes=("time_steps.rho", "nfe"))
+    for rho, nfe in ((3, 7), (5, 11), (7, 35)):
+        made.point({"time_steps.rho": rho, "nfe": nfe}, 3.0)
+    assert heat_panels(made.study(), "frechet") == []
 
 
 ODD = ["a_b & 50 % #1", r"\input{/etc/passwd}", '{$^~<>|"', "naïve é", "数 σ ± ∇", "- 3"]
