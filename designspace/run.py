@@ -113,6 +113,8 @@ def _describe(ablation: Ablation, points: tuple[Point, ...], folder: Path) -> No
         "metrics": [metric.name for metric in points[0].trial.evaluate.metrics] if points else [],
         "points": [{"id": point.trial.id, "axes": point.axes} for point in points],
     }
+    if ablation.components:
+        about["components"] = list(ablation.components)
     path = folder / "ablation.json"
     text = json.dumps(plain(about), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     if not path.is_file() or path.read_text("utf-8") != text:

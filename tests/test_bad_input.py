@@ -1,9 +1,11 @@
 """Wrong input: each thing that is wrong is one line ``file:line:column: where: what``, before anything is computed."""
 
 import re
+import warnings
 
 import pytest
 
+from designspace.commands.errors import clean_errors
 from designspace.spec import SpecError, load
 
 GOOD = """\
@@ -455,3 +457,11 @@ def test_bad_option(option, expected, folder):
     lines = lines_of(folder, GOOD + "claims: []", [option])
     assert len(lines) == 1
     assert lines[0].startswith(expected)
+
+
+def test_a_warning_is_said_once_a_command(capsys):
+    with clean_errors():
+        for _ in range(3):
+            warnings.warn("no glyph", stacklevel=1)
+            warnings.warn("no other glyph", stacklevel=1)
+    assert capsys.readouterr().err.splitlines() == ["warning: no glyph", "warning: no other glyph"]

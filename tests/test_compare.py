@@ -92,6 +92,20 @@ def test_the_gain_is_how_many_images_independent_seeds_would_need(bench):
     assert found.independent_se / found.gain**0.5 == pytest.approx(found.se)
 
 
+def test_a_trial_by_two_names_differs_from_itself_by_nothing(bench):
+    made = bench(axes=("design",))
+    for design, value in (("ddpm", 3.0), ("vp", 3.0), ("ve", 3.5)):
+        made.point({"design": design}, value, se=0.4)
+    rows = [json.loads(line) for line in (made.folder / "results.jsonl").read_text().splitlines()]
+    made.points[1]["id"] = rows[1]["id"] = rows[0]["id"]
+    (made.folder / "ablation.json").write_text(json.dumps(made.about))
+    (made.folder / "results.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    study = made.study()
+    same, other = (difference(study, study.entries[0], entry, "frechet") for entry in study.entries[1:])
+    assert (same.value, same.se, same.p) == (0.0, 0.0, 1.0)
+    assert (other.paired, other.se) == (False, pytest.approx(0.4 * math.sqrt(2)))
+
+
 def test_one_of_many_is_told_apart_only_after_correction(bench):
     """z = 2.2 is 0.028 alone; with nine others that are equal, Holm makes it 0.28."""
     made = bench()

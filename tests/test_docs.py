@@ -106,6 +106,15 @@ def test_numbers_of_the_page_on_error_bars_are_those_of_the_reports():
     assert [number for number in numbers if number.removeprefix("p = ") not in reported] == []
 
 
+def test_tables_of_the_readme_are_those_of_the_reports():
+    lines = [line for line in (ROOT / "README.md").read_text("utf-8").splitlines() if line.startswith("| ")]
+    shown = [line for line in lines if "](" not in line and not line.startswith(("| ---", "| ablation"))]
+    sources = [ROOT / "reports/solver_grid/table.md", ROOT / "reports/sampling_trained/effects.md"]
+    reported = [line for source in sources for line in source.read_text("utf-8").splitlines()]
+    assert len(shown) == 11
+    assert [line for line in shown if line not in reported] == []
+
+
 @pytest.mark.parametrize("cls", BUILT_IN, ids=lambda cls: f"{cls.row}/{cls.name}")
 def test_docstrings_are_pages_without_remains_of_their_mark_up(cls):
     text = rst.markdown(cls.__doc__)

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import math
 import shutil
 import subprocess
@@ -51,6 +52,27 @@ def test_an_effect_is_the_mean_over_the_other_axes_with_the_error_of_that_mean(c
     assert schedule.against["vp"].value == 9.0
 
 
+def test_where_the_ablations_own_design_has_no_choice_they_are_compared_with_the_first(crossed):
+    solver, schedule = factors(crossed.study())
+    assert (solver.compared_with, schedule.compared_with) == ("baseline", "first")
+    page = effect_tables.page(crossed.study())
+    assert "| solver | heun (baseline) |" in page
+    assert "| schedule | linear (first) |" in page
+
+
+def test_what_is_zipped_is_one_choice(bench):
+    made = bench(axes=("solver", "time_steps", "schedule"))
+    for schedule in ("linear", "vp"):
+        for i, (solver, steps) in enumerate((("euler", "vp"), ("heun", "edm"), ("heun", "ve"))):
+            axes = {"solver": solver, "time_steps": steps, "schedule": schedule}
+            made.point(axes, 3.0 + i, influence(i, 1.0))
+    together, schedule = factors(made.study())
+    assert (together.name, schedule.name) == ("solver + time_steps", "schedule")
+    assert [together.word(choice) for choice in together.choices] == ["euler + vp", "heun + edm", "heun + ve"]
+    found = effects(made.study(), "frechet")[0][0]
+    assert (found.lines, [gap.value for gap in found.against.values()]) == (2, [1.0, 2.0])
+
+
 def test_without_influences_the_error_of_a_mean_is_the_most_that_it_can_be(bench):
     made = bench(axes=("solver", "schedule"))
     for i, (solver, schedule) in enumerate((a, b) for b in ("linear", "vp") for a in ("euler", "heun")):
@@ -75,7 +97,10 @@ def test_one_at_a_time_is_split_into_what_is_changed(bench):
     found = effects(study, "frechet")[0]
     assert found[0].favoured == ("baseline", "time_steps.rho=5")
     assert found[1].favoured == ("solver=euler",)
-    assert "| time\\_steps.rho | baseline, 3, 5 | **baseline or 5** |" in effect_tables.page(study)
+    page = effect_tables.page(study)
+    assert "| FD-x | tried | favoured |\n| --- | --- | --- |\n" in page
+    assert "| time\\_steps.rho | baseline, 3, 5 | **baseline or 5** |" in page
+    assert "| FD-x | choice | change |\n| --- | --- | ---: |\n" in page
 
 
 def test_the_table_of_effects_has_all_budgets_and_says_what_is_missing(bench):
@@ -93,6 +118,16 @@ def test_the_table_of_effects_has_all_budgets_and_says_what_is_missing(bench):
     assert favoured.header[2:] == ["favoured at NFE 7", "favoured at NFE 35", "favoured at NFE 51"]
     assert [cell.text for cell in behind.rows[2]][:3] == ["", "ab", ""]  # at 7 it failed
     assert behind.rows[2][3].text.startswith("+2.0")
+
+
+def test_choices_that_cost_more_evaluations_are_named(bench):
+    made = bench(axes=("solver", "num_steps"))
+    for i, (solver, nfe) in enumerate((("heun", 11), ("euler", 6))):
+        made.point({"solver": solver, "num_steps": 6}, 3.0 + i, influence(i, 1.0), nfe=nfe)
+    favoured, _ = effect_tables.tables(made.study(), "frechet")[0]
+    assert favoured.caption.endswith(
+        "Not at equal cost: the choices of solver differ in their evaluations (heun 11, euler 6)."
+    )
 
 
 def test_a_front_is_what_nothing_beats_in_both():
@@ -113,6 +148,20 @@ def test_costs_are_evaluations_and_seconds_of_one_machine(bench):
     assert [panel.cost for panel in cost_panels(made.study(), "frechet")] == [evaluations.cost]
 
 
+def test_one_trial_by_two_names_is_one_point_of_a_front(bench):
+    made = bench(axes=("design", "nfe"))
+    for nfe, value in ((7, 8.0), (11, 5.0)):
+        for design in ("ddpm", "vp", "ve"):
+            made.point({"design": design, "nfe": nfe}, value + (design == "ve"))
+    rows = [json.loads(line) for line in (made.folder / "results.jsonl").read_text().splitlines()]
+    for first in (0, 3):
+        made.points[first + 1]["id"] = rows[first + 1]["id"] = rows[first]["id"]
+    (made.folder / "ablation.json").write_text(json.dumps(made.about))
+    (made.folder / "results.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (panel,) = cost_panels(made.study(), "frechet")
+    assert [(p.name, p.on_front) for p in panel.points] == [("ddpm and 1 equal", True), ("ve", False)] * 2
+
+
 def test_a_heat_map_has_two_axes_of_numbers(bench):
     made = bench(axes=("solver", "time_steps.rho", "nfe"))
     for solver in ("euler", "heun"):
@@ -124,6 +173,23 @@ def test_a_heat_map_has_two_axes_of_numbers(bench):
     assert (one.columns, one.rows) == ([7, 11, 35], [3, 5, 7])
     assert one.values[2, 0] == pytest.approx(100.0)
     assert [tuple(at) for at in np.argwhere(one.best)] == [(0, 2)]
+
+
+def test_where_all_diverged_there_is_no_heat_map_and_the_report_is_written(bench):
+    made = bench(axes=("time_steps.rho", "nfe"))
+    for rho in (3, 5, 7):
+        for nfe in (7, 11, 35):
+            made.point({"time_steps.rho": rho, "nfe": nfe}, math.nan)
+    assert heat_panels(made.study(), "frechet") == []
+    write(made.folder)
+    assert "| rho=3 | nan | nan | nan |" in (made.folder / "table.md").read_text()
+
+
+def test_numbers_that_are_zipped_are_no_heat_map(bench):
+    made = bench(axes=("time_steps.rho", "nfe"))
+    for rho, nfe in ((3, 7), (5, 11), (7, 35)):
+        made.point({"time_steps.rho": rho, "nfe": nfe}, 3.0)
+    assert heat_panels(made.study(), "frechet") == []
 
 
 ODD = ["a_b & 50 % #1", r"\input{/etc/passwd}", '{$^~<>|"', "naïve é", "数 σ ± ∇", "- 3"]

@@ -13,17 +13,21 @@ from typer.testing import CliRunner
 
 from designspace.citations import bibtex
 from designspace.cli import app
-from designspace.report import Study
+from designspace.report import Study, write
 from designspace.report.claims import Verdict
 from designspace.report.html import page
+from designspace.report.html.again import as_ablation
 from designspace.report.html.answer import of_best, of_claims
+from designspace.report.html.pictures import shown
 from designspace.report.html.render import embedded
 from designspace.report.html.sections import sections
 from designspace.report.html.shared import Shared
 from designspace.report.tables import tables
+from designspace.spec import load
 
 HOSTILE = '</script><img src=x onerror="hit()"><!--<script>hit()</script>&lt;b&gt;\u2028$x$ {{7*7}} %{x} 名'
 METRIC = f"metric\n{HOSTILE}"
+COMMITTED = Path(__file__).parents[1] / "reports" / "solver_grid"
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
@@ -75,7 +79,9 @@ def reports(tmp_path_factory):
         patch.setenv("DESIGNSPACE_CACHE", str(out.parent / "cache"))
         told = CliRunner().invoke(app, ["report", "--out", str(out)])
         write_study(out / "many", ["rho", "nfe"], many)
-        (out / "many" / "index.html").write_bytes(page(Study(out / "many"), {}))
+        shutil.copytree(COMMITTED, out / "committed", ignore=shutil.ignore_patterns("*.png", "*.svg", "*.pdf"))
+        for name in ("many", "committed"):
+            (out / name / "index.html").write_bytes(page(Study(out / name), {}))
     assert told.exit_code == 0, told.output
     return out, told.output
 
@@ -197,18 +203,38 @@ def test_axes_become_linear_and_logarithmic_again(visit):
             assert opened.evaluate(f"document.querySelector('.plot')._fullLayout.{which}axis.type") == expected
 
 
-@pytest.mark.parametrize("name", ["recorded", "hostile"])
-def test_a_trial_is_copied_as_yaml(visit, reports, name):
-    opened = visit(f"{name}/index.html", permissions=["clipboard-read", "clipboard-write"])
-    trial = json.loads((reports[0] / name / "results.jsonl").read_text().splitlines()[0])["trial"]
+def copied_yaml(opened):
     opened.locator("#trials summary").first.press("Enter")
     opened.get_by_role("button", name="Copy as YAML").click()
     opened.get_by_role("button", name="Copied").wait_for()
-    text = opened.evaluate("navigator.clipboard.readText()")
+    return opened.evaluate("navigator.clipboard.readText()")
+
+
+CLIPBOARD = {"permissions": ["clipboard-read", "clipboard-write"]}
+
+
+def test_whatever_a_trial_holds_is_copied_as_yaml(visit, reports):
+    text = copied_yaml(visit("hostile/index.html", **CLIPBOARD))
+    trial = json.loads((reports[0] / "hostile" / "results.jsonl").read_text().splitlines()[0])["trial"]
     assert YAML(typ="safe").load(text) == trial
     yaml = pytest.importorskip("yaml")
     assert yaml.safe_load(text) == trial
-    assert f"designspace run ablations/{name}.yaml" in opened.locator(".trials").inner_text()
+
+
+def test_what_is_copied_runs_the_same_trial_again(visit, tmp_path):
+    opened = visit("committed/index.html", **CLIPBOARD)
+    file = tmp_path / "trial.yaml"
+    file.write_text(copied_yaml(opened))
+    assert [trial.id for trial in load(file).trials()] == [opened.locator("#trials summary code").first.inner_text()]
+    assert "designspace run trial.yaml" in opened.locator(".trials").inner_text()
+
+
+def test_what_runs_a_trial_again_has_its_seed_its_components_and_the_metrics_it_was_measured_by():
+    spec = {"seed": 3, "evaluate": {"repeats": 2, "seed": 2, "metrics": [{"name": "frechet"}, {"name": "curvature"}]}}
+    assert as_ablation({"trial": spec, "seed": 3, "metrics": {"frechet": {}}}, ["./sinh.py"]) == {
+        "components": ["./sinh.py"],
+        "evaluate": {"repeats": 1, "seed": 3, "metrics": [{"name": "frechet"}]},
+    }
 
 
 def test_hostile_strings_stay_text(visit):
@@ -335,6 +361,31 @@ def test_the_answer_names_what_cannot_be_told_from_the_best(bench):
         "At 9 NFE, “heun, rho=7” has the lowest FD-x, 3.00 ± 0.20 (n = 400); "
         "“euler, rho=7” cannot be told from it at 95 %."
     )
+
+
+def test_the_answer_says_what_the_best_costs_where_the_others_cost_something_else(bench):
+    made = bench(axes=["solver"])
+    for solver, nfe, value in (("rk45", 70.5, 3.0), ("euler", 6, 9.0)):
+        made.point({"solver": solver}, value, se=0.2, nfe=nfe)
+    (sentence,) = of_best(made.study(), [*sections(made.study())])
+    assert sentence.startswith("rk45 has the lowest FD-x, 3.00 ± 0.20 (n = 400, 70.5 NFE);")
+
+
+def test_pictures_leave_the_page_below_its_size():
+    pictures = {"samples.png": bytes(1_500_000), "samples_difference.png": bytes(800_000), "walks.png": bytes(900_000)}
+    assert [len(one.alt) > 20 for one in shown(pictures, [])] == [True, True]  # the third stays beside the page
+    for others in (5_000_000, 6_900_000, 7_700_000):
+        assert others + sum(len(one.source) for one in shown(pictures, [], others)) < 8_000_000
+
+
+def test_the_page_links_to_the_files_that_are_there(bench):
+    made = bench(axes=["solver", "time_steps", "nfe"])
+    for solver, steps in (("heun", "edm"), ("euler", "vp")):  # of which neither is all else equal
+        made.point({"solver": solver, "time_steps": steps, "nfe": 5}, 3.0, se=0.2)
+    write(made.folder)
+    linked = set(re.findall('<a href="([^"#./]+[.][a-z]+)"', (made.folder / "index.html").read_text()))
+    assert linked == {"table.md", "table.csv", "table.tex", "comparisons.csv", "results.jsonl"}
+    assert all((made.folder / name).is_file() for name in linked)
 
 
 def test_several_seeds_have_their_spread(bench):

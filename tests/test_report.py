@@ -444,6 +444,34 @@ def test_a_damaged_description_is_a_clear_error(tmp_path, text, error):
         write(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("changed", "error"),
+    [
+        ({"axes": ["solver", ["nfe"]]}, "'axes' are not all names"),
+        ({"baseline_axes": []}, "'baseline_axes' are not plain values"),
+        ({"claims": [{"say": "x", "expect": []}]}, "a claim that expects nothing"),
+        ({"points": [{"id": [1], "axes": {"solver": "a", "nfe": 7}}]}, "a point without id or axes"),
+        ({"points": [{"id": "0", "axes": {"solver": {}, "nfe": 7}}]}, "a point without id or axes"),
+        ({"points": [{"id": "0", "axes": {"solver": "a", "nfe": 10**400}}]}, "a point without id or axes"),
+        ({"points": [{"id": "0", "axes": {"solver": "a"}}]}, "a point without a value of the axis 'nfe'"),
+    ],
+)
+def test_a_description_of_another_shape_is_a_clear_error(bench, changed, error):
+    made = bench()
+    made.point({"solver": "a", "nfe": 7}, 3.0)
+    (made.folder / "ablation.json").write_text(json.dumps(made.about | changed))
+    with pytest.raises(DataError, match=rf"ablation\.json: {error}.*; run the ablation again"):
+        write(made.folder)
+
+
+@pytest.mark.parametrize("expect", [{"less": [3, {}]}, {"less": [{}]}, {"monotone": "decreasing"}, {"within": 3}])
+def test_a_claim_that_is_written_otherwise_is_not_computed(bench, expect):
+    made = bench(claims=[{"say": "odd", "expect": expect | {"metric": "frechet"}}])
+    made.point({"solver": "a", "nfe": 7}, 3.0, se=0.1)
+    made.point({"solver": "b", "nfe": 7}, 4.0, se=0.1)
+    assert [verdict.verdict for verdict in verdicts(made.study())] == ["not computed"]
+
+
 def panel(values, errors=None, floor=None, nfe=(7, 11, 19, 27, 35, 51)):
     curve = Curve("a", list(nfe)[: len(values)], list(values), list(errors or [0.0] * len(values)))
     return Panel("FD", "n = 1", [curve], floor, 1)
@@ -493,6 +521,7 @@ def test_points_stand_nearer_to_their_own_evaluations_than_to_others(count):
         (29654.3, 1315.0, "29700"),
         (3.4, 1e-15, "3.400000"),
         (3.4, None, "3.4"),
+        (-0.001, 0.68, "0.00"),
         (math.inf, 1.0, "inf"),
     ],
 )

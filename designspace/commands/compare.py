@@ -99,7 +99,7 @@ def _refuse(metric: str, sides: tuple[Side, Side], pair: tuple[Any, Any]) -> Non
 
 def _rows(a: Side, b: Side | None, metric: str, comparisons: Sequence[Comparison]) -> Iterator[dict[str, Any]]:
     from designspace.lines import plain
-    from designspace.report.comparisons import flat
+    from designspace.report.comparison_tables import flat
 
     for one in comparisons:
         names = {"report_a": a.study.about["name"], "report_b": (b or a).study.about["name"]}
@@ -128,7 +128,7 @@ def _drawn(a: Side, b: Side | None, comparisons: Sequence[Comparison]) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    from designspace.report.comparisons import words
+    from designspace.report.comparison_tables import words
     from designspace.report.inference import LEVEL
     from designspace.report.text import describe, one_line, value_of
 

@@ -18,8 +18,15 @@ def clean_errors() -> Iterator[None]:
     from designspace.images import DataError
     from designspace.spec.errors import SpecError
 
+    said: set[str] = set()
+
+    def say(message: Warning | str, *_: Any) -> None:
+        if str(message) not in said:  # a figure warns of a glyph for every label and format
+            said.add(str(message))
+            typer.secho(f"warning: {message}", err=True, fg="yellow")
+
     with warnings.catch_warnings():
-        warnings.showwarning = _say  # type: ignore[assignment]
+        warnings.showwarning = say  # type: ignore[assignment]
         try:
             yield
         except SpecError as error:
@@ -42,7 +49,3 @@ def stop(status: int, *lines: str) -> NoReturn:
 def print_json(value: Any) -> None:
     """Print a value as JSON on stdout."""
     typer.echo(json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False))
-
-
-def _say(message: Warning | str, *_: Any) -> None:
-    typer.secho(f"warning: {message}", err=True, fg="yellow")

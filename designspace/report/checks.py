@@ -91,9 +91,14 @@ KINDS: Mapping[str, Kind] = {
 
 
 def asked(study: Study, expect: Row) -> list[Asked] | None:
-    """All that is to be compared; ``None`` if this version does not know the kind of claim."""
-    kind = next((kind for name, kind in KINDS.items() if name in expect and "metric" in expect), None)
-    return None if kind is None else list(kind(study, expect))
+    """All that is to be compared; ``None`` if this version does not know the kind of claim, or how it is written."""
+    kind = next((kind for name, kind in KINDS.items() if name in expect), None)
+    if kind is None or not isinstance(expect.get("metric"), str):
+        return None
+    try:
+        return list(kind(study, expect))
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return None
 
 
 def _diverged(study: Study, point: Entry, metric: str) -> bool:

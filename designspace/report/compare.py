@@ -65,8 +65,8 @@ def difference(
     r"""Compare two points.
 
     On the same latents the standard error is :math:`\mathrm{std}(\mathrm{IF}_a - r\, \mathrm{IF}_b) / \sqrt n` of the
-    images' influences, combined over the seeds that both have. Where the influences are not at hand, or no seed is
-    common, the two standard errors are added in squares.
+    images' influences, combined over the seeds that both have; a trial differs from itself by 0 without error. Where
+    the influences are not at hand, or no seed is common, the two standard errors are added in squares.
 
     Args:
         study: Where ``a`` has its results, and ``b`` too without ``other``.
@@ -98,10 +98,17 @@ def _sum(a: Sequence[Row], b: Sequence[Row], metric: str, times: float) -> float
 
 
 def _paired_se(a: tuple[Study, Row], b: tuple[Study, Row], metric: str, times: float) -> float | None:
+    if times == 1 and _same(a[1], b[1], metric):
+        return 0.0
     first, second = (study.influence(row, metric) for study, row in (a, b))
     if first is None or second is None or first.shape != second.shape or len(first) < 2:
         return None
     return float(np.std(first - times * second, ddof=1)) / math.sqrt(len(first))
+
+
+def _same(a: Row, b: Row, metric: str) -> bool:
+    """Whether they are one trial under two names, as where a change makes configurations equal."""
+    return bool(a["id"] == b["id"]) and value_in(a, metric) == value_in(b, metric)
 
 
 @dataclass(frozen=True)

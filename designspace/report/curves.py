@@ -80,20 +80,24 @@ def _panel(entries: Sequence[Entry], metric: str, several: bool, axis: str | Non
     about, data = first.about(metric), first.reference
     configs: dict[str, list[Entry]] = {}
     for entry in entries:
-        rest = {name: value for name, value in entry.axes.items() if name != axis}
-        configs.setdefault(entry.config if axis is None else config_name(rest), []).append(entry)
+        configs.setdefault(curve_name(entry, axis), []).append(entry)
     bars = "bars: 95 % intervals" if any(e.se(metric) is not None for e in entries) else "no error bars"
     seeds = max(entry.expected for entry in entries)
     note = f"n = {first.images(metric):,} images" + (f" for {seeds} seeds" if seeds > 1 else "") + f", {bars}"
     note = f"{one_line(data)}, {note}" if data and several else note
-    curves = [_curve(name, points, metric, axis) for name, points in _each_once(configs).items()]
+    curves = [_curve(name, points, metric, axis) for name, points in each_once(configs).items()]
     floor, drawn = (floor_in(first.rows[0], metric, which) for which in ("floor", "drawn"))
     label = NFE if axis is None else one_line(axis)
     higher = first.higher_is_better(metric)
     return Panel(one_line(about["protocol"]), note, curves, floor, about.get("floor_n"), drawn, label, higher)
 
 
-def _each_once(configs: dict[str, list[Entry]]) -> dict[str, list[Entry]]:
+def curve_name(entry: Entry, axis: str | None) -> str:
+    """What the curve through the point is called, against NFE or an axis."""
+    return entry.config if axis is None else config_name({k: v for k, v in entry.axes.items() if k != axis})
+
+
+def each_once(configs: dict[str, list[Entry]]) -> dict[str, list[Entry]]:
     """Configurations that are the same trials under several names, as where a change makes them equal, as one."""
     same: dict[tuple[str, ...], list[str]] = {}
     for name, entries in configs.items():

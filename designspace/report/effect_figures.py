@@ -19,8 +19,14 @@ if TYPE_CHECKING:
 
     from designspace.report.factors import Factor
 
+    Row = tuple[Factor, object]
+
 MOST = 60
 """Choices that are drawn."""
+LINE = 0.75
+"""The height of a line of a name, in rows."""
+PAPER: Any = {"facecolor": "white", "edgecolor": "none", "pad": 0.4}
+"""Behind words that would stand on the line of no change."""
 WIDE = 10.0
 """Times the usual error: changes that are larger ask for a scale that is logarithmic away from 0."""
 
@@ -38,7 +44,7 @@ def main_effects(found: Sequence[Effects], title: str, label: str, budgeted: str
     budgets = list(dict.fromkeys(one.budget for one in found))
     shown = list(dict.fromkeys((budgets[0], budgets[-1])))
     factors = list(dict.fromkeys(factor for factor, _ in rows))
-    place = {row: i + 0.7 * factors.index(row[0]) for i, row in enumerate(rows)}
+    place = _places(rows)
     figure = Figure(figsize=(WIDTH, 0.55 + 0.16 * (max(place.values()) + 1.7)), layout="constrained")
     axes = figure.subplots()
     for i, budget in enumerate(shown):
@@ -53,13 +59,27 @@ def main_effects(found: Sequence[Effects], title: str, label: str, budgeted: str
     return figure
 
 
+def _places(rows: Sequence[Row]) -> dict[Row, float]:
+    """How far down each row lies: room for every line of its name, and for that of its factor above the first."""
+    found: dict[Row, float] = {}
+    y, before = -0.5, None
+    for factor, choice in rows:
+        half = max(0.5, LINE * _word(factor, choice).count("\n") / 2 + 0.5)
+        y += half + (0.7 if before not in (None, factor) else 0.0)
+        found[factor, choice] = y
+        y, before = y + half, factor
+    return found
+
+
+def _word(factor: Factor, choice: Any) -> str:
+    return plain(wrapped(factor.word(choice), 26))
+
+
 def _first_of_each(found: Sequence[Effects]) -> list[Effects]:
     return list({one.factor: one for one in reversed(found)}.values())[::-1]
 
 
-def _draw(
-    axes: Axes, at: dict[Factor, Effects], place: dict[tuple[Factor, object], float], aside: float, i: int, label: str
-) -> None:
+def _draw(axes: Axes, at: dict[Factor, Effects], place: dict[Row, float], aside: float, i: int, label: str) -> None:
     known = [
         (at[factor].against[choice], y)
         for (factor, choice), y in place.items()
@@ -78,14 +98,15 @@ def _draw(
     )
 
 
-def _names(axes: Axes, place: dict[tuple[Factor, object], float], factors: Sequence[Factor]) -> None:
-    axes.set_yticks(list(place.values()), [plain(wrapped(factor.word(choice), 26)) for factor, choice in place])
+def _names(axes: Axes, place: dict[Row, float], factors: Sequence[Factor]) -> None:
+    axes.set_yticks(list(place.values()), [_word(factor, choice) for factor, choice in place])
     axes.tick_params(axis="y", length=0, labelsize=6.5)
     axes.axvline(0, color="#444444", linewidth=0.8, zorder=1)
     for factor in factors:
         top = min(y for (own, _), y in place.items() if own is factor)
         text = f"{factor.name}, against {factor.baseline}"
-        axes.annotate(plain(wrapped(text, 60)), (0.01, top - 0.75), xycoords=("axes fraction", "data"), fontsize=6.2)
+        at = (0.01, top - 0.75)
+        axes.annotate(plain(wrapped(text, 60)), at, xycoords=("axes fraction", "data"), fontsize=6.2, bbox=PAPER)
     axes.set_ylim(max(place.values()) + 0.7, -1.2)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,6 +15,8 @@ from designspace.report.study import Study, comparable
 from designspace.report.tables import Cell, Table
 from designspace.report.text import escape, measured, one_line, value_of
 
+UNEQUAL = 1.1
+"""Times the evaluations of another choice: a cost that is not the same."""
 NAMED = 3
 """Choices that are named as favoured; of more, the number."""
 FAVOURED = (
@@ -23,9 +25,10 @@ FAVOURED = (
 )
 MEANING = (
     "Effects of design choices, all else equal: the mean, over the settings of the other axes at the same budget, of "
-    "the choice's value minus the baseline's, ± standard error (paired where latents are shared; else the most that it "
-    "can be). In brackets the baseline's own mean. Bold: what is favoured. Empty: not measured, or not finite. An "
-    "effect that depends on the other axes is no advice for each of them: see the tables of all configurations."
+    "the choice's value minus the baseline's (the first one's where the ablation's own design has none of them), ± "
+    "standard error (paired where latents are shared; else the most that it can be). In brackets the mean of what it "
+    "is compared with. Bold: what is favoured. Empty: not measured, or not finite. An effect that depends on the other "
+    "axes is no advice for each of them: see the tables of all configurations."
 )
 
 
@@ -36,7 +39,8 @@ def tables(study: Study, metric: str) -> list[tuple[Table, Table]]:
         if of and group[0].higher_is_better(metric) is not None:
             name, protocol = one_line(group[0].about(metric)["protocol"]), caption.protocol(metric, group)
             favoured, behind = _favoured(study, of, name), _effects(study, of, name)
-            found.append((replace(favoured, caption=f"{protocol}. {FAVOURED}"), behind))
+            told = [f"{protocol}. {FAVOURED}", *_costs(study, of)]
+            found.append((replace(favoured, caption=" ".join(told)), behind))
     return found
 
 
@@ -56,6 +60,17 @@ def _words(one: Effects) -> Cell:
     return Cell(" or ".join(names) if len(names) <= NAMED else f"{names[0]} or {len(names) - 1} others", True)
 
 
+def _costs(study: Study, found: Sequence[Effects]) -> Iterator[str]:
+    """Which choices are not compared at equal cost: of one number of steps, some take several times the evaluations."""
+    if study.column_axis == "nfe":
+        return
+    for factor, at in _by_factor(found).items():
+        nfe = [*at.values()][-1].nfe
+        if max(nfe.values()) > UNEQUAL * min(nfe.values()):
+            counts = ", ".join(f"{factor.word(choice)} {count:.4g}" for choice, count in nfe.items())
+            yield f"Not at equal cost: the choices of {factor.name} differ in their evaluations ({counts})."
+
+
 def _effects(study: Study, found: Sequence[Effects], name: str) -> Table:
     shown = _budgets(found)
     rows = []
@@ -63,7 +78,7 @@ def _effects(study: Study, found: Sequence[Effects], name: str) -> Table:
         for choice in factor.choices:
             cells = [_cell(at[b], choice) if b in at else Cell("") for b in shown]
             base = choice == factor.choices[0]
-            word = factor.word(choice) + (" (baseline)" if base else "")
+            word = factor.word(choice) + (f" ({factor.compared_with})" if base else "")
             rows.append([Cell(factor.name if base else ""), Cell(word), *cells])
     header = [name, "choice", *(f"change{_at(study, b)}" for b in shown)]
     return Table(header, rows, MEANING)

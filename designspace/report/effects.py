@@ -35,6 +35,9 @@ class Effects:
     favoured: tuple[Any, ...]
     """The best choice, then all that cannot be told from it at 95 % (Holm)."""
 
+    nfe: dict[Any, float]
+    """The evaluations that each choice took, the mean over the same points."""
+
     @property
     def decided(self) -> bool:
         """Whether some choice comes out worse than the best."""
@@ -57,14 +60,15 @@ def _at(study: Study, factor: Factor, budget: object, lines: Sequence[Line], met
     base, *others = choices = tuple(lines[0])
     means = {choice: statistics.fmean(line[choice].value(metric) for line in lines) for choice in choices}
     against = {choice: _gap(study, lines, choice, base, metric) for choice in others}
+    nfe = {choice: statistics.fmean(line[choice].nfe for line in lines) for choice in choices}
     higher = lines[0][base].higher_is_better(metric)
     if higher is None:
-        return Effects(factor, budget, len(lines), means[base], against, choices)
+        return Effects(factor, budget, len(lines), means[base], against, choices, nfe)
     top = (max if higher else min)(choices, key=lambda choice: means[choice])
     gaps = {choice: _gap(study, lines, choice, top, metric) for choice in choices if choice != top}
     corrected = zip(gaps, holm([gap.p for gap in gaps.values()]), strict=True)
     equal = [choice for choice, p in corrected if not p <= LEVEL]
-    return Effects(factor, budget, len(lines), means[base], against, (top, *equal))
+    return Effects(factor, budget, len(lines), means[base], against, (top, *equal), nfe)
 
 
 def _gap(study: Study, lines: Sequence[Line], a: Any, b: Any, metric: str) -> Difference:

@@ -142,5 +142,5 @@ def se_of_mean(values: Sequence[float], errors: Sequence[float | None]) -> float
 def _number(value: Any, default: float) -> float:
     try:
         return float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return default

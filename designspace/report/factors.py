@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,24 +19,29 @@ BASELINE = "baseline"
 class Factor:
     """A row of Table 1, a field, or another axis, with the choices tried."""
 
-    axis: str
+    axes: tuple[str, ...]
+    """One, or those of a ``zip``, whose values change together."""
     name: str
-    """The axis, or for ``one_at_a_time`` what is changed."""
+    """The axes, or for ``one_at_a_time`` what is changed."""
     choices: tuple[Any, ...]
-    """Values of the axis, the baseline first."""
+    """Values of the axis, or tuples of those of several, the baseline first."""
     baseline: str
-    """What the baseline has."""
+    """What the baseline has, or else the first choice."""
+    compared_with: str = BASELINE
+    """What this first choice is: the baseline's, or ``first`` where the ablation's own design has none of them."""
 
     def word(self, choice: Any) -> str:
         """The choice, without the name of what is changed."""
-        return self.baseline if choice == self.choices[0] else value_of(choice).removeprefix(f"{self.name}=")
+        if choice == self.choices[0]:
+            return self.baseline
+        return _word(choice).removeprefix(f"{self.name}=")
 
     def lines(self, entries: Sequence[Entry]) -> list[dict[Any, Entry]]:
-        """By choice the points that differ in this axis alone; only where all choices are that any of them has."""
+        """By choice the points that differ in these axes alone; only where all choices are that any of them has."""
         found: dict[tuple[Any, ...], dict[Any, Entry]] = {}
         for entry in entries:
-            rest = tuple(item for item in entry.axes.items() if item[0] != self.axis)
-            found.setdefault(rest, {})[entry.axes.get(self.axis)] = entry
+            rest = tuple(item for item in entry.axes.items() if item[0] not in self.axes)
+            found.setdefault(rest, {})[_choice(entry.axes, self.axes)] = entry
         known = {choice for line in found.values() for choice in line}
         choices = [choice for choice in self.choices if choice in known]
         if len(choices) < 2 or choices[0] != self.choices[0]:
@@ -46,28 +51,50 @@ class Factor:
 
 def factors(study: Study) -> list[Factor]:
     """All that have two choices at least, in the order of the ablation; what it costs is none."""
-    return [
-        factor
-        for axis in study.about["axes"]
-        if axis not in BUDGET
-        for factor in _of(study, axis)
-        if len(factor.choices) > 1
-    ]
+    return [factor for axes in _together(study) for factor in _of(study, axes) if len(factor.choices) > 1]
 
 
-def _of(study: Study, axis: str) -> Iterator[Factor]:
-    values = list(dict.fromkeys(point.axes[axis] for point in study.points if axis in point.axes))
-    if axis != VARIANT or BASELINE not in values:
-        first = study.about.get("baseline_axes", {}).get(axis)
+def _together(study: Study) -> list[tuple[str, ...]]:
+    """The axes, those as one of which each value of one has only one value of the other beside it: a ``zip``."""
+    found: list[tuple[str, ...]] = []
+    for axis in (axis for axis in study.about["axes"] if axis not in BUDGET):
+        same = next((axes for axes in found if _zipped(study, axes, axis)), ())
+        found = [(*axes, axis) if axes == same else axes for axes in found] + ([] if same else [(axis,)])
+    return found
+
+
+def _zipped(study: Study, axes: tuple[str, ...], axis: str) -> bool:
+    counts = [len(_values(study, of)) for of in (axes, (axis,), (*axes, axis))]
+    return min(counts) > 1 and counts[2] == max(counts[:2])
+
+
+def _values(study: Study, axes: tuple[str, ...]) -> list[Any]:
+    return list(dict.fromkeys(_choice(point.axes, axes) for point in study.points))
+
+
+def _choice(values: Mapping[str, Any], axes: tuple[str, ...]) -> Any:
+    found = tuple(values.get(axis) for axis in axes)
+    return found if len(found) > 1 else found[0]
+
+
+def _word(choice: Any) -> str:
+    return " + ".join(map(value_of, choice)) if isinstance(choice, tuple) else value_of(choice)
+
+
+def _of(study: Study, axes: tuple[str, ...]) -> Iterator[Factor]:
+    values = _values(study, axes)
+    if axes != (VARIANT,) or BASELINE not in values:
+        first = _choice(study.about.get("baseline_axes", {}), axes)
         choices = tuple(sorted(values, key=lambda value: value != first))
-        yield Factor(axis, axis, choices, value_of(next(iter(choices), "")))
+        what = BASELINE if first in values else "first"
+        yield Factor(axes, " + ".join(axes), choices, _word(next(iter(choices), "")), what)
         return
     rows: dict[str, list[Any]] = {}
     for value in values:
         if value != BASELINE:
             rows.setdefault(str(value).partition("=")[0], []).append(value)
     for name, changed in rows.items():
-        yield Factor(axis, name, (BASELINE, *changed), _of_baseline(study, name))
+        yield Factor(axes, name, (BASELINE, *changed), _of_baseline(study, name))
 
 
 def _of_baseline(study: Study, name: str) -> str:

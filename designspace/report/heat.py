@@ -36,9 +36,9 @@ class HeatPanel:
 
 
 def heat_panels(study: Study, metric: str) -> list[HeatPanel]:
-    """One for each setting of the other axes; none without two axes of several numbers each."""
+    """One for each setting of the other axes; none without two axes of several numbers each, or of a mere line."""
     found = [panel for group in comparable(study.entries, metric) for panel in _panels(study, group, metric)]
-    return found[:MOST]
+    return [panel for panel in found if np.isfinite(panel.values).sum() > max(panel.values.shape)][:MOST]
 
 
 def _panels(study: Study, group: Sequence[Entry], metric: str) -> list[HeatPanel]:

@@ -60,7 +60,7 @@ def _float(table: Table, label: str) -> str:
     rows = [" & ".join(map(_cell, row)) + r" \\" for row in table.rows]
     lines = [r"\begin{table}", r"\centering", rf"\caption{{{escape(table.caption)}}}", rf"\label{{{label}}}"]
     lines += [r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"]
-    lines += [rf"\begin{{tabular}}{{{''.join('r' if right else 'l' for right in table.flush_right)}}}", r"\toprule"]
+    lines += [rf"\begin{{tabular}}{{{''.join('r' if number else 'l' for number in table.numbers)}}}", r"\toprule"]
     lines += [" & ".join(map(escape, table.header)) + r" \\", r"\midrule", *rows, r"\bottomrule"]
     return "\n".join([*lines, r"\end{tabular}}", r"\end{table}"])
 

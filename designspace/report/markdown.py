@@ -47,7 +47,7 @@ def lines_of(table: Table) -> list[str]:
     """A table without its caption, the best in bold."""
     body = [[f"**{escape(c.text)}**" if c.best else escape(c.text) for c in row] for row in table.rows]
     header = [*map(escape, table.header)]
-    rule = ["---:" if right else "---" for right in table.flush_right]
+    rule = ["---", *("---:" if number else "---" for number in table.numbers[1:])]
     return ["| " + " | ".join(row) + " |" for row in (header, rule, *body)]
 
 

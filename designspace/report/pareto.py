@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from designspace.report.curves import NFE
+from designspace.report.curves import NFE, each_once
 from designspace.report.entry import Entry, Row
 from designspace.report.study import Study, comparable
 from designspace.report.text import one_line
@@ -58,9 +58,13 @@ def front(points: Sequence[tuple[float, float]]) -> list[bool]:
 
 
 def _points(entries: Sequence[Entry], metric: str, cost: Callable[[Entry], float]) -> list[CostPoint]:
-    best = front([(cost(e), e.value(metric)) for e in entries])
+    configs: dict[str, list[Entry]] = {}
+    for entry in entries:
+        configs.setdefault(entry.config, []).append(entry)
+    named = [(name, entry) for name, of in each_once(configs).items() for entry in of]
+    best = front([(cost(e), e.value(metric)) for _, e in named])
     found = [
-        CostPoint(e.config, cost(e), e.value(metric), e.se(metric), on) for e, on in zip(entries, best, strict=True)
+        CostPoint(name, cost(e), e.value(metric), e.se(metric), on) for (name, e), on in zip(named, best, strict=True)
     ]
     return sorted(found, key=lambda point: (point.cost, point.value))
 

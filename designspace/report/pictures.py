@@ -7,7 +7,16 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from designspace.report import cost_figures, curves, effect_figures, figures, plane_figures, profile_figures, samples
+from designspace.report import (
+    cost_figures,
+    curves,
+    effect_figures,
+    figures,
+    plane_figures,
+    profile_figures,
+    sample_figures,
+    samples,
+)
 from designspace.report.effects import effects
 from designspace.report.heat import heat_panels
 from designspace.report.pareto import cost_panels
@@ -37,7 +46,7 @@ def files(study: Study) -> Iterator[tuple[str, bytes]]:
                 yield f"{name}.{kind}", saved(figure, kind)
         if not planes(study):
             for name, shown in samples.grids(study):
-                yield f"{name}.png", saved(samples.draw(shown), "png")
+                yield f"{name}.png", saved(sample_figures.draw(shown), "png")
 
 
 def pictures(study: Study) -> Iterator[tuple[str, Figure]]:

@@ -5,22 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from designspace.report.entry import Entry
 from designspace.report.study import Study, budgets
-from designspace.report.style import DPI, plain, wrapped
+from designspace.report.style import wrapped
 from designspace.report.text import value_of
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 MOST_ROWS = 24
 CELL = {1: 80, 2: 60, 3: 48}
 """The side of an image in the figure in pixels, by the number of blocks."""
-GAP, BLOCK, EDGE, HEAD, FOOT = 4, 28, 16, 40, 40
 
 
 @dataclass(frozen=True)
@@ -72,7 +67,8 @@ def grids(study: Study) -> Iterator[tuple[str, Grid]]:
         return
     yield "samples", shown
     if len(shown.rows) > 1 and (blocks := _differences(shown)):
-        note = f"Half the difference from {shown.rows[0]} at the same cost; grey is none."
+        where = {"nfe": " at the same cost", "num_steps": " in as many steps"}.get(study.column_axis or "", "")
+        note = f"Half the difference from {shown.rows[0]}{where}; grey is none."
         used = sorted({block.row for block in blocks})
         moved = [replace(block, row=used.index(block.row)) for block in blocks]
         yield "samples_difference", Grid([shown.rows[row] for row in used], shown.columns, moved, {}, note)
@@ -85,37 +81,6 @@ def _differences(shown: Grid) -> list[Block]:
         for block in shown.blocks
         if block.row > 0 and block.column in first and first[block.column].shape == block.images.shape
     ]
-
-
-def draw(shown: Grid) -> Figure:
-    """Every pixel of an image becomes a square of whole pixels."""
-    from matplotlib.figure import Figure
-
-    count = max(len(block.images) for block in shown.blocks)
-    high = max(block.images.shape[1] for block in shown.blocks)
-    wide = max(block.images.shape[2] for block in shown.blocks)
-    left = EDGE + max(_text_width(line, 7) for name in shown.rows for line in name.split("\n")) + 16
-    across, down = count * (wide + GAP) - GAP, high + 2 * GAP
-    width = left + max(len(shown.columns) * (across + BLOCK) - BLOCK, _text_width(shown.note, 6)) + EDGE
-    height = HEAD + len(shown.rows) * down + FOOT
-    figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI)
-    canvas = np.full((height, width, 3), 255, np.uint8)
-    for block in shown.blocks:
-        for k, image in enumerate(block.images):
-            y, x = HEAD + block.row * down, left + block.column * (across + BLOCK) + k * (wide + GAP)
-            canvas[y : y + image.shape[0], x : x + image.shape[1]] = image
-    figure.figimage(canvas, 0, 0)
-    for c, title in enumerate(shown.columns):
-        x = left + c * (across + BLOCK) + across / 2
-        figure.text(x / width, 1 - 0.5 * HEAD / height, plain(title), ha="center", va="center", size=8)
-    for r, name in enumerate(shown.rows):
-        y = 1 - (HEAD + r * down + high / 2) / height
-        figure.text((left - 12) / width, y, plain(name), ha="right", va="center", size=7, linespacing=1)
-    for (r, c), word in shown.gaps.items():
-        x, y = left + c * (across + BLOCK), HEAD + r * down + high / 2
-        figure.text(x / width, 1 - y / height, word, ha="left", va="center", size=6, color="#555555")
-    figure.text(left / width, 0.45 * FOOT / height, plain(shown.note), ha="left", va="center", size=6, color="#555555")
-    return figure
 
 
 def _with_images(study: Study) -> dict[Entry, np.ndarray]:
@@ -151,9 +116,3 @@ def _reduced(image: np.ndarray, side: int) -> np.ndarray:
     factor = side / max(image.shape[:2])
     size = (max(round(image.shape[1] * factor), 1), max(round(image.shape[0] * factor), 1))
     return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BOX))
-
-
-def _text_width(text: str, size: float) -> int:
-    from matplotlib.textpath import TextPath
-
-    return round(TextPath((0, 0), plain(text), size=size).get_extents().width * DPI / 72)

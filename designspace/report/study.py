@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,13 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from designspace.images import DataError, reading
-from designspace.lines import other_schema
+from designspace.report.description import description
 from designspace.report.entry import BUDGET, Entry, Row, images_in, problem
 from designspace.report.protocols import equally_recorded
-from designspace.store import SCHEMA, PointKey, Results, point_key
-
-NEEDED = {"name": str, "question": str, "axes": list, "claims": list, "metrics": list, "points": list}
+from designspace.store import PointKey, Results, point_key
 
 
 @dataclass(frozen=True)
@@ -29,19 +25,7 @@ class Study:
     @cached_property
     def about(self) -> Row:
         """Name, question, axes, metrics, claims and expected points. Raises ``DataError``."""
-        path = self.folder / "ablation.json"
-        with reading(path):
-            text = path.read_text("utf-8", errors="replace")
-        try:
-            about = dict(json.loads(text))
-        except (ValueError, TypeError) as error:
-            raise DataError(f"{path}: not the description of an ablation ({error}); run the ablation again") from error
-        if about.get("schema") != SCHEMA:
-            raise DataError(f"{path}: {other_schema(about.get('schema'))}")
-        for key, kind in NEEDED.items():
-            if not isinstance(about.get(key), kind):
-                raise DataError(f"{path}: '{key}' is not a {kind.__name__}; run the ablation again")
-        return about
+        return description(self.folder)
 
     @cached_property
     def results(self) -> Results:
@@ -124,10 +108,7 @@ class Study:
 
     @cached_property
     def _keys(self) -> dict[PointKey, Row]:
-        points = self.about["points"]
-        if not all(isinstance(p, dict) and isinstance(p.get("axes"), dict) and "id" in p for p in points):
-            raise DataError(f"{self.folder / 'ablation.json'}: a point without id or axes; run the ablation again")
-        return {point_key(point["id"], point["axes"]): point["axes"] for point in points}
+        return {point_key(point["id"], point["axes"]): point["axes"] for point in self.about["points"]}
 
     @cached_property
     def _failed(self) -> set[str]:

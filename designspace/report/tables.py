@@ -12,8 +12,9 @@ from designspace.report.entry import Entry
 from designspace.report.study import Study, budgets, comparable
 from designspace.report.text import measured, number, one_line, value_of
 
-MEASURED = re.compile(r"\(?[-+]?\d[\d.]*(e[-+]?\d+)?\)?($| ±)")
+MEASURED = re.compile(r"\(*[-+]?\d[\d.]*(e[-+]?\d+)?\)?($| ±)")
 """A number, with or without its error."""
+WANTING = ("missing", "failed", "nan", "inf", "-inf")
 
 
 @dataclass(frozen=True)
@@ -34,10 +35,10 @@ class Table:
     """In sentences, the first of which names the protocol."""
 
     @property
-    def flush_right(self) -> list[bool]:
-        """For each column whether it holds numbers, and is set flush right."""
-        columns = zip(*([cell.text for cell in row] for row in self.rows), strict=True)
-        return [any(map(MEASURED.match, column)) for column in columns] or [False] * len(self.header)
+    def numbers(self) -> list[bool]:
+        """Of each column whether it has numbers and no other words than those for want of one: set flush right."""
+        texts = [[row[i].text for row in self.rows if row[i].text] for i in range(len(self.header))]
+        return [any(map(MEASURED.match, of)) and all(MEASURED.match(t) or t in WANTING for t in of) for of in texts]
 
 
 def tables(study: Study, metric: str) -> list[Table]:

@@ -34,7 +34,7 @@ def terminal_table(folder: Path | Study) -> Group:
 
 def _drawn(table: Table) -> RichTable:
     drawn = RichTable(box=None, header_style="bold")
-    for name, right in zip(table.header, table.flush_right, strict=True):
+    for name, right in zip(table.header, table.numbers, strict=True):
         drawn.add_column(name, justify="right" if right else "left", no_wrap=right)
     for row in table.rows:  # errors below their values, so that six columns fit into 80 characters
         drawn.add_row(*(Text(c.text.replace(" ± ", "\n± "), style="bold green" if c.best else "") for c in row))

@@ -19,7 +19,8 @@ def number(value: float, se: float | None) -> str:
         return f"{value:.4g}"
     most = 6 - (math.floor(math.log10(abs(value))) if value else 0)
     digits = min(1 - math.floor(math.log10(se)), max(most, 1))
-    return f"{round(value, digits):.{max(digits, 0)}f}"
+    rounded = round(value, digits) + 0.0  # no zero has a sign
+    return f"{rounded:.{max(digits, 0)}f}"
 
 
 def measured(value: float, se: float | None) -> str:

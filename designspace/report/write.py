@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from designspace.files import write_whole
-from designspace.report import claims, comparisons, effect_tables, html, latex_tables, markdown, pictures
+from designspace.report import claims, comparison_tables, effect_tables, html, latex_tables, markdown, pictures
 from designspace.report.study import Study
 
 
@@ -38,9 +38,9 @@ def _files(study: Study, live: bool) -> Iterator[tuple[str, bytes]]:
     if study.entries:
         yield "table.csv", markdown.tidy(study).encode()
         yield "table.tex", latex_tables.page(study).encode()
-        if compared := comparisons.page(study):
+        if compared := comparison_tables.page(study):
             yield "comparisons.md", compared.encode()
-            yield "comparisons.csv", comparisons.table(study).encode()
+            yield "comparisons.csv", comparison_tables.table(study).encode()
         if chosen := effect_tables.page(study):
             yield "effects.md", chosen.encode()
             yield "effects.csv", effect_tables.tidy(study).encode()

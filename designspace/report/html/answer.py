@@ -58,8 +58,15 @@ def _best(study: Study, section: Section) -> str:
     where = {"nfe": f"At {value_of(cost)} NFE, ", "num_steps": f"At {value_of(cost)} steps, "}
     order = "highest" if top.higher_is_better(metric) else "lowest"
     value = measured(top.value(metric), top.se(metric))
-    text = f"{_quoted(top)} has the {order} {section.title}, {value} (n = {top.images(metric):,})"
+    text = f"{_quoted(top)} has the {order} {section.title}, {value} ({_measured_on(study, top, section)})"
     return f"{where.get(study.column_axis or '', '')}{text}{_others(ranking)}."
+
+
+def _measured_on(study: Study, top: Entry, section: Section) -> str:
+    """``n = 400``, and the cost of the best one where those that it is compared with cost something else."""
+    rivals = {e.nfe for e in section.entries if study.budget(e) == study.budget(top)}
+    cost = f", {top.nfe:.4g} NFE" if study.column_axis != "nfe" and len(rivals) > 1 else ""
+    return f"n = {top.images(section.metric):,}{cost}"
 
 
 def _others(ranking: Ranking) -> str:

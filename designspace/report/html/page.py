@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from typing import Any
@@ -34,32 +33,33 @@ def page(study: Study, pictures: Mapping[str, bytes], *, live: bool = False) -> 
     verdicts = claims.verdicts(study)
     name = one_line(study.about["name"])
     known = trials(study, entries)
-    drawn = [*shown(pictures, study.about["metrics"])]
+    choices = [pair for metric in study.about["metrics"] for pair in effect_tables.tables(study, metric)]
     first = {section.metric: k for k, section in reversed([*enumerate(found)])}
     data = {
         "points": points(study, entries),
         "sections": [section.data for section in found],
         "trials": known,
         "look": LOOK,
-        "command": f"designspace run {shlex.quote(f'ablations/{name}.yaml')}",
     }
+    text, code = embedded(data), scripts()
+    drawn = [*shown(pictures, study.about["metrics"], sum(map(len, (text, *code))))]
     return render(
         "page.html",
-        scripts(),
+        code,
         live=live,
         name=name,
         question=one_line(study.about["question"]) or name,
         answers=answers(study, verdicts, found),
         verdicts=verdicts,
         sections=found,
-        choices=[pair for metric in study.about["metrics"] for pair in effect_tables.tables(study, metric)],
+        choices=choices,
         pictures=[one for one in drawn if not one.metric],
         profiles={k: [one for one in drawn if one.metric == metric] for metric, k in first.items()},
         trials=bool(known["rows"]),
         gaps=[one_line(line) for line in markdown.gaps(study) if line],
         bibtex=_bibtex(study),
-        files=[*_files(study, found)],
-        data=embedded(data),
+        files=[*_files(study, found, choices)],
+        data=text,
     )
 
 
@@ -68,13 +68,15 @@ def answers(study: Study, verdicts: Sequence[claims.Verdict], found: Sequence[Se
     return [sentence for sentence in (answer.of_claims(verdicts), *answer.of_best(study, found)) if sentence]
 
 
-def _files(study: Study, found: Sequence[Section]) -> Iterator[str]:
+def _files(study: Study, found: Sequence[Section], choices: Sequence[object]) -> Iterator[str]:
     yield "table.md"
     if study.entries:
         yield "table.csv"
         yield "table.tex"
     if any(section.data["compared"]["rows"] for section in found):
-        yield from ("comparisons.csv", "effects.csv")
+        yield "comparisons.csv"
+    if choices:
+        yield "effects.csv"
     yield "results.jsonl"
 
 

@@ -11,6 +11,8 @@ from designspace.report.text import one_line
 
 LARGEST = 2_500_000
 """Bytes of pictures that a page holds; more stay beside it."""
+PAGE = 7_500_000
+"""Bytes of a page with its pictures: those of thousands of trials leave less room for them."""
 PICTURES = {
     "samples": "Sample images, a row for each configuration; one above the other they come from the same latent.",
     "samples_difference": "Half the difference of these images from those of the first configuration; grey is none.",
@@ -39,10 +41,13 @@ class Picture:
     samples: bool = False
 
 
-def shown(found: Mapping[str, bytes], metrics: Sequence[str]) -> Iterator[Picture]:
-    """Those that say what the plots do not: samples, pictures of the plane, profiles, effects, fronts, heat maps."""
+def shown(found: Mapping[str, bytes], metrics: Sequence[str], others: int = 0) -> Iterator[Picture]:
+    """Those that say what the plots do not: samples, pictures of the plane, profiles, effects, fronts, heat maps.
+
+    ``others``: the bytes of all else in the page.
+    """
     known = {f"{_stem(m)}_{kind}": (m, alt.format(one_line(m))) for m in metrics for kind, alt in OF_METRIC.items()}
-    room = LARGEST
+    room = min(LARGEST, (PAGE - others) * 3 // 4)  # in the page, three bytes take four
     for name, png in sorted(found.items()):
         stem = name.removesuffix(".png")
         metric, alt = known.get(stem, ("", PICTURES.get(stem)))

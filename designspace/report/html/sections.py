@@ -9,11 +9,10 @@ from typing import Any
 
 from designspace.report import caption
 from designspace.report.compare import Ranking, rank
-from designspace.report.comparisons import words
-from designspace.report.curves import NFE, numeric_axes
+from designspace.report.comparison_tables import words
+from designspace.report.curves import NFE, curve_name, each_once, numeric_axes
 from designspace.report.entry import Entry, floor_in
 from designspace.report.html.columns import cell, values
-from designspace.report.html.trials import curve_name
 from designspace.report.study import Study, budgets, comparable
 from designspace.report.text import one_line
 
@@ -90,17 +89,14 @@ def _compared(ranked: Sequence[Ranking], place: Mapping[Entry, int]) -> Iterator
 
 def _curves(entries: Sequence[Entry], metric: str, axis: str | None) -> dict[str, Any]:
     """Curves by name, through rows of the table; configurations that are the same trials are one curve."""
-    named: dict[str, list[int]] = {}
-    for i, entry in enumerate(entries):
+    place = {entry: i for i, entry in enumerate(entries)}
+    named: dict[str, list[Entry]] = {}
+    for entry in entries:
         if math.isfinite(entry.value(metric)):
-            named.setdefault(curve_name(entry, axis), []).append(i)
-    same: dict[tuple[str, ...], list[str]] = {}
-    for name, rows in named.items():
-        same.setdefault(tuple(row["id"] for i in rows for row in entries[i].rows), []).append(name)
+            named.setdefault(curve_name(entry, axis), []).append(entry)
     curves = []
-    for first, *rest in same.values():
-        found = sorted((_x(entries[i], axis), i) for i in named[first])
-        name = f"{first} and {len(rest)} equal" if rest else first
+    for name, points in each_once(named).items():
+        found = sorted((_x(entry, axis), place[entry]) for entry in points)
         curves.append([name, [i for _, i in found], [x for x, _ in found]])
     return {"label": NFE if axis is None else one_line(axis), "curves": curves}
 

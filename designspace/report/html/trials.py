@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from designspace.report.entry import Entry, Row
+from designspace.report.html.again import as_ablation
 from designspace.report.html.columns import cell
 from designspace.report.html.shared import Shared
 from designspace.report.study import Study
-from designspace.report.text import config_name, one_line, value_of
+from designspace.report.text import one_line, value_of
 
 RECORDED = ("provenance", "protocol", "seconds")
 DESIGN = ("solver", "time_steps", "schedule", "scaling", "stochasticity")
@@ -30,20 +31,15 @@ def points(study: Study, entries: Sequence[Entry]) -> dict[str, Any]:
 
 
 def trials(study: Study, entries: Sequence[Entry]) -> dict[str, Any]:
-    """Each trial's id, point, seed if there are several, resolved spec and what was recorded of its run."""
-    shared = Shared()
+    """Each trial's id, point, seed if there are several, the file that runs it again, and what was recorded of it."""
+    shared, components = Shared(), study.about.get("components", ())
     found = []
     for i, entry in enumerate(entries):
         for row in entry.rows:
             recorded = {key: row[key] for key in RECORDED if row.get(key)}
             seed = row["seed"] if entry.expected > 1 else None
-            found.append([one_line(row["id"]), i, seed, shared.put(row.get("trial")), shared.put(recorded)])
+            found.append([one_line(row["id"]), i, seed, shared.put(as_ablation(row, components)), shared.put(recorded)])
     return {"rows": found, **shared.parts()}
-
-
-def curve_name(entry: Entry, axis: str | None) -> str:
-    """What the curve through the point is called, against NFE or an axis."""
-    return entry.config if axis is None else config_name({k: v for k, v in entry.axes.items() if k != axis})
 
 
 def _title(axis: str) -> str:

@@ -20,7 +20,7 @@ function Trials(host) {
 
   function body([, , , spec, recorded]) {
     const text = document_(spec);
-    const run = el("p", { class: "run" }, "Run again: ", el("code", {}, DATA.command));
+    const run = el("p", { class: "run" }, "To run it again, save this as trial.yaml: ", el("code", {}, "designspace run trial.yaml"));
     const parts = [run, el("p", {}, copier(text)), el("pre", { class: "spec", tabindex: 0 }, text)];
     return [...parts, el("h4", {}, "Provenance"), el("pre", { tabindex: 0 }, document_(recorded))];
   }
