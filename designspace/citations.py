@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Iterator
 from functools import cache
 from importlib.resources import files
+from string import ascii_lowercase
 from typing import Any, NamedTuple
 
 from designspace.component import ROWS
@@ -39,7 +40,7 @@ def bibtex(trials: Iterable[Any]) -> str:
     sources = {source.url: source for row, name in sorted(used) for source in _of(row, name)}
     entries = sorted((_key(source), source) for source in sources.values())
     keys = [key for key, _ in entries]
-    letters = {i: "abcdefgh"[keys[:i].count(key)] for i, key in enumerate(keys) if keys.count(key) > 1}
+    letters = {i: ascii_lowercase[keys[:i].count(key)] for i, key in enumerate(keys) if keys.count(key) > 1}
     return "\n\n".join(_entry(key + letters.get(i, ""), source) for i, (key, source) in enumerate(entries))
 
 

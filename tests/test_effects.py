@@ -130,6 +130,16 @@ def test_choices_that_cost_more_evaluations_are_named(bench):
     )
 
 
+def test_a_factor_whose_baseline_diverged_is_named(bench):
+    made = bench(axes=("solver", "schedule"))
+    made.about["baseline_axes"] = {"solver": "heun"}
+    for i, (solver, schedule) in enumerate((a, b) for a in ("heun", "euler", "ab") for b in ("linear", "vp")):
+        made.point({"solver": solver, "schedule": schedule}, math.nan if solver == "heun" else 5.0 + i, se=0.1)
+    (favoured, _), *_ = effect_tables.tables(made.study(), "frechet")
+    assert [row[0].text for row in favoured.rows] == ["schedule"]
+    assert "Of solver nothing can be said" in favoured.caption
+
+
 def test_a_front_is_what_nothing_beats_in_both():
     points = [(1, 9), (2, 5), (2, 6), (3, 5), (4, 1), (4, 1), (5, 2)]
     assert front(points) == [True, True, False, False, True, True, False]

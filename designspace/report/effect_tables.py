@@ -10,6 +10,7 @@ from typing import Any
 
 from designspace.report import caption
 from designspace.report.effects import Effects, effects
+from designspace.report.factors import factors
 from designspace.report.markdown import lines_of
 from designspace.report.study import Study, comparable
 from designspace.report.tables import Cell, Table
@@ -39,7 +40,7 @@ def tables(study: Study, metric: str) -> list[tuple[Table, Table]]:
         if of and group[0].higher_is_better(metric) is not None:
             name, protocol = one_line(group[0].about(metric)["protocol"]), caption.protocol(metric, group)
             favoured, behind = _favoured(study, of, name), _effects(study, of, name)
-            told = [f"{protocol}. {FAVOURED}", *_costs(study, of)]
+            told = [f"{protocol}. {FAVOURED}", *_costs(study, of), *_without(study, of)]
             found.append((replace(favoured, caption=" ".join(told)), behind))
     return found
 
@@ -69,6 +70,13 @@ def _costs(study: Study, found: Sequence[Effects]) -> Iterator[str]:
         if max(nfe.values()) > UNEQUAL * min(nfe.values()):
             counts = ", ".join(f"{factor.word(choice)} {count:.4g}" for choice, count in nfe.items())
             yield f"Not at equal cost: the choices of {factor.name} differ in their evaluations ({counts})."
+
+
+def _without(study: Study, found: Sequence[Effects]) -> Iterator[str]:
+    """Choices of which nothing can be said, as where the baseline has diverged."""
+    known = {one.factor for one in found}
+    if names := [factor.name for factor in factors(study) if factor not in known]:
+        yield f"Of {', '.join(names)} nothing can be said: what choices would be compared with has no finite result."
 
 
 def _effects(study: Study, found: Sequence[Effects], name: str) -> Table:
