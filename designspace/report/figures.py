@@ -73,6 +73,10 @@ def _curve(axes: Axes, curve: Curve, aside: float, style: dict[str, Any], y: Sca
     bars: dict[str, Any] = {"elinewidth": 0.7, "capsize": 1.2, "alpha": 0.65} if crowded else {"elinewidth": 0.9}
     if any(curve.errors):
         axes.errorbar(shifted, curve.values, [down, curve.errors], fmt="none", ecolor=style["color"], zorder=2, **bars)
+    if any(curve.errors) and not crowded:
+        low = [v - d for v, d in zip(curve.values, down, strict=True)]
+        high = [v + e for v, e in zip(curve.values, curve.errors, strict=True)]
+        axes.fill_between(shifted, low, high, color=style["color"], alpha=0.12, linewidth=0, zorder=1.4)
     axes.plot(shifted, curve.values, zorder=3, **style)
 
 
