@@ -6,8 +6,8 @@ import torch
 import designspace as ds
 from designspace.evaluation.floor import drawn
 from designspace.evaluation.measure import Sample
-from designspace.report.caveats import copied, few_images
 from designspace.report.entry import Entry
+from designspace.report.tables.caveats import copied, few_images
 
 KID = ds.Metric.get("kid")()
 

@@ -9,7 +9,7 @@ import pytest
 from studies import N, by_hand, gap_by_hand, influence
 
 from designspace.report import Study
-from designspace.report.claims import page, verdicts
+from designspace.report.evidence.claims import page, verdicts
 from designspace.spec import load
 from designspace.spec.schema import schema
 

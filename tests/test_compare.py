@@ -11,10 +11,11 @@ from studies import Bench, N, by_hand, gap_by_hand, influence
 from typer.testing import CliRunner
 
 from designspace.cli import app
-from designspace.report import Study, comparisons, write
-from designspace.report.compare import difference, rank
-from designspace.report.inference import holm
-from designspace.report.tables import tables
+from designspace.report import Study, write
+from designspace.report.evidence import comparisons
+from designspace.report.evidence.compare import difference, rank
+from designspace.report.evidence.inference import holm
+from designspace.report.tables.table import tables
 
 SOLVERS = ("euler", "heun", "dpmpp_2m")
 damaged_line = pytest.mark.filterwarnings("ignore:.*results.jsonl.7")

@@ -14,7 +14,7 @@ from designspace.denoiser import PreconditionedNetwork
 from designspace.denoising import Denoising, denoising
 from designspace.evaluation.measure import Measured
 from designspace.report import Study, write
-from designspace.report.profiles import profile_panels
+from designspace.report.figures.profiles import profile_panels
 from designspace.run import run
 from designspace.spec import load
 

@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 from studies import N, influence
 
-from designspace.report import effect_tables, latex_tables, write
-from designspace.report.effects import effects, mean_difference
-from designspace.report.factors import factors
-from designspace.report.heat import heat_panels
-from designspace.report.pareto import cost_panels, front
+from designspace.report import write
+from designspace.report.evidence.effects import effects, mean_difference
+from designspace.report.evidence.factors import factors
+from designspace.report.figures.heat import heat_panels
+from designspace.report.figures.pareto import cost_panels, front
+from designspace.report.tables import effect_tables, latex_tables
 
 
 def se_of(scores):

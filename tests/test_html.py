@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from designspace.citations import bibtex
 from designspace.cli import app
 from designspace.report import Study, write
-from designspace.report.claims import Verdict
+from designspace.report.evidence.claims import Verdict
 from designspace.report.html import page
 from designspace.report.html.again import as_ablation
 from designspace.report.html.answer import of_best, of_claims
@@ -22,7 +22,7 @@ from designspace.report.html.pictures import shown
 from designspace.report.html.render import embedded
 from designspace.report.html.sections import sections
 from designspace.report.html.shared import Shared
-from designspace.report.tables import tables
+from designspace.report.tables.table import tables
 from designspace.spec import load
 
 HOSTILE = '</script><img src=x onerror="hit()"><!--<script>hit()</script>&lt;b&gt;\u2028$x$ {{7*7}} %{x} 名'

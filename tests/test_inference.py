@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from designspace.report.inference import LEVEL, as_normal, evidence, holm, two_sided
+from designspace.report.evidence.inference import LEVEL, as_normal, evidence, holm, two_sided
 
 DRAWS = 4000
 MOST = LEVEL / 2 + 3 * math.sqrt(LEVEL / 2 / DRAWS)  # of a frequency whose expectation is 2.5 %

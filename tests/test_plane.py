@@ -12,7 +12,7 @@ from pipeline import write_spec
 import designspace as ds
 from designspace.converged import Probe
 from designspace.plane import plane
-from designspace.report.plane import distinct, one_step, planes
+from designspace.report.figures.plane import distinct, one_step, planes
 from designspace.report.study import Study
 from designspace.report.write import write
 from designspace.run import run

@@ -10,8 +10,8 @@ from designspace.columns import read_columns
 from designspace.design import preset_names
 from designspace.noise_levels import vp_sigma
 from designspace.plots import curves_of, figures, sheets
-from designspace.report.pictures import saved
-from designspace.report.style import sheet
+from designspace.report.figures.pictures import saved
+from designspace.report.figures.style import sheet
 
 PRESETS = curves_of(read_columns(preset_names()))
 BY_NAME = {curve.name: curve for curve in PRESETS}

@@ -8,9 +8,9 @@ import torch
 from PIL import Image
 
 from designspace.report import Study, write
-from designspace.report.curves import panels
-from designspace.report.profiles import profile_panels
-from designspace.report.tables import tables
+from designspace.report.figures.curves import panels
+from designspace.report.figures.profiles import profile_panels
+from designspace.report.tables.table import tables
 from designspace.store import Results
 
 SIGMA = [10.0, 1.0, 0.1]

@@ -15,7 +15,7 @@ from designspace.evaluation.moments import Moments
 from designspace.evaluation.statistics import has_statistics, read_statistics
 from designspace.images import DataError
 from designspace.report import Study
-from designspace.report.tables import tables
+from designspace.report.tables.table import tables
 from designspace.run import run
 from designspace.spec import SpecError, load
 

@@ -22,13 +22,13 @@ from studies import RECORDED, Bench, N, by_hand, gap_by_hand, influence
 
 from designspace.images import DataError
 from designspace.report import Study, find, merge, terminal_table, write
-from designspace.report.claims import verdicts
-from designspace.report.compare import difference
-from designspace.report.curves import Curve, Panel, panels
-from designspace.report.markdown import page
-from designspace.report.samples import grid
-from designspace.report.scales import apart, log_ticks, spaced, x_scale, y_scale
-from designspace.report.tables import tables
+from designspace.report.evidence.claims import verdicts
+from designspace.report.evidence.compare import difference
+from designspace.report.figures.curves import Curve, Panel, panels
+from designspace.report.figures.samples import grid
+from designspace.report.figures.scales import apart, log_ticks, spaced, x_scale, y_scale
+from designspace.report.tables.markdown import page
+from designspace.report.tables.table import tables
 from designspace.report.text import config_name, escape, measured, number
 
 

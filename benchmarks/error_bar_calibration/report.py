@@ -10,8 +10,8 @@ from cells import Cell
 from figures import bias, coverage
 from summary import INTERVALS, Row, interval, row, save, verdict
 
-from designspace.report.pictures import saved
-from designspace.report.style import sheet
+from designspace.report.figures.pictures import saved
+from designspace.report.figures.style import sheet
 
 INTRODUCTION = """\
 # Do the error bars hold?

@@ -16,7 +16,7 @@ from designspace.component import did_you_mean
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from designspace.report.comparisons import Comparison
+    from designspace.report.evidence.comparisons import Comparison
 
 Found = list[tuple[str, list["Comparison"]]]
 """A metric and comparisons of it by one protocol, corrected for their number."""
@@ -71,7 +71,7 @@ def _metrics(a: Side, b: Side | None, asked: Sequence[str]) -> list[str]:
 
 
 def _compared(a: Side, b: Side | None, metrics: Sequence[str]) -> Iterator[tuple[str, list[Comparison]]]:
-    from designspace.report.comparisons import all_pairs, compared
+    from designspace.report.evidence.comparisons import all_pairs, compared
 
     if b is None:
         yield from ((name, group) for name in metrics for group in all_pairs(a.study, name, a.points))
@@ -86,7 +86,7 @@ def _compared(a: Side, b: Side | None, metrics: Sequence[str]) -> Iterator[tuple
 
 
 def _refuse(metric: str, sides: tuple[Side, Side], pair: tuple[Any, Any]) -> None:
-    from designspace.report import caption
+    from designspace.report.tables import caption
     from designspace.report.text import describe
 
     what = caption.differ([[point] for point in pair], metric)
@@ -99,7 +99,7 @@ def _refuse(metric: str, sides: tuple[Side, Side], pair: tuple[Any, Any]) -> Non
 
 def _rows(a: Side, b: Side | None, metric: str, comparisons: Sequence[Comparison]) -> Iterator[dict[str, Any]]:
     from designspace.lines import plain
-    from designspace.report.comparison_tables import flat
+    from designspace.report.tables.comparison_tables import flat
 
     for one in comparisons:
         names = {"report_a": a.study.about["name"], "report_b": (b or a).study.about["name"]}
@@ -111,7 +111,7 @@ def _show(a: Side, b: Side | None, found: Found) -> None:
     from rich.console import Console
     from rich.text import Text
 
-    from designspace.report import caption
+    from designspace.report.tables import caption
 
     console = Console()
     for metric, comparisons in found:
@@ -128,8 +128,8 @@ def _drawn(a: Side, b: Side | None, comparisons: Sequence[Comparison]) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    from designspace.report.comparison_tables import words
-    from designspace.report.inference import LEVEL
+    from designspace.report.evidence.inference import LEVEL
+    from designspace.report.tables.comparison_tables import words
     from designspace.report.text import describe, one_line, value_of
 
     axis = a.study.column_axis or ""

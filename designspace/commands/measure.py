@@ -41,7 +41,7 @@ def distance(
     """
     import designspace as ds
     from designspace.lines import plain
-    from designspace.report.caption import halves_are
+    from designspace.report.tables.caption import halves_are
 
     with clean_errors():
         network = component(ds.Detector, detector, "--detector")

@@ -38,8 +38,8 @@ def rows(
     from designspace.design import preset_names
     from designspace.files import write_whole
     from designspace.plots import curves_of, figures
-    from designspace.report.pictures import FORMATS, saved
-    from designspace.report.style import sheet
+    from designspace.report.figures.pictures import FORMATS, saved
+    from designspace.report.figures.style import sheet
 
     with clean_errors():
         columns = read_columns(designs or preset_names())

@@ -12,8 +12,8 @@ from designspace.commands.reports import folder_of
 
 if TYPE_CHECKING:
     from designspace.report import Study
-    from designspace.report.comparisons import Pair
     from designspace.report.entry import Entry, Row
+    from designspace.report.evidence.comparisons import Pair
 
 
 class Side(NamedTuple):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from designspace.report.style import NOTE, WIDTH, look, plain, wrapped
+from designspace.report.figures.style import NOTE, WIDTH, look, plain, wrapped
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -2,7 +2,7 @@
 
 from designspace.report.merged import merge
 from designspace.report.study import Study
-from designspace.report.terminal import terminal_table
+from designspace.report.tables.terminal import terminal_table
 from designspace.report.write import find, write
 
 __all__ = ["Study", "find", "merge", "terminal_table", "write"]

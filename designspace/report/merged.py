@@ -11,9 +11,9 @@ import numpy as np
 
 from designspace.images import DataError
 from designspace.lines import SCHEMA
-from designspace.report import caption
 from designspace.report.entry import Row
 from designspace.report.study import Study, comparable
+from designspace.report.tables import caption
 from designspace.report.text import MERGED, describe
 from designspace.store import PointKey, point_key
 

@@ -6,8 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from designspace.files import write_whole
-from designspace.report import claims, comparison_tables, effect_tables, html, latex_tables, markdown, pictures
+from designspace.report import html
+from designspace.report.evidence import claims
+from designspace.report.figures import pictures
 from designspace.report.study import Study
+from designspace.report.tables import comparison_tables, effect_tables, latex_tables, markdown
 
 
 def find(out: Path) -> list[Path]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from designspace.columns import Columns
 from designspace.latex import FUNCTIONS
-from designspace.report import latex_tables
+from designspace.report.tables import latex_tables
 from designspace.table.cells import Cell, Row, legend, rows
 
 MOST = 4

@@ -14,8 +14,8 @@ from designspace.component import ROWS, Component
 from designspace.design import Design, preset_names
 from designspace.fields import fields_of
 from designspace.plots import curves_of, figure, sheets
-from designspace.report.pictures import saved
-from designspace.report.style import sheet
+from designspace.report.figures.pictures import saved
+from designspace.report.figures.style import sheet
 from designspace.table1 import MeasuredTimeSteps
 
 ROOT = Path(__file__).parents[2]

@@ -6,9 +6,9 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from designspace.report.claims import Verdict
-from designspace.report.compare import Ranking
 from designspace.report.entry import Entry
+from designspace.report.evidence.claims import Verdict
+from designspace.report.evidence.compare import Ranking
 from designspace.report.html.sections import Section
 from designspace.report.study import Study, budgets
 from designspace.report.text import measured, value_of

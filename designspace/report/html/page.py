@@ -6,13 +6,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from typing import Any
 
-from designspace.report import claims, effect_tables, markdown
+from designspace.report.evidence import claims
 from designspace.report.html import answer
 from designspace.report.html.pictures import shown
 from designspace.report.html.render import LOOK, embedded, render, scripts
 from designspace.report.html.sections import Section, sections
 from designspace.report.html.trials import points, trials
 from designspace.report.study import Study
+from designspace.report.tables import effect_tables, markdown
 from designspace.report.text import one_line
 
 NEEDED = "index.html needs jinja2 and plotly: pip install 'designspace[report]'"

@@ -7,13 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from designspace.report import caption
-from designspace.report.compare import Ranking, rank
-from designspace.report.comparison_tables import words
-from designspace.report.curves import NFE, curve_name, each_once, numeric_axes
 from designspace.report.entry import Entry, floor_in
+from designspace.report.evidence.compare import Ranking, rank
+from designspace.report.figures.curves import NFE, curve_name, each_once, numeric_axes
 from designspace.report.html.columns import cell, values
 from designspace.report.study import Study, budgets, comparable
+from designspace.report.tables import caption
+from designspace.report.tables.comparison_tables import words
 from designspace.report.text import one_line
 
 COMPARED = ("difference", "gain", "p", "corrected p")

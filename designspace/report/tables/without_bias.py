@@ -6,7 +6,7 @@ import statistics
 
 from designspace.report.entry import Entry, floor_in, se_of_mean
 from designspace.report.study import Study, budgets, comparable
-from designspace.report.tables import Cell, Table
+from designspace.report.tables.table import Cell, Table
 from designspace.report.text import measured, one_line, value_of
 
 CAPTION = (

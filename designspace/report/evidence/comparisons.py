@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations, islice
 
-from designspace.report.compare import Difference, difference, rank
 from designspace.report.entry import Entry
-from designspace.report.inference import holm
+from designspace.report.evidence.compare import Difference, difference, rank
+from designspace.report.evidence.inference import holm
 from designspace.report.study import Study, budgets, comparable
 
 Pair = tuple[Entry, Entry]

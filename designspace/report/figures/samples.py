@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from designspace.report.entry import Entry
+from designspace.report.figures.style import wrapped
 from designspace.report.study import Study, budgets
-from designspace.report.style import wrapped
 from designspace.report.text import value_of
 
 MOST_ROWS = 24

@@ -6,10 +6,10 @@ import csv
 import io
 from collections.abc import Iterator
 
-from designspace.report import without_bias
 from designspace.report.entry import Entry, floor_in, se_in, value_in
 from designspace.report.study import Study
-from designspace.report.tables import Table, tables
+from designspace.report.tables import without_bias
+from designspace.report.tables.table import Table, tables
 from designspace.report.text import describe, escape
 
 LISTED = 20

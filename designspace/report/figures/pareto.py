@@ -6,8 +6,8 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from designspace.report.curves import NFE, each_once
 from designspace.report.entry import Entry, Row
+from designspace.report.figures.curves import NFE, each_once
 from designspace.report.study import Study, comparable
 from designspace.report.text import one_line
 

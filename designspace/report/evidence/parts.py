@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from designspace.report.compare import Difference, difference
 from designspace.report.entry import Entry
+from designspace.report.evidence.compare import Difference, difference
 from designspace.report.study import Study
 from designspace.report.text import describe, measured, one_line, value_of
 

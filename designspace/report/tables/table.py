@@ -6,10 +6,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from designspace.report import caption
-from designspace.report.compare import Ranking, rank
 from designspace.report.entry import Entry
+from designspace.report.evidence.compare import Ranking, rank
 from designspace.report.study import Study, budgets, comparable
+from designspace.report.tables import caption
 from designspace.report.text import measured, number, one_line, value_of
 
 MEASURED = re.compile(r"\(*[-+]?\d[\d.]*(e[-+]?\d+)?\)?($| ±)")

@@ -8,9 +8,9 @@ from functools import partial
 from itertools import pairwise
 from typing import NamedTuple
 
-from designspace.report import parts
 from designspace.report.entry import Entry, Row
-from designspace.report.parts import Part
+from designspace.report.evidence import parts
+from designspace.report.evidence.parts import Part
 from designspace.report.points import lines, pairs, select
 from designspace.report.study import Study
 

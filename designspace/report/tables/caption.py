@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from designspace.report.caveats import copied, few_images, of_the_flow
-from designspace.report.compare import Ranking
 from designspace.report.entry import Entry, Row, floor_in
+from designspace.report.evidence.compare import Ranking
 from designspace.report.protocols import differences
 from designspace.report.study import Study
+from designspace.report.tables.caveats import copied, few_images, of_the_flow
 from designspace.report.text import number, one_line
 
 

@@ -7,17 +7,17 @@ import statistics
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from designspace.report.compare import Difference
-from designspace.report.effects import Effects
-from designspace.report.inference import Z
-from designspace.report.scales import labels
-from designspace.report.style import COLOURS, MARKERS, NOTE, WIDTH, plain, wrapped
+from designspace.report.evidence.compare import Difference
+from designspace.report.evidence.effects import Effects
+from designspace.report.evidence.inference import Z
+from designspace.report.figures.scales import labels
+from designspace.report.figures.style import COLOURS, MARKERS, NOTE, WIDTH, plain, wrapped
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from designspace.report.factors import Factor
+    from designspace.report.evidence.factors import Factor
 
     Row = tuple[Factor, object]
 

@@ -8,11 +8,11 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from designspace.report import caption
-from designspace.report.compare import Difference, Ranking, rank
-from designspace.report.comparisons import MOST, Comparison, finite, listed
 from designspace.report.entry import Entry
+from designspace.report.evidence.compare import Difference, Ranking, rank
+from designspace.report.evidence.comparisons import MOST, Comparison, finite, listed
 from designspace.report.study import Study, budgets, comparable
+from designspace.report.tables import caption
 from designspace.report.text import escape, measured, one_line, p_value, value_of
 
 

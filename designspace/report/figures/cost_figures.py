@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from designspace.report.heat import HeatPanel
-from designspace.report.inference import Z
-from designspace.report.pareto import CostPanel
-from designspace.report.scales import labels, log_ticks
-from designspace.report.style import FAINT, NOTE, WIDTH, look, plain, wrapped
+from designspace.report.evidence.inference import Z
+from designspace.report.figures.heat import HeatPanel
+from designspace.report.figures.pareto import CostPanel
+from designspace.report.figures.scales import labels, log_ticks
+from designspace.report.figures.style import FAINT, NOTE, WIDTH, look, plain, wrapped
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

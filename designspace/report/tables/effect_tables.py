@@ -8,12 +8,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from designspace.report import caption
-from designspace.report.effects import Effects, effects
-from designspace.report.factors import factors
-from designspace.report.markdown import lines_of
+from designspace.report.evidence.effects import Effects, effects
+from designspace.report.evidence.factors import factors
 from designspace.report.study import Study, comparable
-from designspace.report.tables import Cell, Table
+from designspace.report.tables import caption
+from designspace.report.tables.markdown import lines_of
+from designspace.report.tables.table import Cell, Table
 from designspace.report.text import escape, measured, one_line, value_of
 
 UNEQUAL = 1.1

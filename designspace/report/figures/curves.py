@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from designspace.report.entry import BUDGET, Entry, floor_in
-from designspace.report.inference import Z
+from designspace.report.evidence.inference import Z
 from designspace.report.study import Study, comparable
 from designspace.report.text import config_name, one_line
 

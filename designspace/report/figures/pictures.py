@@ -7,23 +7,23 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from designspace.report import (
+from designspace.report.evidence.effects import effects
+from designspace.report.figures import (
     cost_figures,
     curves,
     effect_figures,
-    figures,
     plane_figures,
     profile_figures,
     sample_figures,
     samples,
 )
-from designspace.report.effects import effects
-from designspace.report.heat import heat_panels
-from designspace.report.pareto import cost_panels
-from designspace.report.plane import planes
-from designspace.report.profiles import profile_panels
+from designspace.report.figures import metric as figures
+from designspace.report.figures.heat import heat_panels
+from designspace.report.figures.pareto import cost_panels
+from designspace.report.figures.plane import planes
+from designspace.report.figures.profiles import profile_panels
+from designspace.report.figures.style import sheet
 from designspace.report.study import Study, comparable
-from designspace.report.style import sheet
 from designspace.report.text import one_line
 
 if TYPE_CHECKING:

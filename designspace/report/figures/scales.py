@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from designspace.report.curves import Panel
+from designspace.report.figures.curves import Panel
 
 DECADES = 4
 """That an axis with values around 0 shows above its linear part, at most."""

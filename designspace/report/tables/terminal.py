@@ -8,9 +8,10 @@ from rich.console import Group
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from designspace.report import claims, effect_tables, markdown, without_bias
+from designspace.report.evidence import claims
 from designspace.report.study import Study
-from designspace.report.tables import Table, tables
+from designspace.report.tables import effect_tables, markdown, without_bias
+from designspace.report.tables.table import Table, tables
 from designspace.report.text import one_line
 
 COLOURS = {"holds": "green", "does not hold": "red", "undecided": "yellow", "not computed": "dim"}

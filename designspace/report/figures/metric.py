@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from designspace.report.caption import halves_are
-from designspace.report.curves import Curve, Panel
-from designspace.report.scales import Scale, apart, labels, spaced, x_scale, y_scale
-from designspace.report.style import FAINT, NOTE, WIDTH, look, plain, wrapped
+from designspace.report.figures.curves import Curve, Panel
+from designspace.report.figures.scales import Scale, apart, labels, spaced, x_scale, y_scale
+from designspace.report.figures.style import FAINT, NOTE, WIDTH, look, plain, wrapped
+from designspace.report.tables.caption import halves_are
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

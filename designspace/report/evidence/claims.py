@@ -7,12 +7,12 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from designspace.report.caveats import few_images
-from designspace.report.checks import Asked, asked
 from designspace.report.entry import Entry, Row
-from designspace.report.inference import Evidence, evidence
-from designspace.report.parts import NFE, Part
+from designspace.report.evidence.checks import Asked, asked
+from designspace.report.evidence.inference import Evidence, evidence
+from designspace.report.evidence.parts import NFE, Part
 from designspace.report.study import Study
+from designspace.report.tables.caveats import few_images
 from designspace.report.text import escape, one_line, p_value
 
 MANY = 10_000_000

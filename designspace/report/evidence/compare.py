@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from designspace.report.entry import Entry, Row, se_in, se_of_mean, value_in
-from designspace.report.inference import LEVEL, as_normal, holm, two_sided
+from designspace.report.evidence.inference import LEVEL, as_normal, holm, two_sided
 from designspace.report.study import Study
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from designspace.report.compare import rank
 from designspace.report.entry import BUDGET, Entry
+from designspace.report.evidence.compare import rank
 from designspace.report.study import Study, comparable
 from designspace.report.text import describe, one_line
 

@@ -6,8 +6,8 @@ import statistics
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from designspace.report.profiles import Profile, ProfilePanel
-from designspace.report.style import NOTE, WIDTH, look, plain, wrapped
+from designspace.report.figures.profiles import Profile, ProfilePanel
+from designspace.report.figures.style import NOTE, WIDTH, look, plain, wrapped
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from designspace.report import effect_tables, without_bias
 from designspace.report.study import Study
-from designspace.report.tables import Cell, Table, tables
+from designspace.report.tables import effect_tables, without_bias
+from designspace.report.tables.table import Cell, Table, tables
 from designspace.report.text import one_line
 
 HEAD = r"""% \usepackage{booktabs,graphicx} in the preamble, then \input{table.tex}.

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from designspace.report.compare import Difference, difference
 from designspace.report.entry import Entry, se_of_mean, value_in
-from designspace.report.factors import Factor, factors
-from designspace.report.inference import LEVEL, holm
+from designspace.report.evidence.compare import Difference, difference
+from designspace.report.evidence.factors import Factor, factors
+from designspace.report.evidence.inference import LEVEL, holm
 from designspace.report.study import Study, budgets, comparable
 
 Line = Mapping[Any, Entry]
