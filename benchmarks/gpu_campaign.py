@@ -30,7 +30,7 @@ from time import monotonic
 import torch
 
 import designspace as ds
-from designspace.files import write_whole
+from designspace.storage.files import write_whole
 from designspace.training.loop import ENTRY, DivergedError, Progress
 from designspace.training.run import Plan, Trainable, trained
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from designspace.design import Design
-from designspace.device import sent
+from designspace.running.device import sent
 
 F = Callable[..., Tensor]
 """A network: ``F(x [B, C, ...], c_noise [B], labels [B] or None) -> [B, C or 2 C, ...]``; in training a fourth argument

@@ -14,8 +14,8 @@ from torch import Tensor
 from designspace.design import Design
 from designspace.evaluation.measure import Profile
 from designspace.images import Images
-from designspace.keyed import generator, latents
 from designspace.rows import Conditional, DenoiserMetric
+from designspace.sampling.keyed import generator, latents
 from designspace.training.loss import squared_errors
 
 BATCH = 200

@@ -13,11 +13,11 @@ from torch import Tensor
 from designspace.component import Component, Count, Positive
 
 if TYPE_CHECKING:
-    from designspace.converged import Probe
     from designspace.denoising import Denoising
     from designspace.design import Design
     from designspace.evaluation.measure import Measured, Sample
     from designspace.images import Images
+    from designspace.sampling.converged import Probe
 
 D = Callable[[Tensor, Tensor], Tensor]
 """``D(x, sigma)``: noisy samples ``[B, ...]`` and their noise level, float64 on the CPU, to the expected clean samples

@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from designspace.cache import Cache
-from designspace.estimate import dry_run as dry_run
 from designspace.executors import local, ray
 from designspace.executors.claims import Job, Worker
-from designspace.files import write_whole
 from designspace.images import DataError
-from designspace.labels import require_labels
-from designspace.lines import FRECHET
-from designspace.progress import watching
-from designspace.provenance import now
-from designspace.restore import restore_artefacts
+from designspace.running.estimate import dry_run as dry_run
+from designspace.running.labels import require_labels
+from designspace.running.progress import watching
+from designspace.running.provenance import now
+from designspace.running.restore import restore_artefacts
+from designspace.running.stages import Stages
 from designspace.spec.default_labels import default_labels
-from designspace.stages import Stages
+from designspace.storage.cache import Cache
+from designspace.storage.files import write_whole
+from designspace.storage.lines import FRECHET
 from designspace.store import SCHEMA, Results, Row, plain, point_key
 
 if TYPE_CHECKING:

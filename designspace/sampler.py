@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 from designspace import rows
-from designspace.converged import Probe
-from designspace.counting import Zero, most_within
 from designspace.design import Design
-from designspace.flow import make_flow as make_flow
-from designspace.keyed import KeyedNoise
-from designspace.keyed import latents as latents_of
+from designspace.sampling.converged import Probe
+from designspace.sampling.counting import Zero, most_within
+from designspace.sampling.flow import make_flow as make_flow
+from designspace.sampling.keyed import KeyedNoise
+from designspace.sampling.keyed import latents as latents_of
 from designspace.table1 import MeasuredTimeSteps
 
 

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from designspace.cache import Cache, content_key
-from designspace.files import DamagedError, pack, unpack, write_whole
-from designspace.lines import SCHEMA as SCHEMA
-from designspace.lines import Lines, append_line, no_failure, problem
-from designspace.lines import PointKey as PointKey
-from designspace.lines import Row as Row
-from designspace.lines import plain as plain
-from designspace.lines import point_key as point_key
+from designspace.storage.cache import Cache, content_key
+from designspace.storage.files import DamagedError, pack, unpack, write_whole
+from designspace.storage.lines import SCHEMA as SCHEMA
+from designspace.storage.lines import Lines, append_line, no_failure, problem
+from designspace.storage.lines import PointKey as PointKey
+from designspace.storage.lines import Row as Row
+from designspace.storage.lines import plain as plain
+from designspace.storage.lines import point_key as point_key
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -17,8 +17,8 @@ from torch import Tensor
 from designspace.component import Component, Count
 
 if TYPE_CHECKING:
-    from designspace.converged import Probe
-    from designspace.flow import Flow
+    from designspace.sampling.converged import Probe
+    from designspace.sampling.flow import Flow
 
 
 class Solver(Component, row="solver"):

@@ -16,7 +16,7 @@ import torch
 
 import designspace as ds
 from designspace.images import Images
-from designspace.keyed import generator
+from designspace.sampling.keyed import generator
 
 
 def log(letter):

@@ -7,8 +7,8 @@ import textwrap
 import pytest
 import torch
 
-from designspace.cache import Cache, content_key
-from designspace.files import StorageError
+from designspace.storage.cache import Cache, content_key
+from designspace.storage.files import StorageError
 
 TENSORS = {
     "pixels": torch.arange(48, dtype=torch.uint8).reshape(2, 1, 4, 6),
@@ -101,8 +101,8 @@ def test_a_full_disk_is_a_clear_error_and_leaves_nothing_behind(cache):
     code = """
         import sys, torch
         from pathlib import Path
-        from designspace.cache import Cache
-        from designspace.files import StorageError
+        from designspace.storage.cache import Cache
+        from designspace.storage.files import StorageError
         try:
             Cache(Path(sys.argv[1])).put("images", "KEY", {"x": torch.zeros(5000)})
         except StorageError as error:
@@ -135,7 +135,7 @@ def test_a_lock_is_held_by_one_and_freed_when_its_holder_is_killed(cache):
     code = """
         import sys
         from pathlib import Path
-        from designspace.cache import Cache
+        from designspace.storage.cache import Cache
         with Cache(Path(sys.argv[1])).lock("trial") as mine:
             print(mine, flush=True)
             sys.stdin.read()

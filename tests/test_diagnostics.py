@@ -9,9 +9,9 @@ from conftest import f64, posterior_mean
 from pipeline import write_spec
 
 import designspace as ds
-from designspace.converged import Probe, rms
 from designspace.run import run
 from designspace.sampler import count_nfe, place
+from designspace.sampling.converged import Probe, rms
 from designspace.spec import load
 
 STD = 0.5

@@ -10,12 +10,12 @@ from PIL import Image
 from pipeline import write_spec
 
 import designspace as ds
-from designspace.converged import Probe
-from designspace.plane import plane
 from designspace.report.figures.plane import distinct, one_step, planes
 from designspace.report.study import Study
 from designspace.report.write import write
 from designspace.run import run
+from designspace.sampling.converged import Probe
+from designspace.sampling.plane import plane
 from designspace.spec import load
 
 MIXTURE = {"weights": [0.5, 0.5], "means": [[-0.5], [0.5]], "covs": [[[0.01]], [[0.01]]]}

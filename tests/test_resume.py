@@ -7,10 +7,10 @@ import signal
 import pytest
 from pipeline import assert_same, start, wait_for, write_spec
 
-from designspace.cache import Cache, content_key
-from designspace.files import StorageError
 from designspace.run import run
 from designspace.spec import load
+from designspace.storage.cache import Cache, content_key
+from designspace.storage.files import StorageError
 from designspace.store import Results
 
 

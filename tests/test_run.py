@@ -11,15 +11,15 @@ import pytest
 import torch
 from pipeline import assert_same, write_spec
 
-from designspace.cache import Cache
 from designspace.executors.claims import Job, Worker
 from designspace.executors.sent import begins
-from designspace.generate import chunks, generate, labels_for
 from designspace.images import DataError, Images
-from designspace.provenance import git_state, now
 from designspace.rows import Data, Denoiser
 from designspace.run import dry_run, run
+from designspace.running.generate import chunks, generate, labels_for
+from designspace.running.provenance import git_state, now
 from designspace.spec import SpecError, load
+from designspace.storage.cache import Cache
 
 CPU = torch.device("cpu")
 

@@ -8,11 +8,11 @@ import torch
 
 import designspace as ds
 from designspace.beside import beside
-from designspace.cache import Cache
 from designspace.images import DataError
 from designspace.run import run
+from designspace.running.stages import Stages
 from designspace.spec import SpecError, load
-from designspace.stages import Stages
+from designspace.storage.cache import Cache
 
 STEPS = """\
 from torch import Tensor

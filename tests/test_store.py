@@ -9,8 +9,8 @@ import textwrap
 import pytest
 import torch
 
-from designspace.cache import Cache
-from designspace.files import StorageError
+from designspace.storage.cache import Cache
+from designspace.storage.files import StorageError
 from designspace.store import LARGEST_ARTEFACT, Results, point_key
 
 
@@ -72,7 +72,7 @@ def test_a_line_cut_short_is_skipped_and_does_not_spoil_the_next(results, recwar
 
 
 def test_only_what_is_new_is_read(results, monkeypatch):
-    import designspace.lines as lines
+    import designspace.storage.lines as lines
 
     parsed = []
     loads = json.loads
@@ -170,8 +170,8 @@ def test_a_full_disk_adds_no_part_of_a_line(results):
     code = """
         import json, sys
         from pathlib import Path
-        from designspace.cache import Cache
-        from designspace.files import StorageError
+        from designspace.storage.cache import Cache
+        from designspace.storage.files import StorageError
         from designspace.store import Results
         folder = Path(sys.argv[1])
         try:

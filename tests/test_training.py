@@ -19,10 +19,10 @@ from pipeline import write_spec
 from training_stand_in import SPEC, trained
 
 import designspace as ds
-from designspace.cache import Cache
 from designspace.images import Images
 from designspace.run import dry_run, run
 from designspace.spec import load
+from designspace.storage.cache import Cache
 from designspace.training.batches import Batches
 from designspace.training.ema import decay, power
 from designspace.training.export import export, read

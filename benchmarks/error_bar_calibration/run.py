@@ -21,8 +21,8 @@ from report import write
 from torch import Tensor
 
 import designspace as ds
-from designspace.cache import Cache, content_key
-from designspace.keyed import generator
+from designspace.sampling.keyed import generator
+from designspace.storage.cache import Cache, content_key
 
 CHUNK = {"gaussian": 250, "lite0": 50}
 AT_ONCE = 2**17

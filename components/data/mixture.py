@@ -5,8 +5,8 @@ import torch
 from designspace.component import Count
 from designspace.gaussians import GaussianMixture
 from designspace.images import Images, to_uint8
-from designspace.keyed import generator
 from designspace.rows import Data
+from designspace.sampling.keyed import generator
 
 
 class Mixture(GaussianMixture, Data, name="mixture"):

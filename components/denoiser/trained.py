@@ -4,11 +4,11 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from designspace.cache import content_key
 from designspace.denoiser import PreconditionedNetwork
 from designspace.design import Design
 from designspace.images import Images
 from designspace.rows import Augmentation, Conditional, Denoiser, Network
+from designspace.storage.cache import content_key
 from designspace.training.recipe import Recipe
 from designspace.training.run import Plan, trained
 

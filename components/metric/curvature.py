@@ -3,9 +3,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from designspace.converged import Probe
 from designspace.evaluation.measure import Measured, Profile, mean
 from designspace.rows import Diagnostic
+from designspace.sampling.converged import Probe
 
 
 class Curvature(Diagnostic, name="curvature"):

@@ -1,7 +1,7 @@
-from designspace.converged import STEPS, Probe
 from designspace.evaluation.measure import Measured, root_mean
 from designspace.rows import Diagnostic
 from designspace.sampler import sample
+from designspace.sampling.converged import STEPS, Probe
 
 
 class EndpointError(Diagnostic, name="endpoint_error"):

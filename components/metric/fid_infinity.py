@@ -7,8 +7,8 @@ from designspace.component import Count
 from designspace.evaluation.frechet import frechet, influence
 from designspace.evaluation.measure import Measured, Sample
 from designspace.evaluation.moments import Moments
-from designspace.keyed import generator
 from designspace.rows import Metric
+from designspace.sampling.keyed import generator
 
 SMALLEST = 10
 

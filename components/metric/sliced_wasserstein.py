@@ -4,8 +4,8 @@ from designspace.component import Count, Order
 from designspace.evaluation.measure import Measured, Sample, rooted
 from designspace.evaluation.moments import check_widths
 from designspace.evaluation.transport import mean_transport, projected
-from designspace.keyed import generator
 from designspace.rows import Metric
+from designspace.sampling.keyed import generator
 
 
 class SlicedWasserstein(Metric, name="sliced_wasserstein"):

@@ -2,10 +2,10 @@ from typing import ClassVar
 
 import torch
 
-from designspace.converged import Probe
 from designspace.design import Design
 from designspace.evaluation.measure import Measured, Profile, mean
 from designspace.rows import Denoiser, Diagnostic
+from designspace.sampling.converged import Probe
 
 
 class TruncationError(Diagnostic, name="truncation_error"):

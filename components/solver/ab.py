@@ -3,9 +3,9 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from designspace.flow import Flow
-from designspace.multistep import NoiseMultistep
-from designspace.quadrature import integrals
+from designspace.sampling.flow import Flow
+from designspace.sampling.multistep import NoiseMultistep
+from designspace.sampling.quadrature import integrals
 
 
 class AB(NoiseMultistep, name="ab"):

@@ -6,10 +6,10 @@ import torch
 from numpy.polynomial.polynomial import polyval
 from pydantic import Field
 
-from designspace.flow import Flow
-from designspace.multistep import NoiseMultistep
 from designspace.noise_levels import vp_betas, vp_sigma_inv
-from designspace.quadrature import lagrange
+from designspace.sampling.flow import Flow
+from designspace.sampling.multistep import NoiseMultistep
+from designspace.sampling.quadrature import lagrange
 
 NODE, WEIGHT = np.polynomial.legendre.leggauss(64)
 

@@ -1,8 +1,8 @@
 from torch import Tensor
 
-from designspace.ancestral import Ancestral
-from designspace.flow import Flow
-from designspace.singlestep import dpm_solver_2
+from designspace.sampling.ancestral import Ancestral
+from designspace.sampling.flow import Flow
+from designspace.sampling.singlestep import dpm_solver_2
 
 
 class DPM2Ancestral(Ancestral, name="dpm2_ancestral"):

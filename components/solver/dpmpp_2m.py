@@ -1,8 +1,8 @@
 from collections.abc import Sequence
 
-from designspace.exponential import published_weights
-from designspace.flow import Flow
-from designspace.multistep import DataMultistep, allowed_order
+from designspace.sampling.exponential import published_weights
+from designspace.sampling.flow import Flow
+from designspace.sampling.multistep import DataMultistep, allowed_order
 
 
 class DPMpp2M(DataMultistep, name="dpmpp_2m"):

@@ -2,9 +2,9 @@ from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 from designspace.component import NonNegative
-from designspace.exponential import published_weights, reverse_sde
-from designspace.flow import Flow
-from designspace.multistep import DataMultistep
+from designspace.sampling.exponential import published_weights, reverse_sde
+from designspace.sampling.flow import Flow
+from designspace.sampling.multistep import DataMultistep
 
 
 class DPMpp2MSDE(DataMultistep, name="dpmpp_2m_sde"):

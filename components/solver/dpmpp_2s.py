@@ -3,8 +3,8 @@ from typing import ClassVar
 from torch import Tensor
 
 from designspace.component import Fraction
-from designspace.flow import Flow
-from designspace.singlestep import dpmpp_2s
+from designspace.sampling.flow import Flow
+from designspace.sampling.singlestep import dpmpp_2s
 from designspace.table1 import Solver
 
 

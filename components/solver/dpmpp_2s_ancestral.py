@@ -1,8 +1,8 @@
 from torch import Tensor
 
-from designspace.ancestral import Ancestral
-from designspace.flow import Flow
-from designspace.singlestep import dpmpp_2s
+from designspace.sampling.ancestral import Ancestral
+from designspace.sampling.flow import Flow
+from designspace.sampling.singlestep import dpmpp_2s
 
 
 class DPMpp2SAncestral(Ancestral, name="dpmpp_2s_ancestral"):

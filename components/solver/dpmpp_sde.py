@@ -3,7 +3,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from designspace.component import NonNegative
-from designspace.flow import Flow, ancestral, combine
+from designspace.sampling.flow import Flow, ancestral, combine
 from designspace.table1 import Solver
 
 

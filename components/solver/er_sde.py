@@ -5,9 +5,9 @@ import numpy as np
 from numpy.polynomial.polynomial import polyder, polyval
 from pydantic import Field
 
-from designspace.flow import Flow
-from designspace.multistep import DataMultistep
-from designspace.quadrature import lagrange
+from designspace.sampling.flow import Flow
+from designspace.sampling.multistep import DataMultistep
+from designspace.sampling.quadrature import lagrange
 
 NODE, WEIGHT = np.polynomial.legendre.leggauss(64)
 

@@ -1,7 +1,7 @@
 from torch import Tensor
 
-from designspace.ancestral import Ancestral
-from designspace.flow import Flow, combine
+from designspace.sampling.ancestral import Ancestral
+from designspace.sampling.flow import Flow, combine
 
 
 class EulerAncestral(Ancestral, name="euler_ancestral"):

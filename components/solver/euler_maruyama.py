@@ -3,7 +3,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from designspace.flow import Flow, combine
+from designspace.sampling.flow import Flow, combine
 from designspace.table1 import Solver
 
 

@@ -3,9 +3,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from designspace.exponential import noise_weights
-from designspace.flow import Flow
-from designspace.multistep import NoiseMultistep
+from designspace.sampling.exponential import noise_weights
+from designspace.sampling.flow import Flow
+from designspace.sampling.multistep import NoiseMultistep
 
 
 class ExponentialAB(NoiseMultistep, name="exponential_ab"):

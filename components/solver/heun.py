@@ -1,7 +1,7 @@
 from torch import Tensor
 
 from designspace.component import Positive
-from designspace.flow import Flow, Level, combine, tangent_step
+from designspace.sampling.flow import Flow, Level, combine, tangent_step
 from designspace.table1 import Solver
 
 

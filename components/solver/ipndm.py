@@ -3,8 +3,8 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from designspace.flow import Flow
-from designspace.multistep import NoiseMultistep
+from designspace.sampling.flow import Flow
+from designspace.sampling.multistep import NoiseMultistep
 
 WEIGHTS = [[1.0], [3 / 2, -1 / 2], [23 / 12, -16 / 12, 5 / 12], [55 / 24, -59 / 24, 37 / 24, -9 / 24]]
 

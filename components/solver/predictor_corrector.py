@@ -4,7 +4,7 @@ from pydantic import Field
 from torch import Tensor
 
 from designspace.component import Fraction
-from designspace.flow import Flow, combine
+from designspace.sampling.flow import Flow, combine
 from designspace.table1 import Solver
 
 

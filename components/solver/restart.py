@@ -6,7 +6,7 @@ from pydantic import Field
 from torch import Tensor
 
 from designspace.component import Count, NonNegative, Positive
-from designspace.flow import Flow
+from designspace.sampling.flow import Flow
 from designspace.table1 import Solver, TimeSteps
 
 

@@ -1,6 +1,6 @@
 from torch import Tensor
 
-from designspace.flow import Flow, combine, tangent_step
+from designspace.sampling.flow import Flow, combine, tangent_step
 from designspace.table1 import Solver
 
 

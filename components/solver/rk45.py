@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from designspace.component import Positive
-from designspace.flow import Flow, combine
+from designspace.sampling.flow import Flow, combine
 from designspace.table1 import Solver
 
 A = (

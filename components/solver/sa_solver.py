@@ -4,9 +4,9 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from designspace.component import NonNegative
-from designspace.exponential import data_weights, reverse_sde
-from designspace.flow import Flow
-from designspace.multistep import CorrectedMultistep
+from designspace.sampling.exponential import data_weights, reverse_sde
+from designspace.sampling.flow import Flow
+from designspace.sampling.multistep import CorrectedMultistep
 
 
 class SASolver(CorrectedMultistep, name="sa_solver"):

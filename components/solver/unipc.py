@@ -4,9 +4,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from designspace.exponential import data_weights
-from designspace.flow import Flow
-from designspace.multistep import CorrectedMultistep, allowed_order
+from designspace.sampling.exponential import data_weights
+from designspace.sampling.flow import Flow
+from designspace.sampling.multistep import CorrectedMultistep, allowed_order
 
 
 class UniPC(CorrectedMultistep, name="unipc"):

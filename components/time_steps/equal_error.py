@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from designspace.component import Positive
-from designspace.converged import Probe
+from designspace.sampling.converged import Probe
 from designspace.table1 import MeasuredTimeSteps, TimeSteps
 
 ROUNDS, EVEN = 30, 1.02

@@ -98,8 +98,8 @@ def _refuse(metric: str, sides: tuple[Side, Side], pair: tuple[Any, Any]) -> Non
 
 
 def _rows(a: Side, b: Side | None, metric: str, comparisons: Sequence[Comparison]) -> Iterator[dict[str, Any]]:
-    from designspace.lines import plain
     from designspace.report.tables.comparison_tables import flat
+    from designspace.storage.lines import plain
 
     for one in comparisons:
         names = {"report_a": a.study.about["name"], "report_b": (b or a).study.about["name"]}

@@ -62,7 +62,7 @@ def _machine() -> Found:
 
 
 def _cache() -> Found:
-    from designspace.cache import Cache
+    from designspace.storage.cache import Cache
 
     root = Cache().root
     here = next(folder for folder in (root, *root.absolute().parents) if folder.exists())

@@ -14,9 +14,9 @@ import typer
 @contextmanager
 def clean_errors() -> Iterator[None]:
     """Turn errors of the input into lines on stderr and exit status 2, of the storage into 1."""
-    from designspace.files import StorageError
     from designspace.images import DataError
     from designspace.spec.errors import SpecError
+    from designspace.storage.files import StorageError
 
     said: set[str] = set()
 

@@ -40,8 +40,8 @@ def distance(
     Example: designspace distance samples/ digits --detector lite0
     """
     import designspace as ds
-    from designspace.lines import plain
     from designspace.report.tables.caption import halves_are
+    from designspace.storage.lines import plain
 
     with clean_errors():
         network = component(ds.Detector, detector, "--detector")
@@ -111,7 +111,7 @@ def _compare(
 def _some(pixels: Tensor, count: int | None) -> Tensor:
     import torch
 
-    from designspace.keyed import generator
+    from designspace.sampling.keyed import generator
 
     if count is None:
         return pixels
@@ -121,7 +121,7 @@ def _some(pixels: Tensor, count: int | None) -> Tensor:
 
 
 def _warn_of_few(n: int, d: int, metrics: list[Metric]) -> None:
-    from designspace.lines import FRECHET
+    from designspace.storage.lines import FRECHET
 
     if n < 10 * d and any(metric.name in FRECHET for metric in metrics):
         warnings.warn(f"{n} images are fewer than 10 x {d} features: Fréchet distances are too high", stacklevel=2)

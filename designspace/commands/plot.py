@@ -36,10 +36,10 @@ def rows(
     """
     from designspace.columns import read_columns
     from designspace.design import preset_names
-    from designspace.files import write_whole
     from designspace.plots import curves_of, figures
     from designspace.report.figures.pictures import FORMATS, saved
     from designspace.report.figures.style import sheet
+    from designspace.storage.files import write_whole
 
     with clean_errors():
         columns = read_columns(designs or preset_names())

@@ -66,8 +66,8 @@ def _sizes(folders: Sequence[Path]) -> list[int]:
 
 def write_overview(place: Path) -> None:
     """Write the page of all ablations in a folder, and print where it is, or what it needs."""
-    from designspace.files import write_whole
     from designspace.report import find, html
+    from designspace.storage.files import write_whole
 
     if html.available():
         write_whole(place / "index.html", html.overview(find(place)))

@@ -63,7 +63,7 @@ def run(file: Path, settings: Sequence[str], options: Options) -> int:
 
 def dry(file: Path, settings: Sequence[str], options: Options) -> int:
     """Print the trials and an estimate of the time."""
-    from designspace.estimate import dry_run
+    from designspace.running.estimate import dry_run
 
     ablation = _ready(file, settings, options)
     rows = dry_run(ablation, device=options.device, out=options.out)

@@ -18,7 +18,7 @@ def new(folder: Annotated[Path, typer.Argument(help="A new or empty folder.", sh
 
     Example: designspace new my_study && designspace run my_study/ablation.yaml
     """
-    from designspace.files import write_whole
+    from designspace.storage.files import write_whole
 
     if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
         stop(2, f"{folder}: is there already, and is not an empty folder")

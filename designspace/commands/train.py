@@ -33,11 +33,11 @@ def train(
 
     from designspace.commands.runs import usable
     from designspace.executors.claims import label
-    from designspace.files import StorageError
     from designspace.images import DataError
-    from designspace.labels import require_labels
+    from designspace.running.labels import require_labels
     from designspace.spec import load
     from designspace.spec.errors import brief
+    from designspace.storage.files import StorageError
     from designspace.training.export import export as write
     from designspace.training.run import trained
 
@@ -71,7 +71,7 @@ def train(
 
 def _plans(ablation: Ablation) -> list[tuple[Plan, int, list[Point]]]:
     """What is to be trained, each once, the fewest images first, and the points that share it."""
-    from designspace.kept import Kept
+    from designspace.running.kept import Kept
     from designspace.training.run import Trainable
 
     data: Kept[Images] = Kept()

@@ -7,8 +7,8 @@ import statistics
 import torch
 
 from designspace.evaluation.measure import Sample
-from designspace.keyed import generator
 from designspace.rows import Metric
+from designspace.sampling.keyed import generator
 
 DRAWS = 8
 

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from designspace.cache import Cache
-from designspace.files import StorageError
 from designspace.images import NotFiniteError
-from designspace.pipeline import evaluate
-from designspace.progress import Event, Report
-from designspace.provenance import now, provenance
+from designspace.running.pipeline import evaluate
+from designspace.running.progress import Event, Report
+from designspace.running.provenance import now, provenance
+from designspace.running.stages import Stages
 from designspace.spec.errors import brief
-from designspace.stages import Stages
+from designspace.storage.cache import Cache
+from designspace.storage.files import StorageError
 from designspace.store import Results, Row, point_key
 from designspace.training.loop import Progress
 from designspace.training.watch import heard_by

@@ -23,7 +23,7 @@ import torch
 
 from designspace.executors.claims import Job, Worker
 from designspace.executors.sent import Message, begins, fail_the_rest, plain, received, stopped, stopped_by
-from designspace.progress import Event, Report
+from designspace.running.progress import Event, Report
 
 
 def share(job: Job, workers: int, report: Report) -> None:

@@ -16,11 +16,11 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from designspace.cache import Cache
 from designspace.executors.claims import Job, Worker
 from designspace.executors.sent import Message, begins, fail_the_rest, plain, received, stopped, stopped_by
-from designspace.progress import Event, Report
+from designspace.running.progress import Event, Report
 from designspace.spec.errors import brief
+from designspace.storage.cache import Cache
 
 if TYPE_CHECKING:
     from ray.util.queue import Queue

@@ -7,10 +7,10 @@ from typing import Any
 
 from designspace.discovery import import_user
 from designspace.executors.claims import Job, label
-from designspace.files import StorageError
-from designspace.progress import Event, Report
+from designspace.running.progress import Event, Report
 from designspace.spec.errors import brief
 from designspace.spec.trial import Point, Trial
+from designspace.storage.files import StorageError
 from designspace.store import Results, point_key
 
 Message = dict[str, Any]

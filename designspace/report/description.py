@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from designspace.images import DataError, reading
-from designspace.lines import SCHEMA, Row, other_schema
+from designspace.storage.lines import SCHEMA, Row, other_schema
 
 NEEDED = {"name": str, "question": str, "axes": list, "claims": list, "metrics": list, "points": list}
 LONGEST = 1000

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from designspace.lines import Row as Row
-from designspace.lines import problem as problem
 from designspace.report import protocols
 from designspace.report.text import config_name
+from designspace.storage.lines import Row as Row
+from designspace.storage.lines import problem as problem
 
 BUDGET = ("nfe", "num_steps")
 """Axes that say how much a configuration may cost; all others say what it is."""

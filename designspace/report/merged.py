@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from designspace.images import DataError
-from designspace.lines import SCHEMA
 from designspace.report.entry import Row
 from designspace.report.study import Study, comparable
 from designspace.report.tables import caption
 from designspace.report.text import MERGED, describe
+from designspace.storage.lines import SCHEMA
 from designspace.store import PointKey, point_key
 
 

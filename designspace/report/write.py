@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from designspace.files import write_whole
 from designspace.report import html
 from designspace.report.evidence import claims
 from designspace.report.figures import pictures
 from designspace.report.study import Study
 from designspace.report.tables import comparison_tables, effect_tables, latex_tables, markdown
+from designspace.storage.files import write_whole
 
 
 def find(out: Path) -> list[Path]:

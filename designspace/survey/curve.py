@@ -12,9 +12,9 @@ from designspace import rows
 from designspace.denoiser import Preconditioned
 from designspace.design import Design
 from designspace.images import Images
-from designspace.keyed import generator
 from designspace.noise_levels import geometric
 from designspace.rows import Network
+from designspace.sampling.keyed import generator
 from designspace.survey.linear import linear, value_by_value
 from designspace.training.batches import Batches
 from designspace.training.loop import Seen, Trainer

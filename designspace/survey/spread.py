@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from designspace.images import Images
-from designspace.keyed import generator
+from designspace.sampling.keyed import generator
 
 SOME, FAR = 2000, 100
 """Images drawn for the covariance; and those from which the largest distance is looked for."""

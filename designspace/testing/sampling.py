@@ -9,10 +9,10 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from designspace.converged import Probe
 from designspace.design import Design
 from designspace.rows import Denoiser, Diagnostic, Stochasticity
 from designspace.sampler import sample
+from designspace.sampling.converged import Probe
 from designspace.table1 import Solver
 from designspace.testing.table1 import SIGMAS
 

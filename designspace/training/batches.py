@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from designspace.design import Design
-from designspace.device import sent
 from designspace.images import Images
-from designspace.keyed import generator
 from designspace.rows import Augmentation
+from designspace.running.device import sent
+from designspace.sampling.keyed import generator
 
 
 @dataclass(frozen=True)

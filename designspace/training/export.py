@@ -13,9 +13,9 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
-from designspace.files import apart, write_whole
 from designspace.images import DataError, reading
-from designspace.provenance import provenance
+from designspace.running.provenance import provenance
+from designspace.storage.files import apart, write_whole
 from designspace.training.loss import bin_levels
 from designspace.training.run import Plan
 from designspace.training.state import State

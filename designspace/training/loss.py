@@ -9,7 +9,7 @@ from torch import Tensor
 
 from designspace import rows
 from designspace.design import Design
-from designspace.device import sent
+from designspace.running.device import sent
 
 LOWEST, HIGHEST, BINS = 1e-3, 1e3, 48
 """Noise levels are sorted into bins, even in ln sigma; what lies outside goes into the first or the last."""

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
-from designspace.cache import Cache, content_key
 from designspace.design import Design
 from designspace.images import Images
+from designspace.storage.cache import Cache, content_key
 from designspace.training.batches import Batches
 from designspace.training.loop import Progress, Seen, Trainer
 from designspace.training.recipe import Recipe

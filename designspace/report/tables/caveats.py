@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from designspace.lines import FRECHET
 from designspace.report.entry import Entry, floor_in
+from designspace.storage.lines import FRECHET
 
 
 def few_images(metric: str, entry: Entry) -> Iterator[str]:

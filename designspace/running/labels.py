@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from designspace.images import Images
-from designspace.kept import Kept
+from designspace.running.kept import Kept
 from designspace.spec.errors import SpecError
 from designspace.training.run import Trainable
 

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from designspace import rows
 from designspace.design import Design
-from designspace.flow import Flow, make_flow
+from designspace.sampling.flow import Flow, make_flow
 
 STEPS = 256
 """Of the classical Runge-Kutta method: four evaluations each."""

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from designspace.images import DataError, Images, NotFiniteError
-from designspace.keyed import KeyedNoise, generator, latents
 from designspace.rows import Conditional
 from designspace.sampler import Samples, sample
+from designspace.sampling.keyed import KeyedNoise, generator, latents
 
 if TYPE_CHECKING:
     from designspace.spec.trial import Trial

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from designspace.files import storing
+from designspace.storage.files import storing
 
 SCHEMA = 1
 NEEDED = {"id": str, "axes": dict, "seed": int, "nfe": int | float, "images": int, "metrics": dict}

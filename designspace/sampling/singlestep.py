@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from designspace.flow import Flow, combine
+from designspace.sampling.flow import Flow, combine
 
 
 def dpm_solver_2(flow: Flow, x: Tensor, a: float, b: float, r: float = 0.5) -> Tensor:

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from designspace import rows
-from designspace.counted import CountedDenoiser as CountedDenoiser
+from designspace.sampling.counted import CountedDenoiser as CountedDenoiser
 
 if TYPE_CHECKING:
     from designspace.design import Design

@@ -12,9 +12,9 @@ from torch import Tensor
 from designspace.evaluation.evaluate import measure, observation
 from designspace.evaluation.measure import Measured, Sample
 from designspace.evaluation.record import record
-from designspace.generate import chunks
 from designspace.rows import Metric, Observation
-from designspace.stages import Stages, Tensors
+from designspace.running.generate import chunks
+from designspace.running.stages import Stages, Tensors
 from designspace.store import Results, Row
 from designspace.table1 import MeasuredTimeSteps
 

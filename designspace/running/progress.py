@@ -15,7 +15,7 @@ from typing import Literal
 
 from rich.progress import TaskID
 
-from designspace.stderr import bars, say, seldom
+from designspace.running.stderr import bars, say, seldom
 
 
 @dataclass(frozen=True)

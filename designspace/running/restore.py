@@ -6,12 +6,12 @@ import warnings
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from designspace.files import StorageError
-from designspace.generate import chunks
-from designspace.pipeline import evaluate
 from designspace.rows import Observation
+from designspace.running.generate import chunks
+from designspace.running.pipeline import evaluate
+from designspace.running.stages import Stages
 from designspace.spec.errors import brief
-from designspace.stages import Stages
+from designspace.storage.files import StorageError
 from designspace.store import Results
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from typing import ClassVar, NamedTuple
 import torch
 from torch import Tensor
 
-from designspace.ancestral import back_up
-from designspace.flow import Flow, combine
+from designspace.sampling.ancestral import back_up
+from designspace.sampling.flow import Flow, combine
 from designspace.table1 import Solver
 
 

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
-from designspace.cache import Cache
-from designspace.generate import chunks, labels_for
 from designspace.images import to_uint8
-from designspace.kept import Kept
-from designspace.keyed import latents
-from designspace.labels import require_labels
+from designspace.running.generate import chunks, labels_for
+from designspace.running.kept import Kept
+from designspace.running.labels import require_labels
+from designspace.running.stages import Stages
 from designspace.sampler import count_nfe
-from designspace.stages import Stages
+from designspace.sampling.keyed import latents
+from designspace.storage.cache import Cache
 from designspace.store import Results, point_key
 
 if TYPE_CHECKING:

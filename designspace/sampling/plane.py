@@ -12,9 +12,9 @@ import math
 import torch
 from torch import Tensor
 
-from designspace.converged import Probe
-from designspace.keyed import generator, latents
 from designspace.sampler import sample
+from designspace.sampling.converged import Probe
+from designspace.sampling.keyed import generator, latents
 
 TIMES, HEIGHTS, CURVES, WALKS = 161, 121, 25, 12
 """Columns and rows of the density; curves of the flow, evenly spread over the noise; and random walks."""

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from designspace.cache import content_key
-from designspace.generate import labels_for
 from designspace.images import DataError, Images
-from designspace.kept import Kept
 from designspace.rows import Conditional, Data, Detector
+from designspace.running.generate import labels_for
+from designspace.running.kept import Kept
+from designspace.storage.cache import content_key
 
 if TYPE_CHECKING:
     from designspace.spec.trial import Trial

@@ -11,7 +11,7 @@ import math
 from collections.abc import Sequence
 from itertools import pairwise
 
-from designspace.quadrature import integrals
+from designspace.sampling.quadrature import integrals
 
 
 def data_weights(levels: Sequence[float], following: float, eta: float = 0.0) -> list[float]:

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from designspace.cache import Cache, content_key
-from designspace.converged import Converged, Probe
 from designspace.denoiser import PreconditionedNetwork
 from designspace.denoising import Denoising, denoising
 from designspace.evaluation.measure import Measured
-from designspace.kept import Kept
-from designspace.keyed import latents
-from designspace.loaded import Loaded, rows_of
-from designspace.plane import plane
 from designspace.rows import DenoiserMetric, Diagnostic, Observation
+from designspace.running.kept import Kept
+from designspace.running.loaded import Loaded, rows_of
+from designspace.sampling.converged import Converged, Probe
+from designspace.sampling.keyed import latents
+from designspace.sampling.plane import plane
+from designspace.storage.cache import Cache, content_key
 from designspace.table1 import MeasuredTimeSteps
 
 if TYPE_CHECKING:

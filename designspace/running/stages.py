@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from designspace.cache import Cache, content_key
-from designspace.generate import generate
 from designspace.images import to_uint8
-from designspace.loaded import Loaded
-from designspace.observed import Observed
-from designspace.reference import References
+from designspace.running.generate import generate
+from designspace.running.loaded import Loaded
+from designspace.running.observed import Observed
+from designspace.running.reference import References
+from designspace.storage.cache import Cache, content_key
 
 if TYPE_CHECKING:
     from designspace.spec.trial import Trial

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from designspace.component import NonNegative
-from designspace.flow import Flow, ancestral
+from designspace.sampling.flow import Flow, ancestral
 from designspace.table1 import Solver
 
 
@@ -19,7 +19,7 @@ def back_up(flow: Flow, x: Tensor, i: int, std: float, draw: int = 0) -> Tensor:
 
 
 class Ancestral(Solver):
-    r"""One-step methods with the levels of :func:`designspace.flow.ancestral`; ``eta`` = 0 is the ODE's solver."""
+    r"""One-step methods with the levels of ``flow.ancestral``; ``eta`` = 0: the ODE's solver."""
 
     stochastic: ClassVar[bool] = True
     in_time: ClassVar[bool] = False

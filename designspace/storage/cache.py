@@ -14,7 +14,7 @@ import platformdirs
 from filelock import FileLock, Timeout
 from torch import Tensor
 
-from designspace.files import DamagedError, pack, storing, unpack, write_whole
+from designspace.storage.files import DamagedError, pack, storing, unpack, write_whole
 
 
 def content_key(*parts: object) -> str:

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from designspace.cache import Cache, content_key
 from designspace.evaluation.floor import DRAWS, drawn, floor
 from designspace.evaluation.measure import Sample, Summary
-from designspace.generate import chunks
-from designspace.kept import Kept
-from designspace.loaded import Loaded
 from designspace.rows import Data, Detector, Metric, Reference
+from designspace.running.generate import chunks
+from designspace.running.kept import Kept
+from designspace.running.loaded import Loaded
+from designspace.storage.cache import Cache, content_key
 
 if TYPE_CHECKING:
     from designspace.spec.trial import Trial

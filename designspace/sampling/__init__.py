@@ -1,0 +1,1 @@
+"""What solvers share: the flow that they follow, counted evaluations, keyed noise, multistep bases."""
