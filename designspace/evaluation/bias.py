@@ -56,12 +56,12 @@ class Expansion:
     def __init__(self, x: Array, reference: Moments) -> None:
         own = Moments.of(x)
         squares, vectors = eigen_inner(own, reference)
-        self.x, self.mean, self.trace = x, own.mean.numpy(), float(own.cov.trace())
+        self.x, self.mean, self.trace = x, own.mean.numpy(), own.trace
         self.s = np.sqrt(squares)
         self.whiten: Array = reference.root.numpy() @ (vectors / self.s)
         self.V: Array = self.s[:, None] * self.s / (self.s[:, None] + self.s)
         gap = own.mean - reference.mean
-        self.value = float(gap @ gap + reference.cov.trace()) + self.trace - 2 * float(self.s.sum())
+        self.value = float(gap @ gap) + reference.trace + self.trace - 2 * float(self.s.sum())
 
     def corrected(self) -> float:
         """The distance less its bias of order 1 / n."""

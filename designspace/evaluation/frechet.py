@@ -26,7 +26,7 @@ def frechet(a: Moments, b: Moments) -> float:
     """
     check_widths(a.d, b.d)
     gap = a.mean - b.mean
-    return max(0.0, float(gap @ gap + a.cov.trace() + b.cov.trace()) - 2 * _trace_of_root(_inner(a, b)))
+    return max(0.0, float(gap @ gap) + a.trace + b.trace - 2 * _trace_of_root(_inner(a, b)))
 
 
 def influence(features: Features, reference: Moments) -> Tensor:

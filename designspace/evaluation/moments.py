@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Self
 
@@ -19,34 +18,49 @@ BLOCK = 4096
 """Rows that are in float64 at once."""
 
 
-@dataclass(frozen=True, eq=False)
 class Moments:
-    r"""Mean and covariance of ``n`` features, in float64 on the CPU.
+    r"""Mean and covariance of ``n`` features, in float64 on the CPU; never changed.
 
     They merge: ``a + b`` are the moments of both sets together (Chan, Golub and LeVeque 1983,
     https://doi.org/10.1080/00031305.1983.10483115). A file's mu and sigma make one as well: ``Moments(n, mu, sigma)``.
     Raises ``ValueError`` for fewer than 2 features, for shapes that do not fit, and for NaN or infinity.
+
+    Args:
+        n: The number of features; ``None`` where a file does not say of how many it holds the moments.
+        mean: ``[d]``.
+        cov: ``[d, d]``, with n - 1 in the denominator; may be left out if there is a factor.
+        factor: ``[n - 1, d]`` with cov = factor' factor, where n <= d: distances are then quicker and more exact.
     """
 
-    n: int | None
-    """The number of features; ``None`` where a file does not say of how many it holds the moments."""
-    mean: Tensor
-    """float64 ``[d]``."""
-    cov: Tensor
-    """float64 ``[d, d]``, with n - 1 in the denominator."""
-    factor: Tensor | None = None
-    """float64 ``[n - 1, d]`` with cov = factor' factor, where n <= d: distances are then quicker and more exact."""
+    def __init__(
+        self, n: int | None, mean: Features, cov: Features | None = None, factor: Tensor | None = None
+    ) -> None:
+        self.n, self.mean, self.factor = n, _float64(mean), None if factor is None else _float64(factor)
+        self._check("mean", self.mean, "[d]")
+        if cov is not None:
+            self.cov = _float64(cov)
+            self._check("cov", self.cov, "[d, d]")
+        elif factor is None:
+            raise ValueError("moments need a covariance or a factor of it")
+        if n is not None and n < 2:
+            raise ValueError(f"a covariance takes at least 2 images, not {n}")
 
-    def __post_init__(self) -> None:
-        for name, shape in (("mean", "[d]"), ("cov", "[d, d]")):
-            value = torch.as_tensor(getattr(self, name)).detach().to("cpu", torch.float64)
-            object.__setattr__(self, name, value)
-            if value.shape != (self.d,) * shape.count("d"):
-                raise ValueError(f"the {name} of {self.d} features is {shape}, not of shape {list(value.shape)}")
-            if not value.isfinite().all():
-                raise ValueError(f"the {name} of the features is not finite (NaN or infinity)")
-        if self.n is not None and self.n < 2:
-            raise ValueError(f"a covariance takes at least 2 images, not {self.n}")
+    def _check(self, name: str, value: Tensor, shape: str) -> None:
+        if value.shape != (self.d,) * shape.count("d"):
+            raise ValueError(f"the {name} of {self.d} features is {shape}, not of shape {list(value.shape)}")
+        if not value.isfinite().all():
+            raise ValueError(f"the {name} of the features is not finite (NaN or infinity)")
+
+    @cached_property
+    def cov(self) -> Tensor:
+        """float64 ``[d, d]``."""
+        assert self.factor is not None
+        return self.factor.mT @ self.factor
+
+    @property
+    def trace(self) -> float:
+        """Of the covariance."""
+        return float(self.cov.trace() if self.factor is None else self.factor.square().sum())
 
     @classmethod
     def of(cls, features: Features) -> Self:
@@ -56,8 +70,7 @@ class Moments:
             return cls.streamed(features[i : i + BLOCK] for i in range(0, n, BLOCK))
         x = float64(features)
         mean = x.mean(0)
-        factor = centred_factor(x - mean)
-        return cls(n, torch.from_numpy(mean), torch.from_numpy(factor.T @ factor), torch.from_numpy(factor))
+        return cls(n, mean, factor=torch.from_numpy(centred_factor(x - mean)))
 
     @classmethod
     def streamed(cls, chunks: Iterable[Features]) -> Self:
@@ -109,6 +122,10 @@ class Moments:
         keep = values > self.d * np.finfo(float).eps * values[-1]
         keep[0] = False  # singular, or Cholesky had succeeded
         return torch.from_numpy(vectors[:, keep] * np.sqrt(values[keep]))
+
+
+def _float64(value: Features) -> Tensor:
+    return torch.as_tensor(value).detach().to("cpu", torch.float64)
 
 
 def centred_factor(x: Array) -> Array:

@@ -27,8 +27,11 @@ def resize(images: Tensor, height: int, width: int) -> Tensor:
     ``PIL.Image.resize(..., BICUBIC)`` to 1e-4 for values of 0 to 255.
     """
     *lead, h, w = images.shape
-    columns = _product(images.reshape(prod(lead) * h, w).T.contiguous(), w, width)
-    return _product(columns.T.contiguous(), h, height).view(*lead, height, width)
+    rows = images.reshape(prod(lead) * h, w)
+    if h > height:  # the fewer numbers are left, the fewer there are to transpose
+        rows, h = _product(rows, h, height), height
+    rows = _product(rows.T.contiguous(), w, width).T.contiguous()
+    return (rows if h == height else _product(rows, h, height)).view(*lead, height, width)
 
 
 def _product(rows: Tensor, size: int, target: int) -> Tensor:
