@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from designspace.component import did_you_mean
 from designspace.design import Design, preset_names
-from designspace.report.text import config_name
+from designspace.report.text import and_equal, config_name
 from designspace.spec import Ablation, load
 from designspace.spec.axes import Change, Choice
 from designspace.spec.document import parse
@@ -69,8 +69,7 @@ def designs_of(ablation: Ablation) -> Columns:
     for labels, design in points:
         name = config_name({axis: labels[axis] for axis in axes}) if axes else ablation.name
         names.setdefault(design, {})[name] = None
-    equal = {design: f" and {len(called) - 1} equal" if len(called) > 1 else "" for design, called in names.items()}
-    return {next(iter(called)) + equal[design]: design for design, called in names.items()}
+    return {and_equal(list(called)): design for design, called in names.items()}
 
 
 def _named(text: str) -> Iterator[tuple[str, Design]]:

@@ -174,6 +174,7 @@ def test_the_root_of_the_reference_is_computed_once(monkeypatch):
         (lambda: influence(normal(1, 3), Moments.of(normal(9, 3))), "at least 2 images, not 1"),
         (lambda: Moments.of(torch.tensor([[1.0], [math.nan], [math.inf]])), "2 of 3 images have features that are not"),
         (lambda: Moments(5, [0.0, math.nan], np.eye(2)), "the mean of the features is not finite"),
+        (lambda: Moments.of(torch.eye(3, 9, dtype=torch.float64) * 1e200), "the cov of the features is not finite"),
         (lambda: Moments(5, [0.0, 0.0], np.eye(3)), r"the cov of 2 features is \[d, d\], not of shape \[3, 3\]"),
         (lambda: Moments(5, [0.0, 0.0], np.ones((3, 2))), r"the cov of 2 features is \[d, d\], not of shape \[3, 2\]"),
         (lambda: Moments.of(normal(9)), r"a table \[n, d\], not of shape \[9\]"),

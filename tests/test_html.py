@@ -255,6 +255,7 @@ def test_hostile_strings_stay_text(visit):
     opened.locator("#trials summary").first.click()
     opened.locator(".compared summary").click()
     sources = opened.locator("img").evaluate_all("(all) => all.map((one) => one.src)")
+    assert sources
     assert all(source.startswith("data:image/png;base64,") for source in sources)
     assert opened.locator("script").count() == 3
     assert opened.evaluate("typeof hit") == "undefined"

@@ -40,9 +40,9 @@ def influence(features: Features, reference: Moments) -> Tensor:
     A singular :math:`B^\top C B`, as for n <= d, has its pseudo-inverse: all images lie in its range.
     Hampel (1974), https://doi.org/10.1080/01621459.1974.10482962.
 
-    On Gaussians of 64 dimensions the error of a difference was 0.91 to 1.17 of the truth for n from d / 8 to 20 d. That
-    of one distance was 0.93 to 1.08, unless the images are as good as the reference: then 1.4, and up to 2.2 for heavy
-    tails and small n; never more than 10 % too small. How often intervals hold: reports/error_bar_calibration.
+    Measured with 64 and 320 dimensions, n >= 10 d, Gaussians and EfficientNet's features: the error of one distance is
+    0.95 to 1.36 of the truth, the more the nearer the images are to the reference, 1.41 to 1.49 where they are as good;
+    that of a difference 0.98 to 1.12, and 1.09 to 1.17. How often intervals hold: reports/error_bar_calibration.
     """
     x, root = float64(features), reference.root.numpy()
     n = len(x)
@@ -51,9 +51,8 @@ def influence(features: Features, reference: Moments) -> Tensor:
     check_widths(x.shape[1], reference.d)
     mean = x.mean(0)
     x = x - mean
-    values = (
-        2 * x @ (mean - reference.mean.numpy()) + (x * x).sum(1) - (n - 1) * _leverage(_times(x, root) / (n - 1) ** 0.5)
-    )
+    transported = (n - 1) * _leverage(_times(x, root) / (n - 1) ** 0.5)
+    values = 2 * x @ (mean - reference.mean.numpy()) + (x * x).sum(1) - transported
     return torch.from_numpy(values - values.mean())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from functools import cached_property
 from typing import Any, Self
@@ -42,6 +43,8 @@ class Moments:
             self._check("cov", self.cov, "[d, d]")
         elif factor is None:
             raise ValueError("moments need a covariance or a factor of it")
+        elif not math.isfinite(self.trace):
+            raise ValueError("the cov of the features is not finite (NaN or infinity)")
         if n is not None and n < 2:
             raise ValueError(f"a covariance takes at least 2 images, not {n}")
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from designspace.report.figures.style import NOTE, WIDTH, look, plain, wrapped
+from designspace.report.text import and_equal
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -125,7 +126,7 @@ def _groups(count: int, alike: Any) -> list[list[int]]:
 def _joined(names: Sequence[str]) -> str:
     """All names if they fit, else the first and how many are equal to it."""
     text = ", ".join(names)
-    return text if len(text) <= NAMED or len(names) == 1 else f"{names[0]} and {len(names) - 1} equal"
+    return text if len(text) <= NAMED else and_equal(names)
 
 
 def _beside(keys: Sequence[tuple[str, Any]]) -> int:

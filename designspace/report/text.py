@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 MERGED = "ablation"
 """The axis of several reports in one."""
@@ -65,6 +65,11 @@ def config_name(axes: Mapping[str, object]) -> str:
     short = {axis: name if last.count(name) == 1 else axis for axis, name in zip(axes, last, strict=True)}
     named = [value_of(v) if axis in unnamed else f"{one_line(short[axis])}={value_of(v)}" for axis, v in axes.items()]
     return ", ".join(named) or "baseline"
+
+
+def and_equal(names: Sequence[str]) -> str:
+    """``heun and 2 equal``: the first of several names of the same thing."""
+    return f"{names[0]} and {len(names) - 1} equal" if len(names) > 1 else names[0]
 
 
 def escape(text: object) -> str:

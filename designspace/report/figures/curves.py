@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from designspace.report.entry import BUDGET, Entry, floor_in
 from designspace.report.evidence.inference import Z
 from designspace.report.study import Study, comparable
-from designspace.report.text import config_name, one_line
+from designspace.report.text import and_equal, config_name, one_line
 
 NFE = "NFE (denoiser evaluations per image)"
 SEVERAL = 4
@@ -102,7 +102,7 @@ def each_once(configs: dict[str, list[Entry]]) -> dict[str, list[Entry]]:
     same: dict[tuple[str, ...], list[str]] = {}
     for name, entries in configs.items():
         same.setdefault(tuple(row["id"] for entry in entries for row in entry.rows), []).append(name)
-    return {f"{first} and {len(rest)} equal" if rest else first: configs[first] for first, *rest in same.values()}
+    return {and_equal(names): configs[names[0]] for names in same.values()}
 
 
 def _curve(name: str, entries: Sequence[Entry], metric: str, axis: str | None) -> Curve:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 import re
-import statistics
 from collections.abc import Sequence
 from typing import Any
 
-from designspace.report.entry import Entry, floor_in, se_of_mean
+from designspace.report.entry import Entry
+from designspace.report.tables import without_bias
 from designspace.report.text import measured, number
 
 
@@ -50,10 +50,5 @@ def _images(entry: Entry, metric: str) -> str:
 
 
 def _without_bias(entry: Entry, metric: str) -> Any:
-    values = [floor_in(row, metric, "bias_corrected") for row in entry.rows]
-    known = [value for value in values if value is not None]
-    if len(known) < len(values):
-        return ""
-    errors = [floor_in(row, metric, "bias_corrected_se") for row in entry.rows]
-    mean = statistics.fmean(known)
-    return cell(mean, measured(mean, se_of_mean(known, errors)))
+    found = without_bias.estimate(entry, metric)
+    return cell(found[0], measured(*found)) if found else ""

@@ -55,9 +55,7 @@ def _section(
     columns = [[e for e in entries if study.budget(e) == budget] for budget in budgets(study, entries)]
     ranked = [rank(study, column, metric) for column in columns]
     best = {entry for ranking in ranked for entry in ranking.best}
-    unmeasured = [point for point in study.points if point.rows and not point.has(metric)]
     absent = [] if why else [point for point in study.points if not point.rows]
-    told = [why + caption.of_table(study, metric, entries, ranked), caption.unmeasured(unmeasured)]
     names, cells = values(metric, entries)
     rows = [[place[e], int(e in best), *row] for e, row in zip(entries, cells, strict=True)]
     rows += [[place[point], 0, study.word(point), *[""] * (len(names) - 1)] for point in absent]
@@ -72,7 +70,8 @@ def _section(
         "compared": {"columns": COMPARED, "rows": [*_compared(ranked, place)]},
         "against": [_curves(entries, metric, axis) for axis in axes],
     }
-    return Section(data["label"], metric, " ".join(filter(None, told)), entries, ranked, data)
+    told = caption.of_table(study, metric, entries, ranked, why)
+    return Section(data["label"], metric, told, entries, ranked, data)
 
 
 def _compared(ranked: Sequence[Ranking], place: Mapping[Entry, int]) -> Iterator[list[Any]]:

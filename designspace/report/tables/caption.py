@@ -24,15 +24,16 @@ def differ(groups: Sequence[Sequence[Entry]], metric: str) -> str:
     return " and ".join(differences([g[0].protocol(metric) for g in groups], [g[0].record for g in groups]))
 
 
-def of_table(study: Study, metric: str, entries: list[Entry], ranked: Sequence[Ranking]) -> str:
-    """The caption, in sentences."""
-    return " ".join(_sentences(study, metric, entries, ranked))
+def of_table(study: Study, metric: str, entries: list[Entry], ranked: Sequence[Ranking], why: str) -> str:
+    """The caption, in sentences; ``why`` the table is one of several comes first."""
+    return " ".join([why + " ".join(_sentences(study, metric, entries, ranked)), *_unmeasured(study, metric)])
 
 
-def unmeasured(points: Sequence[Entry]) -> str:
+def _unmeasured(study: Study, metric: str) -> Iterator[str]:
     """Which configurations the metric cannot be measured for."""
-    names = list(dict.fromkeys(point.config for point in points))
-    return f"Cannot be measured for {', '.join(names)}." if names else ""
+    points = [point for point in study.points if point.rows and not point.has(metric)]
+    if names := list(dict.fromkeys(point.config for point in points)):
+        yield f"Cannot be measured for {', '.join(names)}."
 
 
 def protocol(metric: str, entries: Sequence[Entry]) -> str:

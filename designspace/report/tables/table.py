@@ -49,14 +49,11 @@ def tables(study: Study, metric: str) -> list[Table]:
 
 
 def _table(study: Study, metric: str, entries: list[Entry], why: str) -> Table:
-    absent = [point for point in study.points if not point.has(metric)]
-    unmeasured = [point for point in absent if point.rows]
     # Which of several tables a missing point belongs into is not known.
-    points = entries if why else [point for point in study.points if point not in unmeasured]
+    points = entries if why else [point for point in study.points if point.has(metric) or not point.rows]
     draw = _by_budget if study.column_axis else _plain
     header, rows, ranked = draw(study, metric, points, entries)
-    told = caption.unmeasured(unmeasured)
-    return Table(header, rows, " ".join(filter(None, [why + caption.of_table(study, metric, entries, ranked), told])))
+    return Table(header, rows, caption.of_table(study, metric, entries, ranked, why))
 
 
 Drawn = tuple[list[str], list[list[Cell]], list[Ranking]]

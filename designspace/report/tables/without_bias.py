@@ -22,13 +22,19 @@ def tables(study: Study, metric: str) -> list[Table]:
 
 
 def text(entry: Entry, metric: str) -> str:
-    """``1.23 ± 0.45``, the mean over the seeds; empty where a seed has none."""
+    """``1.23 ± 0.45``; empty where there is no estimate."""
+    found = estimate(entry, metric)
+    return measured(*found) if found else ""
+
+
+def estimate(entry: Entry, metric: str) -> tuple[float, float | None] | None:
+    """The mean over the seeds with its standard error; ``None`` where a seed has none."""
     values = [floor_in(row, metric, "bias_corrected") for row in entry.rows]
     known = [value for value in values if value is not None]
     if not known or len(known) < len(values):
-        return ""
+        return None
     errors = [floor_in(row, metric, "bias_corrected_se") for row in entry.rows]
-    return measured(statistics.fmean(known), se_of_mean(known, errors))
+    return statistics.fmean(known), se_of_mean(known, errors)
 
 
 def _table(study: Study, metric: str, entries: list[Entry]) -> Table:
