@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 import designspace as ds
-from designspace.images import Images
+from designspace.data.images import Images
 
 SIGMAS = (0.002, 0.1, 0.5, 1.0, 2.0, 5.0, 20.0, 80.0)
 CHECKED = 16

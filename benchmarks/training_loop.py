@@ -24,7 +24,7 @@ import torch
 from torch import Tensor, nn
 
 import designspace as ds
-from designspace.images import Images
+from designspace.data.images import Images
 from designspace.training.batches import Batches
 from designspace.training.loop import Trainer
 from designspace.training.recipe import Recipe

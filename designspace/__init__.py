@@ -1,49 +1,34 @@
-"""Design-space ablations of diffusion models: which choice is better, at what cost, and how sure is that?"""
+"""Design-space ablations of diffusion models: which choice is better, at what cost, and how sure is that?
+
+Every public name is imported when it is first used, so that commands which need no PyTorch start without it.
+"""
+
+from __future__ import annotations
 
 import os
+import sys
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 # Before torch is imported: where other work has the cores, threads that wait by spinning made the detector ten times
 # slower (13 s against 1.3 s for 200 images on two cores).
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-from designspace.discovery import import_builtin, import_plugins
-
-from designspace.table1 import (  # isort: skip  # the order of Table 1 is the order of the rows
-    CIn,
-    CNoise,
-    COut,
-    CSkip,
-    LossWeight,
-    NoiseDistribution,
-    Scaling,
-    Schedule,
-    Solver,
-    TimeSteps,
-)
-from designspace.rows import (
-    Augmentation,
-    Data,
-    Denoiser,
-    Detector,
-    Guidance,
-    Metric,
-    Network,
-    Reference,
-    Stochasticity,
-)
-
-import_builtin()
-import_plugins()
-
-from designspace.denoiser import precondition  # noqa: E402
-from designspace.design import Design  # noqa: E402
-from designspace.evaluation.frechet import frechet  # noqa: E402
-from designspace.evaluation.moments import Moments  # noqa: E402
-from designspace.images import DataError  # noqa: E402
-from designspace.run import run  # noqa: E402
-from designspace.sampler import Samples, sample  # noqa: E402
-from designspace.spec import Ablation, Trial, load  # noqa: E402
-from designspace.spec.errors import SpecError  # noqa: E402
+if TYPE_CHECKING:
+    from designspace.data.rows import Data
+    from designspace.denoising.preconditioned import precondition
+    from designspace.denoising.rows import CIn, CNoise, COut, CSkip, Denoiser, Guidance, Network
+    from designspace.design import Design
+    from designspace.errors import DataError, SpecError
+    from designspace.evaluation.frechet import frechet
+    from designspace.evaluation.moments import Moments
+    from designspace.evaluation.rows import Detector, Metric, Reference
+    from designspace.run.run import run
+    from designspace.sampling.rows import Scaling, Schedule, Solver, Stochasticity, TimeSteps
+    from designspace.sampling.sample import Samples, sample
+    from designspace.spec import Ablation, Trial, load
+    from designspace.training.rows import Augmentation, LossWeight, NoiseDistribution
 
 # fmt: off
 __all__ = [
@@ -52,4 +37,45 @@ __all__ = [
     "Scaling", "Schedule", "Solver", "SpecError", "Stochasticity", "TimeSteps", "Trial", "frechet", "load",
     "precondition", "run", "sample",
 ]
+_HOMES = {
+    "data.rows": ["Data"],
+    "denoising.preconditioned": ["precondition"],
+    "denoising.rows": ["CIn", "CNoise", "COut", "CSkip", "Denoiser", "Guidance", "Network"],
+    "design": ["Design"],
+    "errors": ["DataError", "SpecError"],
+    "evaluation.frechet": ["frechet"],
+    "evaluation.moments": ["Moments"],
+    "evaluation.rows": ["Detector", "Metric", "Reference"],
+    "run.run": ["run"],
+    "sampling.rows": ["Scaling", "Schedule", "Solver", "Stochasticity", "TimeSteps"],
+    "sampling.sample": ["Samples", "sample"],
+    "spec": ["Ablation", "Trial", "load"],
+    "training.rows": ["Augmentation", "LossWeight", "NoiseDistribution"],
+}
 # fmt: on
+_HOME = {name: f"designspace.{module}" for module, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'designspace' has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(_HOME[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+class _Package(ModuleType):
+    """``designspace.run`` is the function of the public interface, although a package has the same name.
+
+    Importing ``designspace.run.stages`` makes Python set the attribute ``run`` of this package; that is ignored.
+    """
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name != "run" or not isinstance(value, ModuleType):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package

@@ -1,5 +1,5 @@
 """``python -m designspace`` is the command ``designspace``."""
 
-from designspace.cli import app
+from designspace.cli.app import app
 
 app(prog_name="designspace")

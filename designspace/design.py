@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import torch
 from pydantic import ValidationError, model_validator
@@ -13,23 +13,13 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from ruamel.yaml import YAML
 from torch import Tensor
 
-from designspace.compatible import misfits
-from designspace.component import Spec, did_you_mean
-from designspace.rows import Stochasticity
-from designspace.sigma_data import NAME as SIGMA_DATA
-from designspace.sigma_data import spread
-from designspace.table1 import (
-    CIn,
-    CNoise,
-    COut,
-    CSkip,
-    LossWeight,
-    NoiseDistribution,
-    Scaling,
-    Schedule,
-    Solver,
-    TimeSteps,
-)
+from designspace.denoising.rows import CIn, CNoise, COut, CSkip
+from designspace.denoising.sigma_data import NAME as SIGMA_DATA
+from designspace.denoising.sigma_data import spread
+from designspace.registry.component import Spec
+from designspace.sampling.rows import MeasuredTimeSteps, Scaling, Schedule, Solver, Stochasticity, TimeSteps
+from designspace.text import did_you_mean
+from designspace.training.rows import LossWeight, NoiseDistribution, training_sigmas
 
 
 class Design(Spec):
@@ -91,17 +81,11 @@ class Design(Spec):
 
         They are drawn from ``noise_distribution``, then moved to levels that ``c_noise`` supports.
         """
-        return self.supported(self.noise_distribution.sample(n, generator))
+        return training_sigmas(self, n, generator)
 
-    def supported(self, sigma: Tensor) -> Tensor:
-        """Noise levels moved into the limits of ``c_noise`` and to its nearest level."""
-        lo, hi = self.c_noise.limits()
-        return self.c_noise.round_sigma(sigma.clamp(lo, hi))
-
-    def within(self, lo: float, hi: float) -> Self:
-        """The same design for a denoiser that supports noise levels in ``[lo, hi]`` only."""
-        rows = {"time_steps": self.time_steps.within(lo, hi), "schedule": self.schedule.within(lo, hi)}
-        return self.model_copy(update=rows)
+    def with_time_steps(self, time_steps: TimeSteps) -> Self:
+        """The same design with other time steps, which are not checked against the other rows."""
+        return self.model_copy(update={"time_steps": time_steps})
 
 
 def preset_names() -> list[str]:
@@ -135,3 +119,57 @@ def override(rows: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
 def _preset_folder() -> Path:
     installed = Path(str(files("designspace"))) / "presets"
     return installed if installed.is_dir() else Path(__file__).parents[1] / "ablations" / "presets"
+
+
+MOST_OUTSIDE = 0.1
+"""The share of trained levels that may lie outside of what c_noise supports; they are moved to its ends."""
+
+
+class Misfit(NamedTuple):
+    """Why a row cannot go with the others."""
+
+    row: str
+    kind: str
+    text: str
+
+
+def misfits(design: Design) -> Iterator[Misfit]:
+    """What is wrong, each with the row that is best changed."""
+    if text := _noise_between_the_steps_of_a_multistep_method(design):
+        yield Misfit("stochasticity", "churn_multistep", text)
+    if text := _levels_measured_where_noise_is_drawn(design):
+        yield Misfit("time_steps", "levels_of_noise", text)
+    if text := _levels_that_the_network_cannot_be_told(design):
+        yield Misfit("noise_distribution", "levels_not_supported", text)
+
+
+def _noise_between_the_steps_of_a_multistep_method(design: Design) -> str:
+    if not design.stochasticity.noisy or design.solver.one_step:
+        return ""
+    return (
+        f"{design.stochasticity.name} adds noise between steps, which spoils what the multistep solver"
+        f" {design.solver.name} remembers; use stochasticity none or a one-step solver such as heun"
+    )
+
+
+def _levels_measured_where_noise_is_drawn(design: Design) -> str:
+    solver, noisy = design.solver, design.stochasticity.noisy
+    if not isinstance(design.time_steps, MeasuredTimeSteps) or not (solver.stochastic or solver.adaptive or noisy):
+        return ""
+    what = f"solver {solver.name} chooses its own steps" if solver.adaptive else "the design draws noise"
+    return f"{design.time_steps.name} measures the error of single steps, but {what}; use a deterministic solver"
+
+
+def _levels_that_the_network_cannot_be_told(design: Design) -> str:
+    low, high = design.c_noise.limits()
+    if low <= 0 and high == float("inf"):
+        return ""
+    sigma = design.noise_distribution.from_uniform((torch.arange(1000, dtype=torch.float64) + 0.5) / 1000)
+    slack = 1e-9  # ends that are computed in two ways
+    outside = ((sigma < low * (1 - slack)) | (sigma > high * (1 + slack))).double().mean().item()
+    if outside <= MOST_OUTSIDE:
+        return ""
+    return (
+        f"{design.noise_distribution} draws {outside:.0%} of its noise levels outside of {low:.3g} to {high:.3g}, which"
+        f" are all that c_noise {design.c_noise} supports; change its range, or use c_noise edm, which supports any"
+    )

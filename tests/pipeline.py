@@ -21,7 +21,7 @@ SPEC = {
 
 RUN = """
 import sys
-from designspace.run import run
+from designspace import run
 from designspace.spec import load
 run(load(sys.argv[1]), out=sys.argv[2], workers=int(sys.argv[3]))
 """

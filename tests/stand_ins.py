@@ -15,8 +15,8 @@ from pathlib import Path
 import torch
 
 import designspace as ds
-from designspace.images import Images
-from designspace.sampling.keyed import generator
+from designspace.data.images import Images
+from designspace.sampling.noise import generator
 
 
 def log(letter):

@@ -9,7 +9,7 @@ import torch
 from safetensors.numpy import load_file
 
 from designspace.report import Study
-from designspace.store import Results
+from designspace.results.store import Results
 
 N = 400
 RECORDED = Path(__file__).parent / "data" / "report" / "recorded"

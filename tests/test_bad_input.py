@@ -5,7 +5,7 @@ import warnings
 
 import pytest
 
-from designspace.commands.errors import clean_errors
+from designspace.cli.errors import clean_errors
 from designspace.spec import SpecError, load
 
 GOOD = """\

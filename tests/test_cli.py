@@ -14,7 +14,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 import designspace as ds
-from designspace.cli import app
+from designspace.cli.app import app
 
 ROOT = Path(__file__).parents[1]
 TINY = """\

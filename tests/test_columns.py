@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from designspace.columns import designs_of, read_columns, read_design
 from designspace.design import Design
 from designspace.spec import Ablation, SpecError
+from designspace.table.columns import designs_of, read_columns, read_design
 
 ABLATIONS = Path(__file__).parents[1] / "ablations"
 

@@ -10,7 +10,7 @@ import pytest
 from studies import Bench, N, by_hand, gap_by_hand, influence
 from typer.testing import CliRunner
 
-from designspace.cli import app
+from designspace.cli.app import app
 from designspace.report import Study, write
 from designspace.report.evidence import comparisons
 from designspace.report.evidence.compare import difference, rank

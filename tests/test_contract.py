@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 import designspace as ds
-from designspace.component import ROWS
-from designspace.images import DataError
+from designspace.errors import DataError
+from designspace.registry.component import ROWS
 from designspace.testing import checks, checks_of
 
 BUILT_IN = [
@@ -86,7 +86,7 @@ def test_framework_imports_no_component_by_name():
 def test_duplicates_name_both_places(tmp_path):
     source = "import designspace as ds\nclass E(ds.Solver, name='euler'):\n    def step(self, *a): ...\n"
     (tmp_path / "mine.py").write_text(source)
-    code = "import designspace.discovery as d, pathlib; d.import_file(pathlib.Path('mine.py').resolve())"
+    code = "import designspace.registry.discovery as d, pathlib; d.import_file(pathlib.Path('mine.py').resolve())"
     environment = os.environ | {"PYTHONPATH": str(Path(ds.__file__).parents[1])}
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, env=environment)
     assert "solver 'euler' is defined twice" in done.stderr

@@ -15,7 +15,7 @@ import torch
 from scipy.integrate import solve_ivp
 
 import designspace as ds
-from designspace.sampling.converged import Converged
+from designspace.sampling.probe import Converged
 from designspace.spec import load
 
 MEAN, VARIANCE = 0.5, 0.04

@@ -12,7 +12,7 @@ from PIL import Image
 from pydantic import ValidationError
 
 import designspace as ds
-from designspace.images import DataError
+from designspace.errors import DataError
 from designspace.testing import checks
 
 FASHION = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"

@@ -12,8 +12,9 @@ from pydantic import ValidationError
 from safetensors.torch import save_file
 
 import designspace as ds
-from designspace.component import FOLDER
-from designspace.images import DataError, Images
+from designspace.data.images import Images
+from designspace.errors import DataError
+from designspace.registry.component import FOLDER
 
 CPU = torch.device("cpu")
 PARAMETERS = ("weights", "means", "covs")

@@ -10,12 +10,12 @@ from PIL import Image
 from pipeline import write_spec
 
 import designspace as ds
-from designspace.denoiser import PreconditionedNetwork
-from designspace.denoising import Denoising, denoising
+from designspace.denoising.preconditioned import PreconditionedNetwork
+from designspace.evaluation.denoiser_probe import DenoiserProbe, denoising
 from designspace.evaluation.measure import Measured
 from designspace.report import Study, write
 from designspace.report.figures.profiles import profile_panels
-from designspace.run import run
+from designspace.run.run import run
 from designspace.spec import load
 
 PRESETS = ["ddpm", "iddpm", "vp", "ve", "edm"]
@@ -37,7 +37,7 @@ def seen(design, network, n=2000, std=STD, untrained=None):
     draw = torch.Generator().manual_seed(0)
     y, noise = (torch.randn(n, 1, 4, 4, generator=draw) for _ in range(2))
     loaded = [None if net is None else PreconditionedNetwork(net, design, (1, 4, 4)) for net in (network, untrained)]
-    return Denoising(design, *loaded, std * y, None, noise, std)
+    return DenoiserProbe(design, *loaded, std * y, None, noise, std)
 
 
 def metric(name, **fields):

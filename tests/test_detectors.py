@@ -8,9 +8,9 @@ import torch
 from pydantic import ValidationError
 
 import designspace as ds
+from designspace.errors import DataError
 from designspace.evaluation.frechet import frechet as distance
 from designspace.evaluation.moments import Moments
-from designspace.images import DataError
 
 CPU = torch.device("cpu")
 RECORDED = json.loads((Path(__file__).parent / "data" / "lite0.json").read_text())["cases"]

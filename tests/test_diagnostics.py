@@ -9,9 +9,10 @@ from conftest import f64, posterior_mean
 from pipeline import write_spec
 
 import designspace as ds
-from designspace.run import run
-from designspace.sampler import count_nfe, place
-from designspace.sampling.converged import Probe, rms
+from designspace.run.run import run
+from designspace.sampling.counting import count_nfe
+from designspace.sampling.probe import Probe, rms
+from designspace.sampling.sample import place
 from designspace.spec import load
 
 STD = 0.5

@@ -8,7 +8,7 @@ from pipeline import write_spec
 from typer.testing import CliRunner
 
 import designspace as ds
-from designspace.cli import app
+from designspace.cli.app import app
 from designspace.report import Study
 from designspace.report.evidence.claims import verdicts
 from designspace.report.evidence.compare import rank

@@ -22,8 +22,8 @@ import rst
 from blocks import blocks, run
 
 import designspace
-from designspace.cli import app
-from designspace.component import ROWS
+from designspace.cli.app import app
+from designspace.registry.component import ROWS
 from designspace.spec import Ablation, SpecError, load
 from designspace.testing import checks
 

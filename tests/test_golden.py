@@ -8,8 +8,8 @@ import torch
 from conftest import GOLDEN, f64, posterior_mean
 
 import designspace as ds
-from designspace.noise_levels import ddpm_levels, iddpm_levels, vp_betas
-from designspace.sampler import make_flow
+from designspace.sampling.levels import ddpm_levels, iddpm_levels, vp_betas
+from designspace.sampling.sample import make_flow
 
 RANGES = {"vp": None, "ve": (0.02, 100.0), "iddpm": (0.002, 81.0), "edm": (0.002, 80.0)}
 
@@ -186,10 +186,11 @@ def test_limits_of_the_network(key, column, steps, rtol, latents):
 def test_limits_fit_the_vp_schedule_anew():
     """With a VE network, VP's sampler runs on 0.02 to 100 with the betas of that range."""
     vp, want = ds.Design.preset("vp"), GOLDEN["vp_refit"]["ve"]
-    for row in (vp.within(0.02, 100.0).schedule, vp.within(0.02, 100.0).time_steps):
+    for row in (vp.schedule.within(0.02, 100.0), vp.time_steps.within(0.02, 100.0)):
         close(f64(row.beta_d), want["beta_d"])
         close(f64(row.beta_min), want["beta_min"], 1e-8)
-    assert vp.within(*vp.c_noise.limits()) == vp
+    limits = vp.c_noise.limits()
+    assert (vp.schedule.within(*limits), vp.time_steps.within(*limits)) == (vp.schedule, vp.time_steps)
 
 
 @pytest.mark.parametrize("sched", ["linear", "ve", "vp"])

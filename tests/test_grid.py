@@ -2,7 +2,7 @@
 
 import pytest
 
-from designspace.sampler import count_nfe
+from designspace.sampling.counting import count_nfe
 from designspace.spec import Ablation
 
 BASE = {"name": "a", "data": "digits", "denoiser": "exact", "design": "edm", "num_steps": 5}

@@ -11,8 +11,7 @@ from ruamel.yaml import YAML
 from studies import RECORDED
 from typer.testing import CliRunner
 
-from designspace.citations import bibtex
-from designspace.cli import app
+from designspace.cli.app import app
 from designspace.report import Study, write
 from designspace.report.evidence.claims import Verdict
 from designspace.report.html import page
@@ -24,6 +23,7 @@ from designspace.report.html.sections import sections
 from designspace.report.html.shared import Shared
 from designspace.report.tables.table import tables
 from designspace.spec import load
+from designspace.table.citations import bibtex
 
 HOSTILE = '</script><img src=x onerror="hit()"><!--<script>hit()</script>&lt;b&gt;\u2028$x$ {{7*7}} %{x} 名'
 METRIC = f"metric\n{HOSTILE}"

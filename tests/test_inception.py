@@ -15,12 +15,12 @@ from torch import nn
 from torch.nn.functional import interpolate
 
 import designspace as ds
+from designspace.errors import DataError
 from designspace.evaluation import inception_file
 from designspace.evaluation.clean_fid import open_network
 from designspace.evaluation.frechet import frechet
 from designspace.evaluation.inception_file import PYTORCH, TORCHSCRIPT, network_file
 from designspace.evaluation.moments import Moments
-from designspace.images import DataError
 
 CPU = torch.device("cpu")
 MODES = ["clean", "legacy_pytorch", "legacy_tensorflow"]

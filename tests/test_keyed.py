@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import torch
 
-from designspace.sampling.keyed import KeyedNoise, generator, latents
+from designspace.sampling.noise import KeyedNoise, generator, latents
 
 
 def test_image_k_is_the_same_in_every_batch():
@@ -33,7 +33,7 @@ def test_streams_are_standard_normal_and_independent():
 
 def test_another_process_draws_the_same():
     code = (
-        "from designspace.sampling.keyed import generator; print(generator('latent', 0, 5).standard_normal(3).tolist())"
+        "from designspace.sampling.noise import generator; print(generator('latent', 0, 5).standard_normal(3).tolist())"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     here = generator("latent", 0, 5).standard_normal(3)

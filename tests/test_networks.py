@@ -8,9 +8,11 @@ import torch
 from conftest import f64
 
 import designspace as ds
+from designspace.data.images import Images
+from designspace.denoising.networks import fourier, seeded, timestep
+from designspace.denoising.preconditioned import Preconditioned
 from designspace.design import preset_names
-from designspace.images import DataError, Images
-from designspace.networks import fourier, seeded, timestep
+from designspace.errors import DataError
 
 CPU = torch.device("cpu")
 SHAPE = (1, 8, 8)
@@ -159,7 +161,7 @@ def test_a_toy_is_learned():
     """One number, -1 or 1: after 300 steps the loss is near that of the ideal denoiser, tanh(x / sigma^2)."""
     design = ds.Design.preset("velocity")
     built = network("mlp").build((1,)).train()
-    D = ds.denoiser.Preconditioned(built, design)
+    D = Preconditioned(built, design)
     optimiser, draw = torch.optim.Adam(built.parameters(), lr=3e-3), torch.Generator().manual_seed(0)
 
     def losses(count):
@@ -183,8 +185,8 @@ def test_augmentation_labels_reach_the_network_through_the_denoiser():
     seen = []
     built.register_forward_pre_hook(lambda module, args: seen.append(args[3:]))
     edm = ds.Design.preset("edm")
-    ds.denoiser.Preconditioned(built, edm, None, augment)(x, sigma)
-    ds.denoiser.Preconditioned(built, edm)(x, sigma)
+    Preconditioned(built, edm, None, augment)(x, sigma)
+    Preconditioned(built, edm)(x, sigma)
     assert (len(seen[0]), seen[1]) == (1, ())
     assert torch.equal(seen[0][0], augment)
 

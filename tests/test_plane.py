@@ -13,9 +13,9 @@ import designspace as ds
 from designspace.report.figures.plane import distinct, one_step, planes
 from designspace.report.study import Study
 from designspace.report.write import write
-from designspace.run import run
-from designspace.sampling.converged import Probe
+from designspace.run.run import run
 from designspace.sampling.plane import plane
+from designspace.sampling.probe import Probe
 from designspace.spec import load
 
 MIXTURE = {"weights": [0.5, 0.5], "means": [[-0.5], [0.5]], "covs": [[[0.01]], [[0.01]]]}

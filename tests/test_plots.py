@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from designspace.columns import read_columns
 from designspace.design import preset_names
-from designspace.noise_levels import vp_sigma
 from designspace.plots import curves_of, figures, sheets
 from designspace.report.figures.pictures import saved
-from designspace.report.figures.style import sheet
+from designspace.sampling.levels import vp_sigma
+from designspace.style import sheet
+from designspace.table.columns import read_columns
 
 PRESETS = curves_of(read_columns(preset_names()))
 BY_NAME = {curve.name: curve for curve in PRESETS}

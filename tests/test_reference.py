@@ -9,14 +9,14 @@ import torch
 from pipeline import write_spec
 
 import designspace as ds
+from designspace.errors import DataError
 from designspace.evaluation.frechet import frechet
 from designspace.evaluation.measure import Summary
 from designspace.evaluation.moments import Moments
 from designspace.evaluation.statistics import has_statistics, read_statistics
-from designspace.images import DataError
 from designspace.report import Study
 from designspace.report.tables.table import tables
-from designspace.run import run
+from designspace.run.run import run
 from designspace.spec import SpecError, load
 
 D = 5

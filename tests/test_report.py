@@ -20,7 +20,7 @@ from rich.console import Console
 from safetensors.numpy import load_file
 from studies import RECORDED, Bench, N, by_hand, gap_by_hand, influence
 
-from designspace.images import DataError
+from designspace.errors import DataError
 from designspace.report import Study, find, merge, terminal_table, write
 from designspace.report.evidence.claims import verdicts
 from designspace.report.evidence.compare import difference
@@ -29,7 +29,7 @@ from designspace.report.figures.samples import grid
 from designspace.report.figures.scales import apart, log_ticks, spaced, x_scale, y_scale
 from designspace.report.tables.markdown import page
 from designspace.report.tables.table import tables
-from designspace.report.text import config_name, escape, measured, number
+from designspace.text import config_name, escape, measured, number
 
 
 def less(a, b):

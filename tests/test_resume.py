@@ -7,11 +7,11 @@ import signal
 import pytest
 from pipeline import assert_same, start, wait_for, write_spec
 
-from designspace.run import run
+from designspace.errors import StorageError
+from designspace.results.store import Results
+from designspace.run.run import run
 from designspace.spec import load
 from designspace.storage.cache import Cache, content_key
-from designspace.storage.files import StorageError
-from designspace.store import Results
 
 
 @pytest.fixture(scope="module")

@@ -11,15 +11,17 @@ import pytest
 import torch
 from pipeline import assert_same, write_spec
 
-from designspace.executors.claims import Job, Worker
-from designspace.executors.sent import begins
-from designspace.images import DataError, Images
-from designspace.rows import Data, Denoiser
-from designspace.run import dry_run, run
-from designspace.running.generate import chunks, generate, labels_for
-from designspace.running.provenance import git_state, now
+from designspace.data.images import Images
+from designspace.data.rows import Data
+from designspace.denoising.rows import Denoiser
+from designspace.errors import DataError
+from designspace.run.generate import chunks, generate, labels_for
+from designspace.run.messages import begins
+from designspace.run.run import dry_run, run
+from designspace.run.worker import Job, Worker
 from designspace.spec import SpecError, load
 from designspace.storage.cache import Cache
+from designspace.storage.provenance import git_state, now
 
 CPU = torch.device("cpu")
 
@@ -178,7 +180,7 @@ def test_the_protocol_is_recorded_and_hashed(tmp_path):
 
 
 def test_an_interrupted_run_keeps_what_is_finished(tmp_path, monkeypatch):
-    import designspace.executors.claims as claims
+    from designspace.run import worker as claims
 
     evaluate, calls = claims.evaluate, []
 

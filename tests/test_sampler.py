@@ -9,7 +9,7 @@ from conftest import f64, posterior_mean
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import designspace as ds
-from designspace.sampler import count_nfe, steps_for
+from designspace.sampling.counting import count_nfe, steps_for
 
 STD = 0.5  # of Gaussian data, for which everything is known in closed form
 
@@ -166,7 +166,7 @@ def test_levels_that_rounding_makes_equal(solver, latents):
     design = ds.Design.preset("edm", solver=solver, c_noise="iddpm")
     out = ds.sample(design, Limited(design.c_noise), latents, 400)
     assert out.sigmas.unique().numel() == 294  # with the final 0
-    assert out.nfe == count_nfe(design, 400, limited=True) or design.solver.adaptive
+    assert out.nfe == count_nfe(design, 400, known=design.c_noise) or design.solver.adaptive
     if design.solver.stochastic:
         assert out.x.isfinite().all()
         assert out.x.abs().max() < 6 * STD

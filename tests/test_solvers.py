@@ -12,7 +12,7 @@ from conftest import f64, posterior_mean
 from scipy.integrate import solve_ivp
 
 import designspace as ds
-from designspace.sampler import make_flow
+from designspace.sampling.sample import make_flow
 
 GOLDEN = json.loads((Path(__file__).parent / "data" / "solvers.json").read_text())
 RUNS = GOLDEN["runs"]

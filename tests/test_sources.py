@@ -7,17 +7,17 @@ import pytest
 import torch
 
 import designspace as ds
-from designspace.beside import beside
-from designspace.images import DataError
-from designspace.run import run
-from designspace.running.stages import Stages
+from designspace.errors import DataError
+from designspace.registry.beside import beside
+from designspace.run.run import run
+from designspace.run.stages import Stages
 from designspace.spec import SpecError, load
 from designspace.storage.cache import Cache
 
 STEPS = """\
 from torch import Tensor
 from designspace import TimeSteps
-from designspace.noise_levels import ramp
+from designspace.sampling.levels import ramp
 class Mine(TimeSteps, name="mine"):
     '''Own.'''
     def sigmas(self, n: int) -> Tensor:
@@ -121,7 +121,7 @@ def test_an_edit_while_a_job_runs_changes_no_key(folder, monkeypatch):
     ablation = load(folder / "a.yaml")
     reference = run(ablation, out=folder / "whole", progress=False).frame["frechet"].tolist()
     monkeypatch.setenv("DESIGNSPACE_CACHE", str(folder / "other"))
-    import designspace.executors.claims as claims
+    from designspace.run import worker as claims
 
     evaluate = claims.evaluate
 

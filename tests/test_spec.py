@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 
 import designspace as ds
-from designspace.component import Finite
 from designspace.design import preset_names
-from designspace.run import run
+from designspace.registry.component import Finite
+from designspace.run.run import run
 from designspace.spec import Ablation, SpecError, Trial, load
 from designspace.spec.schema import schema
 from designspace.testing import checks

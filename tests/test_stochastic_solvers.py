@@ -8,7 +8,7 @@ import torch
 from conftest import GOLDEN, f64, posterior_mean
 
 import designspace as ds
-from designspace.sampler import count_nfe
+from designspace.sampling.counting import count_nfe
 
 RUNS = json.loads((Path(__file__).parent / "data" / "solvers.json").read_text())
 PUBLISHED = [

@@ -9,9 +9,9 @@ import textwrap
 import pytest
 import torch
 
+from designspace.errors import StorageError
+from designspace.results.store import LARGEST_ARTEFACT, Results, point_key
 from designspace.storage.cache import Cache
-from designspace.storage.files import StorageError
-from designspace.store import LARGEST_ARTEFACT, Results, point_key
 
 
 def row(id="a", value=1.5, **axes):
@@ -72,7 +72,7 @@ def test_a_line_cut_short_is_skipped_and_does_not_spoil_the_next(results, recwar
 
 
 def test_only_what_is_new_is_read(results, monkeypatch):
-    import designspace.storage.lines as lines
+    import designspace.results.lines as lines
 
     parsed = []
     loads = json.loads
@@ -172,7 +172,7 @@ def test_a_full_disk_adds_no_part_of_a_line(results):
         from pathlib import Path
         from designspace.storage.cache import Cache
         from designspace.storage.files import StorageError
-        from designspace.store import Results
+        from designspace.results.store import Results
         folder = Path(sys.argv[1])
         try:
             Results(folder, cache=Cache(folder / "cache")).append(json.loads(sys.argv[2]))

@@ -9,8 +9,9 @@ import torch
 from typer.testing import CliRunner
 
 import designspace as ds
-from designspace.cli import app
-from designspace.images import DataError, Images, to_uint8
+from designspace.cli.app import app
+from designspace.data.images import Images, to_uint8
+from designspace.errors import DataError
 from designspace.survey.curve import curves, losses
 from designspace.survey.facts import Facts
 from designspace.survey.linear import linear, value_by_value

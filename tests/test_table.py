@@ -9,9 +9,9 @@ from markdown import markdown as html
 from rich.cells import cell_len
 from rich.console import Console
 
-from designspace.columns import read_columns
 from designspace.design import preset_names
 from designspace.table import fields, formula, latex, markdown, rows, terminal
+from designspace.table.columns import read_columns
 from designspace.table.tex import PACKAGES, escape
 
 ALL = read_columns(preset_names())

@@ -19,8 +19,8 @@ from pipeline import write_spec
 from training_stand_in import SPEC, trained
 
 import designspace as ds
-from designspace.images import Images
-from designspace.run import dry_run, run
+from designspace.data.images import Images
+from designspace.run.run import dry_run, run
 from designspace.spec import load
 from designspace.storage.cache import Cache
 from designspace.training.batches import Batches

@@ -9,9 +9,9 @@ from conftest import f64
 from pydantic import ValidationError
 
 import designspace as ds
-from designspace.component import ROWS
+from designspace.data.images import Images
 from designspace.design import preset_names
-from designspace.images import Images
+from designspace.registry.component import ROWS
 from designspace.spec import SpecError, load
 from designspace.spec.schema import schema
 

@@ -5,8 +5,8 @@ import math
 from torch import Tensor
 
 from designspace import TimeSteps
-from designspace.component import Positive
-from designspace.noise_levels import ramp
+from designspace.registry.component import Positive
+from designspace.sampling.levels import ramp
 
 
 class Sinh(TimeSteps, name="sinh"):

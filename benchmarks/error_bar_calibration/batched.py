@@ -8,7 +8,7 @@ from torch import Tensor
 from designspace.evaluation.bias import bias_corrected
 from designspace.evaluation.frechet import frechet, influence
 from designspace.evaluation.moments import Moments
-from designspace.sampling.keyed import generator
+from designspace.sampling.noise import generator
 
 GROUPS = 10
 Numbers = dict[str, Tensor]

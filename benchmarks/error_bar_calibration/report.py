@@ -11,7 +11,7 @@ from figures import bias, coverage
 from summary import INTERVALS, Row, interval, row, save, verdict
 
 from designspace.report.figures.pictures import saved
-from designspace.report.figures.style import sheet
+from designspace.style import sheet
 
 INTRODUCTION = """\
 # Do the error bars hold?

@@ -21,7 +21,7 @@ from report import write
 from torch import Tensor
 
 import designspace as ds
-from designspace.sampling.keyed import generator
+from designspace.sampling.noise import generator
 from designspace.storage.cache import Cache, content_key
 
 CHUNK = {"gaussian": 250, "lite0": 50}

@@ -4,7 +4,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from designspace.rows import Augmentation
+from designspace.training.rows import Augmentation
 from designspace.training.transform import Draw, colour, geometric, warp
 
 Probability = Annotated[float, Field(ge=0, le=1)]

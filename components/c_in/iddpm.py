@@ -1,6 +1,6 @@
 from torch import Tensor
 
-from designspace.table1 import CIn
+from designspace.denoising.rows import CIn
 
 
 class IDDPM(CIn, name="iddpm"):

@@ -1,7 +1,7 @@
 import torch
 from torch import Tensor
 
-from designspace.table1 import CIn
+from designspace.denoising.rows import CIn
 
 
 class One(CIn, name="one"):

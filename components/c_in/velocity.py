@@ -1,7 +1,7 @@
 from torch import Tensor
 
-from designspace.sigma_data import SigmaData
-from designspace.table1 import CIn
+from designspace.denoising.rows import CIn
+from designspace.denoising.sigma_data import SigmaData
 
 
 class Velocity(CIn, name="velocity"):

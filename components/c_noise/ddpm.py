@@ -1,4 +1,5 @@
-from designspace.discrete import DDPMLevels, DiscreteCNoise
+from designspace.denoising.rows import DiscreteCNoise
+from designspace.sampling.levels import DDPMLevels
 
 
 class DDPM(DDPMLevels, DiscreteCNoise, name="ddpm"):

@@ -1,6 +1,6 @@
 from torch import Tensor
 
-from designspace.table1 import CNoise
+from designspace.denoising.rows import CNoise
 
 
 class EDM(CNoise, name="edm"):

@@ -1,4 +1,5 @@
-from designspace.discrete import DiscreteCNoise, IDDPMLevels
+from designspace.denoising.rows import DiscreteCNoise
+from designspace.sampling.levels import IDDPMLevels
 
 
 class IDDPM(IDDPMLevels, DiscreteCNoise, name="iddpm"):

@@ -1,7 +1,7 @@
 from torch import Tensor
 
-from designspace.component import Positive
-from designspace.table1 import CNoise
+from designspace.denoising.rows import CNoise
+from designspace.registry.component import Positive
 
 
 class VE(CNoise, name="ve"):

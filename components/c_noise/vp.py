@@ -1,9 +1,9 @@
 import torch
 from torch import Tensor
 
-from designspace.component import Count, Finite, Fraction, Positive
-from designspace.noise_levels import vp_sigma, vp_sigma_inv
-from designspace.table1 import CNoise
+from designspace.denoising.rows import CNoise
+from designspace.registry.component import Count, Finite, Fraction, Positive
+from designspace.sampling.levels import vp_sigma, vp_sigma_inv
 
 
 class VP(CNoise, name="vp"):

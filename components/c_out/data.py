@@ -1,8 +1,8 @@
 import torch
 from torch import Tensor
 
-from designspace.sigma_data import SigmaData
-from designspace.table1 import COut
+from designspace.denoising.rows import COut
+from designspace.denoising.sigma_data import SigmaData
 
 
 class DataStd(COut, name="data"):

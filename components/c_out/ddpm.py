@@ -1,6 +1,6 @@
 from torch import Tensor
 
-from designspace.table1 import COut
+from designspace.denoising.rows import COut
 
 
 class DDPM(COut, name="ddpm"):

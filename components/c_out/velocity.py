@@ -1,7 +1,7 @@
 from torch import Tensor
 
-from designspace.sigma_data import SigmaData
-from designspace.table1 import COut
+from designspace.denoising.rows import COut
+from designspace.denoising.sigma_data import SigmaData
 
 
 class Velocity(COut, name="velocity"):

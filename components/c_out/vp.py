@@ -1,6 +1,6 @@
 from torch import Tensor
 
-from designspace.table1 import COut
+from designspace.denoising.rows import COut
 
 
 class VP(COut, name="vp"):

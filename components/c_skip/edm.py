@@ -1,7 +1,7 @@
 from torch import Tensor
 
-from designspace.sigma_data import SigmaData
-from designspace.table1 import CSkip
+from designspace.denoising.rows import CSkip
+from designspace.denoising.sigma_data import SigmaData
 
 
 class EDM(CSkip, name="edm"):

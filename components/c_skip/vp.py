@@ -1,7 +1,7 @@
 import torch
 from torch import Tensor
 
-from designspace.table1 import CSkip
+from designspace.denoising.rows import CSkip
 
 
 class VP(CSkip, name="vp"):

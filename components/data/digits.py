@@ -2,8 +2,8 @@ from functools import cache
 
 import torch
 
-from designspace.images import Images
-from designspace.rows import Data
+from designspace.data.images import Images
+from designspace.data.rows import Data
 
 
 class Digits(Data, name="digits"):

@@ -4,9 +4,11 @@ from typing import Literal
 
 from torch.nn.functional import pad
 
-from designspace.idx import read_idx
-from designspace.images import DataError, Images, file_hash
-from designspace.rows import Data
+from designspace.data.idx import read_idx
+from designspace.data.images import Images
+from designspace.data.rows import Data
+from designspace.errors import DataError
+from designspace.storage.files import file_hash
 
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")
 CLASSES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")

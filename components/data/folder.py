@@ -3,9 +3,11 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from designspace.image_files import data_files, read_images
-from designspace.images import DataError, Images, file_hash, reading
-from designspace.rows import Data
+from designspace.data.image_files import data_files, read_images
+from designspace.data.images import Images
+from designspace.data.rows import Data
+from designspace.errors import DataError
+from designspace.storage.files import file_hash, reading
 
 
 class Folder(Data, name="folder"):

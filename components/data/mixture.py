@@ -2,11 +2,11 @@ from functools import cache
 
 import torch
 
-from designspace.component import Count
-from designspace.gaussians import GaussianMixture
-from designspace.images import Images, to_uint8
-from designspace.rows import Data
-from designspace.sampling.keyed import generator
+from designspace.data.images import Images, to_uint8
+from designspace.data.rows import Data
+from designspace.denoising.mixture import GaussianMixture
+from designspace.registry.component import Count
+from designspace.sampling.noise import generator
 
 
 class Mixture(GaussianMixture, Data, name="mixture"):

@@ -5,8 +5,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from designspace.images import DataError, Images, file_hash, numbered_classes, reading
-from designspace.rows import Data
+from designspace.data.images import Images, numbered_classes
+from designspace.data.rows import Data
+from designspace.errors import DataError
+from designspace.storage.files import file_hash, reading
 
 IMAGES = ("images", "x", "arr_0")
 LABELS = ("labels", "y", "arr_1")

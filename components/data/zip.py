@@ -1,9 +1,11 @@
 from pathlib import Path
 from zipfile import BadZipFile, ZipFile
 
-from designspace.image_files import read_images
-from designspace.images import DataError, Images, file_hash, reading
-from designspace.rows import Data
+from designspace.data.image_files import read_images
+from designspace.data.images import Images
+from designspace.data.rows import Data
+from designspace.errors import DataError
+from designspace.storage.files import file_hash, reading
 
 
 class Zip(Data, name="zip"):

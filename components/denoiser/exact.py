@@ -2,10 +2,9 @@ from typing import ClassVar
 
 import torch
 
-from designspace.design import Design
-from designspace.exact import ExactDenoiser
-from designspace.images import Images
-from designspace.rows import Conditional, Denoiser
+from designspace.data.images import Images
+from designspace.denoising.exact import ExactDenoiser
+from designspace.denoising.rows import Conditional, Denoiser, PreconditioningRows
 
 
 class Exact(Denoiser, name="exact"):
@@ -20,5 +19,5 @@ class Exact(Denoiser, name="exact"):
 
     reads_data: ClassVar[bool] = True
 
-    def load(self, data: Images, design: Design, device: torch.device) -> Conditional:
+    def load(self, data: Images, design: PreconditioningRows, device: torch.device) -> Conditional:
         return ExactDenoiser(data, device)

@@ -3,11 +3,11 @@ from functools import cache, partial
 import torch
 from torch import Tensor
 
-from designspace import rows
-from designspace.design import Design
-from designspace.gaussians import GaussianMixture
-from designspace.images import DataError, Images
-from designspace.rows import Conditional, Denoiser
+from designspace.data.images import Images
+from designspace.denoising.mixture import GaussianMixture
+from designspace.denoising.rows import Conditional, Denoiser, PreconditioningRows
+from designspace.errors import DataError
+from designspace.sampling import rows
 
 
 class GaussianMixtureDenoiser(GaussianMixture, Denoiser, name="gaussian_mixture"):
@@ -26,7 +26,7 @@ class GaussianMixtureDenoiser(GaussianMixture, Denoiser, name="gaussian_mixture"
         """As the images of the data set ``mixture``."""
         return (1, 1, self.dim)
 
-    def load(self, data: Images, design: Design, device: torch.device) -> Conditional:
+    def load(self, data: Images, design: PreconditioningRows, device: torch.device) -> Conditional:
         if data.shape != self.shape:
             size = "x".join(map(str, data.shape))
             raise DataError(

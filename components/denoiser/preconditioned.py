@@ -2,10 +2,9 @@ from typing import ClassVar
 
 import torch
 
-from designspace.denoiser import PreconditionedNetwork
-from designspace.design import Design
-from designspace.images import Images
-from designspace.rows import Conditional, Denoiser, Network
+from designspace.data.images import Images
+from designspace.denoising.preconditioned import PreconditionedNetwork
+from designspace.denoising.rows import Conditional, Denoiser, Network, PreconditioningRows
 
 
 class Preconditioned(Denoiser, name="preconditioned"):
@@ -24,7 +23,7 @@ class Preconditioned(Denoiser, name="preconditioned"):
     has_network: ClassVar[bool] = True
     network: Network
 
-    def load(self, data: Images, design: Design, device: torch.device) -> Conditional:
+    def load(self, data: Images, design: PreconditioningRows, device: torch.device) -> Conditional:
         shape = self.network.shape_of(data)
         network = self.network.build(shape, len(data.classes)).to(device).eval().requires_grad_(False)
         return PreconditionedNetwork(network, design, shape)

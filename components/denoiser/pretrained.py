@@ -5,13 +5,14 @@ from typing import Any, ClassVar
 
 import torch
 
-from designspace.component import ROWS as KINDS
-from designspace.component import did_you_mean
-from designspace.denoiser import PreconditionedNetwork
-from designspace.design import Design
-from designspace.images import DataError, Images, file_hash
-from designspace.rows import Conditional, Denoiser, Network
+from designspace.data.images import Images
+from designspace.denoising.preconditioned import PreconditionedNetwork
+from designspace.denoising.rows import Conditional, Denoiser, Network, PreconditioningRows
+from designspace.errors import DataError
+from designspace.storage.files import file_hash
+from designspace.text import did_you_mean
 from designspace.training.export import ROWS, described, read
+from designspace.training.rows import OwnRows
 
 SHIPPED = Path(str(files("designspace"))) / "models"
 
@@ -44,7 +45,7 @@ class Pretrained(Denoiser, name="pretrained"):
             hint = did_you_mean(self.model, known)
             raise DataError(f"there is no model '{self.model}'.{hint} With the package: {', '.join(known) or 'none'}.")
 
-    def load(self, data: Images, design: Design, device: torch.device) -> Conditional:
+    def load(self, data: Images, design: PreconditioningRows, device: torch.device) -> Conditional:
         made = self.untrained(data, design, device)
         assert isinstance(made.network, torch.nn.Module)
         try:
@@ -53,18 +54,17 @@ class Pretrained(Denoiser, name="pretrained"):
             raise DataError(f"{self.path}.safetensors has not the parameters of {self.path}.json") from error
         return made
 
-    def untrained(self, data: Images, design: Design, device: torch.device) -> PreconditionedNetwork:
+    def untrained(self, data: Images, design: PreconditioningRows, device: torch.device) -> PreconditionedNetwork:
         self.require()
         about = read(self.path).about
         if tuple(about["data"]["shape"]) != data.shape:
             raise DataError(f"model {self.model} makes images of {about['data']['shape']}, the data are {data.shape}")
-        rows = {row: KINDS[row].model_validate(about["design"][row]) for row in ROWS}
+        rows = OwnRows.model_validate({row: about["design"][row] for row in ROWS})
         spec = about["denoiser"]
         network = Network.model_validate(spec["network"]).build(
             data.shape, about["data"]["classes"] if spec["labels"] else 0, spec["augment"]
         )
-        own = design.model_copy(update=rows)
-        return PreconditionedNetwork(network.to(device).eval().requires_grad_(False), own, data.shape)
+        return PreconditionedNetwork(network.to(device).eval().requires_grad_(False), rows, data.shape)
 
     def identity(self) -> dict[str, Any]:
         """Without what was measured of it, which may be added later."""

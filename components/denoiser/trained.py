@@ -4,12 +4,12 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from designspace.denoiser import PreconditionedNetwork
-from designspace.design import Design
-from designspace.images import Images
-from designspace.rows import Augmentation, Conditional, Denoiser, Network
+from designspace.data.images import Images
+from designspace.denoising.preconditioned import PreconditionedNetwork
+from designspace.denoising.rows import Conditional, Denoiser, Network, PreconditioningRows
 from designspace.storage.cache import content_key
 from designspace.training.recipe import Recipe
+from designspace.training.rows import Augmentation, training_rows
 from designspace.training.run import Plan, trained
 
 
@@ -33,19 +33,20 @@ class Trained(Recipe, Denoiser, name="trained"):
     augmentation: Augmentation | None = None
     labels: bool = False
 
-    def load(self, data: Images, design: Design, device: torch.device) -> Conditional:
+    def load(self, data: Images, design: PreconditioningRows, device: torch.device) -> Conditional:
         network = trained(self.plan(data, design), self.training_images, device).average
         return PreconditionedNetwork(network, design, data.shape)
 
-    def untrained(self, data: Images, design: Design, device: torch.device) -> Conditional:
+    def untrained(self, data: Images, design: PreconditioningRows, device: torch.device) -> Conditional:
         return PreconditionedNetwork(self._build(data).to(device), design, data.shape)
 
-    def plan(self, data: Images, design: Design) -> Plan:
+    def plan(self, data: Images, design: PreconditioningRows) -> Plan:
         """What is to be trained."""
+        rows = training_rows(design)
         own = {k: v for k, v in self.identity().items() if k != "training_images"}
-        key = content_key(own, {row: getattr(design, row).identity() for row in self.rows}, data.content_hash)
+        key = content_key(own, {row: getattr(rows, row).identity() for row in self.rows}, data.content_hash)
         spec = self.model_dump(mode="json") | {"augment": self._augment}
-        return Plan(key, design, data, self, self.augmentation, self.labels, lambda: self._build(data), spec)
+        return Plan(key, rows, data, self, self.augmentation, self.labels, lambda: self._build(data), spec)
 
     @property
     def _augment(self) -> int:

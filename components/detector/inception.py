@@ -8,7 +8,7 @@ from torch import Tensor
 
 from designspace.evaluation.clean_fid import RESIZE, open_network, prepared
 from designspace.evaluation.inception_file import Mode, network_file, source_of
-from designspace.rows import Detector
+from designspace.evaluation.rows import Detector
 
 
 class Inception(Detector, name="inception"):

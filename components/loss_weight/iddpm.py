@@ -1,6 +1,6 @@
 from torch import Tensor
 
-from designspace.table1 import LossWeight
+from designspace.training.rows import LossWeight
 
 
 class IDDPM(LossWeight, name="iddpm"):

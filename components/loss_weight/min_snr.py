@@ -1,7 +1,7 @@
 from torch import Tensor
 
-from designspace.component import Positive
-from designspace.table1 import LossWeight
+from designspace.registry.component import Positive
+from designspace.training.rows import LossWeight
 
 
 class MinSNR(LossWeight, name="min_snr"):

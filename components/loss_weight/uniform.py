@@ -1,7 +1,7 @@
 import torch
 from torch import Tensor
 
-from designspace.table1 import LossWeight
+from designspace.training.rows import LossWeight
 
 
 class Uniform(LossWeight, name="uniform"):

@@ -1,7 +1,7 @@
 from torch import Tensor
 
-from designspace.sigma_data import SigmaData
-from designspace.table1 import LossWeight
+from designspace.denoising.sigma_data import SigmaData
+from designspace.training.rows import LossWeight
 
 
 class Velocity(LossWeight, name="velocity"):

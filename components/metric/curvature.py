@@ -4,8 +4,8 @@ import torch
 from torch import Tensor
 
 from designspace.evaluation.measure import Measured, Profile, mean
-from designspace.rows import Diagnostic
-from designspace.sampling.converged import Probe
+from designspace.evaluation.rows import Diagnostic
+from designspace.sampling.probe import Probe
 
 
 class Curvature(Diagnostic, name="curvature"):

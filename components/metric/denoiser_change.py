@@ -1,8 +1,8 @@
 from typing import ClassVar
 
 from designspace.evaluation.measure import Measured, Profile, mean
-from designspace.rows import Diagnostic
-from designspace.sampling.converged import Probe
+from designspace.evaluation.rows import Diagnostic
+from designspace.sampling.probe import Probe
 
 
 class DenoiserChange(Diagnostic, name="denoiser_change"):

@@ -2,10 +2,11 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from designspace.component import Positive
-from designspace.denoising import Denoising
+from designspace.denoising.rows import Conditional
+from designspace.evaluation.denoiser_probe import DenoiserProbe
 from designspace.evaluation.measure import Measured, mean
-from designspace.rows import Conditional, DenoiserMetric
+from designspace.evaluation.rows import DenoiserMetric
+from designspace.registry.component import Positive
 
 
 class DenoisingError(DenoiserMetric, name="denoising_error"):
@@ -25,7 +26,7 @@ class DenoisingError(DenoiserMetric, name="denoising_error"):
     profile_of: ClassVar[str] = "error of D, 1: nothing learnt"
     sigma_min: Positive = 0.02
 
-    def observe(self, seen: Denoising) -> Measured:
+    def observe(self, seen: DenoiserProbe) -> Measured:
         def relative(denoiser: Conditional, sigma: Tensor) -> Tensor:
             return seen.squared_errors(denoiser, sigma) * (sigma**-2 + seen.std**-2)
 

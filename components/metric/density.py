@@ -1,8 +1,8 @@
 import torch
 
-from designspace.component import Neighbours
 from designspace.evaluation.manifold import OverlapMetric, overlap
 from designspace.evaluation.measure import Measured, Sample, mean
+from designspace.registry.component import Neighbours
 
 
 class Density(OverlapMetric, name="density"):

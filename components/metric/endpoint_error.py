@@ -1,7 +1,7 @@
 from designspace.evaluation.measure import Measured, root_mean
-from designspace.rows import Diagnostic
-from designspace.sampler import sample
-from designspace.sampling.converged import STEPS, Probe
+from designspace.evaluation.rows import Diagnostic
+from designspace.sampling.probe import STEPS, Probe
+from designspace.sampling.sample import sample
 
 
 class EndpointError(Diagnostic, name="endpoint_error"):

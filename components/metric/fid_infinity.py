@@ -3,12 +3,12 @@ from typing import ClassVar
 import numpy as np
 import torch
 
-from designspace.component import Count
 from designspace.evaluation.frechet import frechet, influence
 from designspace.evaluation.measure import Measured, Sample
 from designspace.evaluation.moments import Moments
-from designspace.rows import Metric
-from designspace.sampling.keyed import generator
+from designspace.evaluation.rows import Metric
+from designspace.registry.component import Count
+from designspace.sampling.noise import generator
 
 SMALLEST = 10
 

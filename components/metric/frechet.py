@@ -3,7 +3,7 @@ from typing import ClassVar
 from designspace.evaluation.bias import bias_corrected
 from designspace.evaluation.frechet import frechet, influence
 from designspace.evaluation.measure import Measured, Sample
-from designspace.rows import Metric
+from designspace.evaluation.rows import Metric
 
 
 class Frechet(Metric, name="frechet"):

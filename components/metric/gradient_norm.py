@@ -4,12 +4,13 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from designspace.component import Count, Positive
-from designspace.denoiser import PreconditionedNetwork
-from designspace.denoising import Denoising
-from designspace.design import Design
+from designspace.denoising.preconditioned import PreconditionedNetwork
+from designspace.denoising.rows import Conditional, Denoiser
+from designspace.evaluation.denoiser_probe import DenoiserProbe
 from designspace.evaluation.measure import Measured
-from designspace.rows import Conditional, Denoiser, DenoiserMetric
+from designspace.evaluation.rows import DenoiserMetric
+from designspace.registry.component import Count, Positive
+from designspace.sampling.rows import SamplingRows
 from designspace.training.loss import squared_errors
 
 
@@ -29,11 +30,11 @@ class GradientNorm(DenoiserMetric, name="gradient_norm"):
     images: Count = 16
     sigma_min: Positive = 0.02
 
-    def check(self, design: Design, denoiser: Denoiser) -> None:
+    def check(self, design: SamplingRows, denoiser: Denoiser) -> None:
         if not denoiser.has_network:
             raise ValueError(f"metric {self.name}: denoiser {denoiser.name} has no network, so no gradients")
 
-    def observe(self, seen: Denoising) -> Measured:
+    def observe(self, seen: DenoiserProbe) -> Measured:
         profile, squares = seen.profile(self, lambda denoiser, sigma: _squared_norms(seen, denoiser, sigma))
         n = squares.shape[1]
         spread = (squares.mean(1).log10() / 2).std()
@@ -45,7 +46,7 @@ class GradientNorm(DenoiserMetric, name="gradient_norm"):
         return Measured(spread.item(), se.item(), profile=root)
 
 
-def _squared_norms(seen: Denoising, denoiser: Conditional, sigma: Tensor) -> Tensor:
+def _squared_norms(seen: DenoiserProbe, denoiser: Conditional, sigma: Tensor) -> Tensor:
     assert isinstance(denoiser, PreconditionedNetwork)
     assert isinstance(denoiser.network, torch.nn.Module)
     network = deepcopy(denoiser.network).requires_grad_(True)

@@ -3,7 +3,7 @@ import torch
 
 from designspace.evaluation.kernel import cross_means, pair_sums
 from designspace.evaluation.measure import Measured, Sample
-from designspace.rows import Metric
+from designspace.evaluation.rows import Metric
 
 
 class KID(Metric, name="kid"):

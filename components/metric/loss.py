@@ -2,9 +2,10 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from designspace.denoising import Denoising
+from designspace.denoising.rows import Conditional
+from designspace.evaluation.denoiser_probe import DenoiserProbe
 from designspace.evaluation.measure import Measured, mean
-from designspace.rows import Conditional, DenoiserMetric
+from designspace.evaluation.rows import DenoiserMetric
 
 
 class Loss(DenoiserMetric, name="loss"):
@@ -22,7 +23,7 @@ class Loss(DenoiserMetric, name="loss"):
     profile_of: ClassVar[str] = "loss"
     higher_is_better: ClassVar[bool | None] = None
 
-    def observe(self, seen: Denoising) -> Measured:
+    def observe(self, seen: DenoiserProbe) -> Measured:
         def losses(denoiser: Conditional, sigma: Tensor) -> Tensor:
             return seen.design.loss_weight(sigma) * seen.squared_errors(denoiser, sigma)
 

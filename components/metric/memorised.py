@@ -2,10 +2,10 @@ from typing import ClassVar
 
 import torch
 
-from designspace.component import Fraction
 from designspace.evaluation.measure import Measured, Sample, mean
 from designspace.evaluation.neighbours import nearest
-from designspace.rows import Metric
+from designspace.evaluation.rows import Metric
+from designspace.registry.component import Fraction
 
 
 class Memorised(Metric, name="memorised"):

@@ -4,7 +4,7 @@ import torch
 
 from designspace.evaluation.measure import Measured, Sample, mean
 from designspace.evaluation.neighbours import nearest
-from designspace.rows import Metric
+from designspace.evaluation.rows import Metric
 
 
 class Nearest(Metric, name="nearest"):

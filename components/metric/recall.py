@@ -1,8 +1,8 @@
 import torch
 
-from designspace.component import Neighbours
 from designspace.evaluation.manifold import OverlapMetric, overlap
 from designspace.evaluation.measure import Measured, Sample, jackknife
+from designspace.registry.component import Neighbours
 
 
 class Recall(OverlapMetric, name="recall"):

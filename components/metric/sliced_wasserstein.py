@@ -1,11 +1,11 @@
 import numpy as np
 
-from designspace.component import Count, Order
 from designspace.evaluation.measure import Measured, Sample, rooted
 from designspace.evaluation.moments import check_widths
+from designspace.evaluation.rows import Metric
 from designspace.evaluation.transport import mean_transport, projected
-from designspace.rows import Metric
-from designspace.sampling.keyed import generator
+from designspace.registry.component import Count, Order
+from designspace.sampling.noise import generator
 
 
 class SlicedWasserstein(Metric, name="sliced_wasserstein"):

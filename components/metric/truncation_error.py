@@ -2,10 +2,11 @@ from typing import ClassVar
 
 import torch
 
-from designspace.design import Design
+from designspace.denoising.rows import Denoiser
 from designspace.evaluation.measure import Measured, Profile, mean
-from designspace.rows import Denoiser, Diagnostic
-from designspace.sampling.converged import Probe
+from designspace.evaluation.rows import Diagnostic
+from designspace.sampling.probe import Probe
+from designspace.sampling.rows import SamplingRows
 
 
 class TruncationError(Diagnostic, name="truncation_error"):
@@ -26,7 +27,7 @@ class TruncationError(Diagnostic, name="truncation_error"):
         levels = torch.tensor(probe.flow.sigma[:-1], dtype=torch.float64)
         return mean(errors.sum(0), profile=Profile(levels, errors.square().mean(1).sqrt()))
 
-    def check(self, design: Design, denoiser: Denoiser) -> None:
+    def check(self, design: SamplingRows, denoiser: Denoiser) -> None:
         super().check(design, denoiser)
         if design.solver.adaptive:
             raise ValueError(f"metric {self.name}: solver {design.solver} chooses its own steps")

@@ -1,10 +1,10 @@
 from typing import ClassVar
 
-from designspace.component import Order
 from designspace.evaluation.measure import Measured, Sample, rooted
 from designspace.evaluation.moments import float64
+from designspace.evaluation.rows import Metric
 from designspace.evaluation.transport import mean_transport
-from designspace.rows import Metric
+from designspace.registry.component import Order
 
 
 class Wasserstein(Metric, name="wasserstein"):

@@ -6,8 +6,8 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn.functional import silu
 
-from designspace.networks import Conditions, fourier, seeded, zero
-from designspace.rows import Network
+from designspace.denoising.networks import Conditions, fourier, seeded, zero
+from designspace.denoising.rows import Network
 
 
 class MLP(Network, name="mlp"):

@@ -8,11 +8,12 @@ from pydantic import Field
 from safetensors import SafetensorError
 from safetensors.torch import load_model
 
-from designspace.factory import Arguments, Factory, content, find
-from designspace.images import DataError, Images, file_hash
-from designspace.networks import seeded
-from designspace.rows import Network
-from designspace.spec.errors import brief
+from designspace.data.images import Images
+from designspace.denoising.networks import seeded
+from designspace.denoising.rows import Network
+from designspace.errors import DataError, brief
+from designspace.registry.factory import Arguments, Factory, content, find
+from designspace.storage.files import file_hash
 
 
 class Module(Network, name="module"):

@@ -6,9 +6,9 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn.functional import pixel_shuffle, pixel_unshuffle
 
-from designspace.images import DataError
-from designspace.networks import Conditions, seeded, timestep, zero
-from designspace.rows import Network
+from designspace.denoising.networks import Conditions, seeded, timestep, zero
+from designspace.denoising.rows import Network
+from designspace.errors import DataError
 
 SIZES = {
     "tiny": ((32, 48, 48), 1),

@@ -3,8 +3,8 @@ import math
 import torch
 from torch import Tensor
 
-from designspace.component import Positive
-from designspace.table1 import NoiseDistribution
+from designspace.registry.component import Positive
+from designspace.training.rows import NoiseDistribution
 
 
 class Cosine(NoiseDistribution, name="cosine"):

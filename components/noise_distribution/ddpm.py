@@ -1,4 +1,5 @@
-from designspace.discrete import DDPMLevels, DiscreteNoiseDistribution
+from designspace.sampling.levels import DDPMLevels
+from designspace.training.rows import DiscreteNoiseDistribution
 
 
 class DDPM(DDPMLevels, DiscreteNoiseDistribution, name="ddpm"):

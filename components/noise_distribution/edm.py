@@ -1,8 +1,8 @@
 from torch import Tensor
 
-from designspace.component import Finite, Positive
-from designspace.noise_levels import log_normal
-from designspace.table1 import NoiseDistribution
+from designspace.registry.component import Finite, Positive
+from designspace.sampling.levels import log_normal
+from designspace.training.rows import NoiseDistribution
 
 
 class EDM(NoiseDistribution, name="edm"):

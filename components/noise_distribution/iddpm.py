@@ -1,4 +1,5 @@
-from designspace.discrete import DiscreteNoiseDistribution, IDDPMLevels
+from designspace.sampling.levels import IDDPMLevels
+from designspace.training.rows import DiscreteNoiseDistribution
 
 
 class IDDPM(IDDPMLevels, DiscreteNoiseDistribution, name="iddpm"):

@@ -1,8 +1,8 @@
 from torch import Tensor
 
-from designspace.component import Positive
-from designspace.noise_levels import log_uniform
-from designspace.table1 import NoiseDistribution
+from designspace.registry.component import Positive
+from designspace.sampling.levels import log_uniform
+from designspace.training.rows import NoiseDistribution
 
 
 class UniformLog(NoiseDistribution, name="uniform_log"):

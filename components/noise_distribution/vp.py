@@ -1,8 +1,8 @@
 from torch import Tensor
 
-from designspace.component import Finite, Fraction, Positive
-from designspace.noise_levels import vp_sigma
-from designspace.table1 import NoiseDistribution
+from designspace.registry.component import Finite, Fraction, Positive
+from designspace.sampling.levels import vp_sigma
+from designspace.training.rows import NoiseDistribution
 
 
 class VP(NoiseDistribution, name="vp"):

@@ -2,11 +2,12 @@ import re
 from pathlib import Path
 from typing import Any
 
-from designspace.component import Count
+from designspace.errors import DataError
 from designspace.evaluation.measure import Sample
+from designspace.evaluation.rows import Detector, Reference
 from designspace.evaluation.statistics import read_statistics
-from designspace.images import DataError, file_hash
-from designspace.rows import Detector, Reference
+from designspace.registry.component import Count
+from designspace.storage.files import file_hash
 
 CLEAN_FID = re.compile(r"_(clean|legacy_pytorch|legacy_tensorflow)_(clip_vit_b_32_)?[a-z0-9]+_(\d+|na)(_kid)?$")
 

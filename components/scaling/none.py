@@ -1,7 +1,7 @@
 import torch
 from torch import Tensor
 
-from designspace.table1 import Scaling, Schedule
+from designspace.sampling.rows import Scaling, Schedule
 
 
 class NoScaling(Scaling, name="none"):

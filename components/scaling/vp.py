@@ -1,6 +1,6 @@
 from torch import Tensor
 
-from designspace.table1 import Scaling, Schedule
+from designspace.sampling.rows import Scaling, Schedule
 
 
 class VP(Scaling, name="vp"):

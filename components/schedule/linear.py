@@ -1,7 +1,7 @@
 import torch
 from torch import Tensor
 
-from designspace.table1 import Schedule
+from designspace.sampling.rows import Schedule
 
 
 class Linear(Schedule, name="linear"):

@@ -1,6 +1,6 @@
 from torch import Tensor
 
-from designspace.table1 import Schedule
+from designspace.sampling.rows import Schedule
 
 
 class VE(Schedule, name="ve"):

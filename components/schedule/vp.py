@@ -4,9 +4,9 @@ from pydantic import model_validator
 from pydantic_core import PydanticCustomError
 from torch import Tensor
 
-from designspace.component import Finite, Positive
-from designspace.noise_levels import VP_EPSILON_S, vp_betas, vp_sigma, vp_sigma_inv
-from designspace.table1 import Schedule
+from designspace.registry.component import Finite, Positive
+from designspace.sampling.levels import VP_EPSILON_S, vp_betas, vp_sigma, vp_sigma_inv
+from designspace.sampling.rows import Schedule
 
 
 class VP(Schedule, name="vp"):

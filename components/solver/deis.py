@@ -6,8 +6,8 @@ import torch
 from numpy.polynomial.polynomial import polyval
 from pydantic import Field
 
-from designspace.noise_levels import vp_betas, vp_sigma_inv
 from designspace.sampling.flow import Flow
+from designspace.sampling.levels import vp_betas, vp_sigma_inv
 from designspace.sampling.multistep import NoiseMultistep
 from designspace.sampling.quadrature import lagrange
 

@@ -2,10 +2,10 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from designspace.component import Fraction
+from designspace.registry.component import Fraction
 from designspace.sampling.flow import Flow
+from designspace.sampling.rows import Solver
 from designspace.sampling.singlestep import dpm_solver_2
-from designspace.table1 import Solver
 
 
 class DPM2(Solver, name="dpm2"):

@@ -1,7 +1,7 @@
 from collections.abc import Sequence
 from typing import ClassVar
 
-from designspace.component import NonNegative
+from designspace.registry.component import NonNegative
 from designspace.sampling.exponential import published_weights, reverse_sde
 from designspace.sampling.flow import Flow
 from designspace.sampling.multistep import DataMultistep

@@ -2,9 +2,9 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from designspace.component import NonNegative
+from designspace.registry.component import NonNegative
 from designspace.sampling.flow import Flow, ancestral, combine
-from designspace.table1 import Solver
+from designspace.sampling.rows import Solver
 
 
 class DPMppSDE(Solver, name="dpmpp_sde"):

@@ -1,7 +1,7 @@
 from torch import Tensor
 
 from designspace.sampling.flow import Flow, tangent_step
-from designspace.table1 import Solver
+from designspace.sampling.rows import Solver
 
 
 class Euler(Solver, name="euler"):

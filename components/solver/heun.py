@@ -1,8 +1,8 @@
 from torch import Tensor
 
-from designspace.component import Positive
+from designspace.registry.component import Positive
 from designspace.sampling.flow import Flow, Level, combine, tangent_step
-from designspace.table1 import Solver
+from designspace.sampling.rows import Solver
 
 
 class Heun(Solver, name="heun"):
@@ -44,7 +44,7 @@ class Heun(Solver, name="heun"):
 
     def check(self, flow: Flow) -> None:
         for i in range(flow.steps - 1):
-            a, b = flow.at(flow.lifted(i)), flow.at(flow.sigma[i + 1])
+            a, b = flow.at(flow.start(i)), flow.at(flow.sigma[i + 1])
             if a.t + self.alpha * (b.t - a.t) <= 0:
                 raise ValueError(
                     f"solver heun: alpha = {self.alpha} steps to a negative noise level from sigma = {a.sigma:.4g}"

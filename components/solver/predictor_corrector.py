@@ -3,9 +3,9 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 from torch import Tensor
 
-from designspace.component import Fraction
+from designspace.registry.component import Fraction
 from designspace.sampling.flow import Flow, combine
-from designspace.table1 import Solver
+from designspace.sampling.rows import Solver
 
 
 class PredictorCorrector(Solver, name="predictor_corrector"):

@@ -1,13 +1,12 @@
 import math
-from collections.abc import Iterator
 from typing import Annotated, ClassVar
 
 from pydantic import Field
 from torch import Tensor
 
-from designspace.component import Count, NonNegative, Positive
+from designspace.registry.component import Count, NonNegative, Positive
 from designspace.sampling.flow import Flow
-from designspace.table1 import Solver, TimeSteps
+from designspace.sampling.rows import Solver, TimeSteps
 
 
 class Restart(Solver, name="restart"):
@@ -29,20 +28,19 @@ class Restart(Solver, name="restart"):
     S_noise: NonNegative = 1.0
 
     def step(self, flow: Flow, x: Tensor, i: int, sigma: float, memory: None) -> tuple[Tensor, None]:
-        return Solver.get("heun")().step(flow, x, i, sigma, memory)
-
-    def solve(self, flow: Flow, x: Tensor) -> Iterator[Tensor]:
-        bottom = self._bottom(flow)
-        for i in range(flow.steps):
-            x, _ = self.step(flow, flow.churn(x, i), i, flow.lifted(i), None)
-            if i + 1 == bottom:
-                for k in range(self.K):
-                    x = self._again(flow, x, i, k + 1)  # draw 0 is churn's
-            yield x
+        x, _ = self._heun.step(flow, x, i, sigma, None)
+        if i + 1 == self._bottom(flow):
+            for k in range(self.K):
+                x = self._again(flow, x, i, k + 1)  # draw 0 is churn's
+        return x, None
 
     def check(self, flow: Flow) -> None:
         if flow.sigma[self._bottom(flow)] >= self.sigma_max:
             raise ValueError(f"solver restart: sigma_max = {self.sigma_max} is below the grid's levels; use more steps")
+
+    @property
+    def _heun(self) -> Solver:
+        return Solver.get("heun")()
 
     def _bottom(self, flow: Flow) -> int:
         return min(range(1, flow.num_steps), key=lambda i: abs(flow.sigma[i] - self.sigma_min))
@@ -54,5 +52,5 @@ class Restart(Solver, name="restart"):
         std = math.sqrt(self.sigma_max**2 - bottom**2) * self.S_noise
         x = x.add(flow.noise(i, draw), alpha=std)
         for j in range(loop.steps):
-            x, _ = self.step(loop, x, j, loop.sigma[j], None)
+            x, _ = self._heun.step(loop, x, j, loop.sigma[j], None)
         return x

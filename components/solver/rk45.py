@@ -1,13 +1,12 @@
 import math
 from collections.abc import Iterator
-from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from designspace.component import Positive
+from designspace.registry.component import Positive
 from designspace.sampling.flow import Flow, combine
-from designspace.table1 import Solver
+from designspace.sampling.rows import AdaptiveSolver
 
 A = (
     (1 / 5,),
@@ -22,7 +21,7 @@ E = (-71 / 57600, 0.0, 71 / 16695, -71 / 1920, 17253 / 339200, -22 / 525, 1 / 40
 """The step of order 4 minus that of order 5."""
 
 
-class RK45(Solver, name="rk45"):
+class RK45(AdaptiveSolver, name="rk45"):
     r"""Dormand-Prince 5(4) with a step size of its own for each image; six evaluations a step, one more to begin.
 
     .. math:: \frac{dx}{d \ln\sigma} = x - D(x; \sigma), \qquad
@@ -36,14 +35,8 @@ class RK45(Solver, name="rk45"):
     https://arxiv.org/abs/2011.13456.
     """
 
-    one_step: ClassVar[bool] = False
-    in_time: ClassVar[bool] = False
-    adaptive: ClassVar[bool] = True
     rtol: Positive = 1e-3
     atol: Positive = 1e-3
-
-    def step(self, flow: Flow, x: Tensor, i: int, sigma: float, memory: Any) -> tuple[Tensor, Any]:
-        raise NotImplementedError("rk45 leaves the grid: use solve")
 
     def solve(self, flow: Flow, x: Tensor) -> Iterator[Tensor]:
         level = torch.full((len(x),), math.log(flow.sigma[0]), dtype=torch.float64)

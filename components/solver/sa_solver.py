@@ -3,7 +3,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from designspace.component import NonNegative
+from designspace.registry.component import NonNegative
 from designspace.sampling.exponential import data_weights, reverse_sde
 from designspace.sampling.flow import Flow
 from designspace.sampling.multistep import CorrectedMultistep

@@ -3,8 +3,8 @@ from typing import Self
 from pydantic import model_validator
 from pydantic_core import PydanticCustomError
 
-from designspace.component import NonNegative
-from designspace.rows import Stochasticity
+from designspace.registry.component import NonNegative
+from designspace.sampling.rows import Stochasticity
 
 
 class Churn(Stochasticity, name="churn"):

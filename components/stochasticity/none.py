@@ -1,6 +1,6 @@
 from typing import ClassVar
 
-from designspace.rows import Stochasticity
+from designspace.sampling.rows import Stochasticity
 
 
 class NoStochasticity(Stochasticity, name="none"):

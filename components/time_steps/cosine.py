@@ -3,9 +3,9 @@ import math
 import torch
 from torch import Tensor
 
-from designspace.component import Positive
-from designspace.noise_levels import ramp
-from designspace.table1 import TimeSteps
+from designspace.registry.component import Positive
+from designspace.sampling.levels import ramp
+from designspace.sampling.rows import TimeSteps
 
 
 class Cosine(TimeSteps, name="cosine"):

@@ -1,8 +1,8 @@
 from torch import Tensor
 
-from designspace.component import Count, Fraction, Positive
-from designspace.noise_levels import ddpm_levels, pick
-from designspace.table1 import TimeSteps
+from designspace.registry.component import Count, Fraction, Positive
+from designspace.sampling.levels import ddpm_levels, pick
+from designspace.sampling.rows import TimeSteps
 
 
 class DDPM(TimeSteps, name="ddpm"):

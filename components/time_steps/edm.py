@@ -1,8 +1,8 @@
 from torch import Tensor
 
-from designspace.component import Positive
-from designspace.noise_levels import ramp
-from designspace.table1 import TimeSteps
+from designspace.registry.component import Positive
+from designspace.sampling.levels import ramp
+from designspace.sampling.rows import TimeSteps
 
 
 class EDM(TimeSteps, name="edm"):

@@ -4,9 +4,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from designspace.component import Positive
-from designspace.sampling.converged import Probe
-from designspace.table1 import MeasuredTimeSteps, TimeSteps
+from designspace.registry.component import Positive
+from designspace.sampling.probe import Probe
+from designspace.sampling.rows import GivenLevels, MeasuredTimeSteps, TimeSteps
 
 ROUNDS, EVEN = 30, 1.02
 NEGLIGIBLE = 1e-3
@@ -49,7 +49,7 @@ class EqualError(MeasuredTimeSteps, name="equal_error"):
         return best
 
     def _errors(self, probe: Probe, levels: Tensor) -> np.ndarray:
-        design = probe.design.model_copy(update={"time_steps": self.given(levels)})
+        design = probe.design.with_time_steps(GivenLevels(levels=tuple(levels.tolist())))
         steps = replace(probe, design=design).local_errors()[: len(levels) - 1]
         errors = steps.square().mean(1).sqrt().numpy()
         known = ACCURACY * levels[:-1].numpy()

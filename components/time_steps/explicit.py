@@ -1,15 +1,14 @@
 from itertools import pairwise
 from typing import Annotated, Self
 
-import numpy as np
 import torch
 from pydantic import Field, field_validator
 from pydantic_core import PydanticCustomError
 from torch import Tensor
 
-from designspace.component import Positive
-from designspace.noise_levels import ramp
-from designspace.table1 import TimeSteps
+from designspace.registry.component import Positive
+from designspace.sampling.levels import interpolated
+from designspace.sampling.rows import TimeSteps
 
 
 class Explicit(TimeSteps, name="explicit"):
@@ -34,11 +33,7 @@ class Explicit(TimeSteps, name="explicit"):
         return levels
 
     def sigmas(self, n: int) -> Tensor:
-        given = torch.tensor(self.levels, dtype=torch.float64)
-        if n == len(given):
-            return given
-        place = ramp(n) * (len(given) - 1)
-        return torch.from_numpy(np.exp(np.interp(place, np.arange(len(given)), given.log()))).double()
+        return interpolated(torch.tensor(self.levels, dtype=torch.float64), n)
 
     def within(self, lo: float, hi: float) -> Self:
         """Itself: levels that were chosen one by one are not moved. Raises ``ValueError`` if the limits exclude one."""

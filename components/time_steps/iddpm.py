@@ -1,8 +1,8 @@
 from torch import Tensor
 
-from designspace.component import Count, Positive
-from designspace.noise_levels import iddpm_levels, pick
-from designspace.table1 import TimeSteps
+from designspace.registry.component import Count, Positive
+from designspace.sampling.levels import iddpm_levels, pick
+from designspace.sampling.rows import TimeSteps
 
 
 class IDDPM(TimeSteps, name="iddpm"):

@@ -1,8 +1,8 @@
 from torch import Tensor
 
-from designspace.component import Positive
-from designspace.noise_levels import geometric
-from designspace.table1 import TimeSteps
+from designspace.registry.component import Positive
+from designspace.sampling.levels import geometric
+from designspace.sampling.rows import TimeSteps
 
 
 class VE(TimeSteps, name="ve"):

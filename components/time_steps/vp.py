@@ -3,9 +3,9 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from designspace.component import Finite, Fraction, Positive
-from designspace.noise_levels import VP_EPSILON_S, ramp, vp_betas, vp_sigma
-from designspace.table1 import TimeSteps
+from designspace.registry.component import Finite, Fraction, Positive
+from designspace.sampling.levels import VP_EPSILON_S, ramp, vp_betas, vp_sigma
+from designspace.sampling.rows import TimeSteps
 
 
 class VP(TimeSteps, name="vp"):

@@ -1,8 +1,8 @@
 from torch import Tensor
 
-from designspace.component import Fraction, Positive
-from designspace.noise_levels import VP_EPSILON_S, ramp, vp_betas, vp_sigma
-from designspace.table1 import TimeSteps
+from designspace.registry.component import Fraction, Positive
+from designspace.sampling.levels import VP_EPSILON_S, ramp, vp_betas, vp_sigma
+from designspace.sampling.rows import TimeSteps
 
 
 class VPPower(TimeSteps, name="vp_power"):

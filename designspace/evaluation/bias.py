@@ -20,7 +20,7 @@ import numpy as np
 
 from designspace.evaluation.frechet import eigen_inner
 from designspace.evaluation.moments import BLOCK, Array, Features, Moments, float64
-from designspace.sampling.keyed import generator
+from designspace.sampling.noise import generator
 
 LEAST = 3
 """Images for each dimension: below, halves have too few to span it."""

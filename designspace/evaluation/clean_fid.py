@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from designspace.errors import DataError
 from designspace.evaluation.inception_file import TORCHSCRIPT, Mode
 from designspace.evaluation.resize import BICUBIC, resized
-from designspace.images import DataError
 
 SIDE = 299
 BATCH = 16

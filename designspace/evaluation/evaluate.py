@@ -8,10 +8,10 @@ from typing import Any
 
 from torch import Tensor
 
+from designspace.errors import first_of
 from designspace.evaluation.measure import Measured, Sample, Summary
 from designspace.evaluation.moments import check_widths, table
-from designspace.images import first_of
-from designspace.rows import Detector, Metric, Observation
+from designspace.evaluation.rows import Detector, Metric, Observation
 
 Row = dict[str, Any]
 Floor = Callable[[Metric], tuple[float, int] | None]

@@ -7,8 +7,8 @@ import statistics
 import torch
 
 from designspace.evaluation.measure import Sample
-from designspace.rows import Metric
-from designspace.sampling.keyed import generator
+from designspace.evaluation.rows import Metric
+from designspace.sampling.noise import generator
 
 DRAWS = 8
 

@@ -11,7 +11,8 @@ from typing import Literal
 
 import torch
 
-from designspace.images import DataError, file_hash
+from designspace.errors import DataError
+from designspace.storage.files import file_hash
 
 Mode = Literal["clean", "legacy_pytorch", "legacy_tensorflow"]
 """As clean-fid calls them: its own resize; that of pytorch-fid, of whose network the weights are another file; the one

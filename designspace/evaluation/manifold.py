@@ -12,12 +12,12 @@ from typing import ClassVar
 
 import numpy as np
 
-from designspace.component import Neighbours
 from designspace.evaluation.measure import Sample
 from designspace.evaluation.moments import Array, check_widths, float64, table
 from designspace.evaluation.neighbours import Integers, Near, blocks, nearest, squares
+from designspace.evaluation.rows import Metric
 from designspace.evaluation.tally import Leaving, Tally
-from designspace.rows import Metric
+from designspace.registry.component import Neighbours
 
 PUBLISHED = (3, 5)
 """The k of precision and recall, and that of density and coverage."""

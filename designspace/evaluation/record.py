@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from designspace.data.images import UINT8
+from designspace.data.rows import Data
 from designspace.evaluation.measure import Sample, Summary
-from designspace.images import UINT8
-from designspace.rows import Data, Detector, Reference
+from designspace.evaluation.rows import Detector, Reference
 from designspace.storage.cache import content_key
 
 Row = dict[str, Any]

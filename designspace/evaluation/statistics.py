@@ -11,9 +11,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from designspace.errors import DataError
 from designspace.evaluation.measure import Sample, Summary
 from designspace.evaluation.moments import Moments, float64
-from designspace.images import DataError, file_hash, reading
+from designspace.storage.files import file_hash, reading
 
 MOMENTS = ("mu", "sigma")
 FEATURES = "feats"

@@ -6,8 +6,8 @@
 ('edm', (18,))
 """
 
-from designspace.plots.curves import RowCurves, curves_of
-from designspace.plots.draw import figure
-from designspace.plots.panels import Panel, figures, sheets
+from designspace.table.curves import RowCurves, curves_of
+from designspace.table.draw import figure
+from designspace.table.panels import Panel, figures, sheets
 
 __all__ = ["Panel", "RowCurves", "curves_of", "figure", "figures", "sheets"]

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from designspace.images import DataError, reading
-from designspace.storage.lines import SCHEMA, Row, other_schema
+from designspace.errors import DataError
+from designspace.results.lines import SCHEMA, Row, other_schema
+from designspace.storage.files import reading
 
 NEEDED = {"name": str, "question": str, "axes": list, "claims": list, "metrics": list, "points": list}
 LONGEST = 1000

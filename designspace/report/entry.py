@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from designspace.report import protocols
-from designspace.report.text import config_name
-from designspace.storage.lines import Row as Row
-from designspace.storage.lines import problem as problem
+from designspace.results.lines import Row as Row
+from designspace.results.lines import problem as problem
+from designspace.text import config_name
 
 BUDGET = ("nfe", "num_steps")
 """Axes that say how much a configuration may cost; all others say what it is."""

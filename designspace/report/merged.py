@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from designspace.images import DataError
+from designspace.errors import DataError
 from designspace.report.entry import Row
 from designspace.report.study import Study, comparable
 from designspace.report.tables import caption
-from designspace.report.text import MERGED, describe
-from designspace.storage.lines import SCHEMA
-from designspace.store import PointKey, point_key
+from designspace.results.lines import SCHEMA
+from designspace.results.store import PointKey, point_key
+from designspace.text import MERGED, describe
 
 
 @dataclass(frozen=True)

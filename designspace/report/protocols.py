@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from designspace.storage.lines import PointKey, Row
+from designspace.results.lines import PointKey, Row
 
 Key = tuple[str, int, str, str, str]
 PARTS = ("protocols", "numbers of images", "references", "label policies")

@@ -13,7 +13,7 @@ import numpy as np
 from designspace.report.description import description
 from designspace.report.entry import BUDGET, Entry, Row, images_in, problem
 from designspace.report.protocols import equally_recorded
-from designspace.store import PointKey, Results, point_key
+from designspace.results.store import PointKey, Results, point_key
 
 
 @dataclass(frozen=True)

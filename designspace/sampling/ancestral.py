@@ -8,9 +8,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from designspace.component import NonNegative
+from designspace.registry.component import NonNegative
 from designspace.sampling.flow import Flow, ancestral
-from designspace.table1 import Solver
+from designspace.sampling.rows import Solver
 
 
 def back_up(flow: Flow, x: Tensor, i: int, std: float, draw: int = 0) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from designspace import rows
+from designspace.sampling import rows
 
 
 class CountedDenoiser:

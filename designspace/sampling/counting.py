@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 
 import torch
 from torch import Tensor
 
-from designspace.table1 import CNoise
+from designspace.sampling.rows import MeasuredTimeSteps, SamplingRows, SupportedLevels
+from designspace.sampling.sample import sample
 
 
 class Zero:
-    """D = 0 and, with ``c_noise``, only at the noise levels that a network with this row knows."""
+    """D = 0 and, with ``known``, only at the noise levels that a network knows."""
 
-    def __init__(self, c_noise: CNoise | None) -> None:
-        if c_noise:
-            self.sigma_min, self.sigma_max = c_noise.limits()
-            self.round_sigma = c_noise.round_sigma
+    def __init__(self, known: SupportedLevels | None) -> None:
+        if known:
+            self.sigma_min, self.sigma_max = known.limits()
+            self.round_sigma = known.round_sigma
 
     def __call__(self, x: Tensor, sigma: Tensor) -> Tensor:
         return torch.zeros_like(x)
@@ -53,3 +55,25 @@ def _affords(count: Callable[[int], float], num_steps: int, nfe: int) -> bool:
         return count(num_steps) <= nfe
     except ValueError:  # more steps than the grid has levels
         return False
+
+
+def count_nfe(design: SamplingRows, num_steps: int, *, known: SupportedLevels | None = None) -> int | float:
+    """The evaluations that ``num_steps`` cost, counted on a one-element latent with D = 0.
+
+    With ``known``, D has these limits and this rounding, as a denoiser has that uses the row c_noise.
+    Raises ``ValueError`` if the design cannot run with so many steps.
+    """
+    zero = torch.zeros(1, 1, dtype=torch.float64)
+    if isinstance(design.time_steps, MeasuredTimeSteps):  # where they are does not change how many they are
+        design = design.with_time_steps(design.time_steps.start())
+    return sample(design, Zero(known), zero, num_steps, noise=lambda step, draw: zero).nfe
+
+
+def steps_for(design: SamplingRows, nfe: int, *, known: SupportedLevels | None = None) -> int:
+    """The largest number of steps that costs at most ``nfe`` evaluations; ``known`` as in ``count_nfe``.
+
+    Raises ``ValueError`` if there is none, or if the solver is adaptive, so that its cost depends on the image.
+    """
+    if design.solver.adaptive:
+        raise ValueError(f"solver {design.solver} is adaptive: its NFE is a result, not a choice")
+    return most_within(partial(count_nfe, design, known=known), nfe, f"solver {design.solver}")

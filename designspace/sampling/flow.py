@@ -12,16 +12,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from designspace import rows
-from designspace.sampling.counted import CountedDenoiser as CountedDenoiser
-
-if TYPE_CHECKING:
-    from designspace.design import Design
+from designspace.sampling import rows
+from designspace.sampling.counted import CountedDenoiser
 
 
 class Level(NamedTuple):
@@ -39,36 +36,41 @@ class Level(NamedTuple):
         return pull + h * self.s_dot, -pull
 
 
+class Lift(NamedTuple):
+    """What noise is added before a step."""
+
+    sigma: float
+    """The noise level that it lifts to."""
+    std: float
+    """Its standard deviation; 0: none is added."""
+
+
 @dataclass(frozen=True)
 class Flow:
     """One batch's flow through ``sigma[0] > ... > sigma[steps]``; the last is 0 if the design goes to zero."""
 
-    design: Design
+    schedule: rows.Schedule
+    scaling: rows.Scaling
     D: CountedDenoiser
     sigma: tuple[float, ...]
     num_steps: int
     noise: Callable[[int, int], Tensor]
     """``noise(step, draw)``: unit Gaussian noise for every image of the batch."""
-    round_sigma: Callable[[Tensor], Tensor] = lambda sigma: sigma
+    lifts: tuple[Lift, ...] = ()
+    """For each step the level to which noise is added first; empty if none is."""
     _levels: dict[float, Level] = field(default_factory=dict)
-    _hats: dict[float, tuple[float, float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Compute all levels of the grid, and those to which churn lifts them, in one go."""
-        for sigma in self.sigma[: self.steps]:
-            hat, S_noise = self.design.stochasticity.lift(sigma, self.num_steps)
-            if hat > sigma:
-                rounded = float(self.round_sigma(torch.tensor(hat, dtype=torch.float64)))
-                self._hats[sigma] = rounded, math.sqrt(max(rounded**2 - sigma**2, 0.0)) * S_noise
-        sigmas = [*self.sigma, *(hat for hat, _ in self._hats.values())]
+        """Compute all levels of the grid, and those to which noise lifts them, in one go."""
+        sigmas = [*self.sigma, *(lift.sigma for lift in self.lifts)]
         positive = torch.tensor([v for v in sigmas if v > 0], dtype=torch.float64)
-        t = self.design.schedule.sigma_inv(positive)
+        t = self.schedule.sigma_inv(positive)
         for level in self._evaluate(torch.cat([t, t.new_zeros(1)]), [*positive.tolist(), 0.0]):
             self._levels[level.sigma] = level
 
     def on(self, sigma: tuple[float, ...]) -> Flow:
-        """The same flow on other levels."""
-        return replace(self, sigma=sigma, _levels={}, _hats={})
+        """The same flow on other levels, without added noise."""
+        return replace(self, sigma=sigma, lifts=(), _levels={})
 
     @property
     def steps(self) -> int:
@@ -82,20 +84,14 @@ class Flow:
     def at_time(self, t: float) -> Level:
         """The level of any time ``t > 0``."""
         times = torch.tensor([t], dtype=torch.float64)
-        return self._evaluate(times, self.design.schedule.sigma(times).tolist())[0]
+        return self._evaluate(times, self.schedule.sigma(times).tolist())[0]
 
-    def lifted(self, i: int) -> float:
-        """The noise level from which step ``i`` goes down: ``sigma[i]``, or higher with churn."""
-        return self._hats.get(self.sigma[i], (self.sigma[i], 0.0))[0]
-
-    def churn(self, x: Tensor, i: int) -> Tensor:
-        """``x`` with the noise that lifts it from ``sigma[i]`` to ``lifted(i)``: Algorithm 2, lines 4 to 6."""
-        if self.sigma[i] not in self._hats:
-            return x
-        return torch.add(x, self.noise(i, 0), alpha=self._hats[self.sigma[i]][1])
+    def start(self, i: int) -> float:
+        """The noise level from which step ``i`` goes down: ``sigma[i]``, or higher where noise is added."""
+        return self.lifts[i].sigma if self.lifts else self.sigma[i]
 
     def _evaluate(self, t: Tensor, sigmas: list[float]) -> list[Level]:
-        schedule, scaling = self.design.schedule, self.design.scaling
+        schedule, scaling = self.schedule, self.scaling
         columns = (t, schedule.sigma_dot(t), scaling.s(t, schedule), scaling.s_dot(t, schedule))
         # A noise level of the grid stays what it is, free of the rounding of sigma(sigma_inv(.)).
         return [
@@ -104,23 +100,39 @@ class Flow:
         ]
 
 
-def make_flow(design: Design, D: rows.D, num_steps: int, noise: Callable[[int, int], Tensor]) -> Flow:
+def make_flow(design: rows.SamplingRows, D: rows.D, num_steps: int, noise: Callable[[int, int], Tensor]) -> Flow:
     """The flow of ``design`` within the limits of ``D``, checked by the solver.
 
     Rounding by ``D`` may make levels equal: a step between such evaluates D and stays where it is.
     """
     lo, hi = float(getattr(D, "sigma_min", 0.0)), float(getattr(D, "sigma_max", math.inf))
     round_sigma: Callable[[Tensor], Tensor] = getattr(D, "round_sigma", lambda sigma: sigma)
-    design = design.within(lo, hi)
-    levels = round_sigma(design.time_steps.sigmas(num_steps)).double()
+    levels = round_sigma(design.time_steps.within(lo, hi).sigmas(num_steps)).double()
     if not bool((levels > 0).all() and (levels.diff() <= 0).all()):
         raise ValueError(
             f"time_steps {design.time_steps}: the levels are not positive and decreasing: {levels.tolist()}"
         )
     sigma = (*levels.tolist(), 0.0) if design.to_zero else tuple(levels.tolist())
-    flow = Flow(design, CountedDenoiser(D), sigma, num_steps, noise, round_sigma)
+    lifts = _lifts(design.stochasticity, sigma, num_steps, round_sigma) if design.stochasticity.noisy else ()
+    flow = Flow(design.schedule.within(lo, hi), design.scaling, CountedDenoiser(D), sigma, num_steps, noise, lifts)
     design.solver.check(flow)
     return flow
+
+
+def _lifts(
+    stochasticity: rows.Stochasticity,
+    sigma: tuple[float, ...],
+    num_steps: int,
+    round_sigma: Callable[[Tensor], Tensor],
+) -> tuple[Lift, ...]:
+    """Algorithm 2, lines 4 and 5, for every step."""
+    found = []
+    for level in sigma[:-1]:
+        hat, S_noise = stochasticity.lift(level, num_steps)
+        if hat > level:
+            hat = float(round_sigma(torch.tensor(hat, dtype=torch.float64)))
+        found.append(Lift(hat, math.sqrt(max(hat**2 - level**2, 0.0)) * S_noise))
+    return tuple(found)
 
 
 def ancestral(sigma: float, following: float, eta: float) -> tuple[float, float]:

@@ -12,9 +12,9 @@ import math
 import torch
 from torch import Tensor
 
-from designspace.sampler import sample
-from designspace.sampling.converged import Probe
-from designspace.sampling.keyed import generator, latents
+from designspace.sampling.noise import generator, latents
+from designspace.sampling.probe import Probe
+from designspace.sampling.sample import sample
 
 TIMES, HEIGHTS, CURVES, WALKS = 161, 121, 25, 12
 """Columns and rows of the density; curves of the flow, evenly spread over the noise; and random walks."""

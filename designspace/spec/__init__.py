@@ -4,8 +4,8 @@
 trials of it, and ``errors`` says what is wrong where.
 """
 
+from designspace.errors import SpecError
 from designspace.spec.ablation import Ablation, load
-from designspace.spec.errors import SpecError
 from designspace.spec.trial import Evaluate, Point, Trial
 
 __all__ = ["Ablation", "Evaluate", "Point", "SpecError", "Trial", "load"]

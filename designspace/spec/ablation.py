@@ -11,12 +11,13 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, PrivateAttr, ValidationError, field_validator
 from pydantic_core import PydanticCustomError
 
-from designspace.component import Spec
 from designspace.design import Design
+from designspace.errors import Problem, SpecError
+from designspace.registry.component import Spec
 from designspace.spec.axes import Change
 from designspace.spec.claims import Claim
 from designspace.spec.document import Document, read
-from designspace.spec.errors import Problem, SpecError, what
+from designspace.spec.errors import what
 from designspace.spec.grid import axes_of
 from designspace.spec.overrides import override
 from designspace.spec.paths import PARTS, FieldPath

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from designspace.component import Spec
+from designspace.registry.component import Spec
 from designspace.spec.errors import BadValueError, DocPath, what
 from designspace.spec.paths import Setting, axis_name, field_path, suggest_field
 from designspace.spec.trial import Label

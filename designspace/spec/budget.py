@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 
+from designspace.denoising.rows import Denoiser
 from designspace.design import Design
-from designspace.rows import Denoiser
-from designspace.sampler import count_nfe, steps_for
-from designspace.spec.errors import BadValueError, DocPath, brief
+from designspace.errors import brief
+from designspace.sampling.counting import count_nfe, steps_for
+from designspace.spec.errors import BadValueError, DocPath
 from designspace.spec.paths import Setting, written
 
 counted = lru_cache(4096)(count_nfe)
@@ -22,11 +23,11 @@ def afforded(design: Design, denoiser: Denoiser, num_steps: int, nfe: int | None
     An error's place is found in ``settings``. What a component raises, other than ``ValueError``, is left to the run
     to record, unless it has to be counted.
     """
-    limited = "c_noise" in denoiser.rows
+    known = design.c_noise if "c_noise" in denoiser.rows else None
     try:
         if nfe is not None:
-            return affordable(design, nfe, limited=limited)
-        counted(design, num_steps, limited=limited)
+            return affordable(design, nfe, known=known)
+        counted(design, num_steps, known=known)
     except ValueError as error:
         place = written(settings, ("nfe",)) if nfe is not None else _culprit(str(error), settings)
         raise BadValueError(place, str(error)) from error

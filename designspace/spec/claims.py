@@ -8,10 +8,11 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from designspace.component import Spec, did_you_mean
+from designspace.registry.component import Spec
 from designspace.spec.errors import BadValueError, DocPath
 from designspace.spec.expectations import ArgminIn, Less, Monotone, RatioAtLeast, Within
 from designspace.spec.points import Axes, known_as, listed
+from designspace.text import did_you_mean
 
 Kind = Less | Within | Monotone | ArgminIn | RatioAtLeast
 KINDS: Mapping[str, type[Kind]] = {

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from designspace.denoising.sigma_data import NAME as SIGMA_DATA
 from designspace.design import Design
-from designspace.sigma_data import NAME as SIGMA_DATA
 from designspace.spec.axes import Choice, read_axes
 from designspace.spec.errors import BadValueError
 from designspace.spec.paths import Setting, build

@@ -10,8 +10,9 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import Node, ScalarNode, SequenceNode
 
-from designspace.component import did_you_mean
-from designspace.spec.errors import DocPath, Place, Problem, SpecError, dotted
+from designspace.errors import Place, Problem, SpecError
+from designspace.spec.errors import DocPath, dotted
+from designspace.text import did_you_mean
 
 SCALARS = (str, bool, int, float, type(None))
 

@@ -4,43 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from pydantic_core import ErrorDetails
 
 DocPath = tuple[str | int, ...]
 """The keys and list positions that lead to a value of the YAML."""
-
-
-class Place(NamedTuple):
-    """A character of a file; or, with line 0, a source without lines: an option of the command line."""
-
-    source: str
-    line: int = 0
-    column: int = 0
-
-    def __str__(self) -> str:
-        return f"{self.source}:{self.line}:{self.column}" if self.line else self.source
-
-
-class Problem(NamedTuple):
-    """One thing that is wrong, and where."""
-
-    place: Place | None
-    where: str
-    what: str
-
-    def __str__(self) -> str:
-        return ": ".join(str(part) for part in self if part)
-
-
-class SpecError(ValueError):
-    """A spec that cannot be used. ``lines`` has one ``file:line:column: where: what`` for each thing that is wrong."""
-
-    def __init__(self, problems: Iterable[Problem]) -> None:
-        self.problems = sorted(dict.fromkeys(problems), key=lambda p: p.place[1:] if p.place else (0, 0))
-        self.lines = list(dict.fromkeys(map(str, self.problems)))
-        super().__init__("\n".join(self.lines))
 
 
 class BadValueError(ValueError):
@@ -82,8 +51,3 @@ _PLAIN = {
 def table(value: Any) -> bool:
     """Whether a value of the YAML is a mapping that changes fields, rather than one that names a whole thing."""
     return isinstance(value, Mapping) and not {"name", "preset"} & set(value)
-
-
-def brief(error: BaseException) -> str:
-    """``NameError: name 'x' is not defined``, in one line."""
-    return f"{type(error).__name__}: {' '.join(str(error).split())}".removesuffix(": ")

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
-from designspace.component import Finite, NonNegative, Positive, Spec
+from designspace.registry.component import Finite, NonNegative, Positive, Spec
 from designspace.spec.errors import BadValueError, DocPath
 from designspace.spec.points import Axes, Value, known_axis, known_value, listed
 

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from designspace.design import Design
+from designspace.errors import Place, Problem, SpecError
 from designspace.spec.document import Document, parse
-from designspace.spec.errors import DocPath, Place, Problem, SpecError
+from designspace.spec.errors import DocPath
 from designspace.spec.paths import PARTS, SEED, STEPS, axis_name, suggest_field
 
 AXES = PARTS[1:]

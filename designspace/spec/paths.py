@@ -6,10 +6,11 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from designspace.component import ROWS, did_you_mean
+from designspace.denoising.sigma_data import NAME as SIGMA_DATA
 from designspace.design import Design, preset_rows
-from designspace.sigma_data import NAME as SIGMA_DATA
+from designspace.registry.component import ROWS
 from designspace.spec.errors import BadValueError, DocPath, table
+from designspace.text import did_you_mean
 
 FieldPath = tuple[str, ...]
 """Where a value stands in a trial: ``("design", "time_steps", "rho")``."""

@@ -6,11 +6,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from designspace.component import FOLDER, ROWS
+from designspace.errors import Problem
+from designspace.registry.component import FOLDER, ROWS
 from designspace.spec.axes import Choice
 from designspace.spec.claims import Claim, check
 from designspace.spec.document import Document
-from designspace.spec.errors import BadValueError, DocPath, Problem, dotted
+from designspace.spec.errors import BadValueError, DocPath, dotted
 from designspace.spec.grid import choices
 from designspace.spec.paths import PARTS, SECTIONS, STEPS, FieldPath, Setting
 from designspace.spec.resolve import Fault, faults, trials

@@ -7,11 +7,11 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, WithJsonSchema
 
-from designspace.component import did_you_mean
 from designspace.spec.axes import label_of
 from designspace.spec.errors import BadValueError, DocPath
 from designspace.spec.paths import axis_name
 from designspace.spec.trial import Label
+from designspace.text import did_you_mean
 
 Value = Annotated[Label, BeforeValidator(label_of), WithJsonSchema({})]
 Axes = dict[str, Value]

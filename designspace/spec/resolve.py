@@ -9,13 +9,14 @@ from typing import Annotated, Any, NamedTuple
 from pydantic import Field, ValidationError
 from pydantic_core import ErrorDetails
 
-from designspace.component import Component, Spec
+from designspace.data.rows import Data
+from designspace.denoising.rows import Denoiser
+from designspace.denoising.sigma_data import MEASURED
 from designspace.design import Design
-from designspace.images import DataError
-from designspace.rows import Data, Denoiser
-from designspace.sigma_data import MEASURED
+from designspace.errors import DataError, brief
+from designspace.registry.component import Component, Spec
 from designspace.spec.budget import afforded
-from designspace.spec.errors import BadValueError, brief, what
+from designspace.spec.errors import BadValueError, what
 from designspace.spec.paths import Location, Setting, build, written
 from designspace.spec.trial import Evaluate, Trial
 from designspace.spec.unmeasured import unfit_reference

@@ -7,9 +7,9 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from designspace.component import ROWS, Component
+from designspace.denoising.sigma_data import NAME, SigmaData
 from designspace.design import Design, preset_names
-from designspace.sigma_data import NAME, SigmaData
+from designspace.registry.component import ROWS, Component
 from designspace.spec import Ablation
 from designspace.spec.paths import PARTS, STEPS
 from designspace.spec.trial import Evaluate

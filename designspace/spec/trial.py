@@ -11,9 +11,12 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from designspace.component import Component, Count, Spec, did_you_mean
+from designspace.data.rows import Data
+from designspace.denoising.rows import Denoiser
 from designspace.design import Design
-from designspace.rows import Data, Denoiser, Detector, Metric, Reference
+from designspace.evaluation.rows import Detector, Metric, Reference
+from designspace.registry.component import Component, Count, Spec
+from designspace.text import did_you_mean
 
 VERSION = 1
 """Raised when the framework's own numbers change (the sampler, the latents), so that old results are not taken for

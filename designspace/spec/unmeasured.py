@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from designspace.errors import DataError
 from designspace.evaluation.measure import Summary
-from designspace.images import DataError
-from designspace.rows import Metric, Observation
+from designspace.evaluation.rows import Metric, Observation
 from designspace.spec.errors import BadValueError
 from designspace.spec.paths import Setting, written
 from designspace.spec.trial import Evaluate, Trial

@@ -6,9 +6,10 @@ import traceback
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from designspace.component import did_you_mean
-from designspace.discovery import import_user
-from designspace.spec.errors import BadValueError, brief
+from designspace.errors import brief
+from designspace.registry.discovery import import_user
+from designspace.spec.errors import BadValueError
+from designspace.text import did_you_mean
 
 OURS = str(Path(__file__).parents[1])
 

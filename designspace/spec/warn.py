@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from designspace.component import ROWS
-from designspace.sigma_data import NAME as SIGMA_DATA
-from designspace.sigma_data import has_field
+from designspace.denoising.sigma_data import NAME as SIGMA_DATA
+from designspace.denoising.sigma_data import has_field
+from designspace.registry.component import ROWS
 from designspace.spec.axes import Choice
 from designspace.spec.document import Document
 from designspace.spec.errors import DocPath, dotted

@@ -14,7 +14,9 @@ import platformdirs
 from filelock import FileLock, Timeout
 from torch import Tensor
 
-from designspace.storage.files import DamagedError, pack, storing, unpack, write_whole
+from designspace.errors import DamagedError
+from designspace.storage.files import storing, write_whole
+from designspace.storage.tensors import pack, unpack
 
 
 def content_key(*parts: object) -> str:

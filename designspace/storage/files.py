@@ -3,24 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
-import safetensors.torch
-import torch
-from torch import Tensor
-
-
-class StorageError(Exception):
-    """A file cannot be written: the disk is full or the place is not writable. The message names it."""
-
-
-class DamagedError(Exception):
-    """A file of tensors is not what was written."""
+from designspace.errors import DataError, StorageError
 
 
 @contextmanager
@@ -51,39 +41,25 @@ def write_whole(path: Path, data: bytes) -> None:
             raise
 
 
-def pack(name: str, tensors: Mapping[str, Tensor]) -> bytes:
-    """A safetensors file that carries the sha256 of its ``name`` and its content."""
-    plain = apart({key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()})
-    return safetensors.torch.save(plain, {"sha256": _digest(name, plain)})
-
-
-def apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """``tensors``, none in the memory of another, as tied parameters are: safetensors takes no others."""
-    places: set[int] = set()
-    found = {}
-    for key, tensor in tensors.items():
-        place = tensor.untyped_storage().data_ptr()
-        found[key] = tensor.clone() if place in places else tensor
-        places.add(place)
-    return found
-
-
-def unpack(name: str, data: bytes) -> dict[str, Tensor]:
-    """The tensors of ``pack(name, ...)``. Raises ``DamagedError`` if a bit of them differs."""
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turn what the operating system says against reading ``path`` into a ``DataError``."""
     try:
-        tensors = safetensors.torch.load(data)
-        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
-        expected = header["__metadata__"]["sha256"]
-    except (safetensors.SafetensorError, ValueError, KeyError, TypeError) as error:
-        raise DamagedError(str(error)) from error
-    if _digest(name, tensors) != expected:
-        raise DamagedError("its sha256 does not match its content")
-    return tensors
+        yield
+    except FileNotFoundError as error:
+        raise DataError(f"there is no {path.absolute()}: check the path") from error
+    except OSError as error:
+        raise DataError(f"cannot read {path.absolute()}: {error.strerror or error}") from error
 
 
-def _digest(name: str, tensors: Mapping[str, Tensor]) -> str:
-    digest = hashlib.sha256(name.encode())
-    for key in sorted(tensors):
-        digest.update(f"\n{key} {tensors[key].dtype} {tuple(tensors[key].shape)}\n".encode())
-        digest.update(tensors[key].reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()
+def file_hash(path: Path) -> str:
+    """sha256 of a file's bytes, read once a process while the file's time and size stay. Raises ``DataError``."""
+    with reading(path):
+        stat = path.stat()
+        return _file_hash(path.absolute(), stat.st_mtime_ns, stat.st_size)
+
+
+@cache
+def _file_hash(path: Path, mtime_ns: int, size: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

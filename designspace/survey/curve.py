@@ -8,13 +8,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from designspace import rows
-from designspace.denoiser import Preconditioned
+from designspace.data.images import Images
+from designspace.denoising.preconditioned import Preconditioned
+from designspace.denoising.rows import Network
 from designspace.design import Design
-from designspace.images import Images
-from designspace.noise_levels import geometric
-from designspace.rows import Network
-from designspace.sampling.keyed import generator
+from designspace.sampling import rows
+from designspace.sampling.levels import geometric
+from designspace.sampling.noise import generator
 from designspace.survey.linear import linear, value_by_value
 from designspace.training.batches import Batches
 from designspace.training.loop import Seen, Trainer

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from designspace.images import DataError, Images
+from designspace.data.images import Images
+from designspace.errors import DataError
 
 FEWEST = 20
 """Images below which nothing can be said of others like them."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from designspace.images import Images
+from designspace.data.images import Images
 
 LARGEST = 4096
 """Values of an image above which the eigenvectors of their covariance take too long."""

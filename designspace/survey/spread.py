@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from designspace.images import Images
-from designspace.sampling.keyed import generator
+from designspace.data.images import Images
+from designspace.sampling.noise import generator
 
 SOME, FAR = 2000, 100
 """Images drawn for the covariance; and those from which the largest distance is looked for."""

@@ -7,8 +7,8 @@ from typing import Any
 
 from torch import Tensor
 
-from designspace.images import Images
-from designspace.rows import Network
+from designspace.data.images import Images
+from designspace.denoising.rows import Network
 from designspace.survey.curve import Curves, curves
 from designspace.survey.facts import Facts
 from designspace.survey.spread import Spread

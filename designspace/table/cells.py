@@ -8,9 +8,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from designspace.columns import Columns
-from designspace.component import Component
 from designspace.design import Design
+from designspace.registry.component import Component
+from designspace.table.columns import Columns
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from designspace.columns import Columns
-from designspace.report.text import escape
 from designspace.table.cells import Cell, legend, rows
+from designspace.table.columns import Columns
+from designspace.text import escape
 
 SAFE = {r"\{": r"\lbrace ", r"\}": r"\rbrace ", "|": r"\vert ", r"\,": " ", r"\;": " ", r"\!": ""}
 

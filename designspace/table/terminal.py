@@ -7,9 +7,9 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from designspace.columns import Columns
-from designspace.latex import to_text
 from designspace.table.cells import Cell, Row, legend, rows
+from designspace.table.columns import Columns
+from designspace.table.latex import to_text
 
 NAMES, COLUMN = 24, 26
 """Characters that the names of the rows take, and that a column needs so that its formulas can be read."""

@@ -8,10 +8,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from designspace.columns import Columns
-from designspace.latex import FUNCTIONS
 from designspace.report.tables import latex_tables
 from designspace.table.cells import Cell, Row, legend, rows
+from designspace.table.columns import Columns
+from designspace.table.latex import FUNCTIONS
 
 MOST = 4
 """Columns in one table, of legible width; more are continued in further tables, each with the first again."""

@@ -18,22 +18,14 @@ import re
 from collections.abc import Callable, Iterator
 from functools import partial, wraps
 
-from designspace.component import ROWS, Component
+from designspace.data.rows import Data
+from designspace.denoising.rows import CIn, CNoise, COut, CSkip, Network
 from designspace.design import Design
-from designspace.rows import Data, DenoiserMetric, Detector, Diagnostic, Metric, Network, Stochasticity
-from designspace.table1 import (
-    CIn,
-    CNoise,
-    COut,
-    CSkip,
-    LossWeight,
-    NoiseDistribution,
-    Scaling,
-    Schedule,
-    Solver,
-    TimeSteps,
-)
+from designspace.evaluation.rows import DenoiserMetric, Detector, Diagnostic, Metric
+from designspace.registry.component import ROWS, Component
+from designspace.sampling.rows import Scaling, Schedule, Solver, Stochasticity, TimeSteps
 from designspace.testing import measuring, network, sampling, table1
+from designspace.training.rows import LossWeight, NoiseDistribution
 
 Check = Callable[[], None]
 

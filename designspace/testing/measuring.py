@@ -6,9 +6,11 @@ import math
 
 import torch
 
+from designspace.data.images import Images
+from designspace.data.rows import Data
+from designspace.denoising.rows import Network
 from designspace.design import Design
-from designspace.images import Images
-from designspace.rows import Data, DenoiserMetric, Detector, Metric, Network, Observation
+from designspace.evaluation.rows import DenoiserMetric, Detector, Metric, Observation
 
 
 def gives_uint8_images(data: Data) -> None:
@@ -48,8 +50,8 @@ def tells_distributions_apart(metric: Metric) -> None:
 
 def sees_what_the_denoiser_does(metric: DenoiserMetric) -> None:
     """Finite, the same again, and a profile with a value at each of its levels."""
-    from designspace.denoiser import PreconditionedNetwork
-    from designspace.denoising import denoising
+    from designspace.denoising.preconditioned import PreconditionedNetwork
+    from designspace.evaluation.denoiser_probe import denoising
 
     pixels = torch.randint(256, (4, 1, 2, 2), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     design = Design.preset("edm")

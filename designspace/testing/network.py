@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from designspace.rows import Network
+from designspace.denoising.rows import Network
 
 SHAPE = (2, 8, 8)
 

@@ -9,11 +9,12 @@ from functools import cache
 import torch
 from torch import Tensor
 
+from designspace.denoising.rows import Denoiser
 from designspace.design import Design
-from designspace.rows import Denoiser, Diagnostic, Stochasticity
-from designspace.sampler import sample
-from designspace.sampling.converged import Probe
-from designspace.table1 import Solver
+from designspace.evaluation.rows import Diagnostic
+from designspace.sampling.probe import Probe
+from designspace.sampling.rows import Solver, Stochasticity
+from designspace.sampling.sample import sample
 from designspace.testing.table1 import SIGMAS
 
 STD = 0.5

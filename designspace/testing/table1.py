@@ -5,17 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from designspace.table1 import (
-    CIn,
-    CNoise,
-    COut,
-    CSkip,
-    LossWeight,
-    NoiseDistribution,
-    Scaling,
-    Schedule,
-    TimeSteps,
-)
+from designspace.denoising.rows import CIn, CNoise, COut, CSkip
+from designspace.sampling.rows import Scaling, Schedule, TimeSteps
+from designspace.training.rows import LossWeight, NoiseDistribution
 
 TIMES = torch.linspace(0.02, 1, 50, dtype=torch.float64)
 SIGMAS = torch.logspace(-2, 2, 50, dtype=torch.float64)

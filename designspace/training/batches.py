@@ -9,11 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from designspace.design import Design
-from designspace.images import Images
-from designspace.rows import Augmentation
-from designspace.running.device import sent
-from designspace.sampling.keyed import generator
+from designspace.data.images import Images
+from designspace.denoising.device import sent
+from designspace.sampling.noise import generator
+from designspace.training.rows import Augmentation, TrainingRows
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,7 @@ class Batches:
 
     pixels: Tensor
     labels: Tensor | None
-    design: Design
+    design: TrainingRows
     augmentation: Augmentation | None
     seed: int
     size: int
@@ -46,7 +45,7 @@ class Batches:
     def of(
         cls,
         data: Images,
-        design: Design,
+        design: TrainingRows,
         augmentation: Augmentation | None,
         seed: int,
         size: int,
@@ -63,7 +62,7 @@ class Batches:
         chosen = sent(self._chosen(step), self.pixels.device)
         random = generator("train", self.seed, step)
         u = torch.from_numpy(random.random(self.size)).clamp_min(2.0**-54)
-        sigma = self.design.supported(self.design.noise_distribution.from_uniform(u))
+        sigma = self.design.c_noise.supported(self.design.noise_distribution.from_uniform(u))
         draw = torch.Generator(self.pixels.device).manual_seed(int(random.integers(2**62)))
         y, augment = self.pixels[chosen].float() / 127.5 - 1, None
         if self.augmentation is not None:

@@ -13,9 +13,10 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
-from designspace.images import DataError, reading
-from designspace.running.provenance import provenance
-from designspace.storage.files import apart, write_whole
+from designspace.errors import DataError
+from designspace.storage.files import reading, write_whole
+from designspace.storage.provenance import provenance
+from designspace.storage.tensors import apart
 from designspace.training.loss import bin_levels
 from designspace.training.run import Plan
 from designspace.training.state import State

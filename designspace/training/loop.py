@@ -10,11 +10,11 @@ from time import monotonic
 import torch
 from torch import Tensor, nn
 
-from designspace.denoiser import Preconditioned
-from designspace.design import Design
-from designspace.networks import seeded
+from designspace.denoising.networks import seeded
+from designspace.denoising.preconditioned import Preconditioned
 from designspace.training.batches import Batch, Batches
 from designspace.training.loss import errors
+from designspace.training.rows import TrainingRows
 from designspace.training.state import State
 
 ENTRY = 100
@@ -57,7 +57,7 @@ Seen = Callable[[Progress], None]
 class Trainer:
     """A state, and how to bring it on."""
 
-    def __init__(self, state: State, design: Design, batches: Batches) -> None:
+    def __init__(self, state: State, design: TrainingRows, batches: Batches) -> None:
         self.state, self._design, self._batches = state, design, batches
         self._network: nn.Module = torch.compile(state.network) if state.recipe.compile else state.network  # type: ignore[assignment]
 

@@ -7,15 +7,15 @@ import math
 import torch
 from torch import Tensor
 
-from designspace import rows
-from designspace.design import Design
-from designspace.running.device import sent
+from designspace.denoising.device import sent
+from designspace.sampling import rows
+from designspace.training.rows import TrainingRows
 
 LOWEST, HIGHEST, BINS = 1e-3, 1e3, 48
 """Noise levels are sorted into bins, even in ln sigma; what lies outside goes into the first or the last."""
 
 
-def errors(D: rows.D, design: Design, y: Tensor, sigma: Tensor, noise: Tensor) -> Tensor:
+def errors(D: rows.D, design: TrainingRows, y: Tensor, sigma: Tensor, noise: Tensor) -> Tensor:
     r""":math:`\lambda(\sigma) |D(y + \sigma n; \sigma) - y|^2 / d` of each image, float32 ``[B]``.
 
     ``y`` are images ``[B, ...]``, ``noise`` unit Gaussian of their shape, ``sigma`` float64 ``[B]``.

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from designspace.component import Fraction, NonNegative, Positive, Spec
+from designspace.registry.component import Fraction, NonNegative, Positive, Spec
 
 Images = Annotated[int, Field(ge=1)]
 

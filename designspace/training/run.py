@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
-from designspace.design import Design
-from designspace.images import Images
+from designspace.data.images import Images
 from designspace.storage.cache import Cache, content_key
 from designspace.training.batches import Batches
 from designspace.training.loop import Progress, Seen, Trainer
 from designspace.training.recipe import Recipe
+from designspace.training.rows import TrainingRows
 from designspace.training.state import State
 from designspace.training.watch import shown
 
 if TYPE_CHECKING:
-    from designspace.rows import Augmentation
+    from designspace.training.rows import Augmentation
 
 STAGE = "training"
 SAVE_SECONDS = 60.0
@@ -35,7 +35,7 @@ class Plan:
 
     key: str
     """The hash of all of it: data, network, recipe, augmentation and the rows of the design."""
-    design: Design
+    design: TrainingRows
     data: Images
     recipe: Recipe
     augmentation: Augmentation | None
@@ -53,7 +53,7 @@ class Trainable(Protocol):
     training_images: int
     labels: bool
 
-    def plan(self, data: Images, design: Design) -> Plan:
+    def plan(self, data: Images, design: TrainingRows) -> Plan:
         """What is to be trained."""
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from designspace.running.device import sent
+from designspace.denoising.device import sent
 from designspace.training.ema import decay, update
 from designspace.training.loss import BINS, bin_of
 from designspace.training.recipe import Recipe

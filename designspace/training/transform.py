@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample
 
-from designspace.running.device import sent
+from designspace.denoising.device import sent
 
 
 @dataclass

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-from designspace.running.stderr import bars, say, seldom
+from designspace.terminal import bars, say, seldom
 from designspace.training.loop import Progress, Seen
 
 _LISTENER: ContextVar[Seen | None] = ContextVar("listener", default=None)

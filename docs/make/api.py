@@ -12,9 +12,10 @@ import rst
 from pydantic import BaseModel
 
 import designspace
-from designspace import columns, plots, testing
-from designspace.component import Component
-from designspace.fields import fields_of
+from designspace import plots, testing
+from designspace.registry.component import Component
+from designspace.registry.fields import fields_of
+from designspace.table import columns
 
 BESIDE = {columns: ["read_columns", "read_design"], plots: plots.__all__, testing: ["checks", "checks_of"]}
 """Modules beside the package itself, with their public names."""

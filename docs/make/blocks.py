@@ -42,7 +42,7 @@ def run(block: Block) -> None:
 
 
 def _designspace(arguments: list[str]) -> None:
-    from designspace.cli import app
+    from designspace.cli.app import app
 
     print("$ designspace", *arguments, flush=True)
     try:

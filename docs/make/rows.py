@@ -10,13 +10,13 @@ from pathlib import Path
 
 import rst
 
-from designspace.component import ROWS, Component
 from designspace.design import Design, preset_names
-from designspace.fields import fields_of
 from designspace.plots import curves_of, figure, sheets
+from designspace.registry.component import ROWS, Component
+from designspace.registry.fields import fields_of
 from designspace.report.figures.pictures import saved
-from designspace.report.figures.style import sheet
-from designspace.table1 import MeasuredTimeSteps
+from designspace.sampling.rows import MeasuredTimeSteps
+from designspace.style import sheet
 
 ROOT = Path(__file__).parents[2]
 DRAWN = {

@@ -13,7 +13,7 @@ from designspace.report.evidence.inference import Evidence, evidence
 from designspace.report.evidence.parts import NFE, Part
 from designspace.report.study import Study
 from designspace.report.tables.caveats import few_images
-from designspace.report.text import escape, one_line, p_value
+from designspace.text import escape, one_line, p_value
 
 MANY = 10_000_000
 """Images that nobody will compute: no exact number is given beyond."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from designspace.report.entry import BUDGET, Entry
 from designspace.report.study import Study
-from designspace.report.text import value_of
+from designspace.text import value_of
 
 VARIANT = "variant"
 """The axis of ``one_at_a_time``: its values are ``baseline``, ``solver=euler``, ``time_steps.rho=5``."""

@@ -11,7 +11,7 @@ import numpy as np
 from designspace.report.entry import Entry
 from designspace.report.evidence.compare import Difference, difference
 from designspace.report.study import Study
-from designspace.report.text import describe, measured, one_line, value_of
+from designspace.text import describe, measured, one_line, value_of
 
 NFE = "nfe"
 """Evaluations can be claimed of as a metric can: they are counted, and known but for the scatter over the images."""

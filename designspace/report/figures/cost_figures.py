@@ -12,7 +12,7 @@ from designspace.report.evidence.inference import Z
 from designspace.report.figures.heat import HeatPanel
 from designspace.report.figures.pareto import CostPanel
 from designspace.report.figures.scales import labels, log_ticks
-from designspace.report.figures.style import FAINT, NOTE, WIDTH, look, plain, wrapped
+from designspace.style import FAINT, NOTE, WIDTH, look, plain, wrapped
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from designspace.report.entry import BUDGET, Entry, floor_in
 from designspace.report.evidence.inference import Z
 from designspace.report.study import Study, comparable
-from designspace.report.text import and_equal, config_name, one_line
+from designspace.text import and_equal, config_name, one_line
 
 NFE = "NFE (denoiser evaluations per image)"
 SEVERAL = 4

@@ -11,7 +11,7 @@ from designspace.report.evidence.compare import Difference
 from designspace.report.evidence.effects import Effects
 from designspace.report.evidence.inference import Z
 from designspace.report.figures.scales import labels
-from designspace.report.figures.style import COLOURS, MARKERS, NOTE, WIDTH, plain, wrapped
+from designspace.style import COLOURS, MARKERS, NOTE, WIDTH, plain, wrapped
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -11,7 +11,7 @@ import numpy as np
 from designspace.report.entry import BUDGET, Entry
 from designspace.report.evidence.compare import rank
 from designspace.report.study import Study, comparable
-from designspace.report.text import describe, one_line
+from designspace.text import describe, one_line
 
 LEAST, LARGEST = 3, 24
 """Values of each axis: of fewer, a table says as much; of more, no number can be read."""

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from designspace.report.figures.curves import Curve, Panel
 from designspace.report.figures.scales import Scale, apart, labels, spaced, x_scale, y_scale
-from designspace.report.figures.style import FAINT, NOTE, WIDTH, look, plain, wrapped
 from designspace.report.tables.caption import halves_are
+from designspace.style import FAINT, NOTE, WIDTH, look, plain, wrapped
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

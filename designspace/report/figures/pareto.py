@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from designspace.report.entry import Entry, Row
 from designspace.report.figures.curves import NFE, each_once
 from designspace.report.study import Study, comparable
-from designspace.report.text import one_line
+from designspace.text import one_line
 
 MANY = 4
 """Points; of fewer, a front says nothing."""

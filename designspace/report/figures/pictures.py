@@ -22,9 +22,9 @@ from designspace.report.figures.heat import heat_panels
 from designspace.report.figures.pareto import cost_panels
 from designspace.report.figures.plane import planes
 from designspace.report.figures.profiles import profile_panels
-from designspace.report.figures.style import sheet
 from designspace.report.study import Study, comparable
-from designspace.report.text import one_line
+from designspace.style import sheet
+from designspace.text import one_line
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -9,7 +9,7 @@ import numpy as np
 
 from designspace.report.entry import Entry
 from designspace.report.study import Study
-from designspace.report.text import one_line
+from designspace.text import one_line
 
 NEEDED = ("t", "sigma", "s", "z", "density", "curves", "walks", "levels", "trajectory", "tangents")
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from designspace.report.figures.plane import Plane, Steps, distinct, one_step
-from designspace.report.figures.style import COLOURS, NOTE, WIDTH, plain
+from designspace.style import COLOURS, NOTE, WIDTH, plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from designspace.report.figures.profiles import Profile, ProfilePanel
-from designspace.report.figures.style import NOTE, WIDTH, look, plain, wrapped
+from designspace.style import NOTE, WIDTH, look, plain, wrapped
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from designspace.report.entry import BUDGET, Entry
 from designspace.report.study import Study, budgets
-from designspace.report.text import config_name, describe, one_line
+from designspace.text import config_name, describe, one_line
 
 MANY = 8
 """Configurations; of more, one panel shows those of one value of an axis."""

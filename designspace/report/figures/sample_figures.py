@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from designspace.report.figures.samples import Grid
-from designspace.report.figures.style import DPI, plain
+from designspace.style import DPI, plain
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from designspace.report.entry import Entry
-from designspace.report.figures.style import wrapped
 from designspace.report.study import Study, budgets
-from designspace.report.text import value_of
+from designspace.style import wrapped
+from designspace.text import value_of
 
 MOST_ROWS = 24
 CELL = {1: 80, 2: 60, 3: 48}

@@ -11,7 +11,7 @@ from designspace.report.evidence.claims import Verdict
 from designspace.report.evidence.compare import Ranking
 from designspace.report.html.sections import Section
 from designspace.report.study import Study, budgets
-from designspace.report.text import measured, value_of
+from designspace.text import measured, value_of
 
 VERDICTS = {
     "holds": ("holds", "hold"),

@@ -9,7 +9,7 @@ from typing import Any
 
 from designspace.report.entry import Entry
 from designspace.report.tables import without_bias
-from designspace.report.text import measured, number
+from designspace.text import measured, number
 
 
 def cell(number: float | None, text: str) -> Any:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote
 
-from designspace.images import DataError
+from designspace.errors import DataError
 from designspace.report.html.page import summary
 from designspace.report.html.render import render
 from designspace.report.study import Study

@@ -14,7 +14,7 @@ from designspace.report.html.sections import Section, sections
 from designspace.report.html.trials import points, trials
 from designspace.report.study import Study
 from designspace.report.tables import effect_tables, markdown
-from designspace.report.text import one_line
+from designspace.text import one_line
 
 NEEDED = "index.html needs jinja2 and plotly: pip install 'designspace[report]'"
 
@@ -82,7 +82,7 @@ def _files(study: Study, found: Sequence[Section], choices: Sequence[object]) ->
 
 
 def _bibtex(study: Study) -> str:
-    from designspace.citations import bibtex
+    from designspace.table.citations import bibtex
 
     return bibtex(row.get("trial") for entry in study.entries for row in entry.rows)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from designspace.report.html.render import picture
-from designspace.report.text import one_line
+from designspace.text import one_line
 
 LARGEST = 2_500_000
 """Bytes of pictures that a page holds; more stay beside it."""

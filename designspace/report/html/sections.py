@@ -14,7 +14,7 @@ from designspace.report.html.columns import cell, values
 from designspace.report.study import Study, budgets, comparable
 from designspace.report.tables import caption
 from designspace.report.tables.comparison_tables import words
-from designspace.report.text import one_line
+from designspace.text import one_line
 
 COMPARED = ("difference", "gain", "p", "corrected p")
 

@@ -10,7 +10,7 @@ from designspace.report.html.again import as_ablation
 from designspace.report.html.columns import cell
 from designspace.report.html.shared import Shared
 from designspace.report.study import Study
-from designspace.report.text import one_line, value_of
+from designspace.text import one_line, value_of
 
 RECORDED = ("provenance", "protocol", "seconds")
 DESIGN = ("solver", "time_steps", "schedule", "scaling", "stochasticity")

@@ -9,7 +9,7 @@ from designspace.report.evidence.compare import Ranking
 from designspace.report.protocols import differences
 from designspace.report.study import Study
 from designspace.report.tables.caveats import copied, few_images, of_the_flow
-from designspace.report.text import number, one_line
+from designspace.text import number, one_line
 
 
 def kept_apart(groups: Sequence[list[Entry]], metric: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from designspace.report.entry import Entry, floor_in
-from designspace.storage.lines import FRECHET
+from designspace.results.lines import FRECHET
 
 
 def few_images(metric: str, entry: Entry) -> Iterator[str]:

@@ -13,7 +13,7 @@ from designspace.report.evidence.compare import Difference, Ranking, rank
 from designspace.report.evidence.comparisons import MOST, Comparison, finite, listed
 from designspace.report.study import Study, budgets, comparable
 from designspace.report.tables import caption
-from designspace.report.text import escape, measured, one_line, p_value, value_of
+from designspace.text import escape, measured, one_line, p_value, value_of
 
 
 def page(study: Study) -> str:

@@ -14,7 +14,7 @@ from designspace.report.study import Study, comparable
 from designspace.report.tables import caption
 from designspace.report.tables.markdown import lines_of
 from designspace.report.tables.table import Cell, Table
-from designspace.report.text import escape, measured, one_line, value_of
+from designspace.text import escape, measured, one_line, value_of
 
 UNEQUAL = 1.1
 """Times the evaluations of another choice: a cost that is not the same."""

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from designspace.report.study import Study
 from designspace.report.tables import effect_tables, without_bias
 from designspace.report.tables.table import Cell, Table, tables
-from designspace.report.text import one_line
+from designspace.text import one_line
 
 HEAD = r"""% \usepackage{booktabs,graphicx} in the preamble, then \input{table.tex}.
 % Written by designspace report: it is written anew with each report."""

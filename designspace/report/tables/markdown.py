@@ -10,7 +10,7 @@ from designspace.report.entry import Entry, floor_in, se_in, value_in
 from designspace.report.study import Study
 from designspace.report.tables import without_bias
 from designspace.report.tables.table import Table, tables
-from designspace.report.text import describe, escape
+from designspace.text import describe, escape
 
 LISTED = 20
 """Missing points that are listed one by one."""

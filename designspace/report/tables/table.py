@@ -10,7 +10,7 @@ from designspace.report.entry import Entry
 from designspace.report.evidence.compare import Ranking, rank
 from designspace.report.study import Study, budgets, comparable
 from designspace.report.tables import caption
-from designspace.report.text import measured, number, one_line, value_of
+from designspace.text import measured, number, one_line, value_of
 
 MEASURED = re.compile(r"\(*[-+]?\d[\d.]*(e[-+]?\d+)?\)?($| ±)")
 """A number, with or without its error."""

@@ -12,7 +12,7 @@ from designspace.report.evidence import claims
 from designspace.report.study import Study
 from designspace.report.tables import effect_tables, markdown, without_bias
 from designspace.report.tables.table import Table, tables
-from designspace.report.text import one_line
+from designspace.text import one_line
 
 COLOURS = {"holds": "green", "does not hold": "red", "undecided": "yellow", "not computed": "dim"}
 

@@ -7,7 +7,7 @@ import statistics
 from designspace.report.entry import Entry, floor_in, se_of_mean
 from designspace.report.study import Study, budgets, comparable
 from designspace.report.tables.table import Cell, Table
-from designspace.report.text import measured, one_line, value_of
+from designspace.text import measured, one_line, value_of
 
 CAPTION = (
     "Estimates ± standard error of what infinitely many images would score against this reference, by the second order "

@@ -1,0 +1,147 @@
+"""The command compare: configurations of one report or of two, with paired errors and corrected p-values."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from designspace.cli.errors import clean_errors, print_json, stop
+from designspace.cli.sides import Side, pairs, side
+from designspace.text import did_you_mean
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from designspace.report.evidence.comparisons import Comparison
+
+Found = list[tuple[str, list["Comparison"]]]
+"""A metric and comparisons of it by one protocol, corrected for their number."""
+
+
+def compare(
+    a: Annotated[str, typer.Argument(help="A report, or some of its points: solver_grid:solver=heun,nfe=35")],
+    b: Annotated[str | None, typer.Argument(help="Likewise; without it, every two of A.", show_default=False)] = None,
+    metric: Annotated[list[str], typer.Option(help="A metric; may be repeated. All, if none is given.")] = [],  # noqa: B006
+    out: Annotated[Path, typer.Option(help="The folder of all reports.")] = Path("reports"),
+    json: Annotated[bool, typer.Option("--json", help="Print JSON on stdout and nothing else.")] = False,
+) -> None:
+    """Compare configurations at equal budgets: difference, paired standard error, gain of pairing, p-values.
+
+    A point is a report's name or folder, then values of axes; those left out stand for all. An axis that neither A nor
+    B gives is equal in both, and so is the budget (nfe, num_steps) if only one of them gives it.
+
+    The gain is how many times the images would be needed for the same standard error if the seeds were independent.
+    Corrected: Holm's correction of p for all comparisons of the metric that are printed.
+
+    Example: designspace compare solver_grid:solver=heun,nfe=35 solver_grid:solver=euler
+
+    All pairs: designspace compare solver_grid --metric frechet
+
+    Two reports: designspace compare solver_grid:solver=heun solver_grid_trained:solver=heun,denoiser=network
+    """
+    with clean_errors():
+        first = side(a, out)
+        second = side(b, out, first.study) if b is not None else None
+        found = list(_compared(first, second, _metrics(first, second, metric)))
+        if not any(comparisons for _, comparisons in found):
+            stop(
+                2,
+                f"{a}{f' and {b}' if b else ''}: no two finite results of one budget and one protocol",
+            )
+    if json:
+        print_json([row for name, comparisons in found for row in _rows(first, second, name, comparisons)])
+    else:
+        _show(first, second, found)
+
+
+def _metrics(a: Side, b: Side | None, asked: Sequence[str]) -> list[str]:
+    measured = [list(side.study.about["metrics"]) for side in (a, b or a)]
+    known = [name for name in measured[0] if name in measured[1]]
+    if not known:
+        words = " against ".join(", ".join(names) for names in measured)
+        stop(2, f"{a.text} and {(b or a).text} have no metric in common: {words}")
+    for name in asked:
+        if name not in known:
+            stop(2, f"--metric {name}: not measured.{did_you_mean(name, known)} Metrics: {', '.join(known)}.")
+    return list(dict.fromkeys(asked)) or known
+
+
+def _compared(a: Side, b: Side | None, metrics: Sequence[str]) -> Iterator[tuple[str, list[Comparison]]]:
+    from designspace.report.evidence.comparisons import all_pairs, compared
+
+    if b is None:
+        yield from ((name, group) for name in metrics for group in all_pairs(a.study, name, a.points))
+        return
+    for name in metrics:
+        both = [(p, q) for p, q in pairs(a, b) if p.has(name) and q.has(name)]
+        for p, q in both:
+            if p.protocol(name) != q.protocol(name):
+                _refuse(name, (a, b), (p, q))
+        finite = [(p, q) for p, q in both if math.isfinite(p.value(name)) and math.isfinite(q.value(name))]
+        yield name, compared(a.study, finite, name, b.study)
+
+
+def _refuse(metric: str, sides: tuple[Side, Side], pair: tuple[Any, Any]) -> None:
+    from designspace.report.tables import caption
+    from designspace.text import describe
+
+    what = caption.differ([[point] for point in pair], metric)
+    lines = [
+        f"  {side.text} ({describe(point.axes)}): {caption.protocol(metric, [point])}"
+        for side, point in zip(sides, pair, strict=True)
+    ]
+    stop(2, f"{metric}: values of different {what} cannot be compared", *lines)
+
+
+def _rows(a: Side, b: Side | None, metric: str, comparisons: Sequence[Comparison]) -> Iterator[dict[str, Any]]:
+    from designspace.report.tables.comparison_tables import flat
+    from designspace.results.lines import plain
+
+    for one in comparisons:
+        names = {"report_a": a.study.about["name"], "report_b": (b or a).study.about["name"]}
+        points = {"axes_a": one.a.axes, "axes_b": one.b.axes, "paired": one.found.paired}
+        yield plain({"metric": metric, **names, **flat(a.study, one, metric), **points})
+
+
+def _show(a: Side, b: Side | None, found: Found) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    from designspace.report.tables import caption
+
+    console = Console()
+    for metric, comparisons in found:
+        if comparisons:
+            first = comparisons[0].a
+            about = f"{caption.protocol(metric, [first])}; {caption.better(first.higher_is_better(metric))}. "
+            about += f"p corrected for {len(comparisons)} comparisons (Holm)." if len(comparisons) > 1 else ""
+            console.print(Text(about, style="dim"))
+            console.print(_drawn(a, b, comparisons))
+
+
+def _drawn(a: Side, b: Side | None, comparisons: Sequence[Comparison]) -> Table:
+    """A and B without their budget where it is equal: that has a column of its own."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from designspace.report.evidence.inference import LEVEL
+    from designspace.report.tables.comparison_tables import words
+    from designspace.text import describe, one_line, value_of
+
+    axis = a.study.column_axis or ""
+    equal = all(one.b.axes.get(axis) == one.a.axes.get(axis) for one in comparisons)
+    budget = [axis] if axis and equal else []
+    names = [one_line(side.study.about["name"]) for side in (a, b or a)]
+    sides = [f"{side} ({name})" if names[0] != names[1] else side for side, name in zip("AB", names, strict=True)]
+    drawn = Table(box=None, header_style="bold")
+    for name in [*budget, *sides, "A - B", "gain", "p", "corrected"]:
+        drawn.add_column(name, justify="left" if name in sides else "right", overflow="fold")
+    for one in comparisons:
+        points = [p.config if equal else describe(p.axes) for p in (one.a, one.b)]
+        cells = [*(value_of(one.a.axes[axis]) for axis in budget), *points, *words(one.found, one.corrected)]
+        drawn.add_row(*map(Text, cells), style="bold" if one.corrected <= LEVEL else "")
+    return drawn

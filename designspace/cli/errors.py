@@ -1,0 +1,49 @@
+"""What users see of errors and warnings: one line each, no traceback."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NoReturn
+
+import typer
+
+
+@contextmanager
+def clean_errors() -> Iterator[None]:
+    """Turn errors of the input into lines on stderr and exit status 2, of the storage into 1."""
+    from designspace.errors import DataError, SpecError, StorageError
+
+    said: set[str] = set()
+
+    def say(message: Warning | str, *_: Any) -> None:
+        if str(message) not in said:  # a figure warns of a glyph for every label and format
+            said.add(str(message))
+            typer.secho(f"warning: {message}", err=True, fg="yellow")
+
+    with warnings.catch_warnings():
+        warnings.showwarning = say  # type: ignore[assignment]
+        try:
+            yield
+        except SpecError as error:
+            stop(2, *error.lines)
+        except DataError as error:
+            stop(2, str(error))
+        except StorageError as error:
+            stop(1, str(error))
+        except KeyboardInterrupt:
+            stop(130, "stopped; run again to go on")
+
+
+def stop(status: int, *lines: str) -> NoReturn:
+    """Print ``lines`` on stderr and exit."""
+    for line in lines:
+        typer.secho(line, err=True, fg="red")
+    raise typer.Exit(status)
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON on stdout."""
+    typer.echo(json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False))

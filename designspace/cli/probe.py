@@ -1,0 +1,141 @@
+"""The command probe: what a new data set suggests for a design."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Column, Table
+from rich.text import Text
+
+from designspace.cli.errors import clean_errors, print_json, stop
+from designspace.cli.sets import component, data_set
+
+if TYPE_CHECKING:
+    from designspace.data.images import Images
+    from designspace.denoising.rows import Network
+    from designspace.survey.facts import Facts
+    from designspace.survey.survey import Survey
+
+SMALL = 256
+"""Values of an image up to which a multilayer perceptron will do."""
+IMAGES = {"mlp": 100_000, "unet": 10_000}
+"""To train on, unless told: some ten seconds, and a minute or so, on two cores."""
+BAR = 20
+
+
+def probe(
+    data: Annotated[str, typer.Argument(help="Images: a folder, a zip, an npz, or the name of a data set.")],
+    network: Annotated[
+        str | None,
+        typer.Option(help="As in YAML: '{name: unet, size: small}'. Without: mlp for small images, or unet."),
+    ] = None,
+    images: Annotated[
+        int | None, typer.Option(min=0, help="To train on: 100,000, or 10,000 for another network than mlp.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of what is drawn at random.")] = 0,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON on stdout and nothing else.")] = False,
+) -> None:
+    """Measure a data set and suggest sigma_data, the range of noise, P_mean and P_std, each with its reason.
+
+    The loss at each noise level is that of a network after a short training, beside that of the best linear denoiser
+    and of one that knows each value by itself; with --images 0 nothing is trained. The last lines are for an ablation.
+
+    Example: designspace probe digits
+    """
+    import designspace as ds
+    from designspace.survey.survey import Survey
+    from designspace.training.loop import DivergedError
+    from designspace.training.watch import shown
+
+    with clean_errors():
+        chosen = None if network is None else component(ds.Network, network, "--network")
+        loaded = data_set(data).load()
+        chosen = chosen or _network(loaded)
+        budget = IMAGES.get(chosen.name, IMAGES["unet"]) if images is None else images
+        try:
+            with shown() as seen:
+                survey = Survey.of(loaded, chosen, budget, seed, seen)
+        except DivergedError as error:
+            stop(1, str(error))
+    if json:
+        training = {"network": chosen.model_dump(mode="json"), "images": budget, "seed": seed}
+        print_json(survey.dump() | {"training": training})
+        return
+    _print(survey, f"{chosen.name} after {budget:,} images")
+
+
+def _network(data: Images) -> Network:
+    """The default: the U-Net if it can be used with such images, and they are not small."""
+    import math
+
+    import designspace as ds
+    from designspace.errors import DataError
+
+    small = ds.Network.get("mlp")()
+    if math.prod(data.shape) <= SMALL:
+        return small
+    patches = [p for p in (4, 2) if all(side % (4 * p) == 0 and side // p >= 16 for side in data.shape[1:])]
+    large = ds.Network.get("unet").model_validate({"patch": next(iter(patches), 1)})
+    try:
+        large.build(data.shape)
+    except DataError:
+        return small
+    return large
+
+
+def _print(survey: Survey, trained: str) -> None:
+    console = Console()
+    facts = Table("", Column(overflow="fold"), box=None, show_header=False)
+    for name, words in _facts(survey.facts):
+        facts.add_row(Text(name, style="bold"), words)
+    console.print(
+        facts, "", _losses(survey), Text(f"loss with EDM's weight on images kept out; network: {trained}"), ""
+    )
+    suggestions = Table("", "", Column(overflow="fold"), box=None, show_header=False)
+    for name, found in survey.suggestions.items():
+        suggestions.add_row(Text(name, style="bold"), f"{found.value:g}", found.reason)
+    console.print(suggestions)
+    for note in survey.notes:
+        console.print(Text(f"note: {note}", style="yellow"))
+    typer.echo("\n" + _yaml(survey.design))
+
+
+def _facts(facts: Facts) -> list[tuple[str, str]]:
+    shape, (low, high) = " x ".join(map(str, facts.shape)), facts.pixel_range
+    sizes = facts.classes.values()
+    classes = f", {len(sizes)} classes of {min(sizes):,} to {max(sizes):,}" if sizes else ", no classes"
+    copies = f"{facts.copies:,} images are copies of {facts.copied:,} others" if facts.copies else "none"
+    channels = [f"{m:.4g} ± {s:.4g}" for m, s in zip(facts.channel_mean, facts.channel_std, strict=True)]
+    return [
+        ("images", f"{facts.images:,} of {shape}{classes}"),
+        ("pixels", f"{low} to {high}, {facts.pixel_values} of the 256 values"),
+        ("in [-1, 1]", f"{facts.mean:.4g} ± {facts.sigma_data:.4g} (mean ± standard deviation)"),
+        *([("by channel", ", ".join(channels))] if len(channels) > 1 else []),
+        ("duplicates", copies),
+    ]
+
+
+def _losses(survey: Survey) -> Table:
+    """Every other level."""
+    columns = {name: column for name, column in survey.curves.columns.items() if column is not None}
+    names = [Column(name.replace("_", " "), justify="right") for name in columns]
+    table = Table(*names, "", box=None, header_style="bold")
+    top = max(float(columns["reduction"].max()), 1e-9)
+    for row in list(zip(*(column.tolist() for column in columns.values()), strict=True))[::2]:
+        sigma, *losses, reduction = row
+        bar = "█" * round(BAR * reduction / top)
+        table.add_row(f"{sigma:.2g}", *(f"{loss:.3f}" for loss in losses), f"{100 * reduction:.0f} %", bar)
+    return table
+
+
+def _yaml(design: dict[str, Any]) -> str:
+    """A row a line, as an ablation has it."""
+
+    def written(value: Any) -> str:
+        if isinstance(value, dict):
+            return "{" + ", ".join(f"{key}: {written(below)}" for key, below in value.items()) + "}"
+        return f"{value:g}" if isinstance(value, float) else str(value)
+
+    return "\n".join(["design:", *(f"  {row}: {written(value)}" for row, value in design.items())])

@@ -1,0 +1,94 @@
+"""Image sets and components that the command line names: a path, a name, or a mapping as in YAML."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from designspace.cli.errors import stop
+
+if TYPE_CHECKING:
+    from designspace.data.rows import Data
+    from designspace.evaluation.rows import Metric, Reference
+
+FILES = {".zip": "zip", ".npz": "npz"}
+
+
+def reference_set(place: str) -> Data | Reference:
+    """A data set, or the statistics of one: an npz that holds them, or ``{name: statistics, ...}``."""
+    import designspace as ds
+    from designspace.evaluation.statistics import has_statistics
+
+    path = Path(place)
+    if path.is_file() and path.suffix.lower() == ".npz" and has_statistics(path):
+        found: Reference = ds.Reference.get("statistics").model_validate({"path": path})
+    elif _name(place) in ds.Reference.known:
+        found = component(ds.Reference, place, place)
+    else:
+        return data_set(place)
+    about = found.about()
+    if about.get("not_used"):
+        used, unused = (", ".join(about[key]) for key in ("arrays", "not_used"))
+        warnings.warn(f"{about['file']}: compared with its arrays {used}; not used: {unused}", stacklevel=2)
+    return found
+
+
+def refuse_observations(metrics: list[Metric]) -> None:
+    """Wrong input if a metric watches a sampler or a denoiser at work: of images alone it can say nothing."""
+    from designspace.evaluation.rows import Observation
+
+    if watching := [metric.name for metric in metrics if isinstance(metric, Observation)]:
+        stop(2, f"metric {' and '.join(watching)} is of a sampler or a denoiser at work, not of images: for ablations")
+
+
+def usable_metrics(metrics: list[Metric], asked: bool) -> list[Metric]:
+    """Those for which mean and covariance of the reference suffice; wrong input if others are asked for."""
+    needy = [metric.name for metric in metrics if not metric.moments_suffice]
+    if needy and asked:
+        stop(
+            2,
+            f"metric {' and '.join(needy)} compares with each image's features, and of B only their moments are known",
+        )
+    return [metric for metric in metrics if metric.moments_suffice]
+
+
+def data_set(place: str) -> Data:
+    """The data set that ``place`` names: a path, or a data set as in YAML."""
+    import designspace as ds
+
+    path = Path(place)
+    if path.exists():
+        kind = "folder" if path.is_dir() else FILES.get(path.suffix.lower())
+        if kind is None:
+            stop(2, f"{place}: neither a folder nor a zip nor an npz")
+        return ds.Data.get(kind).model_validate({"path": path})
+    if path.suffix.lower() in FILES or ("/" in place and not place.startswith("{")):
+        stop(2, f"{place}: no such folder, zip or npz")
+    data: Data = component(ds.Data, place, place)
+    return data
+
+
+def component(row: Any, text: str, where: str) -> Any:
+    """A component as in YAML, ``lite0`` or ``{name: lite0, size: 128}``; errors end the command."""
+    from pydantic import ValidationError
+
+    from designspace.errors import SpecError
+    from designspace.spec.document import parse
+    from designspace.spec.errors import dotted, what
+
+    document = parse(text, where, lines=False)
+    if document.problems:
+        raise SpecError(document.problems)
+    try:
+        return row.model_validate(document.data)
+    except ValidationError as error:
+        stop(2, *(": ".join(filter(None, (where, dotted(e["loc"]), what(e)))) for e in error.errors()))
+
+
+def _name(place: str) -> str | None:
+    """The component that a mapping names."""
+    from designspace.spec.document import parse
+
+    data = parse(place, place, lines=False).data if place.startswith("{") else None
+    return str(data.get("name")) if isinstance(data, dict) else None

@@ -1,0 +1,28 @@
+"""A component of your own. Defining the class registers it; the ablation names this file and the class."""
+
+import math
+
+from torch import Tensor
+
+from designspace import TimeSteps  # or Solver, Schedule, Scaling, CSkip, ...: `designspace list` shows all rows
+from designspace.registry.component import Positive
+from designspace.sampling.levels import ramp
+
+
+class MySteps(TimeSteps, name="my_steps"):  # the name that YAML files use
+    r"""Uniform in the angle whose tangent is the noise level.
+
+    .. math:: \sigma_i = \tan \theta_i, \qquad \theta_i = \theta_0 + \tfrac{i}{N-1} (\theta_{N-1} - \theta_0),
+        \quad \theta_0 = \arctan \sigma_\max, \quad \theta_{N-1} = \arctan \sigma_\min
+
+    The cosine schedule of Nichol and Dhariwal (2021), https://arxiv.org/abs/2102.09672, with s = 0.
+    """
+
+    # Hyper-parameters with their domain and default: {name: my_steps, sigma_max: 40}, or an axis time_steps.sigma_max.
+    sigma_min: Positive = 0.002
+    sigma_max: Positive = 80.0
+
+    def sigmas(self, n: int) -> Tensor:
+        """The n noise levels, falling, float64; the sampler adds the last step to 0."""
+        start, end = math.atan(self.sigma_max), math.atan(self.sigma_min)
+        return (start + ramp(n) * (end - start)).tan()  # ramp(n): 0 to 1 in n equal steps

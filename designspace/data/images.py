@@ -1,0 +1,76 @@
+"""Images in memory, and the one way from samples to pixels."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from designspace.errors import DataError
+
+MOST_CLASSES = 100_000
+"""More are taken for a mistake: class numbers that are something else."""
+
+
+UINT8 = "uint8: 127.5 x + 128, clipped to 0..255, truncated"
+"""What ``to_uint8`` does, in the words of a protocol."""
+
+
+@dataclass(frozen=True)
+class Images:
+    """A data set."""
+
+    pixels: Tensor
+    """uint8 ``[N, C, H, W]``."""
+    labels: Tensor | None = None
+    """The class of each image, int64 ``[N]``, if there are classes."""
+    classes: tuple[str, ...] = ()
+    """The name of each class."""
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """``(C, H, W)``."""
+        return tuple(self.pixels.shape[1:])
+
+    @cached_property
+    def std(self) -> float:
+        """The standard deviation of all values of ``scaled()`` about their mean: EDM's sigma_data. Exact."""
+        counts: list[int] = torch.bincount(self.pixels.flatten(), minlength=256).tolist()
+        n, total = sum(counts), sum(k * count for k, count in enumerate(counts))
+        squares = sum(k * k * count for k, count in enumerate(counts))
+        return math.sqrt(n * squares - total**2) / n / 127.5  # integers up to here: the same on every machine
+
+    @cached_property
+    def content_hash(self) -> str:
+        """sha256 of shape, pixels and labels."""
+        digest = hashlib.sha256(str(tuple(self.pixels.shape)).encode())
+        digest.update(self.pixels.contiguous().numpy().data)
+        if self.labels is not None:
+            digest.update(self.labels.contiguous().numpy().data)
+        return digest.hexdigest()
+
+    def scaled(self) -> Tensor:
+        """The images in [-1, 1] as networks see them, float32: pixels / 127.5 - 1."""
+        return self.pixels.float() / 127.5 - 1
+
+
+def to_uint8(x: Tensor) -> Tensor:
+    """Samples to pixels by the EDM paper's rule: ``(x * 127.5 + 128)``, clipped to 0..255, truncated."""
+    return (x * 127.5 + 128).clip(0, 255).to(torch.uint8)
+
+
+def numbered_classes(labels: Tensor, count: int, where: str) -> tuple[str, ...]:
+    """The names "0", "1", ... of classes known by number. Raises ``DataError`` unless labels fit ``count`` images."""
+    if labels.shape != (count,):
+        raise DataError(f"{where}: labels of shape {list(labels.shape)} for {count} images; one class number an image")
+    low, high = int(labels.min()), int(labels.max())
+    if low < 0 or high >= MOST_CLASSES:
+        raise DataError(f"{where}: labels from {low} to {high}; class numbers are 0, 1, 2, ... below {MOST_CLASSES}")
+    return tuple(map(str, range(high + 1)))

@@ -1,0 +1,97 @@
+r"""A denoiser from a network: Eq. 7 of Karras et al. (2022), https://arxiv.org/abs/2206.00364.
+
+.. math:: D(x; \sigma) = c_\mathrm{skip}(\sigma)\, x
+    + c_\mathrm{out}(\sigma)\, F_\theta\big(c_\mathrm{in}(\sigma)\, x;\, c_\mathrm{noise}(\sigma)\big)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from designspace.denoising.device import sent
+from designspace.denoising.rows import PreconditioningRows
+
+F = Callable[..., Tensor]
+"""A network: ``F(x [B, C, ...], c_noise [B], labels [B] or None) -> [B, C or 2 C, ...]``; in training a fourth argument
+may be augmentation labels ``[B, L]``."""
+
+
+class Preconditioned:
+    r"""``D(x, sigma)``: the network F with the rows c_skip, c_out, c_in and c_noise of a design, and with labels.
+
+    ``augment`` are augmentation labels ``[B, L]``, which are handed to F only if they are given: in training.
+
+    It carries the noise levels that ``c_noise`` knows, for the sampler: ``sigma_min``, ``sigma_max``, ``round_sigma``.
+    F sees its own floating-point type, that of its first parameter, or float32; ``c_noise`` is never less than
+    float32. If F gives twice the channels of its input, the second half is taken for learned variances (Nichol and
+    Dhariwal, 2021, https://arxiv.org/abs/2102.09672) and ignored. Gradients flow wherever they are enabled.
+    """
+
+    def __init__(
+        self, network: F, design: PreconditioningRows, labels: Tensor | None = None, augment: Tensor | None = None
+    ) -> None:
+        self._network, self._design, self._labels = network, design, labels
+        self._augment = () if augment is None else (augment,)  # F need not know of it
+        self._dtype = _dtype(network)
+        self.sigma_min, self.sigma_max = design.c_noise.limits()
+        self.round_sigma = design.c_noise.round_sigma
+
+    def __call__(self, x: Tensor, sigma: Tensor) -> Tensor:
+        """The denoised samples, shape and dtype of ``x`` ``[B, C, ...]``; ``sigma`` is 0-dim or ``[B]``.
+
+        Raises ``ValueError`` if F gives another shape than it should.
+        """
+        design, sigma = self._design, torch.as_tensor(sigma, dtype=torch.float64)
+        c_skip, c_out, c_in = (_over(row(sigma), x) for row in (design.c_skip, design.c_out, design.c_in))
+        c_noise = sent(design.c_noise(sigma), x.device, torch.promote_types(self._dtype, torch.float32)).expand(len(x))
+        output = self._network((c_in * x).to(self._dtype), c_noise, self._labels, *self._augment)
+        return c_skip * x + c_out * _mean_part(output, x).to(x.dtype)
+
+
+@dataclass(frozen=True)
+class PreconditionedNetwork:
+    """A network ready to run: ``bind`` gives its ``D(x, sigma)`` for some labels."""
+
+    network: F
+    design: PreconditioningRows
+    shape: tuple[int, ...]
+    """The shape of one sample."""
+
+    def bind(self, labels: Tensor | None = None) -> Preconditioned:
+        """``D(x, sigma)`` for these labels, int64 ``[B]``, or none."""
+        return Preconditioned(self.network, self.design, labels)
+
+
+def precondition(network: F, design: PreconditioningRows, labels: Tensor | None = None) -> Preconditioned:
+    """``D(x, sigma)`` for ``sample`` from any network: Eq. 7 with the rows c_* of ``design``.
+
+    Args:
+        network: Called as ``F(x [B, C, ...], c_noise [B], labels)``; a ``torch.nn.Module`` is put in evaluation mode.
+        design: For its rows c_skip, c_out, c_in and c_noise: those that the network was trained with.
+        labels: Handed to the network as they are; by default ``None``.
+    """
+    return Preconditioned(network.eval() if isinstance(network, torch.nn.Module) else network, design, labels)
+
+
+def _dtype(network: F) -> torch.dtype:
+    parameters = network.parameters() if isinstance(network, torch.nn.Module) else ()
+    return next((p.dtype for p in parameters if p.is_floating_point()), torch.float32)
+
+
+def _over(coefficient: Tensor, x: Tensor) -> Tensor:
+    """A number for the whole batch stays on the CPU, so that the device need not be waited for."""
+    return (
+        coefficient if coefficient.ndim == 0 else sent(coefficient, x.device, x.dtype).reshape(-1, *[1] * (x.ndim - 1))
+    )
+
+
+def _mean_part(output: Tensor, x: Tensor) -> Tensor:
+    batch, channels, *size = x.shape
+    if output.shape not in ((batch, channels, *size), (batch, 2 * channels, *size)):
+        text = f"the network gives {list(output.shape)} for an input {list(x.shape)}; it should give the same shape"
+        raise ValueError(f"{text}, or twice the channels")
+    return output[:, :channels]

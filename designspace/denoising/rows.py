@@ -1,0 +1,155 @@
+"""The rows of the block *Network and preconditioning* of Table 1, and where denoisers come from, as types."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import ClassVar, Protocol
+
+import torch
+from torch import Tensor
+
+from designspace.data.images import Images
+from designspace.registry.component import Component
+from designspace.sampling.levels import nearest
+from designspace.sampling.rows import D
+
+
+class CSkip(Component, row="c_skip"):
+    r"""Skip scaling :math:`c_\mathrm{skip}(\sigma)`."""
+
+    @abstractmethod
+    def __call__(self, sigma: Tensor) -> Tensor: ...
+
+
+class COut(Component, row="c_out"):
+    r"""Output scaling :math:`c_\mathrm{out}(\sigma)`."""
+
+    @abstractmethod
+    def __call__(self, sigma: Tensor) -> Tensor: ...
+
+
+class CIn(Component, row="c_in"):
+    r"""Input scaling :math:`c_\mathrm{in}(\sigma)`."""
+
+    @abstractmethod
+    def __call__(self, sigma: Tensor) -> Tensor: ...
+
+
+class CNoise(Component, row="c_noise"):
+    r"""Noise conditioning :math:`c_\mathrm{noise}(\sigma)`: the noise level as the network sees it.
+
+    A network knows only the levels it was trained on; ``limits`` and ``round_sigma`` tell the sampler.
+    """
+
+    @abstractmethod
+    def __call__(self, sigma: Tensor) -> Tensor: ...
+
+    def limits(self) -> tuple[float, float]:
+        """The smallest and largest noise level that the network supports."""
+        return 0.0, float("inf")
+
+    def round_sigma(self, sigma: Tensor) -> Tensor:
+        """The supported noise level nearest to each of ``sigma``."""
+        return sigma
+
+    def supported(self, sigma: Tensor) -> Tensor:
+        """Noise levels moved into the limits and to the nearest level."""
+        lo, hi = self.limits()
+        return self.round_sigma(sigma.clamp(lo, hi))
+
+
+class DiscreteCNoise(CNoise):
+    r""":math:`c_\mathrm{noise} = M - 1 - \arg\min_{j \le M} |u_j - \sigma|`: -1 at sigma = 0, M - 1 at :math:`u_0`."""
+
+    @abstractmethod
+    def levels(self) -> Tensor:
+        r""":math:`u_0 > \dots > u_M = 0`, float64 ``[M + 1]``."""
+
+    def __call__(self, sigma: Tensor) -> Tensor:
+        levels = self.levels()
+        return (len(levels) - 2 - nearest(levels, sigma)).to(sigma.dtype)
+
+    def limits(self) -> tuple[float, float]:
+        """From :math:`u_{M-1}` to :math:`u_0`."""
+        u = self.levels()
+        return float(u[-2]), float(u[0])
+
+    def round_sigma(self, sigma: Tensor) -> Tensor:
+        """The nearest of the levels, 0 among them."""
+        return self.levels()[nearest(self.levels(), sigma)]
+
+
+class PreconditioningRows(Protocol):
+    """The rows of Eq. 7 of Karras et al. (2022), as a ``Design`` has them: all that a denoiser needs to run."""
+
+    @property
+    def c_skip(self) -> CSkip:
+        """Skip scaling."""
+
+    @property
+    def c_out(self) -> COut:
+        """Output scaling."""
+
+    @property
+    def c_in(self) -> CIn:
+        """Input scaling."""
+
+    @property
+    def c_noise(self) -> CNoise:
+        """Noise conditioning."""
+
+
+class Network(Component, row="network"):
+    r"""The network :math:`F_\theta(c_\mathrm{in} x; c_\mathrm{noise})`: ``F(x, c_noise [B], labels [B] or None)``.
+
+    Built with augmentation labels, it takes them ``[B, L]`` as a fourth argument; without it they are zeros.
+    """
+
+    @abstractmethod
+    def build(self, shape: tuple[int, ...], classes: int = 0, augment: int = 0) -> torch.nn.Module:
+        """The network with its weights, in evaluation mode, on the CPU; torch's generators are left as they are.
+
+        ``shape`` is that of one sample; ``classes`` are their number, 0: unconditional; ``augment`` is L, 0: none.
+        """
+
+    def shape_of(self, data: Images) -> tuple[int, ...]:
+        """The shape of one sample, for a network that is used with ``data``: that of its images."""
+        return data.shape
+
+
+class Conditional(Protocol):
+    """A denoiser that is ready to run: what ``Denoiser.load`` gives."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of one sample."""
+
+    def bind(self, labels: Tensor | None) -> D:
+        """``D(x, sigma)`` for these class labels, int64 ``[B]``; ``None`` is unconditional."""
+
+
+class Denoiser(Component, row="denoiser"):
+    r"""Where :math:`D(x; \sigma)` comes from."""
+
+    rows: ClassVar[tuple[str, ...]] = ()
+    """The rows of the design that its numbers depend on; others cannot matter for sampling."""
+    reads_data: ClassVar[bool] = False
+    """True if its numbers depend on the ablation's data set."""
+    has_network: ClassVar[bool] = False
+    """True if what it loads is a ``PreconditionedNetwork`` of a module, whose parameters have gradients."""
+
+    @abstractmethod
+    def load(self, data: Images, design: PreconditioningRows, device: torch.device) -> Conditional:
+        """Make it ready to run on ``device``."""
+
+    def untrained(self, data: Images, design: PreconditioningRows, device: torch.device) -> Conditional | None:
+        """As it was before it was trained, if that is known."""
+        return None
+
+
+class Guidance(Component, row="guidance"):
+    """How several denoisers make one."""
+
+    @abstractmethod
+    def wrap(self, denoiser: Conditional) -> Conditional:
+        """The guided denoiser. Its extra evaluations are counted apart."""

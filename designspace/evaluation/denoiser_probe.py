@@ -1,0 +1,119 @@
+r"""A denoiser at work on noisy images of its data set: what metrics of training look at.
+
+Images and noise are functions of the data set alone, so that all denoisers of an ablation are given the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from designspace.data.images import Images
+from designspace.denoising.rows import Conditional
+from designspace.evaluation.measure import Profile
+from designspace.sampling.noise import generator, latents
+from designspace.training.loss import squared_errors
+from designspace.training.rows import TrainingRows
+
+BATCH = 200
+"""Images that the denoiser sees at once."""
+DRAWS = 100_000
+"""Quantiles of the noise distribution that its density is counted from."""
+
+Each = Callable[[Conditional, Tensor], Tensor]
+"""What a profile shows: of each image, float64 ``[n]``, at noise levels ``[n]``."""
+
+
+class Grid(Protocol):
+    """The noise levels of a profile, even in ln sigma, as a ``DenoiserMetric`` has them."""
+
+    @property
+    def sigma_min(self) -> float:
+        """The lowest."""
+
+    @property
+    def sigma_max(self) -> float:
+        """The highest."""
+
+    @property
+    def levels(self) -> int:
+        """How many there are."""
+
+
+@dataclass(frozen=True, eq=False)
+class DenoiserProbe:
+    """What a metric of the denoiser is given."""
+
+    design: TrainingRows
+    """Its rows c_*, noise_distribution and loss_weight are those of the denoiser."""
+    denoiser: Conditional
+    untrained: Conditional | None
+    """The same before it was trained, if that is known."""
+    y: Tensor
+    """Images of the data set in [-1, 1], float32 ``[n, C, H, W]``, on the device."""
+    labels: Tensor | None
+    """What the denoiser is told, int64 ``[n]``."""
+    noise: Tensor
+    """Unit Gaussian, like ``y``."""
+    std: float
+    """The standard deviation of the whole data set: sigma_data."""
+
+    def squared_errors(self, denoiser: Conditional, sigma: Tensor) -> Tensor:
+        r""":math:`|D(y + \sigma n; \sigma) - y|^2 / d` of each image, float64 ``[n]`` on the CPU; sigma ``[n]``."""
+        with torch.no_grad():
+            return torch.cat([self._part(denoiser, sigma, slice(i, i + BATCH)) for i in range(0, len(self.y), BATCH)])
+
+    def _part(self, denoiser: Conditional, sigma: Tensor, part: slice) -> Tensor:
+        D = denoiser.bind(None if self.labels is None else self.labels[part])
+        return squared_errors(D, self.y[part], sigma[part], self.noise[part]).double().cpu()
+
+    def drawn(self) -> Tensor:
+        """A noise level for each image, as training draws them but evenly, float64 ``[n]``."""
+        n = len(self.y)
+        u = (torch.from_numpy(generator("denoising", "levels").permutation(n)) + 0.5) / n
+        return self.design.c_noise.supported(self.design.noise_distribution.from_uniform(u))
+
+    def profile(self, grid: Grid, of: Each) -> tuple[Profile, Tensor]:
+        """The mean of each level over the images, before and after training; and after it of each image, ``[L, n]``."""
+        levels, width = self._levels(grid)
+        at = [self.design.c_noise.round_sigma(level.repeat(len(self.y))) for level in levels]
+        after = torch.stack([of(self.denoiser, sigma) for sigma in at])
+        before = None if self.untrained is None else torch.stack([of(self.untrained, sigma) for sigma in at]).mean(1)
+        return Profile(levels, after.mean(1), before, self._density(levels, width)), after
+
+    def _levels(self, grid: Grid) -> tuple[Tensor, float]:
+        ends = torch.tensor([grid.sigma_min, grid.sigma_max], dtype=torch.float64).log()
+        places = torch.lerp(ends[0], ends[1], torch.linspace(0, 1, grid.levels, dtype=torch.float64))
+        low, high = self.design.c_noise.limits()
+        levels = places.exp()
+        return levels[(levels >= low) & (levels <= high)], float(places[1] - places[0])
+
+    def _density(self, levels: Tensor, width: float) -> Tensor:
+        u = (torch.arange(DRAWS, dtype=torch.float64) + 0.5) / DRAWS
+        drawn = self.design.c_noise.supported(self.design.noise_distribution.from_uniform(u)).log()
+        near = (drawn[:, None] - levels.log()).abs() < width / 2
+        return near.double().mean(0) / width
+
+
+def denoising(
+    data: Images,
+    design: TrainingRows,
+    loaded: tuple[Conditional, Conditional | None],
+    images: int,
+    device: torch.device,
+    *,
+    labelled: bool,
+) -> DenoiserProbe:
+    """Some ``images`` of ``data``, the same for every denoiser; ``loaded`` is it, and it before it was trained.
+
+    ``labelled``: whether the denoiser is told the classes.
+    """
+    chosen = torch.from_numpy(generator("denoising", "images").permutation(len(data))[:images])
+    y = data.pixels[chosen].to(device).float() / 127.5 - 1
+    labels = data.labels[chosen].to(device) if labelled and data.labels is not None else None
+    noise = latents("denoising", range(len(chosen)), data.shape).to(device)
+    return DenoiserProbe(design, *loaded, y, labels, noise, data.std)

@@ -1,1 +1,0 @@
-"""How the trials of an ablation are shared among processes."""

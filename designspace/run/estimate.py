@@ -1,0 +1,85 @@
+"""What a run would do and how long it would take."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+
+from designspace.data.images import to_uint8
+from designspace.results.store import Results, point_key
+from designspace.run.generate import chunks, labels_for
+from designspace.run.kept import Kept
+from designspace.run.labels import require_labels
+from designspace.run.stages import Stages
+from designspace.sampling.counting import count_nfe
+from designspace.sampling.noise import latents
+from designspace.storage.cache import Cache
+
+if TYPE_CHECKING:
+    from designspace.spec import Ablation
+    from designspace.spec.trial import Trial
+
+
+class Speed(NamedTuple):
+    """Seconds an image."""
+
+    evaluation: float
+    features: float
+
+
+def dry_run(ablation: Ablation, *, device: str = "cpu", out: Path | str = "reports") -> list[dict[str, Any]]:
+    """The points of ``ablation``, computing none.
+
+    Each as ``axes, id, num_steps, nfe`` (``None`` for adaptive solvers), ``images, done, cached`` (the share of the
+    images whose features are in the cache), and ``seconds``: an estimate from one batch that is measured, of the
+    denoiser and of the detector, scaled by NFE and images; ``None`` for adaptive solvers.
+    """
+    require_labels(ablation)
+    stages = Stages(Cache(), torch.device(device))
+    done = Results(Path(out) / ablation.name).done()
+    speed: Kept[Speed] = Kept()
+    settled = {id for id, _ in done}
+    rows = []
+    for point in ablation.points():
+        trial, id = point.trial, point.trial.id
+        known = trial.design.c_noise if "c_noise" in trial.denoiser.rows else None
+        nfe = None if trial.design.solver.adaptive else count_nfe(trial.design, trial.num_steps, known=known)
+        missing = _missing(trial, stages)
+        seconds: float | None = 0.0
+        if id not in settled and missing:
+            now = speed.get((trial.denoiser, trial.evaluate.detector), partial(measured, trial, stages))
+            seconds = None if nfe is None else missing * (now.evaluation * nfe + now.features)
+        settled.add(id)
+        images = trial.evaluate.images
+        about = {"axes": point.axes, "id": id, "num_steps": trial.num_steps, "nfe": nfe, "images": images}
+        state = {"done": point_key(id, point.axes) in done, "cached": 1 - missing / images, "seconds": seconds}
+        rows.append(about | state)
+    return rows
+
+
+def measured(trial: Trial, stages: Stages) -> Speed:
+    """Time one evaluation of the trial's denoiser, and its detector, on one batch."""
+    given = stages.loaded.data(trial.data), trial.design, stages.device
+    denoiser = trial.denoiser.untrained(*given) or trial.denoiser.load(*given)
+    batch = chunks(trial.evaluate.images)[0]
+    rule = trial.evaluate.labels
+    labels = None if rule == "none" else labels_for(rule, trial.seed, batch, stages.loaded.data(trial.data))
+    D = denoiser.bind(None if labels is None else labels.to(stages.device))
+    sigma = trial.design.time_steps.sigmas(trial.num_steps)[trial.num_steps // 2]
+    x = (latents(trial.seed, batch, denoiser.shape) * sigma).float().to(stages.device)
+    D(x, sigma).cpu()  # the first call also pays for what happens once
+    start = perf_counter()
+    images = to_uint8(D(x, sigma).cpu())
+    evaluation = (perf_counter() - start) / len(batch)
+    stages.loaded.detect(trial.evaluate.detector, images)
+    start = perf_counter()
+    stages.loaded.detect(trial.evaluate.detector, images)
+    return Speed(evaluation, (perf_counter() - start) / len(images))
+
+
+def _missing(trial: Trial, stages: Stages) -> int:
+    return sum(len(chunk) for chunk in chunks(trial.evaluate.images) if not stages.has("features", trial, chunk))

@@ -1,0 +1,102 @@
+"""Several processes on this machine, each of which runs ``main``.
+
+A worker reads its job from stdin and writes events to stdout, each as a line of JSON. It ends when stdin does, so
+that none outlives a run that was killed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from queue import SimpleQueue
+from threading import Thread
+from typing import Any
+
+import torch
+
+from designspace.run.messages import Message, begins, fail_the_rest, plain, received, stopped, stopped_by
+from designspace.run.progress import Event, Report
+from designspace.run.worker import Job, Worker
+
+
+def share(job: Job, workers: int, report: Report) -> None:
+    """Run ``job`` in ``workers`` processes. Raises what stops it: ``StorageError``, or ``RuntimeError`` saying why."""
+    messages: SimpleQueue[Message | None] = SimpleQueue()
+    with _spawned(job, workers) as processes:
+        for process in processes:
+            Thread(target=_listen, args=(process, messages), daemon=True).start()
+        running = workers
+        while running:
+            message = messages.get()
+            if message is None:
+                running -= 1
+            elif "event" in message:
+                report(Event(**message["event"]))
+            else:
+                raise stopped(message)
+        statuses = [process.wait() for process in processes]
+        why = f"with exit statuses {statuses} (-9: killed, perhaps for want of memory)"
+        fail_the_rest(job, why, report)
+
+
+@contextmanager
+def _spawned(job: Job, workers: int) -> Iterator[list[subprocess.Popen[str]]]:
+    threads = max(1, torch.get_num_threads() // workers)
+    path = os.pathsep.join(folder or str(Path.cwd()) for folder in sys.path)
+    environment = os.environ | {"OMP_NUM_THREADS": str(threads), "PYTHONPATH": path}
+    # Not -m, which warns of a module that its own package imports.
+    command = [sys.executable, "-P", "-c", "from designspace.run.local import main; main()"]
+    processes: list[subprocess.Popen[str]] = []
+    try:
+        for _ in range(workers):
+            pipe = subprocess.PIPE
+            processes.append(subprocess.Popen(command, text=True, env=environment, stdin=pipe, stdout=pipe))
+        for i, process in enumerate(processes):
+            assert process.stdin
+            process.stdin.write(json.dumps(plain(job) | {"first": begins(job, i, workers)}) + "\n")
+            process.stdin.flush()
+        yield processes
+    finally:
+        for process in processes:
+            process.kill()  # a trial that is cut short is taken up again where its last chunk ended
+            process.wait()
+
+
+def _listen(process: subprocess.Popen[str], messages: SimpleQueue[Message | None]) -> None:
+    assert process.stdout
+    for line in process.stdout:
+        messages.put(json.loads(line))
+    messages.put(None)
+
+
+def _exit_with_parent() -> None:
+    while os.read(0, 1):
+        pass
+    os._exit(1)
+
+
+def main() -> None:
+    """Be a worker."""
+    channel = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what a component prints must not look like a message
+
+    def send(**message: Any) -> None:
+        print(json.dumps(message), file=channel, flush=True)
+
+    warnings.filterwarnings("ignore", message=".*: not a result, skipped")  # said by the process that started this one
+    message = json.loads(sys.stdin.readline())
+    first = message.pop("first")
+    Thread(target=_exit_with_parent, daemon=True).start()
+    try:
+        Worker(received(message), lambda event: send(event=asdict(event))).work(first)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as error:
+        send(**stopped_by(error))

@@ -1,0 +1,133 @@
+r"""The converged solution of the probability flow, against which the few steps of a design are measured.
+
+With sigma as its own time, Eq. 4 of Karras et al. (2022), https://arxiv.org/abs/2206.00364, is
+:math:`dx / d\ln\sigma = x - D(x; \sigma)` for the unscaled sample, whatever schedule and scaling are.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from designspace.sampling import rows
+from designspace.sampling.flow import Flow, make_flow
+
+STEPS = 256
+"""Of the classical Runge-Kutta method: four evaluations each."""
+LOWEST = 2e-4
+"""Where the solution ends on its way to zero, if the denoiser supports it: there D(x; sigma) is the end point."""
+RHO = 7.0
+"""The steps are even in sigma^(1 / rho), as those of the EDM paper."""
+
+
+@dataclass(frozen=True, eq=False)
+class Converged:
+    """The flow of some images from their latents, at ``sigma`` ``[L + 1]``, decreasing."""
+
+    sigma: Tensor
+    x: Tensor
+    """The unscaled samples, ``[L + 1, B, ...]``."""
+    denoised: Tensor
+    """D(x; sigma) at each, ``[L + 1, B, ...]``."""
+
+    @classmethod
+    def of(cls, D: rows.D, latents: Tensor, sigma_max: float, sigma_min: float, steps: int = STEPS) -> Converged:
+        """Follow the flow from ``latents`` times ``sigma_max`` down to ``sigma_min`` by RK4 in ln sigma."""
+        ends = torch.tensor([sigma_max, sigma_min], dtype=torch.float64) ** (1 / RHO)
+        sigma = torch.lerp(ends[0], ends[1], torch.linspace(0, 1, steps + 1, dtype=torch.float64)) ** RHO
+        x = latents * sigma[0].item()
+        path, denoised = [x], [D(x, sigma[0])]
+        for a, b in sigma.unfold(0, 2, 1).log().tolist():
+            path.append(_rk4(D, path[-1], denoised[-1], a, b))
+            denoised.append(D(path[-1], torch.tensor(b, dtype=torch.float64).exp()))
+        return cls(sigma, torch.stack(path), torch.stack(denoised))
+
+    def at(self, sigma: float) -> Tensor:
+        """The samples at any level of the range, by cubic Hermite interpolation in ln sigma; at 0, the last D."""
+        if sigma == 0:
+            return self.denoised[-1]
+        level = torch.tensor(sigma, dtype=torch.float64)
+        i = int((self.sigma > level).sum().clamp(1, len(self.sigma) - 1)) - 1
+        a, b = self.sigma[i : i + 2].log().tolist()
+        h, u = b - a, (level.log().item() - a) / (b - a)
+        slopes = [h * (self.x[k] - self.denoised[k]) for k in (i, i + 1)]
+        # The Hermite basis: value and slope at both ends.
+        value, slope, last = (1 + 2 * u) * (1 - u) ** 2, u * (1 - u) ** 2, u**2 * (u - 1)
+        found: Tensor = value * self.x[i] + slope * slopes[0] + (1 - value) * self.x[i + 1] + last * slopes[1]
+        return found
+
+
+@dataclass(frozen=True, eq=False)
+class Probe:
+    """A design with a denoiser and a few images, to be looked at more closely than by its samples."""
+
+    design: rows.SamplingRows
+    D: rows.D
+    """Bound to the labels of the images."""
+    latents: Tensor
+    """float64 ``[B, ...]``."""
+    num_steps: int
+    solutions: dict[tuple[float, float, int], Converged] = field(default_factory=dict)
+    """What is known already of the same images: by both ends, and the number of steps."""
+
+    @cached_property
+    def flow(self) -> Flow:
+        """The flow on the levels of the design."""
+        return make_flow(self.design, self.D, self.num_steps, lambda step, draw: torch.zeros_like(self.latents))
+
+    @torch.no_grad()
+    def solution(self, steps: int = STEPS) -> Converged:
+        """The solution to which more steps of the design would converge, by ``steps`` steps of RK4."""
+        key = (*self.ends(), steps)
+        if key not in self.solutions:
+            self.solutions[key] = Converged.of(self.D, self.latents, *key)
+        return self.solutions[key]
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """The noise levels that the denoiser supports."""
+        return float(getattr(self.D, "sigma_min", 0.0)), float(getattr(self.D, "sigma_max", math.inf))
+
+    def ends(self) -> tuple[float, float]:
+        """Where the solution begins and ends."""
+        levels = self.flow.sigma
+        if levels[-1] > 0:
+            return levels[0], levels[-1]
+        return levels[0], min(max(self.limits[0], LOWEST), levels[-2])
+
+    @torch.no_grad()
+    def local_errors(self) -> Tensor:
+        """The error of each step that begins on the converged solution, root mean square, ``[steps, B]``.
+
+        A multistep solver remembers evaluations on the solution, too. Where the solver corrects a step in the next, as
+        UniPC, it is the error of what the step predicts.
+        """
+        exact, levels = self.solution(), self.flow.sigma
+        return torch.stack([rms(x - exact.at(sigma)) for x, sigma in zip(self.steps(), levels[1:], strict=True)])
+
+    def steps(self) -> Iterator[Tensor]:
+        """Where each step of the solver leads that begins on the converged solution."""
+        exact, memory = self.solution(), None
+        for i, sigma in enumerate(self.flow.sigma[:-1]):
+            x, memory = self.design.solver.step(self.flow, exact.at(sigma), i, sigma, memory)
+            yield x
+
+
+def rms(x: Tensor) -> Tensor:
+    """The root mean square of each image's values, ``[B, ...]`` to ``[B]``, on the CPU."""
+    return x.flatten(1).square().mean(1).sqrt().double().cpu()
+
+
+def _rk4(D: rows.D, x: Tensor, denoised: Tensor, a: float, b: float) -> Tensor:
+    def slope(x: Tensor, level: float) -> Tensor:
+        return x - D(x, torch.tensor(level, dtype=torch.float64).exp())
+
+    h, first = b - a, x - denoised
+    second = slope(x + h / 2 * first, a + h / 2)
+    third = slope(x + h / 2 * second, a + h / 2)
+    return x + h / 6 * (first + 2 * second + 2 * third + slope(x + h * third, b))

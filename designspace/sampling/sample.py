@@ -1,0 +1,133 @@
+"""Algorithms 1 and 2 of Karras et al. (2022), https://arxiv.org/abs/2206.00364, for any solver."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+from designspace.sampling import rows
+from designspace.sampling.flow import Flow, make_flow
+from designspace.sampling.noise import KeyedNoise
+from designspace.sampling.noise import latents as latents_of
+from designspace.sampling.probe import Probe
+
+
+@dataclass(frozen=True)
+class Samples:
+    """What ``sample`` gives."""
+
+    x: Tensor
+    """The samples, in the state's dtype; unscaled (divided by s) if the design does not go to zero."""
+    nfe: int | float
+    """Counted evaluations of the denoiser for each sample; their mean if the solver is adaptive."""
+    sigmas: Tensor
+    """The noise levels, float64 ``[steps + 1]``, with the final 0 if the design goes to zero."""
+    sigma_min: float
+    sigma_max: float
+    """The effective range, after the limits of the denoiser."""
+    nfe_each: Tensor | None = None
+    """The evaluations of each sample, int64 ``[B]``, if the solver is adaptive."""
+    trajectory: Tensor | None = None
+    """On request, the unscaled sample x = z / s(t) at each level, ``[steps + 1, B, ...]``."""
+
+
+Rows = TypeVar("Rows", bound=rows.SamplingRows)
+
+
+@torch.no_grad()
+def sample(
+    design: rows.SamplingRows,
+    D: rows.D,
+    latents: Tensor,
+    num_steps: int = 18,
+    *,
+    dtype: torch.dtype | None = None,
+    step_noise: Callable[[int], Tensor] | None = None,
+    noise: Callable[[int, int], Tensor] | None = None,
+    record: bool = False,
+) -> Samples:
+    r"""Carry ``latents`` to samples along the flow of ``design``.
+
+    Args:
+        design: A column of Table 1; its rows solver, time_steps, schedule, scaling and stochasticity are used.
+        D: The denoiser, ``D(x [B, ...], sigma) -> [B, ...]``, sigma float64, 0-dim, or ``[B]`` with ``rk45``; it must
+            not write to x. If it carries ``sigma_min``, ``sigma_max`` or ``round_sigma``, the levels are kept within
+            these limits and rounded to its grid; churn may lift above ``sigma_max``, as in the reference.
+        latents: :math:`\mathcal N(0, I)`, ``[B, ...]``; scaled here by :math:`\sigma(t_0) s(t_0)`.
+        num_steps: N, the number of noise levels, at least 2.
+        dtype: Of the state; by default float64 for float64 latents, else float32. Coefficients are always float64.
+        step_noise: The noise of step i, ``[B, ...]``, for stochastic designs; draw 0 of ``noise``.
+        noise: The noise of (step, draw), ``[B, ...]``; by default keyed by the image's place in the batch, seed 0.
+        record: Keep the whole trajectory.
+
+    Raises:
+        ValueError: The time steps, the solver or the denoiser's limits do not go together; or an argument, what D
+            gives or the noise is not of the shape or type said here.
+
+    Time steps that have to be measured are placed first, see ``place``; that is not counted.
+    """
+    _check(latents, num_steps, dtype)
+    design = place(design, D, latents, num_steps)
+    dtype = dtype or (torch.float64 if latents.dtype == torch.float64 else torch.float32)
+    draw = noise or KeyedNoise(0, range(len(latents)), tuple(latents.shape[1:]))
+
+    def cast(step: int, k: int) -> Tensor:
+        eps = step_noise(step) if step_noise and k == 0 else draw(step, k)
+        if eps.shape != latents.shape:
+            raise ValueError(f"the noise of step {step} is {list(eps.shape)} for latents {list(latents.shape)}")
+        return eps.to(device=latents.device, dtype=dtype, non_blocking=True)
+
+    flow = make_flow(design, D, num_steps, cast)
+    trajectory = [latents.to(dtype) * flow.sigma[0]]
+    for x in _states(design.solver, flow, trajectory[0]):
+        trajectory = [*trajectory, x] if record else [x]
+    each = None if flow.D.each is None else flow.D.each + flow.D.calls
+    return Samples(
+        x=trajectory[-1],
+        nfe=flow.D.calls if each is None else each.double().mean().item(),
+        sigmas=torch.tensor(flow.sigma, dtype=torch.float64),
+        sigma_min=flow.sigma[num_steps - 1],
+        sigma_max=flow.sigma[0],
+        nfe_each=each,
+        trajectory=torch.stack(trajectory) if record else None,
+    )
+
+
+def _states(solver: rows.Solver, flow: Flow, x: Tensor) -> Iterator[Tensor]:
+    """``x`` at each of ``flow.sigma[1:]``: the loop of Algorithms 1 and 2."""
+    if isinstance(solver, rows.AdaptiveSolver):
+        yield from solver.solve(flow, x)
+        return
+    memory = None
+    for i in range(flow.steps):
+        if flow.lifts and flow.lifts[i].std > 0:  # churn: Algorithm 2, line 6
+            x = torch.add(x, flow.noise(i, 0), alpha=flow.lifts[i].std)
+        x, memory = solver.step(flow, x, i, flow.start(i), memory)
+        yield x
+
+
+def _check(latents: Tensor, num_steps: int, dtype: torch.dtype | None) -> None:
+    if not isinstance(latents, Tensor) or latents.ndim == 0 or latents.numel() == 0:
+        given = list(latents.shape) if isinstance(latents, Tensor) else f"a {type(latents).__name__}"
+        raise ValueError(f"latents are a tensor [B, ...] that is not empty, not {given}")
+    if not isinstance(num_steps, int):
+        raise ValueError(f"num_steps must be an integer, not {num_steps!r}")
+    if dtype is not None and not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
+        raise ValueError(f"dtype must be one of PyTorch's floating-point types, such as torch.float64, not {dtype!r}")
+
+
+def place(design: Rows, D: rows.D, like: Tensor, num_steps: int) -> Rows:
+    """The design with levels in place of time steps that have to be measured with ``D``; others stay as they are.
+
+    The images that they are measured on have the shape and the device of those in ``like`` and depend on nothing else.
+    """
+    if not isinstance(design.time_steps, rows.MeasuredTimeSteps):
+        return design
+    own = latents_of("time_steps", range(design.time_steps.images), tuple(like.shape[1:]))
+    probe = Probe(design, D, own.double().to(like.device), num_steps)
+    levels = design.time_steps.place(probe)
+    return design.with_time_steps(rows.GivenLevels(levels=tuple(levels.tolist())))
