@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     from designspace.evaluation.moments import Moments
     from designspace.evaluation.rows import Detector, Metric, Reference
     from designspace.run.run import run
-    from designspace.sampling.rows import Scaling, Schedule, Solver, Stochasticity, TimeSteps
+    from designspace.sampling.rows import Scaling, Schedule, Stochasticity, TimeSteps
     from designspace.sampling.sample import Samples, sample
+    from designspace.sampling.solver import Solver
     from designspace.spec import Ablation, Trial, load
     from designspace.training.rows import Augmentation, LossWeight, NoiseDistribution
 

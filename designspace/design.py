@@ -17,7 +17,9 @@ from designspace.denoising.rows import CIn, CNoise, COut, CSkip
 from designspace.denoising.sigma_data import NAME as SIGMA_DATA
 from designspace.denoising.sigma_data import spread
 from designspace.registry.component import Spec
-from designspace.sampling.rows import MeasuredTimeSteps, Scaling, Schedule, Solver, Stochasticity, TimeSteps
+from designspace.sampling.probe import MeasuredTimeSteps
+from designspace.sampling.rows import Scaling, Schedule, Stochasticity, TimeSteps
+from designspace.sampling.solver import Solver
 from designspace.text import did_you_mean
 from designspace.training.rows import LossWeight, NoiseDistribution, training_sigmas
 

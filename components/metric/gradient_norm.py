@@ -10,7 +10,7 @@ from designspace.evaluation.denoiser_probe import DenoiserProbe
 from designspace.evaluation.measure import Measured
 from designspace.evaluation.rows import DenoiserMetric
 from designspace.registry.component import Count, Positive
-from designspace.sampling.rows import SamplingRows
+from designspace.sampling.solver import SamplingRows
 from designspace.training.loss import squared_errors
 
 

@@ -6,7 +6,7 @@ from designspace.denoising.rows import Denoiser
 from designspace.evaluation.measure import Measured, Profile, mean
 from designspace.evaluation.rows import Diagnostic
 from designspace.sampling.probe import Probe
-from designspace.sampling.rows import SamplingRows
+from designspace.sampling.solver import SamplingRows
 
 
 class TruncationError(Diagnostic, name="truncation_error"):

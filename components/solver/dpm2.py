@@ -4,8 +4,8 @@ from torch import Tensor
 
 from designspace.registry.component import Fraction
 from designspace.sampling.flow import Flow
-from designspace.sampling.rows import Solver
 from designspace.sampling.singlestep import dpm_solver_2
+from designspace.sampling.solver import Solver
 
 
 class DPM2(Solver, name="dpm2"):

@@ -4,7 +4,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from designspace.sampling.flow import Flow, combine
-from designspace.sampling.rows import Solver
+from designspace.sampling.solver import Solver
 
 
 class DPM3(Solver, name="dpm3"):

@@ -4,8 +4,8 @@ from torch import Tensor
 
 from designspace.registry.component import Fraction
 from designspace.sampling.flow import Flow
-from designspace.sampling.rows import Solver
 from designspace.sampling.singlestep import dpmpp_2s
+from designspace.sampling.solver import Solver
 
 
 class DPMpp2S(Solver, name="dpmpp_2s"):

@@ -4,7 +4,7 @@ from torch import Tensor
 
 from designspace.registry.component import NonNegative
 from designspace.sampling.flow import Flow, ancestral, combine
-from designspace.sampling.rows import Solver
+from designspace.sampling.solver import Solver
 
 
 class DPMppSDE(Solver, name="dpmpp_sde"):

@@ -1,7 +1,7 @@
 from torch import Tensor
 
 from designspace.sampling.flow import Flow, tangent_step
-from designspace.sampling.rows import Solver
+from designspace.sampling.solver import Solver
 
 
 class Euler(Solver, name="euler"):

@@ -2,7 +2,7 @@ from torch import Tensor
 
 from designspace.registry.component import Positive
 from designspace.sampling.flow import Flow, Level, combine, tangent_step
-from designspace.sampling.rows import Solver
+from designspace.sampling.solver import Solver
 
 
 class Heun(Solver, name="heun"):

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from designspace.registry.component import Fraction
 from designspace.sampling.flow import Flow, combine
-from designspace.sampling.rows import Solver
+from designspace.sampling.solver import Solver
 
 
 class PredictorCorrector(Solver, name="predictor_corrector"):

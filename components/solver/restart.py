@@ -6,7 +6,8 @@ from torch import Tensor
 
 from designspace.registry.component import Count, NonNegative, Positive
 from designspace.sampling.flow import Flow
-from designspace.sampling.rows import Solver, TimeSteps
+from designspace.sampling.rows import TimeSteps
+from designspace.sampling.solver import Solver
 
 
 class Restart(Solver, name="restart"):

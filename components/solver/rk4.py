@@ -1,7 +1,7 @@
 from torch import Tensor
 
 from designspace.sampling.flow import Flow, combine, tangent_step
-from designspace.sampling.rows import Solver
+from designspace.sampling.solver import Solver
 
 
 class RK4(Solver, name="rk4"):

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from designspace.registry.component import Positive
 from designspace.sampling.flow import Flow, combine
-from designspace.sampling.rows import AdaptiveSolver
+from designspace.sampling.solver import AdaptiveSolver
 
 A = (
     (1 / 5,),

@@ -5,8 +5,8 @@ import torch
 from torch import Tensor
 
 from designspace.registry.component import Positive
-from designspace.sampling.probe import Probe
-from designspace.sampling.rows import GivenLevels, MeasuredTimeSteps, TimeSteps
+from designspace.sampling.probe import GivenLevels, MeasuredTimeSteps, Probe
+from designspace.sampling.rows import TimeSteps
 
 ROUNDS, EVEN = 30, 1.02
 NEGLIGIBLE = 1e-3

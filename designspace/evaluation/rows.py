@@ -15,7 +15,7 @@ from designspace.evaluation.denoiser_probe import DenoiserProbe
 from designspace.evaluation.measure import Measured, Sample
 from designspace.registry.component import Component, Count, Positive
 from designspace.sampling.probe import Probe
-from designspace.sampling.rows import SamplingRows
+from designspace.sampling.solver import SamplingRows
 
 
 class Detector(Component, row="detector"):

@@ -17,8 +17,7 @@ from designspace.run.kept import Kept
 from designspace.run.loaded import Loaded, rows_of
 from designspace.sampling.noise import latents
 from designspace.sampling.plane import plane
-from designspace.sampling.probe import Converged, Probe
-from designspace.sampling.rows import GivenLevels, MeasuredTimeSteps
+from designspace.sampling.probe import Converged, GivenLevels, MeasuredTimeSteps, Probe
 from designspace.storage.cache import Cache, content_key
 from designspace.training.rows import training_rows
 

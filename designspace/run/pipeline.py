@@ -16,7 +16,7 @@ from designspace.evaluation.rows import Metric, Observation
 from designspace.results.store import Results, Row
 from designspace.run.generate import chunks
 from designspace.run.stages import Stages, Tensors
-from designspace.sampling.rows import MeasuredTimeSteps
+from designspace.sampling.probe import MeasuredTimeSteps
 
 if TYPE_CHECKING:
     from designspace.spec.trial import Trial

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from designspace.registry.component import NonNegative
 from designspace.sampling.flow import Flow, ancestral
-from designspace.sampling.rows import Solver
+from designspace.sampling.solver import Solver
 
 
 def back_up(flow: Flow, x: Tensor, i: int, std: float, draw: int = 0) -> Tensor:

@@ -9,8 +9,10 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from designspace.sampling.rows import MeasuredTimeSteps, SamplingRows, SupportedLevels
+from designspace.sampling.probe import MeasuredTimeSteps
+from designspace.sampling.rows import SupportedLevels
 from designspace.sampling.sample import sample
+from designspace.sampling.solver import SamplingRows
 
 
 class Zero:

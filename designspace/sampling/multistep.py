@@ -15,7 +15,7 @@ from torch import Tensor
 
 from designspace.sampling.ancestral import back_up
 from designspace.sampling.flow import Flow, combine
-from designspace.sampling.rows import Solver
+from designspace.sampling.solver import Solver
 
 
 class Past(NamedTuple):

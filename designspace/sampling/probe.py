@@ -7,15 +7,21 @@ With sigma as its own time, Eq. 4 of Karras et al. (2022), https://arxiv.org/abs
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
+from designspace.registry.component import Count
 from designspace.sampling import rows
 from designspace.sampling.flow import Flow, make_flow
+from designspace.sampling.levels import interpolated
+from designspace.sampling.rows import TimeSteps
+from designspace.sampling.solver import SamplingRows
 
 STEPS = 256
 """Of the classical Runge-Kutta method: four evaluations each."""
@@ -66,7 +72,7 @@ class Converged:
 class Probe:
     """A design with a denoiser and a few images, to be looked at more closely than by its samples."""
 
-    design: rows.SamplingRows
+    design: SamplingRows
     D: rows.D
     """Bound to the labels of the images."""
     latents: Tensor
@@ -78,7 +84,9 @@ class Probe:
     @cached_property
     def flow(self) -> Flow:
         """The flow on the levels of the design."""
-        return make_flow(self.design, self.D, self.num_steps, lambda step, draw: torch.zeros_like(self.latents))
+        flow = make_flow(self.design, self.D, self.num_steps, lambda step, draw: torch.zeros_like(self.latents))
+        self.design.solver.check(flow)
+        return flow
 
     @torch.no_grad()
     def solution(self, steps: int = STEPS) -> Converged:
@@ -116,6 +124,36 @@ class Probe:
         for i, sigma in enumerate(self.flow.sigma[:-1]):
             x, memory = self.design.solver.step(self.flow, exact.at(sigma), i, sigma, memory)
             yield x
+
+
+class MeasuredTimeSteps(TimeSteps):
+    """Levels that depend on the solver and the denoiser: ``place`` finds them before anything is sampled."""
+
+    images: Count = 32
+    """So many are followed to measure; they are the same whatever is sampled afterwards."""
+
+    @abstractmethod
+    def start(self) -> TimeSteps:
+        """The rule that the search begins with."""
+
+    def sigmas(self, n: int) -> Tensor:
+        """The levels that the search begins with."""
+        return self.start().sigmas(n)
+
+    @abstractmethod
+    def place(self, probe: Probe) -> Tensor:
+        """The levels for the design, the denoiser and the images of ``probe``, float64 ``[N]``."""
+
+
+class GivenLevels(TimeSteps):
+    """Levels that were found by ``MeasuredTimeSteps``: a value that the framework makes, not a registered component."""
+
+    name: ClassVar[str] = "given"
+    levels: tuple[float, ...]
+
+    def sigmas(self, n: int) -> Tensor:
+        """The levels, interpolated log-linearly if there are not ``n`` of them."""
+        return interpolated(torch.tensor(self.levels, dtype=torch.float64), n)
 
 
 def rms(x: Tensor) -> Tensor:

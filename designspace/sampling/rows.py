@@ -8,18 +8,12 @@ Times and noise levels are float64 tensors on the CPU, of any shape.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
+from collections.abc import Callable
+from typing import ClassVar, Protocol, Self
 
-import torch
 from torch import Tensor
 
-from designspace.registry.component import Component, Count
-from designspace.sampling.levels import interpolated
-
-if TYPE_CHECKING:
-    from designspace.sampling.flow import Flow
-    from designspace.sampling.probe import Probe
+from designspace.registry.component import Component
 
 D = Callable[[Tensor, Tensor], Tensor]
 """``D(x, sigma)``: noisy samples ``[B, ...]`` and their noise level, float64 on the CPU, to the expected clean samples
@@ -27,49 +21,6 @@ D = Callable[[Tensor, Tensor], Tensor]
 
 ``sigma`` is 0-dim, one level for all, except where a solver has each image at a level of its own: ``rk45`` gives
 ``[B]``. A D for both reshapes it: ``sigma.reshape(-1, *[1] * (x.ndim - 1))``."""
-
-
-class Solver(Component, row="solver"):
-    r"""How to follow the flow from :math:`\sigma_0` down to :math:`\sigma_N`.
-
-    The state is the unscaled sample :math:`x = z / s(t)`, shape ``[B, ...]``. A solver keeps no state
-    of its own: what a multistep method remembers goes in and out of ``step`` as ``memory``.
-    """
-
-    one_step: ClassVar[bool] = True
-    """False for multistep methods: noise added between their steps would spoil their history."""
-    in_time: ClassVar[bool] = True
-    """True if the solver steps in ``t``: only then do the rows schedule and scaling matter."""
-    stochastic: ClassVar[bool] = False
-    """True if it draws noise of its own: its end points are then right as a distribution only."""
-    adaptive: ClassVar[bool] = False
-    """True if the number of evaluations depends on the image: the axis ``nfe`` is then refused."""
-
-    @abstractmethod
-    def step(self, flow: Flow, x: Tensor, i: int, sigma: float, memory: Any) -> tuple[Tensor, Any]:
-        """Carry ``x`` from ``sigma`` (``flow.sigma[i]``, or higher after churn) to ``flow.sigma[i + 1]``.
-
-        ``memory`` is ``None`` in the first step, then what the step before returned.
-        """
-
-    def check(self, flow: Flow) -> None:
-        """Raise ``ValueError`` if this solver cannot run on the levels of ``flow``."""
-
-
-class AdaptiveSolver(Solver):
-    """A solver that chooses its own steps between the first and the last level, for each image."""
-
-    one_step: ClassVar[bool] = False
-    in_time: ClassVar[bool] = False
-    adaptive: ClassVar[bool] = True
-
-    @abstractmethod
-    def solve(self, flow: Flow, x: Tensor) -> Iterator[Tensor]:
-        """Yield ``x`` at the last positive level of ``flow`` and, if the flow goes there, at 0."""
-
-    def step(self, flow: Flow, x: Tensor, i: int, sigma: float, memory: Any) -> tuple[Tensor, Any]:
-        """Raises ``TypeError``: an adaptive solver takes no steps between given levels."""
-        raise TypeError(f"solver {self.name} chooses its own steps: use solve")
 
 
 class _Ranged(Component):
@@ -103,36 +54,6 @@ class TimeSteps(_Ranged, row="time_steps"):
             return self
         low, high = self.common(low, high, lo, hi)
         return self.model_validate({**dict(self), "sigma_min": low, "sigma_max": high})
-
-
-class MeasuredTimeSteps(TimeSteps):
-    """Levels that depend on the solver and the denoiser: ``place`` finds them before anything is sampled."""
-
-    images: Count = 32
-    """So many are followed to measure; they are the same whatever is sampled afterwards."""
-
-    @abstractmethod
-    def start(self) -> TimeSteps:
-        """The rule that the search begins with."""
-
-    def sigmas(self, n: int) -> Tensor:
-        """The levels that the search begins with."""
-        return self.start().sigmas(n)
-
-    @abstractmethod
-    def place(self, probe: Probe) -> Tensor:
-        """The levels for the design, the denoiser and the images of ``probe``, float64 ``[N]``."""
-
-
-class GivenLevels(TimeSteps):
-    """Levels that were found by ``MeasuredTimeSteps``: a value that the framework makes, not a registered component."""
-
-    name: ClassVar[str] = "given"
-    levels: tuple[float, ...]
-
-    def sigmas(self, n: int) -> Tensor:
-        """The levels, interpolated log-linearly if there are not ``n`` of them."""
-        return interpolated(torch.tensor(self.levels, dtype=torch.float64), n)
 
 
 class Schedule(_Ranged, row="schedule"):
@@ -181,12 +102,8 @@ class Stochasticity(Component, row="stochasticity"):
         """
 
 
-class SamplingRows(Protocol):
-    """The rows of the block *Sampling*, as a ``Design`` has them: all that sampling needs of a column of Table 1."""
-
-    @property
-    def solver(self) -> Solver:
-        """The ODE solver."""
+class FlowRows(Protocol):
+    """The rows of the block *Sampling* that a flow is made of, as a ``Design`` has them."""
 
     @property
     def time_steps(self) -> TimeSteps:
@@ -207,9 +124,6 @@ class SamplingRows(Protocol):
     @property
     def to_zero(self) -> bool:
         """Whether the last step goes to sigma = 0."""
-
-    def with_time_steps(self, time_steps: TimeSteps) -> Self:
-        """The same rows with other time steps."""
 
 
 class SupportedLevels(Protocol):

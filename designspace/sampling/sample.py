@@ -13,7 +13,8 @@ from designspace.sampling import rows
 from designspace.sampling.flow import Flow, make_flow
 from designspace.sampling.noise import KeyedNoise
 from designspace.sampling.noise import latents as latents_of
-from designspace.sampling.probe import Probe
+from designspace.sampling.probe import GivenLevels, MeasuredTimeSteps, Probe
+from designspace.sampling.solver import AdaptiveSolver, SamplingRows, Solver
 
 
 @dataclass(frozen=True)
@@ -35,12 +36,12 @@ class Samples:
     """On request, the unscaled sample x = z / s(t) at each level, ``[steps + 1, B, ...]``."""
 
 
-Rows = TypeVar("Rows", bound=rows.SamplingRows)
+Rows = TypeVar("Rows", bound=SamplingRows)
 
 
 @torch.no_grad()
 def sample(
-    design: rows.SamplingRows,
+    design: SamplingRows,
     D: rows.D,
     latents: Tensor,
     num_steps: int = 18,
@@ -82,6 +83,7 @@ def sample(
         return eps.to(device=latents.device, dtype=dtype, non_blocking=True)
 
     flow = make_flow(design, D, num_steps, cast)
+    design.solver.check(flow)
     trajectory = [latents.to(dtype) * flow.sigma[0]]
     for x in _states(design.solver, flow, trajectory[0]):
         trajectory = [*trajectory, x] if record else [x]
@@ -97,9 +99,9 @@ def sample(
     )
 
 
-def _states(solver: rows.Solver, flow: Flow, x: Tensor) -> Iterator[Tensor]:
+def _states(solver: Solver, flow: Flow, x: Tensor) -> Iterator[Tensor]:
     """``x`` at each of ``flow.sigma[1:]``: the loop of Algorithms 1 and 2."""
-    if isinstance(solver, rows.AdaptiveSolver):
+    if isinstance(solver, AdaptiveSolver):
         yield from solver.solve(flow, x)
         return
     memory = None
@@ -125,9 +127,9 @@ def place(design: Rows, D: rows.D, like: Tensor, num_steps: int) -> Rows:
 
     The images that they are measured on have the shape and the device of those in ``like`` and depend on nothing else.
     """
-    if not isinstance(design.time_steps, rows.MeasuredTimeSteps):
+    if not isinstance(design.time_steps, MeasuredTimeSteps):
         return design
     own = latents_of("time_steps", range(design.time_steps.images), tuple(like.shape[1:]))
     probe = Probe(design, D, own.double().to(like.device), num_steps)
     levels = design.time_steps.place(probe)
-    return design.with_time_steps(rows.GivenLevels(levels=tuple(levels.tolist())))
+    return design.with_time_steps(GivenLevels(levels=tuple(levels.tolist())))

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from designspace.design import Design
-from designspace.sampling.rows import MeasuredTimeSteps
+from designspace.sampling.probe import MeasuredTimeSteps
 from designspace.training.rows import NoiseDistribution
 
 Array = NDArray[np.float64]

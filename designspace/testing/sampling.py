@@ -13,8 +13,9 @@ from designspace.denoising.rows import Denoiser
 from designspace.design import Design
 from designspace.evaluation.rows import Diagnostic
 from designspace.sampling.probe import Probe
-from designspace.sampling.rows import Solver, Stochasticity
+from designspace.sampling.rows import Stochasticity
 from designspace.sampling.sample import sample
+from designspace.sampling.solver import Solver
 from designspace.testing.table1 import SIGMAS
 
 STD = 0.5

@@ -15,7 +15,7 @@ from designspace.plots import curves_of, figure, sheets
 from designspace.registry.component import ROWS, Component
 from designspace.registry.fields import fields_of
 from designspace.report.figures.pictures import saved
-from designspace.sampling.rows import MeasuredTimeSteps
+from designspace.sampling.probe import MeasuredTimeSteps
 from designspace.style import sheet
 
 ROOT = Path(__file__).parents[2]
