@@ -11,7 +11,7 @@ from pathlib import Path
 from types import ModuleType
 
 from designspace.registry import sources
-from designspace.registry.component import ROWS
+from designspace.registry.known import ROWS
 
 
 def import_user(name: str, *, relative_to: Path) -> None:

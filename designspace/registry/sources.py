@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import inspect
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -48,6 +49,11 @@ def record(module: str) -> str | None:
 def recorded(module: str) -> str | None:
     """The hash that was taken of a module, if it was and the module is still there."""
     return _recorded.get(module) if module in sys.modules else None
+
+
+def of_class(cls: type) -> str:
+    """The hash of the source of a class whose module has no file, such as one defined in a cell of a notebook."""
+    return _sha256(inspect.getsource(cls).encode())
 
 
 def forget(file: Path) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from designspace.design import Design
 from designspace.registry.component import Component
+from designspace.registry.description import written
 from designspace.table.columns import Columns
 
 
@@ -47,13 +47,6 @@ def fields(component: Component) -> str:
     """``sigma_min = 0.002, sigma_max = 80, rho = 7``; empty if the component has none."""
     values = component.model_dump()
     return ", ".join(f"{key} = {written(values[key])}" for key in type(component).model_fields)
-
-
-def written(value: object) -> str:
-    """A field's value as it is written in YAML: ``7``, ``true``, ``[0.4, 0.6]``."""
-    if isinstance(value, float):
-        return f"{value:.10g}"
-    return value if isinstance(value, str) else json.dumps(value, default=str)
 
 
 def _cell(value: object, differs: bool) -> Cell:

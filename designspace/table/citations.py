@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from string import ascii_lowercase
 from typing import Any
 
-from designspace.registry.component import ROWS
+from designspace.registry.known import ROWS
 from designspace.registry.literature import Source
 
 PLURAL = {"metrics": "metric"}

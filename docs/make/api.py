@@ -15,7 +15,7 @@ from pydantic.fields import FieldInfo
 import designspace
 from designspace import plots, testing
 from designspace.registry.component import Component
-from designspace.registry.fields import described, fields_of
+from designspace.registry.description import described, fields_of
 from designspace.table import columns
 
 BESIDE = {columns: ["read_columns", "read_design"], plots: plots.__all__, testing: ["checks", "checks_of"]}
