@@ -25,9 +25,10 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from designspace.errors import DataError
 from designspace.registry import sources
 from designspace.registry.description import documented
-from designspace.registry.known import COMPONENTS, ROWS, Known
+from designspace.registry.known import ROWS, Known
 from designspace.registry.literature import Source
 from designspace.text import did_you_mean
 
@@ -97,8 +98,7 @@ class Component(Spec):
 
     def __init_subclass__(cls, *, row: str = "", name: str = "", **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        if not cls.__module__.startswith("designspace."):
-            cls._source = sources.record(cls.__module__)
+        cls._source = None if _is_ours(cls) else sources.defining(cls.__module__)
         if row:
             cls.row, cls.known = row, Known(row)
             ROWS.add(row, cls)
@@ -176,9 +176,12 @@ class Component(Spec):
         """The part of the identity that is not in the fields: name, version or source hash, and what it ``uses``.
 
         A user's source is what was executed, with the modules that it imports from beside itself; see ``sources``.
+        Raises ``DataError`` if the source cannot be read.
         """
-        builtin = cls.__module__.startswith(f"{COMPONENTS}.")
-        own = {"version": cls.version} if builtin else {"source": cls._source or sources.of_class(cls)}
+        if not cls._source and not _is_ours(cls):
+            place = "define it in a file or in a cell of a notebook"
+            raise DataError(f"{cls.row} '{cls.name}': the source of its class cannot be read, so it has no id; {place}")
+        own = {"source": cls._source} if cls._source else {"version": cls.version}
         used = (ROWS[row].known[name] for row, name in (path.split("/") for path in cls.uses))
         return {"name": cls.name} | own | built_with(used)
 
@@ -217,6 +220,11 @@ def built_with(components: Iterable[type[Component]]) -> dict[str, Any]:
     """
     later = {f"{cls.row}/{cls.name}": cls.origin() for cls in components if not _is_first(cls)}
     return {"uses": later} if later else {}
+
+
+def _is_ours(cls: type[Component]) -> bool:
+    """Whether it is part of the package, so that its version says when its numbers change."""
+    return cls.__module__.startswith("designspace.")
 
 
 def _is_first(cls: type[Component]) -> bool:
