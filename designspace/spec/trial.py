@@ -95,7 +95,7 @@ class Trial(Spec):
             "num_steps": self.num_steps,
             "data": self.data.identity(),
             "denoiser": self.denoiser.identity(),
-            "evaluate": identified(self.evaluate, ["images", "detector", "metrics", "labels", "reference"]),
+            "evaluate": identified(self.evaluate, [*Evaluate.model_fields.keys() - {"repeats", "seed"}]),
             "seed": self.seed,
         }
 
