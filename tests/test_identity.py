@@ -181,12 +181,12 @@ def test_a_field_of_a_component_that_was_added_later():
 
 
 def test_a_row_of_designs_that_was_added_later(monkeypatch):
-    rows = {"rescaling": (Annotated[ROWS["scaling"], Since("none")], ROWS["scaling"].get("none")())}
+    rows = {"rescaling": (Annotated[ds.Scaling, Since("none")], ds.Scaling.get("none")())}
     wider = create_model("Wider", __base__=Design, **rows)
     old = Design.preset("edm")
     assert identified(wider(**dict(old))) == identified(old)
     assert identified(wider(**dict(old), rescaling="vp"))["rescaling"]["name"] == "vp"
-    monkeypatch.setattr(ROWS["scaling"].get("none"), "version", 2)
+    monkeypatch.setattr(ds.Scaling.get("none"), "version", 2)
     assert identified(wider(**dict(old)))["rescaling"] == {"name": "none", "version": 2}
 
 
