@@ -168,9 +168,9 @@ def test_damaged_missing_and_pickled_files(tmp_path):
             "stats.npz",
             {"made_by": "FID"},
             own_detector(),
-            "its features are of FID, and those of detector own of FD-own",
+            "its features are of FID, but detector own makes features of FD-own",
         ),
-        ("cifar10_clean_train_32.npz", {}, own_detector(), "its features are of FID, and"),
+        ("cifar10_clean_train_32.npz", {}, own_detector(), "its features are of FID, but"),
         (
             "cifar10_legacy_tensorflow_train_32.npz",
             {},
