@@ -163,7 +163,7 @@ def test_damaged_missing_and_pickled_files(tmp_path):
 @pytest.mark.parametrize(
     ("name", "fields", "detector", "message"),
     [
-        ("stats.npz", {}, own_detector(width=320), "it is of 5 features, and detector own gives 320"),
+        ("stats.npz", {}, own_detector(width=320), "it holds 5 features, but detector own gives 320"),
         (
             "stats.npz",
             {"made_by": "FID"},
