@@ -175,9 +175,9 @@ def test_damaged_missing_and_pickled_files(tmp_path):
             "cifar10_legacy_tensorflow_train_32.npz",
             {},
             own_detector(protocol="FID"),
-            "are of FID-legacy_tensorflow, and",
+            "are of FID-legacy_tensorflow, but",
         ),
-        ("ffhq_clean_clip_vit_b_32_trainval_256.npz", {}, own_detector(protocol="FID"), "of FD-clip_vit_b_32, and"),
+        ("ffhq_clean_clip_vit_b_32_trainval_256.npz", {}, own_detector(protocol="FID"), "of FD-clip_vit_b_32, but"),
     ],
 )
 def test_statistics_of_another_network(tmp_path, name, fields, detector, message):

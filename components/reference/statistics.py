@@ -44,10 +44,8 @@ class Statistics(Reference, name="statistics"):
             gives = f"detector {detector} gives {detector.width}"
             raise DataError(f"{self.path}: it holds {found.d} features, but {gives}: it belongs to another detector")
         if made_by is not None and made_by != detector.protocol():
-            own = f"those of detector {detector} of {detector.protocol()}"
-            raise DataError(
-                f"{self.path}: its features are those of {made_by}, but {own}; the field `made_by` says whose they are"
-            )
+            own = f"detector {detector} makes features of {detector.protocol()}"
+            raise DataError(f"{self.path}: its features are of {made_by}, but {own}; `made_by` states whose they are")
         return found.sample
 
     def about(self) -> dict[str, Any]:

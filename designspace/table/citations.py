@@ -1,6 +1,6 @@
-"""The literature behind trials, as BibTeX: the sources that their components declare.
+"""The literature behind trials as BibTeX: the sources that their components declare.
 
-Components that are not installed here, such as those of a plugin, are passed over.
+Components that are not installed here, such as those of a plugin, are skipped.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def bibtex(trials: Iterable[Any]) -> str:
 
 
 def _components(spec: Any) -> Iterator[tuple[str, str]]:
-    """Row and name of each component in a resolved spec, at any depth."""
+    """The row and the name of each component in a resolved spec, at any depth."""
     for key, value in spec.items() if isinstance(spec, dict) else ():
         for part in value if isinstance(value, list) else [value]:
             if isinstance(part, dict):
