@@ -130,8 +130,8 @@ def find(factory: str, *, again: bool = False) -> Any:
 def content(factory: str) -> list[str]:
     """The hash of the source of the module, wherever it is, and the name of the callable.
 
-    Nothing is executed but parent packages. The source is the one that was executed or, before that, the one in the file,
-    together with the modules that it imports from beside itself. Raises ``DataError`` if there is no such module.
+    Nothing is executed but parent packages. The source is the one that was executed or, before that, the one in the
+    file, together with the modules that it imports from beside itself. Raises ``DataError`` if there is no such module.
     """
     place, name = _parts(factory)
     if executed := sources.recorded(_name(place)):
