@@ -29,7 +29,7 @@ def list_(
     Example: designspace list solver
     """
     import designspace  # noqa: F401  # registers the components
-    from designspace.registry.component import ROWS
+    from designspace.registry.known import ROWS
     from designspace.text import did_you_mean
 
     if row is not None and row not in ROWS:
@@ -51,7 +51,7 @@ def show(name: Annotated[str, typer.Argument(help="heun, or schedule/vp where ro
     Example: designspace show schedule/vp
     """
     import designspace  # noqa: F401
-    from designspace.registry.component import ROWS
+    from designspace.registry.known import ROWS
     from designspace.text import did_you_mean
 
     row, _, wanted = name.rpartition("/")
@@ -92,7 +92,7 @@ def _summary(cls: type[Component]) -> str:
 
 def _description(cls: type[Component]) -> list[RenderableType]:
     """Name, docstring, fields with type, domain and default, and the file."""
-    from designspace.registry.fields import fields_of
+    from designspace.registry.description import fields_of
 
     parts: list[RenderableType] = [Text(f"{cls.row}/{cls.name}", style="bold")]
     for paragraph in docstring_text(inspect.cleandoc(cls.__doc__ or "")).split("\n\n"):

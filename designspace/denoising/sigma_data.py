@@ -16,7 +16,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from designspace.registry.component import ROWS, Component, Positive, Spec
+from designspace.registry.component import Component, Positive, Spec
+from designspace.registry.known import ROWS
 
 NAME = "sigma_data"
 MEASURED: ContextVar[Callable[[], float] | None] = ContextVar("MEASURED", default=None)

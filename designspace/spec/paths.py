@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from designspace.denoising.sigma_data import NAME as SIGMA_DATA
 from designspace.design import Design, preset_rows
-from designspace.registry.component import ROWS
+from designspace.registry.known import ROWS
 from designspace.spec.errors import BadValueError, DocPath, table
 from designspace.text import did_you_mean
 

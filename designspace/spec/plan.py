@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from designspace.errors import Problem
-from designspace.registry.component import FOLDER, ROWS
+from designspace.registry.component import FOLDER
+from designspace.registry.known import ROWS
 from designspace.spec.axes import Choice
 from designspace.spec.claims import Claim, check
 from designspace.spec.document import Document

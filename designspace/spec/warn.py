@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from designspace.denoising.sigma_data import NAME as SIGMA_DATA
 from designspace.denoising.sigma_data import has_field
-from designspace.registry.component import ROWS
+from designspace.registry.known import ROWS
 from designspace.spec.axes import Choice
 from designspace.spec.document import Document
 from designspace.spec.errors import DocPath, dotted

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import inspect
-import json
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from designspace.design import Design
 from designspace.registry.component import Component
+from designspace.registry.description import written
 from designspace.table.columns import Columns
 
 
@@ -45,27 +43,13 @@ def legend(columns: Columns) -> str:
     return f"differs from {next(iter(columns))}" if len(columns) > 1 else ""
 
 
-def formula(component: Component) -> str:
-    """The first displayed formula of the docstring, in LaTeX on one line; empty if there is none."""
-    doc = inspect.cleandoc(type(component).__doc__ or "")
-    block = re.search(r"\.\. math::\s+(.*?)(\n\s*\n|\Z)", doc, re.S)
-    return " ".join(block.group(1).split()) if block else ""
-
-
 def fields(component: Component) -> str:
     """``sigma_min = 0.002, sigma_max = 80, rho = 7``; empty if the component has none."""
     values = component.model_dump()
     return ", ".join(f"{key} = {written(values[key])}" for key in type(component).model_fields)
 
 
-def written(value: object) -> str:
-    """A field's value as it is written in YAML: ``7``, ``true``, ``[0.4, 0.6]``."""
-    if isinstance(value, float):
-        return f"{value:.10g}"
-    return value if isinstance(value, str) else json.dumps(value, default=str)
-
-
 def _cell(value: object, differs: bool) -> Cell:
     if isinstance(value, Component):
-        return Cell(value.name, formula(value), fields(value), differs)
+        return Cell(value.name, " ".join(value.formula.split()), fields(value), differs)
     return Cell(written(value), differs=differs)

@@ -12,8 +12,9 @@ import rst
 
 from designspace.design import Design, preset_names
 from designspace.plots import curves_of, figure, sheets
-from designspace.registry.component import ROWS, Component
-from designspace.registry.fields import fields_of
+from designspace.registry.component import Component
+from designspace.registry.description import fields_of
+from designspace.registry.known import ROWS
 from designspace.report.figures.pictures import saved
 from designspace.sampling.probe import MeasuredTimeSteps
 from designspace.style import sheet

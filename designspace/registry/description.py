@@ -1,11 +1,14 @@
-"""The fields of a component for people: name, type, domain and default."""
+"""Components described for people: the docstring with formula and sources, and the fields."""
 
 from __future__ import annotations
 
+import inspect
+import json
+import textwrap
 from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
 
-from designspace.table import written
+from designspace.registry.literature import Source
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -28,13 +31,31 @@ class Field(NamedTuple):
 
 def fields_of(cls: type[BaseModel]) -> list[Field]:
     """The fields of a component, in their order."""
-    return [_field(name, about) for name, about in cls.model_fields.items()]
+    return [described(name, about) for name, about in cls.model_fields.items()]
 
 
-def _field(name: str, about: FieldInfo) -> Field:
+def described(name: str, about: FieldInfo) -> Field:
+    """One field of a pydantic model."""
     default = about.get_default(call_default_factory=True)
     ends = "required" if about.is_required() else f"default {written(default)}"
     return Field(name, _type(about.annotation), _domain(about), ends)
+
+
+def documented(doc: str | None, formula: str, sources: tuple[Source, ...]) -> str:
+    """A docstring with the formula after its first paragraph and the sources at its end, in reStructuredText."""
+    parts = inspect.cleandoc(doc or "").split("\n\n", 1)
+    if formula:
+        parts.insert(1, ".. math:: " + textwrap.indent(inspect.cleandoc(formula), "    ").lstrip())
+    if sources:
+        parts += ["Sources:", "\n".join(f"- {s.authors} ({s.year}). {s.title}. {s.url}" for s in sources)]
+    return "\n\n".join(parts)
+
+
+def written(value: object) -> str:
+    """The value of a field as YAML has it: ``7``, ``true``, ``[0.4, 0.6]``."""
+    if isinstance(value, float):
+        return f"{value:.10g}"
+    return value if isinstance(value, str) else json.dumps(value, default=str)
 
 
 def _type(annotation: Any) -> str:
