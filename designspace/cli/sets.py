@@ -73,9 +73,9 @@ def component(row: Any, text: str, where: str) -> Any:
     """A component as in YAML, ``lite0`` or ``{name: lite0, size: 128}``; errors end the command."""
     from pydantic import ValidationError
 
-    from designspace.errors import SpecError
+    from designspace.errors import SpecError, dotted
     from designspace.spec.document import parse
-    from designspace.spec.errors import dotted, what
+    from designspace.spec.problems import problems_of
 
     document = parse(text, where, lines=False)
     if document.problems:
@@ -83,7 +83,7 @@ def component(row: Any, text: str, where: str) -> Any:
     try:
         return row.model_validate(document.data)
     except ValidationError as error:
-        stop(2, *(": ".join(filter(None, (where, dotted(e["loc"]), what(e)))) for e in error.errors()))
+        stop(2, *(": ".join(filter(None, (where, dotted(p.path), p.what))) for p in problems_of(error)))
 
 
 def _name(place: str) -> str | None:

@@ -27,10 +27,10 @@ class Side(NamedTuple):
 
 def side(text: str, out: Path, other: Study | None = None) -> Side:
     """The points that ``text`` names, of the study ``other`` if that is the one; errors end the command."""
+    from designspace.errors import SpecError
     from designspace.report import Study
     from designspace.report.points import select
-    from designspace.spec.errors import BadValueError
-    from designspace.spec.points import known_as
+    from designspace.spec.axes import known_as
 
     name, _, settings = text.partition(":")
     folder = folder_of(name, out)
@@ -38,8 +38,8 @@ def side(text: str, out: Path, other: Study | None = None) -> Side:
     points = [dict(point.axes) for point in study.points]
     try:
         axes = known_as(_axes(text, settings, points), points, ()) if settings else {}
-    except BadValueError as error:
-        stop(2, f"{text}: {error}")
+    except SpecError as error:
+        stop(2, *(f"{text}: {problem.what}" for problem in error.problems))
     return Side(text, study, axes, select(study.points, axes))
 
 

@@ -13,13 +13,13 @@ from designspace.errors import DataError
 from designspace.results.lines import FRECHET
 from designspace.results.store import SCHEMA, Results, Row, plain, point_key
 from designspace.run import local, ray
+from designspace.run.default_labels import default_labels
 from designspace.run.estimate import dry_run as dry_run
 from designspace.run.labels import require_labels
 from designspace.run.progress import watching
 from designspace.run.restore import restore_artefacts
 from designspace.run.stages import Stages
 from designspace.run.worker import Job, Worker
-from designspace.spec.default_labels import default_labels
 from designspace.storage.cache import Cache
 from designspace.storage.files import write_whole
 from designspace.storage.provenance import now
