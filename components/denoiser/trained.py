@@ -7,7 +7,7 @@ from torch import nn
 from designspace.data.images import Images
 from designspace.denoising.preconditioned import PreconditionedNetwork
 from designspace.denoising.rows import Conditional, Denoiser, Network, PreconditioningRows
-from designspace.storage.cache import content_key
+from designspace.storage.files import content_key
 from designspace.training.recipe import Recipe
 from designspace.training.rows import Augmentation, training_rows
 from designspace.training.run import Plan, trained

@@ -16,7 +16,7 @@ from designspace.errors import DataError
 from designspace.evaluation.rows import Detector
 from designspace.run.generate import labels_for
 from designspace.run.kept import Kept
-from designspace.storage.cache import content_key
+from designspace.storage.files import content_key
 
 if TYPE_CHECKING:
     from designspace.spec.trial import Trial

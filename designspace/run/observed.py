@@ -18,7 +18,8 @@ from designspace.run.loaded import Loaded, rows_of
 from designspace.sampling.noise import latents
 from designspace.sampling.plane import plane
 from designspace.sampling.probe import Converged, GivenLevels, MeasuredTimeSteps, Probe
-from designspace.storage.cache import Cache, content_key
+from designspace.storage.cache import Cache
+from designspace.storage.files import content_key
 from designspace.training.rows import training_rows
 
 if TYPE_CHECKING:

@@ -16,7 +16,8 @@ from designspace.evaluation.rows import Detector, Metric, Reference
 from designspace.run.generate import chunks
 from designspace.run.kept import Kept
 from designspace.run.loaded import Loaded
-from designspace.storage.cache import Cache, content_key
+from designspace.storage.cache import Cache
+from designspace.storage.files import content_key
 
 if TYPE_CHECKING:
     from designspace.spec.trial import Trial

@@ -19,7 +19,8 @@ from designspace.run.generate import generate
 from designspace.run.loaded import Loaded
 from designspace.run.observed import Observed
 from designspace.run.reference import References
-from designspace.storage.cache import Cache, content_key
+from designspace.storage.cache import Cache
+from designspace.storage.files import content_key
 
 if TYPE_CHECKING:
     from designspace.spec.trial import Trial
