@@ -59,7 +59,7 @@ def compare(
 
 
 def _metrics(a: Side, b: Side | None, asked: Sequence[str]) -> list[str]:
-    measured = [list(side.study.about["metrics"]) for side in (a, b or a)]
+    measured = [list(side.study.about.metrics) for side in (a, b or a)]
     known = [name for name in measured[0] if name in measured[1]]
     if not known:
         words = " against ".join(", ".join(names) for names in measured)
@@ -99,10 +99,10 @@ def _refuse(metric: str, sides: tuple[Side, Side], pair: tuple[Any, Any]) -> Non
 
 def _rows(a: Side, b: Side | None, metric: str, comparisons: Sequence[Comparison]) -> Iterator[dict[str, Any]]:
     from designspace.report.tables.comparison_tables import flat
-    from designspace.results.lines import plain
+    from designspace.results.records import plain
 
     for one in comparisons:
-        names = {"report_a": a.study.about["name"], "report_b": (b or a).study.about["name"]}
+        names = {"report_a": a.study.about.name, "report_b": (b or a).study.about.name}
         points = {"axes_a": one.a.axes, "axes_b": one.b.axes, "paired": one.found.paired}
         yield plain({"metric": metric, **names, **flat(a.study, one, metric), **points})
 
@@ -135,7 +135,7 @@ def _drawn(a: Side, b: Side | None, comparisons: Sequence[Comparison]) -> Table:
     axis = a.study.column_axis or ""
     equal = all(one.b.axes.get(axis) == one.a.axes.get(axis) for one in comparisons)
     budget = [axis] if axis and equal else []
-    names = [one_line(side.study.about["name"]) for side in (a, b or a)]
+    names = [one_line(side.study.about.name) for side in (a, b or a)]
     sides = [f"{side} ({name})" if names[0] != names[1] else side for side, name in zip("AB", names, strict=True)]
     drawn = Table(box=None, header_style="bold")
     for name in [*budget, *sides, "A - B", "gain", "p", "corrected"]:

@@ -42,7 +42,7 @@ def distance(
     """
     import designspace as ds
     from designspace.report.tables.caption import halves_are
-    from designspace.results.lines import plain
+    from designspace.results.records import plain
 
     with clean_errors():
         network = component(ds.Detector, detector, "--detector")
@@ -122,7 +122,7 @@ def _some(pixels: Tensor, count: int | None) -> Tensor:
 
 
 def _warn_of_few(n: int, d: int, metrics: list[Metric]) -> None:
-    from designspace.results.lines import FRECHET
+    from designspace.results.records import FRECHET
 
     if n < 10 * d and any(metric.name in FRECHET for metric in metrics):
         warnings.warn(f"{n} images are fewer than 10 x {d} features: Fréchet distances are too high", stacklevel=2)

@@ -45,7 +45,13 @@ def run(file: Path, settings: Sequence[str], options: Options) -> int:
     )
     failures = results.failures
     if options.json:
-        print_json({"name": ablation.name, "results": results.rows(), "failures": failures})
+        print_json(
+            {
+                "name": ablation.name,
+                "results": [row.plain() for row in results.rows()],
+                "failures": [f.plain() for f in failures],
+            }
+        )
     else:
         print_report(Study(results.folder))
         write_overview(options.out)
@@ -54,8 +60,8 @@ def run(file: Path, settings: Sequence[str], options: Options) -> int:
             typer.echo(f"results: {results.folder / 'results.jsonl'}")
             typer.echo(f"next: designspace report {ablation.name}{out}")
     for failure in failures:
-        axes = ", ".join(f"{key}={value}" for key, value in failure["axes"].items())
-        typer.secho(f"failed: {axes}: {failure['error']}", err=True, fg="red")
+        axes = ", ".join(f"{key}={value}" for key, value in failure.axes.items())
+        typer.secho(f"failed: {axes}: {failure.error}", err=True, fg="red")
     if failures:
         typer.secho(f"tracebacks: {results.folder / 'failures.jsonl'}; run again to try again", err=True, fg="red")
     return 1 if failures else 0

@@ -12,8 +12,11 @@ from designspace.cli.reports import folder_of
 
 if TYPE_CHECKING:
     from designspace.report import Study
-    from designspace.report.entry import Entry, Row
+    from designspace.report.entry import Entry
     from designspace.report.evidence.comparisons import Pair
+
+
+Axes = dict[str, Any]
 
 
 class Side(NamedTuple):
@@ -21,7 +24,7 @@ class Side(NamedTuple):
 
     text: str
     study: Study
-    axes: Row
+    axes: Axes
     points: list[Entry]
 
 
@@ -48,7 +51,7 @@ def pairs(a: Side, b: Side) -> list[Pair]:
     from designspace.report import points
     from designspace.report.entry import BUDGET
 
-    both = [axis for axis in a.study.about["axes"] if axis in b.study.about["axes"]]
+    both = [axis for axis in a.study.about.axes if axis in b.study.about.axes]
     given = {axis: (axis in a.axes) + (axis in b.axes) for axis in both}
     equal = [axis for axis, times in given.items() if times == 0 or (times == 1 and axis in BUDGET)]
     found = [(p, q) for p, q in points.pairs(a.points, b.points, equal) if p is not q]
@@ -59,7 +62,7 @@ def pairs(a: Side, b: Side) -> list[Pair]:
     return found
 
 
-def _axes(text: str, settings: str, points: Sequence[Row]) -> Row:
+def _axes(text: str, settings: str, points: Sequence[Axes]) -> Axes:
     from designspace.spec.paths import axis_name
     from designspace.text import value_of
 

@@ -33,8 +33,8 @@ def train(
 
     from designspace.cli.runs import usable
     from designspace.errors import DataError, StorageError, brief
+    from designspace.run.job import label
     from designspace.run.labels import require_labels
-    from designspace.run.worker import label
     from designspace.spec import load
     from designspace.training.export import export as write
     from designspace.training.run import trained
@@ -69,7 +69,7 @@ def train(
 
 def _plans(ablation: Ablation) -> list[tuple[Plan, int, list[Point]]]:
     """What is to be trained, each once, the fewest images first, and the points that share it."""
-    from designspace.run.kept import Kept
+    from designspace.run.loaded import Kept
     from designspace.training.run import Trainable
 
     data: Kept[Images] = Kept()

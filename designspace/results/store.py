@@ -109,7 +109,9 @@ def read_description(folder: Path) -> Description:
     try:
         return Description.model_validate_json(text)
     except ValidationError as error:
-        raise DataError(f"{path}: not the description of an ablation ({problem(error)}); run it again") from error
+        raise DataError(
+            f"{path}: not the description of an ablation ({problem(error)}); run the ablation again"
+        ) from error
 
 
 def write_description(folder: Path, description: Description) -> None:
