@@ -234,9 +234,10 @@ class TestInAnAblation:
     def test_points_go_without_what_cannot_be_measured_and_a_warning_says_so(self, tmp_path):
         ablation, results = self.go(tmp_path)
         assert [w.partition("evaluate.metrics.")[2] for w in ablation.warnings] == [
-            "0: 1 of 3 trials go without: metric endpoint_error: solver euler_ancestral adds noise,"
+            "0: 1 of 3 trials cannot measure it: metric endpoint_error: solver euler_ancestral adds noise,"
             " so samples follow no curve of the flow",
-            "1: 2 of 3 trials go without: metric truncation_error: solver rk45 chooses its own steps (and 1 more)",
+            "1: 2 of 3 trials cannot measure it: metric truncation_error: solver rk45 chooses its own steps"
+            " (and 1 more)",
         ]
         assert [sorted(row.metrics) for row in results.rows()] == [
             ["endpoint_error", "truncation_error"],

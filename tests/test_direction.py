@@ -101,7 +101,7 @@ def test_shares_have_a_linear_axis(study):
 def test_too_few_images_are_named_at_the_line(tmp_path):
     evaluate = {"images": 15, "detector": "stand_in_detector", "metrics": ["frechet", "fid_infinity"]}
     with pytest.raises(
-        ds.SpecError, match=r"small.yaml:\d+:\d+: evaluate.*metric fid_infinity takes 20 images at least"
+        ds.SpecError, match=r"small.yaml:\d+:\d+: evaluate.*metric fid_infinity needs at least 20 images"
     ):
         ds.load(write_spec(tmp_path, evaluate=evaluate))
 

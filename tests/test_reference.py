@@ -206,7 +206,7 @@ def spec(tmp_path, path, metrics=("frechet",), **fields):
 def test_a_metric_of_features_needs_more_than_moments(tmp_path):
     path = saved(tmp_path, **moments())
     with pytest.raises(
-        SpecError, match=r"evaluate\.reference: metric kid compares with each image's features, .*\[frechet"
+        SpecError, match=r"evaluate\.reference: metric kid compares with the features of each image, .*\[frechet"
     ):
         load(spec(tmp_path, path, ("frechet", "kid")))
     load(spec(tmp_path, saved(tmp_path, "feats.npz", feats=normal(30).numpy()), ("frechet", "kid")))

@@ -13,7 +13,6 @@ import math
 import sys
 import textwrap
 from collections.abc import Iterator, Mapping, MutableMapping
-from contextvars import ContextVar
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self, cast
 
@@ -23,6 +22,7 @@ from pydantic import (
     Field,
     ModelWrapValidatorHandler,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_serializer,
     model_validator,
@@ -114,8 +114,15 @@ class Known(MutableMapping[str, "type[Component]"]):
         return len(list(iter(self)))
 
 
-FOLDER: ContextVar[Path | None] = ContextVar("FOLDER", default=None)
-"""While a file is read that names other files: the folder that they are relative to."""
+FOLDER = "folder"
+"""The key, in pydantic's validation context, of the folder that the files named in a spec are relative to."""
+
+
+def folder_of(info: ValidationInfo) -> Path | None:
+    """The folder of the spec that is being validated, or ``None`` if the validation context names none."""
+    folder: Path | None = (info.context or {}).get(FOLDER)
+    return folder
+
 
 Count = Annotated[int, Field(ge=2)]
 Neighbours = Annotated[int, Field(ge=1)]
@@ -146,7 +153,7 @@ class Spec(BaseModel):
             if kind == "extra_forbidden" and len(line["loc"]) == 1:
                 name, known = line["loc"][0], list(cls.model_fields)
                 text = f"unknown field '{name}'.{did_you_mean(name, known)} Fields: {', '.join(known) or 'none'}."
-            final = PydanticCustomError(kind, "{text}", {"text": text})
+            final = PydanticCustomError(kind, "{text}", {**line.get("ctx", {}), "text": text})
             return InitErrorDetails(type=final, loc=line["loc"], input=line["input"])
 
         return ValidationError.from_exception_data(error.title, [better(e) for e in error.errors()])
@@ -199,7 +206,7 @@ class Component(Spec):
 
     @model_validator(mode="wrap")
     @classmethod
-    def _from_name(cls, value: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+    def _from_name(cls, value: Any, handler: ModelWrapValidatorHandler[Self], info: ValidationInfo) -> Self:
         """``heun`` or ``{name: heun, alpha: 0.5}`` where the field is annotated with a row."""
         if isinstance(value, cls):
             return value
@@ -215,12 +222,12 @@ class Component(Spec):
         if "name" not in params:
             text = f"a {cls.row} needs a 'name'. Known: {', '.join(sorted(cls.known))}."
             raise PydanticCustomError("unnamed_component", "{text}", {"text": text})
-        return cls.get(str(params.pop("name"))).model_validate(params)
+        return cls.get(str(params.pop("name"))).model_validate(params, context=info.context)
 
     @field_validator("*")
     @classmethod
-    def _beside_the_spec(cls, value: Any) -> Any:
-        folder = FOLDER.get()
+    def _beside_the_spec(cls, value: Any, info: ValidationInfo) -> Any:
+        folder = folder_of(info)
         return folder / value.expanduser() if folder and isinstance(value, Path) else value
 
     @model_validator(mode="after")

@@ -16,13 +16,13 @@ from designspace.results.records import FRECHET, SCHEMA, Description, GridPoint,
 from designspace.results.sources import components_in
 from designspace.results.store import Results, write_description
 from designspace.run import local, ray
+from designspace.run.default_labels import default_labels
 from designspace.run.job import Job
 from designspace.run.labels import require_labels
 from designspace.run.pipeline import restore_artefacts
 from designspace.run.progress import watching
 from designspace.run.stages import Stages
 from designspace.run.worker import Worker
-from designspace.spec.default_labels import default_labels
 from designspace.storage.cache import Cache
 from designspace.storage.provenance import now
 

@@ -1,4 +1,4 @@
-"""Which of the values of each axis the baseline has."""
+"""The values of the axes that the baseline of an ablation has."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from pydantic import ValidationError
 
 from designspace.denoising.sigma_data import NAME as SIGMA_DATA
 from designspace.design import Design
+from designspace.errors import SpecError
 from designspace.spec.axes import Choice, read_axes
-from designspace.spec.errors import BadValueError
 from designspace.spec.paths import Setting, build
 from designspace.spec.plan import baseline
+from designspace.spec.problems import Problems
 from designspace.spec.trial import Label, Point
 
 if TYPE_CHECKING:
@@ -20,15 +21,16 @@ if TYPE_CHECKING:
 
 
 def default_labels(ablation: Ablation, points: Sequence[Point]) -> dict[str, Label]:
-    """By axis of ``grid`` and ``zip`` the label of the value that the ablation's own design, data or denoiser is.
+    """For each axis of ``grid`` and ``zip``, the label of the value that the ablation's baseline has.
 
-    Axes whose values are all others have no entry. Reports compare with these, and with the first value elsewhere.
+    Axes that do not include the baseline's value have no entry. Reports compare with these values, and with the first
+    value of an axis without an entry.
     """
-    base = baseline(ablation)
+    base = baseline(dict(ablation))
     design = _design(base)
     found: dict[str, Label] = {}
     for part in ("zip", "grid"):
-        for choices in read_axes(part, getattr(ablation, part), []).values():
+        for choices in read_axes(part, getattr(ablation, part), Problems()).values():
             for choice in choices:
                 ((axis, label),) = choice.labels.items()
                 if axis not in found and _is_base(choice, base, design, points, axis):
@@ -39,7 +41,7 @@ def default_labels(ablation: Ablation, points: Sequence[Point]) -> dict[str, Lab
 def _is_base(
     choice: Choice, base: Sequence[Setting], design: Design | None, points: Sequence[Point], axis: str
 ) -> bool:
-    """Whether what a choice sets is, once resolved, what the baseline has."""
+    """Whether the baseline has, once resolved, the values that a choice sets."""
     paths = [new.path for new in choice.settings]
     if not all(path[0] == "design" for path in paths):
         given = {setting.path: setting.value for setting in base}
@@ -51,7 +53,7 @@ def _is_base(
 
 
 def _at(design: Design, path: Sequence[str]) -> Any:
-    """A component, or one of its fields."""
+    """The component, or the field of a component, at ``path``."""
     found: Any = design
     for name in path:
         found = getattr(found, name, None)
@@ -59,11 +61,10 @@ def _at(design: Design, path: Sequence[str]) -> Any:
 
 
 def _design(base: Sequence[Setting]) -> Design | None:
-    """The design of the baseline; ``None`` if it has none of its own."""
+    """The design of the baseline; ``None`` if the baseline does not have a complete one."""
     try:
         raw: dict[str, Any] = build([setting for setting in base if setting.path[0] == "design"])["design"]
-        return Design.model_validate(
-            {row: value for row, value in raw.items() if row != SIGMA_DATA}
-        )  # may be the data's
-    except (KeyError, BadValueError, ValidationError):
+        rows = {row: value for row, value in raw.items() if row != SIGMA_DATA}  # it may need the data set
+        return Design.model_validate(rows)
+    except (KeyError, SpecError, ValidationError):
         return None
