@@ -146,15 +146,15 @@ def test_a_trained_network_beside_the_exact_denoiser(tmp_path, monkeypatch):
         evaluate={"images": 4, "metrics": [{"name": "denoising_error", "images": 100}, {"name": "loss", "images": 50}]},
     )
     results = run(load(spec), out=tmp_path / "out", progress=False)
-    rows = {(row["axes"]["denoiser"], row["axes"]["solver"]): row["metrics"] for row in results.rows()}
+    rows = {(row.axes["denoiser"], row.axes["solver"]): row.metrics for row in results.rows()}
     assert len(rows) == 4
     for name in ("exact", "network"):
         assert rows[name, "euler"] == rows[name, "heun"]
     exact, network = (rows[name, "heun"]["denoising_error"] for name in ("exact", "network"))
-    assert 0 < exact["value"] < network["value"] < 0.6
-    assert "before" not in exact["profile"]
-    untrained = network["profile"]["before"]
-    assert all(after < before for after, before in zip(network["profile"]["value"], untrained, strict=True))
+    assert 0 < exact.value < network.value < 0.6
+    assert "before" not in exact.profile
+    untrained = network.profile["before"]
+    assert all(after < before for after, before in zip(network.profile["value"], untrained, strict=True))
 
 
 def test_the_figure_shows_training(tmp_path, monkeypatch):

@@ -40,22 +40,22 @@ def of(study, axes, metric):
 
 @pytest.mark.filterwarnings("ignore:.*fewer than 10 x")
 def test_the_exact_denoiser_gives_its_data_back(study):
-    assert of(study, FINE, "memorised")["value"] == 1
-    assert of(study, FINE, "precision")["value"] == 1
+    assert of(study, FINE, "memorised").value == 1
+    assert of(study, FINE, "precision").value == 1
     near = of(study, FINE, "nearest")
-    assert near["value"] < near["among_reference"] / 10
-    assert of(study, COARSE, "nearest")["value"] > near["value"]
-    assert of(study, FINE, "memorised")["floor"] < 0.2
-    assert [of(study, FINE, "memorised")[key] for key in ("drawn", "drawn_sd")] == [1, 0]
+    assert near.value < near.among_reference / 10
+    assert of(study, COARSE, "nearest").value > near.value
+    assert of(study, FINE, "memorised").floor < 0.2
+    assert [getattr(of(study, FINE, "memorised"), key) for key in ("drawn", "drawn_sd")] == [1, 0]
     assert verdicts(study)[0].verdict == "holds"
 
 
 def test_rows_say_what_is_better(study):
-    found = {metric: of(study, FINE, metric)["higher_is_better"] for metric in METRICS}
+    found = {metric: of(study, FINE, metric).higher_is_better for metric in METRICS}
     expected = dict.fromkeys(METRICS, True) | {"frechet": False, "fid_infinity": False}
     assert found == expected | {"nearest": None, "memorised": None}
-    assert of(study, FINE, "fid_infinity")["protocol"] == "FD_INFINITY-pixels"
-    assert of(study, FINE, "fid_infinity")["raw"] == pytest.approx(of(study, FINE, "frechet")["value"], rel=1e-6)
+    assert of(study, FINE, "fid_infinity").protocol == "FD_INFINITY-pixels"
+    assert of(study, FINE, "fid_infinity").raw == pytest.approx(of(study, FINE, "frechet").value, rel=1e-6)
 
 
 def test_the_best_is_the_highest_where_that_is_better(study):

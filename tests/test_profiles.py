@@ -11,6 +11,7 @@ from designspace.report import Study, write
 from designspace.report.figures.curves import panels
 from designspace.report.figures.profiles import profile_panels
 from designspace.report.tables.table import tables
+from designspace.results.records import Result
 from designspace.results.store import Results
 
 SIGMA = [10.0, 1.0, 0.1]
@@ -26,7 +27,8 @@ def study(folder, axes, points):
         metric |= {"profile": {"sigma": SIGMA, "value": profile, "of": "local error, RMS"}}
         results.put_artefact(id, {"influence.truncation_error": torch.linspace(-i - 1, i + 1, 32)})
         row = {"id": id, "axes": at, "seed": 0, "nfe": 10, "images": 500, "features": None}
-        results.append(row | {"metrics": {} if profile is None else {"truncation_error": metric}, "trial": {}})
+        metrics = {} if profile is None else {"truncation_error": metric}
+        results.append(Result(schema=1, **row, metrics=metrics, trial={}))
     text = {"schema": 1, "name": "x", "question": "?", "axes": axes, "claims": [], "points": about}
     (folder / "ablation.json").write_text(json.dumps(text | {"metrics": ["truncation_error"]}))
     return Study(folder)

@@ -1,4 +1,4 @@
-"""The command plot: figures of designs, without any result."""
+"""The command plot: figures of designs, for which no results are needed."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Annotated
 import typer
 
 from designspace.cli.errors import clean_errors, stop
-from designspace.cli.inspect import DESIGNS
+from designspace.cli.options import Designs
 
 app = typer.Typer(help="Draw designs. Example: designspace plot rows edm vp", no_args_is_help=True)
 
 
 @app.callback()
 def plot() -> None:
-    """Draw what designs are made of; what they score is drawn by report.
+    """Draw the rows of designs. The command report draws their results.
 
     Example: designspace plot rows edm vp ve iddpm
     """
@@ -23,14 +23,14 @@ def plot() -> None:
 
 @app.command()
 def rows(
-    designs: Annotated[list[str] | None, typer.Argument(help=DESIGNS, show_default=False)] = None,
-    num_steps: Annotated[int, typer.Option(min=2, help="The time steps N.")] = 18,
+    designs: Designs = None,
+    num_steps: Annotated[int, typer.Option(min=2, help="The number of time steps N.")] = 18,
     out: Annotated[Path, typer.Option(help="The folder of the figures.")] = Path(),
 ) -> None:
-    """Draw the rows of Table 1: schedule and scaling, time steps, preconditioning, and what training weighs.
+    """Draw the rows of Table 1: schedule and scaling, time steps, preconditioning, noise levels of training.
 
-    Writes rows_schedule, rows_time_steps, rows_preconditioning and rows_training as .png, .svg and .pdf. Designs that
-    are equal in all of a figure share a line of its legend.
+    Writes rows_schedule, rows_time_steps, rows_preconditioning and rows_training as .png, .svg and .pdf. Designs whose
+    curves are equal throughout a figure share a line of its legend.
 
     Example: designspace plot rows edm vp edm:time_steps.rho=3 --num-steps 10 --out figures
     """

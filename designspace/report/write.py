@@ -36,7 +36,7 @@ def write(folder: Path | Study, *, live: bool = False) -> list[Path]:
 
 def _files(study: Study, live: bool) -> Iterator[tuple[str, bytes]]:
     yield "table.md", markdown.page(study).encode()
-    if study.about["claims"]:
+    if study.about.claims:
         yield "claims.md", claims.page(study).encode()
     if study.entries:
         yield "table.csv", markdown.tidy(study).encode()

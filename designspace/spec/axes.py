@@ -1,4 +1,4 @@
-"""The axes of an ablation: their values, the points of their product, and points named by some of their values."""
+"""The axes of an ablation: their values, and the points of their product."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from designspace.registry.component import Spec
 from designspace.spec.paths import PARTS, STEPS, Setting, axis_name, field_path, suggest_field
 from designspace.spec.problems import Problems, problem_at, refusal
 from designspace.spec.trial import Label, label_of
-from designspace.text import did_you_mean
 
 
 class Change(Spec):
@@ -169,49 +168,3 @@ def _refuse_conflicts(parts: Mapping[str, Axes], problems: Problems) -> None:
 
 def _field(setting: Setting) -> tuple[str, ...]:
     return STEPS[:1] if setting.path[0] in STEPS else setting.path
-
-
-def known_as(axes: Mapping[str, Any], points: Sequence[Mapping[str, Label]], place: DocPath) -> dict[str, Label]:
-    """``axes``, values of axes that are written at ``place``, with the names and values that ``points`` have.
-
-    Raises:
-        SpecError: No point has them; the problem is of the kind ``UNMATCHED``.
-    """
-    named: dict[str, Label] = {}
-    for key, value in axes.items():
-        name = known_axis(key, points, (*place, key))
-        named[name] = known_value(name, value, points, (*place, key))
-    if not any(named.items() <= point.items() for point in points):
-        raise refusal(f"no point has {listed(named)} together", place, Kind.UNMATCHED)
-    return named
-
-
-def known_axis(axis: str, points: Sequence[Mapping[str, Label]], place: DocPath, *, key: bool = True) -> str:
-    """``axis`` as ``points`` name it. Raises ``SpecError`` if they have no such axis."""
-    name, columns = axis_name(axis), list(points[0])
-    if name not in columns:
-        what = f"there is no axis '{axis}'.{did_you_mean(axis, columns)} Axes: {', '.join(columns) or 'none'}."
-        raise refusal(what, place, Kind.UNMATCHED, key=key)
-    return name
-
-
-def known_value(name: str, value: Any, points: Sequence[Mapping[str, Label]], place: DocPath) -> Label:
-    """``value`` as ``points`` have it on the axis ``name``. Raises ``SpecError`` if none has it."""
-    values = list(dict.fromkeys(point[name] for point in points))
-    same = [known for known in values if known == value and isinstance(known, bool) == isinstance(value, bool)]
-    if not same:
-        what = f"no point has {name} = {value!r}.{_nearest(value, values)} Values: {', '.join(map(str, values))}."
-        raise refusal(what, place, Kind.UNMATCHED)
-    return same[0]
-
-
-def listed(axes: Mapping[str, Label]) -> str:
-    """``solver = heun, nfe = 7``."""
-    return ", ".join(f"{name} = {value}" for name, value in axes.items())
-
-
-def _nearest(value: Any, values: list[Label]) -> str:
-    numbers = [known for known in values if isinstance(known, int | float) and not isinstance(known, bool)]
-    if isinstance(value, int | float) and numbers:
-        return f" Did you mean {min(numbers, key=lambda known: abs(known - value))}?"
-    return did_you_mean(value, values)

@@ -14,7 +14,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from designspace.errors import DocPath, Kind, Problem
 from designspace.registry.component import Finite, NonNegative, Positive, Spec
-from designspace.spec.axes import known_as, known_axis, known_value, listed
+from designspace.results.points import known_as, known_axis, known_value, listed
 from designspace.spec.problems import Problems, refusal
 from designspace.spec.trial import Label, label_of
 from designspace.text import did_you_mean

@@ -8,11 +8,12 @@ from functools import partial
 from itertools import pairwise
 from typing import NamedTuple
 
-from designspace.report.entry import Entry, Row
+from designspace.report.entry import Entry
 from designspace.report.evidence import parts
 from designspace.report.evidence.parts import Part
 from designspace.report.points import lines, pairs, select
 from designspace.report.study import Study
+from designspace.results.records import Expect
 
 
 class Asked(NamedTuple):
@@ -22,16 +23,16 @@ class Asked(NamedTuple):
     parts: Callable[[], list[Part]]
 
 
-Kind = Callable[[Study, Row], Iterator[Asked]]
+Kind = Callable[[Study, Expect], Iterator[Asked]]
 
 
-def less(study: Study, expect: Row) -> Iterator[Asked]:
+def less(study: Study, expect: Expect) -> Iterator[Asked]:
     r"""The metric is lower at the first points than at the second: :math:`a - b < 0` for each pair."""
     for a, b in _pairs(study, *expect["less"]):
         yield Asked((a, b), partial(parts.lower, study, a, b, expect["metric"]))
 
 
-def within(study: Study, expect: Row) -> Iterator[Asked]:
+def within(study: Study, expect: Expect) -> Iterator[Asked]:
     r"""A value, or the difference of two, lies between bounds: :math:`l < \theta` and :math:`\theta < u`, both."""
     metric, points, tolerance = expect["metric"], expect["within"], expect.get("tolerance")
     bounds = expect["bounds"] if tolerance is None else (-tolerance, tolerance)
@@ -43,7 +44,7 @@ def within(study: Study, expect: Row) -> Iterator[Asked]:
         yield Asked((a, b), partial(parts.difference_between, study, a, b, metric, bounds))
 
 
-def monotone(study: Study, expect: Row) -> Iterator[Asked]:
+def monotone(study: Study, expect: Expect) -> Iterator[Asked]:
     r"""Along an axis, with all others equal, each value is below (or above) the one before it.
 
     With a tolerance :math:`\tau`, decreasing: none is above the one before by tau, :math:`m_{i+1} - m_i < \tau`.
@@ -55,7 +56,7 @@ def monotone(study: Study, expect: Row) -> Iterator[Asked]:
             yield Asked((a, b), partial(parts.lower, study, a, b, expect["metric"], expect["tolerance"]))
 
 
-def argmin_in(study: Study, expect: Row) -> Iterator[Asked]:
+def argmin_in(study: Study, expect: Expect) -> Iterator[Asked]:
     """The lowest value along an axis, with all others equal, is at one of the values given.
 
     Points that diverged are not the lowest and are left out; where all of the given ones did, another is.
@@ -71,7 +72,7 @@ def argmin_in(study: Study, expect: Row) -> Iterator[Asked]:
             yield Asked(outside, partial(parts.diverged, lost, outside, metric))
 
 
-def ratio_at_least(study: Study, expect: Row) -> Iterator[Asked]:
+def ratio_at_least(study: Study, expect: Expect) -> Iterator[Asked]:
     r"""The metric, or ``nfe``, of the first points is at least r times that of the second: :math:`r\, b - a < 0`."""
     metric, ratio = expect["metric"], expect["ratio_at_least"]
     for a, b in _pairs(study, *expect["of"]):
@@ -90,7 +91,7 @@ KINDS: Mapping[str, Kind] = {
 }
 
 
-def asked(study: Study, expect: Row) -> list[Asked] | None:
+def asked(study: Study, expect: Expect) -> list[Asked] | None:
     """All that is to be compared; ``None`` if this version does not know the kind of claim, or how it is written."""
     kind = next((kind for name, kind in KINDS.items() if name in expect), None)
     if kind is None or not isinstance(expect.get("metric"), str):
@@ -105,11 +106,11 @@ def _diverged(study: Study, point: Entry, metric: str) -> bool:
     """Whether its samples went to NaN or infinity: there is no distance then, and never will be."""
     if point.rows:
         return point.has(metric) and not math.isfinite(point.value(metric))
-    return any(row["axes"] == point.axes for row in study.failures if row.get("not_finite"))
+    return any(row.axes == point.axes for row in study.failures if row.not_finite)
 
 
-def _pairs(study: Study, first: Row, second: Row) -> list[tuple[Entry, Entry]]:
+def _pairs(study: Study, first: Expect, second: Expect) -> list[tuple[Entry, Entry]]:
     """Points with the values of each; axes that neither names are equal, if they can be."""
-    free = [axis for axis in study.about["axes"] if axis not in first and axis not in second]
+    free = [axis for axis in study.about.axes if axis not in first and axis not in second]
     sides = select(study.points, first), select(study.points, second)
     return pairs(*sides, free) or pairs(*sides, [])

@@ -7,12 +7,13 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from designspace.report.entry import Entry, Row
+from designspace.report.entry import Entry
 from designspace.report.evidence.checks import Asked, asked
 from designspace.report.evidence.inference import Evidence, evidence
 from designspace.report.evidence.parts import NFE, Part
 from designspace.report.study import Study
 from designspace.report.tables.caveats import few_images
+from designspace.results.records import Claim
 from designspace.text import escape, one_line, p_value
 
 MANY = 10_000_000
@@ -33,11 +34,11 @@ class Verdict:
 
 def verdicts(study: Study) -> list[Verdict]:
     """One for each claim, in the order of the ablation."""
-    return [_verdict(study, claim) for claim in study.about["claims"]]
+    return [_verdict(study, claim) for claim in study.about.claims]
 
 
-def _verdict(study: Study, claim: Row) -> Verdict:
-    say, expect = one_line(claim.get("say", "")), claim.get("expect", {})
+def _verdict(study: Study, claim: Claim) -> Verdict:
+    say, expect = one_line(claim.say), claim.expect
     expected = asked(study, expect)
     if expected is None:
         return Verdict(say, "not computed", "This version does not know what is expected.")
@@ -97,7 +98,7 @@ def page(study: Study) -> str:
     """The verdicts as Markdown."""
     found = verdicts(study)
     counts = Counter(verdict.verdict for verdict in found)
-    lines = [f"# {escape(study.about['name'])}: claims", "", ", ".join(f"{n} {v}" for v, n in counts.items()) + ".", ""]
+    lines = [f"# {escape(study.about.name)}: claims", "", ", ".join(f"{n} {v}" for v, n in counts.items()) + ".", ""]
     for verdict in found:
         lines += [f"- **{verdict.verdict}**: {escape(verdict.say)}  ", f"  {escape(verdict.numbers)}"]
     lines += [

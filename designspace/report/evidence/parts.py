@@ -36,7 +36,7 @@ def lower(study: Study, a: Entry, b: Entry, metric: str, tolerance: float = 0.0)
 def value_between(a: Entry, metric: str, bounds: Sequence[float]) -> list[Part]:
     """The value lies between the bounds."""
     value = _alone(a, metric)
-    return _between(value, bounds, f"{one_line(a.about(metric)['protocol'])} {_value(a, metric)}")
+    return _between(value, bounds, f"{one_line(a.about(metric).protocol)} {_value(a, metric)}")
 
 
 def difference_between(study: Study, a: Entry, b: Entry, metric: str, bounds: Sequence[float]) -> list[Part]:
@@ -57,7 +57,7 @@ def lowest_in(study: Study, inside: Sequence[Entry], outside: Sequence[Entry], m
 def diverged(inside: Sequence[Entry], outside: Sequence[Entry], metric: str) -> list[Part]:
     """The lowest of all is one of those inside, and these have diverged: it is not."""
     lowest, names = min(outside, key=lambda point: point.value(metric)), "; ".join(describe(p.axes) for p in inside)
-    text = f"{one_line(lowest.about(metric)['protocol'])} {_value(lowest, metric)} against samples that are not finite"
+    text = f"{one_line(lowest.about(metric).protocol)} {_value(lowest, metric)} against samples that are not finite"
     return [Part(np.array([[math.inf]]), f"{text} ({names})", True)]
 
 
@@ -71,7 +71,7 @@ def ratio(study: Study, a: Entry, b: Entry, metric: str, least: float) -> list[P
     found, positive = difference(study, a, b, metric, least), _alone(b, metric)
     is_ = a.value(metric) / positive.value if positive.value else math.nan
     se = difference(study, a, b, metric, is_).se if math.isfinite(is_) else None
-    text = f"{one_line(a.about(metric)['protocol'])} {_value(a, metric)} over {_value(b, metric)}: "
+    text = f"{one_line(a.about(metric).protocol)} {_value(a, metric)} over {_value(b, metric)}: "
     text += f"ratio {measured(is_, None if se is None else se / abs(positive.value))}{_how(found)}, expected at least "
     return [_part(z, text + value_of(least), found) for z in (-found.z, -positive.z)]
 
@@ -102,7 +102,7 @@ def _between(found: Difference, bounds: Sequence[float], text: str) -> list[Part
 
 
 def _gap(found: Difference, a: Entry, b: Entry, metric: str) -> str:
-    text = f"{one_line(a.about(metric)['protocol'])} {_value(a, metric)} against {_value(b, metric)}"
+    text = f"{one_line(a.about(metric).protocol)} {_value(a, metric)} against {_value(b, metric)}"
     return f"{text}: difference {measured(found.value, found.se)}{_how(found)}"
 
 

@@ -67,7 +67,7 @@ def panels(study: Study, metric: str, axis: str | None = None) -> list[Panel]:
 
 def numeric_axes(study: Study) -> list[str]:
     """Axes, other than of the cost, along which a curve can be drawn: several positive numbers."""
-    values = {axis: {entry.axes[axis] for entry in study.entries} for axis in study.about["axes"] if axis not in BUDGET}
+    values = {axis: {entry.axes[axis] for entry in study.entries} for axis in study.about.axes if axis not in BUDGET}
     return [axis for axis, of in values.items() if len(of) >= SEVERAL and all(map(_positive, of))]
 
 
@@ -89,7 +89,7 @@ def _panel(entries: Sequence[Entry], metric: str, several: bool, axis: str | Non
     floor, drawn = (floor_in(first.rows[0], metric, which) for which in ("floor", "drawn"))
     label = NFE if axis is None else one_line(axis)
     higher = first.higher_is_better(metric)
-    return Panel(one_line(about["protocol"]), note, curves, floor, about.get("floor_n"), drawn, label, higher)
+    return Panel(one_line(about.protocol), note, curves, floor, about.floor_n, drawn, label, higher)
 
 
 def curve_name(entry: Entry, axis: str | None) -> str:
@@ -101,7 +101,7 @@ def each_once(configs: dict[str, list[Entry]]) -> dict[str, list[Entry]]:
     """Configurations that are the same trials under several names, as where a change makes them equal, as one."""
     same: dict[tuple[str, ...], list[str]] = {}
     for name, entries in configs.items():
-        same.setdefault(tuple(row["id"] for entry in entries for row in entry.rows), []).append(name)
+        same.setdefault(tuple(row.id for entry in entries for row in entry.rows), []).append(name)
     return {and_equal(names): configs[names[0]] for names in same.values()}
 
 

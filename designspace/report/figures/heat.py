@@ -53,7 +53,7 @@ def _panels(study: Study, group: Sequence[Entry], metric: str) -> list[HeatPanel
 
 def _axes(study: Study, group: Sequence[Entry]) -> tuple[str, str] | None:
     """The two with the most values: the budget, else the one with more, across."""
-    values = {axis: {e.axes[axis] for e in group if axis in e.axes} for axis in study.about["axes"]}
+    values = {axis: {e.axes[axis] for e in group if axis in e.axes} for axis in study.about.axes}
     numeric = [axis for axis, of in values.items() if LEAST <= len(of) <= LARGEST and all(map(_is_number, of))]
     if len(numeric) < 2:
         return None
@@ -70,7 +70,7 @@ def _panel(study: Study, rest: dict[str, object], entries: Sequence[Entry], metr
         at = rows.index(float(entry.axes[y])), columns.index(float(entry.axes[x]))
         if math.isfinite(value := entry.value(metric)):
             values[at], best[at] = value, entry in good
-    protocol = one_line(entries[0].about(metric)["protocol"])
+    protocol = one_line(entries[0].about(metric).protocol)
     return HeatPanel(describe(rest) if rest else "", protocol, one_line(x), one_line(y), columns, rows, values, best)
 
 

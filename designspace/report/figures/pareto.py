@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from designspace.report.entry import Entry, Row
+from designspace.report.entry import Entry
 from designspace.report.figures.curves import NFE, each_once
 from designspace.report.study import Study, comparable
 from designspace.text import one_line
@@ -43,7 +44,7 @@ def cost_panels(study: Study, metric: str) -> list[CostPanel]:
         entries = [e for e in group if math.isfinite(e.value(metric)) and e.value(metric) > 0]
         if len(entries) < MANY or group[0].higher_is_better(metric) is not False:
             continue
-        protocol, note = one_line(group[0].about(metric)["protocol"]), f"n = {group[0].images(metric):,} images"
+        protocol, note = one_line(group[0].about(metric).protocol), f"n = {group[0].images(metric):,} images"
         found.append(CostPanel(protocol, NFE, note, _points(entries, metric, lambda entry: entry.nfe)))
         if (where := _machine(entries)) and all(_seconds(entry) for entry in entries):
             found.append(
@@ -71,19 +72,19 @@ def _points(entries: Sequence[Entry], metric: str, cost: Callable[[Entry], float
 
 def _seconds(entry: Entry) -> float:
     """Of sampling an image, the mean over the seeds; 0 if it is not known."""
-    spent = [row["seconds"].get("sampling") for row in entry.rows if isinstance(row.get("seconds"), dict)]
+    spent = [row.seconds.get("sampling") for row in entry.rows if row.seconds]
     known = [s for s in spent if isinstance(s, int | float) and s > 0]
-    images = sum(int(row["images"]) for row in entry.rows)
+    images = sum(int(row.images) for row in entry.rows)
     return sum(known) / images if len(known) == len(entry.rows) and images else 0.0
 
 
 def _machine(entries: Sequence[Entry]) -> str:
     """Device and threads, if they are those of all."""
-    found = {_made_on(row.get("provenance")) for entry in entries for row in entry.rows}
+    found = {_made_on(row.provenance) for entry in entries for row in entry.rows}
     return found.pop() if len(found) == 1 else ""
 
 
-def _made_on(provenance: Row | None) -> str:
+def _made_on(provenance: dict[str, Any] | None) -> str:
     about = provenance if isinstance(provenance, dict) else {}
     count = about.get("threads") if "cpu" in str(about.get("device")) else None
     threads = f", {count} thread{'s' if count != 1 else ''}" if isinstance(count, int) else ""

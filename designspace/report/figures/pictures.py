@@ -51,9 +51,9 @@ def files(study: Study) -> Iterator[tuple[str, bytes]]:
 
 def pictures(study: Study) -> Iterator[tuple[str, Figure]]:
     """All but the samples. To restyle them: draw the data that the modules beside this one give."""
-    for metric in study.about["metrics"]:
+    for metric in study.about.metrics:
         yield from _of_metric(study, metric, _name(metric))
-    for metric in study.about["metrics"][:1]:
+    for metric in study.about.metrics[:1]:
         yield from _of_main_metric(study, metric, _name(metric))
     if found := planes(study):
         yield from plane_figures.pictures(found)
@@ -75,7 +75,7 @@ def _of_main_metric(study: Study, metric: str, name: str) -> Iterator[tuple[str,
     if costs := cost_panels(study, metric):
         yield f"{name}_pareto", cost_figures.pareto(costs)
     for i, (group, found) in enumerate(zip(comparable(study.entries, metric), effects(study, metric), strict=True)):
-        label = f"change of {one_line(group[0].about(metric)['protocol'])}"
+        label = f"change of {one_line(group[0].about(metric).protocol)}"
         title = f"n = {group[0].images(metric):,} images, bars: 95 % intervals"
         budgeted = {"nfe": "NFE", "num_steps": "steps"}.get(study.column_axis or "", "")
         if found and (figure := effect_figures.main_effects(found, title, label, budgeted)):

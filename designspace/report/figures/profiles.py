@@ -39,7 +39,7 @@ class ProfilePanel:
 def profile_panels(study: Study, metric: str) -> list[ProfilePanel]:
     """A panel for some budgets, or where there are many configurations, for each value of an axis."""
     entries = [entry for entry in study.entries if _profile(entry, metric)]
-    axes = [axis for axis in study.about["axes"] if axis not in BUDGET]
+    axes = [axis for axis in study.about.axes if axis not in BUDGET]
     if len({entry.config for entry in entries}) > MANY and len(axes) > 1:
         return _by_axis(study, entries, metric, axes)
     shown = _some(budgets(study, entries))
@@ -74,13 +74,13 @@ def _panel(title: str, named: dict[str, Entry], metric: str) -> ProfilePanel:
     for name, entry in named.items():
         same.setdefault(_profile(entry, metric), []).append(name)
     profiles = [Profile(", ".join(names), *columns) for columns, names in same.items()]
-    label = next((e.about(metric)["profile"].get("of") for e in named.values()), None)
+    label = next(((e.about(metric).profile or {}).get("of") for e in named.values()), None)
     return ProfilePanel(one_line(title), one_line(label or metric), profiles)
 
 
 def _profile(entry: Entry, metric: str) -> tuple[tuple[float, ...], ...]:
     """The columns of the first seed's profile; empty if there is none that could be drawn."""
-    kept = entry.about(metric).get("profile") if entry.has(metric) else None
+    kept = entry.about(metric).profile if entry.has(metric) else None
     if not isinstance(kept, dict):
         return ()
     sigma, value, before, density = (_numbers(kept.get(key)) for key in ("sigma", "value", "before", "density"))

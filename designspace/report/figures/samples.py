@@ -85,7 +85,7 @@ def _differences(shown: Grid) -> list[Block]:
 
 def _with_images(study: Study) -> dict[Entry, np.ndarray]:
     """Of the seed that most have: other seeds are other latents."""
-    seeds = Counter(row["seed"] for entry in study.entries for row in entry.rows)
+    seeds = Counter(row.seed for entry in study.entries for row in entry.rows)
     seed = seeds.most_common(1)[0][0] if seeds else 0
     rows = {entry: entry.seeds[seed] for entry in study.entries if seed in entry.seeds}
     return {e: images for e, row in rows.items() if (images := study.images(row)) is not None and len(images)}

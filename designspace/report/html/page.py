@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from typing import Any
 
+from designspace.report.bibtex import bibtex
 from designspace.report.evidence import claims
 from designspace.report.html import answer
 from designspace.report.html.pictures import shown
@@ -32,9 +33,9 @@ def page(study: Study, pictures: Mapping[str, bytes], *, live: bool = False) -> 
     entries = study.points
     found = [*sections(study)]
     verdicts = claims.verdicts(study)
-    name = one_line(study.about["name"])
+    name = one_line(study.about.name)
     known = trials(study, entries)
-    choices = [pair for metric in study.about["metrics"] for pair in effect_tables.tables(study, metric)]
+    choices = [pair for metric in study.about.metrics for pair in effect_tables.tables(study, metric)]
     first = {section.metric: k for k, section in reversed([*enumerate(found)])}
     data = {
         "points": points(study, entries),
@@ -43,13 +44,13 @@ def page(study: Study, pictures: Mapping[str, bytes], *, live: bool = False) -> 
         "look": LOOK,
     }
     text, code = embedded(data), scripts()
-    drawn = [*shown(pictures, study.about["metrics"], sum(map(len, (text, *code))))]
+    drawn = [*shown(pictures, study.about.metrics, sum(map(len, (text, *code))))]
     return render(
         "page.html",
         code,
         live=live,
         name=name,
-        question=one_line(study.about["question"]) or name,
+        question=one_line(study.about.question) or name,
         answers=answers(study, verdicts, found),
         verdicts=verdicts,
         sections=found,
@@ -58,7 +59,7 @@ def page(study: Study, pictures: Mapping[str, bytes], *, live: bool = False) -> 
         profiles={k: [one for one in drawn if one.metric == metric] for metric, k in first.items()},
         trials=bool(known["rows"]),
         gaps=[one_line(line) for line in markdown.gaps(study) if line],
-        bibtex=_bibtex(study),
+        bibtex=bibtex(study.sources),
         files=[*_files(study, found, choices)],
         data=text,
     )
@@ -81,19 +82,13 @@ def _files(study: Study, found: Sequence[Section], choices: Sequence[object]) ->
     yield "results.jsonl"
 
 
-def _bibtex(study: Study) -> str:
-    from designspace.table.citations import bibtex
-
-    return bibtex(row.get("trial") for entry in study.entries for row in entry.rows)
-
-
 def summary(study: Study) -> dict[str, Any]:
     """What the overview says of an ablation."""
     best = [*answer.of_best(study, [*sections(study)])]
     done, expected = sum(len(p.rows) for p in study.points), sum(p.expected for p in study.points)
     return {
-        "name": one_line(study.about["name"]),
-        "question": one_line(study.about["question"]),
+        "name": one_line(study.about.name),
+        "question": one_line(study.about.question),
         "size": f"{done} trials" if done == expected else f"{done} of {expected} trials",
         "counts": answer.in_short(claims.verdicts(study)),
         "answer": " ".join(best[:1]),

@@ -37,7 +37,7 @@ def sections(study: Study) -> Iterator[Section]:
     """All of them, in the order of the metrics."""
     place = {point: i for i, point in enumerate(study.points)}
     axes = [None, *numeric_axes(study)]
-    for metric in study.about["metrics"]:
+    for metric in study.about.metrics:
         groups = comparable(study.entries, metric)
         why = caption.kept_apart(groups, metric)
         for entries in groups:
@@ -61,7 +61,7 @@ def _section(
     rows += [[place[point], 0, study.word(point), *[""] * (len(names) - 1)] for point in absent]
     first, higher = entries[0], entries[0].higher_is_better(metric)
     data: dict[str, Any] = {
-        "label": one_line(first.about(metric)["protocol"]),
+        "label": one_line(first.about(metric).protocol),
         "higher": higher,
         "floor": floor_in(first.rows[0], metric),
         "floorName": caption.halves_are(higher),

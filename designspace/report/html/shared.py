@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from designspace.results.store import plain
+from designspace.results.records import plain
 
 SAFE = 2**53
 """Whole numbers beyond it are no JavaScript numbers."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from designspace.report.entry import Entry, Row
+from designspace.report.entry import Entry
 from designspace.report.html.again import as_ablation
 from designspace.report.html.columns import cell
 from designspace.report.html.shared import Shared
@@ -18,7 +18,7 @@ DESIGN = ("solver", "time_steps", "schedule", "scaling", "stochasticity")
 
 def points(study: Study, entries: Sequence[Entry]) -> dict[str, Any]:
     """Columns that all tables share, and a row of cells for each point, with a short description of its trial."""
-    axes = list(study.about["axes"])
+    axes = list(study.about.axes)
     told = {axis for axis in axes if axis != study.column_axis}
     shown = [axis for axis in axes if axis == study.column_axis or len(told) > 1]
     if study.column_axis == "nfe" and all(e.nfe == e.axes.get("nfe") for e in entries if e.rows):
@@ -32,13 +32,13 @@ def points(study: Study, entries: Sequence[Entry]) -> dict[str, Any]:
 
 def trials(study: Study, entries: Sequence[Entry]) -> dict[str, Any]:
     """Each trial's id, point, seed if there are several, the file that runs it again, and what was recorded of it."""
-    shared, components = Shared(), study.about.get("components", ())
+    shared, components = Shared(), study.about.components
     found = []
     for i, entry in enumerate(entries):
         for row in entry.rows:
-            recorded = {key: row[key] for key in RECORDED if row.get(key)}
-            seed = row["seed"] if entry.expected > 1 else None
-            found.append([one_line(row["id"]), i, seed, shared.put(as_ablation(row, components)), shared.put(recorded)])
+            recorded = {key: getattr(row, key) for key in RECORDED if getattr(row, key)}
+            seed = row.seed if entry.expected > 1 else None
+            found.append([one_line(row.id), i, seed, shared.put(as_ablation(row, components)), shared.put(recorded)])
     return {"rows": found, **shared.parts()}
 
 
@@ -64,7 +64,7 @@ def _description(entry: Entry) -> str:
     """``heun, 18 steps, time_steps edm, schedule linear, scaling none, denoiser exact, data digits``."""
     if not entry.rows:
         return ""
-    design: Row = entry.trial("design") or {}
+    design: dict[str, Any] = entry.trial("design") or {}
     parts = {row: _name(design.get(row)) for row in DESIGN}
     parts |= {row: _name(entry.trial(row)) for row in ("denoiser", "data")}
     steps = entry.trial("num_steps")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
-from designspace.report.entry import Entry, Row, floor_in
+from designspace.report.entry import Entry, floor_in
 from designspace.report.evidence.compare import Ranking
 from designspace.report.protocols import differences
 from designspace.report.study import Study
@@ -39,20 +40,20 @@ def _unmeasured(study: Study, metric: str) -> Iterator[str]:
 def protocol(metric: str, entries: Sequence[Entry]) -> str:
     """``FD-lite0-96-320, n = 3,200 images, seed 0, detector lite0 (320 features), reference digits``."""
     first = entries[0]
-    seeds = sorted({row["seed"] for entry in entries for row in entry.rows})
+    seeds = sorted({row.seed for entry in entries for row in entry.rows})
     each = " for each of the" if any(len(entry.rows) > 1 for entry in entries) else ", one of the"
-    text = f"{one_line(first.about(metric)['protocol'])}, n = {first.images(metric):,} images"
+    text = f"{one_line(first.about(metric).protocol)}, n = {first.images(metric):,} images"
     text += f", seed {seeds[0]}" if len(seeds) == 1 else f"{each} seeds {', '.join(map(str, seeds))}"
     if of_the_flow(metric, first):
         return f"{text}, data {one_line(first.trial('data', 'name'))}"
-    detector, features = first.trial("evaluate", "detector", "name"), first.rows[0].get("features")
+    detector, features = first.trial("evaluate", "detector", "name"), first.rows[0].features
     text += f", detector {one_line(detector)}" if detector else ""
     text += f" ({features} features)" if detector and features else ""
     text += f", reference {one_line(first.reference)}{_of_reference(first.record)}" if first.reference else ""
     return text + (f", protocol {one_line(first.record['hash'])}" if "hash" in first.record else "")
 
 
-def _of_reference(record: Row) -> str:
+def _of_reference(record: dict[str, Any]) -> str:
     """`` (cifar10-32x32.npz, 50,000 images, from https://...)``: file, split, count and source, where recorded."""
     about = record.get("reference")
     if not isinstance(about, dict):
@@ -106,7 +107,7 @@ def _adaptive(entries: Sequence[Entry]) -> Iterator[str]:
 
 def _floor(metric: str, entries: Sequence[Entry]) -> Iterator[str]:
     first = entries[0]
-    floor, size = floor_in(first.rows[0], metric), first.about(metric).get("floor_n")
+    floor, size = floor_in(first.rows[0], metric), first.about(metric).floor_n
     if floor is not None and of_the_flow(metric, first):
         yield f"Floor: {floor:.2g}, how far the converged solution itself has converged."
     if floor is None or not isinstance(size, int):

@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from designspace.report.entry import Entry, floor_in
-from designspace.results.lines import FRECHET
+from designspace.results.records import FRECHET
 
 
 def few_images(metric: str, entry: Entry) -> Iterator[str]:
     """A warning where a Fréchet distance has too few images for its features."""
-    features = entry.rows[0].get("features")
+    features = entry.rows[0].features
     if metric in FRECHET and isinstance(features, int) and entry.images(metric) < 10 * features:
         yield f"n is below 10 × {features}: distances are too high."
 
 
 def of_the_flow(metric: str, entry: Entry) -> bool:
     """Whether it is a diagnostic, which knows neither features nor a reference."""
-    return "n" in entry.about(metric)
+    return entry.about(metric).n is not None
 
 
 def copied(metric: str, entries: Sequence[Entry]) -> Iterator[str]:

@@ -38,7 +38,7 @@ def tables(study: Study, metric: str) -> list[tuple[Table, Table]]:
     found = []
     for group, of in zip(comparable(study.entries, metric), effects(study, metric), strict=True):
         if of and group[0].higher_is_better(metric) is not None:
-            name, protocol = one_line(group[0].about(metric)["protocol"]), caption.protocol(metric, group)
+            name, protocol = one_line(group[0].about(metric).protocol), caption.protocol(metric, group)
             favoured, behind = _favoured(study, of, name), _effects(study, of, name)
             told = [f"{protocol}. {FAVOURED}", *_costs(study, of), *_without(study, of)]
             found.append((replace(favoured, caption=" ".join(told)), behind))
@@ -122,12 +122,12 @@ def _by_factor(found: Sequence[Effects]) -> dict[Any, dict[object, Effects]]:
 def page(study: Study) -> str:
     """All of them as Markdown, with what they mean; empty if there is no choice to compare."""
     parts = []
-    for metric in study.about["metrics"]:
+    for metric in study.about.metrics:
         for favoured, behind in tables(study, metric):
             parts += ["", *lines_of(favoured), "", escape(favoured.caption), "", *lines_of(behind)]
     if not parts:
         return ""
-    return "\n".join([f"# {escape(study.about['name'])}: design choices", "", escape(MEANING), *parts]) + "\n"
+    return "\n".join([f"# {escape(study.about.name)}: design choices", "", escape(MEANING), *parts]) + "\n"
 
 
 def tidy(study: Study) -> str:
@@ -136,9 +136,9 @@ def tidy(study: Study) -> str:
     names = ["metric", "protocol", study.column_axis or "budget", "choice_of", "baseline", "baseline_mean", "choice"]
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow([*names, "change", "se", "paired", "settings", "favoured"])
-    for metric in study.about["metrics"]:
+    for metric in study.about.metrics:
         for group, found in zip(comparable(study.entries, metric), effects(study, metric), strict=True):
-            protocol = one_line(group[0].about(metric)["protocol"])
+            protocol = one_line(group[0].about(metric).protocol)
             for one in found:
                 base = one.factor.choices[0]
                 about = [metric, protocol, value_of(one.budget), one.factor.name, one.factor.word(base)]

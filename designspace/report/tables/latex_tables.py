@@ -40,7 +40,7 @@ def _character(c: str) -> str:
 
 
 def _all(study: Study) -> Iterator[tuple[str, Table]]:
-    for metric in study.about["metrics"]:
+    for metric in study.about.metrics:
         for i, table in enumerate(tables(study, metric)):
             yield _label(study, metric, i), table
         for i, table in enumerate(without_bias.tables(study, metric)):
@@ -51,7 +51,7 @@ def _all(study: Study) -> Iterator[tuple[str, Table]]:
 
 
 def _label(study: Study, *parts: object) -> str:
-    words = [study.about["name"], *(part for part in parts if part != 0)]
+    words = [study.about.name, *(part for part in parts if part != 0)]
     return "tab:" + ":".join(re.sub(r"[^a-zA-Z0-9-]", "-", one_line(word)) for word in words)
 
 

@@ -10,16 +10,18 @@ from designspace.report.entry import Entry, floor_in, se_in, value_in
 from designspace.report.study import Study
 from designspace.report.tables import without_bias
 from designspace.report.tables.table import Table, tables
+from designspace.results.records import Result
 from designspace.text import describe, escape
 
 LISTED = 20
 """Missing points that are listed one by one."""
+FIELDS = ("id", "seed", "nfe", "nfe_sd", "images", "features")
 
 
 def page(study: Study) -> str:
     """All tables, with what is missing and what failed."""
-    lines = [f"# {escape(study.about['name'])}", "", escape(study.about["question"]), ""]
-    for metric in study.about["metrics"]:
+    lines = [f"# {escape(study.about.name)}", "", escape(study.about.question), ""]
+    for metric in study.about.metrics:
         for table in tables(study, metric) + without_bias.tables(study, metric):
             lines += [*lines_of(table), "", escape(table.caption), ""]
     lines += [f"- {escape(line)}" if line.startswith(("failed", "missing")) else escape(line) for line in gaps(study)]
@@ -34,7 +36,7 @@ def gaps(study: Study) -> Iterator[str]:
     yield f"{len(missing)} of {len(study.points)} points are not complete:"
     yield ""
     for failure in study.failures:
-        yield f"failed: {describe(failure['axes'])}: {failure.get('error', '')}"
+        yield f"failed: {describe(failure.axes)}: {failure.error}"
     waiting = [point for point in missing if study.word(point) == "missing"]
     for point in waiting[:LISTED]:
         seeds = f" ({len(point.rows)} of {point.expected} seeds)" if point.rows else ""
@@ -61,14 +63,14 @@ def tidy(study: Study) -> str:
     return file.getvalue()
 
 
-def _flat(entry: Entry, row: dict[str, object], study: Study) -> dict[str, object]:
-    columns: dict[str, object] = {key: row.get(key) for key in ("id", "seed", "nfe", "nfe_sd", "images", "features")}
-    for metric in study.about["metrics"]:
+def _flat(entry: Entry, row: Result, study: Study) -> dict[str, object]:
+    columns: dict[str, object] = {key: getattr(row, key) for key in FIELDS}
+    for metric in study.about.metrics:
         if entry.has(metric):
             about = entry.about(metric)
             columns |= {metric: value_in(row, metric), f"{metric}_se": se_in(row, metric)}
             columns |= {f"{metric}_{which}": floor_in(row, metric, which) for which in ("floor", "drawn")}
-            columns |= {f"{metric}_{key}": about.get(key) for key in ("floor_n", "protocol")}
+            columns |= {f"{metric}_{key}": getattr(about, key) for key in ("floor_n", "protocol")}
             corrected = {which: floor_in(row, metric, which) for which in ("bias_corrected", "bias_corrected_se")}
             columns |= {f"{metric}_{which}": found for which, found in corrected.items() if found is not None}
     return {f"axes.{axis}" if axis in columns else axis: value for axis, value in entry.axes.items()} | columns

@@ -63,7 +63,7 @@ def _plain(study: Study, metric: str, points: Sequence[Entry], entries: list[Ent
     ranked = rank(study, entries, metric)
     best = set(ranked.best)
     rows = [[Cell(p.config), Cell(f"{p.nfe:g}" if p.rows else ""), _cell(study, p, metric, p in best)] for p in points]
-    return ["configuration", "NFE", entries[0].about(metric)["protocol"]], rows, [ranked]
+    return ["configuration", "NFE", entries[0].about(metric).protocol], rows, [ranked]
 
 
 def _by_budget(study: Study, metric: str, points: Sequence[Entry], entries: list[Entry]) -> Drawn:
@@ -76,7 +76,7 @@ def _by_budget(study: Study, metric: str, points: Sequence[Entry], entries: list
         [Cell(config), *(_cell(study, at.get((config, c)), metric, at.get((config, c)) in best) for c in columns)]
         for config in configs
     ]
-    title = f"{entries[0].about(metric)['protocol']} at {'NFE' if study.column_axis == 'nfe' else 'steps'}"
+    title = f"{entries[0].about(metric).protocol} at {'NFE' if study.column_axis == 'nfe' else 'steps'}"
     return [one_line(title), *map(value_of, columns)], rows, ranked
 
 

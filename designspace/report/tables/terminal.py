@@ -20,11 +20,11 @@ COLOURS = {"holds": "green", "does not hold": "red", "undecided": "yellow", "not
 def terminal_table(folder: Path | Study) -> Group:
     """The tables, the verdicts, and what is missing. Raises ``DataError`` if ``folder`` describes no ablation."""
     study = folder if isinstance(folder, Study) else Study(folder)
-    parts: list[RichTable | Text] = [Text(one_line(study.about["question"]), style="bold"), Text()]
-    for metric in study.about["metrics"]:
+    parts: list[RichTable | Text] = [Text(one_line(study.about.question), style="bold"), Text()]
+    for metric in study.about.metrics:
         for table in tables(study, metric) + without_bias.tables(study, metric):
             parts += [_drawn(table), Text(table.caption, style="dim"), Text()]
-    for favoured, _ in [pair for metric in study.about["metrics"][:1] for pair in effect_tables.tables(study, metric)]:
+    for favoured, _ in [pair for metric in study.about.metrics[:1] for pair in effect_tables.tables(study, metric)]:
         parts += [_drawn(favoured), Text(favoured.caption, style="dim"), Text()]
     for found in claims.verdicts(study):
         parts += [Text.assemble((f"{found.verdict}: ", f"bold {COLOURS[found.verdict]}"), found.say)]

@@ -38,7 +38,7 @@ def estimate(entry: Entry, metric: str) -> tuple[float, float | None] | None:
 
 
 def _table(study: Study, metric: str, entries: list[Entry]) -> Table:
-    title = f"{one_line(entries[0].about(metric)['protocol'])} without bias"
+    title = f"{one_line(entries[0].about(metric).protocol)} without bias"
     if not study.column_axis:
         rows = [[Cell(e.config), Cell(f"{e.nfe:g}"), Cell(text(e, metric))] for e in entries]
         return Table(["configuration", "NFE", title], rows, CAPTION)

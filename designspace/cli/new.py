@@ -1,4 +1,4 @@
-"""The commands new and schema: to begin with."""
+"""The command new: a project to begin with."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from designspace.cli.errors import clean_errors, print_json, stop
+from designspace.cli.errors import clean_errors, stop
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -31,15 +31,3 @@ def new(folder: Annotated[Path, typer.Argument(help="A new or empty folder.", sh
             write_whole(folder / template.name, text.encode())
     typer.echo(f"yours: {folder / 'ablation.yaml'}, {folder / 'my_steps.py'}")
     typer.echo(f"next:  designspace run {folder / 'ablation.yaml'}")
-
-
-def schema() -> None:
-    """Print the JSON schema of ablation files, for editors that complete and check YAML.
-
-    Example: designspace schema > ablation.schema.json, and as the first line of an ablation:
-    # yaml-language-server: $schema=ablation.schema.json
-    """
-    import designspace  # noqa: F401
-    from designspace.spec.schema import schema as make
-
-    print_json(make())

@@ -1,4 +1,4 @@
-"""The command distance: two image sets compared as trials are."""
+"""The command distance: compare two image sets with the metrics and the protocol of trials."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from designspace.cli.errors import clean_errors, print_json, stop
+from designspace.cli.options import Device, Json, require_device
 from designspace.cli.sets import component, data_set, reference_set, refuse_observations, usable_metrics
 
 if TYPE_CHECKING:
@@ -23,26 +24,26 @@ DEFAULT = ("frechet", "kid")
 
 def distance(
     a: Annotated[str, typer.Argument(help="Generated images: a folder, a zip, an npz, or the name of a data set.")],
-    b: Annotated[str, typer.Argument(help="The reference, likewise; or statistics in an npz: mu and sigma, or feats.")],
+    b: Annotated[str, typer.Argument(help="The reference: the same, or an npz of statistics: mu and sigma, or feats.")],
     detector: Annotated[str, typer.Option(help="As in YAML: inception, '{name: lite0, size: 128}'.")] = "lite0",
     metric: Annotated[
         list[str] | None, typer.Option(help="A metric; may be repeated. By default frechet, kid.")
     ] = None,
-    images: Annotated[int | None, typer.Option(min=2, help="Use this many images of A, drawn at random.")] = None,
-    device: Annotated[str, typer.Option(help="Of PyTorch: cpu, cuda, cuda:1.")] = "cpu",
-    json: Annotated[bool, typer.Option("--json", help="Print JSON on stdout and nothing else.")] = False,
+    images: Annotated[int | None, typer.Option(min=2, help="Use so many images of A, drawn at random.")] = None,
+    device: Device = "cpu",
+    json: Json = False,
 ) -> None:
-    """Compare two image sets: each metric with its standard error, n, the floor, and the protocol it is named by.
+    """Compare two image sets: each metric with its standard error, n, floor and protocol.
 
-    The floor is what the reference itself scores, one half against the other. A Fréchet distance is called FID only
-    with --detector inception. With a reference of mean and covariance only, as EDM, ADM and clean-fid hand on, there
-    is no floor and no KID; '{name: statistics, path: b.npz, images: 50000}' says more about it than its path.
+    The floor is the score of one half of the reference against the other. A Fréchet distance is called FID only with
+    --detector inception. If the reference is only a mean and a covariance, as EDM, ADM and clean-fid distribute them,
+    there is neither a floor nor a KID; '{name: statistics, path: b.npz, images: 50000}' also states its size.
 
     Example: designspace distance samples/ digits --detector lite0
     """
     import designspace as ds
     from designspace.report.tables.caption import halves_are
-    from designspace.results.lines import plain
+    from designspace.results.records import plain
 
     with clean_errors():
         network = component(ds.Detector, detector, "--detector")
@@ -75,14 +76,13 @@ def _compare(
 ) -> dict[str, Any]:
     import torch
 
-    from designspace.cli.runs import usable
     from designspace.data.rows import Data
     from designspace.evaluation.evaluate import measure
     from designspace.evaluation.floor import floor
     from designspace.evaluation.measure import Sample, Summary
     from designspace.evaluation.record import record
 
-    usable(device)
+    require_device(device)
     known = None if isinstance(of, Data) else of.load(detector)
     if isinstance(known, Summary):
         metrics = usable_metrics(metrics, asked)
@@ -122,14 +122,14 @@ def _some(pixels: Tensor, count: int | None) -> Tensor:
 
 
 def _warn_of_few(n: int, d: int, metrics: list[Metric]) -> None:
-    from designspace.results.lines import FRECHET
+    from designspace.results.records import FRECHET
 
     if n < 10 * d and any(metric.name in FRECHET for metric in metrics):
         warnings.warn(f"{n} images are fewer than 10 x {d} features: Fréchet distances are too high", stacklevel=2)
 
 
 def _features(network: Any, pixels: Tensor) -> Tensor:
-    """In chunks, with a bar on a terminal."""
+    """The features of ``pixels``, computed in chunks; on a terminal with a progress bar."""
     import torch
     from rich.console import Console
     from rich.progress import track

@@ -1,31 +1,51 @@
-"""The command report: tables, plots and verdicts of what was computed."""
+"""The command report: tables, plots and verdicts of results that are there."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
-from rich.console import Console
 
-from designspace.cli.errors import stop
+from designspace.cli.errors import clean_errors, stop
+from designspace.cli.options import Out
 from designspace.text import did_you_mean
 
 if TYPE_CHECKING:
     from designspace.report import Study
 
 PAUSE = 1.0
-"""Seconds between two looks at whether there are new results."""
+"""Seconds between looking for new results."""
 KINDS = {".png": "plot", ".html": "page"}
 
 
-def report(names: Sequence[str], out: Path, watch: bool = False) -> None:
-    """Write the reports of the ablations called ``names``, or of all that have results under ``out``.
+def report(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Ablations by name or folder, or a folder of them.", show_default=False)
+    ] = None,
+    out: Out = Path("reports"),
+    watch: Annotated[bool, typer.Option(help="Write again whenever there are new results, until all are.")] = False,
+) -> None:
+    """Write tables, plots, sample images and verdicts of ablations that have results; without names, of all.
 
-    Several names are merged into one more report. With ``watch``, again whenever there are new results, until all are.
+    It only reads what runs have written, so that it may be used while a run goes on. Several names give one more
+    report, of all of them together in OUT/A+B, provided that the same protocol measured them.
+
+    Example: designspace report solver_grid
     """
+    with clean_errors():
+        folders, places = _wanted(names or [], out)
+        before = _sizes(folders)
+        while _write(folders, out if names and len(names) > 1 else None, places, watch):
+            while _sizes(folders) == before:
+                time.sleep(PAUSE)
+            before = _sizes(folders)
+
+
+def _wanted(names: Sequence[str], out: Path) -> tuple[list[Path], list[Path]]:
+    """The folders of the ablations, and the folders of reports that get an overview."""
     from designspace.report import find
 
     known = find(out)
@@ -33,16 +53,11 @@ def report(names: Sequence[str], out: Path, watch: bool = False) -> None:
     if not folders:
         stop(2, f"{out}: no ablation has results here. Run one first: designspace run ablations/solver_grid.yaml")
     parents = {folder.parent for folder in folders}
-    places = [place for place in dict.fromkeys((out, *map(Path, names))) if place in parents]
-    before = _sizes(folders)
-    while _write(folders, out if len(names) > 1 else None, places, watch):
-        while _sizes(folders) == before:
-            time.sleep(PAUSE)
-        before = _sizes(folders)
+    return folders, [place for place in dict.fromkeys((out, *map(Path, names))) if place in parents]
 
 
 def _write(folders: Sequence[Path], together: Path | None, places: Sequence[Path], watch: bool) -> bool:
-    """Whether to go on watching. ``together``: where the report of all goes; ``places``: those of overviews."""
+    """Write all reports, one of all ``together`` if that is a folder, and overviews; whether to go on watching."""
     from designspace.report import Study, merge, write
 
     studies = [Study(folder) for folder in folders]
@@ -65,7 +80,7 @@ def _sizes(folders: Sequence[Path]) -> list[int]:
 
 
 def write_overview(place: Path) -> None:
-    """Write the page of all ablations in a folder, and print where it is, or what it needs."""
+    """Write the page of all ablations in a folder and print its path, or say which packages it needs."""
     from designspace.report import find, html
     from designspace.storage.files import write_whole
 
@@ -77,7 +92,7 @@ def write_overview(place: Path) -> None:
 
 
 def _folders(name: str, out: Path, known: Sequence[Path]) -> list[Path]:
-    """The folder of an ablation's results, by its name or path; or all in the folder ``name``."""
+    """The folder of an ablation's results, by its name or path, or all such folders in the folder ``name``."""
     from designspace.report import find
 
     one = _folder(name, out)
@@ -85,7 +100,7 @@ def _folders(name: str, out: Path, known: Sequence[Path]) -> list[Path]:
 
 
 def folder_of(name: str, out: Path) -> Path:
-    """The folder of an ablation's results, by its name or path; an error ends the command."""
+    """The folder of an ablation's results, by its name or path; stops the command if there is none."""
     from designspace.report import find
 
     return _folder(name, out) or _nowhere(name, out, find(out))
@@ -105,7 +120,9 @@ def _nowhere(name: str, out: Path, known: Sequence[Path]) -> NoReturn:
 
 
 def print_report(study: Study, *, live: bool = False) -> None:
-    """Write a report and print its tables and verdicts, and where its files are."""
+    """Write a report, and print its tables, its verdicts and the paths of its files."""
+    from rich.console import Console
+
     from designspace.report import terminal_table, write
 
     written = write(study, live=live)
