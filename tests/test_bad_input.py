@@ -182,7 +182,7 @@ TABLE = {
     ),
     "nfe too small": (
         "grid: {nfe: [2, 1]}",
-        ["6:14: grid.nfe.0: solver heun needs 3 evaluations at least, not 2", "6:17: grid.nfe.1: "],
+        ["6:14: grid.nfe.0: solver heun needs at least 3 evaluations, not 2", "6:17: grid.nfe.1: "],
     ),
     "axis without values beside a good one": (
         "grid: {nfe: [1e3, 100000000000000000000000], num_steps: []}",
@@ -201,7 +201,7 @@ TABLE = {
     ),
     "alpha that goes below zero": (
         "grid: {solver.alpha: [1, 3.5]}",
-        ["6:26: grid.solver.alpha.1: solver heun: alpha = 3.5 steps to a negative noise level"],
+        ["6:26: grid.solver.alpha.1: solver heun(alpha=3.5): the step from sigma = "],
     ),
     "rows beside a preset": (
         "data: digits\ndenoiser: exact\ndesign:\n  preset: edm\n  time_steps: {sigma_min: 3, sigma_max: 2}",
