@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 if TYPE_CHECKING:
+    from designspace import plots
     from designspace.data.rows import Data
     from designspace.denoising.preconditioned import precondition
     from designspace.denoising.rows import CIn, CNoise, COut, CSkip, Denoiser, Guidance, Network
@@ -36,7 +37,7 @@ __all__ = [
     "Ablation", "Augmentation", "CIn", "CNoise", "COut", "CSkip", "Data", "DataError", "Denoiser", "Design",
     "Detector", "Guidance", "LossWeight", "Metric", "Moments", "Network", "NoiseDistribution", "Reference", "Samples",
     "Scaling", "Schedule", "Solver", "SpecError", "Stochasticity", "TimeSteps", "Trial", "frechet", "load",
-    "precondition", "run", "sample",
+    "plots", "precondition", "run", "sample",
 ]
 _HOMES = {
     "data.rows": ["Data"],
@@ -48,8 +49,9 @@ _HOMES = {
     "evaluation.moments": ["Moments"],
     "evaluation.rows": ["Detector", "Metric", "Reference"],
     "run.run": ["run"],
-    "sampling.rows": ["Scaling", "Schedule", "Solver", "Stochasticity", "TimeSteps"],
+    "sampling.rows": ["Scaling", "Schedule", "Stochasticity", "TimeSteps"],
     "sampling.sample": ["Samples", "sample"],
+    "sampling.solver": ["Solver"],
     "spec": ["Ablation", "Trial", "load"],
     "training.rows": ["Augmentation", "LossWeight", "NoiseDistribution"],
 }
@@ -58,6 +60,8 @@ _HOME = {name: f"designspace.{module}" for module, names in _HOMES.items() for n
 
 
 def __getattr__(name: str) -> Any:
+    if name == "plots":
+        return import_module("designspace.plots")
     if name not in _HOME:
         raise AttributeError(f"module 'designspace' has no attribute {name!r}")
     value = globals()[name] = getattr(import_module(_HOME[name]), name)

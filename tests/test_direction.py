@@ -4,6 +4,8 @@ import json
 import re
 
 import pytest
+from designspace.report.figures.curves import panels
+from designspace.report.figures.scales import y_scale
 from pipeline import write_spec
 from typer.testing import CliRunner
 
@@ -12,9 +14,7 @@ from designspace.cli.app import app
 from designspace.report import Study
 from designspace.report.evidence.claims import verdicts
 from designspace.report.evidence.compare import rank
-from designspace.report.figures.curves import panels
 from designspace.report.figures.metric import metric_vs_x
-from designspace.report.figures.scales import y_scale
 from designspace.report.tables.table import tables
 
 METRICS = ["frechet", "fid_infinity", "precision", "recall", "density", "coverage", "nearest", "memorised"]

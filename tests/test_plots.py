@@ -5,12 +5,12 @@ import math
 import numpy as np
 import pytest
 import torch
+from designspace.report.figures.pictures import saved
+from designspace.style import sheet
 
 from designspace.design import preset_names
 from designspace.plots import curves_of, figures, sheets
-from designspace.report.figures.pictures import saved
 from designspace.sampling.levels import vp_sigma
-from designspace.style import sheet
 from designspace.table.columns import read_columns
 
 PRESETS = curves_of(read_columns(preset_names()))

@@ -5,10 +5,10 @@ import json
 import numpy as np
 import pytest
 import torch
+from designspace.report.figures.curves import panels
 from PIL import Image
 
 from designspace.report import Study, write
-from designspace.report.figures.curves import panels
 from designspace.report.figures.profiles import profile_panels
 from designspace.report.tables.table import tables
 from designspace.results.store import Results

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
 
-from designspace.table import written
+from designspace.text import written
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
