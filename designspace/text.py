@@ -8,13 +8,13 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 
 MERGED = "ablation"
-"""The axis that tells the ablations of a merged report apart."""
+"""The axis of several reports in one."""
 UNNAMED = (MERGED, "stage", "variant")
-"""Axes whose values need no name before them."""
+"""Axes whose values say themselves what they are."""
 LATEX = {c: rf"\{c}" for c in "&%$#_{}"} | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}"}
 LATEX |= {"^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}"}
 LATEX |= {'"': r"\textquotedbl{}", "±": r"$\pm$", "×": r"$\times$", "…": r"\dots{}", "′": "$'$", "·": r"$\cdot$"}
-LATEX |= {"[": "{[}", "*": "{*}"}  # after the end of a row, LaTeX would read them as arguments of it
+LATEX |= {"[": "{[}", "*": "{*}"}  # after the end of a row, LaTeX would take these as its options
 GREEK = (
     "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi _ pi rho _ sigma tau _ phi chi psi omega"
 )
@@ -34,7 +34,7 @@ def number(value: float, se: float | None) -> str:
 
 
 def measured(value: float, se: float | None) -> str:
-    """The value with its standard error: ``12.3 ± 0.4``, ``(1.23 ± 0.04)e-6``."""
+    """``12.3 ± 0.4``, ``(1.23 ± 0.04)e-6``."""
     if se is None or not math.isfinite(value) or not math.isfinite(se):
         return number(value, None)
     size = max(abs(value), se)
@@ -46,7 +46,7 @@ def measured(value: float, se: float | None) -> str:
 
 
 def p_value(p: float) -> str:
-    """``p = 0.18``, or ``p below 0.0001``: the normal approximation is not accurate for very small values."""
+    """``p = 0.18``; the normal approximation says nothing of very small ones."""
     return "p below 0.0001" if p < 1e-4 else f"p = {p:.2g}"
 
 
@@ -60,6 +60,13 @@ def value_of(value: object) -> str:
     if isinstance(value, float) and float(f"{value:g}") == value:
         return f"{value:g}"
     return one_line(value)
+
+
+def written(value: object) -> str:
+    """The value of a field as it is written in YAML: ``7``, ``true``, ``[0.4, 0.6]``."""
+    if isinstance(value, float):
+        return f"{value:.10g}"
+    return value if isinstance(value, str) else json.dumps(value, default=str)
 
 
 def describe(axes: Mapping[str, object]) -> str:
@@ -82,21 +89,14 @@ def and_equal(names: Sequence[str]) -> str:
     return f"{names[0]} and {len(names) - 1} equal" if len(names) > 1 else names[0]
 
 
-def written(value: object) -> str:
-    """The value of a field as it is written in YAML: ``7``, ``true``, ``[0.4, 0.6]``."""
-    if isinstance(value, float):
-        return f"{value:.10g}"
-    return value if isinstance(value, str) else json.dumps(value, default=str)
-
-
 def escape(text: object) -> str:
     """The text on one line, with characters escaped that mean something in Markdown."""
     return "".join(f"\\{c}" if c in "\\`*_[]<>|#$~" else c for c in one_line(text)).replace("&", "&amp;")
 
 
 def escape_latex(text: object) -> str:
-    """The text on one line for LaTeX. Characters that pdflatex has no glyph for become ``(U+03A3)``."""
-    return "".join(_latex(c) for c in one_line(text))
+    """Text for LaTeX; characters that pdflatex has no glyph for are replaced by their code points."""
+    return "".join(map(_latex, one_line(text)))
 
 
 def _latex(c: str) -> str:

@@ -1,6 +1,6 @@
-"""Columns of Table 1 as they are written: ``edm``, ``edm:solver=euler,time_steps.rho=5``, or an ablation's file.
+"""Designs as they are written on the command line: ``edm``, ``edm:solver=euler,time_steps.rho=5``, or an ablation.
 
-An ablation stands for its designs, each once, under the names of the points that have it.
+The file of an ablation stands for all of its designs, each with the name of the points that use it.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from designspace.spec.trial import Label
 from designspace.text import and_equal, config_name, did_you_mean
 
 Columns = Mapping[str, Design]
-"""Designs by name; the first is what the others are compared with."""
+"""Designs by name. The others are compared with the first."""
 
 
 def read_columns(texts: Sequence[str]) -> Columns:
-    """The designs that ``texts`` name, in their order. Raises ``SpecError`` with one line for each that names none."""
+    """The designs that ``texts`` name, in their order. Raises ``SpecError`` with one line for each invalid text."""
     found: dict[str, Design] = {}
     problems: list[Problem] = []
     for text in texts:
@@ -59,7 +59,7 @@ def read_design(text: str) -> Design:
 
 
 def designs_of(ablation: Ablation) -> Columns:
-    """The different designs of an ablation, by what the points are called that have them."""
+    """The distinct designs of an ablation, with the names of the points that use them."""
     points = [(dict(point.axes), point.trial.design) for point in ablation.points()]
     axes = ablation.axes
     for axis in reversed(ablation.axes):
@@ -80,14 +80,14 @@ def _named(text: str) -> Iterator[tuple[str, Design]]:
 
 
 def _settings(text: str) -> Iterator[Setting]:
-    """A comma ends a setting where another begins; those inside of a value do not."""
+    """The settings between commas. A comma inside a value, as in ``{name: heun, alpha: 1}``, ends no setting."""
     for part in re.split(r",(?=[\s\w.]+=)", text) if text else ():
         name, equals, value = part.partition("=")
         if not equals:
             raise BadValueError((), f"'{part}' is not ROW=VALUE")
         for setting in Change(set={name.strip(): _value(value)}).settings(()):
             if setting.path[0] != "design" or setting.path == ("design",):
-                raise BadValueError((), f"'{name.strip()}' is no row of a design{did_you_mean(name, _ROWS) or '.'}")
+                raise BadValueError((), f"'{name.strip()}' is not a row of a design{did_you_mean(name, _ROWS) or '.'}")
             yield setting
 
 
@@ -108,7 +108,7 @@ def _file(name: str) -> str:
 
 
 def _determined(axes: Sequence[str], points: Sequence[tuple[dict[str, Label], Design]]) -> bool:
-    """Whether points that are equal in ``axes`` have equal designs."""
+    """Whether the values of ``axes`` determine the design."""
     seen: dict[tuple[Label, ...], Design] = {}
     return all(seen.setdefault(tuple(labels[axis] for axis in axes), design) == design for labels, design in points)
 
