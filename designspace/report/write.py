@@ -7,7 +7,7 @@ from pathlib import Path
 
 from designspace.report import html
 from designspace.report.evidence import claims
-from designspace.report.figures import pictures
+from designspace.report.figures.files import files
 from designspace.report.study import Study
 from designspace.report.tables import comparison_tables, effect_tables, latex_tables, markdown
 from designspace.storage.files import write_whole
@@ -47,7 +47,7 @@ def _files(study: Study, live: bool) -> Iterator[tuple[str, bytes]]:
         if chosen := effect_tables.page(study):
             yield "effects.md", chosen.encode()
             yield "effects.csv", effect_tables.tidy(study).encode()
-    drawn = dict(pictures.files(study)) if study.entries else {}
+    drawn = dict(files(study)) if study.entries else {}
     yield from drawn.items()
     if html.available():
         yield "index.html", html.page(study, drawn, live=live)

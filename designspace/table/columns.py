@@ -23,7 +23,7 @@ from designspace.spec.trial import Label
 from designspace.text import and_equal, config_name, did_you_mean
 
 Columns = Mapping[str, Design]
-"""Designs by name; the first is what the others are compared with."""
+"""Designs by name. The others are compared with the first."""
 
 
 def read_columns(texts: Sequence[str]) -> Columns:

@@ -11,7 +11,7 @@ from hashlib import sha256
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from designspace.style import COLOURS, FAINT
+from designspace.drawing.look import COLOURS, FAINT
 
 if TYPE_CHECKING:
     from jinja2 import Environment

@@ -9,7 +9,7 @@ from typing import Any
 
 from designspace.report.entry import Entry, floor_in
 from designspace.report.evidence.compare import Ranking, rank
-from designspace.report.figures.curves import NFE, curve_name, each_once, numeric_axes
+from designspace.report.figures.metric import NFE, curve_name, each_once, numeric_axes
 from designspace.report.html.columns import cell, values
 from designspace.report.study import Study, budgets, comparable
 from designspace.report.tables import caption

@@ -8,35 +8,16 @@ from collections.abc import Iterator
 from designspace.report.study import Study
 from designspace.report.tables import effect_tables, without_bias
 from designspace.report.tables.table import Cell, Table, tables
-from designspace.text import one_line
+from designspace.text import escape_latex, one_line
 
 HEAD = r"""% \usepackage{booktabs,graphicx} in the preamble, then \input{table.tex}.
 % Written by designspace report: it is written anew with each report."""
-SPECIAL = {c: rf"\{c}" for c in "&%$#_{}"} | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}"}
-SPECIAL |= {"^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}"}
-SPECIAL |= {'"': r"\textquotedbl{}", "±": r"$\pm$", "×": r"$\times$", "…": r"\dots{}", "′": "$'$", "·": r"$\cdot$"}
-SPECIAL |= {"[": "{[}", "*": "{*}"}  # after the end of a row they would belong to it
-GREEK = (
-    "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi _ pi rho _ sigma tau _ phi chi psi omega"
-)
-SPECIAL |= {chr(945 + i): rf"$\{name}$" for i, name in enumerate(GREEK.split()) if name != "_"}
 
 
 def page(study: Study) -> str:
     """All tables of the ablation, each a float of its own."""
     parts = [HEAD, *(_float(table, name) for name, table in _all(study))]
     return "\n\n".join(parts) + "\n"
-
-
-def escape(text: object) -> str:
-    """Text that LaTeX takes as it is; characters that pdflatex has no glyph for are given by their code."""
-    return "".join(_character(c) for c in one_line(text))
-
-
-def _character(c: str) -> str:
-    if c in SPECIAL:
-        return SPECIAL[c]
-    return c if c.isascii() or 0xC0 <= ord(c) < 0x17F else f"(U+{ord(c):04X})"
 
 
 def _all(study: Study) -> Iterator[tuple[str, Table]]:
@@ -58,13 +39,13 @@ def _label(study: Study, *parts: object) -> str:
 def _float(table: Table, label: str) -> str:
     """As wide as its column at most: a table that is wider becomes smaller."""
     rows = [" & ".join(map(_cell, row)) + r" \\" for row in table.rows]
-    lines = [r"\begin{table}", r"\centering", rf"\caption{{{escape(table.caption)}}}", rf"\label{{{label}}}"]
+    lines = [r"\begin{table}", r"\centering", rf"\caption{{{escape_latex(table.caption)}}}", rf"\label{{{label}}}"]
     lines += [r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"]
     lines += [rf"\begin{{tabular}}{{{''.join('r' if number else 'l' for number in table.numbers)}}}", r"\toprule"]
-    lines += [" & ".join(map(escape, table.header)) + r" \\", r"\midrule", *rows, r"\bottomrule"]
+    lines += [" & ".join(map(escape_latex, table.header)) + r" \\", r"\midrule", *rows, r"\bottomrule"]
     return "\n".join([*lines, r"\end{tabular}}", r"\end{table}"])
 
 
 def _cell(cell: Cell) -> str:
-    text = re.sub(r"(?<![\w}])-(?=\d)", "$-$", escape(cell.text))
+    text = re.sub(r"(?<![\w}])-(?=\d)", "$-$", escape_latex(cell.text))
     return rf"\textbf{{{text}}}" if cell.best and text else text

@@ -1,4 +1,4 @@
-"""One look for all figures: legible at the width of a column, in print and for the colour-blind."""
+"""The look of all figures: legible at the width of a printed column, in grey, and for colour-blind readers."""
 
 from __future__ import annotations
 
@@ -7,18 +7,24 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-"""Okabe and Ito (2008), https://jfly.uni-koeln.de/color/, the yellow left out: it is too light for lines."""
+"""The palette of Okabe and Ito (2008), https://jfly.uni-koeln.de/color/, without yellow: it is too light for lines."""
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p", "<", "*", ">", "h")
 LINES = ("-", (0, (4, 1.5)), (0, (1.2, 1.2)), (0, (6, 1.4, 1.2, 1.4)), (0, (3, 1.2, 1.2, 1.2, 1.2, 1.2)))
 WIDTH = 3.5
-"""Of a column in print, in inches: fonts come out at the size that they have here."""
+"""The width of every figure in inches: that of a printed column, so that fonts keep their size in a paper."""
 DPI = 200
 FAINT = "#BDBDBD"
-NOTE: Any = {"fontsize": 6.5, "color": "#555555"}
+"""The colour of what stays in the background."""
+DARK = "#444444"
+"""The colour of reference lines."""
+SMALL = 6.5
+"""The font size of notes and of long legends."""
+NOTE: dict[str, Any] = {"fontsize": SMALL, "color": "#555555"}
+"""The style of the note above a panel."""
 
 RC: dict[str, Any] = {
     "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans"],  # comes with matplotlib: figures are the same everywhere
+    "font.sans-serif": ["DejaVu Sans"],  # ships with matplotlib, so figures are the same on every machine
     "font.size": 8,
     "axes.labelsize": 8,
     "axes.titlesize": 7,
@@ -47,15 +53,15 @@ RC: dict[str, Any] = {
 }
 
 
-def sheet() -> AbstractContextManager[None]:
-    """The style, on top of matplotlib's own defaults: what the user has set elsewhere changes no figure."""
+def style() -> AbstractContextManager[None]:
+    """The context in which all figures are drawn: our settings on top of matplotlib's defaults, not of the user's."""
     import matplotlib.style
 
     return matplotlib.style.context(["default", RC])
 
 
 def look(i: int) -> dict[str, Any]:
-    """Colour, marker and line of the i-th configuration: no two of the first 420 are the same."""
+    """Colour, marker and line style of the i-th configuration; the first 420 all differ."""
     return {
         "color": COLOURS[i % len(COLOURS)],
         "marker": MARKERS[i % len(MARKERS)],
@@ -65,10 +71,10 @@ def look(i: int) -> dict[str, Any]:
 
 
 def plain(text: str) -> str:
-    """Text that matplotlib does not take for mathematics."""
+    """The text with dollar signs escaped, so that matplotlib does not read it as mathematics."""
     return text.replace("$", r"\$")
 
 
 def wrapped(name: str, width: int) -> str:
-    """A name in two lines at most."""
+    """The name on at most two lines of ``width`` characters, shortened where it is longer."""
     return "\n".join(textwrap.wrap(name, width, max_lines=2, placeholder=" …")) or " "
