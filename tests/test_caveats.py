@@ -2,12 +2,12 @@
 
 import pytest
 import torch
+from designspace.report.tables.caveats import copied, few_images
 
 import designspace as ds
 from designspace.evaluation.floor import drawn
 from designspace.evaluation.measure import Sample
 from designspace.report.entry import Entry
-from designspace.report.tables.caveats import copied, few_images
 
 KID = ds.Metric.get("kid")()
 

@@ -12,8 +12,7 @@ import pytest
 from studies import N, influence
 
 from designspace.report import write
-from designspace.report.evidence.effects import effects, mean_difference
-from designspace.report.evidence.factors import factors
+from designspace.report.evidence.effects import effects, factors, mean_difference
 from designspace.report.figures.heat import heat_panels
 from designspace.report.figures.pareto import cost_panels, front
 from designspace.report.tables import effect_tables, latex_tables

@@ -7,6 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from designspace.report.html.again import as_ablation
+from designspace.report.html.pictures import shown
+from designspace.report.html.shared import Shared
 from ruamel.yaml import YAML
 from studies import RECORDED
 from typer.testing import CliRunner
@@ -15,13 +18,10 @@ from designspace.cli.app import app
 from designspace.report import Study, write
 from designspace.report.evidence.claims import Verdict
 from designspace.report.html import page
-from designspace.report.html.again import as_ablation
 from designspace.report.html.answer import of_best, of_claims
-from designspace.report.html.pictures import shown
 from designspace.report.html.render import embedded
 from designspace.report.html.sections import sections
-from designspace.report.html.shared import Shared
-from designspace.report.tables.table import tables
+from designspace.report.tables.values import tables
 from designspace.spec import load
 from designspace.table.citations import bibtex
 

@@ -10,7 +10,7 @@ from PIL import Image
 from designspace.report import Study, write
 from designspace.report.figures.curves import panels
 from designspace.report.figures.profiles import profile_panels
-from designspace.report.tables.table import tables
+from designspace.report.tables.values import tables
 from designspace.results.store import Results
 
 SIGMA = [10.0, 1.0, 0.1]

@@ -15,6 +15,7 @@ from itertools import product
 import matplotlib as mpl
 import numpy as np
 import pytest
+from designspace.report.tables.markdown import page
 from PIL import Image
 from rich.console import Console
 from safetensors.numpy import load_file
@@ -22,13 +23,12 @@ from studies import RECORDED, Bench, N, by_hand, gap_by_hand, influence
 
 from designspace.errors import DataError
 from designspace.report import Study, find, merge, terminal_table, write
-from designspace.report.evidence.claims import verdicts
-from designspace.report.evidence.compare import difference
+from designspace.report.evidence.differences import difference
+from designspace.report.evidence.verdicts import verdicts
 from designspace.report.figures.curves import Curve, Panel, panels
 from designspace.report.figures.samples import grid
 from designspace.report.figures.scales import apart, log_ticks, spaced, x_scale, y_scale
-from designspace.report.tables.markdown import page
-from designspace.report.tables.table import tables
+from designspace.report.tables.values import tables
 from designspace.text import config_name, escape, measured, number
 
 

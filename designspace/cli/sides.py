@@ -13,7 +13,7 @@ from designspace.cli.reports import folder_of
 if TYPE_CHECKING:
     from designspace.report import Study
     from designspace.report.entry import Entry, Row
-    from designspace.report.evidence.comparisons import Pair
+    from designspace.report.evidence.differences import Pair
 
 
 class Side(NamedTuple):

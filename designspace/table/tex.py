@@ -8,10 +8,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from designspace.report.tables import latex_tables
 from designspace.table.cells import Cell, Row, legend, rows
 from designspace.table.columns import Columns
 from designspace.table.latex import FUNCTIONS
+from designspace.text import escape_latex
 
 MOST = 4
 """Columns in one table, of legible width; more are continued in further tables, each with the first again."""
@@ -31,7 +31,7 @@ def latex(columns: Columns) -> str:
 
 def escape(text: str) -> str:
     """Text that LaTeX takes as it is, and may break inside of long names."""
-    return latex_tables.escape(text).replace(r"\_", r"\_\allowbreak{}").replace("=", r"=\allowbreak{}")
+    return escape_latex(text).replace(r"\_", r"\_\allowbreak{}").replace("=", r"=\allowbreak{}")
 
 
 def _table(columns: Columns, part: int) -> str:

@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from designspace.report.evidence.compare import Difference
+from designspace.report.evidence.differences import Difference
 from designspace.report.evidence.effects import Effects
 from designspace.report.evidence.inference import Z
 from designspace.report.figures.scales import labels
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from designspace.report.evidence.factors import Factor
+    from designspace.report.evidence.effects import Factor
 
     Row = tuple[Factor, object]
 

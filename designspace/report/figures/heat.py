@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from designspace.report.entry import BUDGET, Entry
-from designspace.report.evidence.compare import rank
+from designspace.report.evidence.differences import rank
 from designspace.report.study import Study, comparable
 from designspace.text import describe, one_line
 
