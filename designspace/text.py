@@ -11,6 +11,8 @@ MERGED = "ablation"
 """The axis of several reports in one."""
 UNNAMED = (MERGED, "stage", "variant")
 """Axes whose values say themselves what they are."""
+SMALLEST_P = 1e-4
+"""p-values below it are not given as numbers."""
 LATEX = {c: rf"\{c}" for c in "&%$#_{}"} | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}"}
 LATEX |= {"^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}"}
 LATEX |= {'"': r"\textquotedbl{}", "±": r"$\pm$", "×": r"$\times$", "…": r"\dots{}", "′": "$'$", "·": r"$\cdot$"}
@@ -34,20 +36,33 @@ def number(value: float, se: float | None) -> str:
 
 
 def measured(value: float, se: float | None) -> str:
-    """``12.3 ± 0.4``, ``(1.23 ± 0.04)e-6``."""
+    """``12.3 ± 0.4``, ``(1.23 ± 0.04)e-6``; without an error the value alone."""
+    first, error, power = measured_parts(value, se)
+    text = f"{first} ± {error}" if error else first
+    return f"({text}){power}" if power else text
+
+
+def measured_parts(value: float, se: float | None) -> tuple[str, str, str]:
+    """The value, the error and their common power of ten: ``("1.23", "0.04", "e-6")``. The last two may be empty."""
     if se is None or not math.isfinite(value) or not math.isfinite(se):
-        return number(value, None)
+        return number(value, None), "", ""
     size = max(abs(value), se)
     if size and not 1e-3 <= size < 1e7:
         power = math.floor(math.log10(size))
-        return f"({measured(value / 10.0**power, se / 10.0**power)})e{power}"
+        first, error, _ = measured_parts(value / 10.0**power, se / 10.0**power)
+        return first, error, f"e{power}"
     error = number(se, se)
-    return f"{number(value, se)} ± {error if float(error) else f'{se:.2g}'}"
+    return number(value, se), error if float(error) else f"{se:.2g}", ""
 
 
 def p_value(p: float) -> str:
-    """``p = 0.18``; the normal approximation says nothing of very small ones."""
-    return "p below 0.0001" if p < 1e-4 else f"p = {p:.2g}"
+    """``p = 0.18`` or ``p < 0.0001``."""
+    return f"p {p_number(p)}" if p < SMALLEST_P else f"p = {p_number(p)}"
+
+
+def p_number(p: float) -> str:
+    """``0.18`` or ``< 0.0001``: the normal approximation is not accurate far out in the tails."""
+    return "< 0.0001" if p < SMALLEST_P else f"{p:.2g}"
 
 
 def one_line(text: object) -> str:

@@ -10,10 +10,10 @@ from typer.testing import CliRunner
 import designspace as ds
 from designspace.cli.app import app
 from designspace.report import Study
-from designspace.report.evidence.claims import verdicts
-from designspace.report.evidence.compare import rank
+from designspace.report.evidence.differences import rank
+from designspace.report.evidence.verdicts import verdicts
 from designspace.report.figures.metric import metric_vs_nfe, panels
-from designspace.report.tables.table import tables
+from designspace.report.tables.values import tables
 
 METRICS = ["frechet", "fid_infinity", "precision", "recall", "density", "coverage", "nearest", "memorised"]
 FINE, COARSE = ({"time_steps.sigma_min": low, "nfe": 35} for low in (0.002, 2.0))

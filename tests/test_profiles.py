@@ -8,7 +8,7 @@ import torch
 from designspace.report import Study, write
 from designspace.report.figures.metric import panels
 from designspace.report.figures.profiles import metric_vs_sigma, profile_panels
-from designspace.report.tables.table import tables
+from designspace.report.tables.values import tables
 from designspace.results.records import Result
 from designspace.results.store import Results
 

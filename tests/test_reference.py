@@ -15,7 +15,7 @@ from designspace.evaluation.measure import Summary
 from designspace.evaluation.moments import Moments
 from designspace.evaluation.statistics import has_statistics, read_statistics
 from designspace.report import Study
-from designspace.report.tables.table import tables
+from designspace.report.tables.values import tables
 from designspace.run.run import run
 from designspace.spec import SpecError, load
 

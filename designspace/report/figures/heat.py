@@ -12,7 +12,7 @@ import numpy as np
 from designspace.drawing.look import plain, wrapped
 from designspace.drawing.panels import annotate, stacked
 from designspace.report.entry import BUDGET, Entry
-from designspace.report.evidence.compare import rank
+from designspace.report.evidence.differences import rank
 from designspace.report.study import Study, comparable
 from designspace.text import describe, one_line
 

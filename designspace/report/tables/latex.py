@@ -1,4 +1,4 @@
-"""Tables as LaTeX, for a paper: booktabs, the best in bold, a caption that says how it was measured."""
+"""table.tex: the tables for a paper, with booktabs, the best values in bold and captions that name the protocol."""
 
 from __future__ import annotations
 
@@ -6,29 +6,29 @@ import re
 from collections.abc import Iterator
 
 from designspace.report.study import Study
-from designspace.report.tables import effect_tables, without_bias
-from designspace.report.tables.table import Cell, Table, tables
+from designspace.report.tables import effects, values
+from designspace.report.tables.table import Cell, Table
 from designspace.text import escape_latex, one_line
 
 HEAD = r"""% \usepackage{booktabs,graphicx} in the preamble, then \input{table.tex}.
-% Written by designspace report: it is written anew with each report."""
+% Written by designspace report, which overwrites it."""
 
 
 def page(study: Study) -> str:
-    """All tables of the ablation, each a float of its own."""
-    parts = [HEAD, *(_float(table, name) for name, table in _all(study))]
+    """table.tex: all tables of the ablation, each as a float."""
+    parts = [HEAD, *(_float(table, label) for label, table in _labelled(study))]
     return "\n\n".join(parts) + "\n"
 
 
-def _all(study: Study) -> Iterator[tuple[str, Table]]:
+def _labelled(study: Study) -> Iterator[tuple[str, Table]]:
     for metric in study.about.metrics:
-        for i, table in enumerate(tables(study, metric)):
+        for i, table in enumerate(values.tables(study, metric)):
             yield _label(study, metric, i), table
-        for i, table in enumerate(without_bias.tables(study, metric)):
+        for i, table in enumerate(values.without_bias(study, metric)):
             yield _label(study, metric, "unbiased", i), table
-        for i, pair in enumerate(effect_tables.tables(study, metric)):
-            yield _label(study, metric, "favoured", i), pair[0]
-            yield _label(study, metric, "effects", i), pair[1]
+        for i, (favoured, behind) in enumerate(effects.tables(study, metric)):
+            yield _label(study, metric, "favoured", i), favoured
+            yield _label(study, metric, "effects", i), behind
 
 
 def _label(study: Study, *parts: object) -> str:
@@ -37,7 +37,7 @@ def _label(study: Study, *parts: object) -> str:
 
 
 def _float(table: Table, label: str) -> str:
-    """As wide as its column at most: a table that is wider becomes smaller."""
+    """A table that is wider than its column is scaled down."""
     rows = [" & ".join(map(_cell, row)) + r" \\" for row in table.rows]
     lines = [r"\begin{table}", r"\centering", rf"\caption{{{escape_latex(table.caption)}}}", rf"\label{{{label}}}"]
     lines += [r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"]
