@@ -48,8 +48,9 @@ _HOMES = {
     "evaluation.moments": ["Moments"],
     "evaluation.rows": ["Detector", "Metric", "Reference"],
     "run.run": ["run"],
-    "sampling.rows": ["Scaling", "Schedule", "Solver", "Stochasticity", "TimeSteps"],
+    "sampling.rows": ["Scaling", "Schedule", "Stochasticity", "TimeSteps"],
     "sampling.sample": ["Samples", "sample"],
+    "sampling.solver": ["Solver"],
     "spec": ["Ablation", "Trial", "load"],
     "training.rows": ["Augmentation", "LossWeight", "NoiseDistribution"],
 }

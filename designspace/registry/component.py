@@ -32,7 +32,7 @@ from designspace.registry import sources
 from designspace.registry.builtin import import_builtin, import_plugins
 from designspace.text import did_you_mean
 
-ROW_MODULES = ("sampling.rows", "denoising.rows", "training.rows", "data.rows", "evaluation.rows")
+ROW_MODULES = ("sampling.rows", "sampling.solver", "denoising.rows", "training.rows", "data.rows", "evaluation.rows")
 """Where rows are defined: the blocks of Table 1, then what surrounds them."""
 TABLE_1 = (
     "solver", "time_steps", "schedule", "scaling",

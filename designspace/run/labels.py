@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from designspace.data.images import Images
 from designspace.errors import SpecError
 from designspace.run.kept import Kept
-from designspace.training.run import Trainable
+from designspace.training.checkpoints import Trainable
 
 if TYPE_CHECKING:
     from designspace.spec import Ablation

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch import Tensor
 
-from designspace.evaluation.evaluate import measure, observation
+from designspace.evaluation.evaluate import measure, observation, record
 from designspace.evaluation.measure import Measured, Sample
-from designspace.evaluation.record import record
 from designspace.evaluation.rows import Metric, Observation
 from designspace.results.store import Results, Row
 from designspace.run.generate import chunks

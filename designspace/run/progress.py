@@ -1,6 +1,6 @@
 """What a run says while it works: bars on a terminal, else one line a chunk, both on stderr.
 
-Training of a trial's denoiser shows among the trials; else it speaks for itself (``training.watch``).
+The training of a denoiser is shown among the trials.
 """
 
 from __future__ import annotations
