@@ -9,6 +9,7 @@ from designspace.data.images import Images
 from designspace.denoising.preconditioned import PreconditionedNetwork
 from designspace.denoising.rows import Conditional, Denoiser, Network, PreconditioningRows
 from designspace.errors import DataError
+from designspace.registry.literature import KARRAS_2022
 from designspace.storage.files import file_hash
 from designspace.text import did_you_mean
 from designspace.training.export import ROWS, described, read
@@ -18,17 +19,19 @@ SHIPPED = Path(str(files("designspace"))) / "models"
 
 
 class Pretrained(Denoiser, name="pretrained"):
-    r"""A denoiser that was trained before, with the scalings that it was trained with.
-
-    .. math:: D(x; \sigma) = c_\mathrm{skip}(\sigma)\, x
-        + c_\mathrm{out}(\sigma)\, F(c_\mathrm{in}(\sigma)\, x; c_\mathrm{noise}(\sigma))
+    """A denoiser that was trained before, with the scalings that it was trained with.
 
     ``model`` is the name of one that comes with the package, or a path: ``<path>.safetensors`` with the parameters and
     ``<path>.json`` with all that they depend on, as ``designspace train --export`` writes them. The rows c_* are the
     model's own, whatever the design says. Raises ``DataError`` if a file is missing or the data have another shape.
-    Karras et al. (2022), https://arxiv.org/abs/2206.00364, Eq. 7.
+    Karras et al. (2022), Eq. 7.
     """
 
+    formula = r"""
+        D(x; \sigma) = c_\mathrm{skip}(\sigma)\, x
+            + c_\mathrm{out}(\sigma)\, F(c_\mathrm{in}(\sigma)\, x; c_\mathrm{noise}(\sigma))
+    """
+    sources = (KARRAS_2022,)
     has_network: ClassVar[bool] = True
     model: str
 

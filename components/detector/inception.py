@@ -8,6 +8,7 @@ from torch import Tensor
 
 from designspace.evaluation.inception import RESIZE, Mode, network_file, open_network, prepared, source_of
 from designspace.evaluation.rows import Detector
+from designspace.registry.literature import PARMAR_2022, SZEGEDY_2016
 
 
 class Inception(Detector, name="inception"):
@@ -20,11 +21,11 @@ class Inception(Detector, name="inception"):
 
     ``mode``, in memory and not rounded: ``clean`` resizes to 299 x 299 by antialiased bicubic; ``legacy_pytorch`` as
     pytorch-fid does, bilinear and aliased, with its weights; ``legacy_tensorflow`` inside the network, as in TTUR, in
-    ADM's and in EDM's reference files. The legacy modes are called by their names, not FID. Raises ``DataError`` if
-    the file is missing or another one. Szegedy et al. (2016), https://arxiv.org/abs/1512.00567; Parmar, Zhang and Zhu
-    (2022), https://arxiv.org/abs/2104.11222
+    ADM's and in EDM's reference files. The legacy modes are called by their names, not FID. Raises ``DataError`` if the
+    file is missing or another one.
     """
 
+    sources = (SZEGEDY_2016, PARMAR_2022)
     width: ClassVar[int | None] = 2048
     weights: Path | None = None
     download: bool = False

@@ -7,6 +7,7 @@ from designspace.evaluation.measure import Sample
 from designspace.evaluation.rows import Detector, Reference
 from designspace.evaluation.statistics import read_statistics
 from designspace.registry.component import Count
+from designspace.registry.literature import PARMAR_2022
 from designspace.storage.files import file_hash
 
 CLEAN_FID = re.compile(r"_(clean|legacy_pytorch|legacy_tensorflow)_(clip_vit_b_32_)?[a-z0-9]+_(\d+|na)(_kid)?$")
@@ -21,9 +22,10 @@ class Statistics(Reference, name="statistics"):
     ``FD-lite0-96-320``); clean-fid says it in its files' names, most files say nothing. ``images`` is their number,
     where the file does not hold it as ``n``, and ``source`` says where it comes from. With mean and covariance alone
     there is no floor, and no metric that compares image by image, such as the KID. Raises ``DataError`` for files that
-    are damaged or not what they should be. Parmar, Zhang and Zhu (2022), https://arxiv.org/abs/2104.11222
+    are damaged or not what they should be.
     """
 
+    sources = (PARMAR_2022,)
     path: Path
     images: Count | None = None
     made_by: str | None = None

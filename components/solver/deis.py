@@ -6,6 +6,7 @@ import torch
 from numpy.polynomial.polynomial import polyval
 from pydantic import Field
 
+from designspace.registry.literature import ZHANG_2022
 from designspace.sampling.flow import Flow
 from designspace.sampling.levels import vp_betas, vp_sigma_inv
 from designspace.sampling.multistep import NoiseMultistep
@@ -17,15 +18,16 @@ NODE, WEIGHT = np.polynomial.legendre.leggauss(64)
 class DEIS(NoiseMultistep, name="deis"):
     r"""DEIS-tAB: Adams-Bashforth with polynomials in the time of the VP schedule; one evaluation a step.
 
-    .. math:: x_{i+1} = x_i + \sum_j e_{i-j} \int_{\sigma_i}^{\sigma_{i+1}} l_j(t(\sigma))\, d\sigma,
-        \qquad e = (x - D) / \sigma
-
     with the Lagrange polynomials :math:`l_j` of the last ``order`` points (2 to 4) in t, the VP time fitted to the
     range of the noise levels, whatever the row schedule says; fewer points at the start. The integral is
-    Gauss-Legendre's with 64 nodes in :math:`\ln\sigma`. The step to sigma = 0 returns D. Zhang and Chen (2022),
-    https://arxiv.org/abs/2204.13902.
+    Gauss-Legendre's with 64 nodes in :math:`\ln\sigma`. The step to sigma = 0 returns D.
     """
 
+    formula = r"""
+        x_{i+1} = x_i + \sum_j e_{i-j} \int_{\sigma_i}^{\sigma_{i+1}} l_j(t(\sigma))\, d\sigma,
+            \qquad e = (x - D) / \sigma
+    """
+    sources = (ZHANG_2022,)
     order: Annotated[int, Field(ge=2, le=4)] = 3
 
     def weights(self, flow: Flow, sigmas: Sequence[float], following: float) -> list[float]:

@@ -1,5 +1,6 @@
 from collections.abc import Sequence
 
+from designspace.registry.literature import LU_2022_DPM_SOLVER_PP
 from designspace.sampling.exponential import published_weights
 from designspace.sampling.flow import Flow
 from designspace.sampling.multistep import DataMultistep, allowed_order
@@ -8,14 +9,15 @@ from designspace.sampling.multistep import DataMultistep, allowed_order
 class DPMpp2M(DataMultistep, name="dpmpp_2m"):
     r"""DPM-Solver++(2M): order 2 with one evaluation a step, remembering the denoiser's last output.
 
-    .. math:: x_{i+1} = \tfrac{\sigma_{i+1}}{\sigma_i} x_i + (1 - e^{-h})
-        \left[D_i + \tfrac{h}{2 h_{i-1}} (D_i - D_{i-1})\right], \qquad h = \ln(\sigma_i / \sigma_{i+1})
-
-    It steps in :math:`-\ln\sigma`, so schedule and scaling do not matter. The first step is of order 1, the last
-    too if ``lower_order_final``; the step to sigma = 0 returns D. Lu et al. (2022),
-    https://arxiv.org/abs/2211.01095, Algorithm 2.
+    It steps in :math:`-\ln\sigma`, so schedule and scaling do not matter. The first step is of order 1, the last too if
+    ``lower_order_final``; the step to sigma = 0 returns D. Lu et al. (2022), Algorithm 2.
     """
 
+    formula = r"""
+        x_{i+1} = \tfrac{\sigma_{i+1}}{\sigma_i} x_i + (1 - e^{-h})
+            \left[D_i + \tfrac{h}{2 h_{i-1}} (D_i - D_{i-1})\right], \qquad h = \ln(\sigma_i / \sigma_{i+1})
+    """
+    sources = (LU_2022_DPM_SOLVER_PP,)
     lower_order_final: bool = True
 
     def order_at(self, flow: Flow, i: int) -> int:

@@ -1,6 +1,7 @@
 from torch import Tensor
 
 from designspace.registry.component import Positive
+from designspace.registry.literature import KARRAS_2022
 from designspace.sampling.flow import Flow, Level, combine, tangent_step
 from designspace.sampling.solver import Solver
 
@@ -8,15 +9,17 @@ from designspace.sampling.solver import Solver
 class Heun(Solver, name="heun"):
     r"""Order 2, two evaluations a step: the family of two-stage methods, Heun's for ``alpha`` = 1.
 
-    .. math:: z' &= z_i + \alpha h\, d_i, \qquad h = t_{i+1} - t_i \\
-        z_{i+1} &= z_i + h \left[(1 - \tfrac{1}{2\alpha}) d_i + \tfrac{1}{2\alpha}\, d(z', t_i + \alpha h)\right]
-
     with :math:`d = dz/dt`; ``alpha`` = 1/2 is the midpoint method, 2/3 Ralston's, and ``alpha`` > 1 raises
     ``ValueError`` where :math:`t_i + \alpha h` is negative. The step to t = 0 is Euler's, so N steps cost 2N - 1
-    evaluations; with ``euler_last`` = false only where :math:`t_i + \alpha h = 0`, as printed in Algorithm 3.
-    Karras et al. (2022), https://arxiv.org/abs/2206.00364, Algorithms 1 and 3.
+    evaluations; with ``euler_last`` = false only where :math:`t_i + \alpha h = 0`, as printed in Algorithm 3. Karras et
+    al. (2022), Algorithms 1 and 3.
     """
 
+    formula = r"""
+        z' &= z_i + \alpha h\, d_i, \qquad h = t_{i+1} - t_i \\
+            z_{i+1} &= z_i + h \left[(1 - \tfrac{1}{2\alpha}) d_i + \tfrac{1}{2\alpha}\, d(z', t_i + \alpha h)\right]
+    """
+    sources = (KARRAS_2022,)
     alpha: Positive = 1.0
     euler_last: bool = True
 

@@ -1,18 +1,19 @@
 from torch import Tensor
 
+from designspace.registry.literature import KARRAS_2022, KUTTA_1901
 from designspace.sampling.flow import Flow, combine, tangent_step
 from designspace.sampling.solver import Solver
 
 
 class RK4(Solver, name="rk4"):
-    r"""The classical Runge-Kutta method: order 4, four evaluations a step.
-
-    .. math:: z_{i+1} = z_i + \tfrac{h}{6} (d_1 + 2 d_2 + 2 d_3 + d_4), \qquad h = t_{i+1} - t_i
+    """The classical Runge-Kutta method: order 4, four evaluations a step.
 
     with :math:`d = dz/dt` at :math:`t_i`, twice at :math:`t_i + h/2`, and at :math:`t_{i+1}`. The slope at t = 0 is
-    undefined, so the step to it is Euler's. Kutta (1901), https://zbmath.org/?q=an:32.0316.02; the flow is Eq. 4 of
-    Karras et al. (2022), https://arxiv.org/abs/2206.00364.
+    undefined, so the step to it is Euler's. Kutta (1901); the flow is Eq. 4 of Karras et al. (2022).
     """
+
+    formula = r"z_{i+1} = z_i + \tfrac{h}{6} (d_1 + 2 d_2 + 2 d_3 + d_4), \qquad h = t_{i+1} - t_i"
+    sources = (KUTTA_1901, KARRAS_2022)
 
     def step(self, flow: Flow, x: Tensor, i: int, sigma: float, memory: None) -> tuple[Tensor, None]:
         a, b, denoised = flow.at(sigma), flow.at(flow.sigma[i + 1]), flow.D(x, sigma)

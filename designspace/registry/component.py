@@ -11,6 +11,7 @@ import importlib
 import inspect
 import math
 import sys
+import textwrap
 from collections.abc import Iterator, Mapping, MutableMapping
 from contextvars import ContextVar
 from pathlib import Path
@@ -30,6 +31,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from designspace.registry import sources
 from designspace.registry.builtin import import_builtin, import_plugins
+from designspace.registry.literature import Source
 from designspace.text import did_you_mean
 
 ROW_MODULES = ("sampling.rows", "sampling.solver", "denoising.rows", "training.rows", "data.rows", "evaluation.rows")
@@ -167,6 +169,10 @@ class Component(Spec):
     row: ClassVar[str]
     name: ClassVar[str]
     version: ClassVar[int] = 1
+    formula: ClassVar[str] = ""
+    """LaTeX, as in a displayed equation; ``\\\\`` begins a new line and ``&`` aligns. Not inherited."""
+    sources: ClassVar[tuple[Source, ...]] = ()
+    """The publications that define the component. Not inherited."""
     known: ClassVar[MutableMapping[str, type[Self]]]  # the components of this row, by name
     _source: ClassVar[str | None] = None
 
@@ -179,6 +185,8 @@ class Component(Spec):
             ROWS.add(cls)
         elif name:
             cls.name = name
+            cls.formula, cls.sources = vars(cls).get("formula", ""), vars(cls).get("sources", ())
+            cls.__doc__ = _documented(cls)
             cls.known[name] = cast(Any, cls)
 
     @classmethod
@@ -254,6 +262,16 @@ class Component(Spec):
             return {"name": cls.name, "version": cls.version}
         source = cls._source or hashlib.sha256(inspect.getsource(cls).encode()).hexdigest()
         return {"name": cls.name, "source": source}
+
+
+def _documented(cls: type[Component]) -> str:
+    """The docstring with the formula after its first paragraph and the sources at its end, in reStructuredText."""
+    parts = inspect.cleandoc(vars(cls).get("__doc__") or "").split("\n\n", 1)
+    if cls.formula:
+        parts.insert(1, ".. math:: " + textwrap.indent(inspect.cleandoc(cls.formula), "    ").lstrip())
+    if cls.sources:
+        parts += ["Sources:", "\n".join(f"- {s.authors} ({s.year}). {s.title}. {s.url}" for s in cls.sources)]
+    return "\n\n".join(parts)
 
 
 def _plain(value: Any) -> Any:

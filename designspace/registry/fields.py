@@ -28,10 +28,11 @@ class Field(NamedTuple):
 
 def fields_of(cls: type[BaseModel]) -> list[Field]:
     """The fields of a component, in their order."""
-    return [_field(name, about) for name, about in cls.model_fields.items()]
+    return [described(name, about) for name, about in cls.model_fields.items()]
 
 
-def _field(name: str, about: FieldInfo) -> Field:
+def described(name: str, about: FieldInfo) -> Field:
+    """One field of a pydantic model."""
     default = about.get_default(call_default_factory=True)
     ends = "required" if about.is_required() else f"default {written(default)}"
     return Field(name, _type(about.annotation), _domain(about), ends)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
 import json
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -45,13 +43,6 @@ def legend(columns: Columns) -> str:
     return f"differs from {next(iter(columns))}" if len(columns) > 1 else ""
 
 
-def formula(component: Component) -> str:
-    """The first displayed formula of the docstring, in LaTeX on one line; empty if there is none."""
-    doc = inspect.cleandoc(type(component).__doc__ or "")
-    block = re.search(r"\.\. math::\s+(.*?)(\n\s*\n|\Z)", doc, re.S)
-    return " ".join(block.group(1).split()) if block else ""
-
-
 def fields(component: Component) -> str:
     """``sigma_min = 0.002, sigma_max = 80, rho = 7``; empty if the component has none."""
     values = component.model_dump()
@@ -67,5 +58,5 @@ def written(value: object) -> str:
 
 def _cell(value: object, differs: bool) -> Cell:
     if isinstance(value, Component):
-        return Cell(value.name, formula(value), fields(value), differs)
+        return Cell(value.name, " ".join(value.formula.split()), fields(value), differs)
     return Cell(written(value), differs=differs)

@@ -1,44 +1,26 @@
-"""The literature behind a trial, as BibTeX: its components' docstrings name their sources.
+"""The literature behind trials, as BibTeX: the sources that their components declare.
 
-A source is named as ``Karras et al. (2022), https://arxiv.org/abs/2206.00364``. Components that are not installed here,
-such as those of a plugin, are passed over.
+Components that are not installed here, such as those of a plugin, are passed over.
 """
 
 from __future__ import annotations
 
-import inspect
-import json
 import re
 from collections.abc import Iterable, Iterator
-from functools import cache
-from importlib.resources import files
 from string import ascii_lowercase
-from typing import Any, NamedTuple
+from typing import Any
 
 from designspace.registry.component import ROWS
+from designspace.registry.literature import Source
 
-NAME = r"(?:del? |van |von )?[A-Z][\w’-]+"
-SOURCE = re.compile(
-    rf"({NAME}(?:(?:, | and ){NAME})*(?: et al\.)?)(?:'s(?: [\w-]+)?)?,? \(?((?:19|20)\d\d)\)?, "
-    r"(?:([A-Z][^.;()]{9,}), )?(https?://\S+)"
-)
 PLURAL = {"metrics": "metric"}
 
 
-class Source(NamedTuple):
-    """A publication as a docstring names it; seldom with its title."""
-
-    authors: str
-    year: str
-    title: str
-    url: str
-
-
 def bibtex(trials: Iterable[Any]) -> str:
-    """An entry for each source that components of the resolved specs name, ordered by key."""
+    """An entry for each source of the components of resolved specs, ordered by key."""
     used = {component for trial in trials for component in _components(trial)}
     sources = {source.url: source for row, name in sorted(used) for source in _of(row, name)}
-    entries = sorted((_key(source), source) for source in sources.values())
+    entries = sorted(((_key(source), source) for source in sources.values()), key=lambda pair: (pair[0], pair[1].url))
     keys = [key for key, _ in entries]
     letters = {i: ascii_lowercase[keys[:i].count(key)] for i, key in enumerate(keys) if keys.count(key) > 1}
     return "\n\n".join(_entry(key + letters.get(i, ""), source) for i, (key, source) in enumerate(entries))
@@ -53,29 +35,20 @@ def _components(spec: Any) -> Iterator[tuple[str, str]]:
                 yield from _components(part)
 
 
-@cache
 def _of(row: str, name: str) -> tuple[Source, ...]:
     component = ROWS[row].known.get(name) if row in ROWS else None
-    doc = " ".join((inspect.getdoc(component) or "").split()) if component else ""
-    return tuple(Source(*found)._replace(url=_trimmed(found[-1])) for found in SOURCE.findall(doc))
-
-
-def _trimmed(url: str) -> str:
-    """Without the punctuation of the sentence."""
-    url = url.rstrip(".,;:")
-    return _trimmed(url[:-1]) if url.endswith(")") and url.count(")") > url.count("(") else url
+    return component.sources if component else ()
 
 
 def _key(source: Source) -> str:
     first = re.split(r", | and | et al", source.authors)[0]
-    return re.sub(r"\W", "", first).lower() + source.year
+    return re.sub(r"\W", "", first).lower() + str(source.year)
 
 
 def _entry(key: str, source: Source) -> str:
     authors = re.sub(r", (?:and )?| and ", " and ", source.authors.replace(" et al.", " and others"))
-    fields = {"author": authors, "year": source.year} | _where(source.url)
-    if title := source.title or _titles().get(source.url):
-        fields = {"title": f"{{{title}}}"} | fields  # braces keep its capitals
+    title = f"{{{source.title}}}"  # the inner braces keep its capitals
+    fields = {"title": title, "author": authors, "year": str(source.year)} | _where(source.url)
     lines = [f"  {name} = {{{value}}}," for name, value in fields.items()]
     return "\n".join([f"@misc{{{key},", *lines, "}"])
 
@@ -85,9 +58,3 @@ def _where(url: str) -> dict[str, str]:
         return {"eprint": arxiv[1], "archiveprefix": "arXiv", "url": url}
     doi = re.fullmatch(r"https?://doi\.org/(.+)", url)
     return {"doi": doi[1], "url": url} if doi else {"url": url}
-
-
-@cache
-def _titles() -> dict[str, str]:
-    """By URL, of the sources of built-in components."""
-    return dict(json.loads((files("designspace") / "titles.json").read_text("utf-8")))

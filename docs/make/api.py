@@ -6,15 +6,16 @@ import dataclasses
 import inspect
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Annotated, Any, get_origin
 
 import rst
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
 import designspace
 from designspace import plots, testing
 from designspace.registry.component import Component
-from designspace.registry.fields import fields_of
+from designspace.registry.fields import described, fields_of
 from designspace.table import columns
 
 BESIDE = {columns: ["read_columns", "read_design"], plots: plots.__all__, testing: ["checks", "checks_of"]}
@@ -40,6 +41,9 @@ def page() -> str:
 
 def _entry(name: str, thing: Any, level: int = 2) -> str:
     head = f"{'#' * level} {name}"
+    if get_origin(thing) is Annotated:
+        field = described(name, FieldInfo.from_annotation(thing))
+        return f"{head}\n\nThe type of a field: `{field.type}`, {field.domain}."
     if not inspect.isclass(thing):
         return f"{head}\n\n{_signature(name, thing)}\n\n{rst.markdown(thing.__doc__)}"
     parts = [head, rst.markdown(thing.__doc__), *_fields(thing)]
