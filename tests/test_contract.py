@@ -76,13 +76,6 @@ def test_a_broken_component_fails_its_checks():
         del ds.Schedule.known["test_wrong"]
 
 
-def test_framework_imports_no_component_by_name():
-    """designspace/ knows rows only; components are found."""
-    root = Path(ds.__file__).parent
-    named = [p.name for p in root.rglob("*.py") if "from designspace.components." in p.read_text("utf-8")]
-    assert named == []
-
-
 def test_duplicates_name_both_places(tmp_path):
     source = "import designspace as ds\nclass E(ds.Solver, name='euler'):\n    def step(self, *a): ...\n"
     (tmp_path / "mine.py").write_text(source)

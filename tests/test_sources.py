@@ -75,7 +75,7 @@ def loaded(folder, components="./c.py"):
 
 def outcome(ablation, out):
     row = run(ablation, out=out, progress=False).rows()[0]
-    return row["id"], row["metrics"]["frechet"]["value"], row["sigmas"]
+    return row.id, row.metrics["frechet"].value, row.sigmas
 
 
 def test_a_component_edited_in_a_running_process_is_imported_again(folder):

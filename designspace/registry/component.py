@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, MutableMapping
-from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self, cast
@@ -19,6 +18,7 @@ from pydantic import (
     Field,
     ModelWrapValidatorHandler,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_serializer,
     model_validator,
@@ -32,8 +32,15 @@ from designspace.registry.known import ROWS, Known
 from designspace.registry.literature import Source
 from designspace.text import did_you_mean
 
-FOLDER: ContextVar[Path | None] = ContextVar("FOLDER", default=None)
-"""While a spec is read: the folder that relative paths in it start from."""
+FOLDER = "folder"
+"""The key, in pydantic's validation context, of the folder that the files named in a spec are relative to."""
+
+
+def folder_of(info: ValidationInfo) -> Path | None:
+    """The folder of the spec that is being validated, or ``None`` if the validation context names none."""
+    folder: Path | None = (info.context or {}).get(FOLDER)
+    return folder
+
 
 Count = Annotated[int, Field(ge=2)]
 Neighbours = Annotated[int, Field(ge=1)]
@@ -64,7 +71,7 @@ class Spec(BaseModel):
             if kind == "extra_forbidden" and len(line["loc"]) == 1:
                 name, known = line["loc"][0], list(cls.model_fields)
                 text = f"unknown field '{name}'.{did_you_mean(name, known)} Fields: {', '.join(known) or 'none'}."
-            final = PydanticCustomError(kind, "{text}", {"text": text})
+            final = PydanticCustomError(kind, "{text}", {**line.get("ctx", {}), "text": text})
             return InitErrorDetails(type=final, loc=line["loc"], input=line["input"])
 
         return ValidationError.from_exception_data(error.title, [better(e) for e in error.errors()])
@@ -94,11 +101,12 @@ class Component(Spec):
     uses: ClassVar[tuple[str, ...]] = ()
     """Other components that the code fetches by name, such as ``solver/heun``: their versions enter the identity."""
     known: ClassVar[MutableMapping[str, type[Self]]]  # the components of this row, by name
-    _source: ClassVar[str | None] = None
+    _source: ClassVar[str | None] = ""  # the hash of a user's source, or None if it cannot be read
 
     def __init_subclass__(cls, *, row: str = "", name: str = "", **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        cls._source = None if _is_ours(cls) else sources.defining(cls.__module__)
+        if not cls.__module__.startswith("designspace."):
+            cls._source = sources.defining(cls.__module__)
         if row:
             cls.row, cls.known = row, Known(row)
             ROWS.add(row, cls)
@@ -118,7 +126,7 @@ class Component(Spec):
 
     @model_validator(mode="wrap")
     @classmethod
-    def _from_name(cls, value: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+    def _from_name(cls, value: Any, handler: ModelWrapValidatorHandler[Self], info: ValidationInfo) -> Self:
         """Accept ``heun`` or ``{name: heun, alpha: 0.5}`` where a field is annotated with a row."""
         if isinstance(value, cls):
             return value
@@ -134,12 +142,12 @@ class Component(Spec):
         if "name" not in params:
             text = f"a {cls.row} needs a 'name'. Known: {', '.join(sorted(cls.known))}."
             raise PydanticCustomError("unnamed_component", "{text}", {"text": text})
-        return cls.get(str(params.pop("name"))).model_validate(params)
+        return cls.get(str(params.pop("name"))).model_validate(params, context=info.context)
 
     @field_validator("*")
     @classmethod
-    def _beside_the_spec(cls, value: Any) -> Any:
-        folder = FOLDER.get()
+    def _beside_the_spec(cls, value: Any, info: ValidationInfo) -> Any:
+        folder = folder_of(info)
         return folder / value.expanduser() if folder and isinstance(value, Path) else value
 
     @model_validator(mode="after")
@@ -178,7 +186,7 @@ class Component(Spec):
         In place of a version, a component of the user has the hash of its source; see ``registry.sources``. Raises
         ``DataError`` if the source cannot be read.
         """
-        if not cls._source and not _is_ours(cls):
+        if cls._source is None:
             place = "define it in a file or in a cell of a notebook"
             raise DataError(f"{cls.row} '{cls.name}': the source of its class cannot be read, so it has no id; {place}")
         own = {"source": cls._source} if cls._source else {"version": cls.version}
@@ -220,11 +228,6 @@ def built_with(components: Iterable[type[Component]]) -> dict[str, Any]:
     """
     later = {f"{cls.row}/{cls.name}": cls.origin() for cls in components if not _is_first(cls)}
     return {"uses": later} if later else {}
-
-
-def _is_ours(cls: type[Component]) -> bool:
-    """Whether it is part of the package, so that its version tells when its numbers change."""
-    return cls.__module__.startswith("designspace.")
 
 
 def _is_first(cls: type[Component]) -> bool:

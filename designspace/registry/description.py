@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import inspect
-import json
 import textwrap
 from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
 
 from designspace.registry.literature import Source
+from designspace.text import written
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -49,13 +49,6 @@ def documented(doc: str | None, formula: str, sources: tuple[Source, ...]) -> st
     if sources:
         parts += ["Sources:", "\n".join(f"- {s.authors} ({s.year}). {s.title}. {s.url}" for s in sources)]
     return "\n\n".join(parts)
-
-
-def written(value: object) -> str:
-    """The value of a field as YAML has it: ``7``, ``true``, ``[0.4, 0.6]``."""
-    if isinstance(value, float):
-        return f"{value:.10g}"
-    return value if isinstance(value, str) else json.dumps(value, default=str)
 
 
 def _type(annotation: Any) -> str:

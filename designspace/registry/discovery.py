@@ -16,11 +16,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, ConfigDict, JsonValue, model_validator
+from pydantic import AfterValidator, ConfigDict, JsonValue, ValidationInfo, model_validator
 
 from designspace.errors import DataError, brief
 from designspace.registry import sources
-from designspace.registry.component import FOLDER, Spec
+from designspace.registry.component import Spec, folder_of
 from designspace.registry.known import ROWS
 from designspace.storage.files import reading
 from designspace.text import did_you_mean
@@ -100,11 +100,11 @@ class Arguments(Spec):
         return self
 
 
-def _beside_the_spec(factory: str) -> str:
+def _beside_the_spec(factory: str, info: ValidationInfo) -> str:
     if not re.fullmatch(r"[^:].*:[^\W\d]\w*", factory):
         raise ValueError(f"should be package.module:callable or ./file.py:callable, not {factory!r}")
     place, name = _parts(factory)
-    folder = FOLDER.get()
+    folder = folder_of(info)
     return f"{folder / Path(place).expanduser()}:{name}" if folder and place.endswith(".py") else factory
 
 

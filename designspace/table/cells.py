@@ -1,4 +1,4 @@
-"""What stands in each cell, whatever it is drawn with."""
+"""The cells of Table 1, independent of how they are printed."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from dataclasses import dataclass
 
 from designspace.design import Design
 from designspace.registry.component import Component
-from designspace.registry.description import written
 from designspace.table.columns import Columns
+from designspace.text import written
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A component by its name, its formula in LaTeX and its fields; or a value that is no component."""
+    """The name of a component with its formula in LaTeX and its fields, or a value that is not a component."""
 
     name: str
     formula: str = ""
     fields: str = ""
     differs: bool = False
-    """From the first column's cell: another component, or other values of its fields."""
+    """Whether it differs from the first column's cell, in the component or in the values of its fields."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def rows(columns: Columns) -> Iterator[Row]:
 
 
 def legend(columns: Columns) -> str:
-    """What the marks mean: ``differs from edm``; empty where there is nothing to compare."""
+    """What a mark means: ``differs from edm``; empty if there is only one column."""
     return f"differs from {next(iter(columns))}" if len(columns) > 1 else ""
 
 
