@@ -12,7 +12,12 @@ from designspace.registry import literature
 from designspace.registry.known import ROWS
 from designspace.report.bibtex import bibtex
 
-BUILT_IN = [pytest.param(cls, id=f"{row}/{name}") for row, kind in ROWS.items() for name, cls in kind.known.items()]
+BUILT_IN = [
+    pytest.param(cls, id=f"{row}/{name}")
+    for row, kind in ROWS.items()
+    for name, cls in kind.known.items()
+    if cls.__module__.startswith("designspace.components.")
+]
 SOURCES = {name: value for name, value in vars(literature).items() if isinstance(value, ds.Source)}
 WITHOUT_SOURCE = {"data/folder", "data/mixture", "data/npz", "data/zip", "detector/pixels"}
 """Formats, toy data and the pixels themselves: no publication defines them."""

@@ -181,10 +181,9 @@ class Component(Spec):
 
     @classmethod
     def origin(cls) -> dict[str, Any]:
-        """The part of the identity that comes from the code: the name, the version, and what it ``uses``.
+        """The part of the identity that comes from the code: name, version or source hash, and what it ``uses``.
 
-        In place of a version, a component of the user has the hash of its source; see ``registry.sources``. Raises
-        ``DataError`` if the source cannot be read.
+        Raises ``DataError`` if the source of a user's component cannot be read; see ``registry.sources``.
         """
         if cls._source is None:
             place = "define it in a file or in a cell of a notebook"
