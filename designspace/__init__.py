@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 if TYPE_CHECKING:
+    from designspace import plots
     from designspace.data.rows import Data
     from designspace.denoising.preconditioned import precondition
     from designspace.denoising.rows import CIn, CNoise, COut, CSkip, Denoiser, Guidance, Network
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from designspace.evaluation.frechet import frechet
     from designspace.evaluation.moments import Moments
     from designspace.evaluation.rows import Detector, Metric, Reference
+    from designspace.registry.component import Count, Finite, Fraction, NonNegative, Positive
+    from designspace.registry.literature import Source
     from designspace.run.run import run
     from designspace.sampling.rows import Scaling, Schedule, Stochasticity, TimeSteps
     from designspace.sampling.sample import Samples, sample
@@ -33,10 +36,10 @@ if TYPE_CHECKING:
 
 # fmt: off
 __all__ = [
-    "Ablation", "Augmentation", "CIn", "CNoise", "COut", "CSkip", "Data", "DataError", "Denoiser", "Design",
-    "Detector", "Guidance", "LossWeight", "Metric", "Moments", "Network", "NoiseDistribution", "Reference", "Samples",
-    "Scaling", "Schedule", "Solver", "SpecError", "Stochasticity", "TimeSteps", "Trial", "frechet", "load",
-    "precondition", "run", "sample",
+    "Ablation", "Augmentation", "CIn", "CNoise", "COut", "CSkip", "Count", "Data", "DataError", "Denoiser", "Design",
+    "Detector", "Finite", "Fraction", "Guidance", "LossWeight", "Metric", "Moments", "Network", "NoiseDistribution",
+    "NonNegative", "Positive", "Reference", "Samples", "Scaling", "Schedule", "Solver", "Source", "SpecError",
+    "Stochasticity", "TimeSteps", "Trial", "frechet", "load", "plots", "precondition", "run", "sample",
 ]
 _HOMES = {
     "data.rows": ["Data"],
@@ -47,6 +50,8 @@ _HOMES = {
     "evaluation.frechet": ["frechet"],
     "evaluation.moments": ["Moments"],
     "evaluation.rows": ["Detector", "Metric", "Reference"],
+    "registry.component": ["Count", "Finite", "Fraction", "NonNegative", "Positive"],
+    "registry.literature": ["Source"],
     "run.run": ["run"],
     "sampling.rows": ["Scaling", "Schedule", "Stochasticity", "TimeSteps"],
     "sampling.sample": ["Samples", "sample"],
@@ -59,6 +64,8 @@ _HOME = {name: f"designspace.{module}" for module, names in _HOMES.items() for n
 
 
 def __getattr__(name: str) -> Any:
+    if name == "plots":
+        return import_module("designspace.plots")
     if name not in _HOME:
         raise AttributeError(f"module 'designspace' has no attribute {name!r}")
     value = globals()[name] = getattr(import_module(_HOME[name]), name)

@@ -9,14 +9,16 @@ from designspace.evaluation.measure import Sample
 from designspace.report.entry import Entry
 from designspace.report.evidence.caveats import like_copies, too_few_images
 from designspace.report.tables.caption import copies
+from designspace.results.records import Result
 
 KID = ds.Metric.get("kid")()
 
 
 def entry(metric, images, **about):
-    about = {"protocol": "x"} | about
-    row = {"seed": 0, "nfe": 7, "images": images, "features": 8, "metrics": {metric: about}}
-    return Entry({"solver": "heun"}, (row,))
+    metrics = {metric: {"protocol": "x"} | about}
+    axes = {"solver": "heun"}
+    row = Result(schema=1, id="0", seed=0, nfe=7, images=images, features=8, metrics=metrics, axes=axes)
+    return Entry(axes, (row,))
 
 
 def measured(seed, *, memorised):

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from designspace.cli.app import app
 from designspace.report import Study, write
+from designspace.report.bibtex import bibtex
 from designspace.report.evidence.inference import Outcome
 from designspace.report.evidence.verdicts import Verdict, verdicts
 from designspace.report.html import page
@@ -23,8 +24,9 @@ from designspace.report.html.sections import sections
 from designspace.report.html.trials import _Shared, as_ablation
 from designspace.report.tables.claims import MEANING, summary
 from designspace.report.tables.values import tables
+from designspace.results.records import Result
+from designspace.results.sources import sources_of
 from designspace.spec import load
-from designspace.table.citations import bibtex
 
 HOSTILE = '</script><img src=x onerror="hit()"><!--<script>hit()</script>&lt;b&gt;\u2028$x$ {{7*7}} %{x} 名'
 METRIC = f"metric\n{HOSTILE}"
@@ -232,7 +234,9 @@ def test_what_is_copied_runs_the_same_trial_again(visit, tmp_path):
 
 def test_what_runs_a_trial_again_has_its_seed_its_components_and_the_metrics_it_was_measured_by():
     spec = {"seed": 3, "evaluate": {"repeats": 2, "seed": 2, "metrics": [{"name": "frechet"}, {"name": "curvature"}]}}
-    assert as_ablation({"trial": spec, "seed": 3, "metrics": {"frechet": {}}}, ["./sinh.py"]) == {
+    metrics = {"frechet": {"value": 1.0, "protocol": "FD"}}
+    row = Result(schema=1, id="0", trial=spec, seed=3, nfe=1, images=1, metrics=metrics, axes={})
+    assert as_ablation(row, ["./sinh.py"]) == {
         "components": ["./sinh.py"],
         "evaluate": {"repeats": 1, "seed": 3, "metrics": [{"name": "frechet"}]},
     }
@@ -348,7 +352,7 @@ def test_pages_are_the_same_each_time_and_hold_plotly_once(reports):
 @pytest.mark.filterwarnings("ignore:.*results.jsonl.7")
 def test_bold_are_those_of_the_table(recorded):
     study = Study(recorded)
-    for metric in study.about["metrics"]:
+    for metric in study.about.metrics:
         shown = next(section for section in sections(study) if section.metric == metric)
         best = [study.points[place] for place, best, *_ in shown.data["table"]["rows"] if best]
         bold = {(point.config, point.axes["nfe"]) for point in best}
@@ -439,7 +443,7 @@ def test_equal_parts_of_specs_stand_once_and_unequal_ones_apart():
 
 def test_bibtex_of_what_was_used():
     design = {"solver": {"name": "rk45"}, "noise_distribution": {"name": "edm2"}, "schedule": {"name": "of a plugin"}}
-    text = bibtex([{"design": design, "evaluate": {"metrics": [{"name": "kid"}]}}, None])
+    text = bibtex(sources_of([{"design": design, "evaluate": {"metrics": [{"name": "kid"}]}}, None], None))
     entries = {entry.partition(",")[0]: entry for entry in text.split("\n\n")}
     keys = ["binkowski2018", "dormand1980", "hoeffding1948", "karras2024", "song2021"]
     assert list(entries) == [f"@misc{{{key}" for key in keys]

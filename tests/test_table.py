@@ -10,7 +10,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from designspace.design import preset_names
-from designspace.table import fields, formula, latex, markdown, rows, terminal
+from designspace.table import fields, latex, markdown, rows, terminal
 from designspace.table.columns import read_columns
 from designspace.table.tex import PACKAGES, escape
 
@@ -26,9 +26,9 @@ def printed(columns, width, **kwargs):
     return capture.get()
 
 
-def test_cells_are_formulas_of_the_docstrings():
+def test_cells_are_what_components_declare():
     edm = ALL["edm"]
-    assert formula(edm.c_skip) == r"c_\mathrm{skip} = \sigma_\mathrm{data}^2 / (\sigma^2 + \sigma_\mathrm{data}^2)"
+    assert edm.c_skip.formula == r"c_\mathrm{skip} = \sigma_\mathrm{data}^2 / (\sigma^2 + \sigma_\mathrm{data}^2)"
     assert fields(edm.time_steps) == "sigma_min = 0.002, sigma_max = 80, rho = 7"
     assert fields(edm.solver) == "alpha = 1, euler_last = true"
     assert fields(edm.schedule) == ""

@@ -4,19 +4,16 @@ import math
 
 from torch import Tensor
 
-from designspace import TimeSteps
-from designspace.registry.component import Positive
+from designspace import Positive, TimeSteps
 from designspace.sampling.levels import ramp
 
 
 class Sinh(TimeSteps, name="sinh"):
-    r"""Geometric above a noise level and evenly spaced below it.
+    """Geometric above the noise level ``knee``, which is kappa in the formula, and evenly spaced below it."""
 
-    .. math:: \sigma_i = \kappa \sinh\theta_i, \qquad \theta_i = \theta_0 + \tfrac{i}{N-1} (\theta_{N-1} - \theta_0),
+    formula = r"""
+        \sigma_i = \kappa \sinh\theta_i, \qquad \theta_i = \theta_0 + \tfrac{i}{N-1} (\theta_{N-1} - \theta_0),
         \quad \theta_0 = \mathrm{arsinh}(\sigma_\max / \kappa), \; \theta_{N-1} = \mathrm{arsinh}(\sigma_\min / \kappa)
-
-    ``knee`` is :math:`\kappa`. An example, to be compared with Eq. 5 of Karras et al. (2022),
-    https://arxiv.org/abs/2206.00364.
     """
 
     sigma_min: Positive = 0.002

@@ -4,6 +4,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from designspace.registry.literature import KARRAS_2022
 from designspace.training.rows import Augmentation
 from designspace.training.transform import Draw, colour, geometric, warp
 
@@ -11,16 +12,16 @@ Probability = Annotated[float, Field(ge=0, le=1)]
 
 
 class EDM(Augmentation, name="edm"):
-    r"""Geometric and colour transformations, each with its probability, of which the network is told.
+    """Geometric and colour transformations, each with its probability, of which the network is told.
 
-    .. math:: F(c_\mathrm{in} x; c_\mathrm{noise}, a), \qquad a = 0 \text{ where nothing was done, and in sampling}
-
-    so that what is learnt from transformed images does not leak into samples. Flips, scale, rotation, anisotropic
-    scale and translation with probability ``geometric`` each; brightness, contrast, hue and saturation with
-    ``colour``, the last two of colour images only. Labels are ``[B, 14]``. Bicubic, mirrored at the border. Karras et
-    al. (2022), https://arxiv.org/abs/2206.00364, Appendix F.2, whose images are filtered more carefully.
+    so that what is learnt from transformed images does not leak into samples. Flips, scale, rotation, anisotropic scale
+    and translation with probability ``geometric`` each; brightness, contrast, hue and saturation with ``colour``, the
+    last two of colour images only. Labels are ``[B, 14]``. Bicubic, mirrored at the border. Karras et al. (2022),
+    Appendix F.2, whose images are filtered more carefully.
     """
 
+    formula = r"F(c_\mathrm{in} x; c_\mathrm{noise}, a), \qquad a = 0 \text{ where nothing was done, and in sampling}"
+    sources = (KARRAS_2022,)
     size: ClassVar[int] = 14
     geometric: Probability = 0.12
     colour: Probability = 0.0

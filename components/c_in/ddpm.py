@@ -1,16 +1,17 @@
 from torch import Tensor
 
 from designspace.denoising.rows import CIn
+from designspace.registry.literature import HO_2020, KARRAS_2022
 
 
 class DDPM(CIn, name="ddpm"):
-    r"""Unit variance of the input, for data of unit variance.
+    """Unit variance of the input, for data of unit variance.
 
-    .. math:: c_\mathrm{in} = 1 / \sqrt{\sigma^2 + 1}
-
-    Ho et al. (2020), https://arxiv.org/abs/2006.11239; Karras et al. (2022), https://arxiv.org/abs/2206.00364,
-    Table 1 (column iDDPM).
+    Karras et al. (2022), Table 1 (column iDDPM).
     """
+
+    formula = r"c_\mathrm{in} = 1 / \sqrt{\sigma^2 + 1}"
+    sources = (HO_2020, KARRAS_2022)
 
     def __call__(self, sigma: Tensor) -> Tensor:
         return (sigma**2 + 1).rsqrt()

@@ -2,17 +2,18 @@ import torch
 from torch import Tensor
 
 from designspace.denoising.rows import CIn
+from designspace.registry.literature import KARRAS_2022
 
 
 class One(CIn, name="one"):
     r"""No input scaling: the network sees the noisy sample as it is, whose variance grows with the noise.
 
-    .. math:: c_\mathrm{in} = 1
-
-    as in the column ``ve``, at every :math:`\sigma \ge 0`; the variance of the input is
-    :math:`\sigma^2 + \sigma_\mathrm{data}^2`, up to 6400 at :math:`\sigma = 80`. Karras et al. (2022),
-    https://arxiv.org/abs/2206.00364, Section 5.
+    as in the column ``ve``, at every :math:`\sigma \ge 0`; the variance of the input is :math:`\sigma^2 +
+    \sigma_\mathrm{data}^2`, up to 6400 at :math:`\sigma = 80`. Karras et al. (2022), Section 5.
     """
+
+    formula = r"c_\mathrm{in} = 1"
+    sources = (KARRAS_2022,)
 
     def __call__(self, sigma: Tensor) -> Tensor:
         return torch.ones_like(sigma)

@@ -1,13 +1,14 @@
 from designspace.denoising.rows import DiscreteCNoise
+from designspace.registry.literature import HO_2020, KARRAS_2022
 from designspace.sampling.levels import DDPMLevels
 
 
 class DDPM(DDPMLevels, DiscreteCNoise, name="ddpm"):
-    r"""The index of the nearest noise level that the network was trained on; it grows with the noise.
-
-    .. math:: c_\mathrm{noise} = M - 1 - \arg\min_j |u_j - \sigma|, \quad j \le M
+    """The index of the nearest noise level that the network was trained on; it grows with the noise.
 
     with the levels :math:`u_j` of the time steps ``ddpm``. The network supports :math:`u_{M-1}` to :math:`u_0` and
-    rounds to its levels; :math:`u_M = 0` has the index -1. Ho et al. (2020), https://arxiv.org/abs/2006.11239;
-    Karras et al. (2022), https://arxiv.org/abs/2206.00364, Table 1 (column iDDPM).
+    rounds to its levels; :math:`u_M = 0` has the index -1. Karras et al. (2022), Table 1 (column iDDPM).
     """
+
+    formula = r"c_\mathrm{noise} = M - 1 - \arg\min_j |u_j - \sigma|, \quad j \le M"
+    sources = (HO_2020, KARRAS_2022)

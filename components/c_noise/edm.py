@@ -1,15 +1,17 @@
 from torch import Tensor
 
 from designspace.denoising.rows import CNoise
+from designspace.registry.literature import KARRAS_2022
 
 
 class EDM(CNoise, name="edm"):
-    r"""A quarter of the logarithm.
+    """A quarter of the logarithm.
 
-    .. math:: c_\mathrm{noise} = \tfrac14 \ln \sigma
-
-    Karras et al. (2022), https://arxiv.org/abs/2206.00364, Table 1 and Appendix B.6.
+    Karras et al. (2022), Table 1 and Appendix B.6.
     """
+
+    formula = r"c_\mathrm{noise} = \tfrac14 \ln \sigma"
+    sources = (KARRAS_2022,)
 
     def __call__(self, sigma: Tensor) -> Tensor:
         return sigma.log() / 4

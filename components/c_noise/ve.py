@@ -2,17 +2,17 @@ from torch import Tensor
 
 from designspace.denoising.rows import CNoise
 from designspace.registry.component import Positive
+from designspace.registry.literature import KARRAS_2022, SONG_2021
 
 
 class VE(CNoise, name="ve"):
-    r"""The logarithm of the noise level in units of images in [0, 1].
+    """The logarithm of the noise level in units of images in [0, 1].
 
-    .. math:: c_\mathrm{noise} = \ln(\tfrac12 \sigma)
-
-    The network supports ``sigma_min`` to ``sigma_max``. Song et al. (2021), https://arxiv.org/abs/2011.13456;
-    Karras et al. (2022), https://arxiv.org/abs/2206.00364, Table 1.
+    The network supports ``sigma_min`` to ``sigma_max``. Karras et al. (2022), Table 1.
     """
 
+    formula = r"c_\mathrm{noise} = \ln(\tfrac12 \sigma)"
+    sources = (SONG_2021, KARRAS_2022)
     sigma_min: Positive = 0.02
     sigma_max: Positive = 100.0
 

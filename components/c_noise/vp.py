@@ -3,19 +3,19 @@ from torch import Tensor
 
 from designspace.denoising.rows import CNoise
 from designspace.registry.component import Count, Finite, Fraction, Positive
+from designspace.registry.literature import KARRAS_2022, SONG_2021
 from designspace.sampling.levels import vp_sigma, vp_sigma_inv
 
 
 class VP(CNoise, name="vp"):
     r"""The time of the VP schedule, in units of the M steps of DDPM.
 
-    .. math:: c_\mathrm{noise} = (M - 1)\, \sigma_\mathrm{VP}^{-1}(\sigma)
-
     The network supports :math:`\sigma_\mathrm{VP}(\epsilon_t)` to :math:`\sigma_\mathrm{VP}(1)`: 0.0010 to 152.2.
-    Song et al. (2021), https://arxiv.org/abs/2011.13456; Karras et al. (2022), https://arxiv.org/abs/2206.00364,
-    Table 1.
+    Karras et al. (2022), Table 1.
     """
 
+    formula = r"c_\mathrm{noise} = (M - 1)\, \sigma_\mathrm{VP}^{-1}(\sigma)"
+    sources = (SONG_2021, KARRAS_2022)
     beta_d: Positive = 19.9
     beta_min: Finite = 0.1
     M: Count = 1000

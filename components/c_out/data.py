@@ -3,19 +3,19 @@ from torch import Tensor
 
 from designspace.denoising.rows import COut
 from designspace.denoising.sigma_data import SigmaData
+from designspace.registry.literature import KARRAS_2022
 
 
 class DataStd(COut, name="data"):
     r"""The network predicts the signal in units of the data's standard deviation.
 
-    .. math:: c_\mathrm{out} = \sigma_\mathrm{data}
-
-    so that the target :math:`y / \sigma_\mathrm{data}` has unit variance with c_skip ``zero``. At low noise the
-    network has to repeat its input: an error of F is one of D, ``sigma_data`` times as large, at every
-    :math:`\sigma \ge 0`. Karras et al. (2022), https://arxiv.org/abs/2206.00364, Appendix B.6, with
-    :math:`c_\mathrm{skip} = 0`.
+    so that the target :math:`y / \sigma_\mathrm{data}` has unit variance with c_skip ``zero``. At low noise the network
+    has to repeat its input: an error of F is one of D, ``sigma_data`` times as large, at every :math:`\sigma \ge 0`.
+    Karras et al. (2022), Appendix B.6, with :math:`c_\mathrm{skip} = 0`.
     """
 
+    formula = r"c_\mathrm{out} = \sigma_\mathrm{data}"
+    sources = (KARRAS_2022,)
     sigma_data: SigmaData = 0.5
 
     def __call__(self, sigma: Tensor) -> Tensor:

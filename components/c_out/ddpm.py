@@ -1,16 +1,17 @@
 from torch import Tensor
 
 from designspace.denoising.rows import COut
+from designspace.registry.literature import HO_2020, KARRAS_2022
 
 
 class DDPM(COut, name="ddpm"):
-    r"""The network predicts the noise.
+    """The network predicts the noise.
 
-    .. math:: c_\mathrm{out} = -\sigma
-
-    An error of the network is amplified by sigma. Ho et al. (2020), https://arxiv.org/abs/2006.11239; Karras et al.
-    (2022), https://arxiv.org/abs/2206.00364, Table 1 (column iDDPM).
+    An error of the network is amplified by sigma. Karras et al. (2022), Table 1 (column iDDPM).
     """
+
+    formula = r"c_\mathrm{out} = -\sigma"
+    sources = (HO_2020, KARRAS_2022)
 
     def __call__(self, sigma: Tensor) -> Tensor:
         return -sigma

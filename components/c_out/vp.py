@@ -1,16 +1,17 @@
 from torch import Tensor
 
 from designspace.denoising.rows import COut
+from designspace.registry.literature import KARRAS_2022, SONG_2021
 
 
 class VP(COut, name="vp"):
-    r"""The network predicts the noise.
+    """The network predicts the noise.
 
-    .. math:: c_\mathrm{out} = -\sigma
-
-    An error of the network is amplified by sigma. Song et al. (2021), https://arxiv.org/abs/2011.13456; Karras et
-    al. (2022), https://arxiv.org/abs/2206.00364, Table 1.
+    An error of the network is amplified by sigma. Karras et al. (2022), Table 1.
     """
+
+    formula = r"c_\mathrm{out} = -\sigma"
+    sources = (SONG_2021, KARRAS_2022)
 
     def __call__(self, sigma: Tensor) -> Tensor:
         return -sigma

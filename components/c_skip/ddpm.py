@@ -2,16 +2,17 @@ import torch
 from torch import Tensor
 
 from designspace.denoising.rows import CSkip
+from designspace.registry.literature import HO_2020, KARRAS_2022
 
 
 class DDPM(CSkip, name="ddpm"):
-    r"""The network predicts the noise.
+    """The network predicts the noise.
 
-    .. math:: c_\mathrm{skip} = 1
-
-    Ho et al. (2020), https://arxiv.org/abs/2006.11239; Karras et al. (2022), https://arxiv.org/abs/2206.00364,
-    Table 1 (column iDDPM).
+    Karras et al. (2022), Table 1 (column iDDPM).
     """
+
+    formula = r"c_\mathrm{skip} = 1"
+    sources = (HO_2020, KARRAS_2022)
 
     def __call__(self, sigma: Tensor) -> Tensor:
         return torch.ones_like(sigma)

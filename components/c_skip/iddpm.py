@@ -2,16 +2,17 @@ import torch
 from torch import Tensor
 
 from designspace.denoising.rows import CSkip
+from designspace.registry.literature import KARRAS_2022, NICHOL_2021
 
 
 class IDDPM(CSkip, name="iddpm"):
-    r"""The network predicts the noise.
+    """The network predicts the noise.
 
-    .. math:: c_\mathrm{skip} = 1
-
-    Nichol and Dhariwal (2021), https://arxiv.org/abs/2102.09672; Karras et al. (2022),
-    https://arxiv.org/abs/2206.00364, Table 1.
+    Karras et al. (2022), Table 1.
     """
+
+    formula = r"c_\mathrm{skip} = 1"
+    sources = (NICHOL_2021, KARRAS_2022)
 
     def __call__(self, sigma: Tensor) -> Tensor:
         return torch.ones_like(sigma)

@@ -2,16 +2,17 @@ import torch
 from torch import Tensor
 
 from designspace.denoising.rows import CSkip
+from designspace.registry.literature import KARRAS_2022, SONG_2021
 
 
 class VE(CSkip, name="ve"):
-    r"""The network predicts the noise.
+    """The network predicts the noise.
 
-    .. math:: c_\mathrm{skip} = 1
-
-    Song et al. (2021), https://arxiv.org/abs/2011.13456; Karras et al. (2022), https://arxiv.org/abs/2206.00364,
-    Table 1.
+    Karras et al. (2022), Table 1.
     """
+
+    formula = r"c_\mathrm{skip} = 1"
+    sources = (SONG_2021, KARRAS_2022)
 
     def __call__(self, sigma: Tensor) -> Tensor:
         return torch.ones_like(sigma)

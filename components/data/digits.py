@@ -4,14 +4,17 @@ import torch
 
 from designspace.data.images import Images
 from designspace.data.rows import Data
+from designspace.registry.literature import ALPAYDIN_1998
 
 
 class Digits(Data, name="digits"):
     """1,797 handwritten digits, 8 x 8 pixels, grey, in ten classes: real images that scikit-learn ships.
 
-    Its values 0 to 16 become round(255 value / 16). Alpaydin and Kaynak (1998), https://doi.org/10.24432/C50P49, the
-    test set; https://scikit-learn.org/stable/modules/generated/sklearn.datasets.load_digits.html
+    Its values 0 to 16 become round(255 value / 16). Alpaydin and Kaynak (1998), the test set;
+    https://scikit-learn.org/stable/modules/generated/sklearn.datasets.load_digits.html
     """
+
+    sources = (ALPAYDIN_1998,)
 
     def load(self) -> Images:
         return _digits()

@@ -8,6 +8,7 @@ from designspace.data.idx import read_idx
 from designspace.data.images import Images
 from designspace.data.rows import Data
 from designspace.errors import DataError
+from designspace.registry.literature import XIAO_2017
 from designspace.storage.files import file_hash
 
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")
@@ -19,10 +20,10 @@ class FashionMNIST(Data, name="fashion_mnist"):
 
     With ``size`` 32 they have a black border of two pixels, as suits networks that halve the sides. Read from where
     Debian's package ``dataset-fashion-mnist`` puts it, or from the folder ``path`` that holds the files, ``.gz`` or
-    not; nothing is downloaded. Raises ``DataError`` if a file is missing or damaged. Xiao, Rasul and Vollgraf (2017),
-    https://arxiv.org/abs/1708.07747
+    not; nothing is downloaded. Raises ``DataError`` if a file is missing or damaged.
     """
 
+    sources = (XIAO_2017,)
     split: Literal["train", "test"] = "train"
     size: Literal[28, 32] = 28
     path: Path | None = None

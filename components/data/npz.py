@@ -17,9 +17,9 @@ LABELS = ("labels", "y", "arr_1")
 class Npz(Data, name="npz"):
     """Images in a NumPy archive, as ``numpy.savez`` writes it.
 
-    The images are the array ``images``, ``x`` or ``arr_0``: uint8 ``[N, H, W, C]``, ``[N, C, H, W]`` or
-    ``[N, H, W]``, C = 1 or 3 (the last axis is C if both may be). The class numbers, if any, are ``labels``, ``y``
-    or ``arr_1``: integers ``[N]``. Pickled arrays are refused. Raises ``DataError``, saying which arrays there are.
+    The images are the array ``images``, ``x`` or ``arr_0``: uint8 ``[N, H, W, C]``, ``[N, C, H, W]`` or ``[N, H, W]``,
+    C = 1 or 3 (the last axis is C if both may be). The class numbers, if any, are ``labels``, ``y`` or ``arr_1``:
+    integers ``[N]``. Pickled arrays are refused. Raises ``DataError``, saying which arrays there are.
     """
 
     path: Path

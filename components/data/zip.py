@@ -11,8 +11,8 @@ from designspace.storage.files import file_hash, reading
 class Zip(Data, name="zip"):
     """Images in a zip archive, laid out as in ``folder``; it is read in place, never extracted.
 
-    Raises ``DataError`` if it is no zip or damaged, and for what ``folder`` refuses. The layout with
-    ``dataset.json``: https://github.com/NVlabs/edm#preparing-datasets
+    Raises ``DataError`` if it is no zip or damaged, and for what ``folder`` refuses. The layout with ``dataset.json``:
+    https://github.com/NVlabs/edm#preparing-datasets
     """
 
     path: Path

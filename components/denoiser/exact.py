@@ -5,18 +5,19 @@ import torch
 from designspace.data.images import Images
 from designspace.denoising.exact import ExactDenoiser
 from designspace.denoising.rows import Conditional, Denoiser, PreconditioningRows
+from designspace.registry.literature import KARRAS_2022
 
 
 class Exact(Denoiser, name="exact"):
-    r"""The L2-optimal denoiser of the data set: what a network with unlimited capacity and time would learn.
-
-    .. math:: D(x; \sigma) = \sum_k \mathrm{softmax}_k\!\left(-\frac{|x - y_k|^2}{2 \sigma^2}\right) y_k
+    """The L2-optimal denoiser of the data set: what a network with unlimited capacity and time would learn.
 
     over the training images :math:`y_k` in [-1, 1], or those with the sample's label. Sampling with it ends at training
     images, so distances show what the sampler adds and nothing else. Within 1e-4 of its value in float64 for float32
-    samples. Karras et al. (2022), https://arxiv.org/abs/2206.00364, Appendix B.3.
+    samples. Karras et al. (2022), Appendix B.3.
     """
 
+    formula = r"D(x; \sigma) = \sum_k \mathrm{softmax}_k\!\left(-\frac{|x - y_k|^2}{2 \sigma^2}\right) y_k"
+    sources = (KARRAS_2022,)
     reads_data: ClassVar[bool] = True
 
     def load(self, data: Images, design: PreconditioningRows, device: torch.device) -> Conditional:

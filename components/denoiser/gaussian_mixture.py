@@ -7,19 +7,23 @@ from designspace.data.images import Images
 from designspace.denoising.mixture import GaussianMixture
 from designspace.denoising.rows import Conditional, Denoiser, PreconditioningRows
 from designspace.errors import DataError
+from designspace.registry.literature import KARRAS_2022
 from designspace.sampling import rows
 
 
 class GaussianMixtureDenoiser(GaussianMixture, Denoiser, name="gaussian_mixture"):
     r"""The L2-optimal denoiser of a mixture of Gaussians in d dimensions, in closed form.
 
-    .. math:: D(x; \sigma) = \sum_k r_k \left[\mu_k + \Sigma_k (\Sigma_k + \sigma^2 I)^{-1} (x - \mu_k)\right], \qquad
-        r_k \propto w_k\, \mathcal N(x; \mu_k, \Sigma_k + \sigma^2 I)
-
     Samples are ``[B, d]`` or ``[B, ...]`` of d numbers; those of the data set ``mixture`` are ``[B, 1, 1, d]``. With
     labels, sample i is of the mode ``labels[i]`` alone. The score is :math:`(D - x) / \sigma^2`. Computed in float64.
-    Karras et al. (2022), https://arxiv.org/abs/2206.00364, Eq. 3 and Appendix B.3.
+    Karras et al. (2022), Eq. 3 and Appendix B.3.
     """
+
+    formula = r"""
+        D(x; \sigma) = \sum_k r_k \left[\mu_k + \Sigma_k (\Sigma_k + \sigma^2 I)^{-1} (x - \mu_k)\right], \qquad
+            r_k \propto w_k\, \mathcal N(x; \mu_k, \Sigma_k + \sigma^2 I)
+    """
+    sources = (KARRAS_2022,)
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -5,19 +5,21 @@ import torch
 from designspace.data.images import Images
 from designspace.denoising.preconditioned import PreconditionedNetwork
 from designspace.denoising.rows import Conditional, Denoiser, Network, PreconditioningRows
+from designspace.registry.literature import KARRAS_2022
 
 
 class Preconditioned(Denoiser, name="preconditioned"):
-    r"""A network F with the scalings of the design's column.
-
-    .. math:: D(x; \sigma) = c_\mathrm{skip}(\sigma)\, x
-        + c_\mathrm{out}(\sigma)\, F(c_\mathrm{in}(\sigma)\, x; c_\mathrm{noise}(\sigma))
+    """A network F with the scalings of the design's column.
 
     The rows c_* should be those that the network was trained with. c_noise limits and rounds the noise levels of the
-    sampler to those that the network knows. Labels are handed to the network.
-    Karras et al. (2022), https://arxiv.org/abs/2206.00364, Eq. 7.
+    sampler to those that the network knows. Labels are handed to the network. Karras et al. (2022), Eq. 7.
     """
 
+    formula = r"""
+        D(x; \sigma) = c_\mathrm{skip}(\sigma)\, x
+            + c_\mathrm{out}(\sigma)\, F(c_\mathrm{in}(\sigma)\, x; c_\mathrm{noise}(\sigma))
+    """
+    sources = (KARRAS_2022,)
     reads_data: ClassVar[bool] = True  # shape and classes
     rows: ClassVar[tuple[str, ...]] = ("c_skip", "c_out", "c_in", "c_noise")
     has_network: ClassVar[bool] = True

@@ -7,24 +7,26 @@ from torch import nn
 from designspace.data.images import Images
 from designspace.denoising.preconditioned import PreconditionedNetwork
 from designspace.denoising.rows import Conditional, Denoiser, Network, PreconditioningRows
-from designspace.storage.cache import content_key
+from designspace.registry.literature import KARRAS_2022
+from designspace.storage.files import content_key
 from designspace.training.recipe import Recipe
 from designspace.training.rows import Augmentation, training_rows
 from designspace.training.run import Plan, trained
 
 
 class Trained(Recipe, Denoiser, name="trained"):
-    r"""A network that is trained on the ablation's data, with the rows of the design.
-
-    .. math:: \min_\theta \mathbb E\left[\lambda(\sigma) \left|D_\theta(y + n; \sigma) - y\right|^2\right], \quad
-        \sigma \sim p_\mathrm{train}, \quad n \sim \mathcal N(0, \sigma^2 I)
+    """A network that is trained on the ablation's data, with the rows of the design.
 
     for ``training_images`` images, whatever the batch; the denoiser uses the moving average of the parameters. It is
     trained once for all trials that share data, network, recipe and the rows c_*, noise_distribution and loss_weight;
-    more images go on where fewer ended. ``labels``: whether the network is told the class. Karras et al. (2022),
-    https://arxiv.org/abs/2206.00364, Eq. 8.
+    more images go on where fewer ended. ``labels``: whether the network is told the class. Karras et al. (2022), Eq. 8.
     """
 
+    formula = r"""
+        \min_\theta \mathbb E\left[\lambda(\sigma) \left|D_\theta(y + n; \sigma) - y\right|^2\right], \quad
+            \sigma \sim p_\mathrm{train}, \quad n \sim \mathcal N(0, \sigma^2 I)
+    """
+    sources = (KARRAS_2022,)
     rows: ClassVar[tuple[str, ...]] = ("c_skip", "c_out", "c_in", "c_noise", "noise_distribution", "loss_weight")
     reads_data: ClassVar[bool] = True
     has_network: ClassVar[bool] = True

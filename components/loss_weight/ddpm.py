@@ -1,17 +1,17 @@
 from torch import Tensor
 
+from designspace.registry.literature import HO_2020, KARRAS_2022
 from designspace.training.rows import LossWeight
 
 
 class DDPM(LossWeight, name="ddpm"):
     r"""The mean squared error of the predicted noise.
 
-    .. math:: \lambda(\sigma) = 1 / \sigma^2
-
-    so that :math:`\lambda c_\mathrm{out}^2 = 1`, :math:`\sigma > 0`. Ho et al. (2020),
-    https://arxiv.org/abs/2006.11239; Karras et al. (2022), https://arxiv.org/abs/2206.00364, Table 1 (column
-    iDDPM).
+    so that :math:`\lambda c_\mathrm{out}^2 = 1`, :math:`\sigma > 0`. Karras et al. (2022), Table 1 (column iDDPM).
     """
+
+    formula = r"\lambda(\sigma) = 1 / \sigma^2"
+    sources = (HO_2020, KARRAS_2022)
 
     def __call__(self, sigma: Tensor) -> Tensor:
         return sigma**-2

@@ -1,17 +1,18 @@
 from torch import Tensor
 
+from designspace.registry.literature import KARRAS_2022, NICHOL_2021
 from designspace.training.rows import LossWeight
 
 
 class IDDPM(LossWeight, name="iddpm"):
     r"""The mean squared error of the predicted noise.
 
-    .. math:: \lambda(\sigma) = 1 / \sigma^2
-
-    so that :math:`\lambda c_\mathrm{out}^2 = 1`, :math:`\sigma > 0`. Only the simple loss; the paper's second loss
-    for the variance is left out. Nichol and Dhariwal (2021), https://arxiv.org/abs/2102.09672; Karras et al.
-    (2022), https://arxiv.org/abs/2206.00364, Table 1.
+    so that :math:`\lambda c_\mathrm{out}^2 = 1`, :math:`\sigma > 0`. Only the simple loss; the paper's second loss for
+    the variance is left out. Karras et al. (2022), Table 1.
     """
+
+    formula = r"\lambda(\sigma) = 1 / \sigma^2"
+    sources = (NICHOL_2021, KARRAS_2022)
 
     def __call__(self, sigma: Tensor) -> Tensor:
         return sigma**-2

@@ -1,22 +1,22 @@
 from torch import Tensor
 
 from designspace.registry.component import Positive
+from designspace.registry.literature import HANG_2023
 from designspace.training.rows import LossWeight
 
 
 class MinSNR(LossWeight, name="min_snr"):
     r"""The signal-to-noise ratio, cut off at ``gamma`` so that low noise does not outweigh the rest.
 
-    .. math:: \lambda(\sigma) = \min(1 / \sigma^2, \gamma)
-
-    The signal-to-noise ratio is :math:`\mathrm{SNR} = 1 / \sigma^2` (:math:`\alpha^2 / \sigma_t^2` in the scaled
-    sample :math:`\alpha y + \sigma_t n`, :math:`\sigma = \sigma_t / \alpha > 0`). The paper's weight
-    :math:`\min(\mathrm{SNR}, \gamma)` is on the error of the predicted signal, which is that of D: the two are equal.
-    On the error of the noise, :math:`|D - y|^2 / \sigma^2`, it is :math:`\min(1, \gamma \sigma^2)`; on that of the
-    velocity, :math:`\min(\mathrm{SNR}, \gamma) / (\mathrm{SNR} + 1)`. Hang et al. (2023),
-    https://arxiv.org/abs/2303.09556, Section 3.
+    The signal-to-noise ratio is :math:`\mathrm{SNR} = 1 / \sigma^2` (:math:`\alpha^2 / \sigma_t^2` in the scaled sample
+    :math:`\alpha y + \sigma_t n`, :math:`\sigma = \sigma_t / \alpha > 0`). The paper's weight :math:`\min(\mathrm{SNR},
+    \gamma)` is on the error of the predicted signal, which is that of D: the two are equal. On the error of the noise,
+    :math:`|D - y|^2 / \sigma^2`, it is :math:`\min(1, \gamma \sigma^2)`; on that of the velocity,
+    :math:`\min(\mathrm{SNR}, \gamma) / (\mathrm{SNR} + 1)`. Hang et al. (2023), Section 3.
     """
 
+    formula = r"\lambda(\sigma) = \min(1 / \sigma^2, \gamma)"
+    sources = (HANG_2023,)
     gamma: Positive = 5.0
 
     def __call__(self, sigma: Tensor) -> Tensor:

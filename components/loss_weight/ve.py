@@ -1,16 +1,17 @@
 from torch import Tensor
 
+from designspace.registry.literature import KARRAS_2022, SONG_2021
 from designspace.training.rows import LossWeight
 
 
 class VE(LossWeight, name="ve"):
     r"""The mean squared error of the predicted noise.
 
-    .. math:: \lambda(\sigma) = 1 / \sigma^2
-
-    so that :math:`\lambda c_\mathrm{out}^2 = 1`, :math:`\sigma > 0`. Song et al. (2021),
-    https://arxiv.org/abs/2011.13456; Karras et al. (2022), https://arxiv.org/abs/2206.00364, Table 1.
+    so that :math:`\lambda c_\mathrm{out}^2 = 1`, :math:`\sigma > 0`. Karras et al. (2022), Table 1.
     """
+
+    formula = r"\lambda(\sigma) = 1 / \sigma^2"
+    sources = (SONG_2021, KARRAS_2022)
 
     def __call__(self, sigma: Tensor) -> Tensor:
         return sigma**-2

@@ -1,19 +1,20 @@
 from torch import Tensor
 
 from designspace.denoising.sigma_data import SigmaData
+from designspace.registry.literature import SALIMANS_2022
 from designspace.training.rows import LossWeight
 
 
 class Velocity(LossWeight, name="velocity"):
     r"""The mean squared error of the predicted velocity: "SNR + 1" on the error of D.
 
-    .. math:: \lambda(\sigma) = 1 / \sigma^2 + 1 / \sigma_\mathrm{data}^2
-
     so that :math:`\lambda c_\mathrm{out}^2 = 1` with c_out ``velocity``, :math:`\sigma > 0`; for data of standard
     deviation ``sigma_data`` = 1 the signal-to-noise ratio is :math:`1 / \sigma^2`. It is ``edm`` with another default.
-    Salimans and Ho (2022), https://arxiv.org/abs/2202.00512, Section 4.
+    Salimans and Ho (2022), Section 4.
     """
 
+    formula = r"\lambda(\sigma) = 1 / \sigma^2 + 1 / \sigma_\mathrm{data}^2"
+    sources = (SALIMANS_2022,)
     sigma_data: SigmaData = 1.0
 
     def __call__(self, sigma: Tensor) -> Tensor:

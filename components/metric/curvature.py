@@ -5,24 +5,26 @@ from torch import Tensor
 
 from designspace.evaluation.measure import Measured, Profile, mean
 from designspace.evaluation.rows import Diagnostic
+from designspace.registry.literature import KARRAS_2022, LIU_2022_RECTIFIED_FLOW
 from designspace.sampling.probe import Probe
 
 
 class Curvature(Diagnostic, name="curvature"):
-    r"""How far the curves of the flow are from straight lines in the plane of time and scaled sample.
-
-    .. math:: \frac{\int \sqrt{d\tau^2 + |d\zeta|^2}}{\sqrt{1 + |\zeta(1) - \zeta(0)|^2}} \ge 1,
-        \qquad \tau = \frac{t}{T}, \quad \zeta = \frac{s(t)\, x}{s(T)\, \sigma_0 \sqrt d},
-        \quad T = \sigma^{-1}(\sigma_0)
+    """How far the curves of the flow are from straight lines in the plane of time and scaled sample.
 
     the length of the curve of d values over its chord, in units of the time and of the noise at the start; 1 for a
     straight line at constant speed, on which one step of Euler's method is exact. It depends on schedule, scaling and
-    denoiser, not on solver and time steps but for their range. The profile is the angle by which the curve turns
-    while sigma falls by a factor e, in degrees. The mean over ``images`` images, on the converged solution. Karras et
-    al. (2022), https://arxiv.org/abs/2206.00364, Fig. 3; the chord's straightness is that of Liu et al. (2022),
-    https://arxiv.org/abs/2209.03003.
+    denoiser, not on solver and time steps but for their range. The profile is the angle by which the curve turns while
+    sigma falls by a factor e, in degrees. The mean over ``images`` images, on the converged solution. Karras et al.
+    (2022), Fig. 3; the chord's straightness is that of Liu et al. (2022).
     """
 
+    formula = r"""
+        \frac{\int \sqrt{d\tau^2 + |d\zeta|^2}}{\sqrt{1 + |\zeta(1) - \zeta(0)|^2}} \ge 1,
+            \qquad \tau = \frac{t}{T}, \quad \zeta = \frac{s(t)\, x}{s(T)\, \sigma_0 \sqrt d},
+            \quad T = \sigma^{-1}(\sigma_0)
+    """
+    sources = (KARRAS_2022, LIU_2022_RECTIFIED_FLOW)
     profile_of: ClassVar[str] = "turning, degrees per factor e"
 
     def observe(self, probe: Probe) -> Measured:

@@ -2,20 +2,21 @@ from typing import ClassVar
 
 from designspace.evaluation.measure import Measured, Profile, mean
 from designspace.evaluation.rows import Diagnostic
+from designspace.registry.literature import KARRAS_2022
 from designspace.sampling.probe import Probe
 
 
 class DenoiserChange(Diagnostic, name="denoiser_change"):
-    r"""How much the denoised image changes on the way of a sample.
-
-    .. math:: \int \tfrac{1}{\sqrt d} \left|\frac{d}{d\ln\sigma} D(x(\sigma); \sigma)\right| d\ln\sigma
+    """How much the denoised image changes on the way of a sample.
 
     of an image of d values, in units of the data: the length of the way of D along the converged solution x, the mean
     over ``images`` images. Where D does not change, a step of Euler's method with sigma = t, s = 1 is exact however
     long it is. It depends on the denoiser alone, not on solver, schedule and scaling. The profile is the change while
-    sigma falls by a factor e. Karras et al. (2022), https://arxiv.org/abs/2206.00364, Section 3 and Fig. 3.
+    sigma falls by a factor e. Karras et al. (2022), Section 3 and Fig. 3.
     """
 
+    formula = r"\int \tfrac{1}{\sqrt d} \left|\frac{d}{d\ln\sigma} D(x(\sigma); \sigma)\right| d\ln\sigma"
+    sources = (KARRAS_2022,)
     profile_of: ClassVar[str] = "change of D per factor e, RMS"
 
     def observe(self, probe: Probe) -> Measured:

@@ -7,22 +7,24 @@ from designspace.evaluation.denoiser_probe import DenoiserProbe
 from designspace.evaluation.measure import Measured, mean
 from designspace.evaluation.rows import DenoiserMetric
 from designspace.registry.component import Positive
+from designspace.registry.literature import KARRAS_2022
 
 
 class DenoisingError(DenoiserMetric, name="denoising_error"):
     r"""The error of the denoiser at each noise level, in units of that of a denoiser that has learnt nothing.
 
-    .. math:: e(\sigma) = \frac{\sigma^2 + \sigma_\mathrm{data}^2}{\sigma^2 \sigma_\mathrm{data}^2}\;
-        \mathbb E\left[\left|D(y + \sigma n; \sigma) - y\right|^2 / d\right]
-
     The inverse of the factor is the error of the best linear denoiser, which knows only mean and variance
     :math:`\sigma_\mathrm{data}^2` of all values of the data set. It does not depend on noise distribution and loss
     weight, so designs that differ in these can be compared. The value is the mean over the levels of the profile and
     ``images`` images of the data set. Levels that the row c_noise does not support are left out: the least
-    ``sigma_min`` here is that of VE. Karras et al. (2022), https://arxiv.org/abs/2206.00364, Appendix B.6: it is the
-    loss with EDM's weight.
+    ``sigma_min`` here is that of VE. Karras et al. (2022), Appendix B.6: it is the loss with EDM's weight.
     """
 
+    formula = r"""
+        e(\sigma) = \frac{\sigma^2 + \sigma_\mathrm{data}^2}{\sigma^2 \sigma_\mathrm{data}^2}\;
+            \mathbb E\left[\left|D(y + \sigma n; \sigma) - y\right|^2 / d\right]
+    """
+    sources = (KARRAS_2022,)
     profile_of: ClassVar[str] = "error of D, 1: nothing learnt"
     sigma_min: Positive = 0.02
 

@@ -1,5 +1,6 @@
 from designspace.evaluation.measure import Measured, root_mean
 from designspace.evaluation.rows import Diagnostic
+from designspace.registry.literature import KARRAS_2022
 from designspace.sampling.probe import STEPS, Probe
 from designspace.sampling.sample import sample
 
@@ -7,14 +8,15 @@ from designspace.sampling.sample import sample
 class EndpointError(Diagnostic, name="endpoint_error"):
     r"""How far samples are from where the flow leads from the same latents.
 
-    .. math:: \sqrt{\tfrac1n \sum_k \tfrac1d |x_k - x^*_k|^2}
-
     over ``images`` images of d values each, in units of the data, [-1, 1]; x* is the converged solution from the same
     :math:`\sigma_0` (256 steps of Runge-Kutta's method of order 4), in float64. No reference and no features are
     needed, and the same images are compared in every trial. The floor is the distance to the solution by half as many
-    steps. An image that ends at another mode counts by its whole distance. Karras et al. (2022),
-    https://arxiv.org/abs/2206.00364, Section 3 and Appendix D.1.
+    steps. An image that ends at another mode counts by its whole distance. Karras et al. (2022), Section 3 and Appendix
+    D.1.
     """
+
+    formula = r"\sqrt{\tfrac1n \sum_k \tfrac1d |x_k - x^*_k|^2}"
+    sources = (KARRAS_2022,)
 
     def observe(self, probe: Probe) -> Measured:
         last = probe.flow.sigma[-1]

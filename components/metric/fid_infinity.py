@@ -8,24 +8,25 @@ from designspace.evaluation.measure import Measured, Sample
 from designspace.evaluation.moments import Moments
 from designspace.evaluation.rows import Metric
 from designspace.registry.component import Count
+from designspace.registry.literature import CHONG_2020
 from designspace.sampling.noise import generator
 
 SMALLEST = 10
 
 
 class FIDInfinity(Metric, name="fid_infinity"):
-    r"""The Fréchet distance extrapolated to infinitely many generated images: without the bias in 1 / n.
-
-    .. math:: d^2(n_b) \approx d^2_\infty + \frac{c}{n_b}, \qquad n_b = \frac{n}{10}, \dots, n
+    """The Fréchet distance extrapolated to infinitely many generated images: without the bias in 1 / n.
 
     fitted by least squares to the distances of ``subsets`` random subsets of the n images, of sizes evenly spaced. As
     with ``frechet``, it is a FID on Inception features only. It may be negative where the distance is small. The law
     holds while n / 10 is well above the d features; below, part of the bias remains. The subsets depend on n and
     ``seed`` alone. The standard error is that of the fit's influences, the reference taken as fixed. ``raw`` is the
-    distance of all n images. Chong and Forsyth (2020), https://arxiv.org/abs/1911.07023. Raises ``ValueError`` below 20
-    images, of which the smallest subset has 2.
+    distance of all n images. Chong and Forsyth (2020). Raises ``ValueError`` below 20 images, of which the smallest
+    subset has 2.
     """
 
+    formula = r"d^2(n_b) \approx d^2_\infty + \frac{c}{n_b}, \qquad n_b = \frac{n}{10}, \dots, n"
+    sources = (CHONG_2020,)
     moments_suffice: ClassVar[bool] = True
     subsets: Count = 15
     seed: int = 0

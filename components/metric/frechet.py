@@ -4,21 +4,22 @@ from designspace.evaluation.bias import bias_corrected
 from designspace.evaluation.frechet import frechet, influence
 from designspace.evaluation.measure import Measured, Sample
 from designspace.evaluation.rows import Metric
+from designspace.registry.literature import HEUSEL_2017
 
 
 class Frechet(Metric, name="frechet"):
-    r"""The squared Fréchet distance of two Gaussians with the means and covariances of the features.
-
-    .. math:: d^2 = |m - m_r|^2 + \operatorname{tr}\left(C + C_r - 2 (C_r^{1/2} C\, C_r^{1/2})^{1/2}\right)
+    """The squared Fréchet distance of two Gaussians with the means and covariances of the features.
 
     with m, C of the generated images' features ``[n, d]`` and m_r, C_r of the reference's; in squared units of the
-    features, 0 where both agree. On Inception features it is the FID of Heusel et al. (2017),
-    https://arxiv.org/abs/1706.08500. It is biased upwards by a term in 1 / n: compare equal n only, and n >= 10 d to
-    read it as a distance. The standard error is std(IF) / sqrt(n) with the influence IF of each image, the reference
-    taken as fixed. From n >= 3 d, ``bias_corrected`` beside it estimates what infinitely many images would score, with
-    ``bias_corrected_se`` as its own standard error: it may be negative.
+    features, 0 where both agree. On Inception features it is the FID of Heusel et al. (2017). It is biased upwards by a
+    term in 1 / n: compare equal n only, and n >= 10 d to read it as a distance. The standard error is std(IF) / sqrt(n)
+    with the influence IF of each image, the reference taken as fixed. From n >= 3 d, ``bias_corrected`` beside it
+    estimates what infinitely many images would score, with ``bias_corrected_se`` as its own standard error: it may be
+    negative.
     """
 
+    formula = r"d^2 = |m - m_r|^2 + \operatorname{tr}\left(C + C_r - 2 (C_r^{1/2} C\, C_r^{1/2})^{1/2}\right)"
+    sources = (HEUSEL_2017,)
     moments_suffice: ClassVar[bool] = True
 
     def called(self, frechet: str) -> str:

@@ -10,6 +10,7 @@ from designspace.evaluation.denoiser_probe import DenoiserProbe
 from designspace.evaluation.measure import Measured
 from designspace.evaluation.rows import DenoiserMetric
 from designspace.registry.component import Count, Positive
+from designspace.registry.literature import KARRAS_2022
 from designspace.sampling.solver import SamplingRows
 from designspace.training.loss import squared_errors
 
@@ -17,15 +18,17 @@ from designspace.training.loss import squared_errors
 class GradientNorm(DenoiserMetric, name="gradient_norm"):
     r"""How unequal the noise levels pull at the parameters.
 
-    .. math:: g(\sigma) = \sqrt{\mathbb E\left[\left|\nabla_\theta\, \lambda(\sigma)
-        \left|D_\theta(y + \sigma n; \sigma) - y\right|^2 / d\,\right|^2\right]}
-
     the root mean square, over ``images`` images of the data set, of the norm of each one's gradient. The value is the
     standard deviation of :math:`\log_{10} g` over the levels of the profile, after training: 0 if all levels pull
     alike; its standard error is the jackknife's. Levels that the row c_noise does not support are left out. Only for
-    denoisers that are networks. Karras et al. (2022), https://arxiv.org/abs/2206.00364, Section 5.
+    denoisers that are networks. Karras et al. (2022), Section 5.
     """
 
+    formula = r"""
+        g(\sigma) = \sqrt{\mathbb E\left[\left|\nabla_\theta\, \lambda(\sigma)
+            \left|D_\theta(y + \sigma n; \sigma) - y\right|^2 / d\,\right|^2\right]}
+    """
+    sources = (KARRAS_2022,)
     profile_of: ClassVar[str] = "gradient norm"
     images: Count = 16
     sigma_min: Positive = 0.02

@@ -4,24 +4,28 @@ import torch
 from designspace.evaluation.kernel import cross_means, pair_sums
 from designspace.evaluation.measure import Measured, Sample
 from designspace.evaluation.rows import Metric
+from designspace.registry.literature import BINKOWSKI_2018, HOEFFDING_1948
 
 
 class KID(Metric, name="kid"):
-    r"""The squared maximum mean discrepancy of the features, without bias for independent sets: it may be negative.
-
-    .. math:: \frac{1}{n (n - 1)} \sum_{i \ne j} k(x_i, x_j) + \frac{1}{m (m - 1)} \sum_{i \ne j} k(y_i, y_j)
-        - \frac{2}{n m} \sum_{i, j} k(x_i, y_j), \qquad k(x, y) = (x^\top y / d + 1)^3
+    """The squared maximum mean discrepancy of the features, without bias for independent sets: it may be negative.
 
     over all n generated features x and all m reference features y, both ``[., d]``: no random subsets, hence no seed.
-    Not multiplied by 1000, as some do. Binkowski et al. (2018), https://arxiv.org/abs/1801.01401.
+    Not multiplied by 1000, as some do. Binkowski et al. (2018).
 
     Images that a denoiser has memorised are not independent of the reference: they score what images drawn from it
     score, which is below 0, and lower is not better there. Below 0 by some standard errors alone says less: only the
     mean over references, too, is without bias, and what one of them adds is the same for all trials. With it fixed, KID
     is the mean of h_ij over pairs of generated images, whose variance follows from sums of h, its second order
-    included: it holds where generated and reference images are alike, too. Hoeffding (1948),
-    https://doi.org/10.1214/aoms/1177730196. None below 4 images. Raises ``ValueError`` below 2.
+    included: it holds where generated and reference images are alike, too. Hoeffding (1948). None below 4 images.
+    Raises ``ValueError`` below 2.
     """
+
+    formula = r"""
+        \frac{1}{n (n - 1)} \sum_{i \ne j} k(x_i, x_j) + \frac{1}{m (m - 1)} \sum_{i \ne j} k(y_i, y_j)
+            - \frac{2}{n m} \sum_{i, j} k(x_i, y_j), \qquad k(x, y) = (x^\top y / d + 1)^3
+    """
+    sources = (BINKOWSKI_2018, HOEFFDING_1948)
 
     def measure(self, generated: Sample, reference: Sample) -> Measured:
         n = len(generated)

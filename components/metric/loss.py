@@ -6,20 +6,23 @@ from designspace.denoising.rows import Conditional
 from designspace.evaluation.denoiser_probe import DenoiserProbe
 from designspace.evaluation.measure import Measured, mean
 from designspace.evaluation.rows import DenoiserMetric
+from designspace.registry.literature import KARRAS_2022
 
 
 class Loss(DenoiserMetric, name="loss"):
     r"""The loss of training, Eq. 8, of the denoiser as it is used: with averaged parameters, on plain images.
 
-    .. math:: \mathbb E_{\sigma \sim p_\mathrm{train}}\left[\lambda(\sigma) \left|D(y + \sigma n; \sigma) - y\right|^2
-        / d\right]
-
-    with the noise distribution and the loss weight of the design: losses of designs that differ in these are no
-    measure of which is better. The value has a level for each of ``images`` images; the profile is the mean over all of
-    them at each :math:`\sigma`, after training and before, with :math:`p_\mathrm{train}(\ln \sigma)`. Karras et al.
-    (2022), https://arxiv.org/abs/2206.00364, Eq. 8 and Fig. 5a.
+    with the noise distribution and the loss weight of the design: losses of designs that differ in these are no measure
+    of which is better. The value has a level for each of ``images`` images; the profile is the mean over all of them at
+    each :math:`\sigma`, after training and before, with :math:`p_\mathrm{train}(\ln \sigma)`. Karras et al. (2022), Eq.
+    8 and Fig. 5a.
     """
 
+    formula = r"""
+        \mathbb E_{\sigma \sim p_\mathrm{train}}\left[\lambda(\sigma) \left|D(y + \sigma n; \sigma) - y\right|^2
+            / d\right]
+    """
+    sources = (KARRAS_2022,)
     profile_of: ClassVar[str] = "loss"
     higher_is_better: ClassVar[bool | None] = None
 

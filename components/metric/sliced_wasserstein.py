@@ -5,22 +5,22 @@ from designspace.evaluation.moments import check_widths
 from designspace.evaluation.rows import Metric
 from designspace.evaluation.transport import mean_transport, projected
 from designspace.registry.component import Count, Order
+from designspace.registry.literature import BONNEEL_2015, RABIN_2011
 from designspace.sampling.noise import generator
 
 
 class SlicedWasserstein(Metric, name="sliced_wasserstein"):
     r"""The Wasserstein distance along random directions.
 
-    .. math:: \left(\frac1L \sum_{l=1}^L W_p^p(\theta_l^\top x, \theta_l^\top y)\right)^{1/p}
-
     with L ``directions`` :math:`\theta_l`, uniform on the sphere of d dimensions; in units of the features. Unlike a
     Fréchet distance it sees more than mean and covariance. For equal covariances and means that are g apart it is
     :math:`|g| / \sqrt d` in the mean, p = 2. The directions depend on d, L and ``seed`` alone, so that differences of
     trials are paired. It is above 0 for equal distributions: compare equal n only. The standard error is that of the
-    dual potentials, reference and directions taken as fixed. Rabin et al. (2011),
-    https://doi.org/10.1007/978-3-642-24785-9_37; Bonneel et al. (2015), https://doi.org/10.1007/s10851-014-0506-3.
+    dual potentials, reference and directions taken as fixed.
     """
 
+    formula = r"\left(\frac1L \sum_{l=1}^L W_p^p(\theta_l^\top x, \theta_l^\top y)\right)^{1/p}"
+    sources = (RABIN_2011, BONNEEL_2015)
     p: Order = 2.0
     directions: Count = 500
     seed: int = 0

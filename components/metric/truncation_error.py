@@ -5,6 +5,7 @@ import torch
 from designspace.denoising.rows import Denoiser
 from designspace.evaluation.measure import Measured, Profile, mean
 from designspace.evaluation.rows import Diagnostic
+from designspace.registry.literature import KARRAS_2022
 from designspace.sampling.probe import Probe
 from designspace.sampling.solver import SamplingRows
 
@@ -12,14 +13,14 @@ from designspace.sampling.solver import SamplingRows
 class TruncationError(Diagnostic, name="truncation_error"):
     r"""The error that each step makes by itself: it begins on the converged solution.
 
-    .. math:: \tau_i = \sqrt{\tfrac1d |x_{i+1} - x^*(\sigma_{i+1})|^2}, \qquad x_i = x^*(\sigma_i)
-
     of an image of d values, in units of the data. The value is :math:`\sum_i \tau_i`, the mean over ``images`` images;
     the profile is the root mean square of :math:`\tau_i` over the images, against :math:`\sigma_i`. What multistep
-    solvers remember is taken from the solution, too. Not for adaptive solvers, whose steps are their own. Karras et
-    al. (2022), https://arxiv.org/abs/2206.00364, Appendix D.1 and Fig. 13a.
+    solvers remember is taken from the solution, too. Not for adaptive solvers, whose steps are their own. Karras et al.
+    (2022), Appendix D.1 and Fig. 13a.
     """
 
+    formula = r"\tau_i = \sqrt{\tfrac1d |x_{i+1} - x^*(\sigma_{i+1})|^2}, \qquad x_i = x^*(\sigma_i)"
+    sources = (KARRAS_2022,)
     profile_of: ClassVar[str] = "local error, RMS"
 
     def observe(self, probe: Probe) -> Measured:

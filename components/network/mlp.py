@@ -8,20 +8,22 @@ from torch.nn.functional import silu
 
 from designspace.denoising.networks import Conditions, fourier, seeded, zero
 from designspace.denoising.rows import Network
+from designspace.registry.literature import HE_2016, VASWANI_2017
 
 
 class MLP(Network, name="mlp"):
-    r"""Residual layers on the flattened sample, for toys: samples of any shape.
-
-    .. math:: h_0 = A x, \quad h_{k+1} = h_k + B_k\, \mathrm{silu}(C_k h_k + E_k e), \quad
-        F_\theta = G\, \mathrm{silu}(h_\mathrm{depth}), \quad G = 0 \text{ at the start}
+    """Residual layers on the flattened sample, for toys: samples of any shape.
 
     with ``width`` numbers in h and in e, which is a layer on sinusoids of c_noise + 100 arsinh(c_noise), plus
     embeddings of the labels (-1, or no labels: no class). ``seed`` draws the weights; biases are left out of the
-    formula. Residual layers: He et al. (2016), https://arxiv.org/abs/1512.03385; sinusoids: Vaswani et al. (2017),
-    https://arxiv.org/abs/1706.03762.
+    formula. Residual layers: He et al. (2016); sinusoids:
     """
 
+    formula = r"""
+        h_0 = A x, \quad h_{k+1} = h_k + B_k\, \mathrm{silu}(C_k h_k + E_k e), \quad
+            F_\theta = G\, \mathrm{silu}(h_\mathrm{depth}), \quad G = 0 \text{ at the start}
+    """
+    sources = (HE_2016, VASWANI_2017)
     width: Annotated[int, Field(ge=2, multiple_of=2)] = 128
     depth: Annotated[int, Field(ge=1)] = 3
     seed: int = 0

@@ -12,23 +12,24 @@ from designspace.data.images import Images
 from designspace.denoising.networks import seeded
 from designspace.denoising.rows import Network
 from designspace.errors import DataError, brief
-from designspace.registry.factory import Arguments, Factory, content, find
+from designspace.registry.discovery import Arguments, Factory, content, find
+from designspace.registry.literature import KARRAS_2022
 from designspace.storage.files import file_hash
 
 
 class Module(Network, name="module"):
-    r"""Any ``torch.nn.Module`` of yours, called as ``F(x [B, C, H, W], c_noise [B], labels [B] or None)``.
-
-    .. math:: F_\theta(c_\mathrm{in} x; c_\mathrm{noise})
+    """Any ``torch.nn.Module`` of yours, called as ``F(x [B, C, H, W], c_noise [B], labels [B] or None)``.
 
     ``factory`` makes it: ``package.module:callable``, or ``./file.py:callable`` relative to the YAML, called with
     ``kwargs`` and torch's seed 0; those of ``shape``, ``classes`` and ``augment`` that it names as parameters, and
     ``kwargs`` does not give, are given as well. ``weights`` is a safetensors file of its state dict. ``shape`` is that
     of one sample, [C, H, W]; by default that of the data set. Networks are the same if the factory's source file, the
     callable's name, the arguments and the weights are, wherever the files lie. Raises ``DataError`` if a part is
-    missing or does not fit. Karras et al. (2022), https://arxiv.org/abs/2206.00364, Eq. 7.
+    missing or does not fit. Karras et al. (2022), Eq. 7.
     """
 
+    formula = r"F_\theta(c_\mathrm{in} x; c_\mathrm{noise})"
+    sources = (KARRAS_2022,)
     factory: Factory
     kwargs: Arguments = Arguments.model_validate({})
     weights: Path | None = None

@@ -9,6 +9,7 @@ from torch.nn.functional import pixel_shuffle, pixel_unshuffle
 from designspace.denoising.networks import Conditions, seeded, timestep, zero
 from designspace.denoising.rows import Network
 from designspace.errors import DataError
+from designspace.registry.literature import HO_2020, HOOGEBOOM_2023
 
 SIZES = {
     "tiny": ((32, 48, 48), 1),
@@ -20,9 +21,7 @@ SIZES = {
 
 
 class UNet(Network, name="unet"):
-    r"""A U-Net: diffusers' ``UNet2DModel``, made for images of any size from 8 x 8, in multiples of 4.
-
-    .. math:: F_\theta(c_\mathrm{in} x; c_\mathrm{noise}) = 0 \quad \text{at the start: the output layer is zero}
+    """A U-Net: diffusers' ``UNet2DModel``, made for images of any size from 8 x 8, in multiples of 4.
 
     ``size``: the channels of its levels, the residual blocks of each, and the parameters with two levels (8 x 8) and
     with three, for RGB and without labels: ``tiny`` 32 48 48, 1, 0.43 and 0.66 million; ``small`` 64 96 96, 1, 1.7 and
@@ -30,12 +29,13 @@ class UNet(Network, name="unet"):
     the one before, while it stays a whole number of at least 4; attention is at the last level. The noise level enters
     by diffusers' positional embedding of c_noise + 100 arsinh(c_noise), so that 10 % more noise is told apart whatever
     the row c_noise; labels by embeddings, with one for no class (no labels, or -1). With ``patch`` p the network sees p
-    x p pixels as one with p^2 times the channels, at about 1 / p^2 of the time (Hoogeboom et al., 2023,
-    https://arxiv.org/abs/2301.11093, Section 3.3). ``dropout`` in [0, 1) is for training. ``seed`` draws the weights.
-    Raises ``DataError`` for other sizes and without the extra ``diffusers``. Ho et al. (2020),
-    https://arxiv.org/abs/2006.11239, Appendix B.
+    x p pixels as one with p^2 times the channels, at about 1 / p^2 of the time (Hoogeboom et al., 2023, Section 3.3).
+    ``dropout`` in [0, 1) is for training. ``seed`` draws the weights. Raises ``DataError`` for other sizes and without
+    the extra ``diffusers``. Ho et al. (2020), Appendix B.
     """
 
+    formula = r"F_\theta(c_\mathrm{in} x; c_\mathrm{noise}) = 0 \quad \text{at the start: the output layer is zero}"
+    sources = (HOOGEBOOM_2023, HO_2020)
     size: Literal["tiny", "small", "medium", "base"] = "tiny"
     patch: Literal[1, 2, 4] = 1
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0

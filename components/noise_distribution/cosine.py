@@ -4,20 +4,22 @@ import torch
 from torch import Tensor
 
 from designspace.registry.component import Positive
+from designspace.registry.literature import SALIMANS_2022
 from designspace.training.rows import NoiseDistribution
 
 
 class Cosine(NoiseDistribution, name="cosine"):
     r"""Uniform in the time of the cosine schedule, in which the signal falls like a cosine.
 
-    .. math:: \sigma = \tan\phi, \quad
-        \phi = \arctan\sigma_\min + u (\arctan\sigma_\max - \arctan\sigma_\min), \quad 0 \le u \le 1
-
     since :math:`\bar\alpha = \cos^2\phi`; half of the levels are below 1. The range is that of the time steps
-    ``cosine`` and of EDM's sampler, in place of the paper's log-SNR of -20 to 20. Salimans and Ho (2022),
-    https://arxiv.org/abs/2202.00512, Appendix D.
+    ``cosine`` and of EDM's sampler, in place of the paper's log-SNR of -20 to 20. Salimans and Ho (2022), Appendix D.
     """
 
+    formula = r"""
+        \sigma = \tan\phi, \quad
+            \phi = \arctan\sigma_\min + u (\arctan\sigma_\max - \arctan\sigma_\min), \quad 0 \le u \le 1
+    """
+    sources = (SALIMANS_2022,)
     sigma_min: Positive = 0.002
     sigma_max: Positive = 80.0
 

@@ -1,20 +1,22 @@
 from torch import Tensor
 
 from designspace.registry.component import Finite, Positive
+from designspace.registry.literature import KARRAS_2024
 from designspace.sampling.levels import log_normal
 from designspace.training.rows import NoiseDistribution
 
 
 class EDM2(NoiseDistribution, name="edm2"):
-    r"""Log-normal, with more noise and narrower than ``edm``.
+    """Log-normal, with more noise and narrower than ``edm``.
 
-    .. math:: \ln \sigma \sim \mathcal N(P_\mathrm{mean}, P_\mathrm{std}^2), \quad
-        \sigma = e^{P_\mathrm{mean} + P_\mathrm{std} \Phi^{-1}(u)}, \quad 0 < u < 1
-
-    ``from_uniform`` raises ``ValueError`` for u outside of the open interval. Karras et al. (2024), Analyzing and
-    Improving the Training Dynamics of Diffusion Models, https://arxiv.org/abs/2312.02696.
+    ``from_uniform`` raises ``ValueError`` for u outside of the open interval.
     """
 
+    formula = r"""
+        \ln \sigma \sim \mathcal N(P_\mathrm{mean}, P_\mathrm{std}^2), \quad
+            \sigma = e^{P_\mathrm{mean} + P_\mathrm{std} \Phi^{-1}(u)}, \quad 0 < u < 1
+    """
+    sources = (KARRAS_2024,)
     P_mean: Finite = -0.4
     P_std: Positive = 1.0
 

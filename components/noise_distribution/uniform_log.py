@@ -1,20 +1,22 @@
 from torch import Tensor
 
 from designspace.registry.component import Positive
+from designspace.registry.literature import KARRAS_2022, SONG_2021
 from designspace.sampling.levels import log_uniform
 from designspace.training.rows import NoiseDistribution
 
 
 class UniformLog(NoiseDistribution, name="uniform_log"):
-    r"""Log-uniform on the range of EDM's sampler: as many levels in each octave.
+    """Log-uniform on the range of EDM's sampler: as many levels in each octave.
 
-    .. math:: \ln \sigma \sim \mathcal U(\ln \sigma_\min, \ln \sigma_\max), \quad
-        \sigma = \sigma_\min (\sigma_\max / \sigma_\min)^u, \quad 0 \le u \le 1
-
-    ``ve`` with another range. Song et al. (2021), https://arxiv.org/abs/2011.13456; the range: Karras et al. (2022),
-    https://arxiv.org/abs/2206.00364, Table 1 (time steps, column EDM).
+    ``ve`` with another range. Song et al. (2021); the range: Karras et al. (2022), Table 1 (time steps, column EDM).
     """
 
+    formula = r"""
+        \ln \sigma \sim \mathcal U(\ln \sigma_\min, \ln \sigma_\max), \quad
+            \sigma = \sigma_\min (\sigma_\max / \sigma_\min)^u, \quad 0 \le u \le 1
+    """
+    sources = (SONG_2021, KARRAS_2022)
     sigma_min: Positive = 0.002
     sigma_max: Positive = 80.0
 

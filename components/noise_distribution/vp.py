@@ -1,19 +1,19 @@
 from torch import Tensor
 
 from designspace.registry.component import Finite, Fraction, Positive
+from designspace.registry.literature import KARRAS_2022, SONG_2021
 from designspace.sampling.levels import vp_sigma
 from designspace.training.rows import NoiseDistribution
 
 
 class VP(NoiseDistribution, name="vp"):
-    r"""Uniform in the time of the VP schedule.
+    """Uniform in the time of the VP schedule.
 
-    .. math:: \sigma = \sigma_\mathrm{VP}(1 + u (\epsilon_t - 1)), \quad u \sim \mathcal U(0, 1)
-
-    so u = 0 is the largest level, 152.2. Song et al. (2021), https://arxiv.org/abs/2011.13456; Karras et al.
-    (2022), https://arxiv.org/abs/2206.00364, Table 1.
+    so u = 0 is the largest level, 152.2. Karras et al. (2022), Table 1.
     """
 
+    formula = r"\sigma = \sigma_\mathrm{VP}(1 + u (\epsilon_t - 1)), \quad u \sim \mathcal U(0, 1)"
+    sources = (SONG_2021, KARRAS_2022)
     beta_d: Positive = 19.9
     beta_min: Finite = 0.1
     epsilon_t: Fraction = 1e-5

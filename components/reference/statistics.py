@@ -1,12 +1,13 @@
 import re
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from designspace.errors import DataError
 from designspace.evaluation.measure import Sample
 from designspace.evaluation.rows import Detector, Reference
 from designspace.evaluation.statistics import read_statistics
-from designspace.registry.component import Count
+from designspace.registry.component import Count, Since, identified
+from designspace.registry.literature import PARMAR_2022
 from designspace.storage.files import file_hash
 
 CLEAN_FID = re.compile(r"_(clean|legacy_pytorch|legacy_tensorflow)_(clip_vit_b_32_)?[a-z0-9]+_(\d+|na)(_kid)?$")
@@ -21,11 +22,12 @@ class Statistics(Reference, name="statistics"):
     ``FD-lite0-96-320``); clean-fid says it in its files' names, most files say nothing. ``images`` is their number,
     where the file does not hold it as ``n``, and ``source`` says where it comes from. With mean and covariance alone
     there is no floor, and no metric that compares image by image, such as the KID. Raises ``DataError`` for files that
-    are damaged or not what they should be. Parmar, Zhang and Zhu (2022), https://arxiv.org/abs/2104.11222
+    are damaged or not what they should be.
     """
 
+    sources = (PARMAR_2022,)
     path: Path
-    images: Count | None = None
+    images: Annotated[Count | None, Since(None)] = None
     made_by: str | None = None
     source: str = ""
 
@@ -33,7 +35,7 @@ class Statistics(Reference, name="statistics"):
         return file_hash(self.path)
 
     def identity(self) -> dict[str, Any]:
-        return super().identity() | ({} if self.images is None else {"images": self.images})
+        return super().identity() | identified(self, ["images"])
 
     def load(self, detector: Detector) -> Sample:
         found, made_by = read_statistics(self.path, self.images), self._made_by()

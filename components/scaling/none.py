@@ -1,16 +1,18 @@
 import torch
 from torch import Tensor
 
+from designspace.registry.literature import KARRAS_2022
 from designspace.sampling.rows import Scaling, Schedule
 
 
 class NoScaling(Scaling, name="none"):
-    r"""The sample is not scaled.
+    """The sample is not scaled.
 
-    .. math:: s(t) = 1
-
-    Karras et al. (2022), https://arxiv.org/abs/2206.00364, Table 1, columns VE, iDDPM and EDM.
+    Karras et al. (2022), Table 1, columns VE, iDDPM and EDM.
     """
+
+    formula = r"s(t) = 1"
+    sources = (KARRAS_2022,)
 
     def s(self, t: Tensor, schedule: Schedule) -> Tensor:
         return torch.ones_like(t)

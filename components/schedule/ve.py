@@ -1,16 +1,17 @@
 from torch import Tensor
 
+from designspace.registry.literature import KARRAS_2022, SONG_2021
 from designspace.sampling.rows import Schedule
 
 
 class VE(Schedule, name="ve"):
-    r"""Variance exploding: the variance grows at a constant rate.
+    """Variance exploding: the variance grows at a constant rate.
 
-    .. math:: \sigma(t) = \sqrt t, \quad t \ge 0
-
-    Song et al. (2021), https://arxiv.org/abs/2011.13456, as written in Karras et al. (2022),
-    https://arxiv.org/abs/2206.00364, Table 1.
+    Song et al. (2021), as written in Karras et al. (2022), Table 1.
     """
+
+    formula = r"\sigma(t) = \sqrt t, \quad t \ge 0"
+    sources = (SONG_2021, KARRAS_2022)
 
     def sigma(self, t: Tensor) -> Tensor:
         return t.sqrt()

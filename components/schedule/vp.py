@@ -5,6 +5,7 @@ from pydantic_core import PydanticCustomError
 from torch import Tensor
 
 from designspace.registry.component import Finite, Positive
+from designspace.registry.literature import KARRAS_2022, SONG_2021
 from designspace.sampling.levels import VP_EPSILON_S, vp_betas, vp_sigma, vp_sigma_inv
 from designspace.sampling.rows import Schedule
 
@@ -12,14 +13,13 @@ from designspace.sampling.rows import Schedule
 class VP(Schedule, name="vp"):
     r"""Variance preserving, together with the scaling ``vp``.
 
-    .. math:: \sigma(t) = \sqrt{e^{\frac12 \beta_d t^2 + \beta_\min t} - 1}, \quad 0 \le t \le 1
-
     ``beta_d`` > 0 and ``beta_min`` are per unit of time. ``{name: vp, sigma_min: a, sigma_max: b}`` stands for the
     betas with :math:`\sigma(10^{-3}) = a` and :math:`\sigma(1) = b`; ``beta_min`` is then negative for small a, and
-    sigma(t) is not a number just above t = 0. Song et al. (2021), https://arxiv.org/abs/2011.13456; Karras et al.
-    (2022), https://arxiv.org/abs/2206.00364, Table 1.
+    sigma(t) is not a number just above t = 0. Karras et al. (2022), Table 1.
     """
 
+    formula = r"\sigma(t) = \sqrt{e^{\frac12 \beta_d t^2 + \beta_\min t} - 1}, \quad 0 \le t \le 1"
+    sources = (SONG_2021, KARRAS_2022)
     beta_d: Positive = 19.9
     beta_min: Finite = 0.1
 

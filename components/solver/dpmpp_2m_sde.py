@@ -2,23 +2,26 @@ from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 from designspace.registry.component import NonNegative
+from designspace.registry.literature import CROWSON_2022, LU_2022_DPM_SOLVER_PP
 from designspace.sampling.exponential import published_weights, reverse_sde
 from designspace.sampling.flow import Flow
 from designspace.sampling.multistep import DataMultistep
 
 
 class DPMpp2MSDE(DataMultistep, name="dpmpp_2m_sde"):
-    r"""DPM-Solver++(2M) for the SDE: one evaluation a step.
+    """DPM-Solver++(2M) for the reverse SDE; one evaluation per step.
 
-    .. math:: x_{i+1} = \tfrac{\sigma_{i+1}}{\sigma_i} e^{-\eta h} x_i + (1 - e^{-(1+\eta) h})
-        \left[D_i + \tfrac{h}{2 h_{i-1}} (D_i - D_{i-1})\right] + \sigma_{i+1} \sqrt{1 - e^{-2\eta h}}\, z,
-        \qquad h = \ln\tfrac{\sigma_i}{\sigma_{i+1}}
-
-    (``midpoint``; ``heun`` has the weight of the slope exactly.) ``eta`` = 0 is ``dpmpp_2m`` without a lower final
-    order. The step to sigma = 0 returns D; schedule and scaling do not matter. Lu et al. (2022),
-    https://arxiv.org/abs/2211.01095, as in Crowson's k-diffusion (2022), https://github.com/crowsonkb/k-diffusion.
+    The formula is that of ``variant`` = ``midpoint``; with ``heun``, the integral over the slope of D is exact. ``eta``
+    = 0 is ``dpmpp_2m`` without a lower final order. The step to sigma = 0 returns D. Schedule and scaling have no
+    effect. The method is that of Lu et al. (2022), as implemented in Crowson's k-diffusion (2022).
     """
 
+    formula = r"""
+        x_{i+1} = \tfrac{\sigma_{i+1}}{\sigma_i} e^{-\eta h} x_i + (1 - e^{-(1+\eta) h})
+            \left[D_i + \tfrac{h}{2 h_{i-1}} (D_i - D_{i-1})\right] + \sigma_{i+1} \sqrt{1 - e^{-2\eta h}}\, z,
+            \qquad h = \ln\tfrac{\sigma_i}{\sigma_{i+1}}
+    """
+    sources = (LU_2022_DPM_SOLVER_PP, CROWSON_2022)
     stochastic: ClassVar[bool] = True
     eta: NonNegative = 1.0
     variant: Literal["midpoint", "heun"] = "midpoint"

@@ -2,22 +2,25 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from designspace.registry.component import NonNegative
+from designspace.registry.literature import CROWSON_2022, LU_2022_DPM_SOLVER_PP
 from designspace.sampling.exponential import published_weights, reverse_sde
 from designspace.sampling.flow import Flow
 from designspace.sampling.multistep import DataMultistep
 
 
 class DPMpp3MSDE(DataMultistep, name="dpmpp_3m_sde"):
-    r"""DPM-Solver++(3M) for the SDE, as published: one evaluation a step.
+    r"""DPM-Solver++(3M) for the reverse SDE, as published; one evaluation per step.
 
-    .. math:: x_{i+1} = \tfrac{\sigma_{i+1}}{\sigma_i} e^{-\eta h} x_i - \varphi_1 D_i + \varphi_2 D' - \varphi_3 D''
-        + \sigma_{i+1} \sqrt{1 - e^{-2\eta h}}\, z, \qquad h = \ln\tfrac{\sigma_i}{\sigma_{i+1}}
-
-    with the :math:`\varphi` of ``dpmpp_3m`` at :math:`(1 + \eta) h`, and like it without the factor 2 before D''.
-    The step to sigma = 0 returns D; schedule and scaling do not matter. Lu et al. (2022),
-    https://arxiv.org/abs/2211.01095, as in Crowson's k-diffusion (2022), https://github.com/crowsonkb/k-diffusion.
+    The :math:`\varphi` are those of ``dpmpp_3m`` at :math:`(1 + \eta) h`, without the factor 2 before D''. The step to
+    sigma = 0 returns D. Schedule and scaling have no effect. The method is that of Lu et al. (2022), as implemented in
+    Crowson's k-diffusion (2022).
     """
 
+    formula = r"""
+        x_{i+1} = \tfrac{\sigma_{i+1}}{\sigma_i} e^{-\eta h} x_i - \varphi_1 D_i + \varphi_2 D' - \varphi_3 D''
+            + \sigma_{i+1} \sqrt{1 - e^{-2\eta h}}\, z, \qquad h = \ln\tfrac{\sigma_i}{\sigma_{i+1}}
+    """
+    sources = (LU_2022_DPM_SOLVER_PP, CROWSON_2022)
     stochastic: ClassVar[bool] = True
     eta: NonNegative = 1.0
 

@@ -3,21 +3,24 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from designspace.registry.literature import SONG_2021
 from designspace.sampling.flow import Flow, combine
 from designspace.sampling.solver import Solver
 
 
 class EulerMaruyama(Solver, name="euler_maruyama"):
-    r"""Euler-Maruyama's step of the reverse SDE: twice the pull of the ODE, and fresh noise; one evaluation a step.
+    r"""The Euler-Maruyama method for the reverse SDE; one evaluation per step.
 
-    .. math:: dz = \left[\tfrac{\dot s}{s} z - 2 s^2 \dot\sigma \sigma\, \nabla_z \log p\right] dt
-        + s \sqrt{2 \dot\sigma \sigma}\, d\bar w
-
-    in the time of schedule and scaling; the step to t = 0 returns D. Song et al. (2021),
-    https://arxiv.org/abs/2011.13456; in this notation Karras et al. (2022), Eq. 6 with :math:`\beta =
-    \dot\sigma/\sigma`.
+    It steps in the time of the rows schedule and scaling. Compared with the ODE, the score counts twice, and noise is
+    added. The step to t = 0 returns D. Song et al. (2021); in this notation it is Eq. 6 of Karras et al. (2022) with
+    :math:`\beta = \dot\sigma/\sigma`.
     """
 
+    formula = r"""
+        dz = \left[\tfrac{\dot s}{s} z - 2 s^2 \dot\sigma \sigma\, \nabla_z \log p\right] dt
+            + s \sqrt{2 \dot\sigma \sigma}\, d\bar w
+    """
+    sources = (SONG_2021,)
     stochastic: ClassVar[bool] = True
 
     def step(self, flow: Flow, x: Tensor, i: int, sigma: float, memory: None) -> tuple[Tensor, None]:

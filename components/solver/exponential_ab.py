@@ -3,22 +3,24 @@ from typing import Annotated
 
 from pydantic import Field
 
+from designspace.registry.literature import ZHANG_2022
 from designspace.sampling.exponential import noise_weights
 from designspace.sampling.flow import Flow
 from designspace.sampling.multistep import NoiseMultistep
 
 
 class ExponentialAB(NoiseMultistep, name="exponential_ab"):
-    r"""The multistep DPM-Solver, exponential Adams-Bashforth on the noise: order ``order``, one evaluation a step.
+    """The multistep DPM-Solver: exponential Adams-Bashforth on the noise; one evaluation per step.
 
-    .. math:: x_{i+1} = x_i - \sum_j e_{i-j} \int_{\lambda_i}^{\lambda_{i+1}} e^{-\lambda} l_j(\lambda)\, d\lambda,
-        \qquad e = (x - D) / \sigma, \quad \lambda = -\ln\sigma
-
-    with the Lagrange polynomials :math:`l_j` of the last ``order`` levels (1 to 4), fewer at the start. The step to
-    sigma = 0 returns D; schedule and scaling do not matter. Zhang and Chen (2022),
-    https://arxiv.org/abs/2204.13902.
+    :math:`l_j` are the Lagrange polynomials through the last ``order`` levels (1 to 4), or fewer at the start. The step
+    to sigma = 0 returns D. Schedule and scaling have no effect.
     """
 
+    formula = r"""
+        x_{i+1} = x_i - \sum_j e_{i-j} \int_{\lambda_i}^{\lambda_{i+1}} e^{-\lambda} l_j(\lambda)\, d\lambda,
+            \qquad e = (x - D) / \sigma, \quad \lambda = -\ln\sigma
+    """
+    sources = (ZHANG_2022,)
     order: Annotated[int, Field(ge=1, le=4)] = 3
 
     def weights(self, flow: Flow, sigmas: Sequence[float], following: float) -> list[float]:

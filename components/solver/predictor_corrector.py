@@ -4,20 +4,23 @@ from pydantic import Field
 from torch import Tensor
 
 from designspace.registry.component import Fraction
+from designspace.registry.literature import SONG_2021
 from designspace.sampling.flow import Flow, combine
 from designspace.sampling.solver import Solver
 
 
 class PredictorCorrector(Solver, name="predictor_corrector"):
-    r"""Euler's step, then ``corrections`` Langevin moves at the new level: 1 + ``corrections`` evaluations a step.
+    r"""Euler's method, followed at each new level by Langevin steps; 1 + ``corrections`` evaluations per step.
 
-    .. math:: x \leftarrow D + \sqrt{1 - \delta}\, (x - D) + \sqrt\delta\, \sigma_{i+1} z, \qquad D = D(x; \sigma_{i+1})
-
-    For small ``delta`` this is Langevin dynamics, which keeps the distribution at :math:`\sigma_{i+1}`; its error
-    is of first order in ``delta``. Schedule and scaling do not matter; the step to sigma = 0 returns D. Song et al.
-    (2021), https://arxiv.org/abs/2011.13456, Algorithm 1.
+    The formula is one Langevin step. For small ``delta`` it preserves the distribution at :math:`\sigma_{i+1}`, with an
+    error of first order in ``delta``. The step to sigma = 0 returns D. Schedule and scaling have no effect. Song et al.
+    (2021), Algorithm 1.
     """
 
+    formula = r"""
+        x \leftarrow D + \sqrt{1 - \delta}\, (x - D) + \sqrt\delta\, \sigma_{i+1} z, \qquad D = D(x; \sigma_{i+1})
+    """
+    sources = (SONG_2021,)
     stochastic: ClassVar[bool] = True
     in_time: ClassVar[bool] = False
     corrections: Annotated[int, Field(ge=1)] = 1

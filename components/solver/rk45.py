@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 
 from designspace.registry.component import Positive
+from designspace.registry.literature import DORMAND_1980, SONG_2021
 from designspace.sampling.flow import Flow, combine
 from designspace.sampling.solver import AdaptiveSolver
 
@@ -22,19 +23,20 @@ E = (-71 / 57600, 0.0, 71 / 16695, -71 / 1920, 17253 / 339200, -22 / 525, 1 / 40
 
 
 class RK45(AdaptiveSolver, name="rk45"):
-    r"""Dormand-Prince 5(4) with a step size of its own for each image; six evaluations a step, one more to begin.
+    r"""Dormand-Prince 5(4) with adaptive steps for each image; six evaluations per step, and one at the start.
 
-    .. math:: \frac{dx}{d \ln\sigma} = x - D(x; \sigma), \qquad
-        h \leftarrow 0.9\, h\, \epsilon^{-1/5}, \quad \epsilon = \mathrm{rms}\!\left(\frac{\delta}
-        {\mathtt{atol} + \mathtt{rtol} \max(|x_i|, |x_{i+1}|)}\right) \le 1
-
-    From :math:`\sigma_0` to the last positive level; the step to sigma = 0 returns D. Only the ends of the time
-    steps are used, so schedule, scaling and the number of steps do not matter, and the evaluations are counted for
-    each image. The batch is evaluated until its last image is done, but no image depends on another. Dormand and
-    Prince (1980), https://doi.org/10.1016/0771-050X(80)90013-3; for diffusion Song et al. (2021),
-    https://arxiv.org/abs/2011.13456.
+    It steps from :math:`\sigma_0` to the last positive level, and the step to sigma = 0 returns D. Of the time steps
+    only the ends are used. Schedule, scaling and the number of steps have no effect, and evaluations are counted per
+    image. The whole batch is evaluated until the last image is done, but no image depends on another. Dormand and
+    Prince (1980); for diffusion models Song et al. (2021).
     """
 
+    formula = r"""
+        \frac{dx}{d \ln\sigma} = x - D(x; \sigma), \qquad
+            h \leftarrow 0.9\, h\, \epsilon^{-1/5}, \quad \epsilon = \mathrm{rms}\!\left(\frac{\delta}
+            {\mathtt{atol} + \mathtt{rtol} \max(|x_i|, |x_{i+1}|)}\right) \le 1
+    """
+    sources = (DORMAND_1980, SONG_2021)
     rtol: Positive = 1e-3
     atol: Positive = 1e-3
 

@@ -4,23 +4,26 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from designspace.registry.component import NonNegative
+from designspace.registry.literature import XUE_2023
 from designspace.sampling.exponential import data_weights, reverse_sde
 from designspace.sampling.flow import Flow
 from designspace.sampling.multistep import CorrectedMultistep
 
 
 class SASolver(CorrectedMultistep, name="sa_solver"):
-    r"""Stochastic Adams: a predictor of order ``order`` and a corrector of order ``corrector_order`` + 1 (0: none).
+    r"""SA-Solver: stochastic Adams methods as predictor and corrector; one evaluation per step.
 
-    .. math:: x_{i+1} = \tfrac{\sigma_{i+1}}{\sigma_i} e^{-\tau^2 h} x_i + (1 + \tau^2) \sum_j D_j
-        \int_{\lambda_i}^{\lambda_{i+1}} e^{(1+\tau^2)(\lambda - \lambda_{i+1})} l_j(\lambda)\, d\lambda
-        + \sigma_{i+1} \sqrt{1 - e^{-2\tau^2 h}}\, z
-
-    with :math:`\lambda = -\ln\sigma` and Lagrange polynomials :math:`l_j` through the last levels, for the
-    corrector also the new one, with the same z. One evaluation a step; the last step is not corrected, the step to
-    sigma = 0 returns D; schedule and scaling do not matter. Xue et al. (2023), https://arxiv.org/abs/2309.05019.
+    :math:`\lambda = -\ln\sigma`, and :math:`l_j` are the Lagrange polynomials through the last ``order`` levels (1 to
+    4). The corrector, with the same z, uses the last ``corrector_order`` levels (0 to 4; 0 for no corrector) and the
+    new one. The last step is not corrected, and the step to sigma = 0 returns D. Schedule and scaling have no effect.
     """
 
+    formula = r"""
+        x_{i+1} = \tfrac{\sigma_{i+1}}{\sigma_i} e^{-\tau^2 h} x_i + (1 + \tau^2) \sum_j D_j
+            \int_{\lambda_i}^{\lambda_{i+1}} e^{(1+\tau^2)(\lambda - \lambda_{i+1})} l_j(\lambda)\, d\lambda
+            + \sigma_{i+1} \sqrt{1 - e^{-2\tau^2 h}}\, z
+    """
+    sources = (XUE_2023,)
     stochastic: ClassVar[bool] = True
     tau: NonNegative = 1.0
     order: Annotated[int, Field(ge=1, le=4)] = 3

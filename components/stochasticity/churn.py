@@ -4,20 +4,23 @@ from pydantic import model_validator
 from pydantic_core import PydanticCustomError
 
 from designspace.registry.component import NonNegative
+from designspace.registry.literature import KARRAS_2022
 from designspace.sampling.rows import Stochasticity
 
 
 class Churn(Stochasticity, name="churn"):
     r"""Add noise before each step within a range of noise levels.
 
-    .. math:: \hat\sigma = (1 + \gamma) \sigma, \qquad \gamma = \min(S_\mathrm{churn} / N, \sqrt2 - 1)
-        \;\text{if}\; S_\min \le \sigma \le S_\max \;\text{else}\; 0
-
     and noise of standard deviation :math:`S_\mathrm{noise} \sqrt{\hat\sigma^2 - \sigma^2}` is added to x. N is the
     number of steps; the evaluations do not grow. As in the reference, the lifted level may be above a denoiser's
-    ``sigma_max``. Karras et al. (2022), https://arxiv.org/abs/2206.00364, Algorithm 2.
+    ``sigma_max``. Karras et al. (2022), Algorithm 2.
     """
 
+    formula = r"""
+        \hat\sigma = (1 + \gamma) \sigma, \qquad \gamma = \min(S_\mathrm{churn} / N, \sqrt2 - 1)
+            \;\text{if}\; S_\min \le \sigma \le S_\max \;\text{else}\; 0
+    """
+    sources = (KARRAS_2022,)
     S_churn: NonNegative = 0.0
     S_min: float = 0.0
     S_max: float = float("inf")

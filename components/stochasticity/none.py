@@ -1,16 +1,17 @@
 from typing import ClassVar
 
+from designspace.registry.literature import KARRAS_2022
 from designspace.sampling.rows import Stochasticity
 
 
 class NoStochasticity(Stochasticity, name="none"):
-    r"""Deterministic sampling: no noise is added.
+    """Deterministic sampling: no noise is added.
 
-    .. math:: \hat\sigma = \sigma
-
-    Karras et al. (2022), https://arxiv.org/abs/2206.00364, Algorithm 1.
+    Karras et al. (2022), Algorithm 1.
     """
 
+    formula = r"\hat\sigma = \sigma"
+    sources = (KARRAS_2022,)
     noisy: ClassVar[bool] = False
 
     def lift(self, sigma: float, num_steps: int) -> tuple[float, float]:

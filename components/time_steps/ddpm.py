@@ -1,6 +1,7 @@
 from torch import Tensor
 
 from designspace.registry.component import Count, Fraction, Positive
+from designspace.registry.literature import HO_2020
 from designspace.sampling.levels import ddpm_levels, pick
 from designspace.sampling.rows import TimeSteps
 
@@ -8,14 +9,16 @@ from designspace.sampling.rows import TimeSteps
 class DDPM(TimeSteps, name="ddpm"):
     r"""Evenly spaced among the noise levels that a DDPM network was trained on.
 
-    .. math:: \sigma_i = u_{\lfloor \frac{M-1}{N-1} i + \frac12 \rfloor}, \qquad
-        u_j = \sqrt{(1 - \bar\alpha_{M-j}) / \bar\alpha_{M-j}}, \quad \bar\alpha_t = \prod_{s \le t} (1 - \beta_s)
-
     with :math:`\beta_s` linear from ``beta_1`` to ``beta_M``: 0.0100 to 157.4. Only the levels within ``sigma_min`` and
-    ``sigma_max`` are taken, by default all 1000; N is at most their number.
-    Ho et al. (2020), https://arxiv.org/abs/2006.11239; the column is derived from it, Table 1 has none.
+    ``sigma_max`` are taken, by default all 1000; N is at most their number. Ho et al. (2020); the column is derived
+    from it, Table 1 has none.
     """
 
+    formula = r"""
+        \sigma_i = u_{\lfloor \frac{M-1}{N-1} i + \frac12 \rfloor}, \qquad
+            u_j = \sqrt{(1 - \bar\alpha_{M-j}) / \bar\alpha_{M-j}}, \quad \bar\alpha_t = \prod_{s \le t} (1 - \beta_s)
+    """
+    sources = (HO_2020,)
     M: Count = 1000
     beta_1: Fraction = 1e-4
     beta_M: Fraction = 0.02

@@ -1,6 +1,7 @@
 from torch import Tensor
 
 from designspace.registry.component import Positive
+from designspace.registry.literature import KARRAS_2022
 from designspace.sampling.levels import ramp
 from designspace.sampling.rows import TimeSteps
 
@@ -8,13 +9,15 @@ from designspace.sampling.rows import TimeSteps
 class EDM(TimeSteps, name="edm"):
     r"""Uniform in :math:`\sigma^{1/\rho}`.
 
-    .. math:: \sigma_i = \left(\sigma_\max^{1/\rho}
-        + \tfrac{i}{N-1} (\sigma_\min^{1/\rho} - \sigma_\max^{1/\rho})\right)^\rho, \quad i < N
-
     ``rho`` = 1 is uniform in sigma, ``rho`` to infinity geometric; 3 nearly equalises the truncation error of Heun's
-    steps, 5 to 10 look best on images. Karras et al. (2022), https://arxiv.org/abs/2206.00364, Eq. 5.
+    steps, 5 to 10 look best on images. Karras et al. (2022), Eq. 5.
     """
 
+    formula = r"""
+        \sigma_i = \left(\sigma_\max^{1/\rho}
+            + \tfrac{i}{N-1} (\sigma_\min^{1/\rho} - \sigma_\max^{1/\rho})\right)^\rho, \quad i < N
+    """
+    sources = (KARRAS_2022,)
     sigma_min: Positive = 0.002
     sigma_max: Positive = 80.0
     rho: Positive = 7.0

@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 
 from designspace.registry.component import Positive
+from designspace.registry.literature import DEBOOR_1973, KARRAS_2022
 from designspace.sampling.probe import GivenLevels, MeasuredTimeSteps, Probe
 from designspace.sampling.rows import TimeSteps
 
@@ -19,17 +20,19 @@ ACCURACY = 1e-6
 class EqualError(MeasuredTimeSteps, name="equal_error"):
     r"""Levels between which every step of the solver makes the same error.
 
-    .. math:: \tau_0 = \tau_1 = \dots = \tau_{N-2}, \qquad
-        \tau_i^2 = \tfrac{1}{n d} \sum_k |x_{k,i+1} - x^*_k(\sigma_{i+1})|^2, \quad x_{k,i} = x^*_k(\sigma_i)
-
     with x* the converged solution for ``images`` images, through the actual denoiser. From the levels of ``edm`` on the
     same range each round moves the levels so that the sum of :math:`\tau^{1/4}` is spread evenly, until the errors
     differ by 2 % at most. ``sigma_max``, ``sigma_min`` and the step to zero stay; where steps make no error at all,
-    fewer are placed. For deterministic solvers with steps. Equidistribution: de Boor (1973),
-    https://doi.org/10.1007/BFb0069107; local error against sigma: Karras et al. (2022),
-    https://arxiv.org/abs/2206.00364, Appendix D.1.
+    fewer are placed. For deterministic solvers with steps. Equidistribution: de Boor (1973); local error against sigma:
+    Karras et al. (2022), Appendix D.1.
     """
 
+    formula = r"""
+        \tau_0 = \tau_1 = \dots = \tau_{N-2}, \qquad
+            \tau_i^2 = \tfrac{1}{n d} \sum_k |x_{k,i+1} - x^*_k(\sigma_{i+1})|^2, \quad x_{k,i} = x^*_k(\sigma_i)
+    """
+    sources = (DEBOOR_1973, KARRAS_2022)
+    uses = ("time_steps/edm",)
     sigma_min: Positive = 0.002
     sigma_max: Positive = 80.0
 

@@ -7,20 +7,21 @@ from pydantic_core import PydanticCustomError
 from torch import Tensor
 
 from designspace.registry.component import Positive
+from designspace.registry.literature import SABOUR_2024
 from designspace.sampling.levels import interpolated
 from designspace.sampling.rows import TimeSteps
 
 
 class Explicit(TimeSteps, name="explicit"):
-    r"""Levels given one by one, such as those found by optimisation for a model and a solver.
-
-    .. math:: \ln\sigma_i = \text{the given } \ln\sigma \text{ at } \tfrac{i}{N-1} (L - 1), \quad i < N
+    """Levels given one by one, such as those found by optimisation for a model and a solver.
 
     ``levels``: L positive noise levels, decreasing, without the final 0. For N = L they are used as they are, for
     another N interpolated log-linearly. Raises ``ValueError`` if a denoiser's limits exclude one of them. Sabour et al.
-    (2024), https://arxiv.org/abs/2404.14507 (Align Your Steps).
+    (2024).
     """
 
+    formula = r"\ln\sigma_i = \text{the given } \ln\sigma \text{ at } \tfrac{i}{N-1} (L - 1), \quad i < N"
+    sources = (SABOUR_2024,)
     levels: Annotated[tuple[Positive, ...], Field(min_length=2)]
 
     @field_validator("levels")

@@ -1,6 +1,7 @@
 from torch import Tensor
 
 from designspace.registry.component import Positive
+from designspace.registry.literature import KARRAS_2022, SONG_2021
 from designspace.sampling.levels import geometric
 from designspace.sampling.rows import TimeSteps
 
@@ -8,12 +9,11 @@ from designspace.sampling.rows import TimeSteps
 class VE(TimeSteps, name="ve"):
     r"""Geometric noise levels: :math:`t_i = \sigma_i^2` falls by the same factor in each step.
 
-    .. math:: \sigma_i^2 = \sigma_\max^2 (\sigma_\min^2 / \sigma_\max^2)^{i/(N-1)}, \quad i < N
-
-    The defaults are twice Song's 0.01 to 50, because images are in [-1, 1] here. Song et al. (2021),
-    https://arxiv.org/abs/2011.13456; Karras et al. (2022), https://arxiv.org/abs/2206.00364, Table 1.
+    The defaults are twice Song's 0.01 to 50, because images are in [-1, 1] here. Karras et al. (2022), Table 1.
     """
 
+    formula = r"\sigma_i^2 = \sigma_\max^2 (\sigma_\min^2 / \sigma_\max^2)^{i/(N-1)}, \quad i < N"
+    sources = (SONG_2021, KARRAS_2022)
     sigma_min: Positive = 0.02
     sigma_max: Positive = 100.0
 

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from designspace.registry.component import Finite, Fraction, Positive
+from designspace.registry.literature import KARRAS_2022, SONG_2021
 from designspace.sampling.levels import VP_EPSILON_S, ramp, vp_betas, vp_sigma
 from designspace.sampling.rows import TimeSteps
 
@@ -11,13 +12,12 @@ from designspace.sampling.rows import TimeSteps
 class VP(TimeSteps, name="vp"):
     r"""Uniform in the time of the VP schedule.
 
-    .. math:: \sigma_i = \sigma_\mathrm{VP}\!\left(1 + \tfrac{i}{N-1} (\epsilon_s - 1)\right), \quad i < N
-
-    with :math:`\sigma_\mathrm{VP}(t) = \sqrt{e^{\frac12 \beta_d t^2 + \beta_\min t} - 1}`: 0.0105 to 152.2 by
-    default. Song et al. (2021), https://arxiv.org/abs/2011.13456; Karras et al. (2022),
-    https://arxiv.org/abs/2206.00364, Table 1.
+    with :math:`\sigma_\mathrm{VP}(t) = \sqrt{e^{\frac12 \beta_d t^2 + \beta_\min t} - 1}`: 0.0105 to 152.2 by default.
+    Karras et al. (2022), Table 1.
     """
 
+    formula = r"\sigma_i = \sigma_\mathrm{VP}\!\left(1 + \tfrac{i}{N-1} (\epsilon_s - 1)\right), \quad i < N"
+    sources = (SONG_2021, KARRAS_2022)
     beta_d: Positive = 19.9
     beta_min: Finite = 0.1
     epsilon_s: Fraction = VP_EPSILON_S

@@ -1,6 +1,7 @@
 from torch import Tensor
 
 from designspace.registry.component import Fraction, Positive
+from designspace.registry.literature import ZHANG_2022
 from designspace.sampling.levels import VP_EPSILON_S, ramp, vp_betas, vp_sigma
 from designspace.sampling.rows import TimeSteps
 
@@ -8,15 +9,16 @@ from designspace.sampling.rows import TimeSteps
 class VPPower(TimeSteps, name="vp_power"):
     r"""A power of the time of a VP schedule that is fitted to the range.
 
-    .. math:: \sigma_i = \sigma_\mathrm{VP}(t_i), \qquad
-        t_i = \left(1 + \tfrac{i}{N-1} (\epsilon_s^{1/\rho} - 1)\right)^\rho, \quad i < N
-
     with :math:`\sigma_\mathrm{VP}(t) = \sqrt{e^{\frac12 \beta_d t^2 + \beta_\min t} - 1}` such that
     :math:`\sigma_\mathrm{VP}(\epsilon_s) = \sigma_\min`, :math:`\sigma_\mathrm{VP}(1) = \sigma_\max`. ``rho`` = 1 is
-    uniform in time; 2 puts more levels at small noise. Zhang and Chen (2022), https://arxiv.org/abs/2204.13902,
-    Section 4 (Ingredient 4).
+    uniform in time; 2 puts more levels at small noise. Zhang and Chen (2022), Section 4 (Ingredient 4).
     """
 
+    formula = r"""
+        \sigma_i = \sigma_\mathrm{VP}(t_i), \qquad
+            t_i = \left(1 + \tfrac{i}{N-1} (\epsilon_s^{1/\rho} - 1)\right)^\rho, \quad i < N
+    """
+    sources = (ZHANG_2022,)
     sigma_min: Positive = 0.002
     sigma_max: Positive = 80.0
     rho: Positive = 2.0

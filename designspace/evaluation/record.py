@@ -8,7 +8,7 @@ from designspace.data.images import UINT8
 from designspace.data.rows import Data
 from designspace.evaluation.measure import Sample, Summary
 from designspace.evaluation.rows import Detector, Reference
-from designspace.storage.cache import content_key
+from designspace.storage.files import content_key
 
 Row = dict[str, Any]
 DIGITS = 12

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from designspace.report import html
-from designspace.report.figures import pictures
+from designspace.report.figures.files import files
 from designspace.report.study import Study
 from designspace.report.tables import claims, comparisons, effects, latex, values
 from designspace.storage.files import write_whole
@@ -42,7 +42,7 @@ def write(folder: Path | Study, *, live: bool = False) -> list[Path]:
 
 def _files(study: Study, live: bool) -> Iterator[tuple[str, bytes]]:
     yield "table.md", values.page(study).encode()
-    if study.about["claims"]:
+    if study.about.claims:
         yield "claims.md", claims.page(study).encode()
     if study.entries:
         yield "table.csv", values.tidy(study).encode()
@@ -53,7 +53,7 @@ def _files(study: Study, live: bool) -> Iterator[tuple[str, bytes]]:
         if chosen := effects.page(study):
             yield "effects.md", chosen.encode()
             yield "effects.csv", effects.tidy(study).encode()
-    drawn = dict(pictures.files(study)) if study.entries else {}
+    drawn = dict(files(study)) if study.entries else {}
     yield from drawn.items()
     if html.available():
         yield "index.html", html.page(study, drawn, live=live)

@@ -8,6 +8,8 @@ import textwrap
 from collections.abc import Iterator
 
 SECTIONS = ("Args:", "Raises:", "Returns:")
+URL = r"https?://(?:[^\s,()]|\([^\s()]*\))*(?:[^\s,.;:()]|\([^\s()]*\))"
+"""It may hold parentheses in pairs, and ends before the punctuation of its sentence."""
 
 
 def markdown(doc: str | None) -> str:
@@ -63,7 +65,9 @@ def _entry(line: str) -> str:
 
 def _prose(text: str) -> str:
     """Roles and double backticks become mathematics and code; what else Markdown would take for mark-up is escaped."""
-    parts = re.split(r"(:math:`[^`]*`|``.+?``|https?://[^\s,)]*[^\s,.;:)])", text, flags=re.S)
+    parts = re.split(
+        r"(:math:`[^`]*`|``.+?``|https?://(?:[^\s,()]|\([^\s()]*\))*(?:[^\s,.;:()]|\([^\s()]*\)))", text, flags=re.S
+    )
     return "".join(map(_part, parts))
 
 

@@ -4,19 +4,26 @@ import math
 
 from torch import Tensor
 
-from designspace import TimeSteps  # or Solver, Schedule, Scaling, CSkip, ...: `designspace list` shows all rows
-from designspace.registry.component import Positive
+from designspace import Positive, Source, TimeSteps  # other rows: Solver, Schedule, CSkip, ...; see `designspace list`
 from designspace.sampling.levels import ramp
 
 
 class MySteps(TimeSteps, name="my_steps"):  # the name that YAML files use
-    r"""Uniform in the angle whose tangent is the noise level.
+    """Uniform in the angle whose tangent is the noise level: the cosine schedule with s = 0."""
 
-    .. math:: \sigma_i = \tan \theta_i, \qquad \theta_i = \theta_0 + \tfrac{i}{N-1} (\theta_{N-1} - \theta_0),
-        \quad \theta_0 = \arctan \sigma_\max, \quad \theta_{N-1} = \arctan \sigma_\min
-
-    The cosine schedule of Nichol and Dhariwal (2021), https://arxiv.org/abs/2102.09672, with s = 0.
+    # Optional: `designspace table` and `show` print the formula, and reports cite the sources.
+    formula = r"""
+        \sigma_i = \tan \theta_i, \qquad \theta_i = \theta_0 + \tfrac{i}{N-1} (\theta_{N-1} - \theta_0),
+            \quad \theta_0 = \arctan \sigma_\max, \quad \theta_{N-1} = \arctan \sigma_\min
     """
+    sources = (
+        Source(
+            "Nichol and Dhariwal",
+            2021,
+            "Improved Denoising Diffusion Probabilistic Models",
+            "https://arxiv.org/abs/2102.09672",
+        ),
+    )
 
     # Hyper-parameters with their domain and default: {name: my_steps, sigma_max: 40}, or an axis time_steps.sigma_max.
     sigma_min: Positive = 0.002

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from designspace.report.entry import Entry, floor_in
-from designspace.results.lines import FRECHET
+from designspace.results.records import FRECHET
 
 IMAGES_PER_FEATURE = 10
 """Fréchet distances of fewer images are biased upwards by more than their errors say."""
@@ -11,7 +11,7 @@ IMAGES_PER_FEATURE = 10
 
 def too_few_images(metric: str, entry: Entry) -> str:
     """A warning if a Fréchet distance was measured on too few images for the number of features, else empty."""
-    features = entry.rows[0].get("features")
+    features = entry.rows[0].features
     if metric not in FRECHET or not isinstance(features, int):
         return ""
     few = entry.images(metric) < IMAGES_PER_FEATURE * features

@@ -14,10 +14,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from designspace.report.entry import Entry, Row
+from designspace.report.entry import Entry
 from designspace.report.evidence.differences import Difference, difference
 from designspace.report.points import lines, pairs, select
 from designspace.report.study import Study
+from designspace.results.records import Expect
 from designspace.text import describe, measured, one_line, value_of
 
 NFE = "nfe"
@@ -41,7 +42,7 @@ class Needed(NamedTuple):
     statements: Callable[[], list[Statement]]
 
 
-def comparisons(study: Study, expect: Row) -> list[Needed] | None:
+def comparisons(study: Study, expect: Expect) -> list[Needed] | None:
     """The comparisons of a claim; ``None`` if this version does not know the kind of claim or cannot read it."""
     kind = next((kind for name, kind in KINDS.items() if name in expect), None)
     if kind is None or not isinstance(expect.get("metric"), str):
@@ -52,13 +53,13 @@ def comparisons(study: Study, expect: Row) -> list[Needed] | None:
         return None
 
 
-def less(study: Study, expect: Row) -> Iterator[Needed]:
+def less(study: Study, expect: Expect) -> Iterator[Needed]:
     r"""The metric is lower at the first points than at the second: :math:`a - b < 0` for each pair."""
     for a, b in _pairs(study, *expect["less"]):
         yield Needed((a, b), partial(_lower, study, a, b, expect["metric"]))
 
 
-def within(study: Study, expect: Row) -> Iterator[Needed]:
+def within(study: Study, expect: Expect) -> Iterator[Needed]:
     r"""A value, or the difference of two, lies between bounds: :math:`l < \theta` and :math:`\theta < u`."""
     metric, points, tolerance = expect["metric"], expect["within"], expect.get("tolerance")
     bounds = expect["bounds"] if tolerance is None else (-tolerance, tolerance)
@@ -70,7 +71,7 @@ def within(study: Study, expect: Row) -> Iterator[Needed]:
         yield Needed((a, b), partial(_difference_between, study, a, b, metric, bounds))
 
 
-def monotone(study: Study, expect: Row) -> Iterator[Needed]:
+def monotone(study: Study, expect: Expect) -> Iterator[Needed]:
     r"""Along an axis, all else equal, each value is below (or above) the one before it.
 
     With a tolerance :math:`\tau`, a decreasing metric may rise by less than that: :math:`m_{i+1} - m_i < \tau`.
@@ -82,7 +83,7 @@ def monotone(study: Study, expect: Row) -> Iterator[Needed]:
             yield Needed((a, b), partial(_lower, study, a, b, expect["metric"], expect["tolerance"]))
 
 
-def argmin_in(study: Study, expect: Row) -> Iterator[Needed]:
+def argmin_in(study: Study, expect: Expect) -> Iterator[Needed]:
     """Along an axis, all else equal, the lowest value is at one of the values given.
 
     Points whose samples diverged are left out. Where all of the given ones did, the lowest value is elsewhere.
@@ -98,7 +99,7 @@ def argmin_in(study: Study, expect: Row) -> Iterator[Needed]:
             yield Needed(outside, partial(_all_diverged, lost, outside, metric))
 
 
-def ratio_at_least(study: Study, expect: Row) -> Iterator[Needed]:
+def ratio_at_least(study: Study, expect: Expect) -> Iterator[Needed]:
     r"""The metric, or ``nfe``, of the first points is at least r times that of the second: :math:`r\, b - a < 0`."""
     metric, ratio = expect["metric"], expect["ratio_at_least"]
     for a, b in _pairs(study, *expect["of"]):
@@ -108,7 +109,7 @@ def ratio_at_least(study: Study, expect: Row) -> Iterator[Needed]:
             yield Needed((a, b), partial(_ratio, study, a, b, metric, ratio))
 
 
-KINDS: Mapping[str, Callable[[Study, Row], Iterator[Needed]]] = {
+KINDS: Mapping[str, Callable[[Study, Expect], Iterator[Needed]]] = {
     "less": less,
     "within": within,
     "monotone": monotone,
@@ -117,9 +118,9 @@ KINDS: Mapping[str, Callable[[Study, Row], Iterator[Needed]]] = {
 }
 
 
-def _pairs(study: Study, first: Row, second: Row) -> list[tuple[Entry, Entry]]:
+def _pairs(study: Study, first: Expect, second: Expect) -> list[tuple[Entry, Entry]]:
     """Points with the given values, paired where they are equal in all other axes, or else each with each."""
-    free = [axis for axis in study.about["axes"] if axis not in first and axis not in second]
+    free = [axis for axis in study.about.axes if axis not in first and axis not in second]
     sides = select(study.points, first), select(study.points, second)
     return pairs(*sides, free) or pairs(*sides, [])
 
@@ -128,7 +129,7 @@ def _diverged(study: Study, point: Entry, metric: str) -> bool:
     """Whether the samples are NaN or infinite, so that there is and will be no finite value."""
     if point.rows:
         return point.has(metric) and not math.isfinite(point.value(metric))
-    return any(row["axes"] == point.axes for row in study.failures if row.get("not_finite"))
+    return any(row.axes == point.axes for row in study.failures if row.not_finite)
 
 
 def _lower(study: Study, a: Entry, b: Entry, metric: str, tolerance: float = 0.0) -> list[Statement]:
@@ -139,7 +140,7 @@ def _lower(study: Study, a: Entry, b: Entry, metric: str, tolerance: float = 0.0
 
 
 def _value_between(a: Entry, metric: str, bounds: Sequence[float]) -> list[Statement]:
-    return _between(_alone(a, metric), bounds, f"{one_line(a.about(metric)['protocol'])} {_value(a, metric)}")
+    return _between(_alone(a, metric), bounds, f"{one_line(a.about(metric).protocol)} {_value(a, metric)}")
 
 
 def _difference_between(study: Study, a: Entry, b: Entry, metric: str, bounds: Sequence[float]) -> list[Statement]:
@@ -166,7 +167,7 @@ def _lowest_inside(study: Study, inside: Sequence[Entry], outside: Sequence[Entr
 def _all_diverged(inside: Sequence[Entry], outside: Sequence[Entry], metric: str) -> list[Statement]:
     """The lowest value of all is one of those inside, which is false if all of these diverged."""
     lowest, names = min(outside, key=lambda point: point.value(metric)), "; ".join(describe(p.axes) for p in inside)
-    text = f"{one_line(lowest.about(metric)['protocol'])} {_value(lowest, metric)} against samples that are not finite"
+    text = f"{one_line(lowest.about(metric).protocol)} {_value(lowest, metric)} against samples that are not finite"
     return [Statement(np.array([[math.inf]]), f"{text} ({names})", True)]
 
 
@@ -180,7 +181,7 @@ def _ratio(study: Study, a: Entry, b: Entry, metric: str, least: float) -> list[
     found, positive = difference(study, a, b, metric, least), _alone(b, metric)
     is_ = a.value(metric) / positive.value if positive.value else math.nan
     se = difference(study, a, b, metric, is_).se if math.isfinite(is_) else None
-    text = f"{one_line(a.about(metric)['protocol'])} {_value(a, metric)} over {_value(b, metric)}: "
+    text = f"{one_line(a.about(metric).protocol)} {_value(a, metric)} over {_value(b, metric)}: "
     text += f"ratio {measured(is_, None if se is None else se / abs(positive.value))}{_how(found)}, expected at least "
     return [_statement(z, text + value_of(least), found) for z in (-found.z, -positive.z)]
 
@@ -208,7 +209,7 @@ def _statement(z: float, text: str, found: Difference) -> Statement:
 
 
 def _gap(found: Difference, a: Entry, b: Entry, metric: str) -> str:
-    text = f"{one_line(a.about(metric)['protocol'])} {_value(a, metric)} against {_value(b, metric)}"
+    text = f"{one_line(a.about(metric).protocol)} {_value(a, metric)} against {_value(b, metric)}"
     return f"{text}: difference {measured(found.value, found.se)}{_how(found)}"
 
 

@@ -14,9 +14,10 @@ from itertools import combinations, islice
 
 import numpy as np
 
-from designspace.report.entry import Entry, Row, se_in, se_of_mean, value_in
+from designspace.report.entry import Entry, se_in, se_of_mean, value_in
 from designspace.report.evidence.inference import LEVEL, as_normal, holm, two_sided
 from designspace.report.study import Study, budgets, comparable
+from designspace.results.records import Result
 
 Pair = tuple[Entry, Entry]
 MOST = 1000
@@ -98,7 +99,7 @@ def difference(
     return Difference(a.value(metric) - times * b.value(metric), alone, False, alone, seeds)
 
 
-def _independent_se(a: Sequence[Row], b: Sequence[Row], metric: str, times: float) -> float | None:
+def _independent_se(a: Sequence[Result], b: Sequence[Result], metric: str, times: float) -> float | None:
     """The standard error of the difference of independent means."""
     one, two = (
         se_of_mean([value_in(row, metric) for row in rows], [se_in(row, metric) for row in rows]) for rows in (a, b)
@@ -106,7 +107,7 @@ def _independent_se(a: Sequence[Row], b: Sequence[Row], metric: str, times: floa
     return None if one is None or two is None else math.hypot(one, times * two)
 
 
-def _paired_se(a: tuple[Study, Row], b: tuple[Study, Row], metric: str, times: float) -> float | None:
+def _paired_se(a: tuple[Study, Result], b: tuple[Study, Result], metric: str, times: float) -> float | None:
     if times == 1 and _same(a[1], b[1], metric):
         return 0.0
     first, second = (study.influence(row, metric) for study, row in (a, b))
@@ -115,9 +116,9 @@ def _paired_se(a: tuple[Study, Row], b: tuple[Study, Row], metric: str, times: f
     return float(np.std(first - times * second, ddof=1)) / math.sqrt(len(first))
 
 
-def _same(a: Row, b: Row, metric: str) -> bool:
+def _same(a: Result, b: Result, metric: str) -> bool:
     """Whether both rows are the same trial, as where a change leaves the resolved spec equal."""
-    return bool(a["id"] == b["id"]) and value_in(a, metric) == value_in(b, metric)
+    return bool(a.id == b.id) and value_in(a, metric) == value_in(b, metric)
 
 
 @dataclass(frozen=True)

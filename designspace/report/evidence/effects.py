@@ -66,7 +66,7 @@ def factors(study: Study) -> list[Factor]:
 def _together(study: Study) -> list[tuple[str, ...]]:
     """The axes in groups, one for each ``zip``: there, each value of one axis occurs with one value of the others."""
     found: list[tuple[str, ...]] = []
-    for axis in (axis for axis in study.about["axes"] if axis not in BUDGET):
+    for axis in (axis for axis in study.about.axes if axis not in BUDGET):
         same = next((axes for axes in found if _zipped(study, axes, axis)), ())
         found = [(*axes, axis) if axes == same else axes for axes in found] + ([] if same else [(axis,)])
     return found
@@ -93,7 +93,7 @@ def _word(choice: Any) -> str:
 def _of(study: Study, axes: tuple[str, ...]) -> Iterator[Factor]:
     values = _values(study, axes)
     if axes != (VARIANT,) or BASELINE not in values:
-        first = _choice(study.about.get("baseline_axes", {}), axes)
+        first = _choice(study.about.baseline_axes, axes)
         choices = tuple(sorted(values, key=lambda value: value != first))
         what = BASELINE if first in values else "first"
         yield Factor(axes, " + ".join(axes), choices, _word(next(iter(choices), "")), what)

@@ -6,11 +6,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from designspace.report.entry import Entry, Row
+from designspace.report.entry import Entry
 from designspace.report.evidence.caveats import too_few_images
 from designspace.report.evidence.claims import NFE, Needed, Statement, comparisons
 from designspace.report.evidence.inference import Evidence, Outcome, evidence
 from designspace.report.study import Study
+from designspace.results.records import Claim
 from designspace.text import one_line, p_value
 
 MANY = 10_000_000
@@ -32,11 +33,11 @@ class Verdict:
 
 def verdicts(study: Study) -> list[Verdict]:
     """The verdict on each claim, in the order of the ablation."""
-    return [_verdict(study, claim) for claim in study.about["claims"]]
+    return [_verdict(study, claim) for claim in study.about.claims]
 
 
-def _verdict(study: Study, claim: Row) -> Verdict:
-    say, expect = one_line(claim.get("say", "")), claim.get("expect", {})
+def _verdict(study: Study, claim: Claim) -> Verdict:
+    say, expect = one_line(claim.say), claim.expect
     needed = comparisons(study, expect)
     if needed is None:
         return Verdict(say, Outcome.MISSING, "This version of designspace does not know this kind of claim.")

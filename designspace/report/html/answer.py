@@ -63,7 +63,7 @@ def _others(ranking: Ranking) -> str:
 
 
 def _trials(entry: Entry) -> tuple[str, ...]:
-    return tuple(row["id"] for row in entry.rows)
+    return tuple(row.id for row in entry.rows)
 
 
 def _names(entries: Sequence[Entry]) -> str:

@@ -34,8 +34,8 @@ def _summary(study: Study) -> dict[str, Any]:
     best = [*answer.of_best(study, [*sections(study)])]
     done, expected = sum(len(p.rows) for p in study.points), sum(p.expected for p in study.points)
     return {
-        "name": one_line(study.about["name"]),
-        "question": one_line(study.about["question"]),
+        "name": one_line(study.about.name),
+        "question": one_line(study.about.question),
         "size": f"{done} trials" if done == expected else f"{done} of {expected} trials",
         "counts": claims.labels(verdicts(study)),
         "answer": " ".join(best[:1]),

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 
+from designspace.drawing.look import COLOURS, FAINT
+from designspace.report.bibtex import bibtex
 from designspace.report.evidence.verdicts import verdicts
 from designspace.report.html.answer import answers
 from designspace.report.html.render import embedded, picture, render, scripts
@@ -14,7 +16,6 @@ from designspace.report.html.sections import Section, sections
 from designspace.report.html.trials import points, trials
 from designspace.report.study import Study
 from designspace.report.tables import caption, claims, comparisons, effects, values
-from designspace.style import COLOURS, FAINT
 from designspace.text import one_line
 
 NEEDED = "index.html needs jinja2 and plotly: pip install 'designspace[report]'"
@@ -54,7 +55,7 @@ def page(study: Study, pictures: Mapping[str, bytes], *, live: bool = False) -> 
     """
     found, known = [*sections(study)], trials(study, study.points)
     decided, missing = verdicts(study), values.gaps(study)
-    choices = [pair for metric in study.about["metrics"] for pair in effects.tables(study, metric)]
+    choices = [pair for metric in study.about.metrics for pair in effects.tables(study, metric)]
     data = {
         "points": points(study, study.points),
         "sections": [section.data for section in found],
@@ -62,14 +63,14 @@ def page(study: Study, pictures: Mapping[str, bytes], *, live: bool = False) -> 
         "look": {"colours": COLOURS, "faint": FAINT},
     }
     text, code = embedded(data), scripts()
-    drawn = [*shown(pictures, study.about["metrics"], sum(map(len, (text, *code))))]
-    name = one_line(study.about["name"])
+    drawn = [*shown(pictures, study.about.metrics, sum(map(len, (text, *code))))]
+    name = one_line(study.about.name)
     return render(
         "page.html",
         code,
         live=live,
         name=name,
-        question=one_line(study.about["question"]) or name,
+        question=one_line(study.about.question) or name,
         answers=answers(study, decided, found),
         verdicts=decided,
         sections=found,
@@ -78,7 +79,7 @@ def page(study: Study, pictures: Mapping[str, bytes], *, live: bool = False) -> 
         pictures_of=_by_section(found, drawn),
         trials=bool(known["rows"]),
         gaps=missing,
-        bibtex=_bibtex(study),
+        bibtex=bibtex(study.sources),
         files=[*_files(study, found, choices)],
         better=caption.better,
         meaning={"claims": claims.MEANING, "comparisons": comparisons.MEANING},
@@ -132,9 +133,3 @@ def _files(study: Study, found: Sequence[Section], choices: Sequence[object]) ->
     if choices:
         yield "effects.csv"
     yield "results.jsonl"
-
-
-def _bibtex(study: Study) -> str:
-    from designspace.table.citations import bibtex
-
-    return bibtex(row.get("trial") for entry in study.entries for row in entry.rows)

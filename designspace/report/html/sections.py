@@ -9,7 +9,7 @@ from typing import Any
 
 from designspace.report.entry import Entry, floor_in
 from designspace.report.evidence.differences import Ranking, by_budget, rank
-from designspace.report.figures.curves import NFE, curve_name, each_once, numeric_axes
+from designspace.report.figures.metric import NFE, curve_name, each_once, numeric_axes
 from designspace.report.html.render import cell
 from designspace.report.study import Study, comparable
 from designspace.report.tables import caption
@@ -42,7 +42,7 @@ def sections(study: Study) -> Iterator[Section]:
     """All sections, in the order of the metrics."""
     place = {point: i for i, point in enumerate(study.points)}
     axes = [None, *numeric_axes(study)]
-    for metric in study.about["metrics"]:
+    for metric in study.about.metrics:
         groups = comparable(study.entries, metric)
         why = caption.kept_apart(groups, metric)
         for entries in groups:
@@ -65,7 +65,7 @@ def _section(
     rows += [[place[point], 0, study.word(point), *[""] * (len(keys) - 1)] for point in absent]
     first, higher = entries[0], entries[0].higher_is_better(metric)
     data: dict[str, Any] = {
-        "label": one_line(first.about(metric)["protocol"]),
+        "label": one_line(first.about(metric).protocol),
         "higher": higher,
         "floor": floor_in(first.rows[0], metric),
         "floorName": caption.halves_are(higher),

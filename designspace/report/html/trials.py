@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from designspace.report.entry import BUDGET, Entry, Row
+from designspace.report.entry import BUDGET, Entry
 from designspace.report.html.render import cell
 from designspace.report.study import Study
-from designspace.results.lines import plain
+from designspace.results.records import Result, plain
 from designspace.text import one_line, value_of
 
 RECORDED = ("provenance", "protocol", "seconds")
@@ -24,7 +24,7 @@ def points(study: Study, entries: Sequence[Entry]) -> dict[str, Any]:
 
     ``nfe`` and ``costs`` are the places of the counted evaluations and of all columns that say what a point costs.
     """
-    axes = list(study.about["axes"])
+    axes = list(study.about.axes)
     told = {axis for axis in axes if axis != study.column_axis}
     shown = [axis for axis in axes if axis == study.column_axis or len(told) > 1]
     if study.column_axis == "nfe" and all(e.nfe == e.axes.get("nfe") for e in entries if e.rows):
@@ -40,30 +40,30 @@ def points(study: Study, entries: Sequence[Entry]) -> dict[str, Any]:
 
 def trials(study: Study, entries: Sequence[Entry]) -> dict[str, Any]:
     """For each trial its id, its point, its seed if there are several, the file that runs it again, and its record."""
-    shared, components = _Shared(), study.about.get("components", ())
+    shared, components = _Shared(), study.about.components
     found = []
     for i, entry in enumerate(entries):
         for row in entry.rows:
-            recorded = {key: row[key] for key in RECORDED if row.get(key)}
-            seed = row["seed"] if entry.expected > 1 else None
-            found.append([one_line(row["id"]), i, seed, shared.put(as_ablation(row, components)), shared.put(recorded)])
+            recorded = {key: getattr(row, key) for key in RECORDED if getattr(row, key)}
+            seed = row.seed if entry.expected > 1 else None
+            found.append([one_line(row.id), i, seed, shared.put(as_ablation(row, components)), shared.put(recorded)])
     return {"rows": found, **shared.parts()}
 
 
-def as_ablation(row: Row, components: object = ()) -> Any:
+def as_ablation(row: Result, components: object = ()) -> Any:
     """The trial's resolved spec as an ablation of one point: ``designspace run`` of it computes the same trial again.
 
     Metrics that cannot be measured for this trial, but for others of its ablation, are left out. The id then differs;
     images and numbers are the same. ``components`` are the user's files that the ablation names.
     """
-    spec = row.get("trial")
+    spec = row.trial
     if not (isinstance(spec, dict) and isinstance(evaluate := spec.get("evaluate"), dict)):
         return spec
     own = {"components": components} if components else {}
     rest = {key: value for key, value in spec.items() if key not in ("seed", "evaluate")}
-    evaluated = evaluate | {"seed": row["seed"], "repeats": 1}
+    evaluated = evaluate | {"seed": row.seed, "repeats": 1}
     if isinstance(metrics := evaluate.get("metrics"), list):
-        evaluated["metrics"] = [metric for metric in metrics if _name(metric) in row["metrics"]]
+        evaluated["metrics"] = [metric for metric in metrics if _name(metric) in row.metrics]
     return own | rest | {"evaluate": evaluated}
 
 
@@ -119,7 +119,7 @@ def _description(entry: Entry) -> str:
     """``heun, 18 steps, time_steps edm, schedule linear, scaling none, denoiser exact, data digits``."""
     if not entry.rows:
         return ""
-    design: Row = entry.trial("design") or {}
+    design: dict[str, Any] = entry.trial("design") or {}
     parts = {row: _name(design.get(row)) for row in DESCRIBED}
     parts |= {row: _name(entry.trial(row)) for row in ("denoiser", "data")}
     steps = entry.trial("num_steps")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
-from designspace.report.entry import Entry, Row, floor_in
+from designspace.report.entry import Entry, floor_in
 from designspace.report.evidence.caveats import like_copies, too_few_images
 from designspace.report.evidence.differences import Ranking
 from designspace.report.protocols import differences
@@ -42,11 +43,11 @@ def differ(groups: Sequence[Sequence[Entry]], metric: str) -> str:
 def protocol(metric: str, entries: Sequence[Entry]) -> str:
     """``FD-lite0-96-320, n = 3,200 images, seed 0, detector lite0 (320 features), reference digits``."""
     first = entries[0]
-    text = f"{one_line(first.about(metric)['protocol'])}, n = {first.images(metric):,} images{_seeds(entries)}"
+    text = f"{one_line(first.about(metric).protocol)}, n = {first.images(metric):,} images{_seeds(entries)}"
     if _is_diagnostic(metric, first):
         data = first.trial("data", "name")
         return f"{text}, data {one_line(data)}" if data else text
-    detector, features = first.trial("evaluate", "detector", "name"), first.rows[0].get("features")
+    detector, features = first.trial("evaluate", "detector", "name"), first.rows[0].features
     text += f", detector {one_line(detector)}" if detector else ""
     text += f" ({features} features)" if detector and features else ""
     text += f", reference {one_line(first.reference)}{_of_reference(first.record)}" if first.reference else ""
@@ -75,11 +76,11 @@ def copies(metric: str, entries: Sequence[Entry]) -> str:
 
 def _is_diagnostic(metric: str, entry: Entry) -> bool:
     """Whether the metric says its own number of images and has neither features nor a reference."""
-    return "n" in entry.about(metric)
+    return entry.about(metric).n is not None
 
 
 def _seeds(entries: Sequence[Entry]) -> str:
-    seeds = sorted({row["seed"] for entry in entries for row in entry.rows})
+    seeds = sorted({row.seed for entry in entries for row in entry.rows})
     names = ", ".join(map(str, seeds))
     if len(seeds) == 1:
         return f", seed {names}"
@@ -87,7 +88,7 @@ def _seeds(entries: Sequence[Entry]) -> str:
     return f" for each of the seeds {names}" if several else f" for one of the seeds {names}"
 
 
-def _of_reference(record: Row) -> str:
+def _of_reference(record: dict[str, Any]) -> str:
     """`` (cifar10-32x32.npz, 50,000 images, from https://...)``: file, split, count and source, as far as recorded."""
     about = record.get("reference")
     if not isinstance(about, dict):
@@ -108,7 +109,7 @@ def _values(metric: str, entries: Sequence[Entry]) -> str:
 
 
 def _floor(metric: str, first: Entry) -> Iterator[str]:
-    floor, size = floor_in(first.rows[0], metric), first.about(metric).get("floor_n")
+    floor, size = floor_in(first.rows[0], metric), first.about(metric).floor_n
     if _is_diagnostic(metric, first):
         if floor is not None:
             yield f"Floor: {floor:.2g}, the estimated error of the converged solution itself."

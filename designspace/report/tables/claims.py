@@ -31,7 +31,7 @@ MEANING = (
 def page(study: Study) -> str:
     """claims.md: each claim with its verdict and the numbers behind it."""
     found = verdicts(study)
-    lines = [f"# {escape(study.about['name'])}: claims", "", summary(found), ""]
+    lines = [f"# {escape(study.about.name)}: claims", "", summary(found), ""]
     for verdict in found:
         lines += [f"- **{verdict.outcome}**: {escape(verdict.say)}  ", f"  {escape(verdict.numbers)}"]
     return "\n".join([*lines, "", MEANING]) + "\n"

@@ -35,13 +35,13 @@ def page(study: Study) -> str:
     """comparisons.md: each configuration against the best of its budget; empty if there is nothing to compare."""
     tables = [
         table
-        for metric in study.about["metrics"]
+        for metric in study.about.metrics
         for group in comparable(study.entries, metric)
         if (table := list(_against_best(study, metric, group)))
     ]
     if not tables:
         return ""
-    lines = [f"# {escape(study.about['name'])}: comparisons", "", _explained(study)]
+    lines = [f"# {escape(study.about.name)}: comparisons", "", _explained(study)]
     return "\n".join([*lines, *(line for table in tables for line in ("", *table))]) + "\n"
 
 
@@ -88,7 +88,7 @@ def tidy(study: Study) -> str:
     """comparisons.csv: the comparisons that the report lists; empty if there are none."""
     rows = [
         {"metric": metric, **flat(study, one, metric)}
-        for metric in study.about["metrics"]
+        for metric in study.about.metrics
         for group in listed(study, metric)
         for one in group
     ]
@@ -102,7 +102,7 @@ def flat(study: Study, one: Comparison, metric: str) -> dict[str, Any]:
     numbers = {"value_a": a.value(metric), "value_b": b.value(metric), "difference": found.value, "se": found.se}
     numbers |= {"gain": found.gain, "p": found.p, "p_holm": one.corrected}
     known = {key: None if value is None or math.isnan(value) else value for key, value in numbers.items()}
-    protocol = {"protocol": one_line(a.about(metric)["protocol"]), "images": a.images(metric)}
+    protocol = {"protocol": one_line(a.about(metric).protocol), "images": a.images(metric)}
     return protocol | budget | {"a": a.config, "b": b.config, "nfe_a": a.nfe, "nfe_b": b.nfe, **known}
 
 

@@ -40,12 +40,12 @@ class Pair(NamedTuple):
 def page(study: Study) -> str:
     """effects.md: the tables of all metrics; empty if there is no choice to compare."""
     parts = []
-    for metric in study.about["metrics"]:
+    for metric in study.about.metrics:
         for favoured, behind in tables(study, metric):
             parts += ["", *markdown(favoured), "", escape(favoured.caption), "", *markdown(behind)]
     if not parts:
         return ""
-    return "\n".join([f"# {escape(study.about['name'])}: design choices", "", escape(MEANING), *parts]) + "\n"
+    return "\n".join([f"# {escape(study.about.name)}: design choices", "", escape(MEANING), *parts]) + "\n"
 
 
 def tidy(study: Study) -> str:
@@ -53,8 +53,8 @@ def tidy(study: Study) -> str:
     budget = study.column_axis or "budget"
     return csv_text(
         [
-            _flat(budget, metric, one_line(group[0].about(metric)["protocol"]), one, choice)
-            for metric in study.about["metrics"]
+            _flat(budget, metric, one_line(group[0].about(metric).protocol), one, choice)
+            for metric in study.about.metrics
             for group, found in zip(comparable(study.entries, metric), effects(study, metric), strict=True)
             for one in found
             for choice in one.against
@@ -76,7 +76,7 @@ def tables(study: Study, metric: str) -> list[Pair]:
     found = []
     for group, of in zip(comparable(study.entries, metric), effects(study, metric), strict=True):
         if of and group[0].higher_is_better(metric) is not None:
-            name = one_line(group[0].about(metric)["protocol"])
+            name = one_line(group[0].about(metric).protocol)
             told = [f"{caption.protocol(metric, group)}. {FAVOURED}", *_costs(study, of), *_left_out(study, of)]
             favoured = replace(_favoured(study, of, name), caption=" ".join(told))
             found.append(Pair(favoured, _effects(study, of, name)))

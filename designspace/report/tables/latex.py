@@ -21,7 +21,7 @@ def page(study: Study) -> str:
 
 
 def _labelled(study: Study) -> Iterator[tuple[str, Table]]:
-    for metric in study.about["metrics"]:
+    for metric in study.about.metrics:
         for i, table in enumerate(values.tables(study, metric)):
             yield _label(study, metric, i), table
         for i, table in enumerate(values.without_bias(study, metric)):
@@ -32,7 +32,7 @@ def _labelled(study: Study) -> Iterator[tuple[str, Table]]:
 
 
 def _label(study: Study, *parts: object) -> str:
-    words = [study.about["name"], *(part for part in parts if part != 0)]
+    words = [study.about.name, *(part for part in parts if part != 0)]
     return "tab:" + ":".join(re.sub(r"[^a-zA-Z0-9-]", "-", one_line(word)) for word in words)
 
 

@@ -25,8 +25,8 @@ def terminal_table(folder: Path | Study) -> Group:
         DataError: If ``folder`` has no readable ``ablation.json``.
     """
     study = folder if isinstance(folder, Study) else Study(folder)
-    parts: list[RichTable | Text] = [Text(one_line(study.about["question"]), style="bold"), Text()]
-    favoured = [pair.favoured for metric in study.about["metrics"][:1] for pair in effects.tables(study, metric)]
+    parts: list[RichTable | Text] = [Text(one_line(study.about.question), style="bold"), Text()]
+    favoured = [pair.favoured for metric in study.about.metrics[:1] for pair in effects.tables(study, metric)]
     for table in values.all_tables(study) + favoured:
         parts += [_drawn(table), Text(table.caption, style="dim"), Text()]
     for found in verdicts(study):

@@ -15,8 +15,11 @@ from designspace.report.evidence.differences import by_budget, rank
 from designspace.report.study import Study, budgets, comparable
 from designspace.report.tables import caption
 from designspace.report.tables.table import Cell, Kind, Table, csv_text, markdown, number_cell
+from designspace.results.records import Result
 from designspace.text import describe, escape, measured, number, one_line, value_of
 
+OF_RESULT = ("id", "seed", "nfe", "nfe_sd", "images", "features")
+"""The columns of table.csv that all metrics share."""
 LISTED = 20
 """Missing points that are listed one by one."""
 WITHOUT_BIAS = (
@@ -28,7 +31,7 @@ WITHOUT_BIAS = (
 
 def page(study: Study) -> str:
     """table.md: the tables of all metrics, and the points that are missing or failed."""
-    lines = [f"# {escape(study.about['name'])}", "", escape(study.about["question"]), ""]
+    lines = [f"# {escape(study.about.name)}", "", escape(study.about.question), ""]
     for table in all_tables(study):
         lines += [*markdown(table), "", escape(table.caption), ""]
     if missing := gaps(study):
@@ -43,7 +46,7 @@ def tidy(study: Study) -> str:
 
 def all_tables(study: Study) -> list[Table]:
     """The tables of every metric, each followed by its bias-corrected estimates where there are any."""
-    return [table for metric in study.about["metrics"] for of in (tables, without_bias) for table in of(study, metric)]
+    return [table for metric in study.about.metrics for of in (tables, without_bias) for table in of(study, metric)]
 
 
 def tables(study: Study, metric: str) -> list[Table]:
@@ -83,7 +86,7 @@ def gaps(study: Study) -> Gaps | None:
     missing = [point for point in study.points if len(point.rows) < point.expected]
     if not missing:
         return None
-    lines = [f"failed: {describe(failure['axes'])}: {failure.get('error', '')}" for failure in study.failures]
+    lines = [f"failed: {describe(failure.axes)}: {failure.error}" for failure in study.failures]
     waiting = [point for point in missing if study.word(point) == "missing"]
     for point in waiting[:LISTED]:
         seeds = f" ({len(point.rows)} of {point.expected} seeds)" if point.rows else ""
@@ -98,7 +101,7 @@ def _table(study: Study, metric: str, entries: list[Entry], why: str) -> Table:
     points = entries if why else [point for point in study.points if point.has(metric) or not point.rows]
     ranked = [rank(study, column, metric) for column in by_budget(study, entries).values()]
     best = {entry for ranking in ranked for entry in ranking.best}
-    protocol = one_line(entries[0].about(metric)["protocol"])
+    protocol = one_line(entries[0].about(metric).protocol)
     header, rows = _arranged(study, points, protocol, lambda point: _cell(study, point, metric, point in best))
     return Table(header, rows, caption.of_table(study, metric, entries, ranked, why))
 
@@ -108,7 +111,7 @@ def _without_bias(study: Study, metric: str, entries: Sequence[Entry]) -> Table:
         found = bias_corrected(entry, metric)
         return number_cell(measured(*found) if found else "")
 
-    title = f"{one_line(entries[0].about(metric)['protocol'])} without bias"
+    title = f"{one_line(entries[0].about(metric).protocol)} without bias"
     return Table(*_arranged(study, entries, title, cell), WITHOUT_BIAS)
 
 
@@ -139,14 +142,14 @@ def _cell(study: Study, point: Entry, metric: str, best: bool) -> Cell:
     return number_cell(text, best)
 
 
-def _flat(entry: Entry, row: dict[str, object], study: Study) -> dict[str, Any]:
-    columns: dict[str, object] = {key: row.get(key) for key in ("id", "seed", "nfe", "nfe_sd", "images", "features")}
-    for metric in study.about["metrics"]:
+def _flat(entry: Entry, row: Result, study: Study) -> dict[str, Any]:
+    columns: dict[str, object] = {key: getattr(row, key) for key in OF_RESULT}
+    for metric in study.about.metrics:
         if entry.has(metric):
             about = entry.about(metric)
             columns |= {metric: value_in(row, metric), f"{metric}_se": se_in(row, metric)}
             columns |= {f"{metric}_{which}": floor_in(row, metric, which) for which in ("floor", "drawn")}
-            columns |= {f"{metric}_{key}": about.get(key) for key in ("floor_n", "protocol")}
+            columns |= {f"{metric}_{key}": getattr(about, key) for key in ("floor_n", "protocol")}
             corrected = {which: floor_in(row, metric, which) for which in ("bias_corrected", "bias_corrected_se")}
             columns |= {f"{metric}_{which}": found for which, found in corrected.items() if found is not None}
     return {f"axes.{axis}" if axis in columns else axis: value for axis, value in entry.axes.items()} | columns
