@@ -92,4 +92,4 @@ def test_configurations_that_are_the_same_trials_are_one_curve(tmp_path):
     for entry in made.entries:
         entry.rows[0]["id"] = "same"
     (panel,) = panels(made, "truncation_error")
-    assert [curve.name for curve in panel.curves] == ["a, design=vp and 1 equal"]
+    assert [curve.name for curve in panel.curves] == ["a, design=vp (same as 1 other)"]

@@ -87,7 +87,7 @@ def gaps(study: Study) -> Gaps | None:
     if not missing:
         return None
     lines = [f"failed: {describe(failure.axes)}: {failure.error}" for failure in study.failures]
-    waiting = [point for point in missing if study.word(point) == "missing"]
+    waiting = [point for point in missing if not study.failed(point)]
     for point in waiting[:LISTED]:
         seeds = f" ({len(point.rows)} of {point.expected} seeds)" if point.rows else ""
         lines.append(f"missing: {describe(point.axes)}{seeds}")
