@@ -31,8 +31,8 @@ import torch
 
 import designspace as ds
 from designspace.storage.files import write_whole
+from designspace.training.checkpoints import Plan, Trainable, trained
 from designspace.training.loop import ENTRY, DivergedError, Progress
-from designspace.training.run import Plan, Trainable, trained
 
 HERE = Path(__file__).parent
 RESERVE, LARGEST = 60.0, 15 * 2**20

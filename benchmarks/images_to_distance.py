@@ -32,7 +32,7 @@ from torch.nn.functional import adaptive_avg_pool2d, interpolate
 
 import designspace as ds
 from designspace.evaluation.frechet import frechet
-from designspace.evaluation.inception_file import TORCHSCRIPT
+from designspace.evaluation.inception import TORCHSCRIPT
 from designspace.evaluation.moments import Moments
 
 TIME, DISTANCE, FEATURES = 0.6, 1e-6, 1e-4

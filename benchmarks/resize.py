@@ -20,7 +20,7 @@ from side_by_side import bar, heading, take_turns
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from designspace.evaluation.clean_fid import SIDE
+from designspace.evaluation.inception import SIDE
 from designspace.evaluation.resize import resized
 
 IMAGES = {32: 64, 64: 64, 128: 32, 512: 16}

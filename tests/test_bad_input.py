@@ -209,7 +209,7 @@ TABLE = {
     ),
     "churn with a multistep solver": (
         "grid: {stochasticity: [none, {name: churn, S_churn: 40}], solver: [heun, dpmpp_2m]}",
-        ["6:30: grid.stochasticity.1: churn adds noise between steps, which spoils what the multistep solver dpmpp_2m"],
+        ["6:30: grid.stochasticity.1: churn adds noise between steps, which invalidates the history of the multistep"],
     ),
     "churn under a multistep solver": (
         "data: digits\ndenoiser: exact\ndesign: {preset: edm, stochasticity: churn}\ngrid: {solver: [heun, dpmpp_2m]}",

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import designspace as ds
-from designspace.evaluation.floor import drawn
+from designspace.evaluation.evaluate import drawn
 from designspace.evaluation.measure import Sample
 from designspace.report.entry import Entry
 from designspace.report.evidence.caveats import like_copies, too_few_images

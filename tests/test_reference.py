@@ -86,7 +86,7 @@ def test_adms_files_have_images_and_spatial_features_that_are_not_taken(tmp_path
     assert about["arrays"] == ["mu", "sigma"]
     assert sorted(about["not_used"]) == ["arr_0", "mu_s", "sigma_s"]
     assert (about["images"], about["source"], about["file"]) == (None, "ADM", "stats.npz")
-    with pytest.raises(ValueError, match=r"of how many images .* is not known"):
+    with pytest.raises(ValueError, match=r"the number of images .* is not known"):
         len(reference(path).load(own_detector()))
     with pytest.raises(ValueError, match="unknown number of images cannot be merged"):
         reference(path).load(own_detector()).moments + Moments.of(normal(9))
@@ -110,27 +110,30 @@ def test_a_moved_file_is_the_same_reference(tmp_path):
 # What is refused
 
 BAD = {
-    "no numbers": ({"mu": np.arange(3), "sigma": np.eye(3)}, "mu should be floating-point numbers, not int64"),
-    "vectors": ({"mu": np.zeros(3), "sigma": np.ones(3)}, r"mu is \[3\] and sigma \[3\], not \[d\] and \[d, d\]"),
-    "other widths": ({"mu": np.zeros(3), "sigma": np.eye(4)}, r"mu is \[3\] and sigma \[4, 4\]"),
+    "no numbers": ({"mu": np.arange(3), "sigma": np.eye(3)}, "mu must have a floating-point dtype, not int64"),
+    "vectors": (
+        {"mu": np.zeros(3), "sigma": np.ones(3)},
+        r"has shape \[3\] and sigma \[3\], not \[d\] and \[d, d\]",
+    ),
+    "other widths": ({"mu": np.zeros(3), "sigma": np.eye(4)}, r"mu has shape \[3\] and sigma \[4, 4\]"),
     "NaN": ({"mu": np.full(3, np.nan), "sigma": np.eye(3)}, "the mean of the features is not finite"),
-    "constant": ({"mu": np.zeros(3), "sigma": np.zeros((3, 3))}, "the features are all the same"),
-    "not symmetric": ({"mu": np.zeros(2), "sigma": np.array([[1.0, 0.5], [0, 1]])}, "sigma is no covariance"),
-    "too large": ({"mu": np.zeros(2), "sigma": np.array([[1.0, 2], [2, 1]])}, "sigma is no covariance"),
+    "constant": ({"mu": np.zeros(3), "sigma": np.zeros((3, 3))}, "the features are all equal"),
+    "not symmetric": ({"mu": np.zeros(2), "sigma": np.array([[1.0, 0.5], [0, 1]])}, "sigma is not a covariance"),
+    "too large": ({"mu": np.zeros(2), "sigma": np.array([[1.0, 2], [2, 1]])}, "sigma is not a covariance"),
     "indefinite": (
         {"mu": np.zeros(3), "sigma": np.full((3, 3), -0.9) + 1.9 * np.eye(3)},
-        "sigma is no covariance: it has the eigenvalue -0.8, and none may be below 0",
+        "sigma is not a covariance: it has the negative eigenvalue -0.8",
     ),
     "features of another count": ({"feats": np.eye(3), "n": 7}, "feats has 3 images, and n says 7"),
-    "another count": ({"mu": np.zeros(2), "sigma": np.eye(2), "n": 7}, "it says that it is of 7 images, not of 9"),
+    "another count": ({"mu": np.zeros(2), "sigma": np.eye(2), "n": 7}, "the file is of 7 images, not of 9"),
     "one image": ({"mu": np.zeros(2), "sigma": np.eye(2), "n": 1}, "at least 2 images, not 1"),
-    "half a count": ({"mu": np.zeros(2), "sigma": np.eye(2), "n": 1.5}, "is one integer"),
+    "half a count": ({"mu": np.zeros(2), "sigma": np.eye(2), "n": 1.5}, "must be one integer"),
     "NaN features": ({"feats": np.array([[1.0], [np.nan]])}, "1 of 2 images have features that are not finite"),
     "one feature vector": ({"feats": np.ones((1, 3))}, "feats has 1 images"),
-    "flat features": ({"feats": np.ones(3)}, r"a table \[n, d\], not of shape \[3\]"),
+    "flat features": ({"feats": np.ones(3)}, r"must have shape \[n, d\], not \[3\]"),
     "nothing of the kind": (
         {"mu": np.zeros(3), "arr_0": np.zeros(3)},
-        "no arrays mu and sigma, nor feats; it has mu, ",
+        "neither the arrays mu and sigma nor feats; it has mu, ",
     ),
 }
 
@@ -213,7 +216,7 @@ def test_a_metric_of_features_needs_more_than_moments(tmp_path):
 
 
 def test_a_wrong_reference_is_said_where_it_stands(tmp_path):
-    with pytest.raises(SpecError, match=r"small\.yaml:\d+:\d+: evaluate\.reference: .*no arrays mu and sigma"):
+    with pytest.raises(SpecError, match=r"small\.yaml:\d+:\d+: evaluate\.reference: .*neither the arrays mu and sigma"):
         load(spec(tmp_path, saved(tmp_path, other=np.zeros(3))))
     with pytest.raises(SpecError, match=r"small\.yaml:\d+:\d+: evaluate\.reference: there is no "):
         load(spec(tmp_path, tmp_path / "none.npz"))

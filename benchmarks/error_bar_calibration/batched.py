@@ -5,8 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from designspace.evaluation.bias import bias_corrected
-from designspace.evaluation.frechet import frechet, influence
+from designspace.evaluation.frechet import bias_corrected, frechet, influence
 from designspace.evaluation.moments import Moments
 from designspace.sampling.noise import generator
 

@@ -4,8 +4,8 @@ from typing import Literal
 
 from torch.nn.functional import pad
 
-from designspace.data.idx import read_idx
 from designspace.data.images import Images
+from designspace.data.readers import read_idx
 from designspace.data.rows import Data
 from designspace.errors import DataError
 from designspace.registry.literature import XIAO_2017

@@ -3,8 +3,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from designspace.data.image_files import data_files, read_images
 from designspace.data.images import Images
+from designspace.data.readers import data_files, read_images
 from designspace.data.rows import Data
 from designspace.errors import DataError
 from designspace.storage.files import file_hash, reading

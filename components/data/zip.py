@@ -1,8 +1,8 @@
 from pathlib import Path
 from zipfile import BadZipFile, ZipFile
 
-from designspace.data.image_files import read_images
 from designspace.data.images import Images
+from designspace.data.readers import read_images
 from designspace.data.rows import Data
 from designspace.errors import DataError
 from designspace.storage.files import file_hash, reading

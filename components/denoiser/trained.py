@@ -9,9 +9,9 @@ from designspace.denoising.preconditioned import PreconditionedNetwork
 from designspace.denoising.rows import Conditional, Denoiser, Network, PreconditioningRows
 from designspace.registry.literature import KARRAS_2022
 from designspace.storage.files import content_key
+from designspace.training.checkpoints import Plan, trained
 from designspace.training.recipe import Recipe
 from designspace.training.rows import Augmentation, training_rows
-from designspace.training.run import Plan, trained
 
 
 class Trained(Recipe, Denoiser, name="trained"):

@@ -6,8 +6,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from designspace.evaluation.clean_fid import RESIZE, open_network, prepared
-from designspace.evaluation.inception_file import Mode, network_file, source_of
+from designspace.evaluation.inception import RESIZE, Mode, network_file, open_network, prepared, source_of
 from designspace.evaluation.rows import Detector
 from designspace.registry.component import Since, identified
 from designspace.registry.literature import PARMAR_2022, SZEGEDY_2016

@@ -1,7 +1,6 @@
 from typing import ClassVar
 
-from designspace.evaluation.bias import bias_corrected
-from designspace.evaluation.frechet import frechet, influence
+from designspace.evaluation.frechet import bias_corrected, frechet, influence
 from designspace.evaluation.measure import Measured, Sample
 from designspace.evaluation.rows import Metric
 from designspace.registry.literature import HEUSEL_2017

@@ -1,8 +1,11 @@
-"""Images in many small files, in class folders, flat or in NVIDIA's layout: on disk or in an archive."""
+"""Readers: folders and archives of image files, and the idx files of the MNIST family."""
 
 from __future__ import annotations
 
+import gzip
 import io
+import math
+import zlib
 from collections.abc import Callable, Iterable
 from itertools import takewhile
 from pathlib import Path
@@ -17,9 +20,10 @@ from torch import Tensor
 
 from designspace.data.images import MOST_CLASSES, Images, numbered_classes
 from designspace.errors import DataError
+from designspace.storage.files import reading
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".pgm", ".ppm")
-FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "PPM")  # not all that Pillow has: some run other programs
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "PPM")  # only these: some of Pillow's decoders start other programs
 INDEX = "dataset.json"
 
 Read = Callable[[str], bytes]
@@ -27,7 +31,7 @@ Classes = tuple[Tensor | None, tuple[str, ...]]
 
 
 def data_files(names: Iterable[str]) -> list[str]:
-    """The images and ``dataset.json`` among relative names with slashes, sorted; hidden ones are left out."""
+    """The images and ``dataset.json`` among relative paths with slashes, sorted and without hidden files."""
     return sorted(name for name in set(names) if _is_data(name.split("/")))
 
 
@@ -37,17 +41,18 @@ def _is_data(parts: list[str]) -> bool:
 
 
 def read_images(where: Path, names: Iterable[str], read: Read) -> Images:
-    """Decode the images among ``names``, in sorted order; ``where`` is what errors call the folder or archive.
+    """Decode the images among ``names`` in sorted order.
 
-    Folders around everything are ignored. With a ``dataset.json`` beside the rest its labels count ("labels":
-    [[name, class number], ...] or null); else the first folders are classes, and without any there are none.
-    Grey and RGB stay, other modes (palette, alpha, CMYK) become RGB without alpha, 16 bits are refused.
-    Raises ``DataError`` for what is damaged, and unless all images have one size and mode.
+    ``where`` is the folder or archive that errors name, and ``read`` returns the content of a file. A common parent
+    folder is ignored. Labels come from a ``dataset.json`` beside the images ("labels": [[name, class number], ...] or
+    null, NVIDIA's format), else from class folders; a flat folder has none. Grey and RGB images are kept, other modes
+    (palette, alpha, CMYK) become RGB without alpha, and more than 8 bits per channel are refused. Raises ``DataError``
+    if a file is damaged or the images differ in size or mode.
     """
     files = data_files(names)
     images = [name for name in files if not name.endswith(INDEX)]
     if not images:
-        raise DataError(f"{where}: no images in it; known are {' '.join(SUFFIXES)}")
+        raise DataError(f"{where}: no images found; known formats are {' '.join(SUFFIXES)}")
     root = _common_folder(files)
     short = [name.removeprefix(root) for name in images]
     if root + INDEX in files:
@@ -79,7 +84,7 @@ def _indexed(where: Path, text: bytes, images: list[str]) -> Classes:
     if unlisted := sorted(set(images) - set(known)):
         raise DataError(f"{where}: {INDEX} gives no label for {_some(unlisted)}")
     if missing := sorted(set(known) - set(images)):
-        raise DataError(f"{where}: {INDEX} lists {_some(missing)}, not there: the data set is incomplete")
+        raise DataError(f"{where}: {INDEX} lists {_some(missing)}, which is missing: the data set is incomplete")
     labels = torch.tensor([known[name] for name in images])
     return labels, numbered_classes(labels, len(images), str(where))
 
@@ -89,7 +94,7 @@ def _class_folders(where: Path, images: list[str]) -> Classes:
     if len(beside) == len(images):
         return None, ()
     if beside:
-        raise DataError(f"{where}: {_some(beside)} beside class folders; an image is in the folder of its class")
+        raise DataError(f"{where}: {_some(beside)} outside of the class folders; move every image to its class")
     folders = [name.split("/", 1)[0] for name in images]
     number = {folder: k for k, folder in enumerate(sorted(set(folders)))}
     return torch.tensor([number[folder] for folder in folders]), tuple(number)
@@ -137,5 +142,33 @@ def _pixels(where: Path, name: str, read: Read) -> NDArray[np.uint8]:
 
 def _grey_or_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith(("I", "F")):  # Pillow would clip these instead of scaling them
-        raise ValueError(f"mode {image.mode} has more than 8 bits a channel; convert it to 8")
+        raise ValueError(f"mode {image.mode} has more than 8 bits per channel; convert it to 8")
     return image if image.mode in ("L", "RGB") else image.convert("RGB")
+
+
+def read_idx(path: Path) -> Tensor:
+    """The uint8 array in an idx file, compressed if the name ends in ``.gz``.
+
+    The format of LeCun, Cortes and Burges (1998), http://yann.lecun.com/exdb/mnist/: two zero bytes, the type
+    (8: unsigned bytes), the number of dimensions, each size as a big-endian 32-bit integer, then the data. Raises
+    ``DataError`` if the file has another format or is truncated.
+    """
+    data = _uncompressed(path)
+    start = 4 + 4 * int.from_bytes(data[3:4])
+    if data[:3] != b"\0\0\x08" or len(data) < start:
+        raise DataError(f"{path} is not an idx file of bytes")
+    shape = np.frombuffer(data[4:start], ">u4").tolist()
+    if len(data) - start != math.prod(shape):
+        raise DataError(f"{path} is incomplete: {len(data) - start} bytes of data for an array {shape}; copy it again")
+    return torch.from_numpy(np.frombuffer(data, np.uint8, offset=start).reshape(shape).copy())
+
+
+def _uncompressed(path: Path) -> bytes:
+    with reading(path):
+        data = path.read_bytes()
+    if path.suffix != ".gz":
+        return data
+    try:
+        return gzip.decompress(data)
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(f"{path} is not a whole gzip file ({error}); copy it again") from error

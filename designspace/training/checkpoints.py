@@ -1,10 +1,11 @@
-"""A training run that is kept: what was trained is not trained again, and what was begun goes on."""
+"""Training with checkpoints: finished training is not repeated, and interrupted training resumes."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
@@ -20,22 +21,22 @@ from designspace.training.loop import Progress, Seen, Trainer
 from designspace.training.recipe import Recipe
 from designspace.training.rows import TrainingRows
 from designspace.training.state import State
-from designspace.training.watch import shown
 
 if TYPE_CHECKING:
     from designspace.training.rows import Augmentation
 
 STAGE = "training"
 SAVE_SECONDS = 60.0
-"""Between savings: a kill loses so much."""
+"""Seconds between checkpoints: the most that a killed process loses."""
+_LISTENER: ContextVar[Seen | None] = ContextVar("listener", default=None)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What the parameters depend on, but for the number of images seen."""
+    """Everything that the parameters depend on except for the number of images seen."""
 
     key: str
-    """The hash of all of it: data, network, recipe, augmentation and the rows of the design."""
+    """The hash of data, network, recipe, augmentation and the rows of the design."""
     design: TrainingRows
     data: Images
     recipe: Recipe
@@ -44,30 +45,30 @@ class Plan:
     build: Callable[[], nn.Module]
     """The untrained network."""
     spec: dict[str, Any]
-    """The denoiser as plain data, with the length ``augment`` of its augmentation labels."""
+    """The denoiser as plain data, including the length ``augment`` of its augmentation labels."""
 
 
 @runtime_checkable
 class Trainable(Protocol):
-    """A denoiser that is trained first."""
+    """A denoiser that has to be trained before it is used."""
 
     training_images: int
     labels: bool
 
     def plan(self, data: Images, design: TrainingRows) -> Plan:
-        """What is to be trained."""
+        """The training that this denoiser needs."""
 
 
 def trained(
     plan: Plan, images: int, device: torch.device, cache: Cache | None = None, seen: Seen | None = None
 ) -> State:
-    """The state of ``plan`` after ``images`` images: kept, continued from what is kept, or trained from the start.
+    """The state of ``plan`` after ``images`` images, from the cache or by training from the latest checkpoint.
 
-    One process trains while others wait. ``seen`` is called after each hundred steps, in place of showing the progress;
-    what it raises ends the training, of which all steps are kept. Raises ``DivergedError``, and ``StorageError`` if it
-    cannot be kept.
+    Only one process trains a plan at a time; others wait for it. ``seen`` is called about every hundred steps; without
+    it, the listener of ``heard_by`` is. An exception raised by ``seen`` ends the training after saving a checkpoint.
+    Raises ``DivergedError``, and ``StorageError`` if a checkpoint cannot be written.
     """
-    kept = Kept(cache or Cache(), plan)
+    kept = Checkpoints(cache or Cache(), plan)
     state = State(plan.build(), plan.recipe, device)
     steps = math.ceil(images / plan.recipe.batch_size)
     with kept.cache.lock(f"{STAGE}-{plan.key}"):
@@ -75,9 +76,25 @@ def trained(
             state.restore(start)
         if state.step < steps:
             trainer = Trainer(state, plan.design, _batches(plan, device))
-            with nullcontext(seen) if seen else shown() as told:
-                kept.go_on(state, trainer, images, told)
+            kept.train(state, trainer, images, seen or _LISTENER.get() or _silent)
     return state
+
+
+@contextmanager
+def heard_by(listener: Seen) -> Iterator[None]:
+    """Within the block, report the progress of training to ``listener``.
+
+    A denoiser trains itself while it is loaded, far below the code that shows the progress of a run.
+    """
+    token = _LISTENER.set(listener)
+    try:
+        yield
+    finally:
+        _LISTENER.reset(token)
+
+
+def _silent(progress: Progress) -> None:
+    pass
 
 
 def _batches(plan: Plan, device: torch.device) -> Batches:
@@ -86,22 +103,22 @@ def _batches(plan: Plan, device: torch.device) -> Batches:
 
 
 @dataclass(frozen=True)
-class Kept:
-    """The states of a run that are in the cache: where each request ended, and how far it is now."""
+class Checkpoints:
+    """The cached states of a training run: its latest state, and those at which earlier requests ended."""
 
     cache: Cache
     plan: Plan
 
     def at_most(self, steps: int) -> dict[str, Tensor] | None:
-        """The latest state with at most so many steps, if there is one."""
+        """The latest cached state with at most ``steps`` steps, or ``None``."""
         now = self._get("now")
         ends = [] if now is None else sorted(int(end) for end in now["ends"] if end <= steps)
         if now is not None and int(now["step"]) <= steps:
             return now
         return next((found for end in reversed(ends) if (found := self._get(end)) is not None), None)
 
-    def go_on(self, state: State, trainer: Trainer, images: int, seen: Seen) -> None:
-        """Train until ``images``, saving now and then and at the end."""
+    def train(self, state: State, trainer: Trainer, images: int, seen: Seen) -> None:
+        """Train until ``images`` images have been seen, saving checkpoints on the way and at the end."""
         last = monotonic()
 
         def save() -> None:
@@ -127,7 +144,7 @@ class Kept:
         known = sorted({*ends, *([] if end is None else [end])})
         if before is None or int(before["step"]) <= state.step:
             self._put("now", state.tensors() | {"ends": torch.tensor(known, dtype=torch.int64)})
-        else:  # an earlier end was asked for: the run stays as far as it is
+        else:  # an earlier state was requested: keep the latest one
             self._put("now", before | {"ends": torch.tensor(known, dtype=torch.int64)})
 
     def _get(self, name: object) -> dict[str, Tensor] | None:
