@@ -99,9 +99,10 @@ def config_name(axes: Mapping[str, object]) -> str:
     return ", ".join(named) or "baseline"
 
 
-def and_equal(names: Sequence[str]) -> str:
-    """The first of several names of the same thing, with the number of the others: ``heun and 2 equal``."""
-    return f"{names[0]} and {len(names) - 1} equal" if len(names) > 1 else names[0]
+def joint_name(names: Sequence[str]) -> str:
+    """One name for things that are identical: ``heun``, ``heun (same as 1 other)``, ``heun (same as 2 others)``."""
+    others = len(names) - 1
+    return f"{names[0]} (same as {others} other{'s' * (others > 1)})" if others else names[0]
 
 
 def escape(text: object) -> str:

@@ -11,6 +11,7 @@ from studies import N, by_hand, gap_by_hand, influence
 from designspace.report import Study
 from designspace.report.evidence.verdicts import verdicts
 from designspace.report.tables.claims import page
+from designspace.results.records import Failure
 from designspace.spec import load
 from designspace.spec.schema import schema
 from designspace.text import value_of
@@ -161,7 +162,7 @@ def test_a_point_that_diverged_is_not_the_lowest(bench, recorded_as):
     made.point(axes, None, finished=recorded_as != "a failure")
     if recorded_as == "a failure":
         failed = {"id": made.points[-1]["id"], "axes": axes, "ablation": "study", "error": "3 of the images ..."}
-        made.results.append_failure({**failed, "not_finite": [3, 4, 5]})
+        made.results.append_failure(Failure(schema=1, **failed, not_finite=[3, 4, 5]))
     first, second = verdicts(made.study())
     assert (first.outcome, second.outcome) == ("does not hold", "holds")
     assert "against samples that are not finite (solver=a, nfe=9)" in first.numbers
@@ -173,7 +174,7 @@ def test_a_point_that_failed_otherwise_is_waited_for(bench):
     made.point({"solver": "b", "nfe": 9}, 3.0, influence(1, 1))
     axes = {"solver": "a", "nfe": 9}
     made.point(axes, None, finished=False)
-    made.results.append_failure({"id": made.points[-1]["id"], "axes": axes, "error": "no memory"})
+    made.results.append_failure(Failure(schema=1, id=made.points[-1]["id"], axes=axes, error="no memory"))
     assert verdicts(made.study())[0].outcome == "not computed"
 
 

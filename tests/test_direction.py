@@ -45,7 +45,7 @@ def test_the_exact_denoiser_gives_its_data_back(study):
     assert of(study, COARSE, "nearest").value > near.value
     assert of(study, FINE, "memorised").floor < 0.2
     assert [getattr(of(study, FINE, "memorised"), key) for key in ("drawn", "drawn_sd")] == [1, 0]
-    assert verdicts(study)[0].verdict == "holds"
+    assert verdicts(study)[0].outcome == "holds"
 
 
 def test_rows_say_what_is_better(study):

@@ -179,7 +179,7 @@ def test_one_trial_by_two_names_is_one_point_of_a_front(bench):
     (made.folder / "ablation.json").write_text(json.dumps(made.about))
     (made.folder / "results.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     (panel,) = cost_panels(made.study(), "frechet")
-    assert [(p.name, p.on_front) for p in panel.points] == [("ddpm and 1 equal", True), ("ve", False)] * 2
+    assert [(p.name, p.on_front) for p in panel.points] == [("ddpm (same as 1 other)", True), ("ve", False)] * 2
 
 
 def test_a_heat_map_has_two_axes_of_numbers(bench):

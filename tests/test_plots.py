@@ -84,7 +84,7 @@ def test_designs_that_are_equal_in_a_figure_are_one_entry():
     assert legend(found["time_steps"]) == ["edm, edm:solver=euler", "edm:time_steps.rho=3"]
     assert legend(found["training"]) == ["edm, edm:solver=euler, edm:time_steps.rho=3"]
     assert legend(drawn([f"edm:time_steps.rho={rho}" for rho in (3, 5, 7)])["training"]) == [
-        "edm:time_steps.rho=3 and 2 equal"
+        "edm:time_steps.rho=3 (same as 2 others)"
     ]
     (axes,) = found["time_steps"].axes
     assert len([line for line in axes.lines if len(line.get_xdata()) == 18 and line.get_linewidth()]) == 2

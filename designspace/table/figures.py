@@ -14,7 +14,7 @@ from designspace.drawing.look import look
 from designspace.drawing.panels import Curve, annotate, stacked
 from designspace.drawing.panels import Panel as AnyPanel
 from designspace.table.curves import Array, RowCurves
-from designspace.text import and_equal
+from designspace.text import joint_name
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -234,4 +234,4 @@ def _groups(count: int, alike: Callable[[int, int], bool]) -> list[list[int]]:
 def _joined(names: Sequence[str]) -> str:
     """All names if they fit on a line, else the first and how many are equal to it."""
     text = ", ".join(names)
-    return text if len(text) <= NAME else and_equal(names)
+    return text if len(text) <= NAME else joint_name(names)

@@ -15,7 +15,7 @@ from designspace.report.entry import BUDGET, Entry, floor_in
 from designspace.report.evidence.inference import Z
 from designspace.report.study import Study, comparable
 from designspace.report.tables.caption import halves_are
-from designspace.text import and_equal, config_name, one_line
+from designspace.text import config_name, joint_name, one_line
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -99,7 +99,7 @@ def each_once(configs: Mapping[str, list[Entry]]) -> dict[str, list[Entry]]:
     same: dict[tuple[str, ...], list[str]] = {}
     for name, entries in configs.items():
         same.setdefault(tuple(row.id for entry in entries for row in entry.rows), []).append(name)
-    return {and_equal(names): configs[names[0]] for names in same.values()}
+    return {joint_name(names): configs[names[0]] for names in same.values()}
 
 
 def _is_positive(value: object) -> bool:

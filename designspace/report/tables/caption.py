@@ -45,7 +45,8 @@ def protocol(metric: str, entries: Sequence[Entry]) -> str:
     first = entries[0]
     text = f"{one_line(first.about(metric).protocol)}, n = {first.images(metric):,} images{_seeds(entries)}"
     if _is_diagnostic(metric, first):
-        return f"{text}, data {one_line(first.trial('data', 'name'))}"
+        data = first.trial("data", "name")
+        return f"{text}, data {one_line(data)}" if data else text
     detector, features = first.trial("evaluate", "detector", "name"), first.rows[0].features
     text += f", detector {one_line(detector)}" if detector else ""
     text += f" ({features} features)" if detector and features else ""

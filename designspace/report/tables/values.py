@@ -18,6 +18,8 @@ from designspace.report.tables.table import Cell, Kind, Table, csv_text, markdow
 from designspace.results.records import Result
 from designspace.text import describe, escape, measured, number, one_line, value_of
 
+OF_RESULT = ("id", "seed", "nfe", "nfe_sd", "images", "features")
+"""The columns of table.csv that all metrics share."""
 LISTED = 20
 """Missing points that are listed one by one."""
 WITHOUT_BIAS = (
@@ -85,7 +87,7 @@ def gaps(study: Study) -> Gaps | None:
     if not missing:
         return None
     lines = [f"failed: {describe(failure.axes)}: {failure.error}" for failure in study.failures]
-    waiting = [point for point in missing if study.word(point) == "missing"]
+    waiting = [point for point in missing if not study.failed(point)]
     for point in waiting[:LISTED]:
         seeds = f" ({len(point.rows)} of {point.expected} seeds)" if point.rows else ""
         lines.append(f"missing: {describe(point.axes)}{seeds}")
@@ -141,9 +143,7 @@ def _cell(study: Study, point: Entry, metric: str, best: bool) -> Cell:
 
 
 def _flat(entry: Entry, row: Result, study: Study) -> dict[str, Any]:
-    columns: dict[str, object] = {
-        key: getattr(row, key) for key in ("id", "seed", "nfe", "nfe_sd", "images", "features")
-    }
+    columns: dict[str, object] = {key: getattr(row, key) for key in OF_RESULT}
     for metric in study.about.metrics:
         if entry.has(metric):
             about = entry.about(metric)
