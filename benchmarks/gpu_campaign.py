@@ -2,7 +2,7 @@ r"""A campaign for a GPU, in order of value: networks for CIFAR-10, their distan
 
     python benchmarks/gpu_campaign.py cifar10-train.zip --minutes 60 [--device cuda] [--out campaign]
 
-For each of the ``JOBS``, the speed of the first network is measured during its training. From it follows how many images
+For each of the ``JOBS``, the speed of the first network is measured during its training. It determines how many images
 the networks can see in the given time; this number is kept in <out>/images.json. `designspace train` and `designspace
 run` then do the work, and their command lines are printed. To continue after an interruption, run the script again:
 everything is kept in the cache ($DESIGNSPACE_CACHE), so that at most a minute of training or 200 images are lost. The
