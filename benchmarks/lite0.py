@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import argparse
 from functools import partial
+from importlib import import_module
 
 import torch
-from designspace.components.detector.lite0 import _weights
 from side_by_side import bar, heading, take_turns
 from torch import Tensor
 
@@ -36,7 +36,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     args = parser.parse_args()
     lite0 = ds.Detector.get("lite0")()
-    ours, network = lite0.load(CPU), EfficientNetLite0(_weights(), CPU)
+    weights = import_module(type(lite0).__module__).weights()
+    ours, network = lite0.load(CPU), EfficientNetLite0(weights, CPU)
     generator = torch.Generator().manual_seed(0)
     for shape in SHAPES:
         pixels = torch.randint(256, (args.images, *shape), generator=generator, dtype=torch.uint8)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 import torch
-from pydantic import ValidationError, model_validator
+from pydantic import ValidationError, ValidationInfo, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 from ruamel.yaml import YAML
 from torch import Tensor
@@ -16,7 +16,8 @@ from torch import Tensor
 from designspace.denoising.rows import CIn, CNoise, COut, CSkip
 from designspace.denoising.sigma_data import NAME as SIGMA_DATA
 from designspace.denoising.sigma_data import spread
-from designspace.registry.component import Spec
+from designspace.errors import Problem, SpecError
+from designspace.registry.component import Component, Spec
 from designspace.sampling.probe import MeasuredTimeSteps
 from designspace.sampling.rows import Scaling, Schedule, Stochasticity, TimeSteps
 from designspace.sampling.solver import Solver
@@ -52,8 +53,8 @@ class Design(Spec):
 
     @model_validator(mode="before")
     @classmethod
-    def _one_sigma_data_for_all_rows(cls, value: Any) -> Any:
-        return spread(value) if isinstance(value, Mapping) and SIGMA_DATA in value else value
+    def _one_sigma_data_for_all_rows(cls, value: Any, info: ValidationInfo) -> Any:
+        return spread(value, info.context) if isinstance(value, Mapping) and SIGMA_DATA in value else value
 
     @model_validator(mode="after")
     def _rows_go_together(self) -> Self:
@@ -109,13 +110,34 @@ def preset_rows(name: str) -> dict[str, Any]:
 
 def override(rows: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     """Apply ``changes`` to ``rows``; a mapping without ``name`` changes fields of the component in that row."""
-    result = dict(rows)
     for row, change in changes.items():
-        old = result.get(row)
-        if isinstance(change, dict) and "name" not in change and old is not None:
-            change = ({"name": old} if isinstance(old, str) else dict(old)) | change
-        result[row] = change
-    return result
+        if isinstance(change, Mapping) and "name" not in change and row in rows:
+            for name, value in change.items():
+                rows = with_field(rows, (row, name), value)
+        else:
+            rows = with_field(rows, (row,), change)
+    return rows
+
+
+def with_field(spec: Mapping[str, Any], path: Sequence[str], value: Any) -> dict[str, Any]:
+    """Return a copy of the raw ``spec`` in which the field at ``path`` is ``value``.
+
+    On the way, a component or preset that is given by its name becomes a mapping that has fields.
+
+    Raises:
+        SpecError: The path leads through a value that has no fields, such as a number.
+    """
+    name, *rest = path
+    if not rest:
+        return {**spec, name: value}
+    inside = spec.get(name)
+    if isinstance(inside, str):
+        inside = {"preset" if name == "design" else "name": inside}
+    if isinstance(inside, Component):
+        inside = inside.model_dump()
+    if not isinstance(inside, Mapping | None):
+        raise SpecError([Problem(f"'{name}' has no fields that could be set; set it as a whole", (name,))])
+    return {**spec, name: with_field(inside or {}, rest, value)}
 
 
 def _preset_folder() -> Path:

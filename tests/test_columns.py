@@ -30,10 +30,10 @@ def test_a_design_is_a_preset_with_changes(text, design):
     ("text", "error"),
     [
         ("edn", "edn: unknown preset 'edn'. Did you mean 'edm'?"),
-        ("edm:solvr=euler", "edm:solvr=euler: solvr: names nothing that could be set. Did you mean 'solver'?"),
+        ("edm:solvr=euler", "edm:solvr=euler: unknown field 'solvr'. Did you mean 'solver'?"),
         ("edm:solver=eulr", "edm:solver=eulr: solver: unknown solver 'eulr'. Did you mean 'euler'?"),
         ("edm:euler", "edm:euler: 'euler' is not ROW=VALUE"),
-        ("edm:nfe=5", "edm:nfe=5: 'nfe' is no row of a design."),
+        ("edm:nfe=5", "edm:nfe=5: 'nfe' is not a row of a design."),
         ("edm:time_steps.rho=-1", "edm:time_steps.rho=-1: time_steps.rho: should be"),
         ("edm:time_steps.roh=5", "unknown field 'roh'. Did you mean 'rho'?"),
         ("edm:solver={", "edm:solver={: is not YAML"),

@@ -13,9 +13,9 @@ from typer.testing import CliRunner
 from designspace.cli.app import app
 from designspace.report import Study, write
 from designspace.report.evidence import comparisons
-from designspace.report.evidence.compare import difference, rank
+from designspace.report.evidence.differences import difference, rank
 from designspace.report.evidence.inference import holm
-from designspace.report.tables.table import tables
+from designspace.report.tables.values import tables
 
 SOLVERS = ("euler", "heun", "dpmpp_2m")
 damaged_line = pytest.mark.filterwarnings("ignore:.*results.jsonl.7")

@@ -10,7 +10,7 @@ import pytest
 
 import designspace as ds
 from designspace.errors import DataError
-from designspace.registry.component import ROWS
+from designspace.registry.known import ROWS
 from designspace.testing import checks, checks_of
 
 BUILT_IN = [
@@ -74,13 +74,6 @@ def test_a_broken_component_fails_its_checks():
         assert failed == ["inverse_and_derivative_fit"]
     finally:
         del ds.Schedule.known["test_wrong"]
-
-
-def test_framework_imports_no_component_by_name():
-    """designspace/ knows rows only; components are found."""
-    root = Path(ds.__file__).parent
-    named = [p.name for p in root.rglob("*.py") if "from designspace.components." in p.read_text("utf-8")]
-    assert named == []
 
 
 def test_duplicates_name_both_places(tmp_path):

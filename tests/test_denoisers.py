@@ -327,11 +327,7 @@ def folder(tmp_path):
 
 
 def module(folder, factory="./net.py:make", **fields):
-    token = FOLDER.set(folder)
-    try:
-        return ds.Network.model_validate({"name": "module", "factory": factory, **fields})
-    finally:
-        FOLDER.reset(token)
+    return ds.Network.model_validate({"name": "module", "factory": factory, **fields}, context={FOLDER: folder})
 
 
 def test_a_network_from_a_file(folder, digits):

@@ -15,7 +15,7 @@ from designspace.evaluation.measure import Summary
 from designspace.evaluation.moments import Moments
 from designspace.evaluation.statistics import has_statistics, read_statistics
 from designspace.report import Study
-from designspace.report.tables.table import tables
+from designspace.report.tables.values import tables
 from designspace.run.run import run
 from designspace.spec import SpecError, load
 
@@ -209,7 +209,7 @@ def spec(tmp_path, path, metrics=("frechet",), **fields):
 def test_a_metric_of_features_needs_more_than_moments(tmp_path):
     path = saved(tmp_path, **moments())
     with pytest.raises(
-        SpecError, match=r"evaluate\.reference: metric kid compares with each image's features, .*\[frechet"
+        SpecError, match=r"evaluate\.reference: metric kid compares with the features of each image, .*\[frechet"
     ):
         load(spec(tmp_path, path, ("frechet", "kid")))
     load(spec(tmp_path, saved(tmp_path, "feats.npz", feats=normal(30).numpy()), ("frechet", "kid")))
@@ -228,22 +228,22 @@ def test_a_run_is_measured_against_it_and_says_so(tmp_path, monkeypatch):
     ablation = load(spec(tmp_path, path, images=100, source="a neighbour"))
     results = run(ablation, out=tmp_path / "reports", progress=False)
     row = results.rows()[0]
-    assert row["metrics"]["frechet"]["floor"] is None
-    told = row["protocol"]["reference"]
+    assert row.metrics["frechet"].floor is None
+    told = row.protocol["reference"]
     assert (told["known"], told["images"], told["source"]) == ("moments", 100, "a neighbour")
     assert told["content"] == ablation.trials()[0].evaluate.reference.content_hash()
     caption = tables(Study(results.folder), "frechet")[0].caption
     assert "reference statistics (stats.npz, 100 images, from a neighbour)" in caption
     assert "No floor: of the reference only mean and covariance are known." in caption
-    assert f"protocol {row['protocol']['hash']}" in caption
+    assert f"protocol {row.protocol['hash']}" in caption
     plain = load(
         write_spec(
             tmp_path,
             grid={"num_steps": [3]},
-            evaluate=json.loads(json.dumps(row["trial"]["evaluate"])) | {"reference": None},
+            evaluate=json.loads(json.dumps(row.trial["evaluate"])) | {"reference": None},
         )
     )
-    assert plain.trials()[0].id != row["id"]
+    assert plain.trials()[0].id != row.id
     own = run(plain, out=tmp_path / "other", progress=False).rows()[0]
-    assert own["metrics"]["frechet"]["value"] != row["metrics"]["frechet"]["value"]
-    assert own["protocol"]["hash"] != row["protocol"]["hash"]
+    assert own.metrics["frechet"].value != row.metrics["frechet"].value
+    assert own.protocol["hash"] != row.protocol["hash"]

@@ -432,7 +432,7 @@ def test_divergence_fails_a_trial_and_not_the_ablation(tmp_path):
     spec = SPEC | {"grid": {"denoiser.learning_rate": [1e-3, 1e30]}, "num_steps": 4}
     results = run(load(write_spec(tmp_path, **spec)), out=tmp_path / "reports", progress=False)
     assert len(results.rows()) == 1
-    assert "training diverged" in results.failures[0]["error"]
+    assert "training diverged" in results.failures[0].error
 
 
 def test_a_denoiser_that_was_exported_is_the_same(tmp_path, digits):

@@ -10,8 +10,8 @@ from cells import Cell
 from figures import bias, coverage
 from summary import INTERVALS, Row, interval, row, save, verdict
 
-from designspace.report.figures.pictures import saved
-from designspace.style import sheet
+from designspace.drawing.files import saved
+from designspace.drawing.look import style
 
 INTRODUCTION = """\
 # Do the error bars hold?
@@ -55,7 +55,7 @@ def write(out: Path, found: Mapping[Cell, Mapping[str, np.ndarray]], missing: li
     out.mkdir(parents=True, exist_ok=True)
     save(out / "cells.csv", rows)
     (out / "README.md").write_text("\n".join(_page(rows, missing)))
-    with sheet():
+    with style():
         for name, figure in (("coverage", coverage(rows)), ("bias", bias(rows))):
             for kind in ("png", "svg"):
                 (out / f"{name}.{kind}").write_bytes(saved(figure, kind))

@@ -23,7 +23,8 @@ from torch import Tensor
 
 import designspace as ds
 from designspace.sampling.noise import generator
-from designspace.storage.cache import Cache, content_key
+from designspace.storage.cache import Cache
+from designspace.storage.files import content_key
 
 CHUNK = {"gaussian": 250, "lite0": 50}
 AT_ONCE = 2**17

@@ -9,6 +9,7 @@ from designspace.data.images import Images
 from designspace.denoising.preconditioned import PreconditionedNetwork
 from designspace.denoising.rows import Conditional, Denoiser, Network, PreconditioningRows
 from designspace.errors import DataError
+from designspace.registry.component import built_with
 from designspace.registry.literature import KARRAS_2022
 from designspace.storage.files import file_hash
 from designspace.text import did_you_mean
@@ -62,14 +63,22 @@ class Pretrained(Denoiser, name="pretrained"):
         about = read(self.path).about
         if tuple(about["data"]["shape"]) != data.shape:
             raise DataError(f"model {self.model} makes images of {about['data']['shape']}, the data are {data.shape}")
-        rows = OwnRows.model_validate({row: about["design"][row] for row in ROWS})
+        rows, network_row = self._parts()
         spec = about["denoiser"]
-        network = Network.model_validate(spec["network"]).build(
-            data.shape, about["data"]["classes"] if spec["labels"] else 0, spec["augment"]
-        )
+        network = network_row.build(data.shape, about["data"]["classes"] if spec["labels"] else 0, spec["augment"])
         return PreconditionedNetwork(network.to(device).eval().requires_grad_(False), rows, data.shape)
 
     def identity(self) -> dict[str, Any]:
-        """Without what was measured of it, which may be added later."""
+        """By content, without what was measured of the model, which may be added later."""
         self.require()
-        return self.origin() | {"files": [described(self.path), file_hash(self.path.with_suffix(".safetensors"))]}
+        rows, network = self._parts()
+        parts = built_with(type(part) for part in [network, *dict(rows).values()])
+        return (
+            self.origin() | {"files": [described(self.path), file_hash(self.path.with_suffix(".safetensors"))]} | parts
+        )
+
+    def _parts(self) -> tuple[OwnRows, Network]:
+        """The rows and the network that the model was trained with."""
+        about = read(self.path).about
+        rows = OwnRows.model_validate({row: about["design"][row] for row in ROWS})
+        return rows, Network.model_validate(about["denoiser"]["network"])

@@ -8,7 +8,7 @@ from designspace.data.images import Images
 from designspace.denoising.preconditioned import PreconditionedNetwork
 from designspace.denoising.rows import Conditional, Denoiser, Network, PreconditioningRows
 from designspace.registry.literature import KARRAS_2022
-from designspace.storage.cache import content_key
+from designspace.storage.files import content_key
 from designspace.training.checkpoints import Plan, trained
 from designspace.training.recipe import Recipe
 from designspace.training.rows import Augmentation, training_rows

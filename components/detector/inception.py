@@ -8,6 +8,7 @@ from torch import Tensor
 
 from designspace.evaluation.inception import RESIZE, Mode, network_file, open_network, prepared, source_of
 from designspace.evaluation.rows import Detector
+from designspace.registry.component import Since, identified
 from designspace.registry.literature import PARMAR_2022, SZEGEDY_2016
 
 
@@ -30,7 +31,7 @@ class Inception(Detector, name="inception"):
     weights: Path | None = None
     download: bool = False
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
-    mode: Mode = "clean"
+    mode: Annotated[Mode, Since("clean")] = "clean"
 
     def protocol(self) -> str:
         name = "FID" if self._sha256 == source_of(self.mode).sha256 else f"FD-inception-{self._sha256[:8]}"
@@ -41,8 +42,7 @@ class Inception(Detector, name="inception"):
 
     def identity(self) -> dict[str, Any]:
         """By content: where the file lies, or whether it may be fetched, changes no number."""
-        legacy = {} if self.mode == "clean" else {"mode": self.mode}
-        return self.origin() | {"sha256": self._sha256} | legacy
+        return self.origin() | {"sha256": self._sha256} | identified(self, ["mode"])
 
     def require(self) -> None:
         if not self.download:

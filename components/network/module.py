@@ -12,7 +12,7 @@ from designspace.data.images import Images
 from designspace.denoising.networks import seeded
 from designspace.denoising.rows import Network
 from designspace.errors import DataError, brief
-from designspace.registry.factory import Arguments, Factory, content, find
+from designspace.registry.discovery import Arguments, Factory, content, find
 from designspace.registry.literature import KARRAS_2022
 from designspace.storage.files import file_hash
 

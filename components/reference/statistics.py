@@ -1,12 +1,12 @@
 import re
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from designspace.errors import DataError
 from designspace.evaluation.measure import Sample
 from designspace.evaluation.rows import Detector, Reference
 from designspace.evaluation.statistics import read_statistics
-from designspace.registry.component import Count
+from designspace.registry.component import Count, Since, identified
 from designspace.registry.literature import PARMAR_2022
 from designspace.storage.files import file_hash
 
@@ -27,7 +27,7 @@ class Statistics(Reference, name="statistics"):
 
     sources = (PARMAR_2022,)
     path: Path
-    images: Count | None = None
+    images: Annotated[Count | None, Since(None)] = None
     made_by: str | None = None
     source: str = ""
 
@@ -35,7 +35,7 @@ class Statistics(Reference, name="statistics"):
         return file_hash(self.path)
 
     def identity(self) -> dict[str, Any]:
-        return super().identity() | ({} if self.images is None else {"images": self.images})
+        return super().identity() | identified(self, ["images"])
 
     def load(self, detector: Detector) -> Sample:
         found, made_by = read_statistics(self.path, self.images), self._made_by()

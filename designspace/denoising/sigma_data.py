@@ -12,25 +12,25 @@ the data is 0 (for digits, whose mean is -0.39, it is 1.0 to 1.3).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextvars import ContextVar
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, ValidationError
+from pydantic import BeforeValidator, ValidationError, ValidationInfo
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from designspace.registry.component import ROWS, Component, Positive, Spec
+from designspace.registry.component import Component, Positive, Spec
+from designspace.registry.known import ROWS
 
 NAME = "sigma_data"
-MEASURED: ContextVar[Callable[[], float] | None] = ContextVar("MEASURED", default=None)
-"""While an ablation is resolved: gives the standard deviation of its data set."""
+MEASURE = "measure"
+"""The key, in pydantic's validation context, of a function that returns the standard deviation of the data set."""
 
 
-def _number(value: Any) -> Any:
+def _number(value: Any, info: ValidationInfo) -> Any:
     if value != "data":
         return value
-    measure = MEASURED.get()
+    measure: Callable[[], float] | None = (info.context or {}).get(MEASURE)
     if measure is None:
-        text = "'data' is measured on the data set of an ablation, and here is none: give the number"
+        text = "'data' is measured on the data set of an ablation, and there is none here: give the number"
         raise PydanticCustomError("no_data", "{text}", {"text": text})
     return measure()
 
@@ -43,9 +43,10 @@ class _Shared(Spec):
     sigma_data: SigmaData
 
 
-def spread(design: Mapping[str, Any]) -> dict[str, Any]:
-    """Move ``sigma_data`` of the raw ``design`` to each row that has the field and does not set it.
+def spread(design: Mapping[str, Any], context: Any = None) -> dict[str, Any]:
+    """Return the raw ``design`` with its ``sigma_data`` in each row that has the field and does not set it.
 
+    ``context`` is pydantic's validation context, which says on what ``sigma_data: data`` is measured.
     Raises ``ValidationError`` if the value is not positive, or if no row has the field.
     """
     rows = {row: value for row, value in design.items() if row != NAME}
@@ -56,7 +57,7 @@ def spread(design: Mapping[str, Any]) -> dict[str, Any]:
         kind = PydanticCustomError("no_sigma_data", "{text}", {"text": text})
         line = InitErrorDetails(type=kind, loc=(NAME,), input=design[NAME])
         raise ValidationError.from_exception_data("Design", [line])
-    number = _Shared.model_validate({NAME: design[NAME]}).sigma_data
+    number = _Shared.model_validate({NAME: design[NAME]}, context=context).sigma_data
     return rows | {row: {NAME: number} | fields for row, fields in takers.items()}
 
 

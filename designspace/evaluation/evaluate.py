@@ -17,7 +17,7 @@ from designspace.evaluation.measure import Measured, Sample, Summary
 from designspace.evaluation.moments import check_widths, table
 from designspace.evaluation.rows import Detector, Metric, Observation, Reference
 from designspace.sampling.noise import generator
-from designspace.storage.cache import content_key
+from designspace.storage.files import content_key
 
 Row = dict[str, Any]
 Floor = Callable[[Metric], tuple[float, int] | None]

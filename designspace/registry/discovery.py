@@ -1,17 +1,29 @@
-"""Import the modules in which components are defined; importing is registering."""
+"""Import users' code: modules, whose components are then registered, and callables by name.
+
+A module is named ``./file.py`` or ``package.module``, a callable ``./file.py:callable`` or ``package.module:callable``.
+"""
 
 from __future__ import annotations
 
 import importlib
 import importlib.util
+import json
+import re
 import sys
 from hashlib import sha256
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType
+from typing import Annotated, Any, Self
 
+from pydantic import AfterValidator, ConfigDict, JsonValue, ValidationInfo, model_validator
+
+from designspace.errors import DataError, brief
 from designspace.registry import sources
-from designspace.registry.component import ROWS
+from designspace.registry.component import Spec, folder_of
+from designspace.registry.known import ROWS
+from designspace.storage.files import reading
+from designspace.text import did_you_mean
 
 
 def import_user(name: str, *, relative_to: Path) -> None:
@@ -68,6 +80,94 @@ def is_current(name: str) -> bool:
         return False
     file = getattr(sys.modules[name], "__file__", None)
     return not (file and sources.recorded(name)) or sources.of_file(Path(file)) == sources.recorded(name)
+
+
+class Arguments(Spec):
+    """Keyword arguments: any names, with plain values (JSON), so that a spec with them can be stored."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, JsonValue]
+
+    @model_validator(mode="after")
+    def _finite(self) -> Self:
+        try:
+            json.dumps(self.model_dump(), allow_nan=False)
+        except ValueError:
+            raise ValueError("should be finite numbers, text, lists and mappings") from None
+        return self
+
+
+def _beside_the_spec(factory: str, info: ValidationInfo) -> str:
+    if not re.fullmatch(r"[^:].*:[^\W\d]\w*", factory):
+        raise ValueError(f"should be package.module:callable or ./file.py:callable, not {factory!r}")
+    place, name = _parts(factory)
+    folder = folder_of(info)
+    return f"{folder / Path(place).expanduser()}:{name}" if folder and place.endswith(".py") else factory
+
+
+Factory = Annotated[str, AfterValidator(_beside_the_spec)]
+"""The name of a callable; a file is relative to the spec that names it."""
+
+
+def find(factory: str, *, again: bool = False) -> Any:
+    """Import the callable called ``factory``. Raises ``DataError`` if it is not there or its module fails.
+
+    With ``again``, a module whose files have changed since is imported again; else what is in memory is used.
+    """
+    content(factory)  # says best what is missing
+    place, name = _parts(factory)
+    module = _module(place, again)
+    found = getattr(module, name, None)
+    if not callable(found):
+        known = [other for other, value in vars(module).items() if callable(value)]
+        raise DataError(f"{place} has no callable '{name}'.{did_you_mean(name, known)}")
+    return found
+
+
+def content(factory: str) -> list[str]:
+    """The hash of the source, wherever it lies, and the callable's name; nothing is run but parent packages.
+
+    The source is what was executed or, before it is, what the file says, with the modules that it imports from beside
+    itself. Raises ``DataError`` if there is no such module.
+    """
+    place, name = _parts(factory)
+    if executed := sources.recorded(_name(place)):
+        return [executed, name]
+    source = _source(place)
+    if source is None:
+        return [place, name]
+    with reading(source):
+        return [sources.of_file(source), name]
+
+
+def _parts(factory: str) -> tuple[str, str]:
+    place, _, name = factory.rpartition(":")
+    return place, name
+
+
+def _name(place: str) -> str:
+    return file_module(Path(place).resolve()) if place.endswith(".py") else place
+
+
+def _module(place: str, again: bool) -> ModuleType:
+    if not again and sources.recorded(_name(place)):
+        return sys.modules[_name(place)]
+    try:
+        return import_file(Path(place).resolve()) if place.endswith(".py") else import_module(place)
+    except Exception as error:
+        raise DataError(f"{place} cannot be imported: {brief(error)}") from error
+
+
+def _source(place: str) -> Path | None:
+    if place.endswith(".py"):
+        return Path(place)
+    try:
+        spec = importlib.util.find_spec(place)
+    except Exception as error:
+        raise DataError(f"{place} cannot be imported: {brief(error)}") from error
+    if spec is None:
+        raise DataError(f"there is no module '{place}': install it, or name a file, ./{place.split('.')[-1]}.py")
+    return Path(spec.origin) if spec.origin and spec.has_location else None
 
 
 def _forget(name: str, file: Path) -> None:

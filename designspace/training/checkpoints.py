@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from designspace.data.images import Images
-from designspace.storage.cache import Cache, content_key
+from designspace.storage.cache import Cache
+from designspace.storage.files import content_key
 from designspace.training.batches import Batches
 from designspace.training.loop import Progress, Seen, Trainer
 from designspace.training.recipe import Recipe
