@@ -101,10 +101,10 @@ def _component(cls: type[Component]) -> str:
 
 _INTRODUCTION = """Every choice is a *component* of a *row*; a YAML file names it, `solver: heun`, or names it with its
 fields, `{name: heun, alpha: 0.5}`. The first rows are those of Table 1 of
-[Karras et al. (2022)](https://arxiv.org/abs/2206.00364); its columns are the presets. All of these pages are made from
-the components themselves: `designspace show heun` prints the same."""
+[Karras et al. (2022)](https://arxiv.org/abs/2206.00364); its columns are the presets. These pages are made from
+the components themselves; `designspace show heun` prints the same."""
 _CAPTION = {
     "time_steps": "For 18 levels; `explicit` has to be given its levels, and `equal_error` measures them.",
-    "schedule": "Each in units of its own time of the highest level.",
+    "schedule": "Time is in units of the time of the highest level.",
     "scaling": "With the schedule `vp`.",
 }
