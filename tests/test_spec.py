@@ -251,7 +251,7 @@ def test_claims_name_axes_and_values_as_the_points_do(write):
         ("grid: {solver: [dpmpp_2m], schedule: [linear, vp]}", ["8:28: grid.schedule: cannot matter: solver dpmpp_2m"]),
         (
             "grid: {solver: [dpmpp_2m, heun], schedule: [linear, vp]}",
-            ["8:34: grid.schedule: has no effect with solver"],
+            ["8:34: grid.schedule: has no effect with solvers that do not"],
         ),
         ("grid: {c_in: [edm, vp]}", ["8:8: grid.c_in: cannot matter: denoiser exact does not depend on c_in"]),
         ("grid: {c_out.sigma_data: [0.5, 1]}", ["8:8: grid.c_out.sigma_data: cannot matter: denoiser exact does"]),
