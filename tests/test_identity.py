@@ -14,7 +14,8 @@ from pydantic import create_model
 import designspace as ds
 from designspace.design import Design
 from designspace.errors import DataError
-from designspace.registry.component import Component, Since, identified
+from designspace.registry.component import Component
+from designspace.registry.identity import Since, identified
 from designspace.registry.known import ROWS
 from designspace.spec.trial import Evaluate, Trial
 

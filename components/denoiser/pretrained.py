@@ -9,7 +9,7 @@ from designspace.data.images import Images
 from designspace.denoising.preconditioned import PreconditionedNetwork
 from designspace.denoising.rows import Conditional, Denoiser, Network, PreconditioningRows
 from designspace.errors import DataError
-from designspace.registry.component import built_with
+from designspace.registry.identity import built_with
 from designspace.registry.literature import KARRAS_2022
 from designspace.storage.files import file_hash
 from designspace.text import did_you_mean

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from designspace.evaluation.inception import RESIZE, Mode, network_file, open_network, prepared, source_of
 from designspace.evaluation.rows import Detector
-from designspace.registry.component import Since, identified
+from designspace.registry.identity import Since, identified
 from designspace.registry.literature import PARMAR_2022, SZEGEDY_2016
 
 

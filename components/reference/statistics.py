@@ -6,7 +6,8 @@ from designspace.errors import DataError
 from designspace.evaluation.measure import Sample
 from designspace.evaluation.rows import Detector, Reference
 from designspace.evaluation.statistics import read_statistics
-from designspace.registry.component import Count, Since, identified
+from designspace.registry.component import Count
+from designspace.registry.identity import Since, identified
 from designspace.registry.literature import PARMAR_2022
 from designspace.storage.files import file_hash
 

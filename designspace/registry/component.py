@@ -7,8 +7,7 @@ A *row* is an abstract class (``class Schedule(Component, row="schedule")``), a 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, MutableMapping
-from dataclasses import dataclass
+from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self, cast
 
@@ -28,6 +27,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from designspace.errors import DataError
 from designspace.registry import sources
 from designspace.registry.description import documented
+from designspace.registry.identity import as_json, built_with, identified
 from designspace.registry.known import ROWS, Known
 from designspace.registry.literature import Source
 from designspace.text import did_you_mean
@@ -160,7 +160,7 @@ class Component(Spec):
 
     @model_serializer
     def _dump(self) -> dict[str, Any]:
-        return {"name": self.name} | {k: _plain(getattr(self, k)) for k in type(self).model_fields}
+        return {"name": self.name} | {k: as_json(getattr(self, k)) for k in type(self).model_fields}
 
     def __str__(self) -> str:
         changed = {k: v for k, v in self if k in self.model_fields_set and v != type(self).model_fields[k].default}
@@ -191,60 +191,3 @@ class Component(Spec):
         own = {"source": cls._source} if cls._source else {"version": cls.version}
         used = (ROWS[row].known[name] for row, name in (path.split("/") for path in cls.uses))
         return {"name": cls.name} | own | built_with(used)
-
-
-@dataclass(frozen=True)
-class Since:
-    """Marks a field or row that was added after results existed: ``mode: Annotated[Mode, Since("clean")] = "clean"``.
-
-    ``value`` is what earlier results were computed with; a component is given by its name. A field that has this value
-    is left out of the identity, so earlier results keep their ids, even if the default changes later.
-    """
-
-    value: Any
-
-    def covers(self, value: Any) -> bool:
-        """Whether the numbers are those from before the field was added."""
-        if self.value is None or not isinstance(value, Component):
-            return bool(value == self.value)
-        return _is_first(type(value)) and value == ROWS[value.row].model_validate(self.value)
-
-
-def identified(spec: Spec, names: Iterable[str] | None = None) -> dict[str, Any]:
-    """The identities of all fields of ``spec``, or of those that are named; ``Since`` says what is left out."""
-    found = {}
-    for name in type(spec).model_fields if names is None else names:
-        value, marks = getattr(spec, name), type(spec).model_fields[name].metadata
-        if not any(isinstance(mark, Since) and mark.covers(value) for mark in marks):
-            found[name] = _identity(value)
-    return found
-
-
-def built_with(components: Iterable[type[Component]]) -> dict[str, Any]:
-    """What the components that another is built with add to its identity: ``{"uses": {"solver/heun": ...}}``.
-
-    Built-in components in their first version are left out, since results exist from before dependencies were declared.
-    """
-    later = {f"{cls.row}/{cls.name}": cls.origin() for cls in components if not _is_first(cls)}
-    return {"uses": later} if later else {}
-
-
-def _is_first(cls: type[Component]) -> bool:
-    return cls.origin() == {"name": cls.name, "version": 1}
-
-
-def _plain(value: Any) -> Any:
-    """A value as JSON, which has no infinity: it becomes the string ``inf``, which pydantic reads as a number."""
-    if isinstance(value, float) and math.isinf(value):
-        return "inf" if value > 0 else "-inf"
-    if isinstance(value, Component):
-        return value.model_dump()
-    if isinstance(value, Path):
-        return str(value)
-    return value
-
-
-def _identity(value: Any) -> Any:
-    if isinstance(value, Component):
-        return value.identity()
-    return [_identity(item) for item in value] if isinstance(value, tuple) else _plain(value)

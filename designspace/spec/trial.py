@@ -16,7 +16,8 @@ from designspace.data.rows import Data
 from designspace.denoising.rows import Denoiser
 from designspace.design import Design
 from designspace.evaluation.rows import Detector, Metric, Reference
-from designspace.registry.component import Count, Since, Spec, identified
+from designspace.registry.component import Count, Spec
+from designspace.registry.identity import Since, identified
 from designspace.text import did_you_mean
 
 VERSION = 1

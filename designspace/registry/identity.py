@@ -1,0 +1,84 @@
+"""Identities: what results depend on, as plain data, from which ids and keys are hashed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Protocol, runtime_checkable
+
+from pydantic import BaseModel
+
+from designspace.registry.known import ROWS
+
+
+@runtime_checkable
+class Identified(Protocol):
+    """A component, as far as identities are concerned."""
+
+    row: ClassVar[str]
+    name: ClassVar[str]
+
+    @classmethod
+    def origin(cls) -> dict[str, Any]:
+        """The part of the identity that comes from the code."""
+
+    def identity(self) -> dict[str, Any]:
+        """All that its numbers depend on."""
+
+
+@dataclass(frozen=True)
+class Since:
+    """Marks a field or row that was added after results existed: ``mode: Annotated[Mode, Since("clean")] = "clean"``.
+
+    ``value`` is what earlier results were computed with; a component is given by its name. A field that has this value
+    is left out of the identity, so earlier results keep their ids, even if the default changes later.
+    """
+
+    value: Any
+
+    def covers(self, value: Any) -> bool:
+        """Whether the numbers are those from before the field was added."""
+        if self.value is None or not isinstance(value, Identified):
+            return bool(value == self.value)
+        return _is_first(type(value)) and value == ROWS[value.row].model_validate(self.value)
+
+
+def identified(spec: BaseModel, names: Iterable[str] | None = None) -> dict[str, Any]:
+    """The identities of all fields of ``spec``, or of those that are named; ``Since`` says what is left out."""
+    found = {}
+    for name in type(spec).model_fields if names is None else names:
+        value, marks = getattr(spec, name), type(spec).model_fields[name].metadata
+        if not any(isinstance(mark, Since) and mark.covers(value) for mark in marks):
+            found[name] = identity_of(value)
+    return found
+
+
+def built_with(components: Iterable[type[Identified]]) -> dict[str, Any]:
+    """What the components that another is built with add to its identity: ``{"uses": {"solver/heun": ...}}``.
+
+    Built-in components in their first version are left out, since results exist from before dependencies were declared.
+    """
+    later = {f"{cls.row}/{cls.name}": cls.origin() for cls in components if not _is_first(cls)}
+    return {"uses": later} if later else {}
+
+
+def _is_first(cls: type[Identified]) -> bool:
+    return cls.origin() == {"name": cls.name, "version": 1}
+
+
+def identity_of(value: Any) -> Any:
+    """The identity of a value: that of a component, and of anything else its JSON."""
+    if isinstance(value, Identified):
+        return value.identity()
+    return [identity_of(item) for item in value] if isinstance(value, tuple) else as_json(value)
+
+
+def as_json(value: Any) -> Any:
+    """A value as JSON, which has no infinity: it becomes the string ``inf``, which pydantic reads as a number."""
+    if isinstance(value, float) and math.isinf(value):
+        return "inf" if value > 0 else "-inf"
+    if isinstance(value, BaseModel):
+        return value.model_dump()
+    return str(value) if isinstance(value, Path) else value
