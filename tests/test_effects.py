@@ -16,7 +16,8 @@ from designspace.report.evidence.effects import effects, mean_difference
 from designspace.report.evidence.factors import factors
 from designspace.report.figures.heat import heat_panels
 from designspace.report.figures.pareto import cost_panels, front
-from designspace.report.tables import effect_tables, latex_tables
+from designspace.report.tables import effect_tables
+from designspace.text import escape_latex
 
 
 def se_of(scores):
@@ -225,5 +226,5 @@ def test_tables_compile_with_pdflatex(bench, tmp_path):
 
 
 def test_what_stands_in_latex_is_only_text():
-    assert latex_tables.escape(r"\input{x}_&%") == r"\textbackslash{}input\{x\}\_\&\%"
-    assert latex_tables.escape("σ ± 1 数") == r"$\sigma$ $\pm$ 1 (U+6570)"
+    assert escape_latex(r"\input{x}_&%") == r"\textbackslash{}input\{x\}\_\&\%"
+    assert escape_latex("σ ± 1 数") == r"$\sigma$ $\pm$ 1 (U+6570)"
