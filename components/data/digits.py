@@ -1,9 +1,13 @@
 from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
 
+import numpy as np
 import torch
 
 from designspace.data.images import Images
 from designspace.data.rows import Data
+from designspace.errors import DataError
 from designspace.registry.literature import ALPAYDIN_1998
 
 
@@ -25,8 +29,10 @@ class Digits(Data, name="digits"):
 
 @cache
 def _digits() -> Images:
-    from sklearn.datasets import load_digits  # here, because it takes a second that most commands do not need
-
-    digits = load_digits()
-    pixels = torch.from_numpy(digits.images * 255 / 16).round().to(torch.uint8)
-    return Images(pixels[:, None], torch.from_numpy(digits.target).long(), tuple(map(str, digits.target_names)))
+    """What ``sklearn.datasets.load_digits`` gives, read without importing scikit-learn, which takes over a second."""
+    package = find_spec("sklearn")
+    if package is None or package.origin is None:
+        raise DataError("data digits needs scikit-learn: pip install scikit-learn")
+    table = np.loadtxt(Path(package.origin).parent / "datasets" / "data" / "digits.csv.gz", delimiter=",")
+    pixels = torch.from_numpy(table[:, :-1].reshape(-1, 1, 8, 8) * 255 / 16).round().to(torch.uint8)
+    return Images(pixels, torch.from_numpy(table[:, -1]).long(), tuple("0123456789"))
