@@ -284,6 +284,6 @@ def test_the_sources_of_built_in_components_are_those_that_the_classes_declare()
 
 def test_sources_come_from_the_description_or_for_old_ones_from_the_built_in_components():
     spec = {"design": {"solver": {"name": "rk45"}, "schedule": {"name": "mine"}}}
-    assert [source.authors for source in sources_of([spec], None)] == ["Dormand and Prince"]
+    assert [source.authors for source in sources_of([spec], None)] == ["Dormand and Prince", "Song et al."]
     mine = Source(authors="Me", year=2026, title="Mine", url="https://example.org")
     assert sources_of([spec], {"schedule/mine": [mine]}) == [mine]
