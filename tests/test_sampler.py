@@ -113,7 +113,7 @@ def test_churn_keeps_the_marginal():
 
 REFUSED = [
     (dict(num_steps=1), "num_steps must be at least 2, not 1"),
-    (dict(solver={"name": "heun", "alpha": 1.1}, num_steps=8), r"heun\(alpha=1.1\): the step from sigma = .* would evaluate the denoiser at a negative noise level"),
+    (dict(solver={"name": "heun", "alpha": 1.1}, num_steps=8), r"heun\(alpha=1.1\): the step .* negative noise level"),
     (dict(time_steps="iddpm", num_steps=993), "993 steps, but its grid has only 992 levels"),
     (dict(time_steps="ddpm", num_steps=1001), "1001 steps, but its grid has only 1000 levels"),
 ]
@@ -241,7 +241,7 @@ def test_a_range_outside_of_the_denoisers_is_refused_alike(name):
 
 @pytest.mark.parametrize("fields", [{"S_min": 5, "S_max": 1}, {"S_max": -1}])
 def test_churn_at_no_level_is_refused(fields):
-    with pytest.raises(ValueError, match=r"S_min = .* to S_max = .*: no level is within"):
+    with pytest.raises(ValueError, match=r"S_min = .* to S_max = .*: no noise level is within"):
         ds.Stochasticity.get("churn")(S_churn=10, **fields)
 
 

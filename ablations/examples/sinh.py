@@ -14,8 +14,7 @@ class Sinh(TimeSteps, name="sinh"):
 
     formula = r"""
         \sigma_i = \kappa \sinh\theta_i, \qquad \theta_i = \theta_0 + \tfrac{i}{N-1} (\theta_{N-1} - \theta_0),
-            \quad \theta_0 = \mathrm{arsinh}(\sigma_\max / \kappa),
-            \; \theta_{N-1} = \mathrm{arsinh}(\sigma_\min / \kappa)
+        \quad \theta_0 = \mathrm{arsinh}(\sigma_\max / \kappa), \; \theta_{N-1} = \mathrm{arsinh}(\sigma_\min / \kappa)
     """
 
     sigma_min: Positive = 0.002
