@@ -20,13 +20,13 @@ def close(actual, expected, rtol=1e-9):
 
 
 def close_batch(actual, expected, rtol=1e-9):
-    """Relative to the largest entry: single coordinates may pass through zero."""
+    """Errors are relative to the largest entry, because single coordinates may pass through zero."""
     expected = f64(expected)
     torch.testing.assert_close(actual, expected, rtol=rtol, atol=rtol * expected.abs().max().item())
 
 
 def schedule(name, sigma_range):
-    """The reference fits the VP betas to the sampler's range whenever that is not VP's own."""
+    """The reference implementation fits the betas of VP to the range of the sampler, unless it is that of VP."""
     if name == "vp" and sigma_range:
         return {"name": "vp", "sigma_min": sigma_range[0], "sigma_max": sigma_range[1]}
     return name
@@ -41,7 +41,7 @@ def design(solver, steps, sched, scaling, alpha="1", **rows):
 
 
 class Watched:
-    """The mixture's denoiser with the limits of a network, noting the levels at which it is evaluated."""
+    """The denoiser of the mixture with the limits of a network, which records the levels of its evaluations."""
 
     def __init__(self, c_noise=None):
         self.sigmas = []
@@ -185,7 +185,7 @@ def test_limits_of_the_network(key, column, steps, rtol, latents):
 
 
 def test_limits_fit_the_vp_schedule_anew():
-    """With a VE network, VP's sampler runs on 0.02 to 100 with the betas of that range."""
+    """With a VE network, the sampler of VP runs from 0.02 to 100, with betas for this range."""
     vp, want = ds.Design.preset("vp"), GOLDEN["vp_refit"]["ve"]
     for row in (vp.schedule.within(0.02, 100.0), vp.time_steps.within(0.02, 100.0)):
         close(f64(row.beta_d), want["beta_d"])
@@ -195,14 +195,14 @@ def test_limits_fit_the_vp_schedule_anew():
 
 
 def formula_only(base, known):
-    """The row by its formula alone: its derivative and its inverse are those that the base class computes."""
+    """A row with the same formula, whose derivative and inverse the base class computes."""
     kept = {key: value for key, value in vars(type(known)).items() if key in ("sigma", "s")}
     return type(base)("Formula", (base,), {"__module__": __name__, "name": known.name} | kept)()
 
 
 @pytest.mark.parametrize("name", ["linear", "ve"])
 def test_a_schedule_is_its_formula(name, latents):
-    """Differentiation and bisection reproduce the closed forms to rounding errors, and so the samples."""
+    """Differentiation and bisection agree with the closed forms to rounding errors, and so do the samples."""
     closed = ds.Schedule.get(name)()
     formula = formula_only(ds.Schedule, closed)
     sigma = torch.logspace(-4, 4, 200, dtype=torch.float64)
@@ -281,7 +281,7 @@ def test_every_schedule_and_scaling_reach_the_same_end_point(sched, scaling, lat
 
 @pytest.mark.parametrize("preset", ["ddpm", "iddpm", "vp", "ve", "edm"])
 def test_float32_state(preset, latents):
-    """The state may be float32: coefficients stay float64."""
+    """The state may be float32; coefficients are float64 regardless."""
     column = ds.Design.preset(preset)
     exact = ds.sample(column, posterior_mean, latents, 18).x
     single = ds.sample(column, posterior_mean, latents.float(), 18)

@@ -1,4 +1,4 @@
-"""Every deterministic solver: published outputs, orders of convergence, what they share."""
+"""Deterministic solvers: published outputs, orders of convergence, and what they have in common."""
 
 import json
 import math
@@ -127,7 +127,7 @@ def batched_mixture(x, sigma):
 
 @pytest.mark.parametrize("tolerance", [1e-3, 1e-6])
 def test_rk45_is_as_accurate_as_scipys(tolerance, latents):
-    """The same method in the same variable: errors and evaluations of the same size, image by image."""
+    """SciPy has the same method: errors and evaluations are of the same size, image by image."""
     design = ds.Design.preset("edm", solver={"name": "rk45", "rtol": tolerance, "atol": tolerance}, to_zero=False)
     out = ds.sample(design, batched_mixture, latents, 18)
     fine = ds.sample(ds.Design.preset("edm", solver="rk4", to_zero=False), posterior_mean, latents, 2000).x
