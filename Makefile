@@ -1,4 +1,4 @@
-# make demo: the main job.  make test: the tests.  make check: style, types, docs.  All of them set up what they need.
+# make demo: the main job.  make test: the tests.  make check: style, types, layers, docs.  All of them set up what they need.
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
@@ -24,6 +24,7 @@ check: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy --strict designspace components
+	$(BIN)/lint-imports --no-cache
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 reports: $(READY)  ## tables, plots and pages of the committed results

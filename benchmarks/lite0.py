@@ -1,18 +1,18 @@
-"""Features of lite0 from images in memory, against the bare network on batches that are ready for it.
+"""Features of lite0 from images in memory, compared with the bare network on prepared batches.
 
     python benchmarks/lite0.py [--images 400] [--rounds 7]
 
-The bare network is run in the memory format and batches that suit it best of those tried. Ours begins with uint8 images
-and has the resize and normalisation to do besides. Asked for are at least 90 % of the bare network's images/s.
+The bare network runs with the memory format and batch size that suit it best among those tried. The detector starts
+from uint8 images and also resizes and normalises them. The goal is at least 90 % of the bare network's images/s.
 """
 
 from __future__ import annotations
 
 import argparse
 from functools import partial
+from importlib import import_module
 
 import torch
-from designspace.components.detector.lite0 import _weights
 from side_by_side import bar, heading, take_turns
 from torch import Tensor
 
@@ -36,7 +36,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     args = parser.parse_args()
     lite0 = ds.Detector.get("lite0")()
-    ours, network = lite0.load(CPU), EfficientNetLite0(_weights(), CPU)
+    weights = import_module(type(lite0).__module__).weights()
+    ours, network = lite0.load(CPU), EfficientNetLite0(weights, CPU)
     generator = torch.Generator().manual_seed(0)
     for shape in SHAPES:
         pixels = torch.randint(256, (args.images, *shape), generator=generator, dtype=torch.uint8)

@@ -2,4 +2,5 @@
 
 from designspace.cli.app import app
 
-app(prog_name="designspace")
+if __name__ == "__main__":
+    app(prog_name="designspace")

@@ -1,20 +1,22 @@
-"""What users see as errors."""
+"""The errors that users see."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from enum import StrEnum, auto
 from typing import NamedTuple
 
 NAMED = 10
-"""Images that a message names by number."""
+"""How many images a message names by number."""
 
 
 class DataError(Exception):
-    """A file that is missing, unreadable or not what it should be; the message names it and says what to do."""
+    """A file that is missing, unreadable or has the wrong content; the message names it and says what to do."""
 
 
 class NotFiniteError(FloatingPointError):
-    """Samples that are not finite; ``images`` are the numbers of all, the message names the first."""
+    """Samples that are not finite; ``images`` lists the numbers of all of them, the message those of the first."""
 
     def __init__(self, images: Sequence[int], of: range) -> None:
         self.images = list(images)
@@ -25,20 +27,42 @@ class NotFiniteError(FloatingPointError):
 
 
 def first_of(images: Sequence[int]) -> str:
-    """``3, 17, 40, ...``: the numbers of some images, for a message."""
+    """``3, 17, 40, ...``: the numbers of the first images, for a message."""
     return ", ".join(map(str, images[:NAMED])) + (", ..." if len(images) > NAMED else "")
 
 
 class StorageError(Exception):
-    """A file cannot be written: the disk is full or the place is not writable. The message names it."""
+    """A file cannot be written, for instance because the disk is full; the message names the file."""
 
 
 class DamagedError(Exception):
-    """A file of tensors is not what was written."""
+    """A file of tensors does not have the content that was written."""
+
+
+class RowError(ValueError):
+    """A row of a design cannot do what is asked of it; ``row`` is its name, for instance ``time_steps``."""
+
+    def __init__(self, row: str, what: str) -> None:
+        super().__init__(row, what)
+        self.row, self.what = row, what
+
+    def __str__(self) -> str:
+        return self.what
+
+
+@contextmanager
+def blaming(row: str) -> Iterator[None]:
+    """Raise a ``ValueError`` of the code inside as a ``RowError`` of ``row``, unless it is a ``RowError`` already."""
+    try:
+        yield
+    except RowError:
+        raise
+    except ValueError as error:
+        raise RowError(row, str(error)) from error
 
 
 class Place(NamedTuple):
-    """A character of a file; or, with line 0, a source without lines: an option of the command line."""
+    """A position in a file, or, with line 0, a source without lines such as a command-line option."""
 
     source: str
     line: int = 0
@@ -48,26 +72,82 @@ class Place(NamedTuple):
         return f"{self.source}:{self.line}:{self.column}" if self.line else self.source
 
 
-class Problem(NamedTuple):
-    """One thing that is wrong, and where."""
+class Kind(StrEnum):
+    """What sort of problem a spec has. Code decides on the kind; the message is for people."""
 
-    place: Place | None
-    where: str
+    UNREADABLE = auto()
+    """A file that cannot be read or is not YAML."""
+    UNKNOWN_FIELD = auto()
+    """A name that is not a field's."""
+    UNKNOWN_COMPONENT = auto()
+    """A name that is not a component's."""
+    MISSING = auto()
+    """A required field that is not given."""
+    VALUE = auto()
+    """A value that the field does not take."""
+    USER_CODE = auto()
+    """A file or module of the user's components that cannot be imported."""
+    FILE = auto()
+    """A file that a component needs and that is missing or not what it should be."""
+    SAMPLING = auto()
+    """A design that cannot be sampled from with this number of steps or evaluations."""
+    UNMATCHED = auto()
+    """An axis or a value of an axis that no point of the grid has."""
+    UNMEASURED = auto()
+    """A metric that no trial can measure."""
+    PARTLY_UNMEASURED = auto()
+    """A warning: a metric that some trials cannot measure."""
+    NO_EFFECT = auto()
+    """A warning: a value that changes nothing."""
+
+    @property
+    def is_warning(self) -> bool:
+        """Whether the spec can be used all the same."""
+        return self in (Kind.PARTLY_UNMEASURED, Kind.NO_EFFECT)
+
+
+DocPath = tuple[str | int, ...]
+"""The keys and list positions that lead to a value: ``("grid", "solver", 1)``."""
+
+
+def dotted(path: Iterable[str | int]) -> str:
+    """``grid.solver.1``."""
+    return ".".join(map(str, path))
+
+
+class Problem(NamedTuple):
+    """One thing that is wrong with a spec: what it is, of which kind, and where."""
+
     what: str
+    path: DocPath = ()
+    kind: Kind = Kind.VALUE
+    key: bool = False
+    """Whether the key at ``path`` is wrong rather than its value."""
+    place: Place | None = None
+    """Where in a file the value stands; ``None`` for a spec that was made in Python."""
 
     def __str__(self) -> str:
-        return ": ".join(str(part) for part in self if part)
+        where = "" if self.place and not self.place.line else dotted(self.path)
+        return ": ".join(part for part in (str(self.place or ""), where, self.what) if part)
 
 
 class SpecError(ValueError):
-    """A spec that cannot be used. ``lines`` has one ``file:line:column: where: what`` for each thing that is wrong."""
+    """A spec that cannot be used, with every problem that was found in it.
+
+    Attributes:
+        problems: The problems in the order of the file.
+        lines: One line per problem, ``file:line:column: where: what``.
+    """
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = sorted(dict.fromkeys(problems), key=lambda p: p.place[1:] if p.place else (0, 0))
         self.lines = list(dict.fromkeys(map(str, self.problems)))
-        super().__init__("\n".join(self.lines))
+        super().__init__(self.problems)
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines)
 
 
 def brief(error: BaseException) -> str:
-    """``NameError: name 'x' is not defined``, in one line."""
+    """The type and message of an error in one line: ``NameError: name 'x' is not defined``."""
     return f"{type(error).__name__}: {' '.join(str(error).split())}".removesuffix(": ")

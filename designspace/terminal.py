@@ -1,4 +1,4 @@
-"""Bars and lines on stderr."""
+"""Progress bars and lines on stderr."""
 
 from __future__ import annotations
 
@@ -6,22 +6,26 @@ import math
 import sys
 from collections.abc import Callable
 from time import monotonic
+from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 SECONDS = 10.0
-"""Between lines about something that goes on."""
+"""Time between lines about something that is still going on."""
 
 
 def bars() -> Progress:
-    """Bars on stderr: each has a description and a field ``state``."""
+    """Progress bars on stderr, each with a description and a field ``state``."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn
+
     name, state = (TextColumn(text, markup=False) for text in ("{task.description}", "{task.fields[state]}"))
     return Progress(name, BarColumn(), state, console=Console(stderr=True))
 
 
 def seldom() -> Callable[..., bool]:
-    """A function that is true at first, then once in ``SECONDS``; and where it is called with ``always=True``."""
+    """A function that is true when first called, then once every ``SECONDS``, and always with ``always=True``."""
     last = -math.inf
 
     def due(*, always: bool = False) -> bool:
@@ -34,5 +38,5 @@ def seldom() -> Callable[..., bool]:
 
 
 def say(text: str) -> None:
-    """A line on stderr."""
+    """Print a line on stderr."""
     print(text, file=sys.stderr, flush=True)

@@ -9,6 +9,7 @@ import torch
 from safetensors.numpy import load_file
 
 from designspace.report import Study
+from designspace.results.lines import append_line
 from designspace.results.store import Results
 
 N = 400
@@ -59,7 +60,7 @@ class Bench:
         trial = {"data": {"name": data}, "evaluate": {"labels": labels}}
         row |= {"ablation": self.folder.name, "trial": trial, "metrics": {"frechet": metric}}
         row |= {"protocol": record and RECORD | record}
-        self.results.append({"id": id, "axes": axes, **row})
+        append_line(self.folder / "results.jsonl", {"schema": 1, "id": id, "axes": axes, **row})
 
     def study(self):
         return Study(self.folder)

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from designspace.errors import StorageError
-from designspace.storage.cache import Cache, content_key
+from designspace.storage.cache import Cache
+from designspace.storage.files import content_key
 
 TENSORS = {
     "pixels": torch.arange(48, dtype=torch.uint8).reshape(2, 1, 4, 6),

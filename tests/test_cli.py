@@ -123,15 +123,15 @@ WRONG = [
     (("distance", "digits", "digits", "--metric", "fid"), "--metric: unknown metric 'fid'"),
     (
         ("distance", "digits", "digits", "--metric", "truncation_error", "--metric", "loss"),
-        "metric truncation_error and loss is of a sampler or a denoiser at work, not of images",
+        "metric truncation_error and loss observes a sampler or a denoiser, not images",
     ),
     (
         ("distance", "{name: mixture, count: 9}", "mixture", "--metric", "{name: recall, k: 9}", *PIXELS),
-        "metric recall(k=9) takes at least 10 images, not 9 generated",
+        "metric recall(k=9) needs at least 10 images, not 9 generated",
     ),
     (
         ("distance", "mixture", "{name: mixture, count: 9}", "--metric", "{name: recall, k: 9}", *PIXELS),
-        "metric recall(k=9) takes at least 10 images, not 9 in the reference",
+        "metric recall(k=9) needs at least 10 images, not 9 in the reference",
     ),
     (("distance", "digits", "digits", "--images", "1798"), "--images 1798: there are only 1797"),
     (
@@ -140,7 +140,7 @@ WRONG = [
     ),
     (
         ("distance", "mixture", "{name: mixture, count: 2}", *PIXELS),
-        "a reference of 2 images has no two halves",
+        "a reference of 2 images cannot be split",
     ),
     (("new", "."), "is there already"),
     (("new", "tiny.yaml"), "is there already"),
@@ -325,7 +325,7 @@ def test_distance_to_statistics(shell, tmp_path):
     expected = ds.frechet(ds.Moments.of(pixels), ds.Moments(50, *arrays.values()))
     assert found["metrics"]["frechet"]["value"] == pytest.approx(expected, rel=1e-6)
     status, _, err = shell("distance", "digits", "adm.npz", *PIXELS, "--metric", "kid")
-    assert (status, "metric kid compares with each image's features" in err) == (2, True)
+    assert (status, "metric kid needs the features of each image" in err) == (2, True)
     assert shell("distance", "digits", "adm.npz")[0] == 2  # lite0 gives 320 features
 
 

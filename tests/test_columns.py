@@ -30,10 +30,10 @@ def test_a_design_is_a_preset_with_changes(text, design):
     ("text", "error"),
     [
         ("edn", "edn: unknown preset 'edn'. Did you mean 'edm'?"),
-        ("edm:solvr=euler", "edm:solvr=euler: solvr: names nothing that could be set. Did you mean 'solver'?"),
+        ("edm:solvr=euler", "edm:solvr=euler: unknown field 'solvr'. Did you mean 'solver'?"),
         ("edm:solver=eulr", "edm:solver=eulr: solver: unknown solver 'eulr'. Did you mean 'euler'?"),
         ("edm:euler", "edm:euler: 'euler' is not ROW=VALUE"),
-        ("edm:nfe=5", "edm:nfe=5: 'nfe' is no row of a design."),
+        ("edm:nfe=5", "edm:nfe=5: 'nfe' is not a row of a design."),
         ("edm:time_steps.rho=-1", "edm:time_steps.rho=-1: time_steps.rho: should be"),
         ("edm:time_steps.roh=5", "unknown field 'roh'. Did you mean 'rho'?"),
         ("edm:solver={", "edm:solver={: is not YAML"),
@@ -64,7 +64,7 @@ def test_an_ablation_stands_for_its_designs_each_once():
 def test_points_of_one_design_share_a_column():
     names = list(read_columns([str(ABLATIONS / "training_rows.yaml")]))
     assert "as published, design=vp" in names
-    assert names[-1] == "+ EDM noise levels and weight, design=ddpm and 7 equal"
+    assert names[-1] == "+ EDM noise levels and weight, design=ddpm (same as 7 others)"
 
 
 def test_axes_that_advance_together_are_told_apart():

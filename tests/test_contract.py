@@ -17,7 +17,7 @@ import designspace as ds
 from designspace.errors import DataError
 from designspace.evaluation.measure import Measured
 from designspace.evaluation.rows import DenoiserMetric, Diagnostic
-from designspace.registry.component import ROWS
+from designspace.registry.known import ROWS
 from designspace.sampling.levels import ramp
 from designspace.testing import _CHECKS, checks, checks_of
 
@@ -511,13 +511,6 @@ def test_components_with_required_fields_need_an_example(define):
             check()
     finally:
         del ds.Schedule.known["needy"]
-
-
-def test_framework_imports_no_component_by_name():
-    """designspace/ knows rows only; components are found."""
-    root = Path(ds.__file__).parent
-    named = [p.name for p in root.rglob("*.py") if "from designspace.components." in p.read_text("utf-8")]
-    assert named == []
 
 
 def test_duplicates_name_both_places(tmp_path):

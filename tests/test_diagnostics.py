@@ -139,7 +139,7 @@ def test_denoiser_change_of_a_gaussian_is_the_way_of_its_posterior_mean():
 @pytest.mark.parametrize("rows", [{"solver": "euler_ancestral"}, {"stochasticity": {"name": "churn", "S_churn": 5}}])
 @pytest.mark.parametrize("name", ["endpoint_error", "truncation_error", "curvature", "denoiser_change"])
 def test_noise_leaves_the_curves_of_the_flow(name, rows):
-    with pytest.raises(ValueError, match="adds noise, so samples follow no curve of the flow"):
+    with pytest.raises(ValueError, match="adds noise, so samples do not follow the flow"):
         ds.Metric.get(name)().check(ds.Design.preset("edm", **rows), ds.Denoiser.get("exact")())
 
 
@@ -234,11 +234,12 @@ class TestInAnAblation:
     def test_points_go_without_what_cannot_be_measured_and_a_warning_says_so(self, tmp_path):
         ablation, results = self.go(tmp_path)
         assert [w.partition("evaluate.metrics.")[2] for w in ablation.warnings] == [
-            "0: 1 of 3 trials go without: metric endpoint_error: solver euler_ancestral adds noise,"
-            " so samples follow no curve of the flow",
-            "1: 2 of 3 trials go without: metric truncation_error: solver rk45 chooses its own steps (and 1 more)",
+            "0: 1 of 3 trials cannot measure it: metric endpoint_error: solver euler_ancestral adds noise,"
+            " so samples do not follow the flow",
+            "1: 2 of 3 trials cannot measure it: metric truncation_error: solver rk45 chooses its own steps"
+            " (and 1 more)",
         ]
-        assert [sorted(row["metrics"]) for row in results.rows()] == [
+        assert [sorted(row.metrics) for row in results.rows()] == [
             ["endpoint_error", "truncation_error"],
             ["endpoint_error"],
             [],
@@ -251,12 +252,12 @@ class TestInAnAblation:
 
     def test_the_spread_of_adaptive_evaluations_is_kept(self, tmp_path):
         row = self.go(tmp_path)[1].rows()[1]
-        assert row["nfe"] > 6
-        assert 0 < row["nfe_sd"] < row["nfe"]
+        assert row.nfe > 6
+        assert 0 < row.nfe_sd < row.nfe
 
     def test_no_feature_is_computed_where_none_is_asked_for(self, tmp_path):
         results = self.go(tmp_path)[1]
-        assert {row["features"] for row in results.rows()} == {None}
+        assert {row.features for row in results.rows()} == {None}
         assert not (tmp_path / "cache" / "features").exists()
         assert (tmp_path / "cache" / "observed").is_dir()
 
@@ -266,15 +267,15 @@ class TestInAnAblation:
             "design": {"preset": "edm", "solver": "euler"},
         }
         rows = self.go(tmp_path, **spec)[1].rows()
-        edm, equal = (row["sigmas"] for row in rows)
+        edm, equal = (row.sigmas for row in rows)
         assert len(equal) == len(edm) == 6
         assert equal != edm
-        assert rows[1]["seconds"]["time_steps"] > 0
-        assert "time_steps" not in rows[0]["seconds"]
+        assert rows[1].seconds["time_steps"] > 0
+        assert "time_steps" not in rows[0].seconds
         kept = list((tmp_path / "cache" / "levels").rglob("*.safetensors"))
         assert len(kept) == 1
         before = kept[0].stat().st_mtime_ns
         evaluate = {"images": 30, "metrics": ["endpoint_error"], "detector": "pixels"}
         more = self.go(tmp_path, **spec, evaluate=evaluate)
-        assert more[1].rows()[1]["sigmas"] == equal
+        assert more[1].rows()[1].sigmas == equal
         assert kept[0].stat().st_mtime_ns == before

@@ -10,12 +10,10 @@ from typer.testing import CliRunner
 import designspace as ds
 from designspace.cli.app import app
 from designspace.report import Study
-from designspace.report.evidence.claims import verdicts
-from designspace.report.evidence.compare import rank
-from designspace.report.figures.curves import panels
-from designspace.report.figures.metric import metric_vs_x
-from designspace.report.figures.scales import y_scale
-from designspace.report.tables.table import tables
+from designspace.report.evidence.differences import rank
+from designspace.report.evidence.verdicts import verdicts
+from designspace.report.figures.metric import metric_vs_nfe, panels
+from designspace.report.tables.values import tables
 
 METRICS = ["frechet", "fid_infinity", "precision", "recall", "density", "coverage", "nearest", "memorised"]
 FINE, COARSE = ({"time_steps.sigma_min": low, "nfe": 35} for low in (0.002, 2.0))
@@ -40,22 +38,22 @@ def of(study, axes, metric):
 
 @pytest.mark.filterwarnings("ignore:.*fewer than 10 x")
 def test_the_exact_denoiser_gives_its_data_back(study):
-    assert of(study, FINE, "memorised")["value"] == 1
-    assert of(study, FINE, "precision")["value"] == 1
+    assert of(study, FINE, "memorised").value == 1
+    assert of(study, FINE, "precision").value == 1
     near = of(study, FINE, "nearest")
-    assert near["value"] < near["among_reference"] / 10
-    assert of(study, COARSE, "nearest")["value"] > near["value"]
-    assert of(study, FINE, "memorised")["floor"] < 0.2
-    assert [of(study, FINE, "memorised")[key] for key in ("drawn", "drawn_sd")] == [1, 0]
-    assert verdicts(study)[0].verdict == "holds"
+    assert near.value < near.among_reference / 10
+    assert of(study, COARSE, "nearest").value > near.value
+    assert of(study, FINE, "memorised").floor < 0.2
+    assert [getattr(of(study, FINE, "memorised"), key) for key in ("drawn", "drawn_sd")] == [1, 0]
+    assert verdicts(study)[0].outcome == "holds"
 
 
 def test_rows_say_what_is_better(study):
-    found = {metric: of(study, FINE, metric)["higher_is_better"] for metric in METRICS}
+    found = {metric: of(study, FINE, metric).higher_is_better for metric in METRICS}
     expected = dict.fromkeys(METRICS, True) | {"frechet": False, "fid_infinity": False}
     assert found == expected | {"nearest": None, "memorised": None}
-    assert of(study, FINE, "fid_infinity")["protocol"] == "FD_INFINITY-pixels"
-    assert of(study, FINE, "fid_infinity")["raw"] == pytest.approx(of(study, FINE, "frechet")["value"], rel=1e-6)
+    assert of(study, FINE, "fid_infinity").protocol == "FD_INFINITY-pixels"
+    assert of(study, FINE, "fid_infinity").raw == pytest.approx(of(study, FINE, "frechet").value, rel=1e-6)
 
 
 def test_the_best_is_the_highest_where_that_is_better(study):
@@ -91,17 +89,19 @@ def test_the_command_compare_says_the_same(study, metric, said):
 def test_shares_have_a_linear_axis(study):
     for metric in ("precision", "memorised"):
         (panel,) = panels(study, metric)
-        scale = y_scale(panel)
+        scale = panel.y_scale
         assert scale.threshold == float("inf")
         assert all(scale.shows(value) for value in panel.values)
-    title = metric_vs_x(panels(study, "coverage")).axes[0].get_title(loc="right")
+        (axes,) = metric_vs_nfe(study, metric).axes
+        assert axes.get_yscale() == "linear"
+    title = metric_vs_nfe(study, "coverage").axes[0].get_title(loc="right")
     assert re.search(r"\nceiling, n′ = 120: 0\.9\d*, off the scale", title)
 
 
 def test_too_few_images_are_named_at_the_line(tmp_path):
     evaluate = {"images": 15, "detector": "stand_in_detector", "metrics": ["frechet", "fid_infinity"]}
     with pytest.raises(
-        ds.SpecError, match=r"small.yaml:\d+:\d+: evaluate.*metric fid_infinity takes 20 images at least"
+        ds.SpecError, match=r"small.yaml:\d+:\d+: evaluate.*metric fid_infinity needs at least 20 images"
     ):
         ds.load(write_spec(tmp_path, evaluate=evaluate))
 

@@ -8,7 +8,7 @@ import torch
 from conftest import GOLDEN, f64, posterior_mean
 
 import designspace as ds
-from designspace.registry.component import ROWS
+from designspace.registry.known import ROWS
 from designspace.sampling.levels import ddpm_levels, iddpm_levels, vp_betas
 from designspace.sampling.sample import make_flow
 

@@ -33,7 +33,7 @@ def test_what_fails_on_ray_is_recorded(tmp_path, monkeypatch):
     spec = {"grid": {"denoiser.fail": ["", "raise", "die"], "num_steps": [3]}}
     results = go(tmp_path, monkeypatch, "failing", spec, executor="ray", workers=2)
     assert len(results.rows()) == 1
-    assert [row["error"].partition(", Ray")[0] for row in results.failures] == [
+    assert [row.error.partition(", Ray")[0] for row in results.failures] == [
         "ValueError: no such luck second line",
         "its process ended early",
     ]

@@ -11,7 +11,8 @@ from designspace.errors import StorageError
 from designspace.results.store import Results
 from designspace.run.run import run
 from designspace.spec import load
-from designspace.storage.cache import Cache, content_key
+from designspace.storage.cache import Cache
+from designspace.storage.files import content_key
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import torch
 
 import designspace as ds
 from designspace.errors import DataError
-from designspace.registry.beside import beside
+from designspace.registry.sources import beside
 from designspace.run.run import run
 from designspace.run.stages import Stages
 from designspace.spec import SpecError, load
@@ -75,7 +75,7 @@ def loaded(folder, components="./c.py"):
 
 def outcome(ablation, out):
     row = run(ablation, out=out, progress=False).rows()[0]
-    return row["id"], row["metrics"]["frechet"]["value"], row["sigmas"]
+    return row.id, row.metrics["frechet"].value, row.sigmas
 
 
 def test_a_component_edited_in_a_running_process_is_imported_again(folder):

@@ -5,16 +5,22 @@ import resource
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from designspace.errors import StorageError
-from designspace.results.store import LARGEST_ARTEFACT, Results, point_key
+from designspace.results.lines import point_key
+from designspace.results.records import Failure, Result
+from designspace.results.store import LARGEST_ARTEFACT, Results, read_description
+from designspace.storage import arrays as as_arrays
+from designspace.storage import tensors as as_tensors
 from designspace.storage.cache import Cache
 
 
-def row(id="a", value=1.5, **axes):
+def line(id="a", value=1.5, **axes):
     metric = {"value": value, "se": 0.25, "protocol": "FD-pixels", "floor": 0.5, "floor_n": 10}
     kid = {"value": -0.0, "se": None, "protocol": "KID-pixels", "floor": 0.0, "floor_n": 10}
     return {
@@ -25,6 +31,10 @@ def row(id="a", value=1.5, **axes):
         "images": 20,
         "metrics": {"frechet": metric, "kid": kid},
     }
+
+
+def row(*arguments, **axes):
+    return Result(schema=1, **line(*arguments, **axes))
 
 
 @pytest.fixture
@@ -40,14 +50,15 @@ def test_rows_are_read_as_they_were_written(results):
     assert results.rows() == []
     results.append(row("a"))
     results.append(row("b", solver="euler"))
-    assert results.rows() == [{"schema": 1, **row("a")}, {"schema": 1, **row("b", solver="euler")}]
+    assert results.rows() == [row("a"), row("b", solver="euler")]
+    assert results.rows()[0].plain() == {"schema": 1, **line("a")}
     assert results.done() == {("a", '{"nfe": 36, "solver": "heun"}'), ("b", '{"solver": "euler"}')}
 
 
 def test_a_point_is_added_once_and_two_points_may_share_a_trial(results):
     for value, axes in ((1.0, {"rho": 7}), (2.0, {"rho": 7}), (3.0, {"rho": 8})):
         results.append(row("a", value, **axes))
-    assert [r["metrics"]["frechet"]["value"] for r in results.rows()] == [1.0, 3.0]
+    assert [r.metrics["frechet"].value for r in results.rows()] == [1.0, 3.0]
     assert len(lines(results)) == 2
 
 
@@ -65,45 +76,43 @@ def test_a_line_cut_short_is_skipped_and_does_not_spoil_the_next(results, recwar
     path = results.folder / "results.jsonl"
     path.write_bytes(path.read_bytes() + b'{"schema": 1, "id": "b", "axes": {"solver": "eul')
     results.append(row("b"))
-    assert [r["id"] for r in results.rows()] == ["a", "b"]
-    assert [r["id"] for r in Results(results.folder).rows()] == ["a", "b"]
+    assert [r.id for r in results.rows()] == ["a", "b"]
+    assert [r.id for r in Results(results.folder).rows()] == ["a", "b"]
     (said,) = recwarn
     assert "results.jsonl:2: not a result, skipped" in str(said.message)
 
 
 def test_only_what_is_new_is_read(results, monkeypatch):
-    import designspace.results.lines as lines
-
     parsed = []
-    loads = json.loads
-    monkeypatch.setattr(lines.json, "loads", lambda line: parsed.append(line) or loads(line))
+    parse = Result.model_validate_json
+    monkeypatch.setattr(Result, "model_validate_json", lambda line: parsed.append(line) or parse(line))
     other = Results(results.folder, cache=Cache(results.folder.parent / "cache"))
     for id in "abcdef":
         (results if id in "ace" else other).append(row(id))  # two processes
-        assert id in [r["id"] for r in results.rows()]
-        assert point_key(id, row()["axes"]) in other.done()
+        assert id in [r.id for r in results.rows()]
+        assert point_key(id, row().axes) in other.done()
     assert len(parsed) == 2 * 6
-    assert [r["id"] for r in results.rows()] == list("abcdef")
+    assert [r.id for r in results.rows()] == list("abcdef")
 
 
 def test_a_line_is_read_when_it_is_whole_and_a_file_that_was_replaced_is_read_anew(results):
     results.append(row("a"))
     path = results.folder / "results.jsonl"
-    line = json.dumps({"schema": 1, **row("b")})
+    line = json.dumps(row("b").plain())
     assert len(results.rows()) == 1
     with path.open("a") as file:
         file.write(line)  # its end is not there yet
         file.flush()
-        assert [r["id"] for r in results.rows()] == ["a", "b"]
+        assert [r.id for r in results.rows()] == ["a", "b"]
         file.write("\n" + line.replace('"b"', '"c"') + "\n")
-    assert [r["id"] for r in results.rows()] == ["a", "b", "c"]
+    assert [r.id for r in results.rows()] == ["a", "b", "c"]
     text = path.read_text().replace('"id": "a"', '"id": "d"')
     path.write_text("".join(reversed(text.splitlines(keepends=True))))  # an editor: same file, same size
-    assert [r["id"] for r in results.rows()] == ["c", "b", "d"]
+    assert [r.id for r in results.rows()] == ["c", "b", "d"]
     path.unlink()
     assert results.rows() == []
     results.append(row("e"))
-    assert [r["id"] for r in results.rows()] == ["e"]
+    assert [r.id for r in results.rows()] == ["e"]
 
 
 @pytest.mark.parametrize(
@@ -114,7 +123,7 @@ def test_a_line_that_is_no_result_is_skipped_by_name(results, bad):
     with (results.folder / "results.jsonl").open("a", encoding="latin-1") as file:
         file.write(bad + "\n")
     with pytest.warns(UserWarning, match=r"results\.jsonl:2: not a result, skipped"):
-        assert [r["id"] for r in results.rows()] == ["a"]
+        assert [r.id for r in results.rows()] == ["a"]
 
 
 def test_the_frame_has_a_row_a_point_and_keeps_the_counted_nfe_apart_from_the_axis(results):
@@ -131,32 +140,32 @@ def test_the_frame_has_a_row_a_point_and_keeps_the_counted_nfe_apart_from_the_ax
 
 
 def test_a_failure_is_one_until_there_is_a_result(results):
-    about = {"axes": {"nfe": 35}, "error": "ValueError: no", "traceback": "...", "time": "2026-01-01"}
-    results.append_failure({"id": "a", **about})
-    results.append_failure({"id": "b", **about})
-    results.append_failure({"id": "b", **about, "error": "ValueError: again"})
+    about = {"schema": 1, "axes": {"nfe": 35}, "error": "ValueError: no", "traceback": "...", "time": "2026-01-01"}
+    results.append_failure(Failure(id="a", **about))
+    results.append_failure(Failure(id="b", **about))
+    results.append_failure(Failure(id="b", **about | {"error": "ValueError: again"}))
     results.append(row("a"))
-    assert [(r["id"], r["error"]) for r in results.failures] == [("b", "ValueError: again")]
+    assert [(r.id, r.error) for r in results.failures] == [("b", "ValueError: again")]
 
 
 def test_a_view_has_its_points_only(results):
     results.append(row("a"))
     results.append(row("b"))
-    view = Results(results.folder, only={point_key("b", row()["axes"])})
-    assert [r["id"] for r in view.rows()] == ["b"]
+    view = Results(results.folder, only={point_key("b", row().axes)})
+    assert [r.id for r in view.rows()] == ["b"]
     assert view.frame["id"].tolist() == ["b"]
 
 
 def test_artefacts_go_to_the_folder_or_if_large_to_the_cache(results):
-    small = {"influence.frechet": torch.randn(20), "images": torch.arange(8, dtype=torch.uint8).reshape(8, 1, 1, 1)}
-    large = {"images": torch.zeros(LARGEST_ARTEFACT, dtype=torch.uint8)}
+    small = {"influence.frechet": np.float32([0.5, -0.5]), "images": np.arange(8, dtype=np.uint8).reshape(8, 1, 1, 1)}
+    large = {"images": np.zeros(LARGEST_ARTEFACT, dtype=np.uint8)}
     results.put_artefact("small", small)
     results.put_artefact("large", large)
     assert [path.name for path in (results.folder / "artefacts").iterdir()] == ["small.safetensors"]
-    for id, tensors in (("small", small), ("large", large)):
+    for id, arrays in (("small", small), ("large", large)):
         found = results.artefact(id)
-        assert found.keys() == tensors.keys()
-        assert all(torch.equal(found[key], tensors[key]) for key in tensors)
+        assert found.keys() == arrays.keys()
+        assert all(np.array_equal(found[key], arrays[key]) for key in arrays)
     assert results.artefact("missing") is None
     path = results.folder / "artefacts" / "small.safetensors"
     path.write_bytes(path.read_bytes()[:-1])
@@ -172,16 +181,18 @@ def test_a_full_disk_adds_no_part_of_a_line(results):
         from pathlib import Path
         from designspace.storage.cache import Cache
         from designspace.storage.files import StorageError
+        from designspace.results.records import Result
         from designspace.results.store import Results
         folder = Path(sys.argv[1])
         try:
-            Results(folder, cache=Cache(folder / "cache")).append(json.loads(sys.argv[2]))
+            result = Result.model_validate_json(sys.argv[2])
+            Results(folder, cache=Cache(folder / "cache")).append(result)
         except StorageError as error:
             print(error)
     """
     limit = len(before) + 50
     done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code), results.folder, json.dumps(row("b"))],
+        [sys.executable, "-c", textwrap.dedent(code), results.folder, json.dumps(row("b").plain())],
         capture_output=True,
         text=True,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
@@ -190,7 +201,7 @@ def test_a_full_disk_adds_no_part_of_a_line(results):
     assert done.stdout == f"cannot write {results.folder / 'results.jsonl'}: File too large\n", done.stderr
     assert (results.folder / "results.jsonl").read_bytes() == before
     results.append(row("b"))
-    assert [r["id"] for r in results.rows()] == ["a", "b"]
+    assert [r.id for r in results.rows()] == ["a", "b"]
 
 
 def test_a_folder_that_cannot_be_made_is_a_clear_error(tmp_path):
@@ -209,3 +220,48 @@ def test_of_many_lines_that_cannot_be_read_twenty_are_named(tmp_path):
         "results.jsonl:1: not a result, skipped (schema 0, not 1, of an earlier version: run the ablation again)"
     )
     assert texts[-1].endswith("; no more are listed")
+
+
+def test_fields_that_this_version_does_not_know_are_kept(results):
+    given = line("a") | {"schema": 1, "later": {"field": [1, None]}}
+    given["metrics"]["frechet"]["later"] = "inf"
+    results.append(Result.model_validate(given))
+    assert json.loads(lines(results)[0]) == given
+    assert results.rows()[0].plain() == given
+
+
+def test_infinities_and_missing_numbers_are_read_as_floats(results):
+    results.folder.mkdir(parents=True)
+    given = {"schema": 1, **line("a")}
+    given["metrics"]["frechet"] |= {"value": "inf", "se": None, "floor": "-inf"}
+    given["metrics"]["kid"] |= {"value": None}
+    (results.folder / "results.jsonl").write_text(json.dumps(given) + "\n")
+    (found,) = results.rows()
+    frechet = found.metrics["frechet"]
+    assert (frechet.value, frechet.floor) == (math.inf, -math.inf)
+    assert math.isnan(found.metrics["kid"].value)
+    assert found.plain() == given
+
+
+COMMITTED = sorted((Path(__file__).parents[1] / "reports").glob("*/results.jsonl"))
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("path", COMMITTED, ids=lambda path: path.parent.name)
+def test_every_committed_line_is_read_and_loses_nothing(path):
+    written = [json.loads(text) for text in path.read_text().splitlines()]
+    rows = Results(path.parent).rows()
+    points = {point_key(row["id"], row["axes"]): row for row in written}
+    assert [row.plain() for row in rows] == list(points.values())
+    about = path.parent / "ablation.json"
+    assert not about.is_file() or read_description(path.parent).plain() == json.loads(about.read_text())
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "float16", "int64", "int32", "uint8", "bool"])
+@pytest.mark.parametrize("shape", [(), (0, 3), (2, 3)])
+def test_numpy_and_pytorch_write_the_same_bytes(dtype, shape):
+    array = np.asarray((np.arange(math.prod(shape)).reshape(shape) % 2).astype(dtype))
+    data = as_arrays.pack("name", {"b": array, "a": np.float32([1])})
+    assert data == as_tensors.pack("name", {"b": torch.from_numpy(array), "a": torch.ones(1)})
+    assert np.array_equal(as_arrays.unpack("name", data)["b"], array)
+    assert torch.equal(as_tensors.unpack("name", data)["b"], torch.from_numpy(array))

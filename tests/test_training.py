@@ -20,16 +20,17 @@ from training_stand_in import SPEC, trained
 
 import designspace as ds
 from designspace.data.images import Images
-from designspace.run.run import dry_run, run
+from designspace.run.estimate import dry_run
+from designspace.run.run import run
 from designspace.spec import load
 from designspace.storage.cache import Cache
 from designspace.training.batches import Batches
+from designspace.training.checkpoints import trained as run_training
 from designspace.training.ema import decay, power
 from designspace.training.export import export, read
 from designspace.training.loop import DivergedError
 from designspace.training.loss import BINS, bin_levels, bin_of, errors
 from designspace.training.recipe import Recipe
-from designspace.training.run import trained as run_training
 from designspace.training.transform import Draw, geometric, warp
 
 CPU = torch.device("cpu")
@@ -432,7 +433,7 @@ def test_divergence_fails_a_trial_and_not_the_ablation(tmp_path):
     spec = SPEC | {"grid": {"denoiser.learning_rate": [1e-3, 1e30]}, "num_steps": 4}
     results = run(load(write_spec(tmp_path, **spec)), out=tmp_path / "reports", progress=False)
     assert len(results.rows()) == 1
-    assert "training diverged" in results.failures[0]["error"]
+    assert "training diverged" in results.failures[0].error
 
 
 def test_a_denoiser_that_was_exported_is_the_same(tmp_path, digits):
@@ -473,7 +474,7 @@ def test_parameters_too_large_for_half_precision_are_refused(tmp_path, digits):
     denoiser = trained(3200)
     state = state_of(denoiser, digits)
     next(state.average.parameters()).data.fill_(1e5)
-    with pytest.raises(ds.DataError, match="above 65504 do not fit half precision"):
+    with pytest.raises(ds.DataError, match="above 65504 do not fit into float16"):
         export(state, denoiser.plan(digits, EDM), tmp_path / "model", CPU, half=True)
     assert list(tmp_path.glob("model*")) == []
 

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 import designspace as ds
 from designspace.data.images import Images
 from designspace.design import preset_names
-from designspace.registry.component import ROWS
+from designspace.registry.known import ROWS
 from designspace.spec import SpecError, load
 from designspace.spec.schema import schema
 
@@ -248,8 +248,8 @@ def test_one_sigma_data_for_all_rows_that_do_not_set_it():
 @pytest.mark.parametrize(
     ("preset", "rows", "where", "message"),
     [
-        ("edm", {"sigma_data": "data"}, ("sigma_data",), "here is none: give the number"),
-        ("edm", {"c_skip": {"sigma_data": "data"}}, ("c_skip", "sigma_data"), "here is none: give the number"),
+        ("edm", {"sigma_data": "data"}, ("sigma_data",), "there is none here: give the number"),
+        ("edm", {"c_skip": {"sigma_data": "data"}}, ("c_skip", "sigma_data"), "there is none here: give the number"),
         ("edm", {"sigma_data": 0}, ("sigma_data",), "greater than 0"),
         ("vp", {"sigma_data": 1}, ("sigma_data",), "no row of this design has a field sigma_data"),
     ],
@@ -317,7 +317,7 @@ def test_errors_of_sigma_data_have_a_place(trials):
             "digits",
             r"4:\d+: design.sigma_data: should be greater than 0, not -1",
         ),
-        ("design: {preset: edm, sigma_data: dat}", "digits", r"4:\d+: design.sigma_data: should be a valid number"),
+        ("design: {preset: edm, sigma_data: dat}", "digits", r"4:\d+: design.sigma_data: should be a number"),
         ("design: edm\ngrid: {sigma_dat: [1]}", "digits", "Did you mean 'sigma_data'"),
         ("design: {preset: edm, sigma_data: data}", "{name: npz, path: /no.npz}", r"1:\d+: data: there is no /no.npz"),
         ("design: {preset: edm, sigma_data: data}", "digit", "unknown data 'digit'. Did you mean 'digits'"),

@@ -4,8 +4,7 @@ import math
 
 from torch import Tensor
 
-from designspace import TimeSteps
-from designspace.registry.component import Positive
+from designspace import Positive, TimeSteps
 from designspace.sampling.levels import ramp
 
 

@@ -1,4 +1,4 @@
-"""What is drawn from: distributions whose Fréchet distance from a reference is known."""
+"""The distributions that are drawn from, whose Fréchet distance from a reference is known."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from torch import Tensor
 
 import designspace as ds
 from designspace.evaluation.moments import Moments
-from designspace.storage.cache import Cache, content_key
+from designspace.storage.cache import Cache
+from designspace.storage.files import content_key
 
 Draw = Callable[[np.random.Generator, int], tuple[Tensor, Tensor | None]]
 APART = {"equal": (0.0, 1.0), "near": (0.1, 1.05), "apart": (0.3, 1.2), "far": (1.0, 1.5)}

@@ -24,6 +24,7 @@ class Restart(Solver, name="restart"):
             \text{then Heun on EDM's levels } \sigma_\max = \sigma_0 > \dots > \sigma_{N_r - 1} = \sigma_\min
     """
     sources = (XU_2023,)
+    uses = ("solver/heun", "time_steps/edm")
     stochastic: ClassVar[bool] = True
     K: Annotated[int, Field(ge=1)] = 2
     levels: Count = 3

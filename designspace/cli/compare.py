@@ -1,4 +1,4 @@
-"""The command compare: configurations of one report or of two, with paired errors and corrected p-values."""
+"""The command compare: configurations of one or two reports, with paired errors and corrected p-values."""
 
 from __future__ import annotations
 
@@ -10,32 +10,35 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from designspace.cli.errors import clean_errors, print_json, stop
+from designspace.cli.options import Json, Out
 from designspace.cli.sides import Side, pairs, side
 from designspace.text import did_you_mean
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from designspace.report.evidence.comparisons import Comparison
+    from designspace.report.evidence.differences import Comparison
 
 Found = list[tuple[str, list["Comparison"]]]
-"""A metric and comparisons of it by one protocol, corrected for their number."""
+"""A metric, and comparisons of it under one protocol whose p-values are corrected for their number."""
 
 
 def compare(
     a: Annotated[str, typer.Argument(help="A report, or some of its points: solver_grid:solver=heun,nfe=35")],
-    b: Annotated[str | None, typer.Argument(help="Likewise; without it, every two of A.", show_default=False)] = None,
-    metric: Annotated[list[str], typer.Option(help="A metric; may be repeated. All, if none is given.")] = [],  # noqa: B006
-    out: Annotated[Path, typer.Option(help="The folder of all reports.")] = Path("reports"),
-    json: Annotated[bool, typer.Option("--json", help="Print JSON on stdout and nothing else.")] = False,
+    b: Annotated[
+        str | None, typer.Argument(help="The same; without it, every pair of points of A.", show_default=False)
+    ] = None,
+    metric: Annotated[list[str], typer.Option(help="A metric; may be repeated. By default all.")] = [],  # noqa: B006
+    out: Out = Path("reports"),
+    json: Json = False,
 ) -> None:
     """Compare configurations at equal budgets: difference, paired standard error, gain of pairing, p-values.
 
-    A point is a report's name or folder, then values of axes; those left out stand for all. An axis that neither A nor
-    B gives is equal in both, and so is the budget (nfe, num_steps) if only one of them gives it.
+    A point is a report's name or folder followed by values of axes; axes that are left out stand for all of their
+    values. Axes that neither A nor B gives must be equal, and so must the budget (nfe, num_steps) unless both give it.
 
-    The gain is how many times the images would be needed for the same standard error if the seeds were independent.
-    Corrected: Holm's correction of p for all comparisons of the metric that are printed.
+    The gain is the factor by which unpaired images would have to be more numerous for the same standard error. The
+    corrected p-value takes all printed comparisons of the metric into account (Holm's correction).
 
     Example: designspace compare solver_grid:solver=heun,nfe=35 solver_grid:solver=euler
 
@@ -59,7 +62,7 @@ def compare(
 
 
 def _metrics(a: Side, b: Side | None, asked: Sequence[str]) -> list[str]:
-    measured = [list(side.study.about["metrics"]) for side in (a, b or a)]
+    measured = [list(side.study.about.metrics) for side in (a, b or a)]
     known = [name for name in measured[0] if name in measured[1]]
     if not known:
         words = " against ".join(", ".join(names) for names in measured)
@@ -71,7 +74,7 @@ def _metrics(a: Side, b: Side | None, asked: Sequence[str]) -> list[str]:
 
 
 def _compared(a: Side, b: Side | None, metrics: Sequence[str]) -> Iterator[tuple[str, list[Comparison]]]:
-    from designspace.report.evidence.comparisons import all_pairs, compared
+    from designspace.report.evidence.differences import all_pairs, compared
 
     if b is None:
         yield from ((name, group) for name in metrics for group in all_pairs(a.study, name, a.points))
@@ -98,11 +101,11 @@ def _refuse(metric: str, sides: tuple[Side, Side], pair: tuple[Any, Any]) -> Non
 
 
 def _rows(a: Side, b: Side | None, metric: str, comparisons: Sequence[Comparison]) -> Iterator[dict[str, Any]]:
-    from designspace.report.tables.comparison_tables import flat
-    from designspace.results.lines import plain
+    from designspace.report.tables.comparisons import flat
+    from designspace.results.records import plain
 
     for one in comparisons:
-        names = {"report_a": a.study.about["name"], "report_b": (b or a).study.about["name"]}
+        names = {"report_a": a.study.about.name, "report_b": (b or a).study.about.name}
         points = {"axes_a": one.a.axes, "axes_b": one.b.axes, "paired": one.found.paired}
         yield plain({"metric": metric, **names, **flat(a.study, one, metric), **points})
 
@@ -124,18 +127,18 @@ def _show(a: Side, b: Side | None, found: Found) -> None:
 
 
 def _drawn(a: Side, b: Side | None, comparisons: Sequence[Comparison]) -> Table:
-    """A and B without their budget where it is equal: that has a column of its own."""
+    """The comparisons of a metric. The budget has a column of its own where it is equal on both sides."""
     from rich.table import Table
     from rich.text import Text
 
     from designspace.report.evidence.inference import LEVEL
-    from designspace.report.tables.comparison_tables import words
+    from designspace.report.tables.comparisons import words
     from designspace.text import describe, one_line, value_of
 
     axis = a.study.column_axis or ""
     equal = all(one.b.axes.get(axis) == one.a.axes.get(axis) for one in comparisons)
     budget = [axis] if axis and equal else []
-    names = [one_line(side.study.about["name"]) for side in (a, b or a)]
+    names = [one_line(side.study.about.name) for side in (a, b or a)]
     sides = [f"{side} ({name})" if names[0] != names[1] else side for side, name in zip("AB", names, strict=True)]
     drawn = Table(box=None, header_style="bold")
     for name in [*budget, *sides, "A - B", "gain", "p", "corrected"]:

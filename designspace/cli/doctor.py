@@ -1,4 +1,4 @@
-"""The command doctor: what is installed, what this machine has, and what can be used."""
+"""The command doctor: what is installed, which devices there are, and which detectors and data sets are ready."""
 
 from __future__ import annotations
 
@@ -8,14 +8,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
-
-import typer
-from rich.console import Console
-from rich.table import Column, Table
-from rich.text import Text
+from typing import TYPE_CHECKING, Any
 
 from designspace.cli.errors import clean_errors, print_json
+from designspace.cli.options import Json
 
 if TYPE_CHECKING:
     from designspace.registry.component import Component
@@ -24,13 +20,17 @@ PACKAGES = ("designspace", "torch", "torchvision", "numpy", "scipy", "pydantic",
 Found = dict[str, Any]
 
 
-def doctor(json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")] = False) -> None:
-    """Say what is installed, which devices there are, where the cache is, and which networks and data can be used.
+def doctor(json: Json = False) -> None:
+    """Print what is installed, which devices there are, where the cache is, and which networks and data are ready.
 
-    What is not ready says which file it misses, where it is looked for, and where to get it.
+    For each part that is not ready, say which file is missing, where it is looked for, and where to get it.
 
     Example: designspace doctor
     """
+    from rich.console import Console
+    from rich.table import Column, Table
+    from rich.text import Text
+
     with clean_errors():
         found = {"versions": _versions(), "machine": _machine(), "cache": _cache()} | _components()
     if json:
@@ -62,9 +62,9 @@ def _machine() -> Found:
 
 
 def _cache() -> Found:
-    from designspace.storage.cache import Cache
+    from designspace.storage.folder import CacheFolder
 
-    root = Cache().root
+    root = CacheFolder().root
     here = next(folder for folder in (root, *root.absolute().parents) if folder.exists())
     free, used = shutil.disk_usage(here).free, _size(root)
     space = {"used_MB": used // 10**6, "free_MB": free // 10**6}
@@ -80,7 +80,7 @@ def _size(root: Path) -> int:
 
 
 def _components() -> Found:
-    """The state of every detector and data set that can be named without fields."""
+    """The state of every detector and data set that has no required fields."""
     import torch
 
     import designspace as ds
@@ -101,7 +101,7 @@ def _states(row: type[Component], use: Callable[[Any], object]) -> Found:
 def _state(cls: type[Component], use: Callable[[Any], object]) -> str:
     try:
         use(cls())
-    except Exception as error:  # a doctor that falls ill is of no use
+    except Exception as error:  # one broken component must not hide the state of the others
         return str(error)
     return "ready"
 

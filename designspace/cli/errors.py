@@ -1,4 +1,4 @@
-"""What users see of errors and warnings: one line each, no traceback."""
+"""Errors and warnings as users see them: one line each, without a traceback."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ import typer
 
 @contextmanager
 def clean_errors() -> Iterator[None]:
-    """Turn errors of the input into lines on stderr and exit status 2, of the storage into 1."""
+    """Print errors on stderr, one line each, and exit: with status 2 for wrong input, 1 if files cannot be written."""
     from designspace.errors import DataError, SpecError, StorageError
 
     said: set[str] = set()
 
     def say(message: Warning | str, *_: Any) -> None:
-        if str(message) not in said:  # a figure warns of a glyph for every label and format
+        if str(message) not in said:  # matplotlib repeats a warning for each label and format
             said.add(str(message))
             typer.secho(f"warning: {message}", err=True, fg="yellow")
 

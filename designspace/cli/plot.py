@@ -1,4 +1,4 @@
-"""The command plot: figures of designs, without any result."""
+"""The command plot: figures of designs, for which no results are needed."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Annotated
 import typer
 
 from designspace.cli.errors import clean_errors, stop
-from designspace.cli.inspect import DESIGNS
+from designspace.cli.options import Designs
 
 app = typer.Typer(help="Draw designs. Example: designspace plot rows edm vp", no_args_is_help=True)
 
 
 @app.callback()
 def plot() -> None:
-    """Draw what designs are made of; what they score is drawn by report.
+    """Draw the rows of designs. The command report draws their results.
 
     Example: designspace plot rows edm vp ve iddpm
     """
@@ -23,22 +23,22 @@ def plot() -> None:
 
 @app.command()
 def rows(
-    designs: Annotated[list[str] | None, typer.Argument(help=DESIGNS, show_default=False)] = None,
-    num_steps: Annotated[int, typer.Option(min=2, help="The time steps N.")] = 18,
+    designs: Designs = None,
+    num_steps: Annotated[int, typer.Option(min=2, help="The number of time steps N.")] = 18,
     out: Annotated[Path, typer.Option(help="The folder of the figures.")] = Path(),
 ) -> None:
-    """Draw the rows of Table 1: schedule and scaling, time steps, preconditioning, and what training weighs.
+    """Draw the rows of Table 1: schedule and scaling, time steps, preconditioning, noise levels of training.
 
-    Writes rows_schedule, rows_time_steps, rows_preconditioning and rows_training as .png, .svg and .pdf. Designs that
-    are equal in all of a figure share a line of its legend.
+    Writes rows_schedule, rows_time_steps, rows_preconditioning and rows_training as .png, .svg and .pdf. Designs whose
+    curves are equal throughout a figure share a line of its legend.
 
     Example: designspace plot rows edm vp edm:time_steps.rho=3 --num-steps 10 --out figures
     """
     from designspace.design import preset_names
+    from designspace.drawing.files import FORMATS, saved
+    from designspace.drawing.look import style
     from designspace.plots import curves_of, figures
-    from designspace.report.figures.pictures import FORMATS, saved
     from designspace.storage.files import write_whole
-    from designspace.style import sheet
     from designspace.table.columns import read_columns
 
     with clean_errors():
@@ -47,7 +47,7 @@ def rows(
             curves = curves_of(columns, num_steps)
         except ValueError as error:
             stop(2, f"--num-steps {num_steps}: {error}")
-        with sheet():
+        with style():
             for name, figure in figures(curves):
                 for kind in FORMATS:
                     write_whole(out / f"rows_{name}.{kind}", saved(figure, kind))

@@ -1,27 +1,27 @@
-"""The command probe: what a new data set suggests for a design."""
+"""The command probe: suggestions for a design from measurements of a data set."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Column, Table
-from rich.text import Text
 
 from designspace.cli.errors import clean_errors, print_json, stop
+from designspace.cli.options import Json
 from designspace.cli.sets import component, data_set
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from designspace.data.images import Images
     from designspace.denoising.rows import Network
     from designspace.survey.facts import Facts
     from designspace.survey.survey import Survey
 
 SMALL = 256
-"""Values of an image up to which a multilayer perceptron will do."""
+"""Values per image up to which a multilayer perceptron is good enough."""
 IMAGES = {"mlp": 100_000, "unet": 10_000}
-"""To train on, unless told: some ten seconds, and a minute or so, on two cores."""
+"""Training images by default: about ten seconds, and about a minute, on two cores."""
 BAR = 20
 
 
@@ -29,25 +29,27 @@ def probe(
     data: Annotated[str, typer.Argument(help="Images: a folder, a zip, an npz, or the name of a data set.")],
     network: Annotated[
         str | None,
-        typer.Option(help="As in YAML: '{name: unet, size: small}'. Without: mlp for small images, or unet."),
+        typer.Option(help="As in YAML: '{name: unet, size: small}'. By default mlp for small images, otherwise unet."),
     ] = None,
     images: Annotated[
-        int | None, typer.Option(min=0, help="To train on: 100,000, or 10,000 for another network than mlp.")
+        int | None,
+        typer.Option(min=0, help="Training images. By default 100,000 for mlp, 10,000 for other networks."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of what is drawn at random.")] = 0,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON on stdout and nothing else.")] = False,
+    seed: Annotated[int, typer.Option(help="The seed of all random numbers.")] = 0,
+    json: Json = False,
 ) -> None:
     """Measure a data set and suggest sigma_data, the range of noise, P_mean and P_std, each with its reason.
 
-    The loss at each noise level is that of a network after a short training, beside that of the best linear denoiser
-    and of one that knows each value by itself; with --images 0 nothing is trained. The last lines are for an ablation.
+    At each noise level, the loss of a network after a short training stands beside that of the best linear denoiser
+    and that of the best denoiser of each value by itself. With --images 0 nothing is trained. The last lines can be
+    copied into an ablation.
 
     Example: designspace probe digits
     """
     import designspace as ds
+    from designspace.cli.training import shown
     from designspace.survey.survey import Survey
     from designspace.training.loop import DivergedError
-    from designspace.training.watch import shown
 
     with clean_errors():
         chosen = None if network is None else component(ds.Network, network, "--network")
@@ -67,7 +69,7 @@ def probe(
 
 
 def _network(data: Images) -> Network:
-    """The default: the U-Net if it can be used with such images, and they are not small."""
+    """The default network: the U-Net, unless the images are small or of a shape that it cannot process."""
     import math
 
     import designspace as ds
@@ -86,12 +88,16 @@ def _network(data: Images) -> Network:
 
 
 def _print(survey: Survey, trained: str) -> None:
+    from rich.console import Console
+    from rich.table import Column, Table
+    from rich.text import Text
+
     console = Console()
     facts = Table("", Column(overflow="fold"), box=None, show_header=False)
     for name, words in _facts(survey.facts):
         facts.add_row(Text(name, style="bold"), words)
     console.print(
-        facts, "", _losses(survey), Text(f"loss with EDM's weight on images kept out; network: {trained}"), ""
+        facts, "", _losses(survey), Text(f"loss with EDM's weight on held-out images; network: {trained}"), ""
     )
     suggestions = Table("", "", Column(overflow="fold"), box=None, show_header=False)
     for name, found in survey.suggestions.items():
@@ -118,7 +124,9 @@ def _facts(facts: Facts) -> list[tuple[str, str]]:
 
 
 def _losses(survey: Survey) -> Table:
-    """Every other level."""
+    """The losses at every other noise level."""
+    from rich.table import Column, Table
+
     columns = {name: column for name, column in survey.curves.columns.items() if column is not None}
     names = [Column(name.replace("_", " "), justify="right") for name in columns]
     table = Table(*names, "", box=None, header_style="bold")
@@ -131,7 +139,7 @@ def _losses(survey: Survey) -> Table:
 
 
 def _yaml(design: dict[str, Any]) -> str:
-    """A row a line, as an ablation has it."""
+    """The rows of a design as YAML, one row per line."""
 
     def written(value: Any) -> str:
         if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""Image sets and components that the command line names: a path, a name, or a mapping as in YAML."""
+"""Image sets and components on the command line: a path, a name, or a mapping as in YAML."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FILES = {".zip": "zip", ".npz": "npz"}
 
 
 def reference_set(place: str) -> Data | Reference:
-    """A data set, or the statistics of one: an npz that holds them, or ``{name: statistics, ...}``."""
+    """A data set, or the statistics of one: an npz that has them, or ``{name: statistics, ...}``."""
     import designspace as ds
     from designspace.evaluation.statistics import has_statistics
 
@@ -35,20 +35,20 @@ def reference_set(place: str) -> Data | Reference:
 
 
 def refuse_observations(metrics: list[Metric]) -> None:
-    """Wrong input if a metric watches a sampler or a denoiser at work: of images alone it can say nothing."""
+    """Stop the command if a metric observes a sampler or a denoiser: it cannot be computed from images."""
     from designspace.evaluation.rows import Observation
 
     if watching := [metric.name for metric in metrics if isinstance(metric, Observation)]:
-        stop(2, f"metric {' and '.join(watching)} is of a sampler or a denoiser at work, not of images: for ablations")
+        stop(2, f"metric {' and '.join(watching)} observes a sampler or a denoiser, not images: use it in an ablation")
 
 
 def usable_metrics(metrics: list[Metric], asked: bool) -> list[Metric]:
-    """Those for which mean and covariance of the reference suffice; wrong input if others are asked for."""
+    """The metrics that need only mean and covariance of the reference; stop the command if others are ``asked`` for."""
     needy = [metric.name for metric in metrics if not metric.moments_suffice]
     if needy and asked:
         stop(
             2,
-            f"metric {' and '.join(needy)} compares with each image's features, and of B only their moments are known",
+            f"metric {' and '.join(needy)} needs the features of each image, but B has only their mean and covariance",
         )
     return [metric for metric in metrics if metric.moments_suffice]
 
@@ -70,12 +70,12 @@ def data_set(place: str) -> Data:
 
 
 def component(row: Any, text: str, where: str) -> Any:
-    """A component as in YAML, ``lite0`` or ``{name: lite0, size: 128}``; errors end the command."""
+    """A component as in YAML: ``lite0`` or ``{name: lite0, size: 128}``. Errors stop the command."""
     from pydantic import ValidationError
 
-    from designspace.errors import SpecError
+    from designspace.errors import SpecError, dotted
     from designspace.spec.document import parse
-    from designspace.spec.errors import dotted, what
+    from designspace.spec.problems import problems_of
 
     document = parse(text, where, lines=False)
     if document.problems:
@@ -83,11 +83,11 @@ def component(row: Any, text: str, where: str) -> Any:
     try:
         return row.model_validate(document.data)
     except ValidationError as error:
-        stop(2, *(": ".join(filter(None, (where, dotted(e["loc"]), what(e)))) for e in error.errors()))
+        stop(2, *(": ".join(filter(None, (where, dotted(p.path), p.what))) for p in problems_of(error)))
 
 
 def _name(place: str) -> str | None:
-    """The component that a mapping names."""
+    """The name of the component in a mapping, if ``place`` is one."""
     from designspace.spec.document import parse
 
     data = parse(place, place, lines=False).data if place.startswith("{") else None

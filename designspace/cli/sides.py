@@ -8,47 +8,50 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from designspace.cli.errors import stop
-from designspace.cli.reports import folder_of
+from designspace.cli.report import folder_of
 
 if TYPE_CHECKING:
     from designspace.report import Study
-    from designspace.report.entry import Entry, Row
-    from designspace.report.evidence.comparisons import Pair
+    from designspace.report.entry import Entry
+    from designspace.report.evidence.differences import Pair
+
+
+Axes = dict[str, Any]
 
 
 class Side(NamedTuple):
-    """What was written, and the points that it stands for."""
+    """One side of a comparison: the text on the command line, and the points that it stands for."""
 
     text: str
     study: Study
-    axes: Row
+    axes: Axes
     points: list[Entry]
 
 
 def side(text: str, out: Path, other: Study | None = None) -> Side:
-    """The points that ``text`` names, of the study ``other`` if that is the one; errors end the command."""
+    """The points that ``text`` names. ``other`` is used if it is the study that is named. Errors stop the command."""
+    from designspace.errors import SpecError
     from designspace.report import Study
     from designspace.report.points import select
-    from designspace.spec.errors import BadValueError
-    from designspace.spec.points import known_as
+    from designspace.results.points import known_as
 
     name, _, settings = text.partition(":")
     folder = folder_of(name, out)
     study = other if other and other.folder.samefile(folder) else Study(folder)
     points = [dict(point.axes) for point in study.points]
     try:
-        axes = known_as(_axes(text, settings, points), points, ()) if settings else {}
-    except BadValueError as error:
-        stop(2, f"{text}: {error}")
+        axes = known_as(_axes(text, settings, points), points) if settings else {}
+    except SpecError as error:
+        stop(2, *(f"{text}: {problem.what}" for problem in error.problems))
     return Side(text, study, axes, select(study.points, axes))
 
 
 def pairs(a: Side, b: Side) -> list[Pair]:
-    """The points of both that are to be compared: equal in the axes that neither gives, and in the budget."""
+    """The pairs to compare: points that are equal in the axes that neither side gives, and in the budget."""
     from designspace.report import points
     from designspace.report.entry import BUDGET
 
-    both = [axis for axis in a.study.about["axes"] if axis in b.study.about["axes"]]
+    both = [axis for axis in a.study.about.axes if axis in b.study.about.axes]
     given = {axis: (axis in a.axes) + (axis in b.axes) for axis in both}
     equal = [axis for axis, times in given.items() if times == 0 or (times == 1 and axis in BUDGET)]
     found = [(p, q) for p, q in points.pairs(a.points, b.points, equal) if p is not q]
@@ -59,8 +62,8 @@ def pairs(a: Side, b: Side) -> list[Pair]:
     return found
 
 
-def _axes(text: str, settings: str, points: Sequence[Row]) -> Row:
-    from designspace.spec.paths import axis_name
+def _axes(text: str, settings: str, points: Sequence[Axes]) -> Axes:
+    from designspace.results.points import short_name
     from designspace.text import value_of
 
     labels = {(axis, value_of(value)): value for point in points for axis, value in point.items()}
@@ -72,7 +75,7 @@ def _axes(text: str, settings: str, points: Sequence[Row]) -> Row:
         if last and any(name == last and label.startswith(whole) for name, label in labels):
             found[last] = whole  # a label with a comma
         elif equals:
-            last = axis_name(axis.strip())
+            last = short_name(axis.strip(), points[0])
             if last in found:
                 stop(2, f"{text}: {last} is given twice")
             found[last] = value.strip()

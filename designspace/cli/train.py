@@ -1,4 +1,4 @@
-"""The command train."""
+"""The command train: the denoisers of an ablation, without sampling from them."""
 
 from __future__ import annotations
 
@@ -8,41 +8,42 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from designspace.cli.errors import clean_errors, stop
+from designspace.cli.options import Device, File, Sets, require_device
 
 if TYPE_CHECKING:
     from designspace.data.images import Images
     from designspace.spec import Ablation, Point
-    from designspace.training.run import Plan
+    from designspace.training.checkpoints import Plan
 
 
 def train(
-    file: Annotated[Path, typer.Argument(help="An ablation, a YAML file.", show_default=False)],
-    set_: Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="Change a field.")] = [],  # noqa: B006
-    device: Annotated[str, typer.Option(help="Of PyTorch: cpu, cuda, cuda:1.")] = "cpu",
-    export: Annotated[Path | None, typer.Option(help="Write each denoiser into this folder, to ship it.")] = None,
+    file: File,
+    set_: Sets = [],  # noqa: B006  # typer copies it
+    device: Device = "cpu",
+    export: Annotated[Path | None, typer.Option(help="Write each denoiser into this folder, to distribute it.")] = None,
     half: Annotated[bool, typer.Option("--half", help="Write it in half precision.")] = False,
 ) -> None:
-    """Train the denoisers of an ablation that are not trained yet, and nothing else; `run` finds them done.
+    """Train the denoisers of an ablation that are not trained yet, so that `run` finds them in the cache.
 
-    Interrupted training goes on where it was, at most a minute before. Each denoiser is trained once for all trials
-    that share it.
+    Interrupted training resumes from its last checkpoint, which is at most a minute old. Trials that share a denoiser
+    share its training.
 
     Example: designspace train ablations/training_rows.yaml --device cuda
     """
     import torch
 
-    from designspace.cli.runs import usable
+    from designspace.cli.training import shown
     from designspace.errors import DataError, StorageError, brief
+    from designspace.run.job import label
     from designspace.run.labels import require_labels
-    from designspace.run.worker import label
     from designspace.spec import load
+    from designspace.training.checkpoints import trained
     from designspace.training.export import export as write
-    from designspace.training.run import trained
 
     with clean_errors():
-        usable(device)
+        require_device(device)
         if half and not export:
-            stop(2, "--half is about what --export writes: give it a folder")
+            stop(2, "--half only applies to --export: give that a folder")
         ablation = load(file, set_)
         require_labels(ablation)
         plans = _plans(ablation)
@@ -53,10 +54,11 @@ def train(
             more = f" and {len(points) - 1} more" if len(points) > 1 else ""
             name = f"{plan.key[:12]} ({label(points[0])}{more}): {images:,} images"
             try:
-                state = trained(plan, images, torch.device(device))
+                with shown() as seen:
+                    state = trained(plan, images, torch.device(device), seen=seen)
             except (StorageError, DataError):
                 raise
-            except Exception as error:  # whatever a network raises must not stop the others
+            except Exception as error:  # an error in one network must not stop the others
                 failed += 1
                 typer.secho(f"{name}: {brief(error)}", err=True, fg="red")
                 continue
@@ -68,9 +70,9 @@ def train(
 
 
 def _plans(ablation: Ablation) -> list[tuple[Plan, int, list[Point]]]:
-    """What is to be trained, each once, the fewest images first, and the points that share it."""
-    from designspace.run.kept import Kept
-    from designspace.training.run import Trainable
+    """Each training that is needed, those on the fewest images first, and the points that share it."""
+    from designspace.run.loaded import Kept
+    from designspace.training.checkpoints import Trainable
 
     data: Kept[Images] = Kept()
     found: dict[tuple[str, int], tuple[Plan, list[Point]]] = {}

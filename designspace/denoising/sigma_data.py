@@ -1,50 +1,53 @@
-r"""The field ``sigma_data`` of the rows c_skip, c_out, c_in and loss_weight: the data's standard deviation.
+"""The field ``sigma_data`` of the rows c_skip, c_out, c_in and loss_weight: the standard deviation of the data.
 
-A number, or ``data``: then it is measured on the data set of the ablation when that is loaded, so that what is
-resolved, hashed and stored holds the number. Each row has its own, so that one can be varied alone; ``sigma_data`` of
-a design gives the same to all rows that have the field and do not set it. It is the standard deviation of all values
-about their mean (Karras et al., 2022, https://arxiv.org/abs/2206.00364, Appendix B.6): input and target have unit
-variance, and the loss at the start is 1 if the mean is 0 as well (digits: mean -0.39, loss 1.0 to 1.3).
+The value is a number or ``data``, which stands for the value measured on the data set of the ablation. It is measured
+when the ablation is loaded, so that resolved trials hold the number. Each row has a field of its own, so that one can
+be varied alone; ``sigma_data`` of a design sets the field of all rows that have it and do not set it themselves.
+
+It is the standard deviation of all values about their mean (Karras et al., 2022, https://arxiv.org/abs/2206.00364,
+Appendix B.6). The input and the target of the network then have unit variance, and the initial loss is 1 if the mean of
+the data is 0 (for digits, whose mean is -0.39, it is 1.0 to 1.3).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextvars import ContextVar
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, ValidationError
+from pydantic import BeforeValidator, ValidationError, ValidationInfo
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from designspace.registry.component import ROWS, Component, Positive, Spec
+from designspace.registry.component import Component, Positive, Spec
+from designspace.registry.known import ROWS
 
 NAME = "sigma_data"
-MEASURED: ContextVar[Callable[[], float] | None] = ContextVar("MEASURED", default=None)
-"""While an ablation is resolved: gives the standard deviation of its data set."""
+MEASURE = "measure"
+"""The key, in pydantic's validation context, of a function that returns the standard deviation of the data set."""
 
 
-def _number(value: Any) -> Any:
+def _number(value: Any, info: ValidationInfo) -> Any:
     if value != "data":
         return value
-    measure = MEASURED.get()
+    measure: Callable[[], float] | None = (info.context or {}).get(MEASURE)
     if measure is None:
-        text = "'data' is measured on the data set of an ablation, and here is none: give the number"
+        text = "'data' is measured on the data set of an ablation, and there is none here: give the number"
         raise PydanticCustomError("no_data", "{text}", {"text": text})
     return measure()
 
 
 SigmaData = Annotated[Positive, BeforeValidator(_number, json_schema_input_type=float | Literal["data"])]
-"""The type of the field: positive, finite, or ``data``."""
+"""The type of the field: a positive finite number, or ``data``."""
 
 
 class _Shared(Spec):
     sigma_data: SigmaData
 
 
-def spread(design: Mapping[str, Any]) -> dict[str, Any]:
-    """The raw ``design`` with its ``sigma_data`` in each row that has the field and does not set it.
+def spread(design: Mapping[str, Any], context: Any = None) -> dict[str, Any]:
+    """Return the raw ``design`` with its ``sigma_data`` in each row that has the field and does not set it.
 
-    Raises ``ValidationError`` if it is not positive, or if no row has the field.
+    ``context`` is pydantic's validation context, which says on what ``sigma_data: data`` is measured.
+    Raises ``ValidationError`` if the value is not positive, or if no row has the field.
     """
     rows = {row: value for row, value in design.items() if row != NAME}
     own = {row: _given(row, rows[row]) for row in rows if row in ROWS}
@@ -54,7 +57,7 @@ def spread(design: Mapping[str, Any]) -> dict[str, Any]:
         kind = PydanticCustomError("no_sigma_data", "{text}", {"text": text})
         line = InitErrorDetails(type=kind, loc=(NAME,), input=design[NAME])
         raise ValidationError.from_exception_data("Design", [line])
-    number = _Shared.model_validate({NAME: design[NAME]}).sigma_data
+    number = _Shared.model_validate({NAME: design[NAME]}, context=context).sigma_data
     return rows | {row: {NAME: number} | fields for row, fields in takers.items()}
 
 
@@ -65,7 +68,7 @@ def has_field(row: str, name: str | None = None) -> bool:
 
 
 def _given(row: str, value: Any) -> dict[str, Any]:
-    """Name and fields as they are set; empty if ``value`` is no component."""
+    """The name and the given fields of a component; empty if ``value`` is not a component."""
     if isinstance(value, Component):
         return {"name": value.name} | {key: getattr(value, key) for key in value.model_fields_set}
     if isinstance(value, str):

@@ -1,4 +1,4 @@
-"""Several ablations as one, where the same protocol measured them."""
+"""Several ablations in one report, provided that the same protocol measured them."""
 
 from __future__ import annotations
 
@@ -6,44 +6,58 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 
 from designspace.errors import DataError
-from designspace.report.entry import Row
+from designspace.report.entry import Entry
 from designspace.report.study import Study, comparable
 from designspace.report.tables import caption
-from designspace.results.lines import SCHEMA
-from designspace.results.store import PointKey, point_key
+from designspace.results.lines import PointKey, point_key
+from designspace.results.records import SCHEMA, Description, Failure, GridPoint, Result, Source
 from designspace.text import MERGED, describe
+
+R = TypeVar("R", Result, Failure)
 
 
 @dataclass(frozen=True)
 class Merged(Study):
-    """The points of several studies. Claims stay with the ablations that make them."""
+    """The points of several studies. Their claims are left out: they belong to the separate reports."""
 
     parts: tuple[Study, ...] = ()
 
     @cached_property
-    def about(self) -> Row:
-        """As of an ablation whose slowest axis is the ablation; axes that only some have are in the names alone."""
-        first, *rest = self.parts
-        axes = [axis for axis in first.about["axes"] if all(axis in part.about["axes"] for part in rest)]
-        common = [m for m in first.about["metrics"] if all(m in part.about["metrics"] for part in rest)]
-        points = [point | {"axes": _own(part, point["axes"])} for part in self.parts for point in part.about["points"]]
-        question = " ".join(dict.fromkeys(part.about["question"] for part in self.parts))
-        about = {"schema": SCHEMA, "name": self.folder.name, "question": question, "axes": [MERGED, *axes]}
-        return about | {"claims": [], "metrics": common, "points": points}
+    def about(self) -> Description:
+        """A description whose slowest axis is the ablation, followed by the axes that all parts have.
+
+        The values of other axes appear in the names of configurations.
+        """
+        first, *rest = (part.about for part in self.parts)
+        return Description(
+            schema=SCHEMA,
+            name=self.folder.name,
+            question=" ".join(dict.fromkeys(part.about.question for part in self.parts)),
+            axes=[MERGED, *(axis for axis in first.axes if all(axis in other.axes for other in rest))],
+            claims=[],
+            metrics=[metric for metric in first.metrics if all(metric in other.metrics for other in rest)],
+            points=[GridPoint(id=p.id, axes=_own(part, p.axes)) for part in self.parts for p in part.about.points],
+        )
 
     @cached_property
-    def failures(self) -> list[Row]:
-        """Of all."""
-        return [row | {"axes": _own(part, row["axes"])} for part in self.parts for row in part.failures]
+    def failures(self) -> list[Failure]:
+        """The failures of all parts."""
+        return [_moved(part, failure) for part in self.parts for failure in part.failures]
+
+    @property
+    def sources(self) -> list[Source]:
+        """The publications behind all parts, each once."""
+        return list({source.url: source for part in self.parts for source in part.sources}.values())
 
     @cached_property
-    def _rows(self) -> dict[PointKey, Row]:
-        rows = [row | {"axes": _own(part, row["axes"])} for part in self.parts for row in part._rows.values()]
-        return {point_key(row["id"], row["axes"]): row for row in rows}
+    def _rows(self) -> dict[PointKey, Result]:
+        rows = [_moved(part, row) for part in self.parts for row in part._rows.values()]
+        return {point_key(row.id, row.axes): row for row in rows}
 
     def _artefact(self, id: str) -> dict[str, np.ndarray]:
         found = (part._artefact(id) for part in self.parts if id in part.ids)
@@ -53,17 +67,17 @@ class Merged(Study):
 def merge(studies: Sequence[Study], out: Path) -> Merged:
     """The studies as one, whose report goes to ``out/A+B``.
 
-    Raises ``DataError`` if they have no metric in common that one protocol measured, or cost is counted differently.
+    Raises ``DataError`` if they share no metric that one protocol measured, or if their budgets are of two kinds.
     """
-    costs = {study.about["name"]: study.column_axis for study in studies}
-    if len(set(costs.values())) > 1:
-        words = ", ".join(f"{name} {axis or 'none'}" for name, axis in costs.items())
-        raise DataError(f"cannot be merged: the axes of their cost differ ({words})")
-    if len(costs) < len(studies):
-        raise DataError(f"cannot be merged: two of them are called {next(iter(costs))}")
-    whole = Merged(out / "+".join(costs), tuple(studies))
-    if not any(_share(whole, metric) for metric in whole.about["metrics"]):
-        raise DataError(f"{' and '.join(costs)} cannot be merged: {_why(whole)}")
+    budgets = {study.about.name: study.column_axis for study in studies}
+    if len(set(budgets.values())) > 1:
+        words = ", ".join(f"{name} {axis or 'none'}" for name, axis in budgets.items())
+        raise DataError(f"cannot be merged: their budgets are different axes ({words})")
+    if len(budgets) < len(studies):
+        raise DataError(f"cannot be merged: two of them are called {next(iter(budgets))}")
+    whole = Merged(out / "+".join(budgets), tuple(studies))
+    if not any(_share(whole, metric) for metric in whole.about.metrics):
+        raise DataError(f"{' and '.join(budgets)} cannot be merged: {_why(whole)}")
     return whole
 
 
@@ -73,17 +87,25 @@ def _share(whole: Merged, metric: str) -> bool:
 
 
 def _why(whole: Merged) -> str:
-    if not whole.about["metrics"]:
+    if not whole.about.metrics:
         return "they have no metric in common"
-    metric = whole.about["metrics"][0]
+    metric = whole.about.metrics[0]
     groups = comparable(whole.entries, metric)
     if len(groups) < 2:
         return "not all of them have results"
-    if old := [str(group[0].axes[MERGED]) for group in groups if not group[0].record]:
-        return f"results of {old[0]} do not record all of their protocol, an earlier version wrote them: run it again"
-    each = "; ".join(f"{describe({MERGED: g[0].axes[MERGED]})}: {caption.protocol(metric, g)}" for g in groups)
+    if old := [_name(group) for group in groups if not group[0].record]:
+        return f"an earlier version wrote the results of {old[0]} without their full protocol: run it again"
+    each = "; ".join(f"{describe({MERGED: _name(group)})}: {caption.protocol(metric, group)}" for group in groups)
     return f"values of different {caption.differ(groups, metric)} cannot be compared ({each})"
 
 
-def _own(part: Study, axes: Row) -> Row:
-    return {MERGED: part.about["name"], **axes}
+def _name(group: Sequence[Entry]) -> str:
+    return str(group[0].axes[MERGED])
+
+
+def _moved(part: Study, row: R) -> R:
+    return row.model_copy(update={"axes": _own(part, row.axes)})
+
+
+def _own(part: Study, axes: dict[str, Any]) -> dict[str, Any]:
+    return {MERGED: part.about.name, **axes}

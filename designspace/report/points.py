@@ -1,20 +1,20 @@
-"""Points of a grid by the values of their axes: those that have some, lines along one, pairs of like with like."""
+"""Points of a grid by the values of their axes: selections, pairs, and lines along one axis."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from designspace.report.entry import Entry, Row
+from designspace.report.entry import Entry
 
 
-def select(points: Iterable[Entry], axes: Row) -> list[Entry]:
+def select(points: Iterable[Entry], axes: Mapping[str, Any]) -> list[Entry]:
     """The points that have the values of ``axes``."""
     return [point for point in points if axes.items() <= point.axes.items()]
 
 
 def pairs(first: Iterable[Entry], second: Iterable[Entry], equal: Sequence[str]) -> list[tuple[Entry, Entry]]:
-    """Each of ``first`` with each of ``second`` that has its values of the axes ``equal``."""
+    """Each of ``first`` with each of ``second`` that has the same values of the axes ``equal``."""
     partners: dict[tuple[Any, ...], list[Entry]] = {}
     for point in second:
         partners.setdefault(_values(point, equal), []).append(point)
@@ -22,7 +22,7 @@ def pairs(first: Iterable[Entry], second: Iterable[Entry], equal: Sequence[str])
 
 
 def lines(points: Iterable[Entry], along: str) -> list[list[Entry]]:
-    """Points that differ in the axis ``along`` alone, ordered by its values; by the grid if some are no numbers."""
+    """Points that differ only in the axis ``along``, in ascending order; in that of the grid if some are names."""
     found: dict[tuple[Any, ...], list[Entry]] = {}
     for point in points:
         rest = tuple((axis, value) for axis, value in point.axes.items() if axis != along)

@@ -1,4 +1,4 @@
-"""What numbers must share to stand in one table."""
+"""What two values must share to stand in one table."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from designspace.results.lines import PointKey, Row
+from designspace.results.lines import PointKey
+from designspace.results.records import Result
 
 Key = tuple[str, int, str, str, str]
 PARTS = ("protocols", "numbers of images", "references", "label policies")
@@ -14,36 +15,31 @@ DETAILS = {"detector": "detectors", "resize": "resizes", "pixels": "roundings", 
 EARLIER = "versions of the package, the earlier of which recorded less of the protocol,"
 
 
-def key(row: Row, metric: str, images: int) -> Key:
-    """Protocol, number of images, reference, labels, and the hash of all that a distance was measured by.
+def key(row: Result, metric: str, images: int) -> Key:
+    """Protocol, number of images, reference, labels, and the hash of everything that a distance was measured by.
 
-    A diagnostic, which says its own number of images, knows neither features nor a reference: the data set counts.
+    An observation uses neither features nor a reference, so its key has the data set and no hash.
     """
-    about, trial = row["metrics"][metric], row.get("trial") or {}
+    about, trial = row.metrics[metric], row.trial or {}
     evaluate = trial.get("evaluate") or {}
-    reference = trial.get("data") if "n" in about else evaluate.get("reference") or trial.get("data")
-    whole = "" if "n" in about else str(recorded(row).get("hash", ""))
-    return about["protocol"], images, _text(reference), _text(evaluate.get("labels")), whole
+    is_observation = about.n is not None
+    reference = trial.get("data") if is_observation else evaluate.get("reference") or trial.get("data")
+    whole = "" if is_observation else str((row.protocol or {}).get("hash", ""))
+    return about.protocol, images, _text(reference), _text(evaluate.get("labels")), whole
 
 
-def recorded(row: Row) -> Row:
-    """All of the protocol that distances were measured by; empty for lines of earlier versions."""
-    found = row.get("protocol")
-    return found if isinstance(found, dict) else {}
+def equally_recorded(rows: Mapping[PointKey, Result]) -> dict[PointKey, Result]:
+    """The results of an ablation; if an earlier version wrote some, without the protocols that only others have.
 
-
-def equally_recorded(rows: Mapping[PointKey, Row]) -> dict[PointKey, Row]:
-    """The rows of a study, without the record of the protocol if lines of an earlier version are among them.
-
-    These say less, and in one study the ids vouch for the rest.
+    Within one ablation the trials' ids already guarantee that the protocols are the same.
     """
-    if all(recorded(row) or not row.get("features") for row in rows.values()):
+    if all(row.protocol or not row.features for row in rows.values()):
         return dict(rows)
-    return {point: {**row, "protocol": None} for point, row in rows.items()}
+    return {point: row.model_copy(update={"protocol": None}) for point, row in rows.items()}
 
 
-def differences(keys: Sequence[Key], records: Sequence[Row]) -> list[str]:
-    """In what protocols differ, in words; in their details, if these are all."""
+def differences(keys: Sequence[Key], records: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The parts in which protocols differ, in words; if only details of the ``records`` differ, those."""
     *parts, _ = zip(*keys, strict=True)
     found = [name for name, values in zip(PARTS, parts, strict=True) if len(set(values)) > 1]
     if not found and not all(records):

@@ -1,31 +1,29 @@
-"""Files with one JSON object a line, which several processes append to and read at the same time."""
+"""Files with one JSON object per line, which several processes append to and read at the same time."""
 
 from __future__ import annotations
 
+import gc
 import json
-import math
 import os
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Generic, TypeVar
 
+from pydantic import ValidationError
+
+from designspace.results.records import Failure, Result, plain, problem
 from designspace.storage.files import storing
 
-SCHEMA = 1
-NEEDED = {"id": str, "axes": dict, "seed": int, "nfe": int | float, "images": int, "metrics": dict}
-
-FRECHET = ("frechet", "fid_infinity")
-"""Metrics that take more images than there are features, by name: who reads lines knows no component."""
-
-Row = dict[str, Any]
+R = TypeVar("R", Result, Failure)
 PointKey = tuple[str, str]
 """A trial's id, and the point's axes as canonical JSON."""
 
 _said: dict[Path, set[int]] = {}
-"""Lines that cannot be used, of which it has been warned: once a process."""
+"""The lines that a warning has been given for, so that each is named once per process."""
 MOST_SAID = 20
-"""Of a file."""
+"""Warnings per file."""
 
 
 def point_key(id: str, axes: Mapping[str, Any]) -> PointKey:
@@ -33,35 +31,17 @@ def point_key(id: str, axes: Mapping[str, Any]) -> PointKey:
     return id, json.dumps(plain(axes), sort_keys=True)
 
 
-def problem(row: Row) -> str:
-    """Why a row is not a result, for a run that resumes and for a report alike; empty if it is one."""
-    for key, kind in NEEDED.items():
-        if not isinstance(row.get(key), kind):
-            return f"no usable '{key}'"
-    bad = [axis for axis, value in row["axes"].items() if not isinstance(value, str | int | float)]
-    if bad:
-        return f"axis '{bad[0]}' has no plain value"
-    about = row["metrics"].values()
-    usable = all(isinstance(m, dict) and isinstance(m.get("protocol"), str) and "value" in m for m in about)
-    return "" if usable else "a metric without value or protocol"
+class Lines(Generic[R]):
+    """The records of a file. Each call of ``read`` parses only the lines that have been appended since the last."""
 
-
-def no_failure(row: Row) -> str:
-    """Why a row is not a failure; empty if it is one."""
-    usable = isinstance(row.get("axes"), dict) and all(isinstance(row.get(key), str) for key in ("id", "error"))
-    return "" if usable else "no usable 'id', 'axes' or 'error'"
-
-
-class Lines:
-    """The rows of a file. What was read once is not read again: only what has been appended since."""
-
-    def __init__(self, path: Path, wrong: Callable[[Row], str]) -> None:
-        self._path, self._wrong = path, wrong
+    def __init__(self, path: Path, record: type[R]) -> None:
+        self._path = path
+        self._record: type[R] = record
         self._inode, self._end, self._count, self._last = 0, 0, 0, b""
-        self._found: dict[PointKey, Row] = {}
+        self._found: dict[PointKey, R] = {}
 
-    def read(self) -> dict[PointKey, Row]:
-        """The usable rows by point, the last of each; others are skipped with a warning ``file:line``, given once."""
+    def read(self) -> dict[PointKey, R]:
+        """The last usable record of each point; other lines are skipped with a warning ``file:line``, given once."""
         try:
             with self._path.open("rb") as file:
                 if not self._is_known(file):
@@ -73,12 +53,13 @@ class Lines:
             return {}
         if newline:
             lines = whole.split(b"\n")
-            for number, line in enumerate(lines, self._count + 1):
-                self._add(self._found, number, line)
+            with _collector_paused():
+                for number, line in enumerate(lines, self._count + 1):
+                    self._add(self._found, number, line)
             self._end, self._count, self._last = self._end + len(whole) + 1, self._count + len(lines), lines[-1]
         if not rest:
             return self._found
-        found = dict(self._found)  # the last line may still grow: it is read again
+        found = dict(self._found)  # the last line may still grow, so it is read again
         self._add(found, self._count + 1, rest)
         return found
 
@@ -86,44 +67,38 @@ class Lines:
         self._inode, self._end, self._count, self._last, self._found = inode, 0, 0, b"", {}
 
     def _is_known(self, file: BinaryIO) -> bool:
-        """Whether what was read is still there: an editor or git may have written another file."""
+        """Whether the lines read so far are still in the file: an editor or git may have written another one."""
         last = self._last + b"\n" if self._end else b""
         file.seek(self._end - len(last))
         return os.fstat(file.fileno()).st_ino == self._inode and file.read(len(last)) == last
 
-    def _add(self, found: dict[PointKey, Row], number: int, line: bytes) -> None:
+    def _add(self, found: dict[PointKey, R], number: int, line: bytes) -> None:
         try:
-            row = json.loads(line)
-            if row["schema"] != SCHEMA:
-                raise ValueError(other_schema(row["schema"]))
-            if wrong := self._wrong(row):
-                raise ValueError(wrong)
-            found[point_key(row["id"], row["axes"])] = row
-        except (ValueError, KeyError, TypeError) as error:
-            _say(self._path, number, f"not a result, skipped ({error})")
+            record = self._record.model_validate_json(line)
+        except ValidationError as error:
+            _warn(self._path, number, f"not a result, skipped ({problem(error)})")
+        else:
+            found[point_key(record.id, record.axes)] = record
 
 
-def other_schema(found: Any) -> str:
-    """What to do with a file that another version wrote."""
-    later = isinstance(found, int) and found > SCHEMA
-    what = "of a later version: update designspace" if later else "of an earlier version: run the ablation again"
-    return f"schema {found!r}, not {SCHEMA}, {what}"
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Reading makes many objects, all of which stay: looking for garbage among them took most of the time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
-def _say(path: Path, number: int, what: str) -> None:
-    said = _said.setdefault(path, set())
-    if number not in said and len(said) <= MOST_SAID:
-        said.add(number)
-        text = f"{path}:{number}: {what}"
-        warnings.warn(text if len(said) <= MOST_SAID else f"{text}; no more are listed", stacklevel=6)
+def append_line(path: Path, record: Mapping[str, Any]) -> None:
+    """Append one line in a single write, first ending a line that was cut short by a kill.
 
-
-def append_line(path: Path, row: Row) -> None:
-    """Add one line in one write. A line that a kill cut short is ended first; if the disk is full, nothing is added.
-
-    Raises ``StorageError``.
+    Raises ``StorageError``; if the disk is full, nothing is added.
     """
-    line = json.dumps(plain(row), allow_nan=False, ensure_ascii=False).encode() + b"\n"
+    line = json.dumps(plain(record), allow_nan=False, ensure_ascii=False).encode() + b"\n"
     with storing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a+b", buffering=0) as file:
@@ -132,7 +107,7 @@ def append_line(path: Path, row: Row) -> None:
                 line = b"\n" + line
             try:
                 written = file.write(line) or 0
-                if written < len(line):  # the disk is full: the next write says so
+                if written < len(line):  # the disk is full: the next write raises
                     file.write(line[written:])
                 os.fsync(file.fileno())
             except BaseException:
@@ -140,10 +115,9 @@ def append_line(path: Path, row: Row) -> None:
                 raise
 
 
-def plain(value: Any) -> Any:
-    """JSON has no infinity and no NaN: ``inf`` as a string, as in a spec, and null."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return None if math.isnan(value) else str(value)
-    if isinstance(value, Mapping):
-        return {key: plain(item) for key, item in value.items()}
-    return [plain(item) for item in value] if isinstance(value, list | tuple) else value
+def _warn(path: Path, number: int, what: str) -> None:
+    said = _said.setdefault(path, set())
+    if number not in said and len(said) <= MOST_SAID:
+        said.add(number)
+        text = f"{path}:{number}: {what}"
+        warnings.warn(text if len(said) <= MOST_SAID else f"{text}; no more are listed", stacklevel=6)

@@ -1,25 +1,24 @@
-"""Results: one line a finished point in ``results.jsonl``, appended and never changed."""
+"""The folder of an ablation's report: its description, its results, and small arrays that belong to them."""
 
 from __future__ import annotations
 
+import json
 import math
 import warnings
 from collections.abc import Collection, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from torch import Tensor
+import numpy as np
+from pydantic import ValidationError
 
-from designspace.errors import DamagedError
-from designspace.results.lines import SCHEMA as SCHEMA
-from designspace.results.lines import Lines, append_line, no_failure, problem
-from designspace.results.lines import PointKey as PointKey
-from designspace.results.lines import Row as Row
-from designspace.results.lines import plain as plain
-from designspace.results.lines import point_key as point_key
-from designspace.storage.cache import Cache, content_key
-from designspace.storage.files import write_whole
-from designspace.storage.tensors import pack, unpack
+from designspace.errors import DamagedError, DataError
+from designspace.results.lines import Lines, PointKey, append_line, point_key
+from designspace.results.records import Description, Failure, Result, problem
+from designspace.storage.arrays import pack, unpack
+from designspace.storage.files import content_key, reading, write_whole
+from designspace.storage.folder import CacheFolder
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,85 +28,106 @@ LARGEST_ARTEFACT = 256_000
 
 
 class Results:
-    """The results of one ablation, in ``folder``; with ``only``, of some of its points."""
+    """The results of one ablation, in ``folder``; with ``only``, those of some of its points."""
 
-    def __init__(self, folder: Path, *, only: Collection[PointKey] | None = None, cache: Cache | None = None) -> None:
-        self.folder, self._only, self._cache = Path(folder), only, cache or Cache()
-        rules = {"results.jsonl": problem, "failures.jsonl": no_failure}
-        self._files = {name: Lines(self.folder / name, wrong) for name, wrong in rules.items()}
+    def __init__(
+        self, folder: Path, *, only: Collection[PointKey] | None = None, cache: CacheFolder | None = None
+    ) -> None:
+        self.folder, self._only, self._cache = Path(folder), only, cache or CacheFolder()
+        self._results = Lines(self.folder / "results.jsonl", Result)
+        self._failures = Lines(self.folder / "failures.jsonl", Failure)
 
-    def rows(self) -> list[Row]:
-        """The finished points. A line that is not a result is skipped with a warning ``file:line``, given once."""
-        return list(self._read("results.jsonl").values())
+    def rows(self) -> list[Result]:
+        """One result per finished point. Lines that hold none are skipped with a warning ``file:line``, given once."""
+        return [row for key, row in self._results.read().items() if self._has(key)]
 
     def done(self) -> set[PointKey]:
-        """What need not be computed again."""
-        return set(self._read("results.jsonl"))
+        """The points that have a result."""
+        return {key for key in self._results.read() if self._has(key)}
 
     @property
-    def failures(self) -> list[Row]:
-        """The points that failed last time and have no result since."""
-        done = {row["id"] for row in self.rows()}
-        return [row for row in self._read("failures.jsonl").values() if row["id"] not in done]
+    def failures(self) -> list[Failure]:
+        """The points that failed when they were last tried and have no result since."""
+        done = {row.id for row in self.rows()}
+        return [row for key, row in self._failures.read().items() if self._has(key) and row.id not in done]
 
-    def append(self, row: Row) -> None:
-        """Add a finished point, once: a point that is there stays as it is. Raises ``StorageError``."""
-        with self._cache.lock("results-" + content_key(str(self.folder.resolve()))):
-            if point_key(row["id"], row["axes"]) not in self._files["results.jsonl"].read():
-                append_line(self.folder / "results.jsonl", {"schema": SCHEMA, **row})
+    def append(self, result: Result) -> None:
+        """Add the result of a point unless the point already has one. Raises ``StorageError``."""
+        with self._lock():
+            if point_key(result.id, result.axes) not in self._results.read():
+                append_line(self.folder / "results.jsonl", result.plain())
 
-    def append_failure(self, row: Row) -> None:
+    def append_failure(self, failure: Failure) -> None:
         """Record that a point failed. Raises ``StorageError``."""
-        with self._cache.lock("results-" + content_key(str(self.folder.resolve()))):
-            append_line(self.folder / "failures.jsonl", {"schema": SCHEMA, **row})
+        with self._lock():
+            append_line(self.folder / "failures.jsonl", failure.plain())
 
-    def put_artefact(self, id: str, tensors: Mapping[str, Tensor]) -> None:
-        """Keep what belongs to a trial but not into its line. Raises ``StorageError``."""
-        data = pack(f"artefacts/{id}", tensors)
-        if len(data) <= LARGEST_ARTEFACT:
-            write_whole(self._artefact(id), data)
-        else:
-            self._cache.put("artefacts", id, tensors)
+    def put_artefact(self, id: str, arrays: Mapping[str, Any]) -> None:
+        """Keep arrays that belong to a trial but do not fit into its line. Raises ``StorageError``."""
+        data = pack(f"artefacts/{id}", {name: np.asarray(array) for name, array in arrays.items()})
+        write_whole(self._artefact(id) if len(data) <= LARGEST_ARTEFACT else self._cache.path("artefacts", id), data)
 
-    def artefact(self, id: str) -> dict[str, Tensor] | None:
-        """The artefact of a trial, or ``None`` if it is not there or damaged (with a warning)."""
-        try:
-            return unpack(f"artefacts/{id}", self._artefact(id).read_bytes())
-        except FileNotFoundError:
-            return self._cache.get("artefacts", id)
-        except (DamagedError, OSError) as error:
-            warnings.warn(f"{self._artefact(id)}: damaged ({error})", stacklevel=2)
-            return None
+    def artefact(self, id: str) -> dict[str, np.ndarray] | None:
+        """The arrays of a trial, or ``None`` if they are absent or damaged; damage is a warning."""
+        for path in (self._artefact(id), self._cache.path("artefacts", id)):
+            try:
+                return unpack(f"artefacts/{id}", path.read_bytes())
+            except FileNotFoundError:
+                continue
+            except (DamagedError, OSError) as error:
+                warnings.warn(f"{path}: damaged ({error})", stacklevel=2)
+                return None
+        return None
 
     @property
     def frame(self) -> pd.DataFrame:
-        """One row a point: axes, id, seed, nfe (counted), images; of each metric value, error, floor and protocol.
+        """One row per point: its axes, id, seed, nfe (counted) and images, and four columns for each metric.
 
-        The columns of a metric are ``<metric>``, ``<metric>_se``, ``<metric>_floor``, ``<metric>_protocol``;
-        ``protocol`` is the hash of all that distances were measured by. An axis called like one of these columns is
-        given as ``axes.<name>``.
+        The columns of a metric are ``<metric>``, ``<metric>_se``, ``<metric>_floor`` and ``<metric>_protocol``.
+        ``protocol`` is the hash of everything that distances were measured by. An axis whose name is one of these
+        columns becomes ``axes.<name>``.
         """
-        import pandas as pd  # here, because it takes long and most commands do without
+        import pandas as pd  # here, because most commands do not need it and the import is slow
 
-        return pd.DataFrame([_flat(row) for row in self.rows()])
+        return pd.DataFrame([_columns(row) for row in self.rows()])
+
+    def _lock(self) -> AbstractContextManager[bool]:
+        return self._cache.lock("results-" + content_key(str(self.folder.resolve())))
+
+    def _has(self, key: PointKey) -> bool:
+        return self._only is None or key in self._only
 
     def _artefact(self, id: str) -> Path:
         return self.folder / "artefacts" / f"{id}.safetensors"
 
-    def _read(self, name: str) -> dict[PointKey, Row]:
-        found = self._files[name].read()
-        return found if self._only is None else {key: row for key, row in found.items() if key in self._only}
+
+def read_description(folder: Path) -> Description:
+    """The file ablation.json of ``folder``. Raises ``DataError`` if it is absent or cannot be used."""
+    path = folder / "ablation.json"
+    with reading(path):
+        text = path.read_bytes()
+    try:
+        return Description.model_validate_json(text)
+    except ValidationError as error:
+        raise DataError(
+            f"{path}: not the description of an ablation ({problem(error)}); run the ablation again"
+        ) from error
 
 
-def _flat(row: Row) -> Row:
-    columns = {key: row.get(key) for key in ("id", "seed", "nfe", "images")}
-    for name, metric in row["metrics"].items():
-        columns[name] = _number(metric["value"])
-        columns |= {f"{name}_{part}": _number(metric.get(part)) for part in ("se", "floor")}
-        columns[f"{name}_protocol"] = metric["protocol"]
-    columns["protocol"] = (row.get("protocol") or {}).get("hash")
-    return {f"axes.{key}" if key in columns else key: value for key, value in row["axes"].items()} | columns
+def write_description(folder: Path, description: Description) -> None:
+    """Write ablation.json unless it holds the same already. Raises ``StorageError``."""
+    path = folder / "ablation.json"
+    text = json.dumps(description.plain(), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    if not path.is_file() or path.read_text("utf-8") != text:
+        write_whole(path, text.encode())
 
 
-def _number(value: float | str | None) -> float:
-    return math.nan if value is None else float(value)
+def _columns(row: Result) -> dict[str, Any]:
+    columns: dict[str, Any] = {"id": row.id, "seed": row.seed, "nfe": row.nfe, "images": row.images}
+    for name, metric in row.metrics.items():
+        columns[name] = metric.value
+        columns[f"{name}_se"] = math.nan if metric.se is None else metric.se
+        columns[f"{name}_floor"] = math.nan if metric.floor is None else metric.floor
+        columns[f"{name}_protocol"] = metric.protocol
+    columns["protocol"] = (row.protocol or {}).get("hash")
+    return {f"axes.{key}" if key in columns else key: value for key, value in row.axes.items()} | columns

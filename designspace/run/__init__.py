@@ -1,1 +1,1 @@
-"""From trials to results: the stages of a trial, the workers that share them, and what a run reports meanwhile."""
+"""From trials to results: read ``run``, then ``worker`` (which trial), ``pipeline`` (one trial) and ``stages``."""

@@ -1,8 +1,7 @@
-"""What a run would do and how long it would take."""
+"""An estimate of what a run would compute, and of the time that it would take."""
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -10,10 +9,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 
 from designspace.data.images import to_uint8
-from designspace.results.store import Results, point_key
-from designspace.run.generate import chunks, labels_for
-from designspace.run.kept import Kept
-from designspace.run.labels import require_labels
+from designspace.results.lines import point_key
+from designspace.results.store import Results
+from designspace.run.generate import chunks
+from designspace.run.labels import labels_for, require_labels
 from designspace.run.stages import Stages
 from designspace.sampling.counting import count_nfe
 from designspace.sampling.noise import latents
@@ -25,23 +24,23 @@ if TYPE_CHECKING:
 
 
 class Speed(NamedTuple):
-    """Seconds an image."""
+    """Seconds per image."""
 
     evaluation: float
     features: float
 
 
 def dry_run(ablation: Ablation, *, device: str = "cpu", out: Path | str = "reports") -> list[dict[str, Any]]:
-    """The points of ``ablation``, computing none.
+    """The points of ``ablation``, without computing any of them.
 
-    Each as ``axes, id, num_steps, nfe`` (``None`` for adaptive solvers), ``images, done, cached`` (the share of the
-    images whose features are in the cache), and ``seconds``: an estimate from one batch that is measured, of the
-    denoiser and of the detector, scaled by NFE and images; ``None`` for adaptive solvers.
+    Each point has ``axes, id, num_steps, nfe, images, done``; ``cached``, the share of the images whose features are
+    in the cache; and ``seconds``, an estimate from one batch through the denoiser and the detector, scaled by NFE and
+    images. ``nfe`` and ``seconds`` are ``None`` for adaptive solvers.
     """
     require_labels(ablation)
     stages = Stages(Cache(), torch.device(device))
     done = Results(Path(out) / ablation.name).done()
-    speed: Kept[Speed] = Kept()
+    speeds: dict[object, Speed] = {}
     settled = {id for id, _ in done}
     rows = []
     for point in ablation.points():
@@ -51,8 +50,9 @@ def dry_run(ablation: Ablation, *, device: str = "cpu", out: Path | str = "repor
         missing = _missing(trial, stages)
         seconds: float | None = 0.0
         if id not in settled and missing:
-            now = speed.get((trial.denoiser, trial.evaluate.detector), partial(measured, trial, stages))
-            seconds = None if nfe is None else missing * (now.evaluation * nfe + now.features)
+            key = trial.denoiser, trial.evaluate.detector
+            speed = speeds[key] = speeds.get(key) or measured(trial, stages)
+            seconds = None if nfe is None else missing * (speed.evaluation * nfe + speed.features)
         settled.add(id)
         images = trial.evaluate.images
         about = {"axes": point.axes, "id": id, "num_steps": trial.num_steps, "nfe": nfe, "images": images}
@@ -62,7 +62,7 @@ def dry_run(ablation: Ablation, *, device: str = "cpu", out: Path | str = "repor
 
 
 def measured(trial: Trial, stages: Stages) -> Speed:
-    """Time one evaluation of the trial's denoiser, and its detector, on one batch."""
+    """Measure one evaluation of the trial's denoiser, and its detector, on one batch."""
     given = stages.loaded.data(trial.data), trial.design, stages.device
     denoiser = trial.denoiser.untrained(*given) or trial.denoiser.load(*given)
     batch = chunks(trial.evaluate.images)[0]
@@ -71,7 +71,7 @@ def measured(trial: Trial, stages: Stages) -> Speed:
     D = denoiser.bind(None if labels is None else labels.to(stages.device))
     sigma = trial.design.time_steps.sigmas(trial.num_steps)[trial.num_steps // 2]
     x = (latents(trial.seed, batch, denoiser.shape) * sigma).float().to(stages.device)
-    D(x, sigma).cpu()  # the first call also pays for what happens once
+    D(x, sigma).cpu()  # the first call includes one-time costs
     start = perf_counter()
     images = to_uint8(D(x, sigma).cpu())
     evaluation = (perf_counter() - start) / len(batch)

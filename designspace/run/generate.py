@@ -1,26 +1,25 @@
-"""Images of a trial: image k depends on the spec and on k alone."""
+"""The images of a trial: image k depends on the spec and on k alone."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from designspace.data.images import Images
 from designspace.denoising.rows import Conditional
-from designspace.errors import DataError, NotFiniteError
-from designspace.sampling.noise import KeyedNoise, generator, latents
+from designspace.errors import NotFiniteError
+from designspace.sampling.noise import KeyedNoise, latents
 from designspace.sampling.sample import Samples, sample
 
 if TYPE_CHECKING:
     from designspace.spec.trial import Trial
 
 CHUNK = 200
-"""Images that are computed and kept together; a kill loses at most so many."""
+"""Images that are computed and kept together: a run that is killed loses at most so many."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +29,7 @@ class Generated:
     x: Tensor
     """The samples, float32 ``[n, C, H, W]``, on the CPU."""
     nfe: float
-    """Counted evaluations for each image; an average where an adaptive solver takes more for some."""
+    """Counted evaluations per image; a mean, if an adaptive solver takes more for some images."""
     sigmas: list[float]
     """The noise levels that the solver stopped at."""
     nfe_each: Tensor | None
@@ -38,16 +37,16 @@ class Generated:
 
 
 def chunks(images: int) -> list[range]:
-    """The images ``0 .. images - 1`` in chunks whose limits do not depend on their number."""
+    """The images ``0 .. images - 1`` in chunks whose limits do not depend on ``images``."""
     return [range(start, min(start + CHUNK, images)) for start in range(0, images, CHUNK)]
 
 
 def generate(
     trial: Trial, denoiser: Conditional, labels: Tensor | None, images: range, device: torch.device, batch_size: int
 ) -> Generated:
-    """Sample the images ``images`` of ``trial``, in batches; ``labels`` are theirs, ``denoiser`` is on ``device``.
+    """Sample ``images`` of ``trial`` in batches, with their ``labels`` and a ``denoiser`` that is on ``device``.
 
-    Raises ``NotFiniteError``, a ``FloatingPointError``, if samples are not finite, with the numbers of these images.
+    Raises ``NotFiniteError``, which names the images, if samples are not finite.
     """
     done: list[tuple[range, Samples]] = []
     for batch in _batches(images, batch_size):
@@ -66,31 +65,6 @@ def generate(
         sigmas=done[0][1].sigmas.tolist(),
         nfe_each=None if done[0][1].nfe_each is None else torch.cat([_each(out) for _, out in done]),
     )
-
-
-def labels_for(rule: str | Sequence[int], seed: int, images: range, data: Images) -> Tensor | None:
-    """The labels of ``images``, int64 ``[len(images)]``: the label of image k is a function of (rule, seed, k).
-
-    Args:
-        rule: ``none``; ``data``: that of an image drawn from ``data``, so that classes are as frequent as there;
-            ``balanced``: k mod the number of classes; or a list that is repeated.
-        seed: Of the trial.
-        images: The values of k.
-        data: The data set, for its labels.
-
-    Raises:
-        DataError: Labels are asked for and ``data`` has none.
-    """
-    if rule == "none":
-        return None
-    if not isinstance(rule, str):
-        return torch.tensor([rule[k % len(rule)] for k in images])
-    if data.labels is None:
-        raise DataError(f"evaluate.labels: {rule}: the data set has no labels. Use labels: none, or a list of labels.")
-    if rule == "data":
-        return data.labels[[int(generator("label", seed, k).integers(len(data))) for k in images]]
-    classes = len(data.classes) or int(data.labels.max()) + 1
-    return torch.tensor([k % classes for k in images])
 
 
 def _each(out: Samples) -> Tensor:

@@ -1,14 +1,18 @@
-"""Labels that are asked for and that the data do not have: wrong input, said before anything is computed."""
+"""Labels of generated images, and the check that data and denoiser can provide them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 from typing import TYPE_CHECKING
 
+import torch
+from torch import Tensor
+
 from designspace.data.images import Images
-from designspace.errors import SpecError
-from designspace.run.kept import Kept
-from designspace.training.run import Trainable
+from designspace.errors import DataError, SpecError
+from designspace.sampling.noise import generator
+from designspace.training.checkpoints import Trainable
 
 if TYPE_CHECKING:
     from designspace.spec import Ablation
@@ -19,33 +23,61 @@ _UNLIKE = {
 }
 
 
-def require_labels(ablation: Ablation) -> None:
-    """Read the data sets of which labels are asked for. Raises ``SpecError`` at the place of what they do not have.
+def labels_for(rule: str | Sequence[int], seed: int, images: range, data: Images) -> Tensor | None:
+    """The labels of ``images``, int64 ``[len(images)]``: the label of image k is a function of (rule, seed, k).
 
-    A list of labels is the network's own business, unless the denoiser is made of the data. A network that is trained
-    here has to be sampled as it is trained: what it was never told it does not know.
+    Args:
+        rule: ``none``; ``data``: the label of an image drawn from ``data``, so that classes are as frequent as there;
+            ``balanced``: k mod the number of classes; or a list that is repeated.
+        seed: The seed of the trial.
+        images: The values of k.
+        data: The data set, for its labels.
+
+    Raises:
+        DataError: If the rule needs labels and ``data`` has none.
+    """
+    if rule == "none":
+        return None
+    if not isinstance(rule, str):
+        return torch.tensor([rule[k % len(rule)] for k in images])
+    if data.labels is None:
+        raise DataError(f"evaluate.labels: {rule}: the data set has no labels. Use labels: none, or a list of labels.")
+    if rule == "data":
+        return data.labels[[int(generator("label", seed, k).integers(len(data))) for k in images]]
+    classes = len(data.classes) or int(data.labels.max()) + 1
+    return torch.tensor([k % classes for k in images])
+
+
+def require_labels(ablation: Ablation) -> None:
+    """Check that each data set has the labels that trials ask for, before anything is computed.
+
+    A list of labels is passed to the network as it is, unless the denoiser is made from the data. A network that is
+    trained here must be sampled with labels if and only if it is trained with them.
+
+    Raises ``SpecError``, which names the place in the YAML.
     """
     trials = [point.trial for point in ablation.points()]
     asked = {(t.data, t.evaluate.labels, t.denoiser.reads_data) for t in trials if t.evaluate.labels != "none"}
-    data: Kept[Images] = Kept()
+    needy = sorted((key for key in asked if key[2] or isinstance(key[1], str)), key=lambda key: str(key[0]))
     problems = []
-    for source, rule, own in sorted(asked, key=lambda key: str(key[0])):
-        if own or isinstance(rule, str):
-            missing = _missing(rule, data.get(source, source.load), own)
+    for source, group in groupby(needy, key=lambda key: key[0]):
+        data = source.load()
+        for _, rule, reads_data in group:
+            missing = _missing(rule, data, reads_data)
             problems += [ablation.problem(("evaluate", "labels"), rule, text) for text in missing]
     told = {(t.denoiser.labels, t.evaluate.labels) for t in trials if isinstance(t.denoiser, Trainable)}
     problems += [
-        ablation.problem(("evaluate", "labels"), rule, _UNLIKE[own])
-        for own, rule in sorted(told, key=str)
-        if own == (rule == "none")
+        ablation.problem(("evaluate", "labels"), rule, _UNLIKE[with_labels])
+        for with_labels, rule in sorted(told, key=str)
+        if with_labels == (rule == "none")
     ]
     if problems:
         raise SpecError(problems)
 
 
-def _missing(rule: str | tuple[int, ...], data: Images, own: bool) -> Iterator[str]:
+def _missing(rule: str | tuple[int, ...], data: Images, reads_data: bool) -> Iterator[str]:
     if data.labels is None:
-        yield "the data set has no labels; use labels: none" + ("" if own else ", or a list of labels")
+        yield "the data set has no labels; use labels: none" + ("" if reads_data else ", or a list of labels")
     elif not isinstance(rule, str):
         there = sorted(set(data.labels.tolist()))
         absent = [label for label in rule if label not in there]

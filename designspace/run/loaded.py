@@ -1,10 +1,10 @@
-"""What trials are computed with, loaded when needed and kept while consecutive trials share it; and their keys."""
+"""Data sets, denoisers and detectors, loaded when a trial needs them and kept while the next trials share them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import torch
 from torch import Tensor
@@ -14,17 +14,33 @@ from designspace.data.rows import Data
 from designspace.denoising.rows import Conditional
 from designspace.errors import DataError
 from designspace.evaluation.rows import Detector
-from designspace.run.generate import labels_for
-from designspace.run.kept import Kept
-from designspace.storage.cache import content_key
+from designspace.run.labels import labels_for
+from designspace.storage.files import content_key
 
 if TYPE_CHECKING:
     from designspace.spec.trial import Trial
 
+T = TypeVar("T")
+
+
+class Kept(Generic[T]):
+    """The last value that was made, for values that are expensive to load and large to keep."""
+
+    def __init__(self) -> None:
+        self._key: object = None
+        self._value: T | None = None
+
+    def get(self, key: object, make: Callable[[], T]) -> T:
+        """The value for ``key``; the old one is released before a new one is made."""
+        if self._value is None or self._key != key:
+            self._value = None
+            self._key, self._value = key, make()
+        return self._value
+
 
 @dataclass(frozen=True)
 class Loaded:
-    """Data sets, denoisers and detectors on ``device``."""
+    """What trials are computed with, on ``device``."""
 
     device: torch.device
     _data: Kept[Images] = field(default_factory=Kept)
@@ -33,9 +49,9 @@ class Loaded:
     _keys: dict[str, tuple[str, str]] = field(default_factory=dict)
 
     def keys(self, trial: Trial) -> tuple[str, str]:
-        """What its images depend on, and what its detector depends on.
+        """The hash of everything that its images depend on, and the hash of its detector.
 
-        Kept, because components read files to say what they are, and these may change while they are used.
+        They are computed once, because they cover files that may change during the run.
         """
         if trial.id not in self._keys:
             detector = trial.evaluate.detector.identity()
@@ -43,11 +59,11 @@ class Loaded:
         return self._keys[trial.id]
 
     def data(self, data: Data) -> Images:
-        """The data set."""
+        """The images of a data set."""
         return self._data.get(data, data.load)
 
     def denoiser(self, trial: Trial) -> Conditional:
-        """The trial's denoiser, ready to run. Raises ``DataError`` if its files are not those that the keys are of."""
+        """The trial's denoiser. Raises ``DataError`` if files have changed since ``keys`` was first called."""
 
         def load() -> Conditional:
             expected = self.keys(trial)[0]
@@ -63,7 +79,7 @@ class Loaded:
         return self._detector.get(detector, lambda: detector.load(self.device))(images)
 
     def labels(self, trial: Trial, images: range) -> Tensor | None:
-        """The labels of some of the trial's images, int64, on the CPU; ``None`` if it has none."""
+        """The labels of some of the trial's images, int64, on the CPU; ``None`` if it uses none."""
         rule = trial.evaluate.labels
         return None if rule == "none" else labels_for(rule, trial.seed, images, self.data(trial.data))
 

@@ -1,7 +1,11 @@
-"""Several processes on this machine, each of which runs ``main``.
+"""Workers as separate processes on this machine.
 
-A worker reads its job from stdin and writes events to stdout, each as a line of JSON. It ends when stdin does, so
-that none outlives a run that was killed.
+A worker reads its job from stdin and writes events to stdout, each as a line of JSON. It exits when stdin is closed,
+so that no worker outlives a run that is killed.
+
+The standard library's ``multiprocessing`` and ``concurrent.futures`` would import the user's main script again in
+each worker, so that a script which calls ``run(..., workers=2)`` would start itself without end, and stop with an
+error, unless all of it stood under ``if __name__ == "__main__":``.
 """
 
 from __future__ import annotations
@@ -21,13 +25,16 @@ from typing import Any
 
 import torch
 
-from designspace.run.messages import Message, begins, fail_the_rest, plain, received, stopped, stopped_by
+from designspace.run.job import Job, Message, error_message, error_of
 from designspace.run.progress import Event, Report
-from designspace.run.worker import Job, Worker
+from designspace.run.worker import Worker
 
 
 def share(job: Job, workers: int, report: Report) -> None:
-    """Run ``job`` in ``workers`` processes. Raises what stops it: ``StorageError``, or ``RuntimeError`` saying why."""
+    """Run ``job`` in ``workers`` processes.
+
+    Raises ``StorageError`` or ``RuntimeError`` if a worker cannot go on; the other workers are stopped.
+    """
     messages: SimpleQueue[Message | None] = SimpleQueue()
     with _spawned(job, workers) as processes:
         for process in processes:
@@ -40,10 +47,9 @@ def share(job: Job, workers: int, report: Report) -> None:
             elif "event" in message:
                 report(Event(**message["event"]))
             else:
-                raise stopped(message)
+                raise error_of(message)
         statuses = [process.wait() for process in processes]
-        why = f"with exit statuses {statuses} (-9: killed, perhaps for want of memory)"
-        fail_the_rest(job, why, report)
+        job.fail_the_rest(f"with exit statuses {statuses} (-9: killed, perhaps for want of memory)", report)
 
 
 @contextmanager
@@ -60,12 +66,12 @@ def _spawned(job: Job, workers: int) -> Iterator[list[subprocess.Popen[str]]]:
             processes.append(subprocess.Popen(command, text=True, env=environment, stdin=pipe, stdout=pipe))
         for i, process in enumerate(processes):
             assert process.stdin
-            process.stdin.write(json.dumps(plain(job) | {"first": begins(job, i, workers)}) + "\n")
+            process.stdin.write(json.dumps(job.message() | {"first": job.first(i, workers)}) + "\n")
             process.stdin.flush()
         yield processes
     finally:
         for process in processes:
-            process.kill()  # a trial that is cut short is taken up again where its last chunk ended
+            process.kill()  # a trial that is cut short is resumed after its last chunk
             process.wait()
 
 
@@ -90,13 +96,13 @@ def main() -> None:
     def send(**message: Any) -> None:
         print(json.dumps(message), file=channel, flush=True)
 
-    warnings.filterwarnings("ignore", message=".*: not a result, skipped")  # said by the process that started this one
+    warnings.filterwarnings("ignore", message=".*: not a result, skipped")  # the process that started this one warns
     message = json.loads(sys.stdin.readline())
     first = message.pop("first")
     Thread(target=_exit_with_parent, daemon=True).start()
     try:
-        Worker(received(message), lambda event: send(event=asdict(event))).work(first)
+        Worker(Job.received(message), lambda event: send(event=asdict(event))).work(first)
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception as error:
-        send(**stopped_by(error))
+        send(**error_message(error))

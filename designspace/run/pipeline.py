@@ -1,21 +1,23 @@
-"""One trial, from noise to numbers: chunks of images -> features -> metrics -> a line of results."""
+"""One trial, from noise to numbers: chunks of images -> features -> metrics -> a line of results.jsonl."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Sequence
 from time import perf_counter
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from designspace.evaluation.evaluate import measure, observation
+from designspace.errors import StorageError, brief
+from designspace.evaluation.evaluate import measure, observation, record
 from designspace.evaluation.measure import Measured, Sample
-from designspace.evaluation.record import record
 from designspace.evaluation.rows import Metric, Observation
-from designspace.results.store import Results, Row
+from designspace.results.records import SCHEMA, MetricValue, Result
+from designspace.results.store import Results
 from designspace.run.generate import chunks
-from designspace.run.stages import Stages, Tensors
+from designspace.run.stages import Stage, Stages, Tensors
 from designspace.sampling.probe import MeasuredTimeSteps
 
 if TYPE_CHECKING:
@@ -25,76 +27,106 @@ SHOWN = 8
 """Images of each trial that are kept for the report."""
 
 Seen = Callable[[int, int, bool], None]
-"""Called after each chunk: how many are done, of how many, and whether this one was computed, not found."""
+"""Called after each chunk with the number done, the total, and whether this one was computed rather than found."""
+Found = dict[str, tuple[MetricValue, Measured]]
+"""By metric: its value for the line of results, and everything that was measured, for the artefact."""
 
 
-def evaluate(trial: Trial, stages: Stages, results: Results, seen: Seen) -> Row:
-    """Everything about ``trial`` that does not depend on who asks; its artefact is kept in ``results``."""
+def evaluate(trial: Trial, stages: Stages, results: Results, seen: Seen) -> Result:
+    """Compute ``trial``, write its artefact to ``results``, and return its result, which has no axes yet."""
     asked = trial.evaluate
-    metrics = [metric for metric in asked.metrics if _fits(metric, trial)]
+    metrics = [metric for metric in asked.metrics if _applies(metric, trial)]
     distances = [metric for metric in metrics if not isinstance(metric, Observation)]
     parts = _chunks("features" if distances else "images", trial, stages, seen)
     start = perf_counter()
     found = _distances(distances, trial, parts, stages) if distances else {}
-    for metric in metrics:
-        if isinstance(metric, Observation):
-            observed = stages.observed.of(trial, metric)
-            found[metric.name] = (observation(metric, observed), observed)
+    found |= {m.name: _observed(m, trial, stages) for m in metrics if isinstance(m, Observation)}
     seconds = {"metrics": perf_counter() - start} | _seconds(trial, parts, stages)
-    shown = stages.images(trial, chunks(asked.images)[0])["images"][:SHOWN]
-    effects = {f"influence.{name}": m.influence for name, (_, m) in found.items() if m.influence is not None}
-    results.put_artefact(trial.id, {"images": shown, **effects, **_plane(trial, shown, stages)})
-    return {
-        "trial": trial.model_dump(mode="json"),
-        "seed": trial.seed,
+    _keep(trial, found, stages, results)
+    return Result(
+        schema=SCHEMA,
+        id=trial.id,
+        trial=trial.model_dump(mode="json"),
+        seed=trial.seed,
         **_nfe(parts),
-        "images": asked.images,
-        "features": parts[0]["features"].shape[1] if distances else None,
-        "protocol": _protocol(trial, stages) if distances else None,
-        "metrics": {metric.name: found[metric.name][0] for metric in metrics},
-        "seconds": seconds,
-        "sigmas": parts[0]["sigmas"].tolist(),
-    }
+        images=asked.images,
+        features=parts[0]["features"].shape[1] if distances else None,
+        protocol=_protocol(trial, stages) if distances else None,
+        metrics={metric.name: found[metric.name][0] for metric in metrics},
+        seconds=seconds,
+        sigmas=parts[0]["sigmas"].tolist(),
+        axes={},
+    )
 
 
-def _plane(trial: Trial, shown: Tensor, stages: Stages) -> Tensors:
-    """Of data of one number, what a picture of the whole flow needs; adaptive solvers have no levels to show."""
-    on_a_grid = shown[0].numel() == 1 and not trial.design.solver.adaptive
-    return {f"plane.{name}": tensor for name, tensor in stages.observed.plane(trial).items()} if on_a_grid else {}
+def restore_artefacts(trials: Iterable[Trial], results: Results, stages: Stages) -> None:
+    """Write the artefacts of finished ``trials`` that are missing or damaged, if that needs no sampling.
+
+    Raises ``StorageError``; any other error is a warning, because the results themselves are there.
+    """
+    for trial in trials:
+        if results.artefact(trial.id) is not None or not _is_cached(trial, stages):
+            continue
+        try:
+            with stages.cache.lock(f"trial-{trial.id}", wait=False) as mine:
+                if mine:
+                    evaluate(trial, stages, results, lambda done, of, computed: None)
+        except StorageError:
+            raise
+        except Exception as error:
+            warnings.warn(f"the artefact of {trial.id} cannot be made again: {brief(error)}", stacklevel=3)
 
 
-def _fits(metric: Metric, trial: Trial) -> bool:
+def _applies(metric: Metric, trial: Trial) -> bool:
     try:
         metric.check(trial.design, trial.denoiser)
-    except ValueError:  # said when the ablation was loaded
+    except ValueError:  # loading the ablation has warned of it
         return False
     return True
 
 
-def _chunks(stage: Literal["features", "images"], trial: Trial, stages: Stages, seen: Seen) -> list[Tensors]:
+def _chunks(stage: Stage, trial: Trial, stages: Stages, seen: Seen) -> list[Tensors]:
     parts: list[Tensors] = []
     todo = chunks(trial.evaluate.images)
     for chunk in todo:
-        fresh = not stages.has(stage, trial, chunk)
+        computed = not stages.has(stage, trial, chunk)
         parts.append(stages.features(trial, chunk) if stage == "features" else stages.images(trial, chunk))
-        seen(len(parts), len(todo), fresh)
+        seen(len(parts), len(todo), computed)
     return parts
 
 
-def _distances(
-    metrics: Sequence[Metric], trial: Trial, parts: list[Tensors], stages: Stages
-) -> dict[str, tuple[Row, Measured]]:
-    detector = trial.evaluate.detector
+def _distances(metrics: Sequence[Metric], trial: Trial, parts: list[Tensors], stages: Stages) -> Found:
+    detector, references = trial.evaluate.detector, stages.references
     generated = Sample(torch.cat([part["features"] for part in parts]))
-    reference = stages.references.of(trial)
-    found = measure(metrics, detector, generated, reference, lambda metric: stages.references.floor(metric, trial))
+    found = measure(metrics, detector, generated, references.of(trial), lambda metric: references.floor(metric, trial))
+    values = {}
     for metric in metrics:
-        row = found[metric.name][0]
-        row["drawn"], row["drawn_sd"] = stages.references.drawn(metric, trial) or (None, None)
-    return found
+        value, measured = found[metric.name]
+        drawn, sd = references.drawn(metric, trial) or (None, None)
+        values[metric.name] = MetricValue(**value, drawn=drawn, drawn_sd=sd), measured
+    return values
 
 
-def _protocol(trial: Trial, stages: Stages) -> Row:
+def _observed(metric: Observation, trial: Trial, stages: Stages) -> tuple[MetricValue, Measured]:
+    measured = stages.observed(trial, metric)
+    return MetricValue(**observation(metric, measured)), measured
+
+
+def _keep(trial: Trial, found: Found, stages: Stages, results: Results) -> None:
+    """Write what a report needs beside the line: the first images, their influence on each metric, the plane."""
+    shown = stages.images(trial, chunks(trial.evaluate.images)[0])["images"][:SHOWN]
+    influence = {f"influence.{name}": m.influence for name, (_, m) in found.items() if m.influence is not None}
+    kept: dict[str, Tensor] = {"images": shown, **influence, **_plane(trial, shown, stages)}
+    results.put_artefact(trial.id, {name: tensor.cpu().numpy() for name, tensor in kept.items()})
+
+
+def _plane(trial: Trial, shown: Tensor, stages: Stages) -> Tensors:
+    """The plane of a one-dimensional flow; adaptive solvers, which have no fixed levels, have none."""
+    on_a_grid = shown[0].numel() == 1 and not trial.design.solver.adaptive
+    return {f"plane.{name}": tensor for name, tensor in stages.plane(trial).items()} if on_a_grid else {}
+
+
+def _protocol(trial: Trial, stages: Stages) -> dict[str, Any]:
     asked = trial.evaluate
     of, known = asked.reference or trial.data, stages.references.of(trial)
     return record(asked.detector, of, known, images=asked.images, labels=asked.labels, seed=trial.seed)
@@ -104,12 +136,24 @@ def _seconds(trial: Trial, parts: list[Tensors], stages: Stages) -> dict[str, fl
     spent = torch.stack([part["seconds"] for part in parts]).sum(0).tolist()
     found = dict(zip(("sampling", "features"), spent, strict=False))
     measured = isinstance(trial.design.time_steps, MeasuredTimeSteps)
-    return found | ({"time_steps": stages.observed.levels(trial)["seconds"].item()} if measured else {})
+    return found | ({"time_steps": stages.levels(trial)["seconds"].item()} if measured else {})
 
 
-def _nfe(parts: list[Tensors]) -> Row:
-    """The evaluations of an image: an integer, or the mean and standard deviation where they differ."""
+def _nfe(parts: list[Tensors]) -> dict[str, Any]:
+    """The evaluations per image: an integer, or the mean and standard deviation where they differ."""
     if "nfe_each" not in parts[0]:
         return {"nfe": int(parts[0]["nfe"])}
     each = torch.cat([part["nfe_each"] for part in parts]).double()
     return {"nfe": each.mean().item(), "nfe_sd": each.std(correction=0).item()}
+
+
+def _is_cached(trial: Trial, stages: Stages) -> bool:
+    """Whether the cache has everything that would have to be sampled."""
+    observations = [metric for metric in trial.evaluate.metrics if isinstance(metric, Observation)]
+    stage: Stage = "images" if len(observations) == len(trial.evaluate.metrics) else "features"
+    parts = chunks(trial.evaluate.images)
+    return (
+        all(stages.has(stage, trial, chunk) for chunk in parts)
+        and stages.has("images", trial, parts[0])
+        and all(stages.has_observed(trial, metric) for metric in observations)
+    )

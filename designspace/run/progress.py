@@ -1,6 +1,6 @@
-"""What a run says while it works: bars on a terminal, else one line a chunk, both on stderr.
+"""The progress of a run on stderr: bars on a terminal, otherwise one line per chunk.
 
-Training of a trial's denoiser shows among the trials; else it speaks for itself (``training.watch``).
+The training of a denoiser is shown among the trials.
 """
 
 from __future__ import annotations
@@ -11,25 +11,28 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from time import monotonic
-from typing import Literal
-
-from rich.progress import TaskID
+from typing import TYPE_CHECKING, Literal
 
 from designspace.terminal import bars, say, seldom
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
 
 
 @dataclass(frozen=True)
 class Event:
-    """Something happened to a trial."""
+    """Something that happened to a trial."""
 
-    kind: Literal["training", "chunk", "done", "failed"]
+    kind: Literal["training", "sampling", "finished", "failed"]
     trial: str
+    """The trial's id."""
     label: str
-    chunk: int = 0
-    chunks: int = 1
-    """Of a training these are images."""
-    fresh: bool = False
-    """Computed, not found in the cache."""
+    """Its axes, for users."""
+    done: int = 0
+    """The chunks that are sampled, or the images that a network has been trained on."""
+    total: int = 1
+    computed: bool = False
+    """False if the cache had it."""
     note: str = ""
 
 
@@ -38,7 +41,7 @@ Report = Callable[[Event], None]
 
 @contextmanager
 def watching(costs: Mapping[str, float], done: int, *, show: bool) -> Iterator[Report]:
-    """Give the function to call with each event of a run that has the trials ``costs`` (id: relative cost) to do."""
+    """Give the function to call with each event of a run; ``costs`` are the relative costs of its trials, by id."""
     if not show:
         yield lambda event: None
     elif sys.stderr.isatty():
@@ -50,7 +53,7 @@ def watching(costs: Mapping[str, float], done: int, *, show: bool) -> Iterator[R
 
 
 class _Clock:
-    """How much is done and what the rest will take, by the trials' relative costs and the time since the start."""
+    """How much of a run is done, and an estimate of the remaining time from the pace of the chunks so far."""
 
     def __init__(self, costs: Mapping[str, float]) -> None:
         self._costs, self._shares = costs, dict.fromkeys(costs, 0.0)
@@ -60,15 +63,15 @@ class _Clock:
 
     def see(self, event: Event) -> None:
         now = monotonic()
-        if event.kind == "training":  # says nothing of how long chunks take
+        if event.kind == "training":  # its pace says nothing about that of chunks
             self._last = now
             return
-        share = event.chunk / event.chunks if event.kind == "chunk" else 1.0
-        if event.fresh:
+        share = event.done / event.total if event.kind == "sampling" else 1.0
+        if event.computed:
             self._busy += now - self._last
             self._computed += (share - self._shares[event.trial]) * self._costs[event.trial]
         self._last, self._shares[event.trial] = now, share
-        self._finished += event.kind != "chunk"
+        self._finished += event.kind != "sampling"
 
     def share(self) -> float:
         return sum(cost * self._shares[trial] for trial, cost in self._costs.items()) / sum(self._costs.values())
@@ -84,6 +87,8 @@ class _Clock:
 
 
 class _Lines:
+    """Lines for chunks that are computed, for finished and failed trials, and now and then for training."""
+
     def __init__(self, costs: Mapping[str, float]) -> None:
         self._clock = _Clock(costs)
         self._due: defaultdict[str, Callable[..., bool]] = defaultdict(seldom)
@@ -92,16 +97,16 @@ class _Lines:
         self._clock.see(event)
         place = f"[{self._clock.count()}] {event.label}"
         if event.kind == "training":
-            if self._due[event.trial](always=event.chunk == event.chunks):
-                say(f"{place}: training: {event.chunk:,} of {event.chunks:,} images, {event.note}")
-        elif event.kind == "chunk" and event.fresh:
-            say(f"{place}: chunk {event.chunk}/{event.chunks}, {self._clock.left()}")
-        elif event.kind != "chunk":
+            if self._due[event.trial](always=event.done == event.total):
+                say(f"{place}: training: {event.done:,} of {event.total:,} images, {event.note}")
+        elif event.kind == "sampling" and event.computed:
+            say(f"{place}: chunk {event.done}/{event.total}, {self._clock.left()}")
+        elif event.kind != "sampling":
             say(f"{place}: {event.note}")
 
 
 class _Bars:
-    """A bar for all trials and one for the chunks of each trial that is being worked on."""
+    """One bar for all trials, and one for each trial that is being worked on."""
 
     def __init__(self, costs: Mapping[str, float]) -> None:
         self._clock = _Clock(costs)
@@ -120,7 +125,7 @@ class _Bars:
         self._clock.see(event)
         state = f"{self._clock.count()}  {self._clock.left()}"
         self._progress.update(self._all, completed=self._clock.share(), state=state)
-        if event.kind in ("training", "chunk"):
+        if event.kind in ("training", "sampling"):
             self._show(event)
         elif event.trial in self._tasks:
             self._progress.remove_task(self._tasks.pop(event.trial))
@@ -129,6 +134,6 @@ class _Bars:
 
     def _show(self, event: Event) -> None:
         if event.trial not in self._tasks:
-            self._tasks[event.trial] = self._progress.add_task(event.label, total=event.chunks, state="")
-        state = f"chunk {event.chunk}/{event.chunks}" if event.kind == "chunk" else f"training, {event.note}"
-        self._progress.update(self._tasks[event.trial], total=event.chunks, completed=event.chunk, state=state)
+            self._tasks[event.trial] = self._progress.add_task(event.label, total=event.total, state="")
+        state = f"chunk {event.done}/{event.total}" if event.kind == "sampling" else f"training, {event.note}"
+        self._progress.update(self._tasks[event.trial], total=event.total, completed=event.done, state=state)

@@ -1,7 +1,8 @@
-"""Workers on a Ray cluster, whose nodes have to share the folder of the reports and the cache.
+"""Workers as tasks of a Ray cluster, whose nodes must share the folder of the reports and the cache.
 
-``$RAY_ADDRESS`` says which cluster, as of Ray itself; without it and a Ray that is running one begins on this machine.
-Each worker takes one CPU, or one GPU where the device is one. Moritz et al. (2018), https://arxiv.org/abs/1712.05889
+As in Ray itself, ``$RAY_ADDRESS`` names the cluster; otherwise a running Ray is used, or one is started on this
+machine. Each worker takes one CPU, or one GPU if the device is one.
+Moritz et al. (2018), https://arxiv.org/abs/1712.05889
 """
 
 from __future__ import annotations
@@ -17,51 +18,54 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from designspace.errors import brief
-from designspace.run.messages import Message, begins, fail_the_rest, plain, received, stopped, stopped_by
+from designspace.run.job import Job, Message, error_message, error_of
 from designspace.run.progress import Event, Report
-from designspace.run.worker import Job, Worker
-from designspace.storage.cache import Cache
+from designspace.run.worker import Worker
+from designspace.storage.folder import CacheFolder
 
 if TYPE_CHECKING:
     from ray.util.queue import Queue
 
 POLL = 0.5
-"""Seconds between looks at what the workers say."""
+"""Seconds between reading the workers' events."""
 
 
 def share(job: Job, workers: int, report: Report) -> None:
-    """Run ``job`` in ``workers`` tasks. Raises what stops it: ``StorageError``, or ``RuntimeError`` saying why."""
+    """Run ``job`` in ``workers`` tasks.
+
+    Raises ``StorageError`` or ``RuntimeError`` if a worker cannot go on; the other workers are stopped.
+    """
     import ray
     from ray.exceptions import RayError
     from ray.util.queue import Queue
 
-    message, ended = plain(replace(job, folder=job.folder.resolve())), []
+    message, ended = replace(job, folder=job.folder.resolve()).message(), []
     with _cluster():
         events = Queue()
         task = ray.remote(_work).options(max_retries=0, runtime_env={"env_vars": _environment()}, **_needs(job.device))
-        running = [task.remote(message | {"first": begins(job, i, workers)}, events) for i in range(workers)]
+        running = [task.remote(message | {"first": job.first(i, workers)}, events) for i in range(workers)]
         try:
             while running:
                 done, running = ray.wait(running, timeout=POLL)
-                _tell(events, report)
+                _pass_on(events, report)
                 for one in done:
                     try:
-                        said = ray.get(one)
-                    except RayError as error:
-                        ended.append(brief(error))
+                        error = ray.get(one)
+                    except RayError as lost:
+                        ended.append(brief(lost))
                         continue
-                    if said:
-                        raise stopped(said)
+                    if error:
+                        raise error_of(error)
         finally:
             for one in running:
                 ray.cancel(one, force=True)
-        _tell(events, report)
-    fail_the_rest(job, f"Ray says: {'; '.join(ended)}", report)
+        _pass_on(events, report)
+    job.fail_the_rest(f"Ray says: {'; '.join(ended)}", report)
 
 
 @contextmanager
 def _cluster() -> Iterator[None]:
-    """Ray; one that begins here ends here."""
+    """Connect to Ray, and shut it down afterwards if it was started here."""
     import ray
 
     if ray.is_initialized():
@@ -79,22 +83,22 @@ def _needs(device: str) -> dict[str, Any]:
 
 
 def _environment() -> dict[str, str]:
-    """Workers start in another folder: modules and the cache are found by whole paths."""
+    """Absolute paths of modules and cache, because workers start in another folder."""
     path = os.pathsep.join(str(Path(folder or ".").resolve()) for folder in sys.path)
-    return {"PYTHONPATH": path, "DESIGNSPACE_CACHE": str(Cache().root.resolve())}
+    return {"PYTHONPATH": path, "DESIGNSPACE_CACHE": str(CacheFolder().root.resolve())}
 
 
-def _tell(events: Queue, report: Report) -> None:
+def _pass_on(events: Queue, report: Report) -> None:
     for event in events.get_nowait_batch(events.qsize()):
         report(Event(**event))
 
 
 def _work(message: Message, events: Queue) -> Message | None:
-    """Be a worker; what stops the whole job, if anything does."""
-    warnings.filterwarnings("ignore", message=".*: not a result, skipped")  # said by the process that asked
+    """Be a worker. The message that it returns, if any, is an error that stops the whole job."""
+    warnings.filterwarnings("ignore", message=".*: not a result, skipped")  # the process that started this one warns
     first = message.pop("first")
     try:
-        Worker(received(message), lambda event: events.put(asdict(event))).work(first)
+        Worker(Job.received(message), lambda event: events.put(asdict(event))).work(first)
     except Exception as error:
-        return stopped_by(error)
+        return error_message(error)
     return None

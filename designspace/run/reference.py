@@ -1,4 +1,4 @@
-"""What trials are compared with: the features of a reference, and how it compares with itself."""
+"""The features that trials are compared with, and how the reference compares with itself."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import torch
 from torch import Tensor
 
 from designspace.data.rows import Data
-from designspace.evaluation.floor import DRAWS, drawn, floor
+from designspace.evaluation.evaluate import DRAWS, drawn, floor
 from designspace.evaluation.measure import Sample, Summary
 from designspace.evaluation.rows import Detector, Metric, Reference
 from designspace.run.generate import chunks
-from designspace.run.kept import Kept
-from designspace.run.loaded import Loaded
-from designspace.storage.cache import Cache, content_key
+from designspace.run.loaded import Kept, Loaded
+from designspace.storage.cache import Cache
+from designspace.storage.files import content_key
 
 if TYPE_CHECKING:
     from designspace.spec.trial import Trial
@@ -26,7 +26,7 @@ Tensors = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class References:
-    """The references of trials, from the cache or computed and kept there."""
+    """The references of trials, read from the cache or computed and kept there."""
 
     cache: Cache
     loaded: Loaded
@@ -34,9 +34,9 @@ class References:
     _keys: dict[tuple[Data | Reference, Detector], str] = field(default_factory=dict)
 
     def of(self, trial: Trial) -> Sample:
-        """What is known of the features that the trial's are compared with: of its reference, else of its data.
+        """The features of the trial's reference, or of its data if it has none; for some references, their moments.
 
-        Of a whole data set one process computes them while others wait.
+        While one process computes the features of a data set, others wait for it.
         """
         key, detector, given = self.key(trial), trial.evaluate.detector, trial.evaluate.reference
         if given is not None:
@@ -44,16 +44,16 @@ class References:
         return self._samples.get(key, lambda: self._features(trial.data, detector, key))
 
     def key(self, trial: Trial) -> str:
-        """What they depend on."""
+        """The hash of everything that ``of`` depends on."""
         of, detector = trial.evaluate.reference or trial.data, trial.evaluate.detector
         if (of, detector) not in self._keys:
             self._keys[of, detector] = content_key(of.content_hash(), detector.identity())
         return self._keys[of, detector]
 
     def floor(self, metric: Metric, trial: Trial) -> tuple[float, int] | None:
-        """The metric of the reference against itself, and the size n' of the halves compared.
+        """The metric between two halves of the reference, and their size n'.
 
-        ``None`` for those whose features are not known: they cannot be split.
+        ``None`` if only the moments of the reference are known, because these cannot be split.
         """
 
         def make(reference: Sample) -> Tensors:
@@ -64,7 +64,7 @@ class References:
         return None if kept is None else (kept["value"].item(), int(kept["n"]))
 
     def drawn(self, metric: Metric, trial: Trial) -> tuple[float, float] | None:
-        """The metric of as many images as the trial has, drawn from the reference; and its standard deviation."""
+        """The metric of as many images as the trial has, drawn from the reference: its mean and standard deviation."""
 
         def make(reference: Sample) -> Tensors:
             return {"drawn": torch.tensor(drawn(metric, reference, trial.evaluate.images), dtype=torch.float64)}

@@ -1,32 +1,34 @@
-"""Run an ablation: YAML -> trials -> chunks of images -> features -> metrics -> results."""
+"""Run an ablation: its points are described, those without a result are shared among workers, results come back."""
 
 from __future__ import annotations
 
-import json
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from designspace.errors import DataError
-from designspace.results.lines import FRECHET
-from designspace.results.store import SCHEMA, Results, Row, plain, point_key
+from designspace.registry.known import ROWS
+from designspace.results.lines import PointKey, point_key
+from designspace.results.records import FRECHET, SCHEMA, Description, GridPoint, Result, Source
+from designspace.results.sources import components_in
+from designspace.results.store import Results, write_description
 from designspace.run import local, ray
-from designspace.run.estimate import dry_run as dry_run
+from designspace.run.default_labels import default_labels
+from designspace.run.job import Job
 from designspace.run.labels import require_labels
+from designspace.run.pipeline import restore_artefacts
 from designspace.run.progress import watching
-from designspace.run.restore import restore_artefacts
 from designspace.run.stages import Stages
-from designspace.run.worker import Job, Worker
-from designspace.spec.default_labels import default_labels
+from designspace.run.worker import Worker
 from designspace.storage.cache import Cache
-from designspace.storage.files import write_whole
 from designspace.storage.provenance import now
 
 if TYPE_CHECKING:
     from designspace.spec import Ablation
-    from designspace.spec.trial import Point
+    from designspace.spec.trial import Point, Trial
 
 EXECUTORS = {"local": local.share, "ray": ray.share}
 BASELINE = ("data", "denoiser", "design", "num_steps", "nfe", "evaluate")
@@ -43,36 +45,36 @@ def run(
     batch_size: int = 200,
     progress: bool = True,
 ) -> Results:
-    """Compute what is not yet there of ``ablation`` and return its results.
+    """Compute the points of ``ablation`` that have no result yet, and return all of its results.
 
-    Running again is resuming: points in ``out/<name>/results.jsonl`` are kept, and images and features in the
-    cache are used. Several processes may run the same ablation; they share the work. A trial that raises is recorded
-    in the ``failures`` of the result, and the others go on.
+    To resume a run, run it again: finished points in ``out/<name>/results.jsonl`` are kept, and so are images and
+    features in the cache. Several processes may run the same ablation at the same time; they share the work. A trial
+    that raises is recorded in the ``failures`` of the results, and the others go on.
 
     Args:
-        ablation: As ``designspace.load`` reads it.
-        device: Of PyTorch: ``cpu``, ``cuda``, ``cuda:1``.
+        ablation: An ablation that ``designspace.load`` has read.
+        device: A device of PyTorch: ``cpu``, ``cuda``, ``cuda:1``.
         executor: Where workers run: ``local``, on this machine; ``ray``, on a cluster whose nodes share the folder of
             the reports and the cache (``designspace[ray]``).
-        workers: How many; on this machine processes that share its cores.
+        workers: The number of workers; on this machine they are processes that share its cores.
         out: The folder of all reports.
-        batch_size: Images that the denoiser sees at once. It changes images by rounding errors at most.
+        batch_size: Images per call of the denoiser. It changes images by rounding errors at most.
         progress: Show progress on stderr.
 
     Raises:
-        SpecError: Labels are asked for that the data set does not have.
-        DataError: Code or data are not what they were when the ablation was loaded.
-        StorageError: A file cannot be written, for instance because the disk is full; what is finished is kept.
+        SpecError: Trials use labels that the data set does not have.
+        DataError: Code or data have changed since the ablation was loaded.
+        StorageError: A file cannot be written, for instance because the disk is full; finished points are kept.
     """
     points = tuple(ablation.points())
     _require_unchanged(points)
     require_labels(ablation)
     results = Results(Path(out) / ablation.name, only={_key(point) for point in points})
-    _describe(ablation, points, results.folder)
+    write_description(results.folder, _description(ablation, points))
     done = results.done()
     todo = tuple(point for point in points if _key(point) not in done)
-    found = {point.trial.id: point.trial for point in points if _key(point) in done}
-    restore_artefacts(found.values(), results, Stages(Cache(), torch.device(device), batch_size))
+    finished = {point.trial.id: point.trial for point in points if _key(point) in done}
+    restore_artefacts(finished.values(), results, Stages(Cache(), torch.device(device), batch_size))
     spec = Path(ablation.path).resolve() if ablation.path else None
     job = Job(ablation.name, todo, results.folder, device, batch_size, spec, tuple(ablation.components), now())
     with watching(_costs(todo), len(done), show=progress) as report:
@@ -85,45 +87,58 @@ def run(
     return results
 
 
-def _key(point: Point) -> tuple[str, str]:
+def _key(point: Point) -> PointKey:
     return point_key(point.trial.id, point.axes)
 
 
-def _costs(points: tuple[Point, ...]) -> dict[str, float]:
-    return {point.trial.id: float(point.trial.num_steps * point.trial.evaluate.images) for point in points}
+def _trials(points: Sequence[Point]) -> dict[str, Trial]:
+    return {point.trial.id: point.trial for point in points}
 
 
-def _require_unchanged(points: tuple[Point, ...]) -> None:
-    """Raise ``DataError`` if a trial is no longer what it was called by: its results would be taken for others."""
-    for trial in {point.trial.id: point.trial for point in points}.values():
-        if trial.model_copy().id != trial.id:
+def _costs(points: Sequence[Point]) -> dict[str, float]:
+    return {id: float(trial.num_steps * trial.evaluate.images) for id, trial in _trials(points).items()}
+
+
+def _require_unchanged(points: Sequence[Point]) -> None:
+    """Raise ``DataError`` if a trial's id has changed: its results would be stored under the id of another trial."""
+    for id, trial in _trials(points).items():
+        if trial.model_copy().id != id:
             raise DataError("code or data have changed since the ablation was loaded: load it again")
 
 
-def _describe(ablation: Ablation, points: tuple[Point, ...], folder: Path) -> None:
-    """Write what a report must know of the ablation, so that it can say what is missing and needs no component."""
-    about = {
-        "schema": SCHEMA,
-        "name": ablation.name,
-        "question": ablation.question,
-        "axes": list(ablation.axes),
-        "claims": ablation.model_dump(mode="json", include={"claims"})["claims"],
-        "baseline": ablation.model_dump(mode="json", include=set(BASELINE)),
-        "baseline_axes": default_labels(ablation, points),
-        "metrics": [metric.name for metric in points[0].trial.evaluate.metrics] if points else [],
-        "points": [{"id": point.trial.id, "axes": point.axes} for point in points],
-    }
-    if ablation.components:
-        about["components"] = list(ablation.components)
-    path = folder / "ablation.json"
-    text = json.dumps(plain(about), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    if not path.is_file() or path.read_text("utf-8") != text:
-        write_whole(path, text.encode())
+def _description(ablation: Ablation, points: Sequence[Point]) -> Description:
+    """What a report must know of the ablation, so that it can name missing points and needs no component."""
+    optional: dict[str, Any] = {"components": list(ablation.components)} if ablation.components else {}
+    return Description(
+        schema=SCHEMA,
+        name=ablation.name,
+        question=ablation.question,
+        axes=list(ablation.axes),
+        claims=ablation.model_dump(mode="json", include={"claims"})["claims"],
+        baseline=ablation.model_dump(mode="json", include=set(BASELINE)),
+        baseline_axes=default_labels(ablation, points),
+        metrics=[metric.name for metric in points[0].trial.evaluate.metrics] if points else [],
+        points=[GridPoint(id=point.trial.id, axes=point.axes) for point in points],
+        sources=_sources(points),
+        **optional,
+    )
 
 
-def _warn_of_few_images(rows: list[Row]) -> None:
-    asked = [row for row in rows if row.get("features") and not row["metrics"].keys().isdisjoint(FRECHET)]
-    few = [row for row in asked if row["images"] < 10 * row["features"]]
+def _sources(points: Sequence[Point]) -> dict[str, list[Source]]:
+    """The publications that the trials' components declare."""
+    specs = (trial.model_dump(mode="json") for trial in _trials(points).values())
+    found = {}
+    for name in sorted({name for spec in specs for name in components_in(spec)}):
+        row, component = name.split("/", 1)
+        cls = ROWS[row].known.get(component) if row in ROWS else None
+        if cls and cls.sources:
+            found[name] = [Source(**source._asdict()) for source in cls.sources]
+    return found
+
+
+def _warn_of_few_images(rows: list[Result]) -> None:
+    asked = [(row.images, row.features) for row in rows if row.features and not row.metrics.keys().isdisjoint(FRECHET)]
+    few = [(n, d) for n, d in asked if n < 10 * d]
     if few:
-        n, d = few[0]["images"], few[0]["features"]
+        n, d = few[0]
         warnings.warn(f"{n} images are fewer than 10 x {d} features: Fréchet distances are too high", stacklevel=3)

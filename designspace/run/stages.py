@@ -1,97 +1,164 @@
-"""The stages of a trial, each kept in the cache under a key of its own: images and their features.
+"""The stages of a trial. The cache keeps the output of each under the hash of what that stage depends on.
 
-What they are compared with is in ``reference``, what is seen on a few images in ``observed``, what is computed with in
-``loaded``.
+Measured time steps come first, then chunks of images, then their features. Observations and the plane of a
+one-dimensional flow come from a few images of their own. The features of the reference are in ``reference``.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor
 
 from designspace.data.images import to_uint8
+from designspace.denoising.preconditioned import PreconditionedNetwork
+from designspace.evaluation.denoiser_probe import DenoiserProbe, denoising
+from designspace.evaluation.measure import Measured
+from designspace.evaluation.rows import DenoiserMetric, Diagnostic, Observation
 from designspace.run.generate import generate
-from designspace.run.loaded import Loaded
-from designspace.run.observed import Observed
+from designspace.run.loaded import Kept, Loaded, rows_of
 from designspace.run.reference import References
-from designspace.storage.cache import Cache, content_key
+from designspace.sampling.noise import latents
+from designspace.sampling.plane import plane
+from designspace.sampling.probe import Converged, GivenLevels, MeasuredTimeSteps, Probe
+from designspace.storage.cache import Cache
+from designspace.storage.files import content_key
+from designspace.training.rows import training_rows
 
 if TYPE_CHECKING:
     from designspace.spec.trial import Trial
 
 Tensors = dict[str, Tensor]
+Stage = Literal["images", "features"]
 FORMAT = 2
-"""Of a chunk of images: raised when the file gets other tensors."""
+"""The version of the files that hold images, raised when their tensors change."""
 
 
 @dataclass(frozen=True)
 class Stages:
-    """What a trial needs, from the cache or computed on ``device`` and kept in the cache."""
+    """What a trial needs, read from the cache or computed on ``device`` and kept there."""
 
     cache: Cache
     device: torch.device
     batch_size: int = 200
+    _solutions: Kept[dict[tuple[float, float, int], Converged]] = field(default_factory=Kept)
 
     @cached_property
     def loaded(self) -> Loaded:
-        """Data, denoisers and detectors."""
+        """Data sets, denoisers and detectors."""
         return Loaded(self.device)
 
     @cached_property
     def references(self) -> References:
-        """What trials are compared with."""
+        """What the features of trials are compared with."""
         return References(self.cache, self.loaded)
 
-    @cached_property
-    def observed(self) -> Observed:
-        """What is seen on a few images."""
-        return Observed(self.cache, self.loaded)
-
     def prepare(self, trial: Trial) -> None:
-        """Fix the keys of a trial, before any trial is computed: what changes afterwards is not what ran."""
+        """Compute the keys of a trial before any trial runs, so that files that change later cannot falsify them."""
         self.loaded.keys(trial)
         self.references.key(trial)
 
+    def levels(self, trial: Trial) -> Tensors:
+        """The noise levels ``sigmas`` that measured time steps place, and the ``seconds`` that this took."""
+
+        def place() -> Tensors:
+            rule = trial.design.time_steps
+            assert isinstance(rule, MeasuredTimeSteps)
+            start = perf_counter()
+            found = rule.place(self._probe(trial, rule.images, "time_steps"))
+            return {"sigmas": found, "seconds": _float64(perf_counter() - start)}
+
+        return self.cache.get_or_make("levels", content_key("levels", self.loaded.keys(trial)[0]), place)
+
     def images(self, trial: Trial, chunk: range) -> Tensors:
         """The chunk's ``images``, uint8 ``[n, C, H, W]``, with ``nfe``, ``sigmas`` and ``seconds``."""
-        return self.cache.get_or_make("images", self._images_key(trial, chunk), lambda: self._generate(trial, chunk))
+
+        def make() -> Tensors:
+            denoiser, labels = self.loaded.denoiser(trial), self.loaded.labels(trial, chunk)
+            placed = self._placed(trial)
+            start = perf_counter()
+            made = generate(placed, denoiser, labels, chunk, self.device, self.batch_size)
+            found = {"images": to_uint8(made.x), "nfe": _float64(made.nfe), "sigmas": _float64(made.sigmas)}
+            found |= {} if made.nfe_each is None else {"nfe_each": made.nfe_each}
+            return found | {"seconds": _float64([perf_counter() - start])}
+
+        return self.cache.get_or_make("images", self._key("images", trial, chunk), make)
 
     def features(self, trial: Trial, chunk: range) -> Tensors:
-        """The chunk's ``features``, float32 ``[n, d]``, and what is known of its images, these excepted."""
-        return self.cache.get_or_make("features", self._features_key(trial, chunk), lambda: self._see(trial, chunk))
+        """The chunk's ``features``, float32 ``[n, d]``, and everything of ``images`` except the images themselves."""
 
-    def has(self, stage: str, trial: Trial, chunk: range) -> bool:
-        """Whether the chunk's ``images`` or ``features`` are in the cache."""
-        key = self._features_key(trial, chunk) if stage == "features" else self._images_key(trial, chunk)
-        return self.cache.path(stage, key).is_file()
+        def make() -> Tensors:
+            made = self.images(trial, chunk)
+            start = perf_counter()
+            features = self.loaded.detect(trial.evaluate.detector, made.pop("images"))
+            seconds = torch.cat([made["seconds"], _float64([perf_counter() - start])])
+            return made | {"features": features, "seconds": seconds}
 
-    def _images_key(self, trial: Trial, chunk: range) -> str:
-        """What the images of a chunk depend on; not on how many more there are, nor on how they are measured."""
-        return content_key(FORMAT, self.loaded.keys(trial)[0], chunk.start, chunk.stop)
+        return self.cache.get_or_make("features", self._key("features", trial, chunk), make)
 
-    def _features_key(self, trial: Trial, chunk: range) -> str:
-        return content_key(self._images_key(trial, chunk), self.loaded.keys(trial)[1])
+    def has(self, stage: Stage, trial: Trial, chunk: range) -> bool:
+        """Whether the cache has a chunk's images or features."""
+        return self.cache.path(stage, self._key(stage, trial, chunk)).is_file()
 
-    def _generate(self, trial: Trial, chunk: range) -> Tensors:
-        denoiser, labels = self.loaded.denoiser(trial), self.loaded.labels(trial, chunk)
-        placed = self.observed.placed(trial)
-        start = perf_counter()
-        made = generate(placed, denoiser, labels, chunk, self.device, self.batch_size)
-        found = {"images": to_uint8(made.x), "nfe": _float64(made.nfe), "sigmas": _float64(made.sigmas)}
-        found |= {} if made.nfe_each is None else {"nfe_each": made.nfe_each}
-        return found | {"seconds": _float64([perf_counter() - start])}
+    def observed(self, trial: Trial, metric: Observation) -> Measured:
+        """What a metric observes of the sampler or the denoiser at work."""
 
-    def _see(self, trial: Trial, chunk: range) -> Tensors:
-        made = self.images(trial, chunk)
-        start = perf_counter()
-        features = self.loaded.detect(trial.evaluate.detector, made.pop("images"))
-        seconds = torch.cat([made["seconds"], _float64([perf_counter() - start])])
-        return made | {"features": features, "seconds": seconds}
+        def make() -> Tensors:
+            if isinstance(metric, DenoiserMetric):
+                return metric.observe(self._denoising(trial, metric.images)).tensors()
+            assert isinstance(metric, Diagnostic)
+            return metric.observe(self._probe(self._placed(trial), metric.images, trial.seed)).tensors()
+
+        return Measured.of(self.cache.get_or_make("observed", self._observation_key(trial, metric), make))
+
+    def has_observed(self, trial: Trial, metric: Observation) -> bool:
+        """Whether the cache has an observation."""
+        return self.cache.path("observed", self._observation_key(trial, metric)).is_file()
+
+    def plane(self, trial: Trial) -> Tensors:
+        """For data that are single numbers: curves and densities in the plane of time and sample."""
+
+        def make() -> Tensors:
+            values = self.loaded.data(trial.data).scaled().flatten()
+            return plane(self._probe(self._placed(trial), 2, trial.seed), values)
+
+        key = content_key("plane", self.loaded.keys(trial)[0], trial.data.content_hash())
+        return self.cache.get_or_make("plane", key, make)
+
+    def _key(self, stage: Stage, trial: Trial, chunk: range) -> str:
+        """Images depend neither on how many more there are, nor on how they are measured."""
+        sampling, detector = self.loaded.keys(trial)
+        images = content_key(FORMAT, sampling, chunk.start, chunk.stop)
+        return images if stage == "images" else content_key(images, detector)
+
+    def _observation_key(self, trial: Trial, metric: Observation) -> str:
+        of_denoiser = isinstance(metric, DenoiserMetric)
+        return content_key(metric.identity(), trial.denoising_identity() if of_denoiser else self.loaded.keys(trial)[0])
+
+    def _placed(self, trial: Trial) -> Trial:
+        """The trial with noise levels in place of time steps that have to be measured; other trials as they are."""
+        if not isinstance(trial.design.time_steps, MeasuredTimeSteps):
+            return trial
+        levels = GivenLevels(levels=tuple(self.levels(trial)["sigmas"].tolist()))
+        return trial.model_copy(update={"design": trial.design.with_time_steps(levels)})
+
+    def _probe(self, trial: Trial, images: int, seed: object) -> Probe:
+        denoiser, labels = self.loaded.denoiser(trial), self.loaded.labels(trial, range(images))
+        D = denoiser.bind(None if labels is None else labels.to(self.device))
+        start = latents(seed, range(images), denoiser.shape).double().to(self.device)
+        key = (trial.denoiser, trial.data, trial.evaluate.labels, images, seed, *rows_of(trial))
+        return Probe(trial.design, D, start, trial.num_steps, self._solutions.get(key, dict))
+
+    def _denoising(self, trial: Trial, images: int) -> DenoiserProbe:
+        data, denoiser = self.loaded.data(trial.data), self.loaded.denoiser(trial)
+        own = trial.design if not isinstance(denoiser, PreconditionedNetwork) else training_rows(denoiser.design)
+        untrained = trial.denoiser.untrained(data, trial.design, self.device)
+        labelled = trial.evaluate.labels != "none"
+        return denoising(data, own, (denoiser, untrained), images, self.device, labelled=labelled)
 
 
 def _float64(value: object) -> Tensor:

@@ -17,6 +17,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from designspace.errors import RowError, blaming
 from designspace.sampling import rows
 from designspace.sampling.counted import CountedDenoiser
 
@@ -114,14 +115,16 @@ def make_flow(design: rows.FlowRows, D: rows.D, num_steps: int, noise: Callable[
     """
     lo, hi = float(getattr(D, "sigma_min", 0.0)), float(getattr(D, "sigma_max", math.inf))
     round_sigma: Callable[[Tensor], Tensor] = getattr(D, "round_sigma", lambda sigma: sigma)
-    levels = round_sigma(design.time_steps.within(lo, hi).sigmas(num_steps)).double()
+    with blaming("time_steps"):
+        levels = round_sigma(design.time_steps.within(lo, hi).sigmas(num_steps)).double()
     if not bool((levels > 0).all() and (levels.diff() <= 0).all()):
-        raise ValueError(
-            f"time_steps {design.time_steps}: the levels are not positive and decreasing: {levels.tolist()}"
-        )
+        text = f"time_steps {design.time_steps}: the levels are not positive and decreasing: {levels.tolist()}"
+        raise RowError("time_steps", text)
+    with blaming("schedule"):
+        schedule = design.schedule.within(lo, hi)
     sigma = (*levels.tolist(), 0.0) if design.to_zero else tuple(levels.tolist())
     lifts = _lifts(design.stochasticity, sigma, num_steps, round_sigma) if design.stochasticity.noisy else ()
-    return Flow(design.schedule.within(lo, hi), design.scaling, CountedDenoiser(D), sigma, num_steps, noise, lifts)
+    return Flow(schedule, design.scaling, CountedDenoiser(D), sigma, num_steps, noise, lifts)
 
 
 def _lifts(

@@ -9,6 +9,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
+from designspace.errors import blaming
 from designspace.sampling import rows
 from designspace.sampling.flow import Flow, make_flow
 from designspace.sampling.noise import KeyedNoise
@@ -85,7 +86,8 @@ def sample(
         return eps.to(device=latents.device, dtype=dtype, non_blocking=True)
 
     flow = make_flow(design, D, num_steps, cast)
-    design.solver.check(flow)
+    with blaming("solver"):
+        design.solver.check(flow)
     trajectory = [latents.to(dtype) * flow.sigma[0]]
     for x in _states(design.solver, flow, trajectory[0]):
         trajectory = [*trajectory, x] if record else [x]

@@ -1,7 +1,8 @@
-"""From YAML to trials: an ablation names a baseline column of Table 1 and what to vary.
+"""From a YAML file to trials.
 
-``document`` reads the file with the place of every value, ``axes`` and ``grid`` expand what varies, ``resolve`` makes
-trials of it, and ``errors`` says what is wrong where.
+An ablation asks one question: it names a baseline column of Table 1 and what to vary. ``document`` reads the file with
+the place of every value, ``axes`` expands what varies, ``resolve`` makes trials of the points, ``claims`` checks what
+the author expects, and ``plan`` puts these together and collects everything that is wrong.
 """
 
 from designspace.errors import SpecError

@@ -1,36 +1,38 @@
-"""The values of an axis, each with its label and with the fields that it sets."""
+"""The axes of an ablation: their values, and the points of their product."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import ValidationError
 
+from designspace.errors import DocPath, Kind, Problem, SpecError, dotted
 from designspace.registry.component import Spec
-from designspace.spec.errors import BadValueError, DocPath, what
-from designspace.spec.paths import Setting, axis_name, field_path, suggest_field
-from designspace.spec.trial import Label
+from designspace.spec.paths import PARTS, STEPS, Setting, axis_name, field_path, suggest_field
+from designspace.spec.problems import Problems, problem_at, refusal
+from designspace.spec.trial import Label, label_of
 
 
 class Change(Spec):
-    """Several fields set at one point: ``{label: large, set: {time_steps.sigma_max: 80, solver: heun}}``."""
+    """Several fields that are set together: ``{label: large, set: {time_steps.sigma_max: 80, solver: heun}}``."""
 
     label: Label | None = None
     set: dict[str, Any] = {}
 
     def name(self) -> Label:
-        """The label, or what is set."""
+        """The label or, without one, what is set."""
         return self.label if self.label is not None else label_of(self.set) or "baseline"
 
     def settings(self, place: DocPath) -> list[Setting]:
-        """What it sets; it is written at ``place``. Raises ``BadValueError`` if a name is not a field's."""
+        """The settings of a change that is written at ``place``. Raises ``SpecError`` for an unknown field."""
         found: list[Setting] = []
         for name, value in self.set.items():
             path, here = field_path(name), (*place, "set", name)
             if path is None:
-                raise BadValueError(here, f"names nothing that could be set.{suggest_field(name)}", key=True)
+                raise _unknown_field(name, here)
             found += Setting(path, value, here, here).parts()
         return found
 
@@ -51,50 +53,118 @@ class Choice:
         return [setting for setting in base if not any(new.replaces(setting) for new in own)] + own
 
 
-def label_of(value: Any) -> Label:
-    """How a value is called in tables: ``heun(alpha=0.5)`` for ``{name: heun, alpha: 0.5}``."""
-    if isinstance(value, Mapping):
-        fields = ", ".join(f"{k}={label_of(v)}" for k, v in value.items() if k != "name")
-        return f"{value['name']}" + (f"({fields})" if fields else "") if "name" in value else fields
-    if isinstance(value, list | tuple):
-        return ", ".join(str(label_of(item)) for item in value)
-    return value if isinstance(value, Label) else "null" if value is None else str(value)
+Axes = Mapping[str, Sequence[Choice]]
 
 
-def read_axes(part: str, axes: Mapping[str, Sequence[Any]], errors: list[BadValueError]) -> dict[str, list[Choice]]:
-    """For each axis of a part its values; what is wrong is added to ``errors``."""
-    return {axis: _values(part, axis, values, errors) for axis, values in axes.items()}
+def axes_of(parts: Mapping[str, Any]) -> list[str]:
+    """The names of the axes, slowest first."""
+    fixed = {"cumulative": ["stage"], "one_at_a_time": ["variant"]}
+    named = (fixed.get(part) or map(axis_name, parts[part]) for part in PARTS if parts.get(part))
+    return list(itertools.chain.from_iterable(named))
 
 
-def _values(part: str, axis: str, values: Sequence[Any], errors: list[BadValueError]) -> list[Choice]:
+def choices(parts: Mapping[str, Any], problems: Problems) -> list[Choice]:
+    """The points of the product of ``parts``, the last axis fastest.
+
+    Values that are wrong are reported in ``problems``; the points of the others are returned, to be checked as well.
+    """
+    read = {part: read_axes(part, parts.get(part) or {}, problems) for part in PARTS[1:]}
+    stages = _stages(parts.get("cumulative") or (), problems)
+    _refuse_unequal(read["zip"], problems)
+    _refuse_conflicts({"cumulative": {"stage": stages}} | read, problems)
+    zipped = [sum(values, Choice()) for values in zip(*read["zip"].values(), strict=False)]
+    several = [stages, _variants(read["one_at_a_time"]), zipped, *read["grid"].values()]
+    return [sum(point, Choice()) for point in itertools.product(*filter(None, several))]
+
+
+def read_axes(part: str, axes: Mapping[str, Sequence[Any]], problems: Problems) -> dict[str, list[Choice]]:
+    """The values of each axis of a part; those that are wrong are left out and reported in ``problems``."""
+    return {axis: _values((part, axis), values, problems) for axis, values in axes.items()}
+
+
+def _values(place: tuple[str, str], values: Sequence[Any], problems: Problems) -> list[Choice]:
     if not values:
-        errors.append(BadValueError((part, axis), "has no values"))
-    found: list[Choice] = []
+        problems.append(Problem("has no values", place))
+    name, found = axis_name(place[1]), list[Choice]()
     called: dict[Label, Any] = {}
     for i, value in enumerate(values):
-        try:
-            found.append(_value(part, axis, i, value))
-        except BadValueError as error:
-            errors.append(error)
-            continue
-        label = found[-1].labels[axis_name(axis)]
-        first = called.setdefault(label, value)
-        if first is not value and first != value:
-            text = f"another value is called '{label}' too: give one of them a label, {{label: .., set: {{..}}}}"
-            errors.append(BadValueError((part, axis, i), text))
+        with problems.collecting():
+            found.append(_value(place, i, value))
+            label = found[-1].labels[name]
+            first = called.setdefault(label, value)
+            if first is not value and first != value:
+                what = f"another value is called '{label}' too: give one of them a label, {{label: .., set: {{..}}}}"
+                raise refusal(what, (*place, i))
     return found
 
 
-def _value(part: str, axis: str, i: int, value: Any) -> Choice:
-    place: DocPath = (part, axis, i)
+def _value(axis: tuple[str, str], i: int, value: Any) -> Choice:
+    place: DocPath = (*axis, i)
+    name, path = axis_name(axis[1]), field_path(axis[1])
     if isinstance(value, Mapping) and "set" in value:
         try:
             change = Change.model_validate(value)
         except ValidationError as error:
             first = error.errors()[0]
-            raise BadValueError((*place, *first["loc"]), what(first), key=first["type"] == "extra_forbidden") from None
-        return Choice({axis_name(axis): change.name()}, tuple(change.settings(place)))
-    path = field_path(axis)
+            raise SpecError([problem_at((*place, *first["loc"]), first)]) from None
+        return Choice({name: change.name()}, tuple(change.settings(place)))
     if path is None:
-        raise BadValueError((part, axis), f"names nothing that could be varied.{suggest_field(axis)}", key=True)
-    return Choice({axis_name(axis): label_of(value)}, tuple(Setting(path, value, place, (part, axis)).parts()))
+        raise _unknown_field(axis[1], axis)
+    return Choice({name: label_of(value)}, tuple(Setting(path, value, place, axis).parts()))
+
+
+def _unknown_field(name: str, place: DocPath) -> SpecError:
+    return refusal(f"unknown field '{name}'.{suggest_field(name)}", place, Kind.UNKNOWN_FIELD, key=True)
+
+
+def _variants(axes: Axes) -> list[Choice]:
+    """The baseline, and each single change."""
+    changed = [
+        Choice({"variant": f"{axis}={label}"}, choice.settings)
+        for values in axes.values()
+        for choice in values
+        for axis, label in choice.labels.items()
+    ]
+    return [Choice({"variant": "baseline"}), *changed] if axes else []
+
+
+def _stages(changes: Sequence[Change], problems: Problems) -> list[Choice]:
+    """The baseline, and each change on top of those before it."""
+    named = bool(changes) and not changes[0].set
+    stages = [] if named or not changes else [Choice({"stage": "baseline"})]
+    settings: list[Setting] = []
+    for i, change in enumerate(changes):
+        with problems.collecting():
+            new = change.settings(("cumulative", i))
+            settings = [old for old in settings if not any(later.replaces(old) for later in new)] + new
+            stages.append(Choice({"stage": change.name()}, tuple(settings)))
+            if any(stage.labels["stage"] == change.name() for stage in stages[:-1]):
+                raise refusal(f"another stage is called '{change.name()}' too", ("cumulative", i))
+    return stages
+
+
+def _refuse_unequal(axes: Axes, problems: Problems) -> None:
+    first = next(iter(axes), "")
+    for axis, values in axes.items():
+        if len(values) != len(axes[first]):
+            what = f"has {len(values)} values, but {first} has {len(axes[first])}: the axes of a zip advance together"
+            problems.append(Problem(what, ("zip", axis)))
+
+
+def _refuse_conflicts(parts: Mapping[str, Axes], problems: Problems) -> None:
+    """Report axes that set the same field at the same point, and axes of the same name."""
+    owners: dict[Any, tuple[str, str]] = {}
+    for part, axes in parts.items():
+        for axis, values in axes.items():
+            # The axes of one_at_a_time are never set together: they may share fields.
+            owner = (part, "") if part == "one_at_a_time" else (part, axis)
+            set_fields = dict.fromkeys(_field(setting) for choice in values for setting in choice.settings)
+            for name in (axis_name(axis), *set_fields):
+                if (other := owners.setdefault(name, owner)) != owner:
+                    what = f"sets what {dotted(filter(None, other))} sets: one of them would have no effect"
+                    problems.append(Problem(what, (part, axis), key=True))
+                    break
+
+
+def _field(setting: Setting) -> tuple[str, ...]:
+    return STEPS[:1] if setting.path[0] in STEPS else setting.path

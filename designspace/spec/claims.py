@@ -1,21 +1,159 @@
-"""What an ablation expects to find, said before it is run. The report says whether it did."""
+"""The claims of an ablation: what its author expects to find, stated before it is run.
+
+Here are the kinds of claims as they are written, and their check against the points of the grid. What each kind states
+about results, and how that is tested, is in ``report.evidence.claims``.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError, WithJsonSchema, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from designspace.registry.component import Spec
-from designspace.spec.errors import BadValueError, DocPath
-from designspace.spec.expectations import ArgminIn, Less, Monotone, RatioAtLeast, Within
-from designspace.spec.points import Axes, known_as, listed
+from designspace.errors import DocPath, Kind, Problem
+from designspace.registry.component import Finite, NonNegative, Positive, Spec
+from designspace.results.points import known_as, known_axis, known_value, listed
+from designspace.spec.problems import Problems, refusal
+from designspace.spec.trial import Label, label_of
 from designspace.text import did_you_mean
 
-Kind = Less | Within | Monotone | ArgminIn | RatioAtLeast
-KINDS: Mapping[str, type[Kind]] = {
+Value = Annotated[Label, BeforeValidator(label_of), WithJsonSchema({})]
+Selection = dict[str, Value]
+"""Values of some axes, which stand for all points that have them."""
+Points = Sequence[Mapping[str, Label]]
+"""The values of all axes of each point of the grid."""
+
+
+def _two(order: str) -> BeforeValidator:
+    def check(sides: Any) -> Any:
+        if isinstance(sides, list | tuple) and len(sides) != 2:
+            text = f"compares two points, {order} first: [{{..}}, {{..}}]; {len(sides)} given"
+            raise PydanticCustomError("two_sides", "{text}", {"text": text})
+        return sides
+
+    return BeforeValidator(check)
+
+
+def _one_or_two(sides: Any) -> Any:
+    sides = [sides] if isinstance(sides, Mapping) else sides
+    if isinstance(sides, list | tuple) and len(sides) not in (1, 2):
+        text = f"is about one point, {{..}}, or the difference of two, [{{..}}, {{..}}]; {len(sides)} given"
+        raise PydanticCustomError("sides", "{text}", {"text": text})
+    return sides
+
+
+_POINT: dict[str, Any] = {"type": "object", "additionalProperties": {}}
+OneOrTwo = Annotated[
+    tuple[Selection, ...],
+    BeforeValidator(_one_or_two),
+    WithJsonSchema({"anyOf": [_POINT, {"type": "array", "items": _POINT, "minItems": 1, "maxItems": 2}]}),
+]
+
+
+class Expectation(Spec):
+    """What is expected of a metric. Each kind is a class with a field of the same name, by which YAML refers to it."""
+
+    @classmethod
+    def beside_metrics(cls) -> tuple[str, ...]:
+        """What ``metric`` may name besides the metrics of the ablation."""
+        return ()
+
+    def known(self, points: Points, place: DocPath) -> Self:
+        """Check it against ``points`` and return it with their names and values. Raises ``SpecError``."""
+        return self
+
+
+class Less(Expectation):
+    """The metric is lower at the first points than at the second."""
+
+    less: Annotated[tuple[Selection, Selection], _two("the lower one")]
+    metric: str
+
+
+class Within(Expectation):
+    """The value at a point, or the first points' value minus the second's, lies between bounds.
+
+    For differences, ``tolerance: t`` is short for ``bounds: [-t, t]``.
+    """
+
+    within: OneOrTwo
+    metric: str
+    tolerance: Positive | None = None
+    bounds: tuple[Finite, Finite] | None = None
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> Self:
+        if (self.tolerance is None) is (self.bounds is None):
+            raise PydanticCustomError("bounds", "needs either 'tolerance' or 'bounds: [low, high]'")
+        if self.tolerance is not None and len(self.within) == 1:
+            raise PydanticCustomError("bounds", "the value of one point needs 'bounds: [low, high]', not 'tolerance'")
+        if self.bounds is not None and self.bounds[0] >= self.bounds[1]:
+            text = f"{self.bounds[0]:g} is not below {self.bounds[1]:g}"
+            raise PydanticCustomError("bounds", "bounds: {text}", {"text": text})
+        return self
+
+
+class Along(Expectation):
+    """A claim about each line of points that differ in a single axis, restricted to the points that ``at`` selects."""
+
+    along: str
+    at: Selection = {}
+    metric: str
+
+    def known(self, points: Points, place: DocPath) -> Self:
+        name = known_axis(self.along, points, (*place, "along"), key=False)
+        if name in self.at:
+            raise refusal("is the axis along which the points differ", (*place, "at", name), key=True)
+        if len({point[name] for point in self.here(points)}) < 2:
+            where = f" at {listed(self.at)}" if self.at else ""
+            raise refusal(f"there is only one value of {name}{where}", (*place, "along"))
+        return self.model_copy(update={"along": name})
+
+    def here(self, points: Points) -> list[Mapping[str, Label]]:
+        """The points on the lines."""
+        return [point for point in points if self.at.items() <= point.items()]
+
+
+class Monotone(Along):
+    """Along the axis, each value of the metric lies above (or below) the one before it.
+
+    With a tolerance, it may also lie on the wrong side, by less than the tolerance.
+    """
+
+    monotone: Literal["increasing", "decreasing"]
+    tolerance: NonNegative = 0.0
+
+
+class ArgminIn(Along):
+    """Along the axis, the metric is lowest at one of these values of the axis."""
+
+    argmin_in: Annotated[tuple[Value, ...], Field(min_length=1)]
+
+    def known(self, points: Points, place: DocPath) -> Self:
+        found, place = super().known(points, place), (*place, "argmin_in")
+        here = self.here(points)
+        values = tuple(known_value(found.along, v, here, (*place, i)) for i, v in enumerate(self.argmin_in))
+        if {point[found.along] for point in here} <= set(values):
+            raise refusal(f"has all values of {found.along}, so it claims nothing", place)
+        return found.model_copy(update={"argmin_in": values})
+
+
+class RatioAtLeast(Expectation):
+    """The metric, or the counted ``nfe``, of the first points is at least so many times that of the second."""
+
+    ratio_at_least: Positive
+    of: Annotated[tuple[Selection, Selection], _two("the larger one")]
+    metric: str
+
+    @classmethod
+    def beside_metrics(cls) -> tuple[str, ...]:
+        return ("nfe",)
+
+
+AnyKind = Less | Within | Monotone | ArgminIn | RatioAtLeast
+KINDS: Mapping[str, type[AnyKind]] = {
     "less": Less,
     "within": Within,
     "monotone": Monotone,
@@ -25,7 +163,7 @@ KINDS: Mapping[str, type[Kind]] = {
 
 
 def _of_its_kind(value: Any) -> Any:
-    """So that errors are those of the kind that was meant, not of all of them."""
+    """Validate with the kind that is named, so that the errors are this kind's rather than those of all kinds."""
     if not isinstance(value, Mapping):
         return value
     named, known = [key for key in value if key in KINDS], ", ".join(KINDS)
@@ -43,69 +181,63 @@ def _of_its_kind(value: Any) -> Any:
     raise ValidationError.from_exception_data("expect", [InitErrorDetails(type=wrong, loc=(unknown,), input=value)])
 
 
-Expect = Annotated[Kind, BeforeValidator(_of_its_kind)]
-
-
 class Claim(Spec):
-    """A sentence, and how to check it. Another kind of claim is another class, here and in ``report.checks``."""
+    """A sentence, and the expectation by which it is checked."""
 
     say: str
-    expect: Expect
+    expect: Annotated[AnyKind, BeforeValidator(_of_its_kind)]
 
 
-def check(claims: Sequence[Claim], points: Sequence[Axes], metrics: Sequence[str]) -> Iterator[Claim | BadValueError]:
-    """Each claim with its axes named as in ``points``; or what is wrong with it."""
+def checked(claims: Sequence[Claim], points: Points, metrics: Sequence[str], problems: Problems) -> tuple[Claim, ...]:
+    """The claims with axes and values as in ``points``; those that are wrong are reported in ``problems``."""
+    found: list[Claim] = []
     for i, claim in enumerate(claims):
         place: DocPath = ("claims", i, "expect")
-        errors = [*_wrong_metric(claim.expect, metrics, place)]
-        expect = _named(claim.expect, points, place, errors)
-        yield from errors
-        if not errors:
-            yield claim.model_copy(update={"expect": expect})
+        own = Problems(_wrong_metric(claim.expect, metrics, place))
+        expect = _known(claim.expect, points, place, own)
+        problems += map(_matching_no_trial, own)
+        if not own:
+            found.append(claim.model_copy(update={"expect": expect}))
+    return tuple(found)
 
 
-def _named(expect: Kind, points: Sequence[Axes], place: DocPath, errors: list[BadValueError]) -> Kind:
-    found: dict[DocPath, Axes] = {}
-    for path, axes in _sides(expect):
-        try:
-            found[path] = known_as(axes, points, (*place, *path))
-        except BadValueError as error:
-            errors.append(_of_a_claim(error))
-    if len(found) < len([*_sides(expect)]):
-        return expect
-    try:
-        return _with(expect, found, points, place).known(points, place)
-    except BadValueError as error:
-        errors.append(_of_a_claim(error))
-        return expect
+def _known(expect: AnyKind, points: Points, place: DocPath, problems: Problems) -> AnyKind:
+    sides, found = dict(_sides(expect)), dict[DocPath, Selection]()
+    for path, side in sides.items():
+        with problems.collecting():
+            found[path] = known_as(side, points, (*place, *path))
+    if len(found) == len(sides):
+        with problems.collecting():
+            return _with_sides(expect, found, points, place).known(points, place)
+    return expect
 
 
-def _with(expect: Kind, found: dict[DocPath, Axes], points: Sequence[Axes], place: DocPath) -> Kind:
-    """``expect`` with the axes ``found`` in place of its own. Raises ``BadValueError`` if two are the same point."""
+def _with_sides(expect: AnyKind, found: Mapping[DocPath, Selection], points: Points, place: DocPath) -> AnyKind:
+    """``expect`` with the selections ``found`` in place of its own. Raises ``SpecError`` if two share a point."""
     update: dict[str, Any] = {}
-    for (field, *position), axes in found.items():
-        update[str(field)] = (*update.get(str(field), ()), axes) if position else axes
+    for (field, *position), side in found.items():
+        update[str(field)] = (*update.get(str(field), ()), side) if position else side
     for field, two in ((field, two) for field, two in update.items() if isinstance(two, tuple)):
         both = [p for p in points if len(two) == 2 and all(side.items() <= p.items() for side in two)]
         if both:
-            raise BadValueError((*place, field), f"compares a point with itself: {listed(both[0])}")
+            raise refusal(f"compares a point with itself: {listed(both[0])}", (*place, field))
     return expect.model_copy(update=update)
 
 
-def _wrong_metric(expect: Kind, metrics: Sequence[str], place: DocPath) -> Iterator[BadValueError]:
-    known = [*metrics, *(["nfe"] if isinstance(expect, RatioAtLeast) else [])]
+def _wrong_metric(expect: AnyKind, metrics: Sequence[str], place: DocPath) -> Iterator[Problem]:
+    known = [*metrics, *expect.beside_metrics()]
     if expect.metric not in known:
-        text = f"'{expect.metric}' is not measured.{did_you_mean(expect.metric, known)} Metrics: {', '.join(known)}."
-        yield BadValueError((*place, "metric"), text)
+        near = did_you_mean(expect.metric, known)
+        yield Problem(f"'{expect.metric}' is not measured.{near} Metrics: {', '.join(known)}.", (*place, "metric"))
 
 
-def _of_a_claim(error: BadValueError) -> BadValueError:
-    unmatched = str(error).startswith(("no point has", "there is no axis"))
-    return BadValueError(error.place, f"claim matches no trial: {error}" if unmatched else str(error), key=error.key)
+def _matching_no_trial(problem: Problem) -> Problem:
+    unmatched = problem.kind is Kind.UNMATCHED
+    return problem._replace(what=f"claim matches no trial: {problem.what}") if unmatched else problem
 
 
-def _sides(expect: Kind) -> Iterator[tuple[DocPath, Axes]]:
-    """Every naming of points in ``expect``, and where it stands."""
+def _sides(expect: AnyKind) -> Iterator[tuple[DocPath, Selection]]:
+    """Every selection of points in ``expect``, and where it stands."""
     for field, value in expect:
         if isinstance(value, Mapping):
             yield (field,), dict(value)

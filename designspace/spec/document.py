@@ -1,7 +1,8 @@
-"""The YAML file as plain data, with the line and column of every key and value."""
+"""A YAML file as plain data, with the line and column of every key and value; and changes to it by ``--set``."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,15 +11,17 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import Node, ScalarNode, SequenceNode
 
-from designspace.errors import Place, Problem, SpecError
-from designspace.spec.errors import DocPath, dotted
+from designspace.design import Design
+from designspace.errors import DocPath, Kind, Place, Problem, SpecError
+from designspace.spec.paths import PARTS, SEED, axis_name, set_in_spec, suggest_field
+from designspace.spec.problems import Problems, refusal
 from designspace.text import did_you_mean
 
 SCALARS = (str, bool, int, float, type(None))
 
 
 class Spot(NamedTuple):
-    """Where a value is written, and the key that names it; the same for a list's item."""
+    """Where a value is written, and where its key is; for an item of a list both are the same."""
 
     key: Place
     value: Place
@@ -26,60 +29,77 @@ class Spot(NamedTuple):
 
 @dataclass
 class Document:
-    """Plain data and where each part of it was written; without ``source``, data that nobody wrote in a file."""
+    """Plain data and where each part of it is written; ``source`` is empty for data made in Python."""
 
     data: Any
     source: str = ""
     spots: dict[DocPath, Spot] = field(default_factory=dict)
-    problems: list[Problem] = field(default_factory=list)
+    problems: Problems = field(default_factory=Problems)
 
-    def problem(self, path: DocPath, text: str, *, key: bool = False) -> Problem:
-        """A problem with the value at ``path`` or, if it is not there, with what it should be in."""
-        where, place = dotted(path), Place(self.source, 1, 1) if self.source else None
-        for end in range(len(path), 0, -1):
-            if spot := self.spots.get(path[:end]):
-                place = spot.key if key and end == len(path) else spot.value
+    def locate(self, problem: Problem) -> Problem:
+        """``problem`` with the place of the value at its path or, where that is absent, of what should contain it."""
+        if problem.place or not self.source:
+            return problem
+        place = Place(self.source, 1, 1)
+        for end in range(len(problem.path), 0, -1):
+            if spot := self.spots.get(problem.path[:end]):
+                place = spot.key if problem.key and end == len(problem.path) else spot.value
                 break
-        return Problem(place, where if place is None or place.line else "", text)
+        return problem._replace(place=place)
 
     def replace(self, path: DocPath, part: Document) -> None:
-        """Take the spots of ``part``, which now stands at ``path``."""
+        """Take over the places and problems of ``part``, whose data have been put at ``path``."""
         self.spots = {old: spot for old, spot in self.spots.items() if old[: len(path)] != path}
         self.spots |= {path + below: spot for below, spot in part.spots.items()}
         self.problems += part.problems
 
+    def from_option(self, path: DocPath) -> bool:
+        """Whether the value at ``path`` was given on the command line."""
+        return path in self.spots and not self.spots[path].value.line
+
 
 def read(path: Path) -> Document:
-    """The document in a file. Raises ``SpecError`` if the file cannot be read; repeated keys are among its problems."""
+    """Read the document in a file; repeated keys are among its problems.
+
+    Raises:
+        SpecError: The file cannot be read.
+    """
     try:
         content = path.read_bytes()
     except IsADirectoryError:
         files = ", ".join(sorted(file.name for file in path.glob("*.yaml")))
-        text = f"is a folder, not a file. It has: {files or 'no YAML'}"
-        raise SpecError([Problem(Place(str(path)), "", text)]) from None
-    except OSError as error:
+        raise _unreadable(f"is a folder, not a file. It has: {files or 'no YAML'}", Place(str(path))) from None
+    except FileNotFoundError:
         near = did_you_mean(path.name, [file.name for file in path.parent.glob("*.y*ml")])
-        text = "no such file." + near if isinstance(error, FileNotFoundError) else f"cannot be read: {error.strerror}"
-        raise SpecError([Problem(Place(str(path)), "", text)]) from None
+        raise _unreadable(f"no such file.{near}", Place(str(path))) from None
+    except OSError as error:
+        raise _unreadable(f"cannot be read: {error.strerror}", Place(str(path))) from None
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        place = _place(content[: error.start].decode("utf-8-sig"), str(path))
-        raise SpecError([Problem(place, "", f"is not UTF-8: byte 0x{content[error.start]:02x}")]) from None
+        place = _place_after(content[: error.start].decode("utf-8-sig"), str(path))
+        raise _unreadable(f"is not UTF-8: byte 0x{content[error.start]:02x}", place) from None
     return parse(text, str(path))
 
 
 def parse(text: str, source: str, *, lines: bool = True) -> Document:
-    """The document in ``text``, YAML 1.2. Raises ``SpecError`` if it cannot be read.
+    """Read the document in ``text``, YAML 1.2.
 
-    Without ``lines``, all of it is at one place: ``source``.
+    Args:
+        text: The YAML.
+        source: What problems are reported in: the name of a file or a command-line option.
+        lines: Whether places have a line and a column; without them, all of the document is at ``source``.
+
+    Raises:
+        SpecError: The text is not YAML.
     """
     reader = _Reader(Document(None, source), lines)
     try:
         node = reader.yaml.compose(text)
         reader.document.data = None if node is None else reader.plain(node, ())
     except YAMLError as error:
-        raise SpecError([_unreadable(error, text, source, lines)]) from None
+        what, place = _syntax(error, text, source)
+        raise _unreadable(f"is not YAML: {what}", place if lines else Place(source)) from None
     return reader.document
 
 
@@ -108,8 +128,8 @@ class _Reader:
         first: dict[str, Node] = {}
         for key in (key for key, _ in node.value if isinstance(key, ScalarNode)):
             if first.setdefault(key.value, key) is not key:
-                text = f"is given twice, first in line {first[key.value].start_mark.line + 1}"
-                self._refuse((*path, key.value), text, key)
+                line = first[key.value].start_mark.line + 1
+                self._refuse((*path, key.value), f"is given twice, first in line {line}", key)
         self.yaml.constructor.flatten_mapping(node)  # anchors: `<<: *base`
         result = {}
         for key, value in node.value:
@@ -124,28 +144,65 @@ class _Reader:
             value = self.yaml.constructor.construct_object(node)
         except (YAMLError, ValueError):
             return self._refuse(path, f"the tag {node.tag} is not known here, or its value is wrong", node)
-        return value if isinstance(value, SCALARS) else node.value  # a date is a word
+        return value if isinstance(value, SCALARS) else node.value  # a date is taken as text
 
-    def _refuse(self, path: DocPath, text: str, node: Node | None = None) -> None:
+    def _refuse(self, path: DocPath, what: str, node: Node | None = None) -> None:
         place = self._at(node) if node else self.document.spots[path].value
-        self.document.problems.append(Problem(place, dotted(path) if place.line else "", text))
+        self.document.problems.append(Problem(what, path, Kind.UNREADABLE, place=place))
 
     def _at(self, node: Node) -> Place:
         mark, source = node.start_mark, self.document.source
         return Place(source, mark.line + 1, mark.column + 1) if self._lines else Place(source)
 
 
-def _unreadable(error: YAMLError, text: str, source: str, lines: bool) -> Problem:
+def _unreadable(what: str, place: Place) -> SpecError:
+    return SpecError([Problem(what, kind=Kind.UNREADABLE, place=place)])
+
+
+def _syntax(error: YAMLError, text: str, source: str) -> tuple[str, Place]:
+    """What is wrong with the YAML, and where."""
     if not isinstance(error, MarkedYAMLError):  # a character that YAML does not allow
-        position, what = getattr(error, "position", 0), getattr(error, "reason", str(error))
-        return Problem(_place(text[:position], source) if lines else Place(source), "", f"is not YAML: {what}")
-    what = f"is not YAML: {error.problem}"
+        return getattr(error, "reason", str(error)), _place_after(text[: getattr(error, "position", 0)], source)
+    what = str(error.problem)
     if error.context:
         start = error.context_mark
         what += f" ({error.context}" + (f" that starts in line {start.line + 1})" if start else ")")
     mark = error.problem_mark
-    return Problem(Place(source, mark.line + 1, mark.column + 1) if mark and lines else Place(source), "", what)
+    return what, Place(source, mark.line + 1, mark.column + 1) if mark else Place(source)
 
 
-def _place(before: str, source: str) -> Place:
+def _place_after(before: str, source: str) -> Place:
     return Place(source, before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1)
+
+
+def override(document: Document, options: Sequence[str], fields: Sequence[str]) -> None:
+    """Apply the options ``--set KEY=VALUE`` to a document whose top-level fields are ``fields``."""
+    for option in options:
+        place = Place(f"--set {option}")
+        try:
+            key, equals, text = option.partition("=")
+            if not equals:
+                raise refusal("is not KEY=VALUE", ())
+            path = _path(key.strip(), document.data, fields)
+            value = parse(text, str(place), lines=False)
+            document.data = set_in_spec(document.data, path, value.data)
+        except SpecError as error:
+            document.problems += [problem._replace(place=problem.place or place) for problem in error.problems]
+        else:
+            document.replace(path, value)
+
+
+def _path(key: str, data: dict[str, Any], fields: Sequence[str]) -> tuple[str, ...]:
+    """Where the field or axis that an option calls ``key`` stands in the document."""
+    first, *rest = key.split(".")
+    if first in PARTS and first != "cumulative" and rest:
+        axis, axes = ".".join(rest), data.get(first)
+        same = [old for old in axes if axis_name(old) == axis_name(axis)] if isinstance(axes, dict) else []
+        return (first, same[0] if same else axis)
+    if first in fields:
+        return (first, *rest)
+    if first in Design.model_fields:
+        return ("design", first, *rest)
+    if key == "seed":
+        return SEED
+    raise refusal(f"unknown field '{first}'.{suggest_field(key, fields)}", (), Kind.UNKNOWN_FIELD)

@@ -1,33 +1,33 @@
-"""Names of spec fields: ``solver``, ``time_steps.rho``, ``evaluate.images``; what an axis or an option may set."""
+"""The fields of a trial, their names (``solver``, ``time_steps.rho``, ``evaluate.images``), and values for them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 from designspace.denoising.sigma_data import NAME as SIGMA_DATA
-from designspace.design import Design, preset_rows
-from designspace.registry.component import ROWS
-from designspace.spec.errors import BadValueError, DocPath, table
+from designspace.design import Design, preset_rows, with_field
+from designspace.errors import DocPath, SpecError
+from designspace.registry.known import ROWS
+from designspace.spec.problems import refusal
 from designspace.text import did_you_mean
 
 FieldPath = tuple[str, ...]
-"""Where a value stands in a trial: ``("design", "time_steps", "rho")``."""
+"""Where a field stands in a trial: ``("design", "time_steps", "rho")``."""
 Location = tuple[str | int, ...]
-"""The same, perhaps inside a list: as pydantic says where an error is."""
+"""Where a value stands in a trial, perhaps inside a list: ``("evaluate", "metrics", 0)``."""
 
 PARTS = ("cumulative", "one_at_a_time", "zip", "grid")
-"""The parts of an ablation that vary things; their product is taken in this order, the last fastest."""
+"""The parts of an ablation that vary fields; their product is taken in this order, the last fastest."""
 STEPS = ("num_steps", "nfe")
-"""Two ways to say the same thing."""
-_rows = lru_cache(preset_rows)
+"""The two fields for the number of steps; setting one replaces the other."""
 SEED = ("evaluate", "seed")
 SECTIONS = ("design", "data", "denoiser", "evaluate")
 
 
 def field_path(name: str) -> FieldPath | None:
-    """Where the field ``name`` stands in a trial: ``design.`` may be left out. None if it names nothing."""
+    """Where the field ``name`` stands in a trial; ``design.`` may be left out. ``None`` if there is no such field."""
     first, *rest = name.split(".")
     if name == "training_images":
         return ("denoiser", name)
@@ -39,7 +39,7 @@ def field_path(name: str) -> FieldPath | None:
 
 
 def axis_name(name: str) -> str:
-    """The one name of an axis that may be written as ``solver`` or ``design.solver``."""
+    """The canonical name of an axis: ``solver`` for ``design.solver``."""
     path = field_path(name)
     if path is None or path == SEED:
         return "seed" if path else name
@@ -47,7 +47,7 @@ def axis_name(name: str) -> str:
 
 
 def suggest_field(name: str, others: Sequence[str] = ()) -> str:
-    """`` Did you mean 'time_steps.rho'?`` for ``rho`` or ``time_step.rho``, or an empty string."""
+    """The suggestion `` Did you mean 'time_steps.rho'?`` for ``rho`` or ``time_step.rho``, or an empty string."""
     fields = [*others, *_fields()]
     inner = [field for field in fields if field.endswith(f".{name}")]
     return f" Did you mean {inner[0]!r}?" if inner else did_you_mean(name, fields)
@@ -62,17 +62,18 @@ def _fields() -> Iterator[str]:
 
 
 class Setting(NamedTuple):
-    """A value for a field of a trial, and where it is written."""
+    """A value for a field of a trial, and where in the document it is written."""
 
     path: FieldPath
     value: Any
     place: DocPath
+    """Where the value is written."""
     key: DocPath
-    """Where the field's name is written."""
+    """Where the name of the field is written."""
 
     @property
     def varies(self) -> bool:
-        """Whether it belongs to a point of the grid, not to the baseline."""
+        """Whether it belongs to a point of the grid rather than to the baseline."""
         return self.place[0] in PARTS
 
     def replaces(self, old: Setting) -> bool:
@@ -80,58 +81,65 @@ class Setting(NamedTuple):
         return old.path[: len(self.path)] == self.path or (self.path[0] in STEPS and old.path[0] in STEPS)
 
     def parts(self) -> Iterator[Setting]:
-        """One setting for each field that the value changes; a whole component, list or scalar is one."""
-        if self.path == ("design",) and isinstance(self.value, dict) and "preset" in self.value:
+        """Split it into one setting per field; a component with its name, a list and a scalar are not split."""
+        if not isinstance(self.value, Mapping) or "name" in self.value:
+            yield self
+        elif "preset" in self.value and self.path == ("design",):
             yield Setting(self.path, self.value["preset"], (*self.place, "preset"), (*self.key, "preset"))
             rest = {row: value for row, value in self.value.items() if row != "preset"}
-            yield from self._replace(value=rest).parts() if rest else ()
-        elif table(self.value):
+            yield from self._replace(value=rest).parts()
+        else:
             for name, value in self.value.items():
                 below = (*self.place, name)
                 yield from Setting((*self.path, name), value, below, below).parts()
-        else:
-            yield self
 
 
 def written(settings: Sequence[Setting], location: Location, *, key: bool = False) -> DocPath:
-    """Where the value at ``location`` of the trial is written, or would be."""
+    """Where in the document the value at ``location`` of the trial is written, or would be."""
     above = [setting for setting in settings if location[: len(setting.path)] == setting.path]
     if not above:
         return location
     nearest = max(above[::-1], key=lambda setting: len(setting.path))
-    return nearest.key if key and nearest.path == location else nearest.place + location[len(nearest.path) :]
+    rest = location[len(nearest.path) :]
+    if not rest:
+        return nearest.key if key else nearest.place
+    rows_beside_preset = nearest.path == ("design",) and nearest.place[-1:] == ("preset",)
+    return (nearest.place[:-1] if rows_beside_preset else nearest.place) + rest
 
 
 def build(settings: Sequence[Setting]) -> dict[str, Any]:
-    """The raw trial that ``settings`` give, applied in order. Raises ``BadValueError``."""
+    """Apply ``settings`` in order and return the raw trial.
+
+    Raises:
+        SpecError: A setting names an unknown preset, or a field of a value that has none.
+    """
     raw: dict[str, Any] = {}
     for setting in settings:
+        if setting.value is None and setting.path[0] in STEPS:
+            raise refusal("should be an integer, not null", setting.place)
         value = _preset(setting) if setting.path == ("design",) else setting.value
-        if setting.path[0] in STEPS:
-            if value is None:
-                raise BadValueError(setting.place, "should be a whole number, not null")
-            for step in STEPS:
-                raw.pop(step, None)
-        _put(raw, setting, value)
+        try:
+            raw = set_in_spec(raw, setting.path, value)
+        except SpecError as error:
+            raise refusal(error.problems[0].what, setting.key, key=True) from None
     return raw
+
+
+def set_in_spec(raw: Mapping[str, Any], path: Sequence[str], value: Any) -> dict[str, Any]:
+    """``with_field`` for a whole spec, in which ``num_steps`` and ``nfe`` replace each other."""
+    if path[0] in STEPS:
+        raw = {name: old for name, old in raw.items() if name not in STEPS}
+    return with_field(raw, path, value)
+
+
+_preset_rows = lru_cache(preset_rows)
 
 
 def _preset(setting: Setting) -> dict[str, Any]:
     if not isinstance(setting.value, str):
-        text = f"should be the name of a preset or a mapping of rows, not {setting.value!r}"
-        raise BadValueError(setting.place, text)
+        what = f"should be the name of a preset or a mapping of rows, not {setting.value!r}"
+        raise refusal(what, setting.place)
     try:
-        return _rows(setting.value)
+        return _preset_rows(setting.value)
     except ValueError as error:
-        raise BadValueError(setting.place, str(error)) from None
-
-
-def _put(raw: dict[str, Any], setting: Setting, value: Any) -> None:
-    *folders, last = setting.path
-    for name in folders:
-        inside = raw.get(name, {})
-        if not isinstance(inside, str | dict):
-            raise BadValueError(setting.key, f"'{name}' has no fields that could be set", key=True)
-        raw[name] = {"name": inside} if isinstance(inside, str) else dict(inside)
-        raw = raw[name]
-    raw[last] = value
+        raise refusal(str(error), setting.place) from None

@@ -1,142 +1,201 @@
-"""All points of an ablation, or all that is wrong with it."""
+"""The points of an ablation and its checked claims, or everything that is wrong with it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import traceback
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
-from designspace.errors import Problem
-from designspace.registry.component import FOLDER, ROWS
-from designspace.spec.axes import Choice
-from designspace.spec.claims import Claim, check
+from designspace.denoising.sigma_data import NAME as SIGMA_DATA
+from designspace.denoising.sigma_data import has_field
+from designspace.errors import DocPath, Kind, Problem, brief, dotted
+from designspace.registry.discovery import import_user
+from designspace.registry.known import ROWS
+from designspace.spec.axes import Choice, choices
+from designspace.spec.claims import Claim, checked
 from designspace.spec.document import Document
-from designspace.spec.errors import BadValueError, DocPath, dotted
-from designspace.spec.grid import choices
 from designspace.spec.paths import PARTS, SECTIONS, STEPS, FieldPath, Setting
-from designspace.spec.resolve import Fault, faults, trials
-from designspace.spec.trial import Evaluate, Point, Trial
-from designspace.spec.unmeasured import unmeasured
-from designspace.spec.user_code import import_all
-from designspace.spec.warn import warnings
+from designspace.spec.problems import Problems
+from designspace.spec.resolve import errors_of, trials, unmeasured
+from designspace.spec.trial import Evaluate, Point, Trial, used_rows
+from designspace.text import did_you_mean
 
-if TYPE_CHECKING:
-    from designspace.spec import Ablation
+FRAMEWORK = str(Path(__file__).parents[1])
 
 
 class Plan(NamedTuple):
-    """What an ablation comes to."""
+    """What an ablation amounts to."""
 
     points: list[Point]
     claims: tuple[Claim, ...]
-    warnings: list[str]
+    problems: list[Problem]
+    """What is wrong and what deserves a warning, each located in the document."""
+
+    @property
+    def errors(self) -> list[Problem]:
+        """The problems because of which the ablation cannot be used."""
+        return [problem for problem in self.problems if not problem.kind.is_warning]
+
+    @property
+    def warnings(self) -> list[Problem]:
+        """The problems in spite of which it can."""
+        return [problem for problem in self.problems if problem.kind.is_warning]
 
 
-def plan(ablation: Ablation, document: Document) -> Plan:
-    """Resolve ``ablation``; what is wrong is added to the problems of ``document``, where it was written."""
+def plan(fields: Mapping[str, Any], document: Document) -> Plan:
+    """Resolve the ablation with these ``fields``, which were read from ``document``."""
     folder = Path(document.source).absolute().parent if document.source else Path.cwd()
-    errors = list(import_all(ablation.components, folder))
-    token = FOLDER.set(folder)
-    try:
-        found = _plan(ablation, document, errors)
-    finally:
-        FOLDER.reset(token)
-    document.problems += [document.problem(error.place, str(error), key=error.key) for error in errors]
-    return found
+    problems, base, parts = Problems(), baseline(fields), {part: fields[part] for part in PARTS}
+    problems += _import_components(fields["components"], folder)
+    not_imported = bool(problems)
+    if fields["num_steps"] is not None and fields["nfe"] is not None:
+        problems.append(Problem("num_steps is given too; give one of the two", ("nfe",), key=True))
+    of_axes = Problems()
+    found = choices(parts, of_axes)
+    problems += of_axes
+    consequences = {Kind.UNKNOWN_COMPONENT} if not_imported else set()  # it may be defined in the failing file
+    if of_axes or any(_may_set_a_missing_field(problem) for problem in document.problems):
+        consequences.add(Kind.MISSING)
+    points = _points(base, found, folder, consequences, problems)
+    claims: tuple[Claim, ...] = ()
+    if not of_axes:
+        metrics = _metrics([*base, *(setting for choice in found for setting in choice.settings)])
+        claims = checked(fields["claims"], [choice.labels for choice in found], metrics, problems)
+    different = [point.trial for point in points]
+    problems += _axes_without_effect(found, different)
+    problems += _overruled(document, base, found)
+    problems += unmeasured(base, different)
+    return Plan(points, claims, [document.locate(problem) for problem in problems])
 
 
-def _plan(ablation: Ablation, document: Document, errors: list[BadValueError]) -> Plan:
-    base, parts = baseline(ablation), {part: getattr(ablation, part) for part in PARTS}
-    # What is missing may be in the files that could not be imported.
-    followers = tuple(f"unknown {row} " for row in ROWS) if errors else ()
-    if ablation.num_steps is not None and ablation.nfe is not None:
-        errors.append(BadValueError(("nfe",), "num_steps is given too; give one of the two", key=True))
-    before = len(errors)
-    found = choices(parts, errors)
-    broken = len(errors) > before
-    if broken or any(_may_set(problem) for problem in document.problems):
-        followers = (*followers, "is missing")
-    points: list[Point] = []
-    for result in _points(base, found):
-        if isinstance(result, Point):
-            points.append(result)
-        elif not str(result).startswith(followers):
-            errors.append(result)
-    claims = () if broken else _claims(ablation, base, found, errors)
-    noted = list(warnings(document, base, found, [point.trial for point in points]))
-    noted += _overruled(document, base, found)
-    for problem, all_do in unmeasured(base, [point.trial for point in points]):
-        if all_do:
-            errors.append(problem)
-        else:
-            noted.append(str(document.problem(problem.place, str(problem))))
-    return Plan(points, claims, noted)
-
-
-def _may_set(problem: Problem) -> bool:
-    """Whether the author may have meant to set a field that is missing now."""
-    return problem.what.startswith("unknown field") or problem.where.split(".")[0] in PARTS
-
-
-def baseline(ablation: Ablation) -> list[Setting]:
-    """What is set at every point that does not replace it."""
+def baseline(fields: Mapping[str, Any]) -> list[Setting]:
+    """The settings of every point that does not replace them."""
     detector = ("evaluate", "detector")
     found = [Setting(detector, Evaluate.model_fields["detector"].default, detector, detector)]
     for name in (*SECTIONS, *STEPS):
-        if (value := getattr(ablation, name)) is not None:
+        if (value := fields[name]) is not None:
             found += Setting((name,), value, (name,), (name,)).parts()
     return found
 
 
-def place_of(ablation: Ablation, path: FieldPath, value: Any) -> DocPath:
-    """Where ``value`` was given to the field at ``path``; where it would be, if it is a default."""
-    varied = choices({part: getattr(ablation, part) for part in PARTS}, [])
-    settings = [*baseline(ablation), *(setting for choice in varied for setting in choice.settings)]
+def place_of(fields: Mapping[str, Any], path: FieldPath, value: Any) -> DocPath:
+    """Where the field at ``path`` is given ``value``; if that is its default, where it would be given."""
+    varied = choices({part: fields[part] for part in PARTS}, Problems())
+    settings = [*baseline(fields), *(setting for choice in varied for setting in choice.settings)]
     given = [
         s for s in settings if s.path == path and (tuple(s.value) if isinstance(s.value, list) else s.value) == value
     ]
     return given[0].place if given else path
 
 
-def _overruled(document: Document, base: Sequence[Setting], found: Sequence[Choice]) -> Iterator[str]:
-    """Steps of the baseline that no point has, because each has others; those of options are said elsewhere."""
-    for setting in (setting for setting in base if setting.path[0] in STEPS):
-        over = [new for choice in found for new in choice.settings if new.path[0] in STEPS]
-        spot = document.spots.get(setting.place)
-        if over and (spot is None or spot.value.line) and all(setting not in choice.on(base) for choice in found):
-            yield str(document.problem(setting.place, f"has no effect: {dotted(over[0].key)} sets it"))
+def _import_components(names: Sequence[str], folder: Path) -> Iterator[Problem]:
+    """Import the user's own components; what fails is reported with the file and line inside it."""
+    for i, name in enumerate(names):
+        try:
+            import_user(name, relative_to=folder)
+        except (Exception, SystemExit) as error:
+            yield Problem(_why_not_imported(name, error, folder), ("components", i), Kind.USER_CODE)
 
 
-def _points(base: list[Setting], found: Sequence[Choice]) -> Iterator[Point | BadValueError]:
-    known = _faults(base)
+def _why_not_imported(name: str, error: BaseException, folder: Path) -> str:
+    if line := _line_of(error):
+        return f"{name} fails: {brief(error)} ({line})"
+    near = did_you_mean(Path(name).name, [file.name for file in (folder / name).parent.glob("*.py")])
+    return f"{error}.{near if name.endswith('.py') else ''}"
+
+
+def _line_of(error: BaseException) -> str:
+    """The last line of the user's own file that was running; empty if none was."""
+    if isinstance(error, SyntaxError):
+        return f"{error.filename}:{error.lineno}"
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not _is_machinery(frame.filename)]
+    inside = [frame for frame in frames if frame.filename == frames[0].filename]
+    return f"{inside[-1].filename}:{inside[-1].lineno}" if inside else ""
+
+
+def _is_machinery(file: str) -> bool:
+    return file.startswith(("<", FRAMEWORK)) or Path(file).parent.name == "importlib"
+
+
+def _may_set_a_missing_field(problem: Problem) -> bool:
+    """Whether the author may have meant to set a field that is missing because of this."""
+    return problem.kind is Kind.UNKNOWN_FIELD or (problem.path != () and problem.path[0] in PARTS)
+
+
+def _points(
+    base: list[Setting], found: Sequence[Choice], folder: Path, consequences: Collection[Kind], problems: Problems
+) -> list[Point]:
+    """The points of the grid. Problems of the kinds ``consequences`` follow from others and are not reported."""
+    points: list[Point] = []
+    known = errors_of(base, folder)
     for choice in found:
-        for result in trials(choice.on(base), known):
-            yield Point(dict(choice.labels), result) if isinstance(result, Trial) else result
+        own = Problems()
+        with own.collecting():
+            points += [Point(dict(choice.labels), trial) for trial in trials(choice.on(base), known, folder)]
+        problems += (problem for problem in own if problem.kind not in consequences)
+    return points
 
 
-def _faults(base: list[Setting]) -> list[Fault]:
-    try:
-        return faults(base)
-    except BadValueError:
-        return []
-
-
-def _claims(
-    ablation: Ablation, base: Sequence[Setting], found: Sequence[Choice], errors: list[BadValueError]
-) -> tuple[Claim, ...]:
-    settings = [*base, *(setting for choice in found for setting in choice.settings)]
+def _metrics(settings: Sequence[Setting]) -> list[str]:
+    """The names of all metrics that some point asks for."""
     asked = [s.value for s in settings if s.path == ("evaluate", "metrics")]
     asked = asked or [Evaluate.model_fields["metrics"].default]
-    metrics = [_name(metric) for value in asked if isinstance(value, list | tuple) for metric in value]
-    claims: list[Claim] = []
-    for result in check(ablation.claims, [choice.labels for choice in found], metrics):
-        if isinstance(result, Claim):
-            claims.append(result)
-        else:
-            errors.append(result)
-    return tuple(claims)
+    return [_name(metric) for value in asked if isinstance(value, list | tuple) for metric in value]
 
 
 def _name(component: Any) -> str:
     name = component.get("name") if isinstance(component, dict) else getattr(component, "name", component)
     return str(name)
+
+
+def _axes_without_effect(found: Sequence[Choice], trials: Sequence[Trial]) -> Iterator[Problem]:
+    """A warning for each axis that sets only rows on which no sample depends."""
+    used = {row for trial in trials for row in used_rows(trial.design, trial.denoiser)}
+    for axis, rows in _rows_of_axes(found).items():
+        if rows and not rows & used:
+            yield Problem(f"cannot matter: {_why_unused(rows, trials)}", axis, Kind.NO_EFFECT, key=True)
+        elif idle := _idle_solvers(axis, rows, trials):
+            what = f"has no effect with solvers that do not step in time: {idle}"
+            yield Problem(what, axis, Kind.NO_EFFECT, key=True)
+
+
+def _rows_of_axes(found: Sequence[Choice]) -> dict[DocPath, set[str]]:
+    """The rows of the design that each axis sets, without axes that set anything else."""
+    rows: dict[DocPath, set[str]] = {}
+    other: set[DocPath] = set()
+    for setting in (setting for choice in found for setting in choice.settings):
+        axis = setting.place[:2]
+        if setting.path[0] == "design" and len(setting.path) > 1:
+            row = setting.path[1]
+            rows.setdefault(axis, set()).update(filter(has_field, ROWS) if row == SIGMA_DATA else {row})
+        else:
+            other.add(axis)
+    return {axis: names for axis, names in rows.items() if axis not in other}
+
+
+def _why_unused(rows: set[str], trials: Sequence[Trial]) -> str:
+    if rows <= {"schedule", "scaling"}:
+        return f"solver {_names(trial.design.solver.name for trial in trials)} does not step in time"
+    denoisers = _names(trial.denoiser.name for trial in trials)
+    return f"denoiser {denoisers} does not depend on {_names(sorted(rows))}"
+
+
+def _idle_solvers(axis: DocPath, rows: set[str], trials: Sequence[Trial]) -> str:
+    """The solvers, crossed with an axis of schedules or scalings, that do not step in time."""
+    crossed = axis[0] == "grid" and bool(rows) and rows <= {"schedule", "scaling"}
+    return _names(t.design.solver.name for t in trials if crossed and not t.design.solver.in_time)
+
+
+def _names(names: Iterator[str] | Sequence[str]) -> str:
+    return ", ".join(dict.fromkeys(names))
+
+
+def _overruled(document: Document, base: Sequence[Setting], found: Sequence[Choice]) -> Iterator[Problem]:
+    """A warning for each option, and each number of steps in the baseline, that every point replaces."""
+    for setting in base:
+        if setting.path[0] not in STEPS and not document.from_option(setting.place):
+            continue
+        over = next((new for choice in found for new in choice.settings if new.replaces(setting)), None)
+        if over and all(setting not in choice.on(base) for choice in found):
+            yield Problem(f"has no effect: {dotted(over.key)} sets it", setting.place, Kind.NO_EFFECT)

@@ -1,34 +1,42 @@
-"""From settings to trials, each error with the place of the value that caused it."""
+"""From settings to trials: validation, the number of steps that a budget affords, files, and metrics."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import lru_cache, partial
-from typing import Annotated, Any, NamedTuple
+from pathlib import Path
+from typing import Annotated, Any
 
 from pydantic import Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from designspace.data.rows import Data
 from designspace.denoising.rows import Denoiser
-from designspace.denoising.sigma_data import MEASURED
+from designspace.denoising.sigma_data import MEASURE
 from designspace.design import Design
-from designspace.errors import DataError, brief
-from designspace.registry.component import Component, Spec
-from designspace.spec.budget import afforded
-from designspace.spec.errors import BadValueError, what
+from designspace.errors import DataError, DocPath, Kind, Problem, RowError, SpecError, brief
+from designspace.evaluation.measure import Summary
+from designspace.evaluation.rows import Metric, Observation
+from designspace.registry.component import FOLDER, Component, Spec
+from designspace.sampling.counting import count_nfe, steps_for
 from designspace.spec.paths import Location, Setting, build, written
+from designspace.spec.problems import problem_at, refusal
 from designspace.spec.trial import Evaluate, Trial
-from designspace.spec.unmeasured import unfit_reference
 
-NAMES = {"unknown_component", "unnamed_component", "wrong_component", "not_a_component"}
-"""Errors of the name of a component, not of its fields."""
+NAME_ERRORS = {"unknown_component", "unnamed_component", "wrong_component", "not_a_component"}
+"""Pydantic's types of errors about the name of a component rather than its fields."""
 MOST = 10_000
-"""More steps or evaluations are a mistake, and counting them would take long."""
+"""The largest number of steps or evaluations: more are a mistake, and counting them would take long."""
+
+Signature = tuple[Location, str, str]
+"""What identifies one of pydantic's errors: its location, type and message."""
+
+_counted = lru_cache(4096)(count_nfe)
+_affordable = lru_cache(4096)(steps_for)
 
 
 class Draft(Spec):
-    """A trial whose steps are not counted yet and that may be repeated."""
+    """A trial before its steps are counted and before it is repeated."""
 
     design: Design
     data: Data
@@ -38,67 +46,58 @@ class Draft(Spec):
     nfe: Annotated[int, Field(ge=1, le=MOST)] | None = None
 
 
-class Fault(NamedTuple):
-    """One of pydantic's errors about a draft."""
-
-    location: Location
-    text: str
-    kind: str
-    inside: bool
-    """Whether fields below the location may have caused it."""
-
-
-def faults(settings: Sequence[Setting]) -> list[Fault]:
-    """What is wrong with the draft that ``settings`` give. Raises ``BadValueError`` if there is none."""
-    return [] if isinstance(result := _draft(settings), Draft) else result
-
-
-def trials(settings: Sequence[Setting], known: Sequence[Fault]) -> Iterator[Trial | BadValueError]:
-    """The trials that ``settings`` give, one a repeat; or what is wrong. ``known`` is wrong with the baseline too."""
+def errors_of(settings: Sequence[Setting], folder: Path) -> set[Signature]:
+    """What pydantic says of the draft that ``settings`` give; nothing if it is valid or cannot be built."""
     try:
-        draft = _draft(settings)
-    except BadValueError as error:
-        yield error
-        return
-    if not isinstance(draft, Draft):
-        yield from (_bad(fault, settings, fault in known) for fault in draft)
-        return
-    try:
-        num_steps = afforded(draft.design, draft.denoiser, draft.num_steps, draft.nfe, settings)
-    except BadValueError as error:
-        yield error
-        return
-    parts: dict[str, Any] = {name: getattr(draft, name) for name in ("design", "data", "denoiser", "evaluate")}
-    for repeat in range(draft.evaluate.repeats):
-        trial = Trial(num_steps=num_steps, seed=draft.evaluate.seed + repeat, **parts)
-        missing = list(_missing_files(trial, settings))
-        yield from missing
-        if not missing:
-            yield trial
-
-
-def _draft(settings: Sequence[Setting]) -> Draft | list[Fault]:
-    raw = build(settings)
-    token = MEASURED.set(partial(_std, raw.get("data")))
-    try:
-        return Draft.model_validate(raw)
-    except DataError as error:  # no data to measure sigma_data on
-        raise BadValueError(written(settings, ("data",)), str(error)) from None
+        _validate(settings, folder)
     except ValidationError as error:
-        found = error.errors()
-        inside = {e["loc"][:i] for e in found for i in range(len(e["loc"]))}  # items that are wrong are items
-        return [_fault(e) for e in found if not (e["type"] == "too_short" and e["loc"] in inside)]
-    except Exception as error:  # in a component's own validator
-        place = next((s.place for s in settings[::-1] if s.varies), ("design",))
-        raise BadValueError(place, f"a component fails: {brief(error)}") from error
-    finally:
-        MEASURED.reset(token)
+        return {_signature(details) for details in error.errors()}
+    except SpecError:
+        pass
+    return set()
 
 
-def _std(raw: Any) -> float:
-    """The standard deviation of the data set ``raw``; any number if it is none, which is said where it stands."""
+def trials(settings: Sequence[Setting], known: set[Signature], folder: Path) -> list[Trial]:
+    """The trials that ``settings`` give, one per repeat.
+
+    Args:
+        settings: Values for fields, in the order in which they are applied.
+        known: The errors that the baseline has as well (``errors_of``): no value of an axis is to blame for these.
+        folder: The folder that the files named in the settings are relative to.
+
+    Raises:
+        SpecError: The settings give no valid trial; each problem has the path of the value that causes it.
+    """
     try:
-        data = Data.model_validate(raw)
+        draft = _validate(settings, folder)
+    except ValidationError as error:
+        raise SpecError([_problem(details, settings, known) for details in _relevant(error)]) from None
+    num_steps = _num_steps(draft, settings)
+    if problems := list(_file_problems(draft, settings)):
+        raise SpecError(problems)
+    parts: dict[str, Any] = {name: getattr(draft, name) for name in ("design", "data", "denoiser", "evaluate")}
+    seeds = range(draft.evaluate.seed, draft.evaluate.seed + draft.evaluate.repeats)
+    return [Trial(num_steps=num_steps, seed=seed, **parts) for seed in seeds]
+
+
+def _validate(settings: Sequence[Setting], folder: Path) -> Draft:
+    """Raises ``ValidationError``, or ``SpecError`` for what pydantic does not report."""
+    raw = build(settings)
+    try:
+        return Draft.model_validate(raw, context={FOLDER: folder, MEASURE: partial(_std, raw.get("data"), folder)})
+    except DataError as error:  # there are no data on which sigma_data could be measured
+        raise refusal(str(error), written(settings, ("data",)), Kind.FILE) from None
+    except ValidationError:
+        raise
+    except Exception as error:  # in a component's own validator
+        path = next((s.place for s in settings[::-1] if s.varies), ("design",))
+        raise refusal(f"a component fails: {brief(error)}", path, Kind.USER_CODE) from error
+
+
+def _std(raw: Any, folder: Path) -> float:
+    """The standard deviation of the data set ``raw``, or any number if it is invalid, which is reported elsewhere."""
+    try:
+        data = Data.model_validate(raw, context={FOLDER: folder})
     except ValidationError:
         return 1.0
     return _std_of(data, data.content_hash())
@@ -109,41 +108,127 @@ def _std_of(data: Data, content: str) -> float:
     return data.load().std
 
 
-def _fault(error: ErrorDetails) -> Fault:
-    kind, inside = error["type"], isinstance(error["input"], dict)
-    if kind in NAMES and inside and "name" in error["input"]:
-        return Fault((*error["loc"], "name"), what(error), kind, False)
-    return Fault(error["loc"], what(error), kind, inside and kind not in NAMES)
+def _relevant(error: ValidationError) -> list[ErrorDetails]:
+    """The errors without "too short" of lists that have an invalid item, which pydantic does not count."""
+    found = error.errors()
+    above = {details["loc"][:i] for details in found for i in range(len(details["loc"]))}
+    return [details for details in found if not (details["type"] == "too_short" and details["loc"] in above)]
 
 
-def _bad(fault: Fault, settings: Sequence[Setting], known: bool) -> BadValueError:
-    if fault.inside and not known:
-        for setting in settings[::-1]:
-            if setting.varies and setting.path[: len(fault.location)] == fault.location:
-                return BadValueError(setting.place, fault.text)
-    unknown = fault.kind == "extra_forbidden"
-    return BadValueError(written(settings, fault.location, key=unknown), fault.text, key=unknown)
+def _signature(error: ErrorDetails) -> Signature:
+    return error["loc"], error["type"], error["msg"]
 
 
-def _missing_files(trial: Trial, settings: Sequence[Setting]) -> Iterator[BadValueError]:
-    """What a component needs and cannot find, or finds to be of another kind."""
+def _problem(error: ErrorDetails, settings: Sequence[Setting], known: set[Signature]) -> Problem:
+    location, of_name = error["loc"], error["type"] in NAME_ERRORS
+    if isinstance(error["input"], dict):
+        if of_name and "name" in error["input"]:
+            location = (*location, "name")
+        elif not of_name and _signature(error) not in known:  # a field of the mapping that varies is to blame
+            inside = (s for s in settings[::-1] if s.varies and s.path[: len(location)] == location)
+            if setting := next(inside, None):
+                return problem_at(setting.place, error)
+    problem = problem_at(location, error)
+    return problem._replace(path=written(settings, location, key=problem.key))
+
+
+def _num_steps(draft: Draft, settings: Sequence[Setting]) -> int:
+    """The number of steps that is given or that ``nfe`` evaluations afford.
+
+    It is counted at the noise levels that the denoiser supports, if it depends on the row c_noise, which declares them.
+    Errors of a component other than ``ValueError`` are left for the run to record, unless counting is needed here.
+
+    Raises:
+        SpecError: The design cannot be sampled from with so many steps or evaluations.
+    """
+    supported = draft.design.c_noise if "c_noise" in draft.denoiser.rows else None
+    try:
+        if draft.nfe is not None:
+            return _affordable(draft.design, draft.nfe, known=supported)
+        _counted(draft.design, draft.num_steps, known=supported)
+    except ValueError as error:
+        steps = "num_steps" if draft.nfe is None else "nfe"
+        raise refusal(str(error), _culprit(error, steps, settings), Kind.SAMPLING) from error
+    except Exception as error:
+        if draft.nfe is not None:
+            what = f"cannot count evaluations: {brief(error)}"
+            raise refusal(what, written(settings, ("nfe",)), Kind.USER_CODE) from error
+    return draft.num_steps
+
+
+def _culprit(error: ValueError, steps: str, settings: Sequence[Setting]) -> DocPath:
+    """Where the row that raises ``error`` is written, or the number of steps; preferably one that varies."""
+    row: list[DocPath] = [("design", error.row)] if isinstance(error, RowError) else []
+    for varies in (True, False):
+        for location in [*row, (steps,)]:
+            for setting in settings[::-1]:
+                if setting.varies is varies and setting.path[: len(location)] == location:
+                    return setting.place
+    return written(settings, [*row, ("design",)][0])
+
+
+def _file_problems(draft: Draft, settings: Sequence[Setting]) -> Iterator[Problem]:
+    """Files that a component needs and that are missing or not of its kind."""
     missing = False
-    for location, component in _components(trial):
+    for location, component in _components(draft):
         try:
             component.require()
             component.identity()
         except (DataError, OSError) as error:
             missing = True
-            yield BadValueError(written(settings, location), str(error))
-    if not missing and (text := unfit_reference(trial.evaluate)):
-        yield BadValueError(written(settings, ("evaluate", "reference")), text)
+            yield Problem(str(error), written(settings, location), Kind.FILE)
+    if not missing:
+        yield from _reference_problems(draft.evaluate, written(settings, ("evaluate", "reference")))
 
 
-def _components(trial: Trial) -> Iterator[tuple[Location, Component]]:
-    yield ("data",), trial.data
-    yield ("denoiser",), trial.denoiser
-    yield ("evaluate", "detector"), trial.evaluate.detector
-    if trial.evaluate.reference is not None:
-        yield ("evaluate", "reference"), trial.evaluate.reference
-    yield from ((("evaluate", "metrics", i), metric) for i, metric in enumerate(trial.evaluate.metrics))
-    yield from ((("design", row), value) for row, value in trial.design if isinstance(value, Component))
+def _components(draft: Draft) -> Iterator[tuple[Location, Component]]:
+    yield ("data",), draft.data
+    yield ("denoiser",), draft.denoiser
+    yield ("evaluate", "detector"), draft.evaluate.detector
+    if draft.evaluate.reference is not None:
+        yield ("evaluate", "reference"), draft.evaluate.reference
+    yield from ((("evaluate", "metrics", i), metric) for i, metric in enumerate(draft.evaluate.metrics))
+    yield from ((("design", row), value) for row, value in draft.design if isinstance(value, Component))
+
+
+def _reference_problems(evaluate: Evaluate, path: DocPath) -> Iterator[Problem]:
+    """Whether the reference, written at ``path``, suits the detector and the metrics."""
+    if evaluate.reference is None:
+        return
+    try:
+        known = evaluate.reference.load(evaluate.detector)
+    except DataError as error:
+        yield Problem(str(error), path, Kind.FILE)
+        return
+    needy = [m.name for m in evaluate.metrics if not (isinstance(m, Observation) or m.moments_suffice)]
+    if needy and isinstance(known, Summary):
+        what = (
+            f"metric {' and '.join(needy)} compares with the features of each image, but this reference gives only"
+            " their mean and covariance: leave the metric out, as in metrics: [frechet], or use images as the reference"
+        )
+        yield Problem(what, path, Kind.FILE)
+
+
+def unmeasured(base: Sequence[Setting], trials: Sequence[Trial]) -> Iterator[Problem]:
+    """The metrics that some trials, a warning, or all trials, an error, cannot measure."""
+    reasons: dict[tuple[int, str], list[str]] = {}
+    for trial in trials:
+        for i, metric in enumerate(trial.evaluate.metrics):
+            reasons.setdefault((i, metric.name), []).append(_why_not(metric, trial))
+    for (i, _), each in reasons.items():
+        different = list(dict.fromkeys(filter(None, each)))
+        if not different:
+            continue
+        what = different[0] + (f" (and {len(different) - 1} more)" if len(different) > 1 else "")
+        kind, without = Kind.UNMEASURED, sum(map(bool, each))
+        if without < len(each):
+            kind, what = Kind.PARTLY_UNMEASURED, f"{without} of {len(each)} trials cannot measure it: {what}"
+        yield Problem(what, written(base, ("evaluate", "metrics", i)), kind)
+
+
+def _why_not(metric: Metric, trial: Trial) -> str:
+    try:
+        metric.check(trial.design, trial.denoiser)
+    except ValueError as error:
+        return str(error)
+    return ""

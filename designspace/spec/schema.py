@@ -9,8 +9,9 @@ from pydantic import TypeAdapter
 
 from designspace.denoising.sigma_data import NAME, SigmaData
 from designspace.design import Design, preset_names
-from designspace.registry.component import ROWS, Component
-from designspace.spec import Ablation
+from designspace.registry.component import Component
+from designspace.registry.known import ROWS
+from designspace.spec.ablation import Ablation
 from designspace.spec.paths import PARTS, STEPS
 from designspace.spec.trial import Evaluate
 
@@ -18,7 +19,7 @@ Schema = dict[str, Any]
 
 
 def schema() -> Schema:
-    """The fields of an ablation, with the components that are registered now and their fields."""
+    """The JSON schema of an ablation, with all registered components and their fields."""
     result = Ablation.model_json_schema()
     defs = result.setdefault("$defs", {})
     for model in (Design, Evaluate):
@@ -27,7 +28,7 @@ def schema() -> Schema:
     for row in ROWS.values():
         for cls in row.known.values():
             defs |= cls.model_json_schema().get("$defs", {})
-    defs |= {row.__name__: _row(row) for row in ROWS.values()}  # in place of pydantic's, which have no fields
+    defs |= {row.__name__: _row(row) for row in ROWS.values()}  # instead of pydantic's, which list no fields
     properties = result["properties"]
     properties |= {"data": _ref("Data"), "denoiser": _ref("Denoiser"), "evaluate": _ref("Evaluate")}
     rows = defs.pop("Design")["properties"]
@@ -41,9 +42,9 @@ def schema() -> Schema:
 
 
 def _row(row: type[Component]) -> Schema:
-    """A component's name, or its name with fields; without the name, fields of the component that is there."""
+    """A component of a row: its name, its name with fields, or only fields, which change the baseline's component."""
     known = sorted(row.known)
-    own = {"type": "string", "not": {"enum": known}}  # of the author, in a file that the ablation names
+    own = {"type": "string", "not": {"enum": known}}  # a component of the user
     own_fields: Schema = {"type": "object", "properties": {"name": own}, "required": ["name"]}
     return {"anyOf": [{"enum": known}, *(_component(row.known[name]) for name in known), own, own_fields]}
 
@@ -75,12 +76,12 @@ def _design(rows: Schema) -> Schema:
 
 
 def _values(kind: Schema) -> Schema:
-    """An axis: values of this kind, or several settings under a label."""
+    """The values of an axis: values of this kind, or several fields that are set together."""
     return {"type": "array", "items": {"anyOf": [kind, _ref("Change")]}}
 
 
 def _finite(value: Any) -> Any:
-    """``value`` without infinite defaults: JSON has no infinity."""
+    """``value`` without infinite defaults, which JSON cannot express."""
     if isinstance(value, dict):
         return {k: _finite(v) for k, v in value.items() if not (isinstance(v, float) and math.isinf(v))}
     return [_finite(item) for item in value] if isinstance(value, list) else value

@@ -1,9 +1,10 @@
-"""One point of an ablation, fully resolved: everything that its numbers depend on."""
+"""A trial: one point of an ablation, fully resolved, with everything that its results depend on."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Any, Literal, Self
@@ -15,15 +16,28 @@ from designspace.data.rows import Data
 from designspace.denoising.rows import Denoiser
 from designspace.design import Design
 from designspace.evaluation.rows import Detector, Metric, Reference
-from designspace.registry.component import Component, Count, Spec
+from designspace.registry.component import Count, Since, Spec, identified
 from designspace.text import did_you_mean
 
 VERSION = 1
-"""Raised when the framework's own numbers change (the sampler, the latents), so that old results are not taken for
-new; a component has a version of its own."""
+"""The version of the framework's own numbers (of the sampler and the latents); components have versions of their own.
+
+It is part of every trial's id: raise it when these numbers change, so that old results are not mistaken for new ones.
+"""
 
 Label = str | int | float | bool
+"""What a value of an axis is called in tables."""
 RULES = ("none", "data", "balanced")
+
+
+def label_of(value: Any) -> Label:
+    """What a value is called in tables: ``heun(alpha=0.5)`` for ``{name: heun, alpha: 0.5}``."""
+    if isinstance(value, Mapping):
+        fields = ", ".join(f"{k}={label_of(v)}" for k, v in value.items() if k != "name")
+        return f"{value['name']}" + (f"({fields})" if fields else "") if "name" in value else fields
+    if isinstance(value, list | tuple):
+        return ", ".join(str(label_of(item)) for item in value)
+    return value if isinstance(value, Label) else "null" if value is None else str(value)
 
 
 def _labels(value: Any) -> Any:
@@ -36,17 +50,17 @@ def _labels(value: Any) -> Any:
 
 
 class Evaluate(Spec):
-    """How a trial is measured: how many images, of which labels, seen by which network, compared by what."""
+    """How a trial is measured: on how many images, with which class labels, by which detector and metrics."""
 
     images: Count = 2000
     repeats: Annotated[int, Field(ge=1)] = 1
-    """Each point is computed so many times, with the seeds ``seed``, ``seed + 1``, ..."""
+    """How many trials each point has; their seeds are ``seed``, ``seed + 1``, ..."""
     detector: Detector = Field(default="lite0", validate_default=True)
     metrics: tuple[Metric, ...] = Field(default=("frechet", "kid"), validate_default=True, min_length=1)
     labels: Annotated[Literal["none", "data", "balanced"] | tuple[int, ...], BeforeValidator(_labels)] = "none"
-    """``none``: unconditional; ``data``: as frequent as in the data; ``balanced``; or a list that is repeated."""
-    reference: Reference | None = None
-    """What is compared with, where it is not the data set."""
+    """``none``: unconditional; ``data``: as frequent as in the data; ``balanced``; or a list, which is repeated."""
+    reference: Annotated[Reference | None, Since(None)] = None
+    """What samples are compared with; by default the data set."""
     seed: int = 0
 
     @field_validator("metrics")
@@ -61,7 +75,7 @@ class Evaluate(Spec):
     def _enough(self) -> Self:
         for metric in self.metrics:
             if self.images < metric.least:
-                text = f"metric {metric} takes {metric.least} images at least, not {self.images}"
+                text = f"metric {metric} needs at least {metric.least} images, not {self.images}"
                 raise PydanticCustomError("few_images", "{text}", {"text": text})
         return self
 
@@ -88,63 +102,52 @@ class Trial(Spec):
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def identity(self) -> dict[str, Any]:
-        """All that the results depend on: every row, by fields, version or source, and the files by content."""
-        measured = {name: getattr(self.evaluate, name) for name in ("images", "detector", "metrics", "labels")}
-        if self.evaluate.reference is not None:  # else ids are what they were before there was a choice
-            measured["reference"] = self.evaluate.reference
+        """Everything that the results depend on: the fields and version (or source) of each row, files by content."""
         return {
             "version": VERSION,
-            "design": self._rows(Design.model_fields),
+            "design": identified(self.design),
             "num_steps": self.num_steps,
             "data": self.data.identity(),
             "denoiser": self.denoiser.identity(),
-            "evaluate": {name: _identity(value) for name, value in measured.items()},
+            "evaluate": identified(self.evaluate, [*Evaluate.model_fields.keys() - {"repeats", "seed"}]),
             "seed": self.seed,
         }
 
     def sampling_identity(self) -> dict[str, Any]:
-        """What image k depends on: not how many there are, nor how they are measured, nor rows that are not used."""
+        """What image k depends on: neither the number of images, nor the metrics, nor rows that are not used."""
         needs_data = self.denoiser.reads_data or self.evaluate.labels in ("data", "balanced")
         return {
             "version": VERSION,
-            "design": self._rows(used_rows(self.design, self.denoiser)),
+            "design": identified(self.design, used_rows(self.design, self.denoiser)),
             "num_steps": self.num_steps,
             "data": self.data.identity() if needs_data else None,
             "denoiser": self.denoiser.identity(),
-            "labels": _identity(self.evaluate.labels),
+            **identified(self.evaluate, ["labels"]),
             "seed": self.seed,
         }
 
     def denoising_identity(self) -> dict[str, Any]:
-        """What the denoiser at work on its data set depends on, and its loss: not how it is sampled from."""
+        """What the denoiser's outputs and loss on its data set depend on, which excludes how it is sampled from."""
+        rows = dict.fromkeys([*self.denoiser.rows, "c_noise", "noise_distribution", "loss_weight"])
         return {
             "version": VERSION,
-            "design": self._rows(dict.fromkeys([*self.denoiser.rows, "c_noise", "noise_distribution", "loss_weight"])),
+            "design": identified(self.design, rows),
             "data": self.data.identity(),
             "denoiser": self.denoiser.identity(),
             "labelled": self.evaluate.labels != "none",
         }
 
-    def _rows(self, rows: Any) -> dict[str, Any]:
-        return {row: _identity(getattr(self.design, row)) for row in rows}
-
 
 @dataclass(frozen=True)
 class Point:
-    """A trial as a point of the ablation's grid: two points may have the same trial."""
+    """A point of the ablation's grid and its trial, which several points may share."""
 
     axes: dict[str, Label]
     trial: Trial
 
 
 def used_rows(design: Design, denoiser: Denoiser) -> list[str]:
-    """The rows that images depend on: a solver that does not step in time needs no schedule, for instance."""
+    """The rows that samples depend on; a solver that does not step in time, for instance, uses no schedule."""
     in_time = ("schedule", "scaling") if design.solver.in_time else ()
     used = {"solver", "time_steps", "stochasticity", "to_zero", *in_time, *denoiser.rows}
     return [row for row in Design.model_fields if row in used]
-
-
-def _identity(value: Any) -> Any:
-    if isinstance(value, tuple):
-        return [_identity(item) for item in value]
-    return value.identity() if isinstance(value, Component) else value

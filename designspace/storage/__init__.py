@@ -1,1 +1,1 @@
-"""Files that are whole or not there: the cache, lines of results."""
+"""Files that are written atomically, the cache of expensive tensors, and locks between processes."""

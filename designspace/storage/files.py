@@ -1,8 +1,9 @@
-"""Files that are whole or not there, and tensors that are what they were when they were written."""
+"""Writing files atomically, reading them with clear errors, and hashing what is in them."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import secrets
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from designspace.errors import DataError, StorageError
 
 @contextmanager
 def storing(path: Path) -> Iterator[None]:
-    """Turn what the operating system says against writing ``path`` into a ``StorageError``."""
+    """Turn an ``OSError`` that is raised while ``path`` is written into a ``StorageError`` that names it."""
     try:
         yield
     except OSError as error:
@@ -23,9 +24,9 @@ def storing(path: Path) -> Iterator[None]:
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Write ``path`` so that at any moment it holds all of ``data`` or what it held before.
+    """Write ``path`` atomically: at any moment it holds either all of ``data`` or its previous content.
 
-    Raises ``StorageError``; nothing is left behind then.
+    Raises ``StorageError``, in which case no partial file is left behind.
     """
     part = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
     with storing(path):
@@ -43,7 +44,7 @@ def write_whole(path: Path, data: bytes) -> None:
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Turn what the operating system says against reading ``path`` into a ``DataError``."""
+    """Turn an ``OSError`` that is raised while ``path`` is read into a ``DataError`` that names it."""
     try:
         yield
     except FileNotFoundError as error:
@@ -52,8 +53,13 @@ def reading(path: Path) -> Iterator[None]:
         raise DataError(f"cannot read {path.absolute()}: {error.strerror or error}") from error
 
 
+def content_key(*parts: object) -> str:
+    """sha256 of the canonical JSON of ``parts``, which identifies whatever is computed from them and nothing else."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, allow_nan=False).encode()).hexdigest()
+
+
 def file_hash(path: Path) -> str:
-    """sha256 of a file's bytes, read once a process while the file's time and size stay. Raises ``DataError``."""
+    """sha256 of a file's bytes, computed once per process unless its time or size changes. Raises ``DataError``."""
     with reading(path):
         stat = path.stat()
         return _file_hash(path.absolute(), stat.st_mtime_ns, stat.st_size)

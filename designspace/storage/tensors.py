@@ -1,26 +1,25 @@
-"""Tensors in files, checked when they are read."""
+"""PyTorch tensors in safetensors files that carry a checksum."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import safetensors.torch
 import torch
 from torch import Tensor
 
 from designspace.errors import DamagedError
+from designspace.storage.arrays import Part, digest, written_digest
 
 
 def pack(name: str, tensors: Mapping[str, Tensor]) -> bytes:
     """A safetensors file that carries the sha256 of its ``name`` and its content."""
     plain = apart({key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()})
-    return safetensors.torch.save(plain, {"sha256": _digest(name, plain)})
+    return safetensors.torch.save(plain, {"sha256": digest(name, _parts(plain))})
 
 
 def apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """``tensors``, none in the memory of another, as tied parameters are: safetensors takes no others."""
+    """``tensors`` without shared memory, such as that of tied parameters, which safetensors refuses."""
     places: set[int] = set()
     found = {}
     for key, tensor in tensors.items():
@@ -31,21 +30,17 @@ def apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def unpack(name: str, data: bytes) -> dict[str, Tensor]:
-    """The tensors of ``pack(name, ...)``. Raises ``DamagedError`` if a bit of them differs."""
+    """The tensors of ``pack(name, ...)``. Raises ``DamagedError`` if a single bit of them differs."""
     try:
         tensors = safetensors.torch.load(data)
-        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
-        expected = header["__metadata__"]["sha256"]
+        expected = written_digest(data)
     except (safetensors.SafetensorError, ValueError, KeyError, TypeError) as error:
         raise DamagedError(str(error)) from error
-    if _digest(name, tensors) != expected:
+    if digest(name, _parts(tensors)) != expected:
         raise DamagedError("its sha256 does not match its content")
     return tensors
 
 
-def _digest(name: str, tensors: Mapping[str, Tensor]) -> str:
-    digest = hashlib.sha256(name.encode())
-    for key in sorted(tensors):
-        digest.update(f"\n{key} {tensors[key].dtype} {tuple(tensors[key].shape)}\n".encode())
-        digest.update(tensors[key].reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()
+def _parts(tensors: Mapping[str, Tensor]) -> Iterable[Part]:
+    for key, tensor in tensors.items():
+        yield key, str(tensor.dtype), tuple(tensor.shape), tensor.reshape(-1).view(torch.uint8).numpy().data

@@ -13,17 +13,17 @@ from typing import Any
 from pydantic import ValidationError
 
 from designspace.design import Design, preset_names
-from designspace.errors import Problem, SpecError
+from designspace.errors import Place, Problem, SpecError, dotted
 from designspace.spec import Ablation, load
 from designspace.spec.axes import Change, Choice
 from designspace.spec.document import parse
-from designspace.spec.errors import BadValueError, dotted, what
-from designspace.spec.paths import Location, Setting, build
+from designspace.spec.paths import Setting, build
+from designspace.spec.problems import problems_of, refusal
 from designspace.spec.trial import Label
-from designspace.text import and_equal, config_name, did_you_mean
+from designspace.text import config_name, did_you_mean, joint_name
 
 Columns = Mapping[str, Design]
-"""Designs by name; the first is what the others are compared with."""
+"""Designs by name. The others are compared with the first."""
 
 
 def read_columns(texts: Sequence[str]) -> Columns:
@@ -48,14 +48,11 @@ def read_design(text: str) -> Design:
         base = list(Setting(("design",), name, (), ()).parts())
         raw = build(Choice(settings=tuple(_settings(changes))).on(base))
         return Design.model_validate(raw["design"])
-    except BadValueError as error:
-        where = f"{error.place[-1]}: " if error.key else ""
-        problems = [Problem(None, text, f"{where}{error}{_file(name)}")]
-    except SpecError as error:
-        problems = [Problem(None, text, problem.what) for problem in error.problems]
     except ValidationError as error:
-        problems = [Problem(None, text, f"{_row(e['loc'])}: {what(e)}") for e in error.errors()]
-    raise SpecError(problems)
+        problems = [p._replace(what=": ".join(filter(None, (dotted(p.path), p.what)))) for p in problems_of(error)]
+    except SpecError as error:
+        problems = [p._replace(what=f"{p.what}{_file(name)}") for p in error.problems]
+    raise SpecError(p._replace(place=Place(text)) for p in problems)
 
 
 def designs_of(ablation: Ablation) -> Columns:
@@ -69,7 +66,7 @@ def designs_of(ablation: Ablation) -> Columns:
     for labels, design in points:
         name = config_name({axis: labels[axis] for axis in axes}) if axes else ablation.name
         names.setdefault(design, {})[name] = None
-    return {and_equal(list(called)): design for design, called in names.items()}
+    return {joint_name(list(called)): design for design, called in names.items()}
 
 
 def _named(text: str) -> Iterator[tuple[str, Design]]:
@@ -84,22 +81,19 @@ def _settings(text: str) -> Iterator[Setting]:
     for part in re.split(r",(?=[\s\w.]+=)", text) if text else ():
         name, equals, value = part.partition("=")
         if not equals:
-            raise BadValueError((), f"'{part}' is not ROW=VALUE")
+            raise refusal(f"'{part}' is not ROW=VALUE", ())
         for setting in Change(set={name.strip(): _value(value)}).settings(()):
             if setting.path[0] != "design" or setting.path == ("design",):
-                raise BadValueError((), f"'{name.strip()}' is no row of a design{did_you_mean(name, _ROWS) or '.'}")
+                near = did_you_mean(name, _ROWS)
+                raise refusal(f"'{name.strip()}' is not a row of a design.{near}", ())
             yield setting
 
 
 def _value(text: str) -> Any:
     document = parse(text, text, lines=False)
     if document.problems:
-        raise BadValueError((), document.problems[0].what)
+        raise SpecError(document.problems)
     return document.data
-
-
-def _row(location: Location) -> str:
-    return dotted(location[1:] if location[:1] == ("design",) else location)
 
 
 def _file(name: str) -> str:

@@ -2,8 +2,7 @@
 
 from torch import Tensor
 
-from designspace import Schedule
-from designspace.registry.component import Positive
+from designspace import Positive, Schedule
 
 
 class MySchedule(Schedule, name="my_schedule"):

@@ -4,8 +4,7 @@ import math
 
 from torch import Tensor
 
-from designspace import Source, TimeSteps  # or Solver, Schedule, Scaling, CSkip, ...: `designspace list` shows all rows
-from designspace.registry.component import Positive
+from designspace import Positive, Source, TimeSteps  # other rows: Solver, Schedule, CSkip, ...; see `designspace list`
 from designspace.sampling.levels import ramp
 
 

@@ -1,0 +1,23 @@
+"""The command check: everything that is wrong with an ablation, without computing anything."""
+
+from __future__ import annotations
+
+import typer
+
+from designspace.cli.errors import clean_errors
+from designspace.cli.options import File, Sets
+
+
+def check(file: File, set_: Sets = []) -> None:  # noqa: B006  # typer copies it
+    """Read an ablation and report everything that is wrong with it, by file, line and column; compute nothing.
+
+    Example: designspace check ablations/solver_grid.yaml
+    """
+    from designspace.spec import load
+
+    with clean_errors():
+        ablation = load(file, set_)
+        for warning in ablation.warnings:
+            typer.secho(warning, err=True, fg="yellow")
+        trials = ablation.trials()
+        typer.echo(f"{file}: {ablation.name}: {len(ablation.points())} points, {len(trials)} trials")

@@ -1,0 +1,138 @@
+"""The command distance: compare two image sets with the metrics and the protocol of trials."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from designspace.cli.errors import clean_errors, print_json, stop
+from designspace.cli.options import Device, Json, require_device
+from designspace.cli.sets import component, data_set, reference_set, refuse_observations, usable_metrics
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from designspace.data.rows import Data
+    from designspace.evaluation.rows import Detector, Metric, Reference
+
+CHUNK = 200
+DEFAULT = ("frechet", "kid")
+
+
+def distance(
+    a: Annotated[str, typer.Argument(help="Generated images: a folder, a zip, an npz, or the name of a data set.")],
+    b: Annotated[str, typer.Argument(help="The reference: the same, or an npz of statistics: mu and sigma, or feats.")],
+    detector: Annotated[str, typer.Option(help="As in YAML: inception, '{name: lite0, size: 128}'.")] = "lite0",
+    metric: Annotated[
+        list[str] | None, typer.Option(help="A metric; may be repeated. By default frechet, kid.")
+    ] = None,
+    images: Annotated[int | None, typer.Option(min=2, help="Use so many images of A, drawn at random.")] = None,
+    device: Device = "cpu",
+    json: Json = False,
+) -> None:
+    """Compare two image sets: each metric with its standard error, n, floor and protocol.
+
+    The floor is the score of one half of the reference against the other. A Fréchet distance is called FID only with
+    --detector inception. If the reference is only a mean and a covariance, as EDM, ADM and clean-fid distribute them,
+    there is neither a floor nor a KID; '{name: statistics, path: b.npz, images: 50000}' also states its size.
+
+    Example: designspace distance samples/ digits --detector lite0
+    """
+    import designspace as ds
+    from designspace.report.tables.caption import halves_are
+    from designspace.results.records import plain
+
+    with clean_errors():
+        network = component(ds.Detector, detector, "--detector")
+        metrics = [component(ds.Metric, name, "--metric") for name in metric or DEFAULT]
+        refuse_observations(metrics)
+        found = _compare(data_set(a), reference_set(b), network, metrics, images, device, asked=bool(metric))
+    if json:
+        print_json(plain(found))
+        return
+    n, size = found["images"], found["reference"] or "an unknown number"
+    for name, value in found["metrics"].items():
+        se = "" if value["se"] is None else f" ± {value['se']:.3g}"
+        if "bias_corrected" in value:
+            se += f" (without bias {value['bias_corrected']:.4g} ± {value['bias_corrected_se']:.3g})"
+        name_of = halves_are(value["higher_is_better"])
+        floor = (
+            f"no {name_of}" if value["floor"] is None else f"{name_of} {value['floor']:.4g} at n' = {value['floor_n']}"
+        )
+        typer.echo(f"{value['protocol']} ({name}): {value['value']:.5g}{se}, n = {n} against {size}, {floor}")
+
+
+def _compare(
+    a: Data,
+    of: Data | Reference,
+    detector: Detector,
+    metrics: list[Metric],
+    count: int | None,
+    device: str,
+    asked: bool,
+) -> dict[str, Any]:
+    import torch
+
+    from designspace.data.rows import Data
+    from designspace.evaluation.evaluate import floor, measure, record
+    from designspace.evaluation.measure import Sample, Summary
+
+    require_device(device)
+    known = None if isinstance(of, Data) else of.load(detector)
+    if isinstance(known, Summary):
+        metrics = usable_metrics(metrics, asked)
+    pixels = _some(a.load().pixels, count)
+    other = of.load().pixels if isinstance(of, Data) else None
+    network = detector.load(torch.device(device))
+    generated = Sample(_features(network, pixels))
+    reference = Sample(_features(network, other)) if other is not None else known
+    assert reference is not None
+    if other is not None and (d := generated.features.shape[1]) != (theirs := reference.features.shape[1]):
+        shapes = f"images of {list(pixels.shape[1:])} and of {list(other.shape[1:])}"
+        stop(2, f"{shapes}: {d} and {theirs} features; resize one set")
+
+    def low(metric: Metric) -> tuple[float, int] | None:
+        return None if isinstance(reference, Summary) else floor(metric, reference, len(generated))
+
+    try:
+        values = {name: row for name, (row, _) in measure(metrics, detector, generated, reference, low).items()}
+    except ValueError as error:
+        stop(2, str(error))
+    about = record(detector, of, reference, images=len(generated), pixels="uint8 as given")
+    size = about["reference"]["images"]
+    _warn_of_few(min(len(generated), size or len(generated)), generated.features.shape[1], metrics)
+    return {"images": len(generated), "reference": size, "metrics": values, "protocol": about}
+
+
+def _some(pixels: Tensor, count: int | None) -> Tensor:
+    import torch
+
+    from designspace.sampling.noise import generator
+
+    if count is None:
+        return pixels
+    if count > len(pixels):
+        stop(2, f"--images {count}: there are only {len(pixels)}")
+    return pixels[torch.from_numpy(generator("distance").permutation(len(pixels))[:count])]
+
+
+def _warn_of_few(n: int, d: int, metrics: list[Metric]) -> None:
+    from designspace.results.records import FRECHET
+
+    if n < 10 * d and any(metric.name in FRECHET for metric in metrics):
+        warnings.warn(f"{n} images are fewer than 10 x {d} features: Fréchet distances are too high", stacklevel=2)
+
+
+def _features(network: Any, pixels: Tensor) -> Tensor:
+    """The features of ``pixels``, computed in chunks; on a terminal with a progress bar."""
+    import torch
+    from rich.console import Console
+    from rich.progress import track
+
+    console = Console(stderr=True)
+    starts = range(0, len(pixels), CHUNK)
+    shown = track(starts, "features", console=console, disable=not sys.stderr.isatty(), transient=True)
+    return torch.cat([network(pixels[start : start + CHUNK]) for start in shown])

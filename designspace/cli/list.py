@@ -1,0 +1,50 @@
+"""The command list: the components that there are."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from designspace.cli.errors import print_json, stop
+from designspace.cli.options import Json
+
+if TYPE_CHECKING:
+    from designspace.registry.component import Component
+
+
+def list_(
+    row: Annotated[
+        str | None, typer.Argument(help="A row, for instance solver; without it, all.", show_default=False)
+    ] = None,
+    json: Json = False,
+) -> None:
+    """List the components of a row, or of all rows: the built-in ones and those of installed plugins.
+
+    Example: designspace list solver
+    """
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from designspace.registry.known import ROWS
+    from designspace.text import did_you_mean
+
+    if row is not None and row not in ROWS:
+        stop(2, f"unknown row '{row}'.{did_you_mean(row, ROWS)} Rows: {', '.join(ROWS)}.")
+    found = {name: dict(sorted(ROWS[name].known.items())) for name in ([row] if row else ROWS)}
+    if json:
+        print_json({name: {key: _summary(cls) for key, cls in known.items()} for name, known in found.items()})
+        return
+    table = Table(box=None, show_header=False)
+    for name, known in found.items():
+        for i, (key, cls) in enumerate(known.items()):
+            table.add_row(Text(name if i == 0 else "", style="bold"), key, Text(_summary(cls)))
+    Console().print(table)
+
+
+def _summary(cls: type[Component]) -> str:
+    from designspace.table.latex import docstring_text
+
+    return docstring_text(inspect.cleandoc(cls.__doc__ or "").split("\n")[0])

@@ -1,0 +1,35 @@
+"""Arguments and options that several commands have."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from designspace.cli.errors import stop
+
+File = Annotated[Path, typer.Argument(help="An ablation: a YAML file.", show_default=False)]
+Designs = Annotated[
+    list[str] | None,
+    typer.Argument(
+        help="Designs: edm, edm:solver=euler,time_steps.rho=5, or ablations, for all of theirs. Default: the presets.",
+        show_default=False,
+    ),
+]
+Sets = Annotated[
+    list[str], typer.Option("--set", metavar="KEY=VALUE", help="Change a field, for instance evaluate.images=50.")
+]
+Device = Annotated[str, typer.Option(help="A device of PyTorch: cpu, cuda, cuda:1.")]
+Out = Annotated[Path, typer.Option(help="The folder of all reports.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout and nothing else.")]
+
+
+def require_device(device: str) -> None:
+    """Stop the command unless PyTorch can compute on ``device``."""
+    import torch
+
+    try:
+        torch.ones(1, device=device).sum().item()
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        stop(2, f"--device {device}: {str(error).splitlines()[0]}")

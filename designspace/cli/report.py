@@ -1,0 +1,132 @@
+"""The command report: tables, plots and verdicts of results that are there."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from designspace.cli.errors import clean_errors, stop
+from designspace.cli.options import Out
+from designspace.text import did_you_mean
+
+if TYPE_CHECKING:
+    from designspace.report import Study
+
+PAUSE = 1.0
+"""Seconds between looking for new results."""
+KINDS = {".png": "plot", ".html": "page"}
+
+
+def report(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Ablations by name or folder, or a folder of them.", show_default=False)
+    ] = None,
+    out: Out = Path("reports"),
+    watch: Annotated[bool, typer.Option(help="Write again whenever there are new results, until all are.")] = False,
+) -> None:
+    """Write tables, plots, sample images and verdicts of ablations that have results; without names, of all.
+
+    It only reads what runs have written, so that it may be used while a run goes on. Several names give one more
+    report, of all of them together in OUT/A+B, provided that the same protocol measured them.
+
+    Example: designspace report solver_grid
+    """
+    with clean_errors():
+        folders, places = _wanted(names or [], out)
+        before = _sizes(folders)
+        while _write(folders, out if names and len(names) > 1 else None, places, watch):
+            while _sizes(folders) == before:
+                time.sleep(PAUSE)
+            before = _sizes(folders)
+
+
+def _wanted(names: Sequence[str], out: Path) -> tuple[list[Path], list[Path]]:
+    """The folders of the ablations, and the folders of reports that get an overview."""
+    from designspace.report import find
+
+    known = find(out)
+    folders = [folder for name in names for folder in _folders(name, out, known)] or known
+    if not folders:
+        stop(2, f"{out}: no ablation has results here. Run one first: designspace run ablations/solver_grid.yaml")
+    parents = {folder.parent for folder in folders}
+    return folders, [place for place in dict.fromkeys((out, *map(Path, names))) if place in parents]
+
+
+def _write(folders: Sequence[Path], together: Path | None, places: Sequence[Path], watch: bool) -> bool:
+    """Write all reports, one of all ``together`` if that is a folder, and overviews; whether to go on watching."""
+    from designspace.report import Study, merge, write
+
+    studies = [Study(folder) for folder in folders]
+    live = watch and any(study.waiting for study in studies)
+    for study in studies:
+        if together:
+            write(study, live=live)
+        else:
+            print_report(study, live=live)
+    if together:
+        print_report(merge(studies, together), live=live)
+    for place in places:
+        write_overview(place)
+    return live
+
+
+def _sizes(folders: Sequence[Path]) -> list[int]:
+    files = [folder / name for folder in folders for name in ("results.jsonl", "failures.jsonl", "ablation.json")]
+    return [file.stat().st_size if file.exists() else 0 for file in files]
+
+
+def write_overview(place: Path) -> None:
+    """Write the page of all ablations in a folder and print its path, or say which packages it needs."""
+    from designspace.report import find, html
+    from designspace.storage.files import write_whole
+
+    if html.available():
+        write_whole(place / "index.html", html.overview(find(place)))
+        typer.echo(f"all: {place / 'index.html'}")
+    else:
+        typer.echo(html.NEEDED)
+
+
+def _folders(name: str, out: Path, known: Sequence[Path]) -> list[Path]:
+    """The folder of an ablation's results, by its name or path, or all such folders in the folder ``name``."""
+    from designspace.report import find
+
+    one = _folder(name, out)
+    return [one] if one else find(Path(name)) or [_nowhere(name, out, known)]
+
+
+def folder_of(name: str, out: Path) -> Path:
+    """The folder of an ablation's results, by its name or path; stops the command if there is none."""
+    from designspace.report import find
+
+    return _folder(name, out) or _nowhere(name, out, find(out))
+
+
+def _folder(name: str, out: Path) -> Path | None:
+    return next((folder for folder in _places(name, out) if (folder / "ablation.json").is_file()), None)
+
+
+def _places(name: str, out: Path) -> list[Path]:
+    return list(dict.fromkeys((Path(name), out / name)))
+
+
+def _nowhere(name: str, out: Path, known: Sequence[Path]) -> NoReturn:
+    near = did_you_mean(name, [folder.name for folder in known])
+    stop(2, f"{name}: no results in {' nor in '.join(map(str, _places(name, out)))}.{near}")
+
+
+def print_report(study: Study, *, live: bool = False) -> None:
+    """Write a report, and print its tables, its verdicts and the paths of its files."""
+    from rich.console import Console
+
+    from designspace.report import terminal_table, write
+
+    written = write(study, live=live)
+    Console().print(terminal_table(study))
+    for path in written:
+        if path.suffix in (".png", ".md", ".html"):
+            typer.echo(f"{KINDS.get(path.suffix, path.stem)}: {path}")

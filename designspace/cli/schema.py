@@ -1,0 +1,16 @@
+"""The command schema: the format of ablation files, for editors."""
+
+from __future__ import annotations
+
+from designspace.cli.errors import print_json
+
+
+def schema() -> None:
+    """Print the JSON schema of ablation files, with which editors complete and check YAML.
+
+    Example: designspace schema > ablation.schema.json, and as the first line of an ablation:
+    # yaml-language-server: $schema=ablation.schema.json
+    """
+    from designspace.spec.schema import schema as make
+
+    print_json(make())

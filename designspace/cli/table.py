@@ -1,0 +1,33 @@
+"""The command table: Table 1 for any designs."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import typer
+
+from designspace.cli.errors import clean_errors
+from designspace.cli.options import Designs
+
+
+def table(
+    designs: Designs = None,
+    format: Annotated[Literal["text", "markdown", "latex"], typer.Option(help="How to print it.")] = "text",
+) -> None:
+    """Print Table 1 of Karras et al. (2022) for any designs side by side, with formulas. The first is the baseline.
+
+    Example: designspace table edm vp edm:solver=euler,time_steps.rho=5 ablations/time_steps.yaml --format latex
+    """
+    from rich.console import Console
+
+    from designspace import table as table1
+    from designspace.design import preset_names
+    from designspace.table.columns import read_columns
+
+    with clean_errors():
+        columns = read_columns(designs or preset_names())
+        console = Console()
+        if format == "text":
+            console.print(table1.terminal(columns, console.width))
+        else:
+            typer.echo({"markdown": table1.markdown, "latex": table1.latex}[format](columns))

@@ -1,0 +1,70 @@
+"""Points of a grid, named by the values of some of their axes: in claims, and on the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from designspace.errors import DocPath, Kind, Problem, SpecError
+from designspace.text import did_you_mean
+
+Value = bool | int | float | str
+Axes = Mapping[str, Value]
+
+
+def known_as(axes: Mapping[str, Any], points: Sequence[Axes], place: DocPath = ()) -> dict[str, Value]:
+    """``axes``, which are written at ``place``, with the names and values that ``points`` have.
+
+    Raises:
+        SpecError: No point has them; the problem is of the kind ``UNMATCHED``.
+    """
+    named: dict[str, Value] = {}
+    for key, value in axes.items():
+        name = known_axis(key, points, (*place, key))
+        named[name] = known_value(name, value, points, (*place, key))
+    if not any(named.items() <= point.items() for point in points):
+        raise _unmatched(f"no point has {listed(named)} together", place)
+    return named
+
+
+def known_axis(axis: str, points: Sequence[Axes], place: DocPath, *, key: bool = True) -> str:
+    """``axis`` as ``points`` name it. Raises ``SpecError`` if they have no such axis."""
+    columns = list(points[0])
+    name = short_name(axis, columns)
+    if name not in columns:
+        what = f"there is no axis '{axis}'.{did_you_mean(axis, columns)} Axes: {', '.join(columns) or 'none'}."
+        raise _unmatched(what, place, key=key)
+    return name
+
+
+def known_value(name: str, value: Any, points: Sequence[Axes], place: DocPath) -> Value:
+    """``value`` as ``points`` have it on the axis ``name``. Raises ``SpecError`` if none has it."""
+    values = list(dict.fromkeys(point[name] for point in points))
+    same = [known for known in values if known == value and isinstance(known, bool) == isinstance(value, bool)]
+    if not same:
+        what = f"no point has {name} = {value!r}.{_nearest(value, values)} Values: {', '.join(map(str, values))}."
+        raise _unmatched(what, place)
+    return same[0]
+
+
+def short_name(axis: str, columns: Iterable[str]) -> str:
+    """The column that ``axis`` stands for: ``design.solver`` is ``solver``, and ``evaluate.seed`` is ``seed``."""
+    known = set(columns)
+    names = (axis, axis.removeprefix("design."), axis.removeprefix("evaluate."), f"denoiser.{axis}")
+    return next((name for name in names if name in known), axis)
+
+
+def listed(axes: Axes) -> str:
+    """``solver = heun, nfe = 7``."""
+    return ", ".join(f"{name} = {value}" for name, value in axes.items())
+
+
+def _unmatched(what: str, place: DocPath, *, key: bool = False) -> SpecError:
+    return SpecError([Problem(what, place, Kind.UNMATCHED, key)])
+
+
+def _nearest(value: Any, values: Sequence[Value]) -> str:
+    numbers = [known for known in values if isinstance(known, int | float) and not isinstance(known, bool)]
+    if isinstance(value, int | float) and numbers:
+        return f" Did you mean {min(numbers, key=lambda known: abs(known - value))}?"
+    return did_you_mean(value, values)

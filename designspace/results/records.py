@@ -1,0 +1,195 @@
+"""What the files of a report hold: a result, a failure, and the description of an ablation, as pydantic models.
+
+Fields that this version does not know are kept, so that files of other versions can be read and written back.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+
+SCHEMA: Final = 1
+"""The version of the files. It is raised when old files can no longer be read."""
+FRECHET = ("frechet", "fid_infinity")
+"""Metrics that need more images than there are features, by name, because readers of results know no components."""
+LONGEST = 1000
+"""Integers of more bits than this are no values of an axis: they cannot be drawn as floats."""
+
+
+def _plain_values(axes: dict[str, Any]) -> dict[str, Any]:
+    for axis, value in axes.items():
+        if not isinstance(value, str | int | float) or (isinstance(value, int) and value.bit_length() > LONGEST):
+            raise ValueError(f"axis '{axis}' has no plain value")
+    return axes
+
+
+Axes = Annotated[dict[str, Any], AfterValidator(_plain_values)]
+"""The values of a point's axes: text, numbers, true and false. Infinity is the string ``inf``."""
+Number = Annotated[float, BeforeValidator(lambda value: math.nan if value is None else value)]
+"""A number of a JSON file, which writes NaN as null and infinity as the string ``inf``."""
+
+
+class Record(BaseModel):
+    """A part of a file."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    def plain(self) -> dict[str, Any]:
+        """The fields that were given, as JSON has them."""
+        found: dict[str, Any] = plain(self.model_dump(by_alias=True, exclude_unset=True))
+        return found
+
+
+class MetricValue(Record):
+    """A metric of a trial. Distances have a standard error and floors, observations their own number of images."""
+
+    value: Number
+    se: Number | None = None
+    """The standard error."""
+    protocol: str
+    """The name by which values that were measured in the same way are known."""
+    n: int | None = None
+    """For an observation, the images that it was made on; other metrics are measured on all images."""
+    higher_is_better: bool | None = False
+    """``None`` if neither higher nor lower values are better."""
+    floor: Number | None = None
+    """What one half of the reference scores against the other."""
+    floor_n: int | None = None
+    """The images in each half."""
+    bias_corrected: Number | None = None
+    bias_corrected_se: Number | None = None
+    drawn: Number | None = None
+    """The mean score of as many images drawn from the reference itself."""
+    drawn_sd: Number | None = None
+    profile: dict[str, Any] | None = None
+    """For some observations, columns of values by noise level."""
+
+
+class Result(Record):
+    """A line of results.jsonl: what was measured at one point of the grid, with one seed."""
+
+    schema_version: Literal[1] = Field(alias="schema")
+    id: str
+    """The trial's id, which several points may share."""
+    ablation: str = ""
+    trial: dict[str, Any] | None = None
+    """The resolved spec."""
+    seed: int
+    nfe: int | float
+    """Counted evaluations per image: a mean, where an adaptive solver takes more for some images."""
+    nfe_sd: float | None = None
+    images: int
+    features: int | None = None
+    """The width of the features that distances were measured with."""
+    protocol: dict[str, Any] | None = None
+    """Everything that two distances must share to be compared. Earlier versions recorded none."""
+    metrics: dict[str, MetricValue]
+    seconds: dict[str, Any] | None = None
+    sigmas: list[Number] | None = None
+    """The noise levels that the solver stopped at."""
+    provenance: dict[str, Any] | None = None
+    axes: Axes
+
+
+class Failure(Record):
+    """A line of failures.jsonl: why a point has no result."""
+
+    schema_version: Literal[1] = Field(alias="schema")
+    id: str
+    ablation: str = ""
+    axes: Axes
+    error: str
+    not_finite: list[int] = []
+    """The images whose samples were not finite, if that was the reason."""
+    traceback: str = ""
+    time: str = ""
+
+
+class GridPoint(Record):
+    """A point of the grid and the id of its trial."""
+
+    id: str
+    axes: Axes
+
+
+Expect = dict[str, Any]
+"""A claim's expectation as the ablation states it; reports know which kinds they can check."""
+
+
+class Claim(Record):
+    """What the author of an ablation expects."""
+
+    say: str = ""
+    expect: Expect = {}
+
+
+class Source(Record):
+    """A publication that a component comes from."""
+
+    authors: str
+    year: int
+    title: str
+    url: str
+
+
+class Description(Record):
+    """The file ablation.json: everything that a report needs to know of an ablation, besides its results."""
+
+    schema_version: Literal[1] = Field(alias="schema")
+    name: str
+    question: str
+    axes: list[str]
+    claims: list[Claim]
+    baseline: dict[str, Any] = {}
+    """The fields that every point starts from."""
+    baseline_axes: Axes = {}
+    """The point of the grid that the others are compared with, by the values of its axes."""
+    metrics: list[str]
+    points: list[GridPoint]
+    components: list[str] = []
+    """The user's own components, as the ablation names them."""
+    sources: dict[str, list[Source]] | None = None
+    """The publications behind each component, by ``row/name``. Earlier versions recorded none."""
+
+    @model_validator(mode="after")
+    def _each_point_has_all_axes(self) -> Self:
+        for point in self.points:
+            for axis in self.axes:
+                if axis not in point.axes:
+                    raise ValueError(f"a point has no value of the axis '{axis}'")
+        return self
+
+
+def problem(error: ValidationError) -> str:
+    """The first thing that is wrong with a record, in one line."""
+    errors = error.errors(include_url=False)
+    for one in errors:
+        if one["loc"] == ("schema",) and one["type"] != "missing":
+            return _other_schema(one["input"])
+    return _in_words(errors[0])
+
+
+def plain(value: Any) -> Any:
+    """``value`` for a JSON file, which has no infinity (written as the string ``inf``) and no NaN (written as null)."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None if math.isnan(value) else str(value)
+    if isinstance(value, Mapping):
+        return {key: plain(item) for key, item in value.items()}
+    return [plain(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _in_words(error: ErrorDetails) -> str:
+    if error["type"] == "value_error":
+        return str(error["ctx"]["error"])
+    place = ".".join(str(part) for part in error["loc"] if part not in ("int", "float"))
+    return f"no usable '{place}'" if place else error["msg"]
+
+
+def _other_schema(found: Any) -> str:
+    later = isinstance(found, int) and found > SCHEMA
+    what = "a later version: update designspace" if later else "an earlier version: run the ablation again"
+    return f"schema {found!r}, not {SCHEMA}, of {what}"

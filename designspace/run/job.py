@@ -1,0 +1,107 @@
+"""What every process that works on an ablation must know, and how it is sent to the processes of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from designspace.errors import StorageError, brief
+from designspace.registry.discovery import import_user
+from designspace.results.lines import point_key
+from designspace.results.records import SCHEMA, Failure
+from designspace.results.store import Results
+from designspace.run.progress import Event, Report
+from designspace.spec.trial import Point, Trial
+from designspace.storage.provenance import now
+
+Message = dict[str, Any]
+"""Plain data, which can be sent as JSON."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """The points of an ablation that have no result yet, and how to compute them."""
+
+    ablation: str
+    points: tuple[Point, ...]
+    folder: Path
+    device: str
+    batch_size: int
+    spec: Path | None
+    """The file of the ablation."""
+    components: tuple[str, ...]
+    """The user's own components, as the ablation names them."""
+    started: str
+    """When the run started: a trial that has failed since, in any process, is not tried again."""
+
+    @property
+    def trials(self) -> dict[str, list[Point]]:
+        """The points of each trial, by its id."""
+        trials: dict[str, list[Point]] = {}
+        for point in self.points:
+            trials.setdefault(point.trial.id, []).append(point)
+        return trials
+
+    def first(self, i: int, workers: int) -> int:
+        """The position of the trial that the i-th of the workers takes first: they begin apart."""
+        return i * len(self.trials) // workers
+
+    def settled(self, results: Results, points: Sequence[Point]) -> bool:
+        """Whether all ``points``, which share a trial, have a result or have failed since the run started."""
+        done, id = results.done(), points[0].trial.id
+        failed = any(failure.id == id and failure.time > self.started for failure in results.failures)
+        return failed or all(point_key(id, point.axes) in done for point in points)
+
+    def fail(self, results: Results, points: Sequence[Point], error: str, **more: Any) -> None:
+        """Record why the trial of ``points`` failed, and what more is known of it."""
+        for point in points:
+            about: dict[str, Any] = {"id": point.trial.id, "ablation": self.ablation, "axes": point.axes}
+            results.append_failure(Failure(schema=SCHEMA, **about, error=error, **more, time=now()))
+
+    def fail_the_rest(self, why: str, report: Report) -> None:
+        """Record that trials were never settled, because the processes of their workers ended."""
+        results = Results(self.folder)
+        for id, points in self.trials.items():
+            if not self.settled(results, points):
+                error = f"its process ended early, {why}"
+                self.fail(results, points, error)
+                report(Event("failed", id, label(points[0]), note=error))
+
+    def message(self) -> Message:
+        """The job for another process."""
+        points = [{"axes": p.axes, "id": p.trial.id, "trial": p.trial.model_dump(mode="json")} for p in self.points]
+        return {**vars(self), "points": points, "folder": str(self.folder), "spec": self.spec and str(self.spec)}
+
+    @classmethod
+    def received(cls, message: Message) -> Job:
+        """The job of a ``message``. Raises ``ValueError`` if code or data differ in this process."""
+        spec = Path(message["spec"]) if message["spec"] else None
+        for component in message["components"]:
+            import_user(component, relative_to=spec.parent if spec else Path.cwd())
+        points = tuple(Point(axes=p["axes"], trial=Trial.model_validate(p["trial"])) for p in message["points"])
+        for point, sent in zip(points, message["points"], strict=True):
+            point.trial.denoiser.require()  # from here on, the code that the id covers is in memory
+            if point.trial.id != sent["id"]:
+                raise ValueError(f"trial {sent['id']} is {point.trial.id} in a worker: the code or the data changed")
+        rest = {"points": points, "folder": Path(message["folder"]), "spec": spec}
+        return cls(**{**message, **rest, "components": tuple(message["components"])})
+
+
+def label(point: Point) -> str:
+    """A point's axes as users read them."""
+    return ", ".join(f"{axis}={value}" for axis, value in point.axes.items()) or point.trial.id
+
+
+def error_message(error: Exception) -> Message:
+    """An error that stops the whole job, for the process that started the worker."""
+    if isinstance(error, StorageError):
+        return {"full": str(error)}
+    hint = "own components must be in files that the ablation names"
+    return {"broken": f"a worker cannot work: {brief(error)} ({hint})"}
+
+
+def error_of(message: Message) -> Exception:
+    """The error that an ``error_message`` reports."""
+    return StorageError(message["full"]) if "full" in message else RuntimeError(message["broken"])

@@ -1,0 +1,54 @@
+"""NumPy arrays in safetensors files that carry a checksum. ``tensors`` writes the same files from PyTorch."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import safetensors.numpy
+
+from designspace.errors import DamagedError
+
+Part = tuple[str, str, tuple[int, ...], Any]
+"""Name, dtype as PyTorch writes it, shape and bytes of an array."""
+
+
+def pack(name: str, arrays: Mapping[str, np.ndarray]) -> bytes:
+    """A safetensors file that carries the sha256 of its ``name`` and its content."""
+    plain = {key: np.ascontiguousarray(array).reshape(array.shape) for key, array in arrays.items()}
+    return safetensors.numpy.save(plain, {"sha256": digest(name, _parts(plain))})
+
+
+def unpack(name: str, data: bytes) -> dict[str, np.ndarray]:
+    """The arrays of ``pack(name, ...)``. Raises ``DamagedError`` if a single bit of them differs."""
+    try:
+        arrays = safetensors.numpy.load(data)
+        expected = written_digest(data)
+    except (safetensors.SafetensorError, ValueError, KeyError, TypeError) as error:
+        raise DamagedError(str(error)) from error
+    if digest(name, _parts(arrays)) != expected:
+        raise DamagedError("its sha256 does not match its content")
+    return dict(arrays)
+
+
+def written_digest(data: bytes) -> str:
+    """The sha256 that a file carries. Raises ``ValueError``, ``KeyError`` or ``TypeError`` if there is none."""
+    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+    return str(header["__metadata__"]["sha256"])
+
+
+def digest(name: str, parts: Iterable[Part]) -> str:
+    """sha256 of a name and of arrays; the order of ``parts`` does not matter."""
+    found = hashlib.sha256(name.encode())
+    for key, dtype, shape, data in sorted(parts, key=lambda part: part[0]):
+        found.update(f"\n{key} {dtype} {shape}\n".encode())
+        found.update(data)
+    return found.hexdigest()
+
+
+def _parts(arrays: Mapping[str, np.ndarray]) -> Iterable[Part]:
+    for key, array in arrays.items():
+        yield key, f"torch.{array.dtype}", array.shape, array.reshape(-1).view(np.uint8).data

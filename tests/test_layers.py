@@ -1,0 +1,69 @@
+"""What imports what, where import-linter (``make check``) cannot see it, and what starts without PyTorch."""
+
+import ast
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from studies import RECORDED
+
+ROOT = Path(__file__).parents[1]
+CODE = [
+    path
+    for folder in ("designspace", "components", "benchmarks", "tests", "docs")
+    for path in sorted((ROOT / folder).rglob("*.py"))
+]
+
+
+def imported(path):
+    """The modules that a file imports, anywhere in it."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def test_no_file_imports_a_component_by_the_name_that_hides_it():
+    """``designspace.components`` is the folder ``components`` under another name, which import-linter does not know.
+
+    Components are looked up by row and name.
+    """
+    assert len(CODE) > 200
+    named = [path for path in CODE if any(name.startswith("designspace.components") for name in imported(path))]
+    assert named == []
+
+
+WITHOUT_TORCH = [
+    ("--help",),
+    ("run", "--help"),
+    ("report", "recorded"),
+    ("compare", "recorded:solver=heun", "recorded:solver=euler"),
+    ("compare", "recorded", "--json"),
+]
+STATE = """
+import sys
+from typer.testing import CliRunner
+from designspace.cli.app import app
+done = CliRunner().invoke(app, sys.argv[1:])
+assert done.exit_code == 0, done.output
+print(*sorted(name for name in sys.modules if name in {"torch", "pandas", "matplotlib", "rich.progress"}))
+print(*sorted(name for name in sys.modules if name.startswith(("components.", "designspace.registry"))))
+"""
+
+
+@pytest.mark.parametrize("command", WITHOUT_TORCH, ids=" ".join)
+def test_commands_that_compute_nothing_import_no_pytorch_and_no_component(command, tmp_path):
+    (tmp_path / "reports" / "recorded").mkdir(parents=True)
+    for name in ("results.jsonl", "ablation.json"):
+        (tmp_path / "reports" / "recorded" / name).write_bytes((RECORDED / name).read_bytes())
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "DESIGNSPACE_CACHE": str(tmp_path / "cache")}
+    done = subprocess.run(
+        [sys.executable, "-c", STATE, *command], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    heavy, components = done.stdout.splitlines()
+    assert components == ""
+    assert set(heavy.split()) <= ({"matplotlib"} if command[0] in ("report", "compare") else set())
