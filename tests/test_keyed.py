@@ -1,4 +1,4 @@
-"""Random numbers are a function of what they are for."""
+"""Random numbers depend on their key only."""
 
 import subprocess
 import sys

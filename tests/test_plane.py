@@ -1,4 +1,4 @@
-"""The toy of one number: densities, walks, curves and steps in the plane of time and sample."""
+"""One-dimensional data: densities, random walks, trajectories and steps in the plane of time and sample."""
 
 import math
 from pathlib import Path
@@ -56,7 +56,7 @@ def test_the_density_is_that_of_the_mixture(made):
 
 
 def test_walks_have_the_variance_of_the_noise():
-    """The increments of all walks and times, scaled by what they should be: 1,920 of them."""
+    """All 1,920 increments of the walks, divided by their standard deviations, have unit variance."""
     design = ds.Design.preset("edm", schedule="ve", time_steps={"sigma_min": 0.02, "sigma_max": 1.5})
     data = torch.zeros(10, dtype=torch.float64)
     found = plane(Probe(design, denoiser(), torch.zeros(1, 1, 1, 1, dtype=torch.float64), 8), data)
@@ -66,7 +66,7 @@ def test_walks_have_the_variance_of_the_noise():
 
 
 def test_tangents_touch_the_curves_and_meet_the_denoiser_where_sigma_is_the_time(made):
-    """Claims of the EDM paper, Section 3: only with sigma = t and s = 1 does a tangent end at D."""
+    """Section 3 of the EDM paper: a tangent ends at D with sigma = t and s = 1 only."""
     design, found = made
     t, curves = found["t"].numpy(), found["curves"].numpy()
     level, slopes = found["levels"][1], found["tangents"][1]
