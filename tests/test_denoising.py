@@ -1,20 +1,20 @@
 """Metrics of the denoiser at work: against closed forms, on real digits, and in a report."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from conftest import f64
-from PIL import Image
+from drawn import Drawing
 from pipeline import write_spec
 
 import designspace as ds
 from designspace.denoising.preconditioned import PreconditionedNetwork
 from designspace.evaluation.denoiser_probe import DenoiserProbe, denoising
 from designspace.evaluation.measure import Measured
-from designspace.report import Study, write
-from designspace.report.figures.profiles import profile_panels
+from designspace.report import write
 from designspace.run.run import run
 from designspace.spec import load
 
@@ -119,9 +119,20 @@ def test_every_denoiser_sees_the_same_images_and_noise_and_its_labels():
 
 def test_what_was_observed_is_kept_whole():
     found = metric("loss").observe(seen(ds.Design.preset("edm"), Linear(0.1), n=8, untrained=Linear(0.0)))
+    found = replace(found, floor=0.25, extra={"raw": 1.5})
     kept = Measured.of(found.tensors())
-    assert kept.value == found.value
+    assert (kept.value, kept.se, kept.floor, kept.extra) == (found.value, found.se, 0.25, {"raw": 1.5})
+    assert torch.equal(kept.influence, found.influence)
     assert all(torch.equal(a, b) for a, b in zip(kept.profile, found.profile, strict=True))
+    bare = Measured.of(Measured(2.0).tensors())
+    assert (bare.value, bare.se, bare.influence, bare.floor, bare.profile, bare.extra) == (
+        2.0,
+        None,
+        None,
+        None,
+        None,
+        {},
+    )
 
 
 def test_gradients_need_a_network(tmp_path):
@@ -158,6 +169,7 @@ def test_a_trained_network_beside_the_exact_denoiser(tmp_path, monkeypatch):
 
 
 def test_the_figure_shows_training(tmp_path, monkeypatch):
+    """The loss after and before training over ln sigma, and how often training draws each level, all as recorded."""
     monkeypatch.setenv("DESIGNSPACE_CACHE", str(tmp_path / "cache"))
     spec = write_spec(
         tmp_path,
@@ -166,10 +178,16 @@ def test_the_figure_shows_training(tmp_path, monkeypatch):
         num_steps=3,
         evaluate={"images": 4, "metrics": [{"name": "loss", "images": 16}]},
     )
-    run(load(spec), out=tmp_path / "out", progress=False)
-    folder = tmp_path / "out" / load(spec).name
-    assert {"loss_vs_sigma.png", "loss_vs_sigma.svg"} <= {path.name for path in write(folder)}
-    picture = np.asarray(Image.open(folder / "loss_vs_sigma.png").convert("RGB")).reshape(-1, 3)
-    assert len(np.unique(picture, axis=0)) > 100  # shaded: the distribution of the levels
-    (profile,) = profile_panels(Study(folder), "loss")[0].profiles
-    assert len(profile.before) == len(profile.density) == len(profile.sigma) == 24
+    results = run(load(spec), out=tmp_path / "out", progress=False)
+    written = {path.name for path in write(results.folder)}
+    assert {"loss_vs_sigma.png", "loss_vs_sigma.svg"} <= written
+    profile = results.rows()[0]["metrics"]["loss"]["profile"]
+    sigma, value, before, density = (profile[key] for key in ("sigma", "value", "before", "density"))
+    assert len(sigma) == len(value) == len(before) == len(density) == 24
+    drawing = Drawing(results.folder / "loss_vs_sigma.svg")
+    assert {"noise level σ", "before training", "levels drawn in training"} <= set(drawing.words)
+    assert max(value + before) < 30 * min(value + before)  # so that the axis is linear
+    after, earlier = (drawing.scale(np.log(sigma), y) for y in (value, before))
+    assert after == pytest.approx(earlier, rel=1e-3)
+    assert drawing.scale(np.log(sigma), density)
+    assert drawing.scale(np.log(sigma), value[::-1]) is None
