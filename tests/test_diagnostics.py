@@ -255,7 +255,10 @@ class TestInAnAblation:
         row, design = results.rows()[1], ablation.trials()[1].design
         assert design.solver.adaptive
         denoiser = ds.Denoiser.get("gaussian_mixture")()
-        each = ds.sample(design, denoiser.bind(), latents(0, range(20), denoiser.shape), 5).nfe_each.double()
+        calls, D, start = [], denoiser.bind(), latents(0, range(20), denoiser.shape)
+        each = ds.sample(design, D, start, 5).nfe_each.double()
+        ds.sample(design, lambda x, sigma: calls.append(sigma) or D(x, sigma), start[:1], 5)
+        assert len(calls) == each[0]
         assert each.std() > 0
         assert (row["nfe"], row["nfe_sd"]) == pytest.approx((each.mean().item(), each.std(correction=0).item()))
 

@@ -114,6 +114,23 @@ def test_labels_go_with_their_images(digits):
     assert torch.equal(digits.labels[places], batch.labels)
 
 
+def test_augmentation_labels_go_with_their_images(digits):
+    """All zeros for images that stayed as they were; and the network learns what to make of the others."""
+    edm = ds.Augmentation.get("edm")(geometric=0.2)
+    plain, batch = batches(digits, size=256)(3), batches(digits, size=256, augmentation=edm)(3)
+    assert torch.equal(batch.sigma, plain.sigma)
+    quiet = (batch.augment == 0).all(1)
+    assert 20 < quiet.sum() < 200
+    same_images = (batch.y == plain.y).flatten(1).all(1)
+    assert torch.equal(quiet, same_images)
+    denoiser = trained(320, augmentation={"name": "edm", "geometric": 0.5})
+    columns = slice(-batch.augment.shape[1], None)
+    before, after = (
+        n.level.weight[:, columns] for n in (denoiser.plan(digits, EDM).build(), state_of(denoiser, digits).network)
+    )
+    assert ((after - before).abs().amax(0) > 0).sum() >= 8
+
+
 # Augmentation
 
 
