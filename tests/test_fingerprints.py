@@ -199,9 +199,10 @@ def _(reference: ds.Reference):
 
 
 @cache
-def files() -> Path:
-    """Images in each of the layouts that are read, and statistics of features."""
-    folder = Path(tempfile.mkdtemp())
+def files() -> tempfile.TemporaryDirectory[str]:
+    """Images in each of the layouts that are read, and statistics of features; deleted at the end of the process."""
+    made = tempfile.TemporaryDirectory()
+    folder = Path(made.name)
     images = pixels(6, 5, 5, 3).numpy()
     np.savez(folder / "images.npz", images=images, labels=np.arange(6) % 2)
     with zipfile.ZipFile(folder / "images.zip", "w") as archive:
@@ -212,16 +213,17 @@ def files() -> Path:
             archive.write(path, path.relative_to(folder / "images"))
     spread = waves(4, 4).numpy()
     np.savez(folder / "statistics.npz", mu=waves(4).numpy(), sigma=spread @ spread.T + np.eye(4))
-    return folder
+    return made
 
 
 def made(path: str) -> Component:
     row, _, name = path.partition("/")
     fields = FIELDS.get(path, {})
     if path in ("data/npz", "data/zip", "reference/statistics"):
-        fields = {"path": files() / {"npz": "images.npz", "zip": "images.zip", "statistics": "statistics.npz"}[name]}
+        file = {"npz": "images.npz", "zip": "images.zip", "statistics": "statistics.npz"}[name]
+        fields = {"path": Path(files().name) / file}
     if path == "data/folder":
-        fields = {"path": files() / "images"}
+        fields = {"path": Path(files().name) / "images"}
     if path == "reference/statistics":
         fields |= {"images": 10}
     return ROWS[row].known[name].model_validate(fields)
