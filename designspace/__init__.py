@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 if TYPE_CHECKING:
+    from designspace import plots
     from designspace.data.rows import Data
     from designspace.denoising.preconditioned import precondition
     from designspace.denoising.rows import CIn, CNoise, COut, CSkip, Denoiser, Guidance, Network
@@ -38,7 +39,7 @@ __all__ = [
     "Ablation", "Augmentation", "CIn", "CNoise", "COut", "CSkip", "Count", "Data", "DataError", "Denoiser", "Design",
     "Detector", "Finite", "Fraction", "Guidance", "LossWeight", "Metric", "Moments", "Network", "NoiseDistribution",
     "NonNegative", "Positive", "Reference", "Samples", "Scaling", "Schedule", "Solver", "Source", "SpecError",
-    "Stochasticity", "TimeSteps", "Trial", "frechet", "load", "precondition", "run", "sample",
+    "Stochasticity", "TimeSteps", "Trial", "frechet", "load", "plots", "precondition", "run", "sample",
 ]
 _HOMES = {
     "data.rows": ["Data"],
@@ -63,6 +64,8 @@ _HOME = {name: f"designspace.{module}" for module, names in _HOMES.items() for n
 
 
 def __getattr__(name: str) -> Any:
+    if name == "plots":
+        return import_module("designspace.plots")
     if name not in _HOME:
         raise AttributeError(f"module 'designspace' has no attribute {name!r}")
     value = globals()[name] = getattr(import_module(_HOME[name]), name)

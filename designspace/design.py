@@ -1,4 +1,4 @@
-"""A column of Table 1."""
+"""A design, which is a column of Table 1: the three blocks together, and the rows that cannot be combined."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ from designspace.training.rows import LossWeight, NoiseDistribution, training_si
 class Design(Spec):
     """One choice for each row of Table 1 of Karras et al. (2022), and for the stochasticity of its Algorithm 2.
 
-    Any row can be changed alone; refused is only what cannot be run or has no meaning (``compatible``). ``sigma_data``
-    beside the rows is a short form: it goes to each row that has the field and does not set it. Rows may have different
-    ones, so that one can be varied alone; the unit variances of Appendix B.6 then no longer hold.
+    Any row can be changed independently of the others; only combinations that cannot run or have no meaning are refused
+    (``misfits``). ``sigma_data`` beside the rows sets that field of all rows that have it and do not set it themselves.
+    Rows may differ in it, so that one can be varied alone; the unit variances of Appendix B.6 then no longer hold.
     """
 
     # Sampling (Section 3)
@@ -49,7 +49,7 @@ class Design(Spec):
     # Stochastic sampling (Section 4)
     stochasticity: Stochasticity
     to_zero: bool = True
-    """Whether the last step goes to sigma = 0; if not, N levels make N - 1 steps (the convention of diff-sampler)."""
+    """Whether the last step goes to sigma = 0. Otherwise N levels make N - 1 steps, the convention of diff-sampler."""
 
     @model_validator(mode="before")
     @classmethod
@@ -74,32 +74,32 @@ class Design(Spec):
     def preset(cls, preset: str, **rows: Any) -> Self:
         """A column of Table 1, ``ddpm iddpm vp ve edm``, or ``velocity``, with any rows replaced.
 
-        A row is given as a component, a name, or a mapping: with ``name`` it replaces the row, without it
-        changes fields of the preset's own component. ``sigma_data=0.7`` goes to all rows that have the field.
+        A row is given as a component, a name, or a mapping. A mapping with ``name`` replaces the row; one without it
+        changes fields of the preset's component. ``sigma_data=0.7`` sets that field of all rows that have it.
         """
         return cls.model_validate(override(preset_rows(preset), rows))
 
     def training_sigmas(self, n: int, generator: torch.Generator | None = None) -> Tensor:
-        """``n`` noise levels to train on, float64 ``[n]``, on the levels that the sampler will ask for.
+        """Draw ``n`` noise levels to train on, float64 ``[n]``, from ``noise_distribution``.
 
-        They are drawn from ``noise_distribution``, then moved to levels that ``c_noise`` supports.
+        They are moved to levels that ``c_noise`` supports, the same grid that the sampler uses.
         """
         return training_sigmas(self, n, generator)
 
     def with_time_steps(self, time_steps: TimeSteps) -> Self:
-        """The same design with other time steps, which are not checked against the other rows."""
+        """A copy with other time steps, which are not checked against the other rows."""
         return self.model_copy(update={"time_steps": time_steps})
 
 
 def preset_names() -> list[str]:
-    """The presets: the table's columns in its order, then the others by name."""
+    """The presets: the columns of Table 1 in their order, then the others by name."""
     order = ["ddpm", "iddpm", "vp", "ve", "edm"]
     found = sorted(path.stem for path in _preset_folder().glob("*.yaml"))
     return sorted(found, key=lambda name: order.index(name) if name in order else len(order))
 
 
 def preset_rows(name: str) -> dict[str, Any]:
-    """The rows of a preset as plain data. Raises ``ValueError`` with a suggestion if there is no such preset."""
+    """The rows of a preset as plain data. Raises ``ValueError`` with a suggestion if the preset does not exist."""
     if name not in preset_names():
         raise ValueError(
             f"unknown preset '{name}'.{did_you_mean(name, preset_names())} Known: {', '.join(preset_names())}."
@@ -109,7 +109,7 @@ def preset_rows(name: str) -> dict[str, Any]:
 
 
 def override(rows: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    """``rows`` with ``changes``: a mapping without ``name`` changes fields of the row's own component."""
+    """Apply ``changes`` to ``rows``; a mapping without ``name`` changes fields of the component in that row."""
     for row, change in changes.items():
         if isinstance(change, Mapping) and "name" not in change and row in rows:
             for name, value in change.items():
@@ -146,11 +146,11 @@ def _preset_folder() -> Path:
 
 
 MOST_OUTSIDE = 0.1
-"""The share of trained levels that may lie outside of what c_noise supports; they are moved to its ends."""
+"""The largest fraction of training levels outside of the limits of c_noise, to which they are clamped."""
 
 
 class Misfit(NamedTuple):
-    """Why a row cannot go with the others."""
+    """The reason why a row cannot be combined with the others."""
 
     row: str
     kind: str
@@ -158,7 +158,7 @@ class Misfit(NamedTuple):
 
 
 def misfits(design: Design) -> Iterator[Misfit]:
-    """What is wrong, each with the row that is best changed."""
+    """The reasons why rows cannot be combined, each with the row that should be changed."""
     if text := _noise_between_the_steps_of_a_multistep_method(design):
         yield Misfit("stochasticity", "churn_multistep", text)
     if text := _levels_measured_where_noise_is_drawn(design):
@@ -171,8 +171,8 @@ def _noise_between_the_steps_of_a_multistep_method(design: Design) -> str:
     if not design.stochasticity.noisy or design.solver.one_step:
         return ""
     return (
-        f"{design.stochasticity.name} adds noise between steps, which spoils what the multistep solver"
-        f" {design.solver.name} remembers; use stochasticity none or a one-step solver such as heun"
+        f"{design.stochasticity.name} adds noise between steps, which invalidates the history of the multistep solver"
+        f" {design.solver.name}; use stochasticity none or a one-step solver such as heun"
     )
 
 
@@ -189,11 +189,11 @@ def _levels_that_the_network_cannot_be_told(design: Design) -> str:
     if low <= 0 and high == float("inf"):
         return ""
     sigma = design.noise_distribution.from_uniform((torch.arange(1000, dtype=torch.float64) + 0.5) / 1000)
-    slack = 1e-9  # ends that are computed in two ways
+    slack = 1e-9  # rounding of limits that are computed in two ways
     outside = ((sigma < low * (1 - slack)) | (sigma > high * (1 + slack))).double().mean().item()
     if outside <= MOST_OUTSIDE:
         return ""
     return (
-        f"{design.noise_distribution} draws {outside:.0%} of its noise levels outside of {low:.3g} to {high:.3g}, which"
-        f" are all that c_noise {design.c_noise} supports; change its range, or use c_noise edm, which supports any"
+        f"{design.noise_distribution} draws {outside:.0%} of its noise levels outside of {low:.3g} to {high:.3g}, the"
+        f" range that c_noise {design.c_noise} supports; change the range, or use c_noise edm, which supports any level"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -10,56 +11,86 @@ MERGED = "ablation"
 """The axis of several reports in one."""
 UNNAMED = (MERGED, "stage", "variant")
 """Axes whose values say themselves what they are."""
+SMALLEST_P = 1e-4
+"""p-values below it are not given as numbers."""
+LATEX = {c: rf"\{c}" for c in "&%$#_{}"} | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}"}
+LATEX |= {"^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}"}
+LATEX |= {'"': r"\textquotedbl{}", "±": r"$\pm$", "×": r"$\times$", "…": r"\dots{}", "′": "$'$", "·": r"$\cdot$"}
+LATEX |= {"[": "{[}", "*": "{*}"}  # after the end of a row, LaTeX would take these as its options
+GREEK = (
+    "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi _ pi rho _ sigma tau _ phi chi psi omega"
+)
+LATEX |= {chr(945 + i): rf"$\{name}$" for i, name in enumerate(GREEK.split()) if name != "_"}
 
 
 def number(value: float, se: float | None) -> str:
-    """A value to two significant digits of its standard error, but seven of its own at most."""
+    """The value rounded to two significant digits of its standard error, and to at most seven of its own."""
     if not math.isfinite(value):
         return str(value)
     if not se or not math.isfinite(se):
         return f"{value:.4g}"
     most = 6 - (math.floor(math.log10(abs(value))) if value else 0)
     digits = min(1 - math.floor(math.log10(se)), max(most, 1))
-    rounded = round(value, digits) + 0.0  # no zero has a sign
+    rounded = round(value, digits) + 0.0  # turns -0.0 into 0.0
     return f"{rounded:.{max(digits, 0)}f}"
 
 
 def measured(value: float, se: float | None) -> str:
-    """``12.3 ± 0.4``, ``(1.23 ± 0.04)e-6``."""
+    """``12.3 ± 0.4``, ``(1.23 ± 0.04)e-6``; without an error the value alone."""
+    first, error, power = measured_parts(value, se)
+    text = f"{first} ± {error}" if error else first
+    return f"({text}){power}" if power else text
+
+
+def measured_parts(value: float, se: float | None) -> tuple[str, str, str]:
+    """The value, the error and their common power of ten: ``("1.23", "0.04", "e-6")``. The last two may be empty."""
     if se is None or not math.isfinite(value) or not math.isfinite(se):
-        return number(value, None)
+        return number(value, None), "", ""
     size = max(abs(value), se)
     if size and not 1e-3 <= size < 1e7:
         power = math.floor(math.log10(size))
-        return f"({measured(value / 10.0**power, se / 10.0**power)})e{power}"
+        first, error, _ = measured_parts(value / 10.0**power, se / 10.0**power)
+        return first, error, f"e{power}"
     error = number(se, se)
-    return f"{number(value, se)} ± {error if float(error) else f'{se:.2g}'}"
+    return number(value, se), error if float(error) else f"{se:.2g}", ""
 
 
 def p_value(p: float) -> str:
-    """``p = 0.18``; the normal approximation says nothing of very small ones."""
-    return "p below 0.0001" if p < 1e-4 else f"p = {p:.2g}"
+    """``p = 0.18`` or ``p < 0.0001``."""
+    return f"p {p_number(p)}" if p < SMALLEST_P else f"p = {p_number(p)}"
+
+
+def p_number(p: float) -> str:
+    """``0.18`` or ``< 0.0001``: the normal approximation is not accurate far out in the tails."""
+    return "< 0.0001" if p < SMALLEST_P else f"{p:.2g}"
 
 
 def one_line(text: object) -> str:
-    """Text without line breaks or control characters."""
+    """The text on one line, without control characters."""
     return " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())
 
 
 def value_of(value: object) -> str:
-    """A value of an axis: floats as short as they can be told apart."""
+    """The value of an axis, floats in six digits where these are exact."""
     if isinstance(value, float) and float(f"{value:g}") == value:
         return f"{value:g}"
     return one_line(value)
 
 
+def written(value: object) -> str:
+    """The value of a field as it is written in YAML: ``7``, ``true``, ``[0.4, 0.6]``."""
+    if isinstance(value, float):
+        return f"{value:.10g}"
+    return value if isinstance(value, str) else json.dumps(value, default=str)
+
+
 def describe(axes: Mapping[str, object]) -> str:
-    """``solver=heun, nfe=35``."""
+    """The values of axes with their names: ``solver=heun, nfe=35``."""
     return ", ".join(f"{one_line(axis)}={value_of(value)}" for axis, value in axes.items()) or "baseline"
 
 
 def config_name(axes: Mapping[str, object]) -> str:
-    """What a configuration is called: ``heun``, ``heun, rho=7``; two rows are told apart: ``c_in=edm, c_out=vp``."""
+    """The name of a configuration: ``heun``, ``heun, rho=7``, or with several words, ``c_in=edm, c_out=vp``."""
     words = [axis for axis, value in axes.items() if isinstance(value, str) and axis != MERGED]
     unnamed = (*UNNAMED, *(words if len(words) == 1 else ()))
     last = [axis.rsplit(".", 1)[-1] for axis in axes]
@@ -68,17 +99,29 @@ def config_name(axes: Mapping[str, object]) -> str:
     return ", ".join(named) or "baseline"
 
 
-def and_equal(names: Sequence[str]) -> str:
-    """``heun and 2 equal``: the first of several names of the same thing."""
-    return f"{names[0]} and {len(names) - 1} equal" if len(names) > 1 else names[0]
+def joint_name(names: Sequence[str]) -> str:
+    """One name for things that are identical: ``heun``, ``heun (same as 1 other)``, ``heun (same as 2 others)``."""
+    others = len(names) - 1
+    return f"{names[0]} (same as {others} other{'s' * (others > 1)})" if others else names[0]
 
 
 def escape(text: object) -> str:
-    """Text that Markdown takes as it is."""
+    """The text on one line, with characters escaped that mean something in Markdown."""
     return "".join(f"\\{c}" if c in "\\`*_[]<>|#$~" else c for c in one_line(text)).replace("&", "&amp;")
 
 
+def escape_latex(text: object) -> str:
+    """Text for LaTeX; characters that pdflatex has no glyph for are replaced by their code points."""
+    return "".join(map(_latex, one_line(text)))
+
+
+def _latex(c: str) -> str:
+    if c in LATEX:
+        return LATEX[c]
+    return c if c.isascii() or 0xC0 <= ord(c) < 0x17F else f"(U+{ord(c):04X})"
+
+
 def did_you_mean(word: object, known: Iterable[object]) -> str:
-    """`` Did you mean 'heun'?``, or an empty string where nothing is near."""
+    """A suggestion for a misspelt word, `` Did you mean 'heun'?``; empty if no known word is similar."""
     near = difflib.get_close_matches(str(word), [str(k) for k in known], n=1)
     return f" Did you mean {near[0]!r}?" if near else ""

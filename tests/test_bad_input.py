@@ -1,12 +1,19 @@
-"""Wrong input: each thing that is wrong is one line ``file:line:column: where: what``, before anything is computed."""
+"""Wrong input: one line ``file:line:column: where: what`` per problem, before anything is computed."""
 
+import ast
+import pickle
 import re
 import warnings
+from pathlib import Path
 
 import pytest
 
+import designspace as ds
 from designspace.cli.errors import clean_errors
+from designspace.errors import Kind, RowError
 from designspace.spec import SpecError, load
+
+SOURCES = Path(ds.__file__).parent
 
 GOOD = """\
 name: good
@@ -16,7 +23,7 @@ design: edm
 evaluate: {images: 50, detector: pixels, metrics: [frechet]}
 """
 
-# What follows GOOD, or replaces it if it says `data:`; the lines expected, by substrings.
+# For each case, text that is appended to GOOD, or replaces it if it has `data:`; and a part of each line expected.
 TABLE = {
     "unknown component": (
         "grid: {solver: [euler, hein]}",
@@ -118,7 +125,7 @@ TABLE = {
     "two documents": ("---\nname: again", ["6:1: is not YAML: but found another document"]),
     "not a mapping": ("- data: digits\n- design: edm", ["1:1: should be a mapping of fields, not ["]),
     "only text": ("data:digits", ["1:1: should be a mapping of fields, not 'data:digits'"]),
-    "nothing missing but all": ("question: data: what?", ["1:15: is not YAML: mapping values are not allowed here"]),
+    "a colon in a scalar": ("question: data: what?", ["1:15: is not YAML: mapping values are not allowed here"]),
     "missing sections": (
         "question: 'data: what?'",
         ["1:1: data: is missing", "1:1: denoiser: is missing", "1:1: design: is missing"],
@@ -127,7 +134,7 @@ TABLE = {
         "data: digits\ndenoiser: exact\ndesign: {solver: euler, time_steps: edm}",
         ["3:9: design.schedule: is missing", "3:9: design.loss_weight: is missing"],
     ),
-    "axis that names nothing": (
+    "axis of no field": (
         "grid: {solvr: [euler]}",
         ["6:8: grid.solvr: unknown field 'solvr'. Did you mean 'solver'?"],
     ),
@@ -175,7 +182,7 @@ TABLE = {
     ),
     "nfe too small": (
         "grid: {nfe: [2, 1]}",
-        ["6:14: grid.nfe.0: solver heun needs 3 evaluations at least, not 2", "6:17: grid.nfe.1: "],
+        ["6:14: grid.nfe.0: solver heun needs at least 3 evaluations, not 2", "6:17: grid.nfe.1: "],
     ),
     "axis without values beside a good one": (
         "grid: {nfe: [1e3, 100000000000000000000000], num_steps: []}",
@@ -194,11 +201,15 @@ TABLE = {
     ),
     "alpha that goes below zero": (
         "grid: {solver.alpha: [1, 3.5]}",
-        ["6:26: grid.solver.alpha.1: solver heun: alpha = 3.5 steps to a negative noise level"],
+        ["6:26: grid.solver.alpha.1: solver heun(alpha=3.5): the step from sigma = "],
+    ),
+    "rows beside a preset": (
+        "data: digits\ndenoiser: exact\ndesign:\n  preset: edm\n  time_steps: {sigma_min: 3, sigma_max: 2}",
+        ["5:15: design.time_steps: sigma_min = 3.0 is not below sigma_max = 2.0"],
     ),
     "churn with a multistep solver": (
         "grid: {stochasticity: [none, {name: churn, S_churn: 40}], solver: [heun, dpmpp_2m]}",
-        ["6:30: grid.stochasticity.1: churn adds noise between steps, which spoils what the multistep solver dpmpp_2m"],
+        ["6:30: grid.stochasticity.1: churn adds noise between steps, which invalidates the history of the multistep"],
     ),
     "churn under a multistep solver": (
         "data: digits\ndenoiser: exact\ndesign: {preset: edm, stochasticity: churn}\ngrid: {solver: [heun, dpmpp_2m]}",
@@ -401,7 +412,7 @@ def test_bad_input(case, folder):
     lines = lines_of(folder, text if "data:" in text or text.startswith("- ") else GOOD + text)
     for part in expected:
         assert any(part in line for line in lines), f"{part}\nis not in\n" + "\n".join(lines)
-    for line in lines:  # nothing else is said, and nothing twice
+    for line in lines:  # nothing else is reported, and nothing twice
         assert any(line.startswith(part[:8]) for part in expected), line
         assert re.match(r"\d+:\d+: ", line)
     assert len(set(lines)) == len(lines)
@@ -462,9 +473,132 @@ def test_bad_option(option, expected, folder):
     assert lines[0].startswith(expected)
 
 
-def test_a_warning_is_said_once_a_command(capsys):
+def test_a_warning_is_shown_once_per_command(capsys):
     with clean_errors():
         for _ in range(3):
             warnings.warn("no glyph", stacklevel=1)
             warnings.warn("no other glyph", stacklevel=1)
     assert capsys.readouterr().err.splitlines() == ["warning: no glyph", "warning: no other glyph"]
+
+
+@pytest.mark.parametrize(
+    ("text", "kinds"),
+    [
+        ("gird: {solver: [euler]}", [Kind.UNKNOWN_FIELD]),
+        ("grid: {solvr: [euler]}", [Kind.UNKNOWN_FIELD]),
+        ("grid: {solver: [eulr], time_steps.roh: [3]}", [Kind.UNKNOWN_COMPONENT, Kind.UNKNOWN_FIELD]),
+        ("data: digits\nevaluate: {images: 1}", [Kind.MISSING, Kind.MISSING, Kind.VALUE]),
+        ("grid: {nfe: [1]}", [Kind.SAMPLING]),
+        ("components: [broken.py]", [Kind.USER_CODE]),
+        ("data: {name: zip, path: no.zip}\ndenoiser: exact\ndesign: edm", [Kind.FILE]),
+        ("question: [a", [Kind.UNREADABLE]),
+        (
+            "grid: {nfe: [7, 11]}\nclaims: [{say: s, expect: {less: [{nfe: 7}, {nfe: 12}], metric: frechet}}]",
+            [Kind.UNMATCHED],
+        ),
+        (
+            "data: digits\ndenoiser: exact\ndesign: {preset: edm, solver: rk45}\n"
+            "evaluate: {metrics: [truncation_error]}",
+            [Kind.UNMEASURED],
+        ),
+    ],
+)
+def test_problems_have_a_kind(text, kinds, folder):
+    path = folder / "bad.yaml"
+    path.write_text(text if "data:" in text else GOOD + text)
+    with pytest.raises(SpecError) as error:
+        load(path)
+    assert [problem.kind for problem in error.value.problems] == kinds
+    assert not any(kind.is_warning for kind in kinds)
+
+
+@pytest.mark.parametrize("more", ["denoisr: exact", "grid: {desing: [edm]}"])
+def test_what_follows_from_another_problem_is_not_reported(more, folder):
+    """A field that may have been misspelled is not called missing as well."""
+    text = "data: digits\n" + more
+    (line,) = lines_of(folder, text)
+    assert "Did you mean 'de" in line
+
+
+def test_the_row_that_fails_is_found_whatever_its_message_says(folder):
+    (folder / "stubborn.py").write_text(
+        "import designspace as ds\n\n\n"
+        'class Stubborn(ds.TimeSteps, name="test_stubborn"):\n'
+        '    """Refuses."""\n\n'
+        "    def sigmas(self, n):\n"
+        '        raise ValueError("not today")\n'
+    )
+    text = GOOD + "components: [stubborn.py]\n"
+    for steps in ("num_steps: [9]", "nfe: [9]"):  # both vary: the row is to blame
+        lines = lines_of(folder, text + f"grid: {{time_steps: [edm, test_stubborn], {steps}}}")
+        assert lines == ["7:26: grid.time_steps.1: not today"]
+    design = text.replace("design: edm", "design: {preset: edm, time_steps: test_stubborn}")
+    assert lines_of(folder, design) == ["4:35: design.time_steps: not today"]
+    assert lines_of(folder, design + "grid: {num_steps: [9]}") == ["7:20: grid.num_steps.0: not today"]
+
+
+def test_errors_cross_processes(folder):
+    path = folder / "bad.yaml"
+    path.write_text(GOOD + "grid: {solver: [eulr], nfe: []}")
+    with pytest.raises(SpecError) as error:
+        load(path)
+    again = pickle.loads(pickle.dumps(error.value))
+    assert (again.problems, str(again)) == (error.value.problems, str(error.value))
+    row = pickle.loads(pickle.dumps(RowError("solver", "cannot run")))
+    assert (row.row, str(row)) == ("solver", "cannot run")
+
+
+# Messages are for people
+
+
+SEARCHES = {"startswith", "endswith", "find", "rfind", "index", "count", "removeprefix", "removesuffix", "partition"}
+
+
+def is_message(node, caught):
+    """Whether an expression is the text of an error: ``str(error)``, ``error.args[0]``, ``e["msg"]``, ``p.what``."""
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "str" and node.args:
+        return isinstance(node.args[0], ast.Name) and node.args[0].id in caught
+    if isinstance(node, ast.Subscript):
+        return (isinstance(node.slice, ast.Constant) and node.slice.value == "msg") or is_message(node.value, caught)
+    return isinstance(node, ast.Attribute) and (
+        node.attr == "what" or (node.attr in ("args", "msg") and getattr(node.value, "id", "") in caught)
+    )
+
+
+def decisions_on_messages(tree):
+    """The lines in which a message is searched or compared."""
+    handlers = {node.name for node in ast.walk(tree) if isinstance(node, ast.ExceptHandler) and node.name}
+    caught = handlers | {"error", "problem"}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and node.attr in SEARCHES:
+            found = [node.value]
+        elif isinstance(node, ast.Compare):
+            found = [node.left, *node.comparators]
+        elif isinstance(node, ast.Call) and getattr(getattr(node.func, "value", None), "id", "") == "re":
+            found = node.args
+        else:
+            continue
+        if any(is_message(part, caught) for part in found):
+            yield node.lineno
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "str(error).startswith('unknown')",
+        "if 'missing' in str(error): pass",
+        "problem.what.startswith('unknown field')",
+        "try: f()\nexcept ValueError as e:\n    if e.args[0] == 'no': pass",
+        "re.match('no', str(error))",
+        "details['msg'].removeprefix('Value error, ')",
+    ],
+)
+def test_decisions_on_messages_are_found(code):
+    assert list(decisions_on_messages(ast.parse(code)))
+
+
+def test_no_code_decides_on_a_message():
+    files = sorted(SOURCES.rglob("*.py"))
+    found = [f"{file}:{line}" for file in files for line in decisions_on_messages(ast.parse(file.read_text("utf-8")))]
+    assert len(files) > 100
+    assert found == []

@@ -12,8 +12,7 @@ import pytest
 import torch
 
 import designspace as ds
-from designspace.evaluation.bias import Expansion, bias_corrected
-from designspace.evaluation.frechet import frechet
+from designspace.evaluation.frechet import Expansion, bias_corrected, frechet
 from designspace.evaluation.measure import Sample
 from designspace.evaluation.moments import Moments
 from designspace.report import write

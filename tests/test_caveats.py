@@ -4,10 +4,11 @@ import pytest
 import torch
 
 import designspace as ds
-from designspace.evaluation.floor import drawn
+from designspace.evaluation.evaluate import drawn
 from designspace.evaluation.measure import Sample
 from designspace.report.entry import Entry
-from designspace.report.tables.caveats import copied, few_images
+from designspace.report.evidence.caveats import like_copies, too_few_images
+from designspace.report.tables.caption import copies
 from designspace.results.records import Result
 
 KID = ds.Metric.get("kid")()
@@ -36,20 +37,32 @@ def test_independent_images_are_not_called_copies():
     """Though KID is below 0 by two standard errors for a fifth of the references: its mean over references is 0."""
     found = [measured(seed, memorised=False) for seed in range(60)]
     assert sum(e.value("kid") < -2 * e.se("kid") for e in found) > 6
-    assert sum(bool([*copied("kid", [e])]) for e in found) <= 3
+    assert sum(like_copies("kid", e) for e in found) <= 3
 
 
 def test_copies_are_called_copies():
     found = [measured(seed, memorised=True) for seed in range(20)]
-    sentence, _ = copied("kid", found)
-    assert sentence.startswith(("18 values", "19 values", "20 values"))
+    count = sum(like_copies("kid", e) for e in found)
+    assert count >= 18
+    assert copies("kid", found).startswith(f"{count} values lie closer to the drawn reference than to 0")
+    assert copies("kid", found[:1]).startswith("1 value lies closer")
 
 
 @pytest.mark.parametrize("about", [{}, {"drawn": 0.1, "drawn_sd": 0.01}, {"drawn": -0.1, "drawn_sd": 0.2}])
 def test_nothing_is_said_where_copies_score_nothing_special(about):
-    assert not [*copied("kid", [entry("kid", 400, value=-1.0, se=0.1, higher_is_better=False, **about)])]
+    """The value alone would do: with a drawn reference clearly below 0 it is called a copy."""
+    value = {"value": -1.0, "se": 0.1, "higher_is_better": False}
+    assert copies("kid", [entry("kid", 400, **value, **about)]) == ""
+    assert copies("kid", [entry("kid", 400, **value, drawn=-1.0, drawn_sd=0.2)])
 
 
-@pytest.mark.parametrize(("metric", "n", "said"), [("frechet", 79, 1), ("fid_infinity", 79, 1), ("frechet", 80, 0)])
-def test_ten_images_a_feature_are_asked_for(metric, n, said):
-    assert len([*few_images(metric, entry(metric, n, value=1.0))]) == said
+@pytest.mark.parametrize(
+    ("metric", "n", "few"), [("frechet", 79, True), ("fid_infinity", 79, True), ("frechet", 80, False)]
+)
+def test_ten_images_per_feature_are_asked_for(metric, n, few):
+    warning = "n is below 10 × 8 features, so distances are biased upwards." if few else ""
+    assert too_few_images(metric, entry(metric, n, value=1.0)) == warning
+
+
+def test_other_metrics_need_no_number_of_images():
+    assert too_few_images("kid", entry("kid", 10, value=1.0)) == ""

@@ -9,9 +9,12 @@ import pytest
 from studies import N, by_hand, gap_by_hand, influence
 
 from designspace.report import Study
-from designspace.report.evidence.claims import page, verdicts
+from designspace.report.evidence.verdicts import verdicts
+from designspace.report.tables.claims import page
+from designspace.results.records import Failure
 from designspace.spec import load
 from designspace.spec.schema import schema
+from designspace.text import value_of
 
 SPEC = """\
 data: digits
@@ -82,7 +85,7 @@ def test_within_is_two_one_sided_tests(recorded):
         {"within": points[1:], "bounds": [value - 2 * alone, value + 2 * alone]},
         {"within": points[1:], "bounds": [value - alone, value + 5 * alone]},
     )
-    assert [v.verdict for v in (wide, narrow, wrong, one, edge)] == [
+    assert [v.outcome for v in (wide, narrow, wrong, one, edge)] == [
         "holds",
         "undecided",
         "does not hold",
@@ -92,12 +95,12 @@ def test_within_is_two_one_sided_tests(recorded):
     assert p_of(edge.numbers) == pytest.approx(math.erfc(1 / 2**0.5), rel=0.05)
     needed = int(re.search(r"about ([\d,]+) images", edge.numbers)[1].replace(",", ""))
     assert needed == pytest.approx(64 * 1.96**2, rel=0.05)
-    assert "expected between" in wrong.numbers
+    assert f"expected between {value_of(gap + 3 * se)} and {value_of(gap + 9 * se)}, p" in wrong.numbers
 
 
 @pytest.mark.filterwarnings("ignore:.*results.jsonl.7")
-def test_monotone_has_the_hardest_step(recorded):
-    """Along the solver the grid's order counts: euler, heun, dpmpp_2m; ab is not measured."""
+def test_monotone_shows_the_least_favourable_step(recorded):
+    """Solvers stand in the order of the grid, euler, heun, dpmpp_2m; ab is not measured."""
     falls, rises, mixed, tolerant, missing = claims_of(
         recorded,
         {"monotone": "decreasing", "along": "nfe", "at": {"solver": "heun"}, "tolerance": 0.0},
@@ -106,7 +109,7 @@ def test_monotone_has_the_hardest_step(recorded):
         {"monotone": "increasing", "along": "nfe", "at": {"solver": "heun"}, "tolerance": 100.0},
         {"monotone": "decreasing", "along": "nfe", "at": {}, "tolerance": 0.0},
     )
-    assert [v.verdict for v in (falls, rises, mixed, tolerant, missing)] == [
+    assert [v.outcome for v in (falls, rises, mixed, tolerant, missing)] == [
         "holds",
         "does not hold",
         "does not hold",
@@ -117,8 +120,10 @@ def test_monotone_has_the_hardest_step(recorded):
     shown = re.search(r"difference (\S+) ± (\S+) \(paired\)", falls.numbers)
     assert [float(x) for x in shown.groups()] == pytest.approx([gap, se], abs=0.05 * se)
     assert "83.0 ± 1.2 (solver=heun, nfe=7) against 28.95 ± 0.56 (solver=euler, nfe=7)" in mixed.numbers
-    assert "hardest of 3 comparisons" in mixed.numbers  # the third is not measured, and one is wrong already
-    assert "1 of 4 comparisons have no finite result" in missing.numbers
+    assert (
+        "the least favourable of 3 comparisons" in mixed.numbers
+    )  # the third is not measured, and one is wrong already
+    assert missing.numbers == "1 of 4 comparisons have no finite result yet."
 
 
 def solvers(made, values, noise=1.0):
@@ -138,10 +143,10 @@ def test_argmin_in(bench, chosen, verdict):
     solvers(made, {"a": 3.0, "b": 3.05, "c": 3.5})
     made.point({"solver": "d", "nfe": 7}, None, se=None)
     (found,) = verdicts(made.study())
-    assert found.verdict == verdict
-    assert ("images" in found.numbers.split("n = ")[1]) == (verdict == "undecided")
+    assert found.outcome == verdict
+    assert ("would be needed to decide the claim" in found.numbers) == (verdict == "undecided")
     made.point({"solver": "e", "nfe": 7}, 0.0, finished=False)
-    assert verdicts(made.study())[0].verdict == "not computed"
+    assert verdicts(made.study())[0].outcome == "not computed"
 
 
 @pytest.mark.parametrize("recorded_as", ["a value that is none", "a failure"])
@@ -157,9 +162,9 @@ def test_a_point_that_diverged_is_not_the_lowest(bench, recorded_as):
     made.point(axes, None, finished=recorded_as != "a failure")
     if recorded_as == "a failure":
         failed = {"id": made.points[-1]["id"], "axes": axes, "ablation": "study", "error": "3 of the images ..."}
-        made.results.append_failure({**failed, "not_finite": [3, 4, 5]})
+        made.results.append_failure(Failure(schema=1, **failed, not_finite=[3, 4, 5]))
     first, second = verdicts(made.study())
-    assert (first.verdict, second.verdict) == ("does not hold", "holds")
+    assert (first.outcome, second.outcome) == ("does not hold", "holds")
     assert "against samples that are not finite (solver=a, nfe=9)" in first.numbers
 
 
@@ -169,8 +174,8 @@ def test_a_point_that_failed_otherwise_is_waited_for(bench):
     made.point({"solver": "b", "nfe": 9}, 3.0, influence(1, 1))
     axes = {"solver": "a", "nfe": 9}
     made.point(axes, None, finished=False)
-    made.results.append_failure({"id": made.points[-1]["id"], "axes": axes, "error": "no memory"})
-    assert verdicts(made.study())[0].verdict == "not computed"
+    made.results.append_failure(Failure(schema=1, id=made.points[-1]["id"], axes=axes, error="no memory"))
+    assert verdicts(made.study())[0].outcome == "not computed"
 
 
 @pytest.mark.filterwarnings("ignore:.*results.jsonl.7")
@@ -182,7 +187,7 @@ def test_ratio_has_the_error_of_the_delta_method(recorded):
     low, near, high = claims_of(
         recorded, *({"ratio_at_least": r, "of": of} for r in (ratio - 3 * se, ratio - se, ratio + 3 * se))
     )
-    assert [v.verdict for v in (low, near, high)] == ["holds", "undecided", "does not hold"]
+    assert [v.outcome for v in (low, near, high)] == ["holds", "undecided", "does not hold"]
     shown = re.search(r"ratio (\S+) ± (\S+) \(paired\)", near.numbers)
     assert [float(x) for x in shown.groups()] == pytest.approx([ratio, se], abs=0.05 * se)
 
@@ -195,10 +200,11 @@ def test_ratio_of_evaluations(bench):
     made.point({"solver": "rk45"}, 3.0, nfe=40.0, nfe_sd=2.0)
     made.point({"solver": "heun"}, 3.0, nfe=10)
     study = made.study()
-    z = [part.parts[0].z.item() for part in verdicts(study)]
+    z = [found.statements[0].z.item() for found in verdicts(study)]
     assert z == pytest.approx([(10 * r - 40) / (2 / N**0.5) for r in ratios])
-    assert [v.verdict for v in verdicts(study)] == ["holds", *["undecided"] * 3, "does not hold"]
-    assert "evaluations 40.00 ± 0.10 (solver=rk45) over 10 (solver=heun): ratio 4" in verdicts(study)[0].numbers
+    assert [v.outcome for v in verdicts(study)] == ["holds", *["undecided"] * 3, "does not hold"]
+    start = "evaluations 40.00 ± 0.10 (solver=rk45) over 10 (solver=heun): ratio 4, expected at least 3, "
+    assert verdicts(study)[0].numbers.startswith(start)
 
 
 def test_a_comparison_among_many_must_be_clearer_to_contradict(bench):
@@ -212,10 +218,12 @@ def test_a_comparison_among_many_must_be_clearer_to_contradict(bench):
         made.point({"solver": "a", "nfe": nfe}, 3.0 + (2.1 if nfe == 1 else -4.0) * se, a)
         made.point({"solver": "b", "nfe": nfe}, 3.0, b)
     study = made.study()
-    assert [v.verdict for v in verdicts(study)] == ["does not hold", "undecided"]
+    assert [v.outcome for v in verdicts(study)] == ["does not hold", "undecided"]
     assert "p = 0.036, n = 400" in verdicts(study)[1].numbers
-    assert "of all of them together, p = 0.36." in verdicts(study)[1].numbers
-    assert "Holm's correction for their number" in page(study)
+    assert "for all of them together, p = 0.36." in verdicts(study)[1].numbers
+    lines = page(study).splitlines()
+    assert lines[2] == "Of 2 claims, 1 does not hold and 1 is undecided."
+    assert [line for line in lines if line.startswith("- ")] == ["- **does not hold**: one  ", "- **undecided**: all  "]
 
 
 def test_equal_numbers_are_never_decided(bench):
@@ -223,5 +231,5 @@ def test_equal_numbers_are_never_decided(bench):
     for solver in "ab":
         made.point({"solver": solver, "nfe": 7}, 3.0, influence(0, 1))
     (found,) = verdicts(made.study())
-    assert found.verdict == "undecided"
-    assert "decided by no number of images" in found.numbers
+    assert found.outcome == "undecided"
+    assert "no number of images would decide the claim" in found.numbers

@@ -125,11 +125,11 @@ WRONG = [
     ),
     (
         ("distance", "{name: mixture, count: 9}", "mixture", "--metric", "{name: recall, k: 9}", *PIXELS),
-        "metric recall(k=9) takes at least 10 images, not 9 generated",
+        "metric recall(k=9) needs at least 10 images, not 9 generated",
     ),
     (
         ("distance", "mixture", "{name: mixture, count: 9}", "--metric", "{name: recall, k: 9}", *PIXELS),
-        "metric recall(k=9) takes at least 10 images, not 9 in the reference",
+        "metric recall(k=9) needs at least 10 images, not 9 in the reference",
     ),
     (("distance", "digits", "digits", "--images", "1798"), "--images 1798: there are only 1797"),
     (
@@ -138,7 +138,7 @@ WRONG = [
     ),
     (
         ("distance", "mixture", "{name: mixture, count: 2}", *PIXELS),
-        "a reference of 2 images has no two halves",
+        "a reference of 2 images cannot be split",
     ),
     (("new", "."), "is there already"),
     (("new", "tiny.yaml"), "is there already"),

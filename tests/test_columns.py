@@ -64,7 +64,7 @@ def test_an_ablation_stands_for_its_designs_each_once():
 def test_points_of_one_design_share_a_column():
     names = list(read_columns([str(ABLATIONS / "training_rows.yaml")]))
     assert "as published, design=vp" in names
-    assert names[-1] == "+ EDM noise levels and weight, design=ddpm and 7 equal"
+    assert names[-1] == "+ EDM noise levels and weight, design=ddpm (same as 7 others)"
 
 
 def test_axes_that_advance_together_are_told_apart():

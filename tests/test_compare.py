@@ -12,10 +12,10 @@ from typer.testing import CliRunner
 
 from designspace.cli.app import app
 from designspace.report import Study, write
-from designspace.report.evidence import comparisons
-from designspace.report.evidence.compare import difference, rank
+from designspace.report.evidence import differences
+from designspace.report.evidence.differences import difference, rank
 from designspace.report.evidence.inference import holm
-from designspace.report.tables.table import tables
+from designspace.report.tables.values import tables
 
 SOLVERS = ("euler", "heun", "dpmpp_2m")
 damaged_line = pytest.mark.filterwarnings("ignore:.*results.jsonl.7")
@@ -146,7 +146,7 @@ def test_protocols_are_never_compared_in_a_report(bench):
     for i, (solver, protocol) in enumerate((("a", "FD-x"), ("b", "FD-x"), ("c", "FD-y"))):
         made.point({"solver": solver, "nfe": 7}, 3.0 + i, influence(i, 1), protocol=protocol)
     found = [
-        [(one.a.config, one.b.config) for one in group] for group in comparisons.all_pairs(made.study(), "frechet")
+        [(one.a.config, one.b.config) for one in group] for group in differences.all_pairs(made.study(), "frechet")
     ]
     assert found == [[("a", "b")], []]
 

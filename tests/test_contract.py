@@ -10,7 +10,7 @@ import pytest
 
 import designspace as ds
 from designspace.errors import DataError
-from designspace.registry.component import ROWS
+from designspace.registry.known import ROWS
 from designspace.testing import checks, checks_of
 
 BUILT_IN = [

@@ -153,8 +153,8 @@ class TestLayouts:
             ({"a.png": Image.new("I;16", (3, 2))}, "a.png cannot be decoded: mode I;16 has more than 8 bits"),
             ({"a.png": grey(1), "b.png": b""}, "b.png is not an image of a known format"),
             ({"a.png": b"%!PS-Adobe-3.0 EPSF-3.0\n"}, "a.png is not an image of a known format"),
-            ({"notes.txt": "hello"}, "no images in it"),
-            ({"a.png": grey(1), "b/c.png": grey(1)}, "a.png beside class folders"),
+            ({"notes.txt": "hello"}, "no images found"),
+            ({"a.png": grey(1), "b/c.png": grey(1)}, "a.png outside of the class folders"),
             ({"a.png": grey(1), "dataset.json": "{"}, "dataset.json: the file: Invalid JSON"),
             ({"a.png": grey(1), "dataset.json": "[]"}, "dataset.json: the file: Input should be an object"),
             ({"a.png": grey(1), "dataset.json": '{"labels": [["a.png", 0.5]]}'}, "dataset.json: labels.0.1: Input"),
@@ -162,7 +162,7 @@ class TestLayouts:
             ({"a.png": grey(1), "dataset.json": '{"labels": []}'}, "dataset.json gives no label for a.png"),
             (
                 {"a.png": grey(1), "dataset.json": '{"labels": [["a.png", 0], ["b.png", 0], ["c.png", 1]]}'},
-                "dataset.json lists b.png and 1 more, not there",
+                "dataset.json lists b.png and 1 more, which is missing",
             ),
         ],
     )
@@ -280,7 +280,7 @@ class TestZip:
         whole = bytearray(archive.read_bytes())
         whole[whole.index(b"PK\x01\x02") + 6] = 0xFF  # the version of zip that is needed
         archive.write_bytes(whole)
-        with pytest.raises(DataError, match=r"set\.zip is not a whole zip archive \(zip file version 25\.5\)"):
+        with pytest.raises(DataError, match=r"set\.zip is not a complete zip archive \(zip file version 25\.5\)"):
             data("zip", path=archive).load()
 
     def test_a_damaged_member_is_named(self, archive):
@@ -345,8 +345,8 @@ class TestNpz:
             ({"images": IMAGES, "labels": np.zeros(2)}, "the labels must be integers; it has images"),
             ({"images": IMAGES, "labels": np.zeros(3, int)}, "labels of shape [3] for 2 images"),
             ({"images": IMAGES, "labels": np.eye(2, dtype=int)}, "labels of shape [2, 2] for 2 images"),
-            ({"images": IMAGES, "labels": np.array([0, -1])}, "labels from -1 to 0; class numbers are"),
-            ({"images": IMAGES, "labels": np.array([0, 10**9])}, "labels from 0 to 1000000000; class numbers are"),
+            ({"images": IMAGES, "labels": np.array([0, -1])}, "labels from -1 to 0; class numbers must be"),
+            ({"images": IMAGES, "labels": np.array([0, 10**9])}, "labels from 0 to 1000000000; class numbers must be"),
             ({"images": np.array([None])}, "cannot be read as an npz file of plain arrays: Object arrays"),
         ],
     )
@@ -421,8 +421,8 @@ class TestFashionMNIST:
             (b"\0\0\x08", None, "images-idx3-ubyte.gz is not an idx file"),
             (b"\0\0\x08\x03\0\0", None, "images-idx3-ubyte.gz is not an idx file"),
             (b"\x89PNG\r\n", None, "images-idx3-ubyte.gz is not an idx file"),
-            (idx(PIXELS)[:-1], None, "is not whole: 59 bytes of data for an array [3, 4, 5]"),
-            (idx(PIXELS) + b"x", None, "is not whole: 61 bytes of data"),
+            (idx(PIXELS)[:-1], None, "is incomplete: 59 bytes of data for an array [3, 4, 5]"),
+            (idx(PIXELS) + b"x", None, "is incomplete: 61 bytes of data"),
             (None, idx(LABELS[:2]), "not images [N, H, W] and labels 0..9 [N]: arrays [3, 4, 5] and [2]"),
             (None, idx(LABELS + 1), "not images [N, H, W] and labels 0..9 [N]"),
             (idx(PIXELS[:0]), idx(LABELS[:0]), "arrays [0, 4, 5] and [0]"),

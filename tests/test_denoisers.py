@@ -290,7 +290,7 @@ def test_learned_variances_are_ignored():
     mean = torch.nn.functional.conv2d(EDM.c_in(sigma).float() * x, network[0].weight[:2], network[0].bias[:2])
     expected = EDM.c_skip(sigma) * x + EDM.c_out(sigma) * mean
     torch.testing.assert_close(ds.precondition(F, EDM)(x, sigma), expected)
-    with pytest.raises(ValueError, match=r"gives \[2, 6, 4, 4\] for an input \[2, 2, 4, 4\]"):
+    with pytest.raises(ValueError, match=r"returns \[2, 6, 4, 4\] for an input \[2, 2, 4, 4\]"):
         ds.precondition(Constant(channels=3), EDM)(x, sigma)
 
 

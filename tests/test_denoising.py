@@ -2,11 +2,9 @@
 
 import math
 
-import numpy as np
 import pytest
 import torch
 from conftest import f64
-from PIL import Image
 from pipeline import write_spec
 
 import designspace as ds
@@ -14,7 +12,7 @@ from designspace.denoising.preconditioned import PreconditionedNetwork
 from designspace.evaluation.denoiser_probe import DenoiserProbe, denoising
 from designspace.evaluation.measure import Measured
 from designspace.report import Study, write
-from designspace.report.figures.profiles import profile_panels
+from designspace.report.figures.profiles import metric_vs_sigma, profile_panels
 from designspace.run.run import run
 from designspace.spec import load
 
@@ -169,7 +167,9 @@ def test_the_figure_shows_training(tmp_path, monkeypatch):
     run(load(spec), out=tmp_path / "out", progress=False)
     folder = tmp_path / "out" / load(spec).name
     assert {"loss_vs_sigma.png", "loss_vs_sigma.svg"} <= {path.name for path in write(folder)}
-    picture = np.asarray(Image.open(folder / "loss_vs_sigma.png").convert("RGB")).reshape(-1, 3)
-    assert len(np.unique(picture, axis=0)) > 100  # shaded: the distribution of the levels
-    (profile,) = profile_panels(Study(folder), "loss")[0].profiles
-    assert len(profile.before) == len(profile.density) == len(profile.sigma) == 24
+    (profile,) = profile_panels(Study(folder), "loss")[0].curves
+    assert len(profile.before) == len(profile.density) == len(profile.x) == 24
+    axes, below = metric_vs_sigma(Study(folder), "loss").axes
+    assert [list(line.get_ydata()) for line in axes.lines] == [list(profile.y), list(profile.before)]
+    assert [list(line.get_ydata()) for line in below.lines] == [list(profile.density)]
+    assert below.collections  # the area below it

@@ -139,7 +139,7 @@ def test_denoiser_change_of_a_gaussian_is_the_way_of_its_posterior_mean():
 @pytest.mark.parametrize("rows", [{"solver": "euler_ancestral"}, {"stochasticity": {"name": "churn", "S_churn": 5}}])
 @pytest.mark.parametrize("name", ["endpoint_error", "truncation_error", "curvature", "denoiser_change"])
 def test_noise_leaves_the_curves_of_the_flow(name, rows):
-    with pytest.raises(ValueError, match="adds noise, so samples follow no curve of the flow"):
+    with pytest.raises(ValueError, match="adds noise, so samples do not follow the flow"):
         ds.Metric.get(name)().check(ds.Design.preset("edm", **rows), ds.Denoiser.get("exact")())
 
 
@@ -235,7 +235,7 @@ class TestInAnAblation:
         ablation, results = self.go(tmp_path)
         assert [w.partition("evaluate.metrics.")[2] for w in ablation.warnings] == [
             "0: 1 of 3 trials cannot measure it: metric endpoint_error: solver euler_ancestral adds noise,"
-            " so samples follow no curve of the flow",
+            " so samples do not follow the flow",
             "1: 2 of 3 trials cannot measure it: metric truncation_error: solver rk45 chooses its own steps"
             " (and 1 more)",
         ]

@@ -10,12 +10,10 @@ from typer.testing import CliRunner
 import designspace as ds
 from designspace.cli.app import app
 from designspace.report import Study
-from designspace.report.evidence.claims import verdicts
-from designspace.report.evidence.compare import rank
-from designspace.report.figures.curves import panels
-from designspace.report.figures.metric import metric_vs_x
-from designspace.report.figures.scales import y_scale
-from designspace.report.tables.table import tables
+from designspace.report.evidence.differences import rank
+from designspace.report.evidence.verdicts import verdicts
+from designspace.report.figures.metric import metric_vs_nfe, panels
+from designspace.report.tables.values import tables
 
 METRICS = ["frechet", "fid_infinity", "precision", "recall", "density", "coverage", "nearest", "memorised"]
 FINE, COARSE = ({"time_steps.sigma_min": low, "nfe": 35} for low in (0.002, 2.0))
@@ -47,7 +45,7 @@ def test_the_exact_denoiser_gives_its_data_back(study):
     assert of(study, COARSE, "nearest").value > near.value
     assert of(study, FINE, "memorised").floor < 0.2
     assert [getattr(of(study, FINE, "memorised"), key) for key in ("drawn", "drawn_sd")] == [1, 0]
-    assert verdicts(study)[0].verdict == "holds"
+    assert verdicts(study)[0].outcome == "holds"
 
 
 def test_rows_say_what_is_better(study):
@@ -91,10 +89,12 @@ def test_the_command_compare_says_the_same(study, metric, said):
 def test_shares_have_a_linear_axis(study):
     for metric in ("precision", "memorised"):
         (panel,) = panels(study, metric)
-        scale = y_scale(panel)
+        scale = panel.y_scale
         assert scale.threshold == float("inf")
         assert all(scale.shows(value) for value in panel.values)
-    title = metric_vs_x(panels(study, "coverage")).axes[0].get_title(loc="right")
+        (axes,) = metric_vs_nfe(study, metric).axes
+        assert axes.get_yscale() == "linear"
+    title = metric_vs_nfe(study, "coverage").axes[0].get_title(loc="right")
     assert re.search(r"\nceiling, n′ = 120: 0\.9\d*, off the scale", title)
 
 

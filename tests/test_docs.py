@@ -23,7 +23,7 @@ from blocks import blocks, run
 
 import designspace
 from designspace.cli.app import app
-from designspace.registry.component import ROWS
+from designspace.registry.known import ROWS
 from designspace.spec import Ablation, SpecError, load
 from designspace.testing import checks
 

@@ -7,8 +7,7 @@ import pytest
 import torch
 
 import designspace as ds
-from designspace.evaluation.evaluate import measure
-from designspace.evaluation.floor import floor
+from designspace.evaluation.evaluate import floor, measure
 from designspace.evaluation.frechet import frechet, influence
 from designspace.evaluation.measure import Measured, Sample
 from designspace.evaluation.moments import BLOCK, Moments
@@ -175,9 +174,12 @@ def test_the_root_of_the_reference_is_computed_once(monkeypatch):
         (lambda: Moments.of(torch.tensor([[1.0], [math.nan], [math.inf]])), "2 of 3 images have features that are not"),
         (lambda: Moments(5, [0.0, math.nan], np.eye(2)), "the mean of the features is not finite"),
         (lambda: Moments.of(torch.eye(3, 9, dtype=torch.float64) * 1e200), "the cov of the features is not finite"),
-        (lambda: Moments(5, [0.0, 0.0], np.eye(3)), r"the cov of 2 features is \[d, d\], not of shape \[3, 3\]"),
-        (lambda: Moments(5, [0.0, 0.0], np.ones((3, 2))), r"the cov of 2 features is \[d, d\], not of shape \[3, 2\]"),
-        (lambda: Moments.of(normal(9)), r"a table \[n, d\], not of shape \[9\]"),
+        (lambda: Moments(5, [0.0, 0.0], np.eye(3)), r"the cov of 2 features must have shape \[d, d\], not \[3, 3\]"),
+        (
+            lambda: Moments(5, [0.0, 0.0], np.ones((3, 2))),
+            r"the cov of 2 features must have shape \[d, d\], not \[3, 2\]",
+        ),
+        (lambda: Moments.of(normal(9)), r"must have shape \[n, d\], not \[9\]"),
     ],
 )
 def test_wrong_input_is_named(wrong, message):
@@ -201,10 +203,10 @@ def measured(x, y):
         (
             normal(9, 3),
             torch.ones(9, 3),
-            "all 9 images of the reference have the same features: the images are all alike",
+            "all 9 images of the reference have the same features: the images are identical",
         ),
         (normal(9, 3), normal(9, 4), "features of 3 and of 4 dimensions"),
-        (normal(9), normal(9, 4), r"a table \[n, d\], not of shape \[9\]"),
+        (normal(9), normal(9, 4), r"must have shape \[n, d\], not \[9\]"),
         (normal(1, 3), normal(9, 3), "at least 2 images, not 1"),
         (normal(9, 3), normal(1, 3), "at least 2 images, not 1"),
     ],
@@ -327,5 +329,5 @@ def test_the_halves_have_no_image_in_common():
 
 
 def test_floor_of_a_tiny_reference_is_refused():
-    with pytest.raises(ValueError, match="a reference of 3 images has no two halves"):
+    with pytest.raises(ValueError, match="a reference of 3 images cannot be split"):
         floor(ds.Metric.get("frechet")(), Sample(normal(3, 2)), 100)

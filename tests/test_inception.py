@@ -16,10 +16,9 @@ from torch.nn.functional import interpolate
 
 import designspace as ds
 from designspace.errors import DataError
-from designspace.evaluation import inception_file
-from designspace.evaluation.clean_fid import open_network
+from designspace.evaluation import inception as inception_file
 from designspace.evaluation.frechet import frechet
-from designspace.evaluation.inception_file import PYTORCH, TORCHSCRIPT, network_file
+from designspace.evaluation.inception import PYTORCH, TORCHSCRIPT, network_file, open_network
 from designspace.evaluation.moments import Moments
 
 CPU = torch.device("cpu")

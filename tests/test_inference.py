@@ -16,7 +16,7 @@ LEAST = LEVEL / 2 - 3 * math.sqrt(LEVEL / 2 / DRAWS)
 def verdicts(parts_of, seed=0):
     """The frequency of each verdict over draws of independent standard normal numbers."""
     rng = np.random.default_rng(seed)
-    found = [evidence(parts_of(rng)).verdict for _ in range(DRAWS)]
+    found = [evidence(parts_of(rng)).outcome for _ in range(DRAWS)]
     return {verdict: found.count(verdict) / DRAWS for verdict in ("holds", "does not hold", "undecided")}
 
 
@@ -69,7 +69,7 @@ def test_what_is_best_in_truth_is_among_the_best(truth):
 
 def test_a_difference_is_decided_at_1_96_standard_errors():
     for z, verdict in ((-1.961, "holds"), (-1.959, "undecided"), (1.959, "undecided"), (1.961, "does not hold")):
-        assert evidence([one(z)]).verdict == verdict
+        assert evidence([one(z)]).outcome == verdict
     assert evidence([one(-1.3)]).p == pytest.approx(two_sided(1.3))
 
 
@@ -167,16 +167,16 @@ def test_so_many_times_the_images_decide(seed):
     rng = np.random.default_rng(seed)
     parts = [rng.standard_normal((s, c)) / 3 for s, c in ((1, 1), (2, 3), (3, 1))]
     found = evidence(parts, count=5)
-    assert found.verdict == "undecided"
+    assert found.outcome == "undecided"
     assert found.times > 1
     after, before = ([z * math.sqrt(found.times * f) for z in parts] for f in (1 + 1e-6, 1 - 1e-6))
-    assert evidence(after, count=5).verdict != "undecided"
-    assert evidence(before, count=5).verdict == "undecided"
+    assert evidence(after, count=5).outcome != "undecided"
+    assert evidence(before, count=5).outcome == "undecided"
 
 
 def test_what_is_not_known_decides_nothing():
-    assert evidence([one(math.nan)]).verdict == "undecided"
-    assert evidence([one(-9.0), one(math.nan)]).verdict == "undecided"
-    assert evidence([one(9.0), one(math.nan)]).verdict == "does not hold"
+    assert evidence([one(math.nan)]).outcome == "undecided"
+    assert evidence([one(-9.0), one(math.nan)]).outcome == "undecided"
+    assert evidence([one(9.0), one(math.nan)]).outcome == "does not hold"
     assert evidence([one(0.0)]).times == math.inf
-    assert evidence([np.array([[math.nan], [-9.0]])]).verdict == "holds"  # another of those inside is lower
+    assert evidence([np.array([[math.nan], [-9.0]])]).outcome == "holds"  # another of those inside is lower

@@ -5,7 +5,7 @@ import inspect
 import pytest
 
 import designspace  # noqa: F401
-from designspace.registry.component import ROWS
+from designspace.registry.known import ROWS
 from designspace.table.latex import docstring_text, to_text
 
 BUILT_IN = [cls for row in ROWS.values() for cls in row.known.values() if cls.__module__.startswith("designspace.")]

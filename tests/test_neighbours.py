@@ -10,7 +10,7 @@ import torch
 
 import designspace as ds
 from designspace.evaluation import neighbours
-from designspace.evaluation.floor import drawn, floor
+from designspace.evaluation.evaluate import drawn, floor
 from designspace.evaluation.measure import Sample
 
 RECORDED = json.loads((Path(__file__).parent / "data" / "neighbours.json").read_text())["cases"]
@@ -156,23 +156,25 @@ def test_the_reference_against_itself():
 def test_wrong_input_is_named(name):
     of = metric(name, k=4)
     assert of.least == 5
-    with pytest.raises(ValueError, match="k = 4 nearest neighbours take 5 images of each set at least, not 4"):
+    with pytest.raises(ValueError, match="k = 4 nearest neighbours need at least 5 images per set, not 4"):
         of.measure(sample(4), sample(9))
-    with pytest.raises(ValueError, match="k = 4 nearest neighbours take 5 images of each set at least, not 3"):
+    with pytest.raises(ValueError, match="k = 4 nearest neighbours need at least 5 images per set, not 3"):
         of.measure(sample(9), sample(3))
-    with pytest.raises(ValueError, match="the 9 images of the reference have all the same features"):
+    with pytest.raises(ValueError, match="all 9 images of the reference have the same features"):
         of.measure(sample(9), Sample(torch.ones(9, 4)))
     with pytest.raises(ValueError, match="features of 4 and of 3 dimensions"):
         of.measure(sample(9), sample(9, d=3))
     with pytest.raises(ValueError, match="9 of 9 images have features that are not finite"):
         of.measure(Sample(torch.full((9, 4), math.nan)), sample(9))
-    with pytest.raises(ValueError, match=r"of 9 images has no two halves to compare by metric \w+\(k=4\): it takes 10"):
+    with pytest.raises(
+        ValueError, match=r"of 9 images cannot be split into halves for metric \w+\(k=4\): it needs at least 10"
+    ):
         floor(of, sample(9), 100)
 
 
 @pytest.mark.parametrize("name", ["nearest", "memorised"])
 def test_a_reference_of_one_image_has_no_neighbours(name):
-    with pytest.raises(ValueError, match=r"nearest neighbours take \d images at least, not 1"):
+    with pytest.raises(ValueError, match=r"nearest neighbours need at least \d images, not 1"):
         metric(name).measure(sample(9), sample(1))
 
 

@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from designspace.design import preset_names
+from designspace.drawing.files import saved
+from designspace.drawing.look import style
 from designspace.plots import curves_of, figures, sheets
-from designspace.report.figures.pictures import saved
 from designspace.sampling.levels import vp_sigma
-from designspace.style import sheet
 from designspace.table.columns import read_columns
 
 PRESETS = curves_of(read_columns(preset_names()))
@@ -18,7 +18,7 @@ BY_NAME = {curve.name: curve for curve in PRESETS}
 
 
 def drawn(texts):
-    with sheet():
+    with style():
         return dict(figures(curves_of(read_columns(texts))))
 
 
@@ -71,7 +71,7 @@ def test_measured_time_steps_are_said_to_be():
     curves = curves_of(read_columns(["edm", "edm:time_steps=equal_error"]))
     assert [curve.measured for curve in curves] == [False, True]
     note = {name: panels for name, _, panels in sheets(curves)}["time_steps"][0].note
-    assert "measured rules as they begin" in note
+    assert "measured rules before their measurement" in note
 
 
 def test_too_many_levels_are_refused():
@@ -84,7 +84,7 @@ def test_designs_that_are_equal_in_a_figure_are_one_entry():
     assert legend(found["time_steps"]) == ["edm, edm:solver=euler", "edm:time_steps.rho=3"]
     assert legend(found["training"]) == ["edm, edm:solver=euler, edm:time_steps.rho=3"]
     assert legend(drawn([f"edm:time_steps.rho={rho}" for rho in (3, 5, 7)])["training"]) == [
-        "edm:time_steps.rho=3 and 2 equal"
+        "edm:time_steps.rho=3 (same as 2 others)"
     ]
     (axes,) = found["time_steps"].axes
     assert len([line for line in axes.lines if len(line.get_xdata()) == 18 and line.get_linewidth()]) == 2
@@ -100,8 +100,32 @@ def test_curves_on_each_other_are_stripes_and_named():
     assert near.get_title(loc="right").splitlines()[-1] == "edm ≈ edm:time_steps.rho=7.01"
 
 
+def test_figures_show_the_arrays_of_the_designs():
+    names = ["edm", "vp"]
+    curves = curves_of(read_columns(names))
+    found = drawn(names)
+    rows = {
+        "schedule": [("time", "schedule"), ("time", "scaling")],
+        "preconditioning": [("sigma", row) for row in ("c_skip", "c_out", "c_in")],
+        "training": [("sigma", row) for row in ("loss_weight", "density", "effective_weight")],
+    }
+    for name, expected in rows.items():
+        for axes, (x, y) in zip(found[name].axes, expected, strict=False):
+            lines = [line for line in axes.lines if line.get_linewidth() and len(line.get_xdata()) > 2]
+            for line, curve in zip(lines, curves, strict=True):
+                np.testing.assert_array_equal(line.get_xdata(), getattr(curve, x), err_msg=f"{name} {y}")
+                np.testing.assert_array_equal(line.get_ydata(), getattr(curve, y), err_msg=f"{name} {y}")
+    (axes,) = found["time_steps"].axes
+    lines = [line for line in axes.lines if line.get_linewidth() and len(line.get_xdata()) == 18]
+    assert [list(line.get_ydata()) for line in lines] == [list(curve.levels) for curve in curves]
+    assert [axes.get_yscale() for axes in found["preconditioning"].axes] == ["linear", "symlog", "linear", "linear"]
+    labels = [axes.get_ylabel() for axes in found["preconditioning"].axes]
+    assert labels[:3] == [r"$c_\mathrm{skip}$", r"$c_\mathrm{out}$", r"$c_\mathrm{in}$"]
+    assert "c_\\mathrm{noise}" in labels[3]
+
+
 def test_figures_are_drawn_the_same_each_time():
-    with sheet():
+    with style():
         first, again = ({name: saved(figure, "svg") for name, figure in drawn(["vp"]).items()} for _ in range(2))
     assert list(first) == ["schedule", "time_steps", "preconditioning", "training"]
     assert first == again
@@ -109,7 +133,7 @@ def test_figures_are_drawn_the_same_each_time():
 
 def test_names_are_no_mathematics_and_no_hidden_keys():
     curves = curves_of({"_a $b": read_columns(["edm"])["edm"], "c$": read_columns(["vp"])["vp"]})
-    with sheet():
+    with style():
         for _, figure in figures(curves):
             assert legend(figure) == [r"_a \$b", r"c\$"]
             saved(figure, "png")

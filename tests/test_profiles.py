@@ -3,15 +3,13 @@
 import json
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from designspace.report import Study, write
-from designspace.report.figures.curves import panels
-from designspace.report.figures.profiles import profile_panels
-from designspace.report.tables.table import tables
+from designspace.report.figures.metric import panels
+from designspace.report.figures.profiles import metric_vs_sigma, profile_panels
+from designspace.report.tables.values import tables
 from designspace.results.records import Result
 from designspace.results.store import Results
 
@@ -38,16 +36,16 @@ def study(folder, axes, points):
 def test_a_panel_for_the_lowest_a_middle_and_the_highest_budget(tmp_path):
     points = [({"solver": "heun", "nfe": nfe}, [nfe, 1.0, 0.5]) for nfe in (35, 7, 11, 19, 51)]
     found = profile_panels(study(tmp_path, ["solver", "nfe"], points), "truncation_error")
-    assert [panel.title for panel in found] == ["nfe=7", "nfe=19", "nfe=51"]
+    assert [panel.note for panel in found] == ["nfe=7", "nfe=19", "nfe=51"]
     assert {panel.label for panel in found} == {"local error, RMS"}
-    assert [panel.profiles[0].values[0] for panel in found] == [7, 19, 51]
+    assert [panel.curves[0].y[0] for panel in found] == [7, 19, 51]
 
 
 def test_equal_profiles_are_drawn_once_and_equal_panels_too(tmp_path):
     points = [({"solver": s, "nfe": n}, [3.0, 2.0, 1.0]) for s in ("euler", "heun") for n in (7, 11)]
     found = profile_panels(study(tmp_path, ["solver", "nfe"], points), "truncation_error")
     assert len(found) == 1
-    assert [profile.name for profile in found[0].profiles] == ["euler, heun"]
+    assert [profile.name for profile in found[0].curves] == ["euler, heun"]
 
 
 def test_many_configurations_get_a_panel_for_each_value_of_an_axis(tmp_path):
@@ -58,8 +56,8 @@ def test_many_configurations_get_a_panel_for_each_value_of_an_axis(tmp_path):
         for n in (11, 35)
     ]
     found = profile_panels(study(tmp_path, ["solver", "time_steps.rho", "nfe"], points), "truncation_error")
-    assert [panel.title for panel in found] == ["solver=euler, nfe=35", "solver=heun, nfe=35"]
-    assert [profile.name for profile in found[0].profiles] == [f"rho={rho}" for rho in (1, 3, 5, 7, 9)]
+    assert [panel.note for panel in found] == ["solver=euler, nfe=35", "solver=heun, nfe=35"]
+    assert [profile.name for profile in found[0].curves] == [f"rho={rho}" for rho in (1, 3, 5, 7, 9)]
 
 
 @pytest.mark.parametrize("broken", [{"sigma": SIGMA}, {"sigma": SIGMA, "value": [1.0]}, {"sigma": 3, "value": 4}])
@@ -76,11 +74,16 @@ def test_the_report_draws_profiles_and_says_what_could_not_be_measured(tmp_path)
     made = study(tmp_path, ["solver"], points)
     names = {path.name for path in write(made)}
     assert {"truncation_error_vs_sigma.png", "truncation_error_vs_sigma.svg"} <= names
-    assert np.asarray(Image.open(tmp_path / "truncation_error_vs_sigma.png")).std() > 5
+    figure = metric_vs_sigma(made, "truncation_error")
+    (axes,) = figure.axes
+    drawn = [(list(line.get_xdata()), list(line.get_ydata())) for line in axes.lines if len(line.get_xdata())]
+    assert drawn == [(SIGMA[:2], [3, 2]), (SIGMA, [1, 2, 3])]  # no zero on a logarithmic axis
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["euler", "heun"]
+    assert (axes.get_ylabel(), axes.get_xlabel()) == ("local error, RMS", "noise level σ")
     (table,) = tables(made, "truncation_error")
     assert [row[0].text for row in table.rows] == ["euler", "heun"]
-    assert "n = 32 images" in table.caption
-    assert "Cannot be measured for sa_solver." in table.caption
+    assert table.caption.startswith("truncation_error, n = 32 images, seed 0: value ± standard error")
+    assert table.caption.endswith("The metric cannot be measured for sa_solver.")
     assert "paired" not in table.caption
 
 
@@ -91,4 +94,4 @@ def test_configurations_that_are_the_same_trials_are_one_curve(tmp_path):
     same = [replace(entry, rows=(entry.rows[0].model_copy(update={"id": "same"}),)) for entry in made.entries]
     made.entries[:] = same
     (panel,) = panels(made, "truncation_error")
-    assert [curve.name for curve in panel.curves] == ["a, design=vp and 1 equal"]
+    assert [curve.name for curve in panel.curves] == ["a, design=vp (same as 1 other)"]

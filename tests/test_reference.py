@@ -15,7 +15,7 @@ from designspace.evaluation.measure import Summary
 from designspace.evaluation.moments import Moments
 from designspace.evaluation.statistics import has_statistics, read_statistics
 from designspace.report import Study
-from designspace.report.tables.table import tables
+from designspace.report.tables.values import tables
 from designspace.run.run import run
 from designspace.spec import SpecError, load
 
@@ -86,7 +86,7 @@ def test_adms_files_have_images_and_spatial_features_that_are_not_taken(tmp_path
     assert about["arrays"] == ["mu", "sigma"]
     assert sorted(about["not_used"]) == ["arr_0", "mu_s", "sigma_s"]
     assert (about["images"], about["source"], about["file"]) == (None, "ADM", "stats.npz")
-    with pytest.raises(ValueError, match=r"of how many images .* is not known"):
+    with pytest.raises(ValueError, match=r"the number of images .* is not known"):
         len(reference(path).load(own_detector()))
     with pytest.raises(ValueError, match="unknown number of images cannot be merged"):
         reference(path).load(own_detector()).moments + Moments.of(normal(9))
@@ -110,27 +110,30 @@ def test_a_moved_file_is_the_same_reference(tmp_path):
 # What is refused
 
 BAD = {
-    "no numbers": ({"mu": np.arange(3), "sigma": np.eye(3)}, "mu should be floating-point numbers, not int64"),
-    "vectors": ({"mu": np.zeros(3), "sigma": np.ones(3)}, r"mu is \[3\] and sigma \[3\], not \[d\] and \[d, d\]"),
-    "other widths": ({"mu": np.zeros(3), "sigma": np.eye(4)}, r"mu is \[3\] and sigma \[4, 4\]"),
+    "no numbers": ({"mu": np.arange(3), "sigma": np.eye(3)}, "mu must have a floating-point dtype, not int64"),
+    "vectors": (
+        {"mu": np.zeros(3), "sigma": np.ones(3)},
+        r"has shape \[3\] and sigma \[3\], not \[d\] and \[d, d\]",
+    ),
+    "other widths": ({"mu": np.zeros(3), "sigma": np.eye(4)}, r"mu has shape \[3\] and sigma \[4, 4\]"),
     "NaN": ({"mu": np.full(3, np.nan), "sigma": np.eye(3)}, "the mean of the features is not finite"),
-    "constant": ({"mu": np.zeros(3), "sigma": np.zeros((3, 3))}, "the features are all the same"),
-    "not symmetric": ({"mu": np.zeros(2), "sigma": np.array([[1.0, 0.5], [0, 1]])}, "sigma is no covariance"),
-    "too large": ({"mu": np.zeros(2), "sigma": np.array([[1.0, 2], [2, 1]])}, "sigma is no covariance"),
+    "constant": ({"mu": np.zeros(3), "sigma": np.zeros((3, 3))}, "the features are all equal"),
+    "not symmetric": ({"mu": np.zeros(2), "sigma": np.array([[1.0, 0.5], [0, 1]])}, "sigma is not a covariance"),
+    "too large": ({"mu": np.zeros(2), "sigma": np.array([[1.0, 2], [2, 1]])}, "sigma is not a covariance"),
     "indefinite": (
         {"mu": np.zeros(3), "sigma": np.full((3, 3), -0.9) + 1.9 * np.eye(3)},
-        "sigma is no covariance: it has the eigenvalue -0.8, and none may be below 0",
+        "sigma is not a covariance: it has the negative eigenvalue -0.8",
     ),
     "features of another count": ({"feats": np.eye(3), "n": 7}, "feats has 3 images, and n says 7"),
-    "another count": ({"mu": np.zeros(2), "sigma": np.eye(2), "n": 7}, "it says that it is of 7 images, not of 9"),
+    "another count": ({"mu": np.zeros(2), "sigma": np.eye(2), "n": 7}, "the file is of 7 images, not of 9"),
     "one image": ({"mu": np.zeros(2), "sigma": np.eye(2), "n": 1}, "at least 2 images, not 1"),
-    "half a count": ({"mu": np.zeros(2), "sigma": np.eye(2), "n": 1.5}, "is one integer"),
+    "half a count": ({"mu": np.zeros(2), "sigma": np.eye(2), "n": 1.5}, "must be one integer"),
     "NaN features": ({"feats": np.array([[1.0], [np.nan]])}, "1 of 2 images have features that are not finite"),
     "one feature vector": ({"feats": np.ones((1, 3))}, "feats has 1 images"),
-    "flat features": ({"feats": np.ones(3)}, r"a table \[n, d\], not of shape \[3\]"),
+    "flat features": ({"feats": np.ones(3)}, r"must have shape \[n, d\], not \[3\]"),
     "nothing of the kind": (
         {"mu": np.zeros(3), "arr_0": np.zeros(3)},
-        "no arrays mu and sigma, nor feats; it has mu, ",
+        "neither the arrays mu and sigma nor feats; it has mu, ",
     ),
 }
 
@@ -163,21 +166,21 @@ def test_damaged_missing_and_pickled_files(tmp_path):
 @pytest.mark.parametrize(
     ("name", "fields", "detector", "message"),
     [
-        ("stats.npz", {}, own_detector(width=320), "it is of 5 features, and detector own gives 320"),
+        ("stats.npz", {}, own_detector(width=320), "it holds 5 features, but detector own gives 320"),
         (
             "stats.npz",
             {"made_by": "FID"},
             own_detector(),
-            "its features are of FID, and those of detector own of FD-own",
+            "its features are of FID, but detector own makes features of FD-own",
         ),
-        ("cifar10_clean_train_32.npz", {}, own_detector(), "its features are of FID, and"),
+        ("cifar10_clean_train_32.npz", {}, own_detector(), "its features are of FID, but"),
         (
             "cifar10_legacy_tensorflow_train_32.npz",
             {},
             own_detector(protocol="FID"),
-            "are of FID-legacy_tensorflow, and",
+            "are of FID-legacy_tensorflow, but",
         ),
-        ("ffhq_clean_clip_vit_b_32_trainval_256.npz", {}, own_detector(protocol="FID"), "of FD-clip_vit_b_32, and"),
+        ("ffhq_clean_clip_vit_b_32_trainval_256.npz", {}, own_detector(protocol="FID"), "of FD-clip_vit_b_32, but"),
     ],
 )
 def test_statistics_of_another_network(tmp_path, name, fields, detector, message):
@@ -213,7 +216,7 @@ def test_a_metric_of_features_needs_more_than_moments(tmp_path):
 
 
 def test_a_wrong_reference_is_said_where_it_stands(tmp_path):
-    with pytest.raises(SpecError, match=r"small\.yaml:\d+:\d+: evaluate\.reference: .*no arrays mu and sigma"):
+    with pytest.raises(SpecError, match=r"small\.yaml:\d+:\d+: evaluate\.reference: .*neither the arrays mu and sigma"):
         load(spec(tmp_path, saved(tmp_path, other=np.zeros(3))))
     with pytest.raises(SpecError, match=r"small\.yaml:\d+:\d+: evaluate\.reference: there is no "):
         load(spec(tmp_path, tmp_path / "none.npz"))
@@ -231,7 +234,7 @@ def test_a_run_is_measured_against_it_and_says_so(tmp_path, monkeypatch):
     assert told["content"] == ablation.trials()[0].evaluate.reference.content_hash()
     caption = tables(Study(results.folder), "frechet")[0].caption
     assert "reference statistics (stats.npz, 100 images, from a neighbour)" in caption
-    assert "No floor: of the reference only mean and covariance are known." in caption
+    assert "No floor: only the mean and covariance of the reference are known." in caption
     assert f"protocol {row.protocol['hash']}" in caption
     plain = load(
         write_spec(

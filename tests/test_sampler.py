@@ -113,7 +113,10 @@ def test_churn_keeps_the_marginal():
 
 REFUSED = [
     (dict(num_steps=1), "num_steps must be at least 2, not 1"),
-    (dict(solver={"name": "heun", "alpha": 1.1}, num_steps=8), "alpha = 1.1 steps to a negative noise level"),
+    (
+        dict(solver={"name": "heun", "alpha": 1.1}, num_steps=8),
+        r"heun\(alpha=1.1\): the step from sigma = .* would evaluate the denoiser at a negative noise level",
+    ),
     (dict(time_steps="iddpm", num_steps=993), "993 steps, but its grid has only 992 levels"),
     (dict(time_steps="ddpm", num_steps=1001), "1001 steps, but its grid has only 1000 levels"),
 ]
@@ -183,7 +186,7 @@ def test_what_D_and_the_noise_give_is_checked():
         (lambda x, sigma: x.new_zeros(8, 8), r"\[8, 8\]"),
         (lambda x, sigma: (x,), "a tuple"),
     ):
-        with pytest.raises(ValueError, match=rf"D gives {given} for x \[4, 3, 8, 8\]"):
+        with pytest.raises(ValueError, match=rf"D returns {given} for x \[4, 3, 8, 8\]"):
             ds.sample(ds.Design.preset("edm"), D, latents)
     for step_noise in (lambda i: noise[0], lambda i: noise[0, 0, 0, 0]):
         with pytest.raises(ValueError, match=r"the noise of step 0 is \[.*\] for latents \[4, 3, 8, 8\]"):
@@ -209,7 +212,7 @@ WRONG = [
     (dict(num_steps="18"), "num_steps must be an integer, not '18'"),
     (dict(dtype=torch.int64), "floating-point types, such as torch.float64, not torch.int64"),
     (dict(dtype="float64"), "floating-point types, such as torch.float64, not 'float64'"),
-    (dict(latents=torch.tensor(1.0)), r"latents are a tensor \[B, ...\] that is not empty, not \[\]"),
+    (dict(latents=torch.tensor(1.0)), r"latents must be a tensor \[B, ...\] that is not empty, not \[\]"),
     (dict(latents=torch.zeros(0, 3)), r"not \[0, 3\]"),
     (dict(latents=[1.0]), "not a list"),
 ]

@@ -8,7 +8,7 @@ import torch
 
 import designspace as ds
 from designspace.errors import DataError
-from designspace.registry.beside import beside
+from designspace.registry.sources import beside
 from designspace.run.run import run
 from designspace.run.stages import Stages
 from designspace.spec import SpecError, load

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 import designspace as ds
-from designspace.design import preset_names
-from designspace.registry.component import Finite
+from designspace.design import preset_names, with_field
+from designspace.registry.component import FOLDER, Finite
 from designspace.run.run import run
 from designspace.spec import Ablation, SpecError, Trial, load
 from designspace.spec.schema import schema
@@ -134,7 +134,10 @@ def test_paths_are_relative_to_the_yaml(write, tmp_path, monkeypatch):
     assert [p.trial.data.path for p in load(path).points()] == [tmp_path / "a.zip", tmp_path / "sub" / "b.zip"]
     option = load(write(), ["data={name: zip, path: sub/b.zip}"])
     assert option.trials()[0].data.path == tmp_path / "sub" / "b.zip"
-    assert ds.Data.get("zip")(path="a.zip").path == Path("a.zip")  # not while a file is read
+    assert ds.Data.get("zip")(path="a.zip").path == Path("a.zip")
+    zipped = {"name": "zip", "path": "a.zip"}
+    assert ds.Data.model_validate(zipped, context={FOLDER: tmp_path}).path == tmp_path / "a.zip"
+    assert ds.Data.model_validate(zipped).path == Path("a.zip")
 
 
 @pytest.mark.parametrize(
@@ -164,6 +167,22 @@ def test_options_change_the_spec(option, expected, write):
         "rho": getattr(d.time_steps, "rho", None), "alpha": getattr(d.solver, "alpha", None),
     }  # fmt: skip
     assert expected.items() <= found.items()
+
+
+def test_a_field_is_set_without_changing_the_original():
+    spec = {"design": "edm", "denoiser": ds.Solver.get("heun")(alpha=0.5), "num_steps": 5}
+    kept = dict(spec)
+    assert with_field(spec, ("num_steps",), 6) == spec | {"num_steps": 6}
+    assert with_field(spec, ("design", "solver", "alpha"), 1)["design"] == {"preset": "edm", "solver": {"alpha": 1}}
+    assert with_field(spec, ("denoiser", "euler_last"), False)["denoiser"] == {
+        "name": "heun",
+        "alpha": 0.5,
+        "euler_last": False,
+    }
+    assert with_field({"solver": "heun"}, ("solver", "alpha"), 1) == {"solver": {"name": "heun", "alpha": 1}}
+    assert spec == kept
+    with pytest.raises(SpecError, match="'num_steps' has no fields that could be set"):
+        with_field(spec, ("num_steps", "x"), 1)
 
 
 def test_options_change_axes_under_any_name(write):
@@ -232,7 +251,7 @@ def test_claims_name_axes_and_values_as_the_points_do(write):
         ("grid: {solver: [dpmpp_2m], schedule: [linear, vp]}", ["8:28: grid.schedule: cannot matter: solver dpmpp_2m"]),
         (
             "grid: {solver: [dpmpp_2m, heun], schedule: [linear, vp]}",
-            ["8:34: grid.schedule: has no effect with solver"],
+            ["8:34: grid.schedule: has no effect with solvers that do not"],
         ),
         ("grid: {c_in: [edm, vp]}", ["8:8: grid.c_in: cannot matter: denoiser exact does not depend on c_in"]),
         ("grid: {c_out.sigma_data: [0.5, 1]}", ["8:8: grid.c_out.sigma_data: cannot matter: denoiser exact does"]),

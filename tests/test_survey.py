@@ -12,9 +12,8 @@ import designspace as ds
 from designspace.cli.app import app
 from designspace.data.images import Images, to_uint8
 from designspace.errors import DataError
-from designspace.survey.curve import curves, losses
+from designspace.survey.curve import curves, linear, losses, value_by_value
 from designspace.survey.facts import Facts
-from designspace.survey.linear import linear, value_by_value
 from designspace.survey.spread import Spread
 from designspace.survey.suggest import ROUNDING, sigma_range
 from designspace.survey.survey import Survey
@@ -130,14 +129,14 @@ def test_images_without_structure_get_the_levels_of_the_paper():
     found = survey(smooth(0.25, reach=0)[0])
     assert values(found)["P_std"] == 1.2
     assert values(found)["P_mean"] == pytest.approx(-1.2 + math.log(0.25 / 0.5), abs=0.02)
-    assert "EDM's own" in found.suggestions["P_mean"].reason
+    assert "EDM's -1.2 at sigma_data 0.5" in found.suggestions["P_mean"].reason
 
 
 def test_large_images_do_without_the_linear_denoiser():
     data = Images(torch.randint(0, 256, (40, 3, 40, 40), generator=torch.Generator().manual_seed(0), dtype=torch.uint8))
     found = survey(data)
     assert found.curves.linear is None
-    assert any("no linear denoiser" in note for note in found.notes)
+    assert any("too large for the linear denoiser" in note for note in found.notes)
 
 
 @pytest.fixture

@@ -20,16 +20,17 @@ from training_stand_in import SPEC, trained
 
 import designspace as ds
 from designspace.data.images import Images
-from designspace.run.run import dry_run, run
+from designspace.run.estimate import dry_run
+from designspace.run.run import run
 from designspace.spec import load
 from designspace.storage.cache import Cache
 from designspace.training.batches import Batches
+from designspace.training.checkpoints import trained as run_training
 from designspace.training.ema import decay, power
 from designspace.training.export import export, read
 from designspace.training.loop import DivergedError
 from designspace.training.loss import BINS, bin_levels, bin_of, errors
 from designspace.training.recipe import Recipe
-from designspace.training.run import trained as run_training
 from designspace.training.transform import Draw, geometric, warp
 
 CPU = torch.device("cpu")
@@ -473,7 +474,7 @@ def test_parameters_too_large_for_half_precision_are_refused(tmp_path, digits):
     denoiser = trained(3200)
     state = state_of(denoiser, digits)
     next(state.average.parameters()).data.fill_(1e5)
-    with pytest.raises(ds.DataError, match="above 65504 do not fit half precision"):
+    with pytest.raises(ds.DataError, match="above 65504 do not fit into float16"):
         export(state, denoiser.plan(digits, EDM), tmp_path / "model", CPU, half=True)
     assert list(tmp_path.glob("model*")) == []
 

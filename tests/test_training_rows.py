@@ -11,7 +11,7 @@ from pydantic import ValidationError
 import designspace as ds
 from designspace.data.images import Images
 from designspace.design import preset_names
-from designspace.registry.component import ROWS
+from designspace.registry.known import ROWS
 from designspace.spec import SpecError, load
 from designspace.spec.schema import schema
 

@@ -88,7 +88,7 @@ def trained(images, **fields):
 
 
 if __name__ == "__main__":
-    import designspace.training.run as running
+    import designspace.training.checkpoints as running
 
     running.SAVE_SECONDS = 0.0
     data = ds.Data.get("digits")().load()

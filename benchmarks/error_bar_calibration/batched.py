@@ -1,12 +1,11 @@
-"""What the metric frechet gives, for many draws of low dimension at once; ``check`` compares the two."""
+"""The metric frechet for many draws of low dimension at once; ``check`` compares it with the library."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from designspace.evaluation.bias import bias_corrected
-from designspace.evaluation.frechet import frechet, influence
+from designspace.evaluation.frechet import bias_corrected, frechet, influence
 from designspace.evaluation.moments import Moments
 from designspace.sampling.noise import generator
 

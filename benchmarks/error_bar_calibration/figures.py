@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from matplotlib.figure import Figure
 from summary import BAND, INTERVALS, Row, interval
 
-from designspace.style import COLOURS, FAINT, NOTE, WIDTH
+from designspace.drawing.look import COLOURS, FAINT, NOTE, WIDTH
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -10,40 +10,42 @@ from cells import Cell
 from figures import bias, coverage
 from summary import INTERVALS, Row, interval, row, save, verdict
 
-from designspace.report.figures.pictures import saved
-from designspace.style import sheet
+from designspace.drawing.files import saved
+from designspace.drawing.look import style
 
 INTRODUCTION = """\
 # Do the error bars hold?
 
-Made by `python benchmarks/error_bar_calibration/run.py`; seeded, every number in [cells.csv](cells.csv). A 95 %
-interval is value ± 1.96 standard errors. It should cover what it is for in 95 % of draws; 93 to 97 % is asked of
-n >= 10 d. Low and high say where it does not, in brackets where the binomial 95 % interval reaches 93 to 97 %.
+This report is made by `python benchmarks/error_bar_calibration/run.py`. It is seeded, and [cells.csv](cells.csv) has
+all numbers. A 95 % interval is value ± 1.96 standard errors and should contain the true value in 95 % of draws; for
+n >= 10 d, 93 to 97 % is considered good. *Low* and *high* mark coverages outside of this range, in brackets if the
+binomial 95 % interval of the coverage reaches into it.
 
-- **raw**: the Fréchet distance with its standard error, for the mean of the distance over draws *of the same n*.
-- **corrected**: `bias_corrected` with its own standard error, for the true distance (n to infinity).
-- **paired**: the difference from a second trial on the same latents, for its mean over draws of the same n.
+- **raw**: the Fréchet distance with its standard error, as an estimate of its mean over draws *of the same n*.
+- **corrected**: `bias_corrected` with its own standard error, as an estimate of the true distance (n to infinity).
+- **paired**: the difference from a second trial on the same latents, as an estimate of its mean for the same n.
 
-Gaussians have standard deviations that fall as k^(-1/2), and a reference that is known: *equal* to it, or shifted and
-stretched in every dimension, *near* by 0.1 standard deviations and 1.05, *apart* by 0.3 and 1.2, *far* by 1 and 1.5.
-Their second trial is 2 % wider with latents that correlate by 0.99. lite0 is drawn, with replacement, from the
-features of all images of a set, which are then the whole distribution, against those of the first 10,000 of
-Fashion-MNIST's training set, at d = 64 their first principal components: the 10,000 of its *test* set (second trial:
-the same images with noise of 2 of 255), the 1,797 *digits*, and, *equal*, those of the training set themselves.
+The Gaussians have standard deviations that decrease as k^(-1/2), and a known reference. They are *equal* to it, or
+shifted and stretched in every dimension: *near* by 0.1 standard deviations and a factor of 1.05, *apart* by 0.3 and
+1.2, *far* by 1 and 1.5. The second trial is 2 % wider, with latents that have a correlation of 0.99. The cells called
+lite0 draw, with replacement, from the features of all images of a set, which are then the whole distribution. The
+reference is the first 10,000 images of Fashion-MNIST's training set; for d = 64, features are their first principal
+components. The sets are the 10,000 images of its *test* set (second trial: the same images with noise of 2 of 255), the
+1,797 *digits*, and, for *equal*, the images of the reference themselves.
 """
 METHOD = """\
-## How
+## Method
 
-The standard error of the raw value is std(IF) / sqrt(n) with the influence IF of each image. Its square has, besides
-the variance of first order, that of pairs of images, but twice (Efron and Stein 1981,
-https://doi.org/10.1214/aos/1176345462): where generated images are as good as the reference nothing else is left, and
-it is sqrt(2) too large or more. `bias_corrected_se` counts pairs once.
+The standard error of the raw value is std(IF) / sqrt(n) with the influence IF of each image. Its square contains the
+variance of first order and, counted twice, the variance from pairs of images (Efron and Stein 1981,
+https://doi.org/10.1214/aos/1176345462). If generated images are as good as the reference, only the variance from pairs
+remains, and the standard error is too large by a factor of sqrt(2) or more. `bias_corrected_se` counts pairs once.
 
-`bias_corrected` takes the term of the bias in 1/n from the second derivative of the distance and the images' own fourth
-moments, and the term in 1/n^2 by Richardson's extrapolation with random halves. It exists from n = 3 d. Compared with
-it: that first term alone (*one term*), a *jackknife* over ten groups, and the *line* in 1/n through all images and
-halves. Below n = d the raw value's standard error is the same with a pseudo-inverse, and `bias_corrected` is not
-available: the distance then has no expansion in 1/n.
+`bias_corrected` takes the term of the bias in 1/n from the second derivative of the distance and the fourth moments of
+the images, and the term in 1/n^2 by Richardson extrapolation with random halves. It is available for n >= 3 d. It is
+compared with the first term alone (*one term*), a *jackknife* over ten groups, and the *line* in 1/n through all images
+and halves. For n < d, the standard error of the raw value is computed in the same way with a pseudo-inverse, and
+`bias_corrected` is not available, because the distance has no expansion in 1/n.
 """
 
 
@@ -53,7 +55,7 @@ def write(out: Path, found: Mapping[Cell, Mapping[str, np.ndarray]], missing: li
     out.mkdir(parents=True, exist_ok=True)
     save(out / "cells.csv", rows)
     (out / "README.md").write_text("\n".join(_page(rows, missing)))
-    with sheet():
+    with style():
         for name, figure in (("coverage", coverage(rows)), ("bias", bias(rows))):
             for kind in ("png", "svg"):
                 (out / f"{name}.{kind}").write_bytes(saved(figure, kind))
@@ -67,9 +69,9 @@ def _page(rows: list[Row], missing: list[str]) -> Iterator[str]:
     yield INTRODUCTION
     yield "![coverage](coverage.png)\n"
     if few := [f"{_name(r)} ({r['draws']} of {r['asked']})" for r in rows if r["draws"] < r["asked"]]:
-        yield f"Not all draws were made of {'; '.join(few)}.\n"
+        yield f"Some draws are missing for {'; '.join(few)}.\n"
     if missing:
-        yield f"Not drawn at all: {'; '.join(missing)}.\n"
+        yield f"Without any draws: {'; '.join(missing)}.\n"
     for title, chosen in (
         ("n >= 10 d, different distributions", [r for r in rows if r["n"] >= 10 * r["d"] and not _equal(r)]),
         ("n >= 10 d, equal distributions", [r for r in rows if r["n"] >= 10 * r["d"] and _equal(r)]),
@@ -126,8 +128,8 @@ def _cell(r: Row, name: str) -> str:
 
 
 def _biases(rows: list[Row]) -> Iterator[str]:
-    yield "Mean error in standard deviations of the distance, and in brackets the root of the mean square,"
-    yield "over the first 500 draws of a Gaussian and 100 of lite0: the mean is known to 0.04 and 0.1.\n"
+    yield "Mean error and, in brackets, root mean square error, in standard deviations of the distance,"
+    yield "over the first 500 draws of a Gaussian and 100 of lite0. The mean has a standard error of 0.04 and 0.1.\n"
     yield "| | d | n / d | true distance | raw | one term | jackknife | line | bias_corrected |"
     yield "| --- |" + " ---: |" * 8
     for r in rows:

@@ -12,9 +12,9 @@ from designspace.registry.literature import ALPAYDIN_1998
 
 
 class Digits(Data, name="digits"):
-    """1,797 handwritten digits, 8 x 8 pixels, grey, in ten classes: real images that scikit-learn ships.
+    """1,797 handwritten digits of 8 x 8 grey pixels in ten classes: real images that scikit-learn ships.
 
-    Its values 0 to 16 become round(255 value / 16). Alpaydin and Kaynak (1998), the test set;
+    Pixels from 0 to 16 become round(255 value / 16). These are the test set of the collection; see
     https://scikit-learn.org/stable/modules/generated/sklearn.datasets.load_digits.html
     """
 

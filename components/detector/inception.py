@@ -6,24 +6,24 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from designspace.evaluation.clean_fid import RESIZE, open_network, prepared
-from designspace.evaluation.inception_file import Mode, network_file, source_of
+from designspace.evaluation.inception import RESIZE, Mode, network_file, open_network, prepared, source_of
 from designspace.evaluation.rows import Detector
+from designspace.registry.component import Since, identified
 from designspace.registry.literature import PARMAR_2022, SZEGEDY_2016
 
 
 class Inception(Detector, name="inception"):
-    """Inception-v3's 2,048 pooled features by clean-fid's protocol: the Fréchet distance of these is the FID.
+    """The 2,048 pooled features of Inception-v3 by clean-fid's protocol; their Fréchet distance is the FID.
 
-    The network is the file ``weights``, else the one that ``$DESIGNSPACE_INCEPTION`` names (for ``legacy_pytorch``:
-    ``$DESIGNSPACE_INCEPTION_PYTORCH``), else the one in clean-fid's own place; if it is missing, it is downloaded there
-    where ``download`` is true. It must have the ``sha256`` of the genuine one: one of your own with its interface may
-    be used by stating its hash, but gives no FID.
+    The network is the file ``weights``. By default it is the file that ``$DESIGNSPACE_INCEPTION`` names (for the mode
+    ``legacy_pytorch``: ``$DESIGNSPACE_INCEPTION_PYTORCH``), else the one in clean-fid's own place, to which it is
+    downloaded if ``download`` is true. The file must have the ``sha256`` of the genuine network. Another network with
+    its interface can be used by stating its hash, but then the distance is not called FID.
 
-    ``mode``, in memory and not rounded: ``clean`` resizes to 299 x 299 by antialiased bicubic; ``legacy_pytorch`` as
-    pytorch-fid does, bilinear and aliased, with its weights; ``legacy_tensorflow`` inside the network, as in TTUR, in
-    ADM's and in EDM's reference files. The legacy modes are called by their names, not FID. Raises ``DataError`` if the
-    file is missing or another one.
+    Images stay in memory and are not rounded. The ``mode`` says how they are resized to 299 x 299 pixels: ``clean`` by
+    an antialiased bicubic filter; ``legacy_pytorch`` as pytorch-fid does, bilinear and aliased, with its weights;
+    ``legacy_tensorflow`` inside the network, as in TTUR and in the reference files of ADM and EDM. Distances of the
+    legacy modes carry the name of the mode. Raises ``DataError`` if the file is missing or has another hash.
     """
 
     sources = (SZEGEDY_2016, PARMAR_2022)
@@ -31,7 +31,7 @@ class Inception(Detector, name="inception"):
     weights: Path | None = None
     download: bool = False
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
-    mode: Mode = "clean"
+    mode: Annotated[Mode, Since("clean")] = "clean"
 
     def protocol(self) -> str:
         name = "FID" if self._sha256 == source_of(self.mode).sha256 else f"FD-inception-{self._sha256[:8]}"
@@ -41,9 +41,8 @@ class Inception(Detector, name="inception"):
         return RESIZE[self.mode]
 
     def identity(self) -> dict[str, Any]:
-        """By content: where the file lies, or whether it may be fetched, changes no number."""
-        legacy = {} if self.mode == "clean" else {"mode": self.mode}
-        return self.origin() | {"sha256": self._sha256} | legacy
+        """By content: neither the place of the file nor whether it may be downloaded changes a number."""
+        return self.origin() | {"sha256": self._sha256} | identified(self, ["mode"])
 
     def require(self) -> None:
         if not self.download:

@@ -5,16 +5,15 @@ from pydantic import Field
 
 from designspace.registry.literature import CROWSON_2022
 from designspace.sampling.flow import Flow
-from designspace.sampling.multistep import NoiseMultistep
-from designspace.sampling.quadrature import integrals
+from designspace.sampling.multistep import NoiseMultistep, integrals
 
 
 class AB(NoiseMultistep, name="ab"):
-    """Adams-Bashforth in sigma on variable steps, also called LMS: order ``order``, one evaluation a step.
+    """Adams-Bashforth on levels with variable spacing, also known as LMS; one evaluation per step.
 
-    with the Lagrange polynomials :math:`l_j` of the last ``order`` levels (1 to 4), fewer at the start; the order is
-    kept down to sigma = 0. Schedule and scaling do not matter. Bashforth and Adams (1883); as LMS in Crowson's
-    k-diffusion (2022).
+    :math:`l_j` are the Lagrange polynomials in sigma through the last ``order`` levels (1 to 4), or fewer at the start.
+    The step to sigma = 0 is a step like any other. Schedule and scaling have no effect. The method is due to Bashforth
+    and Adams (1883); as LMS it is part of Crowson's k-diffusion (2022).
     """
 
     formula = r"""

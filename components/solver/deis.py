@@ -9,18 +9,18 @@ from pydantic import Field
 from designspace.registry.literature import ZHANG_2022
 from designspace.sampling.flow import Flow
 from designspace.sampling.levels import vp_betas, vp_sigma_inv
-from designspace.sampling.multistep import NoiseMultistep
-from designspace.sampling.quadrature import lagrange
+from designspace.sampling.multistep import NoiseMultistep, lagrange
 
 NODE, WEIGHT = np.polynomial.legendre.leggauss(64)
 
 
 class DEIS(NoiseMultistep, name="deis"):
-    r"""DEIS-tAB: Adams-Bashforth with polynomials in the time of the VP schedule; one evaluation a step.
+    r"""DEIS-tAB: Adams-Bashforth with polynomials in the time of the VP schedule; one evaluation per step.
 
-    with the Lagrange polynomials :math:`l_j` of the last ``order`` points (2 to 4) in t, the VP time fitted to the
-    range of the noise levels, whatever the row schedule says; fewer points at the start. The integral is
-    Gauss-Legendre's with 64 nodes in :math:`\ln\sigma`. The step to sigma = 0 returns D.
+    :math:`l_j` are the Lagrange polynomials through the last ``order`` levels (2 to 4), or fewer at the start. Their
+    argument t is the time of a VP schedule that is fitted to the range of the noise levels, independently of the row
+    schedule. The integrals are computed by Gauss-Legendre quadrature with 64 nodes in :math:`\ln\sigma`. The step to
+    sigma = 0 returns D.
     """
 
     formula = r"""
@@ -34,7 +34,7 @@ class DEIS(NoiseMultistep, name="deis"):
         start, step = np.log(sigmas[0]), np.log(following / sigmas[0])
         sigma = np.exp(start + step * (NODE + 1) / 2)
         t = vp_sigma_inv(torch.from_numpy(np.append(sigma, sigmas)), *self._betas(flow)).numpy()
-        t = (t - t[64]) / (t[63] - t[64])  # the first point of the step at 0, its end near 1: well scaled
+        t = (t - t[64]) / (t[63] - t[64])  # from 0 at the start of the step to about 1 at its end, which is well scaled
         basis = polyval(t[:64], np.transpose(lagrange(t[64:].tolist())))
         integrals: list[float] = (basis @ (WEIGHT * sigma * step / 2)).tolist()
         return integrals

@@ -1,19 +1,15 @@
 from typing import ClassVar
 
-from torch import Tensor
-
 from designspace.registry.component import Fraction
 from designspace.registry.literature import LU_2022_DPM_SOLVER
-from designspace.sampling.flow import Flow
-from designspace.sampling.singlestep import dpm_solver_2
-from designspace.sampling.solver import Solver
+from designspace.sampling.exponential import SingleStep, Stage, dpm_solver_2
 
 
-class DPM2(Solver, name="dpm2"):
-    """DPM-Solver-2: order 2, two evaluations a step, the second at an intermediate noise level.
+class DPM2(SingleStep, name="dpm2"):
+    r"""DPM-Solver-2: two evaluations per step, the second at an intermediate noise level.
 
-    It steps in sigma, so schedule and scaling do not matter; the step to sigma = 0 returns D. 0 < ``r`` < 1. Lu et al.
-    (2022), Algorithm 4; Karras et al. (2022), Section D.2.
+    ``r``, between 0 and 1, places the second evaluation within the step in :math:`\ln\sigma`. The step to sigma = 0
+    returns D. Schedule and scaling have no effect. Lu et al. (2022), Algorithm 4; Karras et al. (2022), Section D.2.
     """
 
     formula = r"""
@@ -21,8 +17,8 @@ class DPM2(Solver, name="dpm2"):
             x_{i+1} &= x_i + (\sigma_{i+1} - \sigma_i) \left[(1 - \tfrac{1}{2r}) e_i + \tfrac{1}{2r}\, e(y; m)\right]
     """
     sources = (LU_2022_DPM_SOLVER,)
-    in_time: ClassVar[bool] = False
+    order_of_convergence: ClassVar[int] = 2
     r: Fraction = 0.5
 
-    def step(self, flow: Flow, x: Tensor, i: int, sigma: float, memory: None) -> tuple[Tensor, None]:
-        return dpm_solver_2(flow, x, sigma, flow.sigma[i + 1], self.r), None
+    def stages(self, sigma: float, following: float) -> tuple[Stage, Stage]:
+        return dpm_solver_2(sigma, following, self.r)

@@ -1,16 +1,17 @@
 from torch import Tensor
 
 from designspace.registry.literature import CROWSON_2022, LU_2022_DPM_SOLVER
-from designspace.sampling.ancestral import Ancestral
+from designspace.sampling.exponential import dpm_solver_2, through
 from designspace.sampling.flow import Flow
-from designspace.sampling.singlestep import dpm_solver_2
+from designspace.sampling.solver import Ancestral
 
 
 class DPM2Ancestral(Ancestral, name="dpm2_ancestral"):
-    """DPM-Solver-2 further down than asked for, and noise back up; two evaluations a step.
+    r"""DPM-Solver-2 to a level below the next one, followed by noise that returns to it; two evaluations per step.
 
-    with the levels of ``euler_ancestral``; ``eta`` = 0 is ``dpm2``. Schedule and scaling do not matter; the step to
-    sigma = 0 returns D. Lu et al. (2022); the ancestral form is Crowson's (2022).
+    :math:`\sigma_\downarrow` and :math:`\sigma_\uparrow` are those of ``euler_ancestral``; ``eta`` = 0 is ``dpm2``. The
+    step to sigma = 0 returns D. Schedule and scaling have no effect. The method is due to Lu et al. (2022), its
+    ancestral form to Crowson (2022).
     """
 
     formula = r"""
@@ -20,4 +21,4 @@ class DPM2Ancestral(Ancestral, name="dpm2_ancestral"):
     sources = (LU_2022_DPM_SOLVER, CROWSON_2022)
 
     def descend(self, flow: Flow, x: Tensor, sigma: float, down: float) -> Tensor:
-        return dpm_solver_2(flow, x, sigma, down)
+        return through(flow, x, sigma, dpm_solver_2(sigma, down)) if down > 0 else flow.D(x, sigma)

@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from typing import ClassVar
 
 from designspace.registry.literature import LU_2022_DPM_SOLVER_PP
 from designspace.sampling.exponential import published_weights
@@ -7,10 +8,10 @@ from designspace.sampling.multistep import DataMultistep, allowed_order
 
 
 class DPMpp2M(DataMultistep, name="dpmpp_2m"):
-    r"""DPM-Solver++(2M): order 2 with one evaluation a step, remembering the denoiser's last output.
+    """DPM-Solver++(2M): a two-step method on the output of the denoiser; one evaluation per step.
 
-    It steps in :math:`-\ln\sigma`, so schedule and scaling do not matter. The first step is of order 1, the last too if
-    ``lower_order_final``; the step to sigma = 0 returns D. Lu et al. (2022), Algorithm 2.
+    The first step is of order 1, and with ``lower_order_final`` the last one as well. The step to sigma = 0 returns D.
+    Schedule and scaling have no effect. Lu et al. (2022), Algorithm 2.
     """
 
     formula = r"""
@@ -18,6 +19,7 @@ class DPMpp2M(DataMultistep, name="dpmpp_2m"):
             \left[D_i + \tfrac{h}{2 h_{i-1}} (D_i - D_{i-1})\right], \qquad h = \ln(\sigma_i / \sigma_{i+1})
     """
     sources = (LU_2022_DPM_SOLVER_PP,)
+    order_of_convergence: ClassVar[int] = 2
     lower_order_final: bool = True
 
     def order_at(self, flow: Flow, i: int) -> int:

@@ -9,11 +9,11 @@ from designspace.sampling.multistep import DataMultistep
 
 
 class DPMpp2MSDE(DataMultistep, name="dpmpp_2m_sde"):
-    """DPM-Solver++(2M) for the SDE: one evaluation a step.
+    """DPM-Solver++(2M) for the reverse SDE; one evaluation per step.
 
-    (``midpoint``; ``heun`` has the weight of the slope exactly.) ``eta`` = 0 is ``dpmpp_2m`` without a lower final
-    order. The step to sigma = 0 returns D; schedule and scaling do not matter. Lu et al. (2022), as in Crowson's
-    k-diffusion (2022).
+    The formula is that of ``variant`` = ``midpoint``; with ``heun``, the integral over the slope of D is exact. ``eta``
+    = 0 is ``dpmpp_2m`` without a lower final order. The step to sigma = 0 returns D. Schedule and scaling have no
+    effect. The method is that of Lu et al. (2022), as implemented in Crowson's k-diffusion (2022).
     """
 
     formula = r"""

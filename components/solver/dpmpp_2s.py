@@ -1,19 +1,15 @@
 from typing import ClassVar
 
-from torch import Tensor
-
 from designspace.registry.component import Fraction
 from designspace.registry.literature import LU_2022_DPM_SOLVER_PP
-from designspace.sampling.flow import Flow
-from designspace.sampling.singlestep import dpmpp_2s
-from designspace.sampling.solver import Solver
+from designspace.sampling.exponential import SingleStep, Stage, dpmpp_2s
 
 
-class DPMpp2S(Solver, name="dpmpp_2s"):
-    r"""DPM-Solver++(2S): order 2, two evaluations a step, on the denoiser's output.
+class DPMpp2S(SingleStep, name="dpmpp_2s"):
+    r"""DPM-Solver++(2S): a one-step method on the output of the denoiser; two evaluations per step.
 
-    It steps in :math:`-\ln\sigma`, so schedule and scaling do not matter; the step to sigma = 0 returns D. 0 < ``r`` <
-    1. Lu et al. (2022), Algorithm 1.
+    ``r``, between 0 and 1, places the second evaluation within the step in :math:`\ln\sigma`. The step to sigma = 0
+    returns D. Schedule and scaling have no effect. Lu et al. (2022), Algorithm 1.
     """
 
     formula = r"""
@@ -22,8 +18,8 @@ class DPMpp2S(Solver, name="dpmpp_2s"):
             \left[(1 - \tfrac{1}{2r}) D_i + \tfrac{1}{2r} D(y; m)\right]
     """
     sources = (LU_2022_DPM_SOLVER_PP,)
-    in_time: ClassVar[bool] = False
+    order_of_convergence: ClassVar[int] = 2
     r: Fraction = 0.5
 
-    def step(self, flow: Flow, x: Tensor, i: int, sigma: float, memory: None) -> tuple[Tensor, None]:
-        return dpmpp_2s(flow, x, sigma, flow.sigma[i + 1], self.r), None
+    def stages(self, sigma: float, following: float) -> tuple[Stage, Stage]:
+        return dpmpp_2s(sigma, following, self.r)

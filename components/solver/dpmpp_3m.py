@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from typing import ClassVar
 
 from designspace.registry.literature import LU_2022_DPM_SOLVER_PP
 from designspace.sampling.exponential import published_weights
@@ -7,12 +8,12 @@ from designspace.sampling.multistep import DataMultistep, allowed_order
 
 
 class DPMpp3M(DataMultistep, name="dpmpp_3m"):
-    r"""DPM-Solver++(3M) as published: one evaluation a step; of order 2, not 3, for lack of a factor 2 before D''.
+    r"""DPM-Solver++(3M) as published, of order 2 for lack of a factor before D''; one evaluation per step.
 
-    with :math:`h = \ln(\sigma_i / \sigma_{i+1})` and the divided differences D' and D'' of the last three outputs of
-    the denoiser. Lower orders, DPM-Solver++(1) and (2M), at the start and with ``lower_order_final`` at the end; the
-    step to sigma = 0 returns D; schedule and scaling do not matter. ``dpmpp_3m_exact`` has the factor. Lu et al.
-    (2022), as in the authors' code.
+    :math:`h = \ln(\sigma_i / \sigma_{i+1})`, and D' and D'' are the divided differences of the last three outputs of
+    the denoiser. The first steps are DPM-Solver++(1) and (2M), and with ``lower_order_final`` the last ones as well.
+    The step to sigma = 0 returns D. Schedule and scaling have no effect. The missing factor is 2; ``dpmpp_3m_exact``
+    includes it. Lu et al. (2022), as implemented by the authors.
     """
 
     formula = r"""
@@ -21,6 +22,7 @@ class DPMpp3M(DataMultistep, name="dpmpp_3m"):
             \varphi_3 = \tfrac{\varphi_2}{h} - \tfrac12
     """
     sources = (LU_2022_DPM_SOLVER_PP,)
+    order_of_convergence: ClassVar[int] = 2
     lower_order_final: bool = True
 
     def order_at(self, flow: Flow, i: int) -> int:

@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from typing import ClassVar
 
 from designspace.registry.literature import HOCHBRUCK_2010, LU_2022_DPM_SOLVER_PP
 from designspace.sampling.exponential import data_weights
@@ -7,11 +8,11 @@ from designspace.sampling.multistep import DataMultistep, allowed_order
 
 
 class DPMpp3MExact(DataMultistep, name="dpmpp_3m_exact"):
-    """DPM-Solver++(3M) with the factor 2 that the published code lacks: order 3, one evaluation a step.
+    """DPM-Solver++(3M) with the factor 2 that the published code lacks; one evaluation per step.
 
-    with the Lagrange polynomials :math:`l_j` of the last three levels: the exponential Adams-Bashforth method on the
-    denoiser's output. Lower orders at the start and with ``lower_order_final`` at the end; the step to sigma = 0
-    returns D; schedule and scaling do not matter.
+    :math:`l_j` are the Lagrange polynomials through the last three levels: it is the exponential Adams-Bashforth method
+    on the output of the denoiser. The order is lower at the start, and with ``lower_order_final`` at the end. The step
+    to sigma = 0 returns D. Schedule and scaling have no effect.
     """
 
     formula = r"""
@@ -20,6 +21,7 @@ class DPMpp3MExact(DataMultistep, name="dpmpp_3m_exact"):
             \qquad \lambda = -\ln\sigma
     """
     sources = (LU_2022_DPM_SOLVER_PP, HOCHBRUCK_2010)
+    order_of_convergence: ClassVar[int] = 3
     lower_order_final: bool = True
 
     def order_at(self, flow: Flow, i: int) -> int:

@@ -9,11 +9,11 @@ from designspace.sampling.multistep import DataMultistep
 
 
 class DPMpp3MSDE(DataMultistep, name="dpmpp_3m_sde"):
-    r"""DPM-Solver++(3M) for the SDE, as published: one evaluation a step.
+    r"""DPM-Solver++(3M) for the reverse SDE, as published; one evaluation per step.
 
-    with the :math:`\varphi` of ``dpmpp_3m`` at :math:`(1 + \eta) h`, and like it without the factor 2 before D''. The
-    step to sigma = 0 returns D; schedule and scaling do not matter. Lu et al. (2022), as in Crowson's k-diffusion
-    (2022).
+    The :math:`\varphi` are those of ``dpmpp_3m`` at :math:`(1 + \eta) h`, without the factor 2 before D''. The step to
+    sigma = 0 returns D. Schedule and scaling have no effect. The method is that of Lu et al. (2022), as implemented in
+    Crowson's k-diffusion (2022).
     """
 
     formula = r"""

@@ -4,17 +4,17 @@ from torch import Tensor
 
 from designspace.registry.component import NonNegative
 from designspace.registry.literature import CROWSON_2022, LU_2022_DPM_SOLVER_PP
-from designspace.sampling.flow import Flow, ancestral, combine
-from designspace.sampling.solver import Solver
+from designspace.sampling.flow import Flow, combine
+from designspace.sampling.solver import Solver, ancestral
 
 
 class DPMppSDE(Solver, name="dpmpp_sde"):
-    r"""DPM-Solver++ for the SDE: an ancestral step to the middle, then one over the whole step; two evaluations a step.
+    r"""DPM-Solver++(2S) for the reverse SDE, with noise at the intermediate level as well; two evaluations per step.
 
-    with the levels of ``euler_ancestral``. :math:`z_1` and :math:`z_2` are increments of one Brownian motion in sigma,
-    so their correlation is :math:`\sqrt{(\sigma_i - m) / (\sigma_i - \sigma_{i+1})}`; ``eta`` = 0 is ``dpmpp_2s``.
-    Schedule and scaling do not matter; the step to sigma = 0 returns D. Lu et al. (2022), as in Crowson's k-diffusion
-    (2022).
+    The arrows denote the levels of ``euler_ancestral``. :math:`z_1` and :math:`z_2` are increments of one Brownian
+    motion in sigma, with the correlation :math:`\sqrt{(\sigma_i - m) / (\sigma_i - \sigma_{i+1})}`. ``eta`` = 0 is
+    ``dpmpp_2s``. The step to sigma = 0 returns D. Schedule and scaling have no effect. The method is that of Lu et al.
+    (2022), as implemented in Crowson's k-diffusion (2022).
     """
 
     formula = r"""

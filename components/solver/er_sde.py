@@ -7,18 +7,18 @@ from pydantic import Field
 
 from designspace.registry.literature import CUI_2023
 from designspace.sampling.flow import Flow
-from designspace.sampling.multistep import DataMultistep
-from designspace.sampling.quadrature import lagrange
+from designspace.sampling.multistep import DataMultistep, lagrange
 
 NODE, WEIGHT = np.polynomial.legendre.leggauss(64)
 
 
 class ERSDE(DataMultistep, name="er_sde"):
-    r"""Extended reverse-time SDE of order ``order`` (1 to 3): one evaluation a step.
+    r"""ER-SDE: the extended reverse-time SDE, solved by a multistep method; one evaluation per step.
 
-    with a = :math:`\sigma_i`, b = :math:`\sigma_{i+1}` and the Taylor polynomial :math:`\tilde D` in sigma whose
-    derivatives are those of the parabola (line, constant) through the last evaluations of D. The step to sigma = 0
-    returns D; schedule and scaling do not matter. Cui et al. (2023), the default of its code.
+    a is :math:`\sigma_i` and b is :math:`\sigma_{i+1}`. :math:`\tilde D` is the Taylor polynomial in sigma whose
+    derivatives are those of the polynomial through the last ``order`` (1 to 3) evaluations of D. The step to sigma = 0
+    returns D. Schedule and scaling have no effect. Cui et al. (2023), with the noise function that is the default of
+    their code.
     """
 
     formula = r"""

@@ -1,14 +1,15 @@
 from torch import Tensor
 
 from designspace.registry.literature import HO_2020, SONG_2020
-from designspace.sampling.ancestral import Ancestral
 from designspace.sampling.flow import Flow, combine
+from designspace.sampling.solver import Ancestral
 
 
 class EulerAncestral(Ancestral, name="euler_ancestral"):
-    """Euler's step further down than asked for, and noise back up; ``eta`` = 1 is DDPM's sampler, 0 is DDIM.
+    """Euler's method to a level below the next one, followed by noise that returns to it; one evaluation per step.
 
-    One evaluation a step; schedule and scaling do not matter; the step to sigma = 0 returns D.
+    ``eta`` = 1 is the sampler of DDPM (Ho et al. 2020), ``eta`` = 0 is DDIM (Song et al. 2020). The step to sigma = 0
+    returns D. Schedule and scaling have no effect.
     """
 
     formula = r"""

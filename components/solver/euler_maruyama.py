@@ -9,10 +9,11 @@ from designspace.sampling.solver import Solver
 
 
 class EulerMaruyama(Solver, name="euler_maruyama"):
-    r"""Euler-Maruyama's step of the reverse SDE: twice the pull of the ODE, and fresh noise; one evaluation a step.
+    r"""The Euler-Maruyama method for the reverse SDE; one evaluation per step.
 
-    in the time of schedule and scaling; the step to t = 0 returns D. Song et al. (2021); in this notation Karras et al.
-    (2022), Eq. 6 with :math:`\beta = \dot\sigma/\sigma`.
+    It steps in the time of the rows schedule and scaling. Compared with the ODE, the score counts twice, and noise is
+    added. The step to t = 0 returns D. Song et al. (2021); in this notation it is Eq. 6 of Karras et al. (2022) with
+    :math:`\beta = \dot\sigma/\sigma`.
     """
 
     formula = r"""

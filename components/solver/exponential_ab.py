@@ -10,10 +10,10 @@ from designspace.sampling.multistep import NoiseMultistep
 
 
 class ExponentialAB(NoiseMultistep, name="exponential_ab"):
-    """The multistep DPM-Solver, exponential Adams-Bashforth on the noise: order ``order``, one evaluation a step.
+    """The multistep DPM-Solver: exponential Adams-Bashforth on the noise; one evaluation per step.
 
-    with the Lagrange polynomials :math:`l_j` of the last ``order`` levels (1 to 4), fewer at the start. The step to
-    sigma = 0 returns D; schedule and scaling do not matter.
+    :math:`l_j` are the Lagrange polynomials through the last ``order`` levels (1 to 4), or fewer at the start. The step
+    to sigma = 0 returns D. Schedule and scaling have no effect.
     """
 
     formula = r"""

@@ -10,11 +10,11 @@ from designspace.sampling.solver import Solver
 
 
 class PredictorCorrector(Solver, name="predictor_corrector"):
-    r"""Euler's step, then ``corrections`` Langevin moves at the new level: 1 + ``corrections`` evaluations a step.
+    r"""Euler's method, followed at each new level by Langevin steps; 1 + ``corrections`` evaluations per step.
 
-    For small ``delta`` this is Langevin dynamics, which keeps the distribution at :math:`\sigma_{i+1}`; its error is of
-    first order in ``delta``. Schedule and scaling do not matter; the step to sigma = 0 returns D. Song et al. (2021),
-    Algorithm 1.
+    The formula is one Langevin step. For small ``delta`` it preserves the distribution at :math:`\sigma_{i+1}`, with an
+    error of first order in ``delta``. The step to sigma = 0 returns D. Schedule and scaling have no effect. Song et al.
+    (2021), Algorithm 1.
     """
 
     formula = r"""

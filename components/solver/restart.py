@@ -12,11 +12,11 @@ from designspace.sampling.solver import Solver
 
 
 class Restart(Solver, name="restart"):
-    r"""Heun's method that goes back up with noise and down again, K times, on its way to zero.
+    r"""Heun's method that K times adds noise to return to a higher level and solves the ODE down again.
 
-    :math:`\sigma_\min` is the level of the grid nearest to ``sigma_min`` and :math:`N_r` = ``levels``, so N steps cost
-    2 N - 1 + 2 K (levels - 1) evaluations. Xu et al. (2023), Algorithm 1; defaults are for CIFAR-10, with
-    :math:`S_\mathrm{noise}` = 1 where the authors' code has 0.
+    :math:`\sigma_\min` is the level of the time steps nearest to ``sigma_min``, and :math:`N_r` is ``levels``, so that
+    N steps cost 2 N - 1 + 2 K (levels - 1) evaluations. Xu et al. (2023), Algorithm 1. The defaults are those for
+    CIFAR-10, but :math:`S_\mathrm{noise}` is 1 where the code of the authors has 0.
     """
 
     formula = r"""
@@ -24,6 +24,7 @@ class Restart(Solver, name="restart"):
             \text{then Heun on EDM's levels } \sigma_\max = \sigma_0 > \dots > \sigma_{N_r - 1} = \sigma_\min
     """
     sources = (XU_2023,)
+    uses = ("solver/heun", "time_steps/edm")
     stochastic: ClassVar[bool] = True
     K: Annotated[int, Field(ge=1)] = 2
     levels: Count = 3

@@ -23,12 +23,12 @@ E = (-71 / 57600, 0.0, 71 / 16695, -71 / 1920, 17253 / 339200, -22 / 525, 1 / 40
 
 
 class RK45(AdaptiveSolver, name="rk45"):
-    r"""Dormand-Prince 5(4) with a step size of its own for each image; six evaluations a step, one more to begin.
+    r"""Dormand-Prince 5(4) with adaptive steps for each image; six evaluations per step, and one at the start.
 
-    From :math:`\sigma_0` to the last positive level; the step to sigma = 0 returns D. Only the ends of the time steps
-    are used, so schedule, scaling and the number of steps do not matter, and the evaluations are counted for each
-    image. The batch is evaluated until its last image is done, but no image depends on another. Dormand and Prince
-    (1980); for diffusion Song et al. (2021).
+    It steps from :math:`\sigma_0` to the last positive level, and the step to sigma = 0 returns D. Of the time steps
+    only the ends are used. Schedule, scaling and the number of steps have no effect, and evaluations are counted per
+    image. The whole batch is evaluated until the last image is done, but no image depends on another. Dormand and
+    Prince (1980); for diffusion models Song et al. (2021).
     """
 
     formula = r"""

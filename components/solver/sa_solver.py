@@ -11,11 +11,11 @@ from designspace.sampling.multistep import CorrectedMultistep
 
 
 class SASolver(CorrectedMultistep, name="sa_solver"):
-    r"""Stochastic Adams: a predictor of order ``order`` and a corrector of order ``corrector_order`` + 1 (0: none).
+    r"""SA-Solver: stochastic Adams methods as predictor and corrector; one evaluation per step.
 
-    with :math:`\lambda = -\ln\sigma` and Lagrange polynomials :math:`l_j` through the last levels, for the corrector
-    also the new one, with the same z. One evaluation a step; the last step is not corrected, the step to sigma = 0
-    returns D; schedule and scaling do not matter.
+    :math:`\lambda = -\ln\sigma`, and :math:`l_j` are the Lagrange polynomials through the last ``order`` levels (1 to
+    4). The corrector, with the same z, uses the last ``corrector_order`` levels (0 to 4; 0 for no corrector) and the
+    new one. The last step is not corrected, and the step to sigma = 0 returns D. Schedule and scaling have no effect.
     """
 
     formula = r"""

@@ -11,12 +11,13 @@ from designspace.sampling.multistep import CorrectedMultistep, allowed_order
 
 
 class UniPC(CorrectedMultistep, name="unipc"):
-    r"""Order ``order`` + 1 with one evaluation a step: a predictor, and a corrector that reuses the next evaluation.
+    r"""UniPC: a multistep predictor, and a corrector that reuses the next evaluation; one evaluation per step.
 
-    with B(h) = -h (``bh1``) or :math:`e^{-h} - 1` (``bh2``) and the coefficients :math:`\rho` that give the order; the
-    corrector's sum includes :math:`D_{i+1}`, evaluated at the predicted point and not again. ``order`` is 1 to 3, lower
-    at the start and with ``lower_order_final`` at the end; the last step is not corrected and the step to sigma = 0
-    returns D. Schedule and scaling do not matter.
+    B(h) is -h (``bh1``) or :math:`e^{-h} - 1` (``bh2``), and the coefficients :math:`\rho` are chosen for the highest
+    order. The sum of the corrector includes :math:`D_{i+1}`, evaluated at the predicted point only. The predictor uses
+    ``order`` evaluations (1 to 3), fewer at the start, and with ``lower_order_final`` at the end; the order of
+    convergence is ``order`` + 1. The last step is not corrected, and the step to sigma = 0 returns D. Schedule and
+    scaling have no effect.
     """
 
     formula = r"""
@@ -28,6 +29,10 @@ class UniPC(CorrectedMultistep, name="unipc"):
     order: Annotated[int, Field(ge=1, le=3)] = 3
     variant: Literal["bh1", "bh2"] = "bh2"
     lower_order_final: bool = True
+
+    @property
+    def order_of_convergence(self) -> int:
+        return self.order + 1
 
     def order_at(self, flow: Flow, i: int) -> int:
         return allowed_order(flow, i, self.order, self.lower_order_final)

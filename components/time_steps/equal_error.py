@@ -32,6 +32,7 @@ class EqualError(MeasuredTimeSteps, name="equal_error"):
             \tau_i^2 = \tfrac{1}{n d} \sum_k |x_{k,i+1} - x^*_k(\sigma_{i+1})|^2, \quad x_{k,i} = x^*_k(\sigma_i)
     """
     sources = (DEBOOR_1973, KARRAS_2022)
+    uses = ("time_steps/edm",)
     sigma_min: Positive = 0.002
     sigma_max: Positive = 80.0
 

@@ -17,7 +17,7 @@ from designspace.text import did_you_mean
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from designspace.report.evidence.comparisons import Comparison
+    from designspace.report.evidence.differences import Comparison
 
 Found = list[tuple[str, list["Comparison"]]]
 """A metric, and comparisons of it under one protocol whose p-values are corrected for their number."""
@@ -74,7 +74,7 @@ def _metrics(a: Side, b: Side | None, asked: Sequence[str]) -> list[str]:
 
 
 def _compared(a: Side, b: Side | None, metrics: Sequence[str]) -> Iterator[tuple[str, list[Comparison]]]:
-    from designspace.report.evidence.comparisons import all_pairs, compared
+    from designspace.report.evidence.differences import all_pairs, compared
 
     if b is None:
         yield from ((name, group) for name in metrics for group in all_pairs(a.study, name, a.points))
@@ -101,7 +101,7 @@ def _refuse(metric: str, sides: tuple[Side, Side], pair: tuple[Any, Any]) -> Non
 
 
 def _rows(a: Side, b: Side | None, metric: str, comparisons: Sequence[Comparison]) -> Iterator[dict[str, Any]]:
-    from designspace.report.tables.comparison_tables import flat
+    from designspace.report.tables.comparisons import flat
     from designspace.results.records import plain
 
     for one in comparisons:
@@ -132,7 +132,7 @@ def _drawn(a: Side, b: Side | None, comparisons: Sequence[Comparison]) -> Table:
     from rich.text import Text
 
     from designspace.report.evidence.inference import LEVEL
-    from designspace.report.tables.comparison_tables import words
+    from designspace.report.tables.comparisons import words
     from designspace.text import describe, one_line, value_of
 
     axis = a.study.column_axis or ""

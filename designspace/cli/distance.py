@@ -77,10 +77,8 @@ def _compare(
     import torch
 
     from designspace.data.rows import Data
-    from designspace.evaluation.evaluate import measure
-    from designspace.evaluation.floor import floor
+    from designspace.evaluation.evaluate import floor, measure, record
     from designspace.evaluation.measure import Sample, Summary
-    from designspace.evaluation.record import record
 
     require_device(device)
     known = None if isinstance(of, Data) else of.load(detector)

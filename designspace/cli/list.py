@@ -28,7 +28,7 @@ def list_(
     from rich.table import Table
     from rich.text import Text
 
-    from designspace.registry.component import ROWS
+    from designspace.registry.known import ROWS
     from designspace.text import did_you_mean
 
     if row is not None and row not in ROWS:

@@ -35,10 +35,10 @@ def rows(
     Example: designspace plot rows edm vp edm:time_steps.rho=3 --num-steps 10 --out figures
     """
     from designspace.design import preset_names
+    from designspace.drawing.files import FORMATS, saved
+    from designspace.drawing.look import style
     from designspace.plots import curves_of, figures
-    from designspace.report.figures.pictures import FORMATS, saved
     from designspace.storage.files import write_whole
-    from designspace.style import sheet
     from designspace.table.columns import read_columns
 
     with clean_errors():
@@ -47,7 +47,7 @@ def rows(
             curves = curves_of(columns, num_steps)
         except ValueError as error:
             stop(2, f"--num-steps {num_steps}: {error}")
-        with sheet():
+        with style():
             for name, figure in figures(curves):
                 for kind in FORMATS:
                     write_whole(out / f"rows_{name}.{kind}", saved(figure, kind))

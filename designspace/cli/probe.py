@@ -47,9 +47,9 @@ def probe(
     Example: designspace probe digits
     """
     import designspace as ds
+    from designspace.cli.training import shown
     from designspace.survey.survey import Survey
     from designspace.training.loop import DivergedError
-    from designspace.training.watch import shown
 
     with clean_errors():
         chosen = None if network is None else component(ds.Network, network, "--network")
@@ -97,7 +97,7 @@ def _print(survey: Survey, trained: str) -> None:
     for name, words in _facts(survey.facts):
         facts.add_row(Text(name, style="bold"), words)
     console.print(
-        facts, "", _losses(survey), Text(f"loss with EDM's weight on images kept out; network: {trained}"), ""
+        facts, "", _losses(survey), Text(f"loss with EDM's weight on held-out images; network: {trained}"), ""
     )
     suggestions = Table("", "", Column(overflow="fold"), box=None, show_header=False)
     for name, found in survey.suggestions.items():

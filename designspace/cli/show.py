@@ -24,7 +24,7 @@ def show(
     """
     from rich.console import Console
 
-    from designspace.registry.component import ROWS
+    from designspace.registry.known import ROWS
     from designspace.text import did_you_mean
 
     row, _, wanted = name.rpartition("/")
@@ -44,7 +44,7 @@ def _description(cls: type[Component]) -> list[RenderableType]:
     from rich.table import Table
     from rich.text import Text
 
-    from designspace.registry.fields import fields_of
+    from designspace.registry.description import fields_of
     from designspace.table.latex import docstring_text
 
     parts: list[RenderableType] = [Text(f"{cls.row}/{cls.name}", style="bold")]

@@ -13,7 +13,7 @@ from designspace.cli.report import folder_of
 if TYPE_CHECKING:
     from designspace.report import Study
     from designspace.report.entry import Entry
-    from designspace.report.evidence.comparisons import Pair
+    from designspace.report.evidence.differences import Pair
 
 
 Axes = dict[str, Any]

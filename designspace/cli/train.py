@@ -13,7 +13,7 @@ from designspace.cli.options import Device, File, Sets, require_device
 if TYPE_CHECKING:
     from designspace.data.images import Images
     from designspace.spec import Ablation, Point
-    from designspace.training.run import Plan
+    from designspace.training.checkpoints import Plan
 
 
 def train(
@@ -32,12 +32,13 @@ def train(
     """
     import torch
 
+    from designspace.cli.training import shown
     from designspace.errors import DataError, StorageError, brief
     from designspace.run.job import label
     from designspace.run.labels import require_labels
     from designspace.spec import load
+    from designspace.training.checkpoints import trained
     from designspace.training.export import export as write
-    from designspace.training.run import trained
 
     with clean_errors():
         require_device(device)
@@ -53,7 +54,8 @@ def train(
             more = f" and {len(points) - 1} more" if len(points) > 1 else ""
             name = f"{plan.key[:12]} ({label(points[0])}{more}): {images:,} images"
             try:
-                state = trained(plan, images, torch.device(device))
+                with shown() as seen:
+                    state = trained(plan, images, torch.device(device), seen=seen)
             except (StorageError, DataError):
                 raise
             except Exception as error:  # an error in one network must not stop the others
@@ -70,7 +72,7 @@ def train(
 def _plans(ablation: Ablation) -> list[tuple[Plan, int, list[Point]]]:
     """Each training that is needed, those on the fewest images first, and the points that share it."""
     from designspace.run.loaded import Kept
-    from designspace.training.run import Trainable
+    from designspace.training.checkpoints import Trainable
 
     data: Kept[Images] = Kept()
     found: dict[tuple[str, int], tuple[Plan, list[Point]]] = {}

@@ -1,1 +1,1 @@
-"""Data sets of images."""
+"""Data sets of images and the readers of their files."""

@@ -1,4 +1,4 @@
-"""Images in memory, and the one way from samples to pixels."""
+"""Images in memory, and the conversion of samples to pixels."""
 
 from __future__ import annotations
 
@@ -13,21 +13,20 @@ from torch import Tensor
 from designspace.errors import DataError
 
 MOST_CLASSES = 100_000
-"""More are taken for a mistake: class numbers that are something else."""
-
+"""The largest number of classes; larger class numbers are probably something else."""
 
 UINT8 = "uint8: 127.5 x + 128, clipped to 0..255, truncated"
-"""What ``to_uint8`` does, in the words of a protocol."""
+"""The description of ``to_uint8`` that protocols record."""
 
 
 @dataclass(frozen=True)
 class Images:
-    """A data set."""
+    """A data set of images."""
 
     pixels: Tensor
     """uint8 ``[N, C, H, W]``."""
     labels: Tensor | None = None
-    """The class of each image, int64 ``[N]``, if there are classes."""
+    """The class of each image, int64 ``[N]``; ``None`` without classes."""
     classes: tuple[str, ...] = ()
     """The name of each class."""
 
@@ -41,15 +40,15 @@ class Images:
 
     @cached_property
     def std(self) -> float:
-        """The standard deviation of all values of ``scaled()`` about their mean: EDM's sigma_data. Exact."""
+        """The standard deviation of all values of ``scaled()`` about their mean: EDM's sigma_data."""
         counts: list[int] = torch.bincount(self.pixels.flatten(), minlength=256).tolist()
         n, total = sum(counts), sum(k * count for k, count in enumerate(counts))
         squares = sum(k * k * count for k, count in enumerate(counts))
-        return math.sqrt(n * squares - total**2) / n / 127.5  # integers up to here: the same on every machine
+        return math.sqrt(n * squares - total**2) / n / 127.5  # exact integers up to the root
 
     @cached_property
     def content_hash(self) -> str:
-        """sha256 of shape, pixels and labels."""
+        """The sha256 of shape, pixels and labels."""
         digest = hashlib.sha256(str(tuple(self.pixels.shape)).encode())
         digest.update(self.pixels.contiguous().numpy().data)
         if self.labels is not None:
@@ -57,20 +56,20 @@ class Images:
         return digest.hexdigest()
 
     def scaled(self) -> Tensor:
-        """The images in [-1, 1] as networks see them, float32: pixels / 127.5 - 1."""
+        """The images as networks see them, float32 in [-1, 1]: pixels / 127.5 - 1."""
         return self.pixels.float() / 127.5 - 1
 
 
 def to_uint8(x: Tensor) -> Tensor:
-    """Samples to pixels by the EDM paper's rule: ``(x * 127.5 + 128)``, clipped to 0..255, truncated."""
+    """Convert samples in [-1, 1] to pixels as the EDM paper does: ``x * 127.5 + 128``, clipped to 0..255, truncated."""
     return (x * 127.5 + 128).clip(0, 255).to(torch.uint8)
 
 
 def numbered_classes(labels: Tensor, count: int, where: str) -> tuple[str, ...]:
-    """The names "0", "1", ... of classes known by number. Raises ``DataError`` unless labels fit ``count`` images."""
+    """The names "0", "1", ... of numbered classes. Raises ``DataError`` if ``labels`` do not match ``count`` images."""
     if labels.shape != (count,):
-        raise DataError(f"{where}: labels of shape {list(labels.shape)} for {count} images; one class number an image")
+        raise DataError(f"{where}: labels of shape {list(labels.shape)} for {count} images; one per image is needed")
     low, high = int(labels.min()), int(labels.max())
     if low < 0 or high >= MOST_CLASSES:
-        raise DataError(f"{where}: labels from {low} to {high}; class numbers are 0, 1, 2, ... below {MOST_CLASSES}")
+        raise DataError(f"{where}: labels from {low} to {high}; class numbers must be 0, 1, ... below {MOST_CLASSES}")
     return tuple(map(str, range(high + 1)))

@@ -1,4 +1,4 @@
-"""The row ``data`` as a type."""
+"""The row ``data``."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from designspace.registry.component import Component
 
 
 class Data(Component, row="data"):
-    """A data set of images, all in memory as uint8."""
+    """A data set of images, held in memory as uint8."""
 
     @abstractmethod
     def load(self) -> Images:
-        """Read and decode it. Raises ``DataError``, naming the file, if that is impossible."""
+        """Read and decode the images. Raises ``DataError``, naming the file, if this fails."""
 
     @abstractmethod
     def content_hash(self) -> str:
-        """sha256 of the content, whatever its path; raises ``DataError`` if it is missing."""
+        """The sha256 of the content, independent of its path. Raises ``DataError`` if it is missing."""
 
     def identity(self) -> dict[str, Any]:
-        """By content: a moved file is the same data."""
+        """The hash of the content in place of the path, so that files may be moved."""
         return self.origin() | {"content": self.content_hash()}

@@ -1,1 +1,1 @@
-"""The block *Network and preconditioning* of Table 1: where D(x; sigma) comes from."""
+"""The block *Network and preconditioning* of Table 1, and everything else that gives a denoiser D(x; sigma)."""

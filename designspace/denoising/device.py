@@ -1,4 +1,4 @@
-"""From the CPU to the device, without waiting for it."""
+"""Copies from the CPU to a device that do not wait for the device."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def sent(values: Tensor, device: torch.device, dtype: torch.dtype | None = None) -> Tensor:
-    """``values`` on ``device``. A GPU takes them when it comes to it: only from pinned memory need nobody wait."""
+    """``values`` on ``device``. Copies from the CPU to a GPU use pinned memory, so that they are asynchronous."""
     values = values.to(dtype or values.dtype)
     if device.type == "cuda" and values.device.type == "cpu":
         return values.pin_memory().to(device, non_blocking=True)

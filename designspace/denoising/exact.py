@@ -1,4 +1,4 @@
-r"""The L2-optimal denoiser of a finite set of images, fast and exact at every noise level.
+r"""The L2-optimal denoiser of a finite set of images, exact at every noise level.
 
 .. math:: D(x; \sigma) = \sum_k w_k y_k, \qquad w = \mathrm{softmax}_k\!\left(-\frac{|x - y_k|^2}{2 \sigma^2}\right)
 
@@ -19,39 +19,40 @@ from designspace.data.images import Images
 from designspace.sampling import rows
 
 NEGLIGIBLE = 25.0
-"""Weights below e^-25 of the largest are left out: together they stay below 1e-6 for up to 70,000 images."""
+"""Weights below e^-25 of the largest are neglected: for up to 70,000 images they sum to less than 1e-6."""
 FEW = 32
-"""So many images are compared one by one for less than the price of the second matrix product."""
+"""Up to this many images per sample, comparing them one by one is cheaper than the second matrix product."""
 ROUNDING = 4.0
-"""The error of a float32 score that is allowed for, in units of eps (|x| + |y|) |y| sqrt(d); below 1 on real data."""
+"""The assumed error of a float32 score in units of eps (|x| + |y|) |y| sqrt(d); on real data it is below 1."""
 TOLERANCE = 7e-4
-"""Where eps (|x| + |y|) |y| / sigma^2 is less, float32 logits will do: D is off by 0.12 of it if duplicates tie."""
+"""Bound on eps (|x| + |y|) |y| / sigma^2 for float32 logits; the error of D for tied duplicates is 0.12 times that."""
 TINY, TINY_SINGLE = 1e-300, 1e-30
-"""Instead of a variance of 0, at which D is the nearest image; the second keeps float32 logits finite."""
+"""Lower bounds on the variance, at which D is the nearest image; the second keeps float32 logits finite."""
 Rows = slice | Tensor
-"""All samples of a batch, or the indices of some."""
+"""All samples of a batch, or the indices of some of them."""
 AT_ONCE = 2**18
-"""Differences that are computed at once: in float64 they stay in a processor's cache."""
+"""Differences that are computed at a time, few enough for the cache of a processor in float64."""
 PART, MOST = 2**22, 4096
-"""Numbers, and images, that are there in float64 at once; fewer make slow matrix products."""
+"""Values and images that are in float64 at a time; much fewer would make matrix products slow."""
 
 
 class ExactDenoiser:
-    r"""Ready to run on a device, for float32 and float64 samples.
+    r"""The denoiser on a device, for samples in float32 or float64.
 
-    In float32 one matrix product gives all scores :math:`x \cdot y_k - |y_k|^2 / 2`. Its rounding can exceed a near-tie
-    at small noise by far, so it only tells which images may have weight. Where these are few, they are compared again
-    by their differences to the sample in float64, and the second product is not needed. Where they are many, a
-    softmax and the second product follow, in float32 if the noise is large enough for it.
+    In float32, one matrix product gives all scores :math:`x \cdot y_k - |y_k|^2 / 2`. At small noise levels its
+    rounding error can far exceed the difference of the largest scores, so it only selects the images that may have
+    weight. If they are few, their differences from the sample are computed in float64, which replaces the second
+    product. If they are many, a softmax and the second product follow, in float32 if the noise level is high enough.
 
-    Each sample takes its own way, whatever else is in the batch. Products must be in full float32, torch's default.
+    The method is chosen for each sample independently of the rest of the batch. Matrix products must use full float32,
+    PyTorch's default.
     """
 
     def __init__(self, images: Images, device: torch.device) -> None:
         self.shape = images.shape
         self._labels = None if images.labels is None else images.labels.to(device)
         self._y = images.scaled().flatten(1).to(device)
-        self._centre = self._y.mean(0)  # any would do; near the images, it keeps numbers small and so exact
+        self._centre = self._y.mean(0)  # any centre is valid; the mean keeps rounding errors small
         self._size = max(1, min(MOST, PART // self._y.shape[1]))
         gaps = (part.double() - self._centre for part in torch.split(self._y, self._size))
         self._half = torch.cat([gap.square().sum(1) / 2 for gap in gaps])
@@ -59,16 +60,16 @@ class ExactDenoiser:
         self._norm = float(torch.linalg.vector_norm(self._y, dim=1).max())
 
     def bind(self, labels: Tensor | None = None) -> rows.D:
-        """``D(x, sigma)`` of the whole set, or for each sample of the images with its label, int64 ``[B]``.
+        """``D(x, sigma)`` for all images, or for each sample only for images with its label, int64 ``[B]``.
 
-        Raises ``ValueError`` if the set has no labels, or no image with one of these.
+        Raises ``ValueError`` if the data set has no labels, or no image with one of the labels.
         """
         return partial(self._denoise, other=None if labels is None else self._other(labels))
 
     def _other(self, labels: Tensor) -> Tensor:
-        """Which images are not of a sample's class, bool ``[B, n]``."""
+        """The images that are not of each sample's class, bool ``[B, n]``."""
         if self._labels is None:
-            raise ValueError("denoiser exact: labels are asked for, but the data set has none")
+            raise ValueError("denoiser exact: labels were given, but the data set has none")
         missing = labels[~torch.isin(labels, self._labels.to(labels.device))]
         if len(missing):
             raise ValueError(f"denoiser exact: the data set has no image of class {int(missing[0])}")
@@ -99,7 +100,7 @@ class ExactDenoiser:
         )
 
     def _compare(self, x: Tensor, variance: Tensor, near: Tensor, counts: Tensor) -> Tensor:
-        """D from the images that are ``near``, bool ``[B, n]``, by differences in float64."""
+        """D from the images in ``near``, bool ``[B, n]``, by their differences from the samples in float64."""
         sample, image = near.nonzero(as_tuple=True)
         pairs = torch.split(torch.stack([sample, image]), max(1, AT_ONCE // x.shape[1]), dim=1)
         gaps = (self._y[k].double().sub_(x[b]) for b, k in pairs)
@@ -111,7 +112,7 @@ class ExactDenoiser:
         return embedding_bag(image, self._y, counts.cumsum(0) - counts, mode="sum", per_sample_weights=weights.float())
 
     def _in_double(self, x: Tensor, variance: Tensor, other: Tensor | None) -> Tensor:
-        """D in float64, over one part of the images after the other: a softmax whose sums follow its maximum."""
+        """D in float64 by an online softmax over blocks of images."""
         x = x - self._centre
         top, total, D = x.new_full((len(x), 1), torch.finfo(x.dtype).min), x.new_zeros(len(x), 1), torch.zeros_like(x)
         for start in range(0, len(self._y), self._size):
@@ -125,7 +126,10 @@ class ExactDenoiser:
 
 
 def _each_its_way(out: Tensor, *ways: tuple[Tensor, Callable[[Rows], Tensor]]) -> Tensor:
-    """Fill the rows of ``out`` that are True in bool ``[B]`` in the way that goes with it; waits for the device."""
+    """Fill ``out`` group by group: each way is a mask of samples, bool ``[B]``, and a function that computes them.
+
+    Waits for the device.
+    """
     sizes = torch.stack([group for group, _ in ways]).sum(1).tolist()
     for (group, way), size in zip(ways, sizes, strict=True):
         if size:

@@ -1,4 +1,4 @@
-"""The parameters of a mixture of Gaussians, validated once for the data set and for the closed-form denoiser."""
+"""The parameters of a mixture of Gaussians, shared by the data set and its closed-form denoiser."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ Vector = tuple[Finite, ...]
 class GaussianMixture(Spec):
     r""":math:`p(x) = \sum_k w_k\, \mathcal N(x; \mu_k, \Sigma_k)` in d dimensions.
 
-    Fields ``weights`` [K], positive with sum 1; ``means`` [K][d]; ``covs`` [K][d][d], symmetric positive definite.
-    The default is one-dimensional with two modes, within [-1, 1] up to five standard deviations.
-    A component mixes this in: ``class Mixture(GaussianMixture, Data, name="mixture")``.
+    The fields are ``weights`` [K], positive with sum 1; ``means`` [K][d]; and ``covs`` [K][d][d], symmetric and
+    positive definite. The default is one-dimensional with two modes, which lie within [-1, 1] up to five standard
+    deviations.
+    To be mixed into a component: ``class Mixture(GaussianMixture, Data, name="mixture")``.
     """
 
     weights: tuple[Positive, ...] = (0.4, 0.6)

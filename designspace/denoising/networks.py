@@ -1,7 +1,8 @@
-r"""What networks share: a seed of their own, and how the noise level and labels enter.
+r"""Building blocks of networks: seeding, and embeddings of noise levels and labels.
 
-A network sees only :math:`c_\mathrm{noise}`, whose range depends on the row: -1.6 to 1.1 for ``edm``, -4.6 to 3.9 for
-``ve``, 0 to 999 for ``vp``, ``ddpm`` and ``iddpm``. ``timestep`` makes all of them what sinusoidal embeddings expect.
+A network sees the noise level only as :math:`c_\mathrm{noise}`, whose range depends on the row: -1.6 to 1.1 for
+``edm``, -4.6 to 3.9 for ``ve``, 0 to 999 for ``vp``, ``ddpm`` and ``iddpm``. ``timestep`` maps all of them to the range
+that sinusoidal embeddings expect.
 """
 
 from __future__ import annotations
@@ -13,18 +14,18 @@ import torch
 from torch import Tensor
 
 LONGEST = 10_000.0
-"""The wavelengths of the sinusoids are 2 pi to 2 pi times this; Vaswani et al. (2017), as in DDPM."""
+"""Wavelengths range from 2 pi to 2 pi times this, as in Vaswani et al. (2017) and DDPM."""
 
 
 @contextmanager
 def seeded(seed: int, device: torch.device | None = None) -> Iterator[None]:
-    """In the block torch draws from ``seed`` on the CPU, and on ``device``, if that is a GPU.
+    """Within the block, seed PyTorch's global generators of the CPU and, if it is a GPU, of ``device``.
 
-    Afterwards it goes on as if nothing had been drawn.
+    Their states are restored afterwards.
     """
     gpus = [device] if device is not None and device.type == "cuda" else []
     with torch.random.fork_rng(gpus):
-        torch.default_generator.manual_seed(seed)  # torch.manual_seed would change other devices' generators too
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed would also seed the generators of other devices
         for gpu in gpus:
             with torch.cuda.device(gpu):
                 torch.cuda.manual_seed(seed)
@@ -32,10 +33,11 @@ def seeded(seed: int, device: torch.device | None = None) -> Iterator[None]:
 
 
 def timestep(c_noise: Tensor) -> Tensor:
-    r""":math:`\tau = c_\mathrm{noise} + 100\,\mathrm{arsinh}(c_\mathrm{noise})`, from -300 to 1800 whatever the row.
+    r""":math:`\tau = c_\mathrm{noise} + 100\,\mathrm{arsinh}(c_\mathrm{noise})`, from -300 to 1800 for all rows.
 
-    The fastest sinusoid of an embedding is :math:`\cos\tau`. Two indices that differ by 1 differ by more than 1 in it,
-    as in DDPM's own; for ``edm`` and ``ve``, whose values are small, 10 % more noise is 1.6 to 10 more.
+    The fastest sinusoid of an embedding is :math:`\cos\tau`. Indices of ``vp``, ``ddpm`` and ``iddpm`` that differ by 1
+    have values of :math:`\tau` that differ by more than 1, as in DDPM; for ``edm`` and ``ve``, a noise level that is
+    10 % higher increases :math:`\tau` by 1.6 to 10.
     """
     return c_noise + 100 * c_noise.asinh()
 
@@ -51,20 +53,20 @@ def fourier(c_noise: Tensor, n: int) -> Tensor:
 
 
 class Conditions(torch.nn.Module):
-    """Class and augmentation labels as one vector ``[B, dim]``, to be added to that of the noise level.
+    """An embedding ``[B, dim]`` of class and augmentation labels, to be added to that of the noise level.
 
-    Classes are 0, 1, ... below ``classes``; -1, or no labels at all, is "no class" and has an embedding of its own.
-    Augmentation labels ``[B, augment]`` are mapped linearly, so that zeros, or none, add nothing.
+    Classes are 0, 1, ... below ``classes``; -1, or no labels at all, means "no class" and has an embedding of its own.
+    Augmentation labels ``[B, augment]`` are mapped linearly, so that zeros, or no labels, contribute nothing.
     """
 
     def __init__(self, classes: int, augment: int, dim: int) -> None:
         super().__init__()
         self.dim = dim
-        self.classes = torch.nn.Embedding(classes + 1, dim) if classes else None  # the last one: no class
+        self.classes = torch.nn.Embedding(classes + 1, dim) if classes else None  # the last entry means "no class"
         self.augment = torch.nn.Linear(augment, dim, bias=False) if augment else None
 
     def forward(self, labels: Tensor | None, augment: Tensor | None, like: Tensor) -> Tensor:
-        """The vectors for the batch ``like``, in its dtype. Raises ``ValueError`` for labels that it cannot take."""
+        """The embeddings in the batch size and dtype of ``like``. Raises ``ValueError`` for unexpected labels."""
         if labels is not None and self.classes is None:
             raise ValueError("labels for a network that was built without classes: sample with labels: none")
         if augment is not None and self.augment is None:
@@ -80,6 +82,6 @@ class Conditions(torch.nn.Module):
 
 
 def zero(layer: torch.nn.Module) -> None:
-    """Set the parameters of ``layer``, the last one, to zero: the network then begins with F = 0."""
+    """Set the parameters of ``layer`` to zero. For the last layer of a network this means F = 0 before training."""
     for parameter in layer.parameters():
         torch.nn.init.zeros_(parameter)

@@ -1,4 +1,4 @@
-r"""A denoiser from a network: Eq. 7 of Karras et al. (2022), https://arxiv.org/abs/2206.00364.
+r"""A denoiser made of a network and its preconditioning: Eq. 7 of Karras et al. (2022), https://arxiv.org/abs/2206.00364.
 
 .. math:: D(x; \sigma) = c_\mathrm{skip}(\sigma)\, x
     + c_\mathrm{out}(\sigma)\, F_\theta\big(c_\mathrm{in}(\sigma)\, x;\, c_\mathrm{noise}(\sigma)\big)
@@ -16,34 +16,33 @@ from designspace.denoising.device import sent
 from designspace.denoising.rows import PreconditioningRows
 
 F = Callable[..., Tensor]
-"""A network: ``F(x [B, C, ...], c_noise [B], labels [B] or None) -> [B, C or 2 C, ...]``; in training a fourth argument
-may be augmentation labels ``[B, L]``."""
+"""A network ``F(x [B, C, ...], c_noise [B], labels [B] or None) -> [B, C or 2 C, ...]``. In training with augmentation
+it gets augmentation labels ``[B, L]`` as a fourth argument."""
 
 
 class Preconditioned:
-    r"""``D(x, sigma)``: the network F with the rows c_skip, c_out, c_in and c_noise of a design, and with labels.
+    """``D(x, sigma)``: a network F with the rows c_skip, c_out, c_in and c_noise of a design, for some labels.
 
-    ``augment`` are augmentation labels ``[B, L]``, which are handed to F only if they are given: in training.
-
-    It carries the noise levels that ``c_noise`` knows, for the sampler: ``sigma_min``, ``sigma_max``, ``round_sigma``.
-    F sees its own floating-point type, that of its first parameter, or float32; ``c_noise`` is never less than
-    float32. If F gives twice the channels of its input, the second half is taken for learned variances (Nichol and
-    Dhariwal, 2021, https://arxiv.org/abs/2102.09672) and ignored. Gradients flow wherever they are enabled.
+    Augmentation labels ``augment``, ``[B, L]``, are passed to F only if they are given, as in training. ``sigma_min``,
+    ``sigma_max`` and ``round_sigma`` tell the sampler which noise levels ``c_noise`` supports. The input of F has the
+    dtype of its first floating-point parameter, or float32; ``c_noise`` has at least float32. If F returns twice the
+    channels of its input, the second half is taken for learned variances (Nichol and Dhariwal, 2021,
+    https://arxiv.org/abs/2102.09672) and ignored. Gradients are computed if they are enabled.
     """
 
     def __init__(
         self, network: F, design: PreconditioningRows, labels: Tensor | None = None, augment: Tensor | None = None
     ) -> None:
         self._network, self._design, self._labels = network, design, labels
-        self._augment = () if augment is None else (augment,)  # F need not know of it
+        self._augment = () if augment is None else (augment,)  # F need not accept the argument
         self._dtype = _dtype(network)
         self.sigma_min, self.sigma_max = design.c_noise.limits()
         self.round_sigma = design.c_noise.round_sigma
 
     def __call__(self, x: Tensor, sigma: Tensor) -> Tensor:
-        """The denoised samples, shape and dtype of ``x`` ``[B, C, ...]``; ``sigma`` is 0-dim or ``[B]``.
+        """Denoise ``x`` ``[B, C, ...]``, keeping shape and dtype; ``sigma`` is 0-dim or ``[B]``.
 
-        Raises ``ValueError`` if F gives another shape than it should.
+        Raises ``ValueError`` if the output of F has the wrong shape.
         """
         design, sigma = self._design, torch.as_tensor(sigma, dtype=torch.float64)
         c_skip, c_out, c_in = (_over(row(sigma), x) for row in (design.c_skip, design.c_out, design.c_in))
@@ -54,7 +53,7 @@ class Preconditioned:
 
 @dataclass(frozen=True)
 class PreconditionedNetwork:
-    """A network ready to run: ``bind`` gives its ``D(x, sigma)`` for some labels."""
+    """A network on its device, with its preconditioning; ``bind`` gives ``D(x, sigma)`` for some labels."""
 
     network: F
     design: PreconditioningRows
@@ -62,17 +61,17 @@ class PreconditionedNetwork:
     """The shape of one sample."""
 
     def bind(self, labels: Tensor | None = None) -> Preconditioned:
-        """``D(x, sigma)`` for these labels, int64 ``[B]``, or none."""
+        """``D(x, sigma)`` for class labels, int64 ``[B]``, or without labels."""
         return Preconditioned(self.network, self.design, labels)
 
 
 def precondition(network: F, design: PreconditioningRows, labels: Tensor | None = None) -> Preconditioned:
-    """``D(x, sigma)`` for ``sample`` from any network: Eq. 7 with the rows c_* of ``design``.
+    """Make ``D(x, sigma)`` for ``sample`` of any network, by Eq. 7 with the rows c_* of ``design``.
 
     Args:
         network: Called as ``F(x [B, C, ...], c_noise [B], labels)``; a ``torch.nn.Module`` is put in evaluation mode.
-        design: For its rows c_skip, c_out, c_in and c_noise: those that the network was trained with.
-        labels: Handed to the network as they are; by default ``None``.
+        design: Its rows c_skip, c_out, c_in and c_noise must be those that the network was trained with.
+        labels: Passed to the network unchanged.
     """
     return Preconditioned(network.eval() if isinstance(network, torch.nn.Module) else network, design, labels)
 
@@ -83,7 +82,7 @@ def _dtype(network: F) -> torch.dtype:
 
 
 def _over(coefficient: Tensor, x: Tensor) -> Tensor:
-    """A number for the whole batch stays on the CPU, so that the device need not be waited for."""
+    """Shape ``coefficient`` for multiplication with ``x``. A 0-dim one stays on the CPU, which avoids a copy."""
     return (
         coefficient if coefficient.ndim == 0 else sent(coefficient, x.device, x.dtype).reshape(-1, *[1] * (x.ndim - 1))
     )
@@ -92,6 +91,6 @@ def _over(coefficient: Tensor, x: Tensor) -> Tensor:
 def _mean_part(output: Tensor, x: Tensor) -> Tensor:
     batch, channels, *size = x.shape
     if output.shape not in ((batch, channels, *size), (batch, 2 * channels, *size)):
-        text = f"the network gives {list(output.shape)} for an input {list(x.shape)}; it should give the same shape"
+        text = f"the network returns {list(output.shape)} for an input {list(x.shape)}; it must return the same shape"
         raise ValueError(f"{text}, or twice the channels")
     return output[:, :channels]

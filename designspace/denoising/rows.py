@@ -1,4 +1,4 @@
-"""The rows of the block *Network and preconditioning* of Table 1, and where denoisers come from, as types."""
+"""The rows of the block *Network and preconditioning* of Table 1, and the rows that provide denoisers."""
 
 from __future__ import annotations
 
@@ -18,34 +18,38 @@ class CSkip(Component, row="c_skip"):
     r"""Skip scaling :math:`c_\mathrm{skip}(\sigma)`."""
 
     @abstractmethod
-    def __call__(self, sigma: Tensor) -> Tensor: ...
+    def __call__(self, sigma: Tensor) -> Tensor:
+        """The coefficient for noise levels ``sigma``, float64 of any shape, in the same shape."""
 
 
 class COut(Component, row="c_out"):
     r"""Output scaling :math:`c_\mathrm{out}(\sigma)`."""
 
     @abstractmethod
-    def __call__(self, sigma: Tensor) -> Tensor: ...
+    def __call__(self, sigma: Tensor) -> Tensor:
+        """The coefficient for noise levels ``sigma``, float64 of any shape, in the same shape."""
 
 
 class CIn(Component, row="c_in"):
     r"""Input scaling :math:`c_\mathrm{in}(\sigma)`."""
 
     @abstractmethod
-    def __call__(self, sigma: Tensor) -> Tensor: ...
+    def __call__(self, sigma: Tensor) -> Tensor:
+        """The coefficient for noise levels ``sigma``, float64 of any shape, in the same shape."""
 
 
 class CNoise(Component, row="c_noise"):
     r"""Noise conditioning :math:`c_\mathrm{noise}(\sigma)`: the noise level as the network sees it.
 
-    A network knows only the levels it was trained on; ``limits`` and ``round_sigma`` tell the sampler.
+    A network supports only the levels it was trained on; ``limits`` and ``round_sigma`` tell the sampler which.
     """
 
     @abstractmethod
-    def __call__(self, sigma: Tensor) -> Tensor: ...
+    def __call__(self, sigma: Tensor) -> Tensor:
+        """The input of the network for noise levels ``sigma``, float64 of any shape, in the same shape."""
 
     def limits(self) -> tuple[float, float]:
-        """The smallest and largest noise level that the network supports."""
+        """The lowest and the highest noise level that the network supports."""
         return 0.0, float("inf")
 
     def round_sigma(self, sigma: Tensor) -> Tensor:
@@ -53,7 +57,7 @@ class CNoise(Component, row="c_noise"):
         return sigma
 
     def supported(self, sigma: Tensor) -> Tensor:
-        """Noise levels moved into the limits and to the nearest level."""
+        """Noise levels clamped to the limits and rounded to supported levels."""
         lo, hi = self.limits()
         return self.round_sigma(sigma.clamp(lo, hi))
 
@@ -75,12 +79,12 @@ class DiscreteCNoise(CNoise):
         return float(u[-2]), float(u[0])
 
     def round_sigma(self, sigma: Tensor) -> Tensor:
-        """The nearest of the levels, 0 among them."""
+        """The nearest of the levels, including 0."""
         return self.levels()[nearest(self.levels(), sigma)]
 
 
 class PreconditioningRows(Protocol):
-    """The rows of Eq. 7 of Karras et al. (2022), as a ``Design`` has them: all that a denoiser needs to run."""
+    """The rows in Eq. 7 of Karras et al. (2022), which a denoiser needs; a ``Design`` has them."""
 
     @property
     def c_skip(self) -> CSkip:
@@ -102,54 +106,55 @@ class PreconditioningRows(Protocol):
 class Network(Component, row="network"):
     r"""The network :math:`F_\theta(c_\mathrm{in} x; c_\mathrm{noise})`: ``F(x, c_noise [B], labels [B] or None)``.
 
-    Built with augmentation labels, it takes them ``[B, L]`` as a fourth argument; without it they are zeros.
+    A network built for augmentation takes labels ``[B, L]`` as an optional fourth argument; without it they are zero.
     """
 
     @abstractmethod
     def build(self, shape: tuple[int, ...], classes: int = 0, augment: int = 0) -> torch.nn.Module:
-        """The network with its weights, in evaluation mode, on the CPU; torch's generators are left as they are.
+        """Build the network with its weights, in evaluation mode on the CPU, without changing PyTorch's generators.
 
-        ``shape`` is that of one sample; ``classes`` are their number, 0: unconditional; ``augment`` is L, 0: none.
+        ``shape`` is the shape of one sample, ``classes`` the number of classes (0: unconditional), and ``augment`` the
+        length L of augmentation labels (0: none).
         """
 
     def shape_of(self, data: Images) -> tuple[int, ...]:
-        """The shape of one sample, for a network that is used with ``data``: that of its images."""
+        """The shape of one sample for a network used with ``data``; by default that of the images."""
         return data.shape
 
 
 class Conditional(Protocol):
-    """A denoiser that is ready to run: what ``Denoiser.load`` gives."""
+    """A denoiser on its device, as returned by ``Denoiser.load``."""
 
     @property
     def shape(self) -> tuple[int, ...]:
         """The shape of one sample."""
 
     def bind(self, labels: Tensor | None) -> D:
-        """``D(x, sigma)`` for these class labels, int64 ``[B]``; ``None`` is unconditional."""
+        """``D(x, sigma)`` for class labels, int64 ``[B]``; ``None`` means unconditional."""
 
 
 class Denoiser(Component, row="denoiser"):
-    r"""Where :math:`D(x; \sigma)` comes from."""
+    r"""The source of the denoiser :math:`D(x; \sigma)`."""
 
     rows: ClassVar[tuple[str, ...]] = ()
-    """The rows of the design that its numbers depend on; others cannot matter for sampling."""
+    """The rows of the design that the denoiser depends on."""
     reads_data: ClassVar[bool] = False
-    """True if its numbers depend on the ablation's data set."""
+    """True if the denoiser depends on the data set of the ablation."""
     has_network: ClassVar[bool] = False
-    """True if what it loads is a ``PreconditionedNetwork`` of a module, whose parameters have gradients."""
+    """True if ``load`` returns a ``PreconditionedNetwork`` with a module whose parameters have gradients."""
 
     @abstractmethod
     def load(self, data: Images, design: PreconditioningRows, device: torch.device) -> Conditional:
-        """Make it ready to run on ``device``."""
+        """Prepare the denoiser for use on ``device``."""
 
     def untrained(self, data: Images, design: PreconditioningRows, device: torch.device) -> Conditional | None:
-        """As it was before it was trained, if that is known."""
+        """The denoiser before training, or ``None`` if it is not available."""
         return None
 
 
 class Guidance(Component, row="guidance"):
-    """How several denoisers make one."""
+    """A combination of several denoisers into one."""
 
     @abstractmethod
     def wrap(self, denoiser: Conditional) -> Conditional:
-        """The guided denoiser. Its extra evaluations are counted apart."""
+        """The guided denoiser. Its additional evaluations are counted separately."""

@@ -1,12 +1,12 @@
-r"""The field ``sigma_data`` of the rows c_skip, c_out, c_in and loss_weight: the data's standard deviation.
+"""The field ``sigma_data`` of the rows c_skip, c_out, c_in and loss_weight: the standard deviation of the data.
 
-The value is a number or ``data``. With ``data`` it is measured on the ablation's data set when the ablation is loaded,
-so resolved specs, identities and results hold the number. Each row has its own ``sigma_data``, so that one row can be
-varied alone; ``sigma_data`` of a design is a short form that goes to all rows that have the field and do not set it.
+The value is a number or ``data``, which stands for the value measured on the data set of the ablation. It is measured
+when the ablation is loaded, so that resolved trials hold the number. Each row has a field of its own, so that one can
+be varied alone; ``sigma_data`` of a design sets the field of all rows that have it and do not set it themselves.
 
 It is the standard deviation of all values about their mean (Karras et al., 2022, https://arxiv.org/abs/2206.00364,
-Appendix B.6). With it, the network's input and target have unit variance, and the initial loss is 1 if the mean of the
-data is 0 (for digits, whose mean is -0.39, it is between 1.0 and 1.3).
+Appendix B.6). The input and the target of the network then have unit variance, and the initial loss is 1 if the mean of
+the data is 0 (for digits, whose mean is -0.39, it is 1.0 to 1.3).
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, ValidationError, ValidationInfo
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from designspace.registry.component import ROWS, Component, Positive, Spec
+from designspace.registry.component import Component, Positive, Spec
+from designspace.registry.known import ROWS
 
 NAME = "sigma_data"
 MEASURE = "measure"
@@ -35,7 +36,7 @@ def _number(value: Any, info: ValidationInfo) -> Any:
 
 
 SigmaData = Annotated[Positive, BeforeValidator(_number, json_schema_input_type=float | Literal["data"])]
-"""The type of the field: positive, finite, or ``data``."""
+"""The type of the field: a positive finite number, or ``data``."""
 
 
 class _Shared(Spec):
@@ -67,7 +68,7 @@ def has_field(row: str, name: str | None = None) -> bool:
 
 
 def _given(row: str, value: Any) -> dict[str, Any]:
-    """Name and fields as they are set; an empty mapping if ``value`` is not a component."""
+    """The name and the given fields of a component; empty if ``value`` is not a component."""
     if isinstance(value, Component):
         return {"name": value.name} | {key: getattr(value, key) for key in value.model_fields_set}
     if isinstance(value, str):

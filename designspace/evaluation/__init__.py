@@ -1,1 +1,1 @@
-"""Evaluation: features, moments, distances, error bars."""
+"""Evaluation: features of images, distances between sets of features, and the error bars of both."""

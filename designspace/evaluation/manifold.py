@@ -1,8 +1,9 @@
-r"""Two sets of images as manifolds: a ball around each image, as wide as its k-th nearest neighbour is far.
+r"""Precision, recall, density and coverage: counts of images in balls around other images.
 
-Precision, recall, density and coverage are counts of images in balls. Kynkäänniemi et al. (2019),
-https://arxiv.org/abs/1904.06991; Naeem et al. (2020), https://arxiv.org/abs/2002.09797. All four are counted in one
-pass over the distances of generated images from the reference's, for the published values of k at once.
+The ball around an image reaches to its k-th nearest neighbour, so that the balls of a set cover its manifold.
+Kynkäänniemi et al. (2019), https://arxiv.org/abs/1904.06991; Naeem et al. (2020), https://arxiv.org/abs/2002.09797.
+All four metrics are counted in one pass over the distances between generated and reference images, for all published
+values of k at once.
 """
 
 from __future__ import annotations
@@ -11,22 +12,91 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from designspace.evaluation.measure import Sample
 from designspace.evaluation.moments import Array, check_widths, float64, table
 from designspace.evaluation.neighbours import Integers, Near, blocks, nearest, squares
 from designspace.evaluation.rows import Metric
-from designspace.evaluation.tally import Leaving, Tally
 from designspace.registry.component import Neighbours
 
+Mask = NDArray[np.bool_]
+
+
+class Tally:
+    """Counts the points in each ball and the balls around each point."""
+
+    def __init__(self, balls: int, points: int) -> None:
+        self.per_ball, self._sums = np.zeros(balls, np.int64), np.zeros(balls)
+        self.per_point = np.zeros(points, np.int64)
+
+    def add(self, balls: slice, points: slice, inside: Mask) -> None:
+        """Add a block of the matrix that tells which points lie in which balls, ``inside [balls, points]``."""
+        ball, point = np.nonzero(inside)
+        self.per_ball[balls] += np.bincount(ball, minlength=len(inside))
+        self._sums[balls] += np.bincount(ball, point + points.start, len(inside))
+        self.per_point[points] += np.bincount(point, minlength=inside.shape[1])
+
+    def filled(self) -> int:
+        """The number of balls that contain a point."""
+        return int(np.count_nonzero(self.per_ball))
+
+    def only(self) -> Integers:
+        """The points that are alone in a ball, once per such ball."""
+        return np.asarray(self._sums[self.per_ball == 1], np.int64)
+
+
+class Leaving:
+    """Counts the points that lie in any ball, and how this changes when the image of one ball is left out.
+
+    Leaving an image out removes its own ball. A ball that had it among its k nearest neighbours grows to neighbour
+    k + 1 and may take in points from the shell in between. For each block of points, all balls must be added before the
+    block is closed.
+    """
+
+    def __init__(self, index: Integers, k: int, balls: int, points: int) -> None:
+        self._near, self._m = index[:, :k], points
+        self._count, self._sums = np.zeros(points, np.int64), np.zeros(points)
+        self._shells: list[tuple[Integers, Integers]] = []
+        self.change = np.zeros(balls, np.int64) if index.shape[1] > k else None
+
+    def add(self, balls: slice, points: slice, inside: Mask, shell: Mask) -> None:
+        """Count the points ``inside [balls, points]``; remember those in a ``shell`` that may depend on one image."""
+        ball, point = np.nonzero(inside)
+        self._count[points] += np.bincount(point, minlength=inside.shape[1])
+        self._sums[points] += np.bincount(point, ball + balls.start, inside.shape[1])
+        ball, point = np.nonzero(shell & (self._count[points] < 2))
+        self._shells.append((ball + balls.start, point + points.start))
+
+    def close(self, points: slice) -> None:
+        """Compute the effect of leaving out each image on these points."""
+        ball, point = (np.concatenate(each) for each in zip(*self._shells, strict=True))
+        self._shells.clear()
+        if self.change is None:
+            return
+        only = self._sums.astype(np.int64)
+        lost = np.flatnonzero(self._count[points] == 1) + points.start
+        alone = self._count[point] == 1
+        saved = point[alone & (self._near[ball] == only[point][:, None]).any(1)]
+        lost = np.setdiff1d(lost, saved)
+        free = self._count[point] == 0
+        gained = np.unique(self._near[ball[free]] * self._m + point[free][:, None]) // self._m
+        size = len(self.change)
+        self.change += np.bincount(gained, minlength=size) - np.bincount(only[lost], minlength=size)
+
+    def covered(self) -> int:
+        """The number of points that lie in at least one ball."""
+        return int(np.count_nonzero(self._count))
+
+
 PUBLISHED = (3, 5)
-"""The k of precision and recall, and that of density and coverage."""
+"""The k of precision and recall, and the k of density and coverage."""
 ROUNDING = 1e-12
-"""Of squared distances, relative to squared norms: an image on the surface of a ball lies inside."""
+"""Tolerance of squared distances, relative to squared norms: an image on the surface of a ball lies inside it."""
 
 
 class OverlapMetric(Metric):
-    """A metric of ``overlap``: a share, or a number that is about 1 at best. Raises ``ValueError`` as that does."""
+    """A metric computed from ``overlap``, at best (about) 1. ``measure`` raises ``ValueError`` as ``overlap`` does."""
 
     higher_is_better: ClassVar[bool | None] = True
     k: Neighbours
@@ -38,28 +108,28 @@ class OverlapMetric(Metric):
 
 @dataclass(frozen=True)
 class Overlap:
-    """How generated images lie in the balls of the reference, and the reference's in those of the generated."""
+    """Which images of each set lie in the balls around the images of the other."""
 
     inside: Integers
-    """The reference's balls that each generated image lies in, ``[n]``."""
+    """The number of reference balls that contain each generated image, ``[n]``."""
     covered: int
-    """The reference's balls that have a generated image in them."""
+    """The number of reference balls that contain a generated image."""
     covered_without: Integers
-    """As many without each generated image, ``[n]``."""
+    """The same number when each generated image is left out in turn, ``[n]``."""
     recalled: int
-    """The reference's images that lie in generated images' balls."""
+    """The number of reference images that lie in the ball of a generated image."""
     recalled_without: Integers | None
-    """As many without each generated image, ``[n]``; ``None`` if the others had no k neighbours then."""
+    """The same number when each generated image is left out in turn, ``[n]``; ``None`` if n - 1 <= k."""
 
 
 def overlap(generated: Sample, reference: Sample, k: int) -> Overlap:
-    """Count, with balls to the k-th nearest neighbours.
+    """Count the images in the balls of the other set, with balls that reach to the k-th nearest neighbour.
 
-    Raises ``ValueError`` if either set has k images or fewer, if the reference's images are all the same, if the
-    features' dimensions differ, and for NaN or infinity.
+    Raises ``ValueError`` if either set has at most k images, if all features of the reference are equal, if the
+    dimensions of the features differ, and for NaN or infinity.
     """
     if (n := min(len(generated), len(reference))) <= k:
-        raise ValueError(f"balls to the k = {k} nearest neighbours take {k + 1} images of each set at least, not {n}")
+        raise ValueError(f"balls to the k = {k} nearest neighbours need at least {k + 1} images per set, not {n}")
     together = tuple(sorted({k, *(other for other in PUBLISHED if other < n)}))
     counted = generated.once(("overlap", reference, together), lambda: _count(generated, reference, together))
     return counted[k]
@@ -70,7 +140,7 @@ def _count(generated: Sample, reference: Sample, ks: tuple[int, ...]) -> dict[in
     check_widths(table(generated.features)[1], table(reference.features)[1])
     balls, own = nearest(reference, reference, max(ks)), nearest(generated, generated, min(max(ks) + 1, n - 1))
     if not balls.squares.any():
-        raise ValueError(f"the {m} images of the reference have all the same features: no ball has a size")
+        raise ValueError(f"all {m} images of the reference have the same features, so every ball has radius 0")
     tallies = {k: (Tally(m, n), Leaving(own.index, k, n, m)) for k in ks}
     for j in blocks(m):
         y = float64(reference.features[j])
@@ -87,7 +157,7 @@ def _count(generated: Sample, reference: Sample, ks: tuple[int, ...]) -> dict[in
 
 
 def _reach(near: Near, k: int, rows: slice, x: Array) -> Array:
-    """Squared radii; where there is no k-th neighbour, the last one's."""
+    """Squared radii of the balls; where there is no k-th neighbour, the distance of the last one."""
     return np.asarray(near.squares[rows, min(k, near.squares.shape[1]) - 1] + ROUNDING * np.square(x).sum(1))
 
 

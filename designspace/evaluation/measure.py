@@ -1,4 +1,4 @@
-"""What a metric is given, and what it gives."""
+"""The input of a metric, features of a set of images, and its output, a value with the influence of each image."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ class Sample:
     features: Tensor
     """float32 ``[n, d]``."""
     kept: dict[Hashable, Any] = field(default_factory=dict, repr=False)
-    """What was found out about them, so that metrics share the work."""
+    """Intermediate results that metrics share, such as nearest neighbours."""
 
     def __len__(self) -> int:
         return len(self.features)
 
     @cached_property
     def moments(self) -> Moments:
-        """Their mean and covariance. Raises ``ValueError`` as ``Moments`` does."""
+        """Mean and covariance of the features. Raises ``ValueError`` as ``Moments`` does."""
         return Moments.of(self.features)
 
     def once(self, key: Hashable, make: Callable[[], T]) -> T:
-        """What ``make`` gives, made the first time that it is asked for under ``key``."""
+        """The result of ``make``, which is called only the first time that ``key`` is requested."""
         if key not in self.kept:
             self.kept[key] = make()
         found: T = self.kept[key]
@@ -41,54 +41,54 @@ class Sample:
 
 
 class Profile(NamedTuple):
-    """Where among the noise levels a value comes from: float64 ``[m]`` each."""
+    """A value as a function of the noise level; every column is float64 ``[m]``."""
 
     sigma: Tensor
     value: Tensor
     before: Tensor | None = None
-    """The same of the network before it was trained."""
+    """The value before training."""
     density: Tensor | None = None
-    """How often training draws the level: the share of draws per unit of ln sigma."""
+    """The probability density of the training noise levels per unit of ln sigma."""
 
     def columns(self) -> dict[str, Tensor]:
-        """Those that there are, by name."""
+        """The columns that are not ``None``, by name."""
         return {name: column for name, column in self._asdict().items() if column is not None}
 
 
 class Summary(Sample):
-    """A set of images of which only the mean and covariance of the features are known."""
+    """A set of images for which only the mean and covariance of the features are known."""
 
     def __init__(self, moments: Moments) -> None:
-        self.__dict__["moments"] = moments  # in place of what a sample computes
+        self.__dict__["moments"] = moments  # replaces the cached property of Sample
 
     @property
     def features(self) -> Tensor:
-        """There are none. Raises ``ValueError``."""
-        raise ValueError("of the reference only mean and covariance are known: a metric of its features needs images")
+        """Raises ``ValueError``: the features are not known."""
+        raise ValueError("only mean and covariance of the reference are known: this metric needs its features")
 
     def __len__(self) -> int:
         if self.moments.n is None:
-            raise ValueError("of how many images the reference's mean and covariance are is not known")
+            raise ValueError("the number of images behind the mean and covariance of the reference is not known")
         return self.moments.n
 
 
 @dataclass(frozen=True, eq=False)
 class Measured:
-    """The value of a metric."""
+    """The result of a metric."""
 
     value: float
     se: float | None = None
-    """Its standard error over other draws of the generated images, the reference taken as fixed."""
+    """The standard error due to the random choice of generated images, for a fixed reference."""
     influence: Tensor | None = None
-    """What each image has to do with it, float32 ``[n]``, centred: se is about std(influence) / sqrt(n)."""
+    """The influence of each image on the value, float32 ``[n]``, centred; se is about std(influence) / sqrt(n)."""
     floor: float | None = None
-    """The least that can be expected, where the metric knows it by itself."""
+    """The lowest value to be expected, for metrics that know it without a reference."""
     profile: Profile | None = None
     extra: dict[str, float] = field(default_factory=dict)
-    """More numbers to keep with it, by name."""
+    """Further numbers to record, by name."""
 
     def tensors(self) -> dict[str, Tensor]:
-        """All of it, to be kept; ``Measured.of`` reads it back."""
+        """The result as tensors for storage; ``Measured.of`` reads it back."""
         numbers = {"value": self.value, "se": self.se, "floor": self.floor}
         found = {k: torch.tensor(v, dtype=torch.float64) for k, v in numbers.items() if v is not None}
         found |= {f"extra.{k}": torch.tensor(v, dtype=torch.float64) for k, v in self.extra.items()}
@@ -98,7 +98,7 @@ class Measured:
 
     @classmethod
     def of(cls, kept: dict[str, Tensor]) -> Measured:
-        """From ``tensors``."""
+        """Restore a result from ``tensors``."""
         numbers = {k: kept[k].item() for k in ("value", "se", "floor") if k in kept}
         columns = {k.removeprefix("profile."): v for k, v in kept.items() if k.startswith("profile.")}
         profile = Profile(**columns) if columns else None
@@ -107,30 +107,31 @@ class Measured:
 
 
 def mean(each: Tensor, **more: Any) -> Measured:
-    """The mean over images of a value that each has, ``[n]``.
+    """The mean of a value per image, ``[n]``.
 
-    Where all have the same, as for a share of 0 or 1, its standard error is 0; the rule of three bounds it by 3 / n.
+    If all values are equal, as for a proportion of 0 or 1, the standard error is 0; by the rule of three the true value
+    then lies within 3 / n with 95 % confidence.
     """
     return Measured(float(each.mean()), _se(each), (each - each.mean()).float(), **more)
 
 
 def root_mean(squares: Tensor, **more: Any) -> Measured:
-    """The root of the mean over images of a square that each has, ``[n]``; to first order in each."""
+    """The root mean square, from the square of a value per image, ``[n]``; the influence is exact to first order."""
     return rooted(float(squares.mean()), squares - squares.mean(), 2, **more)
 
 
 def rooted(value: float, effect: Tensor, p: float, **more: Any) -> Measured:
-    """The p-th root of a value that each image has an effect on, ``[n]``, centred; to first order in each."""
+    """The p-th root of a value, with its influence to first order from that of the value, ``[n]``, centred."""
     root = value ** (1 / p)
     effect = effect / (p * root ** (p - 1) or 1.0)
     return Measured(root, _se(effect), effect.float(), **more)
 
 
 def jackknife(value: float, without: Tensor, **more: Any) -> Measured:
-    """A value, and what it would be without each image, ``[n]``: for values that change by jumps.
+    """A value with its influence from the values when each image is left out in turn, ``[n]``.
 
-    The standard error is on average not below the true one, for differences of two trials as well. Efron and Stein
-    (1981), https://doi.org/10.1214/aos/1176345462.
+    This suits values that are not differentiable, such as counts. On average, the standard error is not below the true
+    one, also for differences between trials. Efron and Stein (1981), https://doi.org/10.1214/aos/1176345462.
     """
     effect = (len(without) - 1) * (without.mean() - without)
     return Measured(value, _se(effect), effect.float(), **more)

@@ -1,4 +1,4 @@
-"""Mean and covariance of features: all that a Fréchet distance needs to know of them."""
+"""Mean and covariance of features, which determine their Fréchet distance."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ Array = NDArray[np.float64]
 Features = Tensor | NDArray[Any]
 
 BLOCK = 4096
-"""Rows that are in float64 at once."""
+"""Rows that are converted to float64 at a time."""
 
 
 class Moments:
-    r"""Mean and covariance of ``n`` features, in float64 on the CPU; never changed.
+    """Mean and covariance of ``n`` feature vectors, in float64 on the CPU; immutable.
 
-    They merge: ``a + b`` are the moments of both sets together (Chan, Golub and LeVeque 1983,
-    https://doi.org/10.1080/00031305.1983.10483115). A file's mu and sigma make one as well: ``Moments(n, mu, sigma)``.
-    Raises ``ValueError`` for fewer than 2 features, for shapes that do not fit, and for NaN or infinity.
+    ``a + b`` gives the moments of the union of two sets (Chan, Golub and LeVeque 1983,
+    https://doi.org/10.1080/00031305.1983.10483115). Precomputed statistics can be used as ``Moments(n, mu, sigma)``.
+    Raises ``ValueError`` for fewer than 2 vectors, for shapes that do not match, and for NaN or infinity.
 
     Args:
-        n: The number of features; ``None`` where a file does not say of how many it holds the moments.
+        n: The number of feature vectors; ``None`` if it is not known, as for some files of statistics.
         mean: ``[d]``.
-        cov: ``[d, d]``, with n - 1 in the denominator; may be left out if there is a factor.
-        factor: ``[n - 1, d]`` with cov = factor' factor, where n <= d: distances are then quicker and more exact.
+        cov: ``[d, d]``, with n - 1 in the denominator; optional if ``factor`` is given.
+        factor: ``[n - 1, d]`` with cov = factor' factor, for n <= d; makes distances faster and more accurate.
     """
 
     def __init__(
@@ -46,23 +46,23 @@ class Moments:
         elif not math.isfinite(self.trace):
             raise ValueError("the cov of the features is not finite (NaN or infinity)")
         if n is not None and n < 2:
-            raise ValueError(f"a covariance takes at least 2 images, not {n}")
+            raise ValueError(f"a covariance needs at least 2 images, not {n}")
 
     def _check(self, name: str, value: Tensor, shape: str) -> None:
         if value.shape != (self.d,) * shape.count("d"):
-            raise ValueError(f"the {name} of {self.d} features is {shape}, not of shape {list(value.shape)}")
+            raise ValueError(f"the {name} of {self.d} features must have shape {shape}, not {list(value.shape)}")
         if not value.isfinite().all():
             raise ValueError(f"the {name} of the features is not finite (NaN or infinity)")
 
     @cached_property
     def cov(self) -> Tensor:
-        """float64 ``[d, d]``."""
+        """The covariance, float64 ``[d, d]``."""
         assert self.factor is not None
         return self.factor.mT @ self.factor
 
     @property
     def trace(self) -> float:
-        """Of the covariance."""
+        """The trace of the covariance."""
         return float(self.cov.trace() if self.factor is None else self.factor.square().sum())
 
     @classmethod
@@ -77,13 +77,13 @@ class Moments:
 
     @classmethod
     def streamed(cls, chunks: Iterable[Features]) -> Self:
-        """The moments of features that come in chunks ``[any, d]``, in memory for one chunk and O(d^2)."""
+        """The moments of features given in chunks ``[any, d]``, in memory for one chunk plus O(d^2)."""
         n, shift, total, scatter = 0, np.zeros(0), np.zeros(0), np.zeros((0, 0))
         for chunk in chunks:
             x = float64(chunk)
             if len(x) == 0:
                 continue
-            if n == 0:  # a shift near the mean: sums of squares that cancel lose digits
+            if n == 0:  # shifting by about the mean avoids cancellation in the sums of squares
                 shift, total, scatter = x.mean(0), np.zeros(x.shape[1]), np.zeros((x.shape[1],) * 2)
             check_widths(x.shape[1], len(shift))
             x = x - shift
@@ -95,7 +95,7 @@ class Moments:
 
     @property
     def d(self) -> int:
-        """The number of dimensions."""
+        """The dimension of the features."""
         return self.mean.shape[-1] if self.mean.ndim else 1
 
     def __add__(self, other: Moments) -> Moments:
@@ -114,7 +114,10 @@ class Moments:
 
     @cached_property
     def root(self) -> Tensor:
-        """float64 ``[d, k]`` with cov = root root': lower triangular where k = d, of the covariance's rank else."""
+        """A root of the covariance, float64 ``[d, k]`` with cov = root root'.
+
+        It is lower triangular if the covariance has full rank (k = d); otherwise k is the rank.
+        """
         if self.factor is not None:
             return self.factor.mT
         cholesky: Tensor
@@ -123,7 +126,7 @@ class Moments:
             return cholesky
         values, vectors = np.linalg.eigh(self.cov.numpy())
         keep = values > self.d * np.finfo(float).eps * values[-1]
-        keep[0] = False  # singular, or Cholesky had succeeded
+        keep[0] = False  # the covariance is singular, or Cholesky would have succeeded
         return torch.from_numpy(vectors[:, keep] * np.sqrt(values[keep]))
 
 
@@ -132,21 +135,24 @@ def _float64(value: Features) -> Tensor:
 
 
 def centred_factor(x: Array) -> Array:
-    """Rows ``[n - 1, d]`` whose scatter is the covariance of the centred rows ``x``: a reflection empties the first."""
+    """A factor ``[n - 1, d]`` of the covariance of the centred rows ``x``.
+
+    A Householder reflection maps the first row to zero, so that it can be dropped.
+    """
     n = len(x)
     rows: Array = (x[1:] + x[0] / (n**0.5 - 1)) / (n - 1) ** 0.5
     return rows
 
 
 def table(features: Features) -> tuple[int, int]:
-    """(n, d). Raises ``ValueError`` if ``features`` is no table."""
+    """The shape (n, d) of ``features``. Raises ``ValueError`` if it is not two-dimensional."""
     if features.ndim != 2:
-        raise ValueError(f"features are a table [n, d], not of shape {list(features.shape)}")
+        raise ValueError(f"features must have shape [n, d], not {list(features.shape)}")
     return features.shape[0], features.shape[1]
 
 
 def float64(features: Features) -> Array:
-    """``features [n, d]`` in float64. Raises ``ValueError`` if any is NaN or infinite."""
+    """``features [n, d]`` in float64. Raises ``ValueError`` if any value is NaN or infinite."""
     n, _ = table(features)
     if isinstance(features, Tensor):
         features = features.detach().to("cpu", torch.float64).numpy()
@@ -157,6 +163,6 @@ def float64(features: Features) -> Array:
 
 
 def check_widths(d: int, other: int) -> None:
-    """Raises ``ValueError`` unless features of these dimensions can be compared."""
+    """Raise ``ValueError`` unless both dimensions are equal."""
     if d != other:
         raise ValueError(f"features of {d} and of {other} dimensions: they must come from the same detector")

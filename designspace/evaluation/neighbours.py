@@ -1,4 +1,4 @@
-"""Nearest neighbours of features by Euclidean distance, in blocks: memory for O(n) numbers, never for all pairs."""
+"""Nearest neighbours of features by Euclidean distance, computed in blocks so that memory grows with n, not n^2."""
 
 from __future__ import annotations
 
@@ -15,35 +15,36 @@ Integers = NDArray[np.int64]
 
 BLOCK = 1024
 SHARED = 6
-"""Neighbours that are always looked for, so that metrics with different k share the distances."""
+"""The least number of neighbours that is searched for, so that metrics with different k share one search."""
 
 
 @dataclass(frozen=True)
 class Near:
-    """The nearest neighbours of each point, the nearest first."""
+    """The nearest neighbours of each point, closest first."""
 
     squares: Array
-    """Their squared distances, ``[n, count]``."""
+    """Squared distances, ``[n, count]``."""
     index: Integers
-    """Which they are, ``[n, count]``."""
+    """Indices of the neighbours, ``[n, count]``."""
 
 
 def nearest(points: Sample, among: Sample, count: int) -> Near:
-    """At least ``count`` nearest of ``among`` for each of ``points``; itself excepted, if both are the same set.
+    """Find at least the ``count`` nearest neighbours of each point among the images of ``among``.
 
-    Distances are those of differences: that of a copy is exactly 0. Raises ``ValueError`` if there are too few images,
-    if the features' dimensions differ, and for NaN or infinity.
+    If both are the same set, an image is not its own neighbour. Distances are computed from differences, so that the
+    distance to a copy is exactly 0. Raises ``ValueError`` if there are too few images, if the dimensions of the
+    features differ, and for NaN or infinity.
     """
     there = len(among) - (points is among)
     if there < count:
-        text = f"{count} nearest neighbours take {count + (points is among)} images at least, not {len(among)}"
+        text = f"{count} nearest neighbours need at least {count + (points is among)} images, not {len(among)}"
         raise ValueError(text)
     wide = max(count, min(SHARED, there))
     return points.once(("nearest", among, wide), lambda: _search(points, among, wide))
 
 
 def squares(x: Array, y: Array) -> Array:
-    """Every pair's squared distance, float64 ``[len(x), len(y)]``, up to rounding errors of ``|x|^2 + |y|^2``."""
+    """The squared distance of every pair, float64 ``[len(x), len(y)]``, with an error relative to ``|x|^2 + |y|^2``."""
     found = x @ y.T
     found *= -2
     found += np.square(x).sum(1)[:, None]
@@ -52,7 +53,7 @@ def squares(x: Array, y: Array) -> Array:
 
 
 def blocks(n: int) -> Iterator[slice]:
-    """Rows that are in float64 at once."""
+    """Slices of rows that are converted to float64 at a time."""
     return (slice(i, min(i + BLOCK, n)) for i in range(0, n, BLOCK))
 
 

@@ -1,4 +1,4 @@
-"""The rows that say how generated images are measured, as types."""
+"""The rows of the evaluation: detector, metric and reference."""
 
 from __future__ import annotations
 
@@ -19,60 +19,64 @@ from designspace.sampling.solver import SamplingRows
 
 
 class Detector(Component, row="detector"):
-    """A feature network."""
+    """A network that maps images to features."""
 
     width: ClassVar[int | None] = None
-    """The number d of its features, where that does not depend on the images."""
+    """The number d of features, if it does not depend on the images."""
 
     @abstractmethod
     def protocol(self) -> str:
-        """What a Fréchet distance of these features is called: ``FID``, or ``FD-`` and the features' name."""
+        """The name of a Fréchet distance of these features: ``FID``, or ``FD-`` followed by a name for the features."""
 
     def resize(self) -> str:
-        """How images come to the size that the network takes: a part of the protocol, in words."""
+        """A description of how images are brought to the network's input size; it is part of the protocol."""
         return "its own"
 
     @abstractmethod
     def load(self, device: torch.device) -> Callable[[Tensor], Tensor]:
-        """The network as a function: uint8 ``[B, C, H, W]``, C = 1 or 3, to float32 features ``[B, d]`` on the CPU.
+        """The network as a function from uint8 images ``[B, C, H, W]``, C = 1 or 3, to float32 features ``[B, d]``.
 
-        Raises ``DataError``, naming the file, if its weights are missing or not the right ones.
+        It runs on ``device`` and returns features on the CPU. Raises ``DataError``, naming the file, if the weights are
+        missing or do not have the expected content.
         """
 
 
 class Reference(Component, row="reference"):
-    """What generated images are measured against, where that is not the ablation's data set."""
+    """What generated images are compared with, if not the data set of the ablation."""
 
     @abstractmethod
     def content_hash(self) -> str:
-        """sha256 of the content, whatever its path; raises ``DataError`` if it is missing."""
+        """The sha256 of the content, independent of its path. Raises ``DataError`` if it is missing."""
 
     @abstractmethod
     def load(self, detector: Detector) -> Sample:
-        """The features, or all that is known of them. Raises ``DataError`` unless they can be those of ``detector``."""
+        """The features, or their moments as a ``Summary``.
+
+        Raises ``DataError`` if they were not computed by ``detector``, as far as this can be told.
+        """
 
     def about(self) -> dict[str, Any]:
-        """Where it comes from, as plain data, for people."""
+        """A description of the origin for readers, as plain data."""
         return {}
 
     def identity(self) -> dict[str, Any]:
-        """By content: a moved file is the same reference."""
+        """The hash of the content in place of the path, so that a file may be moved."""
         return self.origin() | {"content": self.content_hash()}
 
 
 class Metric(Component, row="metric"):
-    """What a trial is measured by: a distance between the features of generated images and those of a reference."""
+    """A measure of a trial, in general computed from features of generated images and of a reference."""
 
     higher_is_better: ClassVar[bool | None] = False
-    """``None`` if neither is: reports then mark no best value."""
+    """The direction of better values; ``None`` if there is none, in which case reports mark no best value."""
     dimensions: ClassVar[int | None] = None
-    """Of the features that it is for; ``None``: any."""
+    """The only dimension of features that the metric accepts; ``None`` if it accepts any."""
     moments_suffice: ClassVar[bool] = False
-    """True if of the reference it needs the mean and covariance of the features, not the features themselves."""
+    """True if the metric needs only the mean and covariance of the reference, not its features."""
 
     @classmethod
     def get(cls, name: str) -> type[Self]:
-        """As of any row; what everybody calls FID is two choices here."""
+        """Look up a metric by name, as in any row. ``fid`` gets an explanation, because it is a choice of two rows."""
         if name.lower() == "fid" and name not in cls.known:
             text = f"unknown metric '{name}'. FID is metric frechet with detector inception"
             raise PydanticCustomError("unknown_component", "{text}", {"text": text})
@@ -80,53 +84,56 @@ class Metric(Component, row="metric"):
 
     @property
     def least(self) -> int:
-        """The images that it takes, generated and of the reference."""
+        """The least number of images, both generated and in the reference."""
         return 2
 
     def called(self, frechet: str) -> str:
-        """Its name, with that of the features, where a Fréchet distance of them is called ``frechet``: its protocol."""
+        """The name of the metric together with its features, such as ``KID-inception``.
+
+        ``frechet`` is the name of a Fréchet distance of the same features, as returned by ``Detector.protocol``.
+        """
         features = f"inception{frechet[3:]}" if frechet.startswith("FID") else frechet.removeprefix("FD-")
         return f"{str(self).replace(self.name, self.name.upper(), 1)}-{features}"
 
     def check(self, design: SamplingRows, denoiser: Denoiser) -> None:
-        """Raise ``ValueError`` if ``design`` with ``denoiser`` cannot be measured by it: such trials go without."""
+        """Raise ``ValueError`` if the metric is not defined for ``design`` and ``denoiser``; it is then left out."""
 
     @abstractmethod
     def measure(self, generated: Sample, reference: Sample) -> Measured:
-        """The value with its standard error and, where it has them, the influence of each image."""
+        """The value with its standard error and, if available, the influence of each image."""
 
 
 class Observation(Metric):
-    """A metric of what happens on a few images: no features, no reference, no noise of a distance."""
+    """A metric that observes the sampler or the denoiser on a few images, without features and reference."""
 
     profile_of: ClassVar[str] = ""
-    """What its profile shows, with its unit: the label of an axis."""
+    """The quantity in the profile with its unit, used as the label of an axis."""
     images: Count = 32
 
     def measure(self, generated: Sample, reference: Sample) -> Measured:
-        """Not from features."""
-        raise TypeError(f"metric {self.name} is not measured on features: use observe")
+        """Raises ``TypeError``: the metric is not computed from features."""
+        raise TypeError(f"metric {self.name} is not computed from features: use observe")
 
 
 class Diagnostic(Observation):
-    """A metric of the sampling itself."""
+    """A metric of the sampling process itself."""
 
     @abstractmethod
     def observe(self, probe: Probe) -> Measured:
-        """The value for the design of ``probe`` on its images."""
+        """The value for the design and the images of ``probe``."""
 
     def check(self, design: SamplingRows, denoiser: Denoiser) -> None:
-        """Raises ``ValueError`` if noise is drawn, so that no solution of the flow is followed."""
+        """Raise ``ValueError`` if sampling is stochastic, so that samples do not follow a solution of the flow."""
         noise = f"stochasticity {design.stochasticity}" if design.stochasticity.noisy else f"solver {design.solver}"
         if design.stochasticity.noisy or design.solver.stochastic:
-            raise ValueError(f"metric {self.name}: {noise} adds noise, so samples follow no curve of the flow")
+            raise ValueError(f"metric {self.name}: {noise} adds noise, so samples do not follow the flow")
 
 
 class DenoiserMetric(Observation):
-    r"""A metric of the denoiser on noisy images of its data set, whatever samples from it.
+    r"""A metric of the denoiser on noisy images of its data set, independent of the sampler.
 
-    Its profile has ``levels`` noise levels, even in :math:`\ln\sigma` from ``sigma_min`` to ``sigma_max``, but for
-    those that the row c_noise does not support.
+    Its profile has ``levels`` noise levels from ``sigma_min`` to ``sigma_max``, evenly spaced in :math:`\ln\sigma`,
+    without those that the row c_noise does not support.
     """
 
     images: Count = 256
@@ -136,4 +143,4 @@ class DenoiserMetric(Observation):
 
     @abstractmethod
     def observe(self, seen: DenoiserProbe) -> Measured:
-        """The value for the denoiser of ``seen``."""
+        """The value for the denoiser and the images of ``seen``."""

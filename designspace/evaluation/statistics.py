@@ -1,4 +1,4 @@
-"""Reference statistics in a file: what clean-fid, pytorch-fid, EDM and ADM hand on instead of images."""
+"""Reference statistics in npz files, as published with clean-fid, pytorch-fid, EDM and ADM instead of images."""
 
 from __future__ import annotations
 
@@ -20,31 +20,33 @@ MOMENTS = ("mu", "sigma")
 FEATURES = "feats"
 COUNT = "n"
 TOLERANCE = 1e-3
-"""For a covariance to be one, relative to its variances: some files hold float32."""
+"""Relative to the largest variance: how far a matrix may be from a covariance, since some files hold float32."""
 
 Arrays = dict[str, NDArray[Any]]
 
 
 @dataclass(frozen=True, eq=False)
 class Statistics:
-    """What was found in a file."""
+    """The content of a file of statistics."""
 
     sample: Sample
     images: int | None
-    """Of how many images, if that is known."""
+    """The number of images, if known."""
     d: int
-    """The number of features."""
+    """The dimension of the features."""
     taken: tuple[str, ...]
+    """The names of the arrays that were used."""
     left: tuple[str, ...]
-    """The arrays that were used, and those that were not."""
+    """The names of the other arrays."""
 
 
 def read_statistics(path: Path, images: int | None = None) -> Statistics:
-    """The features ``feats [n, d]``, else the mean ``mu [d]`` and covariance ``sigma [d, d]`` in an npz file.
+    """Read the features ``feats [n, d]``, or else the mean ``mu [d]`` and covariance ``sigma [d, d]``, of an npz file.
 
-    Other arrays are left alone, as the images and spatial features of ADM's files. The count is that of ``feats``, the
-    array ``n``, or ``images``. Raises ``DataError`` if the file is damaged or holds nothing of the kind, or if what it
-    holds cannot be: wrong shapes, NaN, no covariance, features that are all the same, another count than ``images``.
+    Other arrays, such as the images and spatial features in ADM's files, are ignored. The number of images is that of
+    ``feats``, the array ``n``, or the argument ``images``. Raises ``DataError`` if the file is damaged or lacks these
+    arrays, and if its content is invalid: wrong shapes, NaN, a matrix that is not a covariance, features that are all
+    equal, or a number of images other than ``images``.
     """
     return _read(path, file_hash(path), images)
 
@@ -63,17 +65,17 @@ def _read(path: Path, sha256: str, images: int | None) -> Statistics:
         raise DataError(f"{path}: {error}") from error
     n, d = (len(sample), sample.features.shape[1]) if FEATURES in arrays else (sample.moments.n, sample.moments.d)
     if images is not None and images != n:
-        raise DataError(f"{path}: it says that it is of {n} images, not of {images}")
+        raise DataError(f"{path}: the file is of {n} images, not of {images}")
     return Statistics(sample, n, d, tuple(arrays), tuple(name for name in names if name not in arrays))
 
 
 def has_statistics(path: Path) -> bool:
-    """Whether a file is an npz with such arrays. Raises ``DataError`` if it cannot be read."""
+    """Whether the file is an npz with statistics. Raises ``DataError`` if it cannot be read."""
     return bool(_arrays(path, load=False)[0])
 
 
 def _arrays(path: Path, load: bool = True) -> tuple[Arrays, list[str]]:
-    """Those that are used, and the names of all: ADM's images are gigabytes that nobody asked for."""
+    """The arrays that are used, and the names of all. Others, such as ADM's gigabytes of images, are not loaded."""
     with reading(path), path.open("rb") as file:
         try:
             with np.load(file, allow_pickle=False) as archive:
@@ -85,13 +87,15 @@ def _arrays(path: Path, load: bool = True) -> tuple[Arrays, list[str]]:
             raise DataError(f"{path} cannot be read as an npz file of plain arrays: {error}") from error
     if load and not found:
         has = ", ".join(names) or "none"
-        raise DataError(f"{path}: no arrays mu and sigma, nor feats; it has {has}. Images are a data set: name npz")
+        raise DataError(
+            f"{path}: neither the arrays mu and sigma nor feats; it has {has}. For images, use the data set npz"
+        )
     return found, names
 
 
 def _said(n: NDArray[Any] | None) -> int | None:
     if n is not None and (n.size != 1 or n.dtype.kind not in "iu"):
-        raise ValueError(f"n, the number of images, is one integer, not {n.dtype} {list(n.shape)}")
+        raise ValueError(f"n, the number of images, must be one integer, not {n.dtype} {list(n.shape)}")
     return None if n is None else int(n.item())
 
 
@@ -99,7 +103,7 @@ def _features(features: NDArray[Any], said: int | None) -> Sample:
     _numbers(FEATURES, features)
     x = float64(features)
     if len(x) < 2:
-        raise ValueError(f"feats has {len(x)} images; a reference takes 2 at least")
+        raise ValueError(f"feats has {len(x)} images; a reference needs at least 2")
     if said is not None and said != len(x):
         raise ValueError(f"feats has {len(x)} images, and n says {said}")
     return Sample(torch.from_numpy(x).float())
@@ -110,7 +114,7 @@ def _moments(arrays: Arrays, images: int | None) -> Summary:
     for name, array in (("mu", mu), ("sigma", sigma)):
         _numbers(name, array)
     if mu.ndim != 1 or not mu.size or sigma.shape != (mu.size, mu.size):
-        raise ValueError(f"mu is {list(mu.shape)} and sigma {list(sigma.shape)}, not [d] and [d, d]")
+        raise ValueError(f"mu has shape {list(mu.shape)} and sigma {list(sigma.shape)}, not [d] and [d, d]")
     moments = Moments(images, torch.from_numpy(mu), torch.from_numpy(sigma))
     _covariance(moments.cov.numpy())
     return Summary(moments)
@@ -118,25 +122,25 @@ def _moments(arrays: Arrays, images: int | None) -> Summary:
 
 def _numbers(name: str, array: NDArray[Any]) -> None:
     if array.dtype.kind != "f":
-        raise ValueError(f"{name} should be floating-point numbers, not {array.dtype}")
+        raise ValueError(f"{name} must have a floating-point dtype, not {array.dtype}")
 
 
 def _covariance(sigma: NDArray[np.float64]) -> None:
     variances = sigma.diagonal()
     largest = float(variances.max())
     if largest <= 0:
-        raise ValueError("all variances in sigma are 0 or less: the features are all the same, or it is no covariance")
+        raise ValueError("no variance in sigma is positive: the features are all equal, or it is not a covariance")
     limit = np.sqrt(np.outer(variances.clip(0), variances.clip(0)))
     wrong = np.abs(sigma - sigma.T).max() > TOLERANCE * largest or (np.abs(sigma) - limit).max() > TOLERANCE * largest
     if wrong:
-        raise ValueError("sigma is no covariance: it is not symmetric, or entries are larger than the variances allow")
+        raise ValueError("sigma is not a covariance: it is not symmetric, or an entry exceeds what the variances allow")
     least = _least_eigenvalue(sigma)
     if least < -TOLERANCE * largest:
-        raise ValueError(f"sigma is no covariance: it has the eigenvalue {least:.3g}, and none may be below 0")
+        raise ValueError(f"sigma is not a covariance: it has the negative eigenvalue {least:.3g}")
 
 
 def _least_eigenvalue(sigma: NDArray[np.float64]) -> float:
-    """0 if all are positive: a Cholesky factor says so in a fraction of the time."""
+    """The least eigenvalue, or 0 if all are positive, which a Cholesky factorisation tells much faster."""
     try:
         np.linalg.cholesky(sigma)
     except np.linalg.LinAlgError:

@@ -1,18 +1,14 @@
 """Components: named, registered, validated design choices.
 
-A *row* is an abstract class (``class Schedule(Component, row="schedule")``); a *component* is a
-concrete subclass of a row (``class VP(Schedule, name="vp")``). Defining the class registers it.
+A *row* is an abstract class (``class Schedule(Component, row="schedule")``), a *component* a concrete subclass of a row
+(``class VP(Schedule, name="vp")``). Defining the class registers it.
 """
 
 from __future__ import annotations
 
-import hashlib
-import importlib
-import inspect
 import math
-import sys
-import textwrap
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Iterable, Mapping, MutableMapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self, cast
 
@@ -29,90 +25,12 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from designspace.errors import DataError
 from designspace.registry import sources
-from designspace.registry.builtin import import_builtin, import_plugins
+from designspace.registry.description import documented
+from designspace.registry.known import ROWS, Known
 from designspace.registry.literature import Source
 from designspace.text import did_you_mean
-
-ROW_MODULES = ("sampling.rows", "sampling.solver", "denoising.rows", "training.rows", "data.rows", "evaluation.rows")
-"""Where rows are defined: the blocks of Table 1, then what surrounds them."""
-TABLE_1 = (
-    "solver", "time_steps", "schedule", "scaling",
-    "c_skip", "c_out", "c_in", "c_noise",
-    "noise_distribution", "loss_weight",
-)  # fmt: skip
-"""The rows of Table 1 in its order; further rows follow by name."""
-
-
-class Rows(Mapping[str, "type[Component]"]):
-    """Every row by name. The modules that define them are imported when a row is asked for that is not known yet."""
-
-    def __init__(self) -> None:
-        self._rows: dict[str, type[Component]] = {}
-
-    def add(self, row: type[Component]) -> None:
-        """Make a row known by its name."""
-        self._rows[row.row] = row
-
-    def __getitem__(self, name: str) -> type[Component]:
-        if name not in self._rows:
-            self._import_all()
-        return self._rows[name]
-
-    def __iter__(self) -> Iterator[str]:
-        self._import_all()
-        return iter([*TABLE_1, *sorted(self._rows.keys() - set(TABLE_1))])
-
-    def __len__(self) -> int:
-        self._import_all()
-        return len(self._rows)
-
-    def _import_all(self) -> None:
-        for module in ROW_MODULES:
-            importlib.import_module(f"designspace.{module}")
-
-
-ROWS = Rows()
-"""Every row, by name."""
-
-
-class Known(MutableMapping[str, "type[Component]"]):
-    """The components of a row by name.
-
-    A built-in component is imported when it is looked up, from its file ``components/<row>/<name>.py``; plugins are
-    imported when a name is not among these; and all of them when the mapping is iterated.
-    """
-
-    def __init__(self, row: str) -> None:
-        self._row = row
-        self._classes: dict[str, type[Component]] = {}
-
-    def __getitem__(self, name: str) -> type[Component]:
-        if name not in self._classes:
-            import_builtin(self._row, name)
-        if name not in self._classes:
-            import_plugins()
-        return self._classes[name]
-
-    def __setitem__(self, name: str, cls: type[Component]) -> None:
-        """Register a component. Raises ``TypeError`` if another has its name."""
-        import_builtin(self._row, name)
-        other = self._classes.get(name, cls)
-        if _place(other) != _place(cls):
-            raise TypeError(f"{self._row} {name!r} is defined twice: in {_place(other)} and in {_place(cls)}")
-        self._classes[name] = cls
-
-    def __delitem__(self, name: str) -> None:
-        del self._classes[name]
-
-    def __iter__(self) -> Iterator[str]:
-        import_builtin(self._row)
-        import_plugins()
-        return iter(self._classes)
-
-    def __len__(self) -> int:
-        return len(list(iter(self)))
-
 
 FOLDER = "folder"
 """The key, in pydantic's validation context, of the folder that the files named in a spec are relative to."""
@@ -167,38 +85,40 @@ class Spec(BaseModel):
 
 
 class Component(Spec):
-    """One cell of Table 1; its fields are its hyper-parameters. Immutable and hashable.
+    """One cell of Table 1. Its fields are its hyper-parameters; it is immutable and hashable.
 
-    ``version`` is raised when the numbers that a built-in component gives change: it is part of
-    the identity of every trial that uses the component, so old results are not mistaken for new.
+    ``version`` is raised whenever the numbers of a built-in component change. It is part of the identity of every trial
+    that uses the component, so old results are not mistaken for new ones.
     """
 
     row: ClassVar[str]
     name: ClassVar[str]
     version: ClassVar[int] = 1
     formula: ClassVar[str] = ""
-    """LaTeX, as in a displayed equation; ``\\\\`` begins a new line and ``&`` aligns. Not inherited."""
+    """The displayed equation in LaTeX; ``\\\\`` begins a new line and ``&`` aligns. Subclasses do not inherit it."""
     sources: ClassVar[tuple[Source, ...]] = ()
-    """The publications that define the component. Not inherited."""
+    """The publications that define the component. Subclasses do not inherit them."""
+    uses: ClassVar[tuple[str, ...]] = ()
+    """Other components that the code fetches by name, such as ``solver/heun``: their versions enter the identity."""
     known: ClassVar[MutableMapping[str, type[Self]]]  # the components of this row, by name
-    _source: ClassVar[str | None] = None
+    _source: ClassVar[str | None] = ""  # the hash of a user's source, or None if it cannot be read
 
     def __init_subclass__(cls, *, row: str = "", name: str = "", **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if not cls.__module__.startswith("designspace."):
-            cls._source = sources.record(cls.__module__)
+            cls._source = sources.defining(cls.__module__)
         if row:
-            cls.row, cls.known = row, cast(Any, Known(row))
-            ROWS.add(cls)
+            cls.row, cls.known = row, Known(row)
+            ROWS.add(row, cls)
         elif name:
             cls.name = name
             cls.formula, cls.sources = vars(cls).get("formula", ""), vars(cls).get("sources", ())
-            cls.__doc__ = _documented(cls)
+            cls.__doc__ = documented(vars(cls).get("__doc__"), cls.formula, cls.sources)
             cls.known[name] = cast(Any, cls)
 
     @classmethod
     def get(cls, name: str) -> type[Self]:
-        """The component of this row called ``name``; raises an error with a suggestion if there is none."""
+        """The component called ``name`` of this row. Raises an error with a suggestion if there is none."""
         if name not in cls.known:
             text = f"unknown {cls.row} '{name}'.{did_you_mean(name, cls.known)} Known: {', '.join(sorted(cls.known))}."
             raise PydanticCustomError("unknown_component", "{text}", {"text": text})
@@ -207,7 +127,7 @@ class Component(Spec):
     @model_validator(mode="wrap")
     @classmethod
     def _from_name(cls, value: Any, handler: ModelWrapValidatorHandler[Self], info: ValidationInfo) -> Self:
-        """``heun`` or ``{name: heun, alpha: 0.5}`` where the field is annotated with a row."""
+        """Accept ``heun`` or ``{name: heun, alpha: 0.5}`` where a field is annotated with a row."""
         if isinstance(value, cls):
             return value
         if not isinstance(value, str | Mapping):
@@ -247,42 +167,74 @@ class Component(Spec):
         return self.name + (f"({', '.join(f'{k}={v}' for k, v in changed.items())})" if changed else "")
 
     def require(self) -> None:
-        """Raise ``DataError`` if a file or module that it needs is missing; called before anything is computed."""
+        """Raise ``DataError`` if a file or module is missing that it needs; called before anything is computed."""
         for _, value in self:
             if isinstance(value, Component):
                 value.require()
 
     def identity(self) -> dict[str, Any]:
-        """What numbers depend on: the fields, and the version (built-in) or the source's hash (user's).
+        """All that its numbers depend on: its origin and its fields.
 
-        A component that names files overrides this with their content's hash in place of the path.
+        A component with paths among its fields overrides this and gives the hash of the content in place of the path.
         """
-        return self.origin() | {k: _identity(getattr(self, k)) for k in type(self).model_fields}
+        return self.origin() | identified(self)
 
     @classmethod
     def origin(cls) -> dict[str, Any]:
-        """The part of the identity that is not in the fields: name, and version or source hash.
+        """The part of the identity that comes from the code: name, version or source hash, and what it ``uses``.
 
-        A user's source is what was executed, with the modules that it imports from beside itself; see ``sources``.
+        Raises ``DataError`` if the source of a user's component cannot be read; see ``registry.sources``.
         """
-        if cls.__module__.startswith("designspace.components."):
-            return {"name": cls.name, "version": cls.version}
-        source = cls._source or hashlib.sha256(inspect.getsource(cls).encode()).hexdigest()
-        return {"name": cls.name, "source": source}
+        if cls._source is None:
+            place = "define it in a file or in a cell of a notebook"
+            raise DataError(f"{cls.row} '{cls.name}': the source of its class cannot be read, so it has no id; {place}")
+        own = {"source": cls._source} if cls._source else {"version": cls.version}
+        used = (ROWS[row].known[name] for row, name in (path.split("/") for path in cls.uses))
+        return {"name": cls.name} | own | built_with(used)
 
 
-def _documented(cls: type[Component]) -> str:
-    """The docstring with the formula after its first paragraph and the sources at its end, in reStructuredText."""
-    parts = inspect.cleandoc(vars(cls).get("__doc__") or "").split("\n\n", 1)
-    if cls.formula:
-        parts.insert(1, ".. math:: " + textwrap.indent(inspect.cleandoc(cls.formula), "    ").lstrip())
-    if cls.sources:
-        parts += ["Sources:", "\n".join(f"- {s.authors} ({s.year}). {s.title}. {s.url}" for s in cls.sources)]
-    return "\n\n".join(parts)
+@dataclass(frozen=True)
+class Since:
+    """Marks a field or row that was added after results existed: ``mode: Annotated[Mode, Since("clean")] = "clean"``.
+
+    ``value`` is what earlier results were computed with; a component is given by its name. A field that has this value
+    is left out of the identity, so earlier results keep their ids, even if the default changes later.
+    """
+
+    value: Any
+
+    def covers(self, value: Any) -> bool:
+        """Whether the numbers are those from before the field was added."""
+        if self.value is None or not isinstance(value, Component):
+            return bool(value == self.value)
+        return _is_first(type(value)) and value == ROWS[value.row].model_validate(self.value)
+
+
+def identified(spec: Spec, names: Iterable[str] | None = None) -> dict[str, Any]:
+    """The identities of all fields of ``spec``, or of those that are named; ``Since`` says what is left out."""
+    found = {}
+    for name in type(spec).model_fields if names is None else names:
+        value, marks = getattr(spec, name), type(spec).model_fields[name].metadata
+        if not any(isinstance(mark, Since) and mark.covers(value) for mark in marks):
+            found[name] = _identity(value)
+    return found
+
+
+def built_with(components: Iterable[type[Component]]) -> dict[str, Any]:
+    """What the components that another is built with add to its identity: ``{"uses": {"solver/heun": ...}}``.
+
+    Built-in components in their first version are left out, since results exist from before dependencies were declared.
+    """
+    later = {f"{cls.row}/{cls.name}": cls.origin() for cls in components if not _is_first(cls)}
+    return {"uses": later} if later else {}
+
+
+def _is_first(cls: type[Component]) -> bool:
+    return cls.origin() == {"name": cls.name, "version": 1}
 
 
 def _plain(value: Any) -> Any:
-    """JSON has no infinity: it is written as the string ``inf``, which pydantic reads back as a number."""
+    """A value as JSON, which has no infinity: it becomes the string ``inf``, which pydantic reads as a number."""
     if isinstance(value, float) and math.isinf(value):
         return "inf" if value > 0 else "-inf"
     if isinstance(value, Component):
@@ -293,9 +245,6 @@ def _plain(value: Any) -> Any:
 
 
 def _identity(value: Any) -> Any:
-    return value.identity() if isinstance(value, Component) else _plain(value)
-
-
-def _place(cls: type[Component]) -> str:
-    file = getattr(sys.modules.get(cls.__module__), "__file__", None) or cls.__module__
-    return f"{file}:{cls.__qualname__}"
+    if isinstance(value, Component):
+        return value.identity()
+    return [_identity(item) for item in value] if isinstance(value, tuple) else _plain(value)

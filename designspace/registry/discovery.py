@@ -1,17 +1,29 @@
-"""Import the modules in which components are defined; importing is registering."""
+"""Import users' code: modules, whose components are then registered, and callables by name.
+
+A module is named ``./file.py`` or ``package.module``, a callable ``./file.py:callable`` or ``package.module:callable``.
+"""
 
 from __future__ import annotations
 
 import importlib
 import importlib.util
+import json
+import re
 import sys
 from hashlib import sha256
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType
+from typing import Annotated, Any, Self
 
+from pydantic import AfterValidator, ConfigDict, JsonValue, ValidationInfo, model_validator
+
+from designspace.errors import DataError, brief
 from designspace.registry import sources
-from designspace.registry.component import ROWS
+from designspace.registry.component import Spec, folder_of
+from designspace.registry.known import ROWS
+from designspace.storage.files import reading
+from designspace.text import did_you_mean
 
 
 def import_user(name: str, *, relative_to: Path) -> None:
@@ -26,7 +38,10 @@ def import_user(name: str, *, relative_to: Path) -> None:
 
 
 def import_file(path: Path) -> ModuleType:
-    """Import a Python file, under a name of its own; again if it, or what it imports beside itself, has changed."""
+    """Import a Python file under a module name of its own.
+
+    It is imported again if it, or a module that it imports from beside itself, has changed since.
+    """
     if not path.is_file():
         raise ImportError(f"no such file: {path}")
     name = file_module(path)
@@ -38,7 +53,7 @@ def import_file(path: Path) -> ModuleType:
     assert spec
     module = sys.modules[name] = importlib.util.module_from_spec(spec)
     try:
-        source = path.read_bytes()  # not by the loader, which may take an older file's bytecode for this one's
+        source = path.read_bytes()  # not by the loader, which may use the bytecode of an older version
         with sources.executing(name, source):
             exec(loader.source_to_code(source, str(path)), vars(module))
     except BaseException:
@@ -48,7 +63,7 @@ def import_file(path: Path) -> ModuleType:
 
 
 def import_module(name: str) -> ModuleType:
-    """Import a module by name; again if it, or what it imports beside itself, has changed."""
+    """Import a module by name, again if it, or a module that it imports from beside itself, has changed since."""
     if name in sys.modules and not is_current(name):
         _forget(name, Path(str(sys.modules[name].__file__)))
     module = importlib.import_module(name)
@@ -58,20 +73,108 @@ def import_module(name: str) -> ModuleType:
 
 
 def file_module(path: Path) -> str:
-    """The name that a file is imported under."""
+    """The module name under which a file is imported."""
     return f"designspace_user_{path.stem}_{sha256(bytes(path)).hexdigest()[:8]}"
 
 
 def is_current(name: str) -> bool:
-    """Whether a module is what its files say; one that was not imported here, or from no file, is taken to be."""
+    """Whether a loaded module is the same as its files; assumed for modules without a file or imported elsewhere."""
     if name not in sys.modules:
         return False
     file = getattr(sys.modules[name], "__file__", None)
     return not (file and sources.recorded(name)) or sources.of_file(Path(file)) == sources.recorded(name)
 
 
+class Arguments(Spec):
+    """Keyword arguments of any names, with JSON values, so that a spec with them can be stored."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, JsonValue]
+
+    @model_validator(mode="after")
+    def _finite(self) -> Self:
+        try:
+            json.dumps(self.model_dump(), allow_nan=False)
+        except ValueError:
+            raise ValueError("should be finite numbers, text, lists and mappings") from None
+        return self
+
+
+def _beside_the_spec(factory: str, info: ValidationInfo) -> str:
+    if not re.fullmatch(r"[^:].*:[^\W\d]\w*", factory):
+        raise ValueError(f"should be package.module:callable or ./file.py:callable, not {factory!r}")
+    place, name = _parts(factory)
+    folder = folder_of(info)
+    return f"{folder / Path(place).expanduser()}:{name}" if folder and place.endswith(".py") else factory
+
+
+Factory = Annotated[str, AfterValidator(_beside_the_spec)]
+"""The name of a callable; a file is relative to the spec that names it."""
+
+
+def find(factory: str, *, again: bool = False) -> Any:
+    """Import the callable called ``factory``. Raises ``DataError`` if it is not there or its module fails.
+
+    With ``again``, a module whose files have changed since is imported again; otherwise the one in memory is used.
+    """
+    content(factory)  # its errors say best what is missing
+    place, name = _parts(factory)
+    module = _module(place, again)
+    found = getattr(module, name, None)
+    if not callable(found):
+        known = [other for other, value in vars(module).items() if callable(value)]
+        raise DataError(f"{place} has no callable '{name}'.{did_you_mean(name, known)}")
+    return found
+
+
+def content(factory: str) -> list[str]:
+    """The hash of the source of the module, wherever it is, and the name of the callable.
+
+    Nothing is executed but parent packages. The source is the one that was executed or, before that, the one in the
+    file, together with the modules that it imports from beside itself. Raises ``DataError`` if there is no such module.
+    """
+    place, name = _parts(factory)
+    if executed := sources.recorded(_name(place)):
+        return [executed, name]
+    source = _source(place)
+    if source is None:
+        return [place, name]
+    with reading(source):
+        return [sources.of_file(source), name]
+
+
+def _parts(factory: str) -> tuple[str, str]:
+    place, _, name = factory.rpartition(":")
+    return place, name
+
+
+def _name(place: str) -> str:
+    return file_module(Path(place).resolve()) if place.endswith(".py") else place
+
+
+def _module(place: str, again: bool) -> ModuleType:
+    if not again and sources.recorded(_name(place)):
+        return sys.modules[_name(place)]
+    try:
+        return import_file(Path(place).resolve()) if place.endswith(".py") else import_module(place)
+    except Exception as error:
+        raise DataError(f"{place} cannot be imported: {brief(error)}") from error
+
+
+def _source(place: str) -> Path | None:
+    if place.endswith(".py"):
+        return Path(place)
+    try:
+        spec = importlib.util.find_spec(place)
+    except Exception as error:
+        raise DataError(f"{place} cannot be imported: {brief(error)}") from error
+    if spec is None:
+        raise DataError(f"there is no module '{place}': install it, or name a file, ./{place.split('.')[-1]}.py")
+    return Path(spec.origin) if spec.origin and spec.has_location else None
+
+
 def _forget(name: str, file: Path) -> None:
-    """Make room for a module that is imported again: it may have fewer components than it had."""
+    """Remove a module and its components before it is imported again; it may define fewer components by now."""
     sources.forget(file)
     sources.drop(name, file)
     for row in ROWS.values():

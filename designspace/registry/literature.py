@@ -1,4 +1,4 @@
-"""What components are made from: the publications that the built-in ones declare as their ``sources``."""
+"""The publications that components declare as their ``sources``."""
 
 from typing import NamedTuple
 

@@ -1,30 +1,49 @@
-"""The source that a user's module was executed from: its own file, and what it imports from beside itself.
+"""What a user's code was made from: the hash of its source, under which the numbers that it gives are kept.
 
-Numbers are kept under the hash of the code that gives them. That is the code in memory, whatever has become of its
-file since, so the hash is taken when the code is executed.
+A module counts as it was executed, whatever has become of its file since, so its hash is taken when it is executed. It
+covers the modules that it imports from beside itself, which are found in its import statements without running
+anything. A class that is defined in a cell of a notebook counts as the source of that cell.
 """
 
 from __future__ import annotations
 
+import ast
 import importlib
 import importlib.util
+import inspect
+import linecache
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from hashlib import sha256
+from importlib.machinery import PathFinder
 from pathlib import Path
 
-from designspace.registry.beside import beside, home_of
+INSTALLED = {"site-packages", "dist-packages"}
+"""Folders of installed packages, which are not a user's own code."""
 
 _recorded: dict[str, str] = {}
 _executing: dict[str, bytes] = {}
 _beside: dict[str, tuple[Path, str]] = {}
-"""Modules that users' modules import from beside themselves: the file, and the sha256 of what was executed."""
+"""The modules that users' modules import from beside themselves: the file, and the sha256 of what was executed."""
+
+
+def defining(module: str) -> str | None:
+    """The hash of the code that defines a class in ``module`` right now; ``None`` if its source cannot be read."""
+    frame = inspect.currentframe()
+    while frame and frame.f_globals.get("__name__") != module:
+        frame = frame.f_back
+    place = frame.f_code.co_filename if frame else ""
+    if (not frame or Path(place).is_file()) and (found := record(module)):
+        return found
+    cell = "".join(linecache.getlines(place))
+    return _sha256(cell.encode()) if cell else None
 
 
 @contextmanager
 def executing(module: str, source: bytes) -> Iterator[None]:
-    """While ``module`` is executed: it is made of ``source``, whatever its file says by now."""
+    """Within the block, ``module`` is executed from ``source``, whatever its file says by now."""
     _executing[module] = source
     try:
         yield
@@ -34,7 +53,7 @@ def executing(module: str, source: bytes) -> Iterator[None]:
 
 
 def record(module: str) -> str | None:
-    """Take the hash of a module that is being executed; ``None`` if it has no file."""
+    """Take and return the hash of a module that is being executed; ``None`` if it has no file."""
     file = Path(getattr(sys.modules.get(module), "__file__", None) or "")
     if not file.is_file():
         return None
@@ -46,15 +65,15 @@ def record(module: str) -> str | None:
 
 
 def recorded(module: str) -> str | None:
-    """The hash that was taken of a module, if it was and the module is still there."""
+    """The hash that was taken of a module, if one was and the module is still loaded."""
     return _recorded.get(module) if module in sys.modules else None
 
 
 def forget(file: Path) -> None:
-    """Let modules be imported again that ``file`` would else be given from memory, though they are others by now.
+    """Drop the modules that ``file`` must not get from memory when it is executed again.
 
-    These are modules beside other users' files, whose names may stand for others beside this one, and, if one of those
-    beside this one has changed, all of these, as they may import each other.
+    Modules beside other files are dropped, since their names may stand for other modules here. If one of the modules
+    beside ``file`` has changed, all of these are dropped, since they may import each other.
     """
     _, top = home_of(file.resolve())
     own = {name for name, (path, _) in _beside.items() if path.is_relative_to(top)}
@@ -64,19 +83,99 @@ def forget(file: Path) -> None:
 
 
 def drop(module: str, file: Path) -> None:
-    """Have a module made anew from its file: Python's bytecode knows an older file by size and second only."""
+    """Make sure that a module is imported anew from its source.
+
+    Its bytecode is deleted too: Python recognises an outdated one by the size of the source and the second of its last
+    change only.
+    """
     sys.modules.pop(module, None)
-    with suppress(OSError, NotImplementedError):  # there may be none, nor a place for any
+    with suppress(OSError, NotImplementedError):  # there may be no bytecode, or no place for it
         Path(importlib.util.cache_from_source(str(file))).unlink()
     importlib.invalidate_caches()
 
 
 def of_file(file: Path) -> str:
-    """The hash that a module would get now: the sha256 of its file or, with modules from beside it, of all of them.
+    """The hash that a module would get now: the sha256 of its file or, with modules beside it, of all of them.
 
     Raises ``OSError`` if the file cannot be read.
     """
     return _digest(file, file.read_bytes())
+
+
+def beside(file: Path, source: bytes) -> dict[str, Path]:
+    """The modules that ``file`` imports, directly or through each other, from its own folder or package or below it.
+
+    They are given by name, in the order of names. Import statements are found wherever they stand, but a module that is
+    imported under a computed name is missed. Installed packages and the framework itself are left out.
+    """
+    found: dict[str, Path] = {}
+    todo = [(file.resolve(), source, "")]
+    home, top = home_of(file.resolve())
+    while todo:
+        here, text, package = todo.pop()
+        for name in _imports(text, package or _package(here, home)):
+            path = found.get(name) or _locate(name, [home, here.parent, *_paths_below(top)])
+            if name not in found and path and path != file.resolve() and _counts(path, top):
+                found[name] = path
+                inside = name if path.name == "__init__.py" else name.rpartition(".")[0]
+                todo.append((path, path.read_bytes() if path.suffix == ".py" else b"", inside))
+    return dict(sorted(found.items()))
+
+
+def home_of(file: Path) -> tuple[Path, Path]:
+    """The folder from which ``file`` is imported, and the folder of its own code: its top package, or its folder."""
+    home, top = file.parent, file.parent
+    while (home / "__init__.py").is_file():
+        home, top = home.parent, home
+    return home, top
+
+
+def _package(file: Path, home: Path) -> str:
+    return ".".join(file.parent.relative_to(home).parts) if file.is_relative_to(home) else ""
+
+
+def _paths_below(top: Path) -> list[Path]:
+    return [path for path in (Path(entry).resolve() for entry in sys.path if entry) if path.is_relative_to(top)]
+
+
+def _counts(path: Path, top: Path) -> bool:
+    return path.is_relative_to(top) and not INSTALLED & {top.name, *path.relative_to(top).parts}
+
+
+@lru_cache(1024)
+def _imports(source: bytes, package: str) -> tuple[str, ...]:
+    """The absolute names in import statements of modules, and of what may be modules."""
+    names: dict[str, None] = {}
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError):  # it cannot be imported, so nothing can depend on it
+        return ()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names.update(dict.fromkeys(part for alias in node.names for part in _with_parents(alias.name)))
+        elif isinstance(node, ast.ImportFrom) and (package or not node.level):
+            base = "." * node.level + (node.module or "")
+            try:
+                module = importlib.util.resolve_name(base, package)
+            except ImportError:  # a relative import beyond the top package, which would fail
+                continue
+            names.update(dict.fromkeys([*_with_parents(module), *(f"{module}.{alias.name}" for alias in node.names)]))
+    ignored = {"designspace", *sys.stdlib_module_names}
+    return tuple(name for name in names if name.partition(".")[0] not in ignored)
+
+
+def _with_parents(name: str) -> Iterator[str]:
+    parts = name.split(".")
+    return (".".join(parts[:end]) for end in range(1, len(parts) + 1))
+
+
+def _locate(name: str, folders: list[Path]) -> Path | None:
+    """The file of a module: the one that was loaded or, if none was yet, the one that would be found."""
+    if loaded := getattr(sys.modules.get(name), "__file__", None):
+        return Path(loaded).resolve()
+    *parents, last = name.split(".")
+    spec = PathFinder.find_spec(last, [str(folder.joinpath(*parents)) for folder in folders])
+    return Path(spec.origin).resolve() if spec and spec.has_location and spec.origin else None
 
 
 def _changed(path: Path, digest: str) -> bool:

@@ -1,4 +1,4 @@
-"""Reports: tables, figures and verdicts from what runs wrote. Plain rows come in; no component is needed."""
+"""Reports: tables, figures, verdicts and pages, from the records of a run. They need no component."""
 
 from designspace.report.merged import merge
 from designspace.report.study import Study

@@ -62,11 +62,15 @@ class Study:
     @property
     def waiting(self) -> bool:
         """Whether some points have neither a result nor a failure."""
-        return any(len(p.rows) < p.expected and self.word(p) == "missing" for p in self.points)
+        return any(len(p.rows) < p.expected and not self.failed(p) for p in self.points)
 
     def word(self, entry: Entry) -> str:
         """What a table shows in place of a value that does not exist."""
-        return "failed" if point_key("", entry.axes)[1] in self._failed else "missing"
+        return "failed" if self.failed(entry) else "missing"
+
+    def failed(self, entry: Entry) -> bool:
+        """Whether the point failed and has no result since."""
+        return point_key("", entry.axes)[1] in self._failed
 
     @property
     def column_axis(self) -> str | None:

@@ -1,4 +1,4 @@
-"""Write a report into the folder of its results."""
+"""Write a report into the folder of its results: one place that lists every file."""
 
 from __future__ import annotations
 
@@ -6,23 +6,29 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from designspace.report import html
-from designspace.report.evidence import claims
-from designspace.report.figures import pictures
+from designspace.report.figures.files import files
 from designspace.report.study import Study
-from designspace.report.tables import comparison_tables, effect_tables, latex_tables, markdown
+from designspace.report.tables import claims, comparisons, effects, latex, values
 from designspace.storage.files import write_whole
 
 
 def find(out: Path) -> list[Path]:
-    """The folders of ablations below ``out`` that have results."""
+    """The folders directly below ``out`` that hold the results of an ablation."""
     return sorted(path.parent for path in out.glob("*/results.jsonl") if (path.parent / "ablation.json").is_file())
 
 
 def write(folder: Path | Study, *, live: bool = False) -> list[Path]:
-    """Write tables, figures and verdicts beside the results; the paths. Files that would not change are left alone.
+    """Write tables, figures, verdicts and the page beside the results, and return their paths.
 
-    With ``live``, a page that is to be written again soon: browsers read it anew every few seconds.
-    Raises ``DataError`` if ``folder`` describes no ablation, ``StorageError`` if a file cannot be written.
+    Files whose content is unchanged are not touched.
+
+    Args:
+        folder: The folder of an ablation's results, or the study that it holds.
+        live: Browsers reload the page every few seconds, because it will soon be written again.
+
+    Raises:
+        DataError: If the folder has no readable ``ablation.json``.
+        StorageError: If a file cannot be written.
     """
     study = folder if isinstance(folder, Study) else Study(folder)
     written = []
@@ -35,19 +41,19 @@ def write(folder: Path | Study, *, live: bool = False) -> list[Path]:
 
 
 def _files(study: Study, live: bool) -> Iterator[tuple[str, bytes]]:
-    yield "table.md", markdown.page(study).encode()
+    yield "table.md", values.page(study).encode()
     if study.about.claims:
         yield "claims.md", claims.page(study).encode()
     if study.entries:
-        yield "table.csv", markdown.tidy(study).encode()
-        yield "table.tex", latex_tables.page(study).encode()
-        if compared := comparison_tables.page(study):
+        yield "table.csv", values.tidy(study).encode()
+        yield "table.tex", latex.page(study).encode()
+        if compared := comparisons.page(study):
             yield "comparisons.md", compared.encode()
-            yield "comparisons.csv", comparison_tables.table(study).encode()
-        if chosen := effect_tables.page(study):
+            yield "comparisons.csv", comparisons.tidy(study).encode()
+        if chosen := effects.page(study):
             yield "effects.md", chosen.encode()
-            yield "effects.csv", effect_tables.tidy(study).encode()
-    drawn = dict(pictures.files(study)) if study.entries else {}
+            yield "effects.csv", effects.tidy(study).encode()
+    drawn = dict(files(study)) if study.entries else {}
     yield from drawn.items()
     if html.available():
         yield "index.html", html.page(study, drawn, live=live)

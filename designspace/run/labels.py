@@ -12,7 +12,7 @@ from torch import Tensor
 from designspace.data.images import Images
 from designspace.errors import DataError, SpecError
 from designspace.sampling.noise import generator
-from designspace.training.run import Trainable
+from designspace.training.checkpoints import Trainable
 
 if TYPE_CHECKING:
     from designspace.spec import Ablation

@@ -11,9 +11,8 @@ import torch
 from torch import Tensor
 
 from designspace.errors import StorageError, brief
-from designspace.evaluation.evaluate import measure, observation
+from designspace.evaluation.evaluate import measure, observation, record
 from designspace.evaluation.measure import Measured, Sample
-from designspace.evaluation.record import record
 from designspace.evaluation.rows import Metric, Observation
 from designspace.results.records import SCHEMA, MetricValue, Result
 from designspace.results.store import Results

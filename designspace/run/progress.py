@@ -1,6 +1,6 @@
 """The progress of a run on stderr: bars on a terminal, otherwise one line per chunk.
 
-The training of a trial's denoiser is shown among the trials.
+The training of a denoiser is shown among the trials.
 """
 
 from __future__ import annotations

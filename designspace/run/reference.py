@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from designspace.data.rows import Data
-from designspace.evaluation.floor import DRAWS, drawn, floor
+from designspace.evaluation.evaluate import DRAWS, drawn, floor
 from designspace.evaluation.measure import Sample, Summary
 from designspace.evaluation.rows import Detector, Metric, Reference
 from designspace.run.generate import chunks

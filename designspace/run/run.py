@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from designspace.errors import DataError
-from designspace.registry.component import ROWS
+from designspace.registry.known import ROWS
 from designspace.results.lines import PointKey, point_key
 from designspace.results.records import FRECHET, SCHEMA, Description, GridPoint, Result, Source
 from designspace.results.sources import components_in

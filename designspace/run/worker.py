@@ -18,8 +18,8 @@ from designspace.run.progress import Event, Report
 from designspace.run.stages import Stages
 from designspace.storage.cache import Cache
 from designspace.storage.provenance import now, provenance
+from designspace.training.checkpoints import heard_by
 from designspace.training.loop import Progress
-from designspace.training.watch import heard_by
 
 if TYPE_CHECKING:
     from designspace.spec.trial import Point, Trial

@@ -1,1 +1,5 @@
-"""What solvers share: the flow that they follow, counted evaluations, keyed noise, multistep bases."""
+"""Sampling, the first block of Table 1: its rows, the flow that they define, and the solvers that follow it.
+
+The layers are ``rows``, ``flow``, ``solver``, ``probe`` and ``sample``; each imports those before it only. ``sample``
+holds the loop of Algorithms 1 and 2.
+"""

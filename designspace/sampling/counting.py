@@ -1,4 +1,4 @@
-"""How many steps a number of evaluations affords, found by counting."""
+"""How many evaluations a number of steps costs, and how many steps a budget allows, found by counting."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from designspace.sampling.solver import SamplingRows
 
 
 class Zero:
-    """D = 0 and, with ``known``, only at the noise levels that a network knows."""
+    """D = 0; with ``known``, at the noise levels that a network supports only."""
 
     def __init__(self, known: SupportedLevels | None) -> None:
         if known:
@@ -28,14 +28,14 @@ class Zero:
 
 
 def most_within(count: Callable[[int], float], nfe: int, who: str) -> int:
-    """The largest number of steps of which ``count`` gives at most ``nfe``.
+    """The largest number of steps for which ``count`` is at most ``nfe``.
 
-    Raises ``ValueError``, about ``who``, if there is none.
+    Raises ``ValueError``, which begins with ``who``, if there is none.
     """
     low = _fewest(count, nfe + 1)
     if (least := count(low)) > nfe:
-        raise ValueError(f"{who} needs {least} evaluations at least, not {nfe}")
-    high = nfe + 2  # every step costs an evaluation, but the last level may cost none
+        raise ValueError(f"{who} needs at least {least} evaluations, not {nfe}")
+    high = nfe + 2  # every step costs an evaluation, except that the last level may cost none
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (middle, high) if _affords(count, middle, nfe) else (low, middle)
@@ -43,7 +43,7 @@ def most_within(count: Callable[[int], float], nfe: int, who: str) -> int:
 
 
 def _fewest(count: Callable[[int], float], most: int) -> int:
-    """The fewest steps that the design can take. Raises the ``ValueError`` of two steps if it can take none."""
+    """The smallest number of steps that works. If there is none, raises the ``ValueError`` of two steps."""
     for num_steps in range(2, most + 1):
         with suppress(ValueError):
             count(num_steps)
@@ -55,26 +55,26 @@ def _fewest(count: Callable[[int], float], most: int) -> int:
 def _affords(count: Callable[[int], float], num_steps: int, nfe: int) -> bool:
     try:
         return count(num_steps) <= nfe
-    except ValueError:  # more steps than the grid has levels
+    except ValueError:  # the grid has fewer levels
         return False
 
 
 def count_nfe(design: SamplingRows, num_steps: int, *, known: SupportedLevels | None = None) -> int | float:
-    """The evaluations that ``num_steps`` cost, counted on a one-element latent with D = 0.
+    """The evaluations that ``num_steps`` steps cost, counted on a one-element latent with D = 0.
 
-    With ``known``, D has these limits and this rounding, as a denoiser has that uses the row c_noise.
-    Raises ``ValueError`` if the design cannot run with so many steps.
+    With ``known``, D has its limits and its rounding, like a denoiser that uses the row c_noise.
+    Raises ``ValueError`` if the design cannot run with this number of steps.
     """
     zero = torch.zeros(1, 1, dtype=torch.float64)
-    if isinstance(design.time_steps, MeasuredTimeSteps):  # where they are does not change how many they are
+    if isinstance(design.time_steps, MeasuredTimeSteps):  # their positions do not change their number
         design = design.with_time_steps(design.time_steps.start())
     return sample(design, Zero(known), zero, num_steps, noise=lambda step, draw: zero).nfe
 
 
 def steps_for(design: SamplingRows, nfe: int, *, known: SupportedLevels | None = None) -> int:
-    """The largest number of steps that costs at most ``nfe`` evaluations; ``known`` as in ``count_nfe``.
+    """The largest number of steps that costs at most ``nfe`` evaluations; ``known`` is that of ``count_nfe``.
 
-    Raises ``ValueError`` if there is none, or if the solver is adaptive, so that its cost depends on the image.
+    Raises ``ValueError`` if there is none, or if the solver is adaptive, because its cost then depends on the image.
     """
     if design.solver.adaptive:
         raise ValueError(f"solver {design.solver} is adaptive: its NFE is a result, not a choice")

@@ -3,8 +3,8 @@ r"""The flow that a solver follows: the probability flow ODE, Eq. 4 of Karras et
 .. math:: \frac{dz}{dt} = \left(\frac{\dot\sigma}{\sigma} + \frac{\dot s}{s}\right) z
     - \frac{\dot\sigma s}{\sigma} D\!\left(\frac{z}{s}; \sigma\right), \qquad z = s(t)\,x.
 
-Every coefficient is a Python float computed once in float64, so a step is a few operations on the images
-and never waits for the device.
+All coefficients are Python floats, computed in float64. A step is therefore a few operations on the images, and the
+host never waits for the device.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from designspace.sampling.counted import CountedDenoiser
 
 
 class Level(NamedTuple):
-    """A point in time and what Eq. 4 needs there."""
+    """A point in time, with the coefficients of Eq. 4 there."""
 
     t: float
     sigma: float
@@ -38,17 +38,20 @@ class Level(NamedTuple):
 
 
 class Lift(NamedTuple):
-    """What noise is added before a step."""
+    """The noise that is added before a step."""
 
     sigma: float
-    """The noise level that it lifts to."""
+    """The noise level after noise was added."""
     std: float
-    """Its standard deviation; 0: none is added."""
+    """The standard deviation of the added noise; 0 if none is added."""
 
 
 @dataclass(frozen=True)
 class Flow:
-    """One batch's flow through ``sigma[0] > ... > sigma[steps]``; the last is 0 if the design goes to zero."""
+    """The flow of one batch through the levels ``sigma[0] > ... > sigma[steps]``.
+
+    The last level is 0 if the design goes to zero.
+    """
 
     schedule: rows.Schedule
     scaling: rows.Scaling
@@ -56,13 +59,13 @@ class Flow:
     sigma: tuple[float, ...]
     num_steps: int
     noise: Callable[[int, int], Tensor]
-    """``noise(step, draw)``: unit Gaussian noise for every image of the batch."""
+    """``noise(step, draw)``: unit Gaussian noise for the batch."""
     lifts: tuple[Lift, ...] = ()
-    """For each step the level to which noise is added first; empty if none is."""
+    """The noise added before each step; empty if none ever is."""
     _levels: dict[float, Level] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Compute all levels of the grid, and those to which noise lifts them, in one go."""
+        """Compute all levels of the grid, and those that added noise leads to, at once."""
         sigmas = [*self.sigma, *(lift.sigma for lift in self.lifts)]
         positive = torch.tensor([v for v in sigmas if v > 0], dtype=torch.float64)
         t = self.schedule.sigma_inv(positive)
@@ -70,7 +73,7 @@ class Flow:
             self._levels[level.sigma] = level
 
     def on(self, sigma: tuple[float, ...]) -> Flow:
-        """The same flow on other levels, without added noise."""
+        """The same flow through other levels, without added noise."""
         return replace(self, sigma=sigma, lifts=(), _levels={})
 
     @property
@@ -79,7 +82,7 @@ class Flow:
         return len(self.sigma) - 1
 
     def at(self, sigma: float) -> Level:
-        """The level of a noise level of the grid, lifted or not."""
+        """The level of a noise level of the grid, or of one that added noise leads to."""
         return self._levels[sigma]
 
     def at_time(self, t: float) -> Level:
@@ -91,10 +94,14 @@ class Flow:
         """The noise level from which step ``i`` goes down: ``sigma[i]``, or higher where noise is added."""
         return self.lifts[i].sigma if self.lifts else self.sigma[i]
 
+    def add_noise(self, x: Tensor, i: int, std: float, draw: int = 0) -> Tensor:
+        """``x`` plus noise of standard deviation ``std``, from draw ``draw`` of step ``i``. None is drawn for 0."""
+        return torch.add(x, self.noise(i, draw), alpha=std) if std > 0 else x
+
     def _evaluate(self, t: Tensor, sigmas: list[float]) -> list[Level]:
         schedule, scaling = self.schedule, self.scaling
         columns = (t, schedule.sigma_dot(t), scaling.s(t, schedule), scaling.s_dot(t, schedule))
-        # A noise level of the grid stays what it is, free of the rounding of sigma(sigma_inv(.)).
+        # The given noise levels are used, not sigma(t), so that a level of the grid is not rounded.
         return [
             Level(time, sigma, sigma_dot, s, s_dot)
             for sigma, time, sigma_dot, s, s_dot in zip(sigmas, *(c.tolist() for c in columns), strict=True)
@@ -104,7 +111,7 @@ class Flow:
 def make_flow(design: rows.FlowRows, D: rows.D, num_steps: int, noise: Callable[[int, int], Tensor]) -> Flow:
     """The flow of ``design`` within the limits of ``D``.
 
-    Rounding by ``D`` may make levels equal: a step between such evaluates D and stays where it is.
+    Rounding by ``D`` can make levels equal. A step between equal levels evaluates D and leaves x as it is.
     """
     lo, hi = float(getattr(D, "sigma_min", 0.0)), float(getattr(D, "sigma_max", math.inf))
     round_sigma: Callable[[Tensor], Tensor] = getattr(D, "round_sigma", lambda sigma: sigma)
@@ -136,26 +143,8 @@ def _lifts(
     return tuple(found)
 
 
-def ancestral(sigma: float, following: float, eta: float) -> tuple[float, float]:
-    r"""Split a step into one down to :math:`\sigma_\downarrow` and noise :math:`\sigma_\uparrow` back up.
-
-    .. math:: \sigma_\uparrow = \min(b, \eta b \sqrt{1 - b^2/a^2}), \quad
-        \sigma_\downarrow = \sqrt{b^2 - \sigma_\uparrow^2}
-
-    with a = ``sigma``, b = ``following``; Song et al. (2020), https://arxiv.org/abs/2010.02502, Eq. 16.
-    """
-    up = min(following, eta * following * math.sqrt(1 - (following / sigma) ** 2))
-    return math.sqrt(following**2 - up**2), up
-
-
-def tangent_step(x: Tensor, denoised: Tensor, start: Level, end: Level) -> Tensor:
-    """Follow the tangent of the flow at ``start``, where D(x; sigma) is ``denoised``, to the time of ``end``."""
-    on_x, on_D = start.slope(end.t - start.t)
-    return combine(((start.s + on_x) / end.s, x), (on_D / end.s, denoised))
-
-
 def combine(*terms: tuple[float, Tensor]) -> Tensor:
-    """The weighted sum of tensors, in as few passes over memory as there are terms, or one less."""
+    """The weighted sum of tensors, in one pass over memory per term, or one fewer."""
     if len(terms) == 2:
         (a, x), (b, y) = terms
         if math.isclose(a + b, 1, rel_tol=0, abs_tol=1e-14):

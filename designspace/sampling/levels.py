@@ -1,7 +1,7 @@
-r"""Noise levels that several rows share: the VP curve and the grids of DDPM and iDDPM.
+r"""Noise levels that several rows share: the curve of VP, and the grids of DDPM and iDDPM.
 
-Formulas: Karras et al. (2022), Table 1 and Appendix C, https://arxiv.org/abs/2206.00364.
-Everything is float64; ``expm1`` and ``log1p`` keep small noise levels exact.
+The formulas are those of Karras et al. (2022), Table 1 and Appendix C, https://arxiv.org/abs/2206.00364. All
+computations are in float64; ``expm1`` and ``log1p`` keep small noise levels accurate.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from torch import Tensor
 from designspace.registry.component import Count, Fraction, Positive, Spec
 
 VP_EPSILON_S = 1e-3
-"""Where the VP sampler stops in time, Song et al. (2021)."""
+"""The time at which the VP sampler of Song et al. (2021) stops."""
 
 
 def ramp(n: int) -> Tensor:
-    """:math:`i / (n - 1)` for i < n, float64 ``[n]``. Raises ``ValueError`` for n < 2: one level has no step length."""
+    """:math:`i / (n - 1)` for i < n, float64 ``[n]``. Raises ``ValueError`` for n < 2."""
     if not isinstance(n, int):
         raise ValueError(f"num_steps must be an integer, not {n!r}")
     if n < 2:
@@ -29,7 +29,7 @@ def ramp(n: int) -> Tensor:
 
 
 def interpolated(levels: Tensor, n: int) -> Tensor:
-    r"""``n`` levels: the given ones if they are ``n``, else :math:`\ln\sigma` interpolated at even positions.
+    r"""``n`` levels: the given ones if there are ``n``, otherwise :math:`\ln\sigma` interpolated at even positions.
 
     Raises ``ValueError`` for n < 2.
     """
@@ -40,7 +40,7 @@ def interpolated(levels: Tensor, n: int) -> Tensor:
 
 
 def geometric(n: int, start: float, end: float) -> Tensor:
-    """``n`` levels from ``start`` to ``end``, each the same factor from the one before, float64 ``[n]``."""
+    """``n`` levels from ``start`` to ``end`` with a constant ratio, float64 ``[n]``."""
     return start * (end / start) ** ramp(n)
 
 
@@ -71,7 +71,7 @@ def vp_betas(sigma_min: float, sigma_max: float, epsilon_s: float = VP_EPSILON_S
 def log_normal(u: Tensor, mean: float, std: float, row: str) -> Tensor:
     r""":math:`e^{\mathrm{mean} + \mathrm{std}\, \Phi^{-1}(u)}`, the quantile u of a log-normal distribution.
 
-    Raises ``ValueError`` for u outside of (0, 1), where it is 0 or infinite.
+    Raises ``ValueError`` for u outside of (0, 1), where the quantile is 0 or infinite.
     """
     if not bool(((u > 0) & (u < 1)).all()):
         raise ValueError(f"noise_distribution {row}: u must lie in the open interval (0, 1)")
@@ -112,11 +112,9 @@ def ddpm_levels(M: int, beta_1: float, beta_M: float) -> Tensor:
 
 
 def pick(u: Tensor, n: int, row: str) -> Tensor:
-    r""":math:`u_{\lfloor j_0 + \frac{M-1-j_0}{n-1} i + \frac12 \rfloor}` for i < n.
+    r""":math:`u_{\lfloor j_0 + \frac{M-1-j_0}{n-1} i + \frac12 \rfloor}` for i < n, where ``u`` begins at :math:`j_0`.
 
-    ``u`` holds the levels from :math:`j_0` on.
-
-    Raises ``ValueError`` if ``u`` has fewer than ``n`` levels, so that one would be picked twice.
+    Raises ``ValueError`` if ``u`` has fewer than ``n`` levels, because one would then be picked twice.
     """
     i = ramp(n)
     if n > len(u):
@@ -125,7 +123,7 @@ def pick(u: Tensor, n: int, row: str) -> Tensor:
 
 
 def nearest(u: Tensor, sigma: Tensor) -> Tensor:
-    """The index of the level of ``u`` (decreasing) nearest to each of ``sigma``; the smaller index of a tie."""
+    """The index of the level of ``u`` (decreasing) nearest to each of ``sigma``; ties go to the smaller index."""
     ascending = u.flip(0)
     right = torch.searchsorted(ascending, sigma.to(u)).clamp(1, len(u) - 1)
     below, above = ascending[right - 1], ascending[right]
@@ -134,7 +132,7 @@ def nearest(u: Tensor, sigma: Tensor) -> Tensor:
 
 
 class DDPMLevels(Spec):
-    """The levels of ``ddpm_levels`` by their fields: mixed into a row, ``class X(DDPMLevels, Row, name="x")``."""
+    """The fields of ``ddpm_levels``, to be mixed into a row: ``class X(DDPMLevels, Row, name="x")``."""
 
     M: Count = 1000
     beta_1: Fraction = 1e-4
@@ -146,7 +144,7 @@ class DDPMLevels(Spec):
 
 
 class IDDPMLevels(Spec):
-    """The levels of ``iddpm_levels`` by their fields: mixed into a row like ``DDPMLevels``."""
+    """The fields of ``iddpm_levels``, to be mixed into a row like ``DDPMLevels``."""
 
     M: Count = 1000
     C_1: Positive = 0.001

@@ -1,11 +1,12 @@
-"""Multistep solvers: one evaluation a step, and a polynomial through the last ones.
+"""Multistep methods: one evaluation per step, and a polynomial through the last evaluations.
 
-A component gives the weights; what is remembered, and for how long, is here. Levels can repeat where a denoiser rounds
-them to its own: such a step goes nowhere.
+A component supplies the weights of its method. What is remembered, and for how long, is decided here. Levels can be
+equal where a denoiser rounds them to those that it supports; a step between equal levels leaves x as it is.
 """
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Sequence
 from typing import ClassVar, NamedTuple
@@ -13,24 +14,23 @@ from typing import ClassVar, NamedTuple
 import torch
 from torch import Tensor
 
-from designspace.sampling.ancestral import back_up
 from designspace.sampling.flow import Flow, combine
 from designspace.sampling.solver import Solver
 
 
 class Past(NamedTuple):
-    """An evaluation that is kept: the noise level and the denoised sample, or what was made of it."""
+    """A remembered evaluation: the noise level, and the denoised sample or what was computed from it."""
 
     sigma: float
     value: Tensor
 
 
 History = tuple[Past, ...]
-"""The newest first."""
+"""Remembered evaluations, newest first."""
 
 
 def remember(memory: History | None, sigma: float, value: Tensor) -> History:
-    """The evaluations with a new one in front; a repeated level starts anew, it carries no slope."""
+    """The history with a new evaluation. At a repeated level it starts anew, since two equal levels have no slope."""
     kept = memory or ()
     if kept and kept[0].sigma == sigma:
         kept = ()
@@ -38,7 +38,7 @@ def remember(memory: History | None, sigma: float, value: Tensor) -> History:
 
 
 def allowed_order(flow: Flow, i: int, order: int, lower_order_final: bool) -> int:
-    """``order``, or less at the start where the history is short, and at the end on request."""
+    """``order``, or less at the start where the history is short, and on request at the end."""
     return min(order, i + 1, max(flow.steps - i, 1) if lower_order_final else order)
 
 
@@ -48,7 +48,7 @@ def levels(history: History) -> list[float]:
 
 
 class Multistep(Solver):
-    """They step in sigma, and noise that is added between their steps would spoil the history."""
+    """A multistep method in sigma. Schedule and scaling have no effect, and no noise may be added between steps."""
 
     one_step: ClassVar[bool] = False
     in_time: ClassVar[bool] = False
@@ -58,20 +58,24 @@ class NoiseMultistep(Multistep):
     r"""Methods on the noise: :math:`x_{i+1} = x_i + \sum_j w_j e_{i-j}`, :math:`e = (x - D) / \sigma`."""
 
     ends_with_D: ClassVar[bool] = True
-    """The step to sigma = 0 returns D; if False, it is a step like any other."""
+    """Whether the step to sigma = 0 returns D; if not, it is a step like any other."""
     order: int
-    """The number of evaluations that a step uses, if there are as many."""
+    """The number of evaluations that a step uses, once there are as many."""
+
+    @property
+    def order_of_convergence(self) -> int | None:
+        return self.order
 
     @abstractmethod
     def weights(self, flow: Flow, sigmas: Sequence[float], following: float) -> list[float]:
-        """The weights of e at ``sigmas``, in the step from the first of them to ``following``."""
+        """The weights of e at ``sigmas``, for the step from the first of them to ``following``."""
 
     def step(self, flow: Flow, x: Tensor, i: int, sigma: float, memory: History | None) -> tuple[Tensor, History]:
         following, denoised = flow.sigma[i + 1], flow.D(x, sigma)
         if following == 0 and self.ends_with_D:
             return denoised, ()
-        history = remember(memory, sigma, x - denoised)  # sigma e: a pass over memory less than e
-        del denoised  # as large as the state, and not needed any more
+        history = remember(memory, sigma, x - denoised)  # sigma e, which takes a pass over memory less than e
+        del denoised  # frees a tensor of the size of the state
         if following == sigma:
             return x, history
         weights = self.weights(flow, levels(history), following)
@@ -94,10 +98,10 @@ class _OnData(Multistep):
 
     @abstractmethod
     def weights(self, sigmas: Sequence[float], following: float) -> list[float]:
-        """The weights of D at ``sigmas``, in the step from the first of them to ``following``."""
+        """The weights of D at ``sigmas``, for the step from the first of them to ``following``."""
 
     def split(self, sigma: float, following: float) -> tuple[float, float]:
-        r""":math:`\sigma_\downarrow` and :math:`\sigma_\uparrow`; without noise, unless overridden."""
+        r""":math:`\sigma_\downarrow` and :math:`\sigma_\uparrow`; by default no noise is added."""
         return following, 0.0
 
     def advance(self, flow: Flow, x: Tensor, i: int, used: History, following: float) -> Tensor:
@@ -107,11 +111,11 @@ class _OnData(Multistep):
             return x
         down, up = self.split(sigma, following)
         terms = zip(self.weights(levels(used), following), (past.value for past in used), strict=True)
-        return back_up(flow, combine((down / sigma, x), *terms), i, up)
+        return flow.add_noise(combine((down / sigma, x), *terms), i, up)
 
 
 class DataMultistep(_OnData):
-    """Methods on D; the step to sigma = 0 returns it."""
+    """Methods on D without a corrector. The step to sigma = 0 returns D."""
 
     def step(self, flow: Flow, x: Tensor, i: int, sigma: float, memory: History | None) -> tuple[Tensor, History]:
         following, denoised = flow.sigma[i + 1], flow.D(x, sigma)
@@ -122,21 +126,22 @@ class DataMultistep(_OnData):
 
 
 class Start(NamedTuple):
-    """Where a step began: what its corrector needs once D is known at its end."""
+    """Where a step began, which its corrector needs once D is known at its end."""
 
     x: Tensor
     history: History
 
 
 class CorrectedMultistep(_OnData):
-    """Methods on D that take a step again, with the same noise, once D is known at the predicted point.
+    """Methods on D that repeat a step, with the same noise, once D is known at the predicted point.
 
-    It is not evaluated again there. The step to sigma = 0 returns D, and the step before it is not corrected.
+    D is not evaluated again at the corrected point. The step to sigma = 0 returns D, and the step before it is not
+    corrected.
     """
 
     @abstractmethod
     def corrector_order_at(self, flow: Flow, i: int) -> int:
-        """The number of evaluations that the corrector of step ``i`` uses beside the one at its end; 0 for none."""
+        """The number of evaluations that the corrector of step ``i`` uses besides that at its end; 0 for none."""
 
     def step(self, flow: Flow, x: Tensor, i: int, sigma: float, memory: Start | None) -> tuple[Tensor, Start | None]:
         following, denoised = flow.sigma[i + 1], flow.D(x, sigma)
@@ -148,3 +153,37 @@ class CorrectedMultistep(_OnData):
         history = remember(memory and memory.history, sigma, denoised)
         kept = history[: max(self.order_at(flow, i + 1) - 1, self.corrector_order_at(flow, i))]
         return self.advance(flow, x, i, history[: self.order_at(flow, i)], following), Start(x, kept)
+
+
+def lagrange(nodes: Sequence[float]) -> list[list[float]]:
+    """The polynomials that are 1 at one of the distinct nodes and 0 at the others, as ascending coefficients."""
+    basis = []
+    for j, node in enumerate(nodes):
+        polynomial = [1.0]
+        for other in (*nodes[:j], *nodes[j + 1 :]):  # times (u - other) / (node - other)
+            terms = zip((0.0, *polynomial), (*polynomial, 0.0), strict=True)
+            polynomial = [(lower - other * same) / (node - other) for lower, same in terms]
+        basis.append(polynomial)
+    return basis
+
+
+def integrals(nodes: Sequence[float], start: float, end: float, rate: float = 0.0) -> list[float]:
+    r"""For each node j, :math:`\int_a^b e^{r (u - b)} l_j(u)\, du` with the Lagrange polynomial :math:`l_j`."""
+    # Shifted to the start and scaled by the step, so that no powers of large numbers are subtracted.
+    step = end - start
+    moments = exponential_moments(len(nodes), rate * step)
+    basis = lagrange([(node - start) / step for node in nodes])
+    return [step * math.fsum(c * m for c, m in zip(polynomial, moments, strict=True)) for polynomial in basis]
+
+
+def exponential_moments(count: int, z: float) -> list[float]:
+    r""":math:`m_k = \int_0^1 v^k e^{z (v - 1)}\, dv` for k < count; by parts, :math:`z\, m_k = 1 - k\, m_{k-1}`."""
+    if abs(z) < 1.0:  # upwards the recurrence would divide small differences by z; downwards its start is forgotten
+        moments = [0.0]
+        for k in range(count + 18, 0, -1):
+            moments.append((1 - z * moments[-1]) / k)
+        return moments[: -count - 1 : -1]
+    moments = [-math.expm1(-z) / z]
+    for k in range(1, count):
+        moments.append((1 - k * moments[-1]) / z)
+    return moments

@@ -1,4 +1,4 @@
-"""Random numbers keyed by what they are for: image k is the same in every batch, worker and resumed run."""
+"""Random numbers that are keyed by their purpose: image k is the same in every batch, process and resumed run."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor
 
 
 def generator(*key: object) -> np.random.Generator:
-    """A counter-based generator (Philox, Salmon et al. 2011) whose stream is a function of ``key`` alone."""
+    """A counter-based generator (Philox, Salmon et al. 2011) whose stream depends on ``key`` only."""
     digest = hashlib.blake2b("/".join(map(str, key)).encode(), digest_size=16).digest()
     return np.random.Generator(np.random.Philox(key=int.from_bytes(digest, "little")))
 
@@ -24,7 +24,7 @@ def latents(seed: object, images: Iterable[int], shape: tuple[int, ...]) -> Tens
 
 @dataclass(frozen=True)
 class KeyedNoise:
-    """``noise(step, draw)`` for a batch of images: a function of (seed, image, step, draw) alone."""
+    """``noise(step, draw)`` for a batch of images, which depends on seed, image, step and draw only."""
 
     seed: int
     images: Iterable[int]

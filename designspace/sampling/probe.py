@@ -1,7 +1,7 @@
 r"""The converged solution of the probability flow, against which the few steps of a design are measured.
 
-With sigma as its own time, Eq. 4 of Karras et al. (2022), https://arxiv.org/abs/2206.00364, is
-:math:`dx / d\ln\sigma = x - D(x; \sigma)` for the unscaled sample, whatever schedule and scaling are.
+With sigma as time, Eq. 4 of Karras et al. (2022), https://arxiv.org/abs/2206.00364, is
+:math:`dx / d\ln\sigma = x - D(x; \sigma)` for the unscaled sample, whatever the schedule and the scaling are.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ from designspace.sampling.rows import TimeSteps
 from designspace.sampling.solver import SamplingRows
 
 STEPS = 256
-"""Of the classical Runge-Kutta method: four evaluations each."""
+"""The number of steps of the classical Runge-Kutta method, at four evaluations each."""
 LOWEST = 2e-4
-"""Where the solution ends on its way to zero, if the denoiser supports it: there D(x; sigma) is the end point."""
+"""The noise level at which a solution to zero ends, if the denoiser supports it; D there is the end point."""
 RHO = 7.0
-"""The steps are even in sigma^(1 / rho), as those of the EDM paper."""
+"""The steps are even in sigma^(1 / rho), like those of the EDM paper."""
 
 
 @dataclass(frozen=True, eq=False)
 class Converged:
-    """The flow of some images from their latents, at ``sigma`` ``[L + 1]``, decreasing."""
+    """The trajectories of some images from their latents, at the decreasing levels ``sigma`` ``[L + 1]``."""
 
     sigma: Tensor
     x: Tensor
     """The unscaled samples, ``[L + 1, B, ...]``."""
     denoised: Tensor
-    """D(x; sigma) at each, ``[L + 1, B, ...]``."""
+    """D(x; sigma) at each level, ``[L + 1, B, ...]``."""
 
     @classmethod
     def of(cls, D: rows.D, latents: Tensor, sigma_max: float, sigma_min: float, steps: int = STEPS) -> Converged:
@@ -62,7 +62,7 @@ class Converged:
         a, b = self.sigma[i : i + 2].log().tolist()
         h, u = b - a, (level.log().item() - a) / (b - a)
         slopes = [h * (self.x[k] - self.denoised[k]) for k in (i, i + 1)]
-        # The Hermite basis: value and slope at both ends.
+        # The Hermite basis for the values and the slopes at both ends.
         value, slope, last = (1 + 2 * u) * (1 - u) ** 2, u * (1 - u) ** 2, u**2 * (u - 1)
         found: Tensor = value * self.x[i] + slope * slopes[0] + (1 - value) * self.x[i + 1] + last * slopes[1]
         return found
@@ -70,27 +70,27 @@ class Converged:
 
 @dataclass(frozen=True, eq=False)
 class Probe:
-    """A design with a denoiser and a few images, to be looked at more closely than by its samples."""
+    """A design, a denoiser and a few images, on which the steps of the design are measured."""
 
     design: SamplingRows
     D: rows.D
-    """Bound to the labels of the images."""
+    """The denoiser, with the labels of the images."""
     latents: Tensor
     """float64 ``[B, ...]``."""
     num_steps: int
     solutions: dict[tuple[float, float, int], Converged] = field(default_factory=dict)
-    """What is known already of the same images: by both ends, and the number of steps."""
+    """Solutions for the same images that were computed before, by both ends and the number of steps."""
 
     @cached_property
     def flow(self) -> Flow:
-        """The flow on the levels of the design."""
+        """The flow through the levels of the design."""
         flow = make_flow(self.design, self.D, self.num_steps, lambda step, draw: torch.zeros_like(self.latents))
         self.design.solver.check(flow)
         return flow
 
     @torch.no_grad()
     def solution(self, steps: int = STEPS) -> Converged:
-        """The solution to which more steps of the design would converge, by ``steps`` steps of RK4."""
+        """The solution to which the design would converge with more steps, by ``steps`` steps of RK4."""
         key = (*self.ends(), steps)
         if key not in self.solutions:
             self.solutions[key] = Converged.of(self.D, self.latents, *key)
@@ -102,7 +102,7 @@ class Probe:
         return float(getattr(self.D, "sigma_min", 0.0)), float(getattr(self.D, "sigma_max", math.inf))
 
     def ends(self) -> tuple[float, float]:
-        """Where the solution begins and ends."""
+        """The noise levels at which the solution begins and ends."""
         levels = self.flow.sigma
         if levels[-1] > 0:
             return levels[0], levels[-1]
@@ -110,16 +110,16 @@ class Probe:
 
     @torch.no_grad()
     def local_errors(self) -> Tensor:
-        """The error of each step that begins on the converged solution, root mean square, ``[steps, B]``.
+        """The root mean square error of each step that begins on the converged solution, ``[steps, B]``.
 
-        A multistep solver remembers evaluations on the solution, too. Where the solver corrects a step in the next, as
-        UniPC, it is the error of what the step predicts.
+        The history of a multistep solver then lies on the solution as well. For a solver that corrects a step in the
+        next one, such as UniPC, it is the error of the prediction.
         """
         exact, levels = self.solution(), self.flow.sigma
         return torch.stack([rms(x - exact.at(sigma)) for x, sigma in zip(self.steps(), levels[1:], strict=True)])
 
     def steps(self) -> Iterator[Tensor]:
-        """Where each step of the solver leads that begins on the converged solution."""
+        """The end of each step of the solver that begins on the converged solution."""
         exact, memory = self.solution(), None
         for i, sigma in enumerate(self.flow.sigma[:-1]):
             x, memory = self.design.solver.step(self.flow, exact.at(sigma), i, sigma, memory)
@@ -127,14 +127,14 @@ class Probe:
 
 
 class MeasuredTimeSteps(TimeSteps):
-    """Levels that depend on the solver and the denoiser: ``place`` finds them before anything is sampled."""
+    """Levels that depend on the solver and the denoiser. ``place`` finds them before sampling begins."""
 
     images: Count = 32
-    """So many are followed to measure; they are the same whatever is sampled afterwards."""
+    """The number of images on which the levels are measured; they do not depend on the images that are sampled."""
 
     @abstractmethod
     def start(self) -> TimeSteps:
-        """The rule that the search begins with."""
+        """The rule whose levels the search begins with."""
 
     def sigmas(self, n: int) -> Tensor:
         """The levels that the search begins with."""
@@ -146,18 +146,18 @@ class MeasuredTimeSteps(TimeSteps):
 
 
 class GivenLevels(TimeSteps):
-    """Levels that were found by ``MeasuredTimeSteps``: a value that the framework makes, not a registered component."""
+    """Levels that ``MeasuredTimeSteps`` found. The framework makes it; it is not a registered component."""
 
     name: ClassVar[str] = "given"
     levels: tuple[float, ...]
 
     def sigmas(self, n: int) -> Tensor:
-        """The levels, interpolated log-linearly if there are not ``n`` of them."""
+        """The levels, interpolated in ln sigma if their number is not ``n``."""
         return interpolated(torch.tensor(self.levels, dtype=torch.float64), n)
 
 
 def rms(x: Tensor) -> Tensor:
-    """The root mean square of each image's values, ``[B, ...]`` to ``[B]``, on the CPU."""
+    """The root mean square of the values of each image, ``[B, ...]`` to ``[B]``, on the CPU."""
     return x.flatten(1).square().mean(1).sqrt().double().cpu()
 
 

@@ -1,8 +1,8 @@
-r"""The rows of the block *Sampling* of Table 1 of Karras et al. (2022), https://arxiv.org/abs/2206.00364, as types.
+r"""The rows of the block *Sampling* of Table 1 of Karras et al. (2022), https://arxiv.org/abs/2206.00364.
 
-Symbols are the paper's: ``t`` time, ``sigma`` the standard deviation of the noise in the unscaled
-sample ``x``, ``s`` the scaling, ``z = s(t) x`` the scaled sample in which the ODE is written.
-Times and noise levels are float64 tensors on the CPU, of any shape.
+Symbols are those of the paper: ``t`` is time, ``sigma`` is the standard deviation of the noise in the unscaled sample
+``x``, ``s`` is the scaling, and ``z = s(t) x`` is the scaled sample in which the ODE is written. Times and noise levels
+are float64 tensors on the CPU, of any shape. The row ``solver`` is defined in ``solver.py``.
 """
 
 from __future__ import annotations
@@ -11,23 +11,25 @@ from abc import abstractmethod
 from collections.abc import Callable
 from typing import ClassVar, Protocol, Self
 
+import torch
 from torch import Tensor
 
 from designspace.registry.component import Component
 
 D = Callable[[Tensor, Tensor], Tensor]
-"""``D(x, sigma)``: noisy samples ``[B, ...]`` and their noise level, float64 on the CPU, to the expected clean samples
-``[B, ...]``. It may carry ``sigma_min``, ``sigma_max`` and ``round_sigma``; it must not write to x.
+"""A denoiser ``D(x, sigma)``: noisy samples ``[B, ...]`` and their noise level to the expected clean samples.
 
-``sigma`` is 0-dim, one level for all, except where a solver has each image at a level of its own: ``rk45`` gives
-``[B]``. A D for both reshapes it: ``sigma.reshape(-1, *[1] * (x.ndim - 1))``."""
+``sigma`` is float64 on the CPU. It is 0-dimensional, one level for the whole batch, except with solvers that keep each
+image at a level of its own: ``rk45`` passes ``[B]``. A denoiser that supports both reshapes it:
+``sigma.reshape(-1, *[1] * (x.ndim - 1))``. It may have the attributes ``sigma_min``, ``sigma_max`` and ``round_sigma``,
+and it must not modify ``x``."""
 
 
 class _Ranged(Component):
-    """A row with a range of noise levels, of which a denoiser may know a part only."""
+    """A row with a range of noise levels, which can be wider than the range that a denoiser supports."""
 
     def common(self, low: float, high: float, lo: float, hi: float) -> tuple[float, float]:
-        """The part of its own range, ``low`` to ``high``, in ``[lo, hi]``. Raises ``ValueError`` if there is none."""
+        """The part of its range ``[low, high]`` that lies in ``[lo, hi]``. Raises ``ValueError`` if there is none."""
         if max(low, lo) >= min(high, hi):
             text = f"{low:.4g} to {high:.4g} is outside of the denoiser's range, {lo} to {hi}"
             raise ValueError(f"{self.row} {self}: {text}")
@@ -35,17 +37,17 @@ class _Ranged(Component):
 
 
 class TimeSteps(_Ranged, row="time_steps"):
-    r"""Where the solver stops: :math:`\sigma_0 > \dots > \sigma_{N-1} > \sigma_N = 0`."""
+    r"""The noise levels between which the solver steps: :math:`\sigma_0 > \dots > \sigma_{N-1} > \sigma_N = 0`."""
 
     @abstractmethod
     def sigmas(self, n: int) -> Tensor:
-        """The ``n`` positive noise levels, decreasing, float64 ``[n]``; without the final 0.
+        """The ``n`` positive noise levels in decreasing order, float64 ``[n]``, without the final 0.
 
-        Raises ``ValueError`` if ``n`` levels cannot be had.
+        Raises ``ValueError`` if there are no ``n`` such levels.
         """
 
     def within(self, lo: float, hi: float) -> Self:
-        """The same rule on the part of its range that lies in ``[lo, hi]``, a denoiser's limits."""
+        """The same rule, restricted to ``[lo, hi]``, the noise levels that a denoiser supports."""
         fields = type(self).model_fields
         if not {"sigma_min", "sigma_max"} <= set(fields):
             return self
@@ -57,57 +59,79 @@ class TimeSteps(_Ranged, row="time_steps"):
 
 
 class Schedule(_Ranged, row="schedule"):
-    r"""The noise level :math:`\sigma(t)`, increasing, with :math:`\sigma(0) = 0`."""
+    r"""The noise level :math:`\sigma(t)`, which increases from :math:`\sigma(0) = 0`.
+
+    A class has to define ``sigma`` only, elementwise and in differentiable PyTorch operations. It may define
+    ``sigma_dot`` and ``sigma_inv`` as well: closed forms are faster than differentiation and bisection.
+    """
 
     @abstractmethod
     def sigma(self, t: Tensor) -> Tensor:
         r""":math:`\sigma(t)`."""
 
-    @abstractmethod
     def sigma_dot(self, t: Tensor) -> Tensor:
-        r""":math:`\dot\sigma(t)`."""
+        r""":math:`\dot\sigma(t)`, by automatic differentiation unless a class defines it."""
+        slope = _derivative(self.sigma, t)
+        if slope is None:
+            raise ValueError(f"schedule {self}: PyTorch cannot differentiate sigma(t); define sigma_dot as well")
+        return slope
 
-    @abstractmethod
     def sigma_inv(self, sigma: Tensor) -> Tensor:
-        r""":math:`\sigma^{-1}(\sigma)`, the time of a noise level."""
+        r""":math:`\sigma^{-1}(\sigma)`, the time of a noise level, by bisection unless a class defines it.
+
+        Raises ``ValueError`` for noise levels that :math:`\sigma(t)` does not reach.
+        """
+        t = _inverse(self.sigma, sigma)
+        missed = (sigma > 0) & ~(self.sigma(t) >= sigma)
+        if bool(missed.any()):
+            raise ValueError(f"schedule {self}: sigma(t) does not reach {sigma[missed].max().item():.4g}")
+        return t
 
     def within(self, lo: float, hi: float) -> Self:
-        """The schedule for a denoiser that supports noise levels in ``[lo, hi]`` only."""
+        """The schedule to use with a denoiser that supports the noise levels ``[lo, hi]`` only."""
         return self
 
 
 class Scaling(Component, row="scaling"):
-    r"""The signal scale :math:`s(t)`, with :math:`s(0) = 1`; it may depend on the schedule (VP does)."""
+    r"""The signal scale :math:`s(t)`, with :math:`s(0) = 1`; it may depend on the schedule, as that of VP does.
+
+    A class has to define ``s`` only, elementwise and in differentiable PyTorch operations.
+    """
 
     @abstractmethod
     def s(self, t: Tensor, schedule: Schedule) -> Tensor:
         r""":math:`s(t)`."""
 
-    @abstractmethod
     def s_dot(self, t: Tensor, schedule: Schedule) -> Tensor:
-        r""":math:`\dot s(t)`."""
+        r""":math:`\dot s(t)`, by automatic differentiation unless a class defines it."""
+        slope = _derivative(lambda times: self.s(times, schedule), t)
+        if slope is None and bool((self.s(t, schedule) == 1).all()):
+            return torch.zeros_like(t)
+        if slope is None:
+            raise ValueError(f"scaling {self}: PyTorch cannot differentiate s(t); define s_dot as well")
+        return slope
 
 
 class Stochasticity(Component, row="stochasticity"):
-    """How much fresh noise each step of a one-step solver adds before it steps down."""
+    """How much fresh noise is added before each step of a one-step solver."""
 
     noisy: ClassVar[bool] = True
-    """False if it never adds any: multistep solvers allow no other."""
+    """False if noise is never added; multistep solvers require that."""
 
     @abstractmethod
     def lift(self, sigma: float, num_steps: int) -> tuple[float, float]:
-        r""":math:`(\hat\sigma, S_\mathrm{noise})`: the level to rise to from ``sigma``, and the std of its noise.
+        r""":math:`(\hat\sigma, S_\mathrm{noise})`: the level to rise to from ``sigma``, and the std of the noise.
 
-        It may be above a denoiser's ``sigma_max``, which bounds the levels of the grid alone.
+        The level may exceed the ``sigma_max`` of a denoiser, which limits the levels of the time steps only.
         """
 
 
 class FlowRows(Protocol):
-    """The rows of the block *Sampling* that a flow is made of, as a ``Design`` has them."""
+    """The rows that define a flow and its levels. A ``Design`` has them."""
 
     @property
     def time_steps(self) -> TimeSteps:
-        """Where the solver stops."""
+        """The noise levels between which the solver steps."""
 
     @property
     def schedule(self) -> Schedule:
@@ -127,10 +151,45 @@ class FlowRows(Protocol):
 
 
 class SupportedLevels(Protocol):
-    """Which noise levels a network knows, as the row ``c_noise`` says."""
+    """The noise levels that a network supports. The row ``c_noise`` has these methods."""
 
     def limits(self) -> tuple[float, float]:
-        """The smallest and largest noise level."""
+        """The smallest and the largest noise level."""
 
     def round_sigma(self, sigma: Tensor) -> Tensor:
         """The supported noise level nearest to each of ``sigma``."""
+
+
+JUST_ABOVE_ZERO = 1e-12
+"""Derivatives at t = 0 are taken here: there, formulas such as the square root have none."""
+LAST_TIME = 1e100
+"""The search for the time of a noise level gives up here."""
+
+
+def _derivative(function: Callable[[Tensor], Tensor], t: Tensor) -> Tensor | None:
+    """The derivative of an elementwise function, or ``None`` if PyTorch does not see that it depends on ``t``."""
+    with torch.inference_mode(False), torch.enable_grad():
+        times = torch.where(t == 0, JUST_ABOVE_ZERO, t.detach().double()).requires_grad_()
+        value = function(times)
+        if not value.requires_grad:
+            return None
+        slope: Tensor = torch.autograd.grad(value.sum(), times)[0]
+        return slope
+
+
+def _inverse(function: Callable[[Tensor], Tensor], targets: Tensor) -> Tensor:
+    """The first times at which an increasing function is at least ``targets``, to the last bit; 0 for targets of 0.
+
+    The function may be defined on a part of the time axis only: from where it is infinite, NaN or smaller than before,
+    as t / (1 - t) is from t = 1 on, times count as too late.
+    """
+    late = torch.where(targets > 0, torch.inf, 0.0).double()
+    early, reached = torch.zeros_like(late), torch.zeros_like(late)
+    while True:
+        middle = torch.where(late.isinf(), (2 * early).clamp_min(1.0), (early + late) / 2)
+        if bool(((middle == early) | (middle == late) | (middle > LAST_TIME)).all()):
+            return late
+        value = function(middle)
+        short = (value < targets) & (value >= reached)
+        early, reached = torch.where(short, middle, early), torch.where(short, value, reached)
+        late = torch.where(short, late, middle)

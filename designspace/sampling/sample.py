@@ -1,4 +1,4 @@
-"""Algorithms 1 and 2 of Karras et al. (2022), https://arxiv.org/abs/2206.00364, for any solver."""
+"""Algorithms 1 and 2 of Karras et al. (2022), https://arxiv.org/abs/2206.00364, with any solver."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from designspace.sampling.solver import AdaptiveSolver, SamplingRows, Solver
 
 @dataclass(frozen=True)
 class Samples:
-    """What ``sample`` gives."""
+    """The result of ``sample``."""
 
     x: Tensor
-    """The samples, in the state's dtype; unscaled (divided by s) if the design does not go to zero."""
+    """The samples, in the dtype of the state; unscaled (divided by s) if the design does not go to zero."""
     nfe: int | float
-    """Counted evaluations of the denoiser for each sample; their mean if the solver is adaptive."""
+    """The counted evaluations of the denoiser per sample; their mean if the solver is adaptive."""
     sigmas: Tensor
     """The noise levels, float64 ``[steps + 1]``, with the final 0 if the design goes to zero."""
     sigma_min: float
     sigma_max: float
-    """The effective range, after the limits of the denoiser."""
+    """The range of the positive levels, within the limits of the denoiser."""
     nfe_each: Tensor | None = None
-    """The evaluations of each sample, int64 ``[B]``, if the solver is adaptive."""
+    """The evaluations for each sample, int64 ``[B]``, if the solver is adaptive."""
     trajectory: Tensor | None = None
     """On request, the unscaled sample x = z / s(t) at each level, ``[steps + 1, B, ...]``."""
 
@@ -56,21 +56,23 @@ def sample(
 
     Args:
         design: A column of Table 1; its rows solver, time_steps, schedule, scaling and stochasticity are used.
-        D: The denoiser, ``D(x [B, ...], sigma) -> [B, ...]``, sigma float64, 0-dim, or ``[B]`` with ``rk45``; it must
-            not write to x. If it carries ``sigma_min``, ``sigma_max`` or ``round_sigma``, the levels are kept within
-            these limits and rounded to its grid; churn may lift above ``sigma_max``, as in the reference.
-        latents: :math:`\mathcal N(0, I)`, ``[B, ...]``; scaled here by :math:`\sigma(t_0) s(t_0)`.
-        num_steps: N, the number of noise levels, at least 2.
-        dtype: Of the state; by default float64 for float64 latents, else float32. Coefficients are always float64.
-        step_noise: The noise of step i, ``[B, ...]``, for stochastic designs; draw 0 of ``noise``.
-        noise: The noise of (step, draw), ``[B, ...]``; by default keyed by the image's place in the batch, seed 0.
-        record: Keep the whole trajectory.
+        D: The denoiser, ``D(x [B, ...], sigma) -> [B, ...]``. sigma is float64 and 0-dimensional, or ``[B]`` with
+            ``rk45``. D must not modify x. If it has the attributes ``sigma_min``, ``sigma_max`` or ``round_sigma``,
+            the levels are kept within these limits and rounded by it. As in the reference implementation, churn may
+            exceed ``sigma_max``.
+        latents: :math:`\mathcal N(0, I)`, ``[B, ...]``; they are multiplied by :math:`\sigma(t_0)` here.
+        num_steps: N, the number of positive noise levels, at least 2.
+        dtype: The dtype of the state; by default float64 for float64 latents and float32 otherwise. Coefficients are
+            always computed in float64.
+        step_noise: The noise of step i, ``[B, ...]``, for stochastic designs: draw 0 of ``noise``.
+        noise: The noise of (step, draw), ``[B, ...]``; by default keyed by the position in the batch, with seed 0.
+        record: Whether to return the whole trajectory.
 
     Raises:
-        ValueError: The time steps, the solver or the denoiser's limits do not go together; or an argument, what D
-            gives or the noise is not of the shape or type said here.
+        ValueError: The time steps, the solver and the limits of the denoiser are incompatible, or an argument, the
+            output of D or the noise has another shape or type than stated here.
 
-    Time steps that have to be measured are placed first, see ``place``; that is not counted.
+    Time steps that have to be measured are placed first, see ``place``. These evaluations are not counted.
     """
     _check(latents, num_steps, dtype)
     design = place(design, D, latents, num_steps)
@@ -102,14 +104,14 @@ def sample(
 
 
 def _states(solver: Solver, flow: Flow, x: Tensor) -> Iterator[Tensor]:
-    """``x`` at each of ``flow.sigma[1:]``: the loop of Algorithms 1 and 2."""
+    """The loop of Algorithms 1 and 2: ``x`` at each of ``flow.sigma[1:]``."""
     if isinstance(solver, AdaptiveSolver):
         yield from solver.solve(flow, x)
         return
     memory = None
     for i in range(flow.steps):
-        if flow.lifts and flow.lifts[i].std > 0:  # churn: Algorithm 2, line 6
-            x = torch.add(x, flow.noise(i, 0), alpha=flow.lifts[i].std)
+        if flow.lifts:  # churn: Algorithm 2, line 6
+            x = flow.add_noise(x, i, flow.lifts[i].std)
         x, memory = solver.step(flow, x, i, flow.start(i), memory)
         yield x
 
@@ -117,7 +119,7 @@ def _states(solver: Solver, flow: Flow, x: Tensor) -> Iterator[Tensor]:
 def _check(latents: Tensor, num_steps: int, dtype: torch.dtype | None) -> None:
     if not isinstance(latents, Tensor) or latents.ndim == 0 or latents.numel() == 0:
         given = list(latents.shape) if isinstance(latents, Tensor) else f"a {type(latents).__name__}"
-        raise ValueError(f"latents are a tensor [B, ...] that is not empty, not {given}")
+        raise ValueError(f"latents must be a tensor [B, ...] that is not empty, not {given}")
     if not isinstance(num_steps, int):
         raise ValueError(f"num_steps must be an integer, not {num_steps!r}")
     if dtype is not None and not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
@@ -125,9 +127,10 @@ def _check(latents: Tensor, num_steps: int, dtype: torch.dtype | None) -> None:
 
 
 def place(design: Rows, D: rows.D, like: Tensor, num_steps: int) -> Rows:
-    """The design with levels in place of time steps that have to be measured with ``D``; others stay as they are.
+    """The design with fixed levels instead of time steps that have to be measured with ``D``.
 
-    The images that they are measured on have the shape and the device of those in ``like`` and depend on nothing else.
+    Designs with other time steps are returned as they are. The images on which the levels are measured have the shape
+    and the device of those in ``like``, and depend on nothing else.
     """
     if not isinstance(design.time_steps, MeasuredTimeSteps):
         return design

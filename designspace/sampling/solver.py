@@ -1,14 +1,15 @@
-"""The row ``solver`` as a type, and the rows that sampling needs."""
+"""The row ``solver`` of Table 1, and the rows that sampling needs."""
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Iterator
 from typing import Any, ClassVar, Protocol, Self
 
 from torch import Tensor
 
-from designspace.registry.component import Component
+from designspace.registry.component import Component, NonNegative
 from designspace.sampling.flow import Flow
 from designspace.sampling.rows import FlowRows, TimeSteps
 
@@ -16,24 +17,33 @@ from designspace.sampling.rows import FlowRows, TimeSteps
 class Solver(Component, row="solver"):
     r"""How to follow the flow from :math:`\sigma_0` down to :math:`\sigma_N`.
 
-    The state is the unscaled sample :math:`x = z / s(t)`, shape ``[B, ...]``. A solver keeps no state
-    of its own: what a multistep method remembers goes in and out of ``step`` as ``memory``.
+    The state is the unscaled sample :math:`x = z / s(t)`, shape ``[B, ...]``. A solver is immutable: what a multistep
+    method remembers is passed from step to step as ``memory``.
     """
 
     one_step: ClassVar[bool] = True
-    """False for multistep methods: noise added between their steps would spoil their history."""
+    """False for multistep methods, whose history would be spoiled by noise that is added between steps."""
     in_time: ClassVar[bool] = True
-    """True if the solver steps in ``t``: only then do the rows schedule and scaling matter."""
+    """True if the solver steps in ``t``. Otherwise the rows schedule and scaling have no effect."""
     stochastic: ClassVar[bool] = False
-    """True if it draws noise of its own: its end points are then right as a distribution only."""
+    """True if the solver draws noise: its samples then converge in distribution only."""
     adaptive: ClassVar[bool] = False
-    """True if the number of evaluations depends on the image: the axis ``nfe`` is then refused."""
+    """True if the number of evaluations depends on the image, so that it cannot be chosen by the axis ``nfe``."""
+
+    @property
+    def order_of_convergence(self) -> int | None:
+        """The power of the step size at which the error falls, in exact arithmetic and once the history is complete.
+
+        A class declares it as a class variable, or as a property if it depends on fields. It is ``None`` for solvers
+        that draw noise or choose their own steps, and for those that declare nothing.
+        """
+        return None
 
     @abstractmethod
     def step(self, flow: Flow, x: Tensor, i: int, sigma: float, memory: Any) -> tuple[Tensor, Any]:
         """Carry ``x`` from ``sigma`` (``flow.sigma[i]``, or higher after churn) to ``flow.sigma[i + 1]``.
 
-        ``memory`` is ``None`` in the first step, then what the step before returned.
+        ``memory`` is ``None`` in the first step, then what the previous step returned.
         """
 
     def check(self, flow: Flow) -> None:
@@ -52,12 +62,43 @@ class AdaptiveSolver(Solver):
         """Yield ``x`` at the last positive level of ``flow`` and, if the flow goes there, at 0."""
 
     def step(self, flow: Flow, x: Tensor, i: int, sigma: float, memory: Any) -> tuple[Tensor, Any]:
-        """Raises ``TypeError``: an adaptive solver takes no steps between given levels."""
+        """Raise ``TypeError``: an adaptive solver takes no steps between given levels."""
         raise TypeError(f"solver {self.name} chooses its own steps: use solve")
 
 
+class Ancestral(Solver):
+    """A one-step method of the ODE that steps below the next level and adds noise to return to it.
+
+    With ``eta`` = 0 it is the method of the ODE. Schedule and scaling have no effect.
+    """
+
+    stochastic: ClassVar[bool] = True
+    in_time: ClassVar[bool] = False
+    eta: NonNegative = 1.0
+
+    @abstractmethod
+    def descend(self, flow: Flow, x: Tensor, sigma: float, down: float) -> Tensor:
+        r"""The step of the ODE from ``sigma`` to :math:`\sigma_\downarrow`, which is 0 in the last step."""
+
+    def step(self, flow: Flow, x: Tensor, i: int, sigma: float, memory: None) -> tuple[Tensor, None]:
+        down, up = ancestral(sigma, flow.sigma[i + 1], self.eta)
+        return flow.add_noise(self.descend(flow, x, sigma, down), i, up), None
+
+
+def ancestral(sigma: float, following: float, eta: float) -> tuple[float, float]:
+    r"""Split a step into one of the ODE to :math:`\sigma_\downarrow` and noise :math:`\sigma_\uparrow` that is added.
+
+    .. math:: \sigma_\uparrow = \min(b, \eta b \sqrt{1 - b^2/a^2}), \quad
+        \sigma_\downarrow = \sqrt{b^2 - \sigma_\uparrow^2}
+
+    with a = ``sigma`` and b = ``following``. Song et al. (2020), https://arxiv.org/abs/2010.02502, Eq. 16.
+    """
+    up = min(following, eta * following * math.sqrt(1 - (following / sigma) ** 2))
+    return math.sqrt(following**2 - up**2), up
+
+
 class SamplingRows(FlowRows, Protocol):
-    """The rows of the block *Sampling*, as a ``Design`` has them: all that sampling needs of a column of Table 1."""
+    """The rows of the block *Sampling*, which are all that sampling needs. A ``Design`` has them."""
 
     @property
     def solver(self) -> Solver:

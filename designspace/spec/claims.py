@@ -1,7 +1,7 @@
 """The claims of an ablation: what its author expects to find, stated before it is run.
 
 Here are the kinds of claims as they are written, and their check against the points of the grid. What each kind states
-about results, and how that is tested, is in ``report.evidence.checks``.
+about results, and how that is tested, is in ``report.evidence.claims``.
 """
 
 from __future__ import annotations

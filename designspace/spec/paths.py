@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from designspace.denoising.sigma_data import NAME as SIGMA_DATA
 from designspace.design import Design, preset_rows, with_field
 from designspace.errors import DocPath, SpecError
-from designspace.registry.component import ROWS
+from designspace.registry.known import ROWS
 from designspace.spec.problems import refusal
 from designspace.text import did_you_mean
 

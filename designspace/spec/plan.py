@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 from designspace.denoising.sigma_data import NAME as SIGMA_DATA
 from designspace.denoising.sigma_data import has_field
 from designspace.errors import DocPath, Kind, Problem, brief, dotted
-from designspace.registry.component import ROWS
 from designspace.registry.discovery import import_user
+from designspace.registry.known import ROWS
 from designspace.spec.axes import Choice, choices
 from designspace.spec.claims import Claim, checked
 from designspace.spec.document import Document
@@ -156,7 +156,7 @@ def _axes_without_effect(found: Sequence[Choice], trials: Sequence[Trial]) -> It
         if rows and not rows & used:
             yield Problem(f"cannot matter: {_why_unused(rows, trials)}", axis, Kind.NO_EFFECT, key=True)
         elif idle := _idle_solvers(axis, rows, trials):
-            what = f"has no effect with solver {idle}, which does not step in time"
+            what = f"has no effect with solvers that do not step in time: {idle}"
             yield Problem(what, axis, Kind.NO_EFFECT, key=True)
 
 

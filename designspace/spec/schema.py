@@ -9,7 +9,8 @@ from pydantic import TypeAdapter
 
 from designspace.denoising.sigma_data import NAME, SigmaData
 from designspace.design import Design, preset_names
-from designspace.registry.component import ROWS, Component
+from designspace.registry.component import Component
+from designspace.registry.known import ROWS
 from designspace.spec.ablation import Ablation
 from designspace.spec.paths import PARTS, STEPS
 from designspace.spec.trial import Evaluate

@@ -16,7 +16,7 @@ from designspace.data.rows import Data
 from designspace.denoising.rows import Denoiser
 from designspace.design import Design
 from designspace.evaluation.rows import Detector, Metric, Reference
-from designspace.registry.component import Component, Count, Spec
+from designspace.registry.component import Count, Since, Spec, identified
 from designspace.text import did_you_mean
 
 VERSION = 1
@@ -59,7 +59,7 @@ class Evaluate(Spec):
     metrics: tuple[Metric, ...] = Field(default=("frechet", "kid"), validate_default=True, min_length=1)
     labels: Annotated[Literal["none", "data", "balanced"] | tuple[int, ...], BeforeValidator(_labels)] = "none"
     """``none``: unconditional; ``data``: as frequent as in the data; ``balanced``; or a list, which is repeated."""
-    reference: Reference | None = None
+    reference: Annotated[Reference | None, Since(None)] = None
     """What samples are compared with; by default the data set."""
     seed: int = 0
 
@@ -103,16 +103,13 @@ class Trial(Spec):
 
     def identity(self) -> dict[str, Any]:
         """Everything that the results depend on: the fields and version (or source) of each row, files by content."""
-        measured = {name: getattr(self.evaluate, name) for name in ("images", "detector", "metrics", "labels")}
-        if self.evaluate.reference is not None:  # trials without one keep the ids of older results
-            measured["reference"] = self.evaluate.reference
         return {
             "version": VERSION,
-            "design": self._rows(Design.model_fields),
+            "design": identified(self.design),
             "num_steps": self.num_steps,
             "data": self.data.identity(),
             "denoiser": self.denoiser.identity(),
-            "evaluate": {name: _identity(value) for name, value in measured.items()},
+            "evaluate": identified(self.evaluate, [*Evaluate.model_fields.keys() - {"repeats", "seed"}]),
             "seed": self.seed,
         }
 
@@ -121,26 +118,24 @@ class Trial(Spec):
         needs_data = self.denoiser.reads_data or self.evaluate.labels in ("data", "balanced")
         return {
             "version": VERSION,
-            "design": self._rows(used_rows(self.design, self.denoiser)),
+            "design": identified(self.design, used_rows(self.design, self.denoiser)),
             "num_steps": self.num_steps,
             "data": self.data.identity() if needs_data else None,
             "denoiser": self.denoiser.identity(),
-            "labels": _identity(self.evaluate.labels),
+            **identified(self.evaluate, ["labels"]),
             "seed": self.seed,
         }
 
     def denoising_identity(self) -> dict[str, Any]:
         """What the denoiser's outputs and loss on its data set depend on, which excludes how it is sampled from."""
+        rows = dict.fromkeys([*self.denoiser.rows, "c_noise", "noise_distribution", "loss_weight"])
         return {
             "version": VERSION,
-            "design": self._rows(dict.fromkeys([*self.denoiser.rows, "c_noise", "noise_distribution", "loss_weight"])),
+            "design": identified(self.design, rows),
             "data": self.data.identity(),
             "denoiser": self.denoiser.identity(),
             "labelled": self.evaluate.labels != "none",
         }
-
-    def _rows(self, rows: Any) -> dict[str, Any]:
-        return {row: _identity(getattr(self.design, row)) for row in rows}
 
 
 @dataclass(frozen=True)
@@ -156,9 +151,3 @@ def used_rows(design: Design, denoiser: Denoiser) -> list[str]:
     in_time = ("schedule", "scaling") if design.solver.in_time else ()
     used = {"solver", "time_steps", "stochasticity", "to_zero", *in_time, *denoiser.rows}
     return [row for row in Design.model_fields if row in used]
-
-
-def _identity(value: Any) -> Any:
-    if isinstance(value, tuple):
-        return [_identity(item) for item in value]
-    return value.identity() if isinstance(value, Component) else value

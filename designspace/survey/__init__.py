@@ -1,1 +1,1 @@
-"""What a new data set suggests for a design: what its pixels are, and at which noise levels there is what to learn."""
+"""A survey of a new data set: statistics of its pixels, and suggestions for a design that follow from them."""

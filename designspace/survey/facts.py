@@ -1,4 +1,4 @@
-"""What the pixels of a data set are, counted in integers: the same on every machine."""
+"""Statistics of the pixels of a data set, computed from integer counts so that they do not depend on the machine."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from designspace.data.images import Images
 from designspace.errors import DataError
 
 FEWEST = 20
-"""Images below which nothing can be said of others like them."""
+"""The least number of images for which the survey makes sense."""
 
 
 @dataclass(frozen=True)
 class Facts:
-    """Of the images as they are, and of their values in [-1, 1]."""
+    """Statistics of the images and of their values in [-1, 1]."""
 
     images: int
     shape: tuple[int, ...]
@@ -28,24 +28,24 @@ class Facts:
     """The standard deviation of all values about their mean."""
     mean: float
     channel_std: tuple[float, ...]
-    """Of each channel about its own mean."""
+    """The standard deviation of each channel about its own mean."""
     channel_mean: tuple[float, ...]
     pixel_range: tuple[int, int]
-    """The smallest and the largest pixel, of 0 to 255."""
+    """The smallest and the largest pixel value, in 0 to 255."""
     pixel_values: int
-    """How many of the 256 values of a pixel occur."""
+    """How many of the 256 pixel values occur."""
     classes: dict[str, int]
-    """Images of each class; empty without classes."""
+    """The number of images of each class; empty without classes."""
     copies: int
-    """Images that are equal to an earlier one."""
+    """The number of images that are equal to an earlier one."""
     copied: int
-    """Images that have such copies."""
+    """The number of different images that have copies."""
 
     @classmethod
     def of(cls, data: Images) -> Facts:
-        """Count. Raises ``DataError`` if there are fewer than ``FEWEST`` images, or all are the same."""
+        """Measure ``data``. Raises ``DataError`` if there are fewer than ``FEWEST`` images, or all are equal."""
         if len(data) < FEWEST:
-            raise DataError(f"{_counted(len(data), 'image')}: too few to measure, it takes {FEWEST} at least")
+            raise DataError(f"{_counted(len(data), 'image')}: too few to measure, at least {FEWEST} are needed")
         seen = Counter(hashlib.blake2b(image, digest_size=16).digest() for image in data.pixels.contiguous().numpy())
         if len(seen) == 1:
             raise DataError(f"all {len(data)} images are the same: there is nothing to learn")
@@ -65,7 +65,7 @@ def _histogram(pixels: Tensor) -> Tensor:
 
 
 def _moments(counts: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation in [-1, 1] of each row of counts ``[K, 256]``."""
+    """Mean and standard deviation, on the scale [-1, 1], of each row of pixel counts ``[K, 256]``."""
     means, stds = [], []
     for row in counts.tolist():
         n, total = sum(row), sum(k * count for k, count in enumerate(row))

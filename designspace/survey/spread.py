@@ -1,7 +1,8 @@
-r"""How much noise drowns a data set.
+r"""How much noise makes a data set indistinguishable from noise.
 
-The probability flow from sigma_max down maps distributions one to one, so the Kullback-Leibler divergence that pure
-noise has from the noisy data at sigma_max is that of the samples from the data, however well the rest is done.
+The probability flow from sigma_max down is invertible and so preserves Kullback-Leibler divergences. With perfect
+sampling, the divergence of the samples from the data therefore equals that of pure noise from the noisy data at
+sigma_max.
 """
 
 from __future__ import annotations
@@ -16,21 +17,21 @@ from designspace.data.images import Images
 from designspace.sampling.noise import generator
 
 SOME, FAR = 2000, 100
-"""Images drawn for the covariance; and those from which the largest distance is looked for."""
+"""The number of images that are drawn for the covariance, and from which the largest distance is searched."""
 PART = 2**22
-"""Values that are float64 at once."""
+"""Values that are converted to float64 at a time."""
 
 
 @dataclass(frozen=True)
 class Spread:
-    """Lengths in the units of images in [-1, 1], of all values of an image together."""
+    """Euclidean lengths in the space of images with values in [-1, 1]."""
 
     distance: float
-    """Between the two images farthest apart that were found."""
+    """The largest distance found between two images."""
     mean_norm: float
-    """:math:`|\\mu|` of the mean image."""
+    """The norm of the mean image."""
     covariance_norm: float
-    """The Frobenius norm :math:`|C|` of the covariance."""
+    """The Frobenius norm of the covariance."""
 
     @classmethod
     def of(cls, data: Images) -> Spread:
@@ -40,29 +41,30 @@ class Spread:
         chosen = torch.from_numpy(generator("spread").permutation(len(pixels))[:SOME])
         gaps = _double(pixels[chosen]) - mean
         products = (gaps @ gaps.T).square()
-        n = len(chosen)  # an image's product with itself would count the noise of its own values
+        n = len(chosen)  # products of an image with itself would bias the estimate
         squares = float(products.sum() - products.diagonal().sum()) / (n * (n - 1))
         return cls(_farthest(pixels, mean), float(mean.norm()), math.sqrt(squares))
 
     def divergence(self, sigma: float) -> float:
-        r"""In nats, of noise :math:`\mathcal N(0, \sigma^2 I)` and noisy Gaussian data of this mean and covariance.
+        r"""An upper bound on the divergence of noise from noisy Gaussian data of this mean and covariance, in nats.
 
         .. math:: \frac{|\mu|^2}{2 \sigma^2} + \frac12 \sum_i \left[\frac{\lambda_i}{\sigma^2}
             - \ln\left(1 + \frac{\lambda_i}{\sigma^2}\right)\right]
             \le \frac{|\mu|^2}{2 \sigma^2} + \frac{|C|^2}{4 \sigma^4}
 
-        with the eigenvalues :math:`\lambda_i` of C; the bound, which is given, is tight where sigma drowns the data.
+        for noise :math:`\mathcal N(0, \sigma^2 I)`, with the eigenvalues :math:`\lambda_i` of C. The bound, which is
+        returned, is tight if sigma is much larger than the spread of the data.
         """
         return self.mean_norm**2 / (2 * sigma**2) + self.covariance_norm**2 / (4 * sigma**4)
 
     def drowned(self, nats: float) -> float:
-        """The level sigma at which ``divergence`` is ``nats``."""
+        """The noise level at which ``divergence`` equals ``nats``."""
         linear = self.mean_norm**2 / 2
         return math.sqrt((linear + math.sqrt(linear**2 + self.covariance_norm**2 * nats)) / (2 * nats))
 
 
 def _farthest(pixels: Tensor, mean: Tensor) -> float:
-    """From the images farthest from the mean to those farthest from them, and once more."""
+    """A lower bound on the diameter: from the images farthest from the mean to the farthest from these, and again."""
     radii = _squares(pixels, mean[None])[:, 0]
     first = _squares(pixels, _double(pixels[radii.topk(min(FAR, len(pixels))).indices]))
     second = _squares(pixels, _double(pixels[torch.unique(first.argmax(0))]))

@@ -1,4 +1,4 @@
-"""What the measurements suggest for a design, each with its reason."""
+"""Values for a design that follow from the measurements, each with its reason."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from designspace.survey.facts import Facts
 from designspace.survey.spread import Spread
 
 ROUNDING = 2 / 255 / math.sqrt(12)
-"""The standard deviation of the error of rounding values in [-1, 1] to pixels."""
+"""The standard deviation of the rounding error when values in [-1, 1] become pixels."""
 NATS = 0.01
-"""By so much may samples differ from the data because they begin as pure noise: at most 7 % of all probability."""
+"""The accepted divergence of samples from the data because sampling starts from pure noise; the total variation is then
+at most 7 %."""
 NOISE = 0.05
-"""A reduction below this share of the largest is taken for chance."""
+"""Reductions below this fraction of the largest are treated as noise."""
 LEAST = 0.02
-"""A largest reduction below this is taken for chance: held-out images are few."""
+"""If the largest reduction is below this, all are treated as noise: there are few held-out images."""
 EDM_MEAN, EDM_STD, EDM_SIGMA_DATA = -1.2, 1.2, 0.5
 
 
@@ -37,18 +38,17 @@ Suggestions = dict[str, Suggestion]
 def sigma_range(spread: Spread) -> Suggestions:
     """``sigma_min`` and ``sigma_max``.
 
-    The largest distance is the first technique of Song and Ermon (2020), https://arxiv.org/abs/2006.09011.
+    That sigma_max should be at least the largest distance between images is Technique 1 of Song and Ermon (2020),
+    https://arxiv.org/abs/2006.09011.
     """
     drowned = spread.drowned(NATS)
     high = _upwards(max(spread.distance, drowned))
     low = _digits(ROUNDING, 2)
-    hidden = (
-        f"the noise that the last step may leave is below the error of rounding to pixels, 2/255/√12 = {ROUNDING:.2g}"
-    )
+    hidden = f"noise left by the last step is then below the rounding error of pixels, 2/255/√12 = {ROUNDING:.2g}"
     lost = (
-        f"the images farthest apart that were found differ by {spread.distance:.3g}, and from {drowned:.3g} on samples "
-        f"lose at most {NATS} nats by beginning as noise (the mean image is {spread.mean_norm:.3g} long, the norm of "
-        f"the covariance {spread.covariance_norm:.3g}); from {high:g} they lose {spread.divergence(high):.2g}"
+        f"the largest distance found between two images is {spread.distance:.3g}, and from sigma_max = {drowned:.3g} "
+        f"on, starting from pure noise costs at most {NATS} nats (the mean image has norm {spread.mean_norm:.3g}, "
+        f"the covariance {spread.covariance_norm:.3g}); at {high:g} it costs {spread.divergence(high):.2g}"
     )
     return {"sigma_min": Suggestion(low, hidden), "sigma_max": Suggestion(high, lost)}
 
@@ -56,16 +56,19 @@ def sigma_range(spread: Spread) -> Suggestions:
 def sigma_data(facts: Facts) -> Suggestions:
     """``sigma_data``: Karras et al. (2022), https://arxiv.org/abs/2206.00364, Appendix B.6."""
     count = facts.images * math.prod(facts.shape)
-    reason = f"the standard deviation of all {count:,} values: the network's input and target then have unit variance"
+    reason = (
+        f"the standard deviation of all {count:,} values, so that input and target of the network have unit variance"
+    )
     return {"sigma_data": Suggestion(_digits(facts.sigma_data, 4), reason)}
 
 
 def noise_levels(curves: Curves, facts: Facts) -> Suggestions:
     r"""``P_mean`` and ``P_std``: mean and standard deviation of ln sigma, weighted by the reduction of the loss.
 
-    Training goes where the loss can be reduced: Karras et al. (2022), https://arxiv.org/abs/2206.00364, Section 5. That
-    excludes what each value says of itself, such as borders that are always black: it is learnt at once. Of the 10,000
-    test images of CIFAR-10 this makes P_mean -1.15 and P_std 2.0, where the paper has -1.2 and 1.2.
+    Training should concentrate on noise levels at which the loss can be reduced: Karras et al. (2022),
+    https://arxiv.org/abs/2206.00364, Section 5. The reduction is relative to the best denoiser of each value by itself,
+    because what single values tell, such as borders that are always black, is learnt at once. For the 10,000 test
+    images of CIFAR-10 the suggestion is P_mean = -1.15 and P_std = 2.0; the paper uses -1.2 and 1.2.
     """
     reduction, log = curves.reduction, curves.sigma.log()
     top = float(reduction.max())
@@ -77,23 +80,24 @@ def noise_levels(curves: Curves, facts: Facts) -> Suggestions:
     inside = curves.sigma[weight > 0]
     best = curves.sigma[reduction.argmax()]
     told = (
-        f"what values know of each other reduces the loss from sigma {inside[0]:.2g} to {inside[-1]:.2g}, "
+        f"correlations between values reduce the loss from sigma {inside[0]:.2g} to {inside[-1]:.2g}, "
         f"most at {best:.2g}, by {100 * top:.0f} %"
     )
     return {
         "P_mean": Suggestion(
-            round(mean, 2), f"{told}; the mean of ln sigma weighted by it, sigma {math.exp(mean):.2g}"
+            round(mean, 2),
+            f"{told}; the mean of ln sigma weighted by this, sigma = {math.exp(mean):.2g}",
         ),
         "P_std": Suggestion(
             round(std, 2),
-            f"the standard deviation of ln sigma with the same weight: two thirds of training between sigma "
-            f"{math.exp(mean - std):.2g} and {math.exp(mean + std):.2g}",
+            f"the standard deviation of ln sigma with the same weights: two thirds of the training levels lie between "
+            f"sigma {math.exp(mean - std):.2g} and {math.exp(mean + std):.2g}",
         ),
     }
 
 
 def fragment(found: Suggestions) -> dict[str, Any]:
-    """The row ``design`` of an ablation."""
+    """The suggestions as the field ``design`` of an ablation."""
 
     def fields(*names: str) -> dict[str, float]:
         return {name: found[name].value for name in names}
@@ -108,10 +112,10 @@ def fragment(found: Suggestions) -> dict[str, Any]:
 
 def _as_edm(std: float, top: float) -> Suggestions:
     mean = EDM_MEAN + math.log(std / EDM_SIGMA_DATA)
-    why = f"values know nothing of each other that was found (at most {100 * top:.1f} % of the loss): EDM's own"
+    why = f"no correlations between values were found (at most {100 * top:.1f} % of the loss): EDM's"
     return {
-        "P_mean": Suggestion(round(mean, 2), f"{why} {EDM_MEAN} at sigma_data {EDM_SIGMA_DATA}, moved to {std:.3g}"),
-        "P_std": Suggestion(EDM_STD, f"EDM's own {EDM_STD}, likewise"),
+        "P_mean": Suggestion(round(mean, 2), f"{why} {EDM_MEAN} at sigma_data {EDM_SIGMA_DATA}, shifted to {std:.3g}"),
+        "P_std": Suggestion(EDM_STD, f"EDM's {EDM_STD}, for the same reason"),
     }
 
 
@@ -120,6 +124,6 @@ def _digits(value: float, digits: int) -> float:
 
 
 def _upwards(value: float) -> float:
-    """The next number of two digits."""
+    """Round up to two significant digits."""
     unit = 10.0 ** (math.floor(math.log10(value)) - 1)
     return _digits(math.ceil(value / unit) * unit, 3)

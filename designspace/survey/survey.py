@@ -1,4 +1,4 @@
-"""All that is measured of a data set, and what it suggests."""
+"""The survey of a data set: its measurements, and the suggestions that follow from them."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from designspace.survey.suggest import Suggestions, fragment, noise_levels, sigm
 from designspace.training.loop import Seen
 
 OFF, UNEQUAL = 0.1, 1.25
-"""A mean of so many standard deviations, and channels so many times as wide as others, are worth a note."""
+"""Thresholds for notes: the mean in standard deviations, and the ratio of the channels' standard deviations."""
 
 
 @dataclass(frozen=True)
 class Survey:
-    """What was measured, and what follows."""
+    """Measurements of a data set with the suggestions that follow from them."""
 
     facts: Facts
     spread: Spread
@@ -30,10 +30,10 @@ class Survey:
 
     @classmethod
     def of(cls, data: Images, network: Network, images: int, seed: int, seen: Seen) -> Survey:
-        """Measure ``data``, with a training of ``network`` on ``images`` images.
+        """Measure ``data`` and train ``network`` on ``images`` images.
 
-        Raises ``DataError`` if there is nothing to be learnt from the data, or if the network is not made for it, and
-        ``DivergedError``.
+        Raises ``DataError`` if there are too few images, if all are equal, or if the network cannot be used with them,
+        and ``DivergedError`` if training diverges.
         """
         facts, spread = Facts.of(data), Spread.of(data)
         ends = sigma_range(spread)
@@ -43,16 +43,16 @@ class Survey:
 
     @property
     def design(self) -> dict[str, Any]:
-        """The field ``design`` of an ablation."""
+        """The suggestions as the field ``design`` of an ablation."""
         return fragment(self.suggestions)
 
     @property
     def notes(self) -> list[str]:
-        """What else a user should know, a sentence each."""
+        """Further remarks, one sentence each."""
         return [*_of_values(self.facts), *_of_curves(self.curves)]
 
     def dump(self) -> dict[str, Any]:
-        """All of it as plain data."""
+        """The survey as plain data."""
         return {
             "data": asdict(self.facts),
             "spread": asdict(self.spread),
@@ -67,25 +67,28 @@ def _of_values(facts: Facts) -> list[str]:
     found, relative = [], facts.mean / facts.sigma_data
     if abs(relative) > OFF:
         found.append(
-            f"the mean is {facts.mean:.3g}, not 0: at high noise the loss begins at {1 + relative**2:.3g}, not 1, "
-            "until the network has learnt it"
+            f"the mean is {facts.mean:.3g}, not 0: at high noise levels the loss starts at {1 + relative**2:.3g}, not "
+            "1, until the network has learnt the mean"
         )
     low, high = min(facts.channel_std), max(facts.channel_std)
     if high > UNEQUAL * low:
-        found.append(f"channels have standard deviations from {low:.3g} to {high:.3g}, and all get one sigma_data")
+        found.append(f"channels have standard deviations from {low:.3g} to {high:.3g}, but share one sigma_data")
     if facts.copies:
         found.append(
-            f"{facts.copies} of {facts.images} images are copies: networks memorise what they see often, and the loss "
-            "on images that are kept out is too low if training has seen their copies"
+            f"{facts.copies} of {facts.images} images are copies: networks memorise repeated images, and the loss on "
+            "held-out images is too low if training has seen copies of them"
         )
     return found
 
 
 def _of_curves(found: Curves) -> list[str]:
     if found.linear is None:
-        return ["so large images have no linear denoiser here: P_mean falls, and P_std grows, with --images"]
+        return [
+            "images are too large for the linear denoiser, so the suggestions depend on the training: with more "
+            "--images, P_mean falls and P_std grows"
+        ]
     if not bool((found.network < found.linear).any()):
-        return ["the short training was nowhere better than the linear denoiser, which P_mean and P_std rest on"]
+        return ["the trained network is nowhere better than the linear denoiser, on which P_mean and P_std are based"]
     return []
 
 

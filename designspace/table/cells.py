@@ -1,25 +1,25 @@
-"""What stands in each cell, whatever it is drawn with."""
+"""The cells of Table 1, independent of how they are printed."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from designspace.design import Design
 from designspace.registry.component import Component
 from designspace.table.columns import Columns
+from designspace.text import written
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A component by its name, its formula in LaTeX and its fields; or a value that is no component."""
+    """The name of a component with its formula in LaTeX and its fields, or a value that is not a component."""
 
     name: str
     formula: str = ""
     fields: str = ""
     differs: bool = False
-    """From the first column's cell: another component, or other values of its fields."""
+    """Whether it differs from the first column's cell, in the component or in the values of its fields."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def rows(columns: Columns) -> Iterator[Row]:
 
 
 def legend(columns: Columns) -> str:
-    """What the marks mean: ``differs from edm``; empty where there is nothing to compare."""
+    """What a mark means: ``differs from edm``; empty if there is only one column."""
     return f"differs from {next(iter(columns))}" if len(columns) > 1 else ""
 
 
@@ -47,13 +47,6 @@ def fields(component: Component) -> str:
     """``sigma_min = 0.002, sigma_max = 80, rho = 7``; empty if the component has none."""
     values = component.model_dump()
     return ", ".join(f"{key} = {written(values[key])}" for key in type(component).model_fields)
-
-
-def written(value: object) -> str:
-    """A field's value as it is written in YAML: ``7``, ``true``, ``[0.4, 0.6]``."""
-    if isinstance(value, float):
-        return f"{value:.10g}"
-    return value if isinstance(value, str) else json.dumps(value, default=str)
 
 
 def _cell(value: object, differs: bool) -> Cell:

@@ -20,10 +20,10 @@ from designspace.spec.document import parse
 from designspace.spec.paths import Setting, build
 from designspace.spec.problems import problems_of, refusal
 from designspace.spec.trial import Label
-from designspace.text import and_equal, config_name, did_you_mean
+from designspace.text import config_name, did_you_mean, joint_name
 
 Columns = Mapping[str, Design]
-"""Designs by name; the first is what the others are compared with."""
+"""Designs by name. The others are compared with the first."""
 
 
 def read_columns(texts: Sequence[str]) -> Columns:
@@ -66,7 +66,7 @@ def designs_of(ablation: Ablation) -> Columns:
     for labels, design in points:
         name = config_name({axis: labels[axis] for axis in axes}) if axes else ablation.name
         names.setdefault(design, {})[name] = None
-    return {and_equal(list(called)): design for design, called in names.items()}
+    return {joint_name(list(called)): design for design, called in names.items()}
 
 
 def _named(text: str) -> Iterator[tuple[str, Design]]:

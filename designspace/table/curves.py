@@ -1,4 +1,4 @@
-"""The rows of Table 1 as arrays, one set for each design; nothing is drawn here."""
+"""The rows of Table 1 as arrays, one set for each design."""
 
 from __future__ import annotations
 
@@ -19,49 +19,49 @@ from designspace.training.rows import NoiseDistribution
 Array = NDArray[np.float64]
 POINTS, DRAWS = 400, 20_000
 HALF_WIDTH = 0.06
-"""Of the window, in ln sigma, over which a density is averaged."""
+"""Half the width in ln sigma of the window over which a density is averaged."""
 BEYOND = 1.5
-"""The levels shown reach this factor beyond those that are sampled or trained on."""
+"""The noise levels shown extend beyond those of sampling and training by this factor."""
 
 
 @dataclass(frozen=True)
 class RowCurves:
-    """The rows of one design; arrays that belong together have one length. All of them are float64."""
+    """The rows of one design as float64 arrays. Arrays that belong together have the same length."""
 
     name: str
     time: Array
-    """t as a part of the time of the highest level, (0, 1]."""
+    """t in units of ``t_max``, in (0, 1]."""
     schedule: Array
-    """sigma(t)"""
+    """sigma(t) at ``time``."""
     scaling: Array
-    """s(t)"""
+    """s(t) at ``time``."""
     t_max: float
-    """The time of the highest level: where ``time`` is 1."""
+    """The time of the highest noise level."""
     levels: Array
-    """sigma_i, i < N, without the final 0"""
+    """sigma_i for i < N, without the final 0."""
     measured: bool
-    """Whether the levels are those that a measurement with the denoiser begins with."""
+    """Whether the rule measures its levels with the denoiser; ``levels`` are then those that it starts from."""
     sigma: Array
-    """Noise levels, even in ln sigma, the same for all designs: where the following are taken."""
+    """The noise levels at which the following rows are evaluated: evenly spaced in ln sigma, equal for all designs."""
     c_skip: Array
     c_out: Array
     c_in: Array
     c_noise: Array
-    """NaN where the network does not support the level."""
+    """NaN at levels that the network does not support."""
     loss_weight: Array
     density: Array
     """p(ln sigma) of the noise distribution, per unit of ln sigma."""
 
     @property
     def effective_weight(self) -> Array:
-        """What the squared error of the network's raw output F counts in training: lambda c_out^2 p(ln sigma)."""
+        """The weight of the squared error of the network's raw output F in training: lambda c_out^2 p(ln sigma)."""
         return self.loss_weight * self.c_out**2 * self.density
 
 
 def curves_of(designs: Mapping[str, Design], num_steps: int = 18) -> list[RowCurves]:
-    """The curves of ``designs``, all on the same noise levels, and their time steps for ``num_steps``.
+    """The rows of named designs on common noise levels, with their time steps for ``num_steps`` steps.
 
-    Raises ``ValueError`` if a rule cannot give so many levels.
+    Raises ``ValueError`` if the rule of a design's time steps cannot give that many levels.
     """
     levels = {name: design.time_steps.sigmas(num_steps) for name, design in designs.items()}
     drawn = {name: quantiles(design.noise_distribution) for name, design in designs.items()}
@@ -72,13 +72,16 @@ def curves_of(designs: Mapping[str, Design], num_steps: int = 18) -> list[RowCur
 
 
 def quantiles(distribution: NoiseDistribution) -> Tensor:
-    """Noise levels at evenly spaced probabilities, increasing, float64."""
+    """Quantiles of the noise levels at evenly spaced probabilities, increasing, float64."""
     u = (torch.arange(DRAWS, dtype=torch.float64) + 0.5) / DRAWS
     return distribution.from_uniform(u).sort().values
 
 
 def density(levels: Tensor, sigma: Tensor) -> Array:
-    """The density of ln sigma at ``sigma``, from evenly probable ``levels``; between discrete ones it is even."""
+    """The density of ln sigma at ``sigma``, estimated from equally probable ``levels``.
+
+    Between the levels of a discrete distribution it is interpolated.
+    """
     values, counts = np.unique(np.log(levels.numpy()), return_counts=True)
     below = (counts.cumsum() - counts / 2) / counts.sum()
     at = np.log(sigma.numpy())
@@ -87,7 +90,9 @@ def density(levels: Tensor, sigma: Tensor) -> Array:
 
 
 def _curves(name: str, design: Design, levels: Tensor, drawn: Tensor, sigma: Tensor) -> RowCurves:
-    time = torch.linspace(0, 1, POINTS + 1, dtype=torch.float64)[1:] ** 4  # some schedules have low noise just above 0
+    time = (
+        torch.linspace(0, 1, POINTS + 1, dtype=torch.float64)[1:] ** 4
+    )  # dense near 0, where some schedules change quickly
     t_max = design.schedule.sigma_inv(levels[0])
     low, high = design.c_noise.limits()
     supported = sigma.where((low <= sigma) & (sigma <= high), torch.nan)

@@ -1,6 +1,8 @@
-r"""The formulas of docstrings, in LaTeX, as text that a terminal can show: ``\sqrt{\sigma^2 + 1}`` is ``√(σ² + 1)``.
+r"""LaTeX formulas as text for a terminal: ``\sqrt{\sigma^2 + 1}`` becomes ``√(σ² + 1)``.
 
-Only what formulas in docstrings use is known; an unknown command, or a formula with a missing brace, is left as it is.
+Only the commands that formulas of components use are known; a formula with another one, or with a missing brace, is
+returned unchanged. The package pylatexenc would not do: it has no characters for indices and powers, drops the bar of
+``\tfrac{a}{b}`` and the ``\ne``, and writes the quotient of two sums without parentheses.
 """
 
 from __future__ import annotations
@@ -35,7 +37,7 @@ class _UnbalancedError(Exception):
 
 
 def to_text(latex: str) -> str:
-    r"""One formula as text; ``\\`` begins a new line."""
+    r"""A formula as text; ``\\`` starts a new line."""
     tokens = iter([*_tokens(latex), "}"])
     try:
         text = _expression(tokens)
@@ -45,7 +47,7 @@ def to_text(latex: str) -> str:
 
 
 def docstring_text(doc: str) -> str:
-    """A docstring in reStructuredText without its mark-up, paragraphs on one line each, formulas indented."""
+    """A docstring without its mark-up: each paragraph on one line, formulas as indented text."""
     return "\n\n".join(map(_paragraph, re.split(r"\n\s*\n", doc.strip())))
 
 
@@ -64,12 +66,12 @@ def _paragraph(text: str) -> str:
 
 
 def _tokens(latex: str) -> list[str]:
-    """Commands, braces and characters; the space after a command ends it, as that after a character does not."""
+    """Commands, braces, runs of white space, and single characters."""
     return re.findall(r"\\[A-Za-z]+|\\.|\s+|.", " ".join(latex.split()))
 
 
 def _expression(tokens: Iterator[str]) -> str:
-    """Everything up to the brace that closes the group."""
+    """The text up to the brace that closes the group."""
     parts: list[str] = []
     for token in tokens:
         if token == "}":
@@ -117,10 +119,10 @@ def _argument(tokens: Iterator[str]) -> str:
 
 
 def _script(kind: str, tokens: Iterator[str]) -> str:
-    """What is raised or lowered, by characters that are so where there are some for all of it."""
+    """A power or an index, in characters for powers or indices if all of it has some, else after ``^`` or ``_``."""
     content = _argument(tokens).strip()
     table, short = (SUPERSCRIPT if kind == "^" else SUBSCRIPT), content.replace(" ", "")
-    if all(ord(c) in table for c in short) and not re.search("[a-z]{2}", short):  # c_in is a word, not c_i c_n
+    if all(ord(c) in table for c in short) and not re.search("[a-z]{2}", short):  # as in c_in, which is a word
         return short.translate(table)
     return kind + (content if re.fullmatch(r"[\w.]+|.", content) else f"({content})")
 
@@ -130,12 +132,12 @@ def _fraction(above: str, below: str) -> str:
 
 
 def _closed(text: str) -> str:
-    """``text`` in parentheses, unless it is one symbol or one word, with or without an index or a power."""
+    """The text in parentheses, unless it is a single symbol or word, with or without an index or a power."""
     one = rf"(\d+|[^\W\d][\u0300-\u036f]*([^\W\d]|_\w+|_.|[{SCRIPTS}])*'*)"
     return text if re.fullmatch(one, text) else f"({text})"
 
 
 def _gap(one: str, two: str) -> str:
-    """The space that LaTeX puts around the name of a function without being told."""
+    """The space between two parts if one is the name of a function, which LaTeX sets apart by itself."""
     touching = one[-1:].isalnum() and two[:1].isalnum() and two[:1] not in SCRIPTS
     return " " if touching and (one in FUNCTIONS or two in FUNCTIONS) else ""

@@ -1,4 +1,4 @@
-"""Table 1 in Markdown, its formulas as mathematics between dollars."""
+"""Table 1 in Markdown, with formulas between dollar signs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SAFE = {r"\{": r"\lbrace ", r"\}": r"\rbrace ", "|": r"\vert ", r"\,": " ", r"\;
 
 
 def markdown(columns: Columns) -> str:
-    """A Markdown table; bold is what differs from the first column, as the line below it says."""
+    """A Markdown table. What differs from the first column is bold, as a line below the table says."""
     lines = [["", *map(escape, columns)], ["---"] * (len(columns) + 1)]
     lines += [[row.name, *map(_cell, row.cells)] for row in rows(columns)]
     table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
@@ -27,7 +27,7 @@ def _cell(cell: Cell) -> str:
 
 
 def portable(latex: str) -> str:
-    """One line that means the same where Markdown takes a backslash before punctuation for its own."""
+    """The formula on one line, without backslashes before punctuation: Markdown would read them as its own escapes."""
     latex = re.sub(r"\s*\\\\\s*", r", \\quad ", latex.replace("&", ""))
     for old, new in SAFE.items():
         latex = latex.replace(old, new)

@@ -1,6 +1,6 @@
-r"""Table 1 as a ``table*`` of LaTeX, to be put into a paper as it is.
+r"""Table 1 as a LaTeX ``table*`` for a paper.
 
-A formula is set in parts where it has a ``\quad``; a part that is wider than its column is scaled down.
+Formulas are broken at ``\quad``; a part that is still wider than its column is scaled down.
 """
 
 from __future__ import annotations
@@ -8,21 +8,21 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from designspace.report.tables import latex_tables
 from designspace.table.cells import Cell, Row, legend, rows
 from designspace.table.columns import Columns
 from designspace.table.latex import FUNCTIONS
+from designspace.text import escape_latex
 
 MOST = 4
-"""Columns in one table, of legible width; more are continued in further tables, each with the first again."""
+"""The most columns of a table; where there are more, further tables follow, each with the first column again."""
 NAMES = 0.15
-"""The part of the width that the names of the rows take."""
+"""The share of the width that the names of the rows take."""
 PACKAGES = "amsmath, amssymb, array, booktabs, graphicx"
 FIT = r"\newcommand{\fit}[1]{\sbox0{$#1$}\ifdim\wd0>\linewidth\resizebox{\linewidth}{!}{\usebox0}\else\usebox0\fi}%"
 
 
 def latex(columns: Columns) -> str:
-    """A table, or several if there are many columns; bold is what differs from the first, as the caption says."""
+    """One table, or several for many columns. What differs from the first column is bold, as the caption says."""
     names = list(columns)
     parts = [names[i : i + MOST - 1] for i in range(1, len(names), MOST - 1)] or [[]]
     tables = [_table({name: columns[name] for name in (names[0], *part)}, i) for i, part in enumerate(parts)]
@@ -30,8 +30,8 @@ def latex(columns: Columns) -> str:
 
 
 def escape(text: str) -> str:
-    """Text that LaTeX takes as it is, and may break inside of long names."""
-    return latex_tables.escape(text).replace(r"\_", r"\_\allowbreak{}").replace("=", r"=\allowbreak{}")
+    """The text for LaTeX, with places where long names may be broken."""
+    return escape_latex(text).replace(r"\_", r"\_\allowbreak{}").replace("=", r"=\allowbreak{}")
 
 
 def _table(columns: Columns, part: int) -> str:
@@ -66,7 +66,7 @@ def _cell(cell: Cell) -> str:
 
 
 def _parts(formula: str) -> Iterator[str]:
-    r"""The parts between ``\quad``, ``\qquad`` and ``\\`` that are not inside of braces or brackets."""
+    r"""The parts between those ``\quad``, ``\qquad`` and ``\\`` that are not inside braces or brackets."""
     depth, part = 0, ""
     for token in re.findall(r"\\left.|\\right.|\\[A-Za-z]+|\\.|.", formula.replace("&", "")):
         depth += (token == "{" or token.startswith("\\left")) - (token == "}" or token.startswith("\\right"))
@@ -79,6 +79,6 @@ def _parts(formula: str) -> Iterator[str]:
 
 
 def _stripped(part: str) -> Iterator[str]:
-    r"""With braces where pdflatex, other than MathJax, asks for them: ``_\max``."""
+    r"""The part with the braces that pdflatex needs and MathJax does not, as in ``_{\max}``."""
     if text := part.strip().removesuffix(","):
         yield re.sub(rf"([_^])(\\(?:{'|'.join(FUNCTIONS)})\b)", r"\1{\2}", text)

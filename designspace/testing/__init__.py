@@ -21,7 +21,8 @@ from designspace.data.rows import Data
 from designspace.denoising.rows import CIn, CNoise, COut, CSkip, Network
 from designspace.design import Design
 from designspace.evaluation.rows import DenoiserMetric, Detector, Diagnostic, Metric
-from designspace.registry.component import ROWS, Component
+from designspace.registry.component import Component
+from designspace.registry.known import ROWS
 from designspace.sampling.rows import Scaling, Schedule, Stochasticity, TimeSteps
 from designspace.sampling.solver import Solver
 from designspace.testing import measuring, network, sampling, table1

@@ -1,4 +1,4 @@
-"""What a training step sees: a function of (seed, step) alone."""
+"""Training batches, which depend only on (seed, step)."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from designspace.training.rows import Augmentation, TrainingRows
 
 @dataclass(frozen=True)
 class Batch:
-    """A step's images with their noise."""
+    """The images of a training step with their noise."""
 
     y: Tensor
-    """float32 ``[B, C, H, W]`` in [-1, 1], perhaps transformed."""
+    """Images, float32 ``[B, C, H, W]`` in [-1, 1], augmented if the recipe says so."""
     sigma: Tensor
-    """float64 ``[B]``, on the CPU."""
+    """Noise levels, float64 ``[B]``, on the CPU."""
     noise: Tensor
     """Unit Gaussian, like ``y``."""
     labels: Tensor | None
     augment: Tensor | None
-    """What was done to each image, ``[B, L]``; zero for those that are as they were."""
+    """Augmentation labels ``[B, L]``; zero for images that were not transformed."""
 
 
 @dataclass(frozen=True)
 class Batches:
-    """All images on the device, in an order that is shuffled anew in each epoch."""
+    """The data set on the device, reshuffled in each epoch; call it with a step to get its batch."""
 
     pixels: Tensor
     labels: Tensor | None
@@ -71,7 +71,7 @@ class Batches:
         return Batch(y, sigma, noise, None if self.labels is None else self.labels[chosen], augment)
 
     def seed_of(self, step: int) -> int:
-        """For what else is drawn in a step, such as dropout."""
+        """The seed for everything else that is drawn in a step, such as dropout."""
         return int(generator("network", self.seed, step).integers(2**62))
 
     def _chosen(self, step: int) -> Tensor:

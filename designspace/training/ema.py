@@ -10,13 +10,13 @@ from designspace.training.recipe import Recipe
 
 
 def decay(recipe: Recipe, images: int) -> float:
-    r"""What is kept of the average in the step that brings the images seen to ``images``.
+    r"""The weight of the old average in the step after which ``images`` images have been seen.
 
     .. math:: \beta = 2^{-B / \min(h, r n)} \quad\text{or}\quad \beta = (1 - B / n)^{\gamma + 1}
 
-    with the batch size B, half-life h, ramp-up r and n images; the second, of Karras et al. (2023),
-    https://arxiv.org/abs/2312.02696, Eq. 3, if ``ema_sigma_rel`` is given. The first is Karras et al. (2022),
-    https://arxiv.org/abs/2206.00364, Appendix F.2.
+    with the batch size B, half-life h, ramp-up r and n images. The first is from Karras et al. (2022),
+    https://arxiv.org/abs/2206.00364, Appendix F.2; the second, used if ``ema_sigma_rel`` is given, from Karras et al.
+    (2023), https://arxiv.org/abs/2312.02696, Eq. 3.
     """
     share = recipe.batch_size / images
     if recipe.ema_sigma_rel is not None:

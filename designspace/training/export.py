@@ -1,4 +1,4 @@
-"""A trained denoiser as two files: its parameters, and where they come from."""
+"""Export of a trained denoiser: a file of parameters and a file that describes how they were trained."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from designspace.errors import DataError
 from designspace.storage.files import reading, write_whole
 from designspace.storage.provenance import provenance
 from designspace.storage.tensors import apart
+from designspace.training.checkpoints import Plan
 from designspace.training.loss import bin_levels
-from designspace.training.run import Plan
 from designspace.training.state import State
 
 ROWS = ("c_skip", "c_out", "c_in", "c_noise", "noise_distribution", "loss_weight")
@@ -27,21 +27,21 @@ SCHEMA = 1
 
 @dataclass(frozen=True)
 class Exported:
-    """What the files hold."""
+    """The content of the two files."""
 
     about: dict[str, Any]
     parameters: dict[str, Tensor]
 
 
 def export(state: State, plan: Plan, path: Path, device: torch.device, *, half: bool = False) -> None:
-    """Write ``path.safetensors`` and ``path.json``: the averaged parameters, and all that they depend on.
+    """Write the averaged parameters to ``path.safetensors`` and everything they depend on to ``path.json``.
 
-    ``half`` rounds the parameters to float16, for half the size; they are used as float32 all the same. Raises
-    ``DataError`` if there is no loss curve yet, or if they are too large for float16.
+    ``half`` stores the parameters as float16, which halves the size; they are still used as float32. Raises
+    ``DataError`` if training was too short for a loss curve, or if a parameter is too large for float16.
     """
     record = state.record
     if not record.images:
-        raise DataError(f"{state.images} images are too few to have a loss curve: train for 100 batches at least")
+        raise DataError(f"{state.images} images are too few for a loss curve: train for at least 100 batches")
     last = max(1, len(record.images) // 10)
     sums, counts = (torch.stack(column[-last:]).sum(0) for column in (record.sums, record.counts))
     about = {
@@ -61,7 +61,7 @@ def export(state: State, plan: Plan, path: Path, device: torch.device, *, half: 
 
 
 def read(path: Path) -> Exported:
-    """The files written as ``path``, with any suffix. Raises ``DataError`` if they are missing or something else."""
+    """Read the files written as ``path``, ignoring its suffix. Raises ``DataError`` if one is missing or invalid."""
     with reading(path.with_suffix(".json")):
         text = path.with_suffix(".json").read_text("utf-8")
     with reading(path.with_suffix(".safetensors")):
@@ -76,7 +76,7 @@ def read(path: Path) -> Exported:
 
 
 def described(path: Path) -> str:
-    """sha256 of what the files written as ``path`` say of the denoiser, but for what was ``measured`` of it."""
+    """The sha256 of the description written as ``path``, without the entry ``measured``."""
     about = {key: value for key, value in read(path).about.items() if key != "measured"}
     return hashlib.sha256(_text(about).encode()).hexdigest()
 
@@ -87,7 +87,7 @@ def _stored(tensor: Tensor, half: bool) -> Tensor:
         return plain
     rounded = plain.half()
     if not bool(rounded.isfinite().all()):
-        raise DataError("parameters above 65504 do not fit half precision: export without it")
+        raise DataError("parameters above 65504 do not fit into float16: export in full precision")
     return rounded
 
 

@@ -18,31 +18,33 @@ from designspace.training.rows import TrainingRows
 from designspace.training.state import State
 
 ENTRY = 100
-"""Steps of an entry of the record; after each it is checked that training has not diverged."""
+"""Steps per entry of the loss record; after each entry the loss is checked for divergence."""
 PATIENCE = 10.0
-"""Seconds without a word that are too many, where an entry takes long."""
+"""Seconds after which progress is reported even within an entry."""
 SPIKE = 20.0
-"""Times the loss of the first batch: training has diverged."""
+"""Training counts as diverged if the loss exceeds that of the first batch by this factor."""
 
 
 class DivergedError(Exception):
-    """The loss is not finite or far above that at the start."""
+    """Training diverged: the loss is not finite, or far above its initial value."""
 
 
 @dataclass(frozen=True)
 class Progress:
-    """Where training is."""
+    """The progress of a training run."""
 
     images: int
+    """Images seen so far."""
     of: int
+    """Images to be seen in total."""
     loss: float
-    """The mean of the entry that is open or has just ended."""
+    """The mean loss of the current entry of the record."""
     rate: float
-    """Images a second, since this process began."""
+    """Images per second since this process started."""
 
     @property
     def pace(self) -> str:
-        """How fast, how well, how long still."""
+        """Speed, loss and remaining time as text."""
         left = max(self.of - self.images, 0) / self.rate if self.rate else math.inf
         time = f"{left / 60:.0f} min" if left >= 100 else f"{left:.0f} s"
         return f"{self.rate:,.0f} images/s, loss {self.loss:.4g}, {time} left"
@@ -55,16 +57,16 @@ Seen = Callable[[Progress], None]
 
 
 class Trainer:
-    """A state, and how to bring it on."""
+    """Advances a training state step by step."""
 
     def __init__(self, state: State, design: TrainingRows, batches: Batches) -> None:
         self.state, self._design, self._batches = state, design, batches
         self._network: nn.Module = torch.compile(state.network) if state.recipe.compile else state.network  # type: ignore[assignment]
 
     def run(self, images: int, seen: Seen, save: Callable[[], None]) -> None:
-        """Train until ``images`` have been seen, to the next whole batch.
+        """Train until at least ``images`` images have been seen.
 
-        ``seen`` and ``save`` are called after each entry, and in slow ones every ``PATIENCE`` seconds. Raises
+        ``seen`` and ``save`` are called after each entry, and every ``PATIENCE`` seconds within slow ones. Raises
         ``DivergedError``.
         """
         start, before = monotonic(), self.state.images
@@ -74,7 +76,7 @@ class Trainer:
             whole = self.state.step % ENTRY == 0
             if whole or self.state.images >= images or monotonic() - told > PATIENCE:
                 loss, told = self.state.loss(), monotonic()
-                if whole or self.state.images >= images:  # whether it has diverged must not depend on the time
+                if whole or self.state.images >= images:  # divergence must not depend on timing
                     self._check(loss)
                 if whole:
                     self.state.close_entry()
@@ -88,7 +90,7 @@ class Trainer:
             for start in range(0, recipe.batch_size, math.ceil(recipe.batch_size / recipe.accumulate))
         ]
         losses = []
-        with seeded(self._batches.seed_of(self.state.step), batch.y.device):  # dropout draws from torch's generators
+        with seeded(self._batches.seed_of(self.state.step), batch.y.device):  # dropout uses PyTorch's global generators
             for part in parts:
                 found = self._losses(batch, part)
                 (found.sum() / recipe.batch_size).backward()  # type: ignore[no-untyped-call]

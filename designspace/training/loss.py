@@ -1,4 +1,4 @@
-"""The weighted error of a denoiser, and where among the noise levels it comes from."""
+"""The training loss, Eq. 8 of Karras et al. (2022), and bins of noise levels for its record."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from designspace.sampling import rows
 from designspace.training.rows import TrainingRows
 
 LOWEST, HIGHEST, BINS = 1e-3, 1e3, 48
-"""Noise levels are sorted into bins, even in ln sigma; what lies outside goes into the first or the last."""
+"""The bins are evenly spaced in ln sigma; levels outside of the range go into the first or the last bin."""
 
 
 def errors(D: rows.D, design: TrainingRows, y: Tensor, sigma: Tensor, noise: Tensor) -> Tensor:
@@ -24,7 +24,7 @@ def errors(D: rows.D, design: TrainingRows, y: Tensor, sigma: Tensor, noise: Ten
 
 
 def squared_errors(D: rows.D, y: Tensor, sigma: Tensor, noise: Tensor) -> Tensor:
-    """The same without the weight."""
+    """The same without the loss weight."""
     size = sent(sigma, y.device, y.dtype).reshape(-1, *[1] * (y.ndim - 1))
     gaps = D(y + size * noise, sigma) - y
     return gaps.flatten(1).square().mean(1).float()

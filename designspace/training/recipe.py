@@ -1,4 +1,4 @@
-"""How a network is trained: what is neither a row of Table 1 nor the network."""
+"""The training recipe: optimizer, batch size, moving average and precision."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ Images = Annotated[int, Field(ge=1)]
 
 
 class Recipe(Spec):
-    r"""Adam with a warm-up and a moving average of the parameters; times are in images seen, whatever the batch.
+    """Adam with a linear warm-up and an exponential moving average of the parameters.
 
-    The learning rate grows linearly to ``learning_rate`` over ``warm_up`` images and stays. The average forgets half
-    of itself in ``ema_half_life`` images, or in ``ema_ramp_up`` of those seen, if that is less; with ``ema_sigma_rel``
-    it is the power-function average of that relative width instead (Karras et al., 2023, https://arxiv.org/abs/2312.02696,
-    Section 3). ``accumulate`` splits a batch into parts that are computed one after the other. ``precision``,
-    ``compile`` and ``channels_last`` make it faster on a GPU. A component mixes this in.
+    All durations are numbers of images seen, independent of the batch size. The learning rate grows linearly to
+    ``learning_rate`` over the first ``warm_up`` images and then stays constant. The moving average has a half-life of
+    ``ema_half_life`` images or of the fraction ``ema_ramp_up`` of the images seen, whichever is less; with
+    ``ema_sigma_rel`` it is the power-function average of that relative width instead (Karras et al., 2023,
+    https://arxiv.org/abs/2312.02696, Section 3). ``accumulate`` splits each batch into parts that are processed one
+    after another. ``precision``, ``compile`` and ``channels_last`` speed up training on a GPU. To be mixed into a
+    component.
     """
 
     seed: int = 0

@@ -1,4 +1,4 @@
-"""The rows of the block *Training* of Table 1, and augmentation, as types."""
+"""The rows of the block *Training* of Table 1, and augmentation."""
 
 from __future__ import annotations
 
@@ -17,23 +17,24 @@ class NoiseDistribution(Component, row="noise_distribution"):
 
     @abstractmethod
     def from_uniform(self, u: Tensor) -> Tensor:
-        """The noise level for each ``u ~ U(0, 1)``, same shape."""
+        """The quantile function: noise levels for ``u`` in (0, 1), float64, in the same shape."""
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
         """``n`` noise levels, float64 ``[n]``."""
         u = torch.rand(n, generator=generator, dtype=torch.float64)
-        return self.from_uniform(u.clamp_min(2.0**-54))  # rand can give 0, at which a quantile is infinite
+        return self.from_uniform(u.clamp_min(2.0**-54))  # rand may return 0, whose quantile may be infinite
 
 
 class LossWeight(Component, row="loss_weight"):
     r"""The loss weight :math:`\lambda(\sigma)`."""
 
     @abstractmethod
-    def __call__(self, sigma: Tensor) -> Tensor: ...
+    def __call__(self, sigma: Tensor) -> Tensor:
+        """The weights for noise levels ``sigma``, float64 of any shape, in the same shape."""
 
 
 class DiscreteNoiseDistribution(NoiseDistribution):
-    r""":math:`\sigma = u_j, \; j = \lfloor M u \rfloor`: each of the M positive levels is as likely as the others."""
+    r""":math:`\sigma = u_j, \; j = \lfloor M u \rfloor`: all M positive levels are equally likely."""
 
     @abstractmethod
     def levels(self) -> Tensor:
@@ -45,46 +46,52 @@ class DiscreteNoiseDistribution(NoiseDistribution):
 
 
 class Augmentation(Component, row="augmentation"):
-    """Transformations of training images, with labels for the network so that they do not leak."""
+    """Random transformations of training images, with labels that tell the network about them.
+
+    At sampling time the labels are zero, so that generated images look untransformed (non-leaky augmentation).
+    """
 
     size: ClassVar[int]
     """The length L of the labels of an image."""
 
     @abstractmethod
     def __call__(self, images: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Transformed images ``[B, C, H, W]`` and augmentation labels ``[B, L]`` (zero: not transformed)."""
+        """Transform ``images``, float32 ``[B, C, H, W]`` in [-1, 1].
+
+        Returns the transformed images and augmentation labels ``[B, L]``, zero for images that are unchanged.
+        """
 
 
 @runtime_checkable
 class TrainingRows(PreconditioningRows, Protocol):
-    """The rows of Eq. 8 of Karras et al. (2022), as a ``Design`` has them: all that training needs."""
+    """The rows in Eq. 8 of Karras et al. (2022), which training needs; a ``Design`` has them."""
 
     @property
     def noise_distribution(self) -> NoiseDistribution:
-        """Of the noise levels in training."""
+        """The distribution of noise levels in training."""
 
     @property
     def loss_weight(self) -> LossWeight:
-        """The weight of a noise level."""
+        """The loss weight of a noise level."""
 
 
 def training_rows(design: PreconditioningRows) -> TrainingRows:
-    """``design``, if it has the rows of training as well. Raises ``TypeError`` if it has not."""
+    """Return ``design`` if it also has the rows of training. Raises ``TypeError`` otherwise."""
     if not isinstance(design, TrainingRows):
         raise TypeError("training needs a design with the rows noise_distribution and loss_weight")
     return design
 
 
 def training_sigmas(design: TrainingRows, n: int, generator: torch.Generator | None = None) -> Tensor:
-    """``n`` noise levels to train on, float64 ``[n]``, on the levels that the sampler will ask for.
+    """Draw ``n`` noise levels to train on, float64 ``[n]``, from ``noise_distribution``.
 
-    They are drawn from ``noise_distribution``, then moved to levels that ``c_noise`` supports.
+    They are moved to levels that ``c_noise`` supports, the same grid that the sampler uses.
     """
     return design.c_noise.supported(design.noise_distribution.sample(n, generator))
 
 
 class OwnRows(Spec):
-    """The rows that a network was trained with, where they are its own and not those of a design."""
+    """The rows that a network was trained with, for denoisers that do not take them from the design."""
 
     c_skip: CSkip
     c_out: COut

@@ -1,4 +1,4 @@
-"""All that a training run is, as tensors: what is kept of it and taken up again."""
+"""The state of a training run, with its conversion to and from tensors for checkpoints."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ from designspace.training.recipe import Recipe
 
 @dataclass(eq=False)
 class Record:
-    """The loss in bins of the noise level, throughout training."""
+    """The loss by noise level in the course of training: sums and counts of each bin, for each entry."""
 
     images: list[int] = field(default_factory=list)
-    """Seen at the end of each entry."""
+    """The number of images seen at the end of each entry."""
     sums: list[Tensor] = field(default_factory=list)
+    """The sum of the losses in each bin, float64 ``[BINS]`` per entry."""
     counts: list[Tensor] = field(default_factory=list)
-    """Of the losses in each bin, float64 ``[BINS]`` an entry."""
+    """The number of losses in each bin, float64 ``[BINS]`` per entry."""
 
     @property
     def mean(self) -> list[float]:
@@ -32,7 +33,7 @@ class Record:
 
 
 class State:
-    """A network, its moving average, the optimizer's moments, and the loss so far."""
+    """A network with its moving average, the state of the optimizer, and the record of the loss."""
 
     def __init__(self, network: nn.Module, recipe: Recipe, device: torch.device) -> None:
         form = {"memory_format": torch.channels_last} if recipe.channels_last else {}
@@ -47,11 +48,11 @@ class State:
 
     @property
     def images(self) -> int:
-        """Images seen."""
+        """The number of images seen."""
         return self.step * self.recipe.batch_size
 
     def apply(self) -> None:
-        """A step with the gradients that are there; what is not a number among them counts as 0."""
+        """Take an optimizer step with the accumulated gradients, in which NaN is replaced by 0."""
         following = self.images + self.recipe.batch_size
         for group in self.optimizer.param_groups:
             group["lr"] = self.recipe.learning_rate * min(following / max(self.recipe.warm_up, 1), 1.0)
@@ -61,7 +62,7 @@ class State:
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         update(self._averages, self._parameters, decay(self.recipe, following))
-        for own, its in self._buffers:  # running statistics, say: averages already
+        for own, its in self._buffers:  # such as running statistics, which are averages already
             own.copy_(its)
         self.step += 1
 
@@ -79,11 +80,11 @@ class State:
         return float(self._first)
 
     def loss(self) -> float:
-        """The mean loss of the entry that is open. Waits for the device."""
+        """The mean loss of the current entry. Waits for the device."""
         return float(self._sums[0].sum() / self._sums[1].sum())
 
     def close_entry(self) -> None:
-        """End an entry of the record and open another."""
+        """End the current entry of the record and begin another."""
         sums, counts = self._sums.cpu().clone()
         self._sums.zero_()
         self.record.images.append(self.images)
@@ -91,7 +92,7 @@ class State:
         self.record.counts.append(counts)
 
     def tensors(self) -> dict[str, Tensor]:
-        """All of it."""
+        """The whole state as tensors."""
         found = {"step": torch.tensor(self.step), "open": self._sums, "first": self._first}
         found |= {f"network.{k}": v for k, v in self.network.state_dict().items()}
         found |= {f"average.{k}": v for k, v in self.average.state_dict().items()}
@@ -104,7 +105,7 @@ class State:
         return found
 
     def restore(self, kept: Mapping[str, Tensor]) -> None:
-        """Take up what ``tensors`` gave."""
+        """Restore the state from ``tensors``."""
         self.step = int(kept["step"])
         self._sums.copy_(kept["open"])
         self._first.copy_(kept["first"])
@@ -119,7 +120,7 @@ class State:
 
 
 def _as(kept: Tensor, parameter: Tensor) -> Tensor:
-    """On the parameter's device and in its order in memory, which fused Adam takes for granted."""
+    """``kept`` on the parameter's device and in its memory format, which fused Adam relies on."""
     return torch.empty_like(parameter).copy_(kept) if kept.shape == parameter.shape else kept.to(parameter.device)
 
 

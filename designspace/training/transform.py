@@ -1,4 +1,4 @@
-"""Random transformations of images, each with what tells the network about it."""
+"""Random geometric and colour transformations of images, with labels that describe them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Draw:
         return (2 * self._uniform() - 1) * math.pi
 
     def happens(self, p: float | None = None) -> Tensor:
-        """1 with probability p, else 0."""
+        """1 with probability p, else 0, float32 ``[B]``."""
         return (self._uniform() < (self.p if p is None else p)).float()
 
     def _uniform(self) -> Tensor:
@@ -38,10 +38,11 @@ class Draw:
 
 
 def geometric(draw: Draw) -> tuple[Tensor, Tensor]:
-    r"""Flips, scale, rotation, anisotropic scale and translation: ``[B, 3, 3]`` and labels ``[B, 9]``.
+    r"""Flips, scaling, rotation, anisotropic scaling and translation: matrices ``[B, 3, 3]`` and labels ``[B, 9]``.
 
-    Scales are :math:`2^{0.2 N}`, translations :math:`0.125 N` of the image, rotations uniform. Labels are the flips,
-    logarithms to base 2, cos - 1 and sin, and the shifts: 0 where nothing was done.
+    With a standard normal N, scale factors are :math:`2^{0.2 N}` and translations :math:`0.125 N` of the image size;
+    rotations are uniform. The labels are the flips, the binary logarithms of the scale factors, cos - 1 and sin of the
+    angle, and the translations: all 0 for an unchanged image.
     """
     flip_x, flip_y = (draw.happens(draw.p / 2) for _ in range(2))
     scale, turn, stretch, along = draw.normal(0.2), draw.happens() * draw.angle(), draw.normal(0.2), draw.angle()
@@ -53,23 +54,23 @@ def geometric(draw: Draw) -> tuple[Tensor, Tensor]:
 
 
 def warp(images: Tensor, matrix: Tensor) -> Tensor:
-    """``images`` ``[B, C, H, W]`` moved by ``matrix``, mirrored beyond the border.
+    """Transform ``images`` ``[B, C, H, W]`` by ``matrix`` ``[B, 3, 3]``, with reflection at the borders.
 
-    Its coordinates are those of pixels, the longer side from -1 to 1, so that what is turned keeps its shape.
+    The matrix acts on pixel coordinates in which the longer side ranges from -1 to 1, so that rotations do not shear.
     """
     height, width = images.shape[2:]
     sides = torch.tensor([width, height, max(width, height)], dtype=torch.float32) / max(width, height)
-    ratios = sent(sides / sides[:, None], images.device)  # from a coordinate in units of one side to another
-    inverse = torch.linalg.inv_ex(matrix).inverse * ratios  # inv would make the CPU wait for the device
+    ratios = sent(sides / sides[:, None], images.device)  # between coordinates in units of either side
+    inverse = torch.linalg.inv_ex(matrix).inverse * ratios  # unlike inv, inv_ex does not synchronise with the device
     grid = affine_grid(inverse[:, :2], list(images.shape), align_corners=False)
     return grid_sample(images, grid, "bicubic", "reflection", align_corners=False)
 
 
 def colour(images: Tensor, draw: Draw) -> tuple[Tensor, Tensor]:
-    r"""Brightness, contrast, and of colour images hue and saturation: the images and labels ``[B, 5]``.
+    r"""Brightness and contrast, and for colour images hue and saturation: images and labels ``[B, 5]``.
 
-    Brightness is moved by :math:`0.2 N`, contrast multiplied by :math:`2^{0.5 N}`, saturation by :math:`2^N`, hues are
-    turned about the grey axis by a uniform angle.
+    With a standard normal N, :math:`0.2 N` is added to the brightness, the contrast is multiplied by
+    :math:`2^{0.5 N}` and the saturation by :math:`2^N`; hues are rotated about the grey axis by a uniform angle.
     """
     brightness, contrast = draw.normal(0.2), draw.normal(0.5)
     turn, saturation = draw.happens() * draw.angle(), draw.normal(1.0)
@@ -83,7 +84,7 @@ def colour(images: Tensor, draw: Draw) -> tuple[Tensor, Tensor]:
 
 
 def _hue(turn: Tensor) -> Tensor:
-    """Rotation about (1, 1, 1) / sqrt(3): Rodrigues' formula, ``[B, 3, 3]``."""
+    """Rotations about (1, 1, 1) / sqrt(3) by Rodrigues' formula, ``[B, 3, 3]``."""
     eye, axis = torch.eye(3, device=turn.device), torch.full((3, 3), 1 / 3, device=turn.device)
     cross = (eye.roll(-1, 1) - eye.roll(1, 1)) / math.sqrt(3)
     cos, sin = turn.cos()[:, None, None], turn.sin()[:, None, None]

@@ -13,18 +13,22 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 import designspace
-from designspace import plots, testing
+from designspace import testing
 from designspace.registry.component import Component
-from designspace.registry.fields import described, fields_of
+from designspace.registry.description import described, fields_of
 from designspace.table import columns
 
-BESIDE = {columns: ["read_columns", "read_design"], plots: plots.__all__, testing: ["checks", "checks_of"]}
-"""Modules beside the package itself, with their public names."""
+BESIDE = {
+    "ds.plots": (designspace.plots, designspace.plots.__all__),
+    "designspace.table.columns": (columns, ["read_columns", "read_design"]),
+    "designspace.testing": (testing, ["checks", "checks_of"]),
+}
+"""Modules with public names of their own."""
 
 
 def page() -> str:
     """All public names: first what is called, then the rows."""
-    own = {name: getattr(designspace, name) for name in designspace.__all__}
+    own = {name: getattr(designspace, name) for name in designspace.__all__ if name != "plots"}
     rows = {name: cls for name, cls in own.items() if inspect.isclass(cls) and issubclass(cls, Component)}
     parts = ["# API", "`import designspace as ds`. Everything is typed; `py.typed` is in the package."]
     parts += [_entry(f"ds.{name}", thing) for name, thing in own.items() if name not in rows]
@@ -33,8 +37,8 @@ def page() -> str:
         "Subclass one of these to add a component; the pages of the design space show the built-in ones.",
     ]
     parts += [_entry(f"ds.{name}", cls, level=3) for name, cls in rows.items()]
-    for module, names in BESIDE.items():
-        parts += [f"## {module.__name__}", rst.markdown(module.__doc__)]
+    for title, (module, names) in BESIDE.items():
+        parts += [f"## {title}", rst.markdown(module.__doc__)]
         parts += [_entry(name, getattr(module, name), level=3) for name in names]
     return "\n\n".join(parts) + "\n"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from designspace.registry.component import ROWS
+from designspace.registry.known import ROWS
 from designspace.results.sources import CITATIONS
 
 

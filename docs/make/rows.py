@@ -11,12 +11,13 @@ from pathlib import Path
 import rst
 
 from designspace.design import Design, preset_names
+from designspace.drawing.files import saved
+from designspace.drawing.look import style
 from designspace.plots import curves_of, figure, sheets
-from designspace.registry.component import ROWS, Component
-from designspace.registry.fields import fields_of
-from designspace.report.figures.pictures import saved
+from designspace.registry.component import Component
+from designspace.registry.description import fields_of
+from designspace.registry.known import ROWS
 from designspace.sampling.probe import MeasuredTimeSteps
-from designspace.style import sheet
 
 ROOT = Path(__file__).parents[2]
 DRAWN = {
@@ -58,12 +59,12 @@ def page(row: str) -> str:
 
 def curves() -> Iterator[tuple[str, bytes]]:
     """A picture for each row that can be drawn: all of its components, in the design ``edm`` otherwise."""
-    with sheet():
+    with style():
         for row, (name, i) in DRAWN.items():
             found = curves_of(_designs(row))
             panels = {key: panels for key, _, panels in sheets(found)}[name]
             panel = replace(panels[i], x_label=panels[-1].x_label)
-            yield row, saved(figure([curve.name for curve in found], [panel]), "svg")
+            yield row, saved(figure([panel]), "svg")
 
 
 def _designs(row: str) -> dict[str, Design]:
@@ -100,10 +101,10 @@ def _component(cls: type[Component]) -> str:
 
 _INTRODUCTION = """Every choice is a *component* of a *row*; a YAML file names it, `solver: heun`, or names it with its
 fields, `{name: heun, alpha: 0.5}`. The first rows are those of Table 1 of
-[Karras et al. (2022)](https://arxiv.org/abs/2206.00364); its columns are the presets. All of these pages are made from
-the components themselves: `designspace show heun` prints the same."""
+[Karras et al. (2022)](https://arxiv.org/abs/2206.00364); its columns are the presets. These pages are made from
+the components themselves; `designspace show heun` prints the same."""
 _CAPTION = {
     "time_steps": "For 18 levels; `explicit` has to be given its levels, and `equal_error` measures them.",
-    "schedule": "Each in units of its own time of the highest level.",
+    "schedule": "Time is in units of the time of the highest level.",
     "scaling": "With the schedule `vp`.",
 }

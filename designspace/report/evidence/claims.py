@@ -1,111 +1,221 @@
-"""Verdicts: does what was expected hold, and how sure is that?"""
+r"""What each kind of claim compares, and the statements that must be true for it to hold.
+
+A claim makes one or more comparisons, as at each budget. A comparison needs some points; once these are measured, it
+makes statements of the form :math:`\theta < 0`, each an estimate with its standard error.
+"""
 
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
 
 from designspace.report.entry import Entry
-from designspace.report.evidence.checks import Asked, asked
-from designspace.report.evidence.inference import Evidence, evidence
-from designspace.report.evidence.parts import NFE, Part
+from designspace.report.evidence.differences import Difference, difference
+from designspace.report.points import lines, pairs, select
 from designspace.report.study import Study
-from designspace.report.tables.caveats import few_images
-from designspace.results.records import Claim
-from designspace.text import escape, one_line, p_value
+from designspace.results.records import Expect
+from designspace.text import describe, measured, one_line, value_of
 
-MANY = 10_000_000
-"""Images that nobody will compute: no exact number is given beyond."""
+NFE = "nfe"
+"""Claims may be about the number of evaluations; it is counted, so that only adaptive solvers give it an error."""
 
 
-@dataclass(frozen=True, eq=False)
-class Verdict:
-    """A claim and what the results say of it."""
+class Statement(NamedTuple):
+    """One inequality, and what was measured of it."""
 
-    say: str
-    verdict: str
-    """``holds``, ``does not hold``, ``undecided`` or ``not computed``."""
+    z: np.ndarray
+    """``[S, C]``: the lowest of S numbers is below the lowest of C others, as in ``inference.evidence``."""
     numbers: str
-    parts: tuple[Part, ...] = ()
-    evidence: Evidence | None = None
+    known: bool
+    """Whether the standard error is known."""
 
 
-def verdicts(study: Study) -> list[Verdict]:
-    """One for each claim, in the order of the ablation."""
-    return [_verdict(study, claim) for claim in study.about.claims]
+class Needed(NamedTuple):
+    """The points that a comparison needs, and the statements that it makes once they are measured."""
+
+    entries: Sequence[Entry]
+    statements: Callable[[], list[Statement]]
 
 
-def _verdict(study: Study, claim: Claim) -> Verdict:
-    say, expect = one_line(claim.say), claim.expect
-    expected = asked(study, expect)
-    if expected is None:
-        return Verdict(say, "not computed", "This version does not know what is expected.")
-    metric = expect["metric"]
-    found = [one for one in expected if all(_measured(entry, metric) for entry in one.entries)]
-    if any(_mixed(one, metric) for one in found):
-        return Verdict(say, "not computed", "Measured by different protocols, numbers of images or references.")
-    stated = [one.parts() for one in found]
-    parts, missing = [part for each in stated for part in each], len(expected) - len(found)
-    why = f"{missing} of {len(expected)} comparisons have no finite result yet."
-    if not parts:
-        return Verdict(say, "not computed", why)
-    together = evidence([part.z for part in parts], len(expected) * len(stated[0]))
-    if missing and together.verdict != "does not hold":
-        return Verdict(say, "not computed", why, tuple(parts), together)
-    hardest = max(range(len(found)), key=lambda i: evidence([part.z for part in stated[i]]).p_for)
-    numbers = _numbers(found[hardest].entries[0], metric, stated[hardest], together, len(expected))
-    return Verdict(say, together.verdict, numbers, tuple(parts), together)
+def comparisons(study: Study, expect: Expect) -> list[Needed] | None:
+    """The comparisons of a claim; ``None`` if this version does not know the kind of claim or cannot read it."""
+    kind = next((kind for name, kind in KINDS.items() if name in expect), None)
+    if kind is None or not isinstance(expect.get("metric"), str):
+        return None
+    try:
+        return list(kind(study, expect))
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return None
 
 
-def _measured(entry: Entry, metric: str) -> bool:
-    if metric == NFE:
-        return bool(entry.rows)
-    return entry.has(metric) and math.isfinite(entry.value(metric))
+def less(study: Study, expect: Expect) -> Iterator[Needed]:
+    r"""The metric is lower at the first points than at the second: :math:`a - b < 0` for each pair."""
+    for a, b in _pairs(study, *expect["less"]):
+        yield Needed((a, b), partial(_lower, study, a, b, expect["metric"]))
 
 
-def _mixed(one: Asked, metric: str) -> bool:
-    return metric != NFE and len({entry.protocol(metric) for entry in one.entries}) > 1
+def within(study: Study, expect: Expect) -> Iterator[Needed]:
+    r"""A value, or the difference of two, lies between bounds: :math:`l < \theta` and :math:`\theta < u`."""
+    metric, points, tolerance = expect["metric"], expect["within"], expect.get("tolerance")
+    bounds = expect["bounds"] if tolerance is None else (-tolerance, tolerance)
+    if len(points) == 1:
+        for a in select(study.points, points[0]):
+            yield Needed((a,), partial(_value_between, a, metric, bounds))
+        return
+    for a, b in _pairs(study, *points):
+        yield Needed((a, b), partial(_difference_between, study, a, b, metric, bounds))
 
 
-def _numbers(point: Entry, metric: str, stated: Sequence[Part], together: Evidence, count: int) -> str:
-    seeds = f" for each of {len(point.rows)} seeds" if len(point.rows) > 1 else ""
-    n = f"n = {point.images(metric):,}{seeds}."
-    if not all(part.known for part in stated):
-        return f"{stated[0].numbers}, no standard error, {n}"
-    alone = evidence([part.z for part in stated]) if count > 1 else together
-    sentences = [f"{stated[0].numbers}, {p_value(alone.p)}, {n}"]
-    if together.verdict == "undecided":
-        sentences += [_needed(point.images(metric), together.times) + seeds + "."]
-    if count > 1:
-        sentences += [f"This is the hardest of {count} comparisons; of all of them together, {p_value(together.p)}."]
-    return " ".join([*sentences, *few_images(metric, point)])
+def monotone(study: Study, expect: Expect) -> Iterator[Needed]:
+    r"""Along an axis, all else equal, each value is below (or above) the one before it.
+
+    With a tolerance :math:`\tau`, a decreasing metric may rise by less than that: :math:`m_{i+1} - m_i < \tau`.
+    """
+    falling = expect["monotone"] == "decreasing"
+    for line in lines(select(study.points, expect["at"]), expect["along"]):
+        for before, after in pairwise(line):
+            a, b = (after, before) if falling else (before, after)
+            yield Needed((a, b), partial(_lower, study, a, b, expect["metric"], expect["tolerance"]))
 
 
-def _needed(images: int, times: float) -> str:
-    """The standard error falls as 1 / sqrt(n)."""
-    needed, what = images * times, "Estimates like these would be decided by"
-    if math.isinf(times):
-        return f"{what} no number of images"
-    if needed > MANY:
-        return f"{what} more than {MANY:,} images"
-    step = 10 ** max(math.floor(math.log10(needed)) - 1, 0)
-    return f"{what} about {math.ceil(needed / step) * step:,} images"
+def argmin_in(study: Study, expect: Expect) -> Iterator[Needed]:
+    """Along an axis, all else equal, the lowest value is at one of the values given.
+
+    Points whose samples diverged are left out. Where all of the given ones did, the lowest value is elsewhere.
+    """
+    metric, along, chosen = expect["metric"], expect["along"], expect["argmin_in"]
+    for line in lines(select(study.points, expect["at"]), along):
+        kept = [point for point in line if not _diverged(study, point, metric)]
+        inside, outside = ([p for p in kept if (p.axes[along] in chosen) is within] for within in (True, False))
+        lost = [point for point in line if point not in kept and point.axes[along] in chosen]
+        if inside and outside:
+            yield Needed(kept, partial(_lowest_inside, study, inside, outside, metric))
+        elif outside and lost:
+            yield Needed(outside, partial(_all_diverged, lost, outside, metric))
 
 
-def page(study: Study) -> str:
-    """The verdicts as Markdown."""
-    found = verdicts(study)
-    counts = Counter(verdict.verdict for verdict in found)
-    lines = [f"# {escape(study.about.name)}: claims", "", ", ".join(f"{n} {v}" for v, n in counts.items()) + ".", ""]
-    for verdict in found:
-        lines += [f"- **{verdict.verdict}**: {escape(verdict.say)}  ", f"  {escape(verdict.numbers)}"]
-    lines += [
-        "",
-        "A claim holds, or does not, if p is at most 0.05 (two-sided, normal approximation; for a difference: 1.96 "
-        "standard errors). A claim of several comparisons holds if each of them does; it does not if one is "
-        "contradicted after Holm's correction for their number. Nothing is corrected for the number of claims. Paired: "
-        "the standard error of the difference is that of the images' influences on the same latents.",
-    ]
-    return "\n".join(lines) + "\n"
+def ratio_at_least(study: Study, expect: Expect) -> Iterator[Needed]:
+    r"""The metric, or ``nfe``, of the first points is at least r times that of the second: :math:`r\, b - a < 0`."""
+    metric, ratio = expect["metric"], expect["ratio_at_least"]
+    for a, b in _pairs(study, *expect["of"]):
+        if metric == NFE:
+            yield Needed((a, b), partial(_evaluations_ratio, a, b, ratio))
+        else:
+            yield Needed((a, b), partial(_ratio, study, a, b, metric, ratio))
+
+
+KINDS: Mapping[str, Callable[[Study, Expect], Iterator[Needed]]] = {
+    "less": less,
+    "within": within,
+    "monotone": monotone,
+    "argmin_in": argmin_in,
+    "ratio_at_least": ratio_at_least,
+}
+
+
+def _pairs(study: Study, first: Expect, second: Expect) -> list[tuple[Entry, Entry]]:
+    """Points with the given values, paired where they are equal in all other axes, or else each with each."""
+    free = [axis for axis in study.about.axes if axis not in first and axis not in second]
+    sides = select(study.points, first), select(study.points, second)
+    return pairs(*sides, free) or pairs(*sides, [])
+
+
+def _diverged(study: Study, point: Entry, metric: str) -> bool:
+    """Whether the samples are NaN or infinite, so that there is and will be no finite value."""
+    if point.rows:
+        return point.has(metric) and not math.isfinite(point.value(metric))
+    return any(row.axes == point.axes for row in study.failures if row.not_finite)
+
+
+def _lower(study: Study, a: Entry, b: Entry, metric: str, tolerance: float = 0.0) -> list[Statement]:
+    r"""The first is lower than the second, or higher by less than a tolerance: :math:`a - b < \tau`."""
+    found = difference(study, a, b, metric)
+    expected = f", expected below {value_of(tolerance)}" if tolerance else ""
+    return [_statement(found.z_from(tolerance), _gap(found, a, b, metric) + expected, found)]
+
+
+def _value_between(a: Entry, metric: str, bounds: Sequence[float]) -> list[Statement]:
+    return _between(_alone(a, metric), bounds, f"{one_line(a.about(metric).protocol)} {_value(a, metric)}")
+
+
+def _difference_between(study: Study, a: Entry, b: Entry, metric: str, bounds: Sequence[float]) -> list[Statement]:
+    found = difference(study, a, b, metric)
+    return _between(found, bounds, _gap(found, a, b, metric))
+
+
+def _between(found: Difference, bounds: Sequence[float], text: str) -> list[Statement]:
+    """Two one-sided tests: Schuirmann (1987), https://doi.org/10.1007/BF01068419."""
+    low, high = bounds
+    text += f", expected between {value_of(low)} and {value_of(high)}"
+    return [_statement(z, text, found) for z in (-found.z_from(low), found.z_from(high))]
+
+
+def _lowest_inside(study: Study, inside: Sequence[Entry], outside: Sequence[Entry], metric: str) -> list[Statement]:
+    """The lowest value of all is one of those inside."""
+    found = [[difference(study, s, c, metric) for c in outside] for s in inside]
+    a, b = (min(side, key=lambda point: point.value(metric)) for side in (inside, outside))
+    nearest = found[inside.index(a)][outside.index(b)]
+    z = np.array([[gap.z for gap in row] for row in found])
+    return [Statement(z, f"lowest of each side: {_gap(nearest, a, b, metric)}", not np.isnan(z).all())]
+
+
+def _all_diverged(inside: Sequence[Entry], outside: Sequence[Entry], metric: str) -> list[Statement]:
+    """The lowest value of all is one of those inside, which is false if all of these diverged."""
+    lowest, names = min(outside, key=lambda point: point.value(metric)), "; ".join(describe(p.axes) for p in inside)
+    text = f"{one_line(lowest.about(metric).protocol)} {_value(lowest, metric)} against samples that are not finite"
+    return [Statement(np.array([[math.inf]]), f"{text} ({names})", True)]
+
+
+def _ratio(study: Study, a: Entry, b: Entry, metric: str, least: float) -> list[Statement]:
+    r"""The first is at least r times the second.
+
+    The tested statement is linear, :math:`r\, b - a < 0`, which allows for an uncertain b: Fieller (1954),
+    https://doi.org/10.1111/j.2517-6161.1954.tb00159.x. A second statement is that b is above 0. The error printed with
+    the ratio is that of the delta method, :math:`\mathrm{se}(a - \hat r b) / b`.
+    """
+    found, positive = difference(study, a, b, metric, least), _alone(b, metric)
+    is_ = a.value(metric) / positive.value if positive.value else math.nan
+    se = difference(study, a, b, metric, is_).se if math.isfinite(is_) else None
+    text = f"{one_line(a.about(metric).protocol)} {_value(a, metric)} over {_value(b, metric)}: "
+    text += f"ratio {measured(is_, None if se is None else se / abs(positive.value))}{_how(found)}, expected at least "
+    return [_statement(z, text + value_of(least), found) for z in (-found.z, -positive.z)]
+
+
+def _evaluations_ratio(a: Entry, b: Entry, least: float) -> list[Statement]:
+    """The first takes at least r times the evaluations of the second; without an adaptive solver, both are exact."""
+    se = math.hypot(_nfe_se(a), least * _nfe_se(b))
+    found = Difference(a.nfe - least * b.nfe, se, False)
+    text = " over ".join(f"{measured(e.nfe, _nfe_se(e) or None)} ({describe(e.axes)})" for e in (a, b))
+    text = f"evaluations {text}: ratio {a.nfe / b.nfe:.4g}, expected at least {value_of(least)}"
+    return [_statement(-found.z if se or found.value else -math.inf, text, found)]
+
+
+def _nfe_se(a: Entry) -> float:
+    return (a.nfe_sd or 0.0) / math.sqrt(a.images(NFE) * len(a.rows))
+
+
+def _alone(a: Entry, metric: str) -> Difference:
+    """The difference of a value from 0."""
+    return Difference(a.value(metric), a.se(metric), False, seeds=a.scattered(metric))
+
+
+def _statement(z: float, text: str, found: Difference) -> Statement:
+    return Statement(np.array([[z]]), text, found.se is not None)
+
+
+def _gap(found: Difference, a: Entry, b: Entry, metric: str) -> str:
+    text = f"{one_line(a.about(metric).protocol)} {_value(a, metric)} against {_value(b, metric)}"
+    return f"{text}: difference {measured(found.value, found.se)}{_how(found)}"
+
+
+def _how(found: Difference) -> str:
+    return "" if found.se is None else " (paired)" if found.paired else " (unpaired)"
+
+
+def _value(a: Entry, metric: str) -> str:
+    return f"{measured(a.value(metric), a.se(metric))} ({describe(a.axes)})"

@@ -1,58 +1,150 @@
-"""What each design choice does to a metric, all else equal: the main effects, and which choice they favour."""
+"""Main effects: what each design choice changes in a metric, all else equal, and which choices the evidence favours."""
 
 from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from designspace.report.entry import Entry, se_of_mean, value_in
-from designspace.report.evidence.compare import Difference, difference
-from designspace.report.evidence.factors import Factor, factors
+from designspace.report.entry import BUDGET, Entry, se_of_mean, value_in
+from designspace.report.evidence.differences import Difference, by_budget, difference, finite
 from designspace.report.evidence.inference import LEVEL, holm
-from designspace.report.study import Study, budgets, comparable
+from designspace.report.study import Study, comparable
+from designspace.text import value_of
+
+VARIANT = "variant"
+"""The axis of ``one_at_a_time``, with values such as ``baseline``, ``solver=euler`` and ``time_steps.rho=5``."""
+BASELINE = "baseline"
 
 Line = Mapping[Any, Entry]
 """By choice, points that differ in nothing else."""
 
 
+@dataclass(frozen=True)
+class Factor:
+    """What an ablation varies: a row of Table 1, a field, or another axis."""
+
+    axes: tuple[str, ...]
+    """One axis, or those of a ``zip``, whose values change together."""
+    name: str
+    """The names of the axes, or for ``one_at_a_time`` the row or field that is changed."""
+    choices: tuple[Any, ...]
+    """The values of the axis, or tuples of values for several axes; the baseline's comes first."""
+    baseline: str
+    """The first choice, as text."""
+    compared_with: str = BASELINE
+    """``baseline``, or ``first`` if the ablation's own design has none of the choices."""
+
+    def word(self, choice: Any) -> str:
+        """The choice as text, without the name of the factor."""
+        if choice == self.choices[0]:
+            return self.baseline
+        return _word(choice).removeprefix(f"{self.name}=")
+
+    def lines(self, entries: Sequence[Entry]) -> list[dict[Any, Entry]]:
+        """The points in groups that differ in this factor only, each with all choices that any of the points has."""
+        found: dict[tuple[Any, ...], dict[Any, Entry]] = {}
+        for entry in entries:
+            rest = tuple(item for item in entry.axes.items() if item[0] not in self.axes)
+            found.setdefault(rest, {})[_choice(entry.axes, self.axes)] = entry
+        known = {choice for line in found.values() for choice in line}
+        choices = [choice for choice in self.choices if choice in known]
+        if len(choices) < 2 or choices[0] != self.choices[0]:
+            return []
+        return [{c: line[c] for c in choices} for line in found.values() if line.keys() >= set(choices)]
+
+
+def factors(study: Study) -> list[Factor]:
+    """The factors with at least two choices, in the order of the ablation; budgets are not factors."""
+    return [factor for axes in _together(study) for factor in _of(study, axes) if len(factor.choices) > 1]
+
+
+def _together(study: Study) -> list[tuple[str, ...]]:
+    """The axes in groups, one for each ``zip``: there, each value of one axis occurs with one value of the others."""
+    found: list[tuple[str, ...]] = []
+    for axis in (axis for axis in study.about.axes if axis not in BUDGET):
+        same = next((axes for axes in found if _zipped(study, axes, axis)), ())
+        found = [(*axes, axis) if axes == same else axes for axes in found] + ([] if same else [(axis,)])
+    return found
+
+
+def _zipped(study: Study, axes: tuple[str, ...], axis: str) -> bool:
+    counts = [len(_values(study, of)) for of in (axes, (axis,), (*axes, axis))]
+    return min(counts) > 1 and counts[2] == max(counts[:2])
+
+
+def _values(study: Study, axes: tuple[str, ...]) -> list[Any]:
+    return list(dict.fromkeys(_choice(point.axes, axes) for point in study.points))
+
+
+def _choice(values: Mapping[str, Any], axes: tuple[str, ...]) -> Any:
+    found = tuple(values.get(axis) for axis in axes)
+    return found if len(found) > 1 else found[0]
+
+
+def _word(choice: Any) -> str:
+    return " + ".join(map(value_of, choice)) if isinstance(choice, tuple) else value_of(choice)
+
+
+def _of(study: Study, axes: tuple[str, ...]) -> Iterator[Factor]:
+    values = _values(study, axes)
+    if axes != (VARIANT,) or BASELINE not in values:
+        first = _choice(study.about.baseline_axes, axes)
+        choices = tuple(sorted(values, key=lambda value: value != first))
+        what = BASELINE if first in values else "first"
+        yield Factor(axes, " + ".join(axes), choices, _word(next(iter(choices), "")), what)
+        return
+    rows: dict[str, list[Any]] = {}
+    for value in values:
+        if value != BASELINE:
+            rows.setdefault(str(value).partition("=")[0], []).append(value)
+    for name, changed in rows.items():
+        yield Factor(axes, name, (BASELINE, *changed), _of_baseline(study, name))
+
+
+def _of_baseline(study: Study, name: str) -> str:
+    """The value of a row or field in the resolved spec of the baseline."""
+    entry = next((e for e in study.entries if e.axes.get(VARIANT) == BASELINE), None)
+    found = entry and (entry.trial("design", *name.split(".")) or entry.trial(*name.split(".")))
+    found = found.get("name") if isinstance(found, dict) else found
+    return BASELINE if found is None else value_of(found)
+
+
 @dataclass(frozen=True, eq=False)
 class Effects:
-    """Of the choices of one factor, at one budget."""
+    """The effects of the choices of one factor at one budget."""
 
     factor: Factor
     budget: object
     lines: int
-    """Settings of the other axes that the effects are means over."""
+    """The number of settings of the other axes over which the effects are averaged."""
     baseline: float
-    """The mean of the metric with the baseline's choice."""
+    """The mean of the metric with the first choice."""
     against: dict[Any, Difference]
-    """Each other choice that was measured, minus the baseline's."""
+    """For every other choice, its mean minus that of the first choice."""
     favoured: tuple[Any, ...]
-    """The best choice, then all that cannot be told from it at 95 % (Holm)."""
-
+    """The best choice, then those that do not differ significantly from it (Holm's correction)."""
     nfe: dict[Any, float]
-    """The evaluations that each choice took, the mean over the same points."""
+    """The mean number of evaluations that each choice took at the same points."""
 
     @property
     def decided(self) -> bool:
-        """Whether some choice comes out worse than the best."""
+        """Whether some choice is significantly worse than the best one."""
         return len(self.favoured) <= len(self.against)
 
 
 def effects(study: Study, metric: str) -> list[list[Effects]]:
-    """For each group of comparable points, the effects of all factors at all budgets; empty if there are none."""
-    groups = [[e for e in group if math.isfinite(e.value(metric))] for group in comparable(study.entries, metric)]
+    """For each group of comparable points, the effects of every factor at every budget; a group's list may be empty."""
+    groups = [finite(group, metric) for group in comparable(study.entries, metric)]
     return [[one for factor in factors(study) for one in _effects(study, factor, group, metric)] for group in groups]
 
 
 def _effects(study: Study, factor: Factor, entries: Sequence[Entry], metric: str) -> list[Effects]:
-    at = {budget: [e for e in entries if study.budget(e) == budget] for budget in budgets(study, entries)}
-    lines = {budget: factor.lines(points) for budget, points in at.items()}
+    lines = {budget: factor.lines(points) for budget, points in by_budget(study, entries).items()}
     return [_at(study, factor, budget, found, metric) for budget, found in lines.items() if found]
 
 
@@ -76,11 +168,11 @@ def _gap(study: Study, lines: Sequence[Line], a: Any, b: Any, metric: str) -> Di
 
 
 def mean_difference(study: Study, pairs: Sequence[tuple[Entry, Entry]], metric: str) -> Difference:
-    r"""The mean over pairs of points of the first one's metric minus the second's.
+    r"""The mean over pairs of points of the metric's difference, first minus second.
 
-    All points share their latents, so that the standard error of the mean over K pairs is
-    :math:`\mathrm{std}(\frac1K \sum_k (\mathrm{IF}_{a_k} - \mathrm{IF}_{b_k})) / \sqrt n`, for each seed that all have.
-    Without the influences it is at most the mean of the pairs' standard errors, which is given.
+    If all points share their latents, the standard error of the mean over K pairs is
+    :math:`\mathrm{std}(\frac1K \sum_k (\mathrm{IF}_{a_k} - \mathrm{IF}_{b_k})) / \sqrt n` for each seed that all have.
+    Without the influences, the error is the mean of the pairs' standard errors, an upper bound.
     """
     alone = [difference(study, a, b, metric) for a, b in pairs]
     if len(pairs) == 1:

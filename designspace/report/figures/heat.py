@@ -1,27 +1,38 @@
-"""Grids of two numbers: what is best where, as rho by N."""
+"""Heat maps: a metric at every pair of values of two axes, such as rho and the number of steps."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from designspace.drawing.look import plain, wrapped
+from designspace.drawing.panels import annotate, stacked
 from designspace.report.entry import BUDGET, Entry
-from designspace.report.evidence.compare import rank
+from designspace.report.evidence.differences import rank
 from designspace.report.study import Study, comparable
 from designspace.text import describe, one_line
 
-LEAST, LARGEST = 3, 24
-"""Values of each axis: of fewer, a table says as much; of more, no number can be read."""
-MOST = 6
-"""Panels; of more, the first, for the lowest values of the other axes."""
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+LEAST, MOST = 3, 24
+"""Values of each axis. With fewer, a table says as much; with more, the numbers are too small to read."""
+PANELS = 6
+"""The most panels; where there are more settings of the other axes, the first ones are drawn."""
+NARROW = 4
+"""The most columns of a panel for two panels to fit side by side."""
+SHADES = "cividis"
+"""A colour map that works for colour-blind readers and in grey."""
 
 
 @dataclass(frozen=True, eq=False)
 class HeatPanel:
-    """A metric at every pair of values of two axes, all other axes equal."""
+    """A metric at every pair of values of two axes, all other axes being equal."""
 
     title: str
     protocol: str
@@ -30,15 +41,33 @@ class HeatPanel:
     columns: list[float]
     rows: list[float]
     values: np.ndarray
-    """``[rows, columns]``, NaN where there is none."""
+    """``[rows, columns]``, NaN where nothing was measured."""
     best: np.ndarray
-    """Whether it is the best of all or cannot be told from it."""
+    """Whether the value is the best of the panel or cannot be distinguished from it."""
+
+
+def heat_map(study: Study, metric: str) -> Figure | None:
+    """The metric in colour and as numbers, those that cannot be distinguished from the panel's best in bold.
+
+    ``None`` if there are no two axes with several numbers each.
+    """
+    panels = heat_panels(study, metric)
+    if not panels:
+        return None
+    across = 1 if max(len(panel.columns) for panel in panels) > NARROW else min(2, len(panels))
+    down, rows = math.ceil(len(panels) / across), max(len(panel.rows) for panel in panels)
+    figure, grid = stacked(down, down * (0.75 + 0.21 * rows), across)
+    for axes, panel in zip(grid, panels, strict=False):
+        _draw(axes, panel)
+    for axes in grid[len(panels) :]:
+        axes.set_axis_off()
+    return figure
 
 
 def heat_panels(study: Study, metric: str) -> list[HeatPanel]:
-    """One for each setting of the other axes; none without two axes of several numbers each, or of a mere line."""
+    """One panel for each setting of the other axes, unless the values of the two axes only change together."""
     found = [panel for group in comparable(study.entries, metric) for panel in _panels(study, group, metric)]
-    return [panel for panel in found if np.isfinite(panel.values).sum() > max(panel.values.shape)][:MOST]
+    return [panel for panel in found if np.isfinite(panel.values).sum() > max(panel.values.shape)][:PANELS]
 
 
 def _panels(study: Study, group: Sequence[Entry], metric: str) -> list[HeatPanel]:
@@ -52,9 +81,9 @@ def _panels(study: Study, group: Sequence[Entry], metric: str) -> list[HeatPanel
 
 
 def _axes(study: Study, group: Sequence[Entry]) -> tuple[str, str] | None:
-    """The two with the most values: the budget, else the one with more, across."""
+    """The two numeric axes with the most values as x and y; x is the cost, or else the one with more values."""
     values = {axis: {e.axes[axis] for e in group if axis in e.axes} for axis in study.about.axes}
-    numeric = [axis for axis, of in values.items() if LEAST <= len(of) <= LARGEST and all(map(_is_number, of))]
+    numeric = [axis for axis, of in values.items() if LEAST <= len(of) <= MOST and all(map(_is_number, of))]
     if len(numeric) < 2:
         return None
     two = sorted(numeric, key=lambda axis: -len(values[axis]))[:2]
@@ -76,3 +105,32 @@ def _panel(study: Study, rest: dict[str, object], entries: Sequence[Entry], metr
 
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _draw(axes: Axes, panel: HeatPanel) -> None:
+    from matplotlib.colors import LogNorm, Normalize
+
+    finite = panel.values[np.isfinite(panel.values)]
+    low, high = float(finite.min()), float(finite.max())
+    norm: Normalize = LogNorm(low, high) if 0 < low < high else Normalize(low, high)
+    axes.imshow(panel.values, cmap=SHADES, norm=norm, aspect="auto")
+    for (row, column), value in np.ndenumerate(panel.values):
+        if math.isfinite(value):
+            weight, colour = "bold" if panel.best[row, column] else "normal", "black" if norm(value) > 0.6 else "white"
+            place: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 6}
+            axes.text(column, row, _number(value), color=colour, weight=weight, **place)
+    axes.set_xticks(range(len(panel.columns)), [f"{v:g}" for v in panel.columns])
+    axes.set_yticks(range(len(panel.rows)), [f"{v:g}" for v in panel.rows])
+    axes.grid(visible=False)
+    axes.set(xlabel=_field(panel.x), ylabel=_field(panel.y))
+    width = 60 if len(panel.columns) > NARROW else 26
+    annotate(axes, "\n".join(wrapped(text, width) for text in (panel.title, panel.protocol) if text), "left")
+
+
+def _number(value: float) -> str:
+    return f"{value:.3g}" if value < 1000 else f"{value:,.0f}"
+
+
+def _field(axis: str) -> str:
+    """The name of the field, without that of its row."""
+    return plain(axis.rpartition(".")[2])

@@ -1,149 +1,201 @@
-"""Curves drawn."""
+"""A metric against evaluations, or against the values of an axis."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from designspace.report.figures.curves import Curve, Panel
-from designspace.report.figures.scales import Scale, apart, labels, spaced, x_scale, y_scale
+from designspace.drawing.legend import Key, Legend
+from designspace.drawing.look import DARK, FAINT, SMALL, look, plain
+from designspace.drawing.panels import CROWDED, Curve, Panel, annotate, draw_intervals, stacked
+from designspace.drawing.scales import Scale, dodge, linear_scale, scale_of_distances, scale_through
+from designspace.report.entry import BUDGET, Entry, floor_in
+from designspace.report.evidence.inference import Z
+from designspace.report.study import Study, comparable
 from designspace.report.tables.caption import halves_are
-from designspace.style import FAINT, NOTE, WIDTH, look, plain, wrapped
+from designspace.text import config_name, joint_name, one_line
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-TOLD_APART = 12
-"""Curves that can be; of more, those that come lowest stand out, or highest where that is better."""
-FLOOR: dict[str, Any] = {"color": "#444444", "linewidth": 0.9, "linestyle": (0, (4, 2))}
-DRAWN: dict[str, Any] = {"color": "#444444", "linewidth": 0.9, "linestyle": (0, (1, 1.5))}
+NFE = "NFE (denoiser evaluations per image)"
+LEAST_VALUES = 4
+"""An axis is drawn if it has at least this many values."""
+NAMED = 12
+"""The most curves with a colour and a name of their own; where there are more, these are the best ones."""
+SHORT_LEGEND = 8
+"""The most keys in letters of normal size."""
+AXIS = 2.8
+"""The length of the x axis in inches."""
+FLOOR: dict[str, Any] = {"color": DARK, "linewidth": 0.9, "linestyle": (0, (4, 2))}
+DRAWN: dict[str, Any] = {"color": DARK, "linewidth": 0.9, "linestyle": (0, (1, 1.5))}
+OTHERS: dict[str, Any] = {"color": FAINT, "linewidth": 0.6, "marker": ".", "markersize": 2, "zorder": 1.5}
 
 
-def metric_vs_x(panels: list[Panel]) -> Figure:
-    """The metric against NFE or an axis, log-log, with 95 % intervals and the floor: a panel for each protocol."""
-    from matplotlib.figure import Figure
+@dataclass(frozen=True, eq=False)
+class MetricPanel(Panel):
+    """One curve for each configuration, of values that may be compared."""
 
+    floor: float | None = None
+    """What the halves of the reference score against each other."""
+    floor_n: int | None = None
+    """The number of images in each half."""
+    drawn: float | None = None
+    """What as many images drawn from the reference score."""
+    higher: bool | None = False
+    """Whether higher is better; ``None`` if neither is."""
+
+    @property
+    def x(self) -> list[float]:
+        """All positions on the x axis, increasing."""
+        return sorted({x for curve in self.curves for x in curve.x})
+
+    @property
+    def values(self) -> list[float]:
+        """The values of all curves."""
+        return [y for curve in self.curves for y in curve.y]
+
+    @property
+    def y_scale(self) -> Scale:
+        """Logarithmic for distances, linear for shares and other values that need not be low."""
+        levels = [level for level in (self.floor, self.drawn) if level is not None]
+        errors = [error for curve in self.curves for error in curve.errors]
+        return (scale_of_distances if self.higher is False else linear_scale)(self.values, errors, levels)
+
+
+def metric_vs_nfe(study: Study, metric: str) -> Figure | None:
+    """The metric against the counted evaluations with 95 % intervals; ``None`` if nothing has been measured."""
+    return draw(found) if (found := panels(study, metric)) else None
+
+
+def metric_vs_axis(study: Study, metric: str, axis: str) -> Figure | None:
+    """The metric against the values of an axis with 95 % intervals; ``None`` if nothing has been measured."""
+    return draw(found) if (found := panels(study, metric, axis)) else None
+
+
+def panels(study: Study, metric: str, axis: str | None = None) -> list[MetricPanel]:
+    """One panel for each group of points that may be compared: against NFE, or against the values of ``axis``."""
+    groups = [[e for e in group if math.isfinite(e.value(metric))] for group in comparable(study.entries, metric)]
+    several = len({group[0].reference for group in groups if group}) > 1
+    return [_panel(group, metric, several, axis) for group in groups if group]
+
+
+def numeric_axes(study: Study) -> list[str]:
+    """The axes with several positive numbers as values, without those of the cost."""
+    values = {axis: {entry.axes[axis] for entry in study.entries} for axis in study.about.axes if axis not in BUDGET}
+    return [axis for axis, of in values.items() if len(of) >= LEAST_VALUES and all(map(_is_positive, of))]
+
+
+def curve_name(entry: Entry, axis: str | None) -> str:
+    """The name of the curve through this point, against NFE or against ``axis``."""
+    return entry.config if axis is None else config_name({k: v for k, v in entry.axes.items() if k != axis})
+
+
+def each_once(configs: Mapping[str, list[Entry]]) -> dict[str, list[Entry]]:
+    """The configurations without repetitions: those that consist of the same trials become one with a joint name."""
+    same: dict[tuple[str, ...], list[str]] = {}
+    for name, entries in configs.items():
+        same.setdefault(tuple(row.id for entry in entries for row in entry.rows), []).append(name)
+    return {joint_name(names): configs[names[0]] for names in same.values()}
+
+
+def _is_positive(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value > 0
+
+
+def _panel(entries: Sequence[Entry], metric: str, several: bool, axis: str | None) -> MetricPanel:
+    first = entries[0]
+    about, data = first.about(metric), first.reference
+    configs: dict[str, list[Entry]] = {}
+    for entry in entries:
+        configs.setdefault(curve_name(entry, axis), []).append(entry)
+    bars = "bars: 95 % intervals" if any(e.se(metric) is not None for e in entries) else "no error bars"
+    seeds = max(entry.expected for entry in entries)
+    note = f"n = {first.images(metric):,} images" + (f" for {seeds} seeds" if seeds > 1 else "") + f", {bars}"
+    return MetricPanel(
+        label=one_line(about.protocol),
+        curves=[_curve(name, points, metric, axis) for name, points in each_once(configs).items()],
+        x_label=NFE if axis is None else one_line(axis),
+        note=f"{one_line(data)}, {note}" if data and several else note,
+        floor=floor_in(first.rows[0], metric),
+        floor_n=about.floor_n,
+        drawn=floor_in(first.rows[0], metric, "drawn"),
+        higher=first.higher_is_better(metric),
+    )
+
+
+def _curve(name: str, entries: Sequence[Entry], metric: str, axis: str | None) -> Curve:
+    def x(entry: Entry) -> float:
+        return entry.nfe if axis is None else float(entry.axes[axis])
+
+    ordered = sorted(entries, key=x)
+    errors = [Z * (entry.se(metric) or 0.0) for entry in ordered]
+    return Curve(name, [x(e) for e in ordered], [e.value(metric) for e in ordered], errors)
+
+
+def draw(panels: Sequence[MetricPanel]) -> Figure:
+    """Draw the panels one below the other."""
     names = list(dict.fromkeys(curve.name for panel in panels for curve in panel.curves))
-    marked = _marked(names, panels)
-    keys = [(name, look(i)) for i, name in enumerate(marked)]
-    keys += [(f"{len(names) - len(marked)} more", {"color": FAINT})] if len(marked) < len(names) else []
-    keys += _floor_key(panels)
-    size = 7.5 if len(keys) <= 8 else 6.5
-    columns, height = _legend_size([name for name, _ in keys], size)
-    figure = Figure(figsize=(WIDTH, 2.5 * len(panels) + height), layout="constrained")
-    for axes, panel in zip(figure.subplots(len(panels), squeeze=False)[:, 0], panels, strict=True):
-        _panel(axes, panel, {name: look(i) for i, name in enumerate(marked)})
-    _legend(figure, keys, columns, size)
+    looks = {name: look(i) for i, name in enumerate(_best(names, panels))}
+    keys = [Key(name, style) for name, style in looks.items()]
+    keys += [Key(f"{len(names) - len(looks)} more", {"color": FAINT})] if len(looks) < len(names) else []
+    keys += _level_keys(panels)
+    legend = Legend(keys, 7.5 if len(keys) <= SHORT_LEGEND else SMALL)
+    figure, grid = stacked(len(panels), 2.5 * len(panels) + legend.height)
+    for axes, panel in zip(grid, panels, strict=True):
+        _draw_panel(axes, panel, looks)
+    legend.draw(figure)
     return figure
 
 
-def _marked(names: list[str], panels: list[Panel]) -> list[str]:
+def _best(names: Sequence[str], panels: Sequence[MetricPanel]) -> list[str]:
+    """The names of the curves with the best values in any panel, in their order."""
     best: dict[str, float] = {}
     for panel in panels:
         for curve in panel.curves:
-            values = [-value if panel.higher else value for value in curve.values]
+            values = [-value if panel.higher else value for value in curve.y]
             best[curve.name] = min(best.get(curve.name, math.inf), *values)
-    kept = set(sorted(names, key=lambda name: best[name])[:TOLD_APART])
+    kept = set(sorted(names, key=lambda name: best[name])[:NAMED])
     return [name for name in names if name in kept]
 
 
-def _panel(axes: Axes, panel: Panel, looks: dict[str, dict[str, Any]]) -> None:
-    x, y = x_scale(panel), y_scale(panel)
-    shown = [curve for curve in panel.curves if curve.name in looks]
+def _draw_panel(axes: Axes, panel: MetricPanel, looks: dict[str, dict[str, Any]]) -> None:
+    scale = panel.y_scale
+    named = [curve for curve in panel.curves if curve.name in looks]
     for curve in (curve for curve in panel.curves if curve.name not in looks):
-        axes.plot(curve.x, curve.values, color=FAINT, linewidth=0.6, marker=".", markersize=2, zorder=1.5)
-    for curve, aside in zip(shown, apart(panel.x, len(shown)), strict=True):
-        _curve(axes, curve, aside, looks[curve.name], y, crowded=len(shown) > 4)
+        axes.plot(curve.x, curve.y, **OTHERS)
+    for curve, aside in zip(named, dodge(panel.x, len(named)), strict=True):
+        shifted = Curve(curve.name, [aside * x for x in curve.x], curve.y, curve.errors)
+        lowest = None if scale.threshold else scale.low
+        draw_intervals(axes, shifted, looks[curve.name]["color"], lowest, crowded=len(named) > CROWDED)
+        axes.plot(shifted.x, shifted.y, zorder=3, **looks[curve.name])
     for level, style in ((panel.floor, FLOOR), (panel.drawn, DRAWN)):
-        if level is not None and y.shows(level):
+        if level is not None and scale.shows(level):
             axes.axhline(level, zorder=1.2, **style)
-    _scale(axes, x, y)
-    split = y.threshold is not None and math.isfinite(y.threshold)
-    axes.set_ylabel(plain(panel.protocol) + (f"\n(linear below {y.threshold:g})" if split else ""))
+    scale_through(panel.x).put_on_x(axes, AXIS)
+    scale.put_on_y(axes)
+    axes.set_ylabel(plain(panel.label) + (f"\n(linear below {scale.threshold:g})" if scale.mixed else ""))
     axes.set_xlabel(plain(panel.x_label))
-    axes.set_title(plain(_note(panel, y)), loc="right", pad=3, **NOTE)
+    annotate(axes, _note(panel, scale))
 
 
-def _curve(axes: Axes, curve: Curve, aside: float, style: dict[str, Any], y: Scale, *, crowded: bool) -> None:
-    shifted = [aside * x for x in curve.x]
-    down = [
-        e if y.threshold else max(min(e, v - y.low / 10), 0) for v, e in zip(curve.values, curve.errors, strict=True)
-    ]
-    bars: dict[str, Any] = {"elinewidth": 0.7, "capsize": 1.2, "alpha": 0.65} if crowded else {"elinewidth": 0.9}
-    if any(curve.errors):
-        axes.errorbar(shifted, curve.values, [down, curve.errors], fmt="none", ecolor=style["color"], zorder=2, **bars)
-    if any(curve.errors) and not crowded:
-        low = [v - d for v, d in zip(curve.values, down, strict=True)]
-        high = [v + e for v, e in zip(curve.values, curve.errors, strict=True)]
-        axes.fill_between(shifted, low, high, color=style["color"], alpha=0.12, linewidth=0, zorder=1.4)
-    axes.plot(shifted, curve.values, zorder=3, **style)
-
-
-def _scale(axes: Axes, x: Scale, y: Scale) -> None:
-    from matplotlib.ticker import NullFormatter, NullLocator
-
-    axes.set_xscale("log")
-    if y.threshold is None:
-        axes.set_yscale("log", nonpositive="clip")
-        axes.yaxis.set_minor_formatter(NullFormatter())
-    elif math.isfinite(y.threshold):
-        axes.set_yscale("symlog", linthresh=y.threshold)
-        axes.yaxis.set_minor_locator(NullLocator())
-    axes.set(xlim=(x.low, x.high), ylim=(y.low, y.high))
-    kept, texts = spaced(x.ticks, x, 2.8), labels(x.ticks)
-    axes.set_yticks(y.ticks, labels(y.ticks).values())
-    axes.set_xticks(kept, [texts[tick] for tick in kept])
-    axes.set_xticks([tick for tick in x.ticks if tick not in kept], minor=True)
-    axes.xaxis.set_minor_formatter(NullFormatter())
-
-
-def _floor_key(panels: list[Panel]) -> list[tuple[str, dict[str, Any]]]:
-    sizes = {panel.floor_n for panel in panels if y_scale(panel).shows(panel.floor)}
+def _level_keys(panels: Sequence[MetricPanel]) -> list[Key]:
+    sizes = {panel.floor_n for panel in panels if panel.y_scale.shows(panel.floor)}
     name = halves_are(panels[0].higher)
-    keys = [(f"{name}{_halves(sizes.pop()) if len(sizes) == 1 else ''}", FLOOR)] if sizes else []
-    shown = any(y_scale(panel).shows(panel.drawn) for panel in panels)
-    return keys + ([("n images of the reference", DRAWN)] if shown else [])
+    keys = [Key(f"{name}{_halves(sizes.pop()) if len(sizes) == 1 else ''}", FLOOR)] if sizes else []
+    shown = any(panel.y_scale.shows(panel.drawn) for panel in panels)
+    return keys + ([Key("n images of the reference", DRAWN)] if shown else [])
 
 
-def _note(panel: Panel, y: Scale) -> str:
-    note = panel.note + (", zeros below the axis" if y.threshold is None and min(panel.values) == 0 else "")
-    if panel.floor is None or y.shows(panel.floor):
+def _note(panel: MetricPanel, scale: Scale) -> str:
+    note = panel.note + (", zeros below the axis" if scale.threshold is None and min(panel.values) == 0 else "")
+    if panel.floor is None or scale.shows(panel.floor):
         return note
     return f"{note}\n{halves_are(panel.higher)}{_halves(panel.floor_n)}: {panel.floor:.3g}, off the scale"
 
 
 def _halves(size: int | None) -> str:
     return f", n′ = {size:,}" if size else ""
-
-
-def _legend_size(names: list[str], size: float) -> tuple[int, float]:
-    """Columns that fit into the width of the figure, and the height in inches."""
-    from matplotlib.textpath import TextPath
-
-    texts = [wrapped(name, 46) for name in names]
-    lines = [line for text in texts for line in text.split("\n")]
-    widest = max(TextPath((0, 0), plain(line), size=size).get_extents().width / 72 for line in lines)
-    columns = max(1, min(len(names), 4, int((WIDTH - 0.1) / (widest + 0.065 * size))))
-    rows = math.ceil(len(names) / columns)
-    return columns, 0.06 + 0.02 * size * rows * max(text.count("\n") + 1 for text in texts)
-
-
-def _legend(figure: Figure, keys: list[tuple[str, dict[str, Any]]], columns: int, size: float) -> None:
-    from matplotlib.lines import Line2D
-
-    handles = [Line2D([], [], **style) for _, style in keys]
-    legend = figure.legend(
-        handles,
-        [" "] * len(keys),
-        loc="outside upper center",
-        ncols=columns,
-        fontsize=size,
-        handlelength=2.6,
-        columnspacing=1.2,
-        handletextpad=0.5,
-        labelspacing=0.3,
-        borderaxespad=0.1,
-    )
-    for text, (name, _) in zip(legend.get_texts(), keys, strict=True):  # set here, a leading _ would hide the key
-        text.set_text(plain(wrapped(name, 46)))

@@ -1,19 +1,32 @@
-"""What the best costs: the points that no other one beats in both the metric and its cost."""
+"""What quality costs: all points against their cost, and the front of those that no other point beats in both."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from designspace.drawing.legend import Key, Legend
+from designspace.drawing.look import DARK, FAINT, SMALL, look, plain
+from designspace.drawing.panels import annotate, stacked
+from designspace.drawing.scales import set_log_ticks
 from designspace.report.entry import Entry
-from designspace.report.figures.curves import NFE, each_once
+from designspace.report.evidence.inference import Z
+from designspace.report.figures.metric import NFE, each_once
 from designspace.report.study import Study, comparable
 from designspace.text import one_line
 
-MANY = 4
-"""Points; of fewer, a front says nothing."""
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+LEAST_POINTS = 4
+"""The least number of points for a front to say something."""
+NAMED = 12
+"""The most configurations on the front with a colour of their own."""
+FRONT: dict[str, Any] = {"color": DARK, "linewidth": 0.9, "zorder": 1.5}
+BEATEN: dict[str, Any] = {"color": FAINT, "marker": ".", "markersize": 3}
 
 
 @dataclass(frozen=True)
@@ -37,24 +50,44 @@ class CostPanel:
     points: list[CostPoint]
 
 
+def pareto(study: Study, metric: str) -> Figure | None:
+    """The metric against evaluations and seconds, log-log; ``None`` if there are too few points.
+
+    Points on the front have the colour of their configuration and 95 % intervals.
+    """
+    panels = cost_panels(study, metric)
+    if not panels:
+        return None
+    names = list(dict.fromkeys(p.name for panel in panels for p in panel.points if p.on_front))
+    looks = {name: look(i) | {"linestyle": "none", "zorder": 3} for i, name in enumerate(names[:NAMED])}
+    legend = Legend([*(Key(name, style) for name, style in looks.items()), Key("the front", FRONT)], SMALL, line=1.6)
+    figure, grid = stacked(len(panels), 2.2 * len(panels) + legend.height)
+    for axes, panel in zip(grid, panels, strict=True):
+        _draw(axes, panel, looks)
+    legend.draw(figure)
+    return figure
+
+
 def cost_panels(study: Study, metric: str) -> list[CostPanel]:
-    """Against evaluations, and against seconds where one kind of machine measured all; for metrics to be lowered."""
+    """The metric against evaluations, and against seconds if all points were measured on the same kind of machine.
+
+    There are none for metrics that are not to be low.
+    """
     found = []
     for group in comparable(study.entries, metric):
         entries = [e for e in group if math.isfinite(e.value(metric)) and e.value(metric) > 0]
-        if len(entries) < MANY or group[0].higher_is_better(metric) is not False:
+        if len(entries) < LEAST_POINTS or group[0].higher_is_better(metric) is not False:
             continue
         protocol, note = one_line(group[0].about(metric).protocol), f"n = {group[0].images(metric):,} images"
         found.append(CostPanel(protocol, NFE, note, _points(entries, metric, lambda entry: entry.nfe)))
-        if (where := _machine(entries)) and all(_seconds(entry) for entry in entries):
-            found.append(
-                CostPanel(protocol, "seconds of sampling per image", where, _points(entries, metric, _seconds))
-            )
+        if (machine := _machine(entries)) and all(_seconds(entry) for entry in entries):
+            points = _points(entries, metric, _seconds)
+            found.append(CostPanel(protocol, "seconds of sampling per image", machine, points))
     return [panel for panel in found if len({point.cost for point in panel.points}) > 1]
 
 
 def front(points: Sequence[tuple[float, float]]) -> list[bool]:
-    """Of (cost, value), both to be lowered: whether no other point is as good in both and better in one."""
+    """For points (cost, value), both to be low: whether no other point is as good in both and better in one."""
     return [not any(c <= cost and v <= value and (c < cost or v < value) for c, v in points) for cost, value in points]
 
 
@@ -63,15 +96,16 @@ def _points(entries: Sequence[Entry], metric: str, cost: Callable[[Entry], float
     for entry in entries:
         configs.setdefault(entry.config, []).append(entry)
     named = [(name, entry) for name, of in each_once(configs).items() for entry in of]
-    best = front([(cost(e), e.value(metric)) for _, e in named])
+    on_front = front([(cost(e), e.value(metric)) for _, e in named])
     found = [
-        CostPoint(name, cost(e), e.value(metric), e.se(metric), on) for (name, e), on in zip(named, best, strict=True)
+        CostPoint(name, cost(e), e.value(metric), e.se(metric), on)
+        for (name, e), on in zip(named, on_front, strict=True)
     ]
     return sorted(found, key=lambda point: (point.cost, point.value))
 
 
 def _seconds(entry: Entry) -> float:
-    """Of sampling an image, the mean over the seeds; 0 if it is not known."""
+    """Seconds of sampling per image, the mean over the seeds; 0 if not all are known."""
     spent = [row.seconds.get("sampling") for row in entry.rows if row.seconds]
     known = [s for s in spent if isinstance(s, int | float) and s > 0]
     images = sum(int(row.images) for row in entry.rows)
@@ -79,7 +113,7 @@ def _seconds(entry: Entry) -> float:
 
 
 def _machine(entries: Sequence[Entry]) -> str:
-    """Device and threads, if they are those of all."""
+    """Device and threads if they are the same for all entries, else an empty string."""
     found = {_made_on(row.provenance) for entry in entries for row in entry.rows}
     return found.pop() if len(found) == 1 else ""
 
@@ -89,3 +123,18 @@ def _made_on(provenance: dict[str, Any] | None) -> str:
     count = about.get("threads") if "cpu" in str(about.get("device")) else None
     threads = f", {count} thread{'s' if count != 1 else ''}" if isinstance(count, int) else ""
     return f"{one_line(about['device'])}{threads}" if about.get("device") else ""
+
+
+def _draw(axes: Axes, panel: CostPanel, looks: dict[str, dict[str, Any]]) -> None:
+    for point in panel.points:
+        own = looks.get(point.name) if point.on_front else None
+        axes.plot(point.cost, point.value, **(own or BEATEN))
+    best = [point for point in panel.points if point.on_front]
+    axes.step([p.cost for p in best], [p.value for p in best], where="post", **FRONT)
+    ends = [(max(p.value - Z * p.se, p.value / 10), p.value + Z * p.se) if p.se else (p.value,) * 2 for p in best]
+    for point, (low, high) in zip(best, ends, strict=True):
+        axes.plot([point.cost] * 2, [low, high], **FRONT)
+    axes.set(xscale="log", yscale="log", xlabel=plain(panel.cost), ylabel=plain(panel.protocol))
+    set_log_ticks(axes.xaxis, [p.cost for p in panel.points], 4)
+    set_log_ticks(axes.yaxis, [*(p.value for p in panel.points), *(end for pair in ends for end in pair)], 6)
+    annotate(axes, panel.note)

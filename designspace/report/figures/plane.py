@@ -1,22 +1,39 @@
-"""What the pictures of the plane of time and sample show, for data of one number."""
+"""Figures of one-dimensional data: everything happens in the plane of time and sample.
+
+Time runs from the data on the left to the noise on the right.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from designspace.drawing.look import COLOURS, NOTE, WIDTH, plain
+from designspace.drawing.panels import annotate, stacked
 from designspace.report.entry import Entry
 from designspace.report.study import Study
 from designspace.text import one_line
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
 NEEDED = ("t", "sigma", "s", "z", "density", "curves", "walks", "levels", "trajectory", "tangents")
+CURVE: dict[str, Any] = {"color": "#333333", "linewidth": 0.6, "alpha": 0.75}
+PATH: dict[str, Any] = {"linewidth": 0.7, "alpha": 0.9}
+TANGENT: dict[str, Any] = {"color": COLOURS[1], "linewidth": 0.8, "linestyle": (0, (3, 1.5))}
+SDE, ODE = r"$dz = \ldots\,dt + s\sqrt{2\dot\sigma\sigma}\,d\bar w$", "the ODE: no noise on the way"
+HEIGHT = 2.3
+"""The height in inches of a panel with densities beside it."""
 
 
 @dataclass(frozen=True, eq=False)
 class Plane:
-    """A design in its plane."""
+    """What was recorded of a design: densities, curves of the flow, and paths of its samples."""
 
     entry: Entry
     arrays: dict[str, np.ndarray]
@@ -32,12 +49,12 @@ class Plane:
 
     @property
     def solver(self) -> str:
-        """The solver's name."""
+        """The name of the solver."""
         return one_line(self.entry.trial("design", "solver", "name"))
 
     @property
     def noisy(self) -> bool:
-        """Whether noise is drawn on the way."""
+        """Whether the solver adds noise on the way."""
         return "steps" not in self.arrays
 
     @cached_property
@@ -46,7 +63,7 @@ class Plane:
         return len(self["levels"]) - 1
 
     def shares_the_plane_of(self, other: Plane) -> bool:
-        """Whether the curves are the same."""
+        """Whether both have the same schedule and scaling, and therefore the same curves."""
         return all(np.array_equal(self[name], other[name]) for name in ("t", "sigma", "s"))
 
     @property
@@ -56,12 +73,82 @@ class Plane:
 
 
 def planes(study: Study) -> list[Plane]:
-    """Those of all points that have one, the first seed of each."""
+    """The planes of all points that have one, for the first seed of each."""
     found = [Plane(entry, study.plane(entry.rows[0])) for entry in study.entries]
-    return [plane for plane in found if _whole(plane.arrays)]
+    return [plane for plane in found if _is_whole(plane.arrays)]
 
 
-def _whole(arrays: dict[str, np.ndarray]) -> bool:
+def distinct(found: Sequence[Plane]) -> list[Plane]:
+    """The first plane of each schedule and scaling."""
+    kept: list[Plane] = []
+    for plane in found:
+        if not any(plane.shares_the_plane_of(other) for other in kept):
+            kept.append(plane)
+    return kept
+
+
+def walks(study: Study) -> Figure | None:
+    """Random walks from the data to the noise; ``None`` if the data are not one-dimensional."""
+    if not (found := planes(study)):
+        return None
+    plane = _most_even(found)
+    figure, axes = _beside_densities(plane, "the data become noise: random walks")
+    _draw_paths(axes, plane["t"], plane["walks"])
+    return figure
+
+
+def backward(study: Study) -> Figure | None:
+    """The way back by the SDE and by the ODE; ``None`` without a stochastic and a deterministic solver in one plane."""
+    if not (found := planes(study)):
+        return None
+    same = sorted((p for p in found if p.shares_the_plane_of(_most_even(found))), key=lambda plane: -plane.steps)
+    noisy, smooth = (next((p for p in same if p.noisy is kind), None) for kind in (True, False))
+    if noisy is None or smooth is None:
+        return None
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(WIDTH, 4.4), layout="constrained")
+    for row, (plane, title) in enumerate(((noisy, f"back by the SDE, {SDE}"), (smooth, f"back by {ODE}"))):
+        left, axes = figure.add_subplot(2, 6, 6 * row + 1), figure.add_subplot(2, 6, (6 * row + 2, 6 * row + 6))
+        _draw_density(axes, plane)
+        _draw_paths(axes, plane["levels"], plane["trajectory"])
+        _draw_margin(left, plane, 0)
+        axes.set_yticklabels([])
+        axes.set_xlabel("time t" if row else "")
+        axes.set_title(f"{title}, {plane.steps} steps of {plain(plane.solver)}", loc="right", pad=3, **NOTE)
+    return figure
+
+
+def flow(study: Study) -> Figure | None:
+    """The curves along which the ODE carries samples; ``None`` if the data are not one-dimensional."""
+    if not (found := planes(study)):
+        return None
+    plane = _most_even(found)
+    figure, axes = _beside_densities(plane, "the curves of the flow: solutions of the ODE")
+    axes.plot(plane["t"], plane["curves"], **CURVE)
+    return figure
+
+
+def warps(study: Study) -> Figure | None:
+    """How schedules and scalings bend the curves; ``None`` unless the study has several of them.
+
+    Dashed: tangents of the curves, followed to t = 0, where they meet the denoiser's output if sigma = t and s = 1.
+    """
+    found = distinct(planes(study))
+    if len(found) < 2:
+        return None
+    figure, grid = stacked(len(found), 1.9 * len(found))
+    for axes, plane in zip(grid, found, strict=True):
+        _draw_density(axes, plane)
+        axes.plot(plane["t"], plane["curves"][:, _some(plane)], **CURVE)
+        _draw_tangents(axes, plane)
+        axes.set(ylabel="z = s(t) x", ylim=(plane["z"][0], plane["z"][-1]))
+        annotate(axes, f"{plane.name}: tangents followed to t = 0")
+    grid[-1].set_xlabel("time t")
+    return figure
+
+
+def _is_whole(arrays: dict[str, np.ndarray]) -> bool:
     if not set(NEEDED) <= arrays.keys():
         return False
     t, k, n = len(arrays["t"]), arrays["curves"].shape[-1], len(arrays["levels"])
@@ -71,48 +158,63 @@ def _whole(arrays: dict[str, np.ndarray]) -> bool:
     )
 
 
-def distinct(found: list[Plane]) -> list[Plane]:
-    """One of each schedule and scaling."""
-    kept: list[Plane] = []
-    for plane in found:
-        if not any(plane.shares_the_plane_of(other) for other in kept):
-            kept.append(plane)
-    return kept
+def _most_even(found: Sequence[Plane]) -> Plane:
+    """The plane in which the noise grows most evenly, so that walks can be followed by eye."""
+    return max(found, key=lambda plane: (plane.evenness, plane.steps))
 
 
-@dataclass(frozen=True)
-class Steps:
-    """One step of Euler's and of Heun's method from the same point of a curve."""
-
-    t: np.ndarray
-    curve: np.ndarray
-    """The curve between the two times."""
-    start: tuple[float, float]
-    end: float
-    """The time at which they end."""
-    euler: float
-    heun: float
-    second: float
-    """Where the second slope leads, moved back to the start."""
+def _some(plane: Plane) -> list[int]:
+    """A few curves, denser in the middle."""
+    count = plane["curves"].shape[1]
+    return [round((count - 1) * share) for share in (0.04, 0.2, 0.38, 0.5, 0.62, 0.8, 0.96)]
 
 
-def one_step(found: list[Plane]) -> Steps | None:
-    """The step, of the fewest, in which Euler's method is furthest off; ``None`` without both methods in a plane."""
-    eulers = [plane for plane in found if plane.solver == "euler"]
-    for euler in sorted(eulers, key=lambda plane: plane.steps):
-        for heun in (plane for plane in found if plane.solver == "heun"):
-            if heun.shares_the_plane_of(euler) and np.array_equal(heun["levels"], euler["levels"]):
-                return _furthest(euler, heun)
-    return None
+def _draw_tangents(axes: Axes, plane: Plane) -> None:
+    """Draw tangents from points of high noise on some curves."""
+    for i in sorted({0, len(plane["tangents"]) // 4}):
+        t = plane["levels"][i]
+        for k in _some(plane):
+            z = np.interp(t, plane["t"], plane["curves"][:, k])
+            axes.plot([t, 0], [z, z - t * plane["tangents"][i, k]], **TANGENT)
+            axes.plot([t], [z], ".", color=TANGENT["color"], markersize=3)
 
 
-def _furthest(euler: Plane, heun: Plane) -> Steps:
-    t, levels, curves = euler["t"], euler["levels"], euler["curves"]
-    on_curve = np.stack([np.interp(levels, t, curve) for curve in curves.T], 1)
-    last = len(levels) - 2  # not the step to zero, which is Euler's in both
-    gaps = np.abs(euler["steps"][:last] - on_curve[1 : last + 1]) / np.abs(np.diff(levels))[:last, None] ** 0.5
-    i, k = np.unravel_index(int(gaps.argmax()), gaps.shape)
-    a, b, z = float(levels[i]), float(levels[i + 1]), float(on_curve[i, k])
-    first, averaged = float(euler["steps"][i, k]), float(heun["steps"][i, k])
-    inside = np.linspace(b, a, 50)
-    return Steps(inside, np.interp(inside, t, curves[:, k]), (a, z), b, first, averaged, 2 * averaged - first)
+def _draw_paths(axes: Axes, t: np.ndarray, paths: np.ndarray) -> None:
+    for i, path in enumerate(paths.T):
+        axes.plot(t, path, color=COLOURS[i % len(COLOURS)], **PATH)
+
+
+def _beside_densities(plane: Plane, title: str) -> tuple[Figure, Axes]:
+    """The plane between the densities of the data and of the noise."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(WIDTH, HEIGHT), layout="constrained")
+    left, axes, right = figure.subplots(1, 3, sharey=True, width_ratios=[1, 6, 1])
+    annotate(axes, title)
+    axes.set_xlabel("time t")
+    _draw_density(axes, plane)
+    _draw_margin(left, plane, 0)
+    _draw_margin(right, plane, -1)
+    return figure, axes
+
+
+def _draw_density(axes: Axes, plane: Plane) -> None:
+    """Draw the density at each time in units of its maximum, so that the noise is as visible as the data."""
+    density = plane["density"] / plane["density"].max(0, keepdims=True)
+    ends = (plane["t"][0], plane["t"][-1], plane["z"][0], plane["z"][-1])
+    axes.imshow(density, extent=ends, origin="lower", aspect="auto", cmap="Blues", vmax=1.6, interpolation="bilinear")
+    axes.grid(visible=False)
+    axes.set(xlim=ends[:2], ylim=ends[2:])
+
+
+def _draw_margin(axes: Axes, plane: Plane, column: int) -> None:
+    """Draw the density at the first or the last time, turned by 90 degrees."""
+    density = plane["density"][:, column]
+    axes.fill_betweenx(plane["z"], density, color=COLOURS[0], alpha=0.35, linewidth=0)
+    axes.plot(density, plane["z"], color=COLOURS[0], linewidth=0.8)
+    axes.set(ylim=(plane["z"][0], plane["z"][-1]), xticks=[])
+    axes.grid(visible=False)
+    axes.set_xlabel("data" if column == 0 else "noise", fontsize=7)
+    if column == 0:
+        axes.invert_xaxis()
+        axes.set_ylabel("sample z")

@@ -1,48 +1,77 @@
-"""What a metric says of each noise level: the data of the figures against sigma."""
+"""A metric at each noise level, such as the local error of a solver or the loss of a network."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import statistics
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
+from designspace.drawing.legend import Key, Legend
+from designspace.drawing.look import SMALL, look, plain
+from designspace.drawing.panels import Curve, Numbers, Panel, annotate, stacked
 from designspace.report.entry import BUDGET, Entry
 from designspace.report.study import Study, budgets
 from designspace.text import config_name, describe, one_line
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
 MANY = 8
-"""Configurations; of more, one panel shows those of one value of an axis."""
+"""With more configurations than this, there is one panel for each value of an axis."""
+ORDERED = 4
+"""From this many on, configurations that are numbers, as values of rho, have the shades of a colour map."""
+DECADES = 6
+"""Values further than this below the maximum of a typical profile are left out."""
+WIDE = 30.0
+"""The y axis is logarithmic if the largest value is more than this many times the smallest."""
+SHARE = 0.3
+"""The share of a panel's height that the densities of noise levels take."""
+CLOSE = 40
+"""In profiles of more points than this, single points are not marked."""
+BEFORE: dict[str, Any] = {"linestyle": (0, (1.5, 1.2)), "linewidth": 0.9}
+SHARED = "#777777"
+"""The colour of a density that belongs to several profiles."""
 
 
-@dataclass(frozen=True)
-class Profile:
-    """A value at each noise level."""
+@dataclass(frozen=True, eq=False)
+class Profile(Curve):
+    """A metric (``y``) at each noise level (``x``)."""
 
-    name: str
-    sigma: tuple[float, ...]
-    values: tuple[float, ...]
-    before: tuple[float, ...] = ()
-    """The values before the network was trained, if they are known."""
-    density: tuple[float, ...] = ()
-    """How often training draws each level, if the metric says so."""
+    before: Sequence[float] = ()
+    """The values before training, if they are known."""
+    density: Sequence[float] = ()
+    """How often training draws each noise level, if the metric says so."""
+
+    @property
+    def columns(self) -> tuple[Numbers, ...]:
+        """All numbers."""
+        return self.x, self.y, self.before, self.density
 
 
-@dataclass(frozen=True)
-class ProfilePanel:
+@dataclass(frozen=True, eq=False)
+class ProfilePanel(Panel):
     """Profiles that are drawn together."""
 
-    title: str
-    label: str
-    """Of the vertical axis."""
-    profiles: list[Profile]
+    curves: Sequence[Profile]
+
+
+def metric_vs_sigma(study: Study, metric: str) -> Figure | None:
+    """The metric against the noise level; ``None`` if there are no profiles of it.
+
+    For networks that were trained, also the values before training and how often training drew each noise level.
+    """
+    return draw(found) if (found := profile_panels(study, metric)) else None
 
 
 def profile_panels(study: Study, metric: str) -> list[ProfilePanel]:
-    """A panel for some budgets, or where there are many configurations, for each value of an axis."""
+    """Panels for the lowest, a middle and the highest budget; for many configurations, for each value of an axis."""
     entries = [entry for entry in study.entries if _profile(entry, metric)]
     axes = [axis for axis in study.about.axes if axis not in BUDGET]
     if len({entry.config for entry in entries}) > MANY and len(axes) > 1:
         return _by_axis(study, entries, metric, axes)
-    shown = _some(budgets(study, entries))
+    shown = _three(budgets(study, entries))
     groups = [(budget, [e for e in entries if study.budget(e) == budget]) for budget in shown]
     titles = [describe({study.column_axis: budget}) if study.column_axis else "" for budget, _ in groups]
     found = [_panel(title, {e.config: e for e in g}, metric) for title, (_, g) in zip(titles, groups, strict=True)]
@@ -50,15 +79,17 @@ def profile_panels(study: Study, metric: str) -> list[ProfilePanel]:
 
 
 def _once(panels: list[ProfilePanel]) -> list[ProfilePanel]:
-    """One panel if all show the same: curves of the flow do not depend on the number of steps."""
-    same = len(panels) > 1 and all(panel.profiles == panels[0].profiles for panel in panels)
-    return [replace(panels[0], title="")] if same else panels
+    """One panel if all show the same, as properties of the flow do, which do not depend on the number of steps."""
+    shown = [[(curve.name, curve.columns) for curve in panel.curves] for panel in panels]
+    same = len(panels) > 1 and all(one == shown[0] for one in shown)
+    return [replace(panels[0], note="")] if same else panels
 
 
 def _by_axis(study: Study, entries: Sequence[Entry], metric: str, axes: Sequence[str]) -> list[ProfilePanel]:
+    """One panel for each value of the axis with the fewest values, at the highest budget."""
     values = {axis: list(dict.fromkeys(entry.axes[axis] for entry in entries)) for axis in axes}
     facet = min(axes, key=lambda axis: len(values[axis]))
-    budget = _some(budgets(study, entries))[-1]
+    budget = budgets(study, entries)[-1]
     found = []
     for value in values[facet]:
         group = [e for e in entries if e.axes[facet] == value and study.budget(e) == budget]
@@ -68,18 +99,21 @@ def _by_axis(study: Study, entries: Sequence[Entry], metric: str, axes: Sequence
     return found
 
 
-def _panel(title: str, named: dict[str, Entry], metric: str) -> ProfilePanel:
-    """Equal profiles are drawn once: a diagnostic of the flow does not depend on the solver, for instance."""
+def _panel(title: str, named: Mapping[str, Entry], metric: str) -> ProfilePanel:
+    """Equal profiles, such as properties of the flow with different solvers, become one with all of their names."""
     same: dict[tuple[tuple[float, ...], ...], list[str]] = {}
     for name, entry in named.items():
         same.setdefault(_profile(entry, metric), []).append(name)
-    profiles = [Profile(", ".join(names), *columns) for columns, names in same.items()]
+    profiles = [
+        Profile(", ".join(names), x, y, before=before, density=density)
+        for (x, y, before, density), names in same.items()
+    ]
     label = next(((e.about(metric).profile or {}).get("of") for e in named.values()), None)
-    return ProfilePanel(one_line(title), one_line(label or metric), profiles)
+    return ProfilePanel(one_line(label or metric), profiles, x_label="noise level σ", note=one_line(title))
 
 
 def _profile(entry: Entry, metric: str) -> tuple[tuple[float, ...], ...]:
-    """The columns of the first seed's profile; empty if there is none that could be drawn."""
+    """The columns of the first seed's profile; empty if it has none that can be drawn."""
     kept = entry.about(metric).profile if entry.has(metric) else None
     if not isinstance(kept, dict):
         return ()
@@ -93,6 +127,86 @@ def _numbers(column: object) -> tuple[float, ...]:
     return tuple(v for v in column if isinstance(v, int | float)) if isinstance(column, list) else ()
 
 
-def _some(values: Sequence[object]) -> list[object]:
+def _three(values: Sequence[object]) -> list[object]:
     """The first, the middle and the last."""
     return list(dict.fromkeys([values[0], values[len(values) // 2], values[-1]])) if values else []
+
+
+def draw(panels: Sequence[ProfilePanel]) -> Figure:
+    """Draw the panels one below the other."""
+    curves = [curve for panel in panels for curve in panel.curves]
+    looks = _looks(list(dict.fromkeys(curve.name for curve in curves)))
+    legend = Legend(_keys(looks, curves), SMALL, line=1.8, most=6)
+    figure, grid = stacked(len(panels), 1.75 * len(panels) + 0.1 + legend.height, share_x=True)
+    for axes, panel in zip(grid, panels, strict=True):
+        _draw_panel(axes, panel, looks)
+    grid[-1].set_xlabel(panels[-1].x_label)
+    legend.draw(figure)
+    return figure
+
+
+def _looks(names: Sequence[str]) -> dict[str, dict[str, Any]]:
+    if len(names) < ORDERED or not all(map(_ends_in_number, names)):
+        return {name: look(i) | {"markersize": 2.5} for i, name in enumerate(names)}
+    from matplotlib import colormaps
+
+    shades = colormaps["viridis"]
+    return {name: {"color": shades(0.92 * i / (len(names) - 1)), "linewidth": 1.1} for i, name in enumerate(names)}
+
+
+def _ends_in_number(name: str) -> bool:
+    try:
+        float(name.rpartition("=")[2])
+    except ValueError:
+        return False
+    return True
+
+
+def _keys(looks: Mapping[str, dict[str, Any]], profiles: Sequence[Profile]) -> list[Key]:
+    keys = [Key(name, style) for name, style in looks.items()]
+    if any(profile.before for profile in profiles):
+        keys.append(Key("before training", BEFORE | {"color": "#555555"}))
+    if any(profile.density for profile in profiles):
+        keys.append(Key("levels drawn in training", {"facecolor": "#555555", "alpha": 0.25}, filled=True))
+    return keys
+
+
+def _draw_panel(axes: Axes, panel: ProfilePanel, looks: Mapping[str, dict[str, Any]]) -> None:
+    top = statistics.median(max(profile.y) for profile in panel.curves) or 1.0
+    low = top / 10**DECADES
+    for profile in panel.curves:
+        own: dict[str, Any] = {"marker": ""} if len(profile.x) > CLOSE else {}
+        axes.plot(*_above(low, profile.x, profile.y), **looks[profile.name] | own)
+        axes.plot(*_above(low, profile.x, profile.before), **BEFORE | {"color": looks[profile.name]["color"]})
+    values = [value for profile in panel.curves for value in (*profile.y, *profile.before)]
+    axes.set(xscale="log", ylabel=plain(panel.label))
+    if max(values) > WIDE * min(values):
+        axes.set_yscale("log")
+    else:
+        axes.set_ylim(0, 1.08 * max(values))
+    annotate(axes, panel.note)
+    _draw_densities(axes, panel, looks)
+
+
+def _draw_densities(axes: Axes, panel: ProfilePanel, looks: Mapping[str, dict[str, Any]]) -> None:
+    """Draw the distributions of training's noise levels at the bottom, on a common scale, each of them once."""
+    drawn: dict[tuple[tuple[float, ...], ...], list[Any]] = {}
+    for profile in panel.curves:
+        if profile.density:
+            drawn.setdefault((tuple(profile.x), tuple(profile.density)), []).append(looks[profile.name]["color"])
+    if not drawn:
+        return
+    below = axes.twinx()
+    below.set(ylim=(0, max(max(density) for _, density in drawn) / SHARE), yticks=[])
+    below.spines["right"].set_visible(False)
+    axes.set_zorder(below.get_zorder() + 1)
+    axes.patch.set_visible(False)
+    for (sigma, density), colours in drawn.items():
+        colour = colours[0] if len(colours) == 1 else SHARED
+        below.fill_between(sigma, density, color=colour, alpha=0.15, linewidth=0)
+        below.plot(sigma, density, color=colour, alpha=0.5, linewidth=0.5)
+
+
+def _above(low: float, sigma: Numbers, values: Numbers) -> tuple[list[float], list[float]]:
+    kept = [(level, value) for level, value in zip(sigma, values, strict=False) if value > low]
+    return [level for level, _ in kept], [value for _, value in kept]

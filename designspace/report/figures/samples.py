@@ -1,26 +1,33 @@
-"""The same latents through each configuration, side by side."""
+"""Sample images: the same latents through each configuration, side by side."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from designspace.drawing.look import DPI, plain, wrapped
 from designspace.report.entry import Entry
 from designspace.report.study import Study, budgets
-from designspace.style import wrapped
 from designspace.text import value_of
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 MOST_ROWS = 24
 CELL = {1: 80, 2: 60, 3: 48}
-"""The side of an image in the figure in pixels, by the number of blocks."""
+"""The side of an image in the figure in pixels, by the number of blocks side by side."""
+GAP, BLOCK, EDGE, HEAD, FOOT = 4, 28, 16, 40, 40
+"""Space in pixels between images, between blocks, and around all of them."""
+GREY = "#555555"
 
 
 @dataclass(frozen=True)
 class Block:
-    """What one configuration gave at one cost."""
+    """The images of one configuration at one cost."""
 
     row: int
     column: int
@@ -30,14 +37,32 @@ class Block:
 
 @dataclass(frozen=True)
 class Grid:
-    """A row of images for each configuration, a column of blocks for each cost."""
+    """One row of images for each configuration, one column of blocks for each cost."""
 
     rows: list[str]
     columns: list[str]
     blocks: list[Block]
     gaps: dict[tuple[int, int], str]
-    """The word that stands where images are missing, by row and column."""
+    """The words in place of missing images, by row and column."""
     note: str
+
+
+def samples(study: Study) -> Figure | None:
+    """The images of each configuration at the lowest, a middle and the highest cost; ``None`` if none were kept."""
+    return draw(found) if (found := grid(study)) else None
+
+
+def samples_difference(study: Study) -> Figure | None:
+    """The differences of the images from those of the first configuration; ``None`` if no others share its latents."""
+    found = grid(study)
+    blocks = _differences(found) if found else []
+    if not found or not blocks:
+        return None
+    where = {"nfe": " at the same cost", "num_steps": " in as many steps"}.get(study.column_axis or "", "")
+    note = f"Half the difference from {found.rows[0]}{where}; grey is none."
+    used = sorted({block.row for block in blocks})
+    moved = [replace(block, row=used.index(block.row)) for block in blocks]
+    return draw(Grid([found.rows[row] for row in used], found.columns, moved, {}, note))
 
 
 def grid(study: Study) -> Grid | None:
@@ -61,19 +86,6 @@ def grid(study: Study) -> Grid | None:
     return Grid([wrapped(name, 28) for name in kept], columns, blocks, gaps, note)
 
 
-def grids(study: Study) -> Iterator[tuple[str, Grid]]:
-    """``samples``, and ``samples_difference`` if there are several configurations of the same latents."""
-    if (shown := grid(study)) is None:
-        return
-    yield "samples", shown
-    if len(shown.rows) > 1 and (blocks := _differences(shown)):
-        where = {"nfe": " at the same cost", "num_steps": " in as many steps"}.get(study.column_axis or "", "")
-        note = f"Half the difference from {shown.rows[0]}{where}; grey is none."
-        used = sorted({block.row for block in blocks})
-        moved = [replace(block, row=used.index(block.row)) for block in blocks]
-        yield "samples_difference", Grid([shown.rows[row] for row in used], shown.columns, moved, {}, note)
-
-
 def _differences(shown: Grid) -> list[Block]:
     first = {block.column: block.images for block in shown.blocks if block.row == 0}
     return [
@@ -84,7 +96,7 @@ def _differences(shown: Grid) -> list[Block]:
 
 
 def _with_images(study: Study) -> dict[Entry, np.ndarray]:
-    """Of the seed that most have: other seeds are other latents."""
+    """The images of the most frequent seed: other seeds stand for other latents."""
     seeds = Counter(row.seed for entry in study.entries for row in entry.rows)
     seed = seeds.most_common(1)[0][0] if seeds else 0
     rows = {entry: entry.seeds[seed] for entry in study.entries if seed in entry.seeds}
@@ -92,6 +104,7 @@ def _with_images(study: Study) -> dict[Entry, np.ndarray]:
 
 
 def _three(costs: Sequence[object]) -> list[object]:
+    """The first, the middle and the last."""
     return list(dict.fromkeys((costs[0], costs[len(costs) // 2], costs[-1])))
 
 
@@ -102,7 +115,7 @@ def _title(study: Study, entries: Sequence[Entry]) -> str:
 
 
 def _sized(images: np.ndarray, side: int) -> np.ndarray:
-    """Enlarged by a whole factor, nearest neighbour; images that are too large are reduced."""
+    """The images enlarged by a whole factor (nearest neighbour), or reduced if they are larger than ``side``."""
     pixels = images.transpose(0, 2, 3, 1).repeat(3 // images.shape[1], 3)
     times = side // max(pixels.shape[1:3])
     if times >= 1:
@@ -116,3 +129,70 @@ def _reduced(image: np.ndarray, side: int) -> np.ndarray:
     factor = side / max(image.shape[:2])
     size = (max(round(image.shape[1] * factor), 1), max(round(image.shape[0] * factor), 1))
     return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BOX))
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """Where things are, in pixels from the upper left corner."""
+
+    left: int
+    wide: int
+    """The width of an image."""
+    across: int
+    """The width of a block."""
+    down: int
+    """The distance between rows."""
+    high: int
+    """The height of an image."""
+    width: int
+    height: int
+
+    @classmethod
+    def of(cls, shown: Grid) -> _Layout:
+        count = max(len(block.images) for block in shown.blocks)
+        high, wide = (max(block.images.shape[axis] for block in shown.blocks) for axis in (1, 2))
+        left = EDGE + max(_text_width(line, 7) for name in shown.rows for line in name.split("\n")) + 16
+        across, down = count * (wide + GAP) - GAP, high + 2 * GAP
+        width = left + max(len(shown.columns) * (across + BLOCK) - BLOCK, _text_width(shown.note, 6)) + EDGE
+        return cls(left, wide, across, down, high, width, HEAD + len(shown.rows) * down + FOOT)
+
+    def place(self, row: int, column: int) -> tuple[int, int]:
+        """The upper left corner of a block, ``(x, y)``."""
+        return self.left + column * (self.across + BLOCK), HEAD + row * self.down
+
+
+def draw(shown: Grid) -> Figure:
+    """Draw the images so that each of their pixels is a square of whole pixels."""
+    from matplotlib.figure import Figure
+
+    at = _Layout.of(shown)
+    figure = Figure(figsize=(at.width / DPI, at.height / DPI), dpi=DPI)
+    canvas = np.full((at.height, at.width, 3), 255, np.uint8)
+    for block in shown.blocks:
+        x, y = at.place(block.row, block.column)
+        for image in block.images:
+            canvas[y : y + image.shape[0], x : x + image.shape[1]] = image
+            x += at.wide + GAP
+    figure.figimage(canvas, 0, 0)
+    _write(figure, shown, at)
+    return figure
+
+
+def _write(figure: Figure, shown: Grid, at: _Layout) -> None:
+    def text(x: float, y: float, words: str, ha: str, size: float, **style: Any) -> None:
+        figure.text(x / at.width, 1 - y / at.height, plain(words), ha=ha, va="center", size=size, **style)
+
+    for c, title in enumerate(shown.columns):
+        text(at.place(0, c)[0] + at.across / 2, 0.5 * HEAD, title, "center", 8)
+    for r, name in enumerate(shown.rows):
+        text(at.left - 12, at.place(r, 0)[1] + at.high / 2, name, "right", 7, linespacing=1)
+    for (r, c), word in shown.gaps.items():
+        x, y = at.place(r, c)
+        text(x, y + at.high / 2, word, "left", 6, color=GREY)
+    text(at.left, at.height - 0.45 * FOOT, shown.note, "left", 6, color=GREY)
+
+
+def _text_width(text: str, size: float) -> int:
+    from matplotlib.textpath import TextPath
+
+    return round(TextPath((0, 0), plain(text), size=size).get_extents().width * DPI / 72)

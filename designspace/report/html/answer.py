@@ -1,50 +1,29 @@
-"""The answer in a sentence: what has become of the claims, and which configurations are best."""
+"""The answer in sentences: what the evidence says of the claims, and which configurations are best."""
 
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from designspace.report.entry import Entry
-from designspace.report.evidence.claims import Verdict
-from designspace.report.evidence.compare import Ranking
+from designspace.report.evidence.differences import Ranking
+from designspace.report.evidence.verdicts import Verdict
 from designspace.report.html.sections import Section
 from designspace.report.study import Study, budgets
+from designspace.report.tables import claims
 from designspace.text import measured, value_of
 
-VERDICTS = {
-    "holds": ("holds", "hold"),
-    "does not hold": ("does not hold", "do not hold"),
-    "undecided": ("is undecided", "are undecided"),
-    "not computed": ("is not computed", "are not computed"),
-}
 NAMED = 4
-"""Configurations that are listed by name."""
+"""Configurations that are listed by name; of more, the number of the others follows."""
 
 
-def of_claims(verdicts: Sequence[Verdict]) -> str:
-    """``Of 6 claims, 5 hold and 1 does not hold.``; empty without claims."""
-    counts = Counter(verdict.verdict for verdict in verdicts)
-    words = [f"{counts[name]} {forms[counts[name] != 1]}" for name, forms in VERDICTS.items() if counts[name]]
-    if not words:
-        return ""
-    if len(verdicts) == 1:
-        return f"The one claim {VERDICTS[verdicts[0].verdict][0]}."
-    if len(words) == 1:
-        return f"{'Both' if len(verdicts) == 2 else f'All {len(verdicts)}'} claims {words[0].split(' ', 1)[1]}."
-    return f"Of {len(verdicts)} claims, {', '.join(words[:-1])} and {words[-1]}."
-
-
-def in_short(verdicts: Sequence[Verdict]) -> list[tuple[str, str]]:
-    """``(holds, 5 hold), (undecided, 1 undecided)``: verdicts that there are, with their counts."""
-    counts = Counter(verdict.verdict for verdict in verdicts)
-    forms = {name: VERDICTS[name][counts[name] != 1].removeprefix("is ").removeprefix("are ") for name in VERDICTS}
-    return [(name, f"{counts[name]} {form}") for name, form in forms.items() if counts[name]]
+def answers(study: Study, verdicts: Sequence[Verdict], sections: Sequence[Section]) -> list[str]:
+    """The outcomes of the claims, then the best configuration for each protocol of the first metric."""
+    return [sentence for sentence in (claims.summary(verdicts), *of_best(study, sections)) if sentence]
 
 
 def of_best(study: Study, sections: Sequence[Section]) -> Iterator[str]:
-    """A sentence for each protocol of the first metric that has a best: which it is at the highest budget."""
+    """For each protocol of the first metric with a better direction, which configuration is best at the top budget."""
     ranked = [section for section in sections if any(ranking.best for ranking in section.ranked)]
     for section in ranked:
         if section.metric == ranked[0].metric:
@@ -63,7 +42,7 @@ def _best(study: Study, section: Section) -> str:
 
 
 def _measured_on(study: Study, top: Entry, section: Section) -> str:
-    """``n = 400``, and the cost of the best one where those that it is compared with cost something else."""
+    """``n = 400``, followed by the evaluations of the best configuration if others of its budget take more or fewer."""
     rivals = {e.nfe for e in section.entries if study.budget(e) == study.budget(top)}
     cost = f", {top.nfe:.4g} NFE" if study.column_axis != "nfe" and len(rivals) > 1 else ""
     return f"n = {top.images(section.metric):,}{cost}"
@@ -71,15 +50,16 @@ def _measured_on(study: Study, top: Entry, section: Section) -> str:
 
 def _others(ranking: Ranking) -> str:
     if ranking.unknown:
-        return "; without standard errors nothing says which others are as good"
+        return "; without standard errors, differences from it cannot be tested"
     same = {_trials(ranking.best[0])}
     others = [entry for entry in ranking.best[1:] if _trials(entry) not in same]
     count = sum(_trials(entry) not in same for entry in ranking.against)
     if not others:
-        return "; all others are clearly worse (95 %)" if count else ""
+        return "; all others are significantly worse (95 % confidence)" if count else ""
     if len(others) == count > 1:
-        return "; none of the others can be told from it at 95 %"
-    return f"; {_names(others)} cannot be told from it at 95 %"
+        return "; none of the others differs significantly from it (95 % confidence)"
+    do = "does" if len(others) == 1 else "do"
+    return f"; {_names(others)} {do} not differ significantly from it (95 % confidence)"
 
 
 def _trials(entry: Entry) -> tuple[str, ...]:

@@ -1,25 +1,42 @@
-"""The page of all ablations."""
+"""The page of all ablations: each with its answer in short and a link to its page."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from designspace.errors import DataError
-from designspace.report.html.page import summary
+from designspace.report.evidence.verdicts import verdicts
+from designspace.report.html import answer
 from designspace.report.html.render import render
+from designspace.report.html.sections import sections
 from designspace.report.study import Study
+from designspace.report.tables import claims
+from designspace.text import one_line
 
 
 def overview(folders: Sequence[Path]) -> bytes:
-    """Each ablation with its answer and a link to its page; those that cannot be read are left out."""
+    """The page; folders that cannot be read are left out."""
     items = []
     for folder in folders:
         try:
-            item = summary(Study(folder))
+            item = _summary(Study(folder))
         except DataError:
             continue
         link = f"{quote(folder.name)}/index.html" if (folder / "index.html").is_file() else ""
         items.append(item | {"link": link, "question": item["question"] or item["name"]})
     return render("overview.html", items=items)
+
+
+def _summary(study: Study) -> dict[str, Any]:
+    best = [*answer.of_best(study, [*sections(study)])]
+    done, expected = sum(len(p.rows) for p in study.points), sum(p.expected for p in study.points)
+    return {
+        "name": one_line(study.about.name),
+        "question": one_line(study.about.question),
+        "size": f"{done} trials" if done == expected else f"{done} of {expected} trials",
+        "counts": claims.labels(verdicts(study)),
+        "answer": " ".join(best[:1]),
+    }

@@ -1,73 +1,126 @@
-"""The page of an ablation: what was asked, what came out, and every number behind it."""
+"""The page of an ablation: the question, the answer, and every number behind it."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import Any
 
+from designspace.drawing.look import COLOURS, FAINT
 from designspace.report.bibtex import bibtex
-from designspace.report.evidence import claims
-from designspace.report.html import answer
-from designspace.report.html.pictures import shown
-from designspace.report.html.render import LOOK, embedded, render, scripts
+from designspace.report.evidence.verdicts import verdicts
+from designspace.report.html.answer import answers
+from designspace.report.html.render import embedded, picture, render, scripts
 from designspace.report.html.sections import Section, sections
 from designspace.report.html.trials import points, trials
 from designspace.report.study import Study
-from designspace.report.tables import effect_tables, markdown
+from designspace.report.tables import caption, claims, comparisons, effects, values
 from designspace.text import one_line
 
 NEEDED = "index.html needs jinja2 and plotly: pip install 'designspace[report]'"
+LARGEST = 2_500_000
+"""The most bytes of pictures in a page; further ones are only in files beside it."""
+PAGE = 7_500_000
+"""The most bytes of a page with its pictures: the data of thousands of trials leave less room for pictures."""
+PICTURES = {
+    "samples": "Sample images, one row per configuration. Images in the same column start from the same latent.",
+    "samples_difference": "Half the difference of these images from those of the first configuration; grey means none.",
+    "walks": "Random walks of the noise, and the density that they lead to.",
+    "backward": "Sampling by the stochastic and by the deterministic equation.",
+    "flow": "Trajectories of the probability flow.",
+    "warps": "How schedules and scalings warp the same trajectories.",
+    "steps": "The steps of the solvers along one trajectory.",
+}
+OF_METRIC = {
+    "vs_sigma": "{} by noise level.",
+    "effects": "What each design choice changes in {}, all else equal, with 95 % intervals.",
+    "heat": "{} at each pair of values. Bold: the best of each panel and what does not differ significantly from it.",
+    "pareto": "{} against its cost, with the Pareto front: the points that no other one beats in both.",
+}
 
 
 def available() -> bool:
-    """Whether the packages are there that pages are made with."""
+    """Whether the packages that pages need are installed."""
     return find_spec("jinja2") is not None and find_spec("plotly") is not None
 
 
 def page(study: Study, pictures: Mapping[str, bytes], *, live: bool = False) -> bytes:
-    """The page, the same bytes each time; ``pictures`` are the report's PNGs by name, of which some are shown.
+    """The page, which has the same bytes each time.
 
-    ``live``: browsers read it anew every few seconds.
+    Args:
+        study: The ablation with its results.
+        pictures: The PNGs of the report by name, some of which are put into the page.
+        live: Browsers reload the page every few seconds.
     """
-    entries = study.points
-    found = [*sections(study)]
-    verdicts = claims.verdicts(study)
-    name = one_line(study.about.name)
-    known = trials(study, entries)
-    choices = [pair for metric in study.about.metrics for pair in effect_tables.tables(study, metric)]
-    first = {section.metric: k for k, section in reversed([*enumerate(found)])}
+    found, known = [*sections(study)], trials(study, study.points)
+    decided, missing = verdicts(study), values.gaps(study)
+    choices = [pair for metric in study.about.metrics for pair in effects.tables(study, metric)]
     data = {
-        "points": points(study, entries),
+        "points": points(study, study.points),
         "sections": [section.data for section in found],
         "trials": known,
-        "look": LOOK,
+        "look": {"colours": COLOURS, "faint": FAINT},
     }
     text, code = embedded(data), scripts()
     drawn = [*shown(pictures, study.about.metrics, sum(map(len, (text, *code))))]
+    name = one_line(study.about.name)
     return render(
         "page.html",
         code,
         live=live,
         name=name,
         question=one_line(study.about.question) or name,
-        answers=answers(study, verdicts, found),
-        verdicts=verdicts,
+        answers=answers(study, decided, found),
+        verdicts=decided,
         sections=found,
         choices=choices,
         pictures=[one for one in drawn if not one.metric],
-        profiles={k: [one for one in drawn if one.metric == metric] for metric, k in first.items()},
+        pictures_of=_by_section(found, drawn),
         trials=bool(known["rows"]),
-        gaps=[one_line(line) for line in markdown.gaps(study) if line],
+        gaps=missing,
         bibtex=bibtex(study.sources),
         files=[*_files(study, found, choices)],
+        better=caption.better,
+        meaning={"claims": claims.MEANING, "comparisons": comparisons.MEANING},
         data=text,
     )
 
 
-def answers(study: Study, verdicts: Sequence[claims.Verdict], found: Sequence[Section]) -> list[str]:
-    """What has become of the claims, then the best at the highest budget."""
-    return [sentence for sentence in (answer.of_claims(verdicts), *answer.of_best(study, found)) if sentence]
+@dataclass(frozen=True)
+class Picture:
+    """A PNG in the page."""
+
+    source: str
+    alt: str
+    metric: str = ""
+    """The metric whose values it shows, if any."""
+    samples: bool = False
+
+
+def shown(found: Mapping[str, bytes], metrics: Sequence[str], others: int = 0) -> Iterator[Picture]:
+    """The pictures that show what the interactive plots do not, as far as the page has room.
+
+    ``others`` is the size of everything else in the page, in bytes.
+    """
+    known = {f"{_stem(m)}_{kind}": (m, alt.format(one_line(m))) for m in metrics for kind, alt in OF_METRIC.items()}
+    room = min(LARGEST, (PAGE - others) * 3 // 4)  # base64 takes four bytes for three
+    for name, png in sorted(found.items()):
+        stem = name.removesuffix(".png")
+        metric, alt = known.get(stem, ("", PICTURES.get(stem)))
+        if name.endswith(".png") and alt and len(png) <= room:
+            room -= len(png)
+            yield Picture(picture(png), alt, metric, stem.startswith("samples"))
+
+
+def _stem(metric: str) -> str:
+    return re.sub(r"\W", "_", metric)
+
+
+def _by_section(found: Sequence[Section], pictures: Sequence[Picture]) -> dict[int, list[Picture]]:
+    """The pictures of each metric, by the place of its first section."""
+    first = {section.metric: place for place, section in reversed([*enumerate(found)])}
+    return {place: [one for one in pictures if one.metric == metric] for metric, place in first.items()}
 
 
 def _files(study: Study, found: Sequence[Section], choices: Sequence[object]) -> Iterator[str]:
@@ -80,16 +133,3 @@ def _files(study: Study, found: Sequence[Section], choices: Sequence[object]) ->
     if choices:
         yield "effects.csv"
     yield "results.jsonl"
-
-
-def summary(study: Study) -> dict[str, Any]:
-    """What the overview says of an ablation."""
-    best = [*answer.of_best(study, [*sections(study)])]
-    done, expected = sum(len(p.rows) for p in study.points), sum(p.expected for p in study.points)
-    return {
-        "name": one_line(study.about.name),
-        "question": one_line(study.about.question),
-        "size": f"{done} trials" if done == expected else f"{done} of {expected} trials",
-        "counts": answer.in_short(claims.verdicts(study)),
-        "answer": " ".join(best[:1]),
-    }

@@ -1,9 +1,10 @@
-"""Templates, and what is put into them so that nothing in it can run."""
+"""Templates, scripts and data of a page, put together so that nothing in the data can run."""
 
 from __future__ import annotations
 
 import base64
 import json
+import math
 import re
 from collections.abc import Sequence
 from functools import cache
@@ -11,29 +12,34 @@ from hashlib import sha256
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from designspace.style import COLOURS, FAINT
-
 if TYPE_CHECKING:
     from jinja2 import Environment
 
 SCRIPTS = ("core", "yaml", "table", "swatch", "plot", "axes", "traces", "dots", "figure", "trials", "main")
-LOOK = {"colours": COLOURS, "faint": FAINT}
-NONE = "'none'"
 
 
 def render(template: str, scripts: Sequence[str] = (), **parts: Any) -> bytes:
-    """A page with its style and scripts in it. Only these scripts may run, and nothing may be loaded."""
-    may_run = " ".join(f"'sha256-{base64.b64encode(sha256(text.encode()).digest()).decode()}'" for text in scripts)
-    policy = f"default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; script-src {may_run or NONE}"
+    """The page with its style and scripts. Its policy lets only these scripts run and loads nothing."""
+    hashes = [base64.b64encode(sha256(text.encode()).digest()).decode() for text in scripts]
+    may_run = " ".join(f"'sha256-{found}'" for found in hashes) or "'none'"
+    policy = f"default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; script-src {may_run}"
     page = _environment().get_template(template)
-    text = page.render(policy=policy, scripts=scripts, style=read("style.css"), **parts)
+    text = page.render(policy=policy, scripts=scripts, style=_read("style.css"), **parts)
     return text.encode("utf-8", "replace")  # names may hold halves of surrogate pairs
 
 
 def embedded(value: Any) -> str:
-    """JSON that may stand in a script element: without characters that HTML or older JavaScript knows."""
+    """JSON for a script element, without characters that have a meaning in HTML or in older JavaScript."""
     text = json.dumps(value, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
     return re.sub("[&<>\u007f-\u009f\u2028\u2029\ud800-\udfff]", lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def cell(number: float | None, text: str) -> Any:
+    """A cell of a table: a number with its text, a number alone if its text is the same, or text without a number."""
+    if number is None or not math.isfinite(number):
+        return text
+    short = whole if (whole := round(number)) == number else float(f"{number:.8g}")
+    return short if f"{short:.8g}" == text.replace(",", "") and "e" not in text else [short, text]
 
 
 def picture(png: bytes) -> str:
@@ -42,15 +48,14 @@ def picture(png: bytes) -> str:
 
 
 def scripts() -> list[str]:
-    """Plotly, once, and our own."""
+    """The code of Plotly, and that of the page."""
     from plotly.offline import get_plotlyjs
 
-    own = "\n".join(read(f"{name}.js") for name in SCRIPTS)
+    own = "\n".join(_read(f"{name}.js") for name in SCRIPTS)
     return [get_plotlyjs(), f'(() => {{\n"use strict";\n{own}\n}})();']
 
 
-def read(name: str) -> str:
-    """One of the files that pages are made of."""
+def _read(name: str) -> str:
     return (files(__package__) / "templates" / name).read_text("utf-8")
 
 
@@ -59,5 +64,5 @@ def _environment() -> Environment:
     from jinja2 import Environment, FunctionLoader, StrictUndefined
 
     return Environment(
-        loader=FunctionLoader(read), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=FunctionLoader(_read), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )

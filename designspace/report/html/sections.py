@@ -8,33 +8,38 @@ from dataclasses import dataclass
 from typing import Any
 
 from designspace.report.entry import Entry, floor_in
-from designspace.report.evidence.compare import Ranking, rank
-from designspace.report.figures.curves import NFE, curve_name, each_once, numeric_axes
-from designspace.report.html.columns import cell, values
-from designspace.report.study import Study, budgets, comparable
+from designspace.report.evidence.differences import Ranking, by_budget, rank
+from designspace.report.figures.metric import NFE, curve_name, each_once, numeric_axes
+from designspace.report.html.render import cell
+from designspace.report.study import Study, comparable
 from designspace.report.tables import caption
-from designspace.report.tables.comparison_tables import words
-from designspace.text import one_line
+from designspace.report.tables.comparisons import COLUMNS as COMPARED
+from designspace.report.tables.comparisons import words
+from designspace.report.tables.values import bias_corrected
+from designspace.text import measured, measured_parts, number, one_line
 
-COMPARED = ("difference", "gain", "p", "corrected p")
+COLUMNS = {"value": "value", "se": "se", "sd": "sd over seeds", "n": "n", "unbiased": "without bias"}
+"""The titles of a table's columns, by the keys that scripts know them by."""
+ALWAYS = ("value", "se", "n")
+"""Columns that are shown even if they are empty."""
 
 
 @dataclass(frozen=True)
 class Section:
-    """Values that may be compared."""
+    """Values of one metric that may be compared."""
 
     title: str
     metric: str
     caption: str
     entries: list[Entry]
     ranked: list[Ranking]
-    """Of each budget."""
+    """One ranking per budget."""
     data: dict[str, Any]
-    """What the scripts are given."""
+    """What the scripts read."""
 
 
 def sections(study: Study) -> Iterator[Section]:
-    """All of them, in the order of the metrics."""
+    """All sections, in the order of the metrics."""
     place = {point: i for i, point in enumerate(study.points)}
     axes = [None, *numeric_axes(study)]
     for metric in study.about.metrics:
@@ -52,13 +57,12 @@ def _section(
     place: Mapping[Entry, int],
     axes: Sequence[str | None],
 ) -> Section:
-    columns = [[e for e in entries if study.budget(e) == budget] for budget in budgets(study, entries)]
-    ranked = [rank(study, column, metric) for column in columns]
+    ranked = [rank(study, column, metric) for column in by_budget(study, entries).values()]
     best = {entry for ranking in ranked for entry in ranking.best}
     absent = [] if why else [point for point in study.points if not point.rows]
-    names, cells = values(metric, entries)
+    keys, cells = _values(metric, entries)
     rows = [[place[e], int(e in best), *row] for e, row in zip(entries, cells, strict=True)]
-    rows += [[place[point], 0, study.word(point), *[""] * (len(names) - 1)] for point in absent]
+    rows += [[place[point], 0, study.word(point), *[""] * (len(keys) - 1)] for point in absent]
     first, higher = entries[0], entries[0].higher_is_better(metric)
     data: dict[str, Any] = {
         "label": one_line(first.about(metric).protocol),
@@ -66,12 +70,33 @@ def _section(
         "floor": floor_in(first.rows[0], metric),
         "floorName": caption.halves_are(higher),
         "drawn": floor_in(first.rows[0], metric, "drawn"),
-        "table": {"columns": names, "rows": rows},
+        "table": {"keys": keys, "columns": [COLUMNS[key] for key in keys], "rows": rows},
         "compared": {"columns": COMPARED, "rows": [*_compared(ranked, place)]},
         "against": [_curves(entries, metric, axis) for axis in axes],
     }
     told = caption.of_table(study, metric, entries, ranked, why)
     return Section(data["label"], metric, told, entries, ranked, data)
+
+
+def _values(metric: str, entries: Sequence[Entry]) -> tuple[list[str], list[list[Any]]]:
+    """The keys of the columns and the cells of each row, without columns that would be empty."""
+    columns: dict[str, list[Any]] = {key: [] for key in COLUMNS}
+    for e in entries:
+        value, se, spread, unbiased = e.value(metric), e.se(metric), e.spread(metric), bias_corrected(e, metric)
+        first, error, power = measured_parts(value, se)
+        columns["value"].append(cell(value, first + power))
+        columns["se"].append(cell(se, error + power))
+        columns["sd"].append(cell(spread, "" if spread is None else number(spread, spread)))
+        columns["n"].append(cell(e.images(metric) * len(e.rows), _images(e, metric)))
+        columns["unbiased"].append(cell(unbiased[0], measured(*unbiased)) if unbiased else "")
+    kept = {key: cells for key, cells in columns.items() if key in ALWAYS or any(one != "" for one in cells)}
+    return list(kept), [list(row) for row in zip(*kept.values(), strict=True)]
+
+
+def _images(entry: Entry, metric: str) -> str:
+    seeds = len(entry.rows)
+    text = f"{entry.images(metric):,}" + (f" × {seeds}" if seeds > 1 else "")
+    return text + (f" [{seeds} of {entry.expected} seeds]" if seeds < entry.expected else "")
 
 
 def _compared(ranked: Sequence[Ranking], place: Mapping[Entry, int]) -> Iterator[list[Any]]:
@@ -87,7 +112,7 @@ def _compared(ranked: Sequence[Ranking], place: Mapping[Entry, int]) -> Iterator
 
 
 def _curves(entries: Sequence[Entry], metric: str, axis: str | None) -> dict[str, Any]:
-    """Curves by name, through rows of the table; configurations that are the same trials are one curve."""
+    """Curves by name, as rows of the table and positions; configurations that are the same trials share a curve."""
     place = {entry: i for i, entry in enumerate(entries)}
     named: dict[str, list[Entry]] = {}
     for entry in entries:
@@ -95,10 +120,6 @@ def _curves(entries: Sequence[Entry], metric: str, axis: str | None) -> dict[str
             named.setdefault(curve_name(entry, axis), []).append(entry)
     curves = []
     for name, points in each_once(named).items():
-        found = sorted((_x(entry, axis), place[entry]) for entry in points)
+        found = sorted((entry.nfe if axis is None else entry.axes[axis], place[entry]) for entry in points)
         curves.append([name, [i for _, i in found], [x for x, _ in found]])
     return {"label": NFE if axis is None else one_line(axis), "curves": curves}
-
-
-def _x(entry: Entry, axis: str | None) -> Any:
-    return entry.nfe if axis is None else entry.axes[axis]

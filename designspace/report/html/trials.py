@@ -1,38 +1,46 @@
-"""Points and trials as the page knows them: names, axes, resolved specs, provenance."""
+"""Points and trials as the page's scripts read them: names, axes, resolved specs, provenance."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-from designspace.report.entry import Entry
-from designspace.report.html.again import as_ablation
-from designspace.report.html.columns import cell
-from designspace.report.html.shared import Shared
+from designspace.report.entry import BUDGET, Entry
+from designspace.report.html.render import cell
 from designspace.report.study import Study
+from designspace.results.records import Result, plain
 from designspace.text import one_line, value_of
 
 RECORDED = ("provenance", "protocol", "seconds")
-DESIGN = ("solver", "time_steps", "schedule", "scaling", "stochasticity")
+DESCRIBED = ("solver", "time_steps", "schedule", "scaling", "stochasticity")
+"""The rows of a design that describe a trial in a few words."""
+TITLES = {"nfe": "budget (NFE)", "num_steps": "steps"}
+SAFE = 2**53
+"""Larger integers are not exact as JavaScript numbers."""
 
 
 def points(study: Study, entries: Sequence[Entry]) -> dict[str, Any]:
-    """Columns that all tables share, and a row of cells for each point, with a short description of its trial."""
+    """The columns that all tables share, a row of cells for each point, and a short description of its trial.
+
+    ``nfe`` and ``costs`` are the places of the counted evaluations and of all columns that say what a point costs.
+    """
     axes = list(study.about.axes)
     told = {axis for axis in axes if axis != study.column_axis}
     shown = [axis for axis in axes if axis == study.column_axis or len(told) > 1]
     if study.column_axis == "nfe" and all(e.nfe == e.axes.get("nfe") for e in entries if e.rows):
         shown.remove("nfe")  # the counted evaluations are the same
-    names = ["configuration", *map(_title, shown), "NFE"]
+    names = ["configuration", *(TITLES.get(axis, one_line(axis)) for axis in shown), "NFE"]
     cells = [[e.config, *(_cell(e.axes.get(axis)) for axis in shown), _nfe(e)] for e in entries]
     described: dict[str, int] = {}
     about = [described.setdefault(_description(e), len(described)) for e in entries]
-    return {"columns": names, "rows": cells, "about": about, "described": list(described)}
+    costs = [place for place, axis in enumerate(shown, 1) if axis in BUDGET and axis != "nfe"]
+    found = {"columns": names, "rows": cells, "about": about, "described": list(described)}
+    return found | {"nfe": len(names) - 1, "costs": [*costs, len(names) - 1]}
 
 
 def trials(study: Study, entries: Sequence[Entry]) -> dict[str, Any]:
-    """Each trial's id, point, seed if there are several, the file that runs it again, and what was recorded of it."""
-    shared, components = Shared(), study.about.components
+    """For each trial its id, its point, its seed if there are several, the file that runs it again, and its record."""
+    shared, components = _Shared(), study.about.components
     found = []
     for i, entry in enumerate(entries):
         for row in entry.rows:
@@ -42,12 +50,59 @@ def trials(study: Study, entries: Sequence[Entry]) -> dict[str, Any]:
     return {"rows": found, **shared.parts()}
 
 
-def _title(axis: str) -> str:
-    return {"nfe": "budget (NFE)", "num_steps": "steps"}.get(axis, one_line(axis))
+def as_ablation(row: Result, components: object = ()) -> Any:
+    """The trial's resolved spec as an ablation of one point: ``designspace run`` of it computes the same trial again.
+
+    Metrics that cannot be measured for this trial, but for others of its ablation, are left out. The id then differs;
+    images and numbers are the same. ``components`` are the user's files that the ablation names.
+    """
+    spec = row.trial
+    if not (isinstance(spec, dict) and isinstance(evaluate := spec.get("evaluate"), dict)):
+        return spec
+    own = {"components": components} if components else {}
+    rest = {key: value for key, value in spec.items() if key not in ("seed", "evaluate")}
+    evaluated = evaluate | {"seed": row.seed, "repeats": 1}
+    if isinstance(metrics := evaluate.get("metrics"), list):
+        evaluated["metrics"] = [metric for metric in metrics if _name(metric) in row.metrics]
+    return own | rest | {"evaluate": evaluated}
+
+
+class _Shared:
+    """JSON in which equal objects occur once: thousands of resolved specs differ in a few fields.
+
+    What ``put`` returns stands for a value: a scalar for itself, ``[i]`` for the i-th object, ``[-1, ...]`` for a list,
+    ``[-2, "..."]`` for an integer that JavaScript would round. An object is the index of its keys, then its values.
+    """
+
+    def __init__(self) -> None:
+        self._keys: dict[tuple[str, ...], int] = {}
+        self._objects: dict[str, int] = {}
+        self._listed: list[list[Any]] = []
+
+    def put(self, value: Any) -> Any:
+        """What stands for the value."""
+        if isinstance(value, dict):
+            keys = self._keys.setdefault(tuple(map(str, value)), len(self._keys))
+            return [self._place([keys, *map(self.put, value.values())])]
+        if isinstance(value, list):
+            return [-1, *map(self.put, value)]
+        if isinstance(value, int) and abs(value) > SAFE:
+            return [-2, str(value)]
+        return plain(value)
+
+    def parts(self) -> dict[str, Any]:
+        """The keys of objects, and the objects."""
+        return {"keys": [list(keys) for keys in self._keys], "objects": self._listed}
+
+    def _place(self, node: list[Any]) -> int:
+        found = self._objects.setdefault(repr(node), len(self._listed))  # by repr, because 1 == 1.0 == True
+        if found == len(self._listed):
+            self._listed.append(node)
+        return found
 
 
 def _cell(value: object) -> Any:
-    """A number with its text, so that it can be sorted by; or text."""
+    """A number with its text, so that columns can be sorted; or text."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         return cell(value, value_of(value))
     return "" if value is None else value_of(value)
@@ -56,8 +111,8 @@ def _cell(value: object) -> Any:
 def _nfe(entry: Entry) -> Any:
     if not entry.rows:
         return ""
-    spread = f" ± {entry.nfe_sd:.2g}" if entry.nfe_sd is not None else ""
-    return cell(entry.nfe, f"{entry.nfe:.4g}{spread}" if spread else f"{entry.nfe:g}")
+    text = f"{entry.nfe:g}" if entry.nfe_sd is None else f"{entry.nfe:.4g} ± {entry.nfe_sd:.2g}"
+    return cell(entry.nfe, text)
 
 
 def _description(entry: Entry) -> str:
@@ -65,13 +120,14 @@ def _description(entry: Entry) -> str:
     if not entry.rows:
         return ""
     design: dict[str, Any] = entry.trial("design") or {}
-    parts = {row: _name(design.get(row)) for row in DESIGN}
+    parts = {row: _name(design.get(row)) for row in DESCRIBED}
     parts |= {row: _name(entry.trial(row)) for row in ("denoiser", "data")}
     steps = entry.trial("num_steps")
-    words = [parts.pop("solver"), f"{steps} steps" if steps is not None else ""]
+    words = [str(parts.pop("solver") or ""), f"{steps} steps" if steps is not None else ""]
     words += [f"{row} {name}" for row, name in parts.items() if name and (row, name) != ("stochasticity", "none")]
     return ", ".join(one_line(word) for word in words if word)
 
 
-def _name(component: object) -> str:
-    return str(component.get("name", "")) if isinstance(component, dict) else ""
+def _name(component: object) -> object:
+    """The name of a component, which is written with or without fields."""
+    return component.get("name") if isinstance(component, dict) else component

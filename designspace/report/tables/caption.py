@@ -1,4 +1,4 @@
-"""What a reader must know of the numbers in a table."""
+"""What a reader must know of the numbers in a table: how they were measured, what is bold, and which are misleading."""
 
 from __future__ import annotations
 
@@ -6,46 +6,47 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from designspace.report.entry import Entry, floor_in
-from designspace.report.evidence.compare import Ranking
+from designspace.report.evidence.caveats import like_copies, too_few_images
+from designspace.report.evidence.differences import Ranking
 from designspace.report.protocols import differences
 from designspace.report.study import Study
-from designspace.report.tables.caveats import copied, few_images, of_the_flow
 from designspace.text import number, one_line
 
 
+def of_table(study: Study, metric: str, entries: list[Entry], ranked: Sequence[Ranking], why: str) -> str:
+    """The caption of a table of values, which begins with ``why`` it is one of several."""
+    sentences = [
+        _values(metric, entries),
+        *_floor(metric, entries[0]),
+        *_drawn(metric, entries[0]),
+        too_few_images(metric, entries[0]),
+        *_bold(study, metric, entries[0], ranked),
+        copies(metric, entries),
+        *_evaluations(study, entries),
+        *_unmeasured(study, metric),
+    ]
+    return why + " ".join(filter(None, sentences))
+
+
 def kept_apart(groups: Sequence[list[Entry]], metric: str) -> str:
-    """Why there are several tables; empty if there are not."""
+    """Why a metric has several tables; empty if it has one."""
     if len(groups) < 2:
         return ""
-    return f"A table of its own, because values of different {differ(groups, metric)} cannot be compared. "
+    return f"This table is separate because values of different {differ(groups, metric)} cannot be compared. "
 
 
 def differ(groups: Sequence[Sequence[Entry]], metric: str) -> str:
-    """``protocols and references``: in what the groups differ, if anything."""
+    """In what the protocols of the groups differ: ``protocols and references``."""
     return " and ".join(differences([g[0].protocol(metric) for g in groups], [g[0].record for g in groups]))
-
-
-def of_table(study: Study, metric: str, entries: list[Entry], ranked: Sequence[Ranking], why: str) -> str:
-    """The caption, in sentences; ``why`` the table is one of several comes first."""
-    return " ".join([why + " ".join(_sentences(study, metric, entries, ranked)), *_unmeasured(study, metric)])
-
-
-def _unmeasured(study: Study, metric: str) -> Iterator[str]:
-    """Which configurations the metric cannot be measured for."""
-    points = [point for point in study.points if point.rows and not point.has(metric)]
-    if names := list(dict.fromkeys(point.config for point in points)):
-        yield f"Cannot be measured for {', '.join(names)}."
 
 
 def protocol(metric: str, entries: Sequence[Entry]) -> str:
     """``FD-lite0-96-320, n = 3,200 images, seed 0, detector lite0 (320 features), reference digits``."""
     first = entries[0]
-    seeds = sorted({row.seed for entry in entries for row in entry.rows})
-    each = " for each of the" if any(len(entry.rows) > 1 for entry in entries) else ", one of the"
-    text = f"{one_line(first.about(metric).protocol)}, n = {first.images(metric):,} images"
-    text += f", seed {seeds[0]}" if len(seeds) == 1 else f"{each} seeds {', '.join(map(str, seeds))}"
-    if of_the_flow(metric, first):
-        return f"{text}, data {one_line(first.trial('data', 'name'))}"
+    text = f"{one_line(first.about(metric).protocol)}, n = {first.images(metric):,} images{_seeds(entries)}"
+    if _is_diagnostic(metric, first):
+        data = first.trial("data", "name")
+        return f"{text}, data {one_line(data)}" if data else text
     detector, features = first.trial("evaluate", "detector", "name"), first.rows[0].features
     text += f", detector {one_line(detector)}" if detector else ""
     text += f" ({features} features)" if detector and features else ""
@@ -53,76 +54,111 @@ def protocol(metric: str, entries: Sequence[Entry]) -> str:
     return text + (f", protocol {one_line(first.record['hash'])}" if "hash" in first.record else "")
 
 
+def better(higher: bool | None) -> str:
+    """Which values are better, as ``lower is better``."""
+    return f"{'neither lower nor higher' if higher is None else 'higher' if higher else 'lower'} is better"
+
+
+def halves_are(higher: bool | None) -> str:
+    """What to call the score of one half of the reference against the other, by whether higher values are better."""
+    return "yardstick" if higher is None else "ceiling" if higher else "floor"
+
+
+def copies(metric: str, entries: Sequence[Entry]) -> str:
+    """A warning if values are what copies of the reference's images would score, else empty."""
+    count = sum(like_copies(metric, entry) for entry in entries)
+    if not count:
+        return ""
+    lie = "1 value lies" if count == 1 else f"{count} values lie"
+    text = f"{lie} closer to the drawn reference than to 0, by more than two standard errors"
+    return f"{text}, as happens if a denoiser reproduces its training images: there, lower is not better."
+
+
+def _is_diagnostic(metric: str, entry: Entry) -> bool:
+    """Whether the metric says its own number of images and has neither features nor a reference."""
+    return entry.about(metric).n is not None
+
+
+def _seeds(entries: Sequence[Entry]) -> str:
+    seeds = sorted({row.seed for entry in entries for row in entry.rows})
+    names = ", ".join(map(str, seeds))
+    if len(seeds) == 1:
+        return f", seed {names}"
+    several = any(len(entry.rows) > 1 for entry in entries)
+    return f" for each of the seeds {names}" if several else f" for one of the seeds {names}"
+
+
 def _of_reference(record: dict[str, Any]) -> str:
-    """`` (cifar10-32x32.npz, 50,000 images, from https://...)``: file, split, count and source, where recorded."""
+    """`` (cifar10-32x32.npz, 50,000 images, from https://...)``: file, split, count and source, as far as recorded."""
     about = record.get("reference")
     if not isinstance(about, dict):
         return ""
     count = about.get("images")
     parts = [about.get("file"), about.get("split")]
-    parts += [f"{count:,} images" if isinstance(count, int) else "of an unknown number of images"]
+    parts += [f"{count:,} images" if isinstance(count, int) else "unknown number of images"]
     parts += [f"from {about['source']}"] if about.get("source") else []
     return f" ({', '.join(one_line(part) for part in parts if part)})"
 
 
-def _sentences(study: Study, metric: str, entries: list[Entry], ranked: Sequence[Ranking]) -> Iterator[str]:
+def _values(metric: str, entries: Sequence[Entry]) -> str:
     several = any(len(entry.rows) > 1 for entry in entries)
-    spread = ", in brackets the standard deviation over the seeds" if several else ""
-    higher = entries[0].higher_is_better(metric)
-    yield f"{protocol(metric, entries)}: {'mean' if several else 'value'} ± standard error{spread}; {better(higher)}."
-    yield from _floor(metric, entries)
-    yield from few_images(metric, entries[0])
-    unknown, unpaired = sum(r.unknown for r in ranked), sum(r.unpaired - r.unknown for r in ranked)
-    where = "of each column" if study.column_axis else "of all"
-    best = "highest" if higher else "lowest"
-    if unknown:
-        yield f"Bold: the {best} {where}; without standard errors nothing says which others are as good."
-    elif higher is not None:
-        holm = " (Holm's correction for the number of comparisons)" if any(len(r.against) > 1 for r in ranked) else ""
-        yield f"Bold: the {best} {where}, and whatever cannot be told from it at 95 %{holm}."
-    if unpaired > 0:
-        why = "they share no seed, or the images' influences are not at hand"
-        yield f"{unpaired} of these comparisons are not paired: {why}."
-    yield from copied(metric, entries)
-    yield from _adaptive(entries)
-    if study.column_axis == "nfe" and any(entry.nfe != entry.axes["nfe"] for entry in entries):
-        yield "NFE is the budget; where a solver cannot use all of it, it used less (counted in table.csv)."
+    what = "value ± standard error"
+    if several:
+        what = "mean over the seeds ± standard error, with the standard deviation over the seeds in parentheses"
+    return f"{protocol(metric, entries)}: {what}; {better(entries[0].higher_is_better(metric))}."
 
 
-def better(higher: bool | None) -> str:
-    """``lower is better``."""
-    return f"{'neither lower nor higher' if higher is None else 'higher' if higher else 'lower'} is better"
-
-
-def halves_are(higher: bool | None) -> str:
-    """What the value of the reference's halves is to that of generated images."""
-    return "yardstick" if higher is None else "ceiling" if higher else "floor"
-
-
-def _adaptive(entries: Sequence[Entry]) -> Iterator[str]:
-    took = [(e.config, f"{e.nfe:.4g} ± {e.nfe_sd:.2g}") for e in entries if e.nfe_sd is not None]
-    for name, nfe in dict.fromkeys(took):
-        yield f"{name} took {nfe} evaluations for an image (± standard deviation over the images)."
-
-
-def _floor(metric: str, entries: Sequence[Entry]) -> Iterator[str]:
-    first = entries[0]
+def _floor(metric: str, first: Entry) -> Iterator[str]:
     floor, size = floor_in(first.rows[0], metric), first.about(metric).floor_n
-    if floor is not None and of_the_flow(metric, first):
-        yield f"Floor: {floor:.2g}, how far the converged solution itself has converged."
-    if floor is None or not isinstance(size, int):
-        if first.record.get("reference", {}).get("known") == "moments" and not of_the_flow(metric, first):
-            yield "No floor: of the reference only mean and covariance are known."
+    if _is_diagnostic(metric, first):
+        if floor is not None:
+            yield f"Floor: {floor:.2g}, the estimated error of the converged solution itself."
         return
-    name = halves_are(first.higher_is_better(metric)).capitalize()
-    text = f"{name}: {floor:.4g}, the reference against itself in halves of n' = {size:,} images"
-    n = first.images(metric)
-    higher = metric == "frechet" and size < n
-    if first.higher_is_better(metric):
-        yield f"{text}: shares depend on the sizes of both sets, so this is no bound for n = {n:,}."
+    if floor is None or not isinstance(size, int):
+        if first.record.get("reference", {}).get("known") == "moments":
+            yield "No floor: only the mean and covariance of the reference are known."
+        return
+    higher, n = first.higher_is_better(metric), first.images(metric)
+    halves = f"one half of the reference scored against the other (n' = {size:,} images)"
+    text = f"{halves_are(higher).capitalize()}: {floor:.4g}, {halves}"
+    if higher:
+        yield f"{text}; this is no bound for n = {n:,}, because the metric depends on the sizes of both sets."
+    elif metric == "frechet" and size < n:
+        yield f"{text}; with n = {n:,} it would be lower, so values may well lie below it."
     else:
-        yield text + (f"; that of n = {n:,} would be lower, so values may well lie below it." if higher else ".")
+        yield f"{text}."
+
+
+def _drawn(metric: str, first: Entry) -> Iterator[str]:
     drawn, sd = (floor_in(first.rows[0], metric, which) for which in ("drawn", "drawn_sd"))
     if drawn is not None and sd is not None:
-        spread = f"with a standard deviation of {sd:.2g}"
-        yield f"n images drawn from the reference itself score {number(drawn, sd)}, {spread}."
+        score = f"{number(drawn, sd)} (standard deviation {sd:.2g})"
+        yield f"Drawn reference: n images drawn from the reference and scored against it give {score}."
+
+
+def _bold(study: Study, metric: str, first: Entry, ranked: Sequence[Ranking]) -> Iterator[str]:
+    higher = first.higher_is_better(metric)
+    unknown, unpaired = sum(r.unknown for r in ranked), sum(r.unpaired - r.unknown for r in ranked)
+    best = f"Bold: the {'highest' if higher else 'lowest'} {'of each column' if study.column_axis else 'of all'}"
+    if unknown:
+        yield f"{best}; without standard errors, differences from it cannot be tested."
+    elif higher is not None:
+        holm = ", Holm's correction for the number of comparisons" if any(len(r.against) > 1 for r in ranked) else ""
+        yield f"{best}, and all values that do not differ significantly from it (95 % confidence{holm})."
+    if unpaired > 0:
+        why = "the points share no seed, or the images' influences were not kept"
+        yield f"{unpaired} of these comparisons {'is' if unpaired == 1 else 'are'} unpaired: {why}."
+
+
+def _evaluations(study: Study, entries: Sequence[Entry]) -> Iterator[str]:
+    took = [(e.config, f"{e.nfe:.4g} ± {e.nfe_sd:.2g}") for e in entries if e.nfe_sd is not None]
+    for name, nfe in dict.fromkeys(took):
+        yield f"{name} took {nfe} evaluations per image (mean ± standard deviation)."
+    if study.column_axis == "nfe" and any(entry.nfe != entry.axes["nfe"] for entry in entries):
+        yield "NFE is the budget; solvers that cannot spend it exactly take fewer evaluations (counted in table.csv)."
+
+
+def _unmeasured(study: Study, metric: str) -> Iterator[str]:
+    points = [point for point in study.points if point.rows and not point.has(metric)]
+    if names := list(dict.fromkeys(point.config for point in points)):
+        yield f"The metric cannot be measured for {', '.join(names)}."

@@ -1,92 +1,70 @@
-"""Tables of values with standard errors: rows are configurations, columns are budgets."""
+"""A table in memory, and as Markdown and CSV."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+import csv
+import io
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
+from typing import Any
 
-from designspace.report.entry import Entry
-from designspace.report.evidence.compare import Ranking, rank
-from designspace.report.study import Study, budgets, comparable
-from designspace.report.tables import caption
-from designspace.text import measured, number, one_line, value_of
+from designspace.text import escape
 
-MEASURED = re.compile(r"\(*[-+]?\d[\d.]*(e[-+]?\d+)?\)?($| ±)")
-"""A number, with or without its error."""
-WANTING = ("missing", "failed", "nan", "inf", "-inf")
+
+class Kind(Enum):
+    """What a cell holds, which decides how its column is aligned."""
+
+    TEXT = "text"
+    NUMBER = "number"
+    ABSENT = "absent"
+    """A word that stands where a number should be."""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A value with its standard error, or words."""
+    """A number with its standard error, or text."""
 
     text: str
+    kind: Kind = Kind.TEXT
     best: bool = False
+    """Printed in bold."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """What is printed, in whichever format."""
+    """A table with its caption, in no particular format."""
 
     header: list[str]
     rows: list[list[Cell]]
     caption: str
-    """In sentences, the first of which names the protocol."""
 
     @property
     def numbers(self) -> list[bool]:
-        """Of each column whether it has numbers and no other words than those for want of one: set flush right."""
-        texts = [[row[i].text for row in self.rows if row[i].text] for i in range(len(self.header))]
-        return [any(map(MEASURED.match, of)) and all(MEASURED.match(t) or t in WANTING for t in of) for of in texts]
+        """For each column, whether it holds numbers and no text, and is aligned to the right."""
+        kinds = [{row[i].kind for row in self.rows if row[i].text} for i in range(len(self.header))]
+        return [Kind.NUMBER in found and Kind.TEXT not in found for found in kinds]
 
 
-def tables(study: Study, metric: str) -> list[Table]:
-    """The tables of a metric: one for each protocol, because numbers of two protocols cannot be compared."""
-    groups = comparable(study.entries, metric)
-    why = caption.kept_apart(groups, metric)
-    return [_table(study, metric, group, why) for group in groups]
+def number_cell(text: str, best: bool = False) -> Cell:
+    """A cell with a number; it may be empty."""
+    return Cell(text, Kind.NUMBER, best)
 
 
-def _table(study: Study, metric: str, entries: list[Entry], why: str) -> Table:
-    # Which of several tables a missing point belongs into is not known.
-    points = entries if why else [point for point in study.points if point.has(metric) or not point.rows]
-    draw = _by_budget if study.column_axis else _plain
-    header, rows, ranked = draw(study, metric, points, entries)
-    return Table(header, rows, caption.of_table(study, metric, entries, ranked, why))
+def markdown(table: Table) -> list[str]:
+    """The lines of the table as Markdown, without its caption."""
+    body = [[f"**{escape(c.text)}**" if c.best else escape(c.text) for c in row] for row in table.rows]
+    header = [*map(escape, table.header)]
+    rule = ["---", *("---:" if number else "---" for number in table.numbers[1:])]
+    return ["| " + " | ".join(row) + " |" for row in (header, rule, *body)]
 
 
-Drawn = tuple[list[str], list[list[Cell]], list[Ranking]]
-
-
-def _plain(study: Study, metric: str, points: Sequence[Entry], entries: list[Entry]) -> Drawn:
-    ranked = rank(study, entries, metric)
-    best = set(ranked.best)
-    rows = [[Cell(p.config), Cell(f"{p.nfe:g}" if p.rows else ""), _cell(study, p, metric, p in best)] for p in points]
-    return ["configuration", "NFE", entries[0].about(metric).protocol], rows, [ranked]
-
-
-def _by_budget(study: Study, metric: str, points: Sequence[Entry], entries: list[Entry]) -> Drawn:
-    columns = budgets(study, points)
-    configs = list(dict.fromkeys(p.config for p in points))
-    at = {(p.config, study.budget(p)): p for p in points}
-    ranked = [rank(study, [e for e in entries if study.budget(e) == column], metric) for column in columns]
-    best = {entry for ranking in ranked for entry in ranking.best}
-    rows = [
-        [Cell(config), *(_cell(study, at.get((config, c)), metric, at.get((config, c)) in best) for c in columns)]
-        for config in configs
-    ]
-    title = f"{entries[0].about(metric).protocol} at {'NFE' if study.column_axis == 'nfe' else 'steps'}"
-    return [one_line(title), *map(value_of, columns)], rows, ranked
-
-
-def _cell(study: Study, point: Entry | None, metric: str, best: bool) -> Cell:
-    """``12.3 ± 0.4``; of several seeds ``12.3 ± 0.4 (0.6)``, with the standard deviation over the seeds."""
-    if point is None:
-        return Cell("")
-    if not point.has(metric):
-        return Cell(study.word(point))
-    spread, done = point.spread(metric), len(point.rows)
-    text = measured(point.value(metric), point.se(metric))
-    text += "" if spread is None else f" ({number(spread, spread)})"
-    return Cell(text + (f" [{done} of {point.expected} seeds]" if done < point.expected else ""), best)
+def csv_text(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Rows by column as CSV, with the columns in the order in which they first occur; empty without rows."""
+    if not rows:
+        return ""
+    file = io.StringIO()
+    writer = csv.DictWriter(file, list(dict.fromkeys(key for row in rows for key in row)), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return file.getvalue()

@@ -1,4 +1,4 @@
-"""The report for a terminal."""
+"""The report as ``designspace report`` prints it."""
 
 from __future__ import annotations
 
@@ -8,28 +8,32 @@ from rich.console import Group
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from designspace.report.evidence import claims
+from designspace.report.evidence.inference import Outcome
+from designspace.report.evidence.verdicts import verdicts
 from designspace.report.study import Study
-from designspace.report.tables import effect_tables, markdown, without_bias
-from designspace.report.tables.table import Table, tables
+from designspace.report.tables import effects, values
+from designspace.report.tables.table import Table
 from designspace.text import one_line
 
-COLOURS = {"holds": "green", "does not hold": "red", "undecided": "yellow", "not computed": "dim"}
+COLOURS = {Outcome.HOLDS: "green", Outcome.FAILS: "red", Outcome.UNDECIDED: "yellow", Outcome.MISSING: "dim"}
 
 
 def terminal_table(folder: Path | Study) -> Group:
-    """The tables, the verdicts, and what is missing. Raises ``DataError`` if ``folder`` describes no ablation."""
+    """The tables, the verdicts and what is missing, for a terminal of 80 characters.
+
+    Raises:
+        DataError: If ``folder`` has no readable ``ablation.json``.
+    """
     study = folder if isinstance(folder, Study) else Study(folder)
     parts: list[RichTable | Text] = [Text(one_line(study.about.question), style="bold"), Text()]
-    for metric in study.about.metrics:
-        for table in tables(study, metric) + without_bias.tables(study, metric):
-            parts += [_drawn(table), Text(table.caption, style="dim"), Text()]
-    for favoured, _ in [pair for metric in study.about.metrics[:1] for pair in effect_tables.tables(study, metric)]:
-        parts += [_drawn(favoured), Text(favoured.caption, style="dim"), Text()]
-    for found in claims.verdicts(study):
-        parts += [Text.assemble((f"{found.verdict}: ", f"bold {COLOURS[found.verdict]}"), found.say)]
+    favoured = [pair.favoured for metric in study.about.metrics[:1] for pair in effects.tables(study, metric)]
+    for table in values.all_tables(study) + favoured:
+        parts += [_drawn(table), Text(table.caption, style="dim"), Text()]
+    for found in verdicts(study):
+        parts += [Text.assemble((f"{found.outcome}: ", f"bold {COLOURS[found.outcome]}"), found.say)]
         parts += [Text(f"  {found.numbers}", style="dim")]
-    parts += [Text(one_line(line)) for line in markdown.gaps(study)]
+    if missing := values.gaps(study):
+        parts += [Text(one_line(line)) for line in (missing.summary, *missing.points)]
     return Group(*parts)
 
 

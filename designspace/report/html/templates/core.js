@@ -1,6 +1,6 @@
 const DATA = JSON.parse(document.getElementById("data").textContent);
 
-/* An element; whatever it is given as text stays text. */
+/* An element; strings among its children stay text. */
 function el(tag, attributes = {}, ...children) {
   const made = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
@@ -15,13 +15,13 @@ function button(text, press, attributes = {}) {
   return el("button", { type: "button", onclick: press, ...attributes }, text);
 }
 
-/* Cells are text, a number, or a number with its text. */
+/* A cell is text, a number, or a number with its text. */
 const isNumber = (cell) => typeof cell === "number" || Array.isArray(cell);
 const numberOf = (cell) => (Array.isArray(cell) ? cell[0] : typeof cell === "number" ? cell : null);
 const textOf = (cell) => String(Array.isArray(cell) ? cell[1] : cell);
 const shown = (cell) => (Number.isInteger(cell) && Math.abs(cell) >= 1000 ? cell.toLocaleString("en-US") : textOf(cell));
 
-/* What a point is searched by: its configuration, the values of its axes, its trial. */
+/* The text that a point is searched by: its configuration, the values of its axes, its trial. */
 const searched = DATA.points.rows.map((cells, i) => {
   const named = cells.map((cell, c) => (c ? `${DATA.points.columns[c]}=${textOf(cell)}` : cell));
   return [...named, DATA.points.described[DATA.points.about[i]]].join(" ").toLowerCase();

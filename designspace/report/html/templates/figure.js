@@ -42,18 +42,18 @@ function Figure(section, { isolated }) {
       return key;
     });
     const grey = faint < rest ? `the best ${faint} of them in grey` : "in grey";
-    const told = el("span", { class: "rest" }, `and ${rest} more, ${grey}: filter to single them out`);
+    const told = el("span", { class: "rest" }, `and ${rest} more, ${grey}; filter to single them out`);
     legend.replaceChildren(...keys, ...(rest ? [told] : []));
   }
 
   function levels() {
     return [
       [section.floor, "6px,4px", section.floorName],
-      [section.drawn, "1.5px,3px", "images of the reference itself"],
+      [section.drawn, "1.5px,3px", "drawn reference"],
     ].filter(([v]) => v !== null && (state.y === "linear" || v > 0));
   }
 
-  /* The axis of the metric, and the levels that lie on it. */
+  /* The axis of the metric, and the levels within its range. */
   function valueAxis(all) {
     const log = state.y === "log";
     const range = yRange(all, levels().map(([v]) => v), log);

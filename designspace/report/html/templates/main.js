@@ -2,11 +2,12 @@ const trials = Trials(document.getElementById("trial-list"));
 const show = (point) => (trials.has(point) ? () => trials.open(point) : null);
 const figures = [];
 
-/* Each against the best of its budget, with the value and standard error that the table has. */
+/* The comparisons with the best of each budget, with the value and standard error that the table has. */
 function comparison({ table, compared }) {
-  const known = new Map(table.rows.map(([point, , value, se]) => [point, [value, se]]));
+  const both = ["value", "se"].map((key) => table.keys.indexOf(key));
+  const known = new Map(table.rows.map(([point, , ...cells]) => [point, both.map((k) => cells[k])]));
   const rows = compared.rows.map(([point, best, ...cells]) => [point, best, ...known.get(point), ...cells]);
-  return { columns: ["value", "se", ...compared.columns], rows };
+  return { columns: [...both.map((k) => table.columns[k]), ...compared.columns], rows };
 }
 
 for (const [k, section] of DATA.sections.entries()) {
@@ -15,14 +16,14 @@ for (const [k, section] of DATA.sections.entries()) {
   const parts = [table];
   const figure = Figure(section, { isolated: (points) => table.set({ marked: new Set(points) }) });
   const find = later((text) => [figure, ...parts].forEach((part) => part.set({ words: wordsOf(text), all: false })), 150);
-  const field = el("input", { type: "search", placeholder: "words, as heun nfe=19", oninput: (event) => find(event.target.value) });
+  const field = el("input", { type: "search", placeholder: "words, such as heun nfe=19", oninput: (event) => find(event.target.value) });
   host.querySelector(".drawn").append(figure.element);
   host.querySelector(".listed").append(el("label", { class: "find" }, "Filter ", field), table.element);
   const compared = host.querySelector(".compared");
   if (compared) {
     compared.addEventListener("toggle", () => {
       if (parts.length > 1) return;
-      parts.push(Table(comparison(section), { label: `${section.label}, against the best`, show }));
+      parts.push(Table(comparison(section), { label: `${section.label}, compared with the best`, show }));
       parts[1].set({ words: wordsOf(field.value) });
       compared.append(parts[1].element);
     });

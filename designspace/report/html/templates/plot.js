@@ -1,7 +1,7 @@
 const TOLD_APART = 12;
 const MOST_FAINT = 20000;
 const Z = 1.959963984540054;
-/* As in the other figures: style.py. */
+/* The same as in the other figures. */
 const SYMBOLS = ["circle", "square", "triangle-up", "diamond", "triangle-down", "cross", "x", "pentagon", "triangle-left", "star", "triangle-right", "hexagon"];
 const DASHES = ["solid", "8px,3px", "2px,3px", "10px,3px,2px,3px", "8px,3px,2px,3px,2px,3px"];
 const THEMES = {
@@ -20,7 +20,7 @@ let printing = false;
 
 const theme = () => THEMES[isDark.matches && !printing ? "dark" : "light"];
 
-/* Plotly takes text for a kind of HTML, and for TeX between dollars. */
+/* Plotly interprets text as a kind of HTML, and as TeX between dollars. */
 const escaped = (text) => String(text).replace(/[&<>$]/g, (c) => `&#${c.charCodeAt(0)};`);
 
 const shortened = (name, most) => escaped(name.length > most ? `${name.slice(0, most - 1)}…` : name);
@@ -40,11 +40,10 @@ function look(i) {
   return { colour: theme().colours[colour] || colour, symbol: SYMBOLS[i % SYMBOLS.length], dash: DASHES[i % DASHES.length] };
 }
 
-/* The curves of a section: which stand out, what each point says. */
+/* The curves of a section: which ones stand out, and the text of each point. */
 function Curves(section) {
   const { rows } = section.table;
-  const names = section.table.columns;
-  const column = (name) => 2 + names.indexOf(name);
+  const column = (key) => 2 + section.table.keys.indexOf(key);
   const value = (r) => numberOf(rows[r][column("value")]);
   const error = (r) => Z * (numberOf(rows[r][column("se")]) || 0);
 
@@ -52,7 +51,7 @@ function Curves(section) {
     const row = rows[r];
     const told = DATA.points.described[DATA.points.about[row[0]]];
     const se = shown(row[column("se")]);
-    const nfe = shown(DATA.points.rows[row[0]][DATA.points.columns.lastIndexOf("NFE")]);
+    const nfe = shown(DATA.points.rows[row[0]][DATA.points.nfe]);
     return [
       `<b>${escaped(name)}</b>`,
       `${escaped(section.label)}: <b>${escaped(shown(row[column("value")]))}</b>${se ? ` ± ${escaped(se)}` : ""}`,
@@ -69,7 +68,7 @@ function Curves(section) {
     });
   }
 
-  /* Those found by a search, or else those that come lowest, or highest where that is better. */
+  /* The curves found by a search, or else the best ones. */
   function standing(curves, words, most = TOLD_APART) {
     const found = words.length ? curves.filter((c) => c.points.some((r) => matches(rows[r][0], words))) : curves;
     const kept = [...found].sort((a, b) => a.best - b.best).slice(0, most);

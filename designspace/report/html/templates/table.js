@@ -1,7 +1,7 @@
 const CHUNK = 200;
 const ORDER = new Intl.Collator("en", { numeric: true });
 
-/* Rows are [point, best, ...cells]; the columns of the point come first. */
+/* Rows are [point, best, ...cells]; the columns that all tables share come first. */
 function Table(given, { label, show }) {
   const columns = [...DATA.points.columns, ...given.columns];
   const own = DATA.points.columns.length;
@@ -17,7 +17,7 @@ function Table(given, { label, show }) {
     return c < own ? DATA.points.rows[row[0]][c] : row[c - own + 2];
   }
 
-  /* What is missing comes last, whichever way it is sorted. */
+  /* Missing values come last in either direction. */
   function compare(a, b) {
     const key = (row) => (numeric[state.sort] ? numberOf(cell(row, state.sort)) : shown(cell(row, state.sort)) || null);
     const [x, y] = [key(a), key(b)];

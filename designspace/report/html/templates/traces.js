@@ -1,4 +1,4 @@
-/* What Plotly draws. */
+/* A curve as a trace of Plotly. */
 function traceOf(curve, style, dim, hover) {
   const { colour, dash, symbol } = style;
   const drawn = curve.errors.some((e) => e > 0);
@@ -18,13 +18,13 @@ function traceOf(curve, style, dim, hover) {
   };
 }
 
-/* Of those that do not stand out, the best, as many as a browser draws in time. */
+/* The best of the curves that do not stand out, as many as a browser can draw quickly. */
 function faintOnes(curves) {
   let room = MOST_FAINT;
   return [...curves].sort((a, b) => a.best - b.best).filter((curve) => (room -= curve.x.length) >= 0);
 }
 
-/* They are one line with gaps. */
+/* All of these curves as one line with gaps, which is faster to draw. */
 function faintTrace(curves, dim, hover) {
   const [x, y, text, which] = [[], [], [], []];
   for (const curve of curves) {

@@ -1,7 +1,6 @@
 const LISTED = 50;
-const COSTS = ["steps", "NFE"];
 
-/* Resolved specs and provenance; each is written out when it is opened. */
+/* Resolved specs and provenance, each written out when it is opened. */
 function Trials(host) {
   const { rows } = DATA.trials;
   const list = el("div", { class: "trials" });
@@ -25,11 +24,11 @@ function Trials(host) {
     return [...parts, el("h4", {}, "Provenance"), el("pre", { tabindex: 0 }, document_(recorded))];
   }
 
-  /* Its configuration, what it may cost, and its seed where there are several. */
+  /* The configuration, its steps and evaluations, and the seed if there are several. */
   function title([, point, seed]) {
-    const [name, ...cells] = DATA.points.rows[point];
-    const costs = cells.map((cell, c) => [DATA.points.columns[c + 1], shown(cell)]).filter(([column]) => COSTS.includes(column));
-    return [name, ...costs.map(([column, text]) => `${text} ${column}`), ...(seed === null ? [] : [`seed ${seed}`])].join(", ");
+    const { rows: cells, columns, costs } = DATA.points;
+    const named = costs.map((c) => `${shown(cells[point][c])} ${columns[c]}`);
+    return [cells[point][0], ...named, ...(seed === null ? [] : [`seed ${seed}`])].join(", ");
   }
 
   function item(row) {
@@ -58,7 +57,7 @@ function Trials(host) {
     update();
   }
 
-  /* Open the first trial of a point, though it may not be listed yet. */
+  /* Open the first trial of a point, listing it if it is not listed yet. */
   function open(point) {
     const row = rows.find((r) => r[1] === point);
     const details = item(row);
@@ -76,7 +75,7 @@ function Trials(host) {
   return { open, has: (point) => known.has(point) };
 }
 
-/* Pages from files have no clipboard in some browsers. */
+/* Some browsers give pages from files no access to the clipboard. */
 async function copied(text) {
   try {
     await navigator.clipboard.writeText(text);

@@ -1,4 +1,4 @@
-/* Objects are kept once and stood for by their places: see shared.py. A Map takes any key for what it is. */
+/* Equal objects are stored once and referred to by their index, as trials.py describes. A Map has no special keys. */
 function unpacked(value) {
   if (!Array.isArray(value)) return value;
   const [kind, ...rest] = value;
@@ -11,7 +11,7 @@ function unpacked(value) {
 const PLAIN = /^[A-Za-z][A-Za-z0-9_.+-]*$/;
 const WORDS = /^(true|false|yes|no|on|off|null|y|n|inf|nan)$/i;
 
-/* YAML that readers of version 1.1 and 1.2 take for the same. */
+/* YAML that versions 1.1 and 1.2 read alike. */
 function scalar(value) {
   if (value === null) return "null";
   if (typeof value === "number") return String(value).replace(/^(-?\d+)e/, "$1.0e").replace(/e(\d)/, "e+$1");
@@ -31,7 +31,7 @@ function yaml(value, indent = "") {
   return "\n" + value.map((item) => `${indent}-${listed(item, indent + "  ")}`).join("");
 }
 
-/* The first line of an object stands beside the dash of the list. */
+/* The first line of an object stands after the dash of the list. */
 function listed(item, indent) {
   const text = yaml(item, indent);
   return text.startsWith("\n") ? ` ${text.slice(1 + indent.length)}` : text;

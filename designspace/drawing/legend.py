@@ -1,0 +1,81 @@
+"""The legend above the panels of a figure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from designspace.drawing.look import WIDTH, plain, wrapped
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+NAME = 46
+"""Characters per line of a name."""
+
+
+@dataclass(frozen=True)
+class Key:
+    """A name in the legend with the style of its line, or of its area if ``filled``."""
+
+    name: str
+    style: dict[str, Any]
+    filled: bool = False
+
+
+@dataclass(frozen=True)
+class Legend:
+    """Keys in as many columns as fit side by side."""
+
+    keys: Sequence[Key]
+    size: float
+    """The font size in points."""
+    line: float = 2.6
+    """The length of a line in units of the font size."""
+    most: int = 4
+    """The most columns."""
+
+    @property
+    def columns(self) -> int:
+        """The number of columns that fit into the width of a figure."""
+        from matplotlib.textpath import TextPath
+
+        lines = [line for key in self.keys for line in wrapped(key.name, NAME).split("\n")]
+        widest = max(TextPath((0, 0), plain(line), size=self.size).get_extents().width / 72 for line in lines)
+        return max(
+            1, min(len(self.keys), self.most, int((WIDTH - 0.1) / (widest + (self.line + 2.08) * self.size / 72)))
+        )
+
+    @property
+    def rows(self) -> int:
+        """The number of rows of keys."""
+        return math.ceil(len(self.keys) / self.columns)
+
+    @property
+    def height(self) -> float:
+        """The height in inches."""
+        lines = max(wrapped(key.name, NAME).count("\n") + 1 for key in self.keys)
+        return 0.06 + 0.02 * self.size * self.rows * lines
+
+    def draw(self, figure: Figure) -> None:
+        """Put the legend above all panels of the figure."""
+        from matplotlib.lines import Line2D
+        from matplotlib.patches import Patch
+
+        handles = [Patch(**key.style) if key.filled else Line2D([], [], **key.style) for key in self.keys]
+        legend = figure.legend(
+            handles,
+            [" "] * len(handles),
+            loc="outside upper center",
+            ncols=self.columns,
+            fontsize=self.size,
+            handlelength=self.line,
+            columnspacing=1.2,
+            handletextpad=0.5,
+            labelspacing=0.3,
+            borderaxespad=0.1,
+        )
+        for text, key in zip(legend.get_texts(), self.keys, strict=True):
+            text.set_text(plain(wrapped(key.name, NAME)))  # as a label, a name that begins with _ would be left out

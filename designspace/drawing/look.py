@@ -1,0 +1,80 @@
+"""The look of all figures: legible at the width of a printed column, in grey, and for colour-blind readers."""
+
+from __future__ import annotations
+
+import textwrap
+from contextlib import AbstractContextManager
+from typing import Any
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+"""The palette of Okabe and Ito (2008), https://jfly.uni-koeln.de/color/, without yellow: it is too light for lines."""
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p", "<", "*", ">", "h")
+LINES = ("-", (0, (4, 1.5)), (0, (1.2, 1.2)), (0, (6, 1.4, 1.2, 1.4)), (0, (3, 1.2, 1.2, 1.2, 1.2, 1.2)))
+WIDTH = 3.5
+"""The width of every figure in inches: that of a printed column, so that fonts keep their size in a paper."""
+DPI = 200
+FAINT = "#BDBDBD"
+"""The colour of what stays in the background."""
+DARK = "#444444"
+"""The colour of reference lines."""
+SMALL = 6.5
+"""The font size of notes and of long legends."""
+NOTE: dict[str, Any] = {"fontsize": SMALL, "color": "#555555"}
+"""The style of the note above a panel."""
+
+RC: dict[str, Any] = {
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],  # ships with matplotlib, so figures are the same on every machine
+    "font.size": 8,
+    "axes.labelsize": 8,
+    "axes.titlesize": 7,
+    "legend.fontsize": 7.5,
+    "xtick.labelsize": 7.5,
+    "ytick.labelsize": 7.5,
+    "axes.linewidth": 0.7,
+    "xtick.major.width": 0.7,
+    "ytick.major.width": 0.7,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.grid.which": "major",
+    "axes.axisbelow": True,
+    "grid.color": "#E4E4E4",
+    "grid.linewidth": 0.5,
+    "lines.linewidth": 1.2,
+    "lines.markersize": 4.2,
+    "lines.markeredgewidth": 0.5,
+    "legend.frameon": False,
+    "savefig.dpi": DPI,
+    "figure.constrained_layout.w_pad": 0.02,
+    "figure.constrained_layout.h_pad": 0.02,
+    "svg.hashsalt": "designspace",
+    "svg.fonttype": "path",
+}
+
+
+def style() -> AbstractContextManager[None]:
+    """The context in which all figures are drawn: our settings on top of matplotlib's defaults, not of the user's."""
+    import matplotlib.style
+
+    return matplotlib.style.context(["default", RC])
+
+
+def look(i: int) -> dict[str, Any]:
+    """Colour, marker and line style of the i-th configuration; the first 420 all differ."""
+    return {
+        "color": COLOURS[i % len(COLOURS)],
+        "marker": MARKERS[i % len(MARKERS)],
+        "linestyle": LINES[i % len(LINES)],
+        "markeredgecolor": "white",
+    }
+
+
+def plain(text: str) -> str:
+    """The text with dollar signs escaped, so that matplotlib does not read it as mathematics."""
+    return text.replace("$", r"\$")
+
+
+def wrapped(name: str, width: int) -> str:
+    """The name on at most two lines of ``width`` characters, shortened where it is longer."""
+    return "\n".join(textwrap.wrap(name, width, max_lines=2, placeholder=" …")) or " "

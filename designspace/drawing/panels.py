@@ -1,0 +1,74 @@
+"""Panels of curves: their data, the axes they stand on, and error bars."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from designspace.drawing.look import NOTE, WIDTH, plain
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Numbers = Sequence[float] | NDArray[np.float64]
+CROWDED = 4
+"""In a panel with more curves than this, error bars are thin and there are no bands."""
+
+
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """A named curve."""
+
+    name: str
+    x: Numbers
+    y: Numbers
+    errors: Sequence[float] = ()
+    """Half-widths of the 95 % intervals of ``y``, 0 where none is known; empty if there are no intervals at all."""
+
+
+@dataclass(frozen=True, eq=False)
+class Panel:
+    """Curves that are drawn on the same axes."""
+
+    label: str
+    """The label of the y axis."""
+    curves: Sequence[Curve]
+    x_label: str = ""
+    note: str = ""
+    """What is written above the panel, on the right."""
+
+
+def stacked(
+    rows: int, height: float, columns: int = 1, *, share_x: bool = False, width: float = WIDTH
+) -> tuple[Figure, list[Axes]]:
+    """An empty figure of ``height`` inches with a grid of axes, and these axes row by row."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, list(figure.subplots(rows, columns, squeeze=False, sharex=share_x).flat)
+
+
+def annotate(axes: Axes, note: str, loc: Literal["left", "right"] = "right") -> None:
+    """Write a note above the axes."""
+    axes.set_title(plain(note), loc=loc, pad=3, **NOTE)
+
+
+def draw_intervals(axes: Axes, curve: Curve, colour: str, lowest: float | None, *, crowded: bool) -> None:
+    """Draw the 95 % intervals of a curve as error bars and, unless the panel is crowded, as a band.
+
+    On a logarithmic axis, which begins at ``lowest``, intervals that reach below it are cut a decade below it.
+    """
+    if not any(curve.errors):
+        return
+    pairs = list(zip(curve.y, curve.errors, strict=True))
+    down = [e if lowest is None else max(min(e, y - lowest / 10), 0) for y, e in pairs]
+    bars: dict[str, Any] = {"elinewidth": 0.7, "capsize": 1.2, "alpha": 0.65} if crowded else {"elinewidth": 0.9}
+    axes.errorbar(curve.x, curve.y, [down, curve.errors], fmt="none", ecolor=colour, zorder=2, **bars)
+    if not crowded:
+        low, high = [y - d for (y, _), d in zip(pairs, down, strict=True)], [y + e for y, e in pairs]
+        axes.fill_between(curve.x, low, high, color=colour, alpha=0.12, linewidth=0, zorder=1.4)

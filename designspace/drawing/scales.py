@@ -1,0 +1,201 @@
+"""Scales of axes, with round ticks from matplotlib's locators and labels that do not touch."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
+
+DECADES = 4
+"""The number of decades that an axis with values around 0 shows above its linear part, at most."""
+ROUND = ((1,), (1, 3), (1, 2, 5), (1, 2, 3, 5), (1, 1.5, 2, 3, 4, 5, 6, 7, 8, 9))
+"""Leading digits of logarithmic ticks, the roundest first."""
+MOST = 9
+"""Ticks of an axis."""
+LETTER = 0.062
+"""The width of a character of a tick's label in inches."""
+
+
+@dataclass(frozen=True)
+class Scale:
+    """A logarithmic axis; if there is a ``threshold``, it is linear below it, with an infinite one throughout."""
+
+    low: float
+    high: float
+    ticks: list[float]
+    threshold: float | None = None
+
+    @property
+    def mixed(self) -> bool:
+        """Whether only a part of the axis is linear."""
+        return self.threshold is not None and math.isfinite(self.threshold)
+
+    def shows(self, value: float | None) -> bool:
+        """Whether the value lies on the axis."""
+        return value is not None and self.low <= value <= self.high
+
+    def put_on_y(self, axes: Axes) -> None:
+        """Make it the scale of the y axis."""
+        from matplotlib.ticker import NullFormatter, NullLocator
+
+        if self.threshold is None:
+            axes.set_yscale("log", nonpositive="clip")
+            axes.yaxis.set_minor_formatter(NullFormatter())
+        elif self.mixed:
+            axes.set_yscale("symlog", linthresh=self.threshold)
+            axes.yaxis.set_minor_locator(NullLocator())
+        axes.set_ylim(self.low, self.high)
+        axes.set_yticks(self.ticks, list(labels(self.ticks).values()))
+
+    def put_on_x(self, axes: Axes, inches: float) -> None:
+        """Make it the logarithmic scale of an x axis of this length; ticks without room for a label are minor."""
+        from matplotlib.ticker import NullFormatter
+
+        axes.set_xscale("log")
+        axes.set_xlim(self.low, self.high)
+        kept, texts = spaced(self, inches), labels(self.ticks)
+        axes.set_xticks(kept, [texts[tick] for tick in kept])
+        axes.set_xticks([tick for tick in self.ticks if tick not in kept], minor=True)
+        axes.xaxis.set_minor_formatter(NullFormatter())
+
+
+def scale_of_distances(values: Sequence[float], errors: Sequence[float], levels: Sequence[float]) -> Scale:
+    """A scale for values that are to be low, with their errors: logarithmic, and linear around 0 if some are negative.
+
+    Unbiased estimates of distances may be negative. Reference ``levels`` far from the values are not on the scale.
+    """
+    if min(values) < 0 or max(values) <= 0:
+        low, high = _reach(values, errors, levels)
+        return _around_zero(min(low, 0.0), max(high, 0.0))
+    points = [(v, e) for v, e in zip(values, errors, strict=True) if v > 0]  # exact zeros lie below the axis
+    low, high = min(max(v - e, v / 3) for v, e in points), max(v + e for v, e in points)
+    reach = max((high / low) ** 0.5, 2)
+    near = [level for level in levels if low / reach < level < high * reach]
+    low, high = min(low, *near, low), max(high, *near, high)
+    pad = max((high / low) ** 0.05, 1.05)
+    low, high = low / pad, high * pad
+    return Scale(low, high, log_ticks(low, high))
+
+
+def linear_scale(values: Sequence[float], errors: Sequence[float], levels: Sequence[float]) -> Scale:
+    """A linear scale for values with their errors and the reference levels near them."""
+    return _linear(*_reach(values, errors, levels))
+
+
+def scale_through(values: Sequence[float]) -> Scale:
+    """A logarithmic scale with a tick at each of the increasing, positive values."""
+    low, high = values[0], values[-1]
+    pad = 1.5 if low == high else max((high / low) ** 0.06, 1.06)
+    return Scale(low / pad, high * pad, list(values))
+
+
+def dodge(x: Sequence[float], count: int) -> list[float]:
+    """A factor for each of ``count`` curves that sets its points beside those of the others at the same ``x``.
+
+    The increasing ``x`` stand on a logarithmic axis. All points of an ``x`` stay nearer to it than to the next one.
+    """
+    gaps = [math.log(b / a) for a, b in itertools.pairwise(x)] or [1.0]
+    width = min(0.3 * min(gaps), 0.045 * (math.log(x[-1] / x[0]) or 10.0))
+    step = min(width / max(count - 1, 1), 0.35 * width)
+    return [math.exp(step * (i - (count - 1) / 2)) for i in range(count)]
+
+
+def spaced(scale: Scale, inches: float) -> list[float]:
+    """The ticks of a logarithmic axis whose labels have room: the last, and from the first on those that fit."""
+    unit, texts = inches / math.log(scale.high / scale.low), labels(scale.ticks)
+
+    def fit(a: float, b: float) -> bool:
+        return unit * abs(math.log(a / b)) > LETTER / 2 * (len(texts[a]) + len(texts[b])) + 0.04
+
+    *most, last = texts
+    kept: list[float] = []
+    for tick in most:
+        if fit(tick, last) and all(fit(tick, other) for other in kept[-1:]):
+            kept.append(tick)
+    return [*kept, last]
+
+
+def log_ticks(low: float, high: float) -> list[float]:
+    """At least three ticks for a logarithmic axis, as round as possible.
+
+    matplotlib's ``LogLocator`` takes its digits as given, and on less than a decade falls back to linear ticks at once.
+    """
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    for digits in ROUND:
+        found = [m * 10.0**p for p in powers for m in digits if low <= m * 10.0**p <= high]
+        if len(found) >= 3:
+            return found[:: math.ceil(len(found) / MOST)]
+    return _linear_ticks(low, high, high, 4)
+
+
+def set_log_ticks(axis: Axis, values: Sequence[float], most: int) -> None:
+    """Give a logarithmic axis that shows ``values`` at most so many round ticks."""
+    from matplotlib.ticker import NullFormatter
+
+    low, high = min(values), max(values)
+    ticks = log_ticks(low, high) if high > 1.01 * low else [low]
+    found = labels(ticks[:: math.ceil(len(ticks) / most)])
+    axis.set_ticks(list(found), list(found.values()))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def labels(ticks: Iterable[float]) -> dict[float, str]:
+    """Plain numbers, or powers of ten for all ticks where some number would be long.
+
+    matplotlib's formatters decide by the range of the axis or tick by tick, and mix ``100`` with ``10^3``.
+    """
+    found = {tick: f"{tick:.10g}".replace("-", "\N{MINUS SIGN}") for tick in ticks}
+    long = any(len(text) > 7 or "e" in text for text in found.values())
+    return {tick: _power(tick) for tick in found} if long else found
+
+
+def _power(tick: float) -> str:
+    mantissa, power = f"{tick:e}".split("e")
+    times = rf"{float(mantissa):g}\times"
+    if abs(float(mantissa)) == 1:
+        times = "-" if tick < 0 else ""
+    return rf"${times}10^{{{int(power)}}}$" if tick else "0"
+
+
+def _reach(values: Sequence[float], errors: Sequence[float], levels: Sequence[float]) -> tuple[float, float]:
+    """From the lowest to the highest end of an interval, or of a level that is no further away than they are apart."""
+    points = list(zip(values, errors, strict=True))
+    low, high = min(v - e for v, e in points), max(v + e for v, e in points)
+    near = [level for level in levels if 2 * low - high < level < 2 * high - low]
+    return min(low, *near, low), max(high, *near, high)
+
+
+def _around_zero(low: float, high: float) -> Scale:
+    size = max(-low, high) or 1.0
+    threshold = _round_up(max(-low, size / 10**DECADES))
+    if high <= 5 * threshold:  # too little would lie in the logarithmic part
+        return _linear(low, high)
+    top = 1.3 * high
+    ticks = [threshold * i / 2 for i in range(-2, 3) if threshold * i / 2 >= low]
+    ticks += [tick for tick in log_ticks(threshold, top) if tick > threshold]
+    return Scale(low - 0.1 * threshold, top, ticks, threshold)
+
+
+def _linear(low: float, high: float) -> Scale:
+    pad = 0.05 * (high - low or 1.0)
+    return Scale(low - pad, high + pad, _linear_ticks(low, high, high + pad, 6), math.inf)
+
+
+def _linear_ticks(low: float, high: float, end: float, intervals: int) -> list[float]:
+    """Ticks from ``low`` to ``end``, at most so many intervals up to ``high``."""
+    from matplotlib.ticker import MaxNLocator
+
+    found = MaxNLocator(intervals, steps=[1, 2, 5, 10]).tick_values(low, high)
+    return [float(f"{tick:.12g}") for tick in found if low <= tick <= end]
+
+
+def _round_up(value: float) -> float:
+    """The next of 1, 2, 5, 10, 20, ..."""
+    power = 10.0 ** math.floor(math.log10(value))
+    return next(m * power for m in (1, 2, 5, 10) if m * power >= value * (1 - 1e-9))

@@ -1,0 +1,121 @@
+"""All rows and their components by name. Built-in components are imported when they are looked up."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import pkgutil
+import sys
+from collections.abc import Iterator, Mapping, MutableMapping
+from functools import cache
+from importlib.metadata import entry_points
+from typing import Any
+
+COMPONENTS = "designspace.components"
+"""The package of the built-in components, and the entry point under which plugins name their modules."""
+ROW_MODULES = ("sampling.rows", "denoising.rows", "training.rows", "data.rows", "evaluation.rows")
+"""The modules that define rows: the blocks of Table 1, then what surrounds them."""
+TABLE_1 = (
+    "solver", "time_steps", "schedule", "scaling",
+    "c_skip", "c_out", "c_in", "c_noise",
+    "noise_distribution", "loss_weight",
+)  # fmt: skip
+"""The rows of Table 1 in its order. Further rows follow in alphabetical order."""
+
+
+class Rows(Mapping[str, type[Any]]):
+    """Every row by name. The modules that define rows are imported when a row is looked up that is not known yet."""
+
+    def __init__(self) -> None:
+        self._rows: dict[str, type[Any]] = {}
+
+    def add(self, name: str, row: type[Any]) -> None:
+        """Register a row."""
+        self._rows[name] = row
+
+    def __getitem__(self, name: str) -> type[Any]:
+        if name not in self._rows:
+            self._import_all()
+        return self._rows[name]
+
+    def __iter__(self) -> Iterator[str]:
+        self._import_all()
+        return iter([*TABLE_1, *sorted(self._rows.keys() - set(TABLE_1))])
+
+    def __len__(self) -> int:
+        self._import_all()
+        return len(self._rows)
+
+    def _import_all(self) -> None:
+        for module in ROW_MODULES:
+            importlib.import_module(f"designspace.{module}")
+
+
+ROWS = Rows()
+"""Every row, by name."""
+
+
+class Known(MutableMapping[str, type[Any]]):
+    """The components of a row by name.
+
+    A built-in component is imported from its file ``components/<row>/<name>.py`` when it is looked up. Plugins are
+    imported when a name is not built in. Iteration imports everything.
+    """
+
+    def __init__(self, row: str) -> None:
+        self._row = row
+        self._classes: dict[str, type[Any]] = {}
+
+    def __getitem__(self, name: str) -> type[Any]:
+        if name not in self._classes:
+            import_builtin(self._row, name)
+        if name not in self._classes:
+            import_plugins()
+        return self._classes[name]
+
+    def __setitem__(self, name: str, cls: type[Any]) -> None:
+        """Register a component. Raises ``TypeError`` if another class has its name."""
+        import_builtin(self._row, name)
+        other = self._classes.get(name, cls)
+        if _place(other) != _place(cls):
+            raise TypeError(f"{self._row} {name!r} is defined twice: in {_place(other)} and in {_place(cls)}")
+        self._classes[name] = cls
+
+    def __delitem__(self, name: str) -> None:
+        del self._classes[name]
+
+    def __iter__(self) -> Iterator[str]:
+        import_builtin(self._row)
+        import_plugins()
+        return iter(self._classes)
+
+    def __len__(self) -> int:
+        return len(list(iter(self)))
+
+
+def import_builtin(row: str, name: str | None = None) -> None:
+    """Import the file ``components/<row>/<name>.py`` if there is one; without ``name`` all files of the row."""
+    folder = f"{COMPONENTS}.{row}"
+    if importlib.util.find_spec(folder) is None:
+        return
+    found = pkgutil.iter_modules(importlib.import_module(folder).__path__)
+    for module in [module.name for module in found if name in (None, module.name)]:
+        importlib.import_module(f"{folder}.{module}")
+
+
+@cache
+def import_plugins() -> None:
+    """Import every module that an installed distribution names under ``designspace.components``, once.
+
+    Raises ``ImportError`` naming the plugin that cannot be imported.
+    """
+    for entry_point in entry_points(group=COMPONENTS):
+        try:
+            entry_point.load()
+        except Exception as error:
+            raise ImportError(f"the plugin {entry_point.name} ({entry_point.value}) fails: {error}") from error
+
+
+def _place(cls: type[Any]) -> str:
+    file = getattr(sys.modules.get(cls.__module__), "__file__", None) or cls.__module__
+    return f"{file}:{cls.__qualname__}"

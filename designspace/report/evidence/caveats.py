@@ -1,0 +1,33 @@
+"""Conditions under which a value is misleading: too few images, or samples that copy the training data."""
+
+from __future__ import annotations
+
+from designspace.report.entry import Entry, floor_in
+from designspace.results.records import FRECHET
+
+IMAGES_PER_FEATURE = 10
+"""Fréchet distances of fewer images are biased upwards by more than their errors say."""
+
+
+def too_few_images(metric: str, entry: Entry) -> str:
+    """A warning if a Fréchet distance was measured on too few images for the number of features, else empty."""
+    features = entry.rows[0].features
+    if metric not in FRECHET or not isinstance(features, int):
+        return ""
+    few = entry.images(metric) < IMAGES_PER_FEATURE * features
+    return f"n is below {IMAGES_PER_FEATURE} × {features} features, so distances are biased upwards." if few else ""
+
+
+def like_copies(metric: str, entry: Entry) -> bool:
+    """Whether the value is what copies of the reference's images would score, and new images of its distribution not.
+
+    A value below 0 is no sign of that by itself: half of all references give one, since their contribution to the
+    metric has mean 0 and is the same for all points.
+    """
+    if entry.higher_is_better(metric) is not False:
+        return False
+    drawn, sd = (floor_in(entry.rows[0], metric, which) for which in ("drawn", "drawn_sd"))
+    se = entry.se(metric)
+    if drawn is None or sd is None or se is None or drawn >= -2 * sd:
+        return False
+    return entry.value(metric) + 2 * se < drawn / 2

@@ -1,0 +1,76 @@
+"""One step of Euler's and of Heun's method along a curve of the flow, for one-dimensional data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from designspace.drawing.look import COLOURS, SMALL
+from designspace.drawing.panels import stacked
+from designspace.report.figures.plane import Plane, planes
+from designspace.report.study import Study
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+DARK = "#333333"
+DASHED = (0, (2, 1.5))
+
+
+@dataclass(frozen=True)
+class Steps:
+    """One step of both methods from the same point of a curve."""
+
+    t: np.ndarray
+    curve: np.ndarray
+    """The curve between the two times."""
+    start: tuple[float, float]
+    end: float
+    """The time at which the step ends."""
+    euler: float
+    heun: float
+    second: float
+    """Where the second slope leads, when it is followed from the start."""
+
+
+def steps(study: Study) -> Figure | None:
+    """The slopes of both methods beside the curve; ``None`` if no plane has both."""
+    shown = one_step(planes(study))
+    if shown is None:
+        return None
+    figure, (axes,) = stacked(1, 2.4)
+    (t, z), ends = shown.start, [shown.start[0], shown.end]
+    axes.plot(shown.t, shown.curve, color=DARK, linewidth=1.4, label="the flow's curve")
+    axes.plot(ends, [z, shown.euler], color=COLOURS[1], marker="o", markevery=[1], label="Euler: the tangent")
+    label = "the slope at Euler's end, moved back"
+    axes.plot(ends, [z, shown.second], color=COLOURS[2], linestyle=DASHED, linewidth=0.9, label=label)
+    axes.plot(ends, [z, shown.heun], color=COLOURS[0], marker="s", markevery=[1], label="Heun: the mean of both")
+    axes.plot([t], [z], "o", color=DARK, markersize=4)
+    axes.set(xlabel="time t", ylabel="sample z")
+    axes.legend(loc="best", fontsize=SMALL)
+    return figure
+
+
+def one_step(found: Sequence[Plane]) -> Steps | None:
+    """The step in which Euler's method is furthest off, with the least number of steps; ``None`` without both."""
+    eulers = [plane for plane in found if plane.solver == "euler"]
+    for euler in sorted(eulers, key=lambda plane: plane.steps):
+        for heun in (plane for plane in found if plane.solver == "heun"):
+            if heun.shares_the_plane_of(euler) and np.array_equal(heun["levels"], euler["levels"]):
+                return _furthest(euler, heun)
+    return None
+
+
+def _furthest(euler: Plane, heun: Plane) -> Steps:
+    t, levels, curves = euler["t"], euler["levels"], euler["curves"]
+    on_curve = np.stack([np.interp(levels, t, curve) for curve in curves.T], 1)
+    last = len(levels) - 2  # without the step to zero, which is an Euler step in both methods
+    gaps = np.abs(euler["steps"][:last] - on_curve[1 : last + 1]) / np.abs(np.diff(levels))[:last, None] ** 0.5
+    i, k = np.unravel_index(int(gaps.argmax()), gaps.shape)
+    a, b, z = float(levels[i]), float(levels[i + 1]), float(on_curve[i, k])
+    first, averaged = float(euler["steps"][i, k]), float(heun["steps"][i, k])
+    inside = np.linspace(b, a, 50)
+    return Steps(inside, np.interp(inside, t, curves[:, k]), (a, z), b, first, averaged, 2 * averaged - first)

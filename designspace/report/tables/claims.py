@@ -1,0 +1,60 @@
+"""The verdicts on an ablation's claims: claims.md, and in one sentence."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from designspace.report.evidence.inference import Outcome
+from designspace.report.evidence.verdicts import Verdict, verdicts
+from designspace.report.study import Study
+from designspace.text import escape
+
+FORMS = {
+    Outcome.HOLDS: ("holds", "hold"),
+    Outcome.FAILS: ("does not hold", "do not hold"),
+    Outcome.UNDECIDED: ("is undecided", "are undecided"),
+    Outcome.MISSING: ("is not computed", "are not computed"),
+}
+"""In a sentence, in the singular and in the plural."""
+LABELS = FORMS | {Outcome.UNDECIDED: ("undecided",) * 2, Outcome.MISSING: ("not computed",) * 2}
+"""After a number of claims."""
+MEANING = (
+    "A claim holds, or does not hold, if its two-sided p-value is at most 0.05 (normal approximation; for a single "
+    "difference, 1.96 standard errors); otherwise it is undecided. A claim of several comparisons holds if each of "
+    "them does; it does not hold if one is contradicted after Holm's correction for their number. p-values are not "
+    "corrected for the number of claims. A difference is paired if both points start from the same latents: its "
+    "standard error is then that of the difference of the images' influences."
+)
+
+
+def page(study: Study) -> str:
+    """claims.md: each claim with its verdict and the numbers behind it."""
+    found = verdicts(study)
+    lines = [f"# {escape(study.about.name)}: claims", "", summary(found), ""]
+    for verdict in found:
+        lines += [f"- **{verdict.outcome}**: {escape(verdict.say)}  ", f"  {escape(verdict.numbers)}"]
+    return "\n".join([*lines, "", MEANING]) + "\n"
+
+
+def summary(found: Sequence[Verdict]) -> str:
+    """``Of 6 claims, 5 hold and 1 does not hold.``; empty without claims."""
+    counts = _counts(found)
+    if not counts:
+        return ""
+    if len(found) == 1:
+        return f"The one claim {FORMS[found[0].outcome][0]}."
+    if len(counts) == 1:
+        return f"{'Both' if len(found) == 2 else f'All {len(found)}'} claims {FORMS[found[0].outcome][1]}."
+    *words, last = [f"{count} {FORMS[outcome][count != 1]}" for outcome, count in counts.items()]
+    return f"Of {len(found)} claims, {', '.join(words)} and {last}."
+
+
+def labels(found: Sequence[Verdict]) -> dict[Outcome, str]:
+    """How many claims have each outcome that occurs: ``5 hold``, ``1 undecided``."""
+    return {outcome: f"{count} {LABELS[outcome][count != 1]}" for outcome, count in _counts(found).items()}
+
+
+def _counts(found: Sequence[Verdict]) -> dict[Outcome, int]:
+    counts = Counter(verdict.outcome for verdict in found)
+    return {outcome: counts[outcome] for outcome in Outcome if counts[outcome]}

@@ -1,0 +1,110 @@
+"""Configurations against each other: comparisons.md, each against the best, and comparisons.csv."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from designspace.report.entry import Entry
+from designspace.report.evidence.differences import (
+    MOST,
+    Comparison,
+    Difference,
+    Ranking,
+    by_budget,
+    finite,
+    listed,
+    rank,
+)
+from designspace.report.study import Study, comparable
+from designspace.report.tables import caption
+from designspace.report.tables.table import csv_text
+from designspace.text import escape, measured, one_line, p_number, value_of
+
+COLUMNS = ("difference", "gain", "p", "corrected p")
+MEANING = (
+    "Difference: the value minus that of the best, ± standard error. Gain: the factor by which independent seeds, "
+    "instead of shared ones, would need more images for the same standard error (the squared ratio of the two). p: "
+    "two-sided p-value, normal approximation. Corrected p: after Holm's correction for the comparisons with one best; "
+    "above 0.05, the configuration does not differ significantly from the best and is bold."
+)
+
+
+def page(study: Study) -> str:
+    """comparisons.md: each configuration against the best of its budget; empty if there is nothing to compare."""
+    tables = [
+        table
+        for metric in study.about.metrics
+        for group in comparable(study.entries, metric)
+        if (table := list(_against_best(study, metric, group)))
+    ]
+    if not tables:
+        return ""
+    lines = [f"# {escape(study.about.name)}: comparisons", "", _explained(study)]
+    return "\n".join([*lines, *(line for table in tables for line in ("", *table))]) + "\n"
+
+
+def _explained(study: Study) -> str:
+    budget = {"nfe": "the same budget of evaluations", "num_steps": "the same number of steps"}
+    same = f" at {budget[study.column_axis]}" if study.column_axis else ""
+    return (
+        f"Each configuration against the best{same}. {MEANING} comparisons.csv has every two configurations{same}, or, "
+        f"if these are more than {MOST:,}, each with the best; its column p_holm is corrected for all comparisons of "
+        "one metric and protocol."
+    )
+
+
+def _against_best(study: Study, metric: str, entries: Sequence[Entry]) -> Iterator[str]:
+    columns = by_budget(study, finite(entries, metric))
+    ranked = [(b, column, found) for b, column in columns.items() if (found := rank(study, column, metric)).against]
+    if not ranked:
+        return
+    yield escape(caption.protocol(metric, entries) + ".")
+    yield ""
+    names = ["steps" if study.column_axis == "num_steps" else "NFE", "configuration", "value", *COLUMNS]
+    yield "| " + " | ".join(names) + " |"
+    yield "| ---: | --- | " + " | ".join(["---:"] * (len(names) - 2)) + " |"
+    for budget, column, ranking in ranked:
+        for entry in column:
+            cost = value_of(budget) if study.column_axis else f"{entry.nfe:g}"
+            yield "| " + " | ".join([cost, *_row(entry, metric, ranking)]) + " |"
+
+
+def _row(entry: Entry, metric: str, ranking: Ranking) -> list[str]:
+    name, value = escape(entry.config), measured(entry.value(metric), entry.se(metric))
+    against = words(*ranking.against[entry]) if entry in ranking.against else ["best", "", "", ""]
+    return [f"**{name}**" if entry in ranking.best else name, value, *against]
+
+
+def words(found: Difference, corrected: float) -> list[str]:
+    """The cells of ``COLUMNS``: ``-0.41 ± 0.31``, ``2.7``, ``0.18``, ``0.36``."""
+    ps = ["" if math.isnan(p) else p_number(p) for p in (found.p, corrected)]
+    gain = "unpaired" if found.gain is None else f"{found.gain:.2g}" if found.gain < 100 else f"{found.gain:,.0f}"
+    return [measured(found.value, found.se), gain, *ps]
+
+
+def tidy(study: Study) -> str:
+    """comparisons.csv: the comparisons that the report lists; empty if there are none."""
+    rows = [
+        {"metric": metric, **flat(study, one, metric)}
+        for metric in study.about.metrics
+        for group in listed(study, metric)
+        for one in group
+    ]
+    return csv_text([{key: _short(value) for key, value in row.items()} for row in rows])
+
+
+def flat(study: Study, one: Comparison, metric: str) -> dict[str, Any]:
+    """All that is known of a comparison, by the columns of comparisons.csv; what is unknown is ``None``."""
+    a, b, found = one.a, one.b, one.found
+    budget = {study.column_axis: study.budget(a)} if study.column_axis else {}
+    numbers = {"value_a": a.value(metric), "value_b": b.value(metric), "difference": found.value, "se": found.se}
+    numbers |= {"gain": found.gain, "p": found.p, "p_holm": one.corrected}
+    known = {key: None if value is None or math.isnan(value) else value for key, value in numbers.items()}
+    protocol = {"protocol": one_line(a.about(metric).protocol), "images": a.images(metric)}
+    return protocol | budget | {"a": a.config, "b": b.config, "nfe_a": a.nfe, "nfe_b": b.nfe, **known}
+
+
+def _short(value: Any) -> Any:
+    return f"{value:.6g}" if isinstance(value, float) else value

@@ -1,0 +1,157 @@
+"""Design choices: effects.md, with what was tried, what each choice changes and what is favoured, and effects.csv."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from designspace.report.evidence.effects import Effects, Factor, effects, factors
+from designspace.report.study import Study, comparable
+from designspace.report.tables import caption
+from designspace.report.tables.table import Cell, Table, csv_text, markdown, number_cell
+from designspace.text import escape, measured, one_line, value_of
+
+UNEQUAL = 1.1
+"""Choices whose numbers of evaluations differ by more than this factor are not compared at equal cost."""
+NAMED = 3
+"""Favoured choices that are listed by name; of more, the first and the number of the others."""
+FAVOURED = (
+    "Favoured: the best choice of each row and all that do not differ significantly from it (95 % confidence, Holm's "
+    "correction for the choices of the row)."
+)
+MEANING = (
+    "Main effects of design choices: the choice's value minus that of the baseline (of the first choice where the "
+    "ablation's own design has none of them), averaged over the settings of the other axes at the same budget, ± "
+    "standard error (paired on shared latents where possible, else an upper bound). In parentheses: the mean value of "
+    "the choice that the others are compared with. Bold: favoured. Empty: not measured, or not finite. An effect may "
+    "depend on the other axes; the tables of all configurations show whether it does."
+)
+
+
+class Pair(NamedTuple):
+    """The two tables of a metric and protocol."""
+
+    favoured: Table
+    behind: Table
+    """The effects behind it."""
+
+
+def page(study: Study) -> str:
+    """effects.md: the tables of all metrics; empty if there is no choice to compare."""
+    parts = []
+    for metric in study.about.metrics:
+        for favoured, behind in tables(study, metric):
+            parts += ["", *markdown(favoured), "", escape(favoured.caption), "", *markdown(behind)]
+    if not parts:
+        return ""
+    return "\n".join([f"# {escape(study.about.name)}: design choices", "", escape(MEANING), *parts]) + "\n"
+
+
+def tidy(study: Study) -> str:
+    """effects.csv: one row per effect, at every budget."""
+    budget = study.column_axis or "budget"
+    return csv_text(
+        [
+            _flat(budget, metric, one_line(group[0].about(metric).protocol), one, choice)
+            for metric in study.about.metrics
+            for group, found in zip(comparable(study.entries, metric), effects(study, metric), strict=True)
+            for one in found
+            for choice in one.against
+        ]
+    )
+
+
+def _flat(budget: str, metric: str, protocol: str, one: Effects, choice: Any) -> dict[str, Any]:
+    gap, factor = one.against[choice], one.factor
+    about = {"metric": metric, "protocol": protocol, budget: value_of(one.budget), "choice_of": factor.name}
+    about |= {"baseline": factor.word(factor.choices[0]), "baseline_mean": f"{one.baseline:.6g}"}
+    about |= {"choice": factor.word(choice), "change": f"{gap.value:.6g}"}
+    about |= {"se": "" if gap.se is None else f"{gap.se:.6g}"}
+    return about | {"paired": gap.paired, "settings": one.lines, "favoured": choice in one.favoured}
+
+
+def tables(study: Study, metric: str) -> list[Pair]:
+    """For each protocol, the favoured choices and the effects behind them."""
+    found = []
+    for group, of in zip(comparable(study.entries, metric), effects(study, metric), strict=True):
+        if of and group[0].higher_is_better(metric) is not None:
+            name = one_line(group[0].about(metric).protocol)
+            told = [f"{caption.protocol(metric, group)}. {FAVOURED}", *_costs(study, of), *_left_out(study, of)]
+            favoured = replace(_favoured(study, of, name), caption=" ".join(told))
+            found.append(Pair(favoured, _effects(study, of, name)))
+    return found
+
+
+def _favoured(study: Study, found: Sequence[Effects], name: str) -> Table:
+    shown = _budgets(found)
+    rows = []
+    for factor, at in _by_factor(found).items():
+        tried = ", ".join(map(factor.word, factor.choices))
+        rows.append([Cell(factor.name), Cell(tried), *(_words(at[b]) if b in at else Cell("") for b in shown)])
+    return Table([name, "tried", *(f"favoured{_at(study, b)}" for b in shown)], rows, FAVOURED)
+
+
+def _words(one: Effects) -> Cell:
+    if not one.decided:
+        return Cell("undecided")
+    names = [one.factor.word(choice) for choice in one.favoured]
+    return Cell(" or ".join(names) if len(names) <= NAMED else f"{names[0]} or {len(names) - 1} others", best=True)
+
+
+def _costs(study: Study, found: Sequence[Effects]) -> Iterator[str]:
+    """The factors whose choices take different numbers of evaluations in the same number of steps."""
+    if study.column_axis == "nfe":
+        return
+    for factor, at in _by_factor(found).items():
+        nfe = [*at.values()][-1].nfe
+        if max(nfe.values()) > UNEQUAL * min(nfe.values()):
+            counts = ", ".join(f"{factor.word(choice)} {count:.4g}" for choice, count in nfe.items())
+            yield f"Not at equal cost: the choices of {factor.name} take different numbers of evaluations ({counts})."
+
+
+def _left_out(study: Study, found: Sequence[Effects]) -> Iterator[str]:
+    """The factors without an effect, as where the baseline diverged."""
+    known = {one.factor for one in found}
+    if names := [factor.name for factor in factors(study) if factor not in known]:
+        yield f"No effect is given for {', '.join(names)}, because the choice to compare with has no finite result."
+
+
+def _effects(study: Study, found: Sequence[Effects], name: str) -> Table:
+    shown = _budgets(found)
+    rows = []
+    for factor, at in _by_factor(found).items():
+        for choice in factor.choices:
+            cells = [_cell(at[b], choice) if b in at else Cell("") for b in shown]
+            base = choice == factor.choices[0]
+            word = factor.word(choice) + (f" ({factor.compared_with})" if base else "")
+            rows.append([Cell(factor.name if base else ""), Cell(word), *cells])
+    header = [name, "choice", *(f"change{_at(study, b)}" for b in shown)]
+    return Table(header, rows, MEANING)
+
+
+def _cell(one: Effects, choice: Any) -> Cell:
+    best = one.decided and choice in one.favoured
+    if choice == one.factor.choices[0]:
+        return number_cell(f"({one.baseline:.4g})", best)
+    if (gap := one.against.get(choice)) is None:
+        return Cell("")
+    text = measured(gap.value, gap.se)
+    return number_cell(text if gap.value < 0 or gap.value == 0 else f"+{text}", best)
+
+
+def _at(study: Study, budget: object) -> str:
+    return f" at {'NFE' if study.column_axis == 'nfe' else 'steps'} {value_of(budget)}" if study.column_axis else ""
+
+
+def _budgets(found: Sequence[Effects]) -> list[object]:
+    """The lowest, a middle and the highest budget."""
+    known = list(dict.fromkeys(one.budget for one in found))
+    return list(dict.fromkeys((known[0], known[len(known) // 2], known[-1])))
+
+
+def _by_factor(found: Sequence[Effects]) -> dict[Factor, dict[object, Effects]]:
+    by: dict[Factor, dict[object, Effects]] = {}
+    for one in found:
+        by.setdefault(one.factor, {})[one.budget] = one
+    return by

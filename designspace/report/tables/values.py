@@ -1,0 +1,155 @@
+"""The values of all metrics: table.md, with what is missing, and table.csv.
+
+Rows are configurations and columns are budgets; without an axis of the cost, each row is a point.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from designspace.report.entry import Entry, floor_in, se_in, se_of_mean, value_in
+from designspace.report.evidence.differences import by_budget, rank
+from designspace.report.study import Study, budgets, comparable
+from designspace.report.tables import caption
+from designspace.report.tables.table import Cell, Kind, Table, csv_text, markdown, number_cell
+from designspace.results.records import Result
+from designspace.text import describe, escape, measured, number, one_line, value_of
+
+OF_RESULT = ("id", "seed", "nfe", "nfe_sd", "images", "features")
+"""The columns of table.csv that all metrics share."""
+LISTED = 20
+"""Missing points that are listed one by one."""
+WITHOUT_BIAS = (
+    "Bias-corrected estimates ± standard error: the distance from this reference that infinitely many generated images "
+    "would have, by a second-order expansion and extrapolation from halves of the images. They may be negative. Claims "
+    "use the values without this correction."
+)
+
+
+def page(study: Study) -> str:
+    """table.md: the tables of all metrics, and the points that are missing or failed."""
+    lines = [f"# {escape(study.about.name)}", "", escape(study.about.question), ""]
+    for table in all_tables(study):
+        lines += [*markdown(table), "", escape(table.caption), ""]
+    if missing := gaps(study):
+        lines += [escape(missing.summary), "", *(f"- {escape(point)}" for point in missing.points)]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def tidy(study: Study) -> str:
+    """table.csv: one row per trial and point, with every number in full."""
+    return csv_text([_flat(entry, row, study) for entry in study.entries for row in entry.rows])
+
+
+def all_tables(study: Study) -> list[Table]:
+    """The tables of every metric, each followed by its bias-corrected estimates where there are any."""
+    return [table for metric in study.about.metrics for of in (tables, without_bias) for table in of(study, metric)]
+
+
+def tables(study: Study, metric: str) -> list[Table]:
+    """The tables of a metric, one for each protocol: values of different protocols cannot be compared."""
+    groups = comparable(study.entries, metric)
+    why = caption.kept_apart(groups, metric)
+    return [_table(study, metric, group, why) for group in groups]
+
+
+def without_bias(study: Study, metric: str) -> list[Table]:
+    """The tables of bias-corrected estimates, one for each protocol that has any; Fréchet distances have them."""
+    groups = ([e for e in group if bias_corrected(e, metric)] for group in comparable(study.entries, metric))
+    return [_without_bias(study, metric, group) for group in groups if group]
+
+
+def bias_corrected(entry: Entry, metric: str) -> tuple[float, float | None] | None:
+    """The mean of the corrected estimates over the seeds with its standard error; ``None`` if a seed has none."""
+    values = [floor_in(row, metric, "bias_corrected") for row in entry.rows]
+    known = [value for value in values if value is not None]
+    if not known or len(known) < len(values):
+        return None
+    errors = [floor_in(row, metric, "bias_corrected_se") for row in entry.rows]
+    return statistics.fmean(known), se_of_mean(known, errors)
+
+
+@dataclass(frozen=True)
+class Gaps:
+    """The points that a partial run has not computed."""
+
+    summary: str
+    points: list[str]
+    """One line per point that failed, then one per point that is missing."""
+
+
+def gaps(study: Study) -> Gaps | None:
+    """The points that failed or are missing; ``None`` if the study is complete."""
+    missing = [point for point in study.points if len(point.rows) < point.expected]
+    if not missing:
+        return None
+    lines = [f"failed: {describe(failure.axes)}: {failure.error}" for failure in study.failures]
+    waiting = [point for point in missing if not study.failed(point)]
+    for point in waiting[:LISTED]:
+        seeds = f" ({len(point.rows)} of {point.expected} seeds)" if point.rows else ""
+        lines.append(f"missing: {describe(point.axes)}{seeds}")
+    if len(waiting) > LISTED:
+        lines.append(f"missing: {len(waiting) - LISTED} more")
+    return Gaps(f"{len(missing)} of {len(study.points)} points are not complete:", lines)
+
+
+def _table(study: Study, metric: str, entries: list[Entry], why: str) -> Table:
+    # If there are several tables, the one in which a missing point belongs is unknown.
+    points = entries if why else [point for point in study.points if point.has(metric) or not point.rows]
+    ranked = [rank(study, column, metric) for column in by_budget(study, entries).values()]
+    best = {entry for ranking in ranked for entry in ranking.best}
+    protocol = one_line(entries[0].about(metric).protocol)
+    header, rows = _arranged(study, points, protocol, lambda point: _cell(study, point, metric, point in best))
+    return Table(header, rows, caption.of_table(study, metric, entries, ranked, why))
+
+
+def _without_bias(study: Study, metric: str, entries: Sequence[Entry]) -> Table:
+    def cell(entry: Entry) -> Cell:
+        found = bias_corrected(entry, metric)
+        return number_cell(measured(*found) if found else "")
+
+    title = f"{one_line(entries[0].about(metric).protocol)} without bias"
+    return Table(*_arranged(study, entries, title, cell), WITHOUT_BIAS)
+
+
+def _arranged(
+    study: Study, points: Sequence[Entry], title: str, cell: Callable[[Entry], Cell]
+) -> tuple[list[str], list[list[Cell]]]:
+    """Header and rows."""
+    if not study.column_axis:
+        rows = [[Cell(p.config), number_cell(f"{p.nfe:g}" if p.rows else ""), cell(p)] for p in points]
+        return ["configuration", "NFE", title], rows
+    columns = budgets(study, points)
+    at = {(point.config, study.budget(point)): cell(point) for point in points}
+    rows = [
+        [Cell(config), *(at.get((config, column), Cell("")) for column in columns)]
+        for config in dict.fromkeys(point.config for point in points)
+    ]
+    return [f"{title} at {'NFE' if study.column_axis == 'nfe' else 'steps'}", *map(value_of, columns)], rows
+
+
+def _cell(study: Study, point: Entry, metric: str, best: bool) -> Cell:
+    """``12.3 ± 0.4``; for several seeds ``12.3 ± 0.4 (0.6)``, with the standard deviation over the seeds."""
+    if not point.has(metric):
+        return Cell(study.word(point), Kind.ABSENT)
+    spread, done = point.spread(metric), len(point.rows)
+    text = measured(point.value(metric), point.se(metric))
+    text += "" if spread is None else f" ({number(spread, spread)})"
+    text += f" [{done} of {point.expected} seeds]" if done < point.expected else ""
+    return number_cell(text, best)
+
+
+def _flat(entry: Entry, row: Result, study: Study) -> dict[str, Any]:
+    columns: dict[str, object] = {key: getattr(row, key) for key in OF_RESULT}
+    for metric in study.about.metrics:
+        if entry.has(metric):
+            about = entry.about(metric)
+            columns |= {metric: value_in(row, metric), f"{metric}_se": se_in(row, metric)}
+            columns |= {f"{metric}_{which}": floor_in(row, metric, which) for which in ("floor", "drawn")}
+            columns |= {f"{metric}_{key}": getattr(about, key) for key in ("floor_n", "protocol")}
+            corrected = {which: floor_in(row, metric, which) for which in ("bias_corrected", "bias_corrected_se")}
+            columns |= {f"{metric}_{which}": found for which, found in corrected.items() if found is not None}
+    return {f"axes.{axis}" if axis in columns else axis: value for axis, value in entry.axes.items()} | columns

@@ -1,0 +1,154 @@
+"""Training with checkpoints: finished training is not repeated, and interrupted training resumes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+import torch
+from torch import Tensor, nn
+
+from designspace.data.images import Images
+from designspace.storage.cache import Cache
+from designspace.storage.files import content_key
+from designspace.training.batches import Batches
+from designspace.training.loop import Progress, Seen, Trainer
+from designspace.training.recipe import Recipe
+from designspace.training.rows import TrainingRows
+from designspace.training.state import State
+
+if TYPE_CHECKING:
+    from designspace.training.rows import Augmentation
+
+STAGE = "training"
+SAVE_SECONDS = 60.0
+"""Seconds between checkpoints: the most that a killed process loses."""
+_LISTENER: ContextVar[Seen | None] = ContextVar("listener", default=None)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that the parameters depend on except for the number of images seen."""
+
+    key: str
+    """The hash of data, network, recipe, augmentation and the rows of the design."""
+    design: TrainingRows
+    data: Images
+    recipe: Recipe
+    augmentation: Augmentation | None
+    labelled: bool
+    build: Callable[[], nn.Module]
+    """The untrained network."""
+    spec: dict[str, Any]
+    """The denoiser as plain data, including the length ``augment`` of its augmentation labels."""
+
+
+@runtime_checkable
+class Trainable(Protocol):
+    """A denoiser that has to be trained before it is used."""
+
+    training_images: int
+    labels: bool
+
+    def plan(self, data: Images, design: TrainingRows) -> Plan:
+        """The training that this denoiser needs."""
+
+
+def trained(
+    plan: Plan, images: int, device: torch.device, cache: Cache | None = None, seen: Seen | None = None
+) -> State:
+    """The state of ``plan`` after ``images`` images, from the cache or by training from the latest checkpoint.
+
+    Only one process trains a plan at a time; others wait for it. ``seen`` is called about every hundred steps; without
+    it, the listener of ``heard_by`` is. An exception raised by ``seen`` ends the training after saving a checkpoint.
+    Raises ``DivergedError``, and ``StorageError`` if a checkpoint cannot be written.
+    """
+    kept = Checkpoints(cache or Cache(), plan)
+    state = State(plan.build(), plan.recipe, device)
+    steps = math.ceil(images / plan.recipe.batch_size)
+    with kept.cache.lock(f"{STAGE}-{plan.key}"):
+        if (start := kept.at_most(steps)) is not None:
+            state.restore(start)
+        if state.step < steps:
+            trainer = Trainer(state, plan.design, _batches(plan, device))
+            kept.train(state, trainer, images, seen or _LISTENER.get() or _silent)
+    return state
+
+
+@contextmanager
+def heard_by(listener: Seen) -> Iterator[None]:
+    """Within the block, report the progress of training to ``listener``.
+
+    A denoiser trains itself while it is loaded, far below the code that shows the progress of a run.
+    """
+    token = _LISTENER.set(listener)
+    try:
+        yield
+    finally:
+        _LISTENER.reset(token)
+
+
+def _silent(progress: Progress) -> None:
+    pass
+
+
+def _batches(plan: Plan, device: torch.device) -> Batches:
+    size, seed = plan.recipe.batch_size, plan.recipe.seed
+    return Batches.of(plan.data, plan.design, plan.augmentation, seed, size, labelled=plan.labelled, device=device)
+
+
+@dataclass(frozen=True)
+class Checkpoints:
+    """The cached states of a training run: its latest state, and those at which earlier requests ended."""
+
+    cache: Cache
+    plan: Plan
+
+    def at_most(self, steps: int) -> dict[str, Tensor] | None:
+        """The latest cached state with at most ``steps`` steps, or ``None``."""
+        now = self._get("now")
+        ends = [] if now is None else sorted(int(end) for end in now["ends"] if end <= steps)
+        if now is not None and int(now["step"]) <= steps:
+            return now
+        return next((found for end in reversed(ends) if (found := self._get(end)) is not None), None)
+
+    def train(self, state: State, trainer: Trainer, images: int, seen: Seen) -> None:
+        """Train until ``images`` images have been seen, saving checkpoints on the way and at the end."""
+        last = monotonic()
+
+        def save() -> None:
+            nonlocal last
+            if monotonic() - last > SAVE_SECONDS:
+                self._put_now(state)
+                last = monotonic()
+
+        def tell(progress: Progress) -> None:
+            try:
+                seen(progress)
+            except BaseException:
+                self._put_now(state)
+                raise
+
+        trainer.run(images, tell, save)
+        self._put(state.step, state.tensors())
+        self._put_now(state, end=state.step)
+
+    def _put_now(self, state: State, end: int | None = None) -> None:
+        before = self._get("now")
+        ends = [] if before is None else before["ends"].tolist()
+        known = sorted({*ends, *([] if end is None else [end])})
+        if before is None or int(before["step"]) <= state.step:
+            self._put("now", state.tensors() | {"ends": torch.tensor(known, dtype=torch.int64)})
+        else:  # an earlier state was requested: keep the latest one
+            self._put("now", before | {"ends": torch.tensor(known, dtype=torch.int64)})
+
+    def _get(self, name: object) -> dict[str, Tensor] | None:
+        return self.cache.get(STAGE, content_key(self.plan.key, name))
+
+    def _put(self, name: object, tensors: dict[str, Tensor]) -> None:
+        self.cache.put(STAGE, content_key(self.plan.key, name), tensors)

@@ -1,0 +1,262 @@
+"""The figures of results: what stands in them are the numbers of the results."""
+
+import math
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from studies import influence
+
+import designspace as ds
+from designspace.drawing.legend import Key, Legend
+from designspace.drawing.scales import (
+    dodge,
+    labels,
+    linear_scale,
+    log_ticks,
+    scale_of_distances,
+    scale_through,
+    spaced,
+)
+from designspace.report.evidence.effects import effects
+from designspace.report.figures.effects import main_effects
+from designspace.report.figures.heat import heat_map
+from designspace.report.figures.metric import metric_vs_axis, metric_vs_nfe
+from designspace.report.figures.pareto import pareto
+from designspace.report.figures.samples import samples, samples_difference
+
+NFE = (7, 11, 19)
+VALUES = {"euler": (30.0, 20.0, 9.0), "heun": (80.0, 8.0, 4.0)}
+SE = 0.5
+
+
+@pytest.fixture
+def study(bench):
+    made = bench()
+    for solver, values in VALUES.items():
+        for nfe, value in zip(NFE, values, strict=True):
+            made.point({"solver": solver, "nfe": nfe}, value, se=SE)
+    return made.study()
+
+
+def keys(figure):
+    return [text.get_text() for text in figure.legends[0].get_texts()]
+
+
+def bars(container):
+    """The ends of the error bars."""
+    (lines,) = container[2]
+    return np.array(lines.get_segments())
+
+
+def test_curves_and_error_bars_are_values_and_their_intervals(study):
+    figure = metric_vs_nfe(study, "frechet")
+    (axes,) = figure.axes
+    assert keys(figure) == ["euler", "heun"]
+    curves = [line for line in axes.lines if line.get_linewidth() > 1]
+    for line, container, (solver, values) in zip(curves, axes.containers, VALUES.items(), strict=True):
+        assert list(line.get_ydata()) == list(values), solver
+        moved = np.array(line.get_xdata()) / NFE
+        assert moved == pytest.approx(moved[0])
+        assert moved[0] == pytest.approx(1, abs=0.05)
+        ends = bars(container)
+        assert ends[:, :, 0] == pytest.approx(np.stack([line.get_xdata()] * 2, 1))
+        assert ends[:, :, 1] == pytest.approx(np.array([(y - 1.96 * SE, y + 1.96 * SE) for y in values]), rel=1e-4)
+    assert curves[0].get_color() != curves[1].get_color()
+    assert (axes.get_xscale(), axes.get_yscale()) == ("log", "log")
+    assert (axes.get_ylabel(), axes.get_xlabel()) == ("FD-x", "NFE (denoiser evaluations per image)")
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["7", "11", "19"]
+    note = axes.get_title(loc="right")
+    assert note == "n = 400 images, bars: 95 % intervals\nfloor, n′ = 100: 0.5, off the scale"
+
+
+def test_a_floor_near_the_values_is_a_line(bench):
+    made = bench()
+    for nfe, value in zip(NFE, (3.0, 1.0, 0.7), strict=True):
+        made.point({"solver": "heun", "nfe": nfe}, value)
+    figure = metric_vs_nfe(made.study(), "frechet")
+    (floor,) = (line for line in figure.axes[0].lines if line.get_linestyle() == "--" and len(line.get_xdata()) == 2)
+    assert list(floor.get_ydata()) == [0.5, 0.5]
+    assert keys(figure) == ["heun", "floor, n′ = 100"]
+    assert figure.axes[0].get_title(loc="right") == "n = 400 images, no error bars"
+
+
+def test_of_many_curves_the_best_have_names_and_the_others_are_grey(bench):
+    made = bench()
+    for i in range(15):
+        for nfe in (7, 11):
+            made.point({"solver": f"s{i}", "nfe": nfe}, 100.0 - i - nfe)
+    figure = metric_vs_nfe(made.study(), "frechet")
+    assert keys(figure) == [*(f"s{i}" for i in range(3, 15)), "3 more"]
+    grey = [line for line in figure.axes[0].lines if line.get_color() == "#BDBDBD"]
+    assert [list(line.get_ydata()) for line in grey] == [[93 - i, 89 - i] for i in range(3)]
+
+
+def test_values_of_different_protocols_stand_in_panels_of_their_own(bench):
+    made = bench()
+    made.point({"solver": "a", "nfe": 7}, 3.0)
+    made.point({"solver": "a", "nfe": 11}, 2.0, protocol="FD-y")
+    figure = metric_vs_nfe(made.study(), "frechet")
+    assert [axes.get_ylabel() for axes in figure.axes] == ["FD-x", "FD-y"]
+    assert [list(axes.lines[0].get_ydata()) for axes in figure.axes] == [[3.0], [2.0]]
+
+
+def test_a_metric_against_an_axis(bench):
+    made = bench(axes=("time_steps.rho", "nfe"))
+    for rho in (1, 3, 5, 7):
+        made.point({"time_steps.rho": rho, "nfe": 7}, 10.0 / rho)
+    figure = metric_vs_axis(made.study(), "frechet", "time_steps.rho")
+    (axes,) = figure.axes
+    assert axes.get_xlabel() == "time_steps.rho"
+    assert list(axes.lines[0].get_xdata()) == [1, 3, 5, 7]
+    assert list(axes.lines[0].get_ydata()) == [10.0 / rho for rho in (1, 3, 5, 7)]
+    assert keys(figure)[0] == "nfe=7"
+
+
+def test_the_front_goes_through_the_points_that_nothing_beats(study):
+    figure = pareto(study, "frechet")
+    (axes,) = figure.axes
+    front = [line for line in axes.lines if line.get_drawstyle() == "steps-post"]
+    assert [(list(line.get_xdata()), list(line.get_ydata())) for line in front] == [([7, 11, 19], [30.0, 8.0, 4.0])]
+    single = {
+        (float(line.get_xdata()[0]), float(line.get_ydata()[0])) for line in axes.lines if len(line.get_xdata()) == 1
+    }
+    assert single == {(nfe, value) for values in VALUES.values() for nfe, value in zip(NFE, values, strict=True)}
+    uprights = [line.get_ydata() for line in axes.lines if len(line.get_xdata()) == 2]
+    assert np.array(uprights) == pytest.approx(np.array([(y - 1.96 * SE, y + 1.96 * SE) for y in (30, 8, 4)]), rel=1e-4)
+    assert keys(figure) == ["euler", "heun", "the front"]
+
+
+def test_a_heat_map_shows_its_values_the_best_in_bold(bench):
+    made = bench(axes=("time_steps.rho", "nfe"))
+    for rho in (3, 5, 7):
+        for nfe in (7, 11, 35):
+            value = math.nan if (rho, nfe) == (7, 7) else 100.0 * rho / nfe
+            made.point({"time_steps.rho": rho, "nfe": nfe}, value, se=0.1)
+    (axes,) = heat_map(made.study(), "frechet").axes
+    cells = {text.get_position(): (text.get_text(), text.get_weight()) for text in axes.texts}
+    assert cells.pop((2, 0)) == ("8.57", "bold")
+    assert cells[0, 1] == ("71.4", "normal")
+    assert {weight for _, weight in cells.values()} == {"normal"}
+    assert (0, 2) not in cells
+    (image,) = axes.images
+    assert list(image.get_array()[1]) == pytest.approx([500 / 7, 500 / 11, 500 / 35])
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["7", "11", "35"]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["3", "5", "7"]
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("nfe", "rho")
+
+
+def test_effects_are_the_differences_with_their_intervals(bench):
+    made = bench(axes=("solver", "schedule", "nfe"))
+    made.about["baseline_axes"] = {"solver": "heun", "schedule": "linear"}
+    for i, (solver, schedule) in enumerate((a, b) for a in ("heun", "euler") for b in ("linear", "vp")):
+        for nfe in (7, 35):
+            made.point({"solver": solver, "schedule": schedule, "nfe": nfe}, 9.0 + i + nfe, influence(i, 1.0 + i))
+    study = made.study()
+    figure = main_effects(study, "frechet")
+    (axes,) = figure.axes
+    assert keys(figure) == ["NFE 7", "NFE 35"]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["euler", "vp"]
+    for container, budget in zip(axes.containers, (7, 35), strict=True):
+        found = [one for one in effects(study, "frechet")[0] if one.budget == budget]
+        gaps = [gap for one in found for gap in one.against.values()]
+        assert [gap.value for gap in gaps] == pytest.approx([2.0, 1.0])
+        assert list(container[0].get_xdata()) == [gap.value for gap in gaps]
+        ends = np.array([(gap.value - 1.96 * gap.se, gap.value + 1.96 * gap.se) for gap in gaps])
+        assert bars(container)[:, :, 0] == pytest.approx(ends, rel=1e-4)
+    assert [text.get_text() for text in axes.texts] == ["solver, against heun", "schedule, against linear"]
+
+
+def test_differences_of_samples_are_half_the_difference_around_grey(study):
+    assert [text.get_text() for text in samples(study).texts][:5] == ["NFE 7", "NFE 11", "NFE 19", "euler", "heun"]
+    figure = samples_difference(study)
+    assert "Half the difference from euler at the same cost; grey is none." in [t.get_text() for t in figure.texts]
+    (canvas,) = figure.images
+    assert {128, 255} == set(np.unique(canvas.get_array()))  # equal images, on white
+
+
+RESULTS = ["metric_vs_nfe", "pareto", "main_effects", "samples", "samples_difference"]
+
+
+@pytest.mark.parametrize("name", RESULTS)
+def test_the_public_figures_take_a_folder_or_results(study, name):
+    draw = getattr(ds.plots, name)
+    shown = [draw(source) for source in (study, study.folder, str(study.folder), study.results)]
+    assert all(isinstance(figure, Figure) for figure in shown)
+    assert len({len(figure.axes) for figure in shown}) == 1
+
+
+def test_the_look_of_public_figures_is_that_of_reports(study):
+    figure = ds.plots.metric_vs_nfe(study, "frechet")
+    (axes,) = figure.axes
+    assert axes.xaxis.label.get_size() == 8
+    assert not axes.spines["top"].get_visible()
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "error"),
+    [
+        ("metric_vs_nfe", ("frechett",), r"'frechett' is not measured. Did you mean 'frechet'\? Metrics: frechet\."),
+        ("metric_vs_axis", ("nfe",), "'nfe' is not an axis of several positive numbers. Such axes: none."),
+        ("heat_map", (), "nothing to draw: frechet: no two axes"),
+        ("metric_vs_sigma", (), "nothing to draw: frechet: the metric has no values at single noise levels"),
+        ("walks", (), "nothing to draw: the data are not one-dimensional"),
+        ("main_effects", ("frechet", 1), "nothing to draw: frechet: no choices are compared in group 1"),
+    ],
+)
+def test_what_cannot_be_drawn_is_a_clear_error(study, name, arguments, error):
+    with pytest.raises(ds.DataError, match=error):
+        getattr(ds.plots, name)(study, *arguments)
+
+
+def test_distances_have_a_logarithmic_axis_unless_some_are_not_positive():
+    scale = scale_of_distances([1.0, 1000.0], [0.0, 0.0], [])
+    assert scale.threshold is None
+    assert scale.ticks == [1, 10, 100, 1000]
+    scale = scale_of_distances([3.0, 2.0], [2.9999, 0.1], [])
+    assert 0.5 < scale.low < 1.0  # an interval that reaches 0 does not stretch the axis
+    scale = scale_of_distances([17.0, 0.5, -0.2], [1.0, 0.2, 0.08], [])
+    assert scale.threshold == 0.5  # all negative values lie in the linear part
+    assert scale.low <= -0.28
+    assert scale.ticks == [-0.25, 0, 0.25, 0.5, 1, 3, 10]
+    assert scale_of_distances([0.001, -0.002], [0.0, 0.0], []).threshold == math.inf  # linear throughout
+
+
+@pytest.mark.parametrize("make", [scale_of_distances, linear_scale])
+def test_a_floor_far_off_does_not_squeeze_the_curves(make):
+    assert make([3.0, 4.0], [0.0, 0.0], [2.5]).shows(2.5)
+    assert not make([3.0, 4.0], [0.0, 0.0], [0.1]).shows(0.1)
+    assert not make([3.0, 4.0], [0.0, 0.0], [-0.1]).shows(-0.1)
+
+
+def test_ticks_are_round_and_do_not_touch():
+    assert log_ticks(2.7, 92.0) == [3, 10, 30]
+    assert log_ticks(3.35, 3.42) == [3.36, 3.38, 3.4, 3.42]
+    assert linear_scale([0.0, 1.0], [0.0, 0.0], []).ticks == [0, 0.2, 0.4, 0.6, 0.8, 1]
+    scale = scale_through([15, 16, 31, 32, 63, 64])
+    assert scale.ticks == [15, 16, 31, 32, 63, 64]
+    assert spaced(scale, 2.8) == [15, 31, 64]
+
+
+def test_labels_are_all_plain_or_all_powers():
+    assert labels([0.5, 100, -3]) == {0.5: "0.5", 100: "100", -3: "\N{MINUS SIGN}3"}
+    assert list(labels([0, 1e-9, 2e-3, -10]).values()) == ["0", "$10^{-9}$", r"$2\times10^{-3}$", "$-10^{1}$"]
+
+
+@pytest.mark.parametrize("count", [1, 3, 12])
+def test_points_stand_nearer_to_their_own_evaluations_than_to_others(count):
+    factors = dodge([7, 11, 19, 27, 35, 51], count)
+    assert len(set(factors)) == count
+    assert max(factors) / min(factors) < (35 / 27) ** 0.31
+
+
+@pytest.mark.parametrize(("names", "columns"), [(["a"] * 6, 4), (["a name of twenty lett"] * 3, 2), (["x" * 60], 1)])
+def test_a_legend_has_as_many_columns_as_fit(names, columns):
+    legend = Legend([Key(name, {}) for name in names], 7.5)
+    assert legend.columns == columns
+    figure = Figure(figsize=(3.5, 2), layout="constrained")
+    figure.subplots()
+    legend.draw(figure)
+    figure.draw_without_rendering()
+    box = figure.legends[0].get_window_extent()
+    assert 0 <= box.x0 < box.x1 <= figure.bbox.width
