@@ -1,8 +1,5 @@
 from functools import cache
-from importlib.util import find_spec
-from pathlib import Path
 
-import numpy as np
 import torch
 
 from designspace.data.images import Images
@@ -10,12 +7,17 @@ from designspace.data.rows import Data
 from designspace.errors import DataError
 from designspace.registry.literature import ALPAYDIN_1998
 
+CONTENT = "ac2213023a1dd19f8222ec82825f32c3504d17957813b2fdf14736bb5f12f150"
+"""The content hash of the images. It is known beforehand, so that checking a spec need not import scikit-learn."""
+
 
 class Digits(Data, name="digits"):
     """1,797 handwritten digits of 8 x 8 grey pixels in ten classes: real images that scikit-learn ships.
 
     Pixels from 0 to 16 become round(255 value / 16). These are the test set of the collection; see
     https://scikit-learn.org/stable/modules/generated/sklearn.datasets.load_digits.html
+
+    Loading raises ``DataError`` if the installed scikit-learn ships other images.
     """
 
     sources = (ALPAYDIN_1998,)
@@ -24,15 +26,16 @@ class Digits(Data, name="digits"):
         return _digits()
 
     def content_hash(self) -> str:
-        return _digits().content_hash
+        return CONTENT
 
 
 @cache
 def _digits() -> Images:
-    """What ``sklearn.datasets.load_digits`` gives, read without importing scikit-learn, which takes over a second."""
-    package = find_spec("sklearn")
-    if package is None or package.origin is None:
-        raise DataError("data digits needs scikit-learn: pip install scikit-learn")
-    table = np.loadtxt(Path(package.origin).parent / "datasets" / "data" / "digits.csv.gz", delimiter=",")
-    pixels = torch.from_numpy(table[:, :-1].reshape(-1, 1, 8, 8) * 255 / 16).round().to(torch.uint8)
-    return Images(pixels, torch.from_numpy(table[:, -1]).long(), tuple("0123456789"))
+    from sklearn.datasets import load_digits  # imported here because it takes a second
+
+    digits = load_digits()
+    pixels = torch.from_numpy(digits.images * 255 / 16).round().to(torch.uint8)
+    images = Images(pixels[:, None], torch.from_numpy(digits.target).long(), tuple(map(str, digits.target_names)))
+    if images.content_hash != CONTENT:
+        raise DataError("data digits: the installed scikit-learn ships other images than those known by this name")
+    return images
