@@ -1,9 +1,10 @@
-"""The exact denoiser against the bound of its two matrix products, in the same run.
+"""The exact denoiser compared with the time of its two matrix products alone.
 
     python benchmarks/exact_denoiser.py [CIFAR-10.zip] [--images 10000] [--batch 256] [--threads 2] [--rounds 7]
 
-Samples are images with noise. Methods take turns, minima are shown. "tie" is the largest error, against a direct
-evaluation in float64, half-way between an image and its nearest neighbour; "error" that of the samples themselves.
+The samples are images with noise. The methods take turns, and the minimal times are shown. "tie" is the largest error,
+relative to a direct evaluation in float64, half-way between an image and its nearest neighbour; "error" is that of the
+samples themselves.
 """
 
 from __future__ import annotations

@@ -1,14 +1,14 @@
-r"""What a GPU is needed for, in order of value: networks of CIFAR-10, their distances, and the best one to ship.
+r"""A campaign for a GPU, in order of value: networks for CIFAR-10, their distances, and the best one to ship.
 
     python benchmarks/gpu_campaign.py cifar10-train.zip --minutes 60 [--device cuda] [--out campaign]
 
-For each of the ``JOBS``: the speed of its first network is measured, on training that counts; from then on its networks
-see as many images as their minutes allow, which <out>/images.json keeps. Then `designspace train` and `designspace run`
-do the work; their command lines are printed. Run again to go on: what was made is in the cache ($DESIGNSPACE_CACHE), so
-that a stop loses a minute of training or 200 images at most. Reports and the network in half precision are in <out>, in
-files below 15 MB.
+For each of the ``JOBS``, the speed of the first network is measured during its training. It determines how many images
+the networks can see in the given time; this number is kept in <out>/images.json. `designspace train` and `designspace
+run` then do the work, and their command lines are printed. To continue after an interruption, run the script again:
+everything is kept in the cache ($DESIGNSPACE_CACHE), so that at most a minute of training or 200 images are lost. The
+reports and the network in half precision are written to <out>, in files below 15 MB.
 
-To see that it works, on a CPU with a zip of a few images of 32 x 32, in a few minutes:
+To try it out on a CPU in a few minutes, with a zip of a few images of 32 x 32:
 
     python benchmarks/gpu_campaign.py few.zip --device cpu --minutes 20 --scale 0.001 \
         --set 'denoiser.network={name: unet, patch: 4}' --set denoiser.batch_size=4 --set denoiser.compile=false \

@@ -1,12 +1,13 @@
-"""From images in memory to the distance: ours against clean-fid on a folder of the same images, with the same network.
+"""From images in memory to the distance, compared with clean-fid on a folder of the same images and the same network.
 
     pip install -r benchmarks/requirements.txt && python benchmarks/images_to_distance.py [--images 5000] [--rounds 3]
 
-First with a small stand-in that has the interface of clean-fid's file, so that all that is not the network shows; then
-the features of a few images by Inception's own architecture, its weights drawn at random: nearly all of the time is the
-network's there. Both are TorchScript files. Methods take turns on one thread, clean-fid without worker processes; that
-its images have to be written first is not counted. The reference's statistics are given to both.
-Asked for are at most 0.6 of clean-fid's time, and its numbers: features to 1e-4, distances to 1e-6.
+The first comparison uses a small stand-in with the interface of clean-fid's network, so that everything except the
+network shows. The second computes features of a few images by the architecture of Inception with random weights, where
+the network takes nearly all of the time. Both networks are TorchScript files. The methods take turns on one thread, and
+clean-fid runs without worker processes. The time to write its images to a folder is not counted, and both are given the
+statistics of the reference. The goals are 0.6 of clean-fid's time, and equal numbers: features to 1e-4, distances to
+1e-6.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Features of lite0 from images in memory, against the bare network on batches that are ready for it.
+"""Features of lite0 from images in memory, compared with the bare network on prepared batches.
 
     python benchmarks/lite0.py [--images 400] [--rounds 7]
 
-The bare network is run in the memory format and batches that suit it best of those tried. Ours begins with uint8 images
-and has the resize and normalisation to do besides. Asked for are at least 90 % of the bare network's images/s.
+The bare network runs with the memory format and batch size that suit it best among those tried. The detector starts
+from uint8 images and also resizes and normalises them. The goal is at least 90 % of the bare network's images/s.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""Mean and covariance of 50,000 features of 2,048 dimensions: streamed, against numpy's with all of them in memory.
+"""Mean and covariance of 50,000 features of 2,048 dimensions: streamed, compared with numpy on the whole array.
 
     pip install -r benchmarks/requirements.txt && python benchmarks/moments.py [--rounds 3]
 
-Methods take turns on one thread; features are float32, as networks give them. What memory streaming takes is measured
-in a process of its own, which draws the features chunk by chunk: the peak of its resident set above what it had before.
-Asked for are at most 1.15 of numpy.cov's time, 1e-9 of its value, and 1 GB.
+The methods take turns on one thread; features are float32, as networks return them. The memory of streaming is measured
+in a separate process, which draws the features chunk by chunk, as the increase of the peak of its resident set. The
+goals are 1.15 of the time of numpy.cov, a relative difference of 1e-9, and 1 GB.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""Images to the size that Inception takes: ours against clean-fid's resizer, which takes one image at a time.
+"""Resizing to the input size of Inception, compared with clean-fid's resizer, which takes one image at a time.
 
     pip install -r benchmarks/requirements.txt && python benchmarks/resize.py [--rounds 9]
 
-Both start from uint8 images in memory and give float32 in 0..255, one after the other; neither has to put a network's
-batches together. Shown are medians of CPU time an image, and the largest difference of any pixel. Asked
-for are at most 0.25 of clean-fid's time, and a difference below 1e-3.
+Both start from uint8 images in memory and return float32 in 0..255, one image after another; neither has to assemble
+batches for a network. The table shows medians of CPU time per image and the largest difference of any pixel. The goals
+are 0.25 of clean-fid's time and a difference below 1e-3.
 """
 
 from __future__ import annotations

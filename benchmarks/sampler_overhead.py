@@ -1,20 +1,20 @@
-"""What a deterministic solver costs beside its denoiser: ours against azula's and diffusers', in the same run.
+"""The cost of deterministic solvers beside their denoiser, compared with azula and diffusers.
 
     pip install -r benchmarks/requirements.txt && python benchmarks/sampler_overhead.py
     python benchmarks/sampler_overhead.py dpm2 unipc --rounds 200 --batch 1
 
-Time: microseconds for each evaluation of the denoiser, which is one multiplication, timed inside each run and
-subtracted; methods take turns, medians are shown. Memory: the most tensors of the state's size that live at once, the
-denoiser's output among them, the latents not. Float32 images of 3 x 32 x 32, 18 levels, one thread; with --batch 1
-there is little to compute, and the Python around it shows.
+Times are microseconds per evaluation of the denoiser. The denoiser is a single multiplication, which is timed within
+each run and subtracted. The methods take turns, and medians are shown. Memory is the largest number of tensors of the
+size of the state that exist at once, including the output of the denoiser but not the latents. Images are float32,
+3 x 32 x 32, with 18 levels, on one thread; with --batch 1 there is little to compute, so that Python dominates.
 
-What can be left out is left out in the peers' favour: they are built before the clock starts, their scaling of the
-denoiser's input counts as the denoiser's, and they are given D or the noise, whichever they take with less work: where
-a peer takes both, both are run. The peers' levels are their own, as many and in float32; how far apart they are does
-not change the work. A peer that is not the same method is said to be in ``methods``.
+Doubtful cases are decided in favour of the other libraries: they are set up before timing starts, their scaling of the
+denoiser's input counts as part of the denoiser, and they are given D or the noise, whichever means less work; if a
+library accepts both, both are run. They use as many levels of their own, in float32; the spacing of the levels does not
+change the work. ``methods`` says where a method of a library is not exactly the same.
 
-Nothing was dropped but what is another method altogether. rk4 and rk45 have no peer: neither library has a Runge-Kutta
-method of that order, but for the three first steps of diffusers' PNDM. The solvers that draw noise are not compared.
+Only methods without an equivalent are left out. rk4 and rk45 have none: neither library has a Runge-Kutta method of
+that order, except for the first three steps of PNDM in diffusers. Stochastic solvers are not compared.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Methods that take turns in one run on one thread, so that whatever else the machine does falls on all of them."""
+"""Timing of methods that take turns on one thread, so that other load on the machine affects all of them alike."""
 
 from __future__ import annotations
 

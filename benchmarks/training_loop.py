@@ -1,14 +1,15 @@
-"""What a training step costs beside a bare loop around the same network and data, in the same run.
+"""The time of a training step, compared with a bare loop around the same network and data.
 
     python benchmarks/training_loop.py [--size tiny] [--batch 128] [--rounds 8] [--device cpu]
 
-The bare loop does what cannot be left out: forward, loss, backward, Adam, on batches that are there already. Ours adds
-the shuffled and keyed batches, noise levels and noise, Eq. 8, the moving average, the guard against NaN and the record
-of losses. Rounds of 20 steps take turns; the median of the rounds' ratios is shown. At most 1.1 is asked for on a CPU.
+The bare loop does only what is necessary: forward pass, loss, backward pass and Adam, on prepared batches. Training in
+this package adds shuffled and keyed batches, noise levels and noise, Eq. 8, the moving average, the guard against NaN,
+and the record of losses. Rounds of 20 steps take turns, and the median of the ratios of the rounds is shown. The goal
+is a ratio of at most 1.1 on a CPU.
 
-On the CPU the images are 1 x 8 x 8, in float32. On a GPU they are 3 x 32 x 32, in bf16, compiled and channels_last,
-with augmentation (try --size medium --batch 512), and two things are added: the share of the step that is the
-network's own forward and backward, by the GPU's clock, of which at least 90 % is asked for; and the lines where a step
+On a CPU, images are 1 x 8 x 8 in float32. On a GPU, they are 3 x 32 x 32 in bf16, compiled and channels_last, with
+augmentation (try --size medium --batch 512). Two things are added there: the share of the step that the forward and
+backward passes of the network take by the GPU's clock, with a goal of at least 90 %, and the lines at which a step
 waits for the GPU, of which there should be none.
 """
 

@@ -190,7 +190,7 @@ def test_solvers_that_are_crossed_with_an_idle_axis_are_named(tmp_path):
     path = tmp_path / "mixed.yaml"
     text = "data: digits\ndenoiser: exact\ndesign: edm\nnum_steps: 12\n"
     path.write_text(text + "grid:\n  solver: [heun, dpmpp_2m, ab]\n  schedule: [linear, ve]\n")
-    warning = f"{path}:7:3: grid.schedule: has no effect with solver dpmpp_2m, ab: no step in time"
+    warning = f"{path}:7:3: grid.schedule: has no effect with solvers that do not step in time: dpmpp_2m, ab"
     assert load(path).warnings == [warning]
 
 

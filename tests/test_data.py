@@ -280,7 +280,7 @@ class TestZip:
         whole = bytearray(archive.read_bytes())
         whole[whole.index(b"PK\x01\x02") + 6] = 0xFF  # the version of zip that is needed
         archive.write_bytes(whole)
-        with pytest.raises(DataError, match=r"set\.zip is not a whole zip archive \(zip file version 25\.5\)"):
+        with pytest.raises(DataError, match=r"set\.zip is not a complete zip archive \(zip file version 25\.5\)"):
             data("zip", path=archive).load()
 
     def test_a_damaged_member_is_named(self, archive):

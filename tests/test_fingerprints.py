@@ -30,7 +30,12 @@ from designspace.registry.known import ROWS
 from designspace.sampling.probe import MeasuredTimeSteps, Probe
 
 FILE = Path(__file__).parent / "data" / "fingerprints.json"
-BUILT_IN = [f"{row}/{name}" for row, kind in ROWS.items() for name in sorted(kind.known)]
+BUILT_IN = [
+    f"{row}/{name}"
+    for row, kind in ROWS.items()
+    for name, cls in sorted(kind.known.items())
+    if cls.__module__.startswith("designspace.components.")
+]
 NOT_HERE = {"detector/inception"}
 """Its weights cannot be part of the repository; tests/test_inception.py has reference values."""
 FIELDS = {

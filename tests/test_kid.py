@@ -93,8 +93,8 @@ def test_few_images_have_no_standard_error():
 @pytest.mark.parametrize(
     ("x", "y", "message"),
     [
-        (sample(1), sample(9), "takes 2 images at least, not 1"),
-        (sample(9), sample(1), "takes 2 images at least, not 1"),
+        (sample(1), sample(9), "needs at least 2 images, not 1"),
+        (sample(9), sample(1), "needs at least 2 images, not 1"),
         (sample(9, d=3), sample(9, d=4), "features of 3 and of 4 dimensions"),
         (Sample(torch.full((9, 6), math.nan)), sample(9), "9 of 9 images have features that are not finite"),
     ],

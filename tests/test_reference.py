@@ -166,21 +166,21 @@ def test_damaged_missing_and_pickled_files(tmp_path):
 @pytest.mark.parametrize(
     ("name", "fields", "detector", "message"),
     [
-        ("stats.npz", {}, own_detector(width=320), "it is of 5 features, and detector own gives 320"),
+        ("stats.npz", {}, own_detector(width=320), "it holds 5 features, but detector own gives 320"),
         (
             "stats.npz",
             {"made_by": "FID"},
             own_detector(),
-            "its features are of FID, and those of detector own of FD-own",
+            "its features are of FID, but detector own makes features of FD-own",
         ),
-        ("cifar10_clean_train_32.npz", {}, own_detector(), "its features are of FID, and"),
+        ("cifar10_clean_train_32.npz", {}, own_detector(), "its features are of FID, but"),
         (
             "cifar10_legacy_tensorflow_train_32.npz",
             {},
             own_detector(protocol="FID"),
-            "are of FID-legacy_tensorflow, and",
+            "are of FID-legacy_tensorflow, but",
         ),
-        ("ffhq_clean_clip_vit_b_32_trainval_256.npz", {}, own_detector(protocol="FID"), "of FD-clip_vit_b_32, and"),
+        ("ffhq_clean_clip_vit_b_32_trainval_256.npz", {}, own_detector(protocol="FID"), "of FD-clip_vit_b_32, but"),
     ],
 )
 def test_statistics_of_another_network(tmp_path, name, fields, detector, message):

@@ -20,7 +20,8 @@ from training_stand_in import SPEC, trained
 
 import designspace as ds
 from designspace.data.images import Images
-from designspace.run.run import dry_run, run
+from designspace.run.estimate import dry_run
+from designspace.run.run import run
 from designspace.spec import load
 from designspace.storage.cache import Cache
 from designspace.training.batches import Batches

@@ -137,11 +137,11 @@ def test_names_say_which_features():
 
 
 def test_wrong_input_is_named():
-    with pytest.raises(ValueError, match="wasserstein is for 1 feature an image, not 2: use sliced_wasserstein"):
+    with pytest.raises(ValueError, match="wasserstein is for one feature per image, not 2: use sliced_wasserstein"):
         metric("wasserstein").measure(sample(9, 2), sample(9, 2))
     with pytest.raises(ValueError, match="features of 3 and of 4 dimensions"):
         metric("sliced_wasserstein").measure(sample(9, 3), sample(9, 4))
-    with pytest.raises(ValueError, match="take 20 images at least, not 19"):
+    with pytest.raises(ValueError, match="need at least 20 images, not 19"):
         metric("fid_infinity").measure(sample(19, 2), sample(50, 2))
     for name in ("wasserstein", "sliced_wasserstein", "fid_infinity"):
         with pytest.raises(ValueError, match="not finite"):

@@ -1,4 +1,4 @@
-"""What the metric frechet gives, for many draws of low dimension at once; ``check`` compares the two."""
+"""The metric frechet for many draws of low dimension at once; ``check`` compares it with the library."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is drawn from: distributions whose Fréchet distance from a reference is known."""
+"""The distributions that are drawn from, whose Fréchet distance from a reference is known."""
 
 from __future__ import annotations
 

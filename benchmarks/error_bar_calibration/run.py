@@ -1,9 +1,10 @@
-"""How often the error bars of the Fréchet distance hold: draws from distributions whose distance is known.
+"""How often the error bars of the Fréchet distance hold, from draws of distributions whose distance is known.
 
     OMP_NUM_THREADS=1 python benchmarks/error_bar_calibration/run.py [--only lite0] [--out DIR]
 
-Draws are kept in the cache, in chunks: a run that was stopped goes on, and several may run beside each other with a
-different --only. The report is written from what there is. Fashion-MNIST comes with Debian's dataset-fashion-mnist.
+Draws are kept in the cache in chunks, so that an interrupted run can be continued, and several runs with different
+--only can work at the same time. The report is written from all draws that exist. Fashion-MNIST comes with Debian's
+package dataset-fashion-mnist.
 """
 
 from __future__ import annotations

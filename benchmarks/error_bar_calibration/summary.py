@@ -1,4 +1,4 @@
-"""What the draws of a cell say: coverage, ratios of standard errors, bias."""
+"""Statistics of the draws of a cell: coverage, ratios of standard errors, bias."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Transformations of training images: Appendix F.2 of the EDM paper."""
+"""Transformations of training images (Appendix F.2 of the EDM paper)."""

@@ -12,12 +12,13 @@ Probability = Annotated[float, Field(ge=0, le=1)]
 
 
 class EDM(Augmentation, name="edm"):
-    """Geometric and colour transformations, each with its probability, of which the network is told.
+    """Geometric and colour transformations, each applied with a probability, which the network is told about.
 
-    so that what is learnt from transformed images does not leak into samples. Flips, scale, rotation, anisotropic scale
-    and translation with probability ``geometric`` each; brightness, contrast, hue and saturation with ``colour``, the
-    last two of colour images only. Labels are ``[B, 14]``. Bicubic, mirrored at the border. Karras et al. (2022),
-    Appendix F.2, whose images are filtered more carefully.
+    The network gets the labels a of the transformations, so that they do not leak into the samples: a is zero where
+    nothing was done, and in sampling. Flips, isotropic and anisotropic scaling, rotation and translation are applied
+    with the probability ``geometric`` each; brightness, contrast, hue and saturation with the probability ``colour``,
+    the last two to colour images only. Labels are ``[B, 14]``. Images are resampled bicubically and mirrored at the
+    border. Karras et al. (2022), Appendix F.2, who filter the images more carefully.
     """
 
     formula = r"F(c_\mathrm{in} x; c_\mathrm{noise}, a), \qquad a = 0 \text{ where nothing was done, and in sampling}"
@@ -34,5 +35,5 @@ class EDM(Augmentation, name="edm"):
 
 
 def _where(told: Tensor, changed: Tensor, images: Tensor) -> Tensor:
-    """Images to which nothing was done stay as they are, to the last bit."""
+    """Replace only the images that were changed, so that the others stay the same to the last bit."""
     return torch.where(told.any(1)[:, None, None, None], changed, images)

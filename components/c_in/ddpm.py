@@ -5,7 +5,7 @@ from designspace.registry.literature import HO_2020, KARRAS_2022
 
 
 class DDPM(CIn, name="ddpm"):
-    """Unit variance of the input, for data of unit variance.
+    """Scales the input to unit variance for data of unit variance.
 
     Karras et al. (2022), Table 1 (column iDDPM).
     """

@@ -6,7 +6,7 @@ from designspace.registry.literature import KARRAS_2022
 
 
 class EDM(CIn, name="edm"):
-    """Unit variance of the input.
+    """Scales the input to unit variance.
 
     ``sigma_data`` is the standard deviation of the data. Karras et al. (2022), Table 1 and Appendix B.6.
     """

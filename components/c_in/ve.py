@@ -6,7 +6,7 @@ from designspace.registry.literature import KARRAS_2022, SONG_2021
 
 
 class VE(CIn, name="ve"):
-    """The network sees the noisy sample as it is.
+    """No input scaling: the network sees the noisy sample itself.
 
     Karras et al. (2022), Table 1.
     """

@@ -6,10 +6,11 @@ from designspace.registry.literature import SALIMANS_2022
 
 
 class Velocity(CIn, name="velocity"):
-    r"""The sample of unit variance :math:`z = y \cos\phi + n \sin\phi`, with :math:`\sigma = \tan\phi`.
+    r"""Scales the input to the sample of unit variance that the velocity is defined on.
 
-    that is :math:`\cos\phi` for data of standard deviation ``sigma_data`` = 1. It is ``edm`` with another default.
-    Salimans and Ho (2022), Section 4 and Appendix D.
+    With :math:`\sigma = \tan\phi` and data of unit variance the input is :math:`z = y \cos\phi + n \sin\phi`, and the
+    scaling is :math:`\cos\phi`. The row equals ``edm`` with ``sigma_data`` = 1 as its default. Salimans and Ho (2022),
+    Section 4 and Appendix D.
     """
 
     formula = r"c_\mathrm{in} = 1 / \sqrt{\sigma^2 + \sigma_\mathrm{data}^2}"

@@ -5,7 +5,7 @@ from designspace.registry.literature import KARRAS_2022, SONG_2021
 
 
 class VP(CIn, name="vp"):
-    """Unit variance of the input, for data of unit variance.
+    """Scales the input to unit variance for data of unit variance.
 
     Karras et al. (2022), Table 1.
     """

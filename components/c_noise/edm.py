@@ -5,7 +5,7 @@ from designspace.registry.literature import KARRAS_2022
 
 
 class EDM(CNoise, name="edm"):
-    """A quarter of the logarithm.
+    """A quarter of the logarithm of the noise level.
 
     Karras et al. (2022), Table 1 and Appendix B.6.
     """

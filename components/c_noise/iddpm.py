@@ -6,8 +6,8 @@ from designspace.sampling.levels import IDDPMLevels
 class IDDPM(IDDPMLevels, DiscreteCNoise, name="iddpm"):
     """The index of the nearest noise level that the network was trained on; it grows with the noise.
 
-    with the levels :math:`u_j` of the time steps ``iddpm``. The network supports :math:`u_{M-1}` to :math:`u_0` and
-    rounds to its levels; :math:`u_M = 0` has the index -1. Karras et al. (2022), Table 1.
+    Here :math:`u_j` are the levels of the time steps ``iddpm``. The network supports :math:`u_{M-1}` to :math:`u_0`,
+    and the sampler rounds to these levels; :math:`u_M = 0` has the index -1. Karras et al. (2022), Table 1.
     """
 
     formula = r"c_\mathrm{noise} = M - 1 - \arg\min_j |u_j - \sigma|, \quad j \le M"

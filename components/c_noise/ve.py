@@ -6,9 +6,9 @@ from designspace.registry.literature import KARRAS_2022, SONG_2021
 
 
 class VE(CNoise, name="ve"):
-    """The logarithm of the noise level in units of images in [0, 1].
+    """The logarithm of the noise level, in units of images with values in [0, 1].
 
-    The network supports ``sigma_min`` to ``sigma_max``. Karras et al. (2022), Table 1.
+    The network supports levels from ``sigma_min`` to ``sigma_max``. Karras et al. (2022), Table 1.
     """
 
     formula = r"c_\mathrm{noise} = \ln(\tfrac12 \sigma)"

@@ -10,8 +10,8 @@ from designspace.sampling.levels import vp_sigma, vp_sigma_inv
 class VP(CNoise, name="vp"):
     r"""The time of the VP schedule, in units of the M steps of DDPM.
 
-    The network supports :math:`\sigma_\mathrm{VP}(\epsilon_t)` to :math:`\sigma_\mathrm{VP}(1)`: 0.0010 to 152.2.
-    Karras et al. (2022), Table 1.
+    The network supports levels from :math:`\sigma_\mathrm{VP}(\epsilon_t)` to :math:`\sigma_\mathrm{VP}(1)`, by default
+    0.0010 to 152.2. Karras et al. (2022), Table 1.
     """
 
     formula = r"c_\mathrm{noise} = (M - 1)\, \sigma_\mathrm{VP}^{-1}(\sigma)"

@@ -7,11 +7,11 @@ from designspace.registry.literature import KARRAS_2022
 
 
 class DataStd(COut, name="data"):
-    r"""The network predicts the signal in units of the data's standard deviation.
+    r"""The network predicts the signal in units of the standard deviation of the data.
 
-    so that the target :math:`y / \sigma_\mathrm{data}` has unit variance with c_skip ``zero``. At low noise the network
-    has to repeat its input: an error of F is one of D, ``sigma_data`` times as large, at every :math:`\sigma \ge 0`.
-    Karras et al. (2022), Appendix B.6, with :math:`c_\mathrm{skip} = 0`.
+    With c_skip ``zero`` the target :math:`y / \sigma_\mathrm{data}` has unit variance. At low noise the network has to
+    reproduce its input: at every :math:`\sigma \ge 0` an error of F becomes an error of D that is ``sigma_data`` times
+    as large. Karras et al. (2022), Appendix B.6, with :math:`c_\mathrm{skip} = 0`.
     """
 
     formula = r"c_\mathrm{out} = \sigma_\mathrm{data}"

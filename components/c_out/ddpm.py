@@ -7,7 +7,7 @@ from designspace.registry.literature import HO_2020, KARRAS_2022
 class DDPM(COut, name="ddpm"):
     """The network predicts the noise.
 
-    An error of the network is amplified by sigma. Karras et al. (2022), Table 1 (column iDDPM).
+    An error of the network is multiplied by sigma. Karras et al. (2022), Table 1 (column iDDPM).
     """
 
     formula = r"c_\mathrm{out} = -\sigma"

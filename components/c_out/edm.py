@@ -6,7 +6,7 @@ from designspace.registry.literature import KARRAS_2022
 
 
 class EDM(COut, name="edm"):
-    """Unit variance of the target; errors of the network are never amplified beyond ``sigma_data``.
+    """Keeps the target at unit variance; errors of the network are multiplied by ``sigma_data`` at most.
 
     ``sigma_data`` is the standard deviation of the data. Karras et al. (2022), Table 1 and Appendix B.6.
     """

@@ -5,9 +5,9 @@ from designspace.registry.literature import KARRAS_2022, SONG_2021
 
 
 class VE(COut, name="ve"):
-    """The network predicts the noise, with the sign of the score.
+    """The network predicts the noise with the sign of the score.
 
-    An error of the network is amplified by sigma. Karras et al. (2022), Table 1.
+    An error of the network is multiplied by sigma. Karras et al. (2022), Table 1.
     """
 
     formula = r"c_\mathrm{out} = \sigma"

@@ -6,11 +6,11 @@ from designspace.registry.literature import SALIMANS_2022
 
 
 class Velocity(COut, name="velocity"):
-    r"""The network predicts the velocity :math:`v = dz/d\phi` of :math:`z = y \cos\phi + n \sin\phi`.
+    r"""The network predicts the velocity :math:`v = dz/d\phi` of the sample :math:`z = y \cos\phi + n \sin\phi`.
 
-    that is :math:`-\sin\phi` with :math:`\sigma = \tan\phi` for data of standard deviation ``sigma_data`` = 1. It is
-    ``edm`` with the sign of v, which points from the signal to the noise. An error of the network is never amplified
-    beyond ``sigma_data``. Salimans and Ho (2022), Section 4 and Appendix D.
+    With :math:`\sigma = \tan\phi` and data of unit variance (``sigma_data`` = 1), the scaling is :math:`-\sin\phi`. The
+    row equals ``edm`` with the sign of v, which points from the signal to the noise. Errors of the network are
+    multiplied by ``sigma_data`` at most. Salimans and Ho (2022), Section 4 and Appendix D.
     """
 
     formula = r"c_\mathrm{out} = -\sigma \sigma_\mathrm{data} / \sqrt{\sigma^2 + \sigma_\mathrm{data}^2}"

@@ -7,7 +7,7 @@ from designspace.registry.literature import KARRAS_2022, SONG_2021
 class VP(COut, name="vp"):
     """The network predicts the noise.
 
-    An error of the network is amplified by sigma. Karras et al. (2022), Table 1.
+    An error of the network is multiplied by sigma. Karras et al. (2022), Table 1.
     """
 
     formula = r"c_\mathrm{out} = -\sigma"

@@ -6,7 +6,7 @@ from designspace.registry.literature import HO_2020, KARRAS_2022
 
 
 class DDPM(CSkip, name="ddpm"):
-    """The network predicts the noise.
+    """The network predicts the noise, which is subtracted from the sample.
 
     Karras et al. (2022), Table 1 (column iDDPM).
     """

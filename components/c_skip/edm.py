@@ -6,7 +6,7 @@ from designspace.registry.literature import KARRAS_2022
 
 
 class EDM(CSkip, name="edm"):
-    r"""Smallest :math:`c_\mathrm{out}` among all that keep the target at unit variance.
+    r"""The skip scaling for which :math:`c_\mathrm{out}` is smallest while the target has unit variance.
 
     ``sigma_data`` is the standard deviation of the data. Karras et al. (2022), Table 1 and Appendix B.6.
     """

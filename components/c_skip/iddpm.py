@@ -6,7 +6,7 @@ from designspace.registry.literature import KARRAS_2022, NICHOL_2021
 
 
 class IDDPM(CSkip, name="iddpm"):
-    """The network predicts the noise.
+    """The network predicts the noise, which is subtracted from the sample.
 
     Karras et al. (2022), Table 1.
     """

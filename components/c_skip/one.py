@@ -6,11 +6,11 @@ from designspace.registry.literature import KARRAS_2022
 
 
 class One(CSkip, name="one"):
-    r"""The network predicts the noise.
+    r"""The network predicts the noise, at every :math:`\sigma \ge 0`.
 
-    as in the columns ``ddpm``, ``iddpm``, ``vp`` and ``ve``, at every :math:`\sigma \ge 0`: with their c_out, sigma or
-    its negative, the target has unit variance, whatever the data, and with their loss_weight every level has the same
-    loss at first. Karras et al. (2022), Section 5.
+    It equals the columns ``ddpm``, ``iddpm``, ``vp`` and ``ve``. With their c_out, which is sigma or its negative, the
+    target has unit variance whatever the data are; with their loss_weight, every noise level has the same loss when
+    training begins. Karras et al. (2022), Section 5.
     """
 
     formula = r"c_\mathrm{skip} = 1"

@@ -6,7 +6,7 @@ from designspace.registry.literature import KARRAS_2022, SONG_2021
 
 
 class VE(CSkip, name="ve"):
-    """The network predicts the noise.
+    """The network predicts the noise with the sign of the score.
 
     Karras et al. (2022), Table 1.
     """

@@ -6,7 +6,7 @@ from designspace.registry.literature import KARRAS_2022, SONG_2021
 
 
 class VP(CSkip, name="vp"):
-    """The network predicts the noise.
+    """The network predicts the noise, which is subtracted from the sample.
 
     Karras et al. (2022), Table 1.
     """

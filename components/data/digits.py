@@ -8,9 +8,9 @@ from designspace.registry.literature import ALPAYDIN_1998
 
 
 class Digits(Data, name="digits"):
-    """1,797 handwritten digits, 8 x 8 pixels, grey, in ten classes: real images that scikit-learn ships.
+    """1,797 handwritten digits of 8 x 8 grey pixels in ten classes: real images that scikit-learn ships.
 
-    Its values 0 to 16 become round(255 value / 16). Alpaydin and Kaynak (1998), the test set;
+    Pixels from 0 to 16 become round(255 value / 16). These are the test set of the collection; see
     https://scikit-learn.org/stable/modules/generated/sklearn.datasets.load_digits.html
     """
 
@@ -25,7 +25,7 @@ class Digits(Data, name="digits"):
 
 @cache
 def _digits() -> Images:
-    from sklearn.datasets import load_digits  # here, because it takes a second that most commands do not need
+    from sklearn.datasets import load_digits  # imported here because it takes a second
 
     digits = load_digits()
     pixels = torch.from_numpy(digits.images * 255 / 16).round().to(torch.uint8)

@@ -16,11 +16,11 @@ CLASSES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shi
 
 
 class FashionMNIST(Data, name="fashion_mnist"):
-    """70,000 pictures of clothes, 28 x 28, grey, in ten classes: 60,000 in the split ``train``, 10,000 in ``test``.
+    """70,000 grey pictures of clothes, 28 x 28 pixels, in ten classes: 60,000 in ``train`` and 10,000 in ``test``.
 
-    With ``size`` 32 they have a black border of two pixels, as suits networks that halve the sides. Read from where
-    Debian's package ``dataset-fashion-mnist`` puts it, or from the folder ``path`` that holds the files, ``.gz`` or
-    not; nothing is downloaded. Raises ``DataError`` if a file is missing or damaged.
+    With ``size`` 32 they get a black border of two pixels, which suits networks that halve the sides. The files are
+    read from where Debian's package ``dataset-fashion-mnist`` installs them, or from the folder ``path``, compressed as
+    ``.gz`` or not; nothing is downloaded. Raises ``DataError`` if a file is missing or damaged.
     """
 
     sources = (XIAO_2017,)

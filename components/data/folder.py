@@ -11,11 +11,12 @@ from designspace.storage.files import file_hash, reading
 
 
 class Folder(Data, name="folder"):
-    """Images in a folder: ``<class>/<image>``, or flat, or with NVIDIA's ``dataset.json`` that lists class numbers.
+    """Images in a folder: ``<class>/<image>``, or flat, or with a ``dataset.json`` that lists class numbers.
 
-    They are in the order of their names; classes too. Folders may be nested and linked; hidden and other files are
-    ignored. All images must have one size and be all grey or all RGB; those of other modes (palette, alpha, CMYK)
-    become RGB. Raises ``DataError`` otherwise. The layout: https://github.com/NVlabs/edm#preparing-datasets
+    Images and classes are in the order of their names. Folders may be nested and linked; hidden files and files of
+    other types are ignored. All images must have one size and be all grey or all RGB; images of other modes (palette,
+    alpha, CMYK) are converted to RGB. Raises ``DataError`` otherwise. The layout with ``dataset.json`` is that of
+    https://github.com/NVlabs/edm#preparing-datasets
     """
 
     path: Path
@@ -24,7 +25,7 @@ class Folder(Data, name="folder"):
         return read_images(self.path, self._names(), lambda name: (self.path / name).read_bytes())
 
     def content_hash(self) -> str:
-        """sha256 of the names and the bytes of the files that are read."""
+        """The sha256 of the names and bytes of all files that are read."""
         digest = hashlib.sha256()
         for name in data_files(self._names()):
             digest.update(f"{name}\0{file_hash(self.path / name)}".encode())

@@ -17,9 +17,10 @@ LABELS = ("labels", "y", "arr_1")
 class Npz(Data, name="npz"):
     """Images in a NumPy archive, as ``numpy.savez`` writes it.
 
-    The images are the array ``images``, ``x`` or ``arr_0``: uint8 ``[N, H, W, C]``, ``[N, C, H, W]`` or ``[N, H, W]``,
-    C = 1 or 3 (the last axis is C if both may be). The class numbers, if any, are ``labels``, ``y`` or ``arr_1``:
-    integers ``[N]``. Pickled arrays are refused. Raises ``DataError``, saying which arrays there are.
+    The images are the array ``images``, ``x`` or ``arr_0``: uint8 ``[N, H, W, C]``, ``[N, C, H, W]`` or ``[N, H, W]``
+    with C = 1 or 3; where both layouts are possible, the last axis is C. The optional class numbers are the array
+    ``labels``, ``y`` or ``arr_1``: integers ``[N]``. Pickled arrays are refused. Raises ``DataError`` that lists the
+    arrays of the archive.
     """
 
     path: Path
@@ -48,7 +49,7 @@ class Npz(Data, name="npz"):
             try:
                 with np.load(file, allow_pickle=False) as archive:
                     return {key: archive[key] for key in archive.files}
-            except Exception as error:  # damaged bytes make numpy, zipfile and zlib raise nearly anything
+            except Exception as error:  # numpy, zipfile and zlib raise nearly anything on damaged bytes
                 raise DataError(f"{self.path} cannot be read as an npz file of plain arrays: {error}") from error
 
     @staticmethod

@@ -9,10 +9,10 @@ from designspace.storage.files import file_hash, reading
 
 
 class Zip(Data, name="zip"):
-    """Images in a zip archive, laid out as in ``folder``; it is read in place, never extracted.
+    """Images in a zip archive with the layout of ``folder``; it is read in place and never extracted.
 
-    Raises ``DataError`` if it is no zip or damaged, and for what ``folder`` refuses. The layout with ``dataset.json``:
-    https://github.com/NVlabs/edm#preparing-datasets
+    Raises ``DataError`` if the file is damaged or not a zip archive, and for whatever ``folder`` refuses. The layout
+    with ``dataset.json`` is that of https://github.com/NVlabs/edm#preparing-datasets
     """
 
     path: Path
@@ -29,4 +29,4 @@ class Zip(Data, name="zip"):
             try:
                 return ZipFile(self.path)
             except (BadZipFile, NotImplementedError, ValueError) as error:
-                raise DataError(f"{self.path} is not a whole zip archive ({error}); copy it again") from error
+                raise DataError(f"{self.path} is not a complete zip archive ({error}); copy it again") from error

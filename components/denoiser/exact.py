@@ -9,11 +9,11 @@ from designspace.registry.literature import KARRAS_2022
 
 
 class Exact(Denoiser, name="exact"):
-    """The L2-optimal denoiser of the data set: what a network with unlimited capacity and time would learn.
+    """The L2-optimal denoiser of the data set: what a network of unlimited capacity and training would learn.
 
-    over the training images :math:`y_k` in [-1, 1], or those with the sample's label. Sampling with it ends at training
-    images, so distances show what the sampler adds and nothing else. Within 1e-4 of its value in float64 for float32
-    samples. Karras et al. (2022), Appendix B.3.
+    The sum is over the training images :math:`y_k` in [-1, 1], or over those with the sample's label. Sampling ends at
+    training images, so distances show the error of the sampler and nothing else. For float32 samples the result is
+    within 1e-4 of the value in float64. Karras et al. (2022), Appendix B.3.
     """
 
     formula = r"D(x; \sigma) = \sum_k \mathrm{softmax}_k\!\left(-\frac{|x - y_k|^2}{2 \sigma^2}\right) y_k"

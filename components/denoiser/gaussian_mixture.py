@@ -14,9 +14,9 @@ from designspace.sampling import rows
 class GaussianMixtureDenoiser(GaussianMixture, Denoiser, name="gaussian_mixture"):
     r"""The L2-optimal denoiser of a mixture of Gaussians in d dimensions, in closed form.
 
-    Samples are ``[B, d]`` or ``[B, ...]`` of d numbers; those of the data set ``mixture`` are ``[B, 1, 1, d]``. With
-    labels, sample i is of the mode ``labels[i]`` alone. The score is :math:`(D - x) / \sigma^2`. Computed in float64.
-    Karras et al. (2022), Eq. 3 and Appendix B.3.
+    Samples are ``[B, d]``, or ``[B, ...]`` with d numbers each; those of the data set ``mixture`` are ``[B, 1, 1, d]``.
+    With labels, sample i belongs to the mode ``labels[i]`` alone. The score is :math:`(D - x) / \sigma^2`. Computed in
+    float64. Karras et al. (2022), Eq. 3 and Appendix B.3.
     """
 
     formula = r"""
@@ -27,7 +27,7 @@ class GaussianMixtureDenoiser(GaussianMixture, Denoiser, name="gaussian_mixture"
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """As the images of the data set ``mixture``."""
+        """The shape of an image of the data set ``mixture``."""
         return (1, 1, self.dim)
 
     def load(self, data: Images, design: PreconditioningRows, device: torch.device) -> Conditional:
@@ -49,7 +49,7 @@ class GaussianMixtureDenoiser(GaussianMixture, Denoiser, name="gaussian_mixture"
 
 @cache
 def _axes(mixture: GaussianMixture) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Log weights [K], means [K, d], the variances [K, d] along the axes of each mode, and these axes [K, d, d]."""
+    """Log weights [K], means [K, d], variances [K, d] along the principal axes, and these axes [K, d, d]."""
     weights, means, covs = mixture.parameters()
     variances, axes = torch.linalg.eigh(covs)
     return weights.log(), means, variances, axes

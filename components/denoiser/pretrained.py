@@ -20,12 +20,12 @@ SHIPPED = Path(str(files("designspace"))) / "models"
 
 
 class Pretrained(Denoiser, name="pretrained"):
-    """A denoiser that was trained before, with the scalings that it was trained with.
+    """A trained denoiser from files, with the scalings that it was trained with.
 
-    ``model`` is the name of one that comes with the package, or a path: ``<path>.safetensors`` with the parameters and
-    ``<path>.json`` with all that they depend on, as ``designspace train --export`` writes them. The rows c_* are the
-    model's own, whatever the design says. Raises ``DataError`` if a file is missing or the data have another shape.
-    Karras et al. (2022), Eq. 7.
+    ``model`` is the name of a model that comes with the package, or a path: ``<path>.safetensors`` holds the parameters
+    and ``<path>.json`` all that they depend on, as ``designspace train --export`` writes them. The model's own rows c_*
+    are used, whatever the design says. Raises ``DataError`` if a file is missing or the data have another shape. Karras
+    et al. (2022), Eq. 7.
     """
 
     formula = r"""
@@ -38,7 +38,7 @@ class Pretrained(Denoiser, name="pretrained"):
 
     @cached_property
     def path(self) -> Path:
-        """Where the files are, without suffix."""
+        """The path of the files without their suffix."""
         if "/" in self.model or (Path.cwd() / self.model).with_suffix(".json").is_file():
             return Path(self.model)
         return SHIPPED / self.model
@@ -55,7 +55,7 @@ class Pretrained(Denoiser, name="pretrained"):
         try:
             made.network.load_state_dict(read(self.path).parameters)
         except RuntimeError as error:
-            raise DataError(f"{self.path}.safetensors has not the parameters of {self.path}.json") from error
+            raise DataError(f"{self.path}.safetensors does not fit the network in {self.path}.json") from error
         return made
 
     def untrained(self, data: Images, design: PreconditioningRows, device: torch.device) -> PreconditionedNetwork:
@@ -69,7 +69,7 @@ class Pretrained(Denoiser, name="pretrained"):
         return PreconditionedNetwork(network.to(device).eval().requires_grad_(False), rows, data.shape)
 
     def identity(self) -> dict[str, Any]:
-        """By content, without what was measured of the model, which may be added later."""
+        """By content; measurements of the model, which may be added later, do not count."""
         self.require()
         rows, network = self._parts()
         parts = built_with(type(part) for part in [network, *dict(rows).values()])

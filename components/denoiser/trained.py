@@ -15,11 +15,12 @@ from designspace.training.rows import Augmentation, training_rows
 
 
 class Trained(Recipe, Denoiser, name="trained"):
-    """A network that is trained on the ablation's data, with the rows of the design.
+    """A network that is trained on the data of the ablation, with the rows of the design.
 
-    for ``training_images`` images, whatever the batch; the denoiser uses the moving average of the parameters. It is
-    trained once for all trials that share data, network, recipe and the rows c_*, noise_distribution and loss_weight;
-    more images go on where fewer ended. ``labels``: whether the network is told the class. Karras et al. (2022), Eq. 8.
+    Training sees ``training_images`` images, whatever the batch size; the denoiser uses the moving average of the
+    parameters. All trials that share data, network, recipe and the rows c_*, noise_distribution and loss_weight share
+    one training, and a longer training continues a shorter one. ``labels`` says whether the network is told the class.
+    Karras et al. (2022), Eq. 8.
     """
 
     formula = r"""
@@ -43,7 +44,7 @@ class Trained(Recipe, Denoiser, name="trained"):
         return PreconditionedNetwork(self._build(data).to(device), design, data.shape)
 
     def plan(self, data: Images, design: PreconditioningRows) -> Plan:
-        """What is to be trained."""
+        """What to train, and the key that trainings of it are kept under."""
         rows = training_rows(design)
         own = {k: v for k, v in self.identity().items() if k != "training_images"}
         key = content_key(own, {row: getattr(rows, row).identity() for row in self.rows}, data.content_hash)

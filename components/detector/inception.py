@@ -13,17 +13,17 @@ from designspace.registry.literature import PARMAR_2022, SZEGEDY_2016
 
 
 class Inception(Detector, name="inception"):
-    """Inception-v3's 2,048 pooled features by clean-fid's protocol: the Fréchet distance of these is the FID.
+    """The 2,048 pooled features of Inception-v3 by clean-fid's protocol; their Fréchet distance is the FID.
 
-    The network is the file ``weights``, else the one that ``$DESIGNSPACE_INCEPTION`` names (for ``legacy_pytorch``:
-    ``$DESIGNSPACE_INCEPTION_PYTORCH``), else the one in clean-fid's own place; if it is missing, it is downloaded there
-    where ``download`` is true. It must have the ``sha256`` of the genuine one: one of your own with its interface may
-    be used by stating its hash, but gives no FID.
+    The network is the file ``weights``. By default it is the file that ``$DESIGNSPACE_INCEPTION`` names (for the mode
+    ``legacy_pytorch``: ``$DESIGNSPACE_INCEPTION_PYTORCH``), else the one in clean-fid's own place, to which it is
+    downloaded if ``download`` is true. The file must have the ``sha256`` of the genuine network. Another network with
+    its interface can be used by stating its hash, but then the distance is not called FID.
 
-    ``mode``, in memory and not rounded: ``clean`` resizes to 299 x 299 by antialiased bicubic; ``legacy_pytorch`` as
-    pytorch-fid does, bilinear and aliased, with its weights; ``legacy_tensorflow`` inside the network, as in TTUR, in
-    ADM's and in EDM's reference files. The legacy modes are called by their names, not FID. Raises ``DataError`` if the
-    file is missing or another one.
+    Images stay in memory and are not rounded. The ``mode`` says how they are resized to 299 x 299 pixels: ``clean`` by
+    an antialiased bicubic filter; ``legacy_pytorch`` as pytorch-fid does, bilinear and aliased, with its weights;
+    ``legacy_tensorflow`` inside the network, as in TTUR and in the reference files of ADM and EDM. Distances of the
+    legacy modes carry the name of the mode. Raises ``DataError`` if the file is missing or has another hash.
     """
 
     sources = (SZEGEDY_2016, PARMAR_2022)
@@ -41,7 +41,7 @@ class Inception(Detector, name="inception"):
         return RESIZE[self.mode]
 
     def identity(self) -> dict[str, Any]:
-        """By content: where the file lies, or whether it may be fetched, changes no number."""
+        """By content: neither the place of the file nor whether it may be downloaded changes a number."""
         return self.origin() | {"sha256": self._sha256} | identified(self, ["mode"])
 
     def require(self) -> None:

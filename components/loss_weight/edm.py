@@ -6,7 +6,7 @@ from designspace.training.rows import LossWeight
 
 
 class EDM(LossWeight, name="edm"):
-    """The same loss at every noise level when training begins.
+    """Gives every noise level the same loss when training begins.
 
     ``sigma_data`` is the standard deviation of the data. Karras et al. (2022), Table 1 and Appendix B.6.
     """

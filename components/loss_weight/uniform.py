@@ -6,11 +6,11 @@ from designspace.training.rows import LossWeight
 
 
 class Uniform(LossWeight, name="uniform"):
-    r"""The mean squared error of the denoised sample.
+    """The mean squared error of the denoised sample, unweighted.
 
-    at every :math:`\sigma > 0`: high noise, where the error is largest, has nearly all of the loss unless the noise
-    distribution avoids it. With c_skip ``zero`` the loss is the same at every level at first. Salimans and Ho (2022),
-    Section 4: the prediction of x, not weighted by the SNR.
+    High noise, where the error is largest, makes up nearly all of the loss unless the noise distribution avoids it.
+    With c_skip ``zero`` every noise level has the same loss when training begins. Salimans and Ho (2022), Section 4:
+    the loss of the predicted x without the weight SNR.
     """
 
     formula = r"\lambda(\sigma) = 1"

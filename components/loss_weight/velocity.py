@@ -6,10 +6,10 @@ from designspace.training.rows import LossWeight
 
 
 class Velocity(LossWeight, name="velocity"):
-    r"""The mean squared error of the predicted velocity: "SNR + 1" on the error of D.
+    r"""The mean squared error of the predicted velocity, which is the weight SNR + 1 on the error of D.
 
-    so that :math:`\lambda c_\mathrm{out}^2 = 1` with c_out ``velocity``, :math:`\sigma > 0`; for data of standard
-    deviation ``sigma_data`` = 1 the signal-to-noise ratio is :math:`1 / \sigma^2`. It is ``edm`` with another default.
+    With c_out ``velocity`` :math:`\lambda c_\mathrm{out}^2 = 1`, for :math:`\sigma > 0`. For data of unit variance
+    (``sigma_data`` = 1) the signal-to-noise ratio is :math:`1 / \sigma^2`. The row equals ``edm`` with another default.
     Salimans and Ho (2022), Section 4.
     """
 

@@ -1,1 +1,1 @@
-"""Measures of distance between two sets of images."""
+"""Metrics: distances between generated and reference images, and measurements of sampler and denoiser."""

@@ -7,13 +7,15 @@ from designspace.registry.literature import NAEEM_2020
 
 
 class Coverage(OverlapMetric, name="coverage"):
-    """The share of the reference's images that have a generated one nearby.
+    """The share of reference images that have a generated image nearby.
 
-    with n generated features x, m reference features y, and :math:`r_k(y_j)` the distance of y_j to its k-th nearest
-    neighbour among the y. From 0 to 1; for n = m images of the same distribution :math:`1 - 2^{-k}` to first order in k
-    / m. Naeem et al. (2020). The standard error is the jackknife's over the generated images. It is cautious: on
-    Gaussians of 4 and 32 dimensions it was 1.1 to 2.2 times the truth, that of paired differences likewise. Raises
-    ``ValueError`` for k images or fewer of either set, and for a reference that is all the same.
+    Here x are the n generated features, y the m reference features, and :math:`r_k(y_j)` is the distance from y_j to
+    its k-th nearest neighbour among the y. The value lies between 0 and 1; for n = m images of the same distribution it
+    is :math:`1 - 2^{-k}` to first order in k / m.
+
+    The standard error is the jackknife's over the generated images. It is conservative: on Gaussians of 4 and 32
+    dimensions it was 1.1 to 2.2 times the true one, for single values and for paired differences. Raises ``ValueError``
+    if either set has k images or fewer, or if all images of the reference are the same.
     """
 
     formula = r"\frac1m \left|\left\{j : |x_i - y_j| \le r_k(y_j) \text{ for some } i\right\}\right|"

@@ -10,13 +10,13 @@ from designspace.sampling.probe import Probe
 
 
 class Curvature(Diagnostic, name="curvature"):
-    """How far the curves of the flow are from straight lines in the plane of time and scaled sample.
+    """How far the trajectories of the flow are from straight lines in the plane of time and scaled sample.
 
-    the length of the curve of d values over its chord, in units of the time and of the noise at the start; 1 for a
-    straight line at constant speed, on which one step of Euler's method is exact. It depends on schedule, scaling and
-    denoiser, not on solver and time steps but for their range. The profile is the angle by which the curve turns while
-    sigma falls by a factor e, in degrees. The mean over ``images`` images, on the converged solution. Karras et al.
-    (2022), Fig. 3; the chord's straightness is that of Liu et al. (2022).
+    The value is the length of a trajectory of d values divided by its chord, in units of the time and of the noise at
+    the start, averaged over ``images`` images of the converged solution. It is 1 for a straight line at constant speed,
+    on which one step of Euler's method is exact. It depends on schedule, scaling and denoiser; of solver and time steps
+    only the range matters. The profile is the angle, in degrees, by which the trajectory turns while sigma falls by a
+    factor of e. Karras et al. (2022), Fig. 3; the straightness of the chord is that of Liu et al. (2022).
     """
 
     formula = r"""
@@ -41,6 +41,6 @@ class Curvature(Diagnostic, name="curvature"):
 
 
 def _angles(steps: Tensor, length: Tensor) -> Tensor:
-    """Between consecutive steps, in degrees; from the chord of the unit circle, exact for small ones."""
+    """The angles between consecutive steps, in degrees, from chords of the unit circle, which are exact if small."""
     unit = steps / length[..., None]
     return torch.rad2deg(2 * torch.asin((torch.linalg.vector_norm(unit.diff(dim=0), dim=2) / 2).clamp(max=1)))

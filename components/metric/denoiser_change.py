@@ -7,12 +7,12 @@ from designspace.sampling.probe import Probe
 
 
 class DenoiserChange(Diagnostic, name="denoiser_change"):
-    """How much the denoised image changes on the way of a sample.
+    """How much the denoised image changes along the trajectory of a sample.
 
-    of an image of d values, in units of the data: the length of the way of D along the converged solution x, the mean
-    over ``images`` images. Where D does not change, a step of Euler's method with sigma = t, s = 1 is exact however
-    long it is. It depends on the denoiser alone, not on solver, schedule and scaling. The profile is the change while
-    sigma falls by a factor e. Karras et al. (2022), Section 3 and Fig. 3.
+    The value is the length of the path of D along the converged solution x, for images of d values in units of the
+    data, averaged over ``images`` images. Where D does not change, a step of Euler's method with sigma = t and s = 1 is
+    exact, however long it is. The value depends on the denoiser alone, not on solver, schedule and scaling. The profile
+    is the change while sigma falls by a factor of e. Karras et al. (2022), Section 3 and Fig. 3.
     """
 
     formula = r"\int \tfrac{1}{\sqrt d} \left|\frac{d}{d\ln\sigma} D(x(\sigma); \sigma)\right| d\ln\sigma"

@@ -11,13 +11,14 @@ from designspace.registry.literature import KARRAS_2022
 
 
 class DenoisingError(DenoiserMetric, name="denoising_error"):
-    r"""The error of the denoiser at each noise level, in units of that of a denoiser that has learnt nothing.
+    r"""The error of the denoiser at each noise level, relative to a denoiser that has learnt nothing.
 
-    The inverse of the factor is the error of the best linear denoiser, which knows only mean and variance
-    :math:`\sigma_\mathrm{data}^2` of all values of the data set. It does not depend on noise distribution and loss
-    weight, so designs that differ in these can be compared. The value is the mean over the levels of the profile and
-    ``images`` images of the data set. Levels that the row c_noise does not support are left out: the least
-    ``sigma_min`` here is that of VE. Karras et al. (2022), Appendix B.6: it is the loss with EDM's weight.
+    The inverse of the factor is the error of the best linear denoiser, which knows only the mean and the variance
+    :math:`\sigma_\mathrm{data}^2` of all values of the data set. The value does not depend on the rows
+    noise_distribution and loss_weight, so designs that differ in these can be compared. It is the mean over the levels
+    of the profile and over ``images`` images of the data set. Levels that the row c_noise does not support are left
+    out; the default ``sigma_min`` is the lowest level of VE. Karras et al. (2022), Appendix B.6: this is the loss with
+    EDM's weight.
     """
 
     formula = r"""

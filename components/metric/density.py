@@ -7,13 +7,13 @@ from designspace.registry.literature import NAEEM_2020
 
 
 class Density(OverlapMetric, name="density"):
-    """How many of the reference's images generated ones are near to, in units of k.
+    """The number of reference balls around each generated image, in units of k.
 
-    with n generated features x, m reference features y, and :math:`r_k(y_j)` the distance of y_j to its k-th nearest
-    neighbour among the y. About 1 for images of the reference's distribution, more where they crowd its dense parts; (k
-    + 1) / k for copies of its images. An outlier of the reference counts as one image, where precision takes its ball
-    for the reference's manifold. Naeem et al. (2020). It is a mean over generated images: the standard error is exact.
-    Raises ``ValueError`` for k images or fewer of either set, and for a reference that is all the same.
+    Here x are the n generated features, y the m reference features, and :math:`r_k(y_j)` is the distance from y_j to
+    its k-th nearest neighbour among the y. The value is about 1 for images of the reference's distribution, higher
+    where they crowd its dense regions, and (k + 1) / k for copies of its images. An outlier of the reference counts as
+    one image, whereas precision counts its whole ball. The value is a mean over generated images, so its standard error
+    is exact. Raises ``ValueError`` if either set has k images or fewer, or if all images of the reference are the same.
     """
 
     formula = r"\frac1{k n} \sum_{i, j} 1\left[|x_i - y_j| \le r_k(y_j)\right]"

@@ -6,13 +6,13 @@ from designspace.sampling.sample import sample
 
 
 class EndpointError(Diagnostic, name="endpoint_error"):
-    r"""How far samples are from where the flow leads from the same latents.
+    r"""The distance of samples from the exact end points of the flow for the same latents.
 
-    over ``images`` images of d values each, in units of the data, [-1, 1]; x* is the converged solution from the same
-    :math:`\sigma_0` (256 steps of Runge-Kutta's method of order 4), in float64. No reference and no features are
-    needed, and the same images are compared in every trial. The floor is the distance to the solution by half as many
-    steps. An image that ends at another mode counts by its whole distance. Karras et al. (2022), Section 3 and Appendix
-    D.1.
+    The root mean square is over ``images`` images of d values each, in units of the data in [-1, 1]. Here x* is the
+    converged solution from the same :math:`\sigma_0`, by 256 steps of the classical Runge-Kutta method in float64. No
+    reference and no features are needed, and every trial uses the same images. The floor is the distance to the
+    solution with half as many steps. An image that ends at another mode counts with its whole distance. Karras et al.
+    (2022), Section 3 and Appendix D.1.
     """
 
     formula = r"\sqrt{\tfrac1n \sum_k \tfrac1d |x_k - x^*_k|^2}"

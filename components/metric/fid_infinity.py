@@ -15,14 +15,15 @@ SMALLEST = 10
 
 
 class FIDInfinity(Metric, name="fid_infinity"):
-    """The Fréchet distance extrapolated to infinitely many generated images: without the bias in 1 / n.
+    """The Fréchet distance extrapolated to infinitely many generated images, which removes the bias in 1 / n.
 
-    fitted by least squares to the distances of ``subsets`` random subsets of the n images, of sizes evenly spaced. As
-    with ``frechet``, it is a FID on Inception features only. It may be negative where the distance is small. The law
-    holds while n / 10 is well above the d features; below, part of the bias remains. The subsets depend on n and
-    ``seed`` alone. The standard error is that of the fit's influences, the reference taken as fixed. ``raw`` is the
-    distance of all n images. Chong and Forsyth (2020). Raises ``ValueError`` below 20 images, of which the smallest
-    subset has 2.
+    The law is fitted by least squares to the distances of ``subsets`` random subsets of the n images, of evenly spaced
+    sizes. It holds while n / 10 is well above the d features; below, a part of the bias remains. The value may be
+    negative where the distance is small. As with ``frechet``, only the value on Inception features is called FID. The
+    subsets depend on n and ``seed`` alone.
+
+    The standard error is that of the influences on the fit, with the reference taken as fixed. ``raw`` is the distance
+    of all n images. Raises ``ValueError`` below 20 images, for which the smallest subset has 2.
     """
 
     formula = r"d^2(n_b) \approx d^2_\infty + \frac{c}{n_b}, \qquad n_b = \frac{n}{10}, \dots, n"
@@ -42,7 +43,7 @@ class FIDInfinity(Metric, name="fid_infinity"):
     def measure(self, generated: Sample, reference: Sample) -> Measured:
         n = len(generated)
         if n < self.least:
-            raise ValueError(f"subsets of n / {SMALLEST} images or more take {self.least} images at least, not {n}")
+            raise ValueError(f"subsets of n / {SMALLEST} images and more need at least {self.least} images, not {n}")
         sizes = np.linspace(n // SMALLEST, n, self.subsets).astype(int)
         weights = np.linalg.pinv(np.stack([np.ones(self.subsets), 1 / sizes], 1))[0]
         distances, effect = np.zeros(self.subsets), torch.zeros(n, dtype=torch.float64)

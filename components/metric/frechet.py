@@ -9,12 +9,14 @@ from designspace.registry.literature import HEUSEL_2017
 class Frechet(Metric, name="frechet"):
     """The squared Fréchet distance of two Gaussians with the means and covariances of the features.
 
-    with m, C of the generated images' features ``[n, d]`` and m_r, C_r of the reference's; in squared units of the
-    features, 0 where both agree. On Inception features it is the FID of Heusel et al. (2017). It is biased upwards by a
-    term in 1 / n: compare equal n only, and n >= 10 d to read it as a distance. The standard error is std(IF) / sqrt(n)
-    with the influence IF of each image, the reference taken as fixed. From n >= 3 d, ``bias_corrected`` beside it
-    estimates what infinitely many images would score, with ``bias_corrected_se`` as its own standard error: it may be
-    negative.
+    Here m and C are the mean and covariance of the generated features ``[n, d]``, and m_r and C_r those of the
+    reference. The value is in squared units of the features, 0 where both agree; on Inception features it is the FID.
+    It is biased upwards by a term in 1 / n: compare values of equal n only, and use n >= 10 d to read the value as a
+    distance.
+
+    The standard error is std(IF) / sqrt(n), where IF is the influence of each image and the reference is taken as
+    fixed. From n >= 3 d on, ``bias_corrected`` estimates the value for infinitely many images, with
+    ``bias_corrected_se`` as its standard error; it may be negative.
     """
 
     formula = r"d^2 = |m - m_r|^2 + \operatorname{tr}\left(C + C_r - 2 (C_r^{1/2} C\, C_r^{1/2})^{1/2}\right)"

@@ -16,12 +16,13 @@ from designspace.training.loss import squared_errors
 
 
 class GradientNorm(DenoiserMetric, name="gradient_norm"):
-    r"""How unequal the noise levels pull at the parameters.
+    r"""How unevenly the noise levels contribute to the gradient of the loss.
 
-    the root mean square, over ``images`` images of the data set, of the norm of each one's gradient. The value is the
-    standard deviation of :math:`\log_{10} g` over the levels of the profile, after training: 0 if all levels pull
-    alike; its standard error is the jackknife's. Levels that the row c_noise does not support are left out. Only for
-    denoisers that are networks. Karras et al. (2022), Section 5.
+    The norm g is the root mean square, over ``images`` images of the data set, of the gradient norm of each single
+    image. The value is the standard deviation of :math:`\log_{10} g` over the levels of the profile, after training; it
+    is 0 if all levels have gradients of the same size. Its standard error is the jackknife's. Levels that the row
+    c_noise does not support are left out. Only denoisers that are networks have this metric. Karras et al. (2022),
+    Section 5.
     """
 
     formula = r"""

@@ -8,17 +8,18 @@ from designspace.registry.literature import BINKOWSKI_2018, HOEFFDING_1948
 
 
 class KID(Metric, name="kid"):
-    """The squared maximum mean discrepancy of the features, without bias for independent sets: it may be negative.
+    """The squared maximum mean discrepancy of the features, unbiased for independent sets; it may be negative.
 
-    over all n generated features x and all m reference features y, both ``[., d]``: no random subsets, hence no seed.
-    Not multiplied by 1000, as some do. Binkowski et al. (2018).
+    The sums are over all n generated features x and all m reference features y, both ``[., d]``: there are no random
+    subsets and hence no seed. The value is not multiplied by 1000, as it is in some papers.
 
-    Images that a denoiser has memorised are not independent of the reference: they score what images drawn from it
-    score, which is below 0, and lower is not better there. Below 0 by some standard errors alone says less: only the
-    mean over references, too, is without bias, and what one of them adds is the same for all trials. With it fixed, KID
-    is the mean of h_ij over pairs of generated images, whose variance follows from sums of h, its second order
-    included: it holds where generated and reference images are alike, too. Hoeffding (1948). None below 4 images.
-    Raises ``ValueError`` below 2.
+    With the reference fixed, KID is the mean over pairs of generated images of a kernel h_ij. The standard error is
+    that of this U-statistic (Hoeffding, 1948), including the second-order term, so it also holds where generated and
+    reference images are alike. It is ``None`` below 4 images. Raises ``ValueError`` below 2.
+
+    Values below 0 need care. Only the mean over references, too, is unbiased, and a single reference adds the same
+    offset to all trials. Images that a denoiser has memorised are not independent of the reference: they score like
+    images that are drawn from it, which is below 0, and lower is not better there.
     """
 
     formula = r"""
@@ -31,7 +32,7 @@ class KID(Metric, name="kid"):
         n = len(generated)
         pairs = n * (n - 1)
         if min(n, len(reference)) < 2:
-            raise ValueError(f"a mean over pairs takes 2 images at least, not {min(n, len(reference))}")
+            raise ValueError(f"a mean over pairs needs at least 2 images, not {min(n, len(reference))}")
         own = reference.once("mean of pairs", lambda: _mean_of_pairs(reference))
         near = cross_means(generated.features, reference.features)
         rows, squares = pair_sums(generated.features, near - own / 2)

@@ -10,12 +10,12 @@ from designspace.registry.literature import KARRAS_2022
 
 
 class Loss(DenoiserMetric, name="loss"):
-    r"""The loss of training, Eq. 8, of the denoiser as it is used: with averaged parameters, on plain images.
+    r"""The training loss (Eq. 8) of the denoiser that samples: with averaged parameters, without augmentation.
 
-    with the noise distribution and the loss weight of the design: losses of designs that differ in these are no measure
-    of which is better. The value has a level for each of ``images`` images; the profile is the mean over all of them at
-    each :math:`\sigma`, after training and before, with :math:`p_\mathrm{train}(\ln \sigma)`. Karras et al. (2022), Eq.
-    8 and Fig. 5a.
+    It uses the noise distribution and the loss weight of the design, so losses of designs that differ in these do not
+    show which design is better. The value draws one noise level per image, for ``images`` images. The profile is the
+    mean over all images at each :math:`\sigma`, before and after training, together with
+    :math:`p_\mathrm{train}(\ln \sigma)`. Karras et al. (2022), Eq. 8 and Fig. 5a.
     """
 
     formula = r"""

@@ -10,11 +10,12 @@ from designspace.registry.literature import GU_2023, YOON_2023
 
 
 class Memorised(Metric, name="memorised"):
-    """The share of generated images that are copies of the reference's: much nearer to one than to any other.
+    """The share of generated images that are copies: much closer to one reference image than to any other.
 
-    with the nearest and the second nearest image of the reference, and c = ``ratio``. The exact denoiser's samples are
-    copies, 1; images of the reference's distribution score what its halves do against each other. Lower is not better
-    by itself: noise is no copy either. It is a mean over generated images: the standard error is exact.
+    Here :math:`y_{(1)}` and :math:`y_{(2)}` are the nearest and the second nearest reference image, and c is ``ratio``.
+    Samples of the exact denoiser are copies and score 1. Images of the reference's distribution score as one half of
+    the reference does against the other. Lower is not better by itself, since noise is not a copy either. The value is
+    a mean over generated images, so its standard error is exact.
     """
 
     formula = r"\frac1n \left|\left\{i : |x_i - y_{(1)}| \le c\, |x_i - y_{(2)}|\right\}\right|"

@@ -9,12 +9,13 @@ from designspace.registry.literature import SALIMANS_2016
 
 
 class Nearest(Metric, name="nearest"):
-    """How far generated images are from the nearest image of the reference, on average.
+    """The mean distance of generated images from the nearest reference image.
 
-    in units of the features; 0 for copies. Neither lower nor higher is better: images of the reference's distribution
-    are about as far from its images as these are from each other, ``among_reference``; much nearer ones are copied,
-    much further ones are unlike it. ``median`` is that over generated images. It is a mean over generated images: the
-    standard error is exact. Salimans et al. (2016), look for copies by it.
+    The value is in units of the features, and 0 for copies. Neither lower nor higher is better: images of the
+    reference's distribution are about as far from the reference images as these are from each other, which is reported
+    as ``among_reference``. Much closer images are copies, and much more distant ones are unlike the reference.
+    ``median`` is the median over generated images. The value is a mean over generated images, so its standard error is
+    exact. Salimans et al. (2016) search for copies in this way.
     """
 
     formula = r"\frac1n \sum_i \min_j |x_i - y_j|"

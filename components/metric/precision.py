@@ -7,12 +7,12 @@ from designspace.registry.literature import KYNKAANNIEMI_2019
 
 
 class Precision(OverlapMetric, name="precision"):
-    """The share of generated images that look like the reference's: they lie in a ball around one of its images.
+    """The share of generated images that lie in a ball around some reference image.
 
-    with n generated features x, m reference features y, and :math:`r_k(y_j)` the distance of y_j to its k-th nearest
-    neighbour among the y. From 0 to 1; 1 for images that are copies of the reference's. Kynkäänniemi et al. (2019). It
-    is a mean over generated images: the standard error is exact. Raises ``ValueError`` for k images or fewer of either
-    set, and for a reference that is all the same.
+    Here x are the n generated features, y the m reference features, and :math:`r_k(y_j)` is the distance from y_j to
+    its k-th nearest neighbour among the y. The value lies between 0 and 1; it is 1 for copies of reference images. The
+    value is a mean over generated images, so its standard error is exact. Raises ``ValueError`` if either set has k
+    images or fewer, or if all images of the reference are the same.
     """
 
     formula = r"\frac1n \left|\left\{i : |x_i - y_j| \le r_k(y_j) \text{ for some } j\right\}\right|"

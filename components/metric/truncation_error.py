@@ -11,12 +11,12 @@ from designspace.sampling.solver import SamplingRows
 
 
 class TruncationError(Diagnostic, name="truncation_error"):
-    r"""The error that each step makes by itself: it begins on the converged solution.
+    r"""The local error of each step of the solver, started on the converged solution.
 
-    of an image of d values, in units of the data. The value is :math:`\sum_i \tau_i`, the mean over ``images`` images;
-    the profile is the root mean square of :math:`\tau_i` over the images, against :math:`\sigma_i`. What multistep
-    solvers remember is taken from the solution, too. Not for adaptive solvers, whose steps are their own. Karras et al.
-    (2022), Appendix D.1 and Fig. 13a.
+    The error :math:`\tau_i` is for images of d values, in units of the data. The value is :math:`\sum_i \tau_i`,
+    averaged over ``images`` images; the profile is the root mean square of :math:`\tau_i` over the images, against
+    :math:`\sigma_i`. The memory of multistep solvers is taken from the solution, too. Adaptive solvers, which choose
+    their own steps, do not have this metric. Karras et al. (2022), Appendix D.1 and Fig. 13a.
     """
 
     formula = r"\tau_i = \sqrt{\tfrac1d |x_{i+1} - x^*(\sigma_{i+1})|^2}, \qquad x_i = x^*(\sigma_i)"

@@ -20,12 +20,14 @@ from designspace.storage.files import file_hash
 class Module(Network, name="module"):
     """Any ``torch.nn.Module`` of yours, called as ``F(x [B, C, H, W], c_noise [B], labels [B] or None)``.
 
-    ``factory`` makes it: ``package.module:callable``, or ``./file.py:callable`` relative to the YAML, called with
-    ``kwargs`` and torch's seed 0; those of ``shape``, ``classes`` and ``augment`` that it names as parameters, and
-    ``kwargs`` does not give, are given as well. ``weights`` is a safetensors file of its state dict. ``shape`` is that
-    of one sample, [C, H, W]; by default that of the data set. Networks are the same if the factory's source file, the
-    callable's name, the arguments and the weights are, wherever the files lie. Raises ``DataError`` if a part is
-    missing or does not fit. Karras et al. (2022), Eq. 7.
+    ``factory`` names the callable that makes it, ``package.module:callable`` or ``./file.py:callable`` relative to the
+    YAML file. It is called with ``kwargs``, after torch is seeded with 0. If it has parameters named ``shape``,
+    ``classes`` or ``augment`` that ``kwargs`` does not give, these are passed as well. ``weights`` is a safetensors
+    file with its state dict. ``shape`` is the shape of one sample, [C, H, W], by default that of the data set.
+
+    Two networks are the same if the source of the factory's file, the name of the callable, the arguments and the
+    weights are the same, wherever the files are. Raises ``DataError`` if a part is missing or does not fit. Karras et
+    al. (2022), Eq. 7.
     """
 
     formula = r"F_\theta(c_\mathrm{in} x; c_\mathrm{noise})"
@@ -65,12 +67,12 @@ class Module(Network, name="module"):
 def _parameters(make: Callable[..., Any]) -> list[str]:
     try:
         return list(inspect.signature(make).parameters)
-    except ValueError:  # callables written in C may have none
+    except ValueError:  # some callables written in C have no signature
         return []
 
 
 def _load(network: torch.nn.Module, weights: Path, made_by: str) -> None:
-    file_hash(weights)  # names the file if it cannot be read
+    file_hash(weights)  # raises an error that names the file if it cannot be read
     try:
         load_model(network, weights)
     except SafetensorError as error:

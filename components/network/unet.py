@@ -17,21 +17,25 @@ SIZES = {
     "medium": ((64, 128, 128), 2),
     "base": ((96, 192, 192), 2),
 }
-"""The channels of each level, from the finest, and the residual blocks of a level on the way down; one more up."""
+"""The channels of each level, from the finest, and the residual blocks per level on the way down (up: one more)."""
 
 
 class UNet(Network, name="unet"):
-    """A U-Net: diffusers' ``UNet2DModel``, made for images of any size from 8 x 8, in multiples of 4.
+    """A U-Net: diffusers' ``UNet2DModel`` for images of any size from 8 x 8 pixels, in multiples of 4.
 
-    ``size``: the channels of its levels, the residual blocks of each, and the parameters with two levels (8 x 8) and
-    with three, for RGB and without labels: ``tiny`` 32 48 48, 1, 0.43 and 0.66 million; ``small`` 64 96 96, 1, 1.7 and
-    2.6; ``medium`` 64 128 128, 2, 3.8 and 6.2; ``base`` 96 192 192, 2, 8.5 and 13.9. Each level has half the side of
-    the one before, while it stays a whole number of at least 4; attention is at the last level. The noise level enters
-    by diffusers' positional embedding of c_noise + 100 arsinh(c_noise), so that 10 % more noise is told apart whatever
-    the row c_noise; labels by embeddings, with one for no class (no labels, or -1). With ``patch`` p the network sees p
-    x p pixels as one with p^2 times the channels, at about 1 / p^2 of the time (Hoogeboom et al., 2023, Section 3.3).
-    ``dropout`` in [0, 1) is for training. ``seed`` draws the weights. Raises ``DataError`` for other sizes and without
-    the extra ``diffusers``. Ho et al. (2020), Appendix B.
+    ``size`` sets the channels of the levels and the residual blocks per level; the parameters are for two levels (8 x 8
+    pixels) and for three, with RGB and without labels: ``tiny`` has 32 48 48 channels, 1 block, 0.43 and 0.66 million
+    parameters; ``small`` 64 96 96, 1, 1.7 and 2.6; ``medium`` 64 128 128, 2, 3.8 and 6.2; ``base`` 96 192 192, 2, 8.5
+    and 13.9. Each level halves the side as long as it stays a whole number of at least 4; the last level has attention.
+    ``dropout`` in [0, 1) applies to training. ``seed`` draws the weights.
+
+    The noise level enters by diffusers' positional embedding of c_noise + 100 arsinh(c_noise), which tells 10 % more
+    noise apart whatever the row c_noise is. Labels enter by embeddings, one of which means no class (no labels, or -1).
+    With ``patch`` p, blocks of p x p pixels become p^2 times the channels, which takes about 1 / p^2 of the time
+    (Hoogeboom et al., 2023, Section 3.3).
+
+    Raises ``DataError`` for other image sizes, and if the extra ``diffusers`` is not installed. Ho et al. (2020),
+    Appendix B.
     """
 
     formula = r"F_\theta(c_\mathrm{in} x; c_\mathrm{noise}) = 0 \quad \text{at the start: the output layer is zero}"
@@ -51,7 +55,9 @@ class UNet(Network, name="unet"):
         if len(shape) != 3 or any(side < 2 * step or side % step for side in shape[1:]):
             size, sides = "x".join(map(str, shape)), f"H and W multiples of {step} from {2 * step} on"
             raise DataError(f"network unet: samples of {size}; with patch {self.patch} it takes C x H x W, {sides}")
-        from diffusers.models.unets.unet_2d import UNet2DModel  # here: it takes seconds, and is an optional extra
+        from diffusers.models.unets.unet_2d import (
+            UNet2DModel,  # imported here because it takes seconds and is an optional extra
+        )
 
         with seeded(self.seed):
             seen = (shape[0] * self.patch**2, shape[1] // self.patch, shape[2] // self.patch)
@@ -89,5 +95,5 @@ def _architecture(channels: tuple[int, ...], blocks: int, shape: tuple[int, ...]
         "attention_head_dim": 16,
         "norm_num_groups": 8,
         "time_embedding_dim": 2 * channels[0],
-        "class_embed_type": "identity",  # the sum of the labels' embeddings is made here
+        "class_embed_type": "identity",  # this module sums the embeddings of the labels itself
     }

@@ -11,8 +11,8 @@ from designspace.training.rows import NoiseDistribution
 class Cosine(NoiseDistribution, name="cosine"):
     r"""Uniform in the time of the cosine schedule, in which the signal falls like a cosine.
 
-    since :math:`\bar\alpha = \cos^2\phi`; half of the levels are below 1. The range is that of the time steps
-    ``cosine`` and of EDM's sampler, in place of the paper's log-SNR of -20 to 20. Salimans and Ho (2022), Appendix D.
+    This follows from :math:`\bar\alpha = \cos^2\phi`. Half of the levels are below 1. The range is that of the time
+    steps ``cosine`` and of EDM's sampler; the paper uses a log-SNR of -20 to 20. Salimans and Ho (2022), Appendix D.
     """
 
     formula = r"""

@@ -4,9 +4,9 @@ from designspace.training.rows import DiscreteNoiseDistribution
 
 
 class DDPM(DDPMLevels, DiscreteNoiseDistribution, name="ddpm"):
-    """Each of the M trained noise levels is as likely as the others.
+    """Uniform over the M noise levels that the network is trained on.
 
-    with the levels :math:`u_j` of the time steps ``ddpm``. Karras et al. (2022), Table 1 (column iDDPM).
+    Here :math:`u_j` are the levels of the time steps ``ddpm``. Karras et al. (2022), Table 1 (column iDDPM).
     """
 
     formula = r"\sigma = u_j, \quad j \sim \mathcal U\{0, \dots, M - 1\}, \quad j = \lfloor M u \rfloor"

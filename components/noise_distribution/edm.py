@@ -7,10 +7,10 @@ from designspace.training.rows import NoiseDistribution
 
 
 class EDM(NoiseDistribution, name="edm"):
-    """Log-normal: training looks most where progress can be made.
+    """Log-normal: training concentrates on the noise levels where the loss can be reduced most.
 
-    ``from_uniform`` raises ``ValueError`` for u outside of the open interval. Karras et al. (2022), Table 1 and Section
-    5.
+    ``from_uniform`` raises ``ValueError`` for u outside of the open interval (0, 1). Karras et al. (2022), Table 1 and
+    Section 5.
     """
 
     formula = r"""

@@ -7,9 +7,9 @@ from designspace.training.rows import NoiseDistribution
 
 
 class EDM2(NoiseDistribution, name="edm2"):
-    """Log-normal, with more noise and narrower than ``edm``.
+    """Log-normal, with a higher mean and a smaller spread than ``edm``.
 
-    ``from_uniform`` raises ``ValueError`` for u outside of the open interval.
+    ``from_uniform`` raises ``ValueError`` for u outside of the open interval (0, 1).
     """
 
     formula = r"""

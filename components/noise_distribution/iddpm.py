@@ -4,9 +4,9 @@ from designspace.training.rows import DiscreteNoiseDistribution
 
 
 class IDDPM(IDDPMLevels, DiscreteNoiseDistribution, name="iddpm"):
-    """Each of the M trained noise levels is as likely as the others.
+    """Uniform over the M noise levels that the network is trained on.
 
-    with the levels :math:`u_j` of the time steps ``iddpm``. Karras et al. (2022), Table 1.
+    Here :math:`u_j` are the levels of the time steps ``iddpm``. Karras et al. (2022), Table 1.
     """
 
     formula = r"\sigma = u_j, \quad j \sim \mathcal U\{0, \dots, M - 1\}, \quad j = \lfloor M u \rfloor"

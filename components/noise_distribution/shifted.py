@@ -7,13 +7,15 @@ from designspace.training.rows import NoiseDistribution
 
 
 class Shifted(NoiseDistribution, name="shifted"):
-    r"""Log-normal with every level ``shift`` times as high: large images need more noise to hide as much.
+    r"""Log-normal with every noise level multiplied by ``shift``: large images need more noise to hide as much.
 
-    Noise averages out over the pixels that show one thing, so images of d x d pixels at the level :math:`\sigma d /
-    d_0` look, when shrunk, like images of :math:`d_0 \times d_0` at :math:`\sigma`: shift = :math:`d / d_0`, where
-    P_mean and P_std suit images of :math:`d_0`. Hoogeboom et al. (2023), Section 3.1, with :math:`d_0 = 64`; Esser et
-    al. (2024), Section 5.3.2, where :math:`\sigma = t / (1 - t)` is multiplied by :math:`\sqrt{m / n}`, 3 at 1024 x
-    1024: the default. ``from_uniform`` raises ``ValueError`` for u outside of (0, 1).
+    Noise averages out over neighbouring pixels that show the same thing. Images of d x d pixels at the level
+    :math:`\sigma d / d_0` therefore look, when shrunk, like images of :math:`d_0 \times d_0` pixels at :math:`\sigma`.
+    Where ``P_mean`` and ``P_std`` suit images of size :math:`d_0`, the shift for size d is :math:`d / d_0`.
+    ``from_uniform`` raises ``ValueError`` for u outside of the open interval (0, 1).
+
+    Hoogeboom et al. (2023), Section 3.1, with :math:`d_0 = 64`; Esser et al. (2024), Section 5.3.2, who multiply
+    :math:`\sigma = t / (1 - t)` by :math:`\sqrt{m / n}`, which is 3 at 1024 x 1024 pixels, the default here.
     """
 
     formula = r"\sigma = \mathrm{shift} \cdot e^{P_\mathrm{mean} + P_\mathrm{std} \Phi^{-1}(u)}, \quad 0 < u < 1"

@@ -7,9 +7,9 @@ from designspace.training.rows import NoiseDistribution
 
 
 class UniformLog(NoiseDistribution, name="uniform_log"):
-    """Log-uniform on the range of EDM's sampler: as many levels in each octave.
+    """Log-uniform over the range of EDM's sampler: each octave is equally likely.
 
-    ``ve`` with another range. Song et al. (2021); the range: Karras et al. (2022), Table 1 (time steps, column EDM).
+    The row equals ``ve`` with another range, that of Karras et al. (2022), Table 1, time steps, column EDM.
     """
 
     formula = r"""

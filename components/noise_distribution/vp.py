@@ -9,7 +9,7 @@ from designspace.training.rows import NoiseDistribution
 class VP(NoiseDistribution, name="vp"):
     """Uniform in the time of the VP schedule.
 
-    so u = 0 is the largest level, 152.2. Karras et al. (2022), Table 1.
+    The largest level, 152.2 by default, belongs to u = 0. Karras et al. (2022), Table 1.
     """
 
     formula = r"\sigma = \sigma_\mathrm{VP}(1 + u (\epsilon_t - 1)), \quad u \sim \mathcal U(0, 1)"

@@ -1,1 +1,1 @@
-"""What generated images are measured against, where that is not the data set of the ablation."""
+"""References that generated images are compared with in place of the data set."""

@@ -14,15 +14,16 @@ CLEAN_FID = re.compile(r"_(clean|legacy_pytorch|legacy_tensorflow)_(clip_vit_b_3
 
 
 class Statistics(Reference, name="statistics"):
-    """What somebody computed from images that are not at hand: mean and covariance of their features, or these.
+    """Published statistics of reference images: mean and covariance of their features, or the features.
 
-    An npz file with the arrays ``mu [d]`` and ``sigma [d, d]``, as clean-fid, pytorch-fid, EDM and ADM hand on, or
-    ``feats [n, d]``, as clean-fid for its KID. It must be of the ``detector`` that is used: ``made_by`` is what a
-    Fréchet distance of its features is called (``FID``, ``FID-legacy_tensorflow`` for EDM's and ADM's files,
-    ``FD-lite0-96-320``); clean-fid says it in its files' names, most files say nothing. ``images`` is their number,
-    where the file does not hold it as ``n``, and ``source`` says where it comes from. With mean and covariance alone
-    there is no floor, and no metric that compares image by image, such as the KID. Raises ``DataError`` for files that
-    are damaged or not what they should be.
+    An npz file with the arrays ``mu [d]`` and ``sigma [d, d]``, as clean-fid, pytorch-fid, EDM and ADM publish them, or
+    ``feats [n, d]``, as clean-fid for its KID. Its features must be those of the ``detector``: ``made_by`` is the name
+    of a Fréchet distance of these features (``FID``; ``FID-legacy_tensorflow`` for files of EDM and ADM;
+    ``FD-lite0-96-320``). clean-fid's file names say it, most other files do not.
+
+    ``images`` is the number of images, if the file does not hold it as ``n``; ``source`` says where the file comes
+    from. With mean and covariance alone there is no floor, and no metric that compares single images, such as the KID.
+    Raises ``DataError`` if the file is damaged or has other contents.
     """
 
     sources = (PARMAR_2022,)
@@ -41,10 +42,10 @@ class Statistics(Reference, name="statistics"):
         found, made_by = read_statistics(self.path, self.images), self._made_by()
         if detector.width not in (None, found.d):
             gives = f"detector {detector} gives {detector.width}"
-            raise DataError(f"{self.path}: it is of {found.d} features, and {gives}: it is another detector's")
+            raise DataError(f"{self.path}: it holds {found.d} features, but {gives}: it belongs to another detector")
         if made_by is not None and made_by != detector.protocol():
-            own = f"those of detector {detector} of {detector.protocol()}"
-            raise DataError(f"{self.path}: its features are of {made_by}, and {own} (`made_by` says of which)")
+            own = f"detector {detector} makes features of {detector.protocol()}"
+            raise DataError(f"{self.path}: its features are of {made_by}, but {own}; `made_by` states whose they are")
         return found.sample
 
     def about(self) -> dict[str, Any]:

@@ -18,21 +18,24 @@ class CSkip(Component, row="c_skip"):
     r"""Skip scaling :math:`c_\mathrm{skip}(\sigma)`."""
 
     @abstractmethod
-    def __call__(self, sigma: Tensor) -> Tensor: ...
+    def __call__(self, sigma: Tensor) -> Tensor:
+        """The coefficient for noise levels ``sigma``, float64 of any shape, in the same shape."""
 
 
 class COut(Component, row="c_out"):
     r"""Output scaling :math:`c_\mathrm{out}(\sigma)`."""
 
     @abstractmethod
-    def __call__(self, sigma: Tensor) -> Tensor: ...
+    def __call__(self, sigma: Tensor) -> Tensor:
+        """The coefficient for noise levels ``sigma``, float64 of any shape, in the same shape."""
 
 
 class CIn(Component, row="c_in"):
     r"""Input scaling :math:`c_\mathrm{in}(\sigma)`."""
 
     @abstractmethod
-    def __call__(self, sigma: Tensor) -> Tensor: ...
+    def __call__(self, sigma: Tensor) -> Tensor:
+        """The coefficient for noise levels ``sigma``, float64 of any shape, in the same shape."""
 
 
 class CNoise(Component, row="c_noise"):
@@ -42,7 +45,8 @@ class CNoise(Component, row="c_noise"):
     """
 
     @abstractmethod
-    def __call__(self, sigma: Tensor) -> Tensor: ...
+    def __call__(self, sigma: Tensor) -> Tensor:
+        """The input of the network for noise levels ``sigma``, float64 of any shape, in the same shape."""
 
     def limits(self) -> tuple[float, float]:
         """The lowest and the highest noise level that the network supports."""

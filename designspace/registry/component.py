@@ -1,7 +1,7 @@
 """Components: named, registered, validated design choices.
 
-A *row* is an abstract class (``class Schedule(Component, row="schedule")``); a *component* is a
-concrete subclass of a row (``class VP(Schedule, name="vp")``). Defining the class registers it.
+A *row* is an abstract class (``class Schedule(Component, row="schedule")``), a *component* a concrete subclass of a row
+(``class VP(Schedule, name="vp")``). Defining the class registers it.
 """
 
 from __future__ import annotations
@@ -85,27 +85,28 @@ class Spec(BaseModel):
 
 
 class Component(Spec):
-    """One cell of Table 1; its fields are its hyper-parameters. Immutable and hashable.
+    """One cell of Table 1. Its fields are its hyper-parameters; it is immutable and hashable.
 
-    ``version`` is raised when the numbers that a built-in component gives change: it is part of
-    the identity of every trial that uses the component, so old results are not mistaken for new.
+    ``version`` is raised whenever the numbers of a built-in component change. It is part of the identity of every trial
+    that uses the component, so old results are not mistaken for new ones.
     """
 
     row: ClassVar[str]
     name: ClassVar[str]
     version: ClassVar[int] = 1
     formula: ClassVar[str] = ""
-    """LaTeX, as in a displayed equation; ``\\\\`` begins a new line and ``&`` aligns. Not inherited."""
+    """The displayed equation in LaTeX; ``\\\\`` begins a new line and ``&`` aligns. Subclasses do not inherit it."""
     sources: ClassVar[tuple[Source, ...]] = ()
-    """The publications that define the component. Not inherited."""
+    """The publications that define the component. Subclasses do not inherit them."""
     uses: ClassVar[tuple[str, ...]] = ()
-    """Other components that this one is built with, as ``solver/heun``: their versions are part of its identity."""
+    """Other components that the code fetches by name, such as ``solver/heun``: their versions enter the identity."""
     known: ClassVar[MutableMapping[str, type[Self]]]  # the components of this row, by name
-    _source: ClassVar[str | None] = None
+    _source: ClassVar[str | None] = ""  # the hash of a user's source, or None if it cannot be read
 
     def __init_subclass__(cls, *, row: str = "", name: str = "", **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        cls._source = None if _is_ours(cls) else sources.defining(cls.__module__)
+        if not cls.__module__.startswith("designspace."):
+            cls._source = sources.defining(cls.__module__)
         if row:
             cls.row, cls.known = row, Known(row)
             ROWS.add(row, cls)
@@ -117,7 +118,7 @@ class Component(Spec):
 
     @classmethod
     def get(cls, name: str) -> type[Self]:
-        """The component of this row called ``name``; raises an error with a suggestion if there is none."""
+        """The component called ``name`` of this row. Raises an error with a suggestion if there is none."""
         if name not in cls.known:
             text = f"unknown {cls.row} '{name}'.{did_you_mean(name, cls.known)} Known: {', '.join(sorted(cls.known))}."
             raise PydanticCustomError("unknown_component", "{text}", {"text": text})
@@ -126,7 +127,7 @@ class Component(Spec):
     @model_validator(mode="wrap")
     @classmethod
     def _from_name(cls, value: Any, handler: ModelWrapValidatorHandler[Self], info: ValidationInfo) -> Self:
-        """``heun`` or ``{name: heun, alpha: 0.5}`` where the field is annotated with a row."""
+        """Accept ``heun`` or ``{name: heun, alpha: 0.5}`` where a field is annotated with a row."""
         if isinstance(value, cls):
             return value
         if not isinstance(value, str | Mapping):
@@ -166,26 +167,25 @@ class Component(Spec):
         return self.name + (f"({', '.join(f'{k}={v}' for k, v in changed.items())})" if changed else "")
 
     def require(self) -> None:
-        """Raise ``DataError`` if a file or module that it needs is missing; called before anything is computed."""
+        """Raise ``DataError`` if a file or module is missing that it needs; called before anything is computed."""
         for _, value in self:
             if isinstance(value, Component):
                 value.require()
 
     def identity(self) -> dict[str, Any]:
-        """What numbers depend on: the fields, and the version (built-in) or the source's hash (user's).
+        """All that its numbers depend on: its origin and its fields.
 
-        A component that names files overrides this with their content's hash in place of the path.
+        A component with paths among its fields overrides this and gives the hash of the content in place of the path.
         """
         return self.origin() | identified(self)
 
     @classmethod
     def origin(cls) -> dict[str, Any]:
-        """The part of the identity that is not in the fields: name, version or source hash, and what it ``uses``.
+        """The part of the identity that comes from the code: name, version or source hash, and what it ``uses``.
 
-        A user's source is what was executed, with the modules that it imports from beside itself; see ``sources``.
-        Raises ``DataError`` if the source cannot be read.
+        Raises ``DataError`` if the source of a user's component cannot be read; see ``registry.sources``.
         """
-        if not cls._source and not _is_ours(cls):
+        if cls._source is None:
             place = "define it in a file or in a cell of a notebook"
             raise DataError(f"{cls.row} '{cls.name}': the source of its class cannot be read, so it has no id; {place}")
         own = {"source": cls._source} if cls._source else {"version": cls.version}
@@ -195,23 +195,23 @@ class Component(Spec):
 
 @dataclass(frozen=True)
 class Since:
-    """Marks a field or a row that was added after results existed: ``mode: Annotated[Mode, Since("clean")] = "clean"``.
+    """Marks a field or row that was added after results existed: ``mode: Annotated[Mode, Since("clean")] = "clean"``.
 
-    ``value`` is what earlier results were computed with; a component is given by its name. Where the field has this
-    value it is left out of the identity, so that earlier results keep their ids.
+    ``value`` is what earlier results were computed with; a component is given by its name. A field that has this value
+    is left out of the identity, so earlier results keep their ids, even if the default changes later.
     """
 
     value: Any
 
     def covers(self, value: Any) -> bool:
-        """Whether ``value`` gives the numbers of the time before the field was added."""
+        """Whether the numbers are those from before the field was added."""
         if self.value is None or not isinstance(value, Component):
             return bool(value == self.value)
         return _is_first(type(value)) and value == ROWS[value.row].model_validate(self.value)
 
 
 def identified(spec: Spec, names: Iterable[str] | None = None) -> dict[str, Any]:
-    """The fields of ``spec``, or those that are named, by their identities; see ``Since`` for what is left out."""
+    """The identities of all fields of ``spec``, or of those that are named; ``Since`` says what is left out."""
     found = {}
     for name in type(spec).model_fields if names is None else names:
         value, marks = getattr(spec, name), type(spec).model_fields[name].metadata
@@ -221,17 +221,12 @@ def identified(spec: Spec, names: Iterable[str] | None = None) -> dict[str, Any]
 
 
 def built_with(components: Iterable[type[Component]]) -> dict[str, Any]:
-    """What the identity of a component says about others that it is built with, as ``{"uses": {"solver/heun": ...}}``.
+    """What the components that another is built with add to its identity: ``{"uses": {"solver/heun": ...}}``.
 
-    Built-in ones in their first version are left out: there are results from before dependencies were declared.
+    Built-in components in their first version are left out, since results exist from before dependencies were declared.
     """
     later = {f"{cls.row}/{cls.name}": cls.origin() for cls in components if not _is_first(cls)}
     return {"uses": later} if later else {}
-
-
-def _is_ours(cls: type[Component]) -> bool:
-    """Whether it is part of the package, so that its version says when its numbers change."""
-    return cls.__module__.startswith("designspace.")
 
 
 def _is_first(cls: type[Component]) -> bool:
@@ -239,7 +234,7 @@ def _is_first(cls: type[Component]) -> bool:
 
 
 def _plain(value: Any) -> Any:
-    """JSON has no infinity: it is written as the string ``inf``, which pydantic reads back as a number."""
+    """A value as JSON, which has no infinity: it becomes the string ``inf``, which pydantic reads as a number."""
     if isinstance(value, float) and math.isinf(value):
         return "inf" if value > 0 else "-inf"
     if isinstance(value, Component):

@@ -38,7 +38,10 @@ def import_user(name: str, *, relative_to: Path) -> None:
 
 
 def import_file(path: Path) -> ModuleType:
-    """Import a Python file, under a name of its own; again if it, or what it imports beside itself, has changed."""
+    """Import a Python file under a module name of its own.
+
+    It is imported again if it, or a module that it imports from beside itself, has changed since.
+    """
     if not path.is_file():
         raise ImportError(f"no such file: {path}")
     name = file_module(path)
@@ -50,7 +53,7 @@ def import_file(path: Path) -> ModuleType:
     assert spec
     module = sys.modules[name] = importlib.util.module_from_spec(spec)
     try:
-        source = path.read_bytes()  # not by the loader, which may take an older file's bytecode for this one's
+        source = path.read_bytes()  # not by the loader, which may use the bytecode of an older version
         with sources.executing(name, source):
             exec(loader.source_to_code(source, str(path)), vars(module))
     except BaseException:
@@ -60,7 +63,7 @@ def import_file(path: Path) -> ModuleType:
 
 
 def import_module(name: str) -> ModuleType:
-    """Import a module by name; again if it, or what it imports beside itself, has changed."""
+    """Import a module by name, again if it, or a module that it imports from beside itself, has changed since."""
     if name in sys.modules and not is_current(name):
         _forget(name, Path(str(sys.modules[name].__file__)))
     module = importlib.import_module(name)
@@ -70,12 +73,12 @@ def import_module(name: str) -> ModuleType:
 
 
 def file_module(path: Path) -> str:
-    """The name that a file is imported under."""
+    """The module name under which a file is imported."""
     return f"designspace_user_{path.stem}_{sha256(bytes(path)).hexdigest()[:8]}"
 
 
 def is_current(name: str) -> bool:
-    """Whether a module is what its files say; one that was not imported here, or from no file, is taken to be."""
+    """Whether a loaded module is the same as its files; assumed for modules without a file or imported elsewhere."""
     if name not in sys.modules:
         return False
     file = getattr(sys.modules[name], "__file__", None)
@@ -83,7 +86,7 @@ def is_current(name: str) -> bool:
 
 
 class Arguments(Spec):
-    """Keyword arguments: any names, with plain values (JSON), so that a spec with them can be stored."""
+    """Keyword arguments of any names, with JSON values, so that a spec with them can be stored."""
 
     model_config = ConfigDict(extra="allow")
     __pydantic_extra__: dict[str, JsonValue]
@@ -112,9 +115,9 @@ Factory = Annotated[str, AfterValidator(_beside_the_spec)]
 def find(factory: str, *, again: bool = False) -> Any:
     """Import the callable called ``factory``. Raises ``DataError`` if it is not there or its module fails.
 
-    With ``again``, a module whose files have changed since is imported again; else what is in memory is used.
+    With ``again``, a module whose files have changed since is imported again; otherwise the one in memory is used.
     """
-    content(factory)  # says best what is missing
+    content(factory)  # its errors say best what is missing
     place, name = _parts(factory)
     module = _module(place, again)
     found = getattr(module, name, None)
@@ -125,10 +128,10 @@ def find(factory: str, *, again: bool = False) -> Any:
 
 
 def content(factory: str) -> list[str]:
-    """The hash of the source, wherever it lies, and the callable's name; nothing is run but parent packages.
+    """The hash of the source of the module, wherever it is, and the name of the callable.
 
-    The source is what was executed or, before it is, what the file says, with the modules that it imports from beside
-    itself. Raises ``DataError`` if there is no such module.
+    Nothing is executed but parent packages. The source is the one that was executed or, before that, the one in the
+    file, together with the modules that it imports from beside itself. Raises ``DataError`` if there is no such module.
     """
     place, name = _parts(factory)
     if executed := sources.recorded(_name(place)):
@@ -171,7 +174,7 @@ def _source(place: str) -> Path | None:
 
 
 def _forget(name: str, file: Path) -> None:
-    """Make room for a module that is imported again: it may have fewer components than it had."""
+    """Remove a module and its components before it is imported again; it may define fewer components by now."""
     sources.forget(file)
     sources.drop(name, file)
     for row in ROWS.values():

@@ -1,4 +1,4 @@
-"""The rows and their components by name; what is built in is imported when it is looked up."""
+"""All rows and their components by name. Built-in components are imported when they are looked up."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from typing import Any
 COMPONENTS = "designspace.components"
 """The package of the built-in components, and the entry point under which plugins name their modules."""
 ROW_MODULES = ("sampling.rows", "denoising.rows", "training.rows", "data.rows", "evaluation.rows")
-"""Where rows are defined: the blocks of Table 1, then what surrounds them."""
+"""The modules that define rows: the blocks of Table 1, then what surrounds them."""
 TABLE_1 = (
     "solver", "time_steps", "schedule", "scaling",
     "c_skip", "c_out", "c_in", "c_noise",
     "noise_distribution", "loss_weight",
 )  # fmt: skip
-"""The rows of Table 1 in its order; further rows follow by name."""
+"""The rows of Table 1 in its order. Further rows follow in alphabetical order."""
 
 
 class Rows(Mapping[str, type[Any]]):
-    """Every row by name. The modules that define them are imported when a row is asked for that is not known yet."""
+    """Every row by name. The modules that define rows are imported when a row is looked up that is not known yet."""
 
     def __init__(self) -> None:
         self._rows: dict[str, type[Any]] = {}
 
     def add(self, name: str, row: type[Any]) -> None:
-        """Make a row known by its name."""
+        """Register a row."""
         self._rows[name] = row
 
     def __getitem__(self, name: str) -> type[Any]:
@@ -58,8 +58,8 @@ ROWS = Rows()
 class Known(MutableMapping[str, type[Any]]):
     """The components of a row by name.
 
-    A built-in component is imported when it is looked up, from its file ``components/<row>/<name>.py``; plugins are
-    imported when a name is not among these; and all of them when the mapping is iterated.
+    A built-in component is imported from its file ``components/<row>/<name>.py`` when it is looked up. Plugins are
+    imported when a name is not built in. Iteration imports everything.
     """
 
     def __init__(self, row: str) -> None:

@@ -156,7 +156,7 @@ def _axes_without_effect(found: Sequence[Choice], trials: Sequence[Trial]) -> It
         if rows and not rows & used:
             yield Problem(f"cannot matter: {_why_unused(rows, trials)}", axis, Kind.NO_EFFECT, key=True)
         elif idle := _idle_solvers(axis, rows, trials):
-            what = f"has no effect with solver {idle}, which does not step in time"
+            what = f"has no effect with solvers that do not step in time: {idle}"
             yield Problem(what, axis, Kind.NO_EFFECT, key=True)
 
 

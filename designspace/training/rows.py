@@ -29,7 +29,8 @@ class LossWeight(Component, row="loss_weight"):
     r"""The loss weight :math:`\lambda(\sigma)`."""
 
     @abstractmethod
-    def __call__(self, sigma: Tensor) -> Tensor: ...
+    def __call__(self, sigma: Tensor) -> Tensor:
+        """The weights for noise levels ``sigma``, float64 of any shape, in the same shape."""
 
 
 class DiscreteNoiseDistribution(NoiseDistribution):
