@@ -14,6 +14,7 @@ from designspace.report.evidence.differences import rank
 from designspace.report.evidence.verdicts import verdicts
 from designspace.report.figures.metric import metric_vs_nfe, panels
 from designspace.report.tables.values import tables
+from designspace.results.records import Result
 
 METRICS = ["frechet", "fid_infinity", "precision", "recall", "density", "coverage", "nearest", "memorised"]
 FINE, COARSE = ({"time_steps.sigma_min": low, "nfe": 35} for low in (0.002, 2.0))
@@ -111,6 +112,6 @@ def test_rows_from_before_are_better_when_low(study):
     for row in lines:
         del row["metrics"]["frechet"]["higher_is_better"]
     entry = study.entries[0]
-    older = type(entry)(entry.axes, (lines[0],))
+    older = type(entry)(entry.axes, (Result.model_validate(lines[0]),))
     assert older.higher_is_better("frechet") is False
     assert older.higher_is_better("precision") is True
