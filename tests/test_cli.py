@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 import designspace as ds
 from designspace.cli.app import app
+from designspace.testing import checks
 
 ROOT = Path(__file__).parents[1]
 TINY = """\
@@ -48,6 +49,7 @@ def shell(tmp_path, monkeypatch):
     yield run
     ds.Solver.known.pop("broken", None)
     ds.TimeSteps.known.pop("my_steps", None)
+    ds.Schedule.known.pop("my_schedule", None)
 
 
 def test_check_run_report(shell, tmp_path):
@@ -353,11 +355,17 @@ def test_new_makes_a_project_that_runs(shell, tmp_path):
     status, out, err = shell("new", "study")
     assert status == 0, err
     assert "designspace run study/ablation.yaml" in out
-    assert shell("check", "study/ablation.yaml")[1] == "study/ablation.yaml: study: 6 points, 6 trials\n"
+    assert shell("check", "study/ablation.yaml")[1] == "study/ablation.yaml: study: 12 points, 12 trials\n"
     settings = ("--set", "evaluate.images=20", "--set", "evaluate.detector=pixels")
     status, out, err = shell("run", "study/ablation.yaml", *settings)
     assert status == 0, err
     assert "my_steps" in out
+    assert "my_schedule" in out
+    for row, name in ((ds.TimeSteps, "my_steps"), (ds.Schedule, "my_schedule")):
+        for check in checks(row.get(name)()):
+            check()
+    schedule = (tmp_path / "study" / "my_schedule.py").read_text().partition("class ")[2]
+    assert len(schedule.splitlines()) == 8  # one formula
 
 
 PLUGIN = "import designspace as ds\nclass P(ds.Scaling, name={name!r}):\n    '''A plugin.'''\n"

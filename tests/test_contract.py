@@ -1,17 +1,25 @@
-"""What every component owes, for each registered one: a new file is tested without a new test."""
+"""The contract of every row, on each registered component, and on components that break it."""
 
 import inspect
 import os
+import re
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
+from PIL import Image
 
 import designspace as ds
 from designspace.errors import DataError
+from designspace.evaluation.measure import Measured
+from designspace.evaluation.rows import DenoiserMetric, Diagnostic
 from designspace.registry.known import ROWS
-from designspace.testing import checks, checks_of
+from designspace.sampling.levels import ramp
+from designspace.testing import _CHECKS, checks, checks_of
 
 BUILT_IN = [
     pytest.param(cls, id=f"{row}/{name}")
@@ -20,18 +28,83 @@ BUILT_IN = [
     if cls.__module__.startswith("designspace.components.")
 ]
 TABLE_1 = ["solver", "time_steps", "schedule", "scaling", "c_skip", "c_out", "c_in", "c_noise", "noise_distribution"]
+FILES = Path(tempfile.gettempdir()) / f"designspace-contract-{os.getpid()}"
+"""The components that read files are collected before a fixture can make a folder."""
+EXAMPLES = [
+    ds.TimeSteps.get("explicit")(levels=(40.0, 10.0, 1.0, 0.1)),
+    ds.Data.get("folder")(path=FILES / "folder"),
+    ds.Data.get("zip")(path=FILES / "images.zip"),
+    ds.Data.get("npz")(path=FILES / "images.npz"),
+    ds.Reference.get("statistics")(path=FILES / "statistics.npz"),
+    ds.Denoiser.get("preconditioned")(network="mlp"),
+    ds.Denoiser.get("pretrained")(model="digits"),
+    ds.Denoiser.get("trained")(network={"name": "mlp", "width": 8}, training_images=256),
+    ds.Network.get("module")(factory=f"{FILES / 'identity.py'}:make"),
+]
 
 
-@pytest.mark.parametrize("check", [pytest.param(check, id=name) for name, check in checks_of("designspace.components")])
+@pytest.fixture(scope="module", autouse=True)
+def files():
+    """What the examples read."""
+    (FILES / "folder" / "a").mkdir(parents=True)
+    pixels = np.arange(4 * 64, dtype=np.uint8).reshape(4, 8, 8)
+    for k, image in enumerate(pixels):
+        Image.fromarray(image).save(FILES / "folder" / "a" / f"{k}.png")
+    subprocess.run([sys.executable, "-m", "zipfile", "-c", "../images.zip", "a"], cwd=FILES / "folder", check=True)
+    np.savez(FILES / "images.npz", images=pixels, labels=np.arange(4) % 2)
+    features = np.random.default_rng(0).normal(size=(20, 5))
+    np.savez(FILES / "statistics.npz", mu=features.mean(0), sigma=np.cov(features.T), n=20)
+    (FILES / "identity.py").write_text(IDENTITY)
+    yield
+    for path in sorted(FILES.rglob("*"), reverse=True):
+        path.rmdir() if path.is_dir() else path.unlink()
+    FILES.rmdir()
+
+
+IDENTITY = """
+import torch
+
+
+class Identity(torch.nn.Module):
+    def forward(self, x, c_noise, labels=None, augment=None):
+        return x
+
+
+def make():
+    return Identity()
+"""
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("DESIGNSPACE_CACHE", str(tmp_path / "cache"))
+
+
+CHECKS = checks_of("designspace.components", EXAMPLES)
+
+
+@pytest.mark.parametrize("check", [pytest.param(check, id=name) for name, check in CHECKS])
 def test_contract(check):
     try:
         check()
-    except DataError as missing:  # weights and data sets that are not embedded
+    except DataError as missing:  # weights and data sets that do not come with the package
         pytest.skip(str(missing))
 
 
+def test_every_row_has_checks_of_its_own():
+    assert {row for kind in _CHECKS for row in [getattr(kind, "row", None)] if row} == set(ROWS)
+
+
+def test_the_target_of_the_network_is_bounded_as_the_noise_vanishes():
+    """D(x; 0) = x needs F = (1 - c_skip) / c_out x, in every preset."""
+    sigma = torch.logspace(-6, -2, 5, dtype=torch.float64)
+    for preset in ("ddpm", "iddpm", "vp", "ve", "edm", "velocity"):
+        design = ds.Design.preset(preset)
+        assert ((1 - design.c_skip(sigma)) / design.c_out(sigma)).abs().max() < 0.1, preset
+
+
 @pytest.mark.parametrize("cls", BUILT_IN)
-def test_one_component_a_file_of_its_name(cls):
+def test_one_component_per_file_of_its_name(cls):
     path = Path(inspect.getfile(cls))
     assert (path.parent.name, path.stem) == (cls.row, cls.name)
     assert [c for c in ROWS[cls.row].known.values() if Path(inspect.getfile(c)) == path] == [cls]
@@ -51,29 +124,393 @@ def test_table_1_is_complete(row):
     assert {"ddpm", "iddpm", "vp", "ve", "edm"} <= set(ROWS[row].known)
 
 
-def test_a_broken_component_fails_its_checks():
-    class Wrong(ds.Schedule, name="test_wrong"):
-        """Its derivative is off by a factor of two."""
+@pytest.fixture
+def define():
+    """Define a component by its methods and class variables, for the time of the test."""
+    made = []
+
+    def make(base, **attributes):
+        base.known.pop("broken", None)
+        cls = type(base)("Broken", (base,), {"__module__": __name__, "__doc__": "Broken."} | attributes, name="broken")
+        made.append(cls)
+        return cls()
+
+    yield make
+    for cls in made:
+        cls.known.pop("broken", None)
+
+
+def failures(component):
+    """The checks that the component fails, with their messages."""
+    found = {}
+    for check in checks(component):
+        try:
+            check()
+        except AssertionError as error:
+            found[check.__name__] = str(error)
+    return found
+
+
+def edm(row):
+    return ROWS[row].get("edm")()
+
+
+def heun(**changes):
+    """A solver that is Heun's but for something."""
+    step = ds.Solver.get("heun")().step
+
+    def broken(self, flow, x, i, sigma, memory):
+        return changes["after"](x, *step(flow, x, i, sigma, memory))
+
+    return {"step": broken} | {key: value for key, value in changes.items() if key != "after"}
+
+
+def conditional(D, shape=(1, 8, 8)):
+    """A denoiser that ignores the labels of its images."""
+
+    class Loaded:
+        def __init__(self):
+            self.shape = shape
+
+        def bind(self, labels):
+            return D
+
+    return Loaded()
+
+
+def level(sigma):
+    return sigma.float().reshape(-1, 1, 1, 1)
+
+
+def good(x, sigma):
+    return x / (1 + 4 * level(sigma) ** 2)
+
+
+BROKEN = [
+    (ds.Schedule, {"sigma": lambda self, t: t + 1}, "sigma_increases_from_zero", "sigma(0): expected 0, got 1"),
+    (
+        ds.Schedule,
+        {"sigma": lambda self, t: t**2, "sigma_dot": lambda self, t: t, "sigma_inv": lambda self, s: s.sqrt()},
+        "sigma_dot_is_the_derivative",
+        "sigma_dot(t), the derivative of sigma(t), at 10: expected 20, got 10",
+    ),
+    (
+        ds.Schedule,
+        {"sigma": lambda self, t: t**2, "sigma_inv": lambda self, s: s},
+        "sigma_inv_inverts_sigma",
+        "sigma(sigma_inv(sigma)) at 100: expected 100, got 10000",
+    ),
+    (
+        ds.Scaling,
+        {"s": lambda self, t, schedule: 1 / (1 + t), "s_dot": lambda self, t, schedule: -1 / (1 + t)},
+        "scales_the_signal",
+        "s_dot(t), the derivative of s(t), with schedule linear at",
+    ),
+    (
+        ds.Scaling,
+        {"s": lambda self, t, schedule: 2 / (1 + t)},
+        "scales_the_signal",
+        "s(0) with schedule linear: expected 1, got 2",
+    ),
+    (
+        ds.TimeSteps,
+        {"sigmas": lambda self, n: 0.1 + 10 * ramp(n)},
+        "levels_decrease",
+        "sigmas(2): expected positive levels in decreasing order, got [0.1, 10.1]",
+    ),
+    (
+        ds.TimeSteps,
+        {"sigmas": lambda self, n: 90 - 80 * ramp(n)},
+        "respects_the_limits_of_a_denoiser",
+        "within(0.05, 60.0).sigmas(5): expected levels within these limits, got [90.0, ",
+    ),
+    (
+        ds.TimeSteps,
+        {"sigmas": lambda self, n: 1.0 / (1 + torch.arange(n, dtype=torch.float64))},
+        "one_level_is_refused",
+        "sigmas(1): expected ValueError, got no error",
+    ),
+    (
+        ds.Stochasticity,
+        {"lift": lambda self, sigma, n: (0.9 * sigma, 1.0)},
+        "noise_is_only_added",
+        "the level of lift(0.01, 18): expected at least 0.01, got 0.009",
+    ),
+    (
+        ds.Stochasticity,
+        {"lift": lambda self, sigma, n: (1.1 * sigma, 1.0), "noisy": False},
+        "noise_is_only_added",
+        "the level of lift(0.01, 18) where noisy is False: expected 0.01, got 0.011",
+    ),
+    (
+        ds.Solver,
+        heun(after=lambda before, x, memory: (1.001 * x, memory)),
+        "converges_to_the_exact_end_point",
+        "the errors at the end point with 32, 64 and 128 steps: expected falling numbers, got [",
+    ),
+    (
+        ds.Solver,
+        heun(order_of_convergence=property(lambda self: 3), after=lambda before, x, memory: (x, memory)),
+        "converges_at_its_order",
+        "the observed order_of_convergence: expected 3, as declared, got 2.0",
+    ),
+    (
+        ds.Solver,
+        heun(after=lambda before, x, memory: (x + 1e-6 * (x.mean() - x), memory)),
+        "does_not_depend_on_the_batch",
+        "an image alone and in a batch: expected ",
+    ),
+    (
+        ds.Solver,
+        heun(after=lambda before, x, memory: (before.copy_(x), memory)),
+        "does_not_modify_its_input",
+        "the first state, after sampling: expected ",
+    ),
+    (
+        ds.CSkip,
+        {"__call__": lambda self, sigma: 1 + sigma},
+        "passes_a_share_of_the_input",
+        "the values at 1e+06 and 1e+12, as sigma goes to infinity,: expected a common limit, got [1000001.0, ",
+    ),
+    (
+        ds.CSkip,
+        {"__call__": lambda self, sigma: -1 / (1 + sigma)},
+        "passes_a_share_of_the_input",
+        "c_skip, the share of the input that is passed on,: expected numbers in [0, 1], got [",
+    ),
+    (
+        ds.COut,
+        {"__call__": lambda self, sigma: 1 / sigma},
+        "scales_the_output",
+        "the values at 1e-12 and 1e-06, as sigma goes to 0,: expected a common limit",
+    ),
+    (
+        ds.COut,
+        {"__call__": lambda self, sigma: sigma**2},
+        "scales_the_output",
+        "c_out / sigma as sigma goes to infinity: expected at most 1e+06, got ",
+    ),
+    (
+        ds.COut,
+        {"__call__": lambda self, sigma: torch.zeros_like(sigma)},
+        "scales_the_output",
+        "c_out at positive noise levels: expected numbers other than 0, got [0.0, ",
+    ),
+    (
+        ds.CIn,
+        {"__call__": lambda self, sigma: sigma / (1 + sigma)},
+        "scales_the_input",
+        "c_in: expected a function that does not increase",
+    ),
+    (
+        ds.CIn,
+        {"__call__": lambda self, sigma: -1 / (1 + sigma)},
+        "is_positive",
+        "the value for every noise level: expected a positive number, got [-0.99",
+    ),
+    (
+        ds.CNoise,
+        {"__call__": lambda self, sigma: -sigma},
+        "tells_noise_levels_apart",
+        "c_noise: expected a function that does not decrease, got a change of -",
+    ),
+    (
+        ds.CNoise,
+        {"__call__": lambda self, sigma: sigma.float()},
+        "is_a_function_of_the_noise_level",
+        "the dtype of the value for sigma [50]: expected torch.float64, got torch.float32",
+    ),
+    (
+        ds.CNoise,
+        {"__call__": lambda self, sigma: sigma, "round_sigma": lambda self, sigma: sigma / 2},
+        "tells_noise_levels_apart",
+        "round_sigma of rounded levels at 100: expected 50, got 25",
+    ),
+    (
+        ds.Network,
+        {"build": lambda self, shape, classes=0, augment=0: Cropping().eval()},
+        "keeps_the_shape",
+        "the shape of the output with 0 classes",
+    ),
+    (
+        ds.Network,
+        {"build": lambda self, shape, classes=0, augment=0: Drawn().eval()},
+        "is_the_same_each_time",
+        "the state of PyTorch's generator after build: expected unchanged",
+    ),
+    (
+        ds.Denoiser,
+        {"load": lambda self, data, design, device: conditional(lambda x, s: good(x, s) + 1e-3 * x.mean())},
+        "is_a_function_of_x_and_sigma",
+        "D(x; sigma) for an image alone: expected ",
+    ),
+    (
+        ds.Denoiser,
+        {"load": lambda self, data, design, device: conditional(lambda x, s: x.mul_(0.5))},
+        "is_a_function_of_x_and_sigma",
+        "x after D(x; sigma): expected unchanged, got another tensor",
+    ),
+    (
+        ds.Denoiser,
+        {"load": lambda self, data, design, device: conditional(lambda x, s: 0.9 * good(x, s))},
+        "keeps_the_limits_of_the_flow",
+        "|D(x; sigma) - x| at sigma = 0.001: expected at most 0.02, got 0.",
+    ),
+    (
+        ds.Denoiser,
+        {"load": lambda self, data, design, device: conditional(lambda x, s: x.clone())},
+        "keeps_the_limits_of_the_flow",
+        "|D(x; sigma)| at sigma = 1000 for data in [-1, 1]: expected at most 10, got ",
+    ),
+    (
+        ds.Guidance,
+        {"wrap": lambda self, denoiser: conditional(lambda x, s: x[:, :, :2], denoiser.shape)},
+        "guides_a_denoiser",
+        "the shape of D(x; sigma): expected [3, 1, 4, 4], got [3, 1, 2, 4]",
+    ),
+    (
+        ds.NoiseDistribution,
+        {"from_uniform": lambda self, u: (6 * u).sin() + 2},
+        "draws_noise_levels",
+        "from_uniform(u): expected a monotone function of u, got [",
+    ),
+    (
+        ds.LossWeight,
+        {"__call__": lambda self, sigma: 1 - sigma},
+        "is_positive",
+        "the value for every noise level: expected a positive number, got [",
+    ),
+    (
+        ds.Augmentation,
+        {"size": 1, "__call__": lambda self, images, generator: (images.flip(3), torch.zeros(len(images), 1))},
+        "transforms_images",
+        "images whose labels are all zero, for images of 1 channels: expected ",
+    ),
+    (
+        ds.Augmentation,
+        {"size": 2, "__call__": lambda self, images, generator: (images, torch.zeros(len(images), 1))},
+        "transforms_images",
+        "the shape of the labels for images of 1 channels: expected [32, 2], got [32, 1]",
+    ),
+    (
+        ds.Data,
+        {
+            "load": lambda self: ds.data.images.Images(torch.zeros(4, 1, 2, 2, dtype=torch.uint8), torch.arange(4)),
+            "content_hash": lambda self: "",
+        },
+        "gives_uint8_images",
+        "the labels: expected 0 to -1, the numbers of the classes, got 0 to 3",
+    ),
+    (
+        ds.Detector,
+        {"protocol": lambda self: "FD-broken", "load": lambda self, device: lambda pixels: pixels.float().std(0)[None]},
+        "gives_features",
+        "the shape of the features of images with 1 channels: expected [5, d], got [1, 1, 8, 8]",
+    ),
+    (
+        ds.Reference,
+        {"content_hash": lambda self: str(np.random.random()), "load": lambda self, detector: None},
+        "is_a_reference",
+        "content_hash() a second time: expected 0.",
+    ),
+    (
+        ds.Metric,
+        {"measure": lambda self, generated, reference: Measured(-float(generated.features.mean() ** 2))},
+        "tells_distributions_apart",
+        "the value at distance 1: expected above -",
+    ),
+    (
+        Diagnostic,
+        {"observe": lambda self, probe: Measured(1.0), "check": lambda self, design, denoiser: None},
+        "sees_what_the_flow_does",
+        "check() of a design that draws noise: expected ValueError, got no error",
+    ),
+    (
+        DenoiserMetric,
+        {"observe": lambda self, seen: Measured(float("nan"))},
+        "sees_what_the_denoiser_does",
+        "the value: expected a finite number, got nan",
+    ),
+]
+
+
+class Cropping(torch.nn.Module):
+    """A network whose output is smaller than its input."""
+
+    def forward(self, x, c_noise, labels=None, augment=None):
+        return x[..., 1:]
+
+
+class Drawn(torch.nn.Module):
+    """A network whose weights are drawn from PyTorch's generator."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.rand(1))
+
+    def forward(self, x, c_noise, labels=None, augment=None):
+        return self.weight * x
+
+
+@pytest.mark.parametrize(
+    ("base", "attributes", "check", "message"),
+    BROKEN,
+    ids=[f"{b.row}-{c}-{k}" for k, (b, _, c, _) in enumerate(BROKEN)],
+)
+def test_a_broken_component_fails_with_a_message(base, attributes, check, message, define):
+    found = failures(define(base, **attributes))
+    assert check in found
+    assert found[check].startswith(f"{base.row} broken: {message}"), found[check]
+    assert all(re.match(rf"{base.row} broken: .+: expected .+, got ", text, re.DOTALL) for text in found.values()), (
+        found
+    )
+
+
+def test_every_check_is_tested_by_a_component_that_breaks_it():
+    tested = {check for _, _, check, _ in BROKEN} | {"is_documented", "round_trips"}
+    assert {check.__name__ for row in _CHECKS.values() for check in row} == tested
+
+
+def test_checks_that_every_component_has(define):
+    assert "is_documented" in failures(define(ds.Schedule, __doc__="", sigma=lambda self, t: t))
+    built_in = define(ds.Schedule, sigma=lambda self, t: t)
+    type(built_in).__module__ = "designspace.components.schedule"
+    assert failures(built_in) == {
+        "is_documented": "schedule broken: sources: expected at least one publication, got none"
+    }
+    different = define(ds.Schedule, sigma=lambda self, t: t, __hash__=lambda self: id(self))
+    assert set(failures(different)) == {"round_trips"}
+
+
+def test_flow_matching_fits_the_contract(define):
+    """Its time ends before 1, where the noise level is infinite."""
+    schedule = define(ds.Schedule, sigma=lambda self, t: t / (1 - t))
+    assert failures(schedule) == {}
+    assert failures(define(ds.Scaling, s=lambda self, t, schedule: 1 / (1 + schedule.sigma(t)))) == {}
+
+
+def test_components_with_required_fields_need_an_example(define):
+    class Needy(ds.Schedule, name="needy"):
+        """A schedule with a field that has no default."""
+
+        power: float
 
         def sigma(self, t):
-            return t**2
-
-        def sigma_dot(self, t):
-            return t
-
-        def sigma_inv(self, sigma):
-            return sigma.sqrt()
+            return t**self.power
 
     try:
-        failed = []
-        for check in checks(Wrong()):
-            try:
-                check()
-            except AssertionError:
-                failed.append(check.__name__)
-        assert failed == ["inverse_and_derivative_fit"]
+        ((name, check),) = checks_of(__name__)
+        assert name == "schedule/needy-has_an_example"
+        with pytest.raises(
+            AssertionError, match=r"needy: examples for checks_of: .* because of the required fields power"
+        ):
+            check()
+        found = dict(checks_of(__name__, [Needy(power=2)]))
+        assert len(found) == 5
+        for check in found.values():
+            check()
     finally:
-        del ds.Schedule.known["test_wrong"]
+        del ds.Schedule.known["needy"]
 
 
 def test_duplicates_name_both_places(tmp_path):

@@ -1,4 +1,4 @@
-"""The converged flow, and what is measured against it: closed forms on a Gaussian and on a single point."""
+"""The converged flow and the metrics that use it, against closed forms for a Gaussian and for a single point."""
 
 import itertools
 import math
@@ -11,6 +11,7 @@ from pipeline import write_spec
 import designspace as ds
 from designspace.run.run import run
 from designspace.sampling.counting import count_nfe
+from designspace.sampling.noise import latents
 from designspace.sampling.probe import Probe, rms
 from designspace.sampling.sample import place
 from designspace.spec import load
@@ -23,7 +24,7 @@ def gaussian(x, sigma):
 
 
 def at(sigma, start=80.0):
-    """How far the flow of Gaussian data has shrunk a latent of size 1."""
+    """The size at ``sigma`` of a latent of size 1, for Gaussian data."""
     return start * math.sqrt((STD**2 + sigma**2) / (STD**2 + start**2))
 
 
@@ -79,7 +80,7 @@ def test_local_errors_of_euler_are_those_of_the_formula():
 def test_local_errors_fall_one_order_faster_than_the_end_point(solver, order):
     """At the middle of the grid, where the history of multistep solvers is complete."""
     found = [probe(solver=solver, num_steps=n + 1).local_errors()[n // 2].mean().item() for n in (64, 128)]
-    assert math.log2(found[0] / found[1]) > order + 0.4
+    assert math.log2(found[0] / found[1]) == pytest.approx(order + 1, abs=0.5)
 
 
 def test_endpoint_error_is_the_distance_to_the_gaussians_end_point():
@@ -93,14 +94,14 @@ def test_endpoint_error_is_the_distance_to_the_gaussians_end_point():
 
 
 def test_paired_influences_add_up_to_the_difference():
-    """The difference of two designs is resolved far better than either: their influences are nearly the same."""
+    """The difference of two designs is resolved ten times better than without common latents would be."""
     one, other = (observed("endpoint_error", probe(D=posterior_mean, images=200, num_steps=n)) for n in (18, 19))
     paired = (one.influence - other.influence).std().item() / 200**0.5
-    assert paired < math.hypot(one.se, other.se)
+    assert paired < math.hypot(one.se, other.se) / 10
 
 
 def point(x, sigma):
-    """All data are the origin: x = sigma times the latent."""
+    """The denoiser of data at the origin, for which x is sigma times the latent."""
     return torch.zeros_like(x)
 
 
@@ -128,7 +129,7 @@ def test_curvature_depends_on_the_plane_and_not_on_the_solver():
 
 
 def test_denoiser_change_of_a_gaussian_is_the_way_of_its_posterior_mean():
-    """There D moves in one direction only."""
+    """The output of the denoiser moves in one direction only."""
     p = probe()
     metric = observed("denoiser_change", p)
     start = p.latents * 80 * STD**2 / (STD**2 + 80**2)
@@ -251,9 +252,16 @@ class TestInAnAblation:
             self.go(tmp_path, grid={"solver": ["rk45"]}, evaluate={"metrics": ["truncation_error"], "images": 20})
 
     def test_the_spread_of_adaptive_evaluations_is_kept(self, tmp_path):
-        row = self.go(tmp_path)[1].rows()[1]
-        assert row.nfe > 6
-        assert 0 < row.nfe_sd < row.nfe
+        ablation, results = self.go(tmp_path)
+        row, design = results.rows()[1], ablation.trials()[1].design
+        assert design.solver.adaptive
+        denoiser = ds.Denoiser.get("gaussian_mixture")()
+        calls, D, start = [], denoiser.bind(), latents(0, range(20), denoiser.shape)
+        each = ds.sample(design, D, start, 5).nfe_each.double()
+        ds.sample(design, lambda x, sigma: calls.append(sigma) or D(x, sigma), start[:1], 5)
+        assert len(calls) == each[0]
+        assert each.std() > 0
+        assert (row.nfe, row.nfe_sd) == pytest.approx((each.mean().item(), each.std(correction=0).item()))
 
     def test_no_feature_is_computed_where_none_is_asked_for(self, tmp_path):
         results = self.go(tmp_path)[1]

@@ -1,9 +1,9 @@
-"""Every deterministic solver: published outputs, orders of convergence, what they share."""
+"""Deterministic solvers: published outputs, orders of convergence, and what they have in common."""
 
 import json
 import math
-from itertools import pairwise
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -12,7 +12,8 @@ from conftest import f64, posterior_mean
 from scipy.integrate import solve_ivp
 
 import designspace as ds
-from designspace.sampling.sample import make_flow
+from designspace.sampling.runge_kutta import RungeKutta, Tableau
+from designspace.testing.sampling import converges_at_its_order
 
 GOLDEN = json.loads((Path(__file__).parent / "data" / "solvers.json").read_text())
 RUNS = GOLDEN["runs"]
@@ -55,14 +56,16 @@ def test_published(key, solver, latents):
     assert out.nfe == RUNS[key]["nfe"]
 
 
-STD = 0.5
 ORDERS = [
     ({"name": "euler"}, 1),
     ({"name": "heun"}, 2),
+    ({"name": "heun", "alpha": 1 / 2}, 2),
     ({"name": "heun", "alpha": 2 / 3}, 2),
     ({"name": "dpm2"}, 2),
+    ({"name": "dpm2", "r": 0.3}, 2),
     ({"name": "dpm3"}, 3),
     ({"name": "dpmpp_2s"}, 2),
+    ({"name": "dpmpp_2s", "r": 0.7}, 2),
     ({"name": "dpmpp_2m"}, 2),
     ({"name": "dpmpp_3m"}, 2),
     ({"name": "dpmpp_3m_exact"}, 3),
@@ -75,39 +78,47 @@ ORDERS = [
 ]
 
 
-def gaussian(x, sigma):
-    return x * (STD**2 / (STD**2 + sigma.to(x) ** 2))
-
-
-def exact(sigma, sigma_max=10.0):
-    return f64([[sigma_max * math.sqrt((STD**2 + sigma**2) / (STD**2 + sigma_max**2))]])
-
-
-def error(solver, n):
-    """At sigma_min, with the exact solution in place of the first three steps."""
-    steps = {"sigma_min": 0.02 if solver["name"] == "deis" else 0.3, "sigma_max": 10.0}  # VP time needs a small one
-    rows = {"solver": {**solver, "lower_order_final": False}} if "lower_order_final" in fields(solver) else {}
-    design = ds.Design.preset("edm", **({"solver": solver} | rows), time_steps=steps, to_zero=False)
-    flow = make_flow(design, gaussian, n, lambda step, draw: None)
-    x, memory = exact(10.0), None
-    for i in range(flow.steps):
-        x, memory = design.solver.step(flow, x, i, flow.sigma[i], memory)
-        if i < 3:
-            x = exact(flow.sigma[i + 1])
-            memory = memory._replace(x=exact(flow.sigma[i])) if hasattr(memory, "x") else memory
-    return abs(x - exact(flow.sigma[-1])).item()
-
-
-def fields(solver):
-    return ds.Solver.get(solver["name"]).model_fields
-
-
 @pytest.mark.parametrize(("solver", "order"), ORDERS, ids=str)
 def test_order_of_convergence(solver, order):
-    coarsest = 512 if order < 3 else 32
-    errors = [e for n in (32, 64, 128, 256, 512, 1024, 2048, 4096) if n >= coarsest and (e := error(solver, n)) > 1e-12]
-    slopes = [math.log2(a / b) for a, b in pairwise(errors)]
-    assert slopes[-1] > order - 0.2, slopes
+    made = ds.Solver.model_validate(solver)
+    assert made.order_of_convergence == order
+    converges_at_its_order(made)
+
+
+def test_every_deterministic_solver_with_steps_declares_its_order():
+    built_in = [cls() for cls in ds.Solver.known.values() if cls.__module__.startswith("designspace.components.")]
+    declared = {solver.name for solver in built_in if solver.order_of_convergence}
+    assert declared == {solver.name for solver in built_in if not (solver.stochastic or solver.adaptive)}
+    assert declared == {solver["name"] for solver, _ in ORDERS}
+    assert "\n\nOrder of convergence: 4.\n\nSources:" in ds.Solver.get("rk4").__doc__
+    assert "\n\nOrder of convergence: 4 with the default fields.\n\nSources:" in ds.Solver.get("unipc").__doc__
+    assert "Order of convergence" not in ds.Solver.get("rk45").__doc__ + ds.Solver.get("er_sde").__doc__
+
+
+class Ralston3(RungeKutta, name="test_ralston3"):
+    """Ralston's method of order 3, by its tableau alone."""
+
+    order_of_convergence: ClassVar[int] = 3
+
+    @property
+    def tableau(self):
+        return Tableau(((1 / 2,), (0, 3 / 4)), (2 / 9, 1 / 3, 4 / 9))
+
+
+def test_a_runge_kutta_method_is_its_tableau(latents):
+    """It converges at its order with every schedule and scaling, and its step to zero is Euler's."""
+    converges_at_its_order(Ralston3())
+    for schedule, scaling in (("ve", "none"), ("linear", "vp")):
+        rows = {"schedule": schedule, "scaling": scaling, "to_zero": False}
+        fine = ds.sample(ds.Design.preset("edm", solver="rk4", **rows), posterior_mean, latents, 1000).x
+        ends = [
+            ds.sample(ds.Design.preset("edm", solver=Ralston3(), **rows), posterior_mean, latents, n)
+            for n in (200, 400)
+        ]
+        errors = [(end.x - fine).abs().max().item() for end in ends]
+        assert math.log2(errors[0] / errors[1]) > 2.7, (schedule, scaling, errors)
+        assert ends[0].nfe == 3 * 199
+    assert ds.sample(ds.Design.preset("edm", solver=Ralston3()), posterior_mean, latents, 18).nfe == 3 * 17 + 1
 
 
 def batched_mixture(x, sigma):
@@ -116,7 +127,7 @@ def batched_mixture(x, sigma):
 
 @pytest.mark.parametrize("tolerance", [1e-3, 1e-6])
 def test_rk45_is_as_accurate_as_scipys(tolerance, latents):
-    """The same method in the same variable: errors and evaluations of the same size, image by image."""
+    """SciPy has the same method: errors and evaluations are of the same size, image by image."""
     design = ds.Design.preset("edm", solver={"name": "rk45", "rtol": tolerance, "atol": tolerance}, to_zero=False)
     out = ds.sample(design, batched_mixture, latents, 18)
     fine = ds.sample(ds.Design.preset("edm", solver="rk4", to_zero=False), posterior_mean, latents, 2000).x

@@ -1,4 +1,4 @@
-"""Stochastic solvers: published outputs for the same noise, and the right distribution at the end."""
+"""Stochastic solvers: published outputs for the same noise, and the distribution of the samples."""
 
 import json
 from pathlib import Path
@@ -78,7 +78,7 @@ def mixture_moments():
 
 @pytest.mark.parametrize("solver", KEEP, ids=lambda s: s["name"])
 def test_keeps_the_marginals(solver):
-    """Mean and covariance of the mixture at sigma = 0, to 5 standard errors of 4,000 samples and 2 % for the steps."""
+    """The samples have the mean and the covariance of the mixture, within 5 standard errors and 2 % for the steps."""
     n, steps = 4000, 200
     churn = {"stochasticity": {"name": "churn", "S_churn": 40}} if solver["name"] == "heun" else {}
     design = ds.Design.preset("edm", solver=solver, **churn)

@@ -7,8 +7,8 @@ from designspace.sampling.rows import Scaling, Schedule
 class VP(Scaling, name="vp"):
     r"""Unit variance at every time, for data of unit variance.
 
-    of whatever schedule is chosen; with the schedule ``vp`` this is :math:`e^{-(\frac12 \beta_d t^2 + \beta_\min
-    t)/2}`. Karras et al. (2022), Table 1, column VP.
+    It depends on the schedule that is chosen. With the schedule ``vp`` it is :math:`e^{-(\frac12 \beta_d t^2 +
+    \beta_\min t)/2}`. Song et al. (2021); Karras et al. (2022), Table 1, column VP.
     """
 
     formula = r"s(t) = 1 / \sqrt{1 + \sigma(t)^2}, \qquad \dot s = -\sigma \dot\sigma s^3"

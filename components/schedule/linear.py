@@ -6,10 +6,10 @@ from designspace.sampling.rows import Schedule
 
 
 class Linear(Schedule, name="linear"):
-    """Noise grows at a constant rate.
+    """The noise level is the time.
 
-    With s = 1, the tangent of a trajectory meets t = 0 at the denoiser's output. The schedule of DDIM and EDM. Karras
-    et al. (2022), Table 1 and Section 3.
+    With s = 1, the tangent of a trajectory meets t = 0 at the output of the denoiser. It is the schedule of DDIM and
+    EDM. Karras et al. (2022), Table 1 and Section 3.
     """
 
     formula = r"\sigma(t) = t, \quad t \ge 0"

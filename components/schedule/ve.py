@@ -5,9 +5,9 @@ from designspace.sampling.rows import Schedule
 
 
 class VE(Schedule, name="ve"):
-    """Variance exploding: the variance grows at a constant rate.
+    """Variance exploding: the variance of the noise grows at a constant rate.
 
-    Song et al. (2021), as written in Karras et al. (2022), Table 1.
+    The schedule is due to Song et al. (2021); in this form it is that of Karras et al. (2022), Table 1.
     """
 
     formula = r"\sigma(t) = \sqrt t, \quad t \ge 0"

@@ -13,9 +13,9 @@ from designspace.sampling.rows import Schedule
 class VP(Schedule, name="vp"):
     r"""Variance preserving, together with the scaling ``vp``.
 
-    ``beta_d`` > 0 and ``beta_min`` are per unit of time. ``{name: vp, sigma_min: a, sigma_max: b}`` stands for the
-    betas with :math:`\sigma(10^{-3}) = a` and :math:`\sigma(1) = b`; ``beta_min`` is then negative for small a, and
-    sigma(t) is not a number just above t = 0. Karras et al. (2022), Table 1.
+    ``beta_d`` > 0 and ``beta_min`` are rates per unit of time. ``{name: vp, sigma_min: a, sigma_max: b}`` is short for
+    the betas with :math:`\sigma(10^{-3}) = a` and :math:`\sigma(1) = b`. For small a, ``beta_min`` is then negative,
+    and :math:`\sigma(t)` is undefined just above t = 0. Song et al. (2021); Karras et al. (2022), Table 1.
     """
 
     formula = r"\sigma(t) = \sqrt{e^{\frac12 \beta_d t^2 + \beta_\min t} - 1}, \quad 0 \le t \le 1"
@@ -53,15 +53,15 @@ class VP(Schedule, name="vp"):
         return vp_sigma_inv(sigma, self.beta_d, self.beta_min)
 
     def within(self, lo: float, hi: float) -> Self:
-        """Fitted anew where the limits cut into its range, sigma(0.001) to sigma(1), as the paper's sampler does.
+        """The schedule, with its betas fitted again if the limits reduce its range, as the sampler of the paper does.
 
-        Raises ``ValueError`` if they exclude it, or leave too little of it.
+        The range is sigma(0.001) to sigma(1). Raises ``ValueError`` if no VP curve spans what is left of it.
         """
         ends = self.sigma(Tensor([VP_EPSILON_S, 1.0]).double()).tolist()
         low, high = self.common(ends[0], ends[1], lo, hi)
         if low <= ends[0] * (1 + 1e-9) and high >= ends[1] * (1 - 1e-9):
             return self
         if vp_betas(low, high)[0] <= 0:
-            text = "the part of its range that the denoiser knows"
+            text = "the part of its range that the denoiser supports"
             raise ValueError(f"schedule {self}: no VP curve spans {low:.4g} to {high:.4g}, {text}")
         return type(self).model_validate({"sigma_min": low, "sigma_max": high})

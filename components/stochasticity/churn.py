@@ -9,11 +9,11 @@ from designspace.sampling.rows import Stochasticity
 
 
 class Churn(Stochasticity, name="churn"):
-    r"""Add noise before each step within a range of noise levels.
+    r"""Noise is added before each step within a range of noise levels.
 
-    and noise of standard deviation :math:`S_\mathrm{noise} \sqrt{\hat\sigma^2 - \sigma^2}` is added to x. N is the
-    number of steps; the evaluations do not grow. As in the reference, the lifted level may be above a denoiser's
-    ``sigma_max``. Karras et al. (2022), Algorithm 2.
+    Noise of standard deviation :math:`S_\mathrm{noise} \sqrt{\hat\sigma^2 - \sigma^2}` is added to x. N is the number
+    of noise levels; the number of evaluations does not change. As in the reference implementation, :math:`\hat\sigma`
+    may exceed the ``sigma_max`` of the denoiser. Karras et al. (2022), Algorithm 2.
     """
 
     formula = r"""
@@ -29,7 +29,7 @@ class Churn(Stochasticity, name="churn"):
     @model_validator(mode="after")
     def _some_level(self) -> Self:
         if self.S_max < max(self.S_min, 0):
-            text = f"S_min = {self.S_min} to S_max = {self.S_max}: no level is within, so none is lifted"
+            text = f"S_min = {self.S_min} to S_max = {self.S_max}: no noise level is within this range"
             raise PydanticCustomError("empty_range", "{text}", {"text": text})
         return self
 

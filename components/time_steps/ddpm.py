@@ -7,11 +7,11 @@ from designspace.sampling.rows import TimeSteps
 
 
 class DDPM(TimeSteps, name="ddpm"):
-    r"""Evenly spaced among the noise levels that a DDPM network was trained on.
+    r"""Evenly spaced among the noise levels on which a DDPM network is trained.
 
-    with :math:`\beta_s` linear from ``beta_1`` to ``beta_M``: 0.0100 to 157.4. Only the levels within ``sigma_min`` and
-    ``sigma_max`` are taken, by default all 1000; N is at most their number. Ho et al. (2020); the column is derived
-    from it, Table 1 has none.
+    :math:`\beta_s` is linear from ``beta_1`` to ``beta_M``, which gives levels from 0.0100 to 157.4. Only the levels
+    between ``sigma_min`` and ``sigma_max`` are used, by default all 1000, and N is at most their number. The column is
+    derived from Ho et al. (2020); it is not in Table 1 of the EDM paper.
     """
 
     formula = r"""

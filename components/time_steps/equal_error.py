@@ -11,20 +11,20 @@ from designspace.sampling.rows import TimeSteps
 
 ROUNDS, EVEN = 30, 1.02
 NEGLIGIBLE = 1e-3
-"""Of the largest error: steps that make less are treated as if they made so much, or they would grow without limit."""
+"""Smaller errors, relative to the largest one, count as this much; otherwise steps would grow without limit."""
 
 ACCURACY = 1e-6
-"""Of the converged solution, in units of the noise: smaller errors of steps cannot be seen."""
+"""The accuracy of the converged solution, relative to the noise level; smaller errors cannot be measured."""
 
 
 class EqualError(MeasuredTimeSteps, name="equal_error"):
     r"""Levels between which every step of the solver makes the same error.
 
-    with x* the converged solution for ``images`` images, through the actual denoiser. From the levels of ``edm`` on the
-    same range each round moves the levels so that the sum of :math:`\tau^{1/4}` is spread evenly, until the errors
-    differ by 2 % at most. ``sigma_max``, ``sigma_min`` and the step to zero stay; where steps make no error at all,
-    fewer are placed. For deterministic solvers with steps. Equidistribution: de Boor (1973); local error against sigma:
-    Karras et al. (2022), Appendix D.1.
+    x* is the converged solution for ``images`` images with the actual denoiser. The search begins with the levels of
+    ``edm`` on the same range. Each round spreads the sum of :math:`\tau^{1/4}` evenly over the steps, until the errors
+    differ by at most 2 %. ``sigma_max``, ``sigma_min`` and the step to zero are fixed. Where steps make no error, few
+    levels are placed. The solver must be deterministic and not adaptive. Equidistribution is due to de Boor (1973);
+    Karras et al. (2022), Appendix D.1, show the local error as a function of sigma.
     """
 
     formula = r"""
@@ -60,7 +60,10 @@ class EqualError(MeasuredTimeSteps, name="equal_error"):
 
 
 def _spread_evenly(levels: Tensor, errors: np.ndarray) -> Tensor:
-    """The same ends, with an equal part of the sum of errors^(1/4) in each step: stable up to solvers of order 6."""
+    """Levels with the same ends and an equal share of the sum of errors^(1/4) in each step.
+
+    The power of 1/4 makes the rounds converge for solvers of any order up to 6.
+    """
     total = np.concatenate([[0.0], np.cumsum(errors**0.25)])
     even = np.interp(np.linspace(0, total[-1], len(levels)), total, levels.log().numpy())
     inner = torch.from_numpy(np.exp(even[1:-1]))

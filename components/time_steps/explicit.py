@@ -13,11 +13,11 @@ from designspace.sampling.rows import TimeSteps
 
 
 class Explicit(TimeSteps, name="explicit"):
-    """Levels given one by one, such as those found by optimisation for a model and a solver.
+    r"""A list of levels, such as those that an optimisation found for a model and a solver.
 
-    ``levels``: L positive noise levels, decreasing, without the final 0. For N = L they are used as they are, for
-    another N interpolated log-linearly. Raises ``ValueError`` if a denoiser's limits exclude one of them. Sabour et al.
-    (2024).
+    ``levels`` are L positive noise levels in decreasing order, without the final 0. For N = L they are used as they
+    are; for another N they are interpolated in :math:`\ln\sigma`. Raises ``ValueError`` if one of them is outside of
+    the limits of the denoiser. Sabour et al. (2024).
     """
 
     formula = r"\ln\sigma_i = \text{the given } \ln\sigma \text{ at } \tfrac{i}{N-1} (L - 1), \quad i < N"
@@ -37,7 +37,7 @@ class Explicit(TimeSteps, name="explicit"):
         return interpolated(torch.tensor(self.levels, dtype=torch.float64), n)
 
     def within(self, lo: float, hi: float) -> Self:
-        """Itself: levels that were chosen one by one are not moved. Raises ``ValueError`` if the limits exclude one."""
+        """The same levels, which are never moved. Raises ``ValueError`` if one of them is outside of the limits."""
         if not lo <= self.levels[-1] <= self.levels[0] <= hi:
             ends = f"{self.levels[0]:g} to {self.levels[-1]:g}"
             raise ValueError(f"time_steps explicit: {ends} is not within the denoiser's range, {hi:g} to {lo:g}")

@@ -7,11 +7,11 @@ from designspace.sampling.rows import TimeSteps
 
 
 class IDDPM(TimeSteps, name="iddpm"):
-    r"""Evenly spaced among the noise levels that an iDDPM network was trained on.
+    r"""Evenly spaced among the noise levels on which an iDDPM network is trained.
 
-    with :math:`\bar\alpha_j = \sin^2(\frac\pi2 \frac{j}{M(C_2+1)})`. Instead of :math:`j_0`, the levels within
-    ``sigma_min`` and ``sigma_max`` are taken: 0.002 to 81 leaves 992 of 1000, :math:`j_0 = 8`. N is at most their
-    number. Karras et al. (2022), Table 1.
+    :math:`\bar\alpha_j = \sin^2(\frac\pi2 \frac{j}{M(C_2+1)})`. In place of :math:`j_0`, only the levels between
+    ``sigma_min`` and ``sigma_max`` are used; 0.002 to 81 leaves 992 of 1000, which is :math:`j_0 = 8`. N is at most
+    their number. Nichol and Dhariwal (2021); Karras et al. (2022), Table 1.
     """
 
     formula = r"""

@@ -7,9 +7,9 @@ from designspace.sampling.rows import TimeSteps
 
 
 class LogSNR(TimeSteps, name="logsnr"):
-    r"""Uniform in the logarithm of the signal-to-noise ratio, that is in :math:`\lambda = -\ln\sigma`.
+    r"""Uniform in the logarithm of the signal-to-noise ratio, that is, in :math:`\lambda = -\ln\sigma`.
 
-    The levels of ``ve`` on the range of ``edm``, and the limit of ``edm`` for rho to infinity. Lu et al. (2022),
+    These are the levels of ``ve`` on the range of ``edm``, and the limit of ``edm`` for large rho. Lu et al. (2022),
     Section 4.
     """
 

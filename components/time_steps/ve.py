@@ -9,7 +9,8 @@ from designspace.sampling.rows import TimeSteps
 class VE(TimeSteps, name="ve"):
     r"""Geometric noise levels: :math:`t_i = \sigma_i^2` falls by the same factor in each step.
 
-    The defaults are twice Song's 0.01 to 50, because images are in [-1, 1] here. Karras et al. (2022), Table 1.
+    The defaults are twice the values of Song et al. (2021), 0.01 and 50, because images are in [-1, 1] here. Karras et
+    al. (2022), Table 1.
     """
 
     formula = r"\sigma_i^2 = \sigma_\max^2 (\sigma_\min^2 / \sigma_\max^2)^{i/(N-1)}, \quad i < N"

@@ -7,11 +7,11 @@ from designspace.sampling.rows import TimeSteps
 
 
 class VPPower(TimeSteps, name="vp_power"):
-    r"""A power of the time of a VP schedule that is fitted to the range.
+    r"""Uniform in a power of the time of a VP schedule that is fitted to the range.
 
-    with :math:`\sigma_\mathrm{VP}(t) = \sqrt{e^{\frac12 \beta_d t^2 + \beta_\min t} - 1}` such that
-    :math:`\sigma_\mathrm{VP}(\epsilon_s) = \sigma_\min`, :math:`\sigma_\mathrm{VP}(1) = \sigma_\max`. ``rho`` = 1 is
-    uniform in time; 2 puts more levels at small noise. Zhang and Chen (2022), Section 4 (Ingredient 4).
+    :math:`\sigma_\mathrm{VP}(t) = \sqrt{e^{\frac12 \beta_d t^2 + \beta_\min t} - 1}`, with betas such that
+    :math:`\sigma_\mathrm{VP}(\epsilon_s) = \sigma_\min` and :math:`\sigma_\mathrm{VP}(1) = \sigma_\max`. ``rho`` = 1 is
+    uniform in time; 2 places more levels at low noise. Zhang and Chen (2022), Section 4 (Ingredient 4).
     """
 
     formula = r"""

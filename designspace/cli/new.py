@@ -11,10 +11,11 @@ import typer
 from designspace.cli.errors import clean_errors, stop
 
 TEMPLATES = Path(__file__).parent / "templates"
+FILES = ("ablation.yaml", "my_steps.py", "my_schedule.py")
 
 
 def new(folder: Annotated[Path, typer.Argument(help="A new or empty folder.", show_default=False)]) -> None:
-    """Make a small project that runs as it is: an ablation and a component of your own, both with comments.
+    """Make a small project that runs: an ablation, and time steps and a schedule of your own, with comments.
 
     Example: designspace new my_study && designspace run my_study/ablation.yaml
     """
@@ -24,10 +25,10 @@ def new(folder: Annotated[Path, typer.Argument(help="A new or empty folder.", sh
         stop(2, f"{folder}: is there already, and is not an empty folder")
     name = folder.resolve().name
     with clean_errors():
-        for template in (TEMPLATES / "ablation.yaml", TEMPLATES / "my_steps.py"):
-            text = template.read_text("utf-8")
+        for file in FILES:
+            text = (TEMPLATES / file).read_text("utf-8")
             if re.fullmatch(r"[A-Za-z]\w*", name):
                 text = text.replace("name: my_study", f"name: {name}")
-            write_whole(folder / template.name, text.encode())
-    typer.echo(f"yours: {folder / 'ablation.yaml'}, {folder / 'my_steps.py'}")
+            write_whole(folder / file, text.encode())
+    typer.echo(f"yours: {', '.join(str(folder / file) for file in FILES)}")
     typer.echo(f"next:  designspace run {folder / 'ablation.yaml'}")

@@ -1,4 +1,4 @@
-"""What every component owes: checks for any registered component, the built-in ones and yours.
+"""Contract tests for components: checks that any component has to pass, a built-in one or yours.
 
 .. code-block:: python
 
@@ -14,81 +14,130 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial, wraps
 
 from designspace.data.rows import Data
-from designspace.denoising.rows import CIn, CNoise, COut, CSkip, Network
+from designspace.denoising.rows import CIn, CNoise, COut, CSkip, Denoiser, Guidance, Network
 from designspace.design import Design
-from designspace.evaluation.rows import DenoiserMetric, Detector, Diagnostic, Metric
+from designspace.evaluation.rows import DenoiserMetric, Detector, Diagnostic, Metric, Reference
 from designspace.registry.component import Component
 from designspace.registry.known import ROWS
 from designspace.sampling.rows import Scaling, Schedule, Stochasticity, TimeSteps
 from designspace.sampling.solver import Solver
-from designspace.testing import measuring, network, sampling, table1
-from designspace.training.rows import LossWeight, NoiseDistribution
+from designspace.testing import denoising, evaluation, sampling, training
+from designspace.testing.assertions import require
+from designspace.training.rows import Augmentation, LossWeight, NoiseDistribution
 
 Check = Callable[[], None]
 
 
 def checks(component: Component) -> list[Check]:
-    """The checks that ``component`` has to pass; each is called without arguments and raises ``AssertionError``."""
-    found = [
-        _bound(check, component) for row, tests in _CHECKS.items() if isinstance(component, row) for check in tests
-    ]
-    return found
+    """The checks that ``component`` has to pass. Each takes no arguments.
+
+    A check that fails raises ``AssertionError``. The message names the component, what was checked, what was expected
+    and what was found.
+    """
+    return [_bound(check, component) for row, tests in _CHECKS.items() if isinstance(component, row) for check in tests]
 
 
-def checks_of(package: str) -> Iterator[tuple[str, Check]]:
-    """The checks of all components that ``package`` defines and that need no field, with names for pytest."""
+def checks_of(package: str, examples: Iterable[Component] = ()) -> Iterator[tuple[str, Check]]:
+    """The checks of all components that ``package`` defines, with names for pytest.
+
+    A component with required fields is checked by its ``examples``. Without one, a check that fails stands in for it.
+    """
+    given = list(examples)
     for row, kind in ROWS.items():
         for name, cls in kind.known.items():
-            required = any(field.is_required() for field in cls.model_fields.values())
-            if f"{cls.__module__}.".startswith(f"{package}.") and not required:
-                for check in checks(cls()):
-                    yield f"{row}/{name}-{check.__name__}", check
+            if f"{cls.__module__}.".startswith(f"{package}."):
+                yield from ((f"{row}/{name}-{check.__name__}", check) for check in _of_class(cls, given))
 
 
-def _bound(check: Callable[[Component], None], component: Component) -> Check:
-    return wraps(check)(partial(check, component))
+def _of_class(cls: type[Component], examples: list[Component]) -> Iterator[Check]:
+    instances = [example for example in examples if type(example) is cls]
+    required = [name for name, field in cls.model_fields.items() if field.is_required()]
+    if required and not instances:
+        yield _bound(partial(has_an_example, required), cls)
+        return
+    for instance in [*([] if required else [cls()]), *instances]:
+        yield from checks(instance)
+
+
+def _bound(check: Callable[..., None], component: Component | type[Component]) -> Check:
+    """The check of this component, whose message begins with the component and is never empty."""
+    function = check.func if isinstance(check, partial) else check
+    shown = component if isinstance(component, Component) else component.name
+
+    @wraps(function)
+    def run() -> None:
+        try:
+            check(component)
+        except AssertionError as error:
+            raise AssertionError(f"{component.row} {shown}: {error or function.__doc__}") from error
+
+    return run
+
+
+def has_an_example(required: list[str], cls: type[Component]) -> None:
+    """A component with required fields needs an example to be checked by."""
+    require(
+        False, "examples for checks_of", f"an instance, because of the required fields {', '.join(required)}", "none"
+    )
 
 
 def is_documented(component: Component) -> None:
-    """It has a docstring, and a built-in one of a row of Table 1 declares its formula and its sources."""
+    """It has a docstring. A built-in component of a row of Table 1 declares its formula and its sources."""
     cls = type(component)
-    assert (cls.__doc__ or "").strip(), f"{cls.__name__} has no docstring"
-    if cls.__module__.startswith("designspace.") and component.row in _WITH_FORMULA:
-        assert component.sources, f"{cls.__name__} declares no sources"
-        assert component.formula, f"{cls.__name__} declares no formula"
+    require(bool((cls.__doc__ or "").strip()), "the docstring", "a description", "none")
+    if cls.__module__.startswith("designspace.") and component.row in Design.model_fields:
+        require(bool(component.sources), "sources", "at least one publication", "none")
+        require(bool(component.formula), "formula", "a formula in LaTeX", "none")
 
 
 def round_trips(component: Component) -> None:
-    """It is what its JSON says, can be a key, and has an identity."""
+    """It can be read back from its JSON, hashed, and identified."""
     text = json.dumps(component.model_dump(mode="json"), allow_nan=False)
     again = ROWS[component.row].model_validate(json.loads(text))
-    assert again == component
-    assert hash(again) == hash(component)
-    assert json.dumps(again.identity(), allow_nan=False) == json.dumps(component.identity(), allow_nan=False)
+    require(again == component, "the component read back from its JSON", component, again)
+    require(hash(again) == hash(component), "the hash of the component read back", hash(component), hash(again))
+    first, second = (json.dumps(each.identity(), allow_nan=False) for each in (component, again))
+    require(first == second, "the identity of the component read back", first, second)
 
 
-_WITH_FORMULA = {row for row in ROWS if row in Design.model_fields}
 _CHECKS: dict[type[Component], list[Callable[..., None]]] = {
     Component: [is_documented, round_trips],
-    Schedule: [table1.inverse_and_derivative_fit],
-    Scaling: [table1.derivative_fits_with_every_schedule],
-    TimeSteps: [table1.levels_decrease, table1.one_level_is_refused],
-    CSkip: [table1.keeps_shape],
-    COut: [table1.keeps_shape],
-    CIn: [table1.keeps_shape, table1.is_positive],
-    CNoise: [table1.keeps_shape, table1.grows_with_the_noise],
-    LossWeight: [table1.keeps_shape, table1.is_positive],
-    NoiseDistribution: [table1.draws_are_levels],
-    Solver: [sampling.converges_to_the_exact_end_point, sampling.does_not_depend_on_the_batch],
-    Stochasticity: [sampling.lifts],
-    Data: [measuring.gives_uint8_images],
-    Network: [network.keeps_the_shape, network.is_the_same_each_time],
-    Detector: [measuring.gives_features],
-    Metric: [measuring.tells_distributions_apart],
-    Diagnostic: [sampling.sees_what_the_flow_does],
-    DenoiserMetric: [measuring.sees_what_the_denoiser_does],
+    Solver: [
+        sampling.converges_to_the_exact_end_point,
+        sampling.converges_at_its_order,
+        sampling.does_not_depend_on_the_batch,
+        sampling.does_not_modify_its_input,
+    ],
+    TimeSteps: [
+        sampling.levels_decrease,
+        sampling.respects_the_limits_of_a_denoiser,
+        sampling.one_level_is_refused,
+    ],
+    Schedule: [
+        sampling.sigma_increases_from_zero,
+        sampling.sigma_inv_inverts_sigma,
+        sampling.sigma_dot_is_the_derivative,
+    ],
+    Scaling: [sampling.scales_the_signal],
+    Stochasticity: [sampling.noise_is_only_added],
+    CSkip: [denoising.is_a_function_of_the_noise_level, denoising.passes_a_share_of_the_input],
+    COut: [denoising.is_a_function_of_the_noise_level, denoising.scales_the_output],
+    CIn: [denoising.is_a_function_of_the_noise_level, denoising.is_positive, denoising.scales_the_input],
+    CNoise: [denoising.is_a_function_of_the_noise_level, denoising.tells_noise_levels_apart],
+    Network: [denoising.keeps_the_shape, denoising.is_the_same_each_time],
+    Denoiser: [denoising.is_a_function_of_x_and_sigma, denoising.keeps_the_limits_of_the_flow],
+    Guidance: [denoising.guides_a_denoiser],
+    NoiseDistribution: [training.draws_noise_levels],
+    LossWeight: [denoising.is_a_function_of_the_noise_level, denoising.is_positive],
+    Augmentation: [training.transforms_images],
+    Data: [evaluation.gives_uint8_images],
+    Detector: [evaluation.gives_features],
+    Reference: [evaluation.is_a_reference],
+    Metric: [evaluation.tells_distributions_apart],
+    Diagnostic: [evaluation.sees_what_the_flow_does],
+    DenoiserMetric: [evaluation.sees_what_the_denoiser_does],
 }

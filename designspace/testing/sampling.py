@@ -1,97 +1,199 @@
-"""What solvers, stochasticity and diagnostics owe, on Gaussian data, whose flow is known."""
+"""Checks of the rows of the block *Sampling*."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 
 import torch
 from torch import Tensor
 
-from designspace.denoising.rows import Denoiser
 from designspace.design import Design
-from designspace.evaluation.rows import Diagnostic
-from designspace.sampling.probe import Probe
-from designspace.sampling.rows import Stochasticity
+from designspace.sampling.rows import D, Scaling, Schedule, Stochasticity, TimeSteps
 from designspace.sampling.sample import sample
 from designspace.sampling.solver import Solver
-from designspace.testing.table1 import SIGMAS
+from designspace.testing.assertions import SIGMAS, derivative, require, require_close, require_error, require_finite
 
 STD = 0.5
+"""The standard deviation of Gaussian data, whose flow has a closed form."""
+HIGH, LOW = 10.0, 0.02
+"""The first and the last noise level in checks of solvers."""
+ZERO = torch.zeros(1, dtype=torch.float64)
+
+
+def sigma_increases_from_zero(schedule: Schedule) -> None:
+    """sigma(0) is 0, and sigma increases with t."""
+    require_close("sigma(0)", schedule.sigma(ZERO), ZERO)
+    t = _times(schedule)
+    sigma = schedule.sigma(t)
+    require(sigma.dtype == torch.float64, "the dtype of sigma(t) for float64 times", torch.float64, sigma.dtype)
+    require_finite("sigma(t)", sigma)
+    steps = sigma.diff()
+    require(bool((steps > 0).all()), "sigma(t)", "an increasing function", f"a change of {steps.min().item():.4g}")
+    require_close("sigma(t) for times of shape [5, 10]", schedule.sigma(t.reshape(5, 10)).flatten(), sigma, at=t)
+
+
+def sigma_inv_inverts_sigma(schedule: Schedule) -> None:
+    """sigma_inv gives the time of each noise level."""
+    sigma, t = _levels(schedule), _times(schedule)
+    require_finite("sigma_inv(sigma)", t)
+    require(bool((t > 0).all()), "sigma_inv of positive noise levels", "positive times", t[~(t > 0)])
+    require_close("sigma(sigma_inv(sigma))", schedule.sigma(t), sigma, at=sigma)
+
+
+def sigma_dot_is_the_derivative(schedule: Schedule) -> None:
+    """sigma_dot is the derivative of sigma."""
+    t = _times(schedule)
+    slope, rounding = derivative(schedule.sigma, t)
+    require_close(
+        "sigma_dot(t), the derivative of sigma(t),", schedule.sigma_dot(t), slope, rtol=1e-5, atol=rounding, at=t
+    )
+
+
+def scales_the_signal(scaling: Scaling) -> None:
+    """s(0) is 1, s is positive, and s_dot is its derivative, with every schedule."""
+    for schedule in _schedules():
+        t, s, with_it = _times(schedule), partial(scaling.s, schedule=schedule), f"with schedule {schedule}"
+        require_close(f"s(0) {with_it}", s(ZERO), torch.ones_like(ZERO))
+        require_finite(f"s(t) {with_it}", s(t))
+        require(bool((s(t) > 0).all()), f"s(t) {with_it}", "positive numbers", s(t)[~(s(t) > 0)])
+        slope, rounding = derivative(s, t)
+        what = f"s_dot(t), the derivative of s(t), {with_it}"
+        require_close(what, scaling.s_dot(t, schedule), slope, rtol=1e-5, atol=rounding, at=t)
+
+
+def levels_decrease(steps: TimeSteps) -> None:
+    """sigmas(n) has n positive levels in decreasing order."""
+    for n in (2, 5, 18):
+        sigmas, what = steps.sigmas(n), f"sigmas({n})"
+        require(sigmas.shape == (n,), f"the shape of {what}", [n], list(sigmas.shape))
+        require(sigmas.dtype == torch.float64, f"the dtype of {what}", torch.float64, sigmas.dtype)
+        decreasing = bool((sigmas > 0).all() and (sigmas.diff() < 0).all())
+        require(decreasing, what, "positive levels in decreasing order", sigmas)
+
+
+def respects_the_limits_of_a_denoiser(steps: TimeSteps) -> None:
+    """Within limits, the levels lie in them, or ``within`` raises ValueError."""
+    lo, hi = 0.05, 60.0
+    try:
+        sigmas = steps.within(lo, hi).sigmas(5)
+    except ValueError:
+        return
+    inside = bool((sigmas >= lo * (1 - 1e-9)).all() and (sigmas <= hi * (1 + 1e-9)).all())
+    require(inside, f"within({lo}, {hi}).sigmas(5)", "levels within these limits", sigmas)
+
+
+def one_level_is_refused(steps: TimeSteps) -> None:
+    """One level makes no step."""
+    with require_error(ValueError, "sigmas(1)"):
+        steps.sigmas(1)
+
+
+def noise_is_only_added(stochasticity: Stochasticity) -> None:
+    """``lift`` never lowers the noise level, and does not change it if the rule is not noisy."""
+    for sigma in SIGMAS.tolist():
+        hat, std = stochasticity.lift(sigma, 18)
+        require(hat >= sigma, f"the level of lift({sigma:.4g}, 18)", f"at least {sigma:.4g}", hat)
+        require(std >= 0, f"S_noise of lift({sigma:.4g}, 18)", "at least 0", std)
+        still = stochasticity.noisy or hat == sigma
+        require(still, f"the level of lift({sigma:.4g}, 18) where noisy is False", sigma, hat)
 
 
 def converges_to_the_exact_end_point(solver: Solver) -> None:
-    """On Gaussian data the end point is known: halving the steps brings it nearer. With noise, the spread is known."""
-    design = _design(solver)
+    """On Gaussian data, whose end point is known, the error falls. With noise, the spread of the samples is right."""
     if solver.stochastic:
         draw = torch.Generator().manual_seed(0)
-        spread = sample(
-            design, _gaussian, torch.randn(4000, 1, generator=draw), 200, noise=_keyed_by_hand(4000, draw)
-        ).x.std()
-        assert abs(spread - math.hypot(STD, 0.02)) < 0.05 * STD, f"data of std {STD} come out with {spread}"
+        latents = torch.randn(4000, 1, generator=draw)
+        spread = sample(_design(solver), _gaussian, latents, 200, noise=_noise(4000, draw)).x.std().item()
+        expected = math.hypot(STD, LOW)
+        right = abs(spread - expected) < 0.05 * STD
+        require(right, "the standard deviation of samples of Gaussian data", f"{expected:.4g} within 5 %", spread)
         return
-    exact = 10 * math.sqrt((STD**2 + 0.02**2) / (STD**2 + 10**2))
-    one = torch.ones(1, 1, dtype=torch.float64)
-    if solver.adaptive:
-        assert abs(sample(design, _gaussian, one, 2).x.item() - exact) < 0.02 * exact
+    exact = HIGH * math.sqrt((STD**2 + LOW**2) / (STD**2 + HIGH**2))
+    errors = [abs(_end(solver, _gaussian, n) / exact - 1) for n in ((2,) if solver.adaptive else (32, 64, 128))]
+    falling = sorted(errors, reverse=True) == errors
+    require(falling, "the errors at the end point with 32, 64 and 128 steps", "falling numbers", errors)
+    require(errors[-1] < 0.02, "the relative error at the end point", "less than 0.02", errors[-1])
+
+
+def converges_at_its_order(solver: Solver) -> None:
+    """The error falls as the declared power of the step size, on a flow that is smooth and exact at both ends."""
+    if (order := solver.order_of_convergence) is None:
         return
-    errors = [abs(sample(design, _gaussian, one, n).x.item() - exact) for n in (32, 64, 128)]
-    assert errors[2] < errors[1] < errors[0], f"errors do not fall: {errors}"
-    assert errors[2] < 0.02 * exact
+    pairs, errors = [], {n: abs(_end(solver, _bump, n) / BUMP_END - 1) for n in (64, 128, 256, 512, 1024)}
+    pairs = [math.log2(errors[n] / errors[2 * n]) for n in (64, 128, 256, 512) if errors[2 * n] > 1e-11]
+    require(bool(pairs), "the errors with 64 to 1024 steps", "larger than rounding errors", list(errors.values()))
+    right = abs(pairs[-1] - order) < 0.3
+    require(right, "the observed order_of_convergence", f"{order}, as declared", f"{pairs[-1]:.2f}")
 
 
 def does_not_depend_on_the_batch(solver: Solver) -> None:
-    """An image is the same alone and among others, and the denoiser is evaluated as often."""
-    design = _design(solver)
+    """An image is the same alone and among others, at the same number of evaluations."""
     latents = torch.randn(3, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    together = sample(design, _gaussian, latents, 8)
-    alone = sample(design, _gaussian, latents[:1], 8)
-    torch.testing.assert_close(alone.x, together.x[:1], rtol=1e-12, atol=1e-12)
-    if together.nfe_each is None:
-        assert alone.nfe == together.nfe
-    else:
-        assert alone.nfe == together.nfe_each[0]
+    together = sample(_design(solver), _gaussian, latents, 8)
+    alone = sample(_design(solver), _gaussian, latents[:1], 8)
+    require_close("an image alone and in a batch", alone.x, together.x[:1], rtol=1e-12, atol=1e-12)
+    nfe = together.nfe if together.nfe_each is None else together.nfe_each[0].item()
+    require(alone.nfe == nfe, "the evaluations of an image alone and in a batch", nfe, alone.nfe)
 
 
-def lifts(stochasticity: Stochasticity) -> None:
-    """Noise is only ever added, and none is added by a rule that says so."""
-    for sigma in SIGMAS.tolist():
-        hat, std = stochasticity.lift(sigma, 18)
-        assert hat >= sigma
-        assert std >= 0
-        assert stochasticity.noisy or hat == sigma
+def does_not_modify_its_input(solver: Solver) -> None:
+    """The states of a recorded trajectory stay as they were when the solver returned them."""
+    seen: list[Tensor] = []
+
+    def watching(x: Tensor, sigma: Tensor) -> Tensor:
+        seen.append(x.clone())
+        return _gaussian(x, sigma)
+
+    latents = torch.randn(3, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    path = sample(_design(solver), watching, latents, 4, record=True).trajectory
+    assert path is not None
+    require_close("the first state, after sampling", path[0], latents * HIGH)
+    require_close("the input of the denoiser in the first step", seen[0], latents * HIGH)
 
 
-def sees_what_the_flow_does(metric: Diagnostic) -> None:
-    """Finite, with a centred influence for each image, the same again, and refused where noise is drawn."""
-    design = Design.preset("edm")
-    latents = torch.randn(5, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    first, again = (metric.observe(Probe(design, _gaussian, latents, 8)) for _ in range(2))
-    assert math.isfinite(first.value)
-    assert first.value == again.value
-    if first.influence is not None:
-        assert first.influence.shape == (5,)
-        assert abs(float(first.influence.mean())) <= 1e-3 * float(first.influence.abs().max()) + 1e-6 * abs(first.value)
-    if first.profile is not None:
-        assert first.profile[0].shape == first.profile[1].shape
-        assert bool((first.profile[0] > 0).all())
-    try:
-        noisy = Design.preset("edm", stochasticity={"name": "churn", "S_churn": 10.0})
-        metric.check(noisy, Denoiser.get("exact")())
-    except ValueError:
-        return
-    raise AssertionError("check() should raise ValueError where noise is drawn")
+def _schedules() -> list[Schedule]:
+    return [cls() for cls in Schedule.known.values() if not any(f.is_required() for f in cls.model_fields.values())]
+
+
+def _levels(schedule: Schedule) -> Tensor:
+    """Noise levels of the schedule's own range, where it has one."""
+    low, high = getattr(schedule, "sigma_min", SIGMAS[0]), getattr(schedule, "sigma_max", SIGMAS[-1])
+    return torch.logspace(math.log10(low), math.log10(high), 50, dtype=torch.float64)
+
+
+def _times(schedule: Schedule) -> Tensor:
+    return schedule.sigma_inv(_levels(schedule))
 
 
 def _design(solver: Solver) -> Design:
-    return Design.preset("edm", solver=solver, to_zero=False, time_steps={"sigma_min": 0.02, "sigma_max": 10.0})
+    return Design.preset("edm", solver=solver, to_zero=False, time_steps={"sigma_min": LOW, "sigma_max": HIGH})
 
 
-def _keyed_by_hand(images: int, draw: torch.Generator) -> Callable[[int, int], Tensor]:
-    """Noise that is the same when asked for again, cheaper than ``KeyedNoise`` for thousands of images."""
+def _end(solver: Solver, denoiser: D, num_steps: int) -> float:
+    return sample(_design(solver), denoiser, torch.ones(1, 1, dtype=torch.float64), num_steps).x.item()
+
+
+def _noise(images: int, draw: torch.Generator) -> Callable[[int, int], Tensor]:
+    """Noise that is the same when asked for again, and cheaper than ``KeyedNoise`` for thousands of images."""
     return cache(lambda step, k: torch.randn(images, 1, generator=draw))
 
 
 def _gaussian(x: Tensor, sigma: Tensor) -> Tensor:
     return x * (STD**2 / (STD**2 + sigma.to(x).reshape(-1, 1) ** 2))
+
+
+BUMP_LOW, BUMP_HIGH, POWER = 0.05, 8.0, 6
+BUMP_END = LOW * (BUMP_HIGH / BUMP_LOW) ** (0.9 * 4**POWER * math.gamma(POWER + 1) ** 2 / math.gamma(2 * POWER + 2))
+"""The end point of the flow of ``_bump`` from 1, since d ln x / d ln sigma = 1 - D / x."""
+
+
+def _bump(x: Tensor, sigma: Tensor) -> Tensor:
+    """D = x times a polynomial bump in ln sigma, zero at both ends of the range.
+
+    Every method is exact where D is zero. So the lower order of multistep methods in their first and last steps, where
+    their history is incomplete, does not hide their order of convergence.
+    """
+    w = (sigma.clamp(BUMP_LOW, BUMP_HIGH) / BUMP_LOW).log() / math.log(BUMP_HIGH / BUMP_LOW)
+    return x * (0.9 * (4 * w * (1 - w)) ** POWER).to(x).reshape(-1, 1)

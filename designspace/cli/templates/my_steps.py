@@ -1,4 +1,4 @@
-"""A component of your own. Defining the class registers it; the ablation names this file and the class."""
+"""A component of your own. Defining the class registers it; the ablation lists this file and names the class."""
 
 import math
 
@@ -25,11 +25,11 @@ class MySteps(TimeSteps, name="my_steps"):  # the name that YAML files use
         ),
     )
 
-    # Hyper-parameters with their domain and default: {name: my_steps, sigma_max: 40}, or an axis time_steps.sigma_max.
+    # Hyper-parameters with their type and default: {name: my_steps, sigma_max: 40}, or an axis time_steps.sigma_max.
     sigma_min: Positive = 0.002
     sigma_max: Positive = 80.0
 
     def sigmas(self, n: int) -> Tensor:
-        """The n noise levels, falling, float64; the sampler adds the last step to 0."""
+        """The n noise levels in decreasing order, float64; the sampler adds the last step to 0."""
         start, end = math.atan(self.sigma_max), math.atan(self.sigma_min)
-        return (start + ramp(n) * (end - start)).tan()  # ramp(n): 0 to 1 in n equal steps
+        return (start + ramp(n) * (end - start)).tan()  # ramp(n): from 0 to 1 in n - 1 equal steps

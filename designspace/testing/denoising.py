@@ -1,0 +1,179 @@
+"""Checks of the rows of the block *Network and preconditioning*."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import torch
+from torch import Tensor
+
+from designspace.data.images import Images
+from designspace.denoising.rows import CIn, CNoise, Conditional, COut, CSkip, Denoiser, Guidance, Network
+from designspace.design import Design
+from designspace.sampling.rows import D
+from designspace.testing.assertions import SIGMAS, require, require_close, require_finite
+from designspace.training.rows import LossWeight
+
+SHAPE = (2, 8, 8)
+NEAR_ZERO = torch.tensor([1e-12, 1e-6], dtype=torch.float64)
+LARGE = torch.tensor([1e6, 1e12], dtype=torch.float64)
+
+
+def is_a_function_of_the_noise_level(row: CSkip | COut | CIn | CNoise | LossWeight) -> None:
+    """A finite float64 value for each noise level, whatever the shape."""
+    values = row(SIGMAS)
+    for sigma, expected in ((SIGMAS, values), (SIGMAS.reshape(5, 10), values.reshape(5, 10)), (SIGMAS[3], values[3])):
+        value, what = row(sigma), f"the value for sigma {list(sigma.shape)}"
+        require(value.dtype == torch.float64, f"the dtype of {what}", torch.float64, value.dtype)
+        require_finite(what, value)
+        require_close(what, value, expected, at=sigma)
+
+
+def is_positive(row: CIn | LossWeight) -> None:
+    """The scale of the input and the weight of the loss do not vanish or change sign."""
+    values = row(SIGMAS)
+    require(bool((values > 0).all()), "the value for every noise level", "a positive number", values[~(values > 0)])
+
+
+def passes_a_share_of_the_input(c_skip: CSkip) -> None:
+    """c_skip lies in [0, 1], with limits as sigma goes to 0 and to infinity."""
+    _has_limits(c_skip, NEAR_ZERO, "as sigma goes to 0")
+    _has_limits(c_skip, LARGE, "as sigma goes to infinity")
+    values = c_skip(torch.cat([NEAR_ZERO, SIGMAS, LARGE]))
+    outside = values[~((values >= 0) & (values <= 1))]
+    require(len(outside) == 0, "c_skip, the share of the input that is passed on,", "numbers in [0, 1]", outside)
+
+
+def scales_the_output(c_out: COut) -> None:
+    """c_out has a limit as sigma goes to 0, grows at most in proportion to sigma, and is nowhere zero in between."""
+    _has_limits(c_out, NEAR_ZERO, "as sigma goes to 0")
+    values = c_out(SIGMAS)
+    require(bool((values != 0).all()), "c_out at positive noise levels", "numbers other than 0", values[values == 0])
+    ratio = (c_out(LARGE) / LARGE).abs()
+    require_finite("c_out as sigma goes to infinity", ratio)
+    bounded = bool(ratio[1] <= 1.01 * ratio[0] + 1e-6)
+    require(bounded, "c_out / sigma as sigma goes to infinity", f"at most {ratio[0].item():.4g}", ratio[1].item())
+
+
+def scales_the_input(c_in: CIn) -> None:
+    """c_in has a limit as sigma goes to 0, and does not grow with sigma."""
+    _has_limits(c_in, NEAR_ZERO, "as sigma goes to 0")
+    values = c_in(SIGMAS)
+    require(
+        bool((values.diff() <= 1e-12).all()), "c_in", "a function that does not increase", values.diff().max().item()
+    )
+
+
+def tells_noise_levels_apart(c_noise: CNoise) -> None:
+    """c_noise does not decrease, and supported levels are rounded to themselves."""
+    falls = c_noise(SIGMAS).diff().min().item()
+    require(falls >= 0, "c_noise", "a function that does not decrease", f"a change of {falls:.4g}")
+    lo, hi = c_noise.limits()
+    require(0 <= lo < hi, "limits()", "0 <= low < high", (lo, hi))
+    rounded = c_noise.round_sigma(SIGMAS)
+    require_close("round_sigma of rounded levels", c_noise.round_sigma(rounded), rounded, at=SIGMAS)
+
+
+def keeps_the_shape(network: Network) -> None:
+    """The output has the shape of the input, or twice its channels, with labels of classes and augmentation or not."""
+    x, c_noise = torch.ones(3, *SHAPE), torch.tensor([-1.5, 0.0, 999.0])
+    for classes, augment in ((0, 0), (4, 0), (4, 5)):
+        what = f"with {classes} classes and {augment} augmentation labels"
+        built = network.build(SHAPE, classes, augment)
+        require(not built.training, "the mode of the built network", "evaluation", "training")
+        labels = torch.tensor([0, 3, 1]) if classes else None
+        output = built(x, c_noise, labels)
+        shapes = [(3, *SHAPE), (3, 2 * SHAPE[0], *SHAPE[1:])]
+        require(tuple(output.shape) in shapes, f"the shape of the output {what}", shapes, tuple(output.shape))
+        require_finite(f"the output {what}", output)
+        if augment:
+            zeros = built(x, c_noise, labels, torch.zeros(3, augment))
+            require_close("the output for augmentation labels of zero and for none", output, zeros, rtol=0)
+
+
+def is_the_same_each_time(network: Network) -> None:
+    """The weights depend on the fields only, and building leaves PyTorch's generator as it is."""
+    before = torch.get_rng_state()
+    first, second = (network.build(SHAPE, 4, 5).state_dict() for _ in range(2))
+    untouched = torch.equal(torch.get_rng_state(), before)
+    require(untouched, "the state of PyTorch's generator after build", "unchanged (see denoising.networks)", "another")
+    require(first.keys() == second.keys(), "the parameters of a second build", list(first), list(second))
+    for key, value in first.items():
+        require(torch.equal(value, second[key]), f"the parameter {key} of a second build", "the same numbers", "others")
+
+
+def is_a_function_of_x_and_sigma(denoiser: Denoiser) -> None:
+    """The output has the shape of x and repeats, x is not modified, and images are independent of each other.
+
+    The same holds with labels, unless the denoiser is unconditional and refuses them by ValueError.
+    """
+    loaded, clean, labels = _loaded(denoiser)
+    x = clean + 0.5 * torch.randn(clean.shape, generator=torch.Generator().manual_seed(0))
+    _independent(loaded.bind(None), loaded.bind(None), x)
+    with suppress(ValueError):
+        _independent(loaded.bind(labels), loaded.bind(labels[:1]), x)
+
+
+def keeps_the_limits_of_the_flow(denoiser: Denoiser) -> None:
+    """D tends to x for noisy data as sigma goes to 0, and stays bounded as sigma goes to infinity."""
+    loaded, clean, _ = _loaded(denoiser)
+    denoise, noise = loaded.bind(None), torch.randn(clean.shape, generator=torch.Generator().manual_seed(0))
+    low = max(float(getattr(denoise, "sigma_min", 0.0)), 1e-3)
+    high = min(float(getattr(denoise, "sigma_max", 1e3)), 1e3)
+    x = clean + low * noise
+    gap = (denoise(x, _level(low)) - x).abs().max().item()
+    require(gap <= 20 * low, f"|D(x; sigma) - x| at sigma = {low:.4g}", f"at most {20 * low:.4g}", gap)
+    largest = denoise(clean + high * noise, _level(high)).abs().max().item()
+    require(largest <= 10, f"|D(x; sigma)| at sigma = {high:.4g} for data in [-1, 1]", "at most 10", largest)
+
+
+def guides_a_denoiser(guidance: Guidance) -> None:
+    """The guided denoiser is one for samples of the same shape, with labels and without."""
+    plain = _Plain()
+    guided, labels = guidance.wrap(plain), torch.tensor([0, 1, 1])
+    require(tuple(guided.shape) == plain.shape, "the shape of samples", plain.shape, tuple(guided.shape))
+    x = torch.randn(3, *plain.shape, generator=torch.Generator().manual_seed(0))
+    _independent(guided.bind(labels), guided.bind(labels[:1]), x)
+
+
+class _Plain:
+    """A denoiser of a Gaussian for each class."""
+
+    shape = (1, 4, 4)
+
+    def bind(self, labels: Tensor | None) -> D:
+        mean = 0.0 if labels is None else 0.1 * labels.reshape(-1, 1, 1, 1)
+        return lambda x, sigma: mean + (x - mean) / (1 + 4 * sigma.to(x).reshape(-1, 1, 1, 1) ** 2)
+
+
+def _independent(together: D, alone: D, x: Tensor) -> None:
+    before, level = x.clone(), _level(0.5)
+    out = together(x, level)
+    require(
+        isinstance(out, Tensor) and out.shape == x.shape, "the shape of D(x; sigma)", list(x.shape), list(out.shape)
+    )
+    require_finite("D(x; sigma)", out)
+    require(torch.equal(x, before), "x after D(x; sigma)", "unchanged", "another tensor")
+    require_close("D(x; sigma) a second time", together(x, level), out, rtol=1e-5, atol=1e-5)
+    require_close("D(x; sigma) with sigma [B]", together(x, level.expand(len(x))), out, rtol=1e-4, atol=1e-4)
+    require_close("D(x; sigma) for an image alone", alone(x[:1], level), out[:1], rtol=1e-4, atol=1e-4)
+
+
+def _loaded(denoiser: Denoiser) -> tuple[Conditional, Tensor, Tensor]:
+    """The denoiser, made for a few random images of two classes; some of these images, and their classes."""
+    shape = getattr(denoiser, "shape", (1, 8, 8))
+    pixels = torch.randint(256, (32, *shape), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    data = Images(pixels, torch.arange(32) % 2, ("0", "1"))
+    loaded = denoiser.load(data, Design.preset("edm"), torch.device("cpu"))
+    return loaded, data.scaled()[:4], torch.arange(4) % 2
+
+
+def _level(sigma: float) -> Tensor:
+    return torch.tensor(sigma, dtype=torch.float64)
+
+
+def _has_limits(row: CSkip | COut | CIn, sigmas: Tensor, where: str) -> None:
+    values = row(sigmas)
+    require_finite(f"the value {where}", values)
+    close = abs(values[0] - values[1]).item() <= 1e-2
+    require(close, f"the values at {sigmas[0].item():g} and {sigmas[1].item():g}, {where},", "a common limit", values)

@@ -1,0 +1,132 @@
+"""Checks of data sets, detectors, references and metrics."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import torch
+from torch import Tensor
+
+from designspace.data.images import Images
+from designspace.data.rows import Data
+from designspace.denoising.preconditioned import PreconditionedNetwork
+from designspace.denoising.rows import Denoiser, Network
+from designspace.design import Design
+from designspace.errors import DataError
+from designspace.evaluation.denoiser_probe import denoising
+from designspace.evaluation.measure import Measured, Sample
+from designspace.evaluation.rows import DenoiserMetric, Detector, Diagnostic, Metric, Observation, Reference
+from designspace.sampling.probe import Probe
+from designspace.testing.assertions import require, require_close, require_error, require_finite
+
+
+def gives_uint8_images(data: Data) -> None:
+    """Pixels are uint8 [N, C, H, W], each label is the number of a class, and the hash repeats."""
+    images = data.load()
+    require(images.pixels.dtype == torch.uint8, "the dtype of the pixels", torch.uint8, images.pixels.dtype)
+    require(images.pixels.ndim == 4, "the shape of the pixels", "[N, C, H, W]", list(images.pixels.shape))
+    if images.labels is not None:
+        require(
+            images.labels.shape == (len(images),), "the shape of the labels", [len(images)], list(images.labels.shape)
+        )
+        low, high = int(images.labels.min()), int(images.labels.max())
+        inside = low >= 0 and high < len(images.classes)
+        require(inside, "the labels", f"0 to {len(images.classes) - 1}, the numbers of the classes", f"{low} to {high}")
+    _hashes_alike(data)
+
+
+def gives_features(detector: Detector) -> None:
+    """Features are float32 [B, d] for grey and for colour images, and do not depend on the batch."""
+    features = detector.load(torch.device("cpu"))
+    for channels in (1, 3):
+        pixels = torch.arange(5 * channels * 64).reshape(5, channels, 8, 8).to(torch.uint8)
+        out, what = features(pixels), f"the features of images with {channels} channels"
+        require(out.dtype == torch.float32, f"the dtype of {what}", torch.float32, out.dtype)
+        require(out.ndim == 2 and len(out) == 5, f"the shape of {what}", "[5, d]", list(out.shape))
+        if detector.width is not None:
+            require(out.shape[1] == detector.width, f"the number of {what}", detector.width, out.shape[1])
+        require_close(f"{what}, for an image alone", features(pixels[2:3]), out[2:3], rtol=1e-4, atol=1e-4)
+
+
+def is_a_reference(reference: Reference) -> None:
+    """The hash repeats, the description is plain data, and features of another detector are refused by DataError."""
+    _hashes_alike(reference)
+    json.dumps(reference.about())
+    for cls in Detector.known.values():
+        try:
+            moments = reference.load(cls()).moments
+        except DataError:
+            continue
+        require_finite(f"the mean of the features of {cls.name}", torch.as_tensor(moments.mean))
+
+
+def tells_distributions_apart(metric: Metric) -> None:
+    """A shifted distribution has a worse value, or at least another one, and influences are centred."""
+    if isinstance(metric, Observation):
+        return
+    x = torch.randn(200, metric.dimensions or 4, generator=torch.Generator().manual_seed(0))
+    near, far = (metric.measure(Sample(x + shift), Sample(x.flip(0))) for shift in (0.01, 1.0))
+    better = {False: near.value < far.value, True: near.value > far.value, None: near.value != far.value}
+    side = {False: "above", True: "below", None: "other than"}[metric.higher_is_better]
+    expected = f"{side} {near.value:.6g}, the value at distance 0.01"
+    require(better[metric.higher_is_better], "the value at distance 1", expected, far.value)
+    _has_centred_influence(far, 200, 0.0)
+
+
+def sees_what_the_denoiser_does(metric: DenoiserMetric) -> None:
+    """The value is finite and repeats, and the profile has a value at each of its levels."""
+    pixels = torch.randint(256, (4, 1, 2, 2), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    design = Design.preset("edm")
+    network = Network.model_validate({"name": "mlp", "width": 4}).build((1, 2, 2))
+    for parameter in network.parameters():
+        parameter.data.add_(0.1)  # the weights of the output layer are zero at the start
+    loaded = PreconditionedNetwork(network, design, (1, 2, 2))
+    seen = denoising(Images(pixels), design, (loaded, None), 4, torch.device("cpu"), labelled=False)
+    first = _repeats([metric.observe(seen), metric.observe(seen)])
+    if first.profile is not None:
+        for name, column in first.profile.columns().items():
+            _is_a_profile(name, first.profile.sigma, column)
+
+
+def sees_what_the_flow_does(metric: Diagnostic) -> None:
+    """The value is finite and repeats, influences are centred, and designs that draw noise are refused."""
+    latents = torch.randn(5, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    probe = Probe(Design.preset("edm"), _gaussian, latents, 8)
+    first = _repeats([metric.observe(probe), metric.observe(Probe(probe.design, _gaussian, latents, 8))])
+    _has_centred_influence(first, 5, 1e-6 * abs(first.value))
+    if first.profile is not None:
+        _is_a_profile("value", first.profile.sigma, first.profile.value)
+    noisy = Design.preset("edm", stochasticity={"name": "churn", "S_churn": 10.0})
+    with require_error(ValueError, "check() of a design that draws noise"):
+        metric.check(noisy, Denoiser.get("exact")())
+
+
+def _gaussian(x: Tensor, sigma: Tensor) -> Tensor:
+    return x / (1 + 4 * sigma.to(x).reshape(-1, 1) ** 2)
+
+
+def _hashes_alike(source: Data | Reference) -> None:
+    first, again = source.content_hash(), source.content_hash()
+    require(first == again, "content_hash() a second time", first, again)
+
+
+def _repeats(measured: list[Measured]) -> Measured:
+    first, again = measured
+    require(math.isfinite(first.value), "the value", "a finite number", first.value)
+    require(first.value == again.value, "the value a second time", first.value, again.value)
+    return first
+
+
+def _has_centred_influence(measured: Measured, images: int, atol: float) -> None:
+    if (influence := measured.influence) is None:
+        return
+    require(influence.shape == (images,), "the shape of the influence", [images], list(influence.shape))
+    bound = 1e-3 * float(influence.abs().max()) + atol
+    mean = float(influence.mean())
+    require(abs(mean) <= bound, "the mean of the influence", f"0 within {bound:.4g}", mean)
+
+
+def _is_a_profile(name: str, sigma: Tensor, column: Tensor) -> None:
+    require(column.shape == sigma.shape, f"the shape of the profile's {name}", list(sigma.shape), list(column.shape))
+    require(bool((sigma > 0).all()), "the noise levels of the profile", "positive numbers", sigma[~(sigma > 0)])

@@ -1,0 +1,42 @@
+"""Checks of the rows of the block *Training*."""
+
+from __future__ import annotations
+
+import torch
+
+from designspace.testing.assertions import require, require_close, require_finite
+from designspace.training.rows import Augmentation, NoiseDistribution
+
+
+def draws_noise_levels(distribution: NoiseDistribution) -> None:
+    """Levels are positive, monotone in u, and reproducible."""
+    u = torch.linspace(0.001, 0.999, 99, dtype=torch.float64)
+    sigma = distribution.from_uniform(u)
+    require(sigma.shape == u.shape, "the shape of from_uniform(u)", list(u.shape), list(sigma.shape))
+    require_finite("from_uniform(u)", sigma)
+    require(bool((sigma > 0).all()), "from_uniform(u)", "positive numbers", sigma[~(sigma > 0)])
+    monotone = bool((sigma.diff() >= 0).all() or (sigma.diff() <= 0).all())
+    require(monotone, "from_uniform(u)", "a monotone function of u", sigma)
+    first, second = (distribution.sample(7, torch.Generator().manual_seed(0)) for _ in range(2))
+    require(first.shape == (7,), "the shape of sample(7)", [7], list(first.shape))
+    require(first.dtype == torch.float64, "the dtype of sample(7)", torch.float64, first.dtype)
+    require_close("sample(7) with the same seed again", second, first, rtol=0)
+
+
+def transforms_images(augmentation: Augmentation) -> None:
+    """Images keep their shape, labels of zero mean an unchanged image, and the same seed gives the same result."""
+    for channels in (1, 3):
+        images = torch.rand(32, channels, 8, 8, generator=torch.Generator().manual_seed(0)) * 2 - 1
+        before = images.clone()
+        out, labels = augmentation(images, torch.Generator().manual_seed(1))
+        what = f"for images of {channels} channels"
+        require(out.shape == images.shape, f"the shape {what}", list(images.shape), list(out.shape))
+        size = (32, augmentation.size)
+        require(labels.shape == size, f"the shape of the labels {what}", list(size), list(labels.shape))
+        require_finite(f"the images {what}", out)
+        require(torch.equal(images, before), f"the given images {what}", "unchanged", "modified in place")
+        plain = (labels == 0).flatten(1).all(1)
+        require_close(f"images whose labels are all zero, {what}", out[plain], images[plain], rtol=0)
+        again = augmentation(images, torch.Generator().manual_seed(1))
+        require_close(f"the images with the same seed again, {what}", again[0], out, rtol=0)
+        require_close(f"the labels with the same seed again, {what}", again[1], labels, rtol=0)
