@@ -10,7 +10,6 @@ from typer.testing import CliRunner
 import designspace as ds
 from designspace.cli.app import app
 from designspace.report import Study
-from designspace.report.entry import Entry
 from designspace.report.evidence.differences import rank
 from designspace.report.evidence.verdicts import verdicts
 from designspace.report.figures.metric import metric_vs_nfe, panels
@@ -113,6 +112,6 @@ def test_rows_from_before_are_better_when_low(study):
     for row in lines:
         del row["metrics"]["frechet"]["higher_is_better"]
     entry = study.entries[0]
-    older = Entry(entry.axes, (Result.model_validate(lines[0]),))
+    older = type(entry)(entry.axes, (Result.model_validate(lines[0]),))
     assert older.higher_is_better("frechet") is False
     assert older.higher_is_better("precision") is True
