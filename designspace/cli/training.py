@@ -6,6 +6,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from rich.progress import Progress as Bars
+
 from designspace.terminal import bars, say, seldom
 from designspace.training.loop import Progress, Seen
 
@@ -15,10 +17,21 @@ def shown() -> Iterator[Seen]:
     """Give a function that shows the progress it is called with."""
     if sys.stderr.isatty():
         with bars() as shows:
-            task = shows.add_task("training", total=None, state="")
-            yield lambda p: shows.update(task, total=p.of, completed=p.images, state=str(p))
+            yield _bar(shows)
     else:
         yield _lines()
+
+
+def _bar(shows: Bars) -> Seen:
+    """The bar appears with the first progress: a network from the cache has none."""
+
+    def seen(progress: Progress) -> None:
+        task = next(iter(shows.task_ids), None)
+        if task is None:
+            task = shows.add_task("training", state="")
+        shows.update(task, total=progress.of, completed=progress.images, state=str(progress))
+
+    return seen
 
 
 def _lines() -> Seen:
