@@ -1,6 +1,6 @@
-"""Figures as matplotlib objects, of designs and of results; `designspace report` and `designspace plot` draw the same.
+"""The figures of ``designspace plot`` and ``designspace report`` as matplotlib objects.
 
-Of designs: ``curves_of`` computes the rows of Table 1 as arrays, ``figures`` draws them.
+For designs, ``curves_of`` computes the rows of Table 1 as arrays, and ``figures`` draws them.
 
 >>> import designspace as ds
 >>> from designspace.table.columns import read_columns
@@ -8,12 +8,12 @@ Of designs: ``curves_of`` computes the rows of Table 1 as arrays, ``figures`` dr
 >>> curves[0].name, curves[0].levels.shape
 ('edm', (18,))
 
-Of results: every other function takes what ``ds.run`` returns, or the folder of an ablation, and returns one figure.
+For results, each function takes what ``ds.run`` returns, or the folder of an ablation, and returns one figure.
 
 .. code-block:: python
 
     figure = ds.plots.metric_vs_nfe("reports/solver_grid")
-    figure.axes[0].set_title("Solvers")
+    figure.axes[0].set_ylim(3, 100)
     figure.savefig("solvers.pdf")
 """
 
@@ -53,31 +53,31 @@ _OF_DESIGNS = {
     "sheets": "figures",
 }
 # fmt: on
-Source: TypeAlias = "Results | Study | Path | str"
+AnyResults: TypeAlias = "Results | Study | Path | str"
 ONE_DIMENSIONAL = "the data are not one-dimensional"
 
 
 def __getattr__(name: str) -> Any:
-    """What draws designs is imported when it is first used: it needs PyTorch, unlike what draws results."""
+    """Import the functions for designs when they are first used: they need PyTorch, unlike those for results."""
     if name not in _OF_DESIGNS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"designspace.table.{_OF_DESIGNS[name]}"), name)
 
 
-def metric_vs_nfe(results: Source, metric: str | None = None) -> Figure:
-    """FID, or another metric, against the counted evaluations, with 95 % intervals: one curve for each configuration.
+def metric_vs_nfe(results: AnyResults, metric: str | None = None) -> Figure:
+    """FID or another metric against the counted evaluations, with 95 % intervals and one curve per configuration.
 
     Args:
         results: What ``ds.run`` returns, or the folder of an ablation.
-        metric: Its name; by default the ablation's first.
+        metric: Its name; by default the first metric of the ablation.
 
     Raises:
-        DataError: The metric has not been measured.
+        DataError: If the metric has not been measured.
     """
     return _of_metric(results, metric, measure.metric_vs_nfe, "there are no finite values")
 
 
-def metric_vs_axis(results: Source, axis: str, metric: str | None = None) -> Figure:
+def metric_vs_axis(results: AnyResults, axis: str, metric: str | None = None) -> Figure:
     """The metric against the positive values of an axis such as ``time_steps.rho``. Raises ``DataError``."""
     study = _study(results)
     if axis not in (known := measure.numeric_axes(study)):
@@ -86,94 +86,95 @@ def metric_vs_axis(results: Source, axis: str, metric: str | None = None) -> Fig
     return _of_metric(study, metric, lambda s, m: measure.metric_vs_axis(s, m, axis), "there are no finite values")
 
 
-def metric_vs_sigma(results: Source, metric: str | None = None) -> Figure:
+def metric_vs_sigma(results: AnyResults, metric: str | None = None) -> Figure:
     """The metric at each noise level, for metrics that record it. Raises ``DataError`` for others."""
     return _of_metric(results, metric, profiles.metric_vs_sigma, "the metric has no values at single noise levels")
 
 
-def heat_map(results: Source, metric: str | None = None) -> Figure:
+def heat_map(results: AnyResults, metric: str | None = None) -> Figure:
     """The metric at every pair of values of two axes of numbers. Raises ``DataError`` if there are no such axes."""
     return _of_metric(results, metric, heat.heat_map, "no two axes have 3 to 24 numbers each")
 
 
-def pareto(results: Source, metric: str | None = None) -> Figure:
+def pareto(results: AnyResults, metric: str | None = None) -> Figure:
     """The front of quality against cost. Raises ``DataError`` for metrics that are not to be low, or too few points."""
     return _of_metric(results, metric, fronts.pareto, "there are fewer than 4 points of a metric that is to be low")
 
 
-def main_effects(results: Source, metric: str | None = None, group: int = 0) -> Figure:
+def main_effects(results: AnyResults, metric: str | None = None, group: int = 0) -> Figure:
     """How much each choice changes the metric against the baseline's choice, with 95 % intervals.
 
-    If not all points may be compared, ``group`` says which of the groups is drawn. Raises ``DataError`` if no choices
-    have been compared.
+    Args:
+        results: What ``ds.run`` returns, or the folder of an ablation.
+        metric: Its name; by default the first metric of the ablation.
+        group: The number of the group of points that is drawn, from 0, where not all points may be compared.
+
+    Raises:
+        DataError: If the group has no choices to compare.
     """
-    return _of_metric(
-        results, metric, lambda s, m: effects.main_effects(s, m, group), f"no choices are compared in group {group}"
-    )
+    otherwise = f"no choices can be compared in group {group}"
+    return _of_metric(results, metric, lambda s, m: effects.main_effects(s, m, group), otherwise)
 
 
-def samples(results: Source) -> Figure:
-    """Images of each configuration from the same latents. Raises ``DataError`` if none were kept."""
-    return _drawn(_study(results), images.samples, "no images were kept")
+def samples(results: AnyResults) -> Figure:
+    """Images of each configuration from the same latents. Raises ``DataError`` if no images were kept."""
+    return _drawn(results, images.samples, "no images were kept")
 
 
-def samples_difference(results: Source) -> Figure:
-    """The differences of the images from those of the first configuration. Raises ``DataError`` without others."""
-    return _drawn(_study(results), images.samples_difference, "no two configurations have images of the same latents")
+def samples_difference(results: AnyResults) -> Figure:
+    """The differences of the images from those of the first configuration.
+
+    Raises ``DataError`` unless another configuration has images from the same latents.
+    """
+    return _drawn(results, images.samples_difference, "no two configurations have images from the same latents")
 
 
-def walks(results: Source) -> Figure:
+def walks(results: AnyResults) -> Figure:
     """Random walks from the data to the noise. Raises ``DataError`` unless the data are one-dimensional."""
-    return _drawn(_study(results), plane.walks, ONE_DIMENSIONAL)
+    return _drawn(results, plane.walks, ONE_DIMENSIONAL)
 
 
-def backward(results: Source) -> Figure:
-    """The way back by the SDE and by the ODE, for one-dimensional data. Raises ``DataError`` without either."""
-    return _drawn(
-        _study(results), plane.backward, "one-dimensional samples of a stochastic and another solver are needed"
-    )
+def backward(results: AnyResults) -> Figure:
+    """The way back by the SDE and by the ODE. Raises ``DataError`` unless one-dimensional data were sampled by both."""
+    return _drawn(results, plane.backward, "no one-dimensional data were sampled with noise and without")
 
 
-def flow(results: Source) -> Figure:
+def flow(results: AnyResults) -> Figure:
     """The curves of the flow. Raises ``DataError`` unless the data are one-dimensional."""
-    return _drawn(_study(results), plane.flow, ONE_DIMENSIONAL)
+    return _drawn(results, plane.flow, ONE_DIMENSIONAL)
 
 
-def warps(results: Source) -> Figure:
-    """How schedules and scalings bend the flow of one-dimensional data. Raises ``DataError`` without several."""
-    return _drawn(_study(results), plane.warps, "one-dimensional samples with several schedules or scalings are needed")
+def warps(results: AnyResults) -> Figure:
+    """How schedules and scalings bend the flow of one-dimensional data. Raises ``DataError`` for a single one."""
+    return _drawn(results, plane.warps, "no one-dimensional data were sampled with several schedules or scalings")
 
 
-def steps(results: Source) -> Figure:
-    """A step of Euler's and of Heun's method, for one-dimensional data. Raises ``DataError`` without both."""
-    return _drawn(
-        _study(results), slopes.steps, "one-dimensional samples of euler and heun on the same levels are needed"
-    )
+def steps(results: AnyResults) -> Figure:
+    """One step of Euler's and of Heun's method. Raises ``DataError`` unless both sampled one-dimensional data."""
+    return _drawn(results, slopes.steps, "no one-dimensional data were sampled by euler and heun on the same levels")
 
 
-def _study(results: Source) -> Study:
+def _study(results: AnyResults) -> Study:
     if isinstance(results, Study):
         return results
     return Study(Path(results) if isinstance(results, str | os.PathLike) else results.folder)
 
 
 def _of_metric(
-    results: Source, metric: str | None, draw: Callable[[Study, str], Figure | None], otherwise: str
+    results: AnyResults, metric: str | None, draw: Callable[[Study, str], Figure | None], otherwise: str
 ) -> Figure:
     study = _study(results)
     known = study.about.metrics
-    if not known or (metric is not None and metric not in known):
-        why = (
-            f"the metric '{metric}' is not measured.{did_you_mean(metric, known)}"
-            if metric
-            else "no metric is measured."
-        )
-        raise DataError(f"{study.folder}: {why}" + (f" Metrics: {', '.join(known)}." if known else ""))
-    name = metric or known[0]
+    name = metric or next(iter(known), "")
+    if name not in known:
+        suggestion = did_you_mean(name, known)
+        why = f"metric '{name}' not measured.{suggestion} Metrics: {', '.join(known) or 'none'}."
+        raise DataError(f"{study.folder}: {why}")
     return _drawn(study, lambda study: draw(study, name), f"{name}: {otherwise}")
 
 
-def _drawn(study: Study, draw: Callable[[Study], Figure | None], otherwise: str) -> Figure:
+def _drawn(results: AnyResults, draw: Callable[[Study], Figure | None], otherwise: str) -> Figure:
+    study = _study(results)
     with style():
         figure = draw(study)
     if figure is None:

@@ -520,7 +520,9 @@ def test_what_follows_from_another_problem_is_not_reported(more, folder):
     assert "Did you mean 'de" in line
 
 
-def test_the_row_that_fails_is_found_whatever_its_message_says(folder):
+@pytest.fixture
+def stubborn(folder):
+    """Time steps of the user's own that refuse every number of steps."""
     (folder / "stubborn.py").write_text(
         "import designspace as ds\n\n\n"
         'class Stubborn(ds.TimeSteps, name="test_stubborn"):\n'
@@ -528,13 +530,18 @@ def test_the_row_that_fails_is_found_whatever_its_message_says(folder):
         "    def sigmas(self, n):\n"
         '        raise ValueError("not today")\n'
     )
+    yield folder
+    del ds.TimeSteps.known["test_stubborn"]
+
+
+def test_the_row_that_fails_is_found_whatever_its_message_says(stubborn):
     text = GOOD + "components: [stubborn.py]\n"
     for steps in ("num_steps: [9]", "nfe: [9]"):  # both vary: the row is to blame
-        lines = lines_of(folder, text + f"grid: {{time_steps: [edm, test_stubborn], {steps}}}")
+        lines = lines_of(stubborn, text + f"grid: {{time_steps: [edm, test_stubborn], {steps}}}")
         assert lines == ["7:26: grid.time_steps.1: not today"]
     design = text.replace("design: edm", "design: {preset: edm, time_steps: test_stubborn}")
-    assert lines_of(folder, design) == ["4:35: design.time_steps: not today"]
-    assert lines_of(folder, design + "grid: {num_steps: [9]}") == ["7:20: grid.num_steps.0: not today"]
+    assert lines_of(stubborn, design) == ["4:35: design.time_steps: not today"]
+    assert lines_of(stubborn, design + "grid: {num_steps: [9]}") == ["7:20: grid.num_steps.0: not today"]
 
 
 def test_errors_cross_processes(folder):

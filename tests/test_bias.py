@@ -12,10 +12,12 @@ import pytest
 import torch
 
 import designspace as ds
+from designspace.evaluation import frechet as bias
 from designspace.evaluation.frechet import Expansion, bias_corrected, frechet
 from designspace.evaluation.measure import Sample
 from designspace.evaluation.moments import Moments
 from designspace.report import write
+from designspace.sampling.noise import generator
 
 RECORDED = Path(__file__).parent / "data" / "report" / "recorded"
 D = 16
@@ -86,6 +88,23 @@ def test_the_mean_is_the_true_distance(shift, stretch, times):
 def test_its_standard_error_is_that_of_repeated_draws(shift, stretch):
     _, corrected, errors, _ = measured(shift, stretch, 10)
     assert float(errors.square().mean().sqrt()) == pytest.approx(float(corrected.std()), rel=0.2)
+
+
+def test_the_error_counts_the_pairs_of_images_once_and_the_halves_a_ninth_of_them():
+    """Of the distance's own variance, se^2, pairs are 2 V too much; the extrapolated value has 10 / 9 V of them."""
+    x, reference, se = normal(300, 6) * 1.2 + 0.3, Moments.of(normal(400, 6, seed=1)), 0.3
+    without, found = (bias_corrected(x, reference, each)["bias_corrected_se"] ** 2 for each in (0.0, se))
+    order = generator("halves", 300).permutation(300)
+    pairs = Expansion(x.numpy()[order], reference).variance_of_pairs()
+    assert without == pytest.approx(10 / 9 * pairs, rel=1e-9)
+    assert found == pytest.approx(se**2 - 2 * pairs + 10 / 9 * pairs, rel=1e-9)
+
+
+def test_blocks_change_nothing(monkeypatch):
+    x, reference = (normal(60, 6) * 1.2 + 0.3).numpy(), Moments.of(normal(90, 6, seed=1))
+    whole = Expansion(x, reference).corrected()
+    monkeypatch.setattr(bias, "BLOCK", 7)
+    assert Expansion(x, reference).corrected() == pytest.approx(whole, rel=1e-12)
 
 
 def test_below_three_images_a_dimension_there_is_none():

@@ -392,9 +392,16 @@ def test_networks_that_cannot_be_built(folder, fields, message):
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("missing", [{"factory": "./nett.py:make"}, {"factory": "no_such.nets:make"}, {"weights": "x"}])
-def test_what_is_missing_is_said_before_anything_runs(folder, missing):
-    with pytest.raises(DataError):
+@pytest.mark.parametrize(
+    ("missing", "message"),
+    [
+        ({"factory": "./nett.py:make"}, "there is no .*nett.py: check the path"),
+        ({"factory": "no_such.nets:make"}, "no_such"),
+        ({"weights": "x"}, "there is no .*/x"),
+    ],
+)
+def test_what_is_missing_is_said_before_anything_runs(folder, missing, message):
+    with pytest.raises(DataError, match=message):
         module(folder, **missing).identity()
 
 

@@ -1,6 +1,7 @@
 """Metrics of the denoiser at work: against closed forms, on real digits, and in a report."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -117,9 +118,20 @@ def test_every_denoiser_sees_the_same_images_and_noise_and_its_labels():
 
 def test_what_was_observed_is_kept_whole():
     found = metric("loss").observe(seen(ds.Design.preset("edm"), Linear(0.1), n=8, untrained=Linear(0.0)))
+    found = replace(found, floor=0.25, extra={"raw": 1.5})
     kept = Measured.of(found.tensors())
-    assert kept.value == found.value
+    assert (kept.value, kept.se, kept.floor, kept.extra) == (found.value, found.se, 0.25, {"raw": 1.5})
+    assert torch.equal(kept.influence, found.influence)
     assert all(torch.equal(a, b) for a, b in zip(kept.profile, found.profile, strict=True))
+    bare = Measured.of(Measured(2.0).tensors())
+    assert (bare.value, bare.se, bare.influence, bare.floor, bare.profile, bare.extra) == (
+        2.0,
+        None,
+        None,
+        None,
+        None,
+        {},
+    )
 
 
 def test_gradients_need_a_network(tmp_path):
@@ -156,6 +168,7 @@ def test_a_trained_network_beside_the_exact_denoiser(tmp_path, monkeypatch):
 
 
 def test_the_figure_shows_training(tmp_path, monkeypatch):
+    """The loss after and before training over ln sigma, and how often training draws each level, all as recorded."""
     monkeypatch.setenv("DESIGNSPACE_CACHE", str(tmp_path / "cache"))
     spec = write_spec(
         tmp_path,

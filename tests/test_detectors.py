@@ -81,9 +81,11 @@ class TestLite0:
         with pytest.raises(DataError, match=r"damaged .*pip install --force-reinstall"):
             detector("lite0").load(CPU)
 
-    @pytest.mark.parametrize("size", [0, 31, 100])
-    def test_sizes_that_the_padding_does_not_fit_are_refused(self, size):
-        with pytest.raises(ValidationError):
+    @pytest.mark.parametrize(
+        ("size", "message"), [(0, "greater than or equal to 32"), (31, "multiple of 32"), (100, "multiple of 32")]
+    )
+    def test_sizes_that_the_padding_does_not_fit_are_refused(self, size, message):
+        with pytest.raises(ValidationError, match=message):
             detector("lite0", size=size)
 
 

@@ -196,12 +196,16 @@ def test_the_look_of_public_figures_is_that_of_reports(study):
 @pytest.mark.parametrize(
     ("name", "arguments", "error"),
     [
-        ("metric_vs_nfe", ("frechett",), r"'frechett' is not measured. Did you mean 'frechet'\? Metrics: frechet\."),
+        (
+            "metric_vs_nfe",
+            ("frechett",),
+            r"metric 'frechett' not measured. Did you mean 'frechet'\? Metrics: frechet\.",
+        ),
         ("metric_vs_axis", ("nfe",), "'nfe' is not an axis of several positive numbers. Such axes: none."),
         ("heat_map", (), "nothing to draw: frechet: no two axes"),
         ("metric_vs_sigma", (), "nothing to draw: frechet: the metric has no values at single noise levels"),
         ("walks", (), "nothing to draw: the data are not one-dimensional"),
-        ("main_effects", ("frechet", 1), "nothing to draw: frechet: no choices are compared in group 1"),
+        ("main_effects", ("frechet", 1), "nothing to draw: frechet: no choices can be compared in group 1"),
     ],
 )
 def test_what_cannot_be_drawn_is_a_clear_error(study, name, arguments, error):

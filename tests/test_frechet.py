@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import designspace as ds
-from designspace.evaluation.evaluate import floor, measure
+from designspace.evaluation.evaluate import drawn, floor, measure
 from designspace.evaluation.frechet import frechet, influence
 from designspace.evaluation.measure import Measured, Sample
 from designspace.evaluation.moments import BLOCK, Moments
@@ -311,17 +311,38 @@ def test_floor_compares_halves_of_the_reference(name):
     assert smaller != value
 
 
+class Seen:
+    """A metric that remembers what it was given, and gives the sum of it."""
+
+    least = 2
+
+    def __init__(self):
+        self.given = []
+
+    def measure(self, one, other):
+        self.given.append((one, other))
+        self.halves = [set(half.features[:, 0].tolist()) for half in (one, other)]
+        return Measured(float(one.features.sum()))
+
+
+def test_drawn_are_the_mean_and_deviation_of_eight_draws_with_replacement():
+    metric, reference = Seen(), Sample(torch.arange(30.0)[:, None])
+    mean, deviation = drawn(metric, reference, 20)
+    draws = [one.features[:, 0] for one, _ in metric.given]
+    assert all(other is reference for _, other in metric.given)
+    assert len(draws) == 8
+    assert all(len(draw) == 20 and set(draw.tolist()) <= set(range(30)) for draw in draws)
+    assert any(len(draw.unique()) < 20 for draw in draws)
+    assert len({tuple(draw.tolist()) for draw in draws}) == 8
+    sums = [float(draw.sum()) for draw in draws]
+    assert (mean, deviation) == pytest.approx((np.mean(sums), np.std(sums, ddof=1)))
+    assert drawn(Seen(), Sample(reference.features.clone()), 20) == (mean, deviation)
+
+
 def test_the_halves_have_no_image_in_common():
-    class Seen:
-        least = 2
-
-        def measure(self, one, other):
-            self.halves = [set(half.features[:, 0].tolist()) for half in (one, other)]
-            return Measured(0.0)
-
     metric, reference = Seen(), torch.arange(101.0)[:, None]
     for n, size in ((2000, 50), (10, 10)):
-        floor(metric, Sample(reference), n)
+        assert floor(metric, Sample(reference), n) == (sum(metric.halves[0]), size)
         one, other = metric.halves
         assert len(one) == len(other) == size
         assert not one & other

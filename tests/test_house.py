@@ -33,7 +33,7 @@ def test_no_module_is_longer_than_contributing_says():
 def test_nothing_refers_to_the_place_where_it_was_written():
     """Paths of one machine, numbers of issues and names of documents that do not come with the repository."""
     private = re.compile(
-        r"(?<![\w.])/(?:work|tmp)/|\bwork[t]ree|\bissues?[ /]#?\d|\bshared/[d]esign|\b(?:architecture|layout|moves)[.]md\b"
+        r"(?<![\w.])/(?:work|tmp)/|\bwork[t]ree|\bissues?[ /]#?\d|\bshared/[d]esign|\b(?:architecture|layout)[.]md\b"
     )
     files = [path for name in PUBLISHED for path in (ROOT / name).rglob("*") if path.is_file()]
     files += [path for name in PUBLISHED if (path := ROOT / name).is_file()]

@@ -51,6 +51,16 @@ def test_it_is_unbiased():
     assert abs(float(values.mean())) < 3 * se < 0.1 * diagonal
 
 
+def test_blocks_change_nothing(monkeypatch):
+    """Neither the value nor its standard error, nor what each image has to do with it."""
+    x, y = sample(41, shift=0.3), sample(30, seed=1)
+    whole = KID.measure(x, y)
+    monkeypatch.setattr(kernel, "BLOCK", 7)
+    parts = KID.measure(x, Sample(y.features))
+    assert (parts.value, parts.se) == pytest.approx((whole.value, whole.se), rel=1e-11)
+    torch.testing.assert_close(parts.influence, whole.influence)
+
+
 @pytest.mark.parametrize(("shift", "n"), [(0.0, 40), (0.0, 200), (0.1, 100), (1.0, 100)])
 def test_standard_error_is_that_of_repeated_draws(shift, n):
     values, errors = repeated(n, 300, shift)

@@ -172,6 +172,23 @@ def test_wrong_input_is_named(name):
         floor(of, sample(9), 100)
 
 
+@pytest.mark.parametrize(("k", "n", "m"), [(3, 5, 4), (4, 5, 5), (4, 9, 5), (5, 6, 9), (2, 3, 3)])
+def test_as_few_images_as_there_may_be(k, n, m):
+    """Counted one by one from all distances."""
+    x, y = sample(n, seed=k, shift=0.5), sample(m, seed=1)
+    apart, radii = torch.cdist(x.features.double(), y.features.double()), []
+    for of in (x, y):
+        radii.append(torch.cdist(of.features.double(), of.features.double()).sort(1).values[:, k])
+    in_reference, in_generated = apart <= radii[1], apart <= radii[0][:, None]
+    expected = {
+        "precision": float(in_reference.any(1).double().mean()),
+        "recall": float(in_generated.any(0).double().mean()),
+        "density": float(in_reference.sum()) / (k * n),
+        "coverage": float(in_reference.any(0).double().mean()),
+    }
+    assert {name: metric(name, k=k).measure(x, y).value for name in FOUR} == pytest.approx(expected)
+
+
 @pytest.mark.parametrize("name", ["nearest", "memorised"])
 def test_a_reference_of_one_image_has_no_neighbours(name):
     with pytest.raises(ValueError, match=r"nearest neighbours need at least \d images, not 1"):

@@ -1,7 +1,7 @@
 """One-dimensional data: densities, random walks, trajectories and steps in the plane of time and sample."""
 
+import itertools
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -79,13 +79,31 @@ def test_tangents_touch_the_curves_and_meet_the_denoiser_where_sigma_is_the_time
     assert gap < 1e-3 if design.schedule.name == "linear" else gap > 0.05
 
 
-def test_steps_begin_on_the_curves(made):
-    _design, found = made
-    t, curves = found["t"].numpy(), found["curves"].numpy()
-    on_curve = np.array([[np.interp(float(level), t, curve) for curve in curves.T] for level in found["levels"]])
-    gaps = np.abs(found["steps"].numpy() - on_curve[1:])
-    assert gaps[:-1].max() < 0.15
-    assert gaps.max() > 1e-4
+def slope(design, t, z):
+    """dz/dt of Eq. 4 for the mixture, written here: with its own posterior mean, and ds/dt by differences."""
+    at = lambda t: torch.tensor(t, dtype=torch.float64)  # noqa: E731
+    s = lambda t: float(design.scaling.s(at(t), design.schedule))  # noqa: E731
+    sigma = float(design.schedule.sigma(at(t)))
+    sigma_dot, s_dot = float(design.schedule.sigma_dot(at(t))), (s(t + 1e-6 * t) - s(t - 1e-6 * t)) / (2e-6 * t)
+    x, variance = z / s(t), 0.01 + sigma**2
+    second = 1 / (
+        1 + np.exp(-x / variance)
+    )  # of the mode at 0.5: the logits differ by ((x + 0.5)^2 - (x - 0.5)^2) / 2v
+    denoised = x - sigma**2 / variance * (x - (second - 0.5))
+    return (sigma_dot / sigma + s_dot / s(t)) * z - sigma_dot * s(t) / sigma * denoised
+
+
+def test_steps_are_those_of_heun_from_the_curves(made):
+    """From each curve at each time: by Eq. 4 in the scaled sample; the last, to zero, by Euler."""
+    design, found = made
+    t, levels = found["t"].numpy(), found["levels"].tolist()
+    curves = found["curves"].numpy()
+    for i, (a, b) in enumerate(itertools.pairwise(levels)):
+        z = np.array([np.interp(a, t, curve) for curve in curves.T])
+        first = slope(design, a, z)
+        second = first if b == 0 else slope(design, b, z + (b - a) * first)
+        np.testing.assert_allclose(found["steps"][i].numpy(), z + (b - a) * (first + second) / 2, rtol=0, atol=4e-3)
+    assert len(found["steps"]) == len(levels) - 1 == 8
 
 
 def test_small_enough_to_be_committed(made):
@@ -111,6 +129,7 @@ def test_the_report_draws_the_pictures(tmp_path, monkeypatch):
     results = run(load(write_spec(tmp_path, **SPEC)), out=tmp_path, progress=False)
     study = Study(results.folder)
     assert results.failures == []
+    assert (tmp_path / "cache" / "plane").is_dir()
     found = planes(study)
     assert len(found) == 9
     assert [p.name for p in distinct(found)] == [
@@ -160,4 +179,4 @@ def test_images_have_no_such_pictures(tmp_path, monkeypatch):
     names = {path.name for path in write(results.folder)}
     assert "samples.png" in names
     assert not names & {"walks.png", "warps.png"}
-    assert not list(Path(tmp_path / "cache").glob("plane"))
+    assert not (tmp_path / "cache" / "plane").exists()

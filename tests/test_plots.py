@@ -18,8 +18,7 @@ BY_NAME = {curve.name: curve for curve in PRESETS}
 
 
 def drawn(texts):
-    with style():
-        return dict(figures(curves_of(read_columns(texts))))
+    return dict(figures(curves_of(read_columns(texts))))
 
 
 def legend(figure):

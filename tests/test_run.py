@@ -84,6 +84,7 @@ def test_what_the_report_needs_is_written_once(tmp_path):
     assert about["axes"] == ["solver", "num_steps"]
     assert about["metrics"] == ["stand_in_metric", "frechet"]
     assert about["baseline"]["design"] == "edm"
+    assert about["sources"]["solver/heun"][0].keys() == {"authors", "year", "title", "url"}
     assert [point["axes"] for point in about["points"]][:2] == [
         {"solver": "euler", "num_steps": 3},
         {"solver": "euler", "num_steps": 4},
@@ -208,6 +209,16 @@ def test_workers_give_the_same_results(tmp_path, cache, monkeypatch, capfd):
     mine, others = cache.root / "images", tmp_path / "other_cache" / "images"
     names = sorted(path.relative_to(mine) for path in mine.glob("*/*"))
     assert names == sorted(path.relative_to(others) for path in others.glob("*/*"))
+
+
+def test_a_script_without_a_guard_may_use_workers(tmp_path):
+    """Workers do not import the user's main script, so it need not stand under ``if __name__ == "__main__":``."""
+    spec = write_spec(tmp_path, grid={"solver": ["euler", "heun"], "num_steps": [3]})
+    script = tmp_path / "script.py"
+    script.write_text(f"import designspace as ds\nds.run(ds.load({str(spec)!r}), workers=2, out='out')\n")
+    done = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert len((tmp_path / "out" / "small" / "results.jsonl").read_text().splitlines()) == 2
 
 
 def test_what_fails_in_a_worker_is_recorded(tmp_path):

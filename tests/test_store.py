@@ -12,8 +12,10 @@ import pytest
 import torch
 
 from designspace.errors import StorageError
+from designspace.registry.component import ROWS
 from designspace.results.lines import point_key
-from designspace.results.records import Failure, Result
+from designspace.results.records import Failure, Result, Source
+from designspace.results.sources import CITATIONS, sources_of
 from designspace.results.store import LARGEST_ARTEFACT, Results, read_description
 from designspace.storage import arrays as as_arrays
 from designspace.storage import tensors as as_tensors
@@ -265,3 +267,23 @@ def test_numpy_and_pytorch_write_the_same_bytes(dtype, shape):
     assert data == as_tensors.pack("name", {"b": torch.from_numpy(array), "a": torch.ones(1)})
     assert np.array_equal(as_arrays.unpack("name", data)["b"], array)
     assert torch.equal(as_tensors.unpack("name", data)["b"], torch.from_numpy(array))
+
+
+def test_the_sources_of_built_in_components_are_those_that_the_classes_declare():
+    """If this fails, run ``python docs/make/citations.py``."""
+    written = json.loads(CITATIONS.read_text("utf-8"))
+    declared = {
+        f"{row}/{name}": [source._asdict() for source in cls.sources]
+        for row in ROWS
+        for name, cls in ROWS[row].known.items()
+        if cls.__module__.startswith("designspace.components.") and cls.sources
+    }
+    assert written == declared
+    assert len(written) > 100
+
+
+def test_sources_come_from_the_description_or_for_old_ones_from_the_built_in_components():
+    spec = {"design": {"solver": {"name": "rk45"}, "schedule": {"name": "mine"}}}
+    assert [source.authors for source in sources_of([spec], None)] == ["Dormand and Prince", "Song et al."]
+    mine = Source(authors="Me", year=2026, title="Mine", url="https://example.org")
+    assert sources_of([spec], {"schedule/mine": [mine]}) == [mine]

@@ -115,6 +115,23 @@ def test_labels_go_with_their_images(digits):
     assert torch.equal(digits.labels[places], batch.labels)
 
 
+def test_augmentation_labels_go_with_their_images(digits):
+    """All zeros for images that stayed as they were; and the network learns what to make of the others."""
+    edm = ds.Augmentation.get("edm")(geometric=0.2)
+    plain, batch = batches(digits, size=256)(3), batches(digits, size=256, augmentation=edm)(3)
+    assert torch.equal(batch.sigma, plain.sigma)
+    quiet = (batch.augment == 0).all(1)
+    assert 20 < quiet.sum() < 200
+    same_images = (batch.y == plain.y).flatten(1).all(1)
+    assert torch.equal(quiet, same_images)
+    denoiser = trained(320, augmentation={"name": "edm", "geometric": 0.5})
+    columns = slice(-batch.augment.shape[1], None)
+    before, after = (
+        n.level.weight[:, columns] for n in (denoiser.plan(digits, EDM).build(), state_of(denoiser, digits).network)
+    )
+    assert ((after - before).abs().amax(0) > 0).sum() >= 8
+
+
 # Augmentation
 
 
@@ -180,6 +197,29 @@ def test_half_of_the_average_is_forgotten_in_a_half_life():
     kept = math.prod(decay(recipe, late + 50 * k) for k in range(20))
     assert kept == pytest.approx(0.5)
     assert decay(recipe, 2000) == pytest.approx(0.5 ** (50 / 100))  # ramp-up: 5 % of 2000 images
+
+
+def test_the_average_moves_by_1_minus_beta_towards_each_steps_parameters(digits):
+    """Two steps of 32 images, by hand from the parameters before and after each."""
+    one, two = trained(32), trained(64)
+    start, first, second = one.plan(digits, EDM).build(), state_of(one, digits), state_of(two, digits)
+    betas = [decay(first.recipe, images) for images in (32, 64)]
+    assert all(0 < beta < 0.9 for beta in betas)
+    networks = (start, first.network, second.network, second.average)
+    for a, b, c, average in zip(*(network.parameters() for network in networks), strict=True):
+        expected = torch.lerp(torch.lerp(b, a, betas[0]), c, 1 - betas[1])
+        torch.testing.assert_close(average, expected, rtol=1e-5, atol=1e-7)
+    assert not torch.equal(next(first.network.parameters()), next(second.network.parameters()))
+
+
+def test_the_first_steps_are_as_long_as_the_warm_up_says(digits):
+    """Adam's first step is the learning rate in each parameter: here 32 / 320 of 0.01."""
+    denoiser = trained(32, learning_rate=0.01, warm_up=320)
+    pairs = zip(
+        denoiser.plan(digits, EDM).build().parameters(), state_of(denoiser, digits).network.parameters(), strict=True
+    )
+    moved = torch.cat([(after - before).abs().flatten() for before, after in pairs])
+    assert moved.max().item() == pytest.approx(0.001, rel=1e-3)
 
 
 @pytest.mark.parametrize("sigma_rel", [0.05, 0.1, 0.2])
@@ -352,11 +392,20 @@ def test_nothing_random_is_taken_from_torch(digits):
     ids=str,
 )
 def test_options_train_and_sample(digits, fields):
-    denoiser = trained(3200, **fields)
-    D = denoiser.load(digits, EDM, CPU)
-    out = ds.sample(EDM, D.bind(digits.labels[:4] if "labels" in fields else None), torch.randn(4, 1, 8, 8), 6)
-    assert out.x.isfinite().all()
-    assert denoiser.plan(digits, EDM).key != trained(3200).plan(digits, EDM).key
+    """To less than the error at the start, where F = 0; near what plain training gives, or further, as is meant."""
+    denoiser, plain = trained(3200, **fields), trained(3200)
+    assert denoiser.plan(digits, EDM).key != plain.plan(digits, EDM).key
+    y, labels, sigma = digits.scaled()[:200], digits.labels[:200], f64(0.5)
+    x = y + 0.5 * torch.randn(y.shape, generator=torch.Generator().manual_seed(0))
+    D, without = denoiser.load(digits, EDM, CPU), plain.load(digits, EDM, CPU).bind()(x, sigma)
+    told = labels if "labels" in fields else None
+    found = D.bind(told)(x, sigma)
+    assert (found - y).square().mean() < 0.9 * (EDM.c_skip(sigma) * x - y).square().mean()
+    off = float((found - without).square().mean().sqrt() / (without - EDM.c_skip(sigma) * x).square().mean().sqrt())
+    low, high = {"precision": (1e-5, 0.02), "channels_last": (0, 1e-4)}.get(next(iter(fields)), (0.05, 1))
+    assert low <= off < high
+    if told is not None:
+        assert not torch.allclose(D.bind((labels + 1) % 10)(x, sigma), found, atol=1e-3)
 
 
 # As a stage

@@ -4,7 +4,11 @@ import torch
 
 from designspace.data.images import Images
 from designspace.data.rows import Data
+from designspace.errors import DataError
 from designspace.registry.literature import ALPAYDIN_1998
+
+CONTENT = "ac2213023a1dd19f8222ec82825f32c3504d17957813b2fdf14736bb5f12f150"
+"""The content hash of the images. It is known beforehand, so that checking a spec need not import scikit-learn."""
 
 
 class Digits(Data, name="digits"):
@@ -12,6 +16,8 @@ class Digits(Data, name="digits"):
 
     Pixels from 0 to 16 become round(255 value / 16). These are the test set of the collection; see
     https://scikit-learn.org/stable/modules/generated/sklearn.datasets.load_digits.html
+
+    Loading raises ``DataError`` if the installed scikit-learn ships other images.
     """
 
     sources = (ALPAYDIN_1998,)
@@ -20,7 +26,7 @@ class Digits(Data, name="digits"):
         return _digits()
 
     def content_hash(self) -> str:
-        return _digits().content_hash
+        return CONTENT
 
 
 @cache
@@ -29,4 +35,7 @@ def _digits() -> Images:
 
     digits = load_digits()
     pixels = torch.from_numpy(digits.images * 255 / 16).round().to(torch.uint8)
-    return Images(pixels[:, None], torch.from_numpy(digits.target).long(), tuple(map(str, digits.target_names)))
+    images = Images(pixels[:, None], torch.from_numpy(digits.target).long(), tuple(map(str, digits.target_names)))
+    if images.content_hash != CONTENT:
+        raise DataError("data digits: the installed scikit-learn ships other images than those known by this name")
+    return images

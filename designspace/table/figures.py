@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from designspace.drawing.legend import NAME, Key, Legend
-from designspace.drawing.look import look
+from designspace.drawing.look import look, style
 from designspace.drawing.panels import Curve, annotate, stacked
 from designspace.drawing.panels import Panel as AnyPanel
 from designspace.table.curves import Array, RowCurves
@@ -71,10 +71,11 @@ def figure(panels: Sequence[Panel], columns: int = 1) -> Figure:
         for group in equal
     ]
     legend, rows = Legend(keys, 7.5), math.ceil(len(panels) / columns)
-    result, grid = stacked(rows, (HEIGHT * rows if len(panels) > 1 else ALONE) + legend.height, columns)
-    for axes, panel in zip(grid, panels, strict=True):
-        _draw(axes, panel, looks, columns)
-    legend.draw(result)
+    with style():
+        result, grid = stacked(rows, (HEIGHT * rows if len(panels) > 1 else ALONE) + legend.height, columns)
+        for axes, panel in zip(grid, panels, strict=True):
+            _draw(axes, panel, looks, columns)
+        legend.draw(result)
     return result
 
 

@@ -1,4 +1,4 @@
-"""A page for each row of the design space, from the components' docstrings, fields and curves."""
+"""One page for each row of the design space, made from the docstrings, fields and curves of its components."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ DRAWN = {
     "noise_distribution": ("training", 1),
     "loss_weight": ("training", 0),
 }
-"""The figure and the panel that show a row."""
+"""The figure of ``designspace.plots`` and the number of the panel in which a row is drawn."""
 
 
 def names() -> list[str]:
@@ -40,7 +40,7 @@ def names() -> list[str]:
 
 
 def overview() -> str:
-    """The list of all rows."""
+    """The page that lists all rows."""
     lines = [f"| [{row}]({row}.md) | {rst.summary(ROWS[row].__doc__)} | {_listed(row)} |" for row in names()]
     head = ["| row | what it is | components |", "| --- | --- | --- |"]
     return "\n".join(["# The design space, row by row", "", _INTRODUCTION, "", *head, *lines, ""])
@@ -58,7 +58,7 @@ def page(row: str) -> str:
 
 
 def curves() -> Iterator[tuple[str, bytes]]:
-    """A picture for each row that can be drawn: all of its components, in the design ``edm`` otherwise."""
+    """One picture for each row that can be drawn, with a curve for each of its components in the design ``edm``."""
     with style():
         for row, (name, i) in DRAWN.items():
             found = curves_of(_designs(row))
