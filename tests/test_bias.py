@@ -103,7 +103,7 @@ def test_the_error_counts_the_pairs_of_images_once_and_the_halves_a_ninth_of_the
 def test_blocks_change_nothing(monkeypatch):
     x, reference = (normal(60, 6) * 1.2 + 0.3).numpy(), Moments.of(normal(90, 6, seed=1))
     whole = Expansion(x, reference).corrected()
-    monkeypatch.setattr(bias, "BLOCK", 7)
+    monkeypatch.setattr(bias, "ROWS", 7)
     assert Expansion(x, reference).corrected() == pytest.approx(whole, rel=1e-12)
 
 
