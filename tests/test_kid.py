@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import designspace as ds
-from designspace.evaluation import kernel
+from components.metric import kid as kernel
 from designspace.evaluation.measure import Sample
 
 KID = ds.Metric.get("kid")()

@@ -18,7 +18,7 @@ from designspace.results.records import Failure, Result, Source
 from designspace.results.sources import CITATIONS, sources_of
 from designspace.results.store import LARGEST_ARTEFACT, Results, read_description
 from designspace.storage import arrays as as_arrays
-from designspace.storage import tensors as as_tensors
+from designspace.storage import cache as as_tensors
 from designspace.storage.cache import Cache
 
 

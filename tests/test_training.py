@@ -26,11 +26,11 @@ from designspace.spec import load
 from designspace.storage.cache import Cache
 from designspace.training.batches import Batches
 from designspace.training.checkpoints import trained as run_training
-from designspace.training.ema import decay, power
 from designspace.training.export import export, read
 from designspace.training.loop import DivergedError
 from designspace.training.loss import BINS, bin_levels, bin_of, errors
 from designspace.training.recipe import Recipe
+from designspace.training.state import decay, power
 from designspace.training.transform import Draw, geometric, warp
 
 CPU = torch.device("cpu")

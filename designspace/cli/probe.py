@@ -47,7 +47,7 @@ def probe(
     Example: designspace probe digits
     """
     import designspace as ds
-    from designspace.cli.training import shown
+    from designspace.run.progress import training_shown
     from designspace.survey.survey import Survey
     from designspace.training.loop import DivergedError
 
@@ -57,7 +57,7 @@ def probe(
         chosen = chosen or _network(loaded)
         budget = IMAGES.get(chosen.name, IMAGES["unet"]) if images is None else images
         try:
-            with shown() as seen:
+            with training_shown() as seen:
                 survey = Survey.of(loaded, chosen, budget, seed, seen)
         except DivergedError as error:
             stop(1, str(error))

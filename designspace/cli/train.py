@@ -32,10 +32,10 @@ def train(
     """
     import torch
 
-    from designspace.cli.training import shown
     from designspace.errors import DataError, StorageError, brief
     from designspace.run.job import label
     from designspace.run.labels import require_labels
+    from designspace.run.progress import training_shown
     from designspace.spec import load
     from designspace.training.checkpoints import trained
     from designspace.training.export import export as write
@@ -54,7 +54,7 @@ def train(
             more = f" and {len(points) - 1} more" if len(points) > 1 else ""
             name = f"{plan.key[:12]} ({label(points[0])}{more}): {images:,} images"
             try:
-                with shown() as seen:
+                with training_shown() as seen:
                     state = trained(plan, images, torch.device(device), seen=seen)
             except (StorageError, DataError):
                 raise

@@ -17,8 +17,7 @@ from designspace.errors import DamagedError, DataError
 from designspace.results.lines import Lines, PointKey, append_line, point_key
 from designspace.results.records import Description, Failure, Result, problem
 from designspace.storage.arrays import pack, unpack
-from designspace.storage.files import content_key, reading, write_whole
-from designspace.storage.folder import CacheFolder
+from designspace.storage.files import CacheFolder, content_key, reading, write_whole
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -13,9 +13,16 @@ from designspace.data.images import Images
 from designspace.data.rows import Data
 from designspace.denoising.rows import Conditional
 from designspace.errors import DataError
-from designspace.evaluation.rows import Detector
+from designspace.evaluation.evaluate import DRAWS, drawn, floor
+from designspace.evaluation.measure import Sample, Summary
+from designspace.evaluation.rows import Detector, Metric, Reference
+from designspace.run.generate import chunks
 from designspace.run.labels import labels_for
+from designspace.storage.cache import Cache
 from designspace.storage.files import content_key
+
+if TYPE_CHECKING:
+    from designspace.spec.trial import Trial
 
 if TYPE_CHECKING:
     from designspace.spec.trial import Trial
@@ -87,3 +94,73 @@ class Loaded:
 def rows_of(trial: Trial) -> list[object]:
     """The components of the design that its denoiser depends on."""
     return [getattr(trial.design, row) for row in trial.denoiser.rows]
+
+
+Tensors = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class References:
+    """The references of trials, read from the cache or computed and kept there."""
+
+    cache: Cache
+    loaded: Loaded
+    _samples: Kept[Sample] = field(default_factory=Kept)
+    _keys: dict[tuple[Data | Reference, Detector], str] = field(default_factory=dict)
+
+    def of(self, trial: Trial) -> Sample:
+        """The features of the trial's reference, or of its data if it has none; for some references, their moments.
+
+        While one process computes the features of a data set, others wait for it.
+        """
+        key, detector, given = self.key(trial), trial.evaluate.detector, trial.evaluate.reference
+        if given is not None:
+            return self._samples.get(key, lambda: given.load(detector))
+        return self._samples.get(key, lambda: self._features(trial.data, detector, key))
+
+    def key(self, trial: Trial) -> str:
+        """The hash of everything that ``of`` depends on."""
+        of, detector = trial.evaluate.reference or trial.data, trial.evaluate.detector
+        if (of, detector) not in self._keys:
+            self._keys[of, detector] = content_key(of.content_hash(), detector.identity())
+        return self._keys[of, detector]
+
+    def floor(self, metric: Metric, trial: Trial) -> tuple[float, int] | None:
+        """The metric between two halves of the reference, and their size n'.
+
+        ``None`` if only the moments of the reference are known, because these cannot be split.
+        """
+
+        def make(reference: Sample) -> Tensors:
+            value, size = floor(metric, reference, trial.evaluate.images)
+            return {"value": torch.tensor(value, dtype=torch.float64), "n": torch.tensor(size)}
+
+        kept = self._measured(trial, make, metric.identity())
+        return None if kept is None else (kept["value"].item(), int(kept["n"]))
+
+    def drawn(self, metric: Metric, trial: Trial) -> tuple[float, float] | None:
+        """The metric of as many images as the trial has, drawn from the reference: its mean and standard deviation."""
+
+        def make(reference: Sample) -> Tensors:
+            return {"drawn": torch.tensor(drawn(metric, reference, trial.evaluate.images), dtype=torch.float64)}
+
+        kept = self._measured(trial, make, "drawn", DRAWS, metric.identity())
+        return None if kept is None else (kept["drawn"][0].item(), kept["drawn"][1].item())
+
+    def _measured(self, trial: Trial, make: Callable[[Sample], Tensors], *what: object) -> Tensors | None:
+        reference = self.of(trial)
+        if isinstance(reference, Summary):
+            return None
+        key = content_key(*what, self.key(trial), trial.evaluate.images)
+        return self.cache.get_or_make("floor", key, lambda: make(reference))
+
+    def _features(self, data: Data, detector: Detector, key: str) -> Sample:
+        def see(chunk: range) -> Tensors:
+            return {"features": self.loaded.detect(detector, self.loaded.data(data).pixels[chunk.start : chunk.stop])}
+
+        def part(chunk: range) -> Tensors:
+            return self.cache.get_or_make("features", content_key(key, chunk.start, chunk.stop), lambda: see(chunk))
+
+        with self.cache.lock(f"reference-{key}"):
+            n = self.cache.get_or_make("reference", key, lambda: {"n": torch.tensor(len(self.loaded.data(data)))})["n"]
+            return Sample(torch.cat([part(chunk)["features"] for chunk in chunks(int(n))]))

@@ -5,6 +5,7 @@ The training of a denoiser is shown among the trials.
 
 from __future__ import annotations
 
+import math
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
@@ -13,10 +14,73 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING, Literal
 
-from designspace.terminal import bars, say, seldom
+from designspace.training.loop import Progress, Seen
 
 if TYPE_CHECKING:
+    from rich.progress import Progress as Bars
     from rich.progress import TaskID
+
+SECONDS = 10.0
+"""Time between lines about something that is still going on."""
+
+
+def bars() -> Bars:
+    """Progress bars on stderr, each with a description and a field ``state``."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn
+
+    name, state = (TextColumn(text, markup=False) for text in ("{task.description}", "{task.fields[state]}"))
+    return Progress(name, BarColumn(), state, console=Console(stderr=True))
+
+
+def seldom() -> Callable[..., bool]:
+    """A function that is true when first called, then once every ``SECONDS``, and always with ``always=True``."""
+    last = -math.inf
+
+    def due(*, always: bool = False) -> bool:
+        nonlocal last
+        found = always or monotonic() - last > SECONDS
+        last = monotonic() if found else last
+        return found
+
+    return due
+
+
+def say(text: str) -> None:
+    """Print a line on stderr."""
+    print(text, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def training_shown() -> Iterator[Seen]:
+    """Give a function that shows the progress of a training outside of a run."""
+    if sys.stderr.isatty():
+        with bars() as shows:
+            yield _training_bar(shows)
+    else:
+        yield _training_lines()
+
+
+def _training_bar(shows: Bars) -> Seen:
+    """The bar appears with the first progress: a network from the cache has none."""
+
+    def seen(progress: Progress) -> None:
+        task = next(iter(shows.task_ids), None)
+        if task is None:
+            task = shows.add_task("training", state="")
+        shows.update(task, total=progress.of, completed=progress.images, state=str(progress))
+
+    return seen
+
+
+def _training_lines() -> Seen:
+    due = seldom()
+
+    def seen(progress: Progress) -> None:
+        if due(always=progress.images >= progress.of):
+            say(f"training: {progress}")
+
+    return seen
 
 
 @dataclass(frozen=True)

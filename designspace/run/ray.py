@@ -21,7 +21,7 @@ from designspace.errors import brief
 from designspace.run.job import Job, Message, error_message, error_of
 from designspace.run.progress import Event, Report
 from designspace.run.worker import Worker
-from designspace.storage.folder import CacheFolder
+from designspace.storage.files import CacheFolder
 
 if TYPE_CHECKING:
     from ray.util.queue import Queue

@@ -8,23 +8,33 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from pydantic import ValidationError
 
-from designspace.errors import DataError
+from designspace.denoising.sigma_data import NAME as SIGMA_DATA
+from designspace.design import Design
+from designspace.errors import DataError, SpecError
 from designspace.registry.known import ROWS
 from designspace.results.lines import PointKey, point_key
 from designspace.results.records import FRECHET, SCHEMA, Description, GridPoint, Result, Source
 from designspace.results.sources import components_in
 from designspace.results.store import Results, write_description
 from designspace.run import local, ray
-from designspace.run.default_labels import default_labels
 from designspace.run.job import Job
 from designspace.run.labels import require_labels
 from designspace.run.pipeline import restore_artefacts
 from designspace.run.progress import watching
 from designspace.run.stages import Stages
 from designspace.run.worker import Worker
+from designspace.spec.axes import Choice, read_axes
+from designspace.spec.paths import Setting, build
+from designspace.spec.plan import baseline
+from designspace.spec.problems import Problems
+from designspace.spec.trial import Label, Point
 from designspace.storage.cache import Cache
 from designspace.storage.provenance import now
+
+if TYPE_CHECKING:
+    from designspace.spec import Ablation
 
 if TYPE_CHECKING:
     from designspace.spec import Ablation
@@ -142,3 +152,53 @@ def _warn_of_few_images(rows: list[Result]) -> None:
     if few:
         n, d = few[0]
         warnings.warn(f"{n} images are fewer than 10 x {d} features: Fréchet distances are too high", stacklevel=3)
+
+
+def default_labels(ablation: Ablation, points: Sequence[Point]) -> dict[str, Label]:
+    """For each axis of ``grid`` and ``zip``, the label of the value that the ablation's baseline has.
+
+    Axes that do not include the baseline's value have no entry. Reports compare with these values, and with the first
+    value of an axis without an entry.
+    """
+    base = baseline(dict(ablation))
+    design = _design(base)
+    found: dict[str, Label] = {}
+    for part in ("zip", "grid"):
+        for choices in read_axes(part, getattr(ablation, part), Problems()).values():
+            for choice in choices:
+                ((axis, label),) = choice.labels.items()
+                if axis not in found and _is_base(choice, base, design, points, axis):
+                    found[axis] = label
+    return found
+
+
+def _is_base(
+    choice: Choice, base: Sequence[Setting], design: Design | None, points: Sequence[Point], axis: str
+) -> bool:
+    """Whether the baseline has, once resolved, the values that a choice sets."""
+    paths = [new.path for new in choice.settings]
+    if not all(path[0] == "design" for path in paths):
+        given = {setting.path: setting.value for setting in base}
+        return all(given.get(new.path) == new.value for new in choice.settings)
+    point = next((point for point in points if point.axes.get(axis) == choice.labels[axis]), None)
+    if design is None or point is None or not paths:
+        return False
+    return all(_at(point.trial.design, path[1:]) == _at(design, path[1:]) for path in paths)
+
+
+def _at(design: Design, path: Sequence[str]) -> Any:
+    """The component, or the field of a component, at ``path``."""
+    found: Any = design
+    for name in path:
+        found = getattr(found, name, None)
+    return found
+
+
+def _design(base: Sequence[Setting]) -> Design | None:
+    """The design of the baseline; ``None`` if the baseline does not have a complete one."""
+    try:
+        raw: dict[str, Any] = build([setting for setting in base if setting.path[0] == "design"])["design"]
+        rows = {row: value for row, value in raw.items() if row != SIGMA_DATA}  # it may need the data set
+        return Design.model_validate(rows)
+    except (KeyError, SpecError, ValidationError):
+        return None

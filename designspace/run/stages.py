@@ -20,8 +20,7 @@ from designspace.evaluation.denoiser_probe import DenoiserProbe, denoising
 from designspace.evaluation.measure import Measured
 from designspace.evaluation.rows import DenoiserMetric, Diagnostic, Observation
 from designspace.run.generate import generate
-from designspace.run.loaded import Kept, Loaded, rows_of
-from designspace.run.reference import References
+from designspace.run.loaded import Kept, Loaded, References, rows_of
 from designspace.sampling.noise import latents
 from designspace.sampling.plane import plane
 from designspace.sampling.probe import Converged, GivenLevels, MeasuredTimeSteps, Probe

@@ -14,9 +14,9 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from designspace.errors import DataError
+from designspace.storage.cache import apart
 from designspace.storage.files import reading, write_whole
 from designspace.storage.provenance import provenance
-from designspace.storage.tensors import apart
 from designspace.training.checkpoints import Plan
 from designspace.training.loss import bin_levels
 from designspace.training.state import State
