@@ -36,6 +36,51 @@ def test_no_file_imports_a_component_by_the_name_that_hides_it():
     assert named == []
 
 
+ALLOWED = ("data", "denoising", "design", "errors", "evaluation", "registry", "sampling", "storage", "text", "training")
+"""The parts of the package that components may import: the blocks, and what stands below or beside them."""
+
+
+def wrong_imports(path):
+    """What a file of ``components/`` or ``designspace/`` must not import: other components, or what uses components."""
+    tree = ast.parse(path.read_text("utf-8"))
+    if any(isinstance(node, ast.ImportFrom) and node.level for node in ast.walk(tree)):
+        yield "a relative import"
+    of_a_component = "components" in path.relative_to(ROOT).parts[:1]
+    for name in imported(path):
+        first, _, rest = name.partition(".")
+        if first == "components" or name.startswith("designspace.components"):
+            yield name
+        if of_a_component and first == "designspace" and rest.partition(".")[0] not in ALLOWED:
+            yield name
+
+
+def test_components_import_no_component_and_nothing_that_uses_components():
+    """A check of its own beside import-linter, which does not always see imports into a folder without __init__.py."""
+    files = [path for path in CODE if path.relative_to(ROOT).parts[0] in ("components", "designspace")]
+    assert len(files) > 300
+    assert {str(path): found for path in files if (found := list(wrong_imports(path)))} == {}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "import components.metric.frechet",
+        "from components.metric import frechet",
+        "from designspace.components.metric.frechet import Frechet",
+        "from designspace.run.run import run",
+        "from designspace import Solver",
+        "from ..metric import frechet",
+        "def late():\n    from designspace.report import Study",
+    ],
+)
+def test_an_import_that_a_component_must_not_have_is_found(line, tmp_path, monkeypatch):
+    monkeypatch.setitem(globals(), "ROOT", tmp_path)
+    file = tmp_path / "components" / "solver" / "mine.py"
+    file.parent.mkdir(parents=True)
+    file.write_text(line + "\n")
+    assert list(wrong_imports(file))
+
+
 WITHOUT_TORCH = [
     ("--help",),
     ("run", "--help"),
