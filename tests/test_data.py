@@ -210,7 +210,7 @@ def test_class_numbers_are_below_a_hundred_thousand(largest, known):
     if known:
         assert len(numbered_classes(labels, 2, "x")) == largest + 1
     else:
-        with pytest.raises(DataError, match="x: labels from 0 to 100000; class numbers are"):
+        with pytest.raises(DataError, match="x: labels from 0 to 100000; class numbers must be"):
             numbered_classes(labels, 2, "x")
 
 

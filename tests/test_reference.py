@@ -187,9 +187,9 @@ def test_damaged_missing_and_pickled_files(tmp_path):
             "stats.npz",
             {"made_by": "FID"},
             own_detector(),
-            "its features are of FID, but detector own makes features of FD-own",
+            "its features are for FID, but those of detector own are for FD-own",
         ),
-        ("cifar10_clean_train_32.npz", {}, own_detector(), "its features are of FID, but"),
+        ("cifar10_clean_train_32.npz", {}, own_detector(), "its features are for FID, but"),
         (
             "cifar10_legacy_tensorflow_train_32.npz",
             {},

@@ -209,7 +209,7 @@ WRONG = [
     (dict(num_steps="18"), "num_steps must be an integer, not '18'"),
     (dict(dtype=torch.int64), "floating-point types, such as torch.float64, not torch.int64"),
     (dict(dtype="float64"), "floating-point types, such as torch.float64, not 'float64'"),
-    (dict(latents=torch.tensor(1.0)), r"latents must be a tensor \[B, ...\] that is not empty, not \[\]"),
+    (dict(latents=torch.tensor(1.0)), r"latents must be a non-empty tensor \[B, ...\], not \[\]"),
     (dict(latents=torch.zeros(0, 3)), r"not \[0, 3\]"),
     (dict(latents=[1.0]), "not a list"),
 ]

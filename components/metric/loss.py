@@ -10,7 +10,7 @@ from designspace.registry.literature import KARRAS_2022
 
 
 class Loss(DenoiserMetric, name="loss"):
-    r"""The training loss (Eq. 8) of the denoiser that samples: with averaged parameters, without augmentation.
+    r"""The training loss (Eq. 8) of the denoiser used for sampling: with averaged parameters, without augmentation.
 
     It uses the noise distribution and the loss weight of the design, so losses of designs that differ in these do not
     show which design is better. The value draws one noise level per image, for ``images`` images. The profile is the

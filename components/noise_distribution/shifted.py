@@ -7,7 +7,7 @@ from designspace.training.rows import NoiseDistribution
 
 
 class Shifted(NoiseDistribution, name="shifted"):
-    r"""Log-normal with every noise level multiplied by ``shift``: large images need more noise to hide as much.
+    r"""Log-normal with every noise level multiplied by ``shift``, since hiding a large image takes more noise.
 
     Noise averages out over neighbouring pixels that show the same thing. Images of d x d pixels at the level
     :math:`\sigma d / d_0` therefore look, when shrunk, like images of :math:`d_0 \times d_0` pixels at :math:`\sigma`.

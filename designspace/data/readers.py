@@ -111,7 +111,7 @@ def _decode(where: Path, names: list[str], read: Read) -> Tensor:
         image = _pixels(where, name, read)
         if image.shape != first.shape:
             sizes = f"{name} is {_size(image)} and {names[0]} {_size(first)}"
-            raise DataError(f"{where}: {sizes}; all images must have one size and mode")
+            raise DataError(f"{where}: {sizes}; all images must have the same size and mode")
         pixels[k] = image
     return torch.from_numpy(pixels)
 
@@ -171,4 +171,4 @@ def _uncompressed(path: Path) -> bytes:
     try:
         return gzip.decompress(data)
     except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{path} is not a whole gzip file ({error}); copy it again") from error
+        raise DataError(f"{path} is not a complete gzip file ({error}); copy it again") from error

@@ -29,7 +29,7 @@ def ramp(n: int) -> Tensor:
 
 
 def interpolated(levels: Tensor, n: int) -> Tensor:
-    r"""``n`` levels: the given ones if there are ``n``, otherwise :math:`\ln\sigma` interpolated at even positions.
+    r"""``n`` levels: the given ones if there are ``n``, otherwise by linear interpolation of :math:`\ln\sigma`.
 
     Raises ``ValueError`` for n < 2.
     """
@@ -132,7 +132,7 @@ def nearest(u: Tensor, sigma: Tensor) -> Tensor:
 
 
 class DDPMLevels(Spec):
-    """The fields of ``ddpm_levels``, to be mixed into a row: ``class X(DDPMLevels, Row, name="x")``."""
+    """The arguments of ``ddpm_levels`` as fields: a mixin for rows, ``class X(DDPMLevels, Row, name="x")``."""
 
     M: Count = 1000
     beta_1: Fraction = 1e-4
@@ -144,7 +144,7 @@ class DDPMLevels(Spec):
 
 
 class IDDPMLevels(Spec):
-    """The fields of ``iddpm_levels``, to be mixed into a row like ``DDPMLevels``."""
+    """The arguments of ``iddpm_levels`` as fields: a mixin for rows, like ``DDPMLevels``."""
 
     M: Count = 1000
     C_1: Positive = 0.001

@@ -24,7 +24,7 @@ def errors(D: rows.D, design: TrainingRows, y: Tensor, sigma: Tensor, noise: Ten
 
 
 def squared_errors(D: rows.D, y: Tensor, sigma: Tensor, noise: Tensor) -> Tensor:
-    """The same without the loss weight."""
+    """The same as ``errors``, without the loss weight."""
     size = sent(sigma, y.device, y.dtype).reshape(-1, *[1] * (y.ndim - 1))
     gaps = D(y + size * noise, sigma) - y
     return gaps.flatten(1).square().mean(1).float()
