@@ -123,7 +123,7 @@ def override(rows: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
 def with_field(spec: Mapping[str, Any], path: Sequence[str], value: Any) -> dict[str, Any]:
     """Return a copy of the raw ``spec`` in which the field at ``path`` is ``value``.
 
-    On the way, a component or preset that is given by its name becomes a mapping that has fields.
+    A component or preset on this path that is given by its name becomes a mapping with fields.
 
     Raises:
         SpecError: The path leads through a value that has no fields, such as a number.
@@ -195,6 +195,6 @@ def _levels_that_the_network_cannot_be_told(design: Design) -> str:
     if outside <= MOST_OUTSIDE:
         return ""
     return (
-        f"{design.noise_distribution} draws {outside:.0%} of its noise levels outside of {low:.3g} to {high:.3g}, the"
+        f"{design.noise_distribution} draws {outside:.0%} of its noise levels outside {low:.3g} to {high:.3g}, the"
         f" range that c_noise {design.c_noise} supports; change the range, or use c_noise edm, which supports any level"
     )

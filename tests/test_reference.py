@@ -119,7 +119,7 @@ def test_a_covariance_may_be_off_by_a_thousandth_of_its_largest_variance(tmp_pat
         if known:
             assert read_statistics(path).d == 3
             continue
-        with pytest.raises(DataError, match="sigma is no covariance"):
+        with pytest.raises(DataError, match="sigma is not a covariance"):
             read_statistics(path)
 
 
@@ -194,9 +194,9 @@ def test_damaged_missing_and_pickled_files(tmp_path):
             "cifar10_legacy_tensorflow_train_32.npz",
             {},
             own_detector(protocol="FID"),
-            "are of FID-legacy_tensorflow, but",
+            "are for FID-legacy_tensorflow, but",
         ),
-        ("ffhq_clean_clip_vit_b_32_trainval_256.npz", {}, own_detector(protocol="FID"), "of FD-clip_vit_b_32, but"),
+        ("ffhq_clean_clip_vit_b_32_trainval_256.npz", {}, own_detector(protocol="FID"), "for FD-clip_vit_b_32, but"),
     ],
 )
 def test_statistics_of_another_network(tmp_path, name, fields, detector, message):

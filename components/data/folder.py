@@ -11,7 +11,7 @@ from designspace.storage.files import file_hash, reading
 
 
 class Folder(Data, name="folder"):
-    """Images in a folder: ``<class>/<image>``, or flat, or with a ``dataset.json`` that lists class numbers.
+    """Images in class folders (``<class>/<image>``), in a flat folder, or with a ``dataset.json`` of class numbers.
 
     Images and classes are in the order of their names. Folders may be nested and linked; hidden files and files of
     other types are ignored. All images must have one size and be all grey or all RGB; images of other modes (palette,

@@ -24,8 +24,8 @@ class Pretrained(Denoiser, name="pretrained"):
 
     ``model`` is the name of a model that comes with the package, or a path: ``<path>.safetensors`` holds the parameters
     and ``<path>.json`` everything that they depend on, as ``designspace train --export`` writes them. The model's own
-    rows c_* are used, whatever the design says. Raises ``DataError`` if a file is missing or the data have another
-    shape. Karras et al. (2022), Eq. 7.
+    rows c_* are used, whatever the design says. Raises ``DataError`` if a file is missing or the images of the data set
+    have a different shape. Karras et al. (2022), Eq. 7.
     """
 
     formula = r"""
@@ -62,7 +62,7 @@ class Pretrained(Denoiser, name="pretrained"):
         self.require()
         about = read(self.path).about
         if tuple(about["data"]["shape"]) != data.shape:
-            raise DataError(f"model {self.model} makes images of {about['data']['shape']}, the data are {data.shape}")
+            raise DataError(f"model {self.model} makes images of {about['data']['shape']}, the data have {data.shape}")
         rows, network_row = self._parts()
         spec = about["denoiser"]
         network = network_row.build(data.shape, about["data"]["classes"] if spec["labels"] else 0, spec["augment"])

@@ -13,7 +13,7 @@ from designspace.registry.literature import PARMAR_2022, SZEGEDY_2016
 
 
 class Inception(Detector, name="inception"):
-    """The 2,048 pooled features of Inception-v3 by clean-fid's protocol; their Fréchet distance is the FID.
+    """The 2,048 pooled features of Inception-v3, with clean-fid's protocol; their Fréchet distance is the FID.
 
     The network is read from the file ``weights``. By default this is the file that ``$DESIGNSPACE_INCEPTION`` names
     (for the mode ``legacy_pytorch``: ``$DESIGNSPACE_INCEPTION_PYTORCH``), or else the one in clean-fid's own folder, to

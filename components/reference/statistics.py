@@ -23,8 +23,8 @@ class Statistics(Reference, name="statistics"):
     ``FD-lite0-96-320``). The file names of clean-fid say so; those of most other files do not.
 
     ``images`` is the number of images, if the file does not hold it as ``n``; ``source`` says where the file comes
-    from. With mean and covariance alone there is no floor, and no metric that compares single images, such as the KID.
-    Raises ``DataError`` if the file is damaged or has other contents.
+    from. With mean and covariance alone there are no drawn references, and metrics that compare single images, such as
+    the KID, cannot be computed. Raises ``DataError`` if the file is damaged or does not hold such arrays.
     """
 
     sources = (PARMAR_2022,)

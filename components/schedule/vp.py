@@ -53,9 +53,9 @@ class VP(Schedule, name="vp"):
         return vp_sigma_inv(sigma, self.beta_d, self.beta_min)
 
     def within(self, lo: float, hi: float) -> Self:
-        """The schedule, with its betas fitted again if the limits reduce its range, as the sampler of the paper does.
+        """The schedule, with its betas refitted if the limits narrow its range, as in the sampler of the paper.
 
-        The range is sigma(0.001) to sigma(1). Raises ``ValueError`` if no VP curve spans what is left of it.
+        The range is sigma(0.001) to sigma(1). Raises ``ValueError`` if no VP curve spans the rest of it.
         """
         ends = self.sigma(Tensor([VP_EPSILON_S, 1.0]).double()).tolist()
         low, high = self.common(ends[0], ends[1], lo, hi)

@@ -10,6 +10,7 @@ from designspace.sampling.probe import GivenLevels, MeasuredTimeSteps, Probe
 from designspace.sampling.rows import TimeSteps
 
 ROUNDS, EVEN = 30, 1.02
+"""The largest number of rounds, and the ratio of the largest to the smallest error at which the search ends."""
 NEGLIGIBLE = 1e-3
 """Smaller errors, relative to the largest one, count as this much; otherwise steps would grow without limit."""
 

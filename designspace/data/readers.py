@@ -1,4 +1,4 @@
-"""Readers: folders and archives of image files, and the idx files of the MNIST family."""
+"""Readers of folders and archives of image files, and of the idx files of the MNIST family."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def _class_folders(where: Path, images: list[str]) -> Classes:
     if len(beside) == len(images):
         return None, ()
     if beside:
-        raise DataError(f"{where}: {_some(beside)} outside of the class folders; move every image to its class")
+        raise DataError(f"{where}: {_some(beside)} outside the class folders; move every image to its class")
     folders = [name.split("/", 1)[0] for name in images]
     number = {folder: k for k, folder in enumerate(sorted(set(folders)))}
     return torch.tensor([number[folder] for folder in folders]), tuple(number)

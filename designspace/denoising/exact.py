@@ -60,7 +60,7 @@ class ExactDenoiser:
         self._norm = float(torch.linalg.vector_norm(self._y, dim=1).max())
 
     def bind(self, labels: Tensor | None = None) -> rows.D:
-        """``D(x, sigma)`` over all images or, given labels, int64 ``[B]``, over the images with each sample's label.
+        """``D(x, sigma)`` over all images or, with labels (int64 ``[B]``), over the images with each sample's label.
 
         Raises ``ValueError`` if the data set has no labels, or no image with one of the labels.
         """
@@ -126,7 +126,7 @@ class ExactDenoiser:
 
 
 def _each_its_way(out: Tensor, *ways: tuple[Tensor, Callable[[Rows], Tensor]]) -> Tensor:
-    """Fill ``out`` group by group: each way is a mask of samples, bool ``[B]``, and a function that computes them.
+    """Fill ``out`` group by group. Each way is a mask of samples, bool ``[B]``, with the function that computes them.
 
     Waits for the device.
     """

@@ -80,7 +80,7 @@ class Spec(BaseModel):
     @classmethod
     def _no_nan(cls, value: Any) -> Any:
         if isinstance(value, float) and math.isnan(value):
-            raise PydanticCustomError("nan", "NaN is not a value")
+            raise PydanticCustomError("nan", "NaN is not allowed")
         return value
 
 

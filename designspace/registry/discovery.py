@@ -38,7 +38,7 @@ def import_user(name: str, *, relative_to: Path) -> None:
 
 
 def import_file(path: Path) -> ModuleType:
-    """Import a Python file under a module name of its own.
+    """Import a Python file under a module name that no other file has.
 
     It is imported again if it, or a module that it imports from its own folder or package, has changed since.
     """

@@ -1,8 +1,9 @@
 """Hashes of the source of users' code, which identify the numbers that the code gives.
 
-The hash of a module is taken when the module is executed, so that later changes of its file have no effect. It covers
-the modules beside it, which are those that it imports from its own folder or package; they are found in its import
-statements without running anything. For a class that is defined in a cell of a notebook, it is the hash of the cell.
+The hash of a module is taken when the module is executed, so that later changes of its file have no effect. The hash
+also covers the modules beside that module, that is, those that it imports from its own folder or package; they are
+found in its import statements without running anything. A class that is defined in a cell of a notebook has the hash of
+the cell.
 """
 
 from __future__ import annotations

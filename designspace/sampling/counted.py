@@ -41,7 +41,7 @@ class CountedDenoiser:
         return out.to(x.dtype)
 
     def _check_images(self, x: Tensor, sigma: Tensor, out: Tensor) -> None:
-        """Raise ``ValueError`` if D applies the noise level of each image to a column instead.
+        """Raise ``ValueError`` if D applies the noise level of each image to a column of pixels instead.
 
         PyTorch aligns shapes at their ends, so this mistake raises no error if the batch is as large as an image is
         wide. One more evaluation, which is not counted, detects it: the first image must not change with the noise

@@ -61,11 +61,11 @@ class Flow:
     noise: Callable[[int, int], Tensor]
     """``noise(step, draw)``: unit Gaussian noise for the batch."""
     lifts: tuple[Lift, ...] = ()
-    """The noise added before each step; empty if none ever is."""
+    """The noise added before each step; empty if the design adds none."""
     _levels: dict[float, Level] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Compute all levels of the grid, and those that added noise leads to, at once."""
+        """Compute all levels of the grid, and those that added noise leads to, in one call."""
         sigmas = [*self.sigma, *(lift.sigma for lift in self.lifts)]
         positive = torch.tensor([v for v in sigmas if v > 0], dtype=torch.float64)
         t = self.schedule.sigma_inv(positive)

@@ -71,7 +71,7 @@ def vp_betas(sigma_min: float, sigma_max: float, epsilon_s: float = VP_EPSILON_S
 def log_normal(u: Tensor, mean: float, std: float, row: str) -> Tensor:
     r""":math:`e^{\mathrm{mean} + \mathrm{std}\, \Phi^{-1}(u)}`, the quantile u of a log-normal distribution.
 
-    Raises ``ValueError`` for u outside of (0, 1), where the quantile is 0 or infinite.
+    Raises ``ValueError`` for u outside (0, 1), where the quantile is 0 or infinite.
     """
     if not bool(((u > 0) & (u < 1)).all()):
         raise ValueError(f"noise_distribution {row}: u must lie in the open interval (0, 1)")

@@ -19,7 +19,7 @@ from designspace.sampling.solver import Solver
 
 
 class Past(NamedTuple):
-    """A remembered evaluation: the noise level, and the denoised sample or what was computed from it."""
+    """A remembered evaluation: the noise level, and the denoised sample or a value computed from it."""
 
     sigma: float
     value: Tensor
@@ -38,7 +38,7 @@ def remember(memory: History | None, sigma: float, value: Tensor) -> History:
 
 
 def allowed_order(flow: Flow, i: int, order: int, lower_order_final: bool) -> int:
-    """``order``, or less at the start where the history is short, and on request at the end."""
+    """``order``, or less at the start, where the history is short, and with ``lower_order_final`` at the end."""
     return min(order, i + 1, max(flow.steps - i, 1) if lower_order_final else order)
 
 

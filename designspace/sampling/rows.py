@@ -31,7 +31,7 @@ class _Ranged(Component):
     def common(self, low: float, high: float, lo: float, hi: float) -> tuple[float, float]:
         """The part of the range ``[low, high]`` that lies in ``[lo, hi]``. Raises ``ValueError`` if there is none."""
         if max(low, lo) >= min(high, hi):
-            text = f"{low:.4g} to {high:.4g} is outside of the denoiser's range, {lo} to {hi}"
+            text = f"{low:.4g} to {high:.4g} is outside the denoiser's range, {lo} to {hi}"
             raise ValueError(f"{self.row} {self}: {text}")
         return max(low, lo), min(high, hi)
 

@@ -20,7 +20,7 @@ LARGE = torch.tensor([1e6, 1e12], dtype=torch.float64)
 
 
 def is_a_function_of_the_noise_level(row: CSkip | COut | CIn | CNoise | LossWeight) -> None:
-    """A finite float64 value for each noise level, whatever the shape."""
+    """The value is finite and float64 at each noise level, for tensors of any shape."""
     values = row(SIGMAS)
     for sigma, expected in ((SIGMAS, values), (SIGMAS.reshape(5, 10), values.reshape(5, 10)), (SIGMAS[3], values[3])):
         value, what = row(sigma), f"the value for sigma {list(sigma.shape)}"

@@ -101,7 +101,7 @@ def noise_is_only_added(stochasticity: Stochasticity) -> None:
 
 
 def converges_to_the_exact_end_point(solver: Solver) -> None:
-    """On Gaussian data, whose end point is known, the error falls. With noise, the spread of the samples is right."""
+    """On Gaussian data the error at the known end point falls. With noise, the spread of the samples is right."""
     if solver.stochastic:
         draw = torch.Generator().manual_seed(0)
         latents = torch.randn(4000, 1, generator=draw)

@@ -50,7 +50,7 @@ class Plan:
 
 @runtime_checkable
 class Trainable(Protocol):
-    """A denoiser that has to be trained before it is used."""
+    """A denoiser that has to be trained before it can be used."""
 
     training_images: int
     labels: bool

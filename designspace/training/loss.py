@@ -12,7 +12,7 @@ from designspace.sampling import rows
 from designspace.training.rows import TrainingRows
 
 LOWEST, HIGHEST, BINS = 1e-3, 1e3, 48
-"""The bins are evenly spaced in ln sigma; levels outside of the range go into the first or the last bin."""
+"""The bins are evenly spaced in ln sigma; levels outside the range go into the first or the last bin."""
 
 
 def errors(D: rows.D, design: TrainingRows, y: Tensor, sigma: Tensor, noise: Tensor) -> Tensor:
