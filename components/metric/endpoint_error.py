@@ -12,7 +12,7 @@ class EndpointError(Diagnostic, name="endpoint_error"):
     converged solution from the same :math:`\sigma_0`, by 256 steps of the classical Runge-Kutta method in float64. No
     reference and no features are needed, and every trial uses the same images. The recorded floor, the distance from a
     solution with half as many steps, is the accuracy of the converged solution. An image that ends at another mode
-    counts with its whole distance. Karras et al. (2022), Section 3 and Appendix D.1.
+    counts with its full distance. Karras et al. (2022), Section 3 and Appendix D.1.
     """
 
     formula = r"\sqrt{\tfrac1n \sum_k \tfrac1d |x_k - x^*_k|^2}"

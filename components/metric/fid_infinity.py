@@ -22,8 +22,9 @@ class FIDInfinity(Metric, name="fid_infinity"):
     value may be negative where the distance is small. As with ``frechet``, only the value on Inception features is
     called FID. The subsets depend on n and ``seed`` alone.
 
-    The standard error is that of the influences on the fit, with the reference taken as fixed. ``raw`` is the distance
-    of all n images. Raises ``ValueError`` for fewer than 20 images, whose smallest subset would have fewer than 2.
+    The standard error is computed from the influences on the fit, with the reference taken as fixed. ``raw`` is the
+    distance of all n images. Raises ``ValueError`` for fewer than 20 images, whose smallest subset would have fewer
+    than 2.
     """
 
     formula = r"d^2(n_b) \approx d^2_\infty + \frac{c}{n_b}, \qquad n_b = \frac{n}{10}, \dots, n"

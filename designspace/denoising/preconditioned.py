@@ -21,7 +21,7 @@ it gets augmentation labels ``[B, L]`` as a fourth argument."""
 
 
 class Preconditioned:
-    """``D(x, sigma)``: a network F with the rows c_skip, c_out, c_in and c_noise of a design, for some labels.
+    """``D(x, sigma)``: a network F with the rows c_skip, c_out, c_in and c_noise of a design, bound to labels.
 
     Augmentation labels ``augment``, ``[B, L]``, are passed to F only if they are given, as in training. ``sigma_min``,
     ``sigma_max`` and ``round_sigma`` tell the sampler which noise levels ``c_noise`` supports. The input of F has the
@@ -53,7 +53,7 @@ class Preconditioned:
 
 @dataclass(frozen=True)
 class PreconditionedNetwork:
-    """A network on its device, with its preconditioning; ``bind`` gives ``D(x, sigma)`` for some labels."""
+    """A network on its device, with its preconditioning; ``bind`` gives ``D(x, sigma)`` for given labels."""
 
     network: F
     design: PreconditioningRows

@@ -74,7 +74,7 @@ class DiscreteCNoise(CNoise):
         return (len(levels) - 2 - nearest(levels, sigma)).to(sigma.dtype)
 
     def limits(self) -> tuple[float, float]:
-        """From :math:`u_{M-1}` to :math:`u_0`."""
+        """The levels :math:`u_{M-1}` and :math:`u_0`."""
         u = self.levels()
         return float(u[-2]), float(u[0])
 

@@ -94,7 +94,7 @@ class Known(MutableMapping[str, type[Any]]):
 
 
 def import_builtin(row: str, name: str | None = None) -> None:
-    """Import the file ``components/<row>/<name>.py`` if there is one; without ``name`` all files of the row."""
+    """Import the file ``components/<row>/<name>.py`` if there is one; without ``name``, import all files of the row."""
     folder = f"{COMPONENTS}.{row}"
     if importlib.util.find_spec(folder) is None:
         return

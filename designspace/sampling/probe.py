@@ -76,7 +76,7 @@ class Probe:
     D: rows.D
     """The denoiser, bound to the labels of the images."""
     latents: Tensor
-    """float64 ``[B, ...]``."""
+    """The latents of the images, float64 ``[B, ...]``."""
     num_steps: int
     solutions: dict[tuple[float, float, int], Converged] = field(default_factory=dict)
     """Solutions for the same images that were computed before, keyed by both end levels and the number of steps."""

@@ -43,7 +43,7 @@ class TimeSteps(_Ranged, row="time_steps"):
     def sigmas(self, n: int) -> Tensor:
         """The ``n`` positive noise levels in decreasing order, float64 ``[n]``, without the final 0.
 
-        Raises ``ValueError`` if there are no ``n`` such levels.
+        Raises ``ValueError`` if there are fewer than ``n`` such levels, or if ``n`` is below 2.
         """
 
     def within(self, lo: float, hi: float) -> Self:
@@ -116,7 +116,7 @@ class Stochasticity(Component, row="stochasticity"):
     """How much fresh noise is added before each step of a one-step solver."""
 
     noisy: ClassVar[bool] = True
-    """False if noise is never added; multistep solvers require that."""
+    """False if noise is never added, as multistep solvers require."""
 
     @abstractmethod
     def lift(self, sigma: float, num_steps: int) -> tuple[float, float]:

@@ -33,7 +33,7 @@ class Solver(Component, row="solver"):
 
     @property
     def order_of_convergence(self) -> int | None:
-        """The power of the step size with which the error falls, in exact arithmetic and once the history is complete.
+        """The power p in the error O(h^p) for step size h, in exact arithmetic and once the history is complete.
 
         A class declares it as a class variable, or as a property if it depends on fields. It is ``None`` for solvers
         that draw noise or choose their own steps, and for those that declare nothing.

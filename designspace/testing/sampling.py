@@ -139,7 +139,7 @@ def does_not_depend_on_the_batch(solver: Solver) -> None:
 
 
 def does_not_modify_its_input(solver: Solver) -> None:
-    """The states of a recorded trajectory stay as they were when the solver returned them."""
+    """The solver does not modify its input, and a recorded state does not change afterwards."""
     seen: list[Tensor] = []
 
     def watching(x: Tensor, sigma: Tensor) -> Tensor:

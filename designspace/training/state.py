@@ -47,7 +47,7 @@ def update(average: list[Tensor], parameters: list[Tensor], beta: float) -> None
 
 @dataclass(eq=False)
 class Record:
-    """The loss by noise level in the course of training: sums and counts of each bin, for each entry."""
+    """The loss by noise level in the course of training: the sum and the count in each bin, for each entry."""
 
     images: list[int] = field(default_factory=list)
     """The number of images seen at the end of each entry."""
