@@ -1,4 +1,4 @@
-"""A design, which is a column of Table 1: the three blocks together, and the rows that cannot be combined."""
+"""A design, that is, a column of Table 1: its three blocks together, and the check that its rows can be combined."""
 
 from __future__ import annotations
 
@@ -28,9 +28,10 @@ from designspace.training.rows import LossWeight, NoiseDistribution, training_si
 class Design(Spec):
     """One choice for each row of Table 1 of Karras et al. (2022), and for the stochasticity of its Algorithm 2.
 
-    Any row can be changed independently of the others; only combinations that cannot run or have no meaning are refused
-    (``misfits``). ``sigma_data`` beside the rows sets that field of all rows that have it and do not set it themselves.
-    Rows may differ in it, so that one can be varied alone; the unit variances of Appendix B.6 then no longer hold.
+    Any row can be changed independently of the others; only combinations that cannot run or are meaningless are refused
+    (see ``misfits``). ``sigma_data``, given beside the rows, sets that field in every row that has it and does not set
+    it itself. Rows may have different values, so that one can be varied alone; the unit variances of Appendix B.6 then
+    no longer hold.
     """
 
     # Sampling (Section 3)
@@ -49,7 +50,7 @@ class Design(Spec):
     # Stochastic sampling (Section 4)
     stochasticity: Stochasticity
     to_zero: bool = True
-    """Whether the last step goes to sigma = 0. Otherwise N levels make N - 1 steps, the convention of diff-sampler."""
+    """Whether a last step goes to sigma = 0. If not, N levels make N - 1 steps, as in diff-sampler."""
 
     @model_validator(mode="before")
     @classmethod
@@ -72,7 +73,7 @@ class Design(Spec):
 
     @classmethod
     def preset(cls, preset: str, **rows: Any) -> Self:
-        """A column of Table 1, ``ddpm iddpm vp ve edm``, or ``velocity``, with any rows replaced.
+        """A column of Table 1 (``ddpm``, ``iddpm``, ``vp``, ``ve`` or ``edm``) or ``velocity``, with any rows replaced.
 
         A row is given as a component, a name, or a mapping. A mapping with ``name`` replaces the row; one without it
         changes fields of the preset's component. ``sigma_data=0.7`` sets that field of all rows that have it.
@@ -82,7 +83,7 @@ class Design(Spec):
     def training_sigmas(self, n: int, generator: torch.Generator | None = None) -> Tensor:
         """Draw ``n`` noise levels to train on, float64 ``[n]``, from ``noise_distribution``.
 
-        They are moved to levels that ``c_noise`` supports, the same grid that the sampler uses.
+        They are clamped and rounded to levels that ``c_noise`` supports, as the levels of the sampler are.
         """
         return training_sigmas(self, n, generator)
 
@@ -122,7 +123,7 @@ def override(rows: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
 def with_field(spec: Mapping[str, Any], path: Sequence[str], value: Any) -> dict[str, Any]:
     """Return a copy of the raw ``spec`` in which the field at ``path`` is ``value``.
 
-    On the way, a component or preset that is given by its name becomes a mapping that has fields.
+    A component or preset on this path that is given by its name becomes a mapping with fields.
 
     Raises:
         SpecError: The path leads through a value that has no fields, such as a number.
@@ -146,7 +147,7 @@ def _preset_folder() -> Path:
 
 
 MOST_OUTSIDE = 0.1
-"""The largest fraction of training levels outside of the limits of c_noise, to which they are clamped."""
+"""The largest fraction of training levels that may lie outside the limits of c_noise; they are clamped to these."""
 
 
 class Misfit(NamedTuple):
@@ -189,11 +190,11 @@ def _levels_that_the_network_cannot_be_told(design: Design) -> str:
     if low <= 0 and high == float("inf"):
         return ""
     sigma = design.noise_distribution.from_uniform((torch.arange(1000, dtype=torch.float64) + 0.5) / 1000)
-    slack = 1e-9  # rounding of limits that are computed in two ways
+    slack = 1e-9  # the limits of the two rows may differ by rounding errors
     outside = ((sigma < low * (1 - slack)) | (sigma > high * (1 + slack))).double().mean().item()
     if outside <= MOST_OUTSIDE:
         return ""
     return (
-        f"{design.noise_distribution} draws {outside:.0%} of its noise levels outside of {low:.3g} to {high:.3g}, the"
+        f"{design.noise_distribution} draws {outside:.0%} of its noise levels outside {low:.3g} to {high:.3g}, the"
         f" range that c_noise {design.c_noise} supports; change the range, or use c_noise edm, which supports any level"
     )

@@ -73,7 +73,7 @@ TABLE = {
     "NaN": ("grid: {time_steps.rho: [.nan]}", ["6:25: grid.time_steps.rho.0: "]),
     "NaN where infinity is allowed": (
         "grid: {stochasticity: [{name: churn, S_max: .nan}]}",
-        ["6:45: grid.stochasticity.0.S_max: NaN is not a value"],
+        ["6:45: grid.stochasticity.0.S_max: NaN is not allowed"],
     ),
     "repeated key": ("design: vp", ["6:1: design: is given twice, first in line 4"]),
     "repeated keys deep and twice": (

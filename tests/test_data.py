@@ -155,7 +155,7 @@ class TestLayouts:
             ({"a.png": grey(1), "b.png": b""}, "b.png is not an image of a known format"),
             ({"a.png": b"%!PS-Adobe-3.0 EPSF-3.0\n"}, "a.png is not an image of a known format"),
             ({"notes.txt": "hello"}, "no images found"),
-            ({"a.png": grey(1), "b/c.png": grey(1)}, "a.png outside of the class folders"),
+            ({"a.png": grey(1), "b/c.png": grey(1)}, "a.png outside the class folders"),
             ({"a.png": grey(1), "dataset.json": "{"}, "dataset.json: the file: Invalid JSON"),
             ({"a.png": grey(1), "dataset.json": "[]"}, "dataset.json: the file: Input should be an object"),
             ({"a.png": grey(1), "dataset.json": '{"labels": [["a.png", 0.5]]}'}, "dataset.json: labels.0.1: Input"),

@@ -127,9 +127,9 @@ def test_labels_and_augmentation_matter_and_none_is_a_default(name):
 @pytest.mark.parametrize("name", NETWORKS)
 def test_labels_for_a_network_without_classes(name):
     built = network(name).build(SHAPE)
-    with pytest.raises(ValueError, match="labels for a network that was built without classes"):
+    with pytest.raises(ValueError, match="labels were given, but the network was built without classes"):
         built(normal(2, *SHAPE), torch.zeros(2), torch.tensor([0, 1]))
-    with pytest.raises(ValueError, match="augmentation labels for a network that was built without"):
+    with pytest.raises(ValueError, match="augmentation labels were given, but the network was built without"):
         built(normal(2, *SHAPE), torch.zeros(2), None, torch.zeros(2, 3))
 
 

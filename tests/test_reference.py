@@ -187,16 +187,16 @@ def test_damaged_missing_and_pickled_files(tmp_path):
             "stats.npz",
             {"made_by": "FID"},
             own_detector(),
-            "its features are of FID, but detector own makes features of FD-own",
+            "its features are for FID, but those of detector own are for FD-own",
         ),
-        ("cifar10_clean_train_32.npz", {}, own_detector(), "its features are of FID, but"),
+        ("cifar10_clean_train_32.npz", {}, own_detector(), "its features are for FID, but"),
         (
             "cifar10_legacy_tensorflow_train_32.npz",
             {},
             own_detector(protocol="FID"),
-            "are of FID-legacy_tensorflow, but",
+            "are for FID-legacy_tensorflow, but",
         ),
-        ("ffhq_clean_clip_vit_b_32_trainval_256.npz", {}, own_detector(protocol="FID"), "of FD-clip_vit_b_32, but"),
+        ("ffhq_clean_clip_vit_b_32_trainval_256.npz", {}, own_detector(protocol="FID"), "for FD-clip_vit_b_32, but"),
     ],
 )
 def test_statistics_of_another_network(tmp_path, name, fields, detector, message):

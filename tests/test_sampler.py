@@ -145,7 +145,7 @@ def test_limits_outside_the_range_are_refused(latents):
         return x
 
     D.sigma_min = 200.0
-    with pytest.raises(ValueError, match=r"outside of the denoiser's range, 200\.0 to inf"):
+    with pytest.raises(ValueError, match=r"outside the denoiser's range, 200\.0 to inf"):
         ds.sample(ds.Design.preset("edm"), D, latents, 6)
 
 
@@ -209,7 +209,7 @@ WRONG = [
     (dict(num_steps="18"), "num_steps must be an integer, not '18'"),
     (dict(dtype=torch.int64), "floating-point types, such as torch.float64, not torch.int64"),
     (dict(dtype="float64"), "floating-point types, such as torch.float64, not 'float64'"),
-    (dict(latents=torch.tensor(1.0)), r"latents must be a tensor \[B, ...\] that is not empty, not \[\]"),
+    (dict(latents=torch.tensor(1.0)), r"latents must be a non-empty tensor \[B, ...\], not \[\]"),
     (dict(latents=torch.zeros(0, 3)), r"not \[0, 3\]"),
     (dict(latents=[1.0]), "not a list"),
 ]
@@ -232,7 +232,7 @@ def test_steps_are_counted_in_integers(steps):
 def test_a_range_outside_of_the_denoisers_is_refused_alike(name):
     row = ds.Schedule.get("vp")() if name == "schedule" else ds.TimeSteps.get(name)()
     for limits in ((500, 600), (1e-6, 1e-5)):
-        with pytest.raises(ValueError, match=rf"^{row.row} .* is outside of the denoiser's range, {limits[0]} to"):
+        with pytest.raises(ValueError, match=rf"^{row.row} .* is outside the denoiser's range, {limits[0]} to"):
             row.within(*limits)
     if row.name == "vp":
         with pytest.raises(ValueError, match=rf"^{row.row} vp: no VP curve spans 0\.9 to 1, "):

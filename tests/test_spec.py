@@ -222,7 +222,7 @@ def test_levels_are_those_that_the_network_knows(write, tmp_path):
     load(write(text.replace("denoiser: exact", f"denoiser: {network}")))
     narrow = "{name: edm, sigma_min: 0.001, sigma_max: 0.002}"
     text = text.replace("400", "5").replace("solver: dpmpp_2m", f"time_steps: {narrow}")
-    with pytest.raises(SpecError, match=r"small\.yaml:5:.*0.001 to 0.002 is outside of the denoiser's range"):
+    with pytest.raises(SpecError, match=r"small\.yaml:5:.*0.001 to 0.002 is outside the denoiser's range"):
         load(write(text.replace("denoiser: exact", f"denoiser: {network}")))
 
 

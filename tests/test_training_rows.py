@@ -195,7 +195,7 @@ def test_every_component_goes_into_every_column_unless_levels_are_not_supported(
 def test_levels_that_c_noise_does_not_support(tmp_path):
     text = "data: digits\ndenoiser: exact\ndesign: ve\ngrid: {noise_distribution.sigma_max: [100, 1e6]}\n"
     (tmp_path / "wide.yaml").write_text(text)
-    with pytest.raises(SpecError, match=r"wide.yaml:4:\d+: .* draws 52% of its noise levels outside of 0.02 to 100"):
+    with pytest.raises(SpecError, match=r"wide.yaml:4:\d+: .* draws 52% of its noise levels outside 0.02 to 100"):
         load(tmp_path / "wide.yaml")
     ds.Design.preset("edm", noise_distribution={"name": "ve", "sigma_max": 1e6})  # c_noise edm supports any
 

@@ -12,12 +12,12 @@ Probability = Annotated[float, Field(ge=0, le=1)]
 
 
 class EDM(Augmentation, name="edm"):
-    """Geometric and colour transformations, each applied with a probability, which the network is told about.
+    """Geometric and colour transformations, each applied with some probability, with labels for the network.
 
-    The network gets the labels a of the transformations, so that they do not leak into the samples: a is zero where
-    nothing was done, and in sampling. Flips, isotropic and anisotropic scaling, rotation and translation are applied
-    with the probability ``geometric`` each; brightness, contrast, hue and saturation with the probability ``colour``,
-    the last two to colour images only. Labels are ``[B, 14]``. Images are resampled bicubically and mirrored at the
+    The network gets the labels a of the transformations, so that these do not leak into the samples: a is zero where
+    nothing was done, and in sampling. Flips, isotropic and anisotropic scaling, rotation and translation are each
+    applied with probability ``geometric``; brightness, contrast, hue and saturation each with probability ``colour``,
+    the last two only to colour images. Labels are ``[B, 14]``. Images are resampled bicubically and mirrored at the
     border. Karras et al. (2022), Appendix F.2, who filter the images more carefully.
     """
 

@@ -9,8 +9,8 @@ class Velocity(COut, name="velocity"):
     r"""The network predicts the velocity :math:`v = dz/d\phi` of the sample :math:`z = y \cos\phi + n \sin\phi`.
 
     With :math:`\sigma = \tan\phi` and data of unit variance (``sigma_data`` = 1), the scaling is :math:`-\sin\phi`. The
-    row equals ``edm`` with the sign of v, which points from the signal to the noise. Errors of the network are
-    multiplied by ``sigma_data`` at most. Salimans and Ho (2022), Section 4 and Appendix D.
+    component equals ``edm`` with the opposite sign, because v points from the signal to the noise. Errors of the
+    network are multiplied by ``sigma_data`` at most. Salimans and Ho (2022), Section 4 and Appendix D.
     """
 
     formula = r"c_\mathrm{out} = -\sigma \sigma_\mathrm{data} / \sqrt{\sigma^2 + \sigma_\mathrm{data}^2}"

@@ -11,11 +11,11 @@ from designspace.storage.files import file_hash, reading
 
 
 class Folder(Data, name="folder"):
-    """Images in a folder: ``<class>/<image>``, or flat, or with a ``dataset.json`` that lists class numbers.
+    """Images in class folders (``<class>/<image>``), in a flat folder, or with a ``dataset.json`` of class numbers.
 
     Images and classes are in the order of their names. Folders may be nested and linked; hidden files and files of
     other types are ignored. All images must have one size and be all grey or all RGB; images of other modes (palette,
-    alpha, CMYK) are converted to RGB. Raises ``DataError`` otherwise. The layout with ``dataset.json`` is that of
+    alpha, CMYK) are converted to RGB. Raises ``DataError`` otherwise. The layout with ``dataset.json`` is defined at
     https://github.com/NVlabs/edm#preparing-datasets
     """
 

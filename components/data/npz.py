@@ -19,8 +19,8 @@ class Npz(Data, name="npz"):
 
     The images are the array ``images``, ``x`` or ``arr_0``: uint8 ``[N, H, W, C]``, ``[N, C, H, W]`` or ``[N, H, W]``
     with C = 1 or 3; where both layouts are possible, the last axis is C. The optional class numbers are the array
-    ``labels``, ``y`` or ``arr_1``: integers ``[N]``. Pickled arrays are refused. Raises ``DataError`` that lists the
-    arrays of the archive.
+    ``labels``, ``y`` or ``arr_1``: integers ``[N]``. Pickled arrays are refused. Raises ``DataError``, which lists the
+    arrays of the archive, if it holds no such arrays.
     """
 
     path: Path

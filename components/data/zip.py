@@ -11,8 +11,8 @@ from designspace.storage.files import file_hash, reading
 class Zip(Data, name="zip"):
     """Images in a zip archive with the layout of ``folder``; it is read in place and never extracted.
 
-    Raises ``DataError`` if the file is damaged or not a zip archive, and for whatever ``folder`` refuses. The layout
-    with ``dataset.json`` is that of https://github.com/NVlabs/edm#preparing-datasets
+    Raises ``DataError`` if the file is damaged or not a zip archive, and wherever ``folder`` does. The layout with
+    ``dataset.json`` is defined at https://github.com/NVlabs/edm#preparing-datasets
     """
 
     path: Path

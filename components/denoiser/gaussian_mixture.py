@@ -15,8 +15,8 @@ class GaussianMixtureDenoiser(GaussianMixture, Denoiser, name="gaussian_mixture"
     r"""The L2-optimal denoiser of a mixture of Gaussians in d dimensions, in closed form.
 
     Samples are ``[B, d]``, or ``[B, ...]`` with d numbers each; those of the data set ``mixture`` are ``[B, 1, 1, d]``.
-    With labels, sample i belongs to the mode ``labels[i]`` alone. The score is :math:`(D - x) / \sigma^2`. Computed in
-    float64. Karras et al. (2022), Eq. 3 and Appendix B.3.
+    With labels, sample i belongs to the mode ``labels[i]`` alone. The score is :math:`(D - x) / \sigma^2`. All
+    computations are in float64. Karras et al. (2022), Eq. 3 and Appendix B.3.
     """
 
     formula = r"""

@@ -12,7 +12,7 @@ class Preconditioned(Denoiser, name="preconditioned"):
     """A network F with the scalings of the design.
 
     The rows c_* should be those that the network was trained with. The row c_noise limits and rounds the noise levels
-    of the sampler to those that the network knows. Labels are passed to the network. Karras et al. (2022), Eq. 7.
+    of the sampler to those that the network supports. Labels are passed to the network. Karras et al. (2022), Eq. 7.
     """
 
     formula = r"""

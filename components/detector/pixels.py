@@ -7,9 +7,10 @@ from designspace.evaluation.rows import Detector
 
 
 class Pixels(Detector, name="pixels"):
-    """The pixels themselves, divided by 255: ``[B, C H W]``. For toy data, where a pixel is a coordinate.
+    """The pixels themselves, divided by 255: ``[B, C H W]``, for toy data whose pixels are coordinates.
 
-    On real images it sees means, contrast and noise but no objects, and d = C H W may exceed the number of images.
+    On real images this detector sees means, contrast and noise but no objects, and d = C H W may exceed the number of
+    images.
     """
 
     def protocol(self) -> str:

@@ -7,8 +7,8 @@ from designspace.training.rows import LossWeight
 class IDDPM(LossWeight, name="iddpm"):
     r"""The mean squared error of the predicted noise.
 
-    With c_out of the same column :math:`\lambda c_\mathrm{out}^2 = 1`, for :math:`\sigma > 0`. This is the simple loss
-    of the paper alone; its second loss, for the variance, is left out. Karras et al. (2022), Table 1.
+    With the c_out of the same column, :math:`\lambda c_\mathrm{out}^2 = 1` for :math:`\sigma > 0`. This is only the
+    simple loss of the paper; its second loss, for the variance, is left out. Karras et al. (2022), Table 1.
     """
 
     formula = r"\lambda(\sigma) = 1 / \sigma^2"

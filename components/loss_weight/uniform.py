@@ -9,8 +9,8 @@ class Uniform(LossWeight, name="uniform"):
     """The mean squared error of the denoised sample, unweighted.
 
     High noise, where the error is largest, makes up nearly all of the loss unless the noise distribution avoids it.
-    With c_skip ``zero`` every noise level has the same loss when training begins. Salimans and Ho (2022), Section 4:
-    the loss of the predicted x without the weight SNR.
+    With c_skip ``zero`` every noise level has the same loss when training begins. It is the loss of Salimans and Ho
+    (2022), Section 4, on the predicted x, but without the weight SNR.
     """
 
     formula = r"\lambda(\sigma) = 1"

@@ -7,8 +7,8 @@ from designspace.training.rows import LossWeight
 class VE(LossWeight, name="ve"):
     r"""The mean squared error of the predicted noise.
 
-    With c_out of the same column :math:`\lambda c_\mathrm{out}^2 = 1`, for :math:`\sigma > 0`. Karras et al. (2022),
-    Table 1.
+    With the c_out of the same column, :math:`\lambda c_\mathrm{out}^2 = 1` for :math:`\sigma > 0`. Karras et al.
+    (2022), Table 1.
     """
 
     formula = r"\lambda(\sigma) = 1 / \sigma^2"

@@ -13,7 +13,7 @@ class Coverage(OverlapMetric, name="coverage"):
     its k-th nearest neighbour among the y. The value lies between 0 and 1; for n = m images of the same distribution it
     is :math:`1 - 2^{-k}` to first order in k / m.
 
-    The standard error is the jackknife's over the generated images. It is conservative: on Gaussians of 4 and 32
+    The standard error is a jackknife estimate over the generated images. It is conservative: on Gaussians of 4 and 32
     dimensions it was 1.1 to 2.2 times the true one, for single values and for paired differences. Raises ``ValueError``
     if either set has k images or fewer, or if all images of the reference are the same.
     """

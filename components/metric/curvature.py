@@ -14,9 +14,10 @@ class Curvature(Diagnostic, name="curvature"):
 
     The value is the length of a trajectory of d values divided by its chord, in units of the time and of the noise at
     the start, averaged over ``images`` images of the converged solution. It is 1 for a straight line at constant speed,
-    on which one step of Euler's method is exact. It depends on schedule, scaling and denoiser; of solver and time steps
-    only the range matters. The profile is the angle, in degrees, by which the trajectory turns while sigma falls by a
-    factor of e. Karras et al. (2022), Fig. 3; the straightness of the chord is that of Liu et al. (2022).
+    on which one step of Euler's method is exact. It depends on schedule, scaling and denoiser; of the solver and the
+    time steps, only the range of levels matters. The profile is the angle, in degrees, by which the trajectory turns
+    while sigma falls by a factor of e. Karras et al. (2022), Fig. 3; the comparison with the chord is due to Liu et al.
+    (2022).
     """
 
     formula = r"""
@@ -41,6 +42,6 @@ class Curvature(Diagnostic, name="curvature"):
 
 
 def _angles(steps: Tensor, length: Tensor) -> Tensor:
-    """The angles between consecutive steps, in degrees, from chords of the unit circle, which are exact if small."""
+    """The angles between consecutive steps, in degrees, from chords of the unit circle, which suits small angles."""
     unit = steps / length[..., None]
     return torch.rad2deg(2 * torch.asin((torch.linalg.vector_norm(unit.diff(dim=0), dim=2) / 2).clamp(max=1)))

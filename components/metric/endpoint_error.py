@@ -10,9 +10,9 @@ class EndpointError(Diagnostic, name="endpoint_error"):
 
     The root mean square is over ``images`` images of d values each, in units of the data in [-1, 1]. Here x* is the
     converged solution from the same :math:`\sigma_0`, by 256 steps of the classical Runge-Kutta method in float64. No
-    reference and no features are needed, and every trial uses the same images. The floor is the distance to the
-    solution with half as many steps. An image that ends at another mode counts with its whole distance. Karras et al.
-    (2022), Section 3 and Appendix D.1.
+    reference and no features are needed, and every trial uses the same images. The recorded floor, the distance from a
+    solution with half as many steps, is the accuracy of the converged solution. An image that ends at another mode
+    counts with its full distance. Karras et al. (2022), Section 3 and Appendix D.1.
     """
 
     formula = r"\sqrt{\tfrac1n \sum_k \tfrac1d |x_k - x^*_k|^2}"

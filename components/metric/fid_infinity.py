@@ -18,12 +18,13 @@ class FIDInfinity(Metric, name="fid_infinity"):
     """The Fréchet distance extrapolated to infinitely many generated images, which removes the bias in 1 / n.
 
     The law is fitted by least squares to the distances of ``subsets`` random subsets of the n images, of evenly spaced
-    sizes. It holds while n / 10 is well above the d features; below, a part of the bias remains. The value may be
-    negative where the distance is small. As with ``frechet``, only the value on Inception features is called FID. The
-    subsets depend on n and ``seed`` alone.
+    sizes. It holds as long as n / 10 is well above the number of features d; otherwise a part of the bias remains. The
+    value may be negative where the distance is small. As with ``frechet``, only the value on Inception features is
+    called FID. The subsets depend on n and ``seed`` alone.
 
-    The standard error is that of the influences on the fit, with the reference taken as fixed. ``raw`` is the distance
-    of all n images. Raises ``ValueError`` below 20 images, for which the smallest subset has 2.
+    The standard error is computed from the influences on the fit, with the reference taken as fixed. ``raw`` is the
+    distance of all n images. Raises ``ValueError`` for fewer than 20 images, whose smallest subset would have fewer
+    than 2.
     """
 
     formula = r"d^2(n_b) \approx d^2_\infty + \frac{c}{n_b}, \qquad n_b = \frac{n}{10}, \dots, n"

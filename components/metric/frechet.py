@@ -15,8 +15,8 @@ class Frechet(Metric, name="frechet"):
     distance.
 
     The standard error is std(IF) / sqrt(n), where IF is the influence of each image and the reference is taken as
-    fixed. From n >= 3 d on, ``bias_corrected`` estimates the value for infinitely many images, with
-    ``bias_corrected_se`` as its standard error; it may be negative.
+    fixed. For n >= 3 d, ``bias_corrected`` estimates the value for infinitely many images, with ``bias_corrected_se``
+    as its standard error; it may be negative.
     """
 
     formula = r"d^2 = |m - m_r|^2 + \operatorname{tr}\left(C + C_r - 2 (C_r^{1/2} C\, C_r^{1/2})^{1/2}\right)"

@@ -20,9 +20,9 @@ class GradientNorm(DenoiserMetric, name="gradient_norm"):
 
     The norm g is the root mean square, over ``images`` images of the data set, of the gradient norm of each single
     image. The value is the standard deviation of :math:`\log_{10} g` over the levels of the profile, after training; it
-    is 0 if all levels have gradients of the same size. Its standard error is the jackknife's. Levels that the row
-    c_noise does not support are left out. Only denoisers that are networks have this metric. Karras et al. (2022),
-    Section 5.
+    is 0 if all levels have gradients of the same size. Its standard error is a jackknife estimate over the images.
+    Levels that the row c_noise does not support are left out. The metric is defined only for denoisers that are
+    networks. Karras et al. (2022), Section 5.
     """
 
     formula = r"""

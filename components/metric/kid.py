@@ -17,11 +17,11 @@ class KID(Metric, name="kid"):
 
     With the reference fixed, KID is the mean over pairs of generated images of a kernel h_ij. The standard error is
     that of this U-statistic (Hoeffding, 1948), including the second-order term, so it also holds where generated and
-    reference images are alike. It is ``None`` below 4 images. Raises ``ValueError`` below 2.
+    reference images are alike. It is ``None`` for fewer than 4 images. Raises ``ValueError`` for fewer than 2.
 
-    Values below 0 need care. Only the mean over references, too, is unbiased, and a single reference adds the same
-    offset to all trials. Images that a denoiser has memorised are not independent of the reference: they score like
-    images that are drawn from it, which is below 0, and lower is not better there.
+    Values below 0 need care. The value is unbiased only on average over references as well; a single reference adds the
+    same offset to all trials. Images that a denoiser has memorised are not independent of the reference: they score
+    below 0, like images drawn from the reference itself, and there lower is not better.
     """
 
     formula = r"""

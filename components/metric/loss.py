@@ -10,11 +10,11 @@ from designspace.registry.literature import KARRAS_2022
 
 
 class Loss(DenoiserMetric, name="loss"):
-    r"""The training loss (Eq. 8) of the denoiser that samples: with averaged parameters, without augmentation.
+    r"""The training loss (Eq. 8) of the denoiser used for sampling: with averaged parameters, without augmentation.
 
     It uses the noise distribution and the loss weight of the design, so losses of designs that differ in these do not
-    show which design is better. The value draws one noise level per image, for ``images`` images. The profile is the
-    mean over all images at each :math:`\sigma`, before and after training, together with
+    show which design is better. For the value, one noise level is drawn for each of ``images`` images. The profile is
+    the mean over all images at each :math:`\sigma`, before and after training, together with
     :math:`p_\mathrm{train}(\ln \sigma)`. Karras et al. (2022), Eq. 8 and Fig. 5a.
     """
 

@@ -13,10 +13,10 @@ class Recall(OverlapMetric, name="recall"):
     its k-th nearest neighbour among the x. The value lies between 0 and 1. A single generated image far from all others
     has a ball that covers everything.
 
-    The standard error is the jackknife's over the generated images, with the balls of the others recomputed without
-    each image; for n = k + 1 there is none. It is conservative: on Gaussians of 4 and 32 dimensions it was 1.4 to 2.2
-    times the true one, and 2.2 to 3.3 times for paired differences. Raises ``ValueError`` if either set has k images or
-    fewer, or if all images of the reference are the same.
+    The standard error is a jackknife estimate over the generated images, with the balls of the others recomputed
+    without each image; for n = k + 1 there is none. It is conservative: on Gaussians of 4 and 32 dimensions it was 1.4
+    to 2.2 times the true one, and 2.2 to 3.3 times for paired differences. Raises ``ValueError`` if either set has k
+    images or fewer, or if all images of the reference are the same.
     """
 
     formula = r"\frac1m \left|\left\{j : |x_i - y_j| \le r_k(x_i) \text{ for some } i\right\}\right|"

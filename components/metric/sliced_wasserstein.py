@@ -13,10 +13,10 @@ class SlicedWasserstein(Metric, name="sliced_wasserstein"):
     r"""The Wasserstein distance along random directions.
 
     The L ``directions`` :math:`\theta_l` are uniform on the sphere of d dimensions; the value is in units of the
-    features. Unlike a Fréchet distance it sees more than mean and covariance. For equal covariances and means at a
-    distance g, the expected value with p = 2 is :math:`|g| / \sqrt d`. The directions depend on d, L and ``seed``
+    features. Unlike a Fréchet distance it sees more than mean and covariance. For equal covariances and means that
+    differ by g, the expected value with p = 2 is :math:`|g| / \sqrt d`. The directions depend on d, L and ``seed``
     alone, so differences between trials are paired. The value is above 0 for equal distributions: compare values of
-    equal n only. The standard error is that of the dual potentials, with reference and directions taken as fixed.
+    equal n only. The standard error is computed from the dual potentials, with reference and directions taken as fixed.
     """
 
     formula = r"\left(\frac1L \sum_{l=1}^L W_p^p(\theta_l^\top x, \theta_l^\top y)\right)^{1/p}"

@@ -15,8 +15,8 @@ class TruncationError(Diagnostic, name="truncation_error"):
 
     The error :math:`\tau_i` is for images of d values, in units of the data. The value is :math:`\sum_i \tau_i`,
     averaged over ``images`` images; the profile is the root mean square of :math:`\tau_i` over the images, against
-    :math:`\sigma_i`. The memory of multistep solvers is taken from the solution, too. Adaptive solvers, which choose
-    their own steps, do not have this metric. Karras et al. (2022), Appendix D.1 and Fig. 13a.
+    :math:`\sigma_i`. The history of multistep solvers is taken from the solution as well. The metric is not defined for
+    adaptive solvers, which choose their own steps. Karras et al. (2022), Appendix D.1 and Fig. 13a.
     """
 
     formula = r"\tau_i = \sqrt{\tfrac1d |x_{i+1} - x^*(\sigma_{i+1})|^2}, \qquad x_i = x^*(\sigma_i)"

@@ -14,8 +14,8 @@ class Wasserstein(Metric, name="wasserstein"):
     F and G are the distribution functions of the n generated and the m reference numbers; the value is in units of the
     features and exact for any n and m. With p = 1 it is the earth mover's distance, the area between the distribution
     functions. For equal distributions it is above 0 by a term in 1 / sqrt(n): compare values of equal n only. The
-    standard error is that of the dual potentials, with the reference taken as fixed. Raises ``ValueError`` for features
-    of more than one dimension.
+    standard error is computed from the dual potentials, with the reference taken as fixed. Raises ``ValueError`` for
+    features of more than one dimension.
     """
 
     formula = r"W_p = \left(\int_0^1 \left|F^{-1}(u) - G^{-1}(u)\right|^p du\right)^{1/p}"

@@ -14,9 +14,10 @@ from designspace.registry.literature import HE_2016, VASWANI_2017
 class MLP(Network, name="mlp"):
     """Residual layers on the flattened sample, for toy data: samples may have any shape.
 
-    Both h and e have ``width`` numbers. The embedding e is a layer on sinusoids of c_noise + 100 arsinh(c_noise), plus
-    embeddings of the labels (-1, or no labels, means no class). ``seed`` draws the weights. Biases are left out of the
-    formula. The residual layers are those of He et al. (2016), the sinusoids those of Vaswani et al. (2017).
+    Both h and e have ``width`` numbers. The embedding e is a linear layer on sinusoids of c_noise + 100
+    arsinh(c_noise), plus embeddings of the labels (-1, or no labels, means no class). The initial weights are drawn
+    with ``seed``. Biases are left out of the formula. The residual layers are those of He et al. (2016), the sinusoids
+    those of Vaswani et al. (2017).
     """
 
     formula = r"""

@@ -18,7 +18,7 @@ from designspace.storage.files import file_hash
 
 
 class Module(Network, name="module"):
-    """Any ``torch.nn.Module`` of yours, called as ``F(x [B, C, H, W], c_noise [B], labels [B] or None)``.
+    """Your own ``torch.nn.Module``, called as ``F(x [B, C, H, W], c_noise [B], labels [B] or None)``.
 
     ``factory`` names the callable that makes it, ``package.module:callable`` or ``./file.py:callable`` relative to the
     YAML file. It is called with ``kwargs``, after torch is seeded with 0. If it has parameters named ``shape``,

@@ -17,22 +17,23 @@ SIZES = {
     "medium": ((64, 128, 128), 2),
     "base": ((96, 192, 192), 2),
 }
-"""The channels of each level, from the finest, and the residual blocks per level on the way down (up: one more)."""
+"""The channels of each level, finest first, and the residual blocks per level on the way down (up: one more)."""
 
 
 class UNet(Network, name="unet"):
     """A U-Net: diffusers' ``UNet2DModel`` for images of any size from 8 x 8 pixels, in multiples of 4.
 
-    ``size`` sets the channels of the levels and the residual blocks per level; the parameters are for two levels (8 x 8
-    pixels) and for three, with RGB and without labels: ``tiny`` has 32 48 48 channels, 1 block, 0.43 and 0.66 million
-    parameters; ``small`` 64 96 96, 1, 1.7 and 2.6; ``medium`` 64 128 128, 2, 3.8 and 6.2; ``base`` 96 192 192, 2, 8.5
-    and 13.9. Each level halves the side as long as it stays a whole number of at least 4; the last level has attention.
-    ``dropout`` in [0, 1) applies to training. ``seed`` draws the weights.
+    ``size`` sets the channels of the levels and the number of residual blocks per level: ``tiny`` has 32, 48 and 48
+    channels and 1 block; ``small`` 64, 96 and 96 channels and 1 block; ``medium`` 64, 128 and 128 channels and 2
+    blocks; ``base`` 96, 192 and 192 channels and 2 blocks. For RGB images without labels, these have 0.66, 2.6, 6.2 and
+    13.9 million parameters with three levels, and 0.43, 1.7, 3.8 and 8.5 million with two, which 8 x 8 pixels allow.
+    Each level halves the side as long as it stays a whole number of at least 4; the last level has attention.
+    ``dropout`` in [0, 1) applies to training. The initial weights are drawn with ``seed``.
 
-    The noise level enters by diffusers' positional embedding of c_noise + 100 arsinh(c_noise), which tells 10 % more
-    noise apart whatever the row c_noise is. Labels enter by embeddings, one of which means no class (no labels, or -1).
-    With ``patch`` p, blocks of p x p pixels become p^2 times the channels, which takes about 1 / p^2 of the time
-    (Hoogeboom et al., 2023, Section 3.3).
+    The noise level enters by diffusers' positional embedding of c_noise + 100 arsinh(c_noise), which distinguishes
+    noise levels that differ by 10 % whatever the row c_noise is. Labels enter by embeddings, one of which means no
+    class (no labels, or -1). With ``patch`` p, blocks of p x p pixels become channels, p^2 times as many, which takes
+    about 1 / p^2 of the time (Hoogeboom et al., 2023, Section 3.3).
 
     Raises ``DataError`` for other image sizes, and if the extra ``diffusers`` is not installed. Ho et al. (2020),
     Appendix B.

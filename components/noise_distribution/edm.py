@@ -9,7 +9,7 @@ from designspace.training.rows import NoiseDistribution
 class EDM(NoiseDistribution, name="edm"):
     """Log-normal: training concentrates on the noise levels where the loss can be reduced most.
 
-    ``from_uniform`` raises ``ValueError`` for u outside of the open interval (0, 1). Karras et al. (2022), Table 1 and
+    ``from_uniform`` raises ``ValueError`` for u outside the open interval (0, 1). Karras et al. (2022), Table 1 and
     Section 5.
     """
 

@@ -9,7 +9,7 @@ from designspace.training.rows import NoiseDistribution
 class EDM2(NoiseDistribution, name="edm2"):
     """Log-normal, with a higher mean and a smaller spread than ``edm``.
 
-    ``from_uniform`` raises ``ValueError`` for u outside of the open interval (0, 1).
+    ``from_uniform`` raises ``ValueError`` for u outside the open interval (0, 1).
     """
 
     formula = r"""

@@ -9,7 +9,7 @@ from designspace.training.rows import NoiseDistribution
 class UniformLog(NoiseDistribution, name="uniform_log"):
     """Log-uniform over the range of EDM's sampler: each octave is equally likely.
 
-    The row equals ``ve`` with another range, that of Karras et al. (2022), Table 1, time steps, column EDM.
+    The component equals ``ve`` with another range, that of Karras et al. (2022), Table 1, time steps, column EDM.
     """
 
     formula = r"""

@@ -7,7 +7,7 @@ from designspace.training.rows import NoiseDistribution
 
 
 class VE(NoiseDistribution, name="ve"):
-    """Log-uniform.
+    """Log-uniform: each octave of noise levels is equally likely.
 
     Karras et al. (2022), Table 1.
     """

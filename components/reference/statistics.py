@@ -15,16 +15,16 @@ CLEAN_FID = re.compile(r"_(clean|legacy_pytorch|legacy_tensorflow)_(clip_vit_b_3
 
 
 class Statistics(Reference, name="statistics"):
-    """Published statistics of reference images: mean and covariance of their features, or the features.
+    """Published statistics of reference images: mean and covariance of their features, or the features themselves.
 
     An npz file with the arrays ``mu [d]`` and ``sigma [d, d]``, as clean-fid, pytorch-fid, EDM and ADM publish them, or
     ``feats [n, d]``, as clean-fid for its KID. Its features must be those of the ``detector``: ``made_by`` is the name
     of a Fréchet distance of these features (``FID``; ``FID-legacy_tensorflow`` for files of EDM and ADM;
-    ``FD-lite0-96-320``). clean-fid's file names say it, most other files do not.
+    ``FD-lite0-96-320``). The file names of clean-fid say so; those of most other files do not.
 
     ``images`` is the number of images, if the file does not hold it as ``n``; ``source`` says where the file comes
-    from. With mean and covariance alone there is no floor, and no metric that compares single images, such as the KID.
-    Raises ``DataError`` if the file is damaged or has other contents.
+    from. With mean and covariance alone there are no drawn references, and metrics that compare single images, such as
+    the KID, cannot be computed. Raises ``DataError`` if the file is damaged or does not hold such arrays.
     """
 
     sources = (PARMAR_2022,)
@@ -45,8 +45,8 @@ class Statistics(Reference, name="statistics"):
             gives = f"detector {detector} gives {detector.width}"
             raise DataError(f"{self.path}: it holds {found.d} features, but {gives}: it belongs to another detector")
         if made_by is not None and made_by != detector.protocol():
-            own = f"detector {detector} makes features of {detector.protocol()}"
-            raise DataError(f"{self.path}: its features are of {made_by}, but {own}; `made_by` states whose they are")
+            own = f"those of detector {detector} are for {detector.protocol()}"
+            raise DataError(f"{self.path}: its features are for {made_by}, but {own}; set `made_by` if this is wrong")
         return found.sample
 
     def about(self) -> dict[str, Any]:

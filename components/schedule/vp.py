@@ -13,9 +13,9 @@ from designspace.sampling.rows import Schedule
 class VP(Schedule, name="vp"):
     r"""Variance preserving, together with the scaling ``vp``.
 
-    ``beta_d`` > 0 and ``beta_min`` are rates per unit of time. ``{name: vp, sigma_min: a, sigma_max: b}`` is short for
-    the betas with :math:`\sigma(10^{-3}) = a` and :math:`\sigma(1) = b`. For small a, ``beta_min`` is then negative,
-    and :math:`\sigma(t)` is undefined just above t = 0. Song et al. (2021); Karras et al. (2022), Table 1.
+    ``beta_d`` > 0 and ``beta_min`` are rates per unit of time. ``{name: vp, sigma_min: a, sigma_max: b}`` is shorthand
+    for the betas with :math:`\sigma(10^{-3}) = a` and :math:`\sigma(1) = b`. For small a, ``beta_min`` is then
+    negative, and :math:`\sigma(t)` is undefined just above t = 0. Song et al. (2021); Karras et al. (2022), Table 1.
     """
 
     formula = r"\sigma(t) = \sqrt{e^{\frac12 \beta_d t^2 + \beta_\min t} - 1}, \quad 0 \le t \le 1"
@@ -53,9 +53,9 @@ class VP(Schedule, name="vp"):
         return vp_sigma_inv(sigma, self.beta_d, self.beta_min)
 
     def within(self, lo: float, hi: float) -> Self:
-        """The schedule, with its betas fitted again if the limits reduce its range, as the sampler of the paper does.
+        """The schedule, with its betas refitted if the limits narrow its range, as in the sampler of the paper.
 
-        The range is sigma(0.001) to sigma(1). Raises ``ValueError`` if no VP curve spans what is left of it.
+        The range is sigma(0.001) to sigma(1). Raises ``ValueError`` if no VP curve spans the rest of it.
         """
         ends = self.sigma(Tensor([VP_EPSILON_S, 1.0]).double()).tolist()
         low, high = self.common(ends[0], ends[1], lo, hi)

@@ -8,7 +8,7 @@ from designspace.sampling.exponential import SingleStep, Stage
 class DPM3(SingleStep, name="dpm3"):
     r"""DPM-Solver-3: three evaluations per step, at the start and at one and two thirds of the step in ln sigma.
 
-    :math:`r_1 = \frac13` and :math:`r_2 = \frac23`. The step to sigma = 0 returns D. Schedule and scaling have no
+    Here :math:`r_1 = \frac13` and :math:`r_2 = \frac23`. The step to sigma = 0 returns D. Schedule and scaling have no
     effect. Lu et al. (2022), Algorithm 5.
     """
 

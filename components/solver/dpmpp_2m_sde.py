@@ -13,7 +13,7 @@ class DPMpp2MSDE(DataMultistep, name="dpmpp_2m_sde"):
 
     The formula is that of ``variant`` = ``midpoint``; with ``heun``, the integral over the slope of D is exact. ``eta``
     = 0 is ``dpmpp_2m`` without a lower final order. The step to sigma = 0 returns D. Schedule and scaling have no
-    effect. The method is that of Lu et al. (2022), as implemented in Crowson's k-diffusion (2022).
+    effect. The method is due to Lu et al. (2022), as implemented in Crowson's k-diffusion (2022).
     """
 
     formula = r"""

@@ -7,7 +7,7 @@ from designspace.sampling.solver import Ancestral
 
 
 class DPMpp2SAncestral(Ancestral, name="dpmpp_2s_ancestral"):
-    r"""DPM-Solver++(2S) to a level below the next one, followed by noise that returns to it; two evaluations per step.
+    r"""A DPM-Solver++(2S) step to a level below the next, then added noise to return to it; two evaluations per step.
 
     :math:`\sigma_\downarrow` and :math:`\sigma_\uparrow` are those of ``euler_ancestral``; ``eta`` = 0 is ``dpmpp_2s``.
     The step to sigma = 0 returns D. Schedule and scaling have no effect. The method is due to Lu et al. (2022), its

@@ -8,7 +8,7 @@ from designspace.sampling.multistep import DataMultistep, allowed_order
 
 
 class DPMpp3M(DataMultistep, name="dpmpp_3m"):
-    r"""DPM-Solver++(3M) as published, of order 2 for lack of a factor before D''; one evaluation per step.
+    r"""DPM-Solver++(3M) as published, of order 2 because a factor before D'' is missing; one evaluation per step.
 
     :math:`h = \ln(\sigma_i / \sigma_{i+1})`, and D' and D'' are the divided differences of the last three outputs of
     the denoiser. The first steps are DPM-Solver++(1) and (2M), and with ``lower_order_final`` the last ones as well.

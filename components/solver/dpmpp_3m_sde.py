@@ -12,7 +12,7 @@ class DPMpp3MSDE(DataMultistep, name="dpmpp_3m_sde"):
     r"""DPM-Solver++(3M) for the reverse SDE, as published; one evaluation per step.
 
     The :math:`\varphi` are those of ``dpmpp_3m`` at :math:`(1 + \eta) h`, without the factor 2 before D''. The step to
-    sigma = 0 returns D. Schedule and scaling have no effect. The method is that of Lu et al. (2022), as implemented in
+    sigma = 0 returns D. Schedule and scaling have no effect. The method is due to Lu et al. (2022), as implemented in
     Crowson's k-diffusion (2022).
     """
 

@@ -13,7 +13,7 @@ class DPMppSDE(Solver, name="dpmpp_sde"):
 
     The arrows denote the levels of ``euler_ancestral``. :math:`z_1` and :math:`z_2` are increments of one Brownian
     motion in sigma, with the correlation :math:`\sqrt{(\sigma_i - m) / (\sigma_i - \sigma_{i+1})}`. ``eta`` = 0 is
-    ``dpmpp_2s``. The step to sigma = 0 returns D. Schedule and scaling have no effect. The method is that of Lu et al.
+    ``dpmpp_2s``. The step to sigma = 0 returns D. Schedule and scaling have no effect. The method is due to Lu et al.
     (2022), as implemented in Crowson's k-diffusion (2022).
     """
 

@@ -15,7 +15,7 @@ NODE, WEIGHT = np.polynomial.legendre.leggauss(64)
 class ERSDE(DataMultistep, name="er_sde"):
     r"""ER-SDE: the extended reverse-time SDE, solved by a multistep method; one evaluation per step.
 
-    a is :math:`\sigma_i` and b is :math:`\sigma_{i+1}`. :math:`\tilde D` is the Taylor polynomial in sigma whose
+    Here a is :math:`\sigma_i` and b is :math:`\sigma_{i+1}`. :math:`\tilde D` is the Taylor polynomial in sigma whose
     derivatives are those of the polynomial through the last ``order`` (1 to 3) evaluations of D. The step to sigma = 0
     returns D. Schedule and scaling have no effect. Cui et al. (2023), with the noise function that is the default of
     their code.

@@ -6,7 +6,7 @@ from designspace.sampling.solver import Ancestral
 
 
 class EulerAncestral(Ancestral, name="euler_ancestral"):
-    """Euler's method to a level below the next one, followed by noise that returns to it; one evaluation per step.
+    """An Euler step to a level below the next, then added noise to return to it; one evaluation per step.
 
     ``eta`` = 1 is the sampler of DDPM (Ho et al. 2020), ``eta`` = 0 is DDIM (Song et al. 2020). The step to sigma = 0
     returns D. Schedule and scaling have no effect.

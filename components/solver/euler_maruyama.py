@@ -11,8 +11,8 @@ from designspace.sampling.solver import Solver
 class EulerMaruyama(Solver, name="euler_maruyama"):
     r"""The Euler-Maruyama method for the reverse SDE; one evaluation per step.
 
-    It steps in the time of the rows schedule and scaling. Compared with the ODE, the score counts twice, and noise is
-    added. The step to t = 0 returns D. Song et al. (2021); in this notation it is Eq. 6 of Karras et al. (2022) with
+    It steps in the time of the rows schedule and scaling. Compared with the ODE, the score term is doubled, and noise
+    is added. The step to t = 0 returns D. Song et al. (2021); in this notation it is Eq. 6 of Karras et al. (2022) with
     :math:`\beta = \dot\sigma/\sigma`.
     """
 

@@ -6,12 +6,12 @@ from designspace.sampling.runge_kutta import RungeKutta, Tableau
 
 
 class Heun(RungeKutta, name="heun"):
-    r"""Heun's method, or with another ``alpha`` another two-stage method of order 2; two evaluations per step.
+    r"""Heun's method or, with another ``alpha``, a different two-stage method of order 2; two evaluations per step.
 
-    :math:`d = dz/dt`. ``alpha`` = 1 is Heun's method, 2/3 is Ralston's, and 1/2 is the midpoint method. ``alpha`` > 1
-    raises ``ValueError`` where :math:`t_i + \alpha h` is negative. The step to t = 0 is Euler's, so that N steps cost
-    2N - 1 evaluations. With ``euler_last`` = false it is Euler's for ``alpha`` = 1 or more only, as in Algorithm 3.
-    Karras et al. (2022), Algorithms 1 and 3.
+    Here :math:`d = dz/dt`. ``alpha`` = 1 is Heun's method, 2/3 is Ralston's, and 1/2 is the midpoint method. ``alpha``
+    > 1 raises ``ValueError`` where :math:`t_i + \alpha h` is negative. The step to t = 0 is Euler's, so that N steps
+    cost 2N - 1 evaluations. With ``euler_last`` = false it is Euler's only if ``alpha`` is 1 or more, as in Algorithm
+    3. Karras et al. (2022), Algorithms 1 and 3.
     """
 
     formula = r"""

@@ -13,9 +13,9 @@ WEIGHTS = [[1.0], [3 / 2, -1 / 2], [23 / 12, -16 / 12, 5 / 12], [55 / 24, -59 / 
 class IPNDM(NoiseMultistep, name="ipndm"):
     """Improved PNDM: the constants of Adams-Bashforth for equal steps, used on any levels; one evaluation per step.
 
-    w is (1), (3, -1)/2, (23, -16, 5)/12 or (55, -59, 37, -9)/24, for the last ``order`` evaluations (1 to 4), or fewer
-    at the start. On levels with unequal spacing, which is the usual case, the order of convergence is at most 2.
-    Schedule and scaling have no effect.
+    The weights w are (1), (3, -1)/2, (23, -16, 5)/12 or (55, -59, 37, -9)/24, for the last ``order`` evaluations (1 to
+    4), or fewer at the start. On levels with unequal spacing, which is the usual case, the order of convergence is at
+    most 2. Schedule and scaling have no effect.
     """
 
     formula = r"x_{i+1} = x_i + (\sigma_{i+1} - \sigma_i) \sum_j w_j e_{i-j}, \qquad e = (x - D) / \sigma"

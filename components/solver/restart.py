@@ -12,11 +12,11 @@ from designspace.sampling.solver import Solver
 
 
 class Restart(Solver, name="restart"):
-    r"""Heun's method that K times adds noise to return to a higher level and solves the ODE down again.
+    r"""Heun's method with restarts: K times, noise is added to return to a higher level, and the ODE is solved again.
 
     :math:`\sigma_\min` is the level of the time steps nearest to ``sigma_min``, and :math:`N_r` is ``levels``, so that
     N steps cost 2 N - 1 + 2 K (levels - 1) evaluations. Xu et al. (2023), Algorithm 1. The defaults are those for
-    CIFAR-10, but :math:`S_\mathrm{noise}` is 1 where the code of the authors has 0.
+    CIFAR-10, but :math:`S_\mathrm{noise}` is 1, while it is 0 in the code of the authors.
     """
 
     formula = r"""

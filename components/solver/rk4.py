@@ -7,8 +7,8 @@ from designspace.sampling.runge_kutta import RungeKutta, Tableau
 class RK4(RungeKutta, name="rk4"):
     """The classical Runge-Kutta method; four evaluations per step.
 
-    :math:`d = dz/dt` at :math:`t_i`, twice at :math:`t_i + h/2`, and at :math:`t_{i+1}`. The slope at t = 0 is
-    undefined, so the step to it is Euler's. Kutta (1901); the flow is Eq. 4 of Karras et al. (2022).
+    The slopes :math:`d = dz/dt` are taken at :math:`t_i`, twice at :math:`t_i + h/2`, and at :math:`t_{i+1}`. The slope
+    at t = 0 is undefined, so the step to it is Euler's. Kutta (1901); the flow is Eq. 4 of Karras et al. (2022).
     """
 
     formula = r"z_{i+1} = z_i + \tfrac{h}{6} (d_1 + 2 d_2 + 2 d_3 + d_4), \qquad h = t_{i+1} - t_i"

@@ -25,10 +25,10 @@ E = (-71 / 57600, 0.0, 71 / 16695, -71 / 1920, 17253 / 339200, -22 / 525, 1 / 40
 class RK45(AdaptiveSolver, name="rk45"):
     r"""Dormand-Prince 5(4) with adaptive steps for each image; six evaluations per step, and one at the start.
 
-    It steps from :math:`\sigma_0` to the last positive level, and the step to sigma = 0 returns D. Of the time steps
-    only the ends are used. Schedule, scaling and the number of steps have no effect, and evaluations are counted per
-    image. The whole batch is evaluated until the last image is done, but no image depends on another. Dormand and
-    Prince (1980); for diffusion models Song et al. (2021).
+    It steps from :math:`\sigma_0` to the last positive level, and the step to sigma = 0 returns D. Only the first and
+    the last of the time steps are used. Schedule, scaling and the number of steps have no effect, and evaluations are
+    counted per image. The whole batch is evaluated until the last image is done, but no image depends on another.
+    Dormand and Prince (1980); for diffusion models Song et al. (2021).
     """
 
     formula = r"""
@@ -77,6 +77,6 @@ class RK45(AdaptiveSolver, name="rk45"):
 
 
 def _like(values: Tensor, x: Tensor) -> Tensor:
-    """One value for each image, so shaped that it multiplies x."""
+    """One value per image, in a shape that can be multiplied with x."""
     values = values if values.dtype == torch.bool else values.to(x.dtype)
     return values.to(x.device).reshape(-1, *[1] * (x.ndim - 1))

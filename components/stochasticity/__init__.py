@@ -1,1 +1,1 @@
-"""How much noise sampling adds back: Section 4 of the EDM paper."""
+"""How much noise is added back during sampling: Section 4 of the EDM paper."""

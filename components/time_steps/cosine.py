@@ -13,8 +13,8 @@ class Cosine(TimeSteps, name="cosine"):
     r"""Uniform in the time of the cosine schedule, in which the signal falls like a cosine.
 
     The formula follows from :math:`\bar\alpha = \cos^2\theta` and :math:`\sigma^2 = (1 - \bar\alpha) / \bar\alpha`.
-    Half of the levels are below 1, and few are above 10. The offset s of the paper affects the ends only, which are
-    fields here. Nichol and Dhariwal (2021), Eq. 17.
+    Half of the levels are below 1, and few are above 10. The paper's offset s affects only the ends, which are fields
+    here. Nichol and Dhariwal (2021), Eq. 17.
     """
 
     formula = r"""

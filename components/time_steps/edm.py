@@ -9,8 +9,8 @@ from designspace.sampling.rows import TimeSteps
 class EDM(TimeSteps, name="edm"):
     r"""Uniform in :math:`\sigma^{1/\rho}`.
 
-    ``rho`` = 1 is uniform in sigma, and the limit of large ``rho`` is geometric. 3 nearly equalises the truncation
-    errors of the steps of Heun's method; for images, 5 to 10 are best. Karras et al. (2022), Eq. 5.
+    ``rho`` = 1 is uniform in sigma, and the limit of large ``rho`` is geometric. A ``rho`` of 3 nearly equalises the
+    truncation errors of the steps of Heun's method; for images, 5 to 10 is best. Karras et al. (2022), Eq. 5.
     """
 
     formula = r"""

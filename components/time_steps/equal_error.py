@@ -10,6 +10,7 @@ from designspace.sampling.probe import GivenLevels, MeasuredTimeSteps, Probe
 from designspace.sampling.rows import TimeSteps
 
 ROUNDS, EVEN = 30, 1.02
+"""The largest number of rounds, and the ratio of the largest to the smallest error at which the search ends."""
 NEGLIGIBLE = 1e-3
 """Smaller errors, relative to the largest one, count as this much; otherwise steps would grow without limit."""
 
@@ -20,11 +21,11 @@ ACCURACY = 1e-6
 class EqualError(MeasuredTimeSteps, name="equal_error"):
     r"""Levels between which every step of the solver makes the same error.
 
-    x* is the converged solution for ``images`` images with the actual denoiser. The search begins with the levels of
-    ``edm`` on the same range. Each round spreads the sum of :math:`\tau^{1/4}` evenly over the steps, until the errors
-    differ by at most 2 %. ``sigma_max``, ``sigma_min`` and the step to zero are fixed. Where steps make no error, few
-    levels are placed. The solver must be deterministic and not adaptive. Equidistribution is due to de Boor (1973);
-    Karras et al. (2022), Appendix D.1, show the local error as a function of sigma.
+    Here x* is the converged solution for ``images`` images with the actual denoiser. The search begins with the levels
+    of ``edm`` on the same range. Each round spreads the sum of :math:`\tau^{1/4}` evenly over the steps, until the
+    errors differ by at most 2 %. ``sigma_max``, ``sigma_min`` and the step to zero are fixed. Where steps make no
+    error, few levels are placed. The solver must be deterministic and not adaptive. Equidistribution is due to de Boor
+    (1973); Karras et al. (2022), Appendix D.1, show the local error as a function of sigma.
     """
 
     formula = r"""

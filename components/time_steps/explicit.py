@@ -16,7 +16,7 @@ class Explicit(TimeSteps, name="explicit"):
     r"""A list of levels, such as those that an optimisation found for a model and a solver.
 
     ``levels`` are L positive noise levels in decreasing order, without the final 0. For N = L they are used as they
-    are; for another N they are interpolated in :math:`\ln\sigma`. Raises ``ValueError`` if one of them is outside of
+    are; for another N they are interpolated in :math:`\ln\sigma`. Raises ``ValueError`` if one of them is outside
     the limits of the denoiser. Sabour et al. (2024).
     """
 
@@ -37,7 +37,7 @@ class Explicit(TimeSteps, name="explicit"):
         return interpolated(torch.tensor(self.levels, dtype=torch.float64), n)
 
     def within(self, lo: float, hi: float) -> Self:
-        """The same levels, which are never moved. Raises ``ValueError`` if one of them is outside of the limits."""
+        """The same levels, which are never moved. Raises ``ValueError`` if one of them is outside the limits."""
         if not lo <= self.levels[-1] <= self.levels[0] <= hi:
             ends = f"{self.levels[0]:g} to {self.levels[-1]:g}"
             raise ValueError(f"time_steps explicit: {ends} is not within the denoiser's range, {hi:g} to {lo:g}")

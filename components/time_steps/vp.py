@@ -26,7 +26,7 @@ class VP(TimeSteps, name="vp"):
         return vp_sigma(1 + ramp(n) * (self.epsilon_s - 1), self.beta_d, self.beta_min)
 
     def within(self, lo: float, hi: float) -> Self:
-        """The same rule, with betas fitted to the part of its range in ``[lo, hi]``, as the sampler of the paper does.
+        """The same rule, with betas fitted to the part of its range in ``[lo, hi]``, as in the sampler of the paper.
 
         Raises ``ValueError`` if no VP curve spans this part.
         """

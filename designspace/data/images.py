@@ -13,7 +13,7 @@ from torch import Tensor
 from designspace.errors import DataError
 
 MOST_CLASSES = 100_000
-"""The largest number of classes; larger class numbers are probably something else."""
+"""The largest number of classes; larger labels are probably not class numbers."""
 
 UINT8 = "uint8: 127.5 x + 128, clipped to 0..255, truncated"
 """The description of ``to_uint8`` that protocols record."""

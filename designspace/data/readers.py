@@ -1,4 +1,4 @@
-"""Readers: folders and archives of image files, and the idx files of the MNIST family."""
+"""Readers of folders and archives of image files, and of the idx files of the MNIST family."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def _class_folders(where: Path, images: list[str]) -> Classes:
     if len(beside) == len(images):
         return None, ()
     if beside:
-        raise DataError(f"{where}: {_some(beside)} outside of the class folders; move every image to its class")
+        raise DataError(f"{where}: {_some(beside)} outside the class folders; move every image to its class")
     folders = [name.split("/", 1)[0] for name in images]
     number = {folder: k for k, folder in enumerate(sorted(set(folders)))}
     return torch.tensor([number[folder] for folder in folders]), tuple(number)
@@ -111,7 +111,7 @@ def _decode(where: Path, names: list[str], read: Read) -> Tensor:
         image = _pixels(where, name, read)
         if image.shape != first.shape:
             sizes = f"{name} is {_size(image)} and {names[0]} {_size(first)}"
-            raise DataError(f"{where}: {sizes}; all images must have one size and mode")
+            raise DataError(f"{where}: {sizes}; all images must have the same size and mode")
         pixels[k] = image
     return torch.from_numpy(pixels)
 
@@ -171,4 +171,4 @@ def _uncompressed(path: Path) -> bytes:
     try:
         return gzip.decompress(data)
     except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{path} is not a whole gzip file ({error}); copy it again") from error
+        raise DataError(f"{path} is not a complete gzip file ({error}); copy it again") from error

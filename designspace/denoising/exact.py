@@ -19,11 +19,11 @@ from designspace.data.images import Images
 from designspace.sampling import rows
 
 NEGLIGIBLE = 25.0
-"""Weights below e^-25 of the largest are neglected: for up to 70,000 images they sum to less than 1e-6."""
+"""Weights below e^-25 times the largest are neglected: for up to 70,000 images they sum to less than 1e-6."""
 FEW = 32
 """Up to this many images per sample, comparing them one by one is cheaper than the second matrix product."""
 ROUNDING = 4.0
-"""The assumed error of a float32 score in units of eps (|x| + |y|) |y| sqrt(d); on real data it is below 1."""
+"""The assumed error of a float32 score, in units of eps (|x| + |y|) |y| sqrt(d); on real data the error is below 1."""
 TOLERANCE = 7e-4
 """Bound on eps (|x| + |y|) |y| / sigma^2 for float32 logits; the error of D for tied duplicates is 0.12 times that."""
 TINY, TINY_SINGLE = 1e-300, 1e-30
@@ -31,9 +31,9 @@ TINY, TINY_SINGLE = 1e-300, 1e-30
 Rows = slice | Tensor
 """All samples of a batch, or the indices of some of them."""
 AT_ONCE = 2**18
-"""Differences that are computed at a time, few enough for the cache of a processor in float64."""
+"""The number of differences that are computed at a time: few enough, in float64, for the cache of a processor."""
 PART, MOST = 2**22, 4096
-"""Values and images that are in float64 at a time; much fewer would make matrix products slow."""
+"""The largest numbers of values and of images converted to float64 at a time; far fewer would slow matrix products."""
 
 
 class ExactDenoiser:
@@ -60,14 +60,14 @@ class ExactDenoiser:
         self._norm = float(torch.linalg.vector_norm(self._y, dim=1).max())
 
     def bind(self, labels: Tensor | None = None) -> rows.D:
-        """``D(x, sigma)`` for all images, or for each sample only for images with its label, int64 ``[B]``.
+        """``D(x, sigma)`` over all images or, with labels (int64 ``[B]``), over the images with each sample's label.
 
         Raises ``ValueError`` if the data set has no labels, or no image with one of the labels.
         """
         return partial(self._denoise, other=None if labels is None else self._other(labels))
 
     def _other(self, labels: Tensor) -> Tensor:
-        """The images that are not of each sample's class, bool ``[B, n]``."""
+        """A mask of the images outside each sample's class, bool ``[B, n]``."""
         if self._labels is None:
             raise ValueError("denoiser exact: labels were given, but the data set has none")
         missing = labels[~torch.isin(labels, self._labels.to(labels.device))]
@@ -126,7 +126,7 @@ class ExactDenoiser:
 
 
 def _each_its_way(out: Tensor, *ways: tuple[Tensor, Callable[[Rows], Tensor]]) -> Tensor:
-    """Fill ``out`` group by group: each way is a mask of samples, bool ``[B]``, and a function that computes them.
+    """Fill ``out`` group by group. Each way is a mask of samples, bool ``[B]``, with the function that computes them.
 
     Waits for the device.
     """

@@ -20,8 +20,7 @@ class GaussianMixture(Spec):
 
     The fields are ``weights`` [K], positive with sum 1; ``means`` [K][d]; and ``covs`` [K][d][d], symmetric and
     positive definite. The default is one-dimensional with two modes, which lie within [-1, 1] up to five standard
-    deviations.
-    To be mixed into a component: ``class Mixture(GaussianMixture, Data, name="mixture")``.
+    deviations. It is a mixin for components: ``class Mixture(GaussianMixture, Data, name="mixture")``.
     """
 
     weights: tuple[Positive, ...] = (0.4, 0.6)

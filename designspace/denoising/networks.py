@@ -68,9 +68,9 @@ class Conditions(torch.nn.Module):
     def forward(self, labels: Tensor | None, augment: Tensor | None, like: Tensor) -> Tensor:
         """The embeddings in the batch size and dtype of ``like``. Raises ``ValueError`` for unexpected labels."""
         if labels is not None and self.classes is None:
-            raise ValueError("labels for a network that was built without classes: sample with labels: none")
+            raise ValueError("labels were given, but the network was built without classes: sample with `labels: none`")
         if augment is not None and self.augment is None:
-            raise ValueError("augmentation labels for a network that was built without them")
+            raise ValueError("augmentation labels were given, but the network was built without them")
         total = like.new_zeros(len(like), self.dim)
         if self.classes is not None:
             none = self.classes.num_embeddings - 1

@@ -21,12 +21,12 @@ it gets augmentation labels ``[B, L]`` as a fourth argument."""
 
 
 class Preconditioned:
-    """``D(x, sigma)``: a network F with the rows c_skip, c_out, c_in and c_noise of a design, for some labels.
+    """``D(x, sigma)``: a network F with the rows c_skip, c_out, c_in and c_noise of a design, bound to labels.
 
     Augmentation labels ``augment``, ``[B, L]``, are passed to F only if they are given, as in training. ``sigma_min``,
     ``sigma_max`` and ``round_sigma`` tell the sampler which noise levels ``c_noise`` supports. The input of F has the
     dtype of its first floating-point parameter, or float32; ``c_noise`` has at least float32. If F returns twice the
-    channels of its input, the second half is taken for learned variances (Nichol and Dhariwal, 2021,
+    channels of its input, the second half is taken to be learned variances (Nichol and Dhariwal, 2021,
     https://arxiv.org/abs/2102.09672) and ignored. Gradients are computed if they are enabled.
     """
 
@@ -53,7 +53,7 @@ class Preconditioned:
 
 @dataclass(frozen=True)
 class PreconditionedNetwork:
-    """A network on its device, with its preconditioning; ``bind`` gives ``D(x, sigma)`` for some labels."""
+    """A network on its device, with its preconditioning; ``bind`` gives ``D(x, sigma)`` for given labels."""
 
     network: F
     design: PreconditioningRows
@@ -66,7 +66,7 @@ class PreconditionedNetwork:
 
 
 def precondition(network: F, design: PreconditioningRows, labels: Tensor | None = None) -> Preconditioned:
-    """Make ``D(x, sigma)`` for ``sample`` of any network, by Eq. 7 with the rows c_* of ``design``.
+    """Turn any network into a ``D(x, sigma)`` for ``sample``, by Eq. 7 with the rows c_* of ``design``.
 
     Args:
         network: Called as ``F(x [B, C, ...], c_noise [B], labels)``; a ``torch.nn.Module`` is put in evaluation mode.

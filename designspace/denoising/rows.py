@@ -74,7 +74,7 @@ class DiscreteCNoise(CNoise):
         return (len(levels) - 2 - nearest(levels, sigma)).to(sigma.dtype)
 
     def limits(self) -> tuple[float, float]:
-        """From :math:`u_{M-1}` to :math:`u_0`."""
+        """The levels :math:`u_{M-1}` and :math:`u_0`."""
         u = self.levels()
         return float(u[-2]), float(u[0])
 
@@ -106,7 +106,7 @@ class PreconditioningRows(Protocol):
 class Network(Component, row="network"):
     r"""The network :math:`F_\theta(c_\mathrm{in} x; c_\mathrm{noise})`: ``F(x, c_noise [B], labels [B] or None)``.
 
-    A network built for augmentation takes labels ``[B, L]`` as an optional fourth argument; without it they are zero.
+    A network built for augmentation takes its labels ``[B, L]`` as an optional fourth argument, by default zero.
     """
 
     @abstractmethod
@@ -141,7 +141,7 @@ class Denoiser(Component, row="denoiser"):
     reads_data: ClassVar[bool] = False
     """True if the denoiser depends on the data set of the ablation."""
     has_network: ClassVar[bool] = False
-    """True if ``load`` returns a ``PreconditionedNetwork`` with a module whose parameters have gradients."""
+    """True if ``load`` returns a ``PreconditionedNetwork`` whose network is a ``torch.nn.Module`` with gradients."""
 
     @abstractmethod
     def load(self, data: Images, design: PreconditioningRows, device: torch.device) -> Conditional:

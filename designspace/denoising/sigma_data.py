@@ -2,7 +2,7 @@
 
 The value is a number or ``data``, which stands for the value measured on the data set of the ablation. It is measured
 when the ablation is loaded, so that resolved trials hold the number. Each row has a field of its own, so that one can
-be varied alone; ``sigma_data`` of a design sets the field of all rows that have it and do not set it themselves.
+be varied alone; ``sigma_data`` of a design sets the field in every row that has it and does not set it itself.
 
 It is the standard deviation of all values about their mean (Karras et al., 2022, https://arxiv.org/abs/2206.00364,
 Appendix B.6). The input and the target of the network then have unit variance, and the initial loss is 1 if the mean of
@@ -46,8 +46,8 @@ class _Shared(Spec):
 def spread(design: Mapping[str, Any], context: Any = None) -> dict[str, Any]:
     """Return the raw ``design`` with its ``sigma_data`` in each row that has the field and does not set it.
 
-    ``context`` is pydantic's validation context, which says on what ``sigma_data: data`` is measured.
-    Raises ``ValidationError`` if the value is not positive, or if no row has the field.
+    ``context`` is pydantic's validation context, which says what ``sigma_data: data`` is measured on. Raises
+    ``ValidationError`` if the value is not positive, or if no row has the field.
     """
     rows = {row: value for row, value in design.items() if row != NAME}
     own = {row: _given(row, rows[row]) for row in rows if row in ROWS}

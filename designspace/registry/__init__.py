@@ -1,1 +1,1 @@
-"""What a component is: named, registered, found, and identified by what it was made from."""
+"""Components: how they are named, registered, found and identified."""

@@ -52,7 +52,7 @@ NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class Spec(BaseModel):
-    """An immutable, hashable model that refuses unknown fields with a suggestion, and NaN."""
+    """An immutable, hashable model. It refuses NaN, and unknown fields with a suggestion."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -80,7 +80,7 @@ class Spec(BaseModel):
     @classmethod
     def _no_nan(cls, value: Any) -> Any:
         if isinstance(value, float) and math.isnan(value):
-            raise PydanticCustomError("nan", "NaN is not a value")
+            raise PydanticCustomError("nan", "NaN is not allowed")
         return value
 
 
@@ -101,7 +101,7 @@ class Component(Spec):
     uses: ClassVar[tuple[str, ...]] = ()
     """Other components that the code fetches by name, such as ``solver/heun``: their versions enter the identity."""
     known: ClassVar[MutableMapping[str, type[Self]]]  # the components of this row, by name
-    _source: ClassVar[str | None] = ""  # the hash of a user's source, or None if it cannot be read
+    _source: ClassVar[str | None] = ""  # the hash of the source if a user defines the class; None if it cannot be read
 
     def __init_subclass__(cls, *, row: str = "", name: str = "", **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -167,13 +167,13 @@ class Component(Spec):
         return self.name + (f"({', '.join(f'{k}={v}' for k, v in changed.items())})" if changed else "")
 
     def require(self) -> None:
-        """Raise ``DataError`` if a file or module is missing that it needs; called before anything is computed."""
+        """Raise ``DataError`` if a file or module that it needs is missing; called before anything is computed."""
         for _, value in self:
             if isinstance(value, Component):
                 value.require()
 
     def identity(self) -> dict[str, Any]:
-        """All that its numbers depend on: its origin and its fields.
+        """Everything that the numbers of the component depend on: its origin and its fields.
 
         A component with paths among its fields overrides this and gives the hash of the content in place of the path.
         """

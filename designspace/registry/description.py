@@ -18,24 +18,24 @@ SIGNS = {"gt": ">", "ge": ">=", "lt": "<", "le": "<=", "multiple_of": "multiple 
 
 
 class Field(NamedTuple):
-    """One field, as the author of a YAML file thinks of it."""
+    """A field, described for the author of a YAML file."""
 
     name: str
     type: str
-    """``float``, ``list[int] | null``"""
+    """The type, such as ``float`` or ``list[int] | null``."""
     domain: str
-    """``> 0``, ``>= 2, <= 512``: what is checked."""
+    """The domain that is checked, such as ``> 0`` or ``>= 2, <= 512``."""
     default: str
-    """``default 7``, or ``required``"""
+    """The default, such as ``default 7``, or ``required``."""
 
 
 def fields_of(cls: type[BaseModel]) -> list[Field]:
-    """The fields of a component, in their order."""
+    """The fields of a component, in the order in which it declares them."""
     return [described(name, about) for name, about in cls.model_fields.items()]
 
 
 def described(name: str, about: FieldInfo) -> Field:
-    """One field of a pydantic model."""
+    """The description of one field of a pydantic model."""
     default = about.get_default(call_default_factory=True)
     ends = "required" if about.is_required() else f"default {written(default)}"
     return Field(name, _type(about.annotation), _domain(about), ends)

@@ -29,7 +29,7 @@ from designspace.text import did_you_mean
 def import_user(name: str, *, relative_to: Path) -> None:
     """Import an entry of a spec's ``components:`` list: ``./file.py``, relative to the spec, or ``package.module``.
 
-    Raises ``ImportError`` saying what is missing; what the module itself raises passes through.
+    Raises ``ImportError`` saying what is missing. Exceptions that the module itself raises are passed on.
     """
     if name.endswith(".py"):
         import_file((relative_to / name).resolve())
@@ -38,9 +38,9 @@ def import_user(name: str, *, relative_to: Path) -> None:
 
 
 def import_file(path: Path) -> ModuleType:
-    """Import a Python file under a module name of its own.
+    """Import a Python file under a module name that no other file has.
 
-    It is imported again if it, or a module that it imports from beside itself, has changed since.
+    It is imported again if it, or a module that it imports from its own folder or package, has changed since.
     """
     if not path.is_file():
         raise ImportError(f"no such file: {path}")
@@ -63,7 +63,7 @@ def import_file(path: Path) -> ModuleType:
 
 
 def import_module(name: str) -> ModuleType:
-    """Import a module by name, again if it, or a module that it imports from beside itself, has changed since."""
+    """Import a module by name; import it again if it, or a module that it imports from its own package, has changed."""
     if name in sys.modules and not is_current(name):
         _forget(name, Path(str(sys.modules[name].__file__)))
     module = importlib.import_module(name)
@@ -78,7 +78,7 @@ def file_module(path: Path) -> str:
 
 
 def is_current(name: str) -> bool:
-    """Whether a loaded module is the same as its files; assumed for modules without a file or imported elsewhere."""
+    """Whether a loaded module still matches its files; assumed for modules without a file or imported by other code."""
     if name not in sys.modules:
         return False
     file = getattr(sys.modules[name], "__file__", None)
@@ -86,7 +86,7 @@ def is_current(name: str) -> bool:
 
 
 class Arguments(Spec):
-    """Keyword arguments of any names, with JSON values, so that a spec with them can be stored."""
+    """Keyword arguments with any names and with JSON values, so that a spec that contains them can be stored."""
 
     model_config = ConfigDict(extra="allow")
     __pydantic_extra__: dict[str, JsonValue]
@@ -113,11 +113,11 @@ Factory = Annotated[str, AfterValidator(_beside_the_spec)]
 
 
 def find(factory: str, *, again: bool = False) -> Any:
-    """Import the callable called ``factory``. Raises ``DataError`` if it is not there or its module fails.
+    """Import the callable called ``factory``. Raises ``DataError`` if it is missing or its module cannot be imported.
 
     With ``again``, a module whose files have changed since is imported again; otherwise the one in memory is used.
     """
-    content(factory)  # its errors say best what is missing
+    content(factory)  # its errors say most clearly what is missing
     place, name = _parts(factory)
     module = _module(place, again)
     found = getattr(module, name, None)
@@ -128,10 +128,11 @@ def find(factory: str, *, again: bool = False) -> Any:
 
 
 def content(factory: str) -> list[str]:
-    """The hash of the source of the module, wherever it is, and the name of the callable.
+    """The hash of the module's source, wherever its file is, and the name of the callable.
 
-    Nothing is executed but parent packages. The source is the one that was executed or, before that, the one in the
-    file, together with the modules that it imports from beside itself. Raises ``DataError`` if there is no such module.
+    Nothing is executed except parent packages. The source is the one that was executed or, if none was yet, the one in
+    the file, together with the modules that it imports from its own folder or package. Raises ``DataError`` if there is
+    no such module.
     """
     place, name = _parts(factory)
     if executed := sources.recorded(_name(place)):
@@ -174,7 +175,7 @@ def _source(place: str) -> Path | None:
 
 
 def _forget(name: str, file: Path) -> None:
-    """Remove a module and its components before it is imported again; it may define fewer components by now."""
+    """Remove a module and its components before it is imported again; it may now define fewer components."""
     sources.forget(file)
     sources.drop(name, file)
     for row in ROWS.values():

@@ -1,4 +1,4 @@
-"""Identities: what results depend on, as plain data, from which ids and keys are hashed."""
+"""Identities: everything that results depend on, as plain data. Ids and cache keys are hashes of it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from designspace.registry.known import ROWS
 
 @runtime_checkable
 class Identified(Protocol):
-    """A component, as far as identities are concerned."""
+    """What this module needs to know about a component."""
 
     row: ClassVar[str]
     name: ClassVar[str]
@@ -25,7 +25,7 @@ class Identified(Protocol):
         """The part of the identity that comes from the code."""
 
     def identity(self) -> dict[str, Any]:
-        """All that its numbers depend on."""
+        """Everything that the numbers of the component depend on."""
 
 
 @dataclass(frozen=True)
@@ -39,14 +39,14 @@ class Since:
     value: Any
 
     def covers(self, value: Any) -> bool:
-        """Whether the numbers are those from before the field was added."""
+        """Whether a field with this value gives the same numbers as before it was added."""
         if self.value is None or not isinstance(value, Identified):
             return bool(value == self.value)
         return _is_first(type(value)) and value == ROWS[value.row].model_validate(self.value)
 
 
 def identified(spec: BaseModel, names: Iterable[str] | None = None) -> dict[str, Any]:
-    """The identities of all fields of ``spec``, or of those that are named; ``Since`` says what is left out."""
+    """The identities of all fields of ``spec``, or of those in ``names``, except those that ``Since`` leaves out."""
     found = {}
     for name in type(spec).model_fields if names is None else names:
         value, marks = getattr(spec, name), type(spec).model_fields[name].metadata
@@ -56,7 +56,7 @@ def identified(spec: BaseModel, names: Iterable[str] | None = None) -> dict[str,
 
 
 def built_with(components: Iterable[type[Identified]]) -> dict[str, Any]:
-    """What the components that another is built with add to its identity: ``{"uses": {"solver/heun": ...}}``.
+    """The entry for the components that another one uses in its identity: ``{"uses": {"solver/heun": ...}}``.
 
     Built-in components in their first version are left out, since results exist from before dependencies were declared.
     """
@@ -69,7 +69,7 @@ def _is_first(cls: type[Identified]) -> bool:
 
 
 def identity_of(value: Any) -> Any:
-    """The identity of a value: that of a component, and of anything else its JSON."""
+    """The identity of a value: a component's own identity, or the JSON of anything else."""
     if isinstance(value, Identified):
         return value.identity()
     return [identity_of(item) for item in value] if isinstance(value, tuple) else as_json(value)

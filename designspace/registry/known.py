@@ -14,7 +14,7 @@ from typing import Any
 COMPONENTS = "designspace.components"
 """The package of the built-in components, and the entry point under which plugins name their modules."""
 ROW_MODULES = ("sampling.rows", "denoising.rows", "training.rows", "data.rows", "evaluation.rows")
-"""The modules that define rows: the blocks of Table 1, then what surrounds them."""
+"""The modules that define rows: first the blocks of Table 1, then data and evaluation."""
 TABLE_1 = (
     "solver", "time_steps", "schedule", "scaling",
     "c_skip", "c_out", "c_in", "c_noise",
@@ -24,7 +24,7 @@ TABLE_1 = (
 
 
 class Rows(Mapping[str, type[Any]]):
-    """Every row by name. The modules that define rows are imported when a row is looked up that is not known yet."""
+    """Every row by name. The modules that define rows are imported when an unknown row is looked up."""
 
     def __init__(self) -> None:
         self._rows: dict[str, type[Any]] = {}
@@ -94,7 +94,7 @@ class Known(MutableMapping[str, type[Any]]):
 
 
 def import_builtin(row: str, name: str | None = None) -> None:
-    """Import the file ``components/<row>/<name>.py`` if there is one; without ``name`` all files of the row."""
+    """Import the file ``components/<row>/<name>.py`` if there is one; without ``name``, import all files of the row."""
     folder = f"{COMPONENTS}.{row}"
     if importlib.util.find_spec(folder) is None:
         return

@@ -7,7 +7,7 @@ class Source(NamedTuple):
     """A publication, as a component names it in its ``sources``."""
 
     authors: str
-    """As in a citation: ``Karras et al.``, ``Nichol and Dhariwal``, ``Xiao, Rasul and Vollgraf``."""
+    """The authors, as in a citation: ``Karras et al.``, ``Nichol and Dhariwal``, ``Xiao, Rasul and Vollgraf``."""
     year: int
     title: str
     url: str

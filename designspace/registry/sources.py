@@ -1,8 +1,9 @@
-"""What a user's code was made from: the hash of its source, under which the numbers that it gives are kept.
+"""Hashes of the source of users' code, which identify the numbers that the code gives.
 
-A module counts as it was executed, whatever has become of its file since, so its hash is taken when it is executed. It
-covers the modules that it imports from beside itself, which are found in its import statements without running
-anything. A class that is defined in a cell of a notebook counts as the source of that cell.
+The hash of a module is taken when the module is executed, so that later changes of its file have no effect. The hash
+also covers the modules beside that module, that is, those that it imports from its own folder or package; they are
+found in its import statements without running anything. A class that is defined in a cell of a notebook has the hash of
+the cell.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ INSTALLED = {"site-packages", "dist-packages"}
 _recorded: dict[str, str] = {}
 _executing: dict[str, bytes] = {}
 _beside: dict[str, tuple[Path, str]] = {}
-"""The modules that users' modules import from beside themselves: the file, and the sha256 of what was executed."""
+"""The modules beside users' modules, by name: the file of each, and the sha256 of the source that was executed."""
 
 
 def defining(module: str) -> str | None:
@@ -43,7 +44,7 @@ def defining(module: str) -> str | None:
 
 @contextmanager
 def executing(module: str, source: bytes) -> Iterator[None]:
-    """Within the block, ``module`` is executed from ``source``, whatever its file says by now."""
+    """Within the block, ``module`` counts as executed from ``source``, even if its file has changed since."""
     _executing[module] = source
     try:
         yield
@@ -70,10 +71,10 @@ def recorded(module: str) -> str | None:
 
 
 def forget(file: Path) -> None:
-    """Drop the modules that ``file`` must not get from memory when it is executed again.
+    """Drop the loaded modules that ``file`` must not reuse when it is executed again.
 
-    Modules beside other files are dropped, since their names may stand for other modules here. If one of the modules
-    beside ``file`` has changed, all of these are dropped, since they may import each other.
+    Modules beside other files are dropped, since their names may refer to different modules here. If any module beside
+    ``file`` has changed, all modules beside it are dropped, since they may import each other.
     """
     _, top = home_of(file.resolve())
     own = {name for name, (path, _) in _beside.items() if path.is_relative_to(top)}
@@ -85,8 +86,8 @@ def forget(file: Path) -> None:
 def drop(module: str, file: Path) -> None:
     """Make sure that a module is imported anew from its source.
 
-    Its bytecode is deleted too: Python recognises an outdated one by the size of the source and the second of its last
-    change only.
+    Its bytecode is deleted too, because Python recognises outdated bytecode only by the size of the source and the time
+    of its last change in whole seconds.
     """
     sys.modules.pop(module, None)
     with suppress(OSError, NotImplementedError):  # there may be no bytecode, or no place for it
@@ -103,10 +104,10 @@ def of_file(file: Path) -> str:
 
 
 def beside(file: Path, source: bytes) -> dict[str, Path]:
-    """The modules that ``file`` imports, directly or through each other, from its own folder or package or below it.
+    """The modules that ``file`` imports, directly or indirectly, from its own folder or package.
 
-    They are given by name, in the order of names. Import statements are found wherever they stand, but a module that is
-    imported under a computed name is missed. Installed packages and the framework itself are left out.
+    They are given by name and sorted. Import statements are found anywhere in the code, but a module that is imported
+    under a computed name is missed. Installed packages and the framework itself are left out.
     """
     found: dict[str, Path] = {}
     todo = [(file.resolve(), source, "")]
@@ -144,7 +145,7 @@ def _counts(path: Path, top: Path) -> bool:
 
 @lru_cache(1024)
 def _imports(source: bytes, package: str) -> tuple[str, ...]:
-    """The absolute names in import statements of modules, and of what may be modules."""
+    """The absolute names of the modules in import statements, and of imported names that may be modules."""
     names: dict[str, None] = {}
     try:
         tree = ast.parse(source)

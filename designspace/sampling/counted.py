@@ -15,14 +15,14 @@ class CountedDenoiser:
         self._D = D
         self._may_mistake_images = True
         self.calls = 0
-        """Evaluations of the whole batch."""
+        """The number of evaluations of the whole batch."""
         self.each: Tensor | None = None
-        """Further evaluations of each image, ``[B]``, by solvers that treat images differently."""
+        """The number of further evaluations of each image, int64 ``[B]``; ``None`` if all were of the whole batch."""
 
     def __call__(self, x: Tensor, sigma: float | Tensor, active: Tensor | None = None) -> Tensor:
-        """``D(x; sigma)`` in the dtype of ``x``. With ``active``, bool ``[B]``, it counts for these images only.
+        """``D(x; sigma)`` in the dtype of ``x``. With ``active``, bool ``[B]``, it is counted only for those images.
 
-        Raises ``ValueError`` if the output of D has another shape than ``x``, or if D mixes images up; see
+        Raises ``ValueError`` if the shape of D's output differs from that of ``x``, or if D mixes images up; see
         ``_check_images``.
         """
         if active is None:
@@ -33,13 +33,15 @@ class CountedDenoiser:
         out = self._D(x, sigma)
         if not isinstance(out, Tensor) or out.shape != x.shape:
             given = list(out.shape) if isinstance(out, Tensor) else f"a {type(out).__name__}"
-            raise ValueError(f"D returns {given} for x {list(x.shape)}; it should return the denoised x, of its shape")
+            raise ValueError(
+                f"D returns {given} for x {list(x.shape)}; it must return the denoised x, in the same shape"
+            )
         if sigma.ndim and self._may_mistake_images and len(x) == x.shape[-1] > 1:
             self._check_images(x, sigma, out)
         return out.to(x.dtype)
 
     def _check_images(self, x: Tensor, sigma: Tensor, out: Tensor) -> None:
-        """Raise ``ValueError`` if D applies the noise level of each image to a column instead.
+        """Raise ``ValueError`` if D applies the noise level of each image to a column of pixels instead.
 
         PyTorch aligns shapes at their ends, so this mistake raises no error if the batch is as large as an image is
         wide. One more evaluation, which is not counted, detects it: the first image must not change with the noise

@@ -16,7 +16,7 @@ from designspace.sampling.solver import SamplingRows
 
 
 class Zero:
-    """D = 0; with ``known``, at the noise levels that a network supports only."""
+    """The denoiser D = 0; with ``known``, only at the noise levels that a network supports."""
 
     def __init__(self, known: SupportedLevels | None) -> None:
         if known:
@@ -30,12 +30,12 @@ class Zero:
 def most_within(count: Callable[[int], float], nfe: int, who: str) -> int:
     """The largest number of steps for which ``count`` is at most ``nfe``.
 
-    Raises ``ValueError``, which begins with ``who``, if there is none.
+    Raises ``ValueError``, with a message that begins with ``who``, if there is none.
     """
     low = _fewest(count, nfe + 1)
     if (least := count(low)) > nfe:
         raise ValueError(f"{who} needs at least {least} evaluations, not {nfe}")
-    high = nfe + 2  # every step costs an evaluation, except that the last level may cost none
+    high = nfe + 2  # n levels cost at least n - 1 evaluations, as the last one may cost none
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (middle, high) if _affords(count, middle, nfe) else (low, middle)
@@ -43,7 +43,7 @@ def most_within(count: Callable[[int], float], nfe: int, who: str) -> int:
 
 
 def _fewest(count: Callable[[int], float], most: int) -> int:
-    """The smallest number of steps that works. If there is none, raises the ``ValueError`` of two steps."""
+    """The smallest number of steps that runs. If there is none, raises the ``ValueError`` that two steps raise."""
     for num_steps in range(2, most + 1):
         with suppress(ValueError):
             count(num_steps)
@@ -55,24 +55,24 @@ def _fewest(count: Callable[[int], float], most: int) -> int:
 def _affords(count: Callable[[int], float], num_steps: int, nfe: int) -> bool:
     try:
         return count(num_steps) <= nfe
-    except ValueError:  # the grid has fewer levels
+    except ValueError:  # the grid has too few levels for so many steps
         return False
 
 
 def count_nfe(design: SamplingRows, num_steps: int, *, known: SupportedLevels | None = None) -> int | float:
     """The evaluations that ``num_steps`` steps cost, counted on a one-element latent with D = 0.
 
-    With ``known``, D has its limits and its rounding, like a denoiser that uses the row c_noise.
-    Raises ``ValueError`` if the design cannot run with this number of steps.
+    With ``known``, D limits and rounds noise levels as a denoiser with the row c_noise does. Raises ``ValueError`` if
+    the design cannot run with this number of steps.
     """
     zero = torch.zeros(1, 1, dtype=torch.float64)
-    if isinstance(design.time_steps, MeasuredTimeSteps):  # their positions do not change their number
+    if isinstance(design.time_steps, MeasuredTimeSteps):  # the cost does not depend on where the levels lie
         design = design.with_time_steps(design.time_steps.start())
     return sample(design, Zero(known), zero, num_steps, noise=lambda step, draw: zero).nfe
 
 
 def steps_for(design: SamplingRows, nfe: int, *, known: SupportedLevels | None = None) -> int:
-    """The largest number of steps that costs at most ``nfe`` evaluations; ``known`` is that of ``count_nfe``.
+    """The largest number of steps that costs at most ``nfe`` evaluations; ``known`` is as in ``count_nfe``.
 
     Raises ``ValueError`` if there is none, or if the solver is adaptive, because its cost then depends on the image.
     """

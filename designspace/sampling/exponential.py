@@ -2,7 +2,7 @@ r"""Exponential methods, which step in :math:`\lambda = -\ln\sigma`.
 
 With x / sigma as the state, Eq. 4 of Karras et al. (2022) is :math:`d(x/\sigma) = D\, d(e^\lambda)`. All that is left
 to approximate is D over the step: by its values at stages within the step, or by a polynomial in lambda through the
-last evaluations. The SDE with :math:`\eta` times the noise of the reverse one steps in :math:`(1 + \eta) \lambda`.
+last evaluations. An SDE with :math:`\eta` times the noise of the reverse SDE is stepped in :math:`(1 + \eta) \lambda`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Stage(NamedTuple):
 
     sigma: float
     weights: tuple[float, ...] = ()
-    """The weights of D at the second stage and later. D at the first has what is left of 1."""
+    """The weights of D at the second stage and later. The first has the rest: with that of x, all weights sum to 1."""
 
 
 class SingleStep(Solver):
@@ -35,7 +35,7 @@ class SingleStep(Solver):
 
     @abstractmethod
     def stages(self, sigma: float, following: float) -> Sequence[Stage]:
-        """The stages of the step from ``sigma`` to ``following`` after the first; the last is the step itself."""
+        """The stages after the first in the step from ``sigma`` to ``following``; the last is the end of the step."""
 
     def step(self, flow: Flow, x: Tensor, i: int, sigma: float, memory: None) -> tuple[Tensor, None]:
         following = flow.sigma[i + 1]
@@ -62,7 +62,7 @@ def _at(stage: Stage, x: Tensor, sigma: float, evaluated: Sequence[Tensor]) -> T
 
 
 def dpm_solver_2(a: float, b: float, r: float = 0.5) -> tuple[Stage, Stage]:
-    r"""The stages of DPM-Solver-2 from a to b: (x - D) / sigma is linear in lambda.
+    r"""The stages of DPM-Solver-2 from a to b, which takes (x - D) / sigma to be linear in lambda.
 
     The second evaluation is at :math:`a^{1-r} b^r`. Lu et al. (2022), https://arxiv.org/abs/2206.00927.
     """
@@ -71,7 +71,7 @@ def dpm_solver_2(a: float, b: float, r: float = 0.5) -> tuple[Stage, Stage]:
 
 
 def dpmpp_2s(a: float, b: float, r: float = 0.5) -> tuple[Stage, Stage]:
-    r"""The stages of DPM-Solver++(2S) from a to b: D is linear in lambda.
+    r"""The stages of DPM-Solver++(2S) from a to b, which takes D to be linear in lambda.
 
     The second evaluation is at :math:`a^{1-r} b^r`. Lu et al. (2022), https://arxiv.org/abs/2211.01095.
     """
@@ -99,7 +99,7 @@ def published_weights(
     r"""Weights of D in DPM-Solver++(1), (2M) and (3M) as published, for one to three ``levels``, newest first.
 
     (2M) approximates the integral over the slope of D by the midpoint rule, or computes it exactly (``heun``). (3M)
-    lacks a factor 2 before D''. With ``eta`` the step is that of the SDE variants, in which h becomes (1 + eta) h.
+    lacks a factor of 2 before D''. With ``eta``, the step is that of the SDE variants, in which h becomes (1 + eta) h.
     """
     h = math.log(levels[0] / following)
     steps = [math.log(older / newer) for newer, older in pairwise(levels)]
@@ -121,7 +121,7 @@ def _third_order(h: float, steps: Sequence[float], phi_1: float, phi_2: float, p
 
 
 def reverse_sde(sigma: float, following: float, eta: float) -> tuple[float, float]:
-    r"""Split a step of that SDE into one of the ODE to :math:`\sigma_\downarrow` and noise :math:`\sigma_\uparrow`.
+    r"""Split a step of the SDE into a step of the ODE to :math:`\sigma_\downarrow` and noise :math:`\sigma_\uparrow`.
 
     .. math:: \sigma_\downarrow = b\, (b/a)^\eta, \qquad \sigma_\uparrow = b \sqrt{1 - (b/a)^{2\eta}}
 

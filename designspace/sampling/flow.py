@@ -33,7 +33,7 @@ class Level(NamedTuple):
 
     def slope(self, h: float) -> tuple[float, float]:
         """The weights of ``x`` and ``D(x; sigma)`` in ``h dz/dt``."""
-        pull = h * self.sigma_dot / self.sigma * self.s  # h first: exactly -1 for the last step of sigma = t
+        pull = h * self.sigma_dot / self.sigma * self.s  # h first: the last step of sigma = t gives exactly -1
         return pull + h * self.s_dot, -pull
 
 
@@ -41,7 +41,7 @@ class Lift(NamedTuple):
     """The noise that is added before a step."""
 
     sigma: float
-    """The noise level after noise was added."""
+    """The noise level after the noise is added."""
     std: float
     """The standard deviation of the added noise; 0 if none is added."""
 
@@ -61,11 +61,11 @@ class Flow:
     noise: Callable[[int, int], Tensor]
     """``noise(step, draw)``: unit Gaussian noise for the batch."""
     lifts: tuple[Lift, ...] = ()
-    """The noise added before each step; empty if none ever is."""
+    """The noise added before each step; empty if the design adds none."""
     _levels: dict[float, Level] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Compute all levels of the grid, and those that added noise leads to, at once."""
+        """Compute all levels of the grid, and those that added noise leads to, in one call."""
         sigmas = [*self.sigma, *(lift.sigma for lift in self.lifts)]
         positive = torch.tensor([v for v in sigmas if v > 0], dtype=torch.float64)
         t = self.schedule.sigma_inv(positive)
@@ -82,11 +82,11 @@ class Flow:
         return len(self.sigma) - 1
 
     def at(self, sigma: float) -> Level:
-        """The level of a noise level of the grid, or of one that added noise leads to."""
+        """The point in time of a noise level, which must be one of the grid or one that added noise leads to."""
         return self._levels[sigma]
 
     def at_time(self, t: float) -> Level:
-        """The level of any time ``t > 0``."""
+        """The coefficients at any time ``t > 0``."""
         times = torch.tensor([t], dtype=torch.float64)
         return self._evaluate(times, self.schedule.sigma(times).tolist())[0]
 
@@ -95,13 +95,13 @@ class Flow:
         return self.lifts[i].sigma if self.lifts else self.sigma[i]
 
     def add_noise(self, x: Tensor, i: int, std: float, draw: int = 0) -> Tensor:
-        """``x`` plus noise of standard deviation ``std``, from draw ``draw`` of step ``i``. None is drawn for 0."""
+        """``x`` plus noise of standard deviation ``std``, from draw ``draw`` of step ``i``; for 0, nothing is drawn."""
         return torch.add(x, self.noise(i, draw), alpha=std) if std > 0 else x
 
     def _evaluate(self, t: Tensor, sigmas: list[float]) -> list[Level]:
         schedule, scaling = self.schedule, self.scaling
         columns = (t, schedule.sigma_dot(t), scaling.s(t, schedule), scaling.s_dot(t, schedule))
-        # The given noise levels are used, not sigma(t), so that a level of the grid is not rounded.
+        # The given noise levels are used, not sigma(t), so that levels of the grid have no rounding errors.
         return [
             Level(time, sigma, sigma_dot, s, s_dot)
             for sigma, time, sigma_dot, s, s_dot in zip(sigmas, *(c.tolist() for c in columns), strict=True)
@@ -144,7 +144,7 @@ def _lifts(
 
 
 def combine(*terms: tuple[float, Tensor]) -> Tensor:
-    """The weighted sum of tensors, in one pass over memory per term, or one fewer."""
+    """The weighted sum of tensors, in at most one pass over memory per term."""
     if len(terms) == 2:
         (a, x), (b, y) = terms
         if math.isclose(a + b, 1, rel_tol=0, abs_tol=1e-14):

@@ -29,7 +29,7 @@ def ramp(n: int) -> Tensor:
 
 
 def interpolated(levels: Tensor, n: int) -> Tensor:
-    r"""``n`` levels: the given ones if there are ``n``, otherwise :math:`\ln\sigma` interpolated at even positions.
+    r"""``n`` levels: the given ones if there are ``n``, otherwise by linear interpolation of :math:`\ln\sigma`.
 
     Raises ``ValueError`` for n < 2.
     """
@@ -71,7 +71,7 @@ def vp_betas(sigma_min: float, sigma_max: float, epsilon_s: float = VP_EPSILON_S
 def log_normal(u: Tensor, mean: float, std: float, row: str) -> Tensor:
     r""":math:`e^{\mathrm{mean} + \mathrm{std}\, \Phi^{-1}(u)}`, the quantile u of a log-normal distribution.
 
-    Raises ``ValueError`` for u outside of (0, 1), where the quantile is 0 or infinite.
+    Raises ``ValueError`` for u outside (0, 1), where the quantile is 0 or infinite.
     """
     if not bool(((u > 0) & (u < 1)).all()):
         raise ValueError(f"noise_distribution {row}: u must lie in the open interval (0, 1)")
@@ -132,7 +132,7 @@ def nearest(u: Tensor, sigma: Tensor) -> Tensor:
 
 
 class DDPMLevels(Spec):
-    """The fields of ``ddpm_levels``, to be mixed into a row: ``class X(DDPMLevels, Row, name="x")``."""
+    """The arguments of ``ddpm_levels`` as fields: a mixin for rows, ``class X(DDPMLevels, Row, name="x")``."""
 
     M: Count = 1000
     beta_1: Fraction = 1e-4
@@ -144,7 +144,7 @@ class DDPMLevels(Spec):
 
 
 class IDDPMLevels(Spec):
-    """The fields of ``iddpm_levels``, to be mixed into a row like ``DDPMLevels``."""
+    """The arguments of ``iddpm_levels`` as fields: a mixin for rows, like ``DDPMLevels``."""
 
     M: Count = 1000
     C_1: Positive = 0.001

@@ -19,7 +19,7 @@ from designspace.sampling.solver import Solver
 
 
 class Past(NamedTuple):
-    """A remembered evaluation: the noise level, and the denoised sample or what was computed from it."""
+    """A remembered evaluation: the noise level, and the denoised sample or a value computed from it."""
 
     sigma: float
     value: Tensor
@@ -30,7 +30,7 @@ History = tuple[Past, ...]
 
 
 def remember(memory: History | None, sigma: float, value: Tensor) -> History:
-    """The history with a new evaluation. At a repeated level it starts anew, since two equal levels have no slope."""
+    """The history with a new evaluation. At a repeated level it starts anew, since equal levels give no slope."""
     kept = memory or ()
     if kept and kept[0].sigma == sigma:
         kept = ()
@@ -38,7 +38,7 @@ def remember(memory: History | None, sigma: float, value: Tensor) -> History:
 
 
 def allowed_order(flow: Flow, i: int, order: int, lower_order_final: bool) -> int:
-    """``order``, or less at the start where the history is short, and on request at the end."""
+    """``order``, or less at the start, where the history is short, and with ``lower_order_final`` at the end."""
     return min(order, i + 1, max(flow.steps - i, 1) if lower_order_final else order)
 
 
@@ -60,7 +60,7 @@ class NoiseMultistep(Multistep):
     ends_with_D: ClassVar[bool] = True
     """Whether the step to sigma = 0 returns D; if not, it is a step like any other."""
     order: int
-    """The number of evaluations that a step uses, once there are as many."""
+    """The number of evaluations that a step uses, once the history is long enough."""
 
     @property
     def order_of_convergence(self) -> int | None:
@@ -74,7 +74,7 @@ class NoiseMultistep(Multistep):
         following, denoised = flow.sigma[i + 1], flow.D(x, sigma)
         if following == 0 and self.ends_with_D:
             return denoised, ()
-        history = remember(memory, sigma, x - denoised)  # sigma e, which takes a pass over memory less than e
+        history = remember(memory, sigma, x - denoised)  # sigma e, which takes one pass over memory fewer than e
         del denoised  # frees a tensor of the size of the state
         if following == sigma:
             return x, history
@@ -87,14 +87,14 @@ class NoiseMultistep(Multistep):
 
 
 class _OnData(Multistep):
-    r"""Methods on D, of the ODE or with noise.
+    r"""Methods on D, for the ODE or for an SDE.
 
     .. math:: x_{i+1} = \tfrac{\sigma_\downarrow}{\sigma_i} x_i + \sum_j w_j D_j + \sigma_\uparrow z
     """
 
     @abstractmethod
     def order_at(self, flow: Flow, i: int) -> int:
-        """The number of evaluations that step ``i`` uses, if there are as many."""
+        """The number of evaluations that step ``i`` uses, if the history is long enough."""
 
     @abstractmethod
     def weights(self, sigmas: Sequence[float], following: float) -> list[float]:
@@ -105,7 +105,7 @@ class _OnData(Multistep):
         return following, 0.0
 
     def advance(self, flow: Flow, x: Tensor, i: int, used: History, following: float) -> Tensor:
-        """Step ``i``, from the level of the first of ``used`` to ``following``."""
+        """Take step ``i``, from the level of ``used[0]`` to ``following``."""
         sigma = used[0].sigma
         if following == sigma:
             return x
@@ -141,7 +141,7 @@ class CorrectedMultistep(_OnData):
 
     @abstractmethod
     def corrector_order_at(self, flow: Flow, i: int) -> int:
-        """The number of evaluations that the corrector of step ``i`` uses besides that at its end; 0 for none."""
+        """The number of evaluations before the end of step ``i`` that its corrector uses; 0 if it has no corrector."""
 
     def step(self, flow: Flow, x: Tensor, i: int, sigma: float, memory: Start | None) -> tuple[Tensor, Start | None]:
         following, denoised = flow.sigma[i + 1], flow.D(x, sigma)
@@ -156,7 +156,7 @@ class CorrectedMultistep(_OnData):
 
 
 def lagrange(nodes: Sequence[float]) -> list[list[float]]:
-    """The polynomials that are 1 at one of the distinct nodes and 0 at the others, as ascending coefficients."""
+    """The Lagrange polynomials, each 1 at one of the distinct nodes and 0 at the others, as ascending coefficients."""
     basis = []
     for j, node in enumerate(nodes):
         polynomial = [1.0]
@@ -178,7 +178,7 @@ def integrals(nodes: Sequence[float], start: float, end: float, rate: float = 0.
 
 def exponential_moments(count: int, z: float) -> list[float]:
     r""":math:`m_k = \int_0^1 v^k e^{z (v - 1)}\, dv` for k < count; by parts, :math:`z\, m_k = 1 - k\, m_{k-1}`."""
-    if abs(z) < 1.0:  # upwards the recurrence would divide small differences by z; downwards its start is forgotten
+    if abs(z) < 1.0:  # upwards, small differences would be divided by z; downwards, errors of the start die out
         moments = [0.0]
         for k in range(count + 18, 0, -1):
             moments.append((1 - z * moments[-1]) / k)

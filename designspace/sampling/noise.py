@@ -1,4 +1,4 @@
-"""Random numbers that are keyed by their purpose: image k is the same in every batch, process and resumed run."""
+"""Random numbers keyed by their purpose: those of image k are the same in every batch, process and resumed run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-r"""Pictures of the flow in the plane of time and scaled sample, for data that are single numbers.
+r"""Pictures of the flow in the plane of time and scaled sample, for one-dimensional data.
 
 With :math:`z = s(t) x`, the noisy data have the density :math:`p_t(z) = p(z / s; \sigma) / s`. Their trajectories
 follow Eq. 4 of Karras et al. (2022), https://arxiv.org/abs/2206.00364, and the SDE that adds the noise is
@@ -17,14 +17,14 @@ from designspace.sampling.probe import Probe
 from designspace.sampling.sample import sample
 
 TIMES, HEIGHTS, CURVES, WALKS = 161, 121, 25, 12
-"""Columns and rows of the density, trajectories of the flow, and random walks."""
+"""The numbers of columns and rows of the density, of trajectories of the flow, and of random walks."""
 SHOWN = 3.2
-"""The half height of the picture, in standard deviations of the noisy data."""
+"""Half the height of the picture, in standard deviations of the noisy data."""
 
 
 @torch.no_grad()
 def plane(probe: Probe, data: Tensor) -> dict[str, Tensor]:
-    """The tensors that the pictures of a design show; ``data`` are the samples of the data set, ``[N]``.
+    """The tensors from which the pictures of a design are drawn; ``data`` are the samples of the data set, ``[N]``.
 
     - ``t``, ``sigma`` and ``s`` [T]: the time axis.
     - ``z`` [X] and ``density`` [X, T]: the density of the noisy data.
@@ -57,7 +57,7 @@ def plane(probe: Probe, data: Tensor) -> dict[str, Tensor]:
 
 
 def _times(probe: Probe) -> Tensor:
-    """Times in equal steps, from that of the lowest level that the converged solution reaches."""
+    """Evenly spaced times, from that of the lowest level of the converged solution to that of the first level."""
     last = probe.flow.at(probe.flow.sigma[0]).t
     least = float(probe.design.schedule.sigma_inv(torch.tensor(probe.ends()[1], dtype=torch.float64)))
     return torch.linspace(least, last, TIMES, dtype=torch.float64)

@@ -26,9 +26,9 @@ from designspace.sampling.solver import SamplingRows
 STEPS = 256
 """The number of steps of the classical Runge-Kutta method, at four evaluations each."""
 LOWEST = 2e-4
-"""The noise level at which a solution to zero ends, if the denoiser supports it; D there is the end point."""
+"""The noise level at which a solution to sigma = 0 stops, if the denoiser supports it; D there is the end point."""
 RHO = 7.0
-"""The steps are even in sigma^(1 / rho), like those of the EDM paper."""
+"""The steps are uniform in sigma^(1 / rho), like those of the EDM paper."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,12 +74,12 @@ class Probe:
 
     design: SamplingRows
     D: rows.D
-    """The denoiser, with the labels of the images."""
+    """The denoiser, bound to the labels of the images."""
     latents: Tensor
-    """float64 ``[B, ...]``."""
+    """The latents of the images, float64 ``[B, ...]``."""
     num_steps: int
     solutions: dict[tuple[float, float, int], Converged] = field(default_factory=dict)
-    """Solutions for the same images that were computed before, by both ends and the number of steps."""
+    """Solutions for the same images that were computed before, keyed by both end levels and the number of steps."""
 
     @cached_property
     def flow(self) -> Flow:
@@ -90,7 +90,7 @@ class Probe:
 
     @torch.no_grad()
     def solution(self, steps: int = STEPS) -> Converged:
-        """The solution to which the design would converge with more steps, by ``steps`` steps of RK4."""
+        """The solution to which the design would converge with more steps, computed by ``steps`` steps of RK4."""
         key = (*self.ends(), steps)
         if key not in self.solutions:
             self.solutions[key] = Converged.of(self.D, self.latents, *key)
@@ -130,7 +130,7 @@ class MeasuredTimeSteps(TimeSteps):
     """Levels that depend on the solver and the denoiser. ``place`` finds them before sampling begins."""
 
     images: Count = 32
-    """The number of images on which the levels are measured; they do not depend on the images that are sampled."""
+    """The number of images on which the levels are measured, independently of those that are sampled."""
 
     @abstractmethod
     def start(self) -> TimeSteps:
@@ -146,13 +146,13 @@ class MeasuredTimeSteps(TimeSteps):
 
 
 class GivenLevels(TimeSteps):
-    """Levels that ``MeasuredTimeSteps`` found. The framework makes it; it is not a registered component."""
+    """Levels that ``MeasuredTimeSteps`` found. Only the framework creates it; it is not a registered component."""
 
     name: ClassVar[str] = "given"
     levels: tuple[float, ...]
 
     def sigmas(self, n: int) -> Tensor:
-        """The levels, interpolated in ln sigma if their number is not ``n``."""
+        """The levels, interpolated in ln sigma if there are not exactly ``n``."""
         return interpolated(torch.tensor(self.levels, dtype=torch.float64), n)
 
 

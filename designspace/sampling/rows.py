@@ -17,7 +17,7 @@ from torch import Tensor
 from designspace.registry.component import Component
 
 D = Callable[[Tensor, Tensor], Tensor]
-"""A denoiser ``D(x, sigma)``: noisy samples ``[B, ...]`` and their noise level to the expected clean samples.
+"""A denoiser ``D(x, sigma)``: it maps noisy samples ``[B, ...]`` and their noise level to the expected clean samples.
 
 ``sigma`` is float64 on the CPU. It is 0-dimensional, one level for the whole batch, except with solvers that keep each
 image at a level of its own: ``rk45`` passes ``[B]``. A denoiser that supports both reshapes it:
@@ -29,9 +29,9 @@ class _Ranged(Component):
     """A row with a range of noise levels, which can be wider than the range that a denoiser supports."""
 
     def common(self, low: float, high: float, lo: float, hi: float) -> tuple[float, float]:
-        """The part of its range ``[low, high]`` that lies in ``[lo, hi]``. Raises ``ValueError`` if there is none."""
+        """The part of the range ``[low, high]`` that lies in ``[lo, hi]``. Raises ``ValueError`` if there is none."""
         if max(low, lo) >= min(high, hi):
-            text = f"{low:.4g} to {high:.4g} is outside of the denoiser's range, {lo} to {hi}"
+            text = f"{low:.4g} to {high:.4g} is outside the denoiser's range, {lo} to {hi}"
             raise ValueError(f"{self.row} {self}: {text}")
         return max(low, lo), min(high, hi)
 
@@ -43,7 +43,7 @@ class TimeSteps(_Ranged, row="time_steps"):
     def sigmas(self, n: int) -> Tensor:
         """The ``n`` positive noise levels in decreasing order, float64 ``[n]``, without the final 0.
 
-        Raises ``ValueError`` if there are no ``n`` such levels.
+        Raises ``ValueError`` if there are fewer than ``n`` such levels, or if ``n`` is below 2.
         """
 
     def within(self, lo: float, hi: float) -> Self:
@@ -61,7 +61,7 @@ class TimeSteps(_Ranged, row="time_steps"):
 class Schedule(_Ranged, row="schedule"):
     r"""The noise level :math:`\sigma(t)`, which increases from :math:`\sigma(0) = 0`.
 
-    A class has to define ``sigma`` only, elementwise and in differentiable PyTorch operations. It may define
+    A class has to define only ``sigma``, elementwise and in differentiable PyTorch operations. It may define
     ``sigma_dot`` and ``sigma_inv`` as well: closed forms are faster than differentiation and bisection.
     """
 
@@ -95,7 +95,7 @@ class Schedule(_Ranged, row="schedule"):
 class Scaling(Component, row="scaling"):
     r"""The signal scale :math:`s(t)`, with :math:`s(0) = 1`; it may depend on the schedule, as that of VP does.
 
-    A class has to define ``s`` only, elementwise and in differentiable PyTorch operations.
+    A class has to define only ``s``, elementwise and in differentiable PyTorch operations.
     """
 
     @abstractmethod
@@ -116,11 +116,11 @@ class Stochasticity(Component, row="stochasticity"):
     """How much fresh noise is added before each step of a one-step solver."""
 
     noisy: ClassVar[bool] = True
-    """False if noise is never added; multistep solvers require that."""
+    """False if noise is never added, as multistep solvers require."""
 
     @abstractmethod
     def lift(self, sigma: float, num_steps: int) -> tuple[float, float]:
-        r""":math:`(\hat\sigma, S_\mathrm{noise})`: the level to rise to from ``sigma``, and the std of the noise.
+        r""":math:`(\hat\sigma, S_\mathrm{noise})`: the level to rise to, and the factor on the added noise.
 
         The level may exceed the ``sigma_max`` of a denoiser, which limits the levels of the time steps only.
         """
@@ -161,9 +161,9 @@ class SupportedLevels(Protocol):
 
 
 JUST_ABOVE_ZERO = 1e-12
-"""Derivatives at t = 0 are taken here: there, formulas such as the square root have none."""
+"""Derivatives at t = 0 are taken at this time instead, since functions such as the square root have none at 0."""
 LAST_TIME = 1e100
-"""The search for the time of a noise level gives up here."""
+"""The search for the time of a noise level gives up beyond this time."""
 
 
 def _derivative(function: Callable[[Tensor], Tensor], t: Tensor) -> Tensor | None:
@@ -180,8 +180,8 @@ def _derivative(function: Callable[[Tensor], Tensor], t: Tensor) -> Tensor | Non
 def _inverse(function: Callable[[Tensor], Tensor], targets: Tensor) -> Tensor:
     """The first times at which an increasing function is at least ``targets``, to the last bit; 0 for targets of 0.
 
-    The function may be defined on a part of the time axis only: from where it is infinite, NaN or smaller than before,
-    as t / (1 - t) is from t = 1 on, times count as too late.
+    The function need not be defined on the whole time axis. Times at which it is infinite, NaN or smaller than before
+    count as too late, such as those from t = 1 on for t / (1 - t).
     """
     late = torch.where(targets > 0, torch.inf, 0.0).double()
     early, reached = torch.zeros_like(late), torch.zeros_like(late)

@@ -25,9 +25,9 @@ class Tableau(NamedTuple):
     """The coefficients of an explicit method."""
 
     rows: tuple[tuple[float, ...], ...]
-    """a: one row per stage after the first, of growing length."""
+    """The coefficients a: one row per stage after the first, of growing length."""
     weights: tuple[float, ...]
-    """b: one weight per stage."""
+    """The weights b, one per stage."""
     euler_last: bool = True
     """Whether the step to t = 0 is Euler's even if no stage lies at t = 0."""
 
@@ -36,7 +36,7 @@ EULER = Tableau((), (1.0,))
 
 
 class _Stage(NamedTuple):
-    """A stage that was evaluated: its level, and the weights of the start and of the D's before in its sample."""
+    """An evaluated stage: its level, and the weights of the step's start and of earlier outputs of D in its sample."""
 
     level: Level
     weights: Sequence[float]
@@ -82,7 +82,7 @@ class RungeKutta(Solver):
 
 
 def _last_node(tableau: Tableau) -> float:
-    """The share of the step at which the latest stage lies."""
+    """The position of the latest stage, as a fraction of the step."""
     return max((sum(row) for row in tableau.rows), default=0.0)
 
 
@@ -91,7 +91,7 @@ def _level(flow: Flow, start: Level, end: Level, node: float) -> Level:
 
 
 def _weights(h: float, row: Sequence[float], stages: Sequence[_Stage], s: float) -> list[float]:
-    """The weights of the step's start and of the D's in ``x = z / s``, for ``z`` by a row of the tableau."""
+    """The weights of the step's start and of the outputs of D in ``x = z / s``, with ``z`` by a row of the tableau."""
     total = [stages[0].level.s] + [0.0] * len(stages)
     for k, (share, stage) in enumerate(zip(row, stages, strict=True), start=1):
         on_x, total[k] = stage.level.slope(share * h)

@@ -25,14 +25,14 @@ class Samples:
     x: Tensor
     """The samples, in the dtype of the state; unscaled (divided by s) if the design does not go to zero."""
     nfe: int | float
-    """The counted evaluations of the denoiser per sample; their mean if the solver is adaptive."""
+    """The number of evaluations of the denoiser per sample, as counted; the mean if the solver is adaptive."""
     sigmas: Tensor
     """The noise levels, float64 ``[steps + 1]``, with the final 0 if the design goes to zero."""
     sigma_min: float
     sigma_max: float
-    """The range of the positive levels, within the limits of the denoiser."""
+    """With ``sigma_min``, the range of the positive levels; it lies within the limits of the denoiser."""
     nfe_each: Tensor | None = None
-    """The evaluations for each sample, int64 ``[B]``, if the solver is adaptive."""
+    """The number of evaluations for each sample, int64 ``[B]``, if the solver is adaptive."""
     trajectory: Tensor | None = None
     """On request, the unscaled sample x = z / s(t) at each level, ``[steps + 1, B, ...]``."""
 
@@ -64,15 +64,16 @@ def sample(
         num_steps: N, the number of positive noise levels, at least 2.
         dtype: The dtype of the state; by default float64 for float64 latents and float32 otherwise. Coefficients are
             always computed in float64.
-        step_noise: The noise of step i, ``[B, ...]``, for stochastic designs: draw 0 of ``noise``.
+        step_noise: The noise of step i, ``[B, ...]``, for stochastic designs; it replaces draw 0 of ``noise``.
         noise: The noise of (step, draw), ``[B, ...]``; by default keyed by the position in the batch, with seed 0.
         record: Whether to return the whole trajectory.
 
     Raises:
         ValueError: The time steps, the solver and the limits of the denoiser are incompatible, or an argument, the
-            output of D or the noise has another shape or type than stated here.
+            output of D or the noise does not have the shape or type stated here.
 
-    Time steps that have to be measured are placed first, see ``place``. These evaluations are not counted.
+    Time steps that have to be measured are placed first, see ``place``. The evaluations that this takes are not
+    counted.
     """
     _check(latents, num_steps, dtype)
     design = place(design, D, latents, num_steps)
@@ -119,7 +120,7 @@ def _states(solver: Solver, flow: Flow, x: Tensor) -> Iterator[Tensor]:
 def _check(latents: Tensor, num_steps: int, dtype: torch.dtype | None) -> None:
     if not isinstance(latents, Tensor) or latents.ndim == 0 or latents.numel() == 0:
         given = list(latents.shape) if isinstance(latents, Tensor) else f"a {type(latents).__name__}"
-        raise ValueError(f"latents must be a tensor [B, ...] that is not empty, not {given}")
+        raise ValueError(f"latents must be a non-empty tensor [B, ...], not {given}")
     if not isinstance(num_steps, int):
         raise ValueError(f"num_steps must be an integer, not {num_steps!r}")
     if dtype is not None and not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):

@@ -23,7 +23,7 @@ class Solver(Component, row="solver"):
     """
 
     one_step: ClassVar[bool] = True
-    """False for multistep methods, whose history would be spoiled by noise that is added between steps."""
+    """False for multistep methods, whose history would be invalidated by noise that is added between steps."""
     in_time: ClassVar[bool] = True
     """True if the solver steps in ``t``. Otherwise the rows schedule and scaling have no effect."""
     stochastic: ClassVar[bool] = False
@@ -33,7 +33,7 @@ class Solver(Component, row="solver"):
 
     @property
     def order_of_convergence(self) -> int | None:
-        """The power of the step size at which the error falls, in exact arithmetic and once the history is complete.
+        """The power p in the error O(h^p) for step size h, in exact arithmetic and once the history is complete.
 
         A class declares it as a class variable, or as a property if it depends on fields. It is ``None`` for solvers
         that draw noise or choose their own steps, and for those that declare nothing.
@@ -72,7 +72,7 @@ class AdaptiveSolver(Solver):
 
     @abstractmethod
     def solve(self, flow: Flow, x: Tensor) -> Iterator[Tensor]:
-        """Yield ``x`` at the last positive level of ``flow`` and, if the flow goes there, at 0."""
+        """Yield ``x`` at the last positive level of ``flow`` and then, if the flow ends at 0, at 0."""
 
     def step(self, flow: Flow, x: Tensor, i: int, sigma: float, memory: Any) -> tuple[Tensor, Any]:
         """Raise ``TypeError``: an adaptive solver takes no steps between given levels."""

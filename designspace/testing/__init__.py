@@ -1,4 +1,4 @@
-"""Contract tests for components: checks that any component has to pass, a built-in one or yours.
+"""Contract tests for components: checks that every component has to pass, whether it is built in or your own.
 
 .. code-block:: python
 
@@ -44,7 +44,7 @@ def checks(component: Component) -> list[Check]:
 def checks_of(package: str, examples: Iterable[Component] = ()) -> Iterator[tuple[str, Check]]:
     """The checks of all components that ``package`` defines, with names for pytest.
 
-    A component with required fields is checked by its ``examples``. Without one, a check that fails stands in for it.
+    A component with required fields is checked on its ``examples``. If it has none, its only check is one that fails.
     """
     given = list(examples)
     for row, kind in ROWS.items():
@@ -64,7 +64,7 @@ def _of_class(cls: type[Component], examples: list[Component]) -> Iterator[Check
 
 
 def _bound(check: Callable[..., None], component: Component | type[Component]) -> Check:
-    """The check of this component, whose message begins with the component and is never empty."""
+    """The check bound to this component. Its message begins with the component and is never empty."""
     function = check.func if isinstance(check, partial) else check
     shown = component if isinstance(component, Component) else component.name
 
@@ -79,7 +79,7 @@ def _bound(check: Callable[..., None], component: Component | type[Component]) -
 
 
 def has_an_example(required: list[str], cls: type[Component]) -> None:
-    """A component with required fields needs an example to be checked by."""
+    """A component with required fields needs an example on which it can be checked."""
     require(
         False, "examples for checks_of", f"an instance, because of the required fields {', '.join(required)}", "none"
     )

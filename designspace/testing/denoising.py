@@ -20,7 +20,7 @@ LARGE = torch.tensor([1e6, 1e12], dtype=torch.float64)
 
 
 def is_a_function_of_the_noise_level(row: CSkip | COut | CIn | CNoise | LossWeight) -> None:
-    """A finite float64 value for each noise level, whatever the shape."""
+    """The value is finite and float64 at each noise level, for tensors of any shape."""
     values = row(SIGMAS)
     for sigma, expected in ((SIGMAS, values), (SIGMAS.reshape(5, 10), values.reshape(5, 10)), (SIGMAS[3], values[3])):
         value, what = row(sigma), f"the value for sigma {list(sigma.shape)}"
@@ -75,7 +75,7 @@ def tells_noise_levels_apart(c_noise: CNoise) -> None:
 
 
 def keeps_the_shape(network: Network) -> None:
-    """The output has the shape of the input, or twice its channels, with labels of classes and augmentation or not."""
+    """The output has the shape of the input, or twice its channels, with and without class and augmentation labels."""
     x, c_noise = torch.ones(3, *SHAPE), torch.tensor([-1.5, 0.0, 999.0])
     for classes, augment in ((0, 0), (4, 0), (4, 5)):
         what = f"with {classes} classes and {augment} augmentation labels"
@@ -96,16 +96,16 @@ def is_the_same_each_time(network: Network) -> None:
     before = torch.get_rng_state()
     first, second = (network.build(SHAPE, 4, 5).state_dict() for _ in range(2))
     untouched = torch.equal(torch.get_rng_state(), before)
-    require(untouched, "the state of PyTorch's generator after build", "unchanged (see denoising.networks)", "another")
+    require(untouched, "the state of PyTorch's generator after build", "unchanged (see denoising.networks)", "changed")
     require(first.keys() == second.keys(), "the parameters of a second build", list(first), list(second))
     for key, value in first.items():
         require(torch.equal(value, second[key]), f"the parameter {key} of a second build", "the same numbers", "others")
 
 
 def is_a_function_of_x_and_sigma(denoiser: Denoiser) -> None:
-    """The output has the shape of x and repeats, x is not modified, and images are independent of each other.
+    """The output has the shape of x and is reproducible, x is not modified, and images do not depend on each other.
 
-    The same holds with labels, unless the denoiser is unconditional and refuses them by ValueError.
+    The same holds with labels, unless the denoiser is unconditional and refuses them with ValueError.
     """
     loaded, clean, labels = _loaded(denoiser)
     x = clean + 0.5 * torch.randn(clean.shape, generator=torch.Generator().manual_seed(0))
@@ -128,7 +128,7 @@ def keeps_the_limits_of_the_flow(denoiser: Denoiser) -> None:
 
 
 def guides_a_denoiser(guidance: Guidance) -> None:
-    """The guided denoiser is one for samples of the same shape, with labels and without."""
+    """The guided denoiser is a function of x and sigma, for samples of the same shape and with labels."""
     plain = _Plain()
     guided, labels = guidance.wrap(plain), torch.tensor([0, 1, 1])
     require(tuple(guided.shape) == plain.shape, "the shape of samples", plain.shape, tuple(guided.shape))
@@ -137,7 +137,7 @@ def guides_a_denoiser(guidance: Guidance) -> None:
 
 
 class _Plain:
-    """A denoiser of a Gaussian for each class."""
+    """The denoiser of data with one Gaussian per class."""
 
     shape = (1, 4, 4)
 
@@ -160,7 +160,7 @@ def _independent(together: D, alone: D, x: Tensor) -> None:
 
 
 def _loaded(denoiser: Denoiser) -> tuple[Conditional, Tensor, Tensor]:
-    """The denoiser, made for a few random images of two classes; some of these images, and their classes."""
+    """The denoiser, loaded for a few random images of two classes, with some of these images and their classes."""
     shape = getattr(denoiser, "shape", (1, 8, 8))
     pixels = torch.randint(256, (32, *shape), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     data = Images(pixels, torch.arange(32) % 2, ("0", "1"))

@@ -22,7 +22,7 @@ from designspace.testing.assertions import require, require_close, require_error
 
 
 def gives_uint8_images(data: Data) -> None:
-    """Pixels are uint8 [N, C, H, W], each label is the number of a class, and the hash repeats."""
+    """Pixels are uint8 [N, C, H, W], each label is the number of a class, and the hash is reproducible."""
     images = data.load()
     require(images.pixels.dtype == torch.uint8, "the dtype of the pixels", torch.uint8, images.pixels.dtype)
     require(images.pixels.ndim == 4, "the shape of the pixels", "[N, C, H, W]", list(images.pixels.shape))
@@ -50,7 +50,7 @@ def gives_features(detector: Detector) -> None:
 
 
 def is_a_reference(reference: Reference) -> None:
-    """The hash repeats, the description is plain data, and features of another detector are refused by DataError."""
+    """The hash is reproducible, the description is plain data, and a detector that does not fit raises DataError."""
     _hashes_alike(reference)
     json.dumps(reference.about())
     for cls in Detector.known.values():
@@ -62,7 +62,7 @@ def is_a_reference(reference: Reference) -> None:
 
 
 def tells_distributions_apart(metric: Metric) -> None:
-    """A shifted distribution has a worse value, or at least another one, and influences are centred."""
+    """A shifted distribution has a worse value, or at least a different one, and influences are centred."""
     if isinstance(metric, Observation):
         return
     x = torch.randn(200, metric.dimensions or 4, generator=torch.Generator().manual_seed(0))
@@ -75,7 +75,7 @@ def tells_distributions_apart(metric: Metric) -> None:
 
 
 def sees_what_the_denoiser_does(metric: DenoiserMetric) -> None:
-    """The value is finite and repeats, and the profile has a value at each of its levels."""
+    """The value is finite and reproducible, and the profile has a value at each of its levels."""
     pixels = torch.randint(256, (4, 1, 2, 2), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     design = Design.preset("edm")
     network = Network.model_validate({"name": "mlp", "width": 4}).build((1, 2, 2))
@@ -90,7 +90,7 @@ def sees_what_the_denoiser_does(metric: DenoiserMetric) -> None:
 
 
 def sees_what_the_flow_does(metric: Diagnostic) -> None:
-    """The value is finite and repeats, influences are centred, and designs that draw noise are refused."""
+    """The value is finite and reproducible, influences are centred, and designs that draw noise are refused."""
     latents = torch.randn(5, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     probe = Probe(Design.preset("edm"), _gaussian, latents, 8)
     first = _repeats([metric.observe(probe), metric.observe(Probe(probe.design, _gaussian, latents, 8))])

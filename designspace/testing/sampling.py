@@ -74,7 +74,7 @@ def levels_decrease(steps: TimeSteps) -> None:
 
 
 def respects_the_limits_of_a_denoiser(steps: TimeSteps) -> None:
-    """Within limits, the levels lie in them, or ``within`` raises ValueError."""
+    """With the limits of a denoiser, the levels lie within them, or ``within`` raises ValueError."""
     lo, hi = 0.05, 60.0
     try:
         sigmas = steps.within(lo, hi).sigmas(5)
@@ -85,7 +85,7 @@ def respects_the_limits_of_a_denoiser(steps: TimeSteps) -> None:
 
 
 def one_level_is_refused(steps: TimeSteps) -> None:
-    """One level makes no step."""
+    """``sigmas(1)`` raises ValueError, since one level makes no step."""
     with require_error(ValueError, "sigmas(1)"):
         steps.sigmas(1)
 
@@ -101,7 +101,7 @@ def noise_is_only_added(stochasticity: Stochasticity) -> None:
 
 
 def converges_to_the_exact_end_point(solver: Solver) -> None:
-    """On Gaussian data, whose end point is known, the error falls. With noise, the spread of the samples is right."""
+    """On Gaussian data the error at the known end point falls. With noise, the spread of the samples is right."""
     if solver.stochastic:
         draw = torch.Generator().manual_seed(0)
         latents = torch.randn(4000, 1, generator=draw)
@@ -129,7 +129,7 @@ def converges_at_its_order(solver: Solver) -> None:
 
 
 def does_not_depend_on_the_batch(solver: Solver) -> None:
-    """An image is the same alone and among others, at the same number of evaluations."""
+    """An image comes out the same alone and in a batch, with the same number of evaluations."""
     latents = torch.randn(3, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     together = sample(_design(solver), _gaussian, latents, 8)
     alone = sample(_design(solver), _gaussian, latents[:1], 8)
@@ -139,7 +139,7 @@ def does_not_depend_on_the_batch(solver: Solver) -> None:
 
 
 def does_not_modify_its_input(solver: Solver) -> None:
-    """The states of a recorded trajectory stay as they were when the solver returned them."""
+    """The solver does not modify its input, and a recorded state does not change afterwards."""
     seen: list[Tensor] = []
 
     def watching(x: Tensor, sigma: Tensor) -> Tensor:
@@ -176,7 +176,7 @@ def _end(solver: Solver, denoiser: D, num_steps: int) -> float:
 
 
 def _noise(images: int, draw: torch.Generator) -> Callable[[int, int], Tensor]:
-    """Noise that is the same when asked for again, and cheaper than ``KeyedNoise`` for thousands of images."""
+    """Noise that is the same each time it is requested, and cheaper than ``KeyedNoise`` for thousands of images."""
     return cache(lambda step, k: torch.randn(images, 1, generator=draw))
 
 
@@ -186,14 +186,14 @@ def _gaussian(x: Tensor, sigma: Tensor) -> Tensor:
 
 BUMP_LOW, BUMP_HIGH, POWER = 0.05, 8.0, 6
 BUMP_END = LOW * (BUMP_HIGH / BUMP_LOW) ** (0.9 * 4**POWER * math.gamma(POWER + 1) ** 2 / math.gamma(2 * POWER + 2))
-"""The end point of the flow of ``_bump`` from 1, since d ln x / d ln sigma = 1 - D / x."""
+"""The end point of the flow of ``_bump`` from a latent of 1: it follows from d ln x / d ln sigma = 1 - D / x."""
 
 
 def _bump(x: Tensor, sigma: Tensor) -> Tensor:
     """D = x times a polynomial bump in ln sigma, zero at both ends of the range.
 
-    Every method is exact where D is zero. So the lower order of multistep methods in their first and last steps, where
-    their history is incomplete, does not hide their order of convergence.
+    Every method is exact where D is zero. Therefore the lower order of multistep methods in their first and last steps,
+    where their history is incomplete, does not hide their order of convergence.
     """
     w = (sigma.clamp(BUMP_LOW, BUMP_HIGH) / BUMP_LOW).log() / math.log(BUMP_HIGH / BUMP_LOW)
     return x * (0.9 * (4 * w * (1 - w)) ** POWER).to(x).reshape(-1, 1)

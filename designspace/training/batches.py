@@ -20,11 +20,11 @@ class Batch:
     """The images of a training step with their noise."""
 
     y: Tensor
-    """Images, float32 ``[B, C, H, W]`` in [-1, 1], augmented if the recipe says so."""
+    """Images, float32 ``[B, C, H, W]`` in [-1, 1], augmented if there is an augmentation."""
     sigma: Tensor
     """Noise levels, float64 ``[B]``, on the CPU."""
     noise: Tensor
-    """Unit Gaussian, like ``y``."""
+    """Unit Gaussian noise, in the shape and dtype of ``y``."""
     labels: Tensor | None
     augment: Tensor | None
     """Augmentation labels ``[B, L]``; zero for images that were not transformed."""
@@ -32,7 +32,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class Batches:
-    """The data set on the device, reshuffled in each epoch; call it with a step to get its batch."""
+    """The data set on the device, reshuffled in each epoch. Call it with the number of a step to get the batch."""
 
     pixels: Tensor
     labels: Tensor | None

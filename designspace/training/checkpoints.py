@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 STAGE = "training"
 SAVE_SECONDS = 60.0
-"""Seconds between checkpoints: the most that a killed process loses."""
+"""The shortest time between checkpoints, in seconds; a killed process loses little more than this."""
 _LISTENER: ContextVar[Seen | None] = ContextVar("listener", default=None)
 
 
@@ -43,14 +43,14 @@ class Plan:
     augmentation: Augmentation | None
     labelled: bool
     build: Callable[[], nn.Module]
-    """The untrained network."""
+    """Builds the untrained network."""
     spec: dict[str, Any]
     """The denoiser as plain data, including the length ``augment`` of its augmentation labels."""
 
 
 @runtime_checkable
 class Trainable(Protocol):
-    """A denoiser that has to be trained before it is used."""
+    """A denoiser that has to be trained before it can be used."""
 
     training_images: int
     labels: bool
@@ -65,8 +65,8 @@ def trained(
     """The state of ``plan`` after ``images`` images, from the cache or by training from the latest checkpoint.
 
     Only one process trains a plan at a time; others wait for it. ``seen`` is called about every hundred steps; without
-    it, the listener of ``heard_by`` is. An exception raised by ``seen`` ends the training after saving a checkpoint.
-    Raises ``DivergedError``, and ``StorageError`` if a checkpoint cannot be written.
+    it, the listener given to ``heard_by`` is called. An exception raised by ``seen`` ends the training after saving a
+    checkpoint. Raises ``DivergedError``, and ``StorageError`` if a checkpoint cannot be written.
     """
     kept = Checkpoints(cache or Cache(), plan)
     state = State(plan.build(), plan.recipe, device)
@@ -84,7 +84,7 @@ def trained(
 def heard_by(listener: Seen) -> Iterator[None]:
     """Within the block, report the progress of training to ``listener``.
 
-    A denoiser trains itself while it is loaded, far below the code that shows the progress of a run.
+    A denoiser is trained while it is loaded, far down the call stack from the code that shows the progress of a run.
     """
     token = _LISTENER.set(listener)
     try:

@@ -71,7 +71,7 @@ def read(path: Path) -> Exported:
         if about["schema"] != SCHEMA:
             raise ValueError(f"schema {about['schema']}, not {SCHEMA}")
         return Exported(about, load_tensors(data))
-    except Exception as error:  # safetensors' own errors share no class
+    except Exception as error:  # the errors of safetensors have no common base class
         raise DataError(f"{path}: not a trained denoiser: {error}") from error
 
 

@@ -20,7 +20,7 @@ from designspace.training.state import State
 ENTRY = 100
 """Steps per entry of the loss record; after each entry the loss is checked for divergence."""
 PATIENCE = 10.0
-"""Seconds after which progress is reported even within an entry."""
+"""Progress is reported after this many seconds even if an entry is not complete."""
 SPIKE = 20.0
 """Training counts as diverged if the loss exceeds that of the first batch by this factor."""
 
@@ -40,7 +40,7 @@ class Progress:
     loss: float
     """The mean loss of the current entry of the record."""
     rate: float
-    """Images per second since this process started."""
+    """Images per second since ``Trainer.run`` was called."""
 
     @property
     def pace(self) -> str:

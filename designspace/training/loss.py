@@ -12,7 +12,7 @@ from designspace.sampling import rows
 from designspace.training.rows import TrainingRows
 
 LOWEST, HIGHEST, BINS = 1e-3, 1e3, 48
-"""The bins are evenly spaced in ln sigma; levels outside of the range go into the first or the last bin."""
+"""The bins are evenly spaced in ln sigma; levels outside the range go into the first or the last bin."""
 
 
 def errors(D: rows.D, design: TrainingRows, y: Tensor, sigma: Tensor, noise: Tensor) -> Tensor:
@@ -24,7 +24,7 @@ def errors(D: rows.D, design: TrainingRows, y: Tensor, sigma: Tensor, noise: Ten
 
 
 def squared_errors(D: rows.D, y: Tensor, sigma: Tensor, noise: Tensor) -> Tensor:
-    """The same without the loss weight."""
+    """The same as ``errors``, without the loss weight."""
     size = sent(sigma, y.device, y.dtype).reshape(-1, *[1] * (y.ndim - 1))
     gaps = D(y + size * noise, sigma) - y
     return gaps.flatten(1).square().mean(1).float()

@@ -19,8 +19,8 @@ class Recipe(Spec):
     ``ema_half_life`` images or of the fraction ``ema_ramp_up`` of the images seen, whichever is less; with
     ``ema_sigma_rel`` it is the power-function average of that relative width instead (Karras et al., 2023,
     https://arxiv.org/abs/2312.02696, Section 3). ``accumulate`` splits each batch into parts that are processed one
-    after another. ``precision``, ``compile`` and ``channels_last`` speed up training on a GPU. To be mixed into a
-    component.
+    after another. ``precision``, ``compile`` and ``channels_last`` speed up training on a GPU. The class is a mixin for
+    components.
     """
 
     seed: int = 0

@@ -85,7 +85,7 @@ def training_rows(design: PreconditioningRows) -> TrainingRows:
 def training_sigmas(design: TrainingRows, n: int, generator: torch.Generator | None = None) -> Tensor:
     """Draw ``n`` noise levels to train on, float64 ``[n]``, from ``noise_distribution``.
 
-    They are moved to levels that ``c_noise`` supports, the same grid that the sampler uses.
+    They are clamped and rounded to levels that ``c_noise`` supports, as the levels of the sampler are.
     """
     return design.c_noise.supported(design.noise_distribution.sample(n, generator))
 

@@ -47,7 +47,7 @@ def update(average: list[Tensor], parameters: list[Tensor], beta: float) -> None
 
 @dataclass(eq=False)
 class Record:
-    """The loss by noise level in the course of training: sums and counts of each bin, for each entry."""
+    """The loss by noise level in the course of training: the sum and the count in each bin, for each entry."""
 
     images: list[int] = field(default_factory=list)
     """The number of images seen at the end of each entry."""
@@ -82,7 +82,7 @@ class State:
         return self.step * self.recipe.batch_size
 
     def apply(self) -> None:
-        """Take an optimizer step with the accumulated gradients, in which NaN is replaced by 0."""
+        """Take an optimizer step with the accumulated gradients, after replacing NaN by 0 and infinities by +-1e5."""
         following = self.images + self.recipe.batch_size
         for group in self.optimizer.param_groups:
             group["lr"] = self.recipe.learning_rate * min(following / max(self.recipe.warm_up, 1), 1.0)
@@ -92,7 +92,7 @@ class State:
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         update(self._averages, self._parameters, decay(self.recipe, following))
-        for own, its in self._buffers:  # such as running statistics, which are averages already
+        for own, its in self._buffers:  # buffers such as running statistics are averages already
             own.copy_(its)
         self.step += 1
 

@@ -26,7 +26,7 @@ class Draw:
         return self.happens() * drawn
 
     def angle(self) -> Tensor:
-        """Uniform in -pi to pi, float32 ``[B]``."""
+        """Uniform between -pi and pi, float32 ``[B]``."""
         return (2 * self._uniform() - 1) * math.pi
 
     def happens(self, p: float | None = None) -> Tensor:
