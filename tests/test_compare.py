@@ -220,7 +220,7 @@ def test_the_terminal_shows_protocol_and_correction(compare, recorded):
         (["recorded", "recorded"], "for every two of one report give it once: designspace compare recorded"),
         (
             ["recorded:solver=ab"],
-            "recorded:solver=ab: no two finite results of one budget and one protocol",
+            "recorded:solver=ab: no two finite results with the same budget and protocol",
         ),
     ],
 )

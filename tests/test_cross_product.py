@@ -196,7 +196,7 @@ def test_an_axis_of_the_plane_is_said_to_be_idle(solver, tmp_path):
     path.write_text(text + "num_steps: 12\ngrid: {schedule: [linear, ve], scaling: [none, vp]}\n")
     lines = load(path).warnings
     assert [line.split(": ")[1] for line in lines] == ["grid.schedule", "grid.scaling"]
-    assert all(f"cannot matter: solver {solver} does not step in time" in line for line in lines)
+    assert all(f"has no effect: solver {solver} does not step in time" in line for line in lines)
 
 
 def test_solvers_that_are_crossed_with_an_idle_axis_are_named(tmp_path):

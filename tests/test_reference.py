@@ -141,7 +141,7 @@ BAD = {
         "sigma is not a covariance: it has the negative eigenvalue -0.8",
     ),
     "features of another count": ({"feats": np.eye(3), "n": 7}, "feats has 3 images, and n says 7"),
-    "another count": ({"mu": np.zeros(2), "sigma": np.eye(2), "n": 7}, "the file is of 7 images, not of 9"),
+    "another count": ({"mu": np.zeros(2), "sigma": np.eye(2), "n": 7}, "the file describes 7 images, not 9"),
     "one image": ({"mu": np.zeros(2), "sigma": np.eye(2), "n": 1}, "at least 2 images, not 1"),
     "half a count": ({"mu": np.zeros(2), "sigma": np.eye(2), "n": 1.5}, "must be one integer"),
     "NaN features": ({"feats": np.array([[1.0], [np.nan]])}, "1 of 2 images have features that are not finite"),
@@ -149,7 +149,7 @@ BAD = {
     "flat features": ({"feats": np.ones(3)}, r"must have shape \[n, d\], not \[3\]"),
     "nothing of the kind": (
         {"mu": np.zeros(3), "arr_0": np.zeros(3)},
-        "neither the arrays mu and sigma nor feats; it has mu, ",
+        "has neither the arrays mu and sigma nor feats, but mu, ",
     ),
 }
 

@@ -233,7 +233,7 @@ def test_what_fails_in_a_worker_is_recorded(tmp_path):
 
 def test_components_that_workers_cannot_find_are_a_clear_error(tmp_path):
     ablation = load(write_spec(tmp_path)).model_copy(update={"components": ()})
-    message = r"a worker cannot work: .*stand_in_.*\(own components must be in files that the ablation names\)"
+    message = r"a worker cannot work: .*stand_in_.*\(your own components must be in files that the ablation lists"
     with pytest.raises(RuntimeError, match=message):
         run(ablation, out=tmp_path / "reports", workers=2, progress=False)
 
@@ -249,7 +249,7 @@ def test_a_line_a_chunk_with_the_time_left(tmp_path, capsys):
     assert lines[4].startswith("[1/4] solver=euler, num_steps=3: stand_in_metric ")
     assert len(lines) == 1 + 4 * (3 + 1)
     go(tmp_path, progress=True)
-    assert capsys.readouterr().err == "0 trials to do, 4 done before\n"
+    assert capsys.readouterr().err == "0 trials to do, 4 already done\n"
 
 
 def test_bars_on_a_terminal(tmp_path, monkeypatch, capsys):

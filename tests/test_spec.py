@@ -259,18 +259,18 @@ def test_claims_name_axes_and_values_as_the_points_do(write):
 @pytest.mark.parametrize(
     ("more", "expected"),
     [
-        ("grid: {solver: [dpmpp_2m], schedule: [linear, vp]}", ["8:28: grid.schedule: cannot matter: solver dpmpp_2m"]),
+        ("grid: {solver: [dpmpp_2m], schedule: [linear, vp]}", ["8:28: grid.schedule: has no effect: solver dpmpp_2m"]),
         (
             "grid: {solver: [dpmpp_2m, heun], schedule: [linear, vp]}",
             ["8:34: grid.schedule: has no effect with solvers that do not"],
         ),
-        ("grid: {c_in: [edm, vp]}", ["8:8: grid.c_in: cannot matter: denoiser exact does not depend on c_in"]),
-        ("grid: {c_out.sigma_data: [0.5, 1]}", ["8:8: grid.c_out.sigma_data: cannot matter: denoiser exact does"]),
-        ("one_at_a_time: {loss_weight: [vp], solver: [euler]}", ["8:17: one_at_a_time.loss_weight: cannot matter"]),
+        ("grid: {c_in: [edm, vp]}", ["8:8: grid.c_in: has no effect: denoiser exact does not depend on c_in"]),
+        ("grid: {c_out.sigma_data: [0.5, 1]}", ["8:8: grid.c_out.sigma_data: has no effect: denoiser exact does"]),
+        ("one_at_a_time: {loss_weight: [vp], solver: [euler]}", ["8:17: one_at_a_time.loss_weight: has no effect"]),
         ("grid: {all: [{label: a, set: {c_in: vp, solver: euler}}]}", []),
         (
             "cumulative: [{label: a, set: {c_in: vp, c_skip: vp}}]",
-            ["8:14: cumulative.0: cannot matter: denoiser"],
+            ["8:14: cumulative.0: has no effect: denoiser"],
         ),
         ("grid: {design: [edm, vp]}", []),
     ],

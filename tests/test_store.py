@@ -219,7 +219,7 @@ def test_of_many_lines_that_cannot_be_read_twenty_are_named(tmp_path):
     texts = [str(one.message) for one in said]
     assert len(texts) == 21
     assert texts[0].endswith(
-        "results.jsonl:1: not a result, skipped (schema 0, not 1, of an earlier version: run the ablation again)"
+        "jsonl:1: not a result, skipped (schema 0 instead of 1, from an earlier version: run the ablation again)"
     )
     assert texts[-1].endswith("; no more are listed")
 

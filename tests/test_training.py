@@ -363,7 +363,7 @@ def test_a_slow_entry_is_told_of_and_kept(digits, cache, monkeypatch):
 
 @pytest.mark.parametrize(
     ("told", "evaluated", "message"),
-    [(True, "none", "is told the classes in training"), (False, "data", "is trained without classes")],
+    [(True, "none", "is trained with class labels"), (False, "data", "is trained without class labels")],
 )
 def test_a_network_is_sampled_as_it_is_trained(tmp_path, told, evaluated, message):
     spec = SPEC | {
