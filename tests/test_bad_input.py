@@ -514,7 +514,7 @@ def test_problems_have_a_kind(text, kinds, folder):
 
 @pytest.mark.parametrize("more", ["denoisr: exact", "grid: {desing: [edm]}"])
 def test_what_follows_from_another_problem_is_not_reported(more, folder):
-    """A field that may have been misspelled is not called missing as well."""
+    """If a field may have been misspelled, it is not reported as missing as well."""
     text = "data: digits\n" + more
     (line,) = lines_of(folder, text)
     assert "Did you mean 'de" in line
@@ -522,7 +522,7 @@ def test_what_follows_from_another_problem_is_not_reported(more, folder):
 
 @pytest.fixture
 def stubborn(folder):
-    """Time steps of the user's own that refuse every number of steps."""
+    """User-defined time steps that reject every number of steps."""
     (folder / "stubborn.py").write_text(
         "import designspace as ds\n\n\n"
         'class Stubborn(ds.TimeSteps, name="test_stubborn"):\n'

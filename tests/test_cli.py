@@ -1,4 +1,4 @@
-"""The command line, as a user's shell sees it."""
+"""The command line, run in a shell."""
 
 import hashlib
 import json
@@ -185,7 +185,7 @@ def test_full_disk_is_one_line_and_status_1(shell, tmp_path):
 
 
 class Layers(torch.nn.Module):
-    """Colours, repeated up to the size of Inception's features."""
+    """Pixel values, repeated up to the dimension of Inception's features."""
 
     def forward(self, x):
         return x.mean((2, 3)).repeat(1, 683)[:, :2048]
@@ -309,7 +309,7 @@ def test_distance_between_folders(shell, tmp_path):
 
 
 def test_distance_to_statistics(shell, tmp_path):
-    """Of ADM's kind: images beside the mean and covariance of others."""
+    """The file has ADM's format: images together with the mean and covariance of other images."""
     x = np.random.default_rng(0).random((50, 64))
     arrays = {"mu": x.mean(0), "sigma": np.cov(x, rowvar=False)}
     np.savez(tmp_path / "adm.npz", arr_0=np.zeros((4, 8, 8, 1), np.uint8), **arrays)

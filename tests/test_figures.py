@@ -1,4 +1,4 @@
-"""The figures of results: what stands in them are the numbers of the results."""
+"""The figures of results show the numbers of the results."""
 
 import math
 

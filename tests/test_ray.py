@@ -1,4 +1,4 @@
-"""Trials on a Ray cluster give what they give in one process."""
+"""Trials on a Ray cluster give the same results as in one process."""
 
 import pytest
 from pipeline import assert_same, write_spec

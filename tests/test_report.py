@@ -1,4 +1,4 @@
-"""Reports: numbers, verdicts and pictures from plain rows."""
+"""Reports: numbers, verdicts and pictures made from plain results."""
 
 import csv
 import hashlib
@@ -155,7 +155,7 @@ def test_the_terminal_table_fits_into_80_characters(recorded):
 
 @pytest.mark.filterwarnings("ignore:.*results.jsonl.7")
 def test_samples_keep_every_pixel(recorded):
-    """One row a configuration; each pixel a square of whole pixels; the same pixels as in the artefact."""
+    """One row per configuration; each pixel of the artefact becomes a square of whole pixels."""
     write(recorded)
     shown = grid(Study(recorded))
     assert (shown.rows, shown.columns) == (["euler", "heun", "dpmpp_2m"], ["NFE 7", "NFE 11"])
@@ -187,7 +187,7 @@ def test_paired_difference_uses_common_latents(bench):
 
 
 @pytest.mark.parametrize("how", ["other seed", "damaged", "not kept"])
-def test_unpaired_where_pairs_are_not_to_be_had(bench, how):
+def test_unpaired_where_pairing_is_impossible(bench, how):
     made = bench(claims=[less({"solver": "a"}, {"solver": "b"})])
     made.point({"solver": "a", "nfe": 7}, 3.0, influence(0, 1))
     made.point({"solver": "b", "nfe": 7}, 3.5, influence(1, 1), seed=1 if how == "other seed" else 0)
@@ -350,7 +350,7 @@ def test_images_that_would_decide_an_undecided_claim(bench):
 
 
 def test_a_claim_of_many_points_compares_like_with_like(bench):
-    """Heun at 35 evaluations is not compared with Euler at 7; one wrong pair is enough, missing ones or not."""
+    """Heun at 35 evaluations is not compared with Euler at 7, and one contradicted pair decides the claim."""
     made = bench(claims=[less({"solver": "heun"}, {"solver": "euler"})])
     for nfe, heun, euler in ((7, 80.0, 30.0), (35, 3.0, 4.0)):
         made.point({"solver": "heun", "nfe": nfe}, heun, influence(1, 1))

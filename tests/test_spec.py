@@ -213,7 +213,7 @@ def test_an_ablation_may_be_made_in_python():
 
 
 def test_levels_are_those_that_the_network_knows(write, tmp_path):
-    """Said when the spec is loaded, of a denoiser that depends on c_noise; of another it is not true."""
+    """Unsupported levels are reported on loading, but only for denoisers that depend on c_noise."""
     (tmp_path / "net.py").write_text("import torch\ndef make():\n    return torch.nn.Identity()\n")
     design = "{preset: edm, c_noise: iddpm, solver: dpmpp_2m}"
     network = '{name: preconditioned, network: {name: module, factory: "./net.py:make"}}'
@@ -275,7 +275,7 @@ def test_claims_name_axes_and_values_as_the_points_do(write):
         ("grid: {design: [edm, vp]}", []),
     ],
 )
-def test_axes_that_cannot_matter(more, expected, write):
+def test_axes_without_effect(more, expected, write):
     path = write(SPEC + more)
     warnings = load(path).warnings
     assert len(warnings) == len(expected)
@@ -294,7 +294,7 @@ def test_an_option_that_the_grid_overrules(write):
 
 
 @pytest.mark.parametrize(("fixed", "varied"), [("num_steps", "nfe"), ("nfe", "num_steps"), ("nfe", "nfe")])
-def test_steps_of_the_baseline_that_no_point_has(fixed, varied, write):
+def test_steps_of_the_baseline_that_every_point_replaces(fixed, varied, write):
     text = SPEC.replace("num_steps: 5", f"{fixed}: 9") + f"grid: {{{varied}: [7, 11]}}\n"
     ablation = load(write(text))
     (warning,) = ablation.warnings

@@ -128,7 +128,7 @@ def test_a_line_that_is_no_result_is_skipped_by_name(results, bad):
         assert [r.id for r in results.rows()] == ["a"]
 
 
-def test_the_frame_has_a_row_a_point_and_keeps_the_counted_nfe_apart_from_the_axis(results):
+def test_the_frame_has_one_row_per_point_and_separate_columns_for_counted_nfe_and_axis(results):
     results.append(row("a"))
     results.append(row("b", solver="euler", nfe=36))
     columns = ["solver", "axes.nfe", "id", "seed", "nfe", "images"]

@@ -1,4 +1,4 @@
-"""What is measured of a data set: closed forms, invariants, and the command probe as a user sees it."""
+"""The survey of a data set: closed forms, invariants, and the command ``probe``."""
 
 import json
 import math
@@ -198,7 +198,7 @@ def test_wrong_input_is_one_line_and_status_2(shell, tmp_path, arguments, messag
     assert err.count("\n") == 1
 
 
-def test_a_range_drowns_the_data_by_distance_or_by_divergence():
+def test_sigma_max_follows_from_distance_or_divergence():
     near = Spread(distance=50.0, mean_norm=0.1, covariance_norm=1.0)
     far = Spread(distance=5.0, mean_norm=10.0, covariance_norm=1.0)
     assert sigma_range(near)["sigma_max"].value == 50

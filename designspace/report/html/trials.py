@@ -70,7 +70,7 @@ def as_ablation(row: Result, components: object = ()) -> Any:
 class _Shared:
     """JSON in which equal objects are stored once, because thousands of resolved specs differ only in a few fields.
 
-    ``put`` encodes a value: a scalar as itself, the i-th object as ``[i]``, a list as ``[-1, ...]``, and an integer that
+    ``put`` encodes a scalar as itself, the i-th object as ``[i]``, a list as ``[-1, ...]``, and an integer that
     JavaScript would round as ``[-2, "..."]``. An object is stored as the index of its keys followed by its values.
     """
 
