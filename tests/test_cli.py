@@ -123,7 +123,7 @@ WRONG = [
     (("distance", "digits", "digits", "--metric", "fid"), "--metric: unknown metric 'fid'"),
     (
         ("distance", "digits", "digits", "--metric", "truncation_error", "--metric", "loss"),
-        "metric truncation_error and loss measures a sampler or a denoiser, not images",
+        "metric truncation_error and loss: measured on a sampler or denoiser, not on images",
     ),
     (
         ("distance", "{name: mixture, count: 9}", "mixture", "--metric", "{name: recall, k: 9}", *PIXELS),
@@ -136,7 +136,7 @@ WRONG = [
     (("distance", "digits", "digits", "--images", "1798"), "--images 1798: there are only 1797"),
     (
         ("distance", "digits", "mixture", "--detector", "pixels"),
-        "images of [1, 8, 8] and of [1, 1, 1]: 64 and 1 features",
+        "images of [1, 8, 8] and of [1, 1, 1] have 64 and 1 features",
     ),
     (
         ("distance", "mixture", "{name: mixture, count: 2}", *PIXELS),

@@ -217,7 +217,7 @@ def test_the_terminal_shows_protocol_and_correction(compare, recorded):
         (["recorded:heun"], "recorded:heun: 'heun' is not AXIS=VALUE. Axes: solver, nfe."),
         (["recorded:nfe=7,design.solver=heun,nfe=11"], "nfe=11: nfe is given twice"),
         (["recorded", "--metric", "frechte"], "--metric frechte: not measured. Did you mean 'frechet'?"),
-        (["recorded", "recorded"], "for every two of one report give it once: designspace compare recorded"),
+        (["recorded", "recorded"], "for all pairs of one report, give it once: designspace compare recorded"),
         (
             ["recorded:solver=ab"],
             "recorded:solver=ab: no two finite results with the same budget and protocol",

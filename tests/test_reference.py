@@ -119,7 +119,7 @@ def test_a_covariance_may_be_off_by_a_thousandth_of_its_largest_variance(tmp_pat
         if known:
             assert read_statistics(path).d == 3
             continue
-        with pytest.raises(DataError, match="sigma is no covariance"):
+        with pytest.raises(DataError, match="sigma is not a covariance"):
             read_statistics(path)
 
 

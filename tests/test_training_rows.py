@@ -297,7 +297,7 @@ def test_an_axis_of_sigma_data_without_effect(tmp_path):
     (tmp_path / "a.yaml").write_text("data: digits\ndenoiser: exact\ndesign: edm\ngrid: {sigma_data: [0.5, 1]}\n")
     (warning,) = load(tmp_path / "a.yaml").warnings
     assert (
-        "grid.sigma_data: cannot matter: denoiser exact does not depend on c_in, c_out, c_skip, loss_weight" in warning
+        "grid.sigma_data: has no effect: denoiser exact does not depend on c_in, c_out, c_skip, loss_weight" in warning
     )
 
 

@@ -70,7 +70,7 @@ def source_of(mode: Mode) -> Source:
 
 
 def network_file(source: Source, weights: Path | None, sha256: str, download: bool) -> Path:
-    """The file to use: ``weights``, else the one that the environment variable names, else clean-fid's own.
+    """The file to use: ``weights``, otherwise the one named by the environment variable, otherwise clean-fid's.
 
     Raises ``DataError`` if the file is missing and cannot or must not be downloaded, or if its hash is not ``sha256``.
     """

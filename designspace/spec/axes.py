@@ -27,7 +27,7 @@ class Change(Spec):
         return self.label if self.label is not None else label_of(self.set) or "baseline"
 
     def settings(self, place: DocPath) -> list[Setting]:
-        """The settings of this change, which stands at ``place``. Raises ``SpecError`` for an unknown field."""
+        """The settings of this change, which is written at ``place``. Raises ``SpecError`` for an unknown field."""
         found: list[Setting] = []
         for name, value in self.set.items():
             path, here = field_path(name), (*place, "set", name)

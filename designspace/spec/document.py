@@ -48,7 +48,7 @@ class Document:
         return problem._replace(place=place)
 
     def replace(self, path: DocPath, part: Document) -> None:
-        """Add the places and problems of ``part``, whose data now stand at ``path``."""
+        """Add the places and problems of ``part``, whose data are now at ``path``."""
         self.spots = {old: spot for old, spot in self.spots.items() if old[: len(path)] != path}
         self.spots |= {path + below: spot for below, spot in part.spots.items()}
         self.problems += part.problems
@@ -143,7 +143,7 @@ class _Reader:
         try:
             value = self.yaml.constructor.construct_object(node)
         except (YAMLError, ValueError):
-            return self._refuse(path, f"the tag {node.tag} is not known here, or its value is wrong", node)
+            return self._refuse(path, f"unknown tag {node.tag}, or a value that it does not allow", node)
         return value if isinstance(value, SCALARS) else node.value  # dates stay text
 
     def _refuse(self, path: DocPath, what: str, node: Node | None = None) -> None:

@@ -26,7 +26,7 @@ from designspace.spec.trial import Evaluate, Trial
 NAME_ERRORS = {"unknown_component", "unnamed_component", "wrong_component", "not_a_component"}
 """The types of pydantic errors that concern the name of a component rather than its fields."""
 MOST = 10_000
-"""The largest allowed number of steps or evaluations: more must be a mistake, and would take long to count."""
+"""The largest allowed number of steps or evaluations; larger ones must be mistakes and would take long to count."""
 
 Signature = tuple[Location, str, str]
 """What identifies one of pydantic's errors: its location, type and message."""

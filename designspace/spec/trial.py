@@ -61,7 +61,7 @@ class Evaluate(Spec):
     labels: Annotated[Literal["none", "data", "balanced"] | tuple[int, ...], BeforeValidator(_labels)] = "none"
     """``none`` (unconditional), ``data`` (class frequencies of the data), ``balanced``, or a list that is repeated."""
     reference: Annotated[Reference | None, Since(None)] = None
-    """What samples are compared with; by default the data set."""
+    """The reference with which samples are compared; by default the data set."""
     seed: int = 0
 
     @field_validator("metrics")

@@ -65,7 +65,7 @@ class Spread:
 def _farthest(pixels: Tensor, mean: Tensor) -> float:
     """A lower bound on the largest distance between two images.
 
-    It takes the images farthest from the mean, then those farthest from these, and so on once more.
+    The search starts from the images farthest from the mean, and then from the images farthest from those.
     """
     radii = _squares(pixels, mean[None])[:, 0]
     first = _squares(pixels, _double(pixels[radii.topk(min(FAR, len(pixels))).indices]))
