@@ -39,7 +39,7 @@ def refuse_observations(metrics: list[Metric]) -> None:
     from designspace.evaluation.rows import Observation
 
     if watching := [metric.name for metric in metrics if isinstance(metric, Observation)]:
-        stop(2, f"metric {' and '.join(watching)}: measured on a sampler or denoiser, not on images; use it in an ablation")
+        stop(2, f"metric {' and '.join(watching)}: measured on a sampler or denoiser, not on images; use an ablation")
 
 
 def usable_metrics(metrics: list[Metric], asked: bool) -> list[Metric]:
