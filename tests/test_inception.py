@@ -193,7 +193,7 @@ class TestInception:
 
     def test_weights_of_another_kind_are_refused(self, stand_in, stand_in_pytorch):
         for mode, (file, sha256) in (("legacy_pytorch", stand_in), ("clean", stand_in_pytorch)):
-            with pytest.raises(DataError, match=r"pytorch-fid's weights|no TorchScript network"):
+            with pytest.raises(DataError, match=r"pytorch-fid's weights|not a TorchScript network"):
                 open_network(file, mode, CPU)
             with pytest.raises(DataError, match=f"has the sha256 {sha256}, not "):
                 detector(weights=file, mode=mode).load(CPU)
@@ -254,7 +254,7 @@ class TestInception:
     def test_a_file_that_is_no_network_is_refused(self, tmp_path):
         (tmp_path / "other.pt").write_bytes(b"text")
         sha256 = hashlib.sha256(b"text").hexdigest()
-        with pytest.raises(DataError, match="no TorchScript network"):
+        with pytest.raises(DataError, match="not a TorchScript network"):
             detector(weights=tmp_path / "other.pt", sha256=sha256).load(CPU)
 
     def test_a_network_without_layers_is_refused(self, tmp_path):
