@@ -8,7 +8,7 @@ from enum import StrEnum, auto
 from typing import NamedTuple
 
 NAMED = 10
-"""How many images a message names by number."""
+"""The largest number of image indices listed in a message."""
 
 
 class DataError(Exception):
@@ -16,18 +16,18 @@ class DataError(Exception):
 
 
 class NotFiniteError(FloatingPointError):
-    """Samples that are not finite; ``images`` lists the numbers of all of them, the message those of the first."""
+    """Some samples are not finite; ``images`` holds the indices of all of them, the message lists the first few."""
 
     def __init__(self, images: Sequence[int], of: range) -> None:
         self.images = list(images)
         super().__init__(
             f"{len(images)} of the images {of.start} to {of.stop - 1} are not finite ({first_of(images)}): the sampler "
-            "diverged; the others alone would give another distance, so there is none"
+            "diverged. No metric is computed, because leaving these images out would change its value"
         )
 
 
 def first_of(images: Sequence[int]) -> str:
-    """``3, 17, 40, ...``: the numbers of the first images, for a message."""
+    """The indices of the first images as text for a message: ``3, 17, 40, ...``."""
     return ", ".join(map(str, images[:NAMED])) + (", ..." if len(images) > NAMED else "")
 
 
@@ -52,7 +52,7 @@ class RowError(ValueError):
 
 @contextmanager
 def blaming(row: str) -> Iterator[None]:
-    """Raise a ``ValueError`` of the code inside as a ``RowError`` of ``row``, unless it is a ``RowError`` already."""
+    """Turn a ``ValueError`` raised inside the ``with`` block into a ``RowError`` of ``row``; keep a ``RowError``."""
     try:
         yield
     except RowError:
@@ -73,22 +73,22 @@ class Place(NamedTuple):
 
 
 class Kind(StrEnum):
-    """What sort of problem a spec has. Code decides on the kind; the message is for people."""
+    """The kind of a problem with a spec. Code branches on the kind; the message is for people."""
 
     UNREADABLE = auto()
     """A file that cannot be read or is not YAML."""
     UNKNOWN_FIELD = auto()
-    """A name that is not a field's."""
+    """A name that no field has."""
     UNKNOWN_COMPONENT = auto()
-    """A name that is not a component's."""
+    """A name that no component has."""
     MISSING = auto()
     """A required field that is not given."""
     VALUE = auto()
-    """A value that the field does not take."""
+    """A value that the field does not accept."""
     USER_CODE = auto()
-    """A file or module of the user's components that cannot be imported."""
+    """Code of the user that fails: a file or module that cannot be imported, or a component that raises."""
     FILE = auto()
-    """A file that a component needs and that is missing or not what it should be."""
+    """A file that a component needs and that is missing or unsuitable."""
     SAMPLING = auto()
     """A design that cannot be sampled from with this number of steps or evaluations."""
     UNMATCHED = auto()
@@ -102,7 +102,7 @@ class Kind(StrEnum):
 
     @property
     def is_warning(self) -> bool:
-        """Whether the spec can be used all the same."""
+        """Whether the spec can be used nevertheless."""
         return self in (Kind.PARTLY_UNMEASURED, Kind.NO_EFFECT)
 
 
@@ -111,12 +111,12 @@ DocPath = tuple[str | int, ...]
 
 
 def dotted(path: Iterable[str | int]) -> str:
-    """``grid.solver.1``."""
+    """A path as text: ``grid.solver.1``."""
     return ".".join(map(str, path))
 
 
 class Problem(NamedTuple):
-    """One thing that is wrong with a spec: what it is, of which kind, and where."""
+    """An error or a warning about a spec: its message, kind and location."""
 
     what: str
     path: DocPath = ()
@@ -132,10 +132,10 @@ class Problem(NamedTuple):
 
 
 class SpecError(ValueError):
-    """A spec that cannot be used, with every problem that was found in it.
+    """A spec cannot be used; lists every problem that was found in it.
 
     Attributes:
-        problems: The problems in the order of the file.
+        problems: The problems, in the order in which they appear in the file.
         lines: One line per problem, ``file:line:column: where: what``.
     """
 
@@ -149,5 +149,5 @@ class SpecError(ValueError):
 
 
 def brief(error: BaseException) -> str:
-    """The type and message of an error in one line: ``NameError: name 'x' is not defined``."""
+    """The type and message of an error on one line: ``NameError: name 'x' is not defined``."""
     return f"{type(error).__name__}: {' '.join(str(error).split())}".removesuffix(": ")

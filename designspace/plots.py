@@ -1,6 +1,6 @@
 """The figures of ``designspace plot`` and ``designspace report`` as matplotlib objects.
 
-For designs, ``curves_of`` computes the rows of Table 1 as arrays, and ``figures`` draws them.
+For designs, ``curves_of`` computes the rows of Table 1 as arrays and ``figures`` draws them.
 
 >>> import designspace as ds
 >>> from designspace.table.columns import read_columns
@@ -8,7 +8,7 @@ For designs, ``curves_of`` computes the rows of Table 1 as arrays, and ``figures
 >>> curves[0].name, curves[0].levels.shape
 ('edm', (18,))
 
-For results, each function takes what ``ds.run`` returns, or the folder of an ablation, and returns one figure.
+For results, each function takes the return value of ``ds.run`` or the folder of an ablation and returns one figure.
 
 .. code-block:: python
 
@@ -58,18 +58,18 @@ ONE_DIMENSIONAL = "the data are not one-dimensional"
 
 
 def __getattr__(name: str) -> Any:
-    """Import the functions for designs when they are first used: they need PyTorch, unlike those for results."""
+    """Import the functions for designs on first use, because they need PyTorch, unlike those for results."""
     if name not in _OF_DESIGNS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"designspace.table.{_OF_DESIGNS[name]}"), name)
 
 
 def metric_vs_nfe(results: AnyResults, metric: str | None = None) -> Figure:
-    """FID or another metric against the counted evaluations, with 95 % intervals and one curve per configuration.
+    """Draw a metric against the counted evaluations, with 95 % intervals and one curve per configuration.
 
     Args:
-        results: What ``ds.run`` returns, or the folder of an ablation.
-        metric: Its name; by default the first metric of the ablation.
+        results: The return value of ``ds.run``, or the folder of an ablation.
+        metric: The name of the metric; by default the first metric of the ablation.
 
     Raises:
         DataError: If the metric has not been measured.
@@ -78,7 +78,10 @@ def metric_vs_nfe(results: AnyResults, metric: str | None = None) -> Figure:
 
 
 def metric_vs_axis(results: AnyResults, axis: str, metric: str | None = None) -> Figure:
-    """The metric against the positive values of an axis such as ``time_steps.rho``. Raises ``DataError``."""
+    """Draw a metric against the positive values of an axis such as ``time_steps.rho``.
+
+    Raises ``DataError`` if the axis does not have several positive numbers.
+    """
     study = _study(results)
     if axis not in (known := measure.numeric_axes(study)):
         why = f"'{axis}' is not an axis of several positive numbers.{did_you_mean(axis, known)}"
@@ -87,27 +90,30 @@ def metric_vs_axis(results: AnyResults, axis: str, metric: str | None = None) ->
 
 
 def metric_vs_sigma(results: AnyResults, metric: str | None = None) -> Figure:
-    """The metric at each noise level, for metrics that record it. Raises ``DataError`` for others."""
+    """Draw a metric against the noise level. Raises ``DataError`` unless the metric records a value at each level."""
     return _of_metric(results, metric, profiles.metric_vs_sigma, "the metric has no values at single noise levels")
 
 
 def heat_map(results: AnyResults, metric: str | None = None) -> Figure:
-    """The metric at every pair of values of two axes of numbers. Raises ``DataError`` if there are no such axes."""
+    """Draw a metric for every pair of values of two numeric axes. Raises ``DataError`` if there are no such axes."""
     return _of_metric(results, metric, heat.heat_map, "no two axes have 3 to 24 numbers each")
 
 
 def pareto(results: AnyResults, metric: str | None = None) -> Figure:
-    """The front of quality against cost. Raises ``DataError`` for metrics that are not to be low, or too few points."""
-    return _of_metric(results, metric, fronts.pareto, "there are fewer than 4 points of a metric that is to be low")
+    """Draw the Pareto front of a metric against the counted evaluations.
+
+    Raises ``DataError`` if lower values of the metric are not better, or if there are too few points.
+    """
+    return _of_metric(results, metric, fronts.pareto, "this needs at least 4 points of a metric where lower is better")
 
 
 def main_effects(results: AnyResults, metric: str | None = None, group: int = 0) -> Figure:
-    """How much each choice changes the metric against the baseline's choice, with 95 % intervals.
+    """Draw how much each choice changes a metric compared with the baseline's choice, with 95 % intervals.
 
     Args:
-        results: What ``ds.run`` returns, or the folder of an ablation.
-        metric: Its name; by default the first metric of the ablation.
-        group: The number of the group of points that is drawn, from 0, where not all points may be compared.
+        results: The return value of ``ds.run``, or the folder of an ablation.
+        metric: The name of the metric; by default the first metric of the ablation.
+        group: The index of the group of points to draw, if the points fall into groups that cannot be compared.
 
     Raises:
         DataError: If the group has no choices to compare.
@@ -117,12 +123,12 @@ def main_effects(results: AnyResults, metric: str | None = None, group: int = 0)
 
 
 def samples(results: AnyResults) -> Figure:
-    """Images of each configuration from the same latents. Raises ``DataError`` if no images were kept."""
+    """Draw images of each configuration from the same latents. Raises ``DataError`` if no images were kept."""
     return _drawn(results, images.samples, "no images were kept")
 
 
 def samples_difference(results: AnyResults) -> Figure:
-    """The differences of the images from those of the first configuration.
+    """Draw the differences of the images of each configuration from those of the first.
 
     Raises ``DataError`` unless another configuration has images from the same latents.
     """
@@ -130,27 +136,30 @@ def samples_difference(results: AnyResults) -> Figure:
 
 
 def walks(results: AnyResults) -> Figure:
-    """Random walks from the data to the noise. Raises ``DataError`` unless the data are one-dimensional."""
+    """Draw random walks from the data to noise. Raises ``DataError`` unless the data are one-dimensional."""
     return _drawn(results, plane.walks, ONE_DIMENSIONAL)
 
 
 def backward(results: AnyResults) -> Figure:
-    """The way back by the SDE and by the ODE. Raises ``DataError`` unless one-dimensional data were sampled by both."""
+    """Draw sampling by the SDE and the ODE. Raises ``DataError`` unless one-dimensional data were sampled by both."""
     return _drawn(results, plane.backward, "no one-dimensional data were sampled with noise and without")
 
 
 def flow(results: AnyResults) -> Figure:
-    """The curves of the flow. Raises ``DataError`` unless the data are one-dimensional."""
+    """Draw the trajectories of the probability flow. Raises ``DataError`` unless the data are one-dimensional."""
     return _drawn(results, plane.flow, ONE_DIMENSIONAL)
 
 
 def warps(results: AnyResults) -> Figure:
-    """How schedules and scalings bend the flow of one-dimensional data. Raises ``DataError`` for a single one."""
+    """Draw how schedules and scalings bend the flow of one-dimensional data.
+
+    Raises ``DataError`` unless several schedules or scalings were used.
+    """
     return _drawn(results, plane.warps, "no one-dimensional data were sampled with several schedules or scalings")
 
 
 def steps(results: AnyResults) -> Figure:
-    """One step of Euler's and of Heun's method. Raises ``DataError`` unless both sampled one-dimensional data."""
+    """Draw a step of Euler's and of Heun's method. Raises ``DataError`` unless both sampled one-dimensional data."""
     return _drawn(results, slopes.steps, "no one-dimensional data were sampled by euler and heun on the same levels")
 
 
@@ -168,7 +177,7 @@ def _of_metric(
     name = metric or next(iter(known), "")
     if name not in known:
         suggestion = did_you_mean(name, known)
-        why = f"metric '{name}' not measured.{suggestion} Metrics: {', '.join(known) or 'none'}."
+        why = f"metric '{name}' was not measured.{suggestion} Metrics: {', '.join(known) or 'none'}."
         raise DataError(f"{study.folder}: {why}")
     return _drawn(study, lambda study: draw(study, name), f"{name}: {otherwise}")
 

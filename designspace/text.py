@@ -8,11 +8,11 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 
 MERGED = "ablation"
-"""The axis of several reports in one."""
+"""The name of the axis that distinguishes several ablations in one report."""
 UNNAMED = (MERGED, "stage", "variant")
-"""Axes whose values say themselves what they are."""
+"""Axes whose values are clear without the name of the axis."""
 SMALLEST_P = 1e-4
-"""p-values below it are not given as numbers."""
+"""Smaller p-values are written as a bound."""
 LATEX = {c: rf"\{c}" for c in "&%$#_{}"} | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}"}
 LATEX |= {"^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}"}
 LATEX |= {'"': r"\textquotedbl{}", "±": r"$\pm$", "×": r"$\times$", "…": r"\dots{}", "′": "$'$", "·": r"$\cdot$"}
@@ -24,7 +24,7 @@ LATEX |= {chr(945 + i): rf"$\{name}$" for i, name in enumerate(GREEK.split()) if
 
 
 def number(value: float, se: float | None) -> str:
-    """The value rounded to two significant digits of its standard error, and to at most seven of its own."""
+    """The value, rounded to two significant digits of its standard error but to at most seven of its own."""
     if not math.isfinite(value):
         return str(value)
     if not se or not math.isfinite(se):
@@ -36,7 +36,7 @@ def number(value: float, se: float | None) -> str:
 
 
 def measured(value: float, se: float | None) -> str:
-    """``12.3 ± 0.4``, ``(1.23 ± 0.04)e-6``; without an error the value alone."""
+    """A value with its standard error, if it has one: ``12.3 ± 0.4``, ``(1.23 ± 0.04)e-6``."""
     first, error, power = measured_parts(value, se)
     text = f"{first} ± {error}" if error else first
     return f"({text}){power}" if power else text
@@ -56,12 +56,12 @@ def measured_parts(value: float, se: float | None) -> tuple[str, str, str]:
 
 
 def p_value(p: float) -> str:
-    """``p = 0.18`` or ``p < 0.0001``."""
+    """A p-value with its symbol: ``p = 0.18`` or ``p < 0.0001``."""
     return f"p {p_number(p)}" if p < SMALLEST_P else f"p = {p_number(p)}"
 
 
 def p_number(p: float) -> str:
-    """``0.18`` or ``< 0.0001``: the normal approximation is not accurate far out in the tails."""
+    """A p-value, ``0.18`` or ``< 0.0001``; a bound, because the normal approximation is inaccurate in the far tails."""
     return "< 0.0001" if p < SMALLEST_P else f"{p:.2g}"
 
 
@@ -71,7 +71,7 @@ def one_line(text: object) -> str:
 
 
 def value_of(value: object) -> str:
-    """The value of an axis, floats in six digits where these are exact."""
+    """The value of an axis as text; floats have six significant digits if these represent them exactly."""
     if isinstance(value, float) and float(f"{value:g}") == value:
         return f"{value:g}"
     return one_line(value)
@@ -90,7 +90,7 @@ def describe(axes: Mapping[str, object]) -> str:
 
 
 def config_name(axes: Mapping[str, object]) -> str:
-    """The name of a configuration: ``heun``, ``heun, rho=7``, or with several words, ``c_in=edm, c_out=vp``."""
+    """The name of a configuration: ``heun``, ``heun, rho=7`` or, with several text values, ``c_in=edm, c_out=vp``."""
     words = [axis for axis, value in axes.items() if isinstance(value, str) and axis != MERGED]
     unnamed = (*UNNAMED, *(words if len(words) == 1 else ()))
     last = [axis.rsplit(".", 1)[-1] for axis in axes]
@@ -106,12 +106,12 @@ def joint_name(names: Sequence[str]) -> str:
 
 
 def escape(text: object) -> str:
-    """The text on one line, with characters escaped that mean something in Markdown."""
+    """The text on one line, with the special characters of Markdown escaped."""
     return "".join(f"\\{c}" if c in "\\`*_[]<>|#$~" else c for c in one_line(text)).replace("&", "&amp;")
 
 
 def escape_latex(text: object) -> str:
-    """Text for LaTeX; characters that pdflatex has no glyph for are replaced by their code points."""
+    """The text on one line for LaTeX; characters for which pdflatex has no glyph are replaced by their code points."""
     return "".join(map(_latex, one_line(text)))
 
 

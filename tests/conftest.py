@@ -1,4 +1,4 @@
-"""Shared by the tests: the reference values and the Gaussian mixture they were computed on."""
+"""Fixtures for all tests: the reference values, and the Gaussian mixture for which they were computed."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Shared by the tests of the pipeline: an ablation of the stand-ins, in a file, and a process that runs it."""
+"""Helpers for the tests of the pipeline: an ablation with stand-in components, and a process that runs it."""
 
 import subprocess
 import sys
@@ -35,7 +35,7 @@ def write_spec(folder, **changes):
 
 
 def start(spec, out, workers=1, **keywords):
-    """A process of its own that runs ``spec``."""
+    """Start a process that runs ``spec``."""
     command = [sys.executable, "-c", RUN, spec, out, str(workers)]
     return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, **keywords)
 
@@ -47,7 +47,7 @@ def wait_for(condition, process):
 
 
 def outcome(results):
-    """What may not depend on how a run went: by id and axes, everything but the time it took."""
+    """The results by id and axes without timings, which must not depend on how a run went."""
     rows = {(row.id, str(row.axes)): row.plain() for row in results.rows()}
     for row in rows.values():
         del row["seconds"], row["provenance"]

@@ -1,6 +1,6 @@
-"""Small, quick components for tests of the pipeline, in a file as a user would write them.
+"""Small, fast components for tests of the pipeline, written as users write theirs.
 
-What they do besides depends on the environment, so that it is no part of a trial's identity:
+Environment variables, which are not part of a trial's identity, make them do more:
 STAND_IN_LOG   a file that gets a letter for each evaluation: D denoiser, F features, R data read
 STAND_IN_PAUSE seconds that each evaluation of the denoiser takes
 STAND_IN_STOP  a file: the metric creates it, then never ends

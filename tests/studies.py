@@ -1,4 +1,4 @@
-"""Studies for the tests of reports: made by hand, and one that was recorded."""
+"""Studies for the tests of reports: some made by hand, and a recorded one."""
 
 import json
 import math
@@ -25,7 +25,7 @@ RECORD = {"hash": "a", "resize": "bicubic", "reference": {"content": "some", "im
 
 
 class Bench:
-    """A folder of results, made by hand."""
+    """A folder of results that are made by hand."""
 
     def __init__(self, folder, axes, claims=()):
         self.folder, self.results, self.points = folder, Results(folder), []
@@ -67,7 +67,7 @@ class Bench:
 
 
 def by_hand():
-    """Value, standard error and influence of each recorded point, read without the package."""
+    """The value, standard error and influence of each recorded point, read without using the package."""
     found = {}
     for line in (RECORDED / "results.jsonl").read_text().splitlines()[:6]:
         row = json.loads(line)

@@ -178,7 +178,7 @@ TABLE = {
     ),
     "two values of one name": (
         "grid: {solver: [{label: a, set: {solver: euler}}, {label: a, set: {solver: heun}}]}",
-        ["6:51: grid.solver.1: another value is called 'a' too"],
+        ["6:51: grid.solver.1: another value is also called 'a'"],
     ),
     "nfe too small": (
         "grid: {nfe: [2, 1]}",
@@ -281,7 +281,7 @@ TABLE = {
     ),
     "claim of two kinds": (
         "claims:\n- {say: s, expect: {less: [{}, {}], within: {}, metric: frechet}}",
-        ["7:20: claims.0.expect: is of one kind, not less and within"],
+        ["7:20: claims.0.expect: should have one kind, not less and within"],
     ),
     "claim of a misspelled kind": (
         "claims:\n- {say: s, expect: {monotonic: decreasing, along: nfe, metric: frechet}}",
@@ -301,7 +301,7 @@ TABLE = {
     ),
     "within three": (
         "grid: {nfe: [7, 11]}\nclaims:\n- {say: s, expect: {within: [{}, {}, {}], tolerance: 1, metric: frechet}}",
-        ["8:29: claims.0.expect.within: is about one point, {..}, or the difference of two, [{..}, {..}]; 3 given"],
+        ["8:29: claims.0.expect.within: takes one point, {..}, or the difference of two, [{..}, {..}]; 3 given"],
     ),
     "within a point that is not there": (
         "grid: {nfe: [7, 11]}\nclaims:\n- {say: s, expect: {within: {nfe: 8}, bounds: [1, 2], metric: frechet}}",
@@ -318,7 +318,7 @@ TABLE = {
     "monotone along a point": (
         "grid: {nfe: [7, 11]}\nclaims:\n"
         "- {say: s, expect: {monotone: decreasing, along: nfe, at: {nfe: 7}, metric: frechet}}",
-        ["8:60: claims.0.expect.at.nfe: is the axis along which the points differ"],
+        ["8:60: claims.0.expect.at.nfe: is the axis that 'along' names, so it cannot be fixed"],
     ),
     "monotone along one value": (
         "zip: {nfe: [7, 11], solver: [euler, heun]}\nclaims:\n"
@@ -331,7 +331,7 @@ TABLE = {
     ),
     "the lowest at any value": (
         "grid: {nfe: [7, 11]}\nclaims:\n- {say: s, expect: {argmin_in: [7, 11], along: nfe, metric: frechet}}",
-        ["8:32: claims.0.expect.argmin_in: has all values of nfe, so it claims nothing"],
+        ["8:32: claims.0.expect.argmin_in: lists all values of nfe, so the claim could not fail"],
     ),
     "a ratio of nothing": (
         "grid: {nfe: [7, 11]}\nclaims:\n"
@@ -364,7 +364,7 @@ TABLE = {
     ),
     "a name that is no folder": (
         "denoiser: exact\ndesign: edm\ndata: digits\nname: ../up",
-        ["4:7: name: names the folder of the report"],
+        ["4:7: name: names the report's folder"],
     ),
     "everything at once": (
         "data: digits\ndenoiser: exact\ndesign: {preset: edm, solver: eulr}\nnmae: x\n"
@@ -514,7 +514,7 @@ def test_problems_have_a_kind(text, kinds, folder):
 
 @pytest.mark.parametrize("more", ["denoisr: exact", "grid: {desing: [edm]}"])
 def test_what_follows_from_another_problem_is_not_reported(more, folder):
-    """A field that may have been misspelled is not called missing as well."""
+    """If a field may have been misspelled, it is not reported as missing as well."""
     text = "data: digits\n" + more
     (line,) = lines_of(folder, text)
     assert "Did you mean 'de" in line
@@ -522,7 +522,7 @@ def test_what_follows_from_another_problem_is_not_reported(more, folder):
 
 @pytest.fixture
 def stubborn(folder):
-    """Time steps of the user's own that refuse every number of steps."""
+    """User-defined time steps that reject every number of steps."""
     (folder / "stubborn.py").write_text(
         "import designspace as ds\n\n\n"
         'class Stubborn(ds.TimeSteps, name="test_stubborn"):\n'

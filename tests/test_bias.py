@@ -1,4 +1,4 @@
-"""The distance without bias: its terms against finite differences, its mean against the truth in repeated draws."""
+"""The bias-corrected distance: its terms against finite differences, and its mean over draws against the truth."""
 
 import csv
 import json
@@ -30,7 +30,7 @@ def normal(*shape, seed=0):
 
 
 def moved(x, reference, weights):
-    """The distance when images get these weights from all others, the moments being those of the weighted images."""
+    """The distance after weight is moved to some images from all others, with the moments of the weighted images."""
     a, total = Moments.of(x), sum(weights.values())
     shift = sum(w * (x[i] - a.mean) for i, w in weights.items())
     cov = (1 - total) * a.cov + sum(w * torch.outer(x[i] - a.mean, x[i] - a.mean) for i, w in weights.items())
@@ -38,7 +38,7 @@ def moved(x, reference, weights):
 
 
 def test_bias_is_half_the_second_derivative():
-    """Half its mean over images, and what the n - 1 in the covariance's denominator adds to first order."""
+    """The bias is half the mean of the second derivative over images, plus the effect of n - 1 in the covariance."""
     x, reference, eps = normal(60, 6) * 1.2 + 0.3, Moments.of(normal(90, 6, seed=1)), 1e-3
     a, n = Moments.of(x), 60
     value = frechet(a, reference)
@@ -63,7 +63,7 @@ def test_variance_of_pairs_is_that_of_the_mixed_derivative():
 
 @cache
 def measured(shift, stretch, times, draws=200):
-    """Values, corrected values and their standard errors of repeated draws; the true distance."""
+    """Values, corrected values and standard errors for repeated draws, and the true distance."""
     metric, reference = ds.Metric.get("frechet")(), Sample(torch.empty(0, D))
     reference.__dict__["moments"] = REFERENCE
     found = [
@@ -91,7 +91,7 @@ def test_its_standard_error_is_that_of_repeated_draws(shift, stretch):
 
 
 def test_the_error_counts_the_pairs_of_images_once_and_the_halves_a_ninth_of_them():
-    """Of the distance's own variance, se^2, pairs are 2 V too much; the extrapolated value has 10 / 9 V of them."""
+    """se^2 counts the variance V of pairs twice too often; the extrapolated value contains 10 / 9 V."""
     x, reference, se = normal(300, 6) * 1.2 + 0.3, Moments.of(normal(400, 6, seed=1)), 0.3
     without, found = (bias_corrected(x, reference, each)["bias_corrected_se"] ** 2 for each in (0.0, se))
     order = generator("halves", 300).permutation(300)

@@ -47,7 +47,7 @@ def test_keys_depend_on_values_and_types_not_on_the_order_of_fields():
 
 
 def every_bit(data):
-    """One flipped bit in each byte, spread over the 8 positions."""
+    """Flip one bit in each byte in turn, cycling through the 8 positions."""
     for place in range(len(data)):
         yield place, bytes([*data[:place], data[place] ^ (1 << place % 8), *data[place + 1 :]])
 
@@ -86,7 +86,7 @@ def test_a_file_under_another_name_is_not_believed(cache):
 
 
 def run_limited(code, folder, limit):
-    """Run ``code`` where no file can grow beyond ``limit`` bytes: to a program, that is a full disk."""
+    """Run ``code`` with files limited to ``limit`` bytes, which looks like a full disk to a program."""
     return subprocess.run(
         [sys.executable, "-c", textwrap.dedent(code), folder],
         capture_output=True,

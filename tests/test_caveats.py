@@ -1,4 +1,4 @@
-"""Warnings in captions: how often they are false, and that they come where they should."""
+"""Warnings in captions: their false-positive rate, and that they appear where they should."""
 
 import pytest
 import torch
@@ -22,7 +22,7 @@ def entry(metric, images, **about):
 
 
 def measured(seed, *, memorised):
-    """Of 400 images against a reference of 100, as a line of results has it."""
+    """The record of a metric for 400 images, compared with a reference of 100 images."""
     g = torch.Generator().manual_seed(seed)
     reference = Sample(torch.randn(100, 6, generator=g))
     chosen = torch.randint(100, (400,), generator=g)
@@ -34,7 +34,7 @@ def measured(seed, *, memorised):
 
 
 def test_independent_images_are_not_called_copies():
-    """Though KID is below 0 by two standard errors for a fifth of the references: its mean over references is 0."""
+    """There is no warning although KID is two standard errors below 0 for a fifth of all references."""
     found = [measured(seed, memorised=False) for seed in range(60)]
     assert sum(e.value("kid") < -2 * e.se("kid") for e in found) > 6
     assert sum(like_copies("kid", e) for e in found) <= 3
@@ -49,8 +49,8 @@ def test_copies_are_called_copies():
 
 
 @pytest.mark.parametrize("about", [{}, {"drawn": 0.1, "drawn_sd": 0.01}, {"drawn": -0.1, "drawn_sd": 0.2}])
-def test_nothing_is_said_where_copies_score_nothing_special(about):
-    """The value alone would do: with a drawn reference clearly below 0 it is called a copy."""
+def test_no_warning_if_copies_would_not_score_differently(about):
+    """The same value with a drawn reference clearly below 0 does cause a warning."""
     value = {"value": -1.0, "se": 0.1, "higher_is_better": False}
     assert copies("kid", [entry("kid", 400, **value, **about)]) == ""
     assert copies("kid", [entry("kid", 400, **value, drawn=-1.0, drawn_sd=0.2)])

@@ -1,4 +1,4 @@
-"""Claims of each kind, from the file to the verdict, with numbers by hand."""
+"""Claims of each kind, from the file to the verdict, against numbers computed by hand."""
 
 import json
 import math
@@ -57,7 +57,7 @@ def test_the_schema_has_every_kind():
 
 
 def claims_of(folder, *expected):
-    """The verdicts of a recorded study on other claims."""
+    """The verdicts on other claims about a recorded study."""
     about = json.loads((folder / "ablation.json").read_text())
     about["claims"] = [{"say": "?", "expect": {"metric": "frechet", **expect}} for expect in expected]
     (folder / "ablation.json").write_text(json.dumps(about))
@@ -100,7 +100,7 @@ def test_within_is_two_one_sided_tests(recorded):
 
 @pytest.mark.filterwarnings("ignore:.*results.jsonl.7")
 def test_monotone_shows_the_least_favourable_step(recorded):
-    """Solvers stand in the order of the grid, euler, heun, dpmpp_2m; ab is not measured."""
+    """Solvers are compared in grid order: euler, heun, dpmpp_2m. ab is not measured."""
     falls, rises, mixed, tolerant, missing = claims_of(
         recorded,
         {"monotone": "decreasing", "along": "nfe", "at": {"solver": "heun"}, "tolerance": 0.0},
@@ -151,7 +151,7 @@ def test_argmin_in(bench, chosen, verdict):
 
 @pytest.mark.parametrize("recorded_as", ["a value that is none", "a failure"])
 def test_a_point_that_diverged_is_not_the_lowest(bench, recorded_as):
-    """At 9 the claimed one has diverged: the claim is false there, however clear it is at 7."""
+    """At 9 evaluations the claimed point has diverged, so the claim is false there, however clear it is at 7."""
     expect = {"argmin_in": ["a"], "along": "solver", "at": {}, "metric": "frechet"}
     other = expect | {"argmin_in": ["b"], "at": {"nfe": 9}}
     made = bench(claims=[{"say": "?", "expect": expect}, {"say": "?", "expect": other}])
@@ -193,7 +193,7 @@ def test_ratio_has_the_error_of_the_delta_method(recorded):
 
 
 def test_ratio_of_evaluations(bench):
-    """Counted ones are exact, an adaptive solver's scatter over the images."""
+    """Counts are exact, except that those of an adaptive solver scatter over the images."""
     expect = {"of": [{"solver": "rk45"}, {"solver": "heun"}], "metric": "nfe"}
     ratios = (3.0, 3.995, 4.0, 4.01, 4.1)
     made = bench(["solver"], [{"say": "?", "expect": {"ratio_at_least": r, **expect}} for r in ratios])
@@ -208,7 +208,7 @@ def test_ratio_of_evaluations(bench):
 
 
 def test_a_comparison_among_many_must_be_clearer_to_contradict(bench):
-    """z = 2.1 against a claim of one comparison, and against one of ten: Holm asks for 2.81."""
+    """z = 2.1 contradicts a claim with one comparison, but not one with ten: Holm's correction requires 2.81."""
     one = {"less": [{"solver": "a", "nfe": 1}, {"solver": "b", "nfe": 1}], "metric": "frechet"}
     all_ = {"less": [{"solver": "a"}, {"solver": "b"}], "metric": "frechet"}
     made = bench(claims=[{"say": "one", "expect": one}, {"say": "all", "expect": all_}])

@@ -1,4 +1,4 @@
-"""The command line, as a user's shell sees it."""
+"""The command line, run in a shell."""
 
 import hashlib
 import json
@@ -65,7 +65,7 @@ def test_check_run_report(shell, tmp_path):
     before = (folder / "results.jsonl").read_bytes()
     status, _, err = shell("run", "tiny.yaml")
     assert status == 0
-    assert "0 trials to do, 4 done before" in err
+    assert "0 trials to do, 4 already done" in err
     assert (folder / "results.jsonl").read_bytes() == before
     for name in ((), ("tiny",), (folder,), (folder.parent,)):
         status, out, _ = shell("report", *name)
@@ -112,8 +112,8 @@ WRONG = [
     (("plot", "rows", "edm:time_steps.rho=-1"), "edm:time_steps.rho=-1: time_steps.rho: should be"),
     (("plot", "rows", "iddpm", "--num-steps", "1200"), "--num-steps 1200: "),
     (("table", "edm:solver=eulr"), "unknown solver 'eulr'. Did you mean 'euler'?"),
-    (("distance", "digits", "missing.zip"), "missing.zip: no such folder, zip or npz"),
-    (("distance", "digits", "tiny.yaml"), "tiny.yaml: neither a folder nor a zip nor an npz"),
+    (("distance", "digits", "missing.zip"), "missing.zip: no such folder or file"),
+    (("distance", "digits", "tiny.yaml"), "tiny.yaml: is neither a folder nor a zip nor an npz file"),
     (("distance", "digits", "digts"), "digts: unknown data 'digts'. Did you mean 'digits'?"),
     (("distance", "digits", "digits", "--detector", "inceptoin"), "unknown detector 'inceptoin'. Did you mean"),
     (
@@ -123,7 +123,7 @@ WRONG = [
     (("distance", "digits", "digits", "--metric", "fid"), "--metric: unknown metric 'fid'"),
     (
         ("distance", "digits", "digits", "--metric", "truncation_error", "--metric", "loss"),
-        "metric truncation_error and loss observes a sampler or a denoiser, not images",
+        "metric truncation_error and loss: measured on a sampler or denoiser, not on images",
     ),
     (
         ("distance", "{name: mixture, count: 9}", "mixture", "--metric", "{name: recall, k: 9}", *PIXELS),
@@ -136,14 +136,14 @@ WRONG = [
     (("distance", "digits", "digits", "--images", "1798"), "--images 1798: there are only 1797"),
     (
         ("distance", "digits", "mixture", "--detector", "pixels"),
-        "images of [1, 8, 8] and of [1, 1, 1]: 64 and 1 features",
+        "images of [1, 8, 8] and of [1, 1, 1] have 64 and 1 features",
     ),
     (
         ("distance", "mixture", "{name: mixture, count: 2}", *PIXELS),
         "a reference of 2 images cannot be split",
     ),
-    (("new", "."), "is there already"),
-    (("new", "tiny.yaml"), "is there already"),
+    (("new", "."), "already exists"),
+    (("new", "tiny.yaml"), "already exists"),
 ]
 
 
@@ -185,7 +185,7 @@ def test_full_disk_is_one_line_and_status_1(shell, tmp_path):
 
 
 class Layers(torch.nn.Module):
-    """Colours, repeated up to the size of Inception's features."""
+    """Pixel values, repeated up to the dimension of Inception's features."""
 
     def forward(self, x):
         return x.mean((2, 3)).repeat(1, 683)[:, :2048]
@@ -309,7 +309,7 @@ def test_distance_between_folders(shell, tmp_path):
 
 
 def test_distance_to_statistics(shell, tmp_path):
-    """Of ADM's kind: images beside the mean and covariance of others."""
+    """The file has ADM's format: images together with the mean and covariance of other images."""
     x = np.random.default_rng(0).random((50, 64))
     arrays = {"mu": x.mean(0), "sigma": np.cov(x, rowvar=False)}
     np.savez(tmp_path / "adm.npz", arr_0=np.zeros((4, 8, 8, 1), np.uint8), **arrays)
@@ -317,7 +317,7 @@ def test_distance_to_statistics(shell, tmp_path):
     assert status == 0
     assert out.startswith("FD-pixels (frechet): ")
     assert out.endswith("n = 1797 against an unknown number, no floor\n")
-    assert "adm.npz: compared with its arrays mu, sigma; not used: arr_0" in err
+    assert "adm.npz: uses its arrays mu, sigma, but not arr_0" in err
     status, out, _ = shell("distance", "digits", "{name: statistics, path: adm.npz, images: 50}", *PIXELS, "--json")
     found = json.loads(out)
     assert (status, found["reference"], found["protocol"]["reference"]["known"]) == (0, 50, "moments")

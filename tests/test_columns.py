@@ -1,4 +1,4 @@
-"""Designs as they are written on the command line."""
+"""Designs written as text on the command line."""
 
 from pathlib import Path
 
@@ -42,7 +42,7 @@ def test_a_design_is_a_preset_with_changes(text, design):
         (str(ABLATIONS / "solver_grid"), f"Did you mean '{ABLATIONS}/solver_grid.yaml'?"),
     ],
 )
-def test_what_is_no_design_is_one_line_with_a_suggestion(text, error):
+def test_text_that_is_no_design_gives_one_line_with_a_suggestion(text, error):
     with pytest.raises(SpecError) as caught:
         read_columns(["edm", text])
     (line,) = caught.value.lines

@@ -1,4 +1,4 @@
-"""Comparisons at equal budgets: in every report, and by the command."""
+"""Comparisons at equal budgets, in reports and with the command ``compare``."""
 
 import csv
 import json
@@ -24,7 +24,7 @@ damaged_line = pytest.mark.filterwarnings("ignore:.*results.jsonl.7")
 
 @pytest.fixture
 def compare(tmp_path, monkeypatch):
-    """The command, in a folder with the reports that a test puts there."""
+    """Run the command in a folder with the reports of a test."""
     monkeypatch.setenv("COLUMNS", "100")
 
     def run(*arguments):
@@ -63,7 +63,7 @@ def test_every_pair_of_equal_budget_is_in_the_csv(recorded):
 
 @damaged_line
 def test_the_page_and_the_table_agree_on_the_best(recorded):
-    """The page has each configuration against the lowest of its budget; what is bold here is bold there."""
+    """The page compares each configuration with the lowest of its budget; both print the same values in bold."""
     write(recorded)
     page = (recorded / "comparisons.md").read_text()
     frechet = page.split("FD-lite0")[1].split("KID-lite0")[0].replace("\\", "")
@@ -81,7 +81,7 @@ def test_the_page_and_the_table_agree_on_the_best(recorded):
 
 
 def test_the_gain_is_how_many_images_independent_seeds_would_need(bench):
-    """Two configurations whose images differ by little: 200 times the variance is shared."""
+    """Two configurations whose images differ little: the shared variance is 200 times that of the difference."""
     made, common = bench(), influence(0, 10)
     a, b = common + influence(1, 1), common + influence(2, 1)
     made.point({"solver": "a", "nfe": 7}, 3.0, a)
@@ -109,7 +109,7 @@ def test_a_trial_by_two_names_differs_from_itself_by_nothing(bench):
 
 
 def test_one_of_many_is_told_apart_only_after_correction(bench):
-    """z = 2.2 is 0.028 alone; with nine others that are equal, Holm makes it 0.28."""
+    """z = 2.2 has p = 0.028 by itself; with nine other comparisons, Holm's correction raises it to 0.28."""
     made = bench()
     best = influence(0, 1)
     made.point({"solver": "best", "nfe": 7}, 3.0, best)
@@ -132,7 +132,7 @@ def with_value(row, value):
 
 @pytest.mark.parametrize("seeds", [2, 3, 5])
 def test_equal_points_are_told_apart_in_5_percent_whatever_the_number_of_seeds(bench, seeds):
-    """A metric without standard error: the seeds' scatter is all there is, and itself uncertain."""
+    """For a metric without a standard error, only the scatter over seeds is known, and that is itself uncertain."""
     rng, ps = np.random.default_rng(0), []
     made = bench()
     for solver in ("a", "b"):
@@ -217,10 +217,10 @@ def test_the_terminal_shows_protocol_and_correction(compare, recorded):
         (["recorded:heun"], "recorded:heun: 'heun' is not AXIS=VALUE. Axes: solver, nfe."),
         (["recorded:nfe=7,design.solver=heun,nfe=11"], "nfe=11: nfe is given twice"),
         (["recorded", "--metric", "frechte"], "--metric frechte: not measured. Did you mean 'frechet'?"),
-        (["recorded", "recorded"], "for every two of one report give it once: designspace compare recorded"),
+        (["recorded", "recorded"], "for all pairs of one report, give it once: designspace compare recorded"),
         (
             ["recorded:solver=ab"],
-            "recorded:solver=ab: no two finite results of one budget and one protocol",
+            "recorded:solver=ab: no two finite results with the same budget and protocol",
         ),
     ],
 )
@@ -233,7 +233,7 @@ def test_wrong_input_is_one_line(compare, recorded, arguments, error):
 
 @pytest.fixture
 def two(bench, tmp_path):
-    """Two reports of one configuration each, at the same latents."""
+    """Two reports with one configuration each, on the same latents."""
 
     def make(**about):
         (tmp_path / "other").mkdir()

@@ -1,4 +1,4 @@
-"""The contract of every row, on each registered component, and on components that break it."""
+"""The contract of every row, tested on each registered component and on components that break it."""
 
 import inspect
 import os
@@ -45,7 +45,7 @@ EXAMPLES = [
 
 @pytest.fixture(scope="module", autouse=True)
 def files():
-    """What the examples read."""
+    """The files that the examples read."""
     (FILES / "folder" / "a").mkdir(parents=True)
     pixels = np.arange(4 * 64, dtype=np.uint8).reshape(4, 8, 8)
     for k, image in enumerate(pixels):
@@ -126,7 +126,7 @@ def test_table_1_is_complete(row):
 
 @pytest.fixture
 def define():
-    """Define a component by its methods and class variables, for the time of the test."""
+    """Define a component from methods and class variables for the duration of a test."""
     made = []
 
     def make(base, **attributes):
@@ -156,7 +156,7 @@ def edm(row):
 
 
 def heun(**changes):
-    """A solver that is Heun's but for something."""
+    """Heun's method with a modification."""
     step = ds.Solver.get("heun")().step
 
     def broken(self, flow, x, i, sigma, memory):
@@ -483,7 +483,7 @@ def test_checks_that_every_component_has(define):
 
 
 def test_flow_matching_fits_the_contract(define):
-    """Its time ends before 1, where the noise level is infinite."""
+    """Its time must stay below 1, where the noise level is infinite."""
     schedule = define(ds.Schedule, sigma=lambda self, t: t / (1 - t))
     assert failures(schedule) == {}
     assert failures(define(ds.Scaling, s=lambda self, t, schedule: 1 / (1 + schedule.sigma(t)))) == {}

@@ -2,7 +2,7 @@
 
 All registered components are crossed, so that a new component needs no new test. Deterministic solvers are compared
 with the converged flow through the same range of noise levels, down to the last positive level, because the step to
-zero is exact in the limit only. Stochastic solvers are compared with the moments of the mixture at that level.
+zero is exact only in the limit. Stochastic solvers are compared with the moments of the mixture at that level.
 """
 
 import math
@@ -74,7 +74,7 @@ def error(made, num_steps):
 
 
 def order(made, coarse, fine):
-    """The power of the number of steps at which the error falls, and both errors."""
+    """The observed order of convergence, and the two errors it is computed from."""
     errors = [error(made, n) for n in (coarse, fine)]
     found = math.log(errors[0] / errors[1]) / math.log(fine / coarse) if errors[1] > 1e-10 else math.inf
     return found, errors
@@ -90,13 +90,13 @@ def refused(solver, steps):
 
 
 def counts_of(steps):
-    """Levels that are measured take long to find, so there are few; and few steps are far from the limit of many."""
+    """The numbers of steps. There are few for measured levels, which take long to find."""
     return (12, 48) if steps == "equal_error" else (128, 256)
 
 
 @pytest.mark.parametrize("ends", [(80.0, 0.002), (152.2, 0.0105)])
 def test_the_exact_end_points_are_those_of_scipy(ends):
-    """SciPy uses another method, of order 8."""
+    """SciPy uses a different method, of order 8."""
 
     def slope(level, x):
         x = torch.from_numpy(x)[:, None]
@@ -110,7 +110,7 @@ def test_the_exact_end_points_are_those_of_scipy(ends):
 @pytest.mark.parametrize("steps", STEPS)
 @pytest.mark.parametrize("solver", [s for s in STEPPING if s in IN_TIME])
 def test_solvers_in_time_converge_in_every_plane(solver, steps):
-    """They converge at their order with every schedule and scaling."""
+    """They converge with their order for every schedule and scaling."""
     least = ds.Solver.get(solver)().order_of_convergence - (0.5 if steps == "equal_error" else 0.3)
     for schedule, scaling in PLANES:
         found, errors = order(design(solver, steps, schedule, scaling), *counts_of(steps))
@@ -168,7 +168,7 @@ def draws():
 @pytest.mark.parametrize("steps", STEPS)
 @pytest.mark.parametrize("solver", STOCHASTIC)
 def test_stochastic_solvers_keep_the_distribution(solver, steps):
-    """The second and fourth moments are right within 5 standard errors of 4,000 draws, and 3 % for the finite steps."""
+    """The second and fourth moments are right within 5 standard errors of 4,000 draws, plus 3 % for finite steps."""
     if refused(solver, steps):
         return
     latents, noise = draws()
@@ -189,14 +189,14 @@ def test_stochastic_solvers_keep_the_distribution(solver, steps):
 
 
 @pytest.mark.parametrize("solver", [s for s in SOLVERS if s not in IN_TIME])
-def test_an_axis_of_the_plane_is_said_to_be_idle(solver, tmp_path):
+def test_an_axis_of_the_plane_is_reported_as_without_effect(solver, tmp_path):
     """Loading warns for every solver that does not depend on schedule and scaling."""
     path = tmp_path / "idle.yaml"
     text = f"data: digits\ndenoiser: exact\ndesign: {{preset: edm, solver: {solver}}}\n"
     path.write_text(text + "num_steps: 12\ngrid: {schedule: [linear, ve], scaling: [none, vp]}\n")
     lines = load(path).warnings
     assert [line.split(": ")[1] for line in lines] == ["grid.schedule", "grid.scaling"]
-    assert all(f"cannot matter: solver {solver} does not step in time" in line for line in lines)
+    assert all(f"has no effect: solver {solver} does not step in time" in line for line in lines)
 
 
 def test_solvers_that_are_crossed_with_an_idle_axis_are_named(tmp_path):

@@ -1,4 +1,4 @@
-"""The data row: what the files say is what comes out, and wrong files are clear errors."""
+"""The row ``data``: images are read correctly from files, and wrong files cause clear errors."""
 
 import gzip
 import json
@@ -71,7 +71,7 @@ class TestDigits:
         assert images.pixels[0, 0, 0].tolist() == [0, 0, 80, 207, 143, 16, 0, 0]  # 0 0 5 13 9 1 0 0
 
     def test_hash_stays(self):
-        """Published results name it."""
+        """Published results refer to this hash."""
         assert data("digits").content_hash() == "ac2213023a1dd19f8222ec82825f32c3504d17957813b2fdf14736bb5f12f150"
 
 
@@ -513,7 +513,7 @@ class TestMixture:
             torch.testing.assert_close(points.T.cov(), covs[k], atol=5e-4, rtol=0.03)
 
     def test_default_fits(self):
-        """Nothing is clipped."""
+        """The default range clips no value."""
         images = data("mixture").load()
         assert len(images) == 10_000
         assert images.pixels.min() > 0

@@ -1,4 +1,4 @@
-"""Denoisers against formulas written here, independently, in float64."""
+"""Denoisers against independent implementations in float64."""
 
 import json
 import math
@@ -35,7 +35,7 @@ def exact(images, labels=None):
 
 
 def direct(images, x, sigma, labels=None):
-    """The softmax over all images, by differences in float64, one sample at a time."""
+    """The softmax over all images, computed from differences in float64, one sample at a time."""
     y = images.scaled().double().flatten(1)
     result = []
     for i, (row, level) in enumerate(zip(x.double().flatten(1), sigma.expand(len(x)), strict=True)):
@@ -45,7 +45,7 @@ def direct(images, x, sigma, labels=None):
 
 
 def smooth(n, size, seed=0):
-    """Images that resemble photographs in this: neighbours, in space and in the set, are alike."""
+    """Images that are smooth in space and from one image to the next, like photographs."""
     coarse = torch.rand(n, 3, 4, 4, generator=seeded(seed))
     fine = torch.nn.functional.interpolate(coarse, size=size, mode="bilinear") + 0.02 * normal(n, 3, size, size)
     return Images((fine.clip(0, 1) * 255).to(torch.uint8), torch.arange(n) % 3)
@@ -156,7 +156,7 @@ def mixture(golden):
 
 
 def log_density(golden, x, sigma, modes=(0, 1, 2)):
-    """By torch.distributions, of the samples after noise ``sigma``."""
+    """The log density of noisy samples, computed with torch.distributions."""
     weights, means, covs = (f64(golden["gmm"][key])[list(modes)] for key in PARAMETERS)
     noisy = torch.distributions.MultivariateNormal(means, covs + sigma**2 * torch.eye(4, dtype=torch.float64))
     return (weights.log() + noisy.log_prob(x[:, None])).logsumexp(1)
@@ -210,7 +210,7 @@ def test_gaussian_mixture_goes_with_the_data_set_mixture(golden):
 
 
 class Constant(torch.nn.Module):
-    """A network that gives one number, and remembers how it was called."""
+    """A network that returns one number and records how it was called."""
 
     def __init__(self, value=0.0, channels=1, dtype=torch.float32):
         super().__init__()

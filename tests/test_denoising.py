@@ -1,4 +1,4 @@
-"""Metrics of the denoiser at work: against closed forms, on real digits, and in a report."""
+"""Metrics of the denoiser: against closed forms, on real digits, and in a report."""
 
 import math
 from dataclasses import replace
@@ -22,7 +22,7 @@ STD = 0.5
 
 
 class Linear(torch.nn.Module):
-    """F = theta x."""
+    """The network F(x) = theta x."""
 
     def __init__(self, theta):
         super().__init__()
@@ -52,7 +52,7 @@ def test_a_network_that_says_nothing_has_loss_1_at_every_level_before_training(p
 
 
 def test_the_value_is_the_loss_at_the_levels_that_training_draws():
-    """F = theta x with c_in of EDM: the loss is known at each level, and its mean over the log-normal by quadrature."""
+    """For F = theta x with EDM's c_in, the loss is known at each level, and its mean by quadrature."""
     design, theta = ds.Design.preset("edm"), 0.3
     found = metric("loss").observe(seen(design, Linear(theta), n=20_000))
     x = torch.linspace(-5, 5, 2001, dtype=torch.float64)
@@ -65,7 +65,7 @@ def test_the_value_is_the_loss_at_the_levels_that_training_draws():
 
 
 def test_the_best_linear_denoiser_is_the_unit_of_the_error():
-    """EDM with F = 0 is that denoiser; c_skip one with F = 0 leaves all the noise there."""
+    """EDM with F = 0 is that denoiser; with c_skip = 1 and F = 0, all of the noise remains."""
     best = metric("denoising_error").observe(seen(ds.Design.preset("edm"), Linear(0.0)))
     assert best.value == pytest.approx(1, abs=0.02)
     assert float((best.profile.value - 1).abs().max()) < 0.05
@@ -142,7 +142,7 @@ def test_gradients_need_a_network(tmp_path):
 
 
 def test_a_trained_network_beside_the_exact_denoiser(tmp_path, monkeypatch):
-    """Points that differ in the sampler share what is observed; the exact denoiser is the best there is."""
+    """Points that differ only in the sampler share the observation; the exact denoiser is the best possible one."""
     monkeypatch.setenv("DESIGNSPACE_CACHE", str(tmp_path / "cache"))
     spec = write_spec(
         tmp_path,
@@ -168,7 +168,7 @@ def test_a_trained_network_beside_the_exact_denoiser(tmp_path, monkeypatch):
 
 
 def test_the_figure_shows_training(tmp_path, monkeypatch):
-    """The loss after and before training over ln sigma, and how often training draws each level, all as recorded."""
+    """The figure shows the recorded loss before and after training, and the density of the training levels."""
     monkeypatch.setenv("DESIGNSPACE_CACHE", str(tmp_path / "cache"))
     spec = write_spec(
         tmp_path,

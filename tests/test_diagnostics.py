@@ -24,7 +24,7 @@ def gaussian(x, sigma):
 
 
 def at(sigma, start=80.0):
-    """The size at ``sigma`` of a latent of size 1, for Gaussian data."""
+    """The scale at ``sigma`` of a latent of scale 1, for Gaussian data."""
     return start * math.sqrt((STD**2 + sigma**2) / (STD**2 + start**2))
 
 
@@ -78,7 +78,7 @@ def test_local_errors_of_euler_are_those_of_the_formula():
 
 @pytest.mark.parametrize(("solver", "order"), [("euler", 1), ("heun", 2), ("ab", 4), ("rk4", 4)])
 def test_local_errors_fall_one_order_faster_than_the_end_point(solver, order):
-    """At the middle of the grid, where the history of multistep solvers is complete."""
+    """Measured in the middle of the grid, where the history of multistep solvers is complete."""
     found = [probe(solver=solver, num_steps=n + 1).local_errors()[n // 2].mean().item() for n in (64, 128)]
     assert math.log2(found[0] / found[1]) == pytest.approx(order + 1, abs=0.5)
 
@@ -94,7 +94,7 @@ def test_endpoint_error_is_the_distance_to_the_gaussians_end_point():
 
 
 def test_paired_influences_add_up_to_the_difference():
-    """The difference of two designs is resolved ten times better than without common latents would be."""
+    """The difference of two designs is resolved ten times better than it would be without common latents."""
     one, other = (observed("endpoint_error", probe(D=posterior_mean, images=200, num_steps=n)) for n in (18, 19))
     paired = (one.influence - other.influence).std().item() / 200**0.5
     assert paired < math.hypot(one.se, other.se) / 10

@@ -1,4 +1,4 @@
-"""Metrics that are better when high, or neither way, from a real run to its tables: digits and the exact denoiser."""
+"""Metrics where higher is better, or where neither direction is, from a run on the digits to its tables."""
 
 import json
 import re
@@ -107,7 +107,7 @@ def test_too_few_images_are_named_at_the_line(tmp_path):
         ds.load(write_spec(tmp_path, evaluate=evaluate))
 
 
-def test_rows_from_before_are_better_when_low(study):
+def test_lower_is_better_in_results_of_earlier_versions(study):
     lines = [json.loads(line) for line in (study.folder / "results.jsonl").read_text().splitlines()]
     for row in lines:
         del row["metrics"]["frechet"]["higher_is_better"]

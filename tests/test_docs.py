@@ -1,4 +1,4 @@
-"""The pages under docs: what they tell to run does run, and the numbers are those of the reports."""
+"""The pages under docs: their commands run, and their numbers are those of the reports."""
 
 import importlib
 import os
@@ -84,7 +84,7 @@ NETWORK = "import torch\n\n\ndef make():\n    return torch.nn.Conv2d(3, 3, 1)\n"
 
 @pytest.fixture
 def the_readers_files(tmp_path, monkeypatch):
-    """What the recipes say that the reader has: images, a network, its weights, and statistics."""
+    """The files that the recipes assume: images, a network, its weights, and statistics."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "images").mkdir()
     for k in (0, 1):
@@ -96,7 +96,7 @@ def the_readers_files(tmp_path, monkeypatch):
 
 
 def test_recipes_are_ablations_that_load(the_readers_files):
-    """With the reader's files there, all that may be missing is the network of the detector ``inception``."""
+    """With these files, only the network of the detector ``inception`` may be missing."""
     found = blocks_of("recipes", "yaml")
     assert len(found) == 4
     for block in found:
@@ -128,7 +128,7 @@ def test_recipes_in_python_run(tmp_path, monkeypatch):
 
 
 def test_numbers_of_the_page_on_error_bars_are_those_of_the_reports():
-    """The numbers of a sentence, or of a row of a table with its name, stand together in one line of a report."""
+    """All numbers of a sentence, or of a table row with its name, occur together in one line of a report."""
     sources = [*(ROOT / "reports/solver_grid").glob("*.md"), ROOT / "reports/error_bar_calibration/README.md"]
     lines = [line.replace("**", "") for source in sources for line in source.read_text("utf-8").splitlines()]
     numbers, homeless = 0, []
@@ -148,12 +148,12 @@ NUMBER = re.compile(r"-?\d[\d.]* ± \d[\d.]*|\d+ of \d+ cells|\d\d\.\d %|\d+\.\d
 
 
 def within(line):
-    """Whether a number or a word is in the line, and not as a part of another."""
+    """Whether a number or word occurs in the line, but not as part of another one."""
     return lambda text: re.search(rf"(?<![\w.,]){re.escape(text)}(?!\w|[.,]\d)", line) is not None
 
 
 def sentences(page):
-    """Of a page of Markdown; each row of a table is one."""
+    """The sentences of a Markdown page; each row of a table counts as one."""
     for paragraph in re.split(r"\n\s*\n|\n(?=- )", page):
         if paragraph.startswith("| "):
             yield from paragraph.splitlines()

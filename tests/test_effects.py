@@ -1,4 +1,4 @@
-"""Main effects of design choices, fronts and heat maps: against numbers by hand."""
+"""Main effects of design choices, Pareto fronts and heat maps, against numbers computed by hand."""
 
 import csv
 import io
@@ -25,7 +25,7 @@ def se_of(scores):
 
 @pytest.fixture
 def crossed(bench):
-    """Two solvers by two schedules: heun lowers by 2 and by 4, and shares most of its noise with euler."""
+    """Two solvers times two schedules: heun lowers the metric by 2 and by 4 and shares most of its noise with euler."""
     made = bench(axes=("solver", "schedule", "nfe"))
     made.about["baseline_axes"] = {"solver": "heun"}
     made.scores = {}
@@ -234,6 +234,6 @@ def test_tables_compile_with_pdflatex(bench, tmp_path):
     assert (made.folder / "paper.pdf").stat().st_size > 5000
 
 
-def test_what_stands_in_latex_is_only_text():
+def test_text_is_escaped_in_latex():
     assert escape_latex(r"\input{x}_&%") == r"\textbackslash{}input\{x\}\_\&\%"
     assert escape_latex("σ ± 1 数") == r"$\sigma$ $\pm$ 1 (U+6570)"

@@ -1,4 +1,4 @@
-"""The figures of results: what stands in them are the numbers of the results."""
+"""The figures of results show the numbers of the results."""
 
 import math
 
@@ -199,7 +199,7 @@ def test_the_look_of_public_figures_is_that_of_reports(study):
         (
             "metric_vs_nfe",
             ("frechett",),
-            r"metric 'frechett' not measured. Did you mean 'frechet'\? Metrics: frechet\.",
+            r"metric 'frechett' was not measured. Did you mean 'frechet'\? Metrics: frechet\.",
         ),
         ("metric_vs_axis", ("nfe",), "'nfe' is not an axis of several positive numbers. Such axes: none."),
         ("heat_map", (), "nothing to draw: frechet: no two axes"),

@@ -1,7 +1,7 @@
-"""Numbers of a component change only with its version: ``python tests/test_fingerprints.py`` records both anew.
+"""The outputs of a component change only with its version; ``python tests/test_fingerprints.py`` records both.
 
-A fingerprint has two sums for each tensor that a component gives on fixed inputs: the root of the sum of its squares,
-and a sum with fixed weights of both signs. They are compared with a tolerance: machines differ in the last digits.
+A fingerprint has two numbers for each tensor that a component returns on fixed inputs: its norm, and a sum with fixed
+weights of both signs. They are compared with a tolerance, because machines differ in the last digits.
 """
 
 import json
@@ -57,14 +57,14 @@ CPU = torch.device("cpu")
 
 
 class Affine(torch.nn.Module):
-    """A network of one's own."""
+    """A user-defined network."""
 
     def forward(self, x: Tensor, c_noise: Tensor, labels: Tensor | None = None) -> Tensor:
         return 0.5 * x + c_noise.reshape(-1, 1, 1, 1)
 
 
 def waves(*shape: int, shift: float = 0.0) -> Tensor:
-    """Numbers between -1 and 1 that look random and are the same everywhere, float64."""
+    """Deterministic float64 numbers between -1 and 1 that look random."""
     return torch.sin(torch.arange(1, math.prod(shape) + 1, dtype=torch.float64).square() + shift).reshape(shape)
 
 
@@ -84,7 +84,7 @@ def noise(step: int, draw: int) -> Tensor:
 
 @singledispatch
 def numbers(component: Component) -> list[object]:
-    """All that a component gives on fixed inputs: tensors, numbers and text."""
+    """All outputs of a component on fixed inputs: tensors, numbers and text."""
     raise NotImplementedError(f"no fingerprint of the row {component.row}")
 
 
@@ -230,7 +230,7 @@ def made(path: str) -> Component:
 
 
 def fingerprint(path: str) -> list[object]:
-    """For each part of what a component gives its text, or two sums of its numbers."""
+    """For each output of a component, its text or two sums of its numbers."""
     return [part if isinstance(part, str) else sums(torch.as_tensor(part)) for part in numbers(made(path))]
 
 

@@ -1,4 +1,4 @@
-"""What noise does to the levels of a flow: churn on the grid of a denoiser, and ancestral steps in closed form."""
+"""The noise levels of a stochastic flow: churn on the grid of a denoiser, and ancestral steps in closed form."""
 
 import itertools
 import math
@@ -17,7 +17,7 @@ def zero(x, sigma):
 
 @pytest.mark.parametrize("preset", ["ddpm", "iddpm"])
 def test_churn_lifts_to_levels_that_the_denoiser_knows(preset):
-    """Algorithm 2, line 5, with the level after rounding: the noise added is what leads exactly there."""
+    """Algorithm 2, line 5, with the rounded level: the added noise leads exactly to this level."""
     design = ds.Design.preset(
         "edm",
         c_noise=preset,

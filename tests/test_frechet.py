@@ -1,4 +1,4 @@
-"""The Fréchet distance against closed forms, its standard error against repeated draws."""
+"""The Fréchet distance against closed forms, and its standard error against repeated draws."""
 
 import math
 
@@ -122,7 +122,7 @@ def test_two_dimensions_that_do_not_commute():
 @pytest.mark.parametrize(("decay", "rel"), [(0.5, 1e-12), (1.5, 1e-11), (4.0, 1e-11)])
 @pytest.mark.parametrize(("n", "m"), [(900, 1000), (100, 1000), (1000, 100), (100, 120), (120, 100), (2, 300)])
 def test_singular_values_agree(n, m, decay, rel):
-    """Blocks of the product, and every way to come by a root: full, low, or singular covariances."""
+    """All ways to compute the product and the root: covariances of full rank, of low rank, and singular ones."""
     d = 300
     x, y = shifted(n, d) * spectrum(d, decay), normal(m, d, seed=2) * spectrum(d, decay)
     a, b, exact = Moments.of(x), Moments.of(y), by_singular_values(x, y)
@@ -217,7 +217,7 @@ def test_bad_features_are_named(generated, reference, message):
 
 
 def test_images_that_are_all_the_same_are_at_a_distance():
-    """As after one step of Euler's method; said, not hidden."""
+    """Identical images, as after one step of Euler's method, have a distance and cause a warning."""
     y = normal(50, 3)
     with pytest.warns(UserWarning, match="all 9 generated images have the same features"):
         row = measured(torch.ones(9, 3), y)
@@ -229,7 +229,7 @@ def test_images_that_are_all_the_same_are_at_a_distance():
 
 
 def test_influence_is_the_derivative():
-    """The distance when a little weight moves to image i: its slope is IF_i, up to the mean of all slopes."""
+    """The derivative of the distance when weight moves to image i is IF_i, up to the mean of all derivatives."""
     x, b, eps = shifted(60, 6), Moments.of(normal(90, 6)), 1e-5
     a = Moments.of(x)
 
@@ -242,7 +242,7 @@ def test_influence_is_the_derivative():
 
 
 def test_both_gram_matrices_give_the_same_influence():
-    """More dimensions than images, all but a few of them empty."""
+    """There are more dimensions than images, but most are empty."""
     x, y = shifted(40, 6), normal(90, 6)
     wide_x, wide_y = (torch.cat([v, torch.zeros(len(v), 60)], 1) for v in (x, y))
     of = Moments.of(wide_y)
@@ -312,7 +312,7 @@ def test_floor_compares_halves_of_the_reference(name):
 
 
 class Seen:
-    """A metric that remembers what it was given, and gives the sum of it."""
+    """A metric that records its input and returns the sum."""
 
     least = 2
 

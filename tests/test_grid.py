@@ -1,4 +1,4 @@
-"""What an ablation varies, and in which order."""
+"""The axes of an ablation and their order."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Pages in a real browser: what they show, what can be done with them, and that nothing in them runs or loads."""
+"""Pages in a real browser: their content, their controls, and that no foreign code runs and nothing is loaded."""
 
 import json
 import re
@@ -59,7 +59,7 @@ def write_study(folder, axes, rows, claims=()):
 
 @pytest.fixture(scope="module")
 def reports(tmp_path_factory):
-    """A recorded ablation, one whose every string is hostile, and one of 5,000 points, with their pages."""
+    """A recorded ablation, one in which every string is hostile, and one with 5,000 points, with their pages."""
     out = tmp_path_factory.mktemp("pages") / "reports"
     shutil.copytree(RECORDED, out / "recorded")
     names = [HOSTILE, "plain"]
@@ -103,7 +103,7 @@ def browser():
 
 @pytest.fixture
 def visit(browser, reports):
-    """Open a page; at the end of the test it must have said nothing on the console and asked for nothing."""
+    """Open a page, and check at the end of the test that it has logged nothing and requested nothing."""
     contexts, said, asked = [], [], []
 
     def open_page(name, **options):
@@ -130,7 +130,7 @@ def column(opened, name, where="#section-0 .listed"):
 
 
 def points(opened):
-    """Configuration, budget and value of each line of the first table."""
+    """The configuration, budget and value in each row of the first table."""
     return list(zip(*(column(opened, name) for name in ("configuration", "NFE", "value")), strict=True))
 
 

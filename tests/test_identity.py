@@ -1,4 +1,4 @@
-"""What results are kept under: everything that numbers depend on changes it, and nothing else does."""
+"""The identity of results: everything that numbers depend on changes it, and nothing else does."""
 
 import ast
 import json
@@ -62,7 +62,7 @@ def trial(design=(), **other) -> Trial:
 
 
 def trial_with(path: str, tmp_path: Path) -> Trial:
-    """A trial that uses a component; all else is the same as in the others."""
+    """A trial that uses a component and is otherwise the same as the others."""
     row, _, name = path.partition("/")
     for kind in ("npz", "zip", "folder"):
         FIELDS[f"data/{kind}"] = {"path": str(tmp_path / kind)}
@@ -79,7 +79,7 @@ def trial_with(path: str, tmp_path: Path) -> Trial:
 
 
 def used(value: Any) -> set[str]:
-    """Every component in a spec, at any depth, with those inside of others."""
+    """Every component in a spec, including nested ones."""
     if isinstance(value, tuple):
         return set().union(*map(used, value))
     if not isinstance(value, ds.Design | Evaluate | Trial | Component):
@@ -138,7 +138,7 @@ def test_a_component_that_another_fetches_by_name_is_declared(file):
 
 def test_dependencies_of_dependencies_count(monkeypatch):
     class Outer(ds.Solver, name="outer_of_restart"):
-        """Built with a solver that is built with another."""
+        """A component built from a solver that is itself built from another."""
 
         uses = ("solver/restart",)
 
@@ -159,7 +159,7 @@ def test_dependencies_of_dependencies_count(monkeypatch):
 
 @pytest.fixture
 def grown():
-    """A component with one field of its first day and two that were added later, one of which changed its default."""
+    """A component with an original field and two that were added later, one of which has changed its default."""
 
     class Grown(ds.Scaling, name="test_grown"):
         """Of no use."""
@@ -243,7 +243,7 @@ def test_a_class_without_a_source_says_where_to_define_it():
         del ds.TimeSteps.known["in_cell"]
 
 
-def test_in_a_process_without_a_main_file_both_are_so(tmp_path):
+def test_both_hold_in_a_process_without_a_main_file(tmp_path):
     code = "import linecache, sys\nsource = sys.argv[1]\n"
     code += "linecache.cache['<cell>'] = (1, None, source.splitlines(True), '<cell>')\n"
     code += "exec(compile(source, '<cell>', 'exec'))\nprint(InCell().identity()['source'])\n"

@@ -1,4 +1,4 @@
-"""Inception as clean-fid runs it, against clean-fid itself: with a stand-in, and with the network if it is there."""
+"""Inception against clean-fid: with a stand-in network, and with the real one if it is available."""
 
 import hashlib
 import shutil
@@ -76,7 +76,7 @@ def stand_in_pytorch(tmp_path_factory):
 
 
 def random_images(count, channels, seed):
-    """Noise of every frequency, with means and contrasts of their own: features of full rank."""
+    """Noise of every frequency with random means and contrasts, which gives features of full rank."""
     g = torch.Generator().manual_seed(seed)
     contrast, mean = (torch.rand(count, channels, 1, 1, generator=g) for _ in range(2))
     noise = torch.randn(count, channels, 23, 30, generator=g)
@@ -95,7 +95,7 @@ def by_clean_fid(images, network, mode, folder):
 
 
 def clean_fid_network(mode, folder):
-    """As ``cleanfid.features.build_feature_extractor`` makes it, which would look in one place only."""
+    """The network as built by ``cleanfid.features.build_feature_extractor``, which looks in only one place."""
     from cleanfid.features import build_feature_extractor
     from cleanfid.inception_torchscript import InceptionV3W
 
@@ -122,7 +122,7 @@ def assert_same_numbers(ours, network, mode, folder, count, channels, dims):
 
 @pytest.fixture
 def nowhere(tmp_path, monkeypatch):
-    """No network where clean-fid looks, none in the environment, and a server that has it at ``nowhere / "url"``."""
+    """No network in clean-fid's folder or the environment, but a server that has it at ``nowhere / "url"``."""
     for source in ("TORCHSCRIPT", "PYTORCH"):
         moved = replace(getattr(inception_file, source), folder=lambda: tmp_path, url=(tmp_path / "url").as_uri())
         monkeypatch.delenv(moved.variable, raising=False)
@@ -193,7 +193,7 @@ class TestInception:
 
     def test_weights_of_another_kind_are_refused(self, stand_in, stand_in_pytorch):
         for mode, (file, sha256) in (("legacy_pytorch", stand_in), ("clean", stand_in_pytorch)):
-            with pytest.raises(DataError, match=r"pytorch-fid's weights|no TorchScript network"):
+            with pytest.raises(DataError, match=r"pytorch-fid's weights|not a TorchScript network"):
                 open_network(file, mode, CPU)
             with pytest.raises(DataError, match=f"has the sha256 {sha256}, not "):
                 detector(weights=file, mode=mode).load(CPU)
@@ -254,7 +254,7 @@ class TestInception:
     def test_a_file_that_is_no_network_is_refused(self, tmp_path):
         (tmp_path / "other.pt").write_bytes(b"text")
         sha256 = hashlib.sha256(b"text").hexdigest()
-        with pytest.raises(DataError, match="no TorchScript network"):
+        with pytest.raises(DataError, match="not a TorchScript network"):
             detector(weights=tmp_path / "other.pt", sha256=sha256).load(CPU)
 
     def test_a_network_without_layers_is_refused(self, tmp_path):

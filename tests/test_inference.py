@@ -1,4 +1,4 @@
-"""How often verdicts are wrong, on numbers whose truth is known; 2.5 % at most of each kind."""
+"""The error rates of verdicts on numbers whose truth is known: at most 2.5 % on each side."""
 
 import math
 
@@ -44,7 +44,7 @@ def test_students_numbers_are_scipys(degrees):
 
 
 def test_holm_keeps_the_error_of_a_family_whatever_the_dependence():
-    """Ten comparisons, eight of which are of equals; all share one of their two points."""
+    """Ten comparisons that share one point, eight of them between equal points."""
     rng = np.random.default_rng(0)
     wrong = 0
     for _ in range(DRAWS):
@@ -56,7 +56,7 @@ def test_holm_keeps_the_error_of_a_family_whatever_the_dependence():
 
 @pytest.mark.parametrize("truth", [(0.0, 0.0), (0.0,) * 3, (0.0,) * 12, (0.0, 0.0, 3.0, 8.0), (0.0, *[0.2] * 11)])
 def test_what_is_best_in_truth_is_among_the_best(truth):
-    """As tables mark them: each against the lowest that was seen, after Holm's correction."""
+    """Each point is compared with the lowest observed one, after Holm's correction, as in tables."""
     rng = np.random.default_rng(0)
     lost = 0
     for _ in range(DRAWS):
@@ -81,7 +81,7 @@ def test_equal_points_are_decided_in_five_percent():
 
 @pytest.mark.parametrize("rest", [-9.0, 0.0])
 def test_several_comparisons_with_one_of_equals(rest):
-    """The claim is at its border: false if one difference is 0, true if it is a hair less."""
+    """The claim is at its boundary: false if one difference is 0, true if it is slightly lower."""
     found = verdicts(lambda rng: [one(z) for z in rng.standard_normal(6) + np.array((0.0, *(rest,) * 5))])
     assert found["holds"] <= MOST
     assert found["does not hold"] <= MOST
@@ -163,7 +163,7 @@ def test_a_ratio_is_tested_with_an_uncertain_denominator():
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_so_many_times_the_images_decide(seed):
+def test_the_number_of_images_that_would_decide_a_claim(seed):
     rng = np.random.default_rng(seed)
     parts = [rng.standard_normal((s, c)) / 3 for s, c in ((1, 1), (2, 3), (3, 1))]
     found = evidence(parts, count=5)
@@ -174,7 +174,7 @@ def test_so_many_times_the_images_decide(seed):
     assert evidence(before, count=5).outcome == "undecided"
 
 
-def test_what_is_not_known_decides_nothing():
+def test_unknown_values_decide_nothing():
     assert evidence([one(math.nan)]).outcome == "undecided"
     assert evidence([one(-9.0), one(math.nan)]).outcome == "undecided"
     assert evidence([one(9.0), one(math.nan)]).outcome == "does not hold"

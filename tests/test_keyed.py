@@ -1,4 +1,4 @@
-"""Random numbers depend on their key only."""
+"""Random numbers depend only on their key."""
 
 import subprocess
 import sys
@@ -36,7 +36,7 @@ def test_streams_are_standard_normal_and_independent():
 
 
 def test_the_streams_of_published_results_stay():
-    """A stream that changes makes other images of every seed, under the identities of those that are recorded."""
+    """If a stream changed, every seed would give other images under the recorded identities."""
     assert generator("latent", 0, 5).integers(2**32, size=3).tolist() == INTEGERS
     np.testing.assert_allclose(latents(0, [5], (3,))[0], LATENT, rtol=1e-6)
     np.testing.assert_allclose(KeyedNoise(7, [5], (3,))(2, 1)[0], NOISE, rtol=1e-6)

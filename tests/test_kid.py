@@ -1,4 +1,4 @@
-"""KID against its definition, its bias and its standard error against repeated draws."""
+"""KID against its definition, and its bias and standard error against repeated draws."""
 
 import math
 
@@ -52,7 +52,7 @@ def test_it_is_unbiased():
 
 
 def test_blocks_change_nothing(monkeypatch):
-    """Neither the value nor its standard error, nor what each image has to do with it."""
+    """They change neither the value nor its standard error nor the influence of any image."""
     x, y = sample(41, shift=0.3), sample(30, seed=1)
     whole = KID.measure(x, y)
     monkeypatch.setattr(kernel, "BLOCK", 7)

@@ -31,7 +31,7 @@ def without(x, i):
 
 @pytest.fixture(scope="module")
 def draws():
-    """Of two trials on the same latents, measured against one reference: values, standard errors, paired ones."""
+    """Values, standard errors and paired standard errors of two trials on the same latents and reference."""
     reference, n, found = sample(300, seed=9999), 150, {}
     for seed in range(100):
         x = sample(n, seed=seed, shift=0.2)
@@ -72,7 +72,7 @@ def test_equal_distributions_have_the_published_expectations():
         assert 3 * se < 0.04
 
 
-def test_copies_of_the_reference_are_told():
+def test_copies_of_the_reference_are_reported():
     reference = sample(200)
     found = {name: metric(name).measure(Sample(reference.features.flip(0)), reference) for name in (*FOUR, "memorised")}
     assert {name: m.value for name, m in found.items()} == pytest.approx(
@@ -174,7 +174,7 @@ def test_wrong_input_is_named(name):
 
 @pytest.mark.parametrize(("k", "n", "m"), [(3, 5, 4), (4, 5, 5), (4, 9, 5), (5, 6, 9), (2, 3, 3)])
 def test_as_few_images_as_there_may_be(k, n, m):
-    """Counted one by one from all distances."""
+    """The smallest allowed sets, against a direct count over all distances."""
     x, y = sample(n, seed=k, shift=0.5), sample(m, seed=1)
     apart, radii = torch.cdist(x.features.double(), y.features.double()), []
     for of in (x, y):

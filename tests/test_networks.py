@@ -1,4 +1,4 @@
-"""The networks that come with the package: what they begin with, how they are told noise, class and augmentation."""
+"""The included networks: their initial output, and how they receive noise level, class and augmentation."""
 
 import copy
 import sys
@@ -33,7 +33,7 @@ def count(module):
 
 
 def trained(built, steps=3, labels=None, augment=None):
-    """After a few steps towards a target that depends on everything: its output is no longer zero."""
+    """A network after a few training steps towards a target that depends on all inputs."""
     optimiser = torch.optim.Adam(built.train().parameters(), lr=1e-2)
     x, c_noise = normal(8, *SHAPE), torch.linspace(-1.5, 1, 8)
     target = normal(8, *SHAPE, seed=1)

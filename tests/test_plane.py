@@ -148,7 +148,7 @@ def test_the_report_draws_the_pictures(tmp_path, monkeypatch):
 
 
 def check_figures(study, found):
-    """The arrays of the planes are what is drawn."""
+    """Check that the figures draw the arrays of the planes."""
     even = max(found, key=lambda p: p.evenness)
     assert even.entry.trial("design", "schedule", "name") == "ve"  # the noise's variance grows as t
     for draw, name in ((figures.walks, "walks"), (figures.flow, "curves")):

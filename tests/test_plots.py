@@ -130,7 +130,7 @@ def test_figures_are_drawn_the_same_each_time():
     assert first == again
 
 
-def test_names_are_no_mathematics_and_no_hidden_keys():
+def test_names_are_not_read_as_mathematics_or_as_hidden_keys():
     curves = curves_of({"_a $b": read_columns(["edm"])["edm"], "c$": read_columns(["vp"])["vp"]})
     with style():
         for _, figure in figures(curves):

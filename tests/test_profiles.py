@@ -1,4 +1,4 @@
-"""Figures against the noise level: what is drawn together, and what the tables say of diagnostics."""
+"""Figures against the noise level, and the tables of diagnostics."""
 
 import json
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Trials on a Ray cluster give what they give in one process."""
+"""Trials on a Ray cluster give the same results as in one process."""
 
 import pytest
 from pipeline import assert_same, write_spec
@@ -42,6 +42,6 @@ def test_what_fails_on_ray_is_recorded(tmp_path, monkeypatch):
 def test_components_that_ray_cannot_find_are_a_clear_error(tmp_path, monkeypatch):
     monkeypatch.setenv("DESIGNSPACE_CACHE", str(tmp_path / "cache"))
     ablation = load(write_spec(tmp_path)).model_copy(update={"components": ()})
-    message = r"a worker cannot work: .*stand_in_.*\(own components must be in files that the ablation names\)"
+    message = r"a worker cannot work: .*stand_in_.*\(your own components must be in files that the ablation lists"
     with pytest.raises(RuntimeError, match=message):
         run(ablation, out=tmp_path / "reports", executor="ray", progress=False)

@@ -1,4 +1,4 @@
-"""References in files of statistics: what is taken of them, what is said of them, and what is refused."""
+"""References in files of statistics: what is read, what is reported, and what is rejected."""
 
 import json
 import pickle
@@ -70,7 +70,7 @@ def test_mean_and_covariance_as_edm_and_pytorch_fid_write_them(tmp_path, dtype):
 
 @pytest.mark.parametrize("n", [3, 30])
 def test_a_covariance_that_rounding_made_a_little_negative_is_one(tmp_path, n):
-    """Of fewer images than features, in float32."""
+    """The covariance of fewer images than features in float32."""
     x = normal(n, 40, seed=3).numpy()
     sigma = np.cov(x, rowvar=False).astype(np.float32)
     assert np.linalg.eigvalsh(sigma)[0] < 0
@@ -109,7 +109,7 @@ def test_a_moved_file_is_the_same_reference(tmp_path):
 
 @pytest.mark.parametrize(("rounding", "known"), [(5e-4, True), (5e-3, False)])
 def test_a_covariance_may_be_off_by_a_thousandth_of_its_largest_variance(tmp_path, rounding, known):
-    """As float32 makes it, not more: in its symmetry, and in an eigenvalue below 0."""
+    """Deviations of the size of float32 rounding are accepted, in symmetry and in a negative eigenvalue."""
     asymmetric, indefinite = np.eye(3), np.diag([1.0, 1.0, 0.0])
     asymmetric[0, 1] += rounding
     indefinite[:2, :2] = [[1, 1 + rounding / 2], [1 + rounding / 2, 1]]
@@ -141,7 +141,7 @@ BAD = {
         "sigma is not a covariance: it has the negative eigenvalue -0.8",
     ),
     "features of another count": ({"feats": np.eye(3), "n": 7}, "feats has 3 images, and n says 7"),
-    "another count": ({"mu": np.zeros(2), "sigma": np.eye(2), "n": 7}, "the file is of 7 images, not of 9"),
+    "another count": ({"mu": np.zeros(2), "sigma": np.eye(2), "n": 7}, "the file describes 7 images, not 9"),
     "one image": ({"mu": np.zeros(2), "sigma": np.eye(2), "n": 1}, "at least 2 images, not 1"),
     "half a count": ({"mu": np.zeros(2), "sigma": np.eye(2), "n": 1.5}, "must be one integer"),
     "NaN features": ({"feats": np.array([[1.0], [np.nan]])}, "1 of 2 images have features that are not finite"),
@@ -149,7 +149,7 @@ BAD = {
     "flat features": ({"feats": np.ones(3)}, r"must have shape \[n, d\], not \[3\]"),
     "nothing of the kind": (
         {"mu": np.zeros(3), "arr_0": np.zeros(3)},
-        "neither the arrays mu and sigma nor feats; it has mu, ",
+        "has neither the arrays mu and sigma nor feats, but mu, ",
     ),
 }
 
@@ -222,7 +222,7 @@ def spec(tmp_path, path, metrics=("frechet",), **fields):
     return write_spec(tmp_path, evaluate=evaluate, grid={"num_steps": [3]})
 
 
-def test_a_metric_of_features_needs_more_than_moments(tmp_path):
+def test_a_metric_of_features_rejects_moments(tmp_path):
     path = saved(tmp_path, **moments())
     with pytest.raises(
         SpecError, match=r"evaluate\.reference: metric kid compares with the features of each image, .*\[frechet"

@@ -1,4 +1,4 @@
-"""Reports: numbers, verdicts and pictures from plain rows."""
+"""Reports: numbers, verdicts and pictures made from plain results."""
 
 import csv
 import hashlib
@@ -155,7 +155,7 @@ def test_the_terminal_table_fits_into_80_characters(recorded):
 
 @pytest.mark.filterwarnings("ignore:.*results.jsonl.7")
 def test_samples_keep_every_pixel(recorded):
-    """One row a configuration; each pixel a square of whole pixels; the same pixels as in the artefact."""
+    """One row per configuration; each pixel of the artefact becomes a square of whole pixels."""
     write(recorded)
     shown = grid(Study(recorded))
     assert (shown.rows, shown.columns) == (["euler", "heun", "dpmpp_2m"], ["NFE 7", "NFE 11"])
@@ -187,7 +187,7 @@ def test_paired_difference_uses_common_latents(bench):
 
 
 @pytest.mark.parametrize("how", ["other seed", "damaged", "not kept"])
-def test_unpaired_where_pairs_are_not_to_be_had(bench, how):
+def test_unpaired_where_pairing_is_impossible(bench, how):
     made = bench(claims=[less({"solver": "a"}, {"solver": "b"})])
     made.point({"solver": "a", "nfe": 7}, 3.0, influence(0, 1))
     made.point({"solver": "b", "nfe": 7}, 3.5, influence(1, 1), seed=1 if how == "other seed" else 0)
@@ -350,7 +350,7 @@ def test_images_that_would_decide_an_undecided_claim(bench):
 
 
 def test_a_claim_of_many_points_compares_like_with_like(bench):
-    """Heun at 35 evaluations is not compared with Euler at 7; one wrong pair is enough, missing ones or not."""
+    """Heun at 35 evaluations is not compared with Euler at 7, and one contradicted pair decides the claim."""
     made = bench(claims=[less({"solver": "heun"}, {"solver": "euler"})])
     for nfe, heun, euler in ((7, 80.0, 30.0), (35, 3.0, 4.0)):
         made.point({"solver": "heun", "nfe": nfe}, heun, influence(1, 1))
@@ -447,8 +447,8 @@ def test_rows_that_cannot_be_used_are_skipped_and_named(bench):
     ("text", "error"),
     [
         ("{", "not the description"),
-        ('{"schema": 2}', "schema 2, not 1, of a later version: update designspace"),
-        ('{"schema": 0}', "schema 0, not 1, of an earlier version: run the ablation again"),
+        ('{"schema": 2}', "schema 2 instead of 1, from a later version: update designspace"),
+        ('{"schema": 0}', "schema 0 instead of 1, from an earlier version: run the ablation again"),
         ('{"schema": 1}', "no usable 'name'"),
     ],
 )
@@ -465,9 +465,9 @@ def test_a_damaged_description_is_a_clear_error(tmp_path, text, error):
         ({"baseline_axes": []}, "no usable 'baseline_axes'"),
         ({"claims": [{"say": "x", "expect": []}]}, "no usable 'claims.0.expect'"),
         ({"points": [{"id": [1], "axes": {"solver": "a", "nfe": 7}}]}, "no usable 'points.0.id'"),
-        ({"points": [{"id": "0", "axes": {"solver": {}, "nfe": 7}}]}, "axis 'solver' has no plain value"),
-        ({"points": [{"id": "0", "axes": {"solver": "a", "nfe": 10**400}}]}, "axis 'nfe' has no plain value"),
-        ({"points": [{"id": "0", "axes": {"solver": "a"}}]}, "a point has no value of the axis 'nfe'"),
+        ({"points": [{"id": "0", "axes": {"solver": {}, "nfe": 7}}]}, "the value of axis 'solver' is not text, .*"),
+        ({"points": [{"id": "0", "axes": {"solver": "a", "nfe": 10**400}}]}, "the value of axis 'nfe' is not text, .*"),
+        ({"points": [{"id": "0", "axes": {"solver": "a"}}]}, "a point has no value on the axis 'nfe'"),
     ],
 )
 def test_a_description_of_another_shape_is_a_clear_error(bench, changed, error):

@@ -37,7 +37,7 @@ def test_as_pillow(size, target, channels):
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("size", [(8, 8), (32, 32), (37, 90), (299, 299), (301, 298), (512, 333)])
 def test_as_clean_fid(size, channels):
-    """To the size of its network, clipped; clean-fid takes grey for three equal channels."""
+    """Resized to the size of its network and clipped; clean-fid treats grey images as three equal channels."""
     images = np.random.default_rng(0).integers(0, 256, (2, *size, channels), dtype=np.uint8)
     resizer = build_resizer("clean")
     expected = np.stack([resizer(image.repeat(3 // channels, 2)) for image in images])

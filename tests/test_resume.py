@@ -1,4 +1,4 @@
-"""Whatever happens to a run, running again gives the results of a run to which nothing happened."""
+"""Whatever interrupts a run, running it again gives the results of an uninterrupted run."""
 
 import os
 import resource
@@ -110,7 +110,7 @@ def test_damaged_files_of_the_cache_are_computed_again(cache, spec, tmp_path, un
 
 
 def test_a_full_disk_keeps_what_is_finished(cache, tmp_path, undisturbed):
-    """No file can grow beyond what three lines of results take: what a full disk is to a program."""
+    """Files are limited to the size of three lines of results, which looks like a full disk to a program."""
     spec, limit = write_spec(tmp_path), int(3.5 / 4 * (undisturbed.folder / "results.jsonl").stat().st_size)
 
     def fill_the_disk():

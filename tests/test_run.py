@@ -1,4 +1,4 @@
-"""The pipeline: what a run computes, what it does not compute again, and what it says."""
+"""The pipeline: what a run computes, what it reuses, and what it prints."""
 
 import json
 import math
@@ -36,7 +36,7 @@ def cache(tmp_path, monkeypatch):
 
 @pytest.fixture
 def evaluations(tmp_path, monkeypatch):
-    """How often denoiser, detector and data were used since the last call."""
+    """The number of uses of denoiser, detector and data since the last call."""
     log = tmp_path / "log"
     monkeypatch.setenv("STAND_IN_LOG", str(log))
 
@@ -163,7 +163,7 @@ def test_images_that_are_not_finite_are_named_not_averaged_in(tmp_path):
 
 
 def test_the_protocol_is_recorded_and_hashed(tmp_path):
-    """By what numbers depend on besides the configuration; the seed, whose values are averaged, is not in the hash."""
+    """It holds what numbers depend on besides the configuration; the seed is not part of the hash."""
     grid = {"grid": {"solver": ["euler", "heun"], "num_steps": [3]}}
     rows = go(tmp_path, ["evaluate.repeats=2"], spec=grid).rows()
     one = rows[0].protocol
@@ -233,12 +233,12 @@ def test_what_fails_in_a_worker_is_recorded(tmp_path):
 
 def test_components_that_workers_cannot_find_are_a_clear_error(tmp_path):
     ablation = load(write_spec(tmp_path)).model_copy(update={"components": ()})
-    message = r"a worker cannot work: .*stand_in_.*\(own components must be in files that the ablation names\)"
+    message = r"a worker cannot work: .*stand_in_.*\(your own components must be in files that the ablation lists"
     with pytest.raises(RuntimeError, match=message):
         run(ablation, out=tmp_path / "reports", workers=2, progress=False)
 
 
-def test_a_line_a_chunk_with_the_time_left(tmp_path, capsys):
+def test_progress_is_one_line_per_chunk_with_the_time_left(tmp_path, capsys):
     go(tmp_path, progress=True)
     said = capsys.readouterr()
     assert said.out == ""
@@ -249,7 +249,7 @@ def test_a_line_a_chunk_with_the_time_left(tmp_path, capsys):
     assert lines[4].startswith("[1/4] solver=euler, num_steps=3: stand_in_metric ")
     assert len(lines) == 1 + 4 * (3 + 1)
     go(tmp_path, progress=True)
-    assert capsys.readouterr().err == "0 trials to do, 4 done before\n"
+    assert capsys.readouterr().err == "0 trials to do, 4 already done\n"
 
 
 def test_bars_on_a_terminal(tmp_path, monkeypatch, capsys):
@@ -370,7 +370,7 @@ def test_a_dry_run_says_what_is_to_do_and_does_nothing(tmp_path, cache):
 
 
 class Watched:
-    """The ideal denoiser of a Gaussian; it remembers what it saw first, of each batch."""
+    """The ideal denoiser of a Gaussian, which records the first input of each batch."""
 
     shape = (1, 4, 4)
 

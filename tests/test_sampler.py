@@ -1,4 +1,4 @@
-"""The sampler: orders of convergence, invariants, limits, errors, and its cost besides the denoiser."""
+"""The sampler: orders of convergence, invariants, limits, errors, and its cost apart from the denoiser."""
 
 import math
 from itertools import pairwise

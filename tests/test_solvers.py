@@ -1,4 +1,4 @@
-"""Deterministic solvers: published outputs, orders of convergence, and what they have in common."""
+"""Deterministic solvers: published outputs, orders of convergence and common properties."""
 
 import json
 import math
@@ -127,7 +127,7 @@ def batched_mixture(x, sigma):
 
 @pytest.mark.parametrize("tolerance", [1e-3, 1e-6])
 def test_rk45_is_as_accurate_as_scipys(tolerance, latents):
-    """SciPy has the same method: errors and evaluations are of the same size, image by image."""
+    """SciPy has the same method, so errors and evaluations are of similar size for each image."""
     design = ds.Design.preset("edm", solver={"name": "rk45", "rtol": tolerance, "atol": tolerance}, to_zero=False)
     out = ds.sample(design, batched_mixture, latents, 18)
     fine = ds.sample(ds.Design.preset("edm", solver="rk4", to_zero=False), posterior_mean, latents, 2000).x

@@ -1,4 +1,4 @@
-"""Numbers belong to the code that gave them: own components and networks whose files change."""
+"""Results belong to the code that produced them: user-defined components and networks whose files change."""
 
 import sys
 
@@ -50,7 +50,7 @@ evaluate: {images: 20, detector: pixels, metrics: [frechet]}
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
-    """Modules and components are forgotten afterwards."""
+    """A folder whose modules and components are removed again afterwards."""
     monkeypatch.setenv("DESIGNSPACE_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(sys, "path", [*sys.path])
     modules, steps = dict(sys.modules), dict(ds.TimeSteps.known)
@@ -136,7 +136,7 @@ def test_an_edit_while_a_job_runs_changes_no_key(folder, monkeypatch):
     assert run(load(folder / "a.yaml"), out=folder / "new", progress=False).frame["frechet"].tolist() != reference
 
 
-def test_files_that_change_before_they_are_read_do_not_pass_for_what_they_were(folder):
+def test_files_that_change_before_they_are_read_are_detected(folder):
     np.savez(folder / "images.npz", np.zeros((3, 4, 4, 1), dtype=np.uint8))
     text = SPEC.replace("components: [COMPONENTS]\n", "").replace(", time_steps: mine", "")
     (folder / "a.yaml").write_text(text.replace("digits", "{name: npz, path: ./images.npz}"))
@@ -212,7 +212,7 @@ def test_modules_of_one_name_beside_two_files(folder):
     assert len({id for id, _ in found.values()}) == 2
 
 
-def test_a_file_without_company_is_known_by_its_own_bytes(folder):
+def test_the_identity_of_a_single_file_is_its_own_bytes(folder):
     import hashlib
 
     (folder / "c.py").write_text(own(0.5))

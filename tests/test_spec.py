@@ -213,7 +213,7 @@ def test_an_ablation_may_be_made_in_python():
 
 
 def test_levels_are_those_that_the_network_knows(write, tmp_path):
-    """Said when the spec is loaded, of a denoiser that depends on c_noise; of another it is not true."""
+    """Unsupported levels are reported on loading, but only for denoisers that depend on c_noise."""
     (tmp_path / "net.py").write_text("import torch\ndef make():\n    return torch.nn.Identity()\n")
     design = "{preset: edm, c_noise: iddpm, solver: dpmpp_2m}"
     network = '{name: preconditioned, network: {name: module, factory: "./net.py:make"}}'
@@ -259,23 +259,23 @@ def test_claims_name_axes_and_values_as_the_points_do(write):
 @pytest.mark.parametrize(
     ("more", "expected"),
     [
-        ("grid: {solver: [dpmpp_2m], schedule: [linear, vp]}", ["8:28: grid.schedule: cannot matter: solver dpmpp_2m"]),
+        ("grid: {solver: [dpmpp_2m], schedule: [linear, vp]}", ["8:28: grid.schedule: has no effect: solver dpmpp_2m"]),
         (
             "grid: {solver: [dpmpp_2m, heun], schedule: [linear, vp]}",
             ["8:34: grid.schedule: has no effect with solvers that do not"],
         ),
-        ("grid: {c_in: [edm, vp]}", ["8:8: grid.c_in: cannot matter: denoiser exact does not depend on c_in"]),
-        ("grid: {c_out.sigma_data: [0.5, 1]}", ["8:8: grid.c_out.sigma_data: cannot matter: denoiser exact does"]),
-        ("one_at_a_time: {loss_weight: [vp], solver: [euler]}", ["8:17: one_at_a_time.loss_weight: cannot matter"]),
+        ("grid: {c_in: [edm, vp]}", ["8:8: grid.c_in: has no effect: denoiser exact does not depend on c_in"]),
+        ("grid: {c_out.sigma_data: [0.5, 1]}", ["8:8: grid.c_out.sigma_data: has no effect: denoiser exact does"]),
+        ("one_at_a_time: {loss_weight: [vp], solver: [euler]}", ["8:17: one_at_a_time.loss_weight: has no effect"]),
         ("grid: {all: [{label: a, set: {c_in: vp, solver: euler}}]}", []),
         (
             "cumulative: [{label: a, set: {c_in: vp, c_skip: vp}}]",
-            ["8:14: cumulative.0: cannot matter: denoiser"],
+            ["8:14: cumulative.0: has no effect: denoiser"],
         ),
         ("grid: {design: [edm, vp]}", []),
     ],
 )
-def test_axes_that_cannot_matter(more, expected, write):
+def test_axes_without_effect(more, expected, write):
     path = write(SPEC + more)
     warnings = load(path).warnings
     assert len(warnings) == len(expected)
@@ -294,7 +294,7 @@ def test_an_option_that_the_grid_overrules(write):
 
 
 @pytest.mark.parametrize(("fixed", "varied"), [("num_steps", "nfe"), ("nfe", "num_steps"), ("nfe", "nfe")])
-def test_steps_of_the_baseline_that_no_point_has(fixed, varied, write):
+def test_steps_of_the_baseline_that_every_point_replaces(fixed, varied, write):
     text = SPEC.replace("num_steps: 5", f"{fixed}: 9") + f"grid: {{{varied}: [7, 11]}}\n"
     ablation = load(write(text))
     (warning,) = ablation.warnings

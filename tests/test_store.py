@@ -128,7 +128,7 @@ def test_a_line_that_is_no_result_is_skipped_by_name(results, bad):
         assert [r.id for r in results.rows()] == ["a"]
 
 
-def test_the_frame_has_a_row_a_point_and_keeps_the_counted_nfe_apart_from_the_axis(results):
+def test_the_frame_has_one_row_per_point_and_separate_columns_for_counted_nfe_and_axis(results):
     results.append(row("a"))
     results.append(row("b", solver="euler", nfe=36))
     columns = ["solver", "axes.nfe", "id", "seed", "nfe", "images"]
@@ -219,7 +219,7 @@ def test_of_many_lines_that_cannot_be_read_twenty_are_named(tmp_path):
     texts = [str(one.message) for one in said]
     assert len(texts) == 21
     assert texts[0].endswith(
-        "results.jsonl:1: not a result, skipped (schema 0, not 1, of an earlier version: run the ablation again)"
+        "jsonl:1: not a result, skipped (schema 0 instead of 1, from an earlier version: run the ablation again)"
     )
     assert texts[-1].endswith("; no more are listed")
 

@@ -1,4 +1,4 @@
-"""What is measured of a data set: closed forms, invariants, and the command probe as a user sees it."""
+"""The survey of a data set: closed forms, invariants, and the command ``probe``."""
 
 import json
 import math
@@ -55,7 +55,7 @@ def test_facts_are_counted():
 
 
 def test_nothing_to_learn_is_an_error():
-    with pytest.raises(DataError, match=r"^1 image: too few to measure"):
+    with pytest.raises(DataError, match=r"^1 image found, but"):
         Facts.of(Images(torch.zeros(1, 1, 4, 4, dtype=torch.uint8)))
     with pytest.raises(DataError, match=r"^all 50 images are the same"):
         Facts.of(Images(torch.arange(16, dtype=torch.uint8).reshape(1, 1, 4, 4).expand(50, -1, -1, -1)))
@@ -181,8 +181,8 @@ def test_the_same_data_and_seed_give_the_same_numbers(shell):
     ("arguments", "message"),
     [
         (("digts",), "digts: unknown data 'digts'. Did you mean 'digits'?"),
-        (("missing.npz",), "missing.npz: no such folder, zip or npz"),
-        (("one.npz",), "1 image: too few to measure"),
+        (("missing.npz",), "missing.npz: no such folder or file"),
+        (("one.npz",), "1 image found, but"),
         (("same.npz",), "all 30 images are the same"),
         (("digits", "--network", "mlpp"), "--network: unknown network 'mlpp'. Did you mean 'mlp'?"),
         (("mixture", "--network", "unet"), "network unet: samples of 1x1x1"),
@@ -198,7 +198,7 @@ def test_wrong_input_is_one_line_and_status_2(shell, tmp_path, arguments, messag
     assert err.count("\n") == 1
 
 
-def test_a_range_drowns_the_data_by_distance_or_by_divergence():
+def test_sigma_max_follows_from_distance_or_divergence():
     near = Spread(distance=50.0, mean_norm=0.1, covariance_norm=1.0)
     far = Spread(distance=5.0, mean_norm=10.0, covariance_norm=1.0)
     assert sigma_range(near)["sigma_max"].value == 50

@@ -1,4 +1,4 @@
-"""Table 1 as it is printed."""
+"""The printed output of Table 1."""
 
 import re
 import shutil

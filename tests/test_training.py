@@ -1,4 +1,4 @@
-"""Training: Eq. 8, what is recorded and kept, and that an interruption changes nothing."""
+"""Training: Eq. 8, what is recorded and saved, and that interruptions change nothing."""
 
 import math
 import os
@@ -92,7 +92,7 @@ def batches(data, **fields):
     return Batches.of(data, EDM, **given)
 
 
-def test_every_image_once_an_epoch_in_a_new_order():
+def test_every_image_is_used_once_per_epoch_in_a_new_order():
     pixels = torch.arange(50, dtype=torch.uint8).reshape(50, 1, 1, 1)
     make = batches(Images(pixels), size=20)
     seen = torch.cat([((make(step).y + 1) * 127.5).round().flatten() for step in range(5)]).long()
@@ -116,7 +116,7 @@ def test_labels_go_with_their_images(digits):
 
 
 def test_augmentation_labels_go_with_their_images(digits):
-    """All zeros for images that stayed as they were; and the network learns what to make of the others."""
+    """They are zero for unchanged images, and the network learns to use them for the others."""
     edm = ds.Augmentation.get("edm")(geometric=0.2)
     plain, batch = batches(digits, size=256)(3), batches(digits, size=256, augmentation=edm)(3)
     assert torch.equal(batch.sigma, plain.sigma)
@@ -163,7 +163,7 @@ def test_a_quarter_turn_keeps_shapes_and_a_shift_is_a_share_of_the_longer_side()
 
 
 def test_labels_say_the_whole_geometry():
-    """From them alone the matrix can be made: nothing that was done is hidden from the network."""
+    """The transformation can be reconstructed from the labels, so nothing is hidden from the network."""
     matrix, told = geometric(Draw(300, 0.6, torch.Generator().manual_seed(0)))
     flip_x, flip_y, scale, cos, sin, along_cos, along_sin, x, y = told.double().unbind(1)
     rest = torch.zeros(300, 3, 3, dtype=torch.float64)
@@ -200,7 +200,7 @@ def test_half_of_the_average_is_forgotten_in_a_half_life():
 
 
 def test_the_average_moves_by_1_minus_beta_towards_each_steps_parameters(digits):
-    """Two steps of 32 images, by hand from the parameters before and after each."""
+    """Two steps of 32 images, computed by hand from the parameters before and after each."""
     one, two = trained(32), trained(64)
     start, first, second = one.plan(digits, EDM).build(), state_of(one, digits), state_of(two, digits)
     betas = [decay(first.recipe, images) for images in (32, 64)]
@@ -265,7 +265,7 @@ def test_more_images_go_on_where_fewer_ended_and_fewer_are_found(digits, cache):
 
 
 def test_a_killed_run_goes_on_as_if_it_had_not_been(digits, cache, tmp_path):
-    """Bit by bit, killed twice."""
+    """The result is bitwise identical after being killed twice."""
     whole = state_of(trained(6400), digits)
     for file in (cache.root / "training").rglob("*.safetensors"):
         file.unlink()
@@ -298,7 +298,7 @@ def test_channels_last_goes_on_where_it_ended(digits, tmp_path):
 
 
 def test_a_time_limit_keeps_what_was_trained(digits, cache):
-    """``seen`` may raise: what follows begins there and ends as if nothing had happened."""
+    """``seen`` may raise; training then resumes from there and ends as if nothing had happened."""
     whole = state_of(trained(9600), digits)
     for file in (cache.root / "training").rglob("*.safetensors"):
         file.unlink()
@@ -340,7 +340,7 @@ def test_dropout_is_a_function_of_seed_and_step(digits, tmp_path):
 
 
 def test_tied_frozen_and_running_values_of_a_network(digits):
-    """As they are meant: equal, unchanged, and in the average as in the network."""
+    """Tied values stay equal, frozen ones unchanged, and running ones are copied to the average."""
     denoiser = trained(640, network={"name": "module", "factory": f"{HERE}:peculiar"})
     state = state_of(denoiser, digits)
     again = state_of(denoiser, digits)
@@ -363,7 +363,7 @@ def test_a_slow_entry_is_told_of_and_kept(digits, cache, monkeypatch):
 
 @pytest.mark.parametrize(
     ("told", "evaluated", "message"),
-    [(True, "none", "is told the classes in training"), (False, "data", "is trained without classes")],
+    [(True, "none", "is trained with class labels"), (False, "data", "is trained without class labels")],
 )
 def test_a_network_is_sampled_as_it_is_trained(tmp_path, told, evaluated, message):
     spec = SPEC | {
@@ -392,7 +392,7 @@ def test_nothing_random_is_taken_from_torch(digits):
     ids=str,
 )
 def test_options_train_and_sample(digits, fields):
-    """To less than the error at the start, where F = 0; near what plain training gives, or further, as is meant."""
+    """All options reduce the initial error (F = 0), and deviate from plain training as much as intended."""
     denoiser, plain = trained(3200, **fields), trained(3200)
     assert denoiser.plan(digits, EDM).key != plain.plan(digits, EDM).key
     y, labels, sigma = digits.scaled()[:200], digits.labels[:200], f64(0.5)
@@ -433,7 +433,7 @@ def test_an_ablation_trains_once_and_reads_intermediate_images(tmp_path, capfd):
 
 
 def test_a_run_shows_training_among_its_trials(tmp_path, capfd):
-    """Lines, those of worker processes too; and nothing where no progress is asked for."""
+    """There are progress lines, also from worker processes, and none if progress is switched off."""
     spec = write_spec(tmp_path, **SPEC | {"denoiser": SPEC["denoiser"] | {"warm_up": 320, "ema_half_life": 640}})
     run(load(spec), out=tmp_path / "quiet", progress=False)
     assert capfd.readouterr().err == ""
@@ -447,7 +447,7 @@ def test_a_run_shows_training_among_its_trials(tmp_path, capfd):
 
 
 def test_a_bar_on_a_terminal(tmp_path):
-    """Of ``train`` alone, and among the trials of ``run``, where nothing else may write."""
+    """``train`` shows one by itself, and ``run`` shows it among its trials without other output."""
     spec, longer = write_spec(tmp_path, **SPEC), "denoiser.training_images=16000"
     alone = on_a_terminal(tmp_path, "train", spec)
     assert re.search(r"training .* 6,400 of 6,400 images, [\d,]+ images/s, loss [\d.]+, 0 s left", alone)
@@ -457,7 +457,7 @@ def test_a_bar_on_a_terminal(tmp_path):
 
 
 def on_a_terminal(folder, *command):
-    """What a command says on a pseudo-terminal of 120 columns."""
+    """The output of a command on a pseudo-terminal with 120 columns."""
     ours, theirs = pty.openpty()
     environment = os.environ | {"PYTHONPATH": str(Path(ds.__file__).parents[1]), "COLUMNS": "120", "TERM": "xterm"}
     words = [sys.executable, "-m", "designspace", *command]

@@ -68,7 +68,7 @@ def test_velocity_is_edm_but_for_a_sign(sd):
 
 
 def test_min_snr():
-    """Hang et al. weigh the signal's error by min(SNR, gamma), the noise's by that over SNR, the velocity's SNR + 1."""
+    """Hang et al. weight the signal's error by min(SNR, gamma), and noise and velocity by that over SNR and SNR + 1."""
     sigma, gamma = f64([0.01, 0.1, 0.4, 0.5, 3.0, 50.0]), 5.0
     snr = sigma**-2
     weight = row("loss_weight", "min_snr")(sigma)
@@ -122,7 +122,7 @@ def test_a_log_normal_has_no_ends(name):
 
 @pytest.mark.parametrize("preset", preset_names())
 def test_a8_variances_of_input_and_target(preset):
-    """By the covariance of y and n, no draws: Var(a y + b n) = a^2 sd^2 + b^2 sigma^2."""
+    """Computed from the covariance of y and n, without draws: Var(a y + b n) = a^2 sd^2 + b^2 sigma^2."""
     design = ds.Design.preset(preset)
     for sd in (STD.get(preset, 1.0), 0.3):
         c_skip, c_out, c_in = (getattr(design, kind)(SIGMAS) for kind in ("c_skip", "c_out", "c_in"))
@@ -293,11 +293,11 @@ def test_sigma_data_is_measured_when_an_ablation_is_loaded(trials):
     assert sigma_data(digits.design)["c_in"] == std != sigma_data(mixture.design)["c_in"]
 
 
-def test_an_axis_of_sigma_data_that_cannot_matter(tmp_path):
+def test_an_axis_of_sigma_data_without_effect(tmp_path):
     (tmp_path / "a.yaml").write_text("data: digits\ndenoiser: exact\ndesign: edm\ngrid: {sigma_data: [0.5, 1]}\n")
     (warning,) = load(tmp_path / "a.yaml").warnings
     assert (
-        "grid.sigma_data: cannot matter: denoiser exact does not depend on c_in, c_out, c_skip, loss_weight" in warning
+        "grid.sigma_data: has no effect: denoiser exact does not depend on c_in, c_out, c_skip, loss_weight" in warning
     )
 
 

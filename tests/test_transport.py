@@ -41,7 +41,7 @@ def test_it_is_that_of_as_many_copies_in_order(n, m, p):
 @pytest.mark.parametrize("p", [1, 2])
 @pytest.mark.parametrize(("n", "m"), [(12, 12), (12, 18), (31, 40)])
 def test_influence_is_the_derivative_by_the_weight(n, m, p):
-    """Of many copies of each image, one more: to both sides of the kink where n divides m."""
+    """One more copy is added to many copies of each image, on both sides of the kink where n divides m."""
     x, y, copies = sample(n, seed=1, shift=0.3), sample(m, seed=2, scale=2), 2000
     measured = metric("wasserstein", p=p).measure(x, y)
     many, total = x.features.repeat(copies, 1), n * copies

@@ -1,4 +1,4 @@
-"""The wheel works where there is no checkout."""
+"""The wheel works without a checkout of the repository."""
 
 import json
 import os
@@ -29,7 +29,7 @@ sys.path[:] = [p for p in sys.path if p != {root!r}]
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory):
-    """The Python of a fresh environment with the wheel, outside of the checkout."""
+    """The Python of a fresh environment with the wheel, outside the checkout."""
     pytest.importorskip("build")
     pytest.importorskip("hatchling")
     folder = tmp_path_factory.mktemp("wheel")

@@ -1,7 +1,7 @@
 """The command line: ``designspace run ablations/solver_grid.yaml``, then ``designspace report solver_grid``.
 
-Each command stands in a file of its own and imports what it needs when it is called, so that ``--help`` is fast and
-commands which only read results work without PyTorch.
+Each command has a file of its own and imports what it needs only when it is called, so that ``--help`` is fast and
+commands that only read results work without PyTorch.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from designspace.cli import (
 )
 
 app = typer.Typer(
-    help="Design-space ablations of diffusion models: which choice is better, at what cost, and how sure is that?",
+    help="Design-space ablations of diffusion models: which choice is better, at what cost, and how certain is that?",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

@@ -1,4 +1,4 @@
-"""The command check: everything that is wrong with an ablation, without computing anything."""
+"""The command check: report everything that is wrong with an ablation, without computing anything."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from designspace.cli.options import File, Sets
 
 
 def check(file: File, set_: Sets = []) -> None:  # noqa: B006  # typer copies it
-    """Read an ablation and report everything that is wrong with it, by file, line and column; compute nothing.
+    """Report everything that is wrong with an ablation, with file, line and column, without computing anything.
 
     Example: designspace check ablations/solver_grid.yaml
     """

@@ -1,4 +1,4 @@
-"""The command compare: configurations of one or two reports, with paired errors and corrected p-values."""
+"""The command compare: compare configurations of one or two reports, with paired errors and corrected p-values."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Axes = dict[str, Any]
 
 
 class Side(NamedTuple):
-    """One side of a comparison: the text on the command line, and the points that it stands for."""
+    """One side of a comparison: the text on the command line and the points that it selects."""
 
     text: str
     study: Study
@@ -33,7 +33,7 @@ class Side(NamedTuple):
 
 
 def side(text: str, out: Path, other: Study | None = None) -> Side:
-    """The points that ``text`` names. ``other`` is used if it is the study that is named. Errors stop the command."""
+    """The points that ``text`` selects. ``other`` is used again if it is the same study. Errors stop the command."""
     from designspace.errors import SpecError
     from designspace.report import Study
     from designspace.report.points import select
@@ -51,7 +51,7 @@ def side(text: str, out: Path, other: Study | None = None) -> Side:
 
 
 def pairs(a: Side, b: Side) -> list[Pair]:
-    """The pairs to compare: points that are equal in the axes that neither side gives, and in the budget."""
+    """The pairs to compare: points that agree on the axes that neither side fixes, and on the budget."""
     from designspace.report import points
     from designspace.report.entry import BUDGET
 
@@ -61,7 +61,7 @@ def pairs(a: Side, b: Side) -> list[Pair]:
     found = [(p, q) for p, q in points.pairs(a.points, b.points, equal) if p is not q]
     if not found:
         same = f" that are equal in {', '.join(equal)}" if equal else ""
-        alone = f"; for every two of one report give it once: designspace compare {a.text}" if a.text == b.text else ""
+        alone = f"; for all pairs of one report, give it once: designspace compare {a.text}" if a.text == b.text else ""
         stop(2, f"{a.text} and {b.text}: no two different points{same}{alone}")
     return found
 
@@ -77,7 +77,7 @@ def _axes(text: str, settings: str, points: Sequence[Axes]) -> Axes:
         axis, equals, value = part.partition("=")
         whole = f"{found.get(last, '')},{part}"
         if last and any(name == last and label.startswith(whole) for name, label in labels):
-            found[last] = whole  # a label with a comma
+            found[last] = whole  # the label itself contains a comma
         elif equals:
             last = short_name(axis.strip(), points[0])
             if last in found:
@@ -101,25 +101,26 @@ if TYPE_CHECKING:
     from designspace.report.evidence.differences import Comparison
 
 Found = list[tuple[str, list["Comparison"]]]
-"""A metric, and comparisons of it under one protocol whose p-values are corrected for their number."""
+"""Pairs of a metric and its comparisons under one protocol, whose p-values are corrected for multiple testing."""
 
 
 def compare(
-    a: Annotated[str, typer.Argument(help="A report, or some of its points: solver_grid:solver=heun,nfe=35")],
+    a: Annotated[str, typer.Argument(help="A report or some of its points: solver_grid:solver=heun,nfe=35")],
     b: Annotated[
-        str | None, typer.Argument(help="The same; without it, every pair of points of A.", show_default=False)
+        str | None, typer.Argument(help="As A. If omitted, all pairs of points of A are compared.", show_default=False)
     ] = None,
-    metric: Annotated[list[str], typer.Option(help="A metric; may be repeated. By default all.")] = [],  # noqa: B006
+    metric: Annotated[list[str], typer.Option(help="A metric; can be repeated. Default: all.")] = [],  # noqa: B006
     out: Out = Path("reports"),
     json: Json = False,
 ) -> None:
     """Compare configurations at equal budgets: difference, paired standard error, gain of pairing, p-values.
 
-    A point is a report's name or folder followed by values of axes; axes that are left out stand for all of their
-    values. Axes that neither A nor B gives must be equal, and so must the budget (nfe, num_steps) unless both give it.
+    A and B are each the name or folder of a report, followed by values of axes; an axis without a value stands for all
+    of its values. Points are compared only if they agree on the axes that neither A nor B fixes, and on the budget
+    (nfe, num_steps) unless both fix it.
 
-    The gain is the factor by which unpaired images would have to be more numerous for the same standard error. The
-    corrected p-value takes all printed comparisons of the metric into account (Holm's correction).
+    The gain is the factor by which the number of images would have to grow to reach the same standard error without
+    pairing. The corrected p-value takes all printed comparisons of the metric into account (Holm's correction).
 
     Example: designspace compare solver_grid:solver=heun,nfe=35 solver_grid:solver=euler
 
@@ -134,7 +135,7 @@ def compare(
         if not any(comparisons for _, comparisons in found):
             stop(
                 2,
-                f"{a}{f' and {b}' if b else ''}: no two finite results of one budget and one protocol",
+                f"{a}{f' and {b}' if b else ''}: no two finite results with the same budget and protocol",
             )
     if json:
         print_json([row for name, comparisons in found for row in _rows(first, second, name, comparisons)])
@@ -208,7 +209,7 @@ def _show(a: Side, b: Side | None, found: Found) -> None:
 
 
 def _drawn(a: Side, b: Side | None, comparisons: Sequence[Comparison]) -> Table:
-    """The comparisons of a metric. The budget has a column of its own where it is equal on both sides."""
+    """The table of the comparisons. The budget has a column of its own if it is equal on both sides."""
     from rich.table import Table
     from rich.text import Text
 

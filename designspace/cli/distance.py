@@ -1,4 +1,4 @@
-"""The command distance: compare two image sets with the metrics and the protocol of trials."""
+"""The command distance: compare two sets of images with the metrics and the protocol used for trials."""
 
 from __future__ import annotations
 
@@ -24,20 +24,21 @@ DEFAULT = ("frechet", "kid")
 
 def distance(
     a: Annotated[str, typer.Argument(help="Generated images: a folder, a zip, an npz, or the name of a data set.")],
-    b: Annotated[str, typer.Argument(help="The reference: the same, or an npz of statistics: mu and sigma, or feats.")],
+    b: Annotated[str, typer.Argument(help="The reference: as A, or an npz of statistics (mu and sigma, or feats).")],
     detector: Annotated[str, typer.Option(help="As in YAML: inception, '{name: lite0, size: 128}'.")] = "lite0",
     metric: Annotated[
-        list[str] | None, typer.Option(help="A metric; may be repeated. By default frechet, kid.")
+        list[str] | None, typer.Option(help="A metric; can be repeated. Default: frechet and kid.")
     ] = None,
-    images: Annotated[int | None, typer.Option(min=2, help="Use so many images of A, drawn at random.")] = None,
+    images: Annotated[int | None, typer.Option(min=2, help="Use this many images of A, drawn at random.")] = None,
     device: Device = "cpu",
     json: Json = False,
 ) -> None:
-    """Compare two image sets: each metric with its standard error, n, floor and protocol.
+    """Compare two sets of images: each metric with its standard error, number of images n, floor and protocol.
 
-    The floor is the score of one half of the reference against the other. A Fréchet distance is called FID only with
-    --detector inception. If the reference is only a mean and a covariance, as EDM, ADM and clean-fid distribute them,
-    there is neither a floor nor a KID; '{name: statistics, path: b.npz, images: 50000}' also states its size.
+    The floor is the metric between two halves of the reference. A Fréchet distance is called FID only with
+    --detector inception. If the reference consists only of a mean and a covariance, as distributed with EDM, ADM and
+    clean-fid, there is neither a floor nor a KID; '{name: statistics, path: b.npz, images: 50000}' also states its
+    number of images.
 
     Example: designspace distance samples/ digits --detector lite0
     """
@@ -57,7 +58,7 @@ def distance(
     for name, value in found["metrics"].items():
         se = "" if value["se"] is None else f" ± {value['se']:.3g}"
         if "bias_corrected" in value:
-            se += f" (without bias {value['bias_corrected']:.4g} ± {value['bias_corrected_se']:.3g})"
+            se += f" (bias-corrected: {value['bias_corrected']:.4g} ± {value['bias_corrected_se']:.3g})"
         name_of = halves_are(value["higher_is_better"])
         floor = (
             f"no {name_of}" if value["floor"] is None else f"{name_of} {value['floor']:.4g} at n' = {value['floor_n']}"
@@ -92,7 +93,7 @@ def _compare(
     assert reference is not None
     if other is not None and (d := generated.features.shape[1]) != (theirs := reference.features.shape[1]):
         shapes = f"images of {list(pixels.shape[1:])} and of {list(other.shape[1:])}"
-        stop(2, f"{shapes}: {d} and {theirs} features; resize one set")
+        stop(2, f"{shapes} have {d} and {theirs} features: resize one set")
 
     def low(metric: Metric) -> tuple[float, int] | None:
         return None if isinstance(reference, Summary) else floor(metric, reference, len(generated))
@@ -115,7 +116,7 @@ def _some(pixels: Tensor, count: int | None) -> Tensor:
     if count is None:
         return pixels
     if count > len(pixels):
-        stop(2, f"--images {count}: there are only {len(pixels)}")
+        stop(2, f"--images {count}: there are only {len(pixels)} images")
     return pixels[torch.from_numpy(generator("distance").permutation(len(pixels))[:count])]
 
 
@@ -127,7 +128,7 @@ def _warn_of_few(n: int, d: int, metrics: list[Metric]) -> None:
 
 
 def _features(network: Any, pixels: Tensor) -> Tensor:
-    """The features of ``pixels``, computed in chunks; on a terminal with a progress bar."""
+    """The features of ``pixels``, computed in chunks, with a progress bar on a terminal."""
     import torch
     from rich.console import Console
     from rich.progress import track

@@ -1,4 +1,4 @@
-"""The command doctor: what is installed, which devices there are, and which detectors and data sets are ready."""
+"""The command doctor: show what is installed, the available devices, and which detectors and data sets are ready."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ Found = dict[str, Any]
 
 
 def doctor(json: Json = False) -> None:
-    """Print what is installed, which devices there are, where the cache is, and which networks and data are ready.
+    """Print what is installed, the available devices, where the cache is, and which detectors and data sets are ready.
 
-    For each part that is not ready, say which file is missing, where it is looked for, and where to get it.
+    For each detector or data set that is not ready, print which file is missing, where it is expected and where to get
+    it.
 
     Example: designspace doctor
     """
@@ -80,7 +81,7 @@ def _size(root: Path) -> int:
 
 
 def _components() -> Found:
-    """The state of every detector and data set that has no required fields."""
+    """The state of every detector and data set that needs no fields: ``ready``, or the reason why not."""
     import torch
 
     import designspace as ds

@@ -1,4 +1,4 @@
-"""Errors and warnings as users see them: one line each, without a traceback."""
+"""Errors and warnings of commands: one line each, without a traceback."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import typer
 
 @contextmanager
 def clean_errors() -> Iterator[None]:
-    """Print errors on stderr, one line each, and exit: with status 2 for wrong input, 1 if files cannot be written."""
+    """Print errors on stderr, one line each, and exit with status 2 (invalid input) or 1 (a file cannot be written)."""
     from designspace.errors import DataError, SpecError, StorageError
 
     said: set[str] = set()
@@ -34,7 +34,7 @@ def clean_errors() -> Iterator[None]:
         except StorageError as error:
             stop(1, str(error))
         except KeyboardInterrupt:
-            stop(130, "stopped; run again to go on")
+            stop(130, "interrupted; run the same command again to continue")
 
 
 def stop(status: int, *lines: str) -> NoReturn:

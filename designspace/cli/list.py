@@ -1,4 +1,4 @@
-"""The command list: the components that there are."""
+"""The command list: list the available components."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 def list_(
     row: Annotated[
-        str | None, typer.Argument(help="A row, for instance solver; without it, all.", show_default=False)
+        str | None, typer.Argument(help="A row, for instance solver. Default: all rows.", show_default=False)
     ] = None,
     json: Json = False,
 ) -> None:
-    """List the components of a row, or of all rows: the built-in ones and those of installed plugins.
+    """List the components of a row or of all rows, both built-in ones and those of installed plugins.
 
     Example: designspace list solver
     """

@@ -1,4 +1,4 @@
-"""The command new: a project to begin with."""
+"""The command new: create a project to start from."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ FILES = ("ablation.yaml", "my_steps.py", "my_schedule.py")
 
 
 def new(folder: Annotated[Path, typer.Argument(help="A new or empty folder.", show_default=False)]) -> None:
-    """Make a small project that runs: an ablation, and time steps and a schedule of your own, with comments.
+    """Create a small project that runs: a commented ablation with time steps and a schedule of your own.
 
     Example: designspace new my_study && designspace run my_study/ablation.yaml
     """
     from designspace.storage.files import write_whole
 
     if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
-        stop(2, f"{folder}: is there already, and is not an empty folder")
+        stop(2, f"{folder}: already exists and is not an empty folder")
     name = folder.resolve().name
     with clean_errors():
         for file in FILES:
@@ -30,5 +30,5 @@ def new(folder: Annotated[Path, typer.Argument(help="A new or empty folder.", sh
             if re.fullmatch(r"[A-Za-z]\w*", name):
                 text = text.replace("name: my_study", f"name: {name}")
             write_whole(folder / file, text.encode())
-    typer.echo(f"yours: {', '.join(str(folder / file) for file in FILES)}")
-    typer.echo(f"next:  designspace run {folder / 'ablation.yaml'}")
+    typer.echo(f"created: {', '.join(str(folder / file) for file in FILES)}")
+    typer.echo(f"next: designspace run {folder / 'ablation.yaml'}")

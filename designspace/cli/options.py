@@ -1,4 +1,4 @@
-"""Arguments and options that several commands have."""
+"""Arguments and options that several commands share."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ File = Annotated[Path, typer.Argument(help="An ablation: a YAML file.", show_def
 Designs = Annotated[
     list[str] | None,
     typer.Argument(
-        help="Designs: edm, edm:solver=euler,time_steps.rho=5, or ablations, for all of theirs. Default: the presets.",
+        help="Designs: edm, edm:solver=euler,time_steps.rho=5, or all designs of an ablation file. Default: presets.",
         show_default=False,
     ),
 ]
 Sets = Annotated[
     list[str], typer.Option("--set", metavar="KEY=VALUE", help="Change a field, for instance evaluate.images=50.")
 ]
-Device = Annotated[str, typer.Option(help="A device of PyTorch: cpu, cuda, cuda:1.")]
+Device = Annotated[str, typer.Option(help="A PyTorch device: cpu, cuda, cuda:1.")]
 Out = Annotated[Path, typer.Option(help="The folder of all reports.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout and nothing else.")]
+Json = Annotated[bool, typer.Option("--json", help="Print only JSON on stdout.")]
 
 
 def require_device(device: str) -> None:

@@ -1,4 +1,4 @@
-"""The command plot: figures of designs, for which no results are needed."""
+"""The command plot: draw figures of designs, which need no results."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ app = typer.Typer(help="Draw designs. Example: designspace plot rows edm vp", no
 
 @app.callback()
 def plot() -> None:
-    """Draw the rows of designs. The command report draws their results.
+    """Draw the rows of designs. To draw results, use the command report.
 
     Example: designspace plot rows edm vp ve iddpm
     """
@@ -27,10 +27,10 @@ def rows(
     num_steps: Annotated[int, typer.Option(min=2, help="The number of time steps N.")] = 18,
     out: Annotated[Path, typer.Option(help="The folder of the figures.")] = Path(),
 ) -> None:
-    """Draw the rows of Table 1: schedule and scaling, time steps, preconditioning, noise levels of training.
+    """Draw the rows of Table 1: schedule and scaling, time steps, preconditioning, and noise levels in training.
 
     Writes rows_schedule, rows_time_steps, rows_preconditioning and rows_training as .png, .svg and .pdf. Designs whose
-    curves are equal throughout a figure share a line of its legend.
+    curves are all equal in a figure share one entry of its legend.
 
     Example: designspace plot rows edm vp edm:time_steps.rho=3 --num-steps 10 --out figures
     """

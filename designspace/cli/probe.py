@@ -1,4 +1,4 @@
-"""The command probe: suggestions for a design from measurements of a data set."""
+"""The command probe: suggest a design from measurements of a data set."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from designspace.survey.survey import Survey
 
 SMALL = 256
-"""Values per image up to which a multilayer perceptron is good enough."""
+"""The largest number of values per image for which a multilayer perceptron is the default network."""
 IMAGES = {"mlp": 100_000, "unet": 10_000}
-"""Training images by default: about ten seconds, and about a minute, on two cores."""
+"""The default number of training images: about ten seconds (mlp) or a minute (unet) on two cores."""
 BAR = 20
 
 
@@ -29,20 +29,20 @@ def probe(
     data: Annotated[str, typer.Argument(help="Images: a folder, a zip, an npz, or the name of a data set.")],
     network: Annotated[
         str | None,
-        typer.Option(help="As in YAML: '{name: unet, size: small}'. By default mlp for small images, otherwise unet."),
+        typer.Option(help="As in YAML: '{name: unet, size: small}'. Default: mlp for small images, otherwise unet."),
     ] = None,
     images: Annotated[
         int | None,
-        typer.Option(min=0, help="Training images. By default 100,000 for mlp, 10,000 for other networks."),
+        typer.Option(min=0, help="Training images. Default: 100,000 for mlp, 10,000 for other networks."),
     ] = None,
     seed: Annotated[int, typer.Option(help="The seed of all random numbers.")] = 0,
     json: Json = False,
 ) -> None:
-    """Measure a data set and suggest sigma_data, the range of noise, P_mean and P_std, each with its reason.
+    """Measure a data set and suggest sigma_data, the range of noise levels, P_mean and P_std, each with its reason.
 
-    At each noise level, the loss of a network after a short training stands beside that of the best linear denoiser
-    and that of the best denoiser of each value by itself. With --images 0 nothing is trained. The last lines can be
-    copied into an ablation.
+    At each noise level, the loss of a network after a short training is compared with that of the best linear denoiser
+    and that of the best denoiser of each value by itself. With --images 0, the network is not trained. The last lines
+    can be copied into an ablation.
 
     Example: designspace probe digits
     """
@@ -69,7 +69,7 @@ def probe(
 
 
 def _network(data: Images) -> Network:
-    """The default network: the U-Net, unless the images are small or of a shape that it cannot process."""
+    """The default network: a U-Net, unless the images are small or have a shape that it cannot process."""
     import math
 
     import designspace as ds
@@ -124,7 +124,7 @@ def _facts(facts: Facts) -> list[tuple[str, str]]:
 
 
 def _losses(survey: Survey) -> Table:
-    """The losses at every other noise level."""
+    """The table of losses, at every other noise level."""
     from rich.table import Column, Table
 
     columns = {name: column for name, column in survey.curves.columns.items() if column is not None}

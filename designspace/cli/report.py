@@ -1,4 +1,4 @@
-"""The command report: tables, plots and verdicts of results that are there."""
+"""The command report: write tables, plots and verdicts of existing results."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ if TYPE_CHECKING:
     from designspace.report import Study
 
 PAUSE = 1.0
-"""Seconds between looking for new results."""
+"""Seconds between two checks for new results."""
 KINDS = {".png": "plot", ".html": "page"}
 
 
 def report(
     names: Annotated[
-        list[str] | None, typer.Argument(help="Ablations by name or folder, or a folder of them.", show_default=False)
+        list[str] | None, typer.Argument(help="Ablations (name or folder), or a folder of several.", show_default=False)
     ] = None,
     out: Out = Path("reports"),
-    watch: Annotated[bool, typer.Option(help="Write again whenever there are new results, until all are.")] = False,
+    watch: Annotated[bool, typer.Option(help="Update the report with new results until all are there.")] = False,
 ) -> None:
-    """Write tables, plots, sample images and verdicts of ablations that have results; without names, of all.
+    """Write tables, plots, sample images and verdicts of ablations that have results; by default of all of them.
 
-    It only reads what runs have written, so that it may be used while a run goes on. Several names give one more
-    report, of all of them together in OUT/A+B, provided that the same protocol measured them.
+    The command only reads what runs have written, so it can be used during a run. With several names, it also writes a
+    report of all of them together to OUT/A+B, provided that they were measured under the same protocol.
 
     Example: designspace report solver_grid
     """
@@ -45,7 +45,7 @@ def report(
 
 
 def _wanted(names: Sequence[str], out: Path) -> tuple[list[Path], list[Path]]:
-    """The folders of the ablations, and the folders of reports that get an overview."""
+    """The folders of the ablations, and the folders in which an overview page is written."""
     from designspace.report import find
 
     known = find(out)
@@ -57,7 +57,10 @@ def _wanted(names: Sequence[str], out: Path) -> tuple[list[Path], list[Path]]:
 
 
 def _write(folders: Sequence[Path], together: Path | None, places: Sequence[Path], watch: bool) -> bool:
-    """Write all reports, one of all ``together`` if that is a folder, and overviews; whether to go on watching."""
+    """Write all reports, their merged report to the folder ``together`` if it is given, and the overviews.
+
+    Returns whether to continue watching.
+    """
     from designspace.report import Study, merge, write
 
     studies = [Study(folder) for folder in folders]
@@ -80,7 +83,7 @@ def _sizes(folders: Sequence[Path]) -> list[int]:
 
 
 def write_overview(place: Path) -> None:
-    """Write the page of all ablations in a folder and print its path, or say which packages it needs."""
+    """Write the overview page of all ablations in a folder and print its path, or print which packages it needs."""
     from designspace.report import find, html
     from designspace.storage.files import write_whole
 
@@ -92,7 +95,7 @@ def write_overview(place: Path) -> None:
 
 
 def _folders(name: str, out: Path, known: Sequence[Path]) -> list[Path]:
-    """The folder of an ablation's results, by its name or path, or all such folders in the folder ``name``."""
+    """The results folder of the ablation with this name or path, or all results folders in the folder ``name``."""
     from designspace.report import find
 
     one = _folder(name, out)
@@ -100,7 +103,7 @@ def _folders(name: str, out: Path, known: Sequence[Path]) -> list[Path]:
 
 
 def folder_of(name: str, out: Path) -> Path:
-    """The folder of an ablation's results, by its name or path; stops the command if there is none."""
+    """The results folder of the ablation with this name or path; stops the command if there is none."""
     from designspace.report import find
 
     return _folder(name, out) or _nowhere(name, out, find(out))
@@ -120,7 +123,7 @@ def _nowhere(name: str, out: Path, known: Sequence[Path]) -> NoReturn:
 
 
 def print_report(study: Study, *, live: bool = False) -> None:
-    """Write a report, and print its tables, its verdicts and the paths of its files."""
+    """Write a report and print its tables, its verdicts and the paths of its files."""
     from rich.console import Console
 
     from designspace.report import terminal_table, write

@@ -1,4 +1,4 @@
-"""The command run: compute an ablation and write its report, or estimate how long that would take."""
+"""The command run: compute an ablation and write its report, or estimate how long this would take."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ def run(
     file: File,
     set_: Sets = [],  # noqa: B006  # typer copies it
     device: Device = "cpu",
-    executor: Annotated[str, typer.Option(help="Where workers run: local, or ray.")] = "local",
+    executor: Annotated[str, typer.Option(help="Where workers run: local or ray.")] = "local",
     workers: Annotated[int, typer.Option(min=1, help="The number of workers that share the trials.")] = 1,
     out: Out = Path("reports"),
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the trials and the time they would take.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print the trials and the estimated time.")] = False,
     json: Json = False,
 ) -> None:
     """Compute the points of an ablation that have no result yet, and write the report.
 
-    To resume, run the same command again: a run that is killed loses one chunk of images at most.
+    To resume, run the same command again: a run that is killed loses at most the images of the current chunk.
 
     Example: designspace run ablations/solver_grid.yaml --set evaluate.images=500 --workers 2
 
-    Exit status: 0 done, 1 some trials failed (the others are kept), 2 wrong input.
+    Exit status: 0 if all trials succeeded, 1 if some failed (the results of the others are kept), 2 for invalid input.
     """
     with clean_errors():
         ablation = _load(file, set_, executor, device)
@@ -49,7 +49,7 @@ def run(
 
 
 def _load(file: Path, settings: Sequence[str], executor: str, device: str) -> Ablation:
-    """The ablation, once the options are known to be possible."""
+    """Check the options, then load the ablation."""
     from designspace.run.run import EXECUTORS
     from designspace.spec import load
 
@@ -65,7 +65,7 @@ def _load(file: Path, settings: Sequence[str], executor: str, device: str) -> Ab
 
 
 def _run(ablation: Ablation, device: str, executor: str, workers: int, out: Path, json: bool) -> Results:
-    """Run the ablation, and print its report or its results as JSON."""
+    """Run the ablation and print its report, or its results as JSON."""
     from designspace.report import Study
     from designspace.run.run import run as run_ablation
 
@@ -88,11 +88,11 @@ def _print_failures(failures: Sequence[Failure], folder: Path) -> None:
         axes = ", ".join(f"{key}={value}" for key, value in failure.axes.items())
         typer.secho(f"failed: {axes}: {failure.error}", err=True, fg="red")
     if failures:
-        typer.secho(f"tracebacks: {folder / 'failures.jsonl'}; run again to try again", err=True, fg="red")
+        typer.secho(f"tracebacks: {folder / 'failures.jsonl'}; run the command again to retry", err=True, fg="red")
 
 
 def _estimate(ablation: Ablation, device: str, out: Path, json: bool) -> None:
-    """Print the trials and an estimate of the time."""
+    """Print the trials and an estimate of the time that they would take."""
     from rich.console import Console
     from rich.table import Table
 

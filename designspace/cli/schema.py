@@ -1,4 +1,4 @@
-"""The command schema: the format of ablation files, for editors."""
+"""The command schema: print the format of ablation files, for editors."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from designspace.cli.errors import print_json
 
 
 def schema() -> None:
-    """Print the JSON schema of ablation files, with which editors complete and check YAML.
+    """Print the JSON schema of ablation files, which lets editors complete and check the YAML.
 
     Example: designspace schema > ablation.schema.json, and as the first line of an ablation:
     # yaml-language-server: $schema=ablation.schema.json

@@ -1,4 +1,4 @@
-"""Image sets and components on the command line: a path, a name, or a mapping as in YAML."""
+"""Reading sets of images and components from the command line: a path, a name, or a mapping as in YAML."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FILES = {".zip": "zip", ".npz": "npz"}
 
 
 def reference_set(place: str) -> Data | Reference:
-    """A data set, or the statistics of one: an npz that has them, or ``{name: statistics, ...}``."""
+    """A data set, or the statistics of one: an npz that contains them, or ``{name: statistics, ...}``."""
     import designspace as ds
     from designspace.evaluation.statistics import has_statistics
 
@@ -30,20 +30,23 @@ def reference_set(place: str) -> Data | Reference:
     about = found.about()
     if about.get("not_used"):
         used, unused = (", ".join(about[key]) for key in ("arrays", "not_used"))
-        warnings.warn(f"{about['file']}: compared with its arrays {used}; not used: {unused}", stacklevel=2)
+        warnings.warn(f"{about['file']}: uses its arrays {used}, but not {unused}", stacklevel=2)
     return found
 
 
 def refuse_observations(metrics: list[Metric]) -> None:
-    """Stop the command if a metric observes a sampler or a denoiser: it cannot be computed from images."""
+    """Stop the command if a metric observes a sampler or a denoiser, because it cannot be computed from images."""
     from designspace.evaluation.rows import Observation
 
     if watching := [metric.name for metric in metrics if isinstance(metric, Observation)]:
-        stop(2, f"metric {' and '.join(watching)} observes a sampler or a denoiser, not images: use it in an ablation")
+        stop(2, f"metric {' and '.join(watching)}: measured on a sampler or denoiser, not on images; use an ablation")
 
 
 def usable_metrics(metrics: list[Metric], asked: bool) -> list[Metric]:
-    """The metrics that need only mean and covariance of the reference; stop the command if others are ``asked`` for."""
+    """The metrics that need only the mean and covariance of the reference.
+
+    Other metrics stop the command if they were ``asked`` for, and are dropped otherwise.
+    """
     needy = [metric.name for metric in metrics if not metric.moments_suffice]
     if needy and asked:
         stop(
@@ -54,23 +57,23 @@ def usable_metrics(metrics: list[Metric], asked: bool) -> list[Metric]:
 
 
 def data_set(place: str) -> Data:
-    """The data set that ``place`` names: a path, or a data set as in YAML."""
+    """The data set that ``place`` names: a path, or a component as in YAML."""
     import designspace as ds
 
     path = Path(place)
     if path.exists():
         kind = "folder" if path.is_dir() else FILES.get(path.suffix.lower())
         if kind is None:
-            stop(2, f"{place}: neither a folder nor a zip nor an npz")
+            stop(2, f"{place}: is neither a folder nor a zip nor an npz file")
         return ds.Data.get(kind).model_validate({"path": path})
     if path.suffix.lower() in FILES or ("/" in place and not place.startswith("{")):
-        stop(2, f"{place}: no such folder, zip or npz")
+        stop(2, f"{place}: no such folder or file")
     data: Data = component(ds.Data, place, place)
     return data
 
 
 def component(row: Any, text: str, where: str) -> Any:
-    """A component as in YAML: ``lite0`` or ``{name: lite0, size: 128}``. Errors stop the command."""
+    """The component that ``text`` denotes, as in YAML: ``{name: lite0, size: 128}``. Errors stop the command."""
     from pydantic import ValidationError
 
     from designspace.errors import SpecError, dotted
@@ -87,7 +90,7 @@ def component(row: Any, text: str, where: str) -> Any:
 
 
 def _name(place: str) -> str | None:
-    """The name of the component in a mapping, if ``place`` is one."""
+    """The name of the component if ``place`` is a mapping, otherwise ``None``."""
     from designspace.spec.document import parse
 
     data = parse(place, place, lines=False).data if place.startswith("{") else None

@@ -1,4 +1,4 @@
-"""The command show: everything about a component."""
+"""The command show: print everything about a component."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def show(
-    name: Annotated[str, typer.Argument(help="A name, for instance heun; schedule/vp where rows share a name.")],
+    name: Annotated[str, typer.Argument(help="A name such as heun, or schedule/vp if several rows share the name.")],
 ) -> None:
     """Show a component: its formula, its source in the literature, its fields, and the file that defines it.
 
@@ -39,7 +39,7 @@ def show(
 
 
 def _description(cls: type[Component]) -> list[RenderableType]:
-    """Name, docstring, fields with type, domain and default, and the file."""
+    """The name, docstring, fields (with type, domain and default) and file of a component."""
     from rich.padding import Padding
     from rich.table import Table
     from rich.text import Text

@@ -1,4 +1,4 @@
-"""The command table: Table 1 for any designs."""
+"""The command table: print Table 1 for any designs."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from designspace.cli.options import Designs
 
 def table(
     designs: Designs = None,
-    format: Annotated[Literal["text", "markdown", "latex"], typer.Option(help="How to print it.")] = "text",
+    format: Annotated[Literal["text", "markdown", "latex"], typer.Option(help="The output format.")] = "text",
 ) -> None:
-    """Print Table 1 of Karras et al. (2022) for any designs side by side, with formulas. The first is the baseline.
+    """Print Table 1 of Karras et al. (2022) for any designs, with formulas. The first design is the baseline.
 
     Example: designspace table edm vp edm:solver=euler,time_steps.rho=5 ablations/time_steps.yaml --format latex
     """

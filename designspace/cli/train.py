@@ -1,4 +1,4 @@
-"""The command train: the denoisers of an ablation, without sampling from them."""
+"""The command train: train the denoisers of an ablation without sampling from them."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ def train(
     file: File,
     set_: Sets = [],  # noqa: B006  # typer copies it
     device: Device = "cpu",
-    export: Annotated[Path | None, typer.Option(help="Write each denoiser into this folder, to distribute it.")] = None,
-    half: Annotated[bool, typer.Option("--half", help="Write it in half precision.")] = False,
+    export: Annotated[Path | None, typer.Option(help="Also write each denoiser to this folder, for sharing.")] = None,
+    half: Annotated[bool, typer.Option("--half", help="Export in half precision.")] = False,
 ) -> None:
-    """Train the denoisers of an ablation that are not trained yet, so that `run` finds them in the cache.
+    """Train the denoisers of an ablation that are not in the cache yet, so that `run` finds them there.
 
     Interrupted training resumes from its last checkpoint, which is at most a minute old. Trials that share a denoiser
     share its training.
@@ -43,12 +43,12 @@ def train(
     with clean_errors():
         require_device(device)
         if half and not export:
-            stop(2, "--half only applies to --export: give that a folder")
+            stop(2, "--half needs --export FOLDER")
         ablation = load(file, set_)
         require_labels(ablation)
         plans = _plans(ablation)
         if not plans:
-            stop(2, f"{file}: no denoiser is trained here: use `denoiser: {{name: trained, ...}}`")
+            stop(2, f"{file}: has no denoiser to train: use `denoiser: {{name: trained, ...}}`")
         failed = 0
         for plan, images, points in plans:
             more = f" and {len(points) - 1} more" if len(points) > 1 else ""
@@ -70,7 +70,7 @@ def train(
 
 
 def _plans(ablation: Ablation) -> list[tuple[Plan, int, list[Point]]]:
-    """Each training that is needed, those on the fewest images first, and the points that share it."""
+    """The distinct trainings with their numbers of images and the points that share them, shortest first."""
     from designspace.run.loaded import Kept
     from designspace.training.checkpoints import Trainable
 

@@ -1,4 +1,4 @@
-"""Figures as files that are the same, byte for byte, each time they are drawn."""
+"""Saving figures as files that are byte-for-byte reproducible."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ FORMATS: dict[str, dict[str, Any]] = {
     "svg": {"Date": None, "Creator": None},
     "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
 }
-"""The formats of files, each with the metadata left out because it changes with the day or matplotlib's version."""
+"""The file formats, each with the metadata to omit because they depend on the date or on matplotlib's version."""
 
 
 def saved(figure: Figure, kind: str) -> bytes:
-    """The content of the figure's file in one of ``FORMATS``."""
+    """The bytes of the figure in one of the ``FORMATS``."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format=kind, metadata=FORMATS[kind])
     return buffer.getvalue()
 
 
 def settle(figure: Figure) -> None:
-    """Fix the positions that the layout engine found, rounded.
+    """Round and fix the positions that the layout engine has found.
 
-    The last digits of its solver differ from run to run, and the bytes of the files would differ with them.
+    The last digits of its solver differ from run to run, and so would the bytes of the files.
     """
     from matplotlib.transforms import Bbox
 

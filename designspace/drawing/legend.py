@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 NAME = 46
-"""Characters per line of a name."""
+"""The largest number of characters per line of a name."""
 
 
 @dataclass(frozen=True)
 class Key:
-    """A name in the legend with the style of its line, or of its area if ``filled``."""
+    """An entry of the legend: a name and the style of its line, or of its area if ``filled``."""
 
     name: str
     style: dict[str, Any]
@@ -27,7 +27,7 @@ class Key:
 
 @dataclass(frozen=True)
 class Legend:
-    """Keys in as many columns as fit side by side."""
+    """A legend that arranges its keys in as many columns as fit."""
 
     keys: Sequence[Key]
     size: float
@@ -35,7 +35,7 @@ class Legend:
     line: float = 2.6
     """The length of a line in units of the font size."""
     most: int = 4
-    """The most columns."""
+    """The largest number of columns."""
 
     @property
     def columns(self) -> int:
@@ -78,4 +78,4 @@ class Legend:
             borderaxespad=0.1,
         )
         for text, key in zip(legend.get_texts(), self.keys, strict=True):
-            text.set_text(plain(wrapped(key.name, NAME)))  # as a label, a name that begins with _ would be left out
+            text.set_text(plain(wrapped(key.name, NAME)))  # set here, because matplotlib skips labels that begin with _

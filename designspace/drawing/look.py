@@ -1,4 +1,4 @@
-"""The look of all figures: legible at the width of a printed column, in grey, and for colour-blind readers."""
+"""The style of all figures: legible at the width of a printed column, in greyscale, and to colour-blind readers."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-"""The palette of Okabe and Ito (2008), https://jfly.uni-koeln.de/color/, without yellow: it is too light for lines."""
+"""The palette of Okabe and Ito (2008), https://jfly.uni-koeln.de/color/, without yellow, too light for lines."""
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p", "<", "*", ">", "h")
 LINES = ("-", (0, (4, 1.5)), (0, (1.2, 1.2)), (0, (6, 1.4, 1.2, 1.4)), (0, (3, 1.2, 1.2, 1.2, 1.2, 1.2)))
 WIDTH = 3.5
-"""The width of every figure in inches: that of a printed column, so that fonts keep their size in a paper."""
+"""The width of every figure in inches: that of a printed column, so that font sizes are right in a paper."""
 DPI = 200
 FAINT = "#BDBDBD"
-"""The colour of what stays in the background."""
+"""The colour of elements in the background."""
 DARK = "#444444"
 """The colour of reference lines."""
 SMALL = 6.5
@@ -54,14 +54,14 @@ RC: dict[str, Any] = {
 
 
 def style() -> AbstractContextManager[None]:
-    """The context in which all figures are drawn: our settings on top of matplotlib's defaults, not of the user's."""
+    """The context in which all figures are drawn: ``RC`` on top of matplotlib's defaults, not the user's settings."""
     import matplotlib.style
 
     return matplotlib.style.context(["default", RC])
 
 
 def look(i: int) -> dict[str, Any]:
-    """Colour, marker and line style of the i-th configuration; the first 420 all differ."""
+    """The colour, marker and line style of the i-th configuration; the first 420 are distinct."""
     return {
         "color": COLOURS[i % len(COLOURS)],
         "marker": MARKERS[i % len(MARKERS)],
@@ -76,5 +76,5 @@ def plain(text: str) -> str:
 
 
 def wrapped(name: str, width: int) -> str:
-    """The name on at most two lines of ``width`` characters, shortened where it is longer."""
+    """The name on at most two lines of ``width`` characters, shortened if it is longer."""
     return "\n".join(textwrap.wrap(name, width, max_lines=2, placeholder=" …")) or " "

@@ -1,4 +1,4 @@
-"""Panels of curves: their data, the axes they stand on, and error bars."""
+"""Panels of curves: their data, their axes and their error bars."""
 
 from __future__ import annotations
 
@@ -28,25 +28,25 @@ class Curve:
     x: Numbers
     y: Numbers
     errors: Sequence[float] = ()
-    """Half-widths of the 95 % intervals of ``y``, 0 where none is known; empty if there are no intervals at all."""
+    """Half-widths of the 95 % intervals of ``y``: 0 where unknown; empty if there are no intervals at all."""
 
 
 @dataclass(frozen=True, eq=False)
 class Panel:
-    """Curves that are drawn on the same axes."""
+    """Curves that are drawn in the same axes."""
 
     label: str
     """The label of the y axis."""
     curves: Sequence[Curve]
     x_label: str = ""
     note: str = ""
-    """What is written above the panel, on the right."""
+    """Text above the panel, on the right."""
 
 
 def stacked(
     rows: int, height: float, columns: int = 1, *, share_x: bool = False, width: float = WIDTH
 ) -> tuple[Figure, list[Axes]]:
-    """An empty figure of ``height`` inches with a grid of axes, and these axes row by row."""
+    """An empty figure of ``height`` inches, and its grid of axes as a list, row by row."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), layout="constrained")
@@ -61,7 +61,7 @@ def annotate(axes: Axes, note: str, loc: Literal["left", "right"] = "right") -> 
 def draw_intervals(axes: Axes, curve: Curve, colour: str, lowest: float | None, *, crowded: bool) -> None:
     """Draw the 95 % intervals of a curve as error bars and, unless the panel is crowded, as a band.
 
-    On a logarithmic axis, which begins at ``lowest``, intervals that reach below it are cut a decade below it.
+    On a logarithmic axis that begins at ``lowest``, intervals are cut off a decade below it.
     """
     if not any(curve.errors):
         return

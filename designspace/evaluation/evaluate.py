@@ -1,4 +1,4 @@
-"""From features to a line of results: every metric with its error bar, its reference values and its protocol."""
+"""From features to results: every metric with its error bar, its reference values and its protocol."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ Row = dict[str, Any]
 Floor = Callable[[Metric], tuple[float, int] | None]
 """Returns the floor of a metric and the number of images it was measured with, or ``None`` if there is none."""
 DRAWS = 8
-"""How often ``drawn`` draws from the reference."""
+"""The number of times that ``drawn`` draws images from the reference."""
 DIGITS = 12
-"""Hexadecimal digits of a protocol's hash that are recorded."""
+"""The number of hexadecimal digits of a protocol's hash that are recorded."""
 
 
 def measure(
@@ -33,8 +33,8 @@ def measure(
 ) -> dict[str, tuple[Row, Measured]]:
     """Evaluate every metric on the features of the generated images.
 
-    Returns, by the metric's name, the value with its standard error, protocol and floor as plain data, and the metric's
-    full result. Raises ``ValueError`` if there are too few images for a metric, or if ``check`` rejects the features.
+    Returns, for the name of each metric, its value with standard error, protocol and floor as plain data, and its full
+    result. Raises ``ValueError`` if there are too few images for a metric, or if ``check`` rejects the features.
     """
     check(generated, reference)
     _enough(metrics, generated, "generated")
@@ -148,9 +148,9 @@ def record(
 ) -> Row:
     """The protocol of a distance, as plain data with a short hash: everything that comparable numbers must share.
 
-    ``of`` is the data set or reference that images are compared with, and ``known`` what is known of its features. The
-    hash covers the content of the reference but not its description, and not the seed, since results are averaged over
-    seeds.
+    ``of`` is the data set or reference with which images are compared, and ``known`` its features or their moments. The
+    hash covers the content of the reference, but neither its description nor the seed, because results are averaged
+    over seeds.
     """
     compared = of.identity() | {"known": "moments" if isinstance(known, Summary) else "features"}
     about = {
@@ -171,7 +171,7 @@ def _count(known: Sample) -> int | None:
 
 
 def _told(of: Data | Reference) -> Row:
-    """The description of the reference for readers, such as the split of a data set; without its path."""
+    """The description of the reference for readers, such as the split of a data set, without its path."""
     if isinstance(of, Reference):
         return of.about()
     return {name: value for name, value in of if isinstance(value, str | int | float)}

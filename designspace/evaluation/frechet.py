@@ -34,9 +34,10 @@ from designspace.evaluation.moments import Array, Features, Moments, check_width
 from designspace.sampling.noise import generator
 
 COLUMNS = 256
-"""Columns of a triangular matrix that are multiplied at once."""
+"""The number of columns of a triangular matrix that are multiplied at a time."""
 LEAST = 3
-"""Images per dimension below which there is no bias correction: random halves then hardly span the feature space."""
+"""The number of images per dimension below which the bias is not corrected, because random halves of the images would
+hardly span the feature space."""
 
 
 def frechet(a: Moments, b: Moments) -> float:
@@ -64,7 +65,7 @@ def influence(features: Features, reference: Moments) -> Tensor:
     The ratio of this standard error to the true one was measured for Gaussians and EfficientNet features with 64 and
     320 dimensions and n >= 10 d. For one distance it is 0.95 to 1.36, larger the closer the images are to the
     reference, and 1.41 to 1.49 for images as good as the reference. For a difference it is 0.98 to 1.12, and 1.09 to
-    1.17 for images as good as the reference. reports/error_bar_calibration shows how often the intervals hold.
+    1.17 for images as good as the reference. reports/error_bar_calibration shows the coverage of the intervals.
     """
     x, root = float64(features), reference.root.numpy()
     n = len(x)
@@ -142,7 +143,7 @@ def bias_corrected(features: Features, reference: Moments, se: float) -> dict[st
     counts the variance from pairs of images twice (Efron and Stein 1981, https://doi.org/10.1214/aos/1176345462); here
     it counts once, plus a ninth for the halves.
 
-    ``features`` is ``[n, d]``. The result is empty for n < 3 d, where halves say nothing about the expansion.
+    ``features`` is ``[n, d]``. The result is empty for n < 3 d, where halves carry no information on the expansion.
     """
     n, d = features.shape
     if n < LEAST * max(d, 2):

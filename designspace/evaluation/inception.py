@@ -21,8 +21,8 @@ from designspace.evaluation.resize import BICUBIC, resized
 from designspace.storage.files import file_hash
 
 Mode = Literal["clean", "legacy_pytorch", "legacy_tensorflow"]
-"""clean-fid's names for how images are resized: by clean-fid's own filter; as in pytorch-fid, which also has weights of
-its own; or inside the network, as in TTUR, ADM and EDM."""
+"""clean-fid's names for how images are resized: with clean-fid's own filter; as in pytorch-fid, which also has its own
+weights; or inside the network, as in TTUR, ADM and EDM."""
 
 
 def clean_fid_folder() -> Path:
@@ -37,13 +37,13 @@ def torch_hub_folder() -> Path:
 
 @dataclass(frozen=True)
 class Source:
-    """A file of weights: its name, its origin, the hash of its content, and where it is looked for."""
+    """A file of weights: its name, its origin, the hash of its content and where to look for it."""
 
     name: str
     url: str
     sha256: str
     variable: str
-    """The environment variable that may name a copy."""
+    """The environment variable that may hold the path of a copy."""
     folder: Callable[[], Path]
 
 
@@ -70,7 +70,7 @@ def source_of(mode: Mode) -> Source:
 
 
 def network_file(source: Source, weights: Path | None, sha256: str, download: bool) -> Path:
-    """The file to use: ``weights``, else the one that the environment variable names, else clean-fid's own.
+    """The file to use: ``weights``, otherwise the one named by the environment variable, otherwise clean-fid's.
 
     Raises ``DataError`` if the file is missing and cannot or must not be downloaded, or if its hash is not ``sha256``.
     """
@@ -79,11 +79,11 @@ def network_file(source: Source, weights: Path | None, sha256: str, download: bo
         _fetch(source.url, file, sha256)
     if not file.exists():
         needs = f"detector inception needs {source.name}, and there is no {file}"
-        own = f"name your copy by the field `weights` or by ${source.variable}"
+        own = f"give the path of your copy in the field `weights` or in ${source.variable}"
         raise DataError(f"{needs}: download {source.url} to that place, or {own}; or set `download: true`")
     if (found := file_hash(file)) != sha256:
         damaged = f"if it is a copy of {source.url}, it is damaged: delete it and fetch it again"
-        own = "a network of your own is used if the field `sha256` states its hash, but gives no FID"
+        own = "to use a network of your own, state its hash in the field `sha256`; its distances are not called FID"
         raise DataError(f"{file} has the sha256 {found}, not {sha256}: {damaged}; {own}")
     return file
 
@@ -116,7 +116,7 @@ def open_network(file: Path, mode: Mode, device: torch.device) -> torch.nn.Modul
         try:
             network = _pytorch(file) if mode == "legacy_pytorch" else _torchscript(file, mode == "legacy_tensorflow")
         except Exception as error:  # on damaged bytes PyTorch raises nearly anything
-            script = "is no TorchScript network with Inception's `layers`"
+            script = "is not a TorchScript network with Inception's `layers`"
             wanted = "does not hold pytorch-fid's weights" if mode == "legacy_pytorch" else script
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise DataError(f"{file} {wanted}: {reason}") from error
@@ -139,7 +139,7 @@ def prepared(pixels: Tensor, mode: Mode, device: torch.device) -> Iterator[Tenso
 
 
 def _torchscript(file: Path, resize_inside: bool) -> torch.nn.Module:
-    """Load by clean-fid's class, which expects a folder with a file of a fixed name."""
+    """Load the network with clean-fid's class, which expects a folder that contains a file of a fixed name."""
     from cleanfid.inception_torchscript import InceptionV3W
 
     with TemporaryDirectory() as folder:
@@ -175,7 +175,7 @@ class _Pooled(torch.nn.Module):
 
 
 def _pytorch(file: Path) -> torch.nn.Module:
-    """Build the network by clean-fid's code, with its download of the weights replaced by the local file."""
+    """Build the network with clean-fid's code, in which the download of the weights is replaced by the local file."""
     from cleanfid import inception_pytorch
 
     fetch = inception_pytorch.load_state_dict_from_url

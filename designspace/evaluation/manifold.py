@@ -47,7 +47,7 @@ class Tally:
 
 
 class Leaving:
-    """Counts the points that lie in any ball, and how this changes when the image of one ball is left out.
+    """Counts the points that lie in any ball, and how this count changes when the image of one ball is left out.
 
     Leaving an image out removes its own ball. A ball that had it among its k nearest neighbours grows to neighbour
     k + 1 and may take in points from the shell in between. For each block of points, all balls must be added before the
@@ -90,13 +90,13 @@ class Leaving:
 
 
 PUBLISHED = (3, 5)
-"""The k of precision and recall, and the k of density and coverage."""
+"""The published values of k: for precision and recall, and for density and coverage."""
 ROUNDING = 1e-12
 """Tolerance of squared distances, relative to squared norms: an image on the surface of a ball lies inside it."""
 
 
 class OverlapMetric(Metric):
-    """A metric computed from ``overlap``, at best (about) 1. ``measure`` raises ``ValueError`` as ``overlap`` does."""
+    """A metric computed from ``overlap``, with a best value of about 1. ``measure`` raises what ``overlap`` raises."""
 
     higher_is_better: ClassVar[bool | None] = True
     k: Neighbours

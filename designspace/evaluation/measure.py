@@ -1,4 +1,4 @@
-"""The input of a metric, features of a set of images, and its output, a value with the influence of each image."""
+"""The input of a metric (features of a set of images) and its output (a value with the influence of each image)."""
 
 from __future__ import annotations
 
@@ -130,8 +130,8 @@ def rooted(value: float, effect: Tensor, p: float, **more: Any) -> Measured:
 def jackknife(value: float, without: Tensor, **more: Any) -> Measured:
     """A value with its influence from the values when each image is left out in turn, ``[n]``.
 
-    This suits values that are not differentiable, such as counts. On average, the standard error is not below the true
-    one, also for differences between trials. Efron and Stein (1981), https://doi.org/10.1214/aos/1176345462.
+    This suits values that are not differentiable, such as counts. On average, the standard error is at least the true
+    one, for differences between trials as well. Efron and Stein (1981), https://doi.org/10.1214/aos/1176345462.
     """
     effect = (len(without) - 1) * (without.mean() - without)
     return Measured(value, _se(effect), effect.float(), **more)

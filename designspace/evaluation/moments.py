@@ -16,7 +16,7 @@ Array = NDArray[np.float64]
 Features = Tensor | NDArray[Any]
 
 BLOCK = 4096
-"""Rows that are converted to float64 at a time."""
+"""The number of rows that are converted to float64 at a time."""
 
 
 class Moments:
@@ -77,7 +77,7 @@ class Moments:
 
     @classmethod
     def streamed(cls, chunks: Iterable[Features]) -> Self:
-        """The moments of features given in chunks ``[any, d]``, in memory for one chunk plus O(d^2)."""
+        """The moments of features given in chunks ``[any, d]``; needs memory for one chunk plus O(d^2)."""
         n, shift, total, scatter = 0, np.zeros(0), np.zeros(0), np.zeros((0, 0))
         for chunk in chunks:
             x = float64(chunk)

@@ -15,7 +15,7 @@ Integers = NDArray[np.int64]
 
 BLOCK = 1024
 SHARED = 6
-"""The least number of neighbours that is searched for, so that metrics with different k share one search."""
+"""The smallest number of neighbours to search for, so that metrics with different k share one search."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def squares(x: Array, y: Array) -> Array:
 
 
 def blocks(n: int) -> Iterator[slice]:
-    """Slices of rows that are converted to float64 at a time."""
+    """Slices of the rows that are converted to float64 at a time."""
     return (slice(i, min(i + BLOCK, n)) for i in range(0, n, BLOCK))
 
 

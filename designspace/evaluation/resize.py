@@ -1,6 +1,6 @@
-"""Resizing as in clean-fid: the filter is part of a protocol (Parmar et al., 2022, https://arxiv.org/abs/2104.11222).
+"""Resizing as in clean-fid. The filter is part of a protocol: Parmar et al. (2022), https://arxiv.org/abs/2104.11222.
 
-PyTorch's own antialiased filter takes more time on a CPU than the sparse products used here.
+PyTorch's own antialiased filter is slower on a CPU than the sparse products used here.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ BICUBIC = "antialiased bicubic, not rounded, clipped"
 REACH = 2.0
 """Half the width of the bicubic kernel, in pixels of the coarser grid."""
 CACHED = 2**20
-"""Values that are resized at a time on a CPU: larger buffers exceed its caches and are reallocated each time."""
+"""The number of values that are resized at a time on a CPU; larger buffers would exceed its caches."""
 
 
 def resize(images: Tensor, height: int, width: int) -> Tensor:

@@ -29,7 +29,7 @@ class Detector(Component, row="detector"):
         """The name of a Fréchet distance of these features: ``FID``, or ``FD-`` followed by a name for the features."""
 
     def resize(self) -> str:
-        """A description of how images are brought to the network's input size; it is part of the protocol."""
+        """A description of how images are resized to the network's input size; it is part of the protocol."""
         return "its own"
 
     @abstractmethod
@@ -42,7 +42,7 @@ class Detector(Component, row="detector"):
 
 
 class Reference(Component, row="reference"):
-    """What generated images are compared with, if not the data set of the ablation."""
+    """A reference with which generated images are compared instead of the ablation's data set."""
 
     @abstractmethod
     def content_hash(self) -> str:
@@ -52,7 +52,7 @@ class Reference(Component, row="reference"):
     def load(self, detector: Detector) -> Sample:
         """The features, or their moments as a ``Summary``.
 
-        Raises ``DataError`` if they were not computed by ``detector``, as far as this can be told.
+        Raises ``DataError`` if they were evidently not computed by ``detector``.
         """
 
     def about(self) -> dict[str, Any]:
@@ -76,7 +76,7 @@ class Metric(Component, row="metric"):
 
     @classmethod
     def get(cls, name: str) -> type[Self]:
-        """Look up a metric by name, as in any row. ``fid`` gets an explanation, because it is a choice of two rows."""
+        """Look up a metric by name. The error for ``fid`` explains that it is a metric together with a detector."""
         if name.lower() == "fid" and name not in cls.known:
             text = f"unknown metric '{name}'. FID is metric frechet with detector inception"
             raise PydanticCustomError("unknown_component", "{text}", {"text": text})
@@ -84,7 +84,7 @@ class Metric(Component, row="metric"):
 
     @property
     def least(self) -> int:
-        """The least number of images, both generated and in the reference."""
+        """The smallest number of images that the metric needs, both generated and in the reference."""
         return 2
 
     def called(self, frechet: str) -> str:
@@ -123,7 +123,7 @@ class Diagnostic(Observation):
         """The value for the design and the images of ``probe``."""
 
     def check(self, design: SamplingRows, denoiser: Denoiser) -> None:
-        """Raise ``ValueError`` if sampling is stochastic, so that samples do not follow a solution of the flow."""
+        """Raise ``ValueError`` if sampling is stochastic, because samples then do not follow the probability flow."""
         noise = f"stochasticity {design.stochasticity}" if design.stochasticity.noisy else f"solver {design.solver}"
         if design.stochasticity.noisy or design.solver.stochastic:
             raise ValueError(f"metric {self.name}: {noise} adds noise, so samples do not follow the flow")

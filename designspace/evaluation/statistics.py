@@ -1,4 +1,4 @@
-"""Reference statistics in npz files, as published with clean-fid, pytorch-fid, EDM and ADM instead of images."""
+"""Reference statistics in npz files, which clean-fid, pytorch-fid, EDM and ADM publish instead of images."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MOMENTS = ("mu", "sigma")
 FEATURES = "feats"
 COUNT = "n"
 TOLERANCE = 1e-3
-"""Relative to the largest variance: how far a matrix may be from a covariance, since some files hold float32."""
+"""The tolerance, relative to the largest variance, for a matrix to count as a covariance; some files hold float32."""
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -41,7 +41,7 @@ class Statistics:
 
 
 def read_statistics(path: Path, images: int | None = None) -> Statistics:
-    """Read the features ``feats [n, d]``, or else the mean ``mu [d]`` and covariance ``sigma [d, d]``, of an npz file.
+    """Read the features ``feats [n, d]`` or, if absent, the mean ``mu [d]`` and covariance ``sigma [d, d]`` of an npz.
 
     Other arrays, such as the images and spatial features in ADM's files, are ignored. The number of images is that of
     ``feats``, the array ``n``, or the argument ``images``. Raises ``DataError`` if the file is damaged or lacks these
@@ -65,7 +65,7 @@ def _read(path: Path, sha256: str, images: int | None) -> Statistics:
         raise DataError(f"{path}: {error}") from error
     n, d = (len(sample), sample.features.shape[1]) if FEATURES in arrays else (sample.moments.n, sample.moments.d)
     if images is not None and images != n:
-        raise DataError(f"{path}: the file is of {n} images, not of {images}")
+        raise DataError(f"{path}: the file describes {n} images, not {images}")
     return Statistics(sample, n, d, tuple(arrays), tuple(name for name in names if name not in arrays))
 
 
@@ -88,7 +88,7 @@ def _arrays(path: Path, load: bool = True) -> tuple[Arrays, list[str]]:
     if load and not found:
         has = ", ".join(names) or "none"
         raise DataError(
-            f"{path}: neither the arrays mu and sigma nor feats; it has {has}. For images, use the data set npz"
+            f"{path}: has neither the arrays mu and sigma nor feats, but {has}. For images, use the data set npz"
         )
     return found, names
 
@@ -140,7 +140,7 @@ def _covariance(sigma: NDArray[np.float64]) -> None:
 
 
 def _least_eigenvalue(sigma: NDArray[np.float64]) -> float:
-    """The least eigenvalue, or 0 if all are positive, which a Cholesky factorisation tells much faster."""
+    """The smallest eigenvalue, or 0 if all are positive, which a Cholesky factorisation shows much faster."""
     try:
         np.linalg.cholesky(sigma)
     except np.linalg.LinAlgError:

@@ -15,9 +15,9 @@ from torch import Tensor
 from designspace.evaluation.moments import Array, Features, float64
 
 BLOCK = 4096
-"""Rows that are converted to float64 at a time."""
+"""The number of rows that are converted to float64 at a time."""
 COLUMNS = 16
-"""Directions that are transported at a time."""
+"""The number of directions that are transported at a time."""
 
 
 def transport(x: Array, y: Array, p: float) -> tuple[Array, Array]:

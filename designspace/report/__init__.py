@@ -1,4 +1,4 @@
-"""Reports: tables, figures, verdicts and pages, from the records of a run. They need no component."""
+"""Reports: tables, figures, verdicts and pages, made from the records of a run without importing components."""
 
 from designspace.report.merged import merge
 from designspace.report.study import Study

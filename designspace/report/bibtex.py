@@ -24,7 +24,7 @@ def _key(source: Source) -> str:
 
 def _entry(key: str, source: Source) -> str:
     authors = re.sub(r", (?:and )?| and ", " and ", source.authors.replace(" et al.", " and others"))
-    title = {"title": f"{{{source.title}}}"} if source.title else {}  # the braces keep its capitals
+    title = {"title": f"{{{source.title}}}"} if source.title else {}  # the braces preserve capital letters
     fields = title | {"author": authors, "year": str(source.year)} | _where(source.url)
     return "\n".join([f"@misc{{{key},", *(f"  {name} = {{{value}}}," for name, value in fields.items()), "}"])
 

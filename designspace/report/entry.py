@@ -1,4 +1,4 @@
-"""A point of the grid together with what was measured at it."""
+"""A point of the grid together with its results."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from designspace.results.records import MetricValue, Result
 from designspace.text import config_name
 
 BUDGET = ("nfe", "num_steps")
-"""Axes that limit what a configuration may cost; all other axes say what it is."""
+"""Axes that limit the cost of a configuration; all other axes define the configuration itself."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,12 +37,12 @@ class Entry:
 
     @property
     def nfe_sd(self) -> float | None:
-        """Their standard deviation over the images, if an adaptive solver took more for some."""
+        """The standard deviation of the evaluations over the images, for an adaptive solver."""
         found = [row.nfe_sd for row in self.rows if row.nfe_sd is not None]
         return statistics.fmean(found) if found else None
 
     def images(self, metric: str) -> int:
-        """The images per seed that the metric was measured on."""
+        """The number of images per seed on which the metric was measured."""
         return images_in(self.rows[0], metric)
 
     @property
@@ -55,7 +55,7 @@ class Entry:
         return bool(self.rows) and all(metric in row.metrics for row in self.rows)
 
     def value(self, metric: str) -> float:
-        """The mean over the seeds; NaN or infinite if the value of one seed is."""
+        """The mean over the seeds; NaN or infinite if the value of any seed is."""
         return statistics.fmean(value_in(row, metric) for row in self.rows)
 
     def se(self, metric: str) -> float | None:
@@ -72,7 +72,7 @@ class Entry:
         return statistics.stdev(values) if len(values) > 1 and all(map(math.isfinite, values)) else None
 
     def about(self, metric: str) -> MetricValue:
-        """The metric of the first seed, for what all seeds share: protocol, floors, direction."""
+        """The metric's record for the first seed, for what all seeds share: protocol, floor, direction."""
         return self.rows[0].metrics[metric]
 
     def higher_is_better(self, metric: str) -> bool | None:
@@ -88,22 +88,22 @@ class Entry:
 
     @property
     def record(self) -> dict[str, Any]:
-        """The full protocol of its distances; empty for results of earlier versions, which recorded none."""
+        """The full protocol of the point's distances; empty for earlier versions, which did not record it."""
         return self.rows[0].protocol or {}
 
     @property
     def reference(self) -> str | None:
-        """The name of the reference that distances were measured to."""
+        """The name of the reference with which the images were compared."""
         name = self.trial("evaluate", "reference", "name") or self.trial("data", "name")
         return None if name is None else str(name)
 
     def protocol(self, metric: str) -> protocols.Key:
-        """Values of two entries may be compared if these are equal."""
+        """The protocol of the metric; the values of two entries may be compared if their protocols are equal."""
         return protocols.key(self.rows[0], metric, self.images(metric))
 
 
 def images_in(row: Result, metric: str) -> int:
-    """The images that a metric was measured on: observations have a number of their own."""
+    """The number of images on which a metric was measured; observations have their own."""
     own = row.metrics[metric].n if metric in row.metrics else None
     return row.images if own is None else own
 
@@ -114,20 +114,20 @@ def value_in(row: Result, metric: str) -> float:
 
 
 def se_in(row: Result, metric: str) -> float | None:
-    """Its standard error, if that is known and finite."""
+    """The standard error of a metric; ``None`` unless it is known and finite."""
     return _finite(row.metrics[metric].se)
 
 
 def floor_in(row: Result, metric: str, which: str = "floor") -> float | None:
-    """Its floor, or another yardstick such as ``drawn``, if that is known and finite."""
+    """The floor of a metric or another field such as ``drawn``; ``None`` unless it is known and finite."""
     return _finite(getattr(row.metrics[metric], which))
 
 
 def se_of_mean(values: Sequence[float], errors: Sequence[float | None]) -> float | None:
-    """The standard error of the mean of independent values that have standard errors.
+    """The standard error of the mean of independent values with their own standard errors.
 
-    If the values scatter more than their errors explain, the error follows from the scatter: the scale factor of the
-    Particle Data Group's averages, https://pdg.lbl.gov (Introduction, section 5.2).
+    If the values scatter more than these errors explain, the result is computed from the scatter, like the scale factor
+    of the Particle Data Group's averages: https://pdg.lbl.gov (Introduction, section 5.2).
     """
     known = [error for error in errors if error is not None]
     own = [math.sqrt(math.fsum(e**2 for e in known)) / len(known)] if len(known) == len(errors) else []

@@ -1,4 +1,4 @@
-"""Several ablations in one report, provided that the same protocol measured them."""
+"""Merging several ablations into one report, provided that they were measured under the same protocol."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ R = TypeVar("R", Result, Failure)
 
 @dataclass(frozen=True)
 class Merged(Study):
-    """The points of several studies. Their claims are left out: they belong to the separate reports."""
+    """The points of several studies. Claims are left out, because they belong to the separate reports."""
 
     parts: tuple[Study, ...] = ()
 
     @cached_property
     def about(self) -> Description:
-        """A description whose slowest axis is the ablation, followed by the axes that all parts have.
+        """A description whose slowest axis is the ablation, followed by the axes that all parts share.
 
-        The values of other axes appear in the names of configurations.
+        The values of all other axes appear only in the names of configurations.
         """
         first, *rest = (part.about for part in self.parts)
         return Description(
@@ -51,7 +51,7 @@ class Merged(Study):
 
     @property
     def sources(self) -> list[Source]:
-        """The publications behind all parts, each once."""
+        """The distinct publications behind the components of all parts."""
         return list({source.url: source for part in self.parts for source in part.sources}.values())
 
     @cached_property
@@ -65,9 +65,10 @@ class Merged(Study):
 
 
 def merge(studies: Sequence[Study], out: Path) -> Merged:
-    """The studies as one, whose report goes to ``out/A+B``.
+    """Merge studies into one, whose report is written to ``out/A+B``.
 
-    Raises ``DataError`` if they share no metric that one protocol measured, or if their budgets are of two kinds.
+    Raises ``DataError`` if they share no metric that was measured under the same protocol, or if their budgets are
+    different axes.
     """
     budgets = {study.about.name: study.column_axis for study in studies}
     if len(set(budgets.values())) > 1:

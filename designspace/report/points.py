@@ -1,4 +1,4 @@
-"""Points of a grid by the values of their axes: selections, pairs, and lines along one axis."""
+"""Arranging the points of a grid by the values of their axes: selections, pairs, and lines along one axis."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def select(points: Iterable[Entry], axes: Mapping[str, Any]) -> list[Entry]:
 
 
 def pairs(first: Iterable[Entry], second: Iterable[Entry], equal: Sequence[str]) -> list[tuple[Entry, Entry]]:
-    """Each of ``first`` with each of ``second`` that has the same values of the axes ``equal``."""
+    """All pairs of a point of ``first`` and a point of ``second`` that agree on the axes ``equal``."""
     partners: dict[tuple[Any, ...], list[Entry]] = {}
     for point in second:
         partners.setdefault(_values(point, equal), []).append(point)
@@ -22,7 +22,7 @@ def pairs(first: Iterable[Entry], second: Iterable[Entry], equal: Sequence[str])
 
 
 def lines(points: Iterable[Entry], along: str) -> list[list[Entry]]:
-    """Points that differ only in the axis ``along``, in ascending order; in that of the grid if some are names."""
+    """Lines of points that differ only in the axis ``along``, in ascending order or, for names, in grid order."""
     found: dict[tuple[Any, ...], list[Entry]] = {}
     for point in points:
         rest = tuple((axis, value) for axis, value in point.axes.items() if axis != along)

@@ -1,4 +1,4 @@
-"""What two values must share to stand in one table."""
+"""Protocols: what two values must share to be comparable and to appear in one table."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ EARLIER = "versions of the package, the earlier of which recorded less of the pr
 
 
 def key(row: Result, metric: str, images: int) -> Key:
-    """Protocol, number of images, reference, labels, and the hash of everything that a distance was measured by.
+    """The protocol's name, number of images, reference, labels, and the hash of the full protocol.
 
-    An observation uses neither features nor a reference, so its key has the data set and no hash.
+    An observation uses neither features nor a reference, so its key contains the data set and no hash.
     """
     about, trial = row.metrics[metric], row.trial or {}
     evaluate = trial.get("evaluate") or {}
@@ -29,9 +29,9 @@ def key(row: Result, metric: str, images: int) -> Key:
 
 
 def equally_recorded(rows: Mapping[PointKey, Result]) -> dict[PointKey, Result]:
-    """The results of an ablation; if an earlier version wrote some, without the protocols that only others have.
+    """The results of an ablation; if some lack a full protocol (earlier versions), it is removed from all of them.
 
-    Within one ablation the trials' ids already guarantee that the protocols are the same.
+    Within one ablation, the trials' ids already guarantee that the protocols are the same.
     """
     if all(row.protocol or not row.features for row in rows.values()):
         return dict(rows)
@@ -39,7 +39,7 @@ def equally_recorded(rows: Mapping[PointKey, Result]) -> dict[PointKey, Result]:
 
 
 def differences(keys: Sequence[Key], records: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The parts in which protocols differ, in words; if only details of the ``records`` differ, those."""
+    """The names of the parts in which protocols differ or, if none do, of the details in which ``records`` differ."""
     *parts, _ = zip(*keys, strict=True)
     found = [name for name, values in zip(PARTS, parts, strict=True) if len(set(values)) > 1]
     if not found and not all(records):

@@ -27,12 +27,12 @@ class Study:
 
     @cached_property
     def about(self) -> Description:
-        """Name, question, axes, metrics, claims and expected points. Raises ``DataError``."""
+        """The name, question, axes, metrics, claims and expected points of the ablation. Raises ``DataError``."""
         return read_description(self.folder)
 
     @cached_property
     def results(self) -> Results:
-        """The results of the ablation's present points; the file may hold others, from earlier states of its YAML."""
+        """The results of the ablation's current points; the file may hold others, from earlier versions of the YAML."""
         return Results(self.folder, only=set(self._keys))
 
     @cached_property
@@ -42,7 +42,7 @@ class Study:
 
     @cached_property
     def points(self) -> list[Entry]:
-        """All points of the grid, in its order; those without results have no rows."""
+        """All points of the grid, in order; the ``rows`` of points without results are empty."""
         same: dict[str, dict[PointKey, dict[str, Any]]] = {}
         for key, axes in self._keys.items():
             same.setdefault(key[1], {})[key] = axes
@@ -54,9 +54,9 @@ class Study:
 
     @cached_property
     def failures(self) -> list[Failure]:
-        """The points that failed and have no result since."""
+        """The points whose last attempt failed and that have no result."""
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # reading the entries warns of damaged lines already
+            warnings.simplefilter("ignore")  # reading the entries already warns about damaged lines
             return self.results.failures
 
     @property
@@ -65,11 +65,11 @@ class Study:
         return any(len(p.rows) < p.expected and not self.failed(p) for p in self.points)
 
     def word(self, entry: Entry) -> str:
-        """What a table shows in place of a value that does not exist."""
+        """The word that tables show in place of a missing value."""
         return "failed" if self.failed(entry) else "missing"
 
     def failed(self, entry: Entry) -> bool:
-        """Whether the point failed and has no result since."""
+        """Whether the last attempt to compute the point failed."""
         return point_key("", entry.axes)[1] in self._failed
 
     @property
@@ -78,7 +78,7 @@ class Study:
         return next((axis for axis in BUDGET if axis in self.about.axes), None)
 
     def budget(self, entry: Entry) -> object:
-        """The budget of a point, which is the column of a table that it stands in."""
+        """The budget of a point, which determines its column in a table."""
         return entry.axes.get(self.column_axis or "")
 
     def influence(self, row: Result, metric: str) -> np.ndarray | None:
@@ -100,11 +100,11 @@ class Study:
 
     @property
     def sources(self) -> list[Source]:
-        """The publications behind the components of the trials that have results, each once."""
+        """The distinct publications behind the components of the trials that have results."""
         return sources_of((row.trial for row in self._rows.values()), self.about.sources)
 
     def plane(self, row: Result) -> dict[str, np.ndarray]:
-        """Curves and densities in the plane of time and sample; empty unless the data are single numbers."""
+        """Trajectories and densities in the plane of time and sample; empty unless the data are one-dimensional."""
         kept = self._artefact(row.id)
         return {name.removeprefix("plane."): array for name, array in kept.items() if name.startswith("plane.")}
 
@@ -113,7 +113,7 @@ class Study:
         return {}
 
     def _artefact(self, id: str) -> dict[str, np.ndarray]:
-        if id not in self._artefacts:  # a report compares each point with several others
+        if id not in self._artefacts:  # kept, because a report compares each point with several others
             self._artefacts[id] = self.results.artefact(id) or {}
         return self._artefacts[id]
 
@@ -131,14 +131,14 @@ class Study:
 
 
 def budgets(study: Study, points: Sequence[Entry]) -> list[object]:
-    """The budgets of the points, each once, in ascending order; if some are names, in the order of the grid."""
+    """The distinct budgets of the points, in ascending order or, if some are names, in grid order."""
     found = list(dict.fromkeys(study.budget(point) for point in points))
     numbers = [budget for budget in found if isinstance(budget, int | float)]
     return [*sorted(numbers)] if len(numbers) == len(found) else found
 
 
 def comparable(entries: Sequence[Entry], metric: str) -> list[list[Entry]]:
-    """The entries that have the metric, grouped by protocol: values of one group may be compared."""
+    """The entries that have the metric, grouped by protocol; only values within a group may be compared."""
     groups: dict[tuple[object, ...], list[Entry]] = {}
     for entry in entries:
         if entry.has(metric):

@@ -1,4 +1,4 @@
-"""Write a report into the folder of its results: one place that lists every file."""
+"""Writing a report into the folder of its results. ``_files`` lists every file of a report."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def write(folder: Path | Study, *, live: bool = False) -> list[Path]:
     Files whose content is unchanged are not touched.
 
     Args:
-        folder: The folder of an ablation's results, or the study that it holds.
-        live: Browsers reload the page every few seconds, because it will soon be written again.
+        folder: The folder of an ablation's results, or a study.
+        live: Whether browsers should reload the page every few seconds, because it will be updated.
 
     Raises:
         DataError: If the folder has no readable ``ablation.json``.

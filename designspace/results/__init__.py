@@ -1,1 +1,1 @@
-"""The records of results.jsonl and ablation.json, and the folder that holds them. It needs no PyTorch."""
+"""The records of results.jsonl and ablation.json, and the folder that holds them. Does not import PyTorch."""

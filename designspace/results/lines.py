@@ -1,4 +1,4 @@
-"""Files with one JSON object per line, which several processes append to and read at the same time."""
+"""Files with one JSON object per line, which several processes may read and append to at the same time."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ PointKey = tuple[str, str]
 """A trial's id, and the point's axes as canonical JSON."""
 
 _said: dict[Path, set[int]] = {}
-"""The lines that a warning has been given for, so that each is named once per process."""
+"""The lines of each file that a warning has been issued for, so that each is reported once per process."""
 MOST_SAID = 20
-"""Warnings per file."""
+"""The largest number of warnings per file."""
 
 
 def point_key(id: str, axes: Mapping[str, Any]) -> PointKey:
-    """What identifies a line: two points of a grid may share a trial."""
+    """The key of a record. It includes the axes, because several points of a grid may share a trial."""
     return id, json.dumps(plain(axes), sort_keys=True)
 
 
 class Lines(Generic[R]):
-    """The records of a file. Each call of ``read`` parses only the lines that have been appended since the last."""
+    """The records of a file. Each call of ``read`` parses only the lines appended since the previous call."""
 
     def __init__(self, path: Path, record: type[R]) -> None:
         self._path = path
@@ -41,7 +41,7 @@ class Lines(Generic[R]):
         self._found: dict[PointKey, R] = {}
 
     def read(self) -> dict[PointKey, R]:
-        """The last usable record of each point; other lines are skipped with a warning ``file:line``, given once."""
+        """The last valid record of each point. Invalid lines are skipped, with one warning each (``file:line``)."""
         try:
             with self._path.open("rb") as file:
                 if not self._is_known(file):
@@ -67,7 +67,7 @@ class Lines(Generic[R]):
         self._inode, self._end, self._count, self._last, self._found = inode, 0, 0, b"", {}
 
     def _is_known(self, file: BinaryIO) -> bool:
-        """Whether the lines read so far are still in the file: an editor or git may have written another one."""
+        """Whether the file still holds the lines read so far: an editor or git may have replaced it."""
         last = self._last + b"\n" if self._end else b""
         file.seek(self._end - len(last))
         return os.fstat(file.fileno()).st_ino == self._inode and file.read(len(last)) == last
@@ -83,7 +83,7 @@ class Lines(Generic[R]):
 
 @contextmanager
 def _collector_paused() -> Iterator[None]:
-    """Reading makes many objects, all of which stay: looking for garbage among them took most of the time."""
+    """Pause the garbage collector: reading creates many long-lived objects, and scanning them took most of the time."""
     enabled = gc.isenabled()
     gc.disable()
     try:
@@ -94,7 +94,7 @@ def _collector_paused() -> Iterator[None]:
 
 
 def append_line(path: Path, record: Mapping[str, Any]) -> None:
-    """Append one line in a single write, first ending a line that was cut short by a kill.
+    """Append one line in a single write, after a newline if the last line is incomplete because a process was killed.
 
     Raises ``StorageError``; if the disk is full, nothing is added.
     """

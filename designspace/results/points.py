@@ -1,4 +1,4 @@
-"""Points of a grid, named by the values of some of their axes: in claims, and on the command line."""
+"""Selecting points of a grid by the values of some of their axes, as claims and the command line do."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ Axes = Mapping[str, Value]
 
 
 def known_as(axes: Mapping[str, Any], points: Sequence[Axes], place: DocPath = ()) -> dict[str, Value]:
-    """``axes``, which are written at ``place``, with the names and values that ``points`` have.
+    """The selection ``axes``, which is written at ``place``, with names and values spelled as in ``points``.
 
     Raises:
-        SpecError: No point has them; the problem is of the kind ``UNMATCHED``.
+        SpecError: No point matches; the problem has the kind ``UNMATCHED``.
     """
     named: dict[str, Value] = {}
     for key, value in axes.items():
@@ -28,7 +28,7 @@ def known_as(axes: Mapping[str, Any], points: Sequence[Axes], place: DocPath = (
 
 
 def known_axis(axis: str, points: Sequence[Axes], place: DocPath, *, key: bool = True) -> str:
-    """``axis`` as ``points`` name it. Raises ``SpecError`` if they have no such axis."""
+    """The name of ``axis`` in ``points``. Raises ``SpecError`` if they have no such axis."""
     columns = list(points[0])
     name = short_name(axis, columns)
     if name not in columns:
@@ -38,7 +38,7 @@ def known_axis(axis: str, points: Sequence[Axes], place: DocPath, *, key: bool =
 
 
 def known_value(name: str, value: Any, points: Sequence[Axes], place: DocPath) -> Value:
-    """``value`` as ``points`` have it on the axis ``name``. Raises ``SpecError`` if none has it."""
+    """The value of ``points`` on the axis ``name`` that equals ``value``. Raises ``SpecError`` if there is none."""
     values = list(dict.fromkeys(point[name] for point in points))
     same = [known for known in values if known == value and isinstance(known, bool) == isinstance(value, bool)]
     if not same:
@@ -55,7 +55,7 @@ def short_name(axis: str, columns: Iterable[str]) -> str:
 
 
 def listed(axes: Axes) -> str:
-    """``solver = heun, nfe = 7``."""
+    """The values of axes as text: ``solver = heun, nfe = 7``."""
     return ", ".join(f"{name} = {value}" for name, value in axes.items())
 
 

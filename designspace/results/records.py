@@ -1,6 +1,6 @@
-"""What the files of a report hold: a result, a failure, and the description of an ablation, as pydantic models.
+"""The records in the files of a report, as pydantic models: results, failures and the description of an ablation.
 
-Fields that this version does not know are kept, so that files of other versions can be read and written back.
+Unknown fields are kept, so that files written by other versions can be read and written back.
 """
 
 from __future__ import annotations
@@ -13,60 +13,60 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import ErrorDetails
 
 SCHEMA: Final = 1
-"""The version of the files. It is raised when old files can no longer be read."""
+"""The version of the file format. It is raised when old files can no longer be read."""
 FRECHET = ("frechet", "fid_infinity")
-"""Metrics that need more images than there are features, by name, because readers of results know no components."""
+"""The metrics that need more images than features. They are listed here because reports import no components."""
 LONGEST = 1000
-"""Integers of more bits than this are no values of an axis: they cannot be drawn as floats."""
+"""The largest size of an integer on an axis, in bits; larger ones would not fit into a float for plotting."""
 
 
 def _plain_values(axes: dict[str, Any]) -> dict[str, Any]:
     for axis, value in axes.items():
         if not isinstance(value, str | int | float) or (isinstance(value, int) and value.bit_length() > LONGEST):
-            raise ValueError(f"axis '{axis}' has no plain value")
+            raise ValueError(f"the value of axis '{axis}' is not text, a number, true or false")
     return axes
 
 
 Axes = Annotated[dict[str, Any], AfterValidator(_plain_values)]
 """The values of a point's axes: text, numbers, true and false. Infinity is the string ``inf``."""
 Number = Annotated[float, BeforeValidator(lambda value: math.nan if value is None else value)]
-"""A number of a JSON file, which writes NaN as null and infinity as the string ``inf``."""
+"""A number in a JSON file, where NaN is written as null and infinity as the string ``inf``."""
 
 
 class Record(BaseModel):
-    """A part of a file."""
+    """The base class of records and of their parts."""
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
     def plain(self) -> dict[str, Any]:
-        """The fields that were given, as JSON has them."""
+        """The fields that were set, as plain data for JSON."""
         found: dict[str, Any] = plain(self.model_dump(by_alias=True, exclude_unset=True))
         return found
 
 
 class MetricValue(Record):
-    """A metric of a trial. Distances have a standard error and floors, observations their own number of images."""
+    """A metric of a trial. Distances have a standard error and a floor; observations have their own image count."""
 
     value: Number
     se: Number | None = None
     """The standard error."""
     protocol: str
-    """The name by which values that were measured in the same way are known."""
+    """The name of how the value was measured; values with different names cannot be compared."""
     n: int | None = None
-    """For an observation, the images that it was made on; other metrics are measured on all images."""
+    """For an observation, the number of images it was made on; other metrics are measured on all images."""
     higher_is_better: bool | None = False
     """``None`` if neither higher nor lower values are better."""
     floor: Number | None = None
-    """What one half of the reference scores against the other."""
+    """The metric between two halves of the reference."""
     floor_n: int | None = None
-    """The images in each half."""
+    """The number of images in each half."""
     bias_corrected: Number | None = None
     bias_corrected_se: Number | None = None
     drawn: Number | None = None
-    """The mean score of as many images drawn from the reference itself."""
+    """The mean value of the metric for as many images, drawn from the reference itself."""
     drawn_sd: Number | None = None
     profile: dict[str, Any] | None = None
-    """For some observations, columns of values by noise level."""
+    """For some observations, columns with one value per noise level."""
 
 
 class Result(Record):
@@ -80,17 +80,17 @@ class Result(Record):
     """The resolved spec."""
     seed: int
     nfe: int | float
-    """Counted evaluations per image: a mean, where an adaptive solver takes more for some images."""
+    """Counted evaluations per image; the mean if an adaptive solver takes more for some images than for others."""
     nfe_sd: float | None = None
     images: int
     features: int | None = None
-    """The width of the features that distances were measured with."""
+    """The dimension of the features with which distances were measured."""
     protocol: dict[str, Any] | None = None
-    """Everything that two distances must share to be compared. Earlier versions recorded none."""
+    """Everything that two distances must share to be comparable. Earlier versions recorded none."""
     metrics: dict[str, MetricValue]
     seconds: dict[str, Any] | None = None
     sigmas: list[Number] | None = None
-    """The noise levels that the solver stopped at."""
+    """The noise levels at which the solver's steps start and end."""
     provenance: dict[str, Any] | None = None
     axes: Axes
 
@@ -104,7 +104,7 @@ class Failure(Record):
     axes: Axes
     error: str
     not_finite: list[int] = []
-    """The images whose samples were not finite, if that was the reason."""
+    """The indices of the images that were not finite, if that was the reason."""
     traceback: str = ""
     time: str = ""
 
@@ -117,7 +117,7 @@ class GridPoint(Record):
 
 
 Expect = dict[str, Any]
-"""A claim's expectation as the ablation states it; reports know which kinds they can check."""
+"""A claim's expectation, as written in the ablation; reports know which kinds they can check."""
 
 
 class Claim(Record):
@@ -137,7 +137,7 @@ class Source(Record):
 
 
 class Description(Record):
-    """The file ablation.json: everything that a report needs to know of an ablation, besides its results."""
+    """The file ablation.json: everything that a report needs to know about an ablation, besides its results."""
 
     schema_version: Literal[1] = Field(alias="schema")
     name: str
@@ -145,13 +145,13 @@ class Description(Record):
     axes: list[str]
     claims: list[Claim]
     baseline: dict[str, Any] = {}
-    """The fields that every point starts from."""
+    """The fields of the ablation that define the baseline."""
     baseline_axes: Axes = {}
-    """The point of the grid that the others are compared with, by the values of its axes."""
+    """The axis values of the baseline, with which other values are compared."""
     metrics: list[str]
     points: list[GridPoint]
     components: list[str] = []
-    """The user's own components, as the ablation names them."""
+    """The files and modules of the user's own components, as written in the ablation."""
     sources: dict[str, list[Source]] | None = None
     """The publications behind each component, by ``row/name``. Earlier versions recorded none."""
 
@@ -160,12 +160,12 @@ class Description(Record):
         for point in self.points:
             for axis in self.axes:
                 if axis not in point.axes:
-                    raise ValueError(f"a point has no value of the axis '{axis}'")
+                    raise ValueError(f"a point has no value on the axis '{axis}'")
         return self
 
 
 def problem(error: ValidationError) -> str:
-    """The first thing that is wrong with a record, in one line."""
+    """The first problem of a record, on one line; that of another schema takes precedence."""
     errors = error.errors(include_url=False)
     for one in errors:
         if one["loc"] == ("schema",) and one["type"] != "missing":
@@ -174,7 +174,7 @@ def problem(error: ValidationError) -> str:
 
 
 def plain(value: Any) -> Any:
-    """``value`` for a JSON file, which has no infinity (written as the string ``inf``) and no NaN (written as null)."""
+    """``value`` as plain data for JSON, with infinity as the string ``inf`` and NaN as null."""
     if isinstance(value, float) and not math.isfinite(value):
         return None if math.isnan(value) else str(value)
     if isinstance(value, Mapping):
@@ -192,4 +192,4 @@ def _in_words(error: ErrorDetails) -> str:
 def _other_schema(found: Any) -> str:
     later = isinstance(found, int) and found > SCHEMA
     what = "a later version: update designspace" if later else "an earlier version: run the ablation again"
-    return f"schema {found!r}, not {SCHEMA}, of {what}"
+    return f"schema {found!r} instead of {SCHEMA}, from {what}"

@@ -1,4 +1,4 @@
-"""The publications behind results: which components a resolved spec names, and where these come from."""
+"""The publications behind results: the components in a resolved spec and their sources."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from typing import Any
 from designspace.results.records import Source
 
 ROW_OF = {"metrics": "metric"}
-"""Fields of a spec that hold components of a row with another name."""
+"""Maps a field of a spec to the row of its components, where the names differ."""
 CITATIONS = Path(__file__).parent / "citations.json"
-"""The sources of the built-in components, for results of versions that did not record them.
+"""The sources of the built-in components, for results of earlier versions, which did not record them.
 
 ``python docs/make/citations.py`` writes it from the classes, and a test compares the two.
 """
 
 
 def sources_of(trials: Iterable[object], recorded: Mapping[str, Sequence[Source]] | None) -> list[Source]:
-    """The sources of all components in resolved specs, each once; without a record, those of built-in components."""
+    """The distinct sources of all components in resolved specs; if none are recorded, those of built-in components."""
     known = _built_in() if recorded is None else recorded
     names = sorted({name for trial in trials for name in components_in(trial)})
     return list({source.url: source for name in names for source in known.get(name, ())}.values())

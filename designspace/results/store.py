@@ -1,4 +1,4 @@
-"""The folder of an ablation's report: its description, its results, and small arrays that belong to them."""
+"""The folder of an ablation's report: its description, its results and the arrays that belong to them."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
 LARGEST_ARTEFACT = 256_000
-"""In bytes; larger artefacts stay in the cache, so that reports can be committed."""
+"""Artefacts of more bytes are written to the cache, so that report folders stay small enough to commit."""
 
 
 class Results:
-    """The results of one ablation, in ``folder``; with ``only``, those of some of its points."""
+    """The results of an ablation in ``folder``; ``only`` restricts them to some of its points."""
 
     def __init__(
         self, folder: Path, *, only: Collection[PointKey] | None = None, cache: CacheFolder | None = None
@@ -37,7 +37,7 @@ class Results:
         self._failures = Lines(self.folder / "failures.jsonl", Failure)
 
     def rows(self) -> list[Result]:
-        """One result per finished point. Lines that hold none are skipped with a warning ``file:line``, given once."""
+        """One result per finished point. Invalid lines are skipped, with one warning each (``file:line``)."""
         return [row for key, row in self._results.read().items() if self._has(key)]
 
     def done(self) -> set[PointKey]:
@@ -46,7 +46,7 @@ class Results:
 
     @property
     def failures(self) -> list[Failure]:
-        """The points that failed when they were last tried and have no result since."""
+        """The points whose last attempt failed and whose trials have no result."""
         done = {row.id for row in self.rows()}
         return [row for key, row in self._failures.read().items() if self._has(key) and row.id not in done]
 
@@ -62,12 +62,12 @@ class Results:
             append_line(self.folder / "failures.jsonl", failure.plain())
 
     def put_artefact(self, id: str, arrays: Mapping[str, Any]) -> None:
-        """Keep arrays that belong to a trial but do not fit into its line. Raises ``StorageError``."""
+        """Write the arrays of a trial, which are too large for results.jsonl. Raises ``StorageError``."""
         data = pack(f"artefacts/{id}", {name: np.asarray(array) for name, array in arrays.items()})
         write_whole(self._artefact(id) if len(data) <= LARGEST_ARTEFACT else self._cache.path("artefacts", id), data)
 
     def artefact(self, id: str) -> dict[str, np.ndarray] | None:
-        """The arrays of a trial, or ``None`` if they are absent or damaged; damage is a warning."""
+        """The arrays of a trial, or ``None`` if they are absent or (with a warning) damaged."""
         for path in (self._artefact(id), self._cache.path("artefacts", id)):
             try:
                 return unpack(f"artefacts/{id}", path.read_bytes())
@@ -83,8 +83,8 @@ class Results:
         """One row per point: its axes, id, seed, nfe (counted) and images, and four columns for each metric.
 
         The columns of a metric are ``<metric>``, ``<metric>_se``, ``<metric>_floor`` and ``<metric>_protocol``.
-        ``protocol`` is the hash of everything that distances were measured by. An axis whose name is one of these
-        columns becomes ``axes.<name>``.
+        ``protocol`` is the hash of everything that two distances must share to be comparable. An axis whose name is
+        already that of a column becomes ``axes.<name>``.
         """
         import pandas as pd  # here, because most commands do not need it and the import is slow
 

@@ -1,1 +1,4 @@
-"""From trials to results: read ``run``, then ``worker`` (which trial), ``pipeline`` (one trial) and ``stages``."""
+"""From trials to results.
+
+Read ``run`` first, then ``worker`` (which trial is next), ``pipeline`` (one trial) and ``stages`` (its cached stages).
+"""

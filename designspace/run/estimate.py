@@ -31,11 +31,11 @@ class Speed(NamedTuple):
 
 
 def dry_run(ablation: Ablation, *, device: str = "cpu", out: Path | str = "reports") -> list[dict[str, Any]]:
-    """The points of ``ablation``, without computing any of them.
+    """Describe what a run of ``ablation`` would compute, without computing it.
 
-    Each point has ``axes, id, num_steps, nfe, images, done``; ``cached``, the share of the images whose features are
-    in the cache; and ``seconds``, an estimate from one batch through the denoiser and the detector, scaled by NFE and
-    images. ``nfe`` and ``seconds`` are ``None`` for adaptive solvers.
+    Each point has the keys ``axes``, ``id``, ``num_steps``, ``nfe``, ``images`` and ``done``; ``cached`` is the
+    fraction of images whose features are in the cache, and ``seconds`` is an estimate that scales the time of one batch
+    through denoiser and detector by NFE and images. ``nfe`` and ``seconds`` are ``None`` for adaptive solvers.
     """
     require_labels(ablation)
     stages = Stages(Cache(), torch.device(device))
@@ -62,7 +62,7 @@ def dry_run(ablation: Ablation, *, device: str = "cpu", out: Path | str = "repor
 
 
 def measured(trial: Trial, stages: Stages) -> Speed:
-    """Measure one evaluation of the trial's denoiser, and its detector, on one batch."""
+    """Measure the speed of the trial's denoiser and detector on one batch."""
     given = stages.loaded.data(trial.data), trial.design, stages.device
     denoiser = trial.denoiser.untrained(*given) or trial.denoiser.load(*given)
     batch = chunks(trial.evaluate.images)[0]

@@ -1,4 +1,4 @@
-"""The images of a trial: image k depends on the spec and on k alone."""
+"""Sampling the images of a trial. Image k depends only on the spec and on k."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from designspace.spec.trial import Trial
 
 CHUNK = 200
-"""Images that are computed and kept together: a run that is killed loses at most so many."""
+"""The number of images that are sampled and cached together; a run that is killed loses at most one chunk of them."""
 
 
 @dataclass(frozen=True)
@@ -29,24 +29,24 @@ class Generated:
     x: Tensor
     """The samples, float32 ``[n, C, H, W]``, on the CPU."""
     nfe: float
-    """Counted evaluations per image; a mean, if an adaptive solver takes more for some images."""
+    """Counted evaluations per image; the mean if an adaptive solver takes more for some images than for others."""
     sigmas: list[float]
-    """The noise levels that the solver stopped at."""
+    """The noise levels at which the solver's steps start and end."""
     nfe_each: Tensor | None
-    """The evaluations of each image, int64 ``[n]``, if they differ."""
+    """The number of evaluations of each image, int64 ``[n]``, for an adaptive solver; otherwise ``None``."""
 
 
 def chunks(images: int) -> list[range]:
-    """The images ``0 .. images - 1`` in chunks whose limits do not depend on ``images``."""
+    """The indices ``0 .. images - 1`` in chunks; all chunks but the last are the same for any number of images."""
     return [range(start, min(start + CHUNK, images)) for start in range(0, images, CHUNK)]
 
 
 def generate(
     trial: Trial, denoiser: Conditional, labels: Tensor | None, images: range, device: torch.device, batch_size: int
 ) -> Generated:
-    """Sample ``images`` of ``trial`` in batches, with their ``labels`` and a ``denoiser`` that is on ``device``.
+    """Sample the given ``images`` of ``trial`` in batches. The ``denoiser`` must be on ``device``.
 
-    Raises ``NotFiniteError``, which names the images, if samples are not finite.
+    Raises ``NotFiniteError``, which lists the images, if samples are not finite.
     """
     done: list[tuple[range, Samples]] = []
     for batch in _batches(images, batch_size):

@@ -1,4 +1,4 @@
-"""What every process that works on an ablation must know, and how it is sent to the processes of a run."""
+"""The job of a run: what every worker must know, and how it is sent to other processes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from designspace.spec.trial import Point, Trial
 from designspace.storage.provenance import now
 
 Message = dict[str, Any]
-"""Plain data, which can be sent as JSON."""
+"""Plain data that can be sent as JSON."""
 
 
 @dataclass(frozen=True)
@@ -30,11 +30,11 @@ class Job:
     device: str
     batch_size: int
     spec: Path | None
-    """The file of the ablation."""
+    """The ablation's YAML file, if it was read from one."""
     components: tuple[str, ...]
-    """The user's own components, as the ablation names them."""
+    """The files and modules of the user's own components, as written in the ablation."""
     started: str
-    """When the run started: a trial that has failed since, in any process, is not tried again."""
+    """When the run started. A trial that has failed since then, in any process, is not tried again."""
 
     @property
     def trials(self) -> dict[str, list[Point]]:
@@ -45,23 +45,23 @@ class Job:
         return trials
 
     def first(self, i: int, workers: int) -> int:
-        """The position of the trial that the i-th of the workers takes first: they begin apart."""
+        """The position of the trial with which worker ``i`` begins; workers begin at different trials."""
         return i * len(self.trials) // workers
 
     def settled(self, results: Results, points: Sequence[Point]) -> bool:
-        """Whether all ``points``, which share a trial, have a result or have failed since the run started."""
+        """Whether the trial that ``points`` share has failed since the run started, or all of them have a result."""
         done, id = results.done(), points[0].trial.id
         failed = any(failure.id == id and failure.time > self.started for failure in results.failures)
         return failed or all(point_key(id, point.axes) in done for point in points)
 
     def fail(self, results: Results, points: Sequence[Point], error: str, **more: Any) -> None:
-        """Record why the trial of ``points`` failed, and what more is known of it."""
+        """Record why the trial of ``points`` failed; ``more`` are further fields of ``Failure``."""
         for point in points:
             about: dict[str, Any] = {"id": point.trial.id, "ablation": self.ablation, "axes": point.axes}
             results.append_failure(Failure(schema=SCHEMA, **about, error=error, **more, time=now()))
 
     def fail_the_rest(self, why: str, report: Report) -> None:
-        """Record that trials were never settled, because the processes of their workers ended."""
+        """Record a failure for each trial that was not settled because the process of its worker ended."""
         results = Results(self.folder)
         for id, points in self.trials.items():
             if not self.settled(results, points):
@@ -70,19 +70,19 @@ class Job:
                 report(Event("failed", id, label(points[0]), note=error))
 
     def message(self) -> Message:
-        """The job for another process."""
+        """The job as a message to another process."""
         points = [{"axes": p.axes, "id": p.trial.id, "trial": p.trial.model_dump(mode="json")} for p in self.points]
         return {**vars(self), "points": points, "folder": str(self.folder), "spec": self.spec and str(self.spec)}
 
     @classmethod
     def received(cls, message: Message) -> Job:
-        """The job of a ``message``. Raises ``ValueError`` if code or data differ in this process."""
+        """The job in a ``message``. Raises ``ValueError`` if the code or the data differ in this process."""
         spec = Path(message["spec"]) if message["spec"] else None
         for component in message["components"]:
             import_user(component, relative_to=spec.parent if spec else Path.cwd())
         points = tuple(Point(axes=p["axes"], trial=Trial.model_validate(p["trial"])) for p in message["points"])
         for point, sent in zip(points, message["points"], strict=True):
-            point.trial.denoiser.require()  # from here on, the code that the id covers is in memory
+            point.trial.denoiser.require()  # imports the code that the id covers, so that later edits have no effect
             if point.trial.id != sent["id"]:
                 raise ValueError(f"trial {sent['id']} is {point.trial.id} in a worker: the code or the data changed")
         rest = {"points": points, "folder": Path(message["folder"]), "spec": spec}
@@ -90,15 +90,15 @@ class Job:
 
 
 def label(point: Point) -> str:
-    """A point's axes as users read them."""
+    """The name of a point in progress messages: the values of its axes."""
     return ", ".join(f"{axis}={value}" for axis, value in point.axes.items()) or point.trial.id
 
 
 def error_message(error: Exception) -> Message:
-    """An error that stops the whole job, for the process that started the worker."""
+    """The message with which a worker reports an error that stops the whole job."""
     if isinstance(error, StorageError):
         return {"full": str(error)}
-    hint = "own components must be in files that the ablation names"
+    hint = "your own components must be in files that the ablation lists under 'components'"
     return {"broken": f"a worker cannot work: {brief(error)} ({hint})"}
 
 

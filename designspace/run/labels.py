@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from designspace.spec import Ablation
 
 _UNLIKE = {
-    True: "the network is told the classes in training (denoiser.labels: true): use labels: data, balanced, or a list",
-    False: "the network is trained without classes: give the denoiser labels: true, or use labels: none",
+    True: "the network is trained with class labels (denoiser.labels: true): use labels: data, balanced, or a list",
+    False: "the network is trained without class labels: set denoiser.labels: true, or use labels: none",
 }
 
 
@@ -27,11 +27,11 @@ def labels_for(rule: str | Sequence[int], seed: int, images: range, data: Images
     """The labels of ``images``, int64 ``[len(images)]``: the label of image k is a function of (rule, seed, k).
 
     Args:
-        rule: ``none``; ``data``: the label of an image drawn from ``data``, so that classes are as frequent as there;
-            ``balanced``: k mod the number of classes; or a list that is repeated.
+        rule: ``none``; ``data``: the label of an image drawn at random from ``data``; ``balanced``: k mod the number
+            of classes; or a list of labels, which is repeated.
         seed: The seed of the trial.
-        images: The values of k.
-        data: The data set, for its labels.
+        images: The indices k.
+        data: The data set that provides the labels.
 
     Raises:
         DataError: If the rule needs labels and ``data`` has none.
@@ -49,10 +49,10 @@ def labels_for(rule: str | Sequence[int], seed: int, images: range, data: Images
 
 
 def require_labels(ablation: Ablation) -> None:
-    """Check that each data set has the labels that trials ask for, before anything is computed.
+    """Check, before anything is computed, that each data set has the labels that its trials need.
 
-    A list of labels is passed to the network as it is, unless the denoiser is made from the data. A network that is
-    trained here must be sampled with labels if and only if it is trained with them.
+    A list of labels needs no labelled data, unless the denoiser is made from the data. A network that is trained here
+    must be sampled with labels if and only if it is trained with them.
 
     Raises ``SpecError``, which names the place in the YAML.
     """

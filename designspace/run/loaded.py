@@ -1,4 +1,4 @@
-"""Data sets, denoisers and detectors, loaded when a trial needs them and kept while the next trials share them."""
+"""Data sets, denoisers, detectors and references, loaded on first use and kept while later trials share them."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ T = TypeVar("T")
 
 
 class Kept(Generic[T]):
-    """The last value that was made, for values that are expensive to load and large to keep."""
+    """A cache of a single value, for values that are slow to load and too large to keep several of."""
 
     def __init__(self) -> None:
         self._key: object = None
         self._value: T | None = None
 
     def get(self, key: object, make: Callable[[], T]) -> T:
-        """The value for ``key``; the old one is released before a new one is made."""
+        """The value for ``key``; a value kept for another key is released before the new one is made."""
         if self._value is None or self._key != key:
             self._value = None
             self._key, self._value = key, make()
@@ -47,7 +47,7 @@ class Kept(Generic[T]):
 
 @dataclass(frozen=True)
 class Loaded:
-    """What trials are computed with, on ``device``."""
+    """The data sets, denoisers and detectors of trials, on ``device``."""
 
     device: torch.device
     _data: Kept[Images] = field(default_factory=Kept)
@@ -56,9 +56,9 @@ class Loaded:
     _keys: dict[str, tuple[str, str]] = field(default_factory=dict)
 
     def keys(self, trial: Trial) -> tuple[str, str]:
-        """The hash of everything that its images depend on, and the hash of its detector.
+        """The hash of everything that the trial's images depend on, and the hash of its detector.
 
-        They are computed once, because they cover files that may change during the run.
+        Both are computed only once per trial, because they cover files that may change during the run.
         """
         if trial.id not in self._keys:
             detector = trial.evaluate.detector.identity()
@@ -86,13 +86,13 @@ class Loaded:
         return self._detector.get(detector, lambda: detector.load(self.device))(images)
 
     def labels(self, trial: Trial, images: range) -> Tensor | None:
-        """The labels of some of the trial's images, int64, on the CPU; ``None`` if it uses none."""
+        """The labels of some of the trial's images, int64, on the CPU; ``None`` if the trial is unconditional."""
         rule = trial.evaluate.labels
         return None if rule == "none" else labels_for(rule, trial.seed, images, self.data(trial.data))
 
 
 def rows_of(trial: Trial) -> list[object]:
-    """The components of the design that its denoiser depends on."""
+    """The components of the design on which the trial's denoiser depends."""
     return [getattr(trial.design, row) for row in trial.denoiser.rows]
 
 
@@ -101,7 +101,7 @@ Tensors = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class References:
-    """The references of trials, read from the cache or computed and kept there."""
+    """The references of trials, read from the cache, or computed and then cached."""
 
     cache: Cache
     loaded: Loaded
@@ -109,9 +109,9 @@ class References:
     _keys: dict[tuple[Data | Reference, Detector], str] = field(default_factory=dict)
 
     def of(self, trial: Trial) -> Sample:
-        """The features of the trial's reference, or of its data if it has none; for some references, their moments.
+        """The features (or only their moments) of the trial's reference, which is its data set by default.
 
-        While one process computes the features of a data set, others wait for it.
+        While one process computes the features of a data set, other processes wait for it.
         """
         key, detector, given = self.key(trial), trial.evaluate.detector, trial.evaluate.reference
         if given is not None:
@@ -126,9 +126,9 @@ class References:
         return self._keys[of, detector]
 
     def floor(self, metric: Metric, trial: Trial) -> tuple[float, int] | None:
-        """The metric between two halves of the reference, and their size n'.
+        """The metric between two halves of the reference, and the size n' of each half.
 
-        ``None`` if only the moments of the reference are known, because these cannot be split.
+        ``None`` if only the moments of the reference are known, because moments cannot be split.
         """
 
         def make(reference: Sample) -> Tensors:
@@ -139,7 +139,7 @@ class References:
         return None if kept is None else (kept["value"].item(), int(kept["n"]))
 
     def drawn(self, metric: Metric, trial: Trial) -> tuple[float, float] | None:
-        """The metric of as many images as the trial has, drawn from the reference: its mean and standard deviation."""
+        """Mean and standard deviation of the metric for images drawn from the reference, as many as the trial has."""
 
         def make(reference: Sample) -> Tensors:
             return {"drawn": torch.tensor(drawn(metric, reference, trial.evaluate.images), dtype=torch.float64)}

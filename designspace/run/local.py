@@ -1,11 +1,11 @@
 """Workers as separate processes on this machine.
 
-A worker reads its job from stdin and writes events to stdout, each as a line of JSON. It exits when stdin is closed,
+A worker reads its job from stdin and writes each event to stdout as one line of JSON. It exits when stdin is closed,
 so that no worker outlives a run that is killed.
 
-The standard library's ``multiprocessing`` and ``concurrent.futures`` would import the user's main script again in
-each worker, so that a script which calls ``run(..., workers=2)`` would start itself without end, and stop with an
-error, unless all of it stood under ``if __name__ == "__main__":``.
+The standard library's ``multiprocessing`` and ``concurrent.futures`` import the user's main script again in each
+worker. A script that calls ``run(..., workers=2)`` outside ``if __name__ == "__main__":`` would therefore start itself
+again and fail.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def share(job: Job, workers: int, report: Report) -> None:
             else:
                 raise error_of(message)
         statuses = [process.wait() for process in processes]
-        job.fail_the_rest(f"with exit statuses {statuses} (-9: killed, perhaps for want of memory)", report)
+        job.fail_the_rest(f"with exit statuses {statuses} (-9: killed, perhaps because memory ran out)", report)
 
 
 @contextmanager
@@ -57,7 +57,7 @@ def _spawned(job: Job, workers: int) -> Iterator[list[subprocess.Popen[str]]]:
     threads = max(1, torch.get_num_threads() // workers)
     path = os.pathsep.join(folder or str(Path.cwd()) for folder in sys.path)
     environment = os.environ | {"OMP_NUM_THREADS": str(threads), "PYTHONPATH": path}
-    # Not -m, which warns of a module that its own package imports.
+    # Not -m, which warns if the package has already imported the module.
     command = [sys.executable, "-P", "-c", "from designspace.run.local import main; main()"]
     processes: list[subprocess.Popen[str]] = []
     try:
@@ -71,7 +71,7 @@ def _spawned(job: Job, workers: int) -> Iterator[list[subprocess.Popen[str]]]:
         yield processes
     finally:
         for process in processes:
-            process.kill()  # a trial that is cut short is resumed after its last chunk
+            process.kill()  # the next run resumes an interrupted trial after its last chunk
             process.wait()
 
 
@@ -89,9 +89,9 @@ def _exit_with_parent() -> None:
 
 
 def main() -> None:
-    """Be a worker."""
+    """Run one worker: the entry point of its process."""
     channel = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what a component prints must not look like a message
+    os.dup2(2, 1)  # redirects print() in components to stderr, because stdout carries messages
 
     def send(**message: Any) -> None:
         print(json.dumps(message), file=channel, flush=True)

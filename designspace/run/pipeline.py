@@ -1,4 +1,4 @@
-"""One trial, from noise to numbers: chunks of images -> features -> metrics -> a line of results.jsonl."""
+"""Computing one trial: chunks of images -> features -> metrics -> a line of results.jsonl."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ if TYPE_CHECKING:
     from designspace.spec.trial import Trial
 
 SHOWN = 8
-"""Images of each trial that are kept for the report."""
+"""The number of images per trial that are kept for the report."""
 
 Seen = Callable[[int, int, bool], None]
-"""Called after each chunk with the number done, the total, and whether this one was computed rather than found."""
+"""Called after each chunk with the number done, the total, and whether this one was computed rather than cached."""
 Found = dict[str, tuple[MetricValue, Measured]]
-"""By metric: its value for the line of results, and everything that was measured, for the artefact."""
+"""For each metric, its value for results.jsonl and everything that was measured, for the artefact."""
 
 
 def evaluate(trial: Trial, stages: Stages, results: Results, seen: Seen) -> Result:
-    """Compute ``trial``, write its artefact to ``results``, and return its result, which has no axes yet."""
+    """Compute ``trial``, write its artefact to ``results`` and return its result, in which ``axes`` is still empty."""
     asked = trial.evaluate
     metrics = [metric for metric in asked.metrics if _applies(metric, trial)]
     distances = [metric for metric in metrics if not isinstance(metric, Observation)]
@@ -60,9 +60,9 @@ def evaluate(trial: Trial, stages: Stages, results: Results, seen: Seen) -> Resu
 
 
 def restore_artefacts(trials: Iterable[Trial], results: Results, stages: Stages) -> None:
-    """Write the artefacts of finished ``trials`` that are missing or damaged, if that needs no sampling.
+    """Write missing or damaged artefacts of finished ``trials`` again, where that is possible without sampling.
 
-    Raises ``StorageError``; any other error is a warning, because the results themselves are there.
+    Raises ``StorageError``. Any other error becomes a warning, because the results themselves exist.
     """
     for trial in trials:
         if results.artefact(trial.id) is not None or not _is_cached(trial, stages):
@@ -80,7 +80,7 @@ def restore_artefacts(trials: Iterable[Trial], results: Results, stages: Stages)
 def _applies(metric: Metric, trial: Trial) -> bool:
     try:
         metric.check(trial.design, trial.denoiser)
-    except ValueError:  # loading the ablation has warned of it
+    except ValueError:  # ``load`` has already warned about it
         return False
     return True
 
@@ -113,7 +113,7 @@ def _observed(metric: Observation, trial: Trial, stages: Stages) -> tuple[Metric
 
 
 def _keep(trial: Trial, found: Found, stages: Stages, results: Results) -> None:
-    """Write what a report needs beside the line: the first images, their influence on each metric, the plane."""
+    """Write the artefact: the first images, the influence of each image on each metric, and the plane."""
     shown = stages.images(trial, chunks(trial.evaluate.images)[0])["images"][:SHOWN]
     influence = {f"influence.{name}": m.influence for name, (_, m) in found.items() if m.influence is not None}
     kept: dict[str, Tensor] = {"images": shown, **influence, **_plane(trial, shown, stages)}
@@ -121,7 +121,7 @@ def _keep(trial: Trial, found: Found, stages: Stages, results: Results) -> None:
 
 
 def _plane(trial: Trial, shown: Tensor, stages: Stages) -> Tensors:
-    """The plane of a one-dimensional flow; adaptive solvers, which have no fixed levels, have none."""
+    """The plane of a one-dimensional flow; empty for adaptive solvers, which have no fixed noise levels."""
     on_a_grid = shown[0].numel() == 1 and not trial.design.solver.adaptive
     return {f"plane.{name}": tensor for name, tensor in stages.plane(trial).items()} if on_a_grid else {}
 
@@ -140,7 +140,7 @@ def _seconds(trial: Trial, parts: list[Tensors], stages: Stages) -> dict[str, fl
 
 
 def _nfe(parts: list[Tensors]) -> dict[str, Any]:
-    """The evaluations per image: an integer, or the mean and standard deviation where they differ."""
+    """The evaluations per image: an integer, or mean and standard deviation for adaptive solvers."""
     if "nfe_each" not in parts[0]:
         return {"nfe": int(parts[0]["nfe"])}
     each = torch.cat([part["nfe_each"] for part in parts]).double()
@@ -148,7 +148,7 @@ def _nfe(parts: list[Tensors]) -> dict[str, Any]:
 
 
 def _is_cached(trial: Trial, stages: Stages) -> bool:
-    """Whether the cache has everything that would have to be sampled."""
+    """Whether the cache holds everything that would otherwise have to be sampled."""
     observations = [metric for metric in trial.evaluate.metrics if isinstance(metric, Observation)]
     stage: Stage = "images" if len(observations) == len(trial.evaluate.metrics) else "features"
     parts = chunks(trial.evaluate.images)

@@ -1,6 +1,6 @@
-"""The progress of a run on stderr: bars on a terminal, otherwise one line per chunk.
+"""Showing the progress of a run on stderr: bars on a terminal, otherwise one line per chunk.
 
-The training of a denoiser is shown among the trials.
+The training of a denoiser is shown as progress of the trial that needs it.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
 SECONDS = 10.0
-"""Time between lines about something that is still going on."""
+"""The time between two progress lines of a training."""
 
 
 def bars() -> Bars:
-    """Progress bars on stderr, each with a description and a field ``state``."""
+    """Progress bars on stderr; each shows a description and a text ``state``."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn
 
@@ -34,7 +34,7 @@ def bars() -> Bars:
 
 
 def seldom() -> Callable[..., bool]:
-    """A function that is true when first called, then once every ``SECONDS``, and always with ``always=True``."""
+    """A function that returns true at most once every ``SECONDS``, and whenever ``always=True`` is passed."""
     last = -math.inf
 
     def due(*, always: bool = False) -> bool:
@@ -53,7 +53,7 @@ def say(text: str) -> None:
 
 @contextmanager
 def training_shown() -> Iterator[Seen]:
-    """Give a function that shows the progress of a training outside of a run."""
+    """Yield a function that shows the progress of a training outside a run."""
     if sys.stderr.isatty():
         with bars() as shows:
             yield _training_bar(shows)
@@ -62,7 +62,7 @@ def training_shown() -> Iterator[Seen]:
 
 
 def _training_bar(shows: Bars) -> Seen:
-    """The bar appears with the first progress: a network from the cache has none."""
+    """A bar that appears with the first progress, so that none is shown for a network from the cache."""
 
     def seen(progress: Progress) -> None:
         task = next(iter(shows.task_ids), None)
@@ -91,12 +91,12 @@ class Event:
     trial: str
     """The trial's id."""
     label: str
-    """Its axes, for users."""
+    """The trial's name in messages: the values of its axes."""
     done: int = 0
-    """The chunks that are sampled, or the images that a network has been trained on."""
+    """The number of chunks sampled so far, or of images that a network has been trained on."""
     total: int = 1
     computed: bool = False
-    """False if the cache had it."""
+    """Whether the chunk was computed rather than read from the cache."""
     note: str = ""
 
 
@@ -105,19 +105,19 @@ Report = Callable[[Event], None]
 
 @contextmanager
 def watching(costs: Mapping[str, float], done: int, *, show: bool) -> Iterator[Report]:
-    """Give the function to call with each event of a run; ``costs`` are the relative costs of its trials, by id."""
+    """Yield the function to call with each event of a run; ``costs`` maps the ids of trials to their relative costs."""
     if not show:
         yield lambda event: None
     elif sys.stderr.isatty():
         with _Bars(costs) as bars:
             yield bars
     else:
-        say(f"{len(costs)} trials to do" + (f", {done} done before" if done else ""))
+        say(f"{len(costs)} trials to do" + (f", {done} already done" if done else ""))
         yield _Lines(costs)
 
 
 class _Clock:
-    """How much of a run is done, and an estimate of the remaining time from the pace of the chunks so far."""
+    """Tracks how much of a run is done and estimates the remaining time from the pace of the chunks so far."""
 
     def __init__(self, costs: Mapping[str, float]) -> None:
         self._costs, self._shares = costs, dict.fromkeys(costs, 0.0)
@@ -127,7 +127,7 @@ class _Clock:
 
     def see(self, event: Event) -> None:
         now = monotonic()
-        if event.kind == "training":  # its pace says nothing about that of chunks
+        if event.kind == "training":  # the pace of training says nothing about that of sampling
             self._last = now
             return
         share = event.done / event.total if event.kind == "sampling" else 1.0
@@ -151,7 +151,7 @@ class _Clock:
 
 
 class _Lines:
-    """Lines for chunks that are computed, for finished and failed trials, and now and then for training."""
+    """Prints a line per computed chunk and per finished or failed trial, and occasional lines during training."""
 
     def __init__(self, costs: Mapping[str, float]) -> None:
         self._clock = _Clock(costs)
@@ -170,7 +170,7 @@ class _Lines:
 
 
 class _Bars:
-    """One bar for all trials, and one for each trial that is being worked on."""
+    """Shows one bar for all trials together and one for each trial in progress."""
 
     def __init__(self, costs: Mapping[str, float]) -> None:
         self._clock = _Clock(costs)

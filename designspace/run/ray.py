@@ -1,7 +1,7 @@
 """Workers as tasks of a Ray cluster, whose nodes must share the folder of the reports and the cache.
 
-As in Ray itself, ``$RAY_ADDRESS`` names the cluster; otherwise a running Ray is used, or one is started on this
-machine. Each worker takes one CPU, or one GPU if the device is one.
+As in Ray itself, ``$RAY_ADDRESS`` names the cluster; without it, a running Ray instance is used, or one is started on
+this machine. Each worker takes one CPU, or one GPU if the device is a GPU.
 Moritz et al. (2018), https://arxiv.org/abs/1712.05889
 """
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ray.util.queue import Queue
 
 POLL = 0.5
-"""Seconds between reading the workers' events."""
+"""Seconds between two readings of the workers' events."""
 
 
 def share(job: Job, workers: int, report: Report) -> None:
@@ -65,7 +65,7 @@ def share(job: Job, workers: int, report: Report) -> None:
 
 @contextmanager
 def _cluster() -> Iterator[None]:
-    """Connect to Ray, and shut it down afterwards if it was started here."""
+    """Connect to Ray, and disconnect afterwards unless the caller was already connected."""
     import ray
 
     if ray.is_initialized():
@@ -83,7 +83,7 @@ def _needs(device: str) -> dict[str, Any]:
 
 
 def _environment() -> dict[str, str]:
-    """Absolute paths of modules and cache, because workers start in another folder."""
+    """Environment variables with absolute paths to modules and the cache, because workers start in another folder."""
     path = os.pathsep.join(str(Path(folder or ".").resolve()) for folder in sys.path)
     return {"PYTHONPATH": path, "DESIGNSPACE_CACHE": str(CacheFolder().root.resolve())}
 
@@ -94,7 +94,7 @@ def _pass_on(events: Queue, report: Report) -> None:
 
 
 def _work(message: Message, events: Queue) -> Message | None:
-    """Be a worker. The message that it returns, if any, is an error that stops the whole job."""
+    """Run one worker, in a Ray task. A returned message is an error that stops the whole job."""
     warnings.filterwarnings("ignore", message=".*: not a result, skipped")  # the process that started this one warns
     first = message.pop("first")
     try:

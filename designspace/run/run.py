@@ -1,4 +1,4 @@
-"""Run an ablation: its points are described, those without a result are shared among workers, results come back."""
+"""Running an ablation: write its description, share the points without a result among workers, return the results."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 EXECUTORS = {"local": local.share, "ray": ray.share}
 BASELINE = ("data", "denoiser", "design", "num_steps", "nfe", "evaluate")
-"""The fields of an ablation that every point starts from."""
+"""The fields of an ablation that define the baseline."""
 
 
 def run(
@@ -57,22 +57,22 @@ def run(
 ) -> Results:
     """Compute the points of ``ablation`` that have no result yet, and return all of its results.
 
-    To resume a run, run it again: finished points in ``out/<name>/results.jsonl`` are kept, and so are images and
-    features in the cache. Several processes may run the same ablation at the same time; they share the work. A trial
-    that raises is recorded in the ``failures`` of the results, and the others go on.
+    To resume a run, run it again: finished points in ``out/<name>/results.jsonl`` are kept, and images and features
+    are read from the cache. Several processes may run the same ablation at the same time; they share the work. A trial
+    that raises an error is recorded in the ``failures`` of the results, and the other trials continue.
 
     Args:
-        ablation: An ablation that ``designspace.load`` has read.
-        device: A device of PyTorch: ``cpu``, ``cuda``, ``cuda:1``.
+        ablation: An ablation, usually from ``designspace.load``.
+        device: A PyTorch device: ``cpu``, ``cuda``, ``cuda:1``.
         executor: Where workers run: ``local``, on this machine; ``ray``, on a cluster whose nodes share the folder of
             the reports and the cache (``designspace[ray]``).
-        workers: The number of workers; on this machine they are processes that share its cores.
+        workers: The number of workers; local workers are processes that share the cores of this machine.
         out: The folder of all reports.
-        batch_size: Images per call of the denoiser. It changes images by rounding errors at most.
+        batch_size: Images per call of the denoiser. It affects the images only through rounding errors.
         progress: Show progress on stderr.
 
     Raises:
-        SpecError: Trials use labels that the data set does not have.
+        SpecError: Trials use labels that the data set or the denoiser does not support.
         DataError: Code or data have changed since the ablation was loaded.
         StorageError: A file cannot be written, for instance because the disk is full; finished points are kept.
     """
@@ -110,14 +110,14 @@ def _costs(points: Sequence[Point]) -> dict[str, float]:
 
 
 def _require_unchanged(points: Sequence[Point]) -> None:
-    """Raise ``DataError`` if a trial's id has changed: its results would be stored under the id of another trial."""
+    """Raise ``DataError`` if a trial's id has changed, because its results would be stored under the old id."""
     for id, trial in _trials(points).items():
         if trial.model_copy().id != id:
             raise DataError("code or data have changed since the ablation was loaded: load it again")
 
 
 def _description(ablation: Ablation, points: Sequence[Point]) -> Description:
-    """What a report must know of the ablation, so that it can name missing points and needs no component."""
+    """The description of the ablation, with which a report can list missing points without importing components."""
     optional: dict[str, Any] = {"components": list(ablation.components)} if ablation.components else {}
     return Description(
         schema=SCHEMA,
@@ -135,7 +135,7 @@ def _description(ablation: Ablation, points: Sequence[Point]) -> Description:
 
 
 def _sources(points: Sequence[Point]) -> dict[str, list[Source]]:
-    """The publications that the trials' components declare."""
+    """The publications that the components of the trials declare as their sources."""
     specs = (trial.model_dump(mode="json") for trial in _trials(points).values())
     found = {}
     for name in sorted({name for spec in specs for name in components_in(spec)}):
@@ -155,10 +155,10 @@ def _warn_of_few_images(rows: list[Result]) -> None:
 
 
 def default_labels(ablation: Ablation, points: Sequence[Point]) -> dict[str, Label]:
-    """For each axis of ``grid`` and ``zip``, the label of the value that the ablation's baseline has.
+    """For each axis of ``grid`` and ``zip``, the label of the baseline's value.
 
-    Axes that do not include the baseline's value have no entry. Reports compare with these values, and with the first
-    value of an axis without an entry.
+    Axes that do not include the baseline's value have no entry. Reports compare the other values with these or, on an
+    axis without an entry, with its first value.
     """
     base = baseline(dict(ablation))
     design = _design(base)
@@ -175,7 +175,7 @@ def default_labels(ablation: Ablation, points: Sequence[Point]) -> dict[str, Lab
 def _is_base(
     choice: Choice, base: Sequence[Setting], design: Design | None, points: Sequence[Point], axis: str
 ) -> bool:
-    """Whether the baseline has, once resolved, the values that a choice sets."""
+    """Whether the resolved baseline already has the values that ``choice`` sets."""
     paths = [new.path for new in choice.settings]
     if not all(path[0] == "design" for path in paths):
         given = {setting.path: setting.value for setting in base}

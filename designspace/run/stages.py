@@ -1,7 +1,7 @@
-"""The stages of a trial. The cache keeps the output of each under the hash of what that stage depends on.
+"""The stages of a trial. The output of each stage is cached under a hash of everything that the stage depends on.
 
 Measured time steps come first, then chunks of images, then their features. Observations and the plane of a
-one-dimensional flow come from a few images of their own. The features of the reference are in ``reference``.
+one-dimensional flow are computed on a few images of their own. The features of the reference are in ``loaded``.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ if TYPE_CHECKING:
 Tensors = dict[str, Tensor]
 Stage = Literal["images", "features"]
 FORMAT = 2
-"""The version of the files that hold images, raised when their tensors change."""
+"""The version of the cache files that hold images; raised when their tensors change."""
 
 
 @dataclass(frozen=True)
 class Stages:
-    """What a trial needs, read from the cache or computed on ``device`` and kept there."""
+    """The outputs of all stages, read from the cache, or computed on ``device`` and then cached."""
 
     cache: Cache
     device: torch.device
@@ -53,16 +53,16 @@ class Stages:
 
     @cached_property
     def references(self) -> References:
-        """What the features of trials are compared with."""
+        """The references with which the features of trials are compared."""
         return References(self.cache, self.loaded)
 
     def prepare(self, trial: Trial) -> None:
-        """Compute the keys of a trial before any trial runs, so that files that change later cannot falsify them."""
+        """Compute the cache keys of a trial before any trial runs, so that later changes to files do not enter them."""
         self.loaded.keys(trial)
         self.references.key(trial)
 
     def levels(self, trial: Trial) -> Tensors:
-        """The noise levels ``sigmas`` that measured time steps place, and the ``seconds`` that this took."""
+        """The noise levels ``sigmas`` of time steps that are placed by measurement, and the ``seconds`` this took."""
 
         def place() -> Tensors:
             rule = trial.design.time_steps
@@ -104,7 +104,7 @@ class Stages:
         return self.cache.path(stage, self._key(stage, trial, chunk)).is_file()
 
     def observed(self, trial: Trial, metric: Observation) -> Measured:
-        """What a metric observes of the sampler or the denoiser at work."""
+        """What ``metric`` measures directly on the sampler or the denoiser, rather than on images."""
 
         def make() -> Tensors:
             if isinstance(metric, DenoiserMetric):
@@ -119,7 +119,7 @@ class Stages:
         return self.cache.path("observed", self._observation_key(trial, metric)).is_file()
 
     def plane(self, trial: Trial) -> Tensors:
-        """For data that are single numbers: curves and densities in the plane of time and sample."""
+        """Trajectories and densities in the plane of time and sample, for one-dimensional data."""
 
         def make() -> Tensors:
             values = self.loaded.data(trial.data).scaled().flatten()
@@ -129,7 +129,7 @@ class Stages:
         return self.cache.get_or_make("plane", key, make)
 
     def _key(self, stage: Stage, trial: Trial, chunk: range) -> str:
-        """Images depend neither on how many more there are, nor on how they are measured."""
+        """The cache key of a chunk. That of images covers neither their total number nor how they are measured."""
         sampling, detector = self.loaded.keys(trial)
         images = content_key(FORMAT, sampling, chunk.start, chunk.stop)
         return images if stage == "images" else content_key(images, detector)
@@ -139,7 +139,7 @@ class Stages:
         return content_key(metric.identity(), trial.denoising_identity() if of_denoiser else self.loaded.keys(trial)[0])
 
     def _placed(self, trial: Trial) -> Trial:
-        """The trial with noise levels in place of time steps that have to be measured; other trials as they are."""
+        """The trial, in which time steps that have to be measured are replaced by the resulting noise levels."""
         if not isinstance(trial.design.time_steps, MeasuredTimeSteps):
             return trial
         levels = GivenLevels(levels=tuple(self.levels(trial)["sigmas"].tolist()))

@@ -1,4 +1,4 @@
-"""One process's part in an ablation: it locks the trial that it computes, so that others can share the work."""
+"""A worker computes trials of an ablation. It locks each while computing it, so that several workers share the work."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ class Worker:
         self._provenance = provenance(device, job.spec)
 
     def work(self, first: int = 0) -> None:
-        """Compute one trial after the other until each has a result or has failed, here or in another process.
+        """Compute one trial after another until each has a result or has failed, in this process or another.
 
-        The trials before the ``first`` come last: workers that begin apart train different networks instead of waiting
-        for each other.
+        Trials before ``first`` come last. Workers that begin at different trials train different networks instead of
+        waiting for each other.
         """
         trials = list(self._job.trials.items())
         waiting = dict(trials[first:] + trials[:first])
@@ -54,11 +54,11 @@ class Worker:
                 with self._cache.lock(f"trial-{id}", wait=False) as locked:
                     if locked:
                         self._settle(waiting.pop(id))
-            if len(waiting) == before:  # others hold all locks, and release one without a result if they are killed
+            if len(waiting) == before:  # others hold all locks; if one is killed, its lock becomes free
                 time.sleep(POLL)
 
     def _settle(self, points: Sequence[Point]) -> None:
-        """Write a result or a failure for the trial of ``points``, unless another process has done so."""
+        """Record a result or a failure for the trial of ``points``, unless another process has already done so."""
         trial, name = points[0].trial, label(points[0])
         if self._job.settled(self._results, points):
             return
@@ -90,7 +90,7 @@ class Worker:
         return result.model_copy(update={"provenance": {**self._provenance, "time": now()}})
 
     def _known(self, id: str) -> Result | None:
-        """The result of the same trial under other axes."""
+        """The recorded result of the same trial, perhaps at another point of the grid."""
         return next((row for row in self._results.rows() if row.id == id), None)
 
 

@@ -24,7 +24,7 @@ from designspace.spec.trial import Point, Trial
 
 def _folder_name(name: str) -> str:
     if not re.fullmatch(r"\w[\w.-]*", name):
-        text = f"names the folder of the report: letters, digits, '_', '-' and '.' only, not {name!r}"
+        text = f"names the report's folder, so it may have only letters, digits, '_', '-' and '.', not {name!r}"
         raise PydanticCustomError("name", "{text}", {"text": text})
     return name
 
@@ -35,14 +35,14 @@ class Ablation(Spec):
     name: Annotated[str, AfterValidator(_folder_name)]
     question: str = ""
     components: tuple[str, ...] = ()
-    """The files, relative to the YAML, and modules that define the user's own components."""
+    """Files (relative to the YAML file) and modules that define the user's own components."""
     data: Any = None
     denoiser: Any = None
     design: Any = None
-    """A preset, ``{preset: edm, solver: euler, ...}``, or all rows; in Python also a ``Design``."""
+    """The name of a preset, ``{preset: edm, solver: euler, ...}`` or all rows; in Python also a ``Design``."""
     num_steps: Any = None
     nfe: Any = None
-    """A budget of evaluations, instead of ``num_steps``."""
+    """A budget of denoiser evaluations per image, as an alternative to ``num_steps``."""
     grid: dict[str, list[Any]] = {}
     zip: dict[str, list[Any]] = {}
     one_at_a_time: dict[str, list[Any]] = {}
@@ -60,7 +60,7 @@ class Ablation(Spec):
 
     @property
     def path(self) -> Path | None:
-        """The file that it was read from."""
+        """The file that the ablation was read from; ``None`` if it was made in Python."""
         return Path(self._document.source) if self._document.source else None
 
     @property
@@ -70,7 +70,10 @@ class Ablation(Spec):
 
     @property
     def warnings(self) -> list[str]:
-        """What has no effect or cannot be measured, as ``file:line:column: where: what``. Raises ``SpecError``."""
+        """Values without effect and metrics that some trials cannot measure, as ``file:line:column: where: what``.
+
+        Raises ``SpecError``.
+        """
         return [str(problem) for problem in self._planned().warnings]
 
     def points(self) -> list[Point]:
@@ -78,18 +81,18 @@ class Ablation(Spec):
         return list(self._planned().points)
 
     def trials(self) -> list[Trial]:
-        """The different trials of the points, each of which is computed once. Raises ``SpecError``."""
+        """The distinct trials of the points; each is computed only once. Raises ``SpecError``."""
         found: dict[str, Trial] = {}
         for point in self.points():
             found.setdefault(point.trial.id, point.trial)
         return list(found.values())
 
     def problem(self, path: FieldPath, value: Any, what: str) -> Problem:
-        """A problem with a field that was set to ``value``, located where it was set."""
+        """A problem with a field that is set to ``value``, with the place in the file where it is set."""
         return self._document.locate(Problem(what, place_of(dict(self), path, value)))
 
     def _planned(self) -> Plan:
-        if self._plan is None:  # made in Python; ``load`` gives those from files their plan
+        if self._plan is None:  # the ablation was made in Python; ``load`` sets the plan of one read from a file
             found = plan(dict(self), self._document)
             if found.errors:
                 raise SpecError(found.errors)
@@ -102,10 +105,10 @@ def load(path: Path | str, overrides: Sequence[str] = ()) -> Ablation:
 
     Args:
         path: A YAML file. It may name Python files to import, so read only files that you trust.
-        overrides: Changes as of the option ``--set``, ``key=value``: ``evaluate.images=50``, ``grid.nfe=[7,11]``.
+        overrides: Changes in the form of the option ``--set``: ``evaluate.images=50``, ``grid.nfe=[7,11]``.
 
     Raises:
-        SpecError: The file has errors; ``lines`` lists them all as ``file:line:column: where: what; did you mean``.
+        SpecError: The file has errors; ``lines`` lists all of them as ``file:line:column: where: what``.
     """
     document = read(Path(path))
     if not isinstance(document.data, dict):
@@ -123,7 +126,7 @@ def load(path: Path | str, overrides: Sequence[str] = ()) -> Ablation:
 
 
 def _valid_part(document: Document) -> Ablation:
-    """The ablation without the fields that are wrong, so that the rest can be checked as well."""
+    """The ablation without its invalid fields, so that the others can be checked as well."""
     try:
         return Ablation.model_validate(document.data)
     except ValidationError as error:

@@ -17,17 +17,17 @@ from designspace.spec.trial import Label, label_of
 
 
 class Change(Spec):
-    """Several fields that are set together: ``{label: large, set: {time_steps.sigma_max: 80, solver: heun}}``."""
+    """Fields that are set together: ``{label: large, set: {time_steps.sigma_max: 80, solver: heun}}``."""
 
     label: Label | None = None
     set: dict[str, Any] = {}
 
     def name(self) -> Label:
-        """The label or, without one, what is set."""
+        """The label or, if there is none, a description of what is set."""
         return self.label if self.label is not None else label_of(self.set) or "baseline"
 
     def settings(self, place: DocPath) -> list[Setting]:
-        """The settings of a change that is written at ``place``. Raises ``SpecError`` for an unknown field."""
+        """The settings of this change, which is written at ``place``. Raises ``SpecError`` for an unknown field."""
         found: list[Setting] = []
         for name, value in self.set.items():
             path, here = field_path(name), (*place, "set", name)
@@ -39,7 +39,7 @@ class Change(Spec):
 
 @dataclass(frozen=True)
 class Choice:
-    """A point of the grid before it is resolved: its labels, and what it changes in the baseline."""
+    """A point of the grid before it is resolved: its labels and its changes to the baseline."""
 
     labels: dict[str, Label] = field(default_factory=dict)
     settings: tuple[Setting, ...] = ()
@@ -48,7 +48,7 @@ class Choice:
         return Choice(self.labels | other.labels, self.settings + other.settings)
 
     def on(self, base: Sequence[Setting]) -> list[Setting]:
-        """The settings of the point: those of ``base`` that it does not replace, then its own, rows before fields."""
+        """The settings of the point: those of ``base`` that it keeps, then its own, with whole rows before fields."""
         own = sorted(self.settings, key=lambda setting: len(setting.path))
         return [setting for setting in base if not any(new.replaces(setting) for new in own)] + own
 
@@ -66,7 +66,7 @@ def axes_of(parts: Mapping[str, Any]) -> list[str]:
 def choices(parts: Mapping[str, Any], problems: Problems) -> list[Choice]:
     """The points of the product of ``parts``, the last axis fastest.
 
-    Values that are wrong are reported in ``problems``; the points of the others are returned, to be checked as well.
+    Invalid values are reported in ``problems``; the points of the valid ones are returned so that they are checked too.
     """
     read = {part: read_axes(part, parts.get(part) or {}, problems) for part in PARTS[1:]}
     stages = _stages(parts.get("cumulative") or (), problems)
@@ -78,7 +78,7 @@ def choices(parts: Mapping[str, Any], problems: Problems) -> list[Choice]:
 
 
 def read_axes(part: str, axes: Mapping[str, Sequence[Any]], problems: Problems) -> dict[str, list[Choice]]:
-    """The values of each axis of a part; those that are wrong are left out and reported in ``problems``."""
+    """The values of each axis of a part; invalid ones are left out and reported in ``problems``."""
     return {axis: _values((part, axis), values, problems) for axis, values in axes.items()}
 
 
@@ -93,7 +93,7 @@ def _values(place: tuple[str, str], values: Sequence[Any], problems: Problems) -
             label = found[-1].labels[name]
             first = called.setdefault(label, value)
             if first is not value and first != value:
-                what = f"another value is called '{label}' too: give one of them a label, {{label: .., set: {{..}}}}"
+                what = f"another value is also called '{label}': give one of them a label, {{label: .., set: {{..}}}}"
                 raise refusal(what, (*place, i))
     return found
 
@@ -118,7 +118,7 @@ def _unknown_field(name: str, place: DocPath) -> SpecError:
 
 
 def _variants(axes: Axes) -> list[Choice]:
-    """The baseline, and each single change."""
+    """The baseline, and the baseline with each change by itself."""
     changed = [
         Choice({"variant": f"{axis}={label}"}, choice.settings)
         for values in axes.values()
@@ -129,7 +129,7 @@ def _variants(axes: Axes) -> list[Choice]:
 
 
 def _stages(changes: Sequence[Change], problems: Problems) -> list[Choice]:
-    """The baseline, and each change on top of those before it."""
+    """The baseline, and each change on top of the preceding ones."""
     named = bool(changes) and not changes[0].set
     stages = [] if named or not changes else [Choice({"stage": "baseline"})]
     settings: list[Setting] = []
@@ -139,7 +139,7 @@ def _stages(changes: Sequence[Change], problems: Problems) -> list[Choice]:
             settings = [old for old in settings if not any(later.replaces(old) for later in new)] + new
             stages.append(Choice({"stage": change.name()}, tuple(settings)))
             if any(stage.labels["stage"] == change.name() for stage in stages[:-1]):
-                raise refusal(f"another stage is called '{change.name()}' too", ("cumulative", i))
+                raise refusal(f"another stage is also called '{change.name()}'", ("cumulative", i))
     return stages
 
 
@@ -152,7 +152,7 @@ def _refuse_unequal(axes: Axes, problems: Problems) -> None:
 
 
 def _refuse_conflicts(parts: Mapping[str, Axes], problems: Problems) -> None:
-    """Report axes that set the same field at the same point, and axes of the same name."""
+    """Report axes that set the same field at the same point, and axes with the same name."""
     owners: dict[Any, tuple[str, str]] = {}
     for part, axes in parts.items():
         for axis, values in axes.items():
@@ -161,7 +161,7 @@ def _refuse_conflicts(parts: Mapping[str, Axes], problems: Problems) -> None:
             set_fields = dict.fromkeys(_field(setting) for choice in values for setting in choice.settings)
             for name in (axis_name(axis), *set_fields):
                 if (other := owners.setdefault(name, owner)) != owner:
-                    what = f"sets what {dotted(filter(None, other))} sets: one of them would have no effect"
+                    what = f"sets what {dotted(filter(None, other))} sets, so one of the two would have no effect"
                     problems.append(Problem(what, (part, axis), key=True))
                     break
 

@@ -1,7 +1,7 @@
 """The claims of an ablation: what its author expects to find, stated before it is run.
 
-Here are the kinds of claims as they are written, and their check against the points of the grid. What each kind states
-about results, and how that is tested, is in ``report.evidence.claims``.
+This module defines the kinds of claims as they are written in YAML and checks them against the points of the grid.
+What each kind states about results, and how it is tested, is in ``report.evidence.claims``.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from designspace.text import did_you_mean
 
 Value = Annotated[Label, BeforeValidator(label_of), WithJsonSchema({})]
 Selection = dict[str, Value]
-"""Values of some axes, which stand for all points that have them."""
+"""Values of some axes; selects all points that have them."""
 Points = Sequence[Mapping[str, Label]]
 """The values of all axes of each point of the grid."""
 
@@ -39,7 +39,7 @@ def _two(order: str) -> BeforeValidator:
 def _one_or_two(sides: Any) -> Any:
     sides = [sides] if isinstance(sides, Mapping) else sides
     if isinstance(sides, list | tuple) and len(sides) not in (1, 2):
-        text = f"is about one point, {{..}}, or the difference of two, [{{..}}, {{..}}]; {len(sides)} given"
+        text = f"takes one point, {{..}}, or the difference of two, [{{..}}, {{..}}]; {len(sides)} given"
         raise PydanticCustomError("sides", "{text}", {"text": text})
     return sides
 
@@ -53,27 +53,27 @@ OneOrTwo = Annotated[
 
 
 class Expectation(Spec):
-    """What is expected of a metric. Each kind is a class with a field of the same name, by which YAML refers to it."""
+    """What is expected of a metric. Each kind is a class with a field named after the kind's key in YAML."""
 
     @classmethod
     def beside_metrics(cls) -> tuple[str, ...]:
-        """What ``metric`` may name besides the metrics of the ablation."""
+        """Values of ``metric`` that are allowed besides the metrics of the ablation."""
         return ()
 
     def known(self, points: Points, place: DocPath) -> Self:
-        """Check it against ``points`` and return it with their names and values. Raises ``SpecError``."""
+        """The expectation with axes and values spelled as in ``points``. Raises ``SpecError`` if they do not exist."""
         return self
 
 
 class Less(Expectation):
-    """The metric is lower at the first points than at the second."""
+    """The metric is lower at the points of the first selection than at those of the second."""
 
     less: Annotated[tuple[Selection, Selection], _two("the lower one")]
     metric: str
 
 
 class Within(Expectation):
-    """The value at a point, or the first points' value minus the second's, lies between bounds.
+    """The value at a point, or the difference of two (first minus second), lies between bounds.
 
     For differences, ``tolerance: t`` is short for ``bounds: [-t, t]``.
     """
@@ -96,7 +96,7 @@ class Within(Expectation):
 
 
 class Along(Expectation):
-    """A claim about each line of points that differ in a single axis, restricted to the points that ``at`` selects."""
+    """A claim about each series of points that differ in a single axis, among the points that ``at`` selects."""
 
     along: str
     at: Selection = {}
@@ -105,21 +105,21 @@ class Along(Expectation):
     def known(self, points: Points, place: DocPath) -> Self:
         name = known_axis(self.along, points, (*place, "along"), key=False)
         if name in self.at:
-            raise refusal("is the axis along which the points differ", (*place, "at", name), key=True)
+            raise refusal("is the axis that 'along' names, so it cannot be fixed", (*place, "at", name), key=True)
         if len({point[name] for point in self.here(points)}) < 2:
             where = f" at {listed(self.at)}" if self.at else ""
             raise refusal(f"there is only one value of {name}{where}", (*place, "along"))
         return self.model_copy(update={"along": name})
 
     def here(self, points: Points) -> list[Mapping[str, Label]]:
-        """The points on the lines."""
+        """The points that ``at`` selects."""
         return [point for point in points if self.at.items() <= point.items()]
 
 
 class Monotone(Along):
-    """Along the axis, each value of the metric lies above (or below) the one before it.
+    """Along the axis, each value of the metric lies above (or below) the preceding one.
 
-    With a tolerance, it may also lie on the wrong side, by less than the tolerance.
+    A step in the wrong direction is allowed if it is smaller than the tolerance.
     """
 
     monotone: Literal["increasing", "decreasing"]
@@ -136,12 +136,12 @@ class ArgminIn(Along):
         here = self.here(points)
         values = tuple(known_value(found.along, v, here, (*place, i)) for i, v in enumerate(self.argmin_in))
         if {point[found.along] for point in here} <= set(values):
-            raise refusal(f"has all values of {found.along}, so it claims nothing", place)
+            raise refusal(f"lists all values of {found.along}, so the claim could not fail", place)
         return found.model_copy(update={"argmin_in": values})
 
 
 class RatioAtLeast(Expectation):
-    """The metric, or the counted ``nfe``, of the first points is at least so many times that of the second."""
+    """The metric (or ``nfe``) at the first points is at least ``ratio_at_least`` times that at the second."""
 
     ratio_at_least: Positive
     of: Annotated[tuple[Selection, Selection], _two("the larger one")]
@@ -163,14 +163,14 @@ KINDS: Mapping[str, type[AnyKind]] = {
 
 
 def _of_its_kind(value: Any) -> Any:
-    """Validate with the kind that is named, so that the errors are this kind's rather than those of all kinds."""
+    """Validate with the kind that the mapping names, so that pydantic reports the errors of this kind only."""
     if not isinstance(value, Mapping):
         return value
     named, known = [key for key in value if key in KINDS], ", ".join(KINDS)
     if len(named) == 1:
         return KINDS[named[0]].model_validate(value)
     if named:
-        text = f"is of one kind, not {' and '.join(named)}"
+        text = f"should have one kind, not {' and '.join(named)}"
         raise PydanticCustomError("kind", "{text}", {"text": text})
     fields = {field for kind in KINDS.values() for field in kind.model_fields}
     unknown = next((key for key in value if key not in fields), None)
@@ -182,14 +182,14 @@ def _of_its_kind(value: Any) -> Any:
 
 
 class Claim(Spec):
-    """A sentence, and the expectation by which it is checked."""
+    """A sentence and the expectation that tests it."""
 
     say: str
     expect: Annotated[AnyKind, BeforeValidator(_of_its_kind)]
 
 
 def checked(claims: Sequence[Claim], points: Points, metrics: Sequence[str], problems: Problems) -> tuple[Claim, ...]:
-    """The claims with axes and values as in ``points``; those that are wrong are reported in ``problems``."""
+    """The valid claims, with axes and values spelled as in ``points``; the others are reported in ``problems``."""
     found: list[Claim] = []
     for i, claim in enumerate(claims):
         place: DocPath = ("claims", i, "expect")
@@ -237,7 +237,7 @@ def _matching_no_trial(problem: Problem) -> Problem:
 
 
 def _sides(expect: AnyKind) -> Iterator[tuple[DocPath, Selection]]:
-    """Every selection of points in ``expect``, and where it stands."""
+    """Every selection of points in ``expect``, with its path."""
     for field, value in expect:
         if isinstance(value, Mapping):
             yield (field,), dict(value)

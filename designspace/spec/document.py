@@ -1,4 +1,4 @@
-"""A YAML file as plain data, with the line and column of every key and value; and changes to it by ``--set``."""
+"""Reading a YAML file as plain data, with the line and column of every key and value, and applying ``--set`` to it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SCALARS = (str, bool, int, float, type(None))
 
 
 class Spot(NamedTuple):
-    """Where a value is written, and where its key is; for an item of a list both are the same."""
+    """The places of a key and of its value; the two are the same for an item of a list."""
 
     key: Place
     value: Place
@@ -29,7 +29,7 @@ class Spot(NamedTuple):
 
 @dataclass
 class Document:
-    """Plain data and where each part of it is written; ``source`` is empty for data made in Python."""
+    """Plain data and the place of each part; ``source`` is empty for data made in Python."""
 
     data: Any
     source: str = ""
@@ -37,7 +37,7 @@ class Document:
     problems: Problems = field(default_factory=Problems)
 
     def locate(self, problem: Problem) -> Problem:
-        """``problem`` with the place of the value at its path or, where that is absent, of what should contain it."""
+        """``problem`` with the place of the value at its path or, if there is none, of the nearest value above it."""
         if problem.place or not self.source:
             return problem
         place = Place(self.source, 1, 1)
@@ -48,7 +48,7 @@ class Document:
         return problem._replace(place=place)
 
     def replace(self, path: DocPath, part: Document) -> None:
-        """Take over the places and problems of ``part``, whose data have been put at ``path``."""
+        """Add the places and problems of ``part``, whose data are now at ``path``."""
         self.spots = {old: spot for old, spot in self.spots.items() if old[: len(path)] != path}
         self.spots |= {path + below: spot for below, spot in part.spots.items()}
         self.problems += part.problems
@@ -59,7 +59,7 @@ class Document:
 
 
 def read(path: Path) -> Document:
-    """Read the document in a file; repeated keys are among its problems.
+    """Read a YAML file. Repeated keys are recorded as problems of the document.
 
     Raises:
         SpecError: The file cannot be read.
@@ -87,8 +87,8 @@ def parse(text: str, source: str, *, lines: bool = True) -> Document:
 
     Args:
         text: The YAML.
-        source: What problems are reported in: the name of a file or a command-line option.
-        lines: Whether places have a line and a column; without them, all of the document is at ``source``.
+        source: Where the text comes from, for error messages: the name of a file or a command-line option.
+        lines: Whether places have a line and a column; otherwise every place is just ``source``.
 
     Raises:
         SpecError: The text is not YAML.
@@ -143,8 +143,8 @@ class _Reader:
         try:
             value = self.yaml.constructor.construct_object(node)
         except (YAMLError, ValueError):
-            return self._refuse(path, f"the tag {node.tag} is not known here, or its value is wrong", node)
-        return value if isinstance(value, SCALARS) else node.value  # a date is taken as text
+            return self._refuse(path, f"unknown tag {node.tag}, or a value that it does not allow", node)
+        return value if isinstance(value, SCALARS) else node.value  # dates stay text
 
     def _refuse(self, path: DocPath, what: str, node: Node | None = None) -> None:
         place = self._at(node) if node else self.document.spots[path].value
@@ -193,7 +193,7 @@ def override(document: Document, options: Sequence[str], fields: Sequence[str]) 
 
 
 def _path(key: str, data: dict[str, Any], fields: Sequence[str]) -> tuple[str, ...]:
-    """Where the field or axis that an option calls ``key`` stands in the document."""
+    """The path in the document of the field or axis that an option calls ``key``."""
     first, *rest = key.split(".")
     if first in PARTS and first != "cumulative" and rest:
         axis, axes = ".".join(rest), data.get(first)

@@ -1,4 +1,4 @@
-"""The fields of a trial, their names (``solver``, ``time_steps.rho``, ``evaluate.images``), and values for them."""
+"""The fields of a trial: their names (``solver``, ``time_steps.rho``, ``evaluate.images``), paths and settings."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from designspace.spec.problems import refusal
 from designspace.text import did_you_mean
 
 FieldPath = tuple[str, ...]
-"""Where a field stands in a trial: ``("design", "time_steps", "rho")``."""
+"""The path of a field in a trial: ``("design", "time_steps", "rho")``."""
 Location = tuple[str | int, ...]
-"""Where a value stands in a trial, perhaps inside a list: ``("evaluate", "metrics", 0)``."""
+"""The path of a value in a trial, which may be inside a list: ``("evaluate", "metrics", 0)``."""
 
 PARTS = ("cumulative", "one_at_a_time", "zip", "grid")
-"""The parts of an ablation that vary fields; their product is taken in this order, the last fastest."""
+"""The parts of an ablation that vary fields, in the order of their product: the last varies fastest."""
 STEPS = ("num_steps", "nfe")
 """The two fields for the number of steps; setting one replaces the other."""
 SEED = ("evaluate", "seed")
@@ -27,7 +27,7 @@ SECTIONS = ("design", "data", "denoiser", "evaluate")
 
 
 def field_path(name: str) -> FieldPath | None:
-    """Where the field ``name`` stands in a trial; ``design.`` may be left out. ``None`` if there is no such field."""
+    """The path of the field ``name`` (``design.`` may be left out), or ``None`` if there is no such field."""
     first, *rest = name.split(".")
     if name == "training_images":
         return ("denoiser", name)
@@ -81,7 +81,7 @@ class Setting(NamedTuple):
         return old.path[: len(self.path)] == self.path or (self.path[0] in STEPS and old.path[0] in STEPS)
 
     def parts(self) -> Iterator[Setting]:
-        """Split it into one setting per field; a component with its name, a list and a scalar are not split."""
+        """Split a mapping into one setting per field; a named component, a list or a scalar is yielded whole."""
         if not isinstance(self.value, Mapping) or "name" in self.value:
             yield self
         elif "preset" in self.value and self.path == ("design",):
@@ -95,7 +95,7 @@ class Setting(NamedTuple):
 
 
 def written(settings: Sequence[Setting], location: Location, *, key: bool = False) -> DocPath:
-    """Where in the document the value at ``location`` of the trial is written, or would be."""
+    """The path in the document at which the value at ``location`` of the trial is written, or would be."""
     above = [setting for setting in settings if location[: len(setting.path)] == setting.path]
     if not above:
         return location
@@ -111,7 +111,7 @@ def build(settings: Sequence[Setting]) -> dict[str, Any]:
     """Apply ``settings`` in order and return the raw trial.
 
     Raises:
-        SpecError: A setting names an unknown preset, or a field of a value that has none.
+        SpecError: A setting names an unknown preset, or a field of a value that has no fields.
     """
     raw: dict[str, Any] = {}
     for setting in settings:

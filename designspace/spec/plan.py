@@ -25,21 +25,21 @@ FRAMEWORK = str(Path(__file__).parents[1])
 
 
 class Plan(NamedTuple):
-    """What an ablation amounts to."""
+    """A resolved ablation: its points, its claims and the problems found on the way."""
 
     points: list[Point]
     claims: tuple[Claim, ...]
     problems: list[Problem]
-    """What is wrong and what deserves a warning, each located in the document."""
+    """Errors and warnings, each with its place in the document."""
 
     @property
     def errors(self) -> list[Problem]:
-        """The problems because of which the ablation cannot be used."""
+        """The problems that prevent the ablation from being used."""
         return [problem for problem in self.problems if not problem.kind.is_warning]
 
     @property
     def warnings(self) -> list[Problem]:
-        """The problems in spite of which it can."""
+        """The problems that do not prevent it."""
         return [problem for problem in self.problems if problem.kind.is_warning]
 
 
@@ -80,7 +80,7 @@ def baseline(fields: Mapping[str, Any]) -> list[Setting]:
 
 
 def place_of(fields: Mapping[str, Any], path: FieldPath, value: Any) -> DocPath:
-    """Where the field at ``path`` is given ``value``; if that is its default, where it would be given."""
+    """The path in the document where a field is set to ``value``, or ``path`` if ``value`` is its default."""
     varied = choices({part: fields[part] for part in PARTS}, Problems())
     settings = [*baseline(fields), *(setting for choice in varied for setting in choice.settings)]
     given = [
@@ -90,7 +90,7 @@ def place_of(fields: Mapping[str, Any], path: FieldPath, value: Any) -> DocPath:
 
 
 def _import_components(names: Sequence[str], folder: Path) -> Iterator[Problem]:
-    """Import the user's own components; what fails is reported with the file and line inside it."""
+    """Import the user's own components; a failure is reported with the line of the user's file that caused it."""
     for i, name in enumerate(names):
         try:
             import_user(name, relative_to=folder)
@@ -106,7 +106,7 @@ def _why_not_imported(name: str, error: BaseException, folder: Path) -> str:
 
 
 def _line_of(error: BaseException) -> str:
-    """The last line of the user's own file that was running; empty if none was."""
+    """``file:line`` of the line that was running in the user's file, or an empty string."""
     if isinstance(error, SyntaxError):
         return f"{error.filename}:{error.lineno}"
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not _is_machinery(frame.filename)]
@@ -119,14 +119,14 @@ def _is_machinery(file: str) -> bool:
 
 
 def _may_set_a_missing_field(problem: Problem) -> bool:
-    """Whether the author may have meant to set a field that is missing because of this."""
+    """Whether this problem may be the reason why a required field is missing."""
     return problem.kind is Kind.UNKNOWN_FIELD or (problem.path != () and problem.path[0] in PARTS)
 
 
 def _points(
     base: list[Setting], found: Sequence[Choice], folder: Path, consequences: Collection[Kind], problems: Problems
 ) -> list[Point]:
-    """The points of the grid. Problems of the kinds ``consequences`` follow from others and are not reported."""
+    """The points of the grid. Problems whose kind is in ``consequences`` follow from others and are dropped."""
     points: list[Point] = []
     known = errors_of(base, folder)
     for choice in found:
@@ -138,7 +138,7 @@ def _points(
 
 
 def _metrics(settings: Sequence[Setting]) -> list[str]:
-    """The names of all metrics that some point asks for."""
+    """The names of the metrics of all points."""
     asked = [s.value for s in settings if s.path == ("evaluate", "metrics")]
     asked = asked or [Evaluate.model_fields["metrics"].default]
     return [_name(metric) for value in asked if isinstance(value, list | tuple) for metric in value]
@@ -150,18 +150,18 @@ def _name(component: Any) -> str:
 
 
 def _axes_without_effect(found: Sequence[Choice], trials: Sequence[Trial]) -> Iterator[Problem]:
-    """A warning for each axis that sets only rows on which no sample depends."""
+    """Yield a warning for each axis that sets only rows that do not affect the samples."""
     used = {row for trial in trials for row in used_rows(trial.design, trial.denoiser)}
     for axis, rows in _rows_of_axes(found).items():
         if rows and not rows & used:
-            yield Problem(f"cannot matter: {_why_unused(rows, trials)}", axis, Kind.NO_EFFECT, key=True)
+            yield Problem(f"has no effect: {_why_unused(rows, trials)}", axis, Kind.NO_EFFECT, key=True)
         elif idle := _idle_solvers(axis, rows, trials):
             what = f"has no effect with solvers that do not step in time: {idle}"
             yield Problem(what, axis, Kind.NO_EFFECT, key=True)
 
 
 def _rows_of_axes(found: Sequence[Choice]) -> dict[DocPath, set[str]]:
-    """The rows of the design that each axis sets, without axes that set anything else."""
+    """The rows of the design that each axis sets; axes that set anything else are left out."""
     rows: dict[DocPath, set[str]] = {}
     other: set[DocPath] = set()
     for setting in (setting for choice in found for setting in choice.settings):
@@ -182,7 +182,7 @@ def _why_unused(rows: set[str], trials: Sequence[Trial]) -> str:
 
 
 def _idle_solvers(axis: DocPath, rows: set[str], trials: Sequence[Trial]) -> str:
-    """The solvers, crossed with an axis of schedules or scalings, that do not step in time."""
+    """The names of the solvers that do not step in time, if the axis varies schedules or scalings in the grid."""
     crossed = axis[0] == "grid" and bool(rows) and rows <= {"schedule", "scaling"}
     return _names(t.design.solver.name for t in trials if crossed and not t.design.solver.in_time)
 
@@ -192,7 +192,7 @@ def _names(names: Iterator[str] | Sequence[str]) -> str:
 
 
 def _overruled(document: Document, base: Sequence[Setting], found: Sequence[Choice]) -> Iterator[Problem]:
-    """A warning for each option, and each number of steps in the baseline, that every point replaces."""
+    """Yield a warning for each ``--set`` option and each number of steps of the baseline that every point replaces."""
     for setting in base:
         if setting.path[0] not in STEPS and not document.from_option(setting.place):
             continue

@@ -21,7 +21,7 @@ class Problems(list[Problem]):
 
     @contextmanager
     def collecting(self) -> Iterator[None]:
-        """Add the problems of a ``SpecError`` that the code inside raises, and go on after it."""
+        """Suppress a ``SpecError`` raised inside the ``with`` block and collect its problems."""
         try:
             yield
         except SpecError as error:
@@ -45,7 +45,7 @@ def problem_at(path: DocPath, error: ErrorDetails) -> Problem:
 
 
 def worded(error: ErrorDetails) -> str:
-    """One of pydantic's errors as a predicate of the value: ``should be greater than 0, not -1``."""
+    """One of pydantic's errors as a statement about the value: ``should be greater than 0, not -1``."""
     context = error.get("ctx", {})
     if "error" in context:  # a validator raised it
         return str(context["error"])

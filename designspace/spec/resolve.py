@@ -24,9 +24,9 @@ from designspace.spec.problems import problem_at, refusal
 from designspace.spec.trial import Evaluate, Trial
 
 NAME_ERRORS = {"unknown_component", "unnamed_component", "wrong_component", "not_a_component"}
-"""Pydantic's types of errors about the name of a component rather than its fields."""
+"""The types of pydantic errors that concern the name of a component rather than its fields."""
 MOST = 10_000
-"""The largest number of steps or evaluations: more are a mistake, and counting them would take long."""
+"""The largest allowed number of steps or evaluations; larger ones must be mistakes and would take long to count."""
 
 Signature = tuple[Location, str, str]
 """What identifies one of pydantic's errors: its location, type and message."""
@@ -47,7 +47,7 @@ class Draft(Spec):
 
 
 def errors_of(settings: Sequence[Setting], folder: Path) -> set[Signature]:
-    """What pydantic says of the draft that ``settings`` give; nothing if it is valid or cannot be built."""
+    """The signatures of pydantic's errors for ``settings``; empty if they are valid or no draft can be built."""
     try:
         _validate(settings, folder)
     except ValidationError as error:
@@ -62,11 +62,11 @@ def trials(settings: Sequence[Setting], known: set[Signature], folder: Path) -> 
 
     Args:
         settings: Values for fields, in the order in which they are applied.
-        known: The errors that the baseline has as well (``errors_of``): no value of an axis is to blame for these.
-        folder: The folder that the files named in the settings are relative to.
+        known: The errors of the baseline (``errors_of``), which are not blamed on a value of an axis.
+        folder: Relative file names in the settings are relative to this folder.
 
     Raises:
-        SpecError: The settings give no valid trial; each problem has the path of the value that causes it.
+        SpecError: The settings give no valid trial; each problem carries the path of the value that causes it.
     """
     try:
         draft = _validate(settings, folder)
@@ -81,7 +81,7 @@ def trials(settings: Sequence[Setting], known: set[Signature], folder: Path) -> 
 
 
 def _validate(settings: Sequence[Setting], folder: Path) -> Draft:
-    """Raises ``ValidationError``, or ``SpecError`` for what pydantic does not report."""
+    """The draft that ``settings`` give. Raises ``ValidationError``, or ``SpecError`` for other problems."""
     raw = build(settings)
     try:
         return Draft.model_validate(raw, context={FOLDER: folder, MEASURE: partial(_std, raw.get("data"), folder)})
@@ -95,7 +95,7 @@ def _validate(settings: Sequence[Setting], folder: Path) -> Draft:
 
 
 def _std(raw: Any, folder: Path) -> float:
-    """The standard deviation of the data set ``raw``, or any number if it is invalid, which is reported elsewhere."""
+    """The standard deviation of the data set; 1 if ``raw`` is invalid, which is reported elsewhere."""
     try:
         data = Data.model_validate(raw, context={FOLDER: folder})
     except ValidationError:
@@ -109,7 +109,7 @@ def _std_of(data: Data, content: str) -> float:
 
 
 def _relevant(error: ValidationError) -> list[ErrorDetails]:
-    """The errors without "too short" of lists that have an invalid item, which pydantic does not count."""
+    """The errors, except "too short" for a list with an invalid item, which pydantic does not count as an item."""
     found = error.errors()
     above = {details["loc"][:i] for details in found for i in range(len(details["loc"]))}
     return [details for details in found if not (details["type"] == "too_short" and details["loc"] in above)]
@@ -133,13 +133,13 @@ def _problem(error: ErrorDetails, settings: Sequence[Setting], known: set[Signat
 
 
 def _num_steps(draft: Draft, settings: Sequence[Setting]) -> int:
-    """The number of steps that is given or that ``nfe`` evaluations afford.
+    """The number of steps: the given one, or the largest that ``nfe`` evaluations allow.
 
-    It is counted at the noise levels that the denoiser supports, if it depends on the row c_noise, which declares them.
-    Errors of a component other than ``ValueError`` are left for the run to record, unless counting is needed here.
+    If the denoiser depends on the row ``c_noise``, evaluations are counted at the noise levels that this row supports.
+    Any error of a component other than ``ValueError`` is left for the run to record, unless the count is needed here.
 
     Raises:
-        SpecError: The design cannot be sampled from with so many steps or evaluations.
+        SpecError: The design cannot be sampled from with this number of steps or evaluations.
     """
     supported = draft.design.c_noise if "c_noise" in draft.denoiser.rows else None
     try:
@@ -157,7 +157,7 @@ def _num_steps(draft: Draft, settings: Sequence[Setting]) -> int:
 
 
 def _culprit(error: ValueError, steps: str, settings: Sequence[Setting]) -> DocPath:
-    """Where the row that raises ``error`` is written, or the number of steps; preferably one that varies."""
+    """The path of the row that raised ``error`` or of the number of steps, preferably of one that varies."""
     row: list[DocPath] = [("design", error.row)] if isinstance(error, RowError) else []
     for varies in (True, False):
         for location in [*row, (steps,)]:
@@ -168,7 +168,7 @@ def _culprit(error: ValueError, steps: str, settings: Sequence[Setting]) -> DocP
 
 
 def _file_problems(draft: Draft, settings: Sequence[Setting]) -> Iterator[Problem]:
-    """Files that a component needs and that are missing or not of its kind."""
+    """Yield a problem for each file that a component needs and that is missing or unsuitable."""
     missing = False
     for location, component in _components(draft):
         try:
@@ -192,7 +192,7 @@ def _components(draft: Draft) -> Iterator[tuple[Location, Component]]:
 
 
 def _reference_problems(evaluate: Evaluate, path: DocPath) -> Iterator[Problem]:
-    """Whether the reference, written at ``path``, suits the detector and the metrics."""
+    """Yield the problems of using the reference, which is written at ``path``, with the detector and the metrics."""
     if evaluate.reference is None:
         return
     try:
@@ -210,7 +210,7 @@ def _reference_problems(evaluate: Evaluate, path: DocPath) -> Iterator[Problem]:
 
 
 def unmeasured(base: Sequence[Setting], trials: Sequence[Trial]) -> Iterator[Problem]:
-    """The metrics that some trials, a warning, or all trials, an error, cannot measure."""
+    """Yield an error for each metric that no trial can measure, and a warning if only some trials cannot."""
     reasons: dict[tuple[int, str], list[str]] = {}
     for trial in trials:
         for i, metric in enumerate(trial.evaluate.metrics):

@@ -42,9 +42,9 @@ def schema() -> Schema:
 
 
 def _row(row: type[Component]) -> Schema:
-    """A component of a row: its name, its name with fields, or only fields, which change the baseline's component."""
+    """The schema of a row: the name of a component, optionally with fields."""
     known = sorted(row.known)
-    own = {"type": "string", "not": {"enum": known}}  # a component of the user
+    own = {"type": "string", "not": {"enum": known}}  # the name of the user's own component
     own_fields: Schema = {"type": "object", "properties": {"name": own}, "required": ["name"]}
     return {"anyOf": [{"enum": known}, *(_component(row.known[name]) for name in known), own, own_fields]}
 
@@ -76,7 +76,7 @@ def _design(rows: Schema) -> Schema:
 
 
 def _values(kind: Schema) -> Schema:
-    """The values of an axis: values of this kind, or several fields that are set together."""
+    """The schema of an axis: a list of values of ``kind``, or of fields that are set together."""
     return {"type": "array", "items": {"anyOf": [kind, _ref("Change")]}}
 
 

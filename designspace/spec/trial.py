@@ -1,4 +1,4 @@
-"""A trial: one point of an ablation, fully resolved, with everything that its results depend on."""
+"""A trial: a fully resolved point of an ablation, with everything that its results depend on."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from designspace.registry.identity import Since, identified
 from designspace.text import did_you_mean
 
 VERSION = 1
-"""The version of the framework's own numbers (of the sampler and the latents); components have versions of their own.
+"""The version of the numbers that the framework itself computes (sampler, latents); components have their own versions.
 
-It is part of every trial's id: raise it when these numbers change, so that old results are not mistaken for new ones.
+It is part of every trial's id. Raise it when these numbers change, so that old results are not mistaken for new ones.
 """
 
 Label = str | int | float | bool
-"""What a value of an axis is called in tables."""
+"""The name of an axis value in tables and figures."""
 RULES = ("none", "data", "balanced")
 
 
 def label_of(value: Any) -> Label:
-    """What a value is called in tables: ``heun(alpha=0.5)`` for ``{name: heun, alpha: 0.5}``."""
+    """The name of a value in tables: ``heun(alpha=0.5)`` for ``{name: heun, alpha: 0.5}``."""
     if isinstance(value, Mapping):
         fields = ", ".join(f"{k}={label_of(v)}" for k, v in value.items() if k != "name")
         return f"{value['name']}" + (f"({fields})" if fields else "") if "name" in value else fields
@@ -51,17 +51,17 @@ def _labels(value: Any) -> Any:
 
 
 class Evaluate(Spec):
-    """How a trial is measured: on how many images, with which class labels, by which detector and metrics."""
+    """How a trial is measured: the number of images, their class labels, the detector and the metrics."""
 
     images: Count = 2000
     repeats: Annotated[int, Field(ge=1)] = 1
-    """How many trials each point has; their seeds are ``seed``, ``seed + 1``, ..."""
+    """The number of trials per point; their seeds are ``seed``, ``seed + 1``, ..."""
     detector: Detector = Field(default="lite0", validate_default=True)
     metrics: tuple[Metric, ...] = Field(default=("frechet", "kid"), validate_default=True, min_length=1)
     labels: Annotated[Literal["none", "data", "balanced"] | tuple[int, ...], BeforeValidator(_labels)] = "none"
-    """``none``: unconditional; ``data``: as frequent as in the data; ``balanced``; or a list, which is repeated."""
+    """``none`` (unconditional), ``data`` (class frequencies of the data), ``balanced``, or a list that is repeated."""
     reference: Annotated[Reference | None, Since(None)] = None
-    """What samples are compared with; by default the data set."""
+    """The reference with which samples are compared; by default the data set."""
     seed: int = 0
 
     @field_validator("metrics")
@@ -82,7 +82,7 @@ class Evaluate(Spec):
 
 
 class Trial(Spec):
-    """A design, sampled from a denoiser with ``num_steps`` noise levels, measured against a data set."""
+    """A design with which a denoiser is sampled at ``num_steps`` noise levels, and how the samples are measured."""
 
     design: Design
     num_steps: Count
@@ -103,7 +103,7 @@ class Trial(Spec):
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def identity(self) -> dict[str, Any]:
-        """Everything that the results depend on: the fields and version (or source) of each row, files by content."""
+        """Everything that the results depend on: fields and version (or source) of each row, and contents of files."""
         return {
             "version": VERSION,
             "design": identified(self.design),
@@ -115,7 +115,7 @@ class Trial(Spec):
         }
 
     def sampling_identity(self) -> dict[str, Any]:
-        """What image k depends on: neither the number of images, nor the metrics, nor rows that are not used."""
+        """Everything that a single sample depends on, which excludes the number of images, metrics and unused rows."""
         needs_data = self.denoiser.reads_data or self.evaluate.labels in ("data", "balanced")
         return {
             "version": VERSION,
@@ -128,7 +128,7 @@ class Trial(Spec):
         }
 
     def denoising_identity(self) -> dict[str, Any]:
-        """What the denoiser's outputs and loss on its data set depend on, which excludes how it is sampled from."""
+        """What the denoiser's outputs and its loss on the data set depend on, which excludes the sampler."""
         rows = dict.fromkeys([*self.denoiser.rows, "c_noise", "noise_distribution", "loss_weight"])
         return {
             "version": VERSION,
@@ -141,7 +141,7 @@ class Trial(Spec):
 
 @dataclass(frozen=True)
 class Point:
-    """A point of the ablation's grid and its trial, which several points may share."""
+    """A point of the ablation's grid and its trial; several points may share one trial."""
 
     axes: dict[str, Label]
     trial: Trial

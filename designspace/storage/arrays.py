@@ -1,4 +1,4 @@
-"""NumPy arrays in safetensors files that carry a checksum. ``tensors`` writes the same files from PyTorch."""
+"""NumPy arrays in safetensors files with a checksum. ``storage.cache`` writes the same format from PyTorch tensors."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ import safetensors.numpy
 from designspace.errors import DamagedError
 
 Part = tuple[str, str, tuple[int, ...], Any]
-"""Name, dtype as PyTorch writes it, shape and bytes of an array."""
+"""The name, dtype (as PyTorch writes it), shape and bytes of an array."""
 
 
 def pack(name: str, arrays: Mapping[str, np.ndarray]) -> bytes:
-    """A safetensors file that carries the sha256 of its ``name`` and its content."""
+    """The bytes of a safetensors file whose metadata hold the sha256 of ``name`` and the content."""
     plain = {key: np.ascontiguousarray(array).reshape(array.shape) for key, array in arrays.items()}
     return safetensors.numpy.save(plain, {"sha256": digest(name, _parts(plain))})
 
 
 def unpack(name: str, data: bytes) -> dict[str, np.ndarray]:
-    """The arrays of ``pack(name, ...)``. Raises ``DamagedError`` if a single bit of them differs."""
+    """The arrays in ``data``, as written by ``pack(name, ...)``. Raises ``DamagedError`` if a single bit differs."""
     try:
         arrays = safetensors.numpy.load(data)
         expected = written_digest(data)
@@ -35,13 +35,13 @@ def unpack(name: str, data: bytes) -> dict[str, np.ndarray]:
 
 
 def written_digest(data: bytes) -> str:
-    """The sha256 that a file carries. Raises ``ValueError``, ``KeyError`` or ``TypeError`` if there is none."""
+    """The sha256 in the file's metadata. Raises ``ValueError``, ``KeyError`` or ``TypeError`` if there is none."""
     header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
     return str(header["__metadata__"]["sha256"])
 
 
 def digest(name: str, parts: Iterable[Part]) -> str:
-    """sha256 of a name and of arrays; the order of ``parts`` does not matter."""
+    """The sha256 of a name and of arrays, whose order does not matter."""
     found = hashlib.sha256(name.encode())
     for key, dtype, shape, data in sorted(parts, key=lambda part: part[0]):
         found.update(f"\n{key} {dtype} {shape}\n".encode())

@@ -1,4 +1,4 @@
-"""Expensive tensors, kept in files whose names are hashes of everything the tensors depend on."""
+"""The cache of expensive tensors, in files whose names are hashes of everything that the tensors depend on."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from designspace.storage.files import CacheFolder, write_whole
 
 
 def pack(name: str, tensors: Mapping[str, Tensor]) -> bytes:
-    """A safetensors file that carries the sha256 of its ``name`` and its content."""
+    """The bytes of a safetensors file whose metadata hold the sha256 of ``name`` and the content."""
     plain = apart({key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()})
     return safetensors.torch.save(plain, {"sha256": digest(name, _parts(plain))})
 
 
 def apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """``tensors`` without shared memory, such as that of tied parameters, which safetensors refuses."""
+    """``tensors``, cloned where they share memory (tied parameters, for instance), which safetensors does not allow."""
     places: set[int] = set()
     found = {}
     for key, tensor in tensors.items():
@@ -31,7 +31,7 @@ def apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def unpack(name: str, data: bytes) -> dict[str, Tensor]:
-    """The tensors of ``pack(name, ...)``. Raises ``DamagedError`` if a single bit of them differs."""
+    """The tensors in ``data``, as written by ``pack(name, ...)``. Raises ``DamagedError`` if a single bit differs."""
     try:
         tensors = safetensors.torch.load(data)
         expected = written_digest(data)
@@ -48,9 +48,9 @@ def _parts(tensors: Mapping[str, Tensor]) -> Iterable[Part]:
 
 
 class Cache(CacheFolder):
-    """Tensors by stage and key.
+    """A cache of tensors, addressed by stage and key.
 
-    Several processes may share a cache: files are written atomically and verified when they are read.
+    Several processes may share a cache: files are written atomically, and verified whenever they are read.
     """
 
     def get(self, stage: str, key: str) -> dict[str, Tensor] | None:
@@ -69,7 +69,7 @@ class Cache(CacheFolder):
         write_whole(self.path(stage, key), pack(f"{stage}/{key}", tensors))
 
     def get_or_make(self, stage: str, key: str, make: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:
-        """The tensors of ``key``; if the cache does not hold them, ``make`` computes them and they are kept."""
+        """The tensors of ``key``; if they are not in the cache, they are computed by ``make`` and stored."""
         found = self.get(stage, key)
         if found is None:
             found = make()

@@ -1,4 +1,4 @@
-"""Writing files atomically, reading them with clear errors, and hashing what is in them."""
+"""Writing files atomically, reading them with clear errors, and hashing their contents."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from designspace.errors import DataError, StorageError
 
 @contextmanager
 def storing(path: Path) -> Iterator[None]:
-    """Turn an ``OSError`` that is raised while ``path`` is written into a ``StorageError`` that names it."""
+    """Turn an ``OSError`` raised while ``path`` is written into a ``StorageError`` that names ``path``."""
     try:
         yield
     except OSError as error:
@@ -48,7 +48,7 @@ def write_whole(path: Path, data: bytes) -> None:
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Turn an ``OSError`` that is raised while ``path`` is read into a ``DataError`` that names it."""
+    """Turn an ``OSError`` raised while ``path`` is read into a ``DataError`` that names ``path``."""
     try:
         yield
     except FileNotFoundError as error:
@@ -58,12 +58,12 @@ def reading(path: Path) -> Iterator[None]:
 
 
 def content_key(*parts: object) -> str:
-    """sha256 of the canonical JSON of ``parts``, which identifies whatever is computed from them and nothing else."""
+    """The sha256 of the canonical JSON of ``parts``, which identifies anything computed from them alone."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True, allow_nan=False).encode()).hexdigest()
 
 
 def file_hash(path: Path) -> str:
-    """sha256 of a file's bytes, computed once per process unless its time or size changes. Raises ``DataError``."""
+    """The sha256 of a file's bytes, computed again only if its time or size has changed. Raises ``DataError``."""
     with reading(path):
         stat = path.stat()
         return _file_hash(path.absolute(), stat.st_mtime_ns, stat.st_size)
@@ -76,7 +76,7 @@ def _file_hash(path: Path, mtime_ns: int, size: int) -> str:
 
 
 class CacheFolder:
-    """Files by stage and key, in ``<root>/<stage>/``; the root is ``$DESIGNSPACE_CACHE`` or the user's cache folder."""
+    """The folder of the cache, ``$DESIGNSPACE_CACHE`` or the user's cache folder, with a subfolder per stage."""
 
     def __init__(self, root: Path | None = None) -> None:
         self.root = root or Path(os.environ.get("DESIGNSPACE_CACHE") or platformdirs.user_cache_dir("designspace"))
@@ -87,7 +87,7 @@ class CacheFolder:
 
     @contextmanager
     def lock(self, name: str, *, wait: bool = True) -> Iterator[bool]:
-        """Hold the lock ``name``; without ``wait``, give ``False`` at once if another process holds it.
+        """Hold the lock ``name`` and yield whether it was acquired; this can only be false without ``wait``.
 
         The operating system releases the locks of a process that is killed.
         """
@@ -103,7 +103,7 @@ class CacheFolder:
             lock.release()
 
     def set_aside(self, path: Path, stage: str, error: Exception) -> None:
-        """Move a damaged file to ``<root>/damaged/`` and warn of it, so that its content is computed again."""
+        """Move a damaged file to ``<root>/damaged/`` with a warning, so that its content is computed again."""
         aside = self.root / "damaged" / f"{stage}-{path.name}"
         try:
             aside.parent.mkdir(parents=True, exist_ok=True)

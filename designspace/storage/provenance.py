@@ -1,4 +1,4 @@
-"""Where a number comes from: code, versions, machine, time."""
+"""The provenance of a result: code, versions, machine and time."""
 
 from __future__ import annotations
 
@@ -15,12 +15,15 @@ import torch
 
 
 def provenance(device: torch.device, spec: Path | None = None) -> dict[str, Any]:
-    """What produced a result, as plain data; ``git`` is of the repository of ``spec``, the ablation's file, or ours."""
+    """What produced a result, as plain data.
+
+    ``git`` is the state of the repository that contains ``spec`` (the ablation's file) or else of designspace's own.
+    """
     return {
         "git": (git_state(spec.parent) if spec else None) or git_state(Path(__file__).parent),
         "versions": {
             "python": platform.python_version(),
-            "torch": torch.__version__,  # with the build, "+cu132", which the distribution's metadata lacks
+            "torch": torch.__version__,  # includes the build, such as "+cu132", unlike the package metadata
             "numpy": numpy.__version__,
             "designspace": _version("designspace"),
         },
@@ -32,14 +35,14 @@ def provenance(device: torch.device, spec: Path | None = None) -> dict[str, Any]
 
 
 def now() -> str:
-    """The time in UTC, ISO 8601."""
+    """The current time in UTC, in ISO 8601."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def git_state(folder: Path) -> str | None:
-    """The commit of the repository that ``folder`` is in, with ``-dirty`` if tracked files differ; ``None`` if none.
+    """The commit of the repository that contains ``folder``, or ``None`` if there is no repository.
 
-    Reports do not count: the run itself writes them.
+    ``-dirty`` is appended if tracked files differ, except in ``reports``, which the run itself writes.
     """
     commit = _git(folder, "rev-parse", "HEAD")
     changes = _git(folder, "status", "--porcelain", "--untracked-files=no", "--", ":/", ":(top,exclude)reports")
@@ -47,7 +50,7 @@ def git_state(folder: Path) -> str | None:
 
 
 def device_name(device: torch.device) -> str:
-    """``cuda:0 NVIDIA H100 80GB HBM3``, ``cpu AMD EPYC 7763``."""
+    """The device with the name of its hardware: ``cuda:0 NVIDIA H100 80GB HBM3``, ``cpu AMD EPYC 7763``."""
     if device.type == "cuda":
         return f"{device} {torch.cuda.get_device_name(device)}"
     return f"{device} {_processor()}".strip()

@@ -1,1 +1,1 @@
-"""A survey of a new data set: statistics of its pixels, and suggestions for a design that follow from them."""
+"""A survey of a new data set: measurements, and suggestions for a design that follow from them."""

@@ -1,11 +1,11 @@
-r"""The loss at each noise level after a short training, and that of denoisers that need no training.
+r"""The loss at each noise level of a network after a short training, and of linear denoisers, which need no training.
 
 The mean :math:`\mu` and covariance C of the data give the denoiser
 
 .. math:: D(x; \sigma) = \mu + C (C + \sigma^2 I)^{-1} (x - \mu),
 
-which is optimal for Gaussian data and the best linear one for any data (Wiener filter). At high noise levels it is
-nearly optimal for images: Wang and Vastola (2023), https://arxiv.org/abs/2311.10892.
+which is optimal for Gaussian data and the best linear denoiser for any data (the Wiener filter). At high noise levels
+it is nearly optimal for images: Wang and Vastola (2023), https://arxiv.org/abs/2311.10892.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from designspace.training.state import State
 LARGEST = 4096
 """The largest number of values per image for which the eigenvectors of the covariance are computed."""
 PART = 1000
-"""Images whose products are summed in float32 before they are added in float64."""
+"""The number of images whose products are summed in float32; these sums are then added in float64."""
 
 
 @dataclass(frozen=True)
@@ -73,14 +73,14 @@ def linear(data: Images) -> tuple[Wiener, Tensor] | None:
 
 LEVELS = 33
 HELD_OUT, SHARE = 256, 10
-"""One in ``SHARE`` images, but at most ``HELD_OUT``, are held out from training to measure the loss."""
+"""One in ``SHARE`` images, but at most ``HELD_OUT`` images, are held out from training to measure the loss."""
 CHUNK = 64
 LEARNING_RATE = 2e-3
 
 
 @dataclass(frozen=True)
 class Curves:
-    """Losses with EDM's weight on held-out images, float64 ``[LEVELS]``; a denoiser that knows nothing has loss 1."""
+    """Losses on held-out images with EDM's weight, float64 ``[LEVELS]``; a network with output 0 has loss 1."""
 
     sigma: Tensor
     per_value: Tensor
@@ -105,7 +105,7 @@ class Curves:
     def reduction(self) -> Tensor:
         """The fraction of the loss ``per_value`` that the better of the other two denoisers removes.
 
-        It measures how much the values of an image tell about each other.
+        It measures how much information the values of an image carry about each other.
         """
         best = self.network if self.linear is None else torch.minimum(self.network, self.linear)
         return (1 - best / self.per_value).clamp_min(0)
@@ -137,9 +137,9 @@ def curves(
 
 @torch.no_grad()
 def losses(D: rows.D, design: Design, y: Tensor, noise: Tensor, sigma: Tensor) -> Tensor:
-    """The mean loss of D at each level on images ``y`` ``[B, ...]`` with unit Gaussian ``noise`` of the same shape.
+    """The mean loss of D at each noise level on images ``y`` ``[B, ...]``, with unit Gaussian ``noise`` of that shape.
 
-    Using the same noise for every D and level makes ratios of losses more precise than the losses.
+    Because every D and level sees the same noise, ratios of losses are more precise than the losses themselves.
     """
     parts = list(zip(torch.split(y, CHUNK), torch.split(noise, CHUNK), strict=True))
     found = ([errors(D, design, part, s.expand(len(part)), n) for part, n in parts] for s in sigma)

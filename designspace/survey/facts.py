@@ -19,7 +19,7 @@ FEWEST = 20
 
 @dataclass(frozen=True)
 class Facts:
-    """Statistics of the images and of their values in [-1, 1]."""
+    """Statistics of the images and of their values, scaled to [-1, 1]."""
 
     images: int
     shape: tuple[int, ...]
@@ -31,21 +31,21 @@ class Facts:
     """The standard deviation of each channel about its own mean."""
     channel_mean: tuple[float, ...]
     pixel_range: tuple[int, int]
-    """The smallest and the largest pixel value, in 0 to 255."""
+    """The smallest and the largest pixel value, from 0 to 255."""
     pixel_values: int
-    """How many of the 256 pixel values occur."""
+    """The number of the 256 pixel values that occur."""
     classes: dict[str, int]
-    """The number of images of each class; empty without classes."""
+    """The number of images per class; empty if there are no classes."""
     copies: int
     """The number of images that are equal to an earlier one."""
     copied: int
-    """The number of different images that have copies."""
+    """The number of distinct images that have copies."""
 
     @classmethod
     def of(cls, data: Images) -> Facts:
         """Measure ``data``. Raises ``DataError`` if there are fewer than ``FEWEST`` images, or all are equal."""
         if len(data) < FEWEST:
-            raise DataError(f"{_counted(len(data), 'image')}: too few to measure, at least {FEWEST} are needed")
+            raise DataError(f"{_counted(len(data), 'image')} found, but a survey needs at least {FEWEST}")
         seen = Counter(hashlib.blake2b(image, digest_size=16).digest() for image in data.pixels.contiguous().numpy())
         if len(seen) == 1:
             raise DataError(f"all {len(data)} images are the same: there is nothing to learn")

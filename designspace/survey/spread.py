@@ -1,8 +1,7 @@
-r"""How much noise makes a data set indistinguishable from noise.
+r"""The noise level at which noisy data become indistinguishable from pure noise.
 
-The probability flow from sigma_max down is invertible and so preserves Kullback-Leibler divergences. With perfect
-sampling, the divergence of the samples from the data therefore equals that of pure noise from the noisy data at
-sigma_max.
+The probability flow is invertible and therefore preserves Kullback-Leibler divergences. With perfect sampling, the
+divergence of the samples from the data thus equals the divergence of pure noise from the noisy data at sigma_max.
 """
 
 from __future__ import annotations
@@ -17,9 +16,9 @@ from designspace.data.images import Images
 from designspace.sampling.noise import generator
 
 SOME, FAR = 2000, 100
-"""The number of images that are drawn for the covariance, and from which the largest distance is searched."""
+"""The numbers of images from which the covariance is estimated and from which the largest distance is searched."""
 PART = 2**22
-"""Values that are converted to float64 at a time."""
+"""The number of values that are converted to float64 at a time."""
 
 
 @dataclass(frozen=True)
@@ -35,25 +34,25 @@ class Spread:
 
     @classmethod
     def of(cls, data: Images) -> Spread:
-        """Measure, in time linear in the number of images."""
+        """Measure ``data``, in time linear in the number of images."""
         pixels = data.pixels.flatten(1)
         mean = torch.stack([_double(part).sum(0) for part in _parts(pixels)]).sum(0) / len(pixels)
         chosen = torch.from_numpy(generator("spread").permutation(len(pixels))[:SOME])
         gaps = _double(pixels[chosen]) - mean
         products = (gaps @ gaps.T).square()
-        n = len(chosen)  # products of an image with itself would bias the estimate
+        n = len(chosen)  # the diagonal, products of an image with itself, would bias the estimate
         squares = float(products.sum() - products.diagonal().sum()) / (n * (n - 1))
         return cls(_farthest(pixels, mean), float(mean.norm()), math.sqrt(squares))
 
     def divergence(self, sigma: float) -> float:
-        r"""An upper bound on the divergence of noise from noisy Gaussian data of this mean and covariance, in nats.
+        r"""An upper bound, in nats, on the divergence of noise from noisy Gaussian data with this mean and covariance.
 
         .. math:: \frac{|\mu|^2}{2 \sigma^2} + \frac12 \sum_i \left[\frac{\lambda_i}{\sigma^2}
             - \ln\left(1 + \frac{\lambda_i}{\sigma^2}\right)\right]
             \le \frac{|\mu|^2}{2 \sigma^2} + \frac{|C|^2}{4 \sigma^4}
 
-        for noise :math:`\mathcal N(0, \sigma^2 I)`, with the eigenvalues :math:`\lambda_i` of C. The bound, which is
-        returned, is tight if sigma is much larger than the spread of the data.
+        for noise :math:`\mathcal N(0, \sigma^2 I)`, with the eigenvalues :math:`\lambda_i` of C. The returned bound is
+        tight if sigma is much larger than the spread of the data.
         """
         return self.mean_norm**2 / (2 * sigma**2) + self.covariance_norm**2 / (4 * sigma**4)
 
@@ -64,7 +63,10 @@ class Spread:
 
 
 def _farthest(pixels: Tensor, mean: Tensor) -> float:
-    """A lower bound on the diameter: from the images farthest from the mean to the farthest from these, and again."""
+    """A lower bound on the largest distance between two images.
+
+    The search starts from the images farthest from the mean, and then from the images farthest from those.
+    """
     radii = _squares(pixels, mean[None])[:, 0]
     first = _squares(pixels, _double(pixels[radii.topk(min(FAR, len(pixels))).indices]))
     second = _squares(pixels, _double(pixels[torch.unique(first.argmax(0))]))

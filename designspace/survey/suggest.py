@@ -1,4 +1,4 @@
-"""Values for a design that follow from the measurements, each with its reason."""
+"""Suggested values for a design, derived from the measurements, each with its reason."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from designspace.survey.facts import Facts
 from designspace.survey.spread import Spread
 
 ROUNDING = 2 / 255 / math.sqrt(12)
-"""The standard deviation of the rounding error when values in [-1, 1] become pixels."""
+"""The standard deviation of the rounding error when values in [-1, 1] are stored as 8-bit pixels."""
 NATS = 0.01
-"""The accepted divergence of samples from the data because sampling starts from pure noise; the total variation is then
-at most 7 %."""
+"""The accepted divergence of samples from the data that is caused by starting from pure noise; it implies a total
+variation distance of at most 7 %."""
 NOISE = 0.05
-"""Reductions below this fraction of the largest are treated as noise."""
+"""Reductions of the loss below this fraction of the largest are treated as noise."""
 LEAST = 0.02
-"""If the largest reduction is below this, all are treated as noise: there are few held-out images."""
+"""If the largest reduction is below this value, all are treated as noise, because there are few held-out images."""
 EDM_MEAN, EDM_STD, EDM_SIGMA_DATA = -1.2, 1.2, 0.5
 
 
@@ -38,13 +38,13 @@ Suggestions = dict[str, Suggestion]
 def sigma_range(spread: Spread) -> Suggestions:
     """``sigma_min`` and ``sigma_max``.
 
-    That sigma_max should be at least the largest distance between images is Technique 1 of Song and Ermon (2020),
-    https://arxiv.org/abs/2006.09011.
+    Technique 1 of Song and Ermon (2020), https://arxiv.org/abs/2006.09011, is to choose sigma_max at least as large as
+    the largest distance between images.
     """
     drowned = spread.drowned(NATS)
     high = _upwards(max(spread.distance, drowned))
     low = _digits(ROUNDING, 2)
-    hidden = f"noise left by the last step is then below the rounding error of pixels, 2/255/√12 = {ROUNDING:.2g}"
+    hidden = f"the noise left by the last step is then below the rounding error of pixels, 2/255/√12 = {ROUNDING:.2g}"
     lost = (
         f"the largest distance found between two images is {spread.distance:.3g}, and from sigma_max = {drowned:.3g} "
         f"on, starting from pure noise costs at most {NATS} nats (the mean image has norm {spread.mean_norm:.3g}, "
@@ -67,8 +67,8 @@ def noise_levels(curves: Curves, facts: Facts) -> Suggestions:
 
     Training should concentrate on noise levels at which the loss can be reduced: Karras et al. (2022),
     https://arxiv.org/abs/2206.00364, Section 5. The reduction is relative to the best denoiser of each value by itself,
-    because what single values tell, such as borders that are always black, is learnt at once. For the 10,000 test
-    images of CIFAR-10 the suggestion is P_mean = -1.15 and P_std = 2.0; the paper uses -1.2 and 1.2.
+    because properties of single values, such as borders that are always black, are learnt almost immediately. For the
+    10,000 test images of CIFAR-10 the suggestion is P_mean = -1.15 and P_std = 2.0; the paper uses -1.2 and 1.2.
     """
     reduction, log = curves.reduction, curves.sigma.log()
     top = float(reduction.max())
@@ -86,7 +86,7 @@ def noise_levels(curves: Curves, facts: Facts) -> Suggestions:
     return {
         "P_mean": Suggestion(
             round(mean, 2),
-            f"{told}; the mean of ln sigma weighted by this, sigma = {math.exp(mean):.2g}",
+            f"{told}; this is the mean of ln sigma weighted by the reduction (sigma = {math.exp(mean):.2g})",
         ),
         "P_std": Suggestion(
             round(std, 2),
@@ -97,7 +97,7 @@ def noise_levels(curves: Curves, facts: Facts) -> Suggestions:
 
 
 def fragment(found: Suggestions) -> dict[str, Any]:
-    """The suggestions as the field ``design`` of an ablation."""
+    """The suggestions in the form of the field ``design`` of an ablation."""
 
     def fields(*names: str) -> dict[str, float]:
         return {name: found[name].value for name in names}

@@ -1,4 +1,4 @@
-"""The survey of a data set: its measurements, and the suggestions that follow from them."""
+"""The survey of a data set: its measurements and the suggestions that follow from them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from designspace.survey.suggest import Suggestions, fragment, noise_levels, sigm
 from designspace.training.loop import Seen
 
 OFF, UNEQUAL = 0.1, 1.25
-"""Thresholds for notes: the mean in standard deviations, and the ratio of the channels' standard deviations."""
+"""Thresholds above which a note is given: on the mean divided by the standard deviation, and on the ratio of the
+channels' standard deviations."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +33,8 @@ class Survey:
     def of(cls, data: Images, network: Network, images: int, seed: int, seen: Seen) -> Survey:
         """Measure ``data`` and train ``network`` on ``images`` images.
 
-        Raises ``DataError`` if there are too few images, if all are equal, or if the network cannot be used with them,
-        and ``DivergedError`` if training diverges.
+        Raises ``DataError`` if there are too few images, if all are equal, or if the network does not accept their
+        shape, and ``DivergedError`` if training diverges.
         """
         facts, spread = Facts.of(data), Spread.of(data)
         ends = sigma_range(spread)
@@ -43,7 +44,7 @@ class Survey:
 
     @property
     def design(self) -> dict[str, Any]:
-        """The suggestions as the field ``design`` of an ablation."""
+        """The suggestions in the form of the field ``design`` of an ablation."""
         return fragment(self.suggestions)
 
     @property

@@ -1,4 +1,4 @@
-"""Table 1 of Karras et al. (2022) for any designs: as text with formulas, and as curves."""
+"""Table 1 of Karras et al. (2022) for any designs, as text with formulas and as curves."""
 
 from designspace.table.cells import Cell, Row, fields, rows
 from designspace.table.markdown import markdown

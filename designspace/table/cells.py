@@ -1,4 +1,4 @@
-"""The cells of Table 1, independent of how they are printed."""
+"""The cells of Table 1, independent of the output format."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from designspace.text import written
 
 @dataclass(frozen=True)
 class Cell:
-    """The name of a component with its formula in LaTeX and its fields, or a value that is not a component."""
+    """A component (its name, formula in LaTeX and fields) or a value that is not a component."""
 
     name: str
     formula: str = ""
     fields: str = ""
     differs: bool = False
-    """Whether it differs from the first column's cell, in the component or in the values of its fields."""
+    """Whether the component or its fields differ from those in the first column."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Row:
 
 
 def rows(columns: Columns) -> Iterator[Row]:
-    """The rows of Table 1; ``to_zero`` only where the columns differ in it."""
+    """The rows of Table 1; ``to_zero`` is included only if the columns differ in it."""
     for name in Design.model_fields:
         values = [getattr(design, name) for design in columns.values()]
         if isinstance(values[0], Component) or len(set(values)) > 1:
@@ -39,12 +39,12 @@ def rows(columns: Columns) -> Iterator[Row]:
 
 
 def legend(columns: Columns) -> str:
-    """What a mark means: ``differs from edm``; empty if there is only one column."""
+    """The meaning of a mark, ``differs from edm``; empty if there is only one column."""
     return f"differs from {next(iter(columns))}" if len(columns) > 1 else ""
 
 
 def fields(component: Component) -> str:
-    """``sigma_min = 0.002, sigma_max = 80, rho = 7``; empty if the component has none."""
+    """The fields of a component as text: ``sigma_min = 0.002, sigma_max = 80, rho = 7``; empty if it has none."""
     values = component.model_dump()
     return ", ".join(f"{key} = {written(values[key])}" for key in type(component).model_fields)
 

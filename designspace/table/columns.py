@@ -1,6 +1,6 @@
-"""Columns of Table 1 as they are written: ``edm``, ``edm:solver=euler,time_steps.rho=5``, or an ablation's file.
+"""Reading columns of Table 1 from text: ``edm``, ``edm:solver=euler,time_steps.rho=5``, or the file of an ablation.
 
-An ablation stands for its designs, each once, under the names of the points that have it.
+An ablation stands for its distinct designs, which are named after the points that use them.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from designspace.spec.trial import Label
 from designspace.text import config_name, did_you_mean, joint_name
 
 Columns = Mapping[str, Design]
-"""Designs by name. The others are compared with the first."""
+"""Designs by name. All are compared with the first."""
 
 
 def read_columns(texts: Sequence[str]) -> Columns:
-    """The designs that ``texts`` name, in their order. Raises ``SpecError`` with one line for each that names none."""
+    """The designs that ``texts`` name, in order. Raises ``SpecError`` with a line for each text that names none."""
     found: dict[str, Design] = {}
     problems: list[Problem] = []
     for text in texts:
@@ -56,7 +56,7 @@ def read_design(text: str) -> Design:
 
 
 def designs_of(ablation: Ablation) -> Columns:
-    """The different designs of an ablation, by what the points are called that have them."""
+    """The distinct designs of an ablation, named after the points that use them."""
     points = [(dict(point.axes), point.trial.design) for point in ablation.points()]
     axes = ablation.axes
     for axis in reversed(ablation.axes):
@@ -77,7 +77,7 @@ def _named(text: str) -> Iterator[tuple[str, Design]]:
 
 
 def _settings(text: str) -> Iterator[Setting]:
-    """A comma ends a setting where another begins; those inside of a value do not."""
+    """The settings in ``ROW=VALUE,ROW=VALUE``. A comma inside a value does not end a setting."""
     for part in re.split(r",(?=[\s\w.]+=)", text) if text else ():
         name, equals, value = part.partition("=")
         if not equals:

@@ -1,4 +1,4 @@
-"""The rows of Table 1 as arrays, one set for each design."""
+"""The rows of Table 1 as arrays, one set per design."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ POINTS, DRAWS = 400, 20_000
 HALF_WIDTH = 0.06
 """Half the width in ln sigma of the window over which a density is averaged."""
 BEYOND = 1.5
-"""The noise levels shown extend beyond those of sampling and training by this factor."""
+"""The range of noise levels extends beyond those of sampling and training by this factor."""
 
 
 @dataclass(frozen=True)
@@ -40,9 +40,9 @@ class RowCurves:
     levels: Array
     """sigma_i for i < N, without the final 0."""
     measured: bool
-    """Whether the rule measures its levels with the denoiser; ``levels`` are then those that it starts from."""
+    """Whether the time steps are placed by measuring the denoiser; ``levels`` are then those before measurement."""
     sigma: Array
-    """The noise levels at which the following rows are evaluated: evenly spaced in ln sigma, equal for all designs."""
+    """The noise levels of the following rows: evenly spaced in ln sigma and the same for all designs."""
     c_skip: Array
     c_out: Array
     c_in: Array
@@ -61,7 +61,7 @@ class RowCurves:
 def curves_of(designs: Mapping[str, Design], num_steps: int = 18) -> list[RowCurves]:
     """The rows of named designs on common noise levels, with their time steps for ``num_steps`` steps.
 
-    Raises ``ValueError`` if the rule of a design's time steps cannot give that many levels.
+    Raises ``ValueError`` if the time steps of a design do not support this number of steps.
     """
     levels = {name: design.time_steps.sigmas(num_steps) for name, design in designs.items()}
     drawn = {name: quantiles(design.noise_distribution) for name, design in designs.items()}
@@ -80,7 +80,7 @@ def quantiles(distribution: NoiseDistribution) -> Tensor:
 def density(levels: Tensor, sigma: Tensor) -> Array:
     """The density of ln sigma at ``sigma``, estimated from equally probable ``levels``.
 
-    Between the levels of a discrete distribution it is interpolated.
+    It is interpolated between the levels of a discrete distribution.
     """
     values, counts = np.unique(np.log(levels.numpy()), return_counts=True)
     below = (counts.cumsum() - counts / 2) / counts.sum()

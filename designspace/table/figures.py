@@ -22,22 +22,22 @@ if TYPE_CHECKING:
 
 SIGMA = r"noise level $\sigma$"
 ALIKE = 10
-"""If the ranges of two curves differ by more than this factor, the smaller would be a flat line."""
+"""If the ranges of two curves differ by more than this factor, the smaller one would look like a flat line."""
 HEIGHT, ALONE = 1.75, 2.4
-"""The height of a panel in inches, and of the only panel of a figure."""
+"""The height in inches of one of several panels, and of the only panel of a figure."""
 NEAR = 0.006
-"""Curves that differ by less than this share of the axes' height everywhere look the same."""
+"""Curves count as coinciding if they differ by less than this fraction of the axes' height everywhere."""
 STRIPES = 4
-"""Of up to this many coinciding curves, each is visible as a stripe of full width; of more, as a narrower one."""
+"""Up to this many coinciding curves are drawn as stripes of full width; if there are more, the stripes are narrower."""
 LINTHRESH = 0.1
 
 
 @dataclass(frozen=True, eq=False)
 class Panel(AnyPanel):
-    """One curve for each design, and the axes that they are drawn on."""
+    """One curve per design, and the scales and labels of the axes."""
 
     curves: Sequence[Curve]
-    """In the order of the designs."""
+    """The curves in the order of the designs."""
     x_label: str = SIGMA
     x_scale: Literal["log", "linear"] = "log"
     y_scale: Literal["log", "linear", "symlog"] = "linear"
@@ -61,7 +61,7 @@ def sheets(curves: Sequence[RowCurves]) -> Iterator[tuple[str, int, list[Panel]]
 
 
 def figure(panels: Sequence[Panel], columns: int = 1) -> Figure:
-    """Draw panels with ``columns`` of them side by side. Designs that are equal in all of them share a key."""
+    """Draw panels, ``columns`` of them side by side. Designs that are equal in all panels share a legend entry."""
     names = [curve.name for curve in panels[0].curves]
     equal = _groups(len(names), lambda a, b: all(_same(panel, a, b) for panel in panels))
     looks = {group[0]: look(k) for k, group in enumerate(equal)}
@@ -122,14 +122,14 @@ def _preconditioning(curves: Sequence[RowCurves]) -> list[Panel]:
 
 
 def _c_out(curves: Sequence[RowCurves]) -> Panel:
-    """Linear, or if c_out grows with sigma, logarithmic on both sides of 0."""
+    """The panel of c_out: linear or, if c_out grows with sigma, logarithmic on both sides of 0."""
     label, large = r"$c_\mathrm{out}$", max(abs(c.c_out).max() for c in curves) > ALIKE
     scale: dict[str, Any] = {"y_scale": "symlog", "note": f"linear within ±{LINTHRESH}"} if large else {}
     return _against_sigma(label, curves, lambda c: c.c_out, x_label="", **scale)
 
 
 def _c_noise(curves: Sequence[RowCurves]) -> Panel:
-    """The values, or if the ranges of the designs are too different, each as a share of its own range."""
+    """The panel of c_noise: the values or, if the ranges of designs differ too much, fractions of each range."""
     ends = {c.name: (np.nanmin(c.c_noise), np.nanmax(c.c_noise)) for c in curves}
     ranges = [high - low for low, high in ends.values()]
     if max(ranges) <= ALIKE * min(ranges):
@@ -155,7 +155,7 @@ def _against_sigma(label: str, curves: Sequence[RowCurves], y: Callable[[RowCurv
 
 
 def _draw(axes: Axes, panel: Panel, looks: Mapping[int, dict[str, Any]], columns: int) -> None:
-    """Draw the curves of the designs in ``looks``; the note says which of them coincide."""
+    """Draw the curves of the designs in ``looks``, with a note on which of them coincide."""
     _set_axes(axes, panel, list(looks))
     shown = list(looks)
     seen = {i: _on_screen(axes, panel.curves[i]) for i in shown}
@@ -171,7 +171,7 @@ def _draw(axes: Axes, panel: Panel, looks: Mapping[int, dict[str, Any]], columns
 
 
 def _draw_curve(axes: Axes, panel: Panel, i: int, style: dict[str, Any], under: int, wider: float) -> None:
-    """A curve with ``under`` others on top of it is wider than these, so that it is visible on both sides of them."""
+    """Draw a curve. If ``under`` other curves cover it, it is wider than these and visible on both sides of them."""
     drawn = style if panel.points else {key: style[key] for key in ("color", "linestyle")}
     if under:
         drawn = drawn | {"linestyle": "-", "linewidth": 1.2 + 1.3 * wider, "markersize": 4.2 + 2.5 * wider}
@@ -180,7 +180,7 @@ def _draw_curve(axes: Axes, panel: Panel, i: int, style: dict[str, Any], under: 
 
 
 def _set_axes(axes: Axes, panel: Panel, shown: Sequence[int]) -> None:
-    """Scales and limits. They are set before anything is drawn, because they decide which curves coincide."""
+    """Set scales and limits, before anything is drawn, because they determine which curves coincide."""
     from matplotlib.ticker import LogLocator, NullFormatter, NullLocator
 
     for i in shown:
@@ -221,7 +221,7 @@ def _sign(panel: Panel, group: Sequence[int]) -> str:
 
 
 def _groups(count: int, alike: Callable[[int, int], bool]) -> list[list[int]]:
-    """The numbers below ``count`` in groups of those that are alike."""
+    """The indices below ``count``, grouped by whether they are ``alike``."""
     groups: list[list[int]] = []
     for i in range(count):
         home = next((group for group in groups if alike(group[0], i)), None)
@@ -233,6 +233,6 @@ def _groups(count: int, alike: Callable[[int, int], bool]) -> list[list[int]]:
 
 
 def _joined(names: Sequence[str]) -> str:
-    """All names if they fit on a line, else the first and how many are equal to it."""
+    """All names if they fit on a line, otherwise the first and the number of the others."""
     text = ", ".join(names)
     return text if len(text) <= NAME else joint_name(names)

@@ -1,8 +1,8 @@
 r"""LaTeX formulas as text for a terminal: ``\sqrt{\sigma^2 + 1}`` becomes ``√(σ² + 1)``.
 
-Only the commands that formulas of components use are known; a formula with another one, or with a missing brace, is
-returned unchanged. The package pylatexenc would not do: it has no characters for indices and powers, drops the bar of
-``\tfrac{a}{b}`` and the ``\ne``, and writes the quotient of two sums without parentheses.
+Only the commands that occur in formulas of components are known; a formula with another command or a missing brace is
+returned unchanged. The package pylatexenc does not suffice: it has no characters for subscripts and superscripts, drops
+the bar of ``\tfrac{a}{b}`` and the ``\ne``, and writes the quotient of two sums without parentheses.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def to_text(latex: str) -> str:
 
 
 def docstring_text(doc: str) -> str:
-    """A docstring without its mark-up: each paragraph on one line, formulas as indented text."""
+    """A docstring without markup: each paragraph on one line, and formulas as indented text."""
     return "\n\n".join(map(_paragraph, re.split(r"\n\s*\n", doc.strip())))
 
 
@@ -66,12 +66,12 @@ def _paragraph(text: str) -> str:
 
 
 def _tokens(latex: str) -> list[str]:
-    """Commands, braces, runs of white space, and single characters."""
+    """Split LaTeX into commands, braces, runs of white space and single characters."""
     return re.findall(r"\\[A-Za-z]+|\\.|\s+|.", " ".join(latex.split()))
 
 
 def _expression(tokens: Iterator[str]) -> str:
-    """The text up to the brace that closes the group."""
+    """The text up to the closing brace of the group."""
     parts: list[str] = []
     for token in tokens:
         if token == "}":
@@ -119,10 +119,10 @@ def _argument(tokens: Iterator[str]) -> str:
 
 
 def _script(kind: str, tokens: Iterator[str]) -> str:
-    """A power or an index, in characters for powers or indices if all of it has some, else after ``^`` or ``_``."""
+    """A superscript or subscript, in Unicode characters if all of them exist, otherwise after ``^`` or ``_``."""
     content = _argument(tokens).strip()
     table, short = (SUPERSCRIPT if kind == "^" else SUBSCRIPT), content.replace(" ", "")
-    if all(ord(c) in table for c in short) and not re.search("[a-z]{2}", short):  # as in c_in, which is a word
+    if all(ord(c) in table for c in short) and not re.search("[a-z]{2}", short):  # the subscript of c_in is a word
         return short.translate(table)
     return kind + (content if re.fullmatch(r"[\w.]+|.", content) else f"({content})")
 
@@ -132,12 +132,12 @@ def _fraction(above: str, below: str) -> str:
 
 
 def _closed(text: str) -> str:
-    """The text in parentheses, unless it is a single symbol or word, with or without an index or a power."""
+    """The text in parentheses, unless it is a single symbol or word, perhaps with a subscript or superscript."""
     one = rf"(\d+|[^\W\d][\u0300-\u036f]*([^\W\d]|_\w+|_.|[{SCRIPTS}])*'*)"
     return text if re.fullmatch(one, text) else f"({text})"
 
 
 def _gap(one: str, two: str) -> str:
-    """The space between two parts if one is the name of a function, which LaTeX sets apart by itself."""
+    """A space if one of the two parts is the name of a function, which LaTeX separates automatically."""
     touching = one[-1:].isalnum() and two[:1].isalnum() and two[:1] not in SCRIPTS
     return " " if touching and (one in FUNCTIONS or two in FUNCTIONS) else ""

@@ -12,7 +12,7 @@ SAFE = {r"\{": r"\lbrace ", r"\}": r"\rbrace ", "|": r"\vert ", r"\,": " ", r"\;
 
 
 def markdown(columns: Columns) -> str:
-    """A Markdown table. What differs from the first column is bold, as a line below the table says."""
+    """A Markdown table. Differences from the first column are bold, which a line below the table explains."""
     lines = [["", *map(escape, columns)], ["---"] * (len(columns) + 1)]
     lines += [[row.name, *map(_cell, row.cells)] for row in rows(columns)]
     table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
@@ -27,7 +27,7 @@ def _cell(cell: Cell) -> str:
 
 
 def portable(latex: str) -> str:
-    """The formula on one line, without backslashes before punctuation: Markdown would read them as its own escapes."""
+    """The formula on one line, without backslashes before punctuation, which Markdown would treat as escapes."""
     latex = re.sub(r"\s*\\\\\s*", r", \\quad ", latex.replace("&", ""))
     for old, new in SAFE.items():
         latex = latex.replace(old, new)

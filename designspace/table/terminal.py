@@ -12,13 +12,13 @@ from designspace.table.columns import Columns
 from designspace.table.latex import to_text
 
 NAMES, COLUMN = 24, 26
-"""The width of the column of names, and the least width of the others for legible formulas, in characters."""
+"""The width of the column of names and the smallest width of the others for legible formulas, in characters."""
 MARK = "≠ "
-"""Marks what differs from the first column, visible without colours."""
+"""The mark of differences from the first column, which is visible without colours."""
 
 
 def terminal(columns: Columns, width: int) -> RenderableType:
-    """The columns side by side or, if they do not fit into ``width`` characters, a list by rows."""
+    """The columns side by side or, if they do not fit into ``width`` characters, a list of rows."""
     table = _side_by_side(columns) if width >= NAMES + COLUMN * len(columns) else _by_rows(columns)
     return Group(table, Text(f"{MARK}{legend(columns)}", style="dim")) if legend(columns) else table
 

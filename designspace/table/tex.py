@@ -1,6 +1,6 @@
 r"""Table 1 as a LaTeX ``table*`` for a paper.
 
-Formulas are broken at ``\quad``; a part that is still wider than its column is scaled down.
+Formulas are broken at ``\quad``; parts that are still wider than their column are scaled down.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from designspace.table.latex import FUNCTIONS
 from designspace.text import escape_latex
 
 MOST = 4
-"""The most columns of a table; where there are more, further tables follow, each with the first column again."""
+"""The largest number of columns per table; if there are more, further tables follow that repeat the first column."""
 NAMES = 0.15
-"""The share of the width that the names of the rows take."""
+"""The fraction of the width for the names of the rows."""
 PACKAGES = "amsmath, amssymb, array, booktabs, graphicx"
 FIT = r"\newcommand{\fit}[1]{\sbox0{$#1$}\ifdim\wd0>\linewidth\resizebox{\linewidth}{!}{\usebox0}\else\usebox0\fi}%"
 
 
 def latex(columns: Columns) -> str:
-    """One table, or several for many columns. What differs from the first column is bold, as the caption says."""
+    """One table, or several for many columns. Differences from the first column are bold, as the caption says."""
     names = list(columns)
     parts = [names[i : i + MOST - 1] for i in range(1, len(names), MOST - 1)] or [[]]
     tables = [_table({name: columns[name] for name in (names[0], *part)}, i) for i, part in enumerate(parts)]
@@ -30,7 +30,7 @@ def latex(columns: Columns) -> str:
 
 
 def escape(text: str) -> str:
-    """The text for LaTeX, with places where long names may be broken."""
+    """The text for LaTeX, with possible line breaks inside long names."""
     return escape_latex(text).replace(r"\_", r"\_\allowbreak{}").replace("=", r"=\allowbreak{}")
 
 
@@ -66,7 +66,7 @@ def _cell(cell: Cell) -> str:
 
 
 def _parts(formula: str) -> Iterator[str]:
-    r"""The parts between those ``\quad``, ``\qquad`` and ``\\`` that are not inside braces or brackets."""
+    r"""Split a formula at each ``\quad``, ``\qquad`` and ``\\`` that is not inside braces or brackets."""
     depth, part = 0, ""
     for token in re.findall(r"\\left.|\\right.|\\[A-Za-z]+|\\.|.", formula.replace("&", "")):
         depth += (token == "{" or token.startswith("\\left")) - (token == "}" or token.startswith("\\right"))
@@ -79,6 +79,6 @@ def _parts(formula: str) -> Iterator[str]:
 
 
 def _stripped(part: str) -> Iterator[str]:
-    r"""The part with the braces that pdflatex needs and MathJax does not, as in ``_{\max}``."""
+    r"""The part, with the braces that pdflatex (unlike MathJax) needs in ``_{\max}``."""
     if text := part.strip().removesuffix(","):
         yield re.sub(rf"([_^])(\\(?:{'|'.join(FUNCTIONS)})\b)", r"\1{\2}", text)

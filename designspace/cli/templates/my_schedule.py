@@ -1,4 +1,4 @@
-"""A schedule is one formula: its derivative and its inverse are computed from it."""
+"""A schedule of your own needs only its formula: the derivative and the inverse are computed from it."""
 
 from torch import Tensor
 

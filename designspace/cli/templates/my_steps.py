@@ -1,4 +1,4 @@
-"""A component of your own. Defining the class registers it; the ablation lists this file and names the class."""
+"""A component of your own. Defining the class registers it; the ablation lists this file and refers to the name."""
 
 import math
 
@@ -25,7 +25,8 @@ class MySteps(TimeSteps, name="my_steps"):  # the name that YAML files use
         ),
     )
 
-    # Hyper-parameters with their type and default: {name: my_steps, sigma_max: 40}, or an axis time_steps.sigma_max.
+    # Hyper-parameters with types and defaults. Set them with {name: my_steps, sigma_max: 40}, or vary them along an
+    # axis time_steps.sigma_max.
     sigma_min: Positive = 0.002
     sigma_max: Positive = 80.0
 

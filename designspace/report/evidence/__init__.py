@@ -1,5 +1,5 @@
-"""What the results say: differences of points, effects of design choices, verdicts on claims.
+"""Evidence from results: differences between points, effects of design choices, and verdicts on claims.
 
 The modules build on each other in this order: ``inference`` (tests), ``differences``, ``effects``, ``claims``,
-``verdicts``. ``caveats`` has the conditions under which a value is misleading.
+``verdicts``. ``caveats`` defines the conditions under which a value is misleading.
 """

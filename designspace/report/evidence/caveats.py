@@ -6,11 +6,11 @@ from designspace.report.entry import Entry, floor_in
 from designspace.results.records import FRECHET
 
 IMAGES_PER_FEATURE = 10
-"""Fréchet distances of fewer images are biased upwards by more than their errors say."""
+"""With fewer images per feature, the upward bias of a Fréchet distance is larger than its error bar suggests."""
 
 
 def too_few_images(metric: str, entry: Entry) -> str:
-    """A warning if a Fréchet distance was measured on too few images for the number of features, else empty."""
+    """A warning if a Fréchet distance was measured on too few images for the number of features, otherwise empty."""
     features = entry.rows[0].features
     if metric not in FRECHET or not isinstance(features, int):
         return ""
@@ -19,10 +19,10 @@ def too_few_images(metric: str, entry: Entry) -> str:
 
 
 def like_copies(metric: str, entry: Entry) -> bool:
-    """Whether the value is what copies of the reference's images would score, and new images of its distribution not.
+    """Whether the value is typical of copies of the reference's images rather than of new images.
 
-    A value below 0 is no sign of that by itself: half of all references give one, since their contribution to the
-    metric has mean 0 and is the same for all points.
+    A negative value alone is not evidence of copying: the contribution of the reference to the metric has mean 0 and is
+    the same for all points, so about half of all references lead to negative values.
     """
     if entry.higher_is_better(metric) is not False:
         return False

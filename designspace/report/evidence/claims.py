@@ -1,7 +1,7 @@
 r"""What each kind of claim compares, and the statements that must be true for it to hold.
 
-A claim makes one or more comparisons, as at each budget. A comparison needs some points; once these are measured, it
-makes statements of the form :math:`\theta < 0`, each an estimate with its standard error.
+A claim makes one or more comparisons, for instance one at each budget. A comparison needs some points; once these are
+measured, it yields statements of the form :math:`\theta < 0`, each tested by an estimate with its standard error.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from designspace.results.records import Expect
 from designspace.text import describe, measured, one_line, value_of
 
 NFE = "nfe"
-"""Claims may be about the number of evaluations; it is counted, so that only adaptive solvers give it an error."""
+"""Claims may concern the number of evaluations, which is counted and has an error only for adaptive solvers."""
 
 
 class Statement(NamedTuple):
-    """One inequality, and what was measured of it."""
+    """One inequality, and the measured numbers that test it."""
 
     z: np.ndarray
-    """``[S, C]``: the lowest of S numbers is below the lowest of C others, as in ``inference.evidence``."""
+    """``[S, C]``, for the statement that the lowest of S numbers is below the lowest of C others: see ``evidence``."""
     numbers: str
     known: bool
     """Whether the standard error is known."""
@@ -54,7 +54,7 @@ def comparisons(study: Study, expect: Expect) -> list[Needed] | None:
 
 
 def less(study: Study, expect: Expect) -> Iterator[Needed]:
-    r"""The metric is lower at the first points than at the second: :math:`a - b < 0` for each pair."""
+    r"""The metric is lower at the first points than at the second ones: :math:`a - b < 0` for each pair."""
     for a, b in _pairs(study, *expect["less"]):
         yield Needed((a, b), partial(_lower, study, a, b, expect["metric"]))
 
@@ -72,7 +72,7 @@ def within(study: Study, expect: Expect) -> Iterator[Needed]:
 
 
 def monotone(study: Study, expect: Expect) -> Iterator[Needed]:
-    r"""Along an axis, all else equal, each value is below (or above) the one before it.
+    r"""Along an axis, all else equal, each value is below (or above) the preceding one.
 
     With a tolerance :math:`\tau`, a decreasing metric may rise by less than that: :math:`m_{i+1} - m_i < \tau`.
     """
@@ -84,9 +84,9 @@ def monotone(study: Study, expect: Expect) -> Iterator[Needed]:
 
 
 def argmin_in(study: Study, expect: Expect) -> Iterator[Needed]:
-    """Along an axis, all else equal, the lowest value is at one of the values given.
+    """Along an axis, all else equal, the metric is lowest at one of the given values of the axis.
 
-    Points whose samples diverged are left out. Where all of the given ones did, the lowest value is elsewhere.
+    Points whose samples diverged are left out. If all points at the given values diverged, the claim fails.
     """
     metric, along, chosen = expect["metric"], expect["along"], expect["argmin_in"]
     for line in lines(select(study.points, expect["at"]), along):
@@ -100,7 +100,7 @@ def argmin_in(study: Study, expect: Expect) -> Iterator[Needed]:
 
 
 def ratio_at_least(study: Study, expect: Expect) -> Iterator[Needed]:
-    r"""The metric, or ``nfe``, of the first points is at least r times that of the second: :math:`r\, b - a < 0`."""
+    r"""The metric (or ``nfe``) at the first points is at least r times that at the second: :math:`r\, b - a < 0`."""
     metric, ratio = expect["metric"], expect["ratio_at_least"]
     for a, b in _pairs(study, *expect["of"]):
         if metric == NFE:
@@ -119,14 +119,14 @@ KINDS: Mapping[str, Callable[[Study, Expect], Iterator[Needed]]] = {
 
 
 def _pairs(study: Study, first: Expect, second: Expect) -> list[tuple[Entry, Entry]]:
-    """Points with the given values, paired where they are equal in all other axes, or else each with each."""
+    """Pairs of points with the given values that agree on all other axes or, if there are none, all pairs."""
     free = [axis for axis in study.about.axes if axis not in first and axis not in second]
     sides = select(study.points, first), select(study.points, second)
     return pairs(*sides, free) or pairs(*sides, [])
 
 
 def _diverged(study: Study, point: Entry, metric: str) -> bool:
-    """Whether the samples are NaN or infinite, so that there is and will be no finite value."""
+    """Whether the samples are NaN or infinite, so that there can be no finite value."""
     if point.rows:
         return point.has(metric) and not math.isfinite(point.value(metric))
     return any(row.axes == point.axes for row in study.failures if row.not_finite)
@@ -156,7 +156,7 @@ def _between(found: Difference, bounds: Sequence[float], text: str) -> list[Stat
 
 
 def _lowest_inside(study: Study, inside: Sequence[Entry], outside: Sequence[Entry], metric: str) -> list[Statement]:
-    """The lowest value of all is one of those inside."""
+    """The lowest of all values is at one of the points ``inside``."""
     found = [[difference(study, s, c, metric) for c in outside] for s in inside]
     a, b = (min(side, key=lambda point: point.value(metric)) for side in (inside, outside))
     nearest = found[inside.index(a)][outside.index(b)]
@@ -165,7 +165,7 @@ def _lowest_inside(study: Study, inside: Sequence[Entry], outside: Sequence[Entr
 
 
 def _all_diverged(inside: Sequence[Entry], outside: Sequence[Entry], metric: str) -> list[Statement]:
-    """The lowest value of all is one of those inside, which is false if all of these diverged."""
+    """The statement of ``_lowest_inside`` if all points ``inside`` have diverged, which makes it false."""
     lowest, names = min(outside, key=lambda point: point.value(metric)), "; ".join(describe(p.axes) for p in inside)
     text = f"{one_line(lowest.about(metric).protocol)} {_value(lowest, metric)} against samples that are not finite"
     return [Statement(np.array([[math.inf]]), f"{text} ({names})", True)]
@@ -187,7 +187,7 @@ def _ratio(study: Study, a: Entry, b: Entry, metric: str, least: float) -> list[
 
 
 def _evaluations_ratio(a: Entry, b: Entry, least: float) -> list[Statement]:
-    """The first takes at least r times the evaluations of the second; without an adaptive solver, both are exact."""
+    """The first takes at least r times the evaluations of the second; counts are exact unless a solver is adaptive."""
     se = math.hypot(_nfe_se(a), least * _nfe_se(b))
     found = Difference(a.nfe - least * b.nfe, se, False)
     text = " over ".join(f"{measured(e.nfe, _nfe_se(e) or None)} ({describe(e.axes)})" for e in (a, b))
@@ -200,7 +200,7 @@ def _nfe_se(a: Entry) -> float:
 
 
 def _alone(a: Entry, metric: str) -> Difference:
-    """The difference of a value from 0."""
+    """The difference between a value and 0."""
     return Difference(a.value(metric), a.se(metric), False, seeds=a.scattered(metric))
 
 

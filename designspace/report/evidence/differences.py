@@ -1,7 +1,7 @@
-"""Differences between points: their standard errors, which points the best one does not differ from, and all pairs.
+"""Differences between points with their standard errors, and the points that do not differ from the best one.
 
-Trials of the same seed start from the same latents, so that most of the chance in their values is shared: paired
-differences have far smaller errors than the values.
+Trials with the same seed start from the same latents, so that they share most of the randomness in their values:
+paired differences have far smaller errors than the values themselves.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ from designspace.results.records import Result
 
 Pair = tuple[Entry, Entry]
 MOST = 1000
-"""The most comparisons of one metric and protocol that a report lists; beyond, only those with the best are listed."""
+"""The largest number of comparisons per metric and protocol for which a report lists all pairs.
+
+If there are more, it lists only the comparisons with the best point."""
 
 
 @dataclass(frozen=True)
@@ -32,19 +34,19 @@ class Difference:
     se: float | None
     paired: bool
     independent_se: float | None = None
-    """The standard error if the two points had independent seeds."""
+    """The standard error that the difference would have if the two points had independent seeds."""
     seeds: int | None = None
-    """The number of seeds if their scatter is the only source of the standard error: tests then use Student's t."""
+    """The number of seeds if their scatter is the only source of the standard error; tests then use Student's t."""
 
     @property
     def z(self) -> float:
-        """The difference in standard errors; NaN if the standard error is unknown."""
+        """The difference in units of its standard error; NaN if the standard error is unknown."""
         return self.z_from(0.0)
 
     def z_from(self, other: float) -> float:
         """How many standard errors the difference lies above ``other``; NaN if the standard error is unknown.
 
-        If the error comes from the scatter of a few seeds, the z-value with the same p-value as Student's t.
+        If the error comes from the scatter of a few seeds, this is the z-value with the same p-value as Student's t.
         """
         if self.se is None:
             return math.nan
@@ -54,15 +56,15 @@ class Difference:
 
     @property
     def p(self) -> float:
-        """The two-sided p-value of no difference; NaN if the standard error is unknown."""
+        """The two-sided p-value under the null hypothesis of no difference; NaN if the standard error is unknown."""
         return two_sided(self.z)
 
     @property
     def gain(self) -> float | None:
-        """The factor by which independent seeds would need more images for the same standard error.
+        """The factor by which the number of images would have to grow for the same standard error without pairing.
 
-        This is the squared ratio of the two standard errors; ``None`` for unpaired differences. It is infinite if the
-        difference has no error, and below 1 if the influences of the two points are negatively correlated.
+        This is the squared ratio of the unpaired to the paired standard error; ``None`` for unpaired differences. It is
+        infinite if the difference has no error, and below 1 if the influences of the points are negatively correlated.
         """
         if not self.paired or self.se is None or self.independent_se is None:
             return None
@@ -74,9 +76,10 @@ def difference(
 ) -> Difference:
     r"""The metric of ``a`` minus ``times`` that of ``b``, paired where possible.
 
-    On common latents the standard error is :math:`\mathrm{std}(\mathrm{IF}_a - r\, \mathrm{IF}_b) / \sqrt n` of the
-    images' influences, combined over the seeds that both points have. A trial differs from itself by 0 without error.
-    If influences are missing or no seed is common, the two points are treated as independent.
+    On common latents, the standard error is :math:`\mathrm{std}(\mathrm{IF}_a - r\, \mathrm{IF}_b) / \sqrt n`, where
+    IF are the influences of the images; it is combined over the seeds that both points have. A trial differs from
+    itself by 0, without error. If influences are missing or no seed is common, the two points are treated as
+    independent.
 
     Args:
         study: The study that has the results of ``a``, and those of ``b`` unless ``other`` is given.
@@ -117,13 +120,13 @@ def _paired_se(a: tuple[Study, Result], b: tuple[Study, Result], metric: str, ti
 
 
 def _same(a: Result, b: Result, metric: str) -> bool:
-    """Whether both rows are the same trial, as where a change leaves the resolved spec equal."""
+    """Whether both rows are the same trial, which happens if a change does not affect the resolved spec."""
     return bool(a.id == b.id) and value_in(a, metric) == value_in(b, metric)
 
 
 @dataclass(frozen=True)
 class Ranking:
-    """The best of several points, and the others that do not differ significantly from it."""
+    """The best of several points and the comparisons of all others with it."""
 
     best: list[Entry]
     """The point with the best value, then those that do not differ significantly from it."""
@@ -144,8 +147,8 @@ class Ranking:
 def rank(study: Study, entries: Sequence[Entry], metric: str) -> Ranking:
     """Compare every point with the best one, at the 5 % level after Holm's correction.
 
-    The point that is best in truth is in ``best`` with a probability of at least 95 %: it is missing only if its
-    difference from a point that is no better is significant. There is no best if the metric has no better direction.
+    The truly best point is in ``best`` with a probability of at least 95 %: it is missing only if it differs
+    significantly from a point that is no better. ``best`` is empty if neither higher nor lower values are better.
     """
     known = finite(entries, metric)
     higher = entries[0].higher_is_better(metric) if entries else None
@@ -171,7 +174,7 @@ class Comparison:
 
 
 def compared(study: Study, pairs: Iterable[Pair], metric: str, other: Study | None = None) -> list[Comparison]:
-    """Compare the points of each pair, the second of which is in the study ``other`` if that is given."""
+    """Compare the points of each pair; the second point is from the study ``other`` if that is given."""
     pairs = list(pairs)
     found = [difference(study, a, b, metric, other=other) for a, b in pairs]
     corrected = holm([gap.p for gap in found])
@@ -179,7 +182,10 @@ def compared(study: Study, pairs: Iterable[Pair], metric: str, other: Study | No
 
 
 def all_pairs(study: Study, metric: str, points: Sequence[Entry] | None = None) -> list[list[Comparison]]:
-    """For each group of comparable points, of all or of those given, every two points of the same budget."""
+    """For each group of comparable points, the comparisons of all pairs with the same budget.
+
+    ``points`` restricts them to some points of the study.
+    """
     groups = comparable(study.entries if points is None else points, metric)
     return [compared(study, _of_equal_budget(study, finite(group, metric)), metric) for group in groups]
 
@@ -187,7 +193,7 @@ def all_pairs(study: Study, metric: str, points: Sequence[Entry] | None = None) 
 def listed(study: Study, metric: str) -> Iterator[list[Comparison]]:
     """For each group of comparable points, the comparisons that the report lists.
 
-    These are every two points of the same budget; or, if these are more than ``MOST``, every point with the best one.
+    These are all pairs with the same budget or, if there are more than ``MOST``, each point with the best one.
     """
     for group in comparable(study.entries, metric):
         points = finite(group, metric)
@@ -196,7 +202,7 @@ def listed(study: Study, metric: str) -> Iterator[list[Comparison]]:
 
 
 def by_budget(study: Study, points: Sequence[Entry]) -> dict[object, list[Entry]]:
-    """The points of each budget, the lowest first; all together if the ablation has no axis of the cost."""
+    """The points of each budget, lowest budget first; all in one group if the ablation has no axis for the budget."""
     return {budget: [p for p in points if study.budget(p) == budget] for budget in budgets(study, points)}
 
 

@@ -1,4 +1,4 @@
-"""Main effects: what each design choice changes in a metric, all else equal, and which choices the evidence favours."""
+"""Main effects: how each design choice changes a metric, all else equal, and which choices the evidence favours."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ VARIANT = "variant"
 BASELINE = "baseline"
 
 Line = Mapping[Any, Entry]
-"""By choice, points that differ in nothing else."""
+"""Points that differ only in the choice, which is their key."""
 
 
 @dataclass(frozen=True)
@@ -29,15 +29,15 @@ class Factor:
     """What an ablation varies: a row of Table 1, a field, or another axis."""
 
     axes: tuple[str, ...]
-    """One axis, or those of a ``zip``, whose values change together."""
+    """One axis, or the axes of a ``zip``, whose values change together."""
     name: str
-    """The names of the axes, or for ``one_at_a_time`` the row or field that is changed."""
+    """The names of the axes or, for ``one_at_a_time``, the row or field that is changed."""
     choices: tuple[Any, ...]
     """The values of the axis, or tuples of values for several axes; the baseline's comes first."""
     baseline: str
-    """The first choice, as text."""
+    """The first choice as text."""
     compared_with: str = BASELINE
-    """``baseline``, or ``first`` if the ablation's own design has none of the choices."""
+    """``baseline``, or ``first`` if the baseline has none of the choices."""
 
     def word(self, choice: Any) -> str:
         """The choice as text, without the name of the factor."""
@@ -46,7 +46,7 @@ class Factor:
         return _word(choice).removeprefix(f"{self.name}=")
 
     def lines(self, entries: Sequence[Entry]) -> list[dict[Any, Entry]]:
-        """The points in groups that differ in this factor only, each with all choices that any of the points has."""
+        """Groups of points that differ only in this factor; groups in which a choice is missing are left out."""
         found: dict[tuple[Any, ...], dict[Any, Entry]] = {}
         for entry in entries:
             rest = tuple(item for item in entry.axes.items() if item[0] not in self.axes)
@@ -64,7 +64,7 @@ def factors(study: Study) -> list[Factor]:
 
 
 def _together(study: Study) -> list[tuple[str, ...]]:
-    """The axes in groups, one for each ``zip``: there, each value of one axis occurs with one value of the others."""
+    """The axes in groups: those of a ``zip``, whose values determine each other, form one group."""
     found: list[tuple[str, ...]] = []
     for axis in (axis for axis in study.about.axes if axis not in BUDGET):
         same = next((axes for axes in found if _zipped(study, axes, axis)), ())
@@ -121,7 +121,7 @@ class Effects:
     factor: Factor
     budget: object
     lines: int
-    """The number of settings of the other axes over which the effects are averaged."""
+    """The number of combinations of the other axes over which the effects are averaged."""
     baseline: float
     """The mean of the metric with the first choice."""
     against: dict[Any, Difference]
@@ -129,7 +129,7 @@ class Effects:
     favoured: tuple[Any, ...]
     """The best choice, then those that do not differ significantly from it (Holm's correction)."""
     nfe: dict[Any, float]
-    """The mean number of evaluations that each choice took at the same points."""
+    """The mean number of evaluations per image of each choice, over the same points."""
 
     @property
     def decided(self) -> bool:
@@ -138,7 +138,7 @@ class Effects:
 
 
 def effects(study: Study, metric: str) -> list[list[Effects]]:
-    """For each group of comparable points, the effects of every factor at every budget; a group's list may be empty."""
+    """For each group of comparable points, the effects of every factor at every budget (perhaps none)."""
     groups = [finite(group, metric) for group in comparable(study.entries, metric)]
     return [[one for factor in factors(study) for one in _effects(study, factor, group, metric)] for group in groups]
 
@@ -168,11 +168,11 @@ def _gap(study: Study, lines: Sequence[Line], a: Any, b: Any, metric: str) -> Di
 
 
 def mean_difference(study: Study, pairs: Sequence[tuple[Entry, Entry]], metric: str) -> Difference:
-    r"""The mean over pairs of points of the metric's difference, first minus second.
+    r"""The difference of the metric, first minus second, averaged over pairs of points.
 
     If all points share their latents, the standard error of the mean over K pairs is
-    :math:`\mathrm{std}(\frac1K \sum_k (\mathrm{IF}_{a_k} - \mathrm{IF}_{b_k})) / \sqrt n` for each seed that all have.
-    Without the influences, the error is the mean of the pairs' standard errors, an upper bound.
+    :math:`\mathrm{std}(\frac1K \sum_k (\mathrm{IF}_{a_k} - \mathrm{IF}_{b_k})) / \sqrt n` for each common seed.
+    Without influences, the error is the mean of the standard errors of the pairs, which is an upper bound.
     """
     alone = [difference(study, a, b, metric) for a, b in pairs]
     if len(pairs) == 1:

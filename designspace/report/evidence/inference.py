@@ -1,4 +1,4 @@
-"""Tests at the 5 % level, by the normal approximation, and how several of them are combined."""
+"""Tests at the 5 % level in the normal approximation, and the combination of several tests."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ import numpy as np
 LEVEL = 0.05
 """The level of a two-sided test; each side has half of it."""
 Z = 1.959963984540054
-"""The critical value of a two-sided test at that level, and the half-width of a 95 % interval in standard errors."""
+"""The critical value of a two-sided test at that level, which is the half-width of a 95 % interval in standard
+errors."""
 LARGEST_Z = 8.0
 """Larger z-values would come from p-values that double precision cannot resolve."""
 
 
 class Outcome(StrEnum):
-    """What the evidence says of a claim."""
+    """What the evidence says about a claim."""
 
     HOLDS = "holds"
     FAILS = "does not hold"
@@ -37,7 +38,7 @@ def as_normal(t: float, degrees: int) -> float:
 
     Finite values are limited to ``LARGEST_Z``; infinity and NaN are returned unchanged.
     """
-    from scipy.special import ndtri, stdtr  # takes 0.2 s to import, and few reports need it
+    from scipy.special import ndtri, stdtr  # imported here, because it takes 0.2 s and few reports need it
 
     if not math.isfinite(t):
         return t
@@ -46,7 +47,7 @@ def as_normal(t: float, degrees: int) -> float:
 
 
 def holm(ps: Sequence[float]) -> list[float]:
-    r"""Holm's correction of p-values for their number, in the order given.
+    r"""Holm's correction of p-values for multiple testing; the order is kept.
 
     .. math:: \tilde p_{(i)} = \max_{j \le i} \min(1, (m - j + 1)\, p_{(j)})
 
@@ -71,11 +72,11 @@ class Evidence:
     p_against: float
     """The one-sided p-value under the null hypothesis that the claim is true."""
     times: float
-    """The factor on the number of images at which the same estimates would decide the claim; infinite if none would."""
+    """The factor on the number of images at which the same estimates would decide the claim; infinite if none does."""
 
     @property
     def p(self) -> float:
-        """The two-sided p-value: the claim is decided if it is at most 5 %."""
+        """The two-sided p-value; the claim is decided if it is at most 5 %."""
         return min(1.0, 2 * min(self.p_for, self.p_against))
 
     @property
@@ -93,10 +94,10 @@ def evidence(statements: Sequence[np.ndarray], count: int | None = None) -> Evid
     :math:`z_{sc}` is their difference in standard errors. Shape ``[1, 1]`` says that one difference is below 0.
 
     *Within a statement.* :math:`\min_s \mu_s < \min_c \mu_c` is true if for each c some s is lower. Its p-value is
-    :math:`p = \max_c \min(1, S \min_s \Phi(z_{sc}))`. Over s, any of which suffices, Bonferroni's correction applies.
-    Over c, all of which are needed, none does: the statement is false only if some c is at least as low as every s, and
-    the p-value of that c alone is below alpha with probability at most alpha (intersection-union test). The p-value
-    against it exchanges s and c: :math:`p = \max_s \min(1, C \min_c \Phi(-z_{sc}))`.
+    :math:`p = \max_c \min(1, S \min_s \Phi(z_{sc}))`. For each c, any s suffices, hence Bonferroni's correction by S.
+    All c are needed, which calls for no correction: the statement is false only if some c is at least as low as every
+    s, and the p-value of that c alone is below alpha with probability at most alpha (intersection-union test). The
+    p-value against the statement exchanges s and c: :math:`p = \max_s \min(1, C \min_c \Phi(-z_{sc}))`.
 
     *Over the statements.* The claim holds if every statement does: its p-value is the largest one, uncorrected
     (intersection-union). It fails if some statement is contradicted: its p-value is the smallest one after Holm's
@@ -107,7 +108,7 @@ def evidence(statements: Sequence[np.ndarray], count: int | None = None) -> Evid
 
     Args:
         statements: The z-values of each statement that was measured.
-        count: The number of all statements, measured or not.
+        count: The total number of statements, measured or not.
     """
     count = count or len(statements)
     sides = [_sides(z) for z in statements]
@@ -117,7 +118,7 @@ def evidence(statements: Sequence[np.ndarray], count: int | None = None) -> Evid
 
 
 Side = tuple[int, list[float]]
-"""The number of alternatives, any of which suffices; and, for each of the needed ones, the lowest z-value of these."""
+"""The number of alternatives, any of which suffices, and the lowest z-value among them for each needed comparison."""
 
 
 def _sides(z: np.ndarray) -> tuple[Side, Side]:
@@ -137,7 +138,7 @@ def _p(side: Side) -> float:
 
 
 def _times(side: Side, count: int = 1) -> float:
-    """Standard errors are proportional to one over the square root of the number of images."""
+    """The factor on the number of images that would decide this side; standard errors scale as 1 / sqrt(n)."""
     alternatives, needed = side
     critical = NormalDist().inv_cdf(LEVEL / 2 / alternatives / count)
     return max((critical / z) ** 2 if z < 0 else math.inf for z in needed)

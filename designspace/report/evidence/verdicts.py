@@ -1,4 +1,4 @@
-"""The verdict on each claim: whether the evidence decides it, and the numbers behind that."""
+"""The verdict on each claim: whether the evidence decides it, and the numbers behind the decision."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from designspace.results.records import Claim
 from designspace.text import one_line, p_value
 
 MANY = 10_000_000
-"""Images that nobody will compute: beyond, no exact number is given."""
+"""If more images would be needed to decide a claim, no exact number is given."""
 
 
 @dataclass(frozen=True, eq=False)
 class Verdict:
-    """A claim and what the results say of it."""
+    """A claim and what the results say about it."""
 
     say: str
     """The claim in its author's words."""
     outcome: Outcome
     numbers: str
-    """The estimates of the comparison that is least favourable to the claim, or why there are none, in sentences."""
+    """Sentences with the estimates of the comparison least favourable to the claim, or why there are none."""
     statements: tuple[Statement, ...] = ()
     evidence: Evidence | None = None
 
@@ -86,7 +86,7 @@ def _sentences(point: Entry, metric: str, stated: Sequence[Statement], together:
 
 
 def _needed(images: int, times: float, seeds: str) -> str:
-    """How many images would decide the claim: standard errors are proportional to 1 / sqrt(n)."""
+    """The number of images that would decide the claim, in words; standard errors scale as 1 / sqrt(n)."""
     needed = images * times
     if math.isinf(times):
         return "no number of images would decide the claim"

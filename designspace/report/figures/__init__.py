@@ -1,5 +1,5 @@
-"""The figures of a report, one module per figure with its data beside its drawing.
+"""The figures of a report. Each module prepares the data of a figure and draws it.
 
-Each has a public function that takes a study and returns a matplotlib ``Figure``, or ``None`` if the study has nothing
-to show in it. ``designspace.plots`` offers the same functions to users.
+Its public function takes a study and returns a matplotlib ``Figure``, or ``None`` if the study has no data for it.
+``designspace.plots`` offers the same functions to users.
 """

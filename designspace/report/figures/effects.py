@@ -1,4 +1,4 @@
-"""Main effects: how much each choice changes the metric against the baseline's choice."""
+"""Main effects: how much each choice changes the metric compared with the baseline's choice."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ if TYPE_CHECKING:
 
 Choice = tuple[Factor, object]
 MOST = 60
-"""The most choices that are drawn."""
+"""The largest number of choices that are drawn."""
 LINE = 0.75
-"""The height of a line of a choice's name, in units of the y axis."""
+"""The height of a line of text in a choice's name, in units of the y axis."""
 ASIDE = 0.22
 """The distance between the points of the two budgets, in units of the y axis."""
 PAPER: dict[str, Any] = {"facecolor": "white", "edgecolor": "none", "pad": 0.4}
-"""The ground behind the names of factors, which would otherwise be crossed by the line at zero."""
+"""The background of the names of factors, which the line at zero would otherwise cross."""
 WIDE = 10.0
-"""If some change is larger than this many times the median error, the axis is logarithmic away from zero."""
+"""If any change is larger than this many times the median error, the axis is logarithmic away from zero."""
 
 
 def main_effects(study: Study, metric: str, group: int = 0) -> Figure | None:
     """The changes of the metric with 95 % intervals at the lowest and the highest budget, one line per choice.
 
-    ``group`` counts the groups of points that may be compared. ``None`` if no choice has been compared in it.
+    ``group`` is the index of a group of comparable points. ``None`` if no choices can be compared in this group.
     """
     groups = comparable(study.entries, metric)
     found = evidence.effects(study, metric)[group] if group < len(groups) else []
@@ -76,7 +76,7 @@ def _style(i: int) -> dict[str, Any]:
 
 
 def _places(choices: Sequence[Choice]) -> dict[Choice, float]:
-    """Where each choice stands on the y axis, with room for all lines of its name and for that of its factor."""
+    """The position of each choice on the y axis, with room for all lines of its name and for the factor's name."""
     found: dict[Choice, float] = {}
     y, before = -0.5, None
     for factor, choice in choices:
@@ -115,7 +115,7 @@ def _name_choices(axes: Axes, place: Mapping[Choice, float]) -> None:
 
 
 def _set_scale(axes: Axes, gaps: Sequence[Difference]) -> None:
-    """Linear; if some changes are much larger than the errors, logarithmic beyond the size of the errors."""
+    """Make the x axis linear or, if some changes are much larger than the errors, logarithmic beyond the errors."""
     from matplotlib.ticker import NullLocator
 
     ends = [gap.value + side * Z * (gap.se or 0.0) for gap in gaps for side in (-1, 1)]
@@ -134,6 +134,6 @@ def _set_scale(axes: Axes, gaps: Sequence[Difference]) -> None:
 
 
 def _decades(linear: float, end: float) -> list[float]:
-    """At most four powers of ten from ``linear`` on; matplotlib's locator has no limit for one side of zero."""
+    """At most four powers of ten, starting at ``linear``; matplotlib's locator cannot limit one side of zero only."""
     powers = [linear * 10.0**i for i in range(max(0, math.floor(math.log10(max(end, linear) / linear) + 1e-9)) + 1)]
     return powers[:: math.ceil(len(powers) / 4)]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def files(study: Study) -> Iterator[tuple[str, bytes]]:
-    """Names and contents, the same bytes each time: each figure as PNG, SVG and PDF, sample images as PNG."""
+    """Names and reproducible contents of all files: figures as PNG, SVG and PDF, sample images as PNG."""
     with style():
         for name, figure in figures(study):
             settle(figure)
@@ -35,7 +35,7 @@ def files(study: Study) -> Iterator[tuple[str, bytes]]:
 
 
 def figures(study: Study) -> Iterator[tuple[str, Figure]]:
-    """All figures but the sample images, by name. Draw within ``drawing.look.style()``."""
+    """All figures except the sample images, with their names. Use it within ``drawing.look.style()``."""
     for name, figure in _candidates(study):
         if figure is not None:
             yield name, figure
@@ -59,5 +59,5 @@ def _candidates(study: Study) -> Iterator[tuple[str, Figure | None]]:
 
 
 def stem(metric: str) -> str:
-    """How the names of the metric's files begin."""
+    """The beginning of the names of the metric's files."""
     return re.sub(r"\W", "_", metric)

@@ -1,4 +1,4 @@
-"""Heat maps: a metric at every pair of values of two axes, such as rho and the number of steps."""
+"""Heat maps: a metric for every pair of values of two axes, such as rho and the number of steps."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 LEAST, MOST = 3, 24
-"""Values of each axis. With fewer, a table says as much; with more, the numbers are too small to read."""
+"""Limits on the number of values per axis. With fewer, a table is as good; with more, the numbers become illegible."""
 PANELS = 6
-"""The most panels; where there are more settings of the other axes, the first ones are drawn."""
+"""The largest number of panels; if the other axes have more combinations, only the first ones are drawn."""
 NARROW = 4
-"""The most columns of a panel for two panels to fit side by side."""
+"""Two panels are drawn side by side if they have at most this many columns."""
 SHADES = "cividis"
-"""A colour map that works for colour-blind readers and in grey."""
+"""A colour map for colour-blind readers and greyscale prints."""
 
 
 @dataclass(frozen=True, eq=False)
 class HeatPanel:
-    """A metric at every pair of values of two axes, all other axes being equal."""
+    """A metric for every pair of values of two axes, at fixed values of all other axes."""
 
     title: str
     protocol: str
@@ -43,13 +43,13 @@ class HeatPanel:
     values: np.ndarray
     """``[rows, columns]``, NaN where nothing was measured."""
     best: np.ndarray
-    """Whether the value is the best of the panel or cannot be distinguished from it."""
+    """Whether the value is the best of the panel or does not differ significantly from it."""
 
 
 def heat_map(study: Study, metric: str) -> Figure | None:
-    """The metric in colour and as numbers, those that cannot be distinguished from the panel's best in bold.
+    """The metric as colours and numbers; bold are those that do not differ significantly from the panel's best.
 
-    ``None`` if there are no two axes with several numbers each.
+    ``None`` if there are no two axes with several numeric values each.
     """
     panels = heat_panels(study, metric)
     if not panels:
@@ -65,7 +65,7 @@ def heat_map(study: Study, metric: str) -> Figure | None:
 
 
 def heat_panels(study: Study, metric: str) -> list[HeatPanel]:
-    """One panel for each setting of the other axes, unless the values of the two axes only change together."""
+    """One panel for each combination of the other axes; none if the values of the two axes only change together."""
     found = [panel for group in comparable(study.entries, metric) for panel in _panels(study, group, metric)]
     return [panel for panel in found if np.isfinite(panel.values).sum() > max(panel.values.shape)][:PANELS]
 
@@ -81,7 +81,7 @@ def _panels(study: Study, group: Sequence[Entry], metric: str) -> list[HeatPanel
 
 
 def _axes(study: Study, group: Sequence[Entry]) -> tuple[str, str] | None:
-    """The two numeric axes with the most values as x and y; x is the cost, or else the one with more values."""
+    """The two numeric axes with the most values, as x and y; x is the budget or else the one with more values."""
     values = {axis: {e.axes[axis] for e in group if axis in e.axes} for axis in study.about.axes}
     numeric = [axis for axis, of in values.items() if LEAST <= len(of) <= MOST and all(map(_is_number, of))]
     if len(numeric) < 2:
@@ -132,5 +132,5 @@ def _number(value: float) -> str:
 
 
 def _field(axis: str) -> str:
-    """The name of the field, without that of its row."""
+    """The name of the field without the name of its row."""
     return plain(axis.rpartition(".")[2])

@@ -1,4 +1,4 @@
-"""A metric against evaluations, or against the values of an axis."""
+"""A metric against the number of evaluations or the values of an axis."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 NFE = "NFE (denoiser evaluations per image)"
 LEAST_VALUES = 4
-"""An axis is drawn if it has at least this many values."""
+"""A metric is drawn against an axis if that has at least this many values."""
 NAMED = 12
-"""The most curves with a colour and a name of their own; where there are more, these are the best ones."""
+"""The largest number of curves with their own colour and name; if there are more curves, the best ones have them."""
 SHORT_LEGEND = 8
-"""The most keys in letters of normal size."""
+"""The largest number of keys in a legend of normal font size."""
 AXIS = 2.8
 """The length of the x axis in inches."""
 FLOOR: dict[str, Any] = {"color": DARK, "linewidth": 0.9, "linestyle": (0, (4, 2))}
@@ -37,20 +37,20 @@ OTHERS: dict[str, Any] = {"color": FAINT, "linewidth": 0.6, "marker": ".", "mark
 
 @dataclass(frozen=True, eq=False)
 class MetricPanel(Panel):
-    """One curve for each configuration, of values that may be compared."""
+    """One curve per configuration, with comparable values."""
 
     floor: float | None = None
-    """What the halves of the reference score against each other."""
+    """The metric between two halves of the reference."""
     floor_n: int | None = None
     """The number of images in each half."""
     drawn: float | None = None
-    """What as many images drawn from the reference score."""
+    """The metric for as many images, drawn from the reference itself."""
     higher: bool | None = False
-    """Whether higher is better; ``None`` if neither is."""
+    """Whether higher values are better; ``None`` if neither higher nor lower values are."""
 
     @property
     def x(self) -> list[float]:
-        """All positions on the x axis, increasing."""
+        """The distinct positions on the x axis in increasing order."""
         return sorted({x for curve in self.curves for x in curve.x})
 
     @property
@@ -60,7 +60,7 @@ class MetricPanel(Panel):
 
     @property
     def y_scale(self) -> Scale:
-        """Logarithmic for distances, linear for shares and other values that need not be low."""
+        """The scale of the y axis: logarithmic for distances, linear for metrics where lower is not better."""
         levels = [level for level in (self.floor, self.drawn) if level is not None]
         errors = [error for curve in self.curves for error in curve.errors]
         return (scale_of_distances if self.higher is False else linear_scale)(self.values, errors, levels)
@@ -77,14 +77,14 @@ def metric_vs_axis(study: Study, metric: str, axis: str) -> Figure | None:
 
 
 def panels(study: Study, metric: str, axis: str | None = None) -> list[MetricPanel]:
-    """One panel for each group of points that may be compared: against NFE, or against the values of ``axis``."""
+    """One panel for each group of comparable points, against NFE or against the values of ``axis``."""
     groups = [[e for e in group if math.isfinite(e.value(metric))] for group in comparable(study.entries, metric)]
     several = len({group[0].reference for group in groups if group}) > 1
     return [_panel(group, metric, several, axis) for group in groups if group]
 
 
 def numeric_axes(study: Study) -> list[str]:
-    """The axes with several positive numbers as values, without those of the cost."""
+    """The axes whose values are several positive numbers, except for budgets."""
     values = {axis: {entry.axes[axis] for entry in study.entries} for axis in study.about.axes if axis not in BUDGET}
     return [axis for axis, of in values.items() if len(of) >= LEAST_VALUES and all(map(_is_positive, of))]
 
@@ -95,7 +95,7 @@ def curve_name(entry: Entry, axis: str | None) -> str:
 
 
 def each_once(configs: Mapping[str, list[Entry]]) -> dict[str, list[Entry]]:
-    """The configurations without repetitions: those that consist of the same trials become one with a joint name."""
+    """The configurations without repetitions: those with the same trials are merged under a joint name."""
     same: dict[tuple[str, ...], list[str]] = {}
     for name, entries in configs.items():
         same.setdefault(tuple(row.id for entry in entries for row in entry.rows), []).append(name)
@@ -152,7 +152,7 @@ def draw(panels: Sequence[MetricPanel]) -> Figure:
 
 
 def _best(names: Sequence[str], panels: Sequence[MetricPanel]) -> list[str]:
-    """The names of the curves with the best values in any panel, in their order."""
+    """The names of the curves with the best values in any panel; the order of ``names`` is kept."""
     best: dict[str, float] = {}
     for panel in panels:
         for curve in panel.curves:

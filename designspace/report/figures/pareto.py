@@ -1,4 +1,4 @@
-"""What quality costs: all points against their cost, and the front of those that no other point beats in both."""
+"""Quality against cost: all points, and the Pareto front of those that no other point beats in both."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 LEAST_POINTS = 4
-"""The least number of points for a front to say something."""
+"""The smallest number of points for which a front is meaningful."""
 NAMED = 12
-"""The most configurations on the front with a colour of their own."""
+"""The largest number of configurations on the front with their own colour."""
 FRONT: dict[str, Any] = {"color": DARK, "linewidth": 0.9, "zorder": 1.5}
 BEATEN: dict[str, Any] = {"color": FAINT, "marker": ".", "markersize": 3}
 
@@ -42,7 +42,7 @@ class CostPoint:
 
 @dataclass(frozen=True)
 class CostPanel:
-    """All comparable points against one kind of cost, the cheapest first."""
+    """All comparable points against one kind of cost, cheapest first."""
 
     protocol: str
     cost: str
@@ -71,7 +71,7 @@ def pareto(study: Study, metric: str) -> Figure | None:
 def cost_panels(study: Study, metric: str) -> list[CostPanel]:
     """The metric against evaluations, and against seconds if all points were measured on the same kind of machine.
 
-    There are none for metrics that are not to be low.
+    Empty unless lower values of the metric are better.
     """
     found = []
     for group in comparable(study.entries, metric):
@@ -87,7 +87,7 @@ def cost_panels(study: Study, metric: str) -> list[CostPanel]:
 
 
 def front(points: Sequence[tuple[float, float]]) -> list[bool]:
-    """For points (cost, value), both to be low: whether no other point is as good in both and better in one."""
+    """For each point (cost, value), whether no other point is at least as low in both and lower in one."""
     return [not any(c <= cost and v <= value and (c < cost or v < value) for c, v in points) for cost, value in points]
 
 
@@ -105,7 +105,7 @@ def _points(entries: Sequence[Entry], metric: str, cost: Callable[[Entry], float
 
 
 def _seconds(entry: Entry) -> float:
-    """Seconds of sampling per image, the mean over the seeds; 0 if not all are known."""
+    """Seconds of sampling per image, averaged over the seeds; 0 unless all are known."""
     spent = [row.seconds.get("sampling") for row in entry.rows if row.seconds]
     known = [s for s in spent if isinstance(s, int | float) and s > 0]
     images = sum(int(row.images) for row in entry.rows)
@@ -113,7 +113,7 @@ def _seconds(entry: Entry) -> float:
 
 
 def _machine(entries: Sequence[Entry]) -> str:
-    """Device and threads if they are the same for all entries, else an empty string."""
+    """The device and number of threads if they are the same for all entries, otherwise an empty string."""
     found = {_made_on(row.provenance) for entry in entries for row in entry.rows}
     return found.pop() if len(found) == 1 else ""
 

@@ -1,4 +1,4 @@
-"""Figures of one-dimensional data: everything happens in the plane of time and sample.
+"""Figures for one-dimensional data, drawn in the plane of time and sample.
 
 Time runs from the data on the left to the noise on the right.
 """
@@ -28,12 +28,12 @@ PATH: dict[str, Any] = {"linewidth": 0.7, "alpha": 0.9}
 TANGENT: dict[str, Any] = {"color": COLOURS[1], "linewidth": 0.8, "linestyle": (0, (3, 1.5))}
 SDE, ODE = r"$dz = \ldots\,dt + s\sqrt{2\dot\sigma\sigma}\,d\bar w$", "the ODE: no noise on the way"
 HEIGHT = 2.3
-"""The height in inches of a panel with densities beside it."""
+"""The height in inches of a panel that has densities at its sides."""
 
 
 @dataclass(frozen=True, eq=False)
 class Plane:
-    """What was recorded of a design: densities, curves of the flow, and paths of its samples."""
+    """The recorded arrays of a design: densities, trajectories of the flow, and paths of its samples."""
 
     entry: Entry
     arrays: dict[str, np.ndarray]
@@ -43,7 +43,7 @@ class Plane:
 
     @property
     def name(self) -> str:
-        """Schedule and scaling."""
+        """The names of schedule and scaling, as a title."""
         schedule, scaling = (self.entry.trial("design", row, "name") for row in ("schedule", "scaling"))
         return f"schedule {one_line(schedule)}, scaling {one_line(scaling)}"
 
@@ -54,7 +54,7 @@ class Plane:
 
     @property
     def noisy(self) -> bool:
-        """Whether the solver adds noise on the way."""
+        """Whether the solver adds noise during sampling."""
         return "steps" not in self.arrays
 
     @cached_property
@@ -63,12 +63,12 @@ class Plane:
         return len(self["levels"]) - 1
 
     def shares_the_plane_of(self, other: Plane) -> bool:
-        """Whether both have the same schedule and scaling, and therefore the same curves."""
+        """Whether both have the same schedule and scaling, and therefore the same trajectories."""
         return all(np.array_equal(self[name], other[name]) for name in ("t", "sigma", "s"))
 
     @property
     def evenness(self) -> float:
-        """How evenly the variance of the noise grows in time: 1 for sigma = sqrt(t), s = 1."""
+        """How uniformly the variance of the noise grows with time: 1 for sigma = sqrt(t), s = 1."""
         return float(np.corrcoef(self["t"], (self["s"] * self["sigma"]) ** 2)[0, 1])
 
 
@@ -98,7 +98,7 @@ def walks(study: Study) -> Figure | None:
 
 
 def backward(study: Study) -> Figure | None:
-    """The way back by the SDE and by the ODE; ``None`` without a stochastic and a deterministic solver in one plane."""
+    """Sampling by the SDE and the ODE; ``None`` unless a stochastic and a deterministic solver share a plane."""
     if not (found := planes(study)):
         return None
     same = sorted((p for p in found if p.shares_the_plane_of(_most_even(found))), key=lambda plane: -plane.steps)
@@ -120,7 +120,7 @@ def backward(study: Study) -> Figure | None:
 
 
 def flow(study: Study) -> Figure | None:
-    """The curves along which the ODE carries samples; ``None`` if the data are not one-dimensional."""
+    """The trajectories of the probability flow ODE; ``None`` if the data are not one-dimensional."""
     if not (found := planes(study)):
         return None
     plane = _most_even(found)
@@ -130,9 +130,9 @@ def flow(study: Study) -> Figure | None:
 
 
 def warps(study: Study) -> Figure | None:
-    """How schedules and scalings bend the curves; ``None`` unless the study has several of them.
+    """How schedules and scalings bend the trajectories; ``None`` unless the study has several of them.
 
-    Dashed: tangents of the curves, followed to t = 0, where they meet the denoiser's output if sigma = t and s = 1.
+    Dashed lines are tangents, extended to t = 0, where they meet the denoiser's output if sigma = t and s = 1.
     """
     found = distinct(planes(study))
     if len(found) < 2:
@@ -159,18 +159,18 @@ def _is_whole(arrays: dict[str, np.ndarray]) -> bool:
 
 
 def _most_even(found: Sequence[Plane]) -> Plane:
-    """The plane in which the noise grows most evenly, so that walks can be followed by eye."""
+    """The plane in which the noise grows most uniformly, so that the walks are easy to follow by eye."""
     return max(found, key=lambda plane: (plane.evenness, plane.steps))
 
 
 def _some(plane: Plane) -> list[int]:
-    """A few curves, denser in the middle."""
+    """The indices of a few trajectories, denser in the middle."""
     count = plane["curves"].shape[1]
     return [round((count - 1) * share) for share in (0.04, 0.2, 0.38, 0.5, 0.62, 0.8, 0.96)]
 
 
 def _draw_tangents(axes: Axes, plane: Plane) -> None:
-    """Draw tangents from points of high noise on some curves."""
+    """Draw tangents to some trajectories, at points of high noise."""
     for i in sorted({0, len(plane["tangents"]) // 4}):
         t = plane["levels"][i]
         for k in _some(plane):
@@ -185,7 +185,7 @@ def _draw_paths(axes: Axes, t: np.ndarray, paths: np.ndarray) -> None:
 
 
 def _beside_densities(plane: Plane, title: str) -> tuple[Figure, Axes]:
-    """The plane between the densities of the data and of the noise."""
+    """An empty figure of the plane, with the densities of data and noise at its sides, and the axes of the plane."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(WIDTH, HEIGHT), layout="constrained")
@@ -199,7 +199,7 @@ def _beside_densities(plane: Plane, title: str) -> tuple[Figure, Axes]:
 
 
 def _draw_density(axes: Axes, plane: Plane) -> None:
-    """Draw the density at each time in units of its maximum, so that the noise is as visible as the data."""
+    """Draw the density at each time relative to its maximum, so that the noise is as visible as the data."""
     density = plane["density"] / plane["density"].max(0, keepdims=True)
     ends = (plane["t"][0], plane["t"][-1], plane["z"][0], plane["z"][-1])
     axes.imshow(density, extent=ends, origin="lower", aspect="auto", cmap="Blues", vmax=1.6, interpolation="bilinear")
@@ -208,7 +208,7 @@ def _draw_density(axes: Axes, plane: Plane) -> None:
 
 
 def _draw_margin(axes: Axes, plane: Plane, column: int) -> None:
-    """Draw the density at the first or the last time, turned by 90 degrees."""
+    """Draw the density at the first or the last time, rotated by 90 degrees."""
     density = plane["density"][:, column]
     axes.fill_betweenx(plane["z"], density, color=COLOURS[0], alpha=0.35, linewidth=0)
     axes.plot(density, plane["z"], color=COLOURS[0], linewidth=0.8)

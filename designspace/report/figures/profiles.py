@@ -19,17 +19,17 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MANY = 8
-"""With more configurations than this, there is one panel for each value of an axis."""
+"""If there are more configurations than this, each value of an axis has its own panel."""
 ORDERED = 4
-"""From this many on, configurations that are numbers, as values of rho, have the shades of a colour map."""
+"""At least this many configurations that differ in a number, such as rho, are coloured by a colour map."""
 DECADES = 6
-"""Values further than this below the maximum of a typical profile are left out."""
+"""Values more decades than this below the maximum of a typical profile are left out."""
 WIDE = 30.0
 """The y axis is logarithmic if the largest value is more than this many times the smallest."""
 SHARE = 0.3
-"""The share of a panel's height that the densities of noise levels take."""
+"""The fraction of a panel's height for the densities of noise levels."""
 CLOSE = 40
-"""In profiles of more points than this, single points are not marked."""
+"""In profiles with more points than this, the points are not marked."""
 BEFORE: dict[str, Any] = {"linestyle": (0, (1.5, 1.2)), "linewidth": 0.9}
 SHARED = "#777777"
 """The colour of a density that belongs to several profiles."""
@@ -40,13 +40,13 @@ class Profile(Curve):
     """A metric (``y``) at each noise level (``x``)."""
 
     before: Sequence[float] = ()
-    """The values before training, if they are known."""
+    """The values before training; empty if unknown."""
     density: Sequence[float] = ()
-    """How often training draws each noise level, if the metric says so."""
+    """The density of the noise levels in training; empty if the metric does not record it."""
 
     @property
     def columns(self) -> tuple[Numbers, ...]:
-        """All numbers."""
+        """All columns of numbers."""
         return self.x, self.y, self.before, self.density
 
 
@@ -58,15 +58,15 @@ class ProfilePanel(Panel):
 
 
 def metric_vs_sigma(study: Study, metric: str) -> Figure | None:
-    """The metric against the noise level; ``None`` if there are no profiles of it.
+    """The metric against the noise level; ``None`` if it has no profiles.
 
-    For networks that were trained, also the values before training and how often training drew each noise level.
+    For trained networks, also the values before training and the density of the noise levels in training.
     """
     return draw(found) if (found := profile_panels(study, metric)) else None
 
 
 def profile_panels(study: Study, metric: str) -> list[ProfilePanel]:
-    """Panels for the lowest, a middle and the highest budget; for many configurations, for each value of an axis."""
+    """One panel for the lowest, a middle and the highest budget or, for many configurations, per value of an axis."""
     entries = [entry for entry in study.entries if _profile(entry, metric)]
     axes = [axis for axis in study.about.axes if axis not in BUDGET]
     if len({entry.config for entry in entries}) > MANY and len(axes) > 1:
@@ -79,7 +79,7 @@ def profile_panels(study: Study, metric: str) -> list[ProfilePanel]:
 
 
 def _once(panels: list[ProfilePanel]) -> list[ProfilePanel]:
-    """One panel if all show the same, as properties of the flow do, which do not depend on the number of steps."""
+    """A single panel if all are equal, as for properties of the flow, which do not depend on the number of steps."""
     shown = [[(curve.name, curve.columns) for curve in panel.curves] for panel in panels]
     same = len(panels) > 1 and all(one == shown[0] for one in shown)
     return [replace(panels[0], note="")] if same else panels
@@ -100,7 +100,7 @@ def _by_axis(study: Study, entries: Sequence[Entry], metric: str, axes: Sequence
 
 
 def _panel(title: str, named: Mapping[str, Entry], metric: str) -> ProfilePanel:
-    """Equal profiles, such as properties of the flow with different solvers, become one with all of their names."""
+    """A panel in which equal profiles, such as those of the flow for different solvers, are merged into one."""
     same: dict[tuple[tuple[float, ...], ...], list[str]] = {}
     for name, entry in named.items():
         same.setdefault(_profile(entry, metric), []).append(name)
@@ -113,7 +113,7 @@ def _panel(title: str, named: Mapping[str, Entry], metric: str) -> ProfilePanel:
 
 
 def _profile(entry: Entry, metric: str) -> tuple[tuple[float, ...], ...]:
-    """The columns of the first seed's profile; empty if it has none that can be drawn."""
+    """The columns of the first seed's profile; empty if there is none that can be drawn."""
     kept = entry.about(metric).profile if entry.has(metric) else None
     if not isinstance(kept, dict):
         return ()
@@ -128,7 +128,7 @@ def _numbers(column: object) -> tuple[float, ...]:
 
 
 def _three(values: Sequence[object]) -> list[object]:
-    """The first, the middle and the last."""
+    """The first, the middle and the last value."""
     return list(dict.fromkeys([values[0], values[len(values) // 2], values[-1]])) if values else []
 
 
@@ -189,7 +189,7 @@ def _draw_panel(axes: Axes, panel: ProfilePanel, looks: Mapping[str, dict[str, A
 
 
 def _draw_densities(axes: Axes, panel: ProfilePanel, looks: Mapping[str, dict[str, Any]]) -> None:
-    """Draw the distributions of training's noise levels at the bottom, on a common scale, each of them once."""
+    """Draw each distinct distribution of training noise levels at the bottom of the panel, on a common scale."""
     drawn: dict[tuple[tuple[float, ...], ...], list[Any]] = {}
     for profile in panel.curves:
         if profile.density:

@@ -1,4 +1,4 @@
-"""Sample images: the same latents through each configuration, side by side."""
+"""Sample images of each configuration from the same latents, side by side."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 MOST_ROWS = 24
 CELL = {1: 80, 2: 60, 3: 48}
-"""The side of an image in the figure in pixels, by the number of blocks side by side."""
+"""The side of an image in pixels, for each number of blocks side by side."""
 GAP, BLOCK, EDGE, HEAD, FOOT = 4, 28, 16, 40, 40
-"""Space in pixels between images, between blocks, and around all of them."""
+"""Space in pixels between images, between blocks, and at the sides, top and bottom of the figure."""
 GREY = "#555555"
 
 
@@ -37,13 +37,13 @@ class Block:
 
 @dataclass(frozen=True)
 class Grid:
-    """One row of images for each configuration, one column of blocks for each cost."""
+    """One row of images per configuration and one column of blocks per cost."""
 
     rows: list[str]
     columns: list[str]
     blocks: list[Block]
     gaps: dict[tuple[int, int], str]
-    """The words in place of missing images, by row and column."""
+    """The words in place of missing images, for each row and column."""
     note: str
 
 
@@ -96,7 +96,7 @@ def _differences(shown: Grid) -> list[Block]:
 
 
 def _with_images(study: Study) -> dict[Entry, np.ndarray]:
-    """The images of the most frequent seed: other seeds stand for other latents."""
+    """The images of the most frequent seed, because other seeds have other latents."""
     seeds = Counter(row.seed for entry in study.entries for row in entry.rows)
     seed = seeds.most_common(1)[0][0] if seeds else 0
     rows = {entry: entry.seeds[seed] for entry in study.entries if seed in entry.seeds}
@@ -104,7 +104,7 @@ def _with_images(study: Study) -> dict[Entry, np.ndarray]:
 
 
 def _three(costs: Sequence[object]) -> list[object]:
-    """The first, the middle and the last."""
+    """The first, the middle and the last cost."""
     return list(dict.fromkeys((costs[0], costs[len(costs) // 2], costs[-1])))
 
 
@@ -133,7 +133,7 @@ def _reduced(image: np.ndarray, side: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class _Layout:
-    """Where things are, in pixels from the upper left corner."""
+    """The layout of the figure, in pixels from the upper left corner."""
 
     left: int
     wide: int
@@ -162,7 +162,7 @@ class _Layout:
 
 
 def draw(shown: Grid) -> Figure:
-    """Draw the images so that each of their pixels is a square of whole pixels."""
+    """Draw the images without interpolation, so that each of their pixels covers whole pixels of the figure."""
     from matplotlib.figure import Figure
 
     at = _Layout.of(shown)

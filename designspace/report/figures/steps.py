@@ -1,4 +1,4 @@
-"""One step of Euler's and of Heun's method along a curve of the flow, for one-dimensional data."""
+"""One step of Euler's and of Heun's method along a trajectory of the flow, for one-dimensional data."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ DASHED = (0, (2, 1.5))
 
 @dataclass(frozen=True)
 class Steps:
-    """One step of both methods from the same point of a curve."""
+    """One step of both methods from the same point of a trajectory."""
 
     t: np.ndarray
     curve: np.ndarray
-    """The curve between the two times."""
+    """The trajectory between the two times."""
     start: tuple[float, float]
     end: float
     """The time at which the step ends."""
     euler: float
     heun: float
     second: float
-    """Where the second slope leads, when it is followed from the start."""
+    """The end of a step along the second slope from the start."""
 
 
 def steps(study: Study) -> Figure | None:
-    """The slopes of both methods beside the curve; ``None`` if no plane has both."""
+    """The slopes of both methods together with the trajectory; ``None`` unless both were used in the same plane."""
     shown = one_step(planes(study))
     if shown is None:
         return None
@@ -55,7 +55,7 @@ def steps(study: Study) -> Figure | None:
 
 
 def one_step(found: Sequence[Plane]) -> Steps | None:
-    """The step in which Euler's method is furthest off, with the least number of steps; ``None`` without both."""
+    """The step with the largest error of Euler's method, for the fewest steps; ``None`` unless both were used."""
     eulers = [plane for plane in found if plane.solver == "euler"]
     for euler in sorted(eulers, key=lambda plane: plane.steps):
         for heun in (plane for plane in found if plane.solver == "heun"):

@@ -1,7 +1,7 @@
-"""Reports as web pages, each a single file that loads nothing and needs no network.
+"""Reports as web pages, each a self-contained file that works offline.
 
-``page`` is the page of an ablation, with its ``answer`` on top, a plot and tables for each of its ``sections``, and its
-``trials``; ``overview`` is the page of all ablations. ``render`` fills the templates and scripts of ``templates/``.
+``page`` makes the page of an ablation, with the ``answer`` on top, a plot and tables for each of its ``sections``, and
+its ``trials``; ``overview`` makes the page of all ablations. ``render`` fills the templates in ``templates/``.
 """
 
 from designspace.report.html.overview import overview

@@ -1,4 +1,4 @@
-"""The answer in sentences: what the evidence says of the claims, and which configurations are best."""
+"""The answer in sentences: what the evidence says about the claims, and which configurations are best."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from designspace.report.tables import claims
 from designspace.text import measured, value_of
 
 NAMED = 4
-"""Configurations that are listed by name; of more, the number of the others follows."""
+"""The largest number of configurations that are named; the number of any others is added."""
 
 
 def answers(study: Study, verdicts: Sequence[Verdict], sections: Sequence[Section]) -> list[str]:
@@ -23,7 +23,7 @@ def answers(study: Study, verdicts: Sequence[Verdict], sections: Sequence[Sectio
 
 
 def of_best(study: Study, sections: Sequence[Section]) -> Iterator[str]:
-    """For each protocol of the first metric with a better direction, which configuration is best at the top budget."""
+    """The best configuration at the highest budget, for each protocol of the first metric that has a best value."""
     ranked = [section for section in sections if any(ranking.best for ranking in section.ranked)]
     for section in ranked:
         if section.metric == ranked[0].metric:
@@ -42,7 +42,7 @@ def _best(study: Study, section: Section) -> str:
 
 
 def _measured_on(study: Study, top: Entry, section: Section) -> str:
-    """``n = 400``, followed by the evaluations of the best configuration if others of its budget take more or fewer."""
+    """``n = 400``, and the evaluations of the best configuration if others with the same budget take more or fewer."""
     rivals = {e.nfe for e in section.entries if study.budget(e) == study.budget(top)}
     cost = f", {top.nfe:.4g} NFE" if study.column_axis != "nfe" and len(rivals) > 1 else ""
     return f"n = {top.images(section.metric):,}{cost}"
@@ -74,5 +74,5 @@ def _names(entries: Sequence[Entry]) -> str:
 
 
 def _quoted(entry: Entry) -> str:
-    """The name, in quotes where a sentence would not show where it ends."""
+    """The name, in quotation marks if it contains spaces or commas."""
     return f"“{entry.config}”" if re.search(r"[\s,]", entry.config) else entry.config

@@ -1,4 +1,4 @@
-"""The page of all ablations: each with its answer in short and a link to its page."""
+"""The overview page: every ablation with a short answer and a link to its page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page of an ablation: the question, the answer, and every number behind it."""
+"""The page of an ablation: the question, the answer and the numbers behind it."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from designspace.text import one_line
 
 NEEDED = "index.html needs jinja2 and plotly: pip install 'designspace[report]'"
 LARGEST = 2_500_000
-"""The most bytes of pictures in a page; further ones are only in files beside it."""
+"""The largest total size of the pictures in a page, in bytes; further ones are only available as files."""
 PAGE = 7_500_000
-"""The most bytes of a page with its pictures: the data of thousands of trials leave less room for pictures."""
+"""The largest size of a page including its pictures, in bytes; the data of many trials leave less room for pictures."""
 PICTURES = {
     "samples": "Sample images, one row per configuration. Images in the same column start from the same latent.",
     "samples_difference": "Half the difference of these images from those of the first configuration; grey means none.",
@@ -46,12 +46,12 @@ def available() -> bool:
 
 
 def page(study: Study, pictures: Mapping[str, bytes], *, live: bool = False) -> bytes:
-    """The page, which has the same bytes each time.
+    """The page as reproducible bytes.
 
     Args:
         study: The ablation with its results.
-        pictures: The PNGs of the report by name, some of which are put into the page.
-        live: Browsers reload the page every few seconds.
+        pictures: The PNGs of the report by name; some of them are embedded in the page.
+        live: Whether browsers should reload the page every few seconds.
     """
     found, known = [*sections(study)], trials(study, study.points)
     decided, missing = verdicts(study), values.gaps(study)
@@ -94,17 +94,17 @@ class Picture:
     source: str
     alt: str
     metric: str = ""
-    """The metric whose values it shows, if any."""
+    """The metric that the picture shows, if any."""
     samples: bool = False
 
 
 def shown(found: Mapping[str, bytes], metrics: Sequence[str], others: int = 0) -> Iterator[Picture]:
-    """The pictures that show what the interactive plots do not, as far as the page has room.
+    """The pictures whose content is not in the interactive plots, as many as there is room for in the page.
 
     ``others`` is the size of everything else in the page, in bytes.
     """
     known = {f"{_stem(m)}_{kind}": (m, alt.format(one_line(m))) for m in metrics for kind, alt in OF_METRIC.items()}
-    room = min(LARGEST, (PAGE - others) * 3 // 4)  # base64 takes four bytes for three
+    room = min(LARGEST, (PAGE - others) * 3 // 4)  # base64 encodes three bytes as four
     for name, png in sorted(found.items()):
         stem = name.removesuffix(".png")
         metric, alt = known.get(stem, ("", PICTURES.get(stem)))
@@ -118,7 +118,7 @@ def _stem(metric: str) -> str:
 
 
 def _by_section(found: Sequence[Section], pictures: Sequence[Picture]) -> dict[int, list[Picture]]:
-    """The pictures of each metric, by the place of its first section."""
+    """The pictures of each metric, under the index of the metric's first section."""
     first = {section.metric: place for place, section in reversed([*enumerate(found)])}
     return {place: [one for one in pictures if one.metric == metric] for metric, place in first.items()}
 

@@ -1,4 +1,4 @@
-"""A section of the page for each metric and protocol: what its plot and its tables show."""
+"""The sections of a page, one per metric and protocol, with the data of their plots and tables."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from designspace.report.tables.values import bias_corrected
 from designspace.text import measured, measured_parts, number, one_line
 
 COLUMNS = {"value": "value", "se": "se", "sd": "sd over seeds", "n": "n", "unbiased": "without bias"}
-"""The titles of a table's columns, by the keys that scripts know them by."""
+"""The titles of a table's columns, by the keys that the scripts use."""
 ALWAYS = ("value", "se", "n")
-"""Columns that are shown even if they are empty."""
+"""The columns that are shown even if they are empty."""
 
 
 @dataclass(frozen=True)
 class Section:
-    """Values of one metric that may be compared."""
+    """A section of the page, with comparable values of one metric."""
 
     title: str
     metric: str
@@ -35,7 +35,7 @@ class Section:
     ranked: list[Ranking]
     """One ranking per budget."""
     data: dict[str, Any]
-    """What the scripts read."""
+    """The data that the scripts read."""
 
 
 def sections(study: Study) -> Iterator[Section]:
@@ -100,7 +100,7 @@ def _images(entry: Entry, metric: str) -> str:
 
 
 def _compared(ranked: Sequence[Ranking], place: Mapping[Entry, int]) -> Iterator[list[Any]]:
-    """Each point against the best of its budget."""
+    """The rows that compare each point with the best of its budget."""
     for ranking in ranked:
         top = ranking.best[:1] if ranking.against else []
         for entry in sorted((*top, *ranking.against), key=lambda entry: place[entry]):
@@ -112,7 +112,7 @@ def _compared(ranked: Sequence[Ranking], place: Mapping[Entry, int]) -> Iterator
 
 
 def _curves(entries: Sequence[Entry], metric: str, axis: str | None) -> dict[str, Any]:
-    """Curves by name, as rows of the table and positions; configurations that are the same trials share a curve."""
+    """Curves as names, rows of the table and positions; configurations with the same trials share a curve."""
     place = {entry: i for i, entry in enumerate(entries)}
     named: dict[str, list[Entry]] = {}
     for entry in entries:

@@ -1,4 +1,4 @@
-"""Points and trials as the page's scripts read them: names, axes, resolved specs, provenance."""
+"""The data on points and trials for the page's scripts: names, axes, resolved specs and provenance."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ DESCRIBED = ("solver", "time_steps", "schedule", "scaling", "stochasticity")
 """The rows of a design that describe a trial in a few words."""
 TITLES = {"nfe": "budget (NFE)", "num_steps": "steps"}
 SAFE = 2**53
-"""Larger integers are not exact as JavaScript numbers."""
+"""Larger integers cannot be represented exactly as JavaScript numbers."""
 
 
 def points(study: Study, entries: Sequence[Entry]) -> dict[str, Any]:
-    """The columns that all tables share, a row of cells for each point, and a short description of its trial.
+    """The columns that all tables share, with a row of cells per point, and a short description of each trial.
 
-    ``nfe`` and ``costs`` are the places of the counted evaluations and of all columns that say what a point costs.
+    ``nfe`` and ``costs`` are the indices of the columns with the counted evaluations and with any kind of cost.
     """
     axes = list(study.about.axes)
     told = {axis for axis in axes if axis != study.column_axis}
     shown = [axis for axis in axes if axis == study.column_axis or len(told) > 1]
     if study.column_axis == "nfe" and all(e.nfe == e.axes.get("nfe") for e in entries if e.rows):
-        shown.remove("nfe")  # the counted evaluations are the same
+        shown.remove("nfe")  # equal to the column of counted evaluations
     names = ["configuration", *(TITLES.get(axis, one_line(axis)) for axis in shown), "NFE"]
     cells = [[e.config, *(_cell(e.axes.get(axis)) for axis in shown), _nfe(e)] for e in entries]
     described: dict[str, int] = {}
@@ -39,7 +39,7 @@ def points(study: Study, entries: Sequence[Entry]) -> dict[str, Any]:
 
 
 def trials(study: Study, entries: Sequence[Entry]) -> dict[str, Any]:
-    """For each trial its id, its point, its seed if there are several, the file that runs it again, and its record."""
+    """For each trial: its id, point, seed (if there are several), a spec that reproduces it, and its record."""
     shared, components = _Shared(), study.about.components
     found = []
     for i, entry in enumerate(entries):
@@ -51,10 +51,10 @@ def trials(study: Study, entries: Sequence[Entry]) -> dict[str, Any]:
 
 
 def as_ablation(row: Result, components: object = ()) -> Any:
-    """The trial's resolved spec as an ablation of one point: ``designspace run`` of it computes the same trial again.
+    """The trial's resolved spec as an ablation with a single point, with which ``designspace run`` reproduces it.
 
-    Metrics that cannot be measured for this trial, but for others of its ablation, are left out. The id then differs;
-    images and numbers are the same. ``components`` are the user's files that the ablation names.
+    Metrics that cannot be measured for this trial are left out, in which case the id differs, but images and numbers
+    are the same. ``components`` are the user's files that the ablation lists.
     """
     spec = row.trial
     if not (isinstance(spec, dict) and isinstance(evaluate := spec.get("evaluate"), dict)):
@@ -68,10 +68,10 @@ def as_ablation(row: Result, components: object = ()) -> Any:
 
 
 class _Shared:
-    """JSON in which equal objects occur once: thousands of resolved specs differ in a few fields.
+    """JSON in which equal objects are stored once, because thousands of resolved specs differ only in a few fields.
 
-    What ``put`` returns stands for a value: a scalar for itself, ``[i]`` for the i-th object, ``[-1, ...]`` for a list,
-    ``[-2, "..."]`` for an integer that JavaScript would round. An object is the index of its keys, then its values.
+    ``put`` encodes a scalar as itself, the i-th object as ``[i]``, a list as ``[-1, ...]``, and an integer that
+    JavaScript would round as ``[-2, "..."]``. An object is stored as the index of its keys followed by its values.
     """
 
     def __init__(self) -> None:
@@ -80,7 +80,7 @@ class _Shared:
         self._listed: list[list[Any]] = []
 
     def put(self, value: Any) -> Any:
-        """What stands for the value."""
+        """Store a value and return its encoding."""
         if isinstance(value, dict):
             keys = self._keys.setdefault(tuple(map(str, value)), len(self._keys))
             return [self._place([keys, *map(self.put, value.values())])]
@@ -91,18 +91,18 @@ class _Shared:
         return plain(value)
 
     def parts(self) -> dict[str, Any]:
-        """The keys of objects, and the objects."""
+        """The stored tuples of keys, and the stored objects."""
         return {"keys": [list(keys) for keys in self._keys], "objects": self._listed}
 
     def _place(self, node: list[Any]) -> int:
-        found = self._objects.setdefault(repr(node), len(self._listed))  # by repr, because 1 == 1.0 == True
+        found = self._objects.setdefault(repr(node), len(self._listed))  # keyed by repr, because 1 == 1.0 == True
         if found == len(self._listed):
             self._listed.append(node)
         return found
 
 
 def _cell(value: object) -> Any:
-    """A number with its text, so that columns can be sorted; or text."""
+    """A cell with a number (so that columns can be sorted) and its text, or only text."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         return cell(value, value_of(value))
     return "" if value is None else value_of(value)
@@ -116,7 +116,7 @@ def _nfe(entry: Entry) -> Any:
 
 
 def _description(entry: Entry) -> str:
-    """``heun, 18 steps, time_steps edm, schedule linear, scaling none, denoiser exact, data digits``."""
+    """A short description: ``heun, 18 steps, time_steps edm, schedule linear, ..., denoiser exact, data digits``."""
     if not entry.rows:
         return ""
     design: dict[str, Any] = entry.trial("design") or {}
@@ -129,5 +129,5 @@ def _description(entry: Entry) -> str:
 
 
 def _name(component: object) -> object:
-    """The name of a component, which is written with or without fields."""
+    """The name of a component, which may be written with or without fields."""
     return component.get("name") if isinstance(component, dict) else component

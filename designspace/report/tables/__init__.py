@@ -1,6 +1,5 @@
 """The tables of a report: one module per file that is written.
 
-``values`` makes table.md and table.csv, ``latex`` table.tex, ``comparisons`` and ``effects`` the files of these names,
-``claims`` claims.md, and ``terminal`` what the command line prints. All are made of a ``table.Table`` with a
-``caption``.
+``values`` makes table.md and table.csv, ``latex`` makes table.tex, ``comparisons``, ``effects`` and ``claims`` make the
+files with these names, and ``terminal`` makes the output of the command line. All use ``table.Table`` and ``caption``.
 """

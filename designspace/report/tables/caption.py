@@ -1,4 +1,4 @@
-"""What a reader must know of the numbers in a table: how they were measured, what is bold, and which are misleading."""
+"""Captions of tables: how the numbers were measured, what is printed in bold, and which numbers are misleading."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from designspace.text import number, one_line
 
 
 def of_table(study: Study, metric: str, entries: list[Entry], ranked: Sequence[Ranking], why: str) -> str:
-    """The caption of a table of values, which begins with ``why`` it is one of several."""
+    """The caption of a table of values; ``why``, the reason why there are several tables, comes first."""
     sentences = [
         _values(metric, entries),
         *_floor(metric, entries[0]),
@@ -29,19 +29,19 @@ def of_table(study: Study, metric: str, entries: list[Entry], ranked: Sequence[R
 
 
 def kept_apart(groups: Sequence[list[Entry]], metric: str) -> str:
-    """Why a metric has several tables; empty if it has one."""
+    """The reason why a metric has several tables; empty if it has one."""
     if len(groups) < 2:
         return ""
     return f"This table is separate because values of different {differ(groups, metric)} cannot be compared. "
 
 
 def differ(groups: Sequence[Sequence[Entry]], metric: str) -> str:
-    """In what the protocols of the groups differ: ``protocols and references``."""
+    """The parts in which the protocols of the groups differ: ``protocols and references``."""
     return " and ".join(differences([g[0].protocol(metric) for g in groups], [g[0].record for g in groups]))
 
 
 def protocol(metric: str, entries: Sequence[Entry]) -> str:
-    """``FD-lite0-96-320, n = 3,200 images, seed 0, detector lite0 (320 features), reference digits``."""
+    """The protocol in words: ``FD-lite0-96-320, n = 3,200 images, seed 0, detector lite0 (320 features), ...``."""
     first = entries[0]
     text = f"{one_line(first.about(metric).protocol)}, n = {first.images(metric):,} images{_seeds(entries)}"
     if _is_diagnostic(metric, first):
@@ -55,17 +55,17 @@ def protocol(metric: str, entries: Sequence[Entry]) -> str:
 
 
 def better(higher: bool | None) -> str:
-    """Which values are better, as ``lower is better``."""
+    """Which values are better, in words: ``lower is better``."""
     return f"{'neither lower nor higher' if higher is None else 'higher' if higher else 'lower'} is better"
 
 
 def halves_are(higher: bool | None) -> str:
-    """What to call the score of one half of the reference against the other, by whether higher values are better."""
+    """The name of the metric between two halves of the reference, which depends on the direction of better values."""
     return "yardstick" if higher is None else "ceiling" if higher else "floor"
 
 
 def copies(metric: str, entries: Sequence[Entry]) -> str:
-    """A warning if values are what copies of the reference's images would score, else empty."""
+    """A warning if some values are typical of copies of the reference's images, otherwise empty."""
     count = sum(like_copies(metric, entry) for entry in entries)
     if not count:
         return ""
@@ -75,7 +75,7 @@ def copies(metric: str, entries: Sequence[Entry]) -> str:
 
 
 def _is_diagnostic(metric: str, entry: Entry) -> bool:
-    """Whether the metric says its own number of images and has neither features nor a reference."""
+    """Whether the metric is an observation, which has its own number of images and neither features nor a reference."""
     return entry.about(metric).n is not None
 
 
@@ -122,7 +122,7 @@ def _floor(metric: str, first: Entry) -> Iterator[str]:
     halves = f"one half of the reference scored against the other (n' = {size:,} images)"
     text = f"{halves_are(higher).capitalize()}: {floor:.4g}, {halves}"
     if higher:
-        yield f"{text}; this is no bound for n = {n:,}, because the metric depends on the sizes of both sets."
+        yield f"{text}; it is not a bound for n = {n:,}, because the metric depends on the sizes of both sets."
     elif metric == "frechet" and size < n:
         yield f"{text}; with n = {n:,} it would be lower, so values may well lie below it."
     else:

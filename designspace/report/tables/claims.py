@@ -1,4 +1,4 @@
-"""The verdicts on an ablation's claims: claims.md, and in one sentence."""
+"""The verdicts on an ablation's claims, as the file claims.md and as a summary in one sentence."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ FORMS = {
     Outcome.UNDECIDED: ("is undecided", "are undecided"),
     Outcome.MISSING: ("is not computed", "are not computed"),
 }
-"""In a sentence, in the singular and in the plural."""
+"""The verb for each outcome in a sentence, in the singular and the plural."""
 LABELS = FORMS | {Outcome.UNDECIDED: ("undecided",) * 2, Outcome.MISSING: ("not computed",) * 2}
-"""After a number of claims."""
+"""The word for each outcome after a number of claims, in the singular and the plural."""
 MEANING = (
     "A claim holds, or does not hold, if its two-sided p-value is at most 0.05 (normal approximation; for a single "
     "difference, 1.96 standard errors); otherwise it is undecided. A claim of several comparisons holds if each of "
@@ -38,7 +38,7 @@ def page(study: Study) -> str:
 
 
 def summary(found: Sequence[Verdict]) -> str:
-    """``Of 6 claims, 5 hold and 1 does not hold.``; empty without claims."""
+    """A summary such as ``Of 6 claims, 5 hold and 1 does not hold.``; empty if there are no claims."""
     counts = _counts(found)
     if not counts:
         return ""
@@ -51,7 +51,7 @@ def summary(found: Sequence[Verdict]) -> str:
 
 
 def labels(found: Sequence[Verdict]) -> dict[Outcome, str]:
-    """How many claims have each outcome that occurs: ``5 hold``, ``1 undecided``."""
+    """The number of claims with each outcome that occurs, in words: ``5 hold``, ``1 undecided``."""
     return {outcome: f"{count} {LABELS[outcome][count != 1]}" for outcome, count in _counts(found).items()}
 
 

@@ -1,4 +1,4 @@
-"""Configurations against each other: comparisons.md, each against the best, and comparisons.csv."""
+"""Comparisons of configurations: comparisons.md, each with the best, and comparisons.csv, all pairs."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from designspace.text import escape, measured, one_line, p_number, value_of
 
 COLUMNS = ("difference", "gain", "p", "corrected p")
 MEANING = (
-    "Difference: the value minus that of the best, ± standard error. Gain: the factor by which independent seeds, "
-    "instead of shared ones, would need more images for the same standard error (the squared ratio of the two). p: "
-    "two-sided p-value, normal approximation. Corrected p: after Holm's correction for the comparisons with one best; "
-    "above 0.05, the configuration does not differ significantly from the best and is bold."
+    "Difference: the value minus that of the best, ± standard error. Gain: the factor by which the number of images "
+    "would have to grow to reach the same standard error with independent instead of shared seeds. p: two-sided "
+    "p-value (normal approximation). Corrected p: after Holm's correction for all comparisons with the same best; "
+    "above 0.05, the configuration does not differ significantly from the best and is printed in bold."
 )
 
 
 def page(study: Study) -> str:
-    """comparisons.md: each configuration against the best of its budget; empty if there is nothing to compare."""
+    """comparisons.md: each configuration compared with the best of its budget; empty if there is nothing to compare."""
     tables = [
         table
         for metric in study.about.metrics
@@ -49,9 +49,9 @@ def _explained(study: Study) -> str:
     budget = {"nfe": "the same budget of evaluations", "num_steps": "the same number of steps"}
     same = f" at {budget[study.column_axis]}" if study.column_axis else ""
     return (
-        f"Each configuration against the best{same}. {MEANING} comparisons.csv has every two configurations{same}, or, "
-        f"if these are more than {MOST:,}, each with the best; its column p_holm is corrected for all comparisons of "
-        "one metric and protocol."
+        f"Each configuration compared with the best{same}. {MEANING} comparisons.csv has all pairs of configurations"
+        f"{same} or, if there are more than {MOST:,}, each with the best; its column p_holm is corrected for all "
+        "comparisons of one metric and protocol."
     )
 
 
@@ -96,7 +96,7 @@ def tidy(study: Study) -> str:
 
 
 def flat(study: Study, one: Comparison, metric: str) -> dict[str, Any]:
-    """All that is known of a comparison, by the columns of comparisons.csv; what is unknown is ``None``."""
+    """A comparison as a row of comparisons.csv; unknown values are ``None``."""
     a, b, found = one.a, one.b, one.found
     budget = {study.column_axis: study.budget(a)} if study.column_axis else {}
     numbers = {"value_a": a.value(metric), "value_b": b.value(metric), "difference": found.value, "se": found.se}

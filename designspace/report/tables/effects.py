@@ -1,4 +1,4 @@
-"""Design choices: effects.md, with what was tried, what each choice changes and what is favoured, and effects.csv."""
+"""Design choices, as effects.md (the choices tried, the effect of each, and the favoured ones) and effects.csv."""
 
 from __future__ import annotations
 
@@ -13,28 +13,29 @@ from designspace.report.tables.table import Cell, Table, csv_text, markdown, num
 from designspace.text import escape, measured, one_line, value_of
 
 UNEQUAL = 1.1
-"""Choices whose numbers of evaluations differ by more than this factor are not compared at equal cost."""
+"""If the numbers of evaluations of two choices differ by more than this factor, a note says so."""
 NAMED = 3
-"""Favoured choices that are listed by name; of more, the first and the number of the others."""
+"""The largest number of favoured choices that are all named; if there are more, only the first is."""
 FAVOURED = (
-    "Favoured: the best choice of each row and all that do not differ significantly from it (95 % confidence, Holm's "
-    "correction for the choices of the row)."
+    "Favoured: the best choice in each row and all choices that do not differ significantly from it (95 % confidence, "
+    "with Holm's correction for the choices in the row)."
 )
 MEANING = (
-    "Main effects of design choices: the choice's value minus that of the baseline (of the first choice where the "
-    "ablation's own design has none of them), averaged over the settings of the other axes at the same budget, ± "
-    "standard error (paired on shared latents where possible, else an upper bound). In parentheses: the mean value of "
-    "the choice that the others are compared with. Bold: favoured. Empty: not measured, or not finite. An effect may "
-    "depend on the other axes; the tables of all configurations show whether it does."
+    "Main effects of design choices: the value with this choice minus the value with the baseline's choice (or with "
+    "the first choice, if the baseline has none of them), averaged over the settings of the other axes at the same "
+    "budget, ± standard error (paired on shared latents where possible, otherwise an upper bound). In parentheses: the "
+    "mean value with the choice that the others are compared with. Bold: favoured. Empty: not measured or not finite. "
+    "An effect may depend on the other axes; the tables of all configurations show whether it does."
 )
 
 
 class Pair(NamedTuple):
-    """The two tables of a metric and protocol."""
+    """The two tables for a metric and protocol."""
 
     favoured: Table
+    """The favoured choices."""
     behind: Table
-    """The effects behind it."""
+    """The effects that they follow from."""
 
 
 def page(study: Study) -> str:
@@ -100,7 +101,7 @@ def _words(one: Effects) -> Cell:
 
 
 def _costs(study: Study, found: Sequence[Effects]) -> Iterator[str]:
-    """The factors whose choices take different numbers of evaluations in the same number of steps."""
+    """A note on each factor whose choices take different numbers of evaluations for the same number of steps."""
     if study.column_axis == "nfe":
         return
     for factor, at in _by_factor(found).items():
@@ -111,7 +112,7 @@ def _costs(study: Study, found: Sequence[Effects]) -> Iterator[str]:
 
 
 def _left_out(study: Study, found: Sequence[Effects]) -> Iterator[str]:
-    """The factors without an effect, as where the baseline diverged."""
+    """A note on the factors for which no effect is known, for instance because the baseline diverged."""
     known = {one.factor for one in found}
     if names := [factor.name for factor in factors(study) if factor not in known]:
         yield f"No effect is given for {', '.join(names)}, because the choice to compare with has no finite result."

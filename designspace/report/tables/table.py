@@ -1,4 +1,4 @@
-"""A table in memory, and as Markdown and CSV."""
+"""A table in memory, and its output as Markdown and CSV."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from designspace.text import escape
 
 
 class Kind(Enum):
-    """What a cell holds, which decides how its column is aligned."""
+    """The kind of content of a cell, which determines the alignment of its column."""
 
     TEXT = "text"
     NUMBER = "number"
     ABSENT = "absent"
-    """A word that stands where a number should be."""
+    """A word in place of a number, such as ``missing``."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Cell:
     text: str
     kind: Kind = Kind.TEXT
     best: bool = False
-    """Printed in bold."""
+    """Whether the cell is printed in bold."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Table:
 
     @property
     def numbers(self) -> list[bool]:
-        """For each column, whether it holds numbers and no text, and is aligned to the right."""
+        """For each column, whether it holds only numbers and is therefore right-aligned."""
         kinds = [{row[i].kind for row in self.rows if row[i].text} for i in range(len(self.header))]
         return [Kind.NUMBER in found and Kind.TEXT not in found for found in kinds]
 
@@ -60,7 +60,7 @@ def markdown(table: Table) -> list[str]:
 
 
 def csv_text(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Rows by column as CSV, with the columns in the order in which they first occur; empty without rows."""
+    """Rows as CSV, with columns in the order of their first occurrence; empty if there are no rows."""
     if not rows:
         return ""
     file = io.StringIO()

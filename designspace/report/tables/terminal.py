@@ -19,7 +19,7 @@ COLOURS = {Outcome.HOLDS: "green", Outcome.FAILS: "red", Outcome.UNDECIDED: "yel
 
 
 def terminal_table(folder: Path | Study) -> Group:
-    """The tables, the verdicts and what is missing, for a terminal of 80 characters.
+    """The tables, the verdicts and the missing points, for a terminal 80 characters wide.
 
     Raises:
         DataError: If ``folder`` has no readable ``ablation.json``.

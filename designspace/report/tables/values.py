@@ -1,6 +1,6 @@
-"""The values of all metrics: table.md, with what is missing, and table.csv.
+"""The values of all metrics, as table.md (with a list of missing points) and table.csv.
 
-Rows are configurations and columns are budgets; without an axis of the cost, each row is a point.
+In tables, rows are configurations and columns are budgets; without an axis for the budget, each row is a point.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from designspace.text import describe, escape, measured, number, one_line, value
 OF_RESULT = ("id", "seed", "nfe", "nfe_sd", "images", "features")
 """The columns of table.csv that all metrics share."""
 LISTED = 20
-"""Missing points that are listed one by one."""
+"""The largest number of missing points that are listed individually."""
 WITHOUT_BIAS = (
     "Bias-corrected estimates ± standard error: the distance from this reference that infinitely many generated images "
     "would have, by a second-order expansion and extrapolation from halves of the images. They may be negative. Claims "
@@ -40,30 +40,30 @@ def page(study: Study) -> str:
 
 
 def tidy(study: Study) -> str:
-    """table.csv: one row per trial and point, with every number in full."""
+    """table.csv: one row per point and seed, with every number in full precision."""
     return csv_text([_flat(entry, row, study) for entry in study.entries for row in entry.rows])
 
 
 def all_tables(study: Study) -> list[Table]:
-    """The tables of every metric, each followed by its bias-corrected estimates where there are any."""
+    """The tables of every metric, each followed by its bias-corrected estimates, if there are any."""
     return [table for metric in study.about.metrics for of in (tables, without_bias) for table in of(study, metric)]
 
 
 def tables(study: Study, metric: str) -> list[Table]:
-    """The tables of a metric, one for each protocol: values of different protocols cannot be compared."""
+    """The tables of a metric, one per protocol, because values of different protocols cannot be compared."""
     groups = comparable(study.entries, metric)
     why = caption.kept_apart(groups, metric)
     return [_table(study, metric, group, why) for group in groups]
 
 
 def without_bias(study: Study, metric: str) -> list[Table]:
-    """The tables of bias-corrected estimates, one for each protocol that has any; Fréchet distances have them."""
+    """The tables of bias-corrected estimates, which Fréchet distances have: one per protocol that has any."""
     groups = ([e for e in group if bias_corrected(e, metric)] for group in comparable(study.entries, metric))
     return [_without_bias(study, metric, group) for group in groups if group]
 
 
 def bias_corrected(entry: Entry, metric: str) -> tuple[float, float | None] | None:
-    """The mean of the corrected estimates over the seeds with its standard error; ``None`` if a seed has none."""
+    """The corrected estimate, averaged over the seeds, with its standard error; ``None`` if any seed has none."""
     values = [floor_in(row, metric, "bias_corrected") for row in entry.rows]
     known = [value for value in values if value is not None]
     if not known or len(known) < len(values):
@@ -118,7 +118,7 @@ def _without_bias(study: Study, metric: str, entries: Sequence[Entry]) -> Table:
 def _arranged(
     study: Study, points: Sequence[Entry], title: str, cell: Callable[[Entry], Cell]
 ) -> tuple[list[str], list[list[Cell]]]:
-    """Header and rows."""
+    """The header and the rows of a table of points."""
     if not study.column_axis:
         rows = [[Cell(p.config), number_cell(f"{p.nfe:g}" if p.rows else ""), cell(p)] for p in points]
         return ["configuration", "NFE", title], rows
@@ -132,7 +132,7 @@ def _arranged(
 
 
 def _cell(study: Study, point: Entry, metric: str, best: bool) -> Cell:
-    """``12.3 ± 0.4``; for several seeds ``12.3 ± 0.4 (0.6)``, with the standard deviation over the seeds."""
+    """A value, ``12.3 ± 0.4``; for several seeds also their standard deviation, ``12.3 ± 0.4 (0.6)``."""
     if not point.has(metric):
         return Cell(study.word(point), Kind.ABSENT)
     spread, done = point.spread(metric), len(point.rows)

@@ -12,7 +12,7 @@ function padded([low, high], share) {
   return [low - pad, high + pad];
 }
 
-/* Levels far from all values are not drawn. */
+/* The range of the y axis. Levels far from all values are ignored and not drawn. */
 function yRange(curves, levels, log) {
   const bounds = curves.flatMap((c) => c.values.flatMap((v, k) => [v, v + c.errors[k], Math.max(v - c.errors[k], log ? v / 3 : -Infinity)]));
   const range = extent(bounds, log);
@@ -22,7 +22,7 @@ function yRange(curves, levels, log) {
   return padded([Math.min(range[0], ...near), Math.max(range[1], ...near)], 0.06);
 }
 
-/* Ticks at the positions of points, as far as there is room for their labels. */
+/* Ticks at the positions of points, as many as there is room for. */
 function xTicks(curves, range, log, width) {
   const values = [...new Set(curves.flatMap((c) => c.x))].sort((a, b) => a - b);
   if (!log) return {};
@@ -37,7 +37,7 @@ const between = (v, [low, high]) => v >= low && v <= high;
 
 const MANTISSAS = [[1], [1, 3], [1, 2, 5], [1, 2, 3, 5], [1, 1.5, 2, 3, 4, 5, 7], [1, 1.2, 1.4, 1.6, 1.8, 2, 2.5, 3, 3.5, 4, 4.5, 5, 6, 7, 8, 9]];
 
-/* At least four numbers, as round as possible, without powers of ten where they are short. */
+/* At least four ticks, as round as possible, written as powers of ten only if the numbers would be long. */
 function logTicks(range) {
   const powers = Array.from({ length: Math.ceil(range[1] - range[0]) + 2 }, (_, k) => Math.floor(range[0]) + k);
   const within = (mantissas) => powers.flatMap((p) => mantissas.map((m) => Number(`${m}e${p}`))).filter((v) => between(Math.log10(v), range));
@@ -91,7 +91,7 @@ function level(place, dash) {
   return { type: "line", ...place, layer: "below", line: { color: theme().soft, width: 1.2, dash } };
 }
 
-/* Shifts the points of different curves apart, by less than the distance to the next position. */
+/* Shifts the points of different curves apart, by less than the distance to the next position on the axis. */
 function asides(curves, count, log) {
   const [to, from] = log ? [Math.log10, (t) => 10 ** t] : [(x) => x, (t) => t];
   const values = [...new Set(curves.flatMap((c) => c.x))].map(to).sort((a, b) => a - b);

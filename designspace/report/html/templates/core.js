@@ -1,6 +1,6 @@
 const DATA = JSON.parse(document.getElementById("data").textContent);
 
-/* An element; strings among its children stay text. */
+/* Creates an element; string children become text nodes. */
 function el(tag, attributes = {}, ...children) {
   const made = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
@@ -21,7 +21,7 @@ const numberOf = (cell) => (Array.isArray(cell) ? cell[0] : typeof cell === "num
 const textOf = (cell) => String(Array.isArray(cell) ? cell[1] : cell);
 const shown = (cell) => (Number.isInteger(cell) && Math.abs(cell) >= 1000 ? cell.toLocaleString("en-US") : textOf(cell));
 
-/* The text that a point is searched by: its configuration, the values of its axes, its trial. */
+/* The text in which a search looks for a point: its configuration, the values of its axes and its trial. */
 const searched = DATA.points.rows.map((cells, i) => {
   const named = cells.map((cell, c) => (c ? `${DATA.points.columns[c]}=${textOf(cell)}` : cell));
   return [...named, DATA.points.described[DATA.points.about[i]]].join(" ").toLowerCase();

@@ -1,6 +1,6 @@
 const MOST_DOTS = 60;
 
-/* Configurations with one point each, all at the same cost, are drawn as rows of dots, the best at the top. */
+/* Configurations with one point each, all at the same cost, are drawn as rows of dots, with the best at the top. */
 function isFlat(curves) {
   return curves.length > 1 && new Set(curves.flatMap((c) => c.x)).size === 1 && curves.every((c) => c.x.length === 1);
 }

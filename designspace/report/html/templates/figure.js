@@ -1,6 +1,6 @@
 const CONFIG = { displaylogo: false, responsive: true, modeBarButtons: [["toImage", "resetScale2d"]] };
 
-/* A plot with its legend and switches. */
+/* A plot with its legend and its switches. */
 function Figure(section, { isolated }) {
   const curves = Curves(section);
   const least = Math.min(...section.table.rows.map((row) => numberOf(row[2]) ?? Infinity));

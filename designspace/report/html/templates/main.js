@@ -2,7 +2,7 @@ const trials = Trials(document.getElementById("trial-list"));
 const show = (point) => (trials.has(point) ? () => trials.open(point) : null);
 const figures = [];
 
-/* The comparisons with the best of each budget, with the value and standard error that the table has. */
+/* The comparisons with the best of each budget, together with the value and standard error from the table. */
 function comparison({ table, compared }) {
   const both = ["value", "se"].map((key) => table.keys.indexOf(key));
   const known = new Map(table.rows.map(([point, , ...cells]) => [point, both.map((k) => cells[k])]));

@@ -1,7 +1,7 @@
 const TOLD_APART = 12;
 const MOST_FAINT = 20000;
 const Z = 1.959963984540054;
-/* The same as in the other figures. */
+/* The same symbols as in the static figures. */
 const SYMBOLS = ["circle", "square", "triangle-up", "diamond", "triangle-down", "cross", "x", "pentagon", "triangle-left", "star", "triangle-right", "hexagon"];
 const DASHES = ["solid", "8px,3px", "2px,3px", "10px,3px,2px,3px", "8px,3px,2px,3px,2px,3px"];
 const THEMES = {
@@ -20,7 +20,7 @@ let printing = false;
 
 const theme = () => THEMES[isDark.matches && !printing ? "dark" : "light"];
 
-/* Plotly interprets text as a kind of HTML, and as TeX between dollars. */
+/* Plotly interprets text as a subset of HTML, and as TeX between dollar signs. */
 const escaped = (text) => String(text).replace(/[&<>$]/g, (c) => `&#${c.charCodeAt(0)};`);
 
 const shortened = (name, most) => escaped(name.length > most ? `${name.slice(0, most - 1)}…` : name);
@@ -40,7 +40,7 @@ function look(i) {
   return { colour: theme().colours[colour] || colour, symbol: SYMBOLS[i % SYMBOLS.length], dash: DASHES[i % DASHES.length] };
 }
 
-/* The curves of a section: which ones stand out, and the text of each point. */
+/* The curves of a section: which of them are highlighted, and the text of each point. */
 function Curves(section) {
   const { rows } = section.table;
   const column = (key) => 2 + section.table.keys.indexOf(key);
@@ -68,7 +68,7 @@ function Curves(section) {
     });
   }
 
-  /* The curves found by a search, or else the best ones. */
+  /* The curves to highlight: those found by a search, otherwise the best ones. */
   function standing(curves, words, most = TOLD_APART) {
     const found = words.length ? curves.filter((c) => c.points.some((r) => matches(rows[r][0], words))) : curves;
     const kept = [...found].sort((a, b) => a.best - b.best).slice(0, most);

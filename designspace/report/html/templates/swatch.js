@@ -36,7 +36,7 @@ function lineSwatch(colour, dash) {
   return drawn;
 }
 
-/* How a curve looks, for the legend. */
+/* A sample of a curve's line and marker for the legend. */
 function swatch({ colour, dash, symbol }) {
   const drawn = lineSwatch(colour, dash);
   const shape = CORNERS[symbol];

@@ -1,4 +1,4 @@
-/* A curve as a trace of Plotly. */
+/* A curve as a Plotly trace. */
 function traceOf(curve, style, dim, hover) {
   const { colour, dash, symbol } = style;
   const drawn = curve.errors.some((e) => e > 0);
@@ -18,13 +18,13 @@ function traceOf(curve, style, dim, hover) {
   };
 }
 
-/* The best of the curves that do not stand out, as many as a browser can draw quickly. */
+/* The best of the curves that are not highlighted, as many as a browser can draw quickly. */
 function faintOnes(curves) {
   let room = MOST_FAINT;
   return [...curves].sort((a, b) => a.best - b.best).filter((curve) => (room -= curve.x.length) >= 0);
 }
 
-/* All of these curves as one line with gaps, which is faster to draw. */
+/* These curves as a single line with gaps, which is faster to draw. */
 function faintTrace(curves, dim, hover) {
   const [x, y, text, which] = [[], [], [], []];
   for (const curve of curves) {

@@ -1,6 +1,6 @@
 const LISTED = 50;
 
-/* Resolved specs and provenance, each written out when it is opened. */
+/* The list of resolved specs and provenance; each entry is only rendered when it is opened. */
 function Trials(host) {
   const { rows } = DATA.trials;
   const list = el("div", { class: "trials" });
@@ -75,7 +75,7 @@ function Trials(host) {
   return { open, has: (point) => known.has(point) };
 }
 
-/* Some browsers give pages from files no access to the clipboard. */
+/* Some browsers do not give local pages access to the clipboard. */
 async function copied(text) {
   try {
     await navigator.clipboard.writeText(text);

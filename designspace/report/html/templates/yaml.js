@@ -1,4 +1,4 @@
-/* Equal objects are stored once and referred to by their index, as trials.py describes. A Map has no special keys. */
+/* Decodes the data written by trials.py, where equal objects are stored once. A Map, unlike an object, has no special keys. */
 function unpacked(value) {
   if (!Array.isArray(value)) return value;
   const [kind, ...rest] = value;
@@ -11,7 +11,7 @@ function unpacked(value) {
 const PLAIN = /^[A-Za-z][A-Za-z0-9_.+-]*$/;
 const WORDS = /^(true|false|yes|no|on|off|null|y|n|inf|nan)$/i;
 
-/* YAML that versions 1.1 and 1.2 read alike. */
+/* A scalar as YAML that versions 1.1 and 1.2 read in the same way. */
 function scalar(value) {
   if (value === null) return "null";
   if (typeof value === "number") return String(value).replace(/^(-?\d+)e/, "$1.0e").replace(/e(\d)/, "e+$1");
@@ -31,7 +31,7 @@ function yaml(value, indent = "") {
   return "\n" + value.map((item) => `${indent}-${listed(item, indent + "  ")}`).join("");
 }
 
-/* The first line of an object stands after the dash of the list. */
+/* The first line of an object is on the same line as the dash of the list item. */
 function listed(item, indent) {
   const text = yaml(item, indent);
   return text.startsWith("\n") ? ` ${text.slice(1 + indent.length)}` : text;
