@@ -1,4 +1,4 @@
-"""Design-space ablations of diffusion models: which choice is better, at what cost, and how sure is that?
+"""Design-space ablations of diffusion models: which choice is better, at what cost, and how certain is the answer?
 
 Every public name is imported when it is first used, so that commands which need no PyTorch start without it.
 """
