@@ -2,7 +2,7 @@
 
 A module counts as it was executed, whatever has become of its file since, so its hash is taken when it is executed. It
 covers the modules that it imports from beside itself, which are found in its import statements without running
-anything. A class that is defined in a cell of a notebook counts as the source of that cell.
+anything. A class that is defined in a cell of a notebook counts as that cell; see ``registry.cells``.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from hashlib import sha256
 from importlib.machinery import PathFinder
 from pathlib import Path
 
+from designspace.registry.cells import Cell, hashed
+
 INSTALLED = {"site-packages", "dist-packages"}
 """Folders of installed packages, which are not a user's own code."""
 
@@ -29,8 +31,11 @@ _beside: dict[str, tuple[Path, str]] = {}
 """The modules that users' modules import from beside themselves: the file, and the sha256 of what was executed."""
 
 
-def defining(module: str) -> str | None:
-    """The hash of the code that defines a class in ``module`` right now; ``None`` if its source cannot be read."""
+def defining(module: str, name: str) -> str | Cell | None:
+    """The hash of the code that defines the class ``name`` in ``module`` right now, or its cell of a notebook.
+
+    ``None`` if its source cannot be read.
+    """
     frame = inspect.currentframe()
     while frame and frame.f_globals.get("__name__") != module:
         frame = frame.f_back
@@ -38,7 +43,7 @@ def defining(module: str) -> str | None:
     if (not frame or Path(place).is_file()) and (found := record(module)):
         return found
     cell = "".join(linecache.getlines(place))
-    return _sha256(cell.encode()) if cell else None
+    return Cell(name, cell, frame.f_globals) if frame and cell else None
 
 
 @contextmanager
@@ -183,8 +188,7 @@ def _changed(path: Path, digest: str) -> bool:
 
 
 def _digest(file: Path, content: bytes) -> str:
-    others = [f"{name} {_sha256(path.read_bytes())}" for name, path in beside(file, content).items()]
-    return _sha256("\n".join([_sha256(content), *others]).encode()) if others else _sha256(content)
+    return hashed(content, {name: path.read_bytes() for name, path in beside(file, content).items()})
 
 
 def _sha256(data: bytes) -> str:
