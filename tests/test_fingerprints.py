@@ -87,7 +87,7 @@ MORE: dict[str, list[dict[str, Any]]] = {
 WITHOUT_EFFECT = {
     "data/fashion_mnist": {"path"},
     "denoiser/pretrained": {"model"},
-    "denoiser/trained": {"accumulate", "compile", "channels_last"},
+    "denoiser/trained": {"accumulate", "compile", "channels_last", "precision"},
     **{f"metric/{name}": {"images"}
        for name in ("curvature", "denoiser_change", "denoising_error", "endpoint_error", "gradient_norm", "loss",
                     "truncation_error")},
