@@ -1,21 +1,28 @@
-"""The outputs of a component change only with its version; ``python tests/test_fingerprints.py`` records both.
+"""Numbers of a component change only with its version: ``python tests/test_fingerprints.py`` records new ones.
 
-A fingerprint has two numbers for each tensor that a component returns on fixed inputs: its norm, and a sum with fixed
-weights of both signs. They are compared with a tolerance, because machines differ in the last digits.
+Several instances of each component are recorded: one with the default fields, and others in which one field has another
+value. Recorded numbers are replaced only if the version is higher than the recorded one.
+
+A fingerprint has two sums for each tensor that a component gives on fixed inputs: the root of the sum of its squares,
+and a sum with fixed weights of both signs. They are compared with a tolerance: machines differ in the last digits.
 """
 
 import json
 import math
 import os
+import sys
 import tempfile
 import zipfile
+from collections.abc import Callable, Iterable
 from functools import cache, singledispatch
 from pathlib import Path
+from typing import Any, ClassVar, Literal, get_args, get_origin
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from pydantic.fields import FieldInfo
 from torch import Tensor
 
 import designspace as ds
@@ -25,9 +32,12 @@ from designspace.errors import DataError
 from designspace.evaluation.denoiser_probe import denoising
 from designspace.evaluation.measure import Sample
 from designspace.evaluation.rows import DenoiserMetric, Diagnostic
+from designspace.registry import identity
 from designspace.registry.component import Component
-from designspace.registry.known import ROWS
+from designspace.registry.known import ROWS, Known
+from designspace.sampling.noise import latents
 from designspace.sampling.probe import MeasuredTimeSteps, Probe
+from designspace.spec.trial import VERSION
 
 FILE = Path(__file__).parent / "data" / "fingerprints.json"
 BUILT_IN = [
@@ -41,13 +51,52 @@ NOT_HERE = {"detector/inception"}
 FIELDS = {
     "time_steps/explicit": {"levels": [40.0, 3.0, 0.1]},
     "network/mlp": {"width": 8},
-    "network/module": {"factory": f"{__file__}:Affine"},
     "denoiser/preconditioned": {"network": {"name": "mlp", "width": 8}},
     "denoiser/pretrained": {"model": "digits"},
-    "denoiser/trained": {"network": {"name": "mlp", "width": 8}, "training_images": 256},
+    "denoiser/trained": {
+        "network": {"name": "mlp", "width": 8}, "training_images": 512, "learning_rate": 0.02, "warm_up": 256.0,
+        "ema_half_life": 256.0, "ema_ramp_up": 0.5,
+    },
     "augmentation/edm": {"geometric": 0.8, "colour": 0.8},
     "stochasticity/churn": {"S_churn": 10.0},
-}
+    "reference/statistics": {"images": 10},
+}  # fmt: skip
+"""The fields of the first instance of a component, if they are not the default ones."""
+MORE: dict[str, list[dict[str, Any]]] = {
+    "solver/heun": [{"alpha": 0.5}, {"alpha": 2 / 3}, {"alpha": 0.8}, {"alpha": 2 / 3, "euler_last": False}],
+    "solver/dpmpp_2m_sde": [{"variant": "heun", "eta": 0.5}, {"variant": "heun", "eta": 0.0}],
+    "solver/unipc": [{"variant": "bh1", "order": order} for order in (1, 2)],
+    "solver/restart": [{"sigma_min": 0.15}],
+    "solver/sa_solver": [{"order": 1, "corrector_order": 0}, {"tau": 0.0, "order": 2, "corrector_order": 2}],
+    "time_steps/ddpm": [{"sigma_min": 0.1}],
+    "time_steps/iddpm": [{"sigma_min": 0.05}, {"C_1": 0.99}],
+    "time_steps/equal_error": [{"sigma_min": 0.02}],
+    "noise_distribution/iddpm": [{"C_1": 0.99}],
+    "time_steps/explicit": [{"levels": [5.0, 2.0, 1.0, 0.5]}],
+    "schedule/vp": [{"sigma_min": 0.01, "sigma_max": 100.0}],
+    "stochasticity/churn": [{"S_churn": 4.0}, {"S_min": 0.5, "S_max": 10.0}, {"S_max": 2.0}],
+    "network/module": [{"kwargs": {"slope": 0.25}}],
+    "denoiser/preconditioned": [{"network": {"name": "mlp", "width": 8, "depth": 1}}],
+    "denoiser/trained": [
+        {"augmentation": "edm"}, {"ema_sigma_rel": 0.1}, {"network": {"name": "mlp", "width": 16}},
+    ],
+    "denoiser/gaussian_mixture": [{"weights": [1.0], "means": [[0.2]], "covs": [[[0.3]]]}],
+    "data/mixture": [{"weights": [0.5, 0.5], "means": [[-0.3], [0.1]], "covs": [[[0.02]], [[0.03]]]}],
+}  # fmt: skip
+"""Instances that ``others`` does not find. A field that one of them changes alone has no other values from there."""
+WITHOUT_EFFECT = {
+    "data/fashion_mnist": {"path"},
+    "denoiser/pretrained": {"model"},
+    "denoiser/trained": {"accumulate", "compile", "channels_last", "precision"},
+    **{f"metric/{name}": {"images"}
+       for name in ("curvature", "denoiser_change", "denoising_error", "endpoint_error", "gradient_norm", "loss",
+                    "truncation_error")},
+    "network/module": {"factory", "weights", "shape"},
+    "network/unet": {"dropout"},
+    "reference/statistics": {"path", "images", "made_by", "source"},
+    "time_steps/equal_error": {"images"},
+}  # fmt: skip
+"""Fields that need other files, that the framework reads, or that change numbers by rounding errors at most."""
 TOLERANCE = {"network": 1e-3, "denoiser": 1e-3, "detector": 1e-3, "metric": 1e-4, "augmentation": 1e-4}
 """Relative to the size of the numbers, for rows that compute in float32."""
 SEARCHED = {"time_steps/equal_error": 1e-4, "solver/rk45": 1e-6}
@@ -56,20 +105,30 @@ SIGMA = torch.tensor([0.03, 0.2, 0.7, 1.0, 3.0, 20.0, 75.0], dtype=torch.float64
 CPU = torch.device("cpu")
 
 
-class Affine(torch.nn.Module):
-    """A user-defined network."""
-
-    def forward(self, x: Tensor, c_noise: Tensor, labels: Tensor | None = None) -> Tensor:
-        return 0.5 * x + c_noise.reshape(-1, 1, 1, 1)
-
-
 def waves(*shape: int, shift: float = 0.0) -> Tensor:
-    """Deterministic float64 numbers between -1 and 1 that look random."""
+    """Numbers between -1 and 1 that look random and are the same everywhere, float64."""
     return torch.sin(torch.arange(1, math.prod(shape) + 1, dtype=torch.float64).square() + shift).reshape(shape)
 
 
 def pixels(*shape: int) -> Tensor:
     return (waves(*shape) * 127 + 128).to(torch.uint8)
+
+
+AFFINE = """
+import torch
+class Affine(torch.nn.Module):
+    def __init__(self, slope=0.5):
+        super().__init__()
+        self.slope = slope
+    def forward(self, x, c_noise, labels=None):
+        return self.slope * x + c_noise.reshape(-1, 1, 1, 1)
+"""
+
+
+def perturb(network: torch.nn.Module, by: float = 0.1) -> None:
+    """Move the parameters, since the output layer is zero at the start."""
+    for parameter in network.parameters():
+        parameter.data.add_(by * waves(*parameter.shape).float())
 
 
 def two_modes(x: Tensor, sigma: Tensor) -> Tensor:
@@ -82,21 +141,37 @@ def noise(step: int, draw: int) -> Tensor:
     return 1.4 * waves(6, 2, shift=3.0 * step + 0.7 * draw)
 
 
+@cache
+def fetched(row: str, name: str, **fields: Any) -> Component:
+    """A component that the inputs need, looked up once, so that all later look-ups are those of components."""
+    return ROWS[row].known[name].model_validate(fields)
+
+
+@cache
+def preset(name: str) -> ds.Design:
+    return ds.Design.preset(name)
+
+
+def design(preset_name: str = "edm", **rows: Component) -> ds.Design:
+    return ds.Design.model_validate({**dict(preset(preset_name)), **rows})
+
+
 @singledispatch
 def numbers(component: Component) -> list[object]:
-    """All outputs of a component on fixed inputs: tensors, numbers and text."""
+    """All that a component gives on fixed inputs: tensors, numbers and text."""
     raise NotImplementedError(f"no fingerprint of the row {component.row}")
 
 
 @numbers.register
 def _(solver: ds.Solver):
-    return [ds.sample(ds.Design.preset("edm", solver=solver), two_modes, waves(6, 2), 9, noise=noise).x]
+    designs = design(solver=solver), design(solver=solver).model_copy(update={"to_zero": False})
+    return [ds.sample(each, two_modes, waves(6, 2), 9, noise=noise).x for each in designs]
 
 
 @numbers.register
 def _(steps: ds.TimeSteps):
     if isinstance(steps, MeasuredTimeSteps):
-        return [steps.place(Probe(ds.Design.preset("edm", time_steps=steps), two_modes, waves(6, 2), 7))]
+        return [steps.place(Probe(design(time_steps=steps), two_modes, waves(6, 2), 7))]
     levels = steps.sigmas(18)
     limits = (0.0, 1e4) if steps.name == "explicit" else (1.05 * levels[-1].item(), 0.9 * levels[0].item())
     return [levels, steps.within(*limits).sigmas(7)]
@@ -111,7 +186,7 @@ def _(schedule: ds.Schedule):
 @numbers.register
 def _(scaling: ds.Scaling):
     t = torch.tensor([0.01, 0.1, 0.5, 0.9], dtype=torch.float64)
-    schedule = ds.Schedule.get("vp")()
+    schedule = fetched("schedule", "vp")
     return [scaling.s(t, schedule), scaling.s_dot(t, schedule)]
 
 
@@ -141,18 +216,20 @@ def _(stochasticity: ds.Stochasticity):
 
 @numbers.register
 def _(network: ds.Network):
-    built = network.build((1, 8, 8), 3, 0)
+    side = 8 * getattr(network, "patch", 1)
+    built = network.build((1, side, side), 3, 0)
+    perturb(built, 0.02)
     with torch.no_grad():
-        for parameter in built.parameters():
-            parameter.add_(0.02 * waves(*parameter.shape).float())  # the output layer is zero at the start
-        x, c_noise = waves(3, 1, 8, 8).float(), torch.tensor([-1.0, 0.5, 3.0])
+        x, c_noise = waves(3, 1, side, side).float(), torch.tensor([-1.0, 0.5, 3.0])
         return [built(x, c_noise, torch.tensor([0, 2, -1]))]
 
 
 @numbers.register
 def _(denoiser: ds.Denoiser):
-    data = ds.Data.get("mixture" if denoiser.name == "gaussian_mixture" else "digits")().load()
-    loaded = denoiser.load(data, ds.Design.preset("edm"), CPU)
+    data = fetched("data", "mixture" if denoiser.name == "gaussian_mixture" else "digits").load()
+    loaded = denoiser.load(data, design(), CPU)
+    if denoiser.name == "preconditioned":  # an untrained network gives 0
+        perturb(loaded.network)
     D, images = loaded.bind(None), data.scaled()[:4]
     noisy = [(images + sigma * waves(*images.shape), sigma) for sigma in (0.1, 1.0, 10.0)]
     with torch.no_grad():
@@ -179,13 +256,12 @@ def _(detector: ds.Detector):
 @numbers.register
 def _(metric: ds.Metric):
     if isinstance(metric, Diagnostic):
-        found = metric.observe(Probe(ds.Design.preset("edm"), two_modes, waves(6, 2), 7))
+        found = metric.observe(Probe(design(), two_modes, waves(6, 2), 7))
     elif isinstance(metric, DenoiserMetric):
-        design, network = ds.Design.preset("edm"), ds.Network.get("mlp")(width=8).build((1, 4, 4))
-        for parameter in network.parameters():
-            parameter.data.add_(0.1 * waves(*parameter.shape).float())
-        loaded = PreconditionedNetwork(network, design, (1, 4, 4)), None
-        found = metric.observe(denoising(Images(pixels(12, 1, 4, 4)), design, loaded, 8, CPU, labelled=False))
+        edm, network = design(), fetched("network", "mlp", width=8).build((1, 4, 4))
+        perturb(network)
+        loaded = PreconditionedNetwork(network, edm, (1, 4, 4)), None
+        found = metric.observe(denoising(Images(pixels(12, 1, 4, 4)), edm, loaded, 8, CPU, labelled=False))
     else:
         d = metric.dimensions or 3
         found = metric.measure(Sample(waves(60, d).float()), Sample(1.2 * waves(70, d, shift=1.0).float() + 0.1))
@@ -194,13 +270,13 @@ def _(metric: ds.Metric):
 
 @numbers.register
 def _(reference: ds.Reference):
-    sample = reference.load(ds.Detector.get("pixels")())
+    sample = reference.load(fetched("detector", "pixels"))
     return [sample.moments.mean, sample.moments.cov]
 
 
 @cache
 def files() -> tempfile.TemporaryDirectory[str]:
-    """Images in each of the layouts that are read, and statistics of features; deleted at the end of the process."""
+    """Images in each layout that is read, statistics of features and a network; deleted at the end of the process."""
     made = tempfile.TemporaryDirectory()
     folder = Path(made.name)
     images = pixels(6, 5, 5, 3).numpy()
@@ -212,26 +288,113 @@ def files() -> tempfile.TemporaryDirectory[str]:
             Image.fromarray(image).save(path)
             archive.write(path, path.relative_to(folder / "images"))
     spread = waves(4, 4).numpy()
+    (folder / "affine.py").write_text(AFFINE, "utf-8")
     np.savez(folder / "statistics.npz", mu=waves(4).numpy(), sigma=spread @ spread.T + np.eye(4))
     return made
 
 
-def made(path: str) -> Component:
+class Own(ds.Schedule):
+    """A schedule whose derivative and inverse the framework finds; the derivative is infinite at t = 0."""
+
+    name: ClassVar[str] = "own"
+
+    def sigma(self, t: Tensor) -> Tensor:
+        return t**0.75 + t
+
+
+def loop(preset_name: str = "edm", to_zero: bool = True, **rows: Component) -> Callable[[], list[object]]:
+    def run() -> list[object]:
+        trial = design(preset_name, **rows).model_copy(update={"to_zero": to_zero})
+        found = ds.sample(trial, two_modes, waves(6, 2), 9, noise=noise)
+        return [found.x, found.sigmas, found.nfe]
+
+    return run
+
+
+def churned(**fields: float) -> Component:
+    return fetched("stochasticity", "churn", **{"S_churn": 5.0, "S_min": 0.05, "S_max": 50.0, "S_noise": 1.01} | fields)
+
+
+def own_schedule() -> list[object]:
+    t = torch.tensor([0.0, 0.01, 0.5, 3.0], dtype=torch.float64)
+    return [Own().sigma_dot(t), Own().sigma_inv(SIGMA)]
+
+
+FRAMEWORK: dict[str, Callable[[], list[object]]] = {
+    **{f"sampler/churn {name}": loop(solver=fetched("solver", name), stochasticity=churned())
+       for name in ("heun", "euler", "dpm2")},
+    "sampler/churn vp": loop("vp", stochasticity=churned(S_churn=30.0)),
+    "sampler/to_zero false": loop(to_zero=False),
+    **{f"sampler/preset {name}": loop(name) for name in ("vp", "ve", "velocity")},
+    "sampler/own schedule": own_schedule,
+    "sampler/own schedule heun": loop(schedule=Own()),
+    "sampler/measured levels": loop(time_steps=fetched("time_steps", "equal_error", images=4)),
+    "sampler/keyed noise": lambda: [latents(0, range(3), (2, 2)), latents("time_steps", range(3, 5), (2, 2))],
+}  # fmt: skip
+"""Numbers of the framework itself, whose version is VERSION in designspace/spec/trial.py."""
+
+
+def fields_of(path: str) -> dict[str, Any]:
+    """The fields of the first instance of a component."""
+    _, _, name = path.partition("/")
+    file = {"npz": "images.npz", "zip": "images.zip", "folder": "images", "statistics": "statistics.npz"}.get(name)
+    given: dict[str, Any] = {"path": Path(files().name) / file} if file else {}
+    if path == "network/module":
+        given = {"factory": f"{files().name}/affine.py:Affine"}
+    return FIELDS.get(path, {}) | given
+
+
+def others(field: FieldInfo, first: Any) -> list[Any]:
+    """Values of a field besides the first: all others of a few, 0 if it may be 0, and one nearby."""
+    kind = field.annotation
+    low, high, step = (
+        next((getattr(mark, of) for mark in field.metadata if hasattr(mark, of)), None)
+        for of in ("ge", "le", "multiple_of")
+    )
+    if kind is bool:
+        return [not first]
+    if get_origin(kind) is Literal:
+        return [value for value in get_args(kind) if value != first]
+    if kind is int and low is not None and high is not None and high - low < 10:
+        return [value for value in range(low, high + 1) if value != first]
+    if kind is int:
+        return [first + (step or 1)]
+    if kind is float and math.isfinite(first):
+        near = 0.8 * first if first and (low is None or 0.8 * first >= low) else 1.25 * first or 0.5
+        return [near, 0.0] if low == 0 and first else [near]
+    return []
+
+
+@cache
+def instances(path: str) -> dict[str, dict[str, Any]]:
+    """The fields of all instances of a component, by their keys in the file of fingerprints."""
     row, _, name = path.partition("/")
-    fields = FIELDS.get(path, {})
-    if path in ("data/npz", "data/zip", "reference/statistics"):
-        file = {"npz": "images.npz", "zip": "images.zip", "statistics": "statistics.npz"}[name]
-        fields = {"path": Path(files().name) / file}
-    if path == "data/folder":
-        fields = {"path": Path(files().name) / "images"}
-    if path == "reference/statistics":
-        fields |= {"images": 10}
+    cls, first = ROWS[row].known[name], fields_of(path)
+    more = MORE.get(path, [])
+    left = WITHOUT_EFFECT.get(path, set()).union(*(change for change in more if len(change) == 1))
+    changes = [
+        {field: value}
+        for field, info in cls.model_fields.items()
+        if field not in left
+        for value in others(info, first.get(field, info.default))
+    ] + more
+    return {path: first} | {f"{path} {json.dumps(change)}": first | change for change in changes}
+
+
+def made(path: str, fields: dict[str, Any]) -> Component:
+    row, _, name = path.partition("/")
     return ROWS[row].known[name].model_validate(fields)
 
 
-def fingerprint(path: str) -> list[object]:
-    """For each output of a component, its text or two sums of its numbers."""
-    return [part if isinstance(part, str) else sums(torch.as_tensor(part)) for part in numbers(made(path))]
+def version_of(key: str) -> int:
+    """The version of the component or, with ``sampler/``, of the framework that a fingerprint is of."""
+    row, _, name = key.partition(" ")[0].partition("/")
+    return VERSION if key in FRAMEWORK else ROWS[row].known[name].version
+
+
+def fingerprint(parts: list[object]) -> list[object]:
+    """For each part of what a component gives its text, or two sums of its numbers."""
+    return [part if isinstance(part, str) else sums(torch.as_tensor(part)) for part in parts]
 
 
 def sums(part: Tensor) -> list[float]:
@@ -246,47 +409,183 @@ def same(one: list[object], other: list[object], tolerance: float) -> bool:
     )
 
 
-@pytest.mark.parametrize("path", [path for path in BUILT_IN if path not in NOT_HERE])
-def test_numbers_change_only_with_the_version(path, tmp_path, monkeypatch):
+def tolerance_of(key: str) -> float:
+    path = key.partition(" ")[0]
+    return SEARCHED.get(path, TOLERANCE.get(path.partition("/")[0], 1e-9))
+
+
+def declared(component: Component) -> set[str]:
+    """The components that another names in its fields, in ``uses`` or in ``built_with``, at any depth."""
+    with pytest.MonkeyPatch.context() as patch:  # the identity leaves out first versions
+        patch.setattr(identity, "_is_first", lambda cls: False)
+        found = used_in(component.identity())
+    inner = [value for _, value in component if isinstance(value, Component)]
+    return found.union(*({f"{one.row}/{one.name}"} | declared(one) for one in inner))
+
+
+def used_in(part: Any) -> set[str]:
+    """The components under ``uses`` in an identity."""
+    if not isinstance(part, dict):
+        return set()
+    return set(part.get("uses", ())).union(*map(used_in, part.values()))
+
+
+@cache
+def computed(path: str) -> tuple[dict[str, list[object]], set[str]]:
+    """The fingerprints of all instances of a component, and what was looked up but not declared meanwhile."""
+    found: dict[str, list[object]] = {}
+    undeclared: set[str] = set()
+    for key, fields in instances(path).items():
+        component, looked_up = made(path, fields), set[str]()
+        look_up_inputs()
+        component.require()
+        found[key] = fingerprint(recording(looked_up, component))
+        undeclared |= looked_up - declared(component) - {path}
+    return found, undeclared
+
+
+@cache
+def look_up_inputs() -> None:
+    """Look up all that inputs are made of."""
+    design()
+    for path in ("schedule/vp", "data/mixture", "data/digits", "detector/pixels"):
+        fetched(*path.split("/"))
+    fetched("network", "mlp", width=8)
+
+
+def recording(looked_up: set[str], component: Component) -> list[object]:
+    """The numbers of a component; the components that are looked up meanwhile are added to ``looked_up``."""
+    look_up = Known.__getitem__
+
+    def observed(known: Known, name: str) -> type[Component]:
+        cls = look_up(known, name)
+        looked_up.add(f"{cls.row}/{cls.name}")
+        return cls
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Known, "__getitem__", observed)
+        return numbers(component)
+
+
+@pytest.fixture(autouse=True)
+def cache_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("DESIGNSPACE_CACHE", str(tmp_path))
-    row, _, name = path.partition("/")
-    again = "record it: python tests/test_fingerprints.py"
-    recorded = json.loads(FILE.read_text("utf-8")).get(path)
-    assert recorded, f"{path} has no fingerprint; {again}"
-    version = ROWS[row].known[name].version
-    assert recorded["version"] == version, f"{path} is of version {version} now; {again}"
+
+
+def computed_here(path: str) -> tuple[dict[str, list[object]], set[str]]:
     try:
-        found = fingerprint(path)
+        return computed(path)
     except DataError as missing:  # a data set that is not installed
         pytest.skip(str(missing))
-    assert same(found, recorded["numbers"], SEARCHED.get(path, TOLERANCE.get(row, 1e-9))), (
-        f"{path} gives other numbers ({found}, not {recorded['numbers']}): raise its `version`, or VERSION in "
-        f"designspace/spec/trial.py if it is the framework that has changed; then {again}"
-    )
+
+
+def require_recorded(found: dict[str, list[object]]) -> None:
+    recorded = json.loads(FILE.read_text("utf-8"))
+    again = "record it: python tests/test_fingerprints.py"
+    for key, numbers_now in found.items():
+        assert key in recorded, f"{key} has no fingerprint; {again}"
+        version = version_of(key)
+        assert recorded[key]["version"] == version, f"{key} is of version {version} now; {again}"
+        assert same(numbers_now, recorded[key]["numbers"], tolerance_of(key)), (
+            f"{key} gives other numbers ({numbers_now}, not {recorded[key]['numbers']}): raise its `version`, or "
+            f"VERSION in designspace/spec/trial.py if it is the framework that has changed; then {again}"
+        )
+
+
+HERE = sorted(set(BUILT_IN) - NOT_HERE)
+
+
+@pytest.mark.parametrize("path", HERE)
+def test_numbers_change_only_with_the_version(path):
+    require_recorded(computed_here(path)[0])
+
+
+@pytest.mark.parametrize("key", FRAMEWORK)
+def test_numbers_of_the_framework_change_only_with_its_version(key):
+    require_recorded({key: fingerprint(FRAMEWORK[key]())})
+
+
+@pytest.mark.parametrize("path", HERE)
+def test_a_component_that_another_fetches_by_name_is_declared(path):
+    assert not computed_here(path)[1]
+
+
+def test_a_component_that_is_not_declared_is_seen(monkeypatch):
+    monkeypatch.setattr(ds.Solver.get("restart"), "uses", ("time_steps/edm",))
+    computed.cache_clear()
+    assert computed("solver/restart")[1] == {"solver/heun"}
+    computed.cache_clear()
 
 
 def test_every_fingerprint_is_of_a_component():
-    assert set(json.loads(FILE.read_text("utf-8"))) == set(BUILT_IN) - NOT_HERE
+    keys = {key for path in HERE for key in instances(path)} | FRAMEWORK.keys()
+    assert set(json.loads(FILE.read_text("utf-8"))) == keys
+
+
+@pytest.mark.parametrize("path", HERE)
+def test_every_field_has_a_value_that_gives_other_numbers(path):
+    recorded = json.loads(FILE.read_text("utf-8"))
+    row, _, name = path.partition("/")
+    first = instances(path)[path]
+    seen = {
+        field
+        for key, fields in instances(path).items()
+        if not same(recorded[key]["numbers"], recorded[path]["numbers"], tolerance_of(key))
+        for field in fields
+        if field not in first or fields[field] != first[field]
+    }
+    assert seen >= ROWS[row].known[name].model_fields.keys() - WITHOUT_EFFECT.get(path, {"path"})
 
 
 def test_a_small_change_of_the_numbers_is_seen(monkeypatch):
     linear = ds.Schedule.get("linear")
-    before = fingerprint("schedule/linear")
+    before = fingerprint(numbers(linear()))
     monkeypatch.setattr(linear, "sigma", lambda self, t: t * (1 + 1e-7))
-    assert not same(fingerprint("schedule/linear"), before, 1e-9)
+    assert not same(fingerprint(numbers(linear())), before, 1e-9)
 
 
-def record() -> None:
-    """Write the fingerprints of all components."""
-    lines = []
-    with tempfile.TemporaryDirectory() as cache_folder:
-        os.environ["DESIGNSPACE_CACHE"] = cache_folder
-        for path in sorted(set(BUILT_IN) - NOT_HERE):
-            row, _, name = path.partition("/")
-            entry = {"version": ROWS[row].known[name].version, "numbers": fingerprint(path)}
-            lines.append(f"{json.dumps(path)}: {json.dumps(entry)}")
-    FILE.write_text("{\n" + ",\n".join(lines) + "\n}\n", "utf-8")
+def test_recorded_numbers_are_replaced_only_if_the_version_was_raised(tmp_path, monkeypatch):
+    linear, file = ds.Schedule.get("linear"), tmp_path / "fingerprints.json"
+    file.write_text("{}")
+    record(file, ["schedule/linear"])
+    first = file.read_text()
+    assert json.loads(first)["schedule/linear"]["version"] == 1
+    with monkeypatch.context() as patch:
+        patch.setattr(linear, "sigma", lambda self, t: 1.01 * t)
+        with pytest.raises(SystemExit, match=r"schedule/linear gives other numbers .* raise `version` first"):
+            record(file, ["schedule/linear"])
+        assert file.read_text() == first
+        patch.setattr(linear, "version", 2)
+        record(file, ["schedule/linear", "schedule/ve"])
+        assert json.loads(file.read_text())["schedule/linear"]["version"] == 2
+        assert file.read_text() != first
+        assert "schedule/ve" in json.loads(file.read_text())
+    with pytest.raises(SystemExit, match="raise `version` first"):  # neither are they if it is lowered
+        record(file, ["schedule/linear"])
+
+
+def record(file: Path, paths: Iterable[str], framework: Iterable[str] = ()) -> None:
+    """Write the fingerprints of components and of the framework.
+
+    Numbers that were recorded before are replaced only if the version has been raised since.
+    """
+    computed.cache_clear()
+    found = {key: fingerprint(FRAMEWORK[key]()) for key in framework}
+    for path in paths:
+        found |= computed(path)[0]
+    recorded, lines = json.loads(file.read_text("utf-8")), []
+    for key in sorted(found):
+        entry = {"version": version_of(key), "numbers": found[key]}
+        old = recorded.get(key)
+        if old and entry["version"] == old["version"] and same(found[key], old["numbers"], tolerance_of(key)):
+            entry = old  # the last digits depend on the machine
+        elif old and entry["version"] <= old["version"]:
+            sys.exit(f"{key} gives other numbers with version {entry['version']}: raise `version` first")
+        lines.append(f"{json.dumps(key)}: {json.dumps(entry)}")
+    file.write_text("{\n" + ",\n".join(lines) + "\n}\n", "utf-8")
 
 
 if __name__ == "__main__":
-    record()
+    with tempfile.TemporaryDirectory() as folder_of_cache:
+        os.environ["DESIGNSPACE_CACHE"] = folder_of_cache
+        record(FILE, HERE, FRAMEWORK)

@@ -1,6 +1,5 @@
 """The identity of results: everything that numbers depend on changes it, and nothing else does."""
 
-import ast
 import json
 import linecache
 import subprocess
@@ -17,11 +16,11 @@ from designspace.errors import DataError
 from designspace.registry.component import Component
 from designspace.registry.identity import Since, identified
 from designspace.registry.known import ROWS
+from designspace.run.run import EXECUTORS
 from designspace.spec.trial import Evaluate, Trial
 
-ROOT = Path(__file__).parents[1]
 PINNED = json.loads((Path(__file__).parent / "data" / "ids.json").read_text("utf-8"))
-"""Thirty specs with the ids that their trials had when dependencies were first declared."""
+"""Specs with the ids of their trials; the first thirty are from when dependencies were first declared."""
 FIELDS = {
     "time_steps/explicit": {"levels": [10.0, 1.0]},
     "denoiser/preconditioned": {"network": "mlp"},
@@ -46,11 +45,22 @@ BUILT_IN = [
 ]
 
 
+def pinned_trial(pinned: dict[str, Any], folder: Path) -> Trial:
+    spec = folder / "spec.yaml"
+    spec.write_text(json.dumps(pinned["spec"]), "utf-8")
+    (point,) = ds.load(spec).points()
+    return point.trial
+
+
 @pytest.mark.parametrize("pinned", PINNED, ids=lambda pinned: pinned["id"])
 def test_ids_stay(pinned, tmp_path):
-    spec = tmp_path / "spec.yaml"
-    spec.write_text(json.dumps(pinned["spec"]), "utf-8")
-    assert [point.trial.id for point in ds.load(spec).points()] == [pinned["id"]]
+    assert pinned_trial(pinned, tmp_path).id == pinned["id"]
+
+
+def test_every_design_choice_has_an_id_that_stays(tmp_path):
+    named = [used(pinned_trial(pinned, tmp_path)) for pinned in PINNED]
+    rows = {*Design.model_fields, "denoiser", "metric"}
+    assert {path for path in BUILT_IN if path.partition("/")[0] in rows} <= set().union(*named)
 
 
 # Versions
@@ -120,20 +130,6 @@ def test_another_version_changes_the_ids_of_all_that_use_it_and_of_no_other(path
     changed = {key for key in trials if before[key] != after[key]}
     assert path in changed
     assert changed == {key for key, one in trials.items() if path in used(one)}
-
-
-@pytest.mark.parametrize("file", sorted((ROOT / "components").glob("*/*.py")), ids=lambda file: file.parent.name)
-def test_a_component_that_another_fetches_by_name_is_declared(file):
-    tree = ast.parse(file.read_text("utf-8"))
-    rows = {"".join(part.capitalize() for part in row.split("_")): row for row in ROWS} | {"CSkip": "c_skip"}
-    fetched = {
-        f"{rows[call.func.value.id]}/{call.args[0].value}"
-        for call in ast.walk(tree)
-        if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr == "get"
-        if isinstance(call.func.value, ast.Name) and call.func.value.id in rows
-    }
-    known = ROWS[file.parent.name].known if file.stem != "__init__" else {}
-    assert fetched <= set(known[file.stem].uses if file.stem in known else ())
 
 
 def test_dependencies_of_dependencies_count(monkeypatch):
@@ -213,11 +209,16 @@ class InCell(ds.TimeSteps, name="in_cell"):
 """
 
 
-def run_cell(source: str, place: str) -> type[Component]:
+def execute(source: str, place: str, space: dict[str, Any]) -> None:
     """Execute a cell as notebooks do: in ``__main__``, with its source in ``linecache``."""
     linecache.cache[place] = (len(source), None, source.splitlines(True), place)
-    space: dict[str, Any] = {"__name__": "__main__"}
     exec(compile(source, place, "exec"), space)
+
+
+def run_cell(source: str, place: str) -> type[Component]:
+    """The component of a cell of a notebook of its own."""
+    space: dict[str, Any] = {"__name__": "__main__"}
+    execute(source, place, space)
     return space["InCell"]
 
 
@@ -231,6 +232,66 @@ def test_a_class_in_a_cell_of_a_notebook_is_the_source_of_the_cell():
     assert first == again
     assert first["source"] != other["source"]
     assert {k: v for k, v in first.items() if k != "source"} == {k: v for k, v in other.items() if k != "source"}
+
+
+HELPERS = {
+    "function": "def helper(n):\n    return inner(n)\n",
+    "inner": "import functools\n@functools.cache\ndef inner(n):\n    return Scale.of(n) + Plain.factor\n",
+    "class": "class Scale:\n    @staticmethod\n    def of(n):\n        return n * FACTOR\n",
+    "plain": "class Plain:\n    factor = 1\n",
+    "number": "FACTOR = 3\n",
+    "unused": "def unused(n):\n    return 1\n",
+}
+"""Cells of which each is used by the one before, but for the last."""
+
+
+@pytest.mark.parametrize(
+    ("cell", "change"),
+    [
+        ("function", ("inner(n)", "inner(n + 1)")),
+        ("inner", (".of(n)", ".of(2 * n)")),
+        ("class", ("n * FACTOR", "n / FACTOR")),
+        ("plain", ("factor = 1", "factor = 2")),
+        ("number", ("3", "4")),
+        ("unused", ("1", "2")),
+    ],
+)
+def test_what_a_class_uses_from_other_cells_counts(cell, change):
+    space: dict[str, Any] = {"__name__": "__main__"}
+    source = CELL.replace("POWER", "1").replace("raise NotImplementedError", "return helper(n)")
+    try:
+        execute(source, "<class>", space)  # before what it uses is defined
+        for name, text in HELPERS.items():
+            execute(text, f"<{name}>", space)
+        before = space["InCell"]().identity()["source"]
+        execute(HELPERS[cell], f"<{cell} again>", space)
+        assert space["InCell"]().identity()["source"] == before
+        assert change[0] in HELPERS[cell]
+        execute(HELPERS[cell].replace(*change), f"<{cell} changed>", space)
+        assert (space["InCell"]().identity()["source"] != before) == (cell != "unused")
+    finally:
+        ds.TimeSteps.known.pop("in_cell", None)
+
+
+@pytest.mark.parametrize("executor", ["local", "ray"])
+def test_workers_refuse_a_class_in_a_notebook(executor, tmp_path, monkeypatch):
+    def start(*args):
+        raise AssertionError("no process may be started")
+
+    monkeypatch.setitem(EXECUTORS, executor, start)
+    monkeypatch.setenv("DESIGNSPACE_CACHE", str(tmp_path / "cache"))
+    spec = tmp_path / "spec.yaml"
+    design = {"preset": "edm", "time_steps": "in_cell"}
+    base = {"data": "mixture", "denoiser": "exact", "design": design, "evaluate": {"images": 4, "detector": "pixels"}}
+    spec.write_text(json.dumps(base | {"grid": {"num_steps": [3, 4]}}), "utf-8")
+    try:
+        run_cell(CELL.replace("POWER", "1"), "<cell>")
+        message = r"time_steps 'in_cell' is defined in a notebook.*: move the class into a \.py file and name it in"
+        with pytest.raises(DataError, match=message) as error:
+            ds.run(ds.load(spec), workers=2, executor=executor, out=tmp_path / "reports", progress=False)
+        assert "\n" not in str(error.value)
+    finally:
+        ds.TimeSteps.known.pop("in_cell", None)
 
 
 def test_a_class_without_a_source_says_where_to_define_it():

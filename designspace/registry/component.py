@@ -26,6 +26,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from designspace.errors import DataError
 from designspace.registry import sources
+from designspace.registry.cells import Cell
 from designspace.registry.description import documented
 from designspace.registry.identity import as_json, built_with, identified
 from designspace.registry.known import ROWS, Known
@@ -101,12 +102,12 @@ class Component(Spec):
     uses: ClassVar[tuple[str, ...]] = ()
     """Other components that the code fetches by name, such as ``solver/heun``: their versions enter the identity."""
     known: ClassVar[MutableMapping[str, type[Self]]]  # the components of this row, by name
-    _source: ClassVar[str | None] = ""  # the hash of the source if a user defines the class; None if it cannot be read
+    _source: ClassVar[str | Cell | None] = ""  # the source if a user defines the class; None if it cannot be read
 
     def __init_subclass__(cls, *, row: str = "", name: str = "", **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if not cls.__module__.startswith("designspace."):
-            cls._source = sources.defining(cls.__module__)
+            cls._source = sources.defining(cls.__module__, cls.__name__)
         if row:
             cls.row, cls.known = row, Known(row)
             ROWS.add(row, cls)
@@ -180,6 +181,11 @@ class Component(Spec):
         return self.origin() | identified(self)
 
     @classmethod
+    def in_notebook(cls) -> bool:
+        """Whether the class is defined in a cell of a notebook, which no other process can import."""
+        return isinstance(cls._source, Cell)
+
+    @classmethod
     def origin(cls) -> dict[str, Any]:
         """The part of the identity that comes from the code: name, version or source hash, and what it ``uses``.
 
@@ -188,6 +194,7 @@ class Component(Spec):
         if cls._source is None:
             place = "define it in a file or in a cell of a notebook"
             raise DataError(f"{cls.row} '{cls.name}': the source of its class cannot be read, so it has no id; {place}")
-        own = {"source": cls._source} if cls._source else {"version": cls.version}
+        source = cls._source.digest() if isinstance(cls._source, Cell) else cls._source
+        own = {"source": source} if source else {"version": cls.version}
         used = (ROWS[row].known[name] for row, name in (path.split("/") for path in cls.uses))
         return {"name": cls.name} | own | built_with(used)

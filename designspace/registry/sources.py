@@ -2,8 +2,8 @@
 
 The hash of a module is taken when the module is executed, so that later changes of its file have no effect. The hash
 also covers the modules beside that module, that is, those that it imports from its own folder or package; they are
-found in its import statements without running anything. A class that is defined in a cell of a notebook has the hash of
-the cell.
+found in its import statements without running anything. A class that is defined in a cell of a notebook is identified by
+that cell and what it uses of others; see ``registry.cells``.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from hashlib import sha256
 from importlib.machinery import PathFinder
 from pathlib import Path
 
+from designspace.registry.cells import Cell, hashed
+
 INSTALLED = {"site-packages", "dist-packages"}
 """Folders of installed packages, which are not a user's own code."""
 
@@ -30,8 +32,11 @@ _beside: dict[str, tuple[Path, str]] = {}
 """The modules beside users' modules, by name: the file of each, and the sha256 of the source that was executed."""
 
 
-def defining(module: str) -> str | None:
-    """The hash of the code that defines a class in ``module`` right now; ``None`` if its source cannot be read."""
+def defining(module: str, name: str) -> str | Cell | None:
+    """The hash of the code that defines the class ``name`` in ``module`` right now, or its cell of a notebook.
+
+    ``None`` if its source cannot be read.
+    """
     frame = inspect.currentframe()
     while frame and frame.f_globals.get("__name__") != module:
         frame = frame.f_back
@@ -39,7 +44,7 @@ def defining(module: str) -> str | None:
     if (not frame or Path(place).is_file()) and (found := record(module)):
         return found
     cell = "".join(linecache.getlines(place))
-    return _sha256(cell.encode()) if cell else None
+    return Cell(name, cell, frame.f_globals) if frame and cell else None
 
 
 @contextmanager
@@ -184,8 +189,7 @@ def _changed(path: Path, digest: str) -> bool:
 
 
 def _digest(file: Path, content: bytes) -> str:
-    others = [f"{name} {_sha256(path.read_bytes())}" for name, path in beside(file, content).items()]
-    return _sha256("\n".join([_sha256(content), *others]).encode()) if others else _sha256(content)
+    return hashed(content, {name: path.read_bytes() for name, path in beside(file, content).items()})
 
 
 def _sha256(data: bytes) -> str:

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from designspace.denoising.sigma_data import NAME as SIGMA_DATA
 from designspace.design import Design
 from designspace.errors import DataError, SpecError
+from designspace.registry.component import Component
 from designspace.registry.known import ROWS
 from designspace.results.lines import PointKey, point_key
 from designspace.results.records import FRECHET, SCHEMA, Description, GridPoint, Result, Source
@@ -73,7 +74,8 @@ def run(
 
     Raises:
         SpecError: Trials use labels that the data set or the denoiser does not support.
-        DataError: Code or data have changed since the ablation was loaded.
+        DataError: Code or data have changed since the ablation was loaded, or other processes would need a component
+            that is defined in a notebook.
         StorageError: A file cannot be written, for instance because the disk is full; finished points are kept.
     """
     points = tuple(ablation.points())
@@ -87,9 +89,12 @@ def run(
     restore_artefacts(finished.values(), results, Stages(Cache(), torch.device(device), batch_size))
     spec = Path(ablation.path).resolve() if ablation.path else None
     job = Job(ablation.name, todo, results.folder, device, batch_size, spec, tuple(ablation.components), now())
+    several = min(workers, len(job.trials))
+    elsewhere = several > 1 or (todo and executor != "local")
+    if elsewhere:
+        _require_files(todo)
     with watching(_costs(todo), len(done), show=progress) as report:
-        several = min(workers, len(job.trials))
-        if several > 1 or (todo and executor != "local"):
+        if elsewhere:
             EXECUTORS[executor](job, several, report)
         elif todo:
             Worker(job, report).work()
@@ -116,6 +121,15 @@ def _require_unchanged(points: Sequence[Point]) -> None:
             raise DataError("code or data have changed since the ablation was loaded: load it again")
 
 
+def _require_files(points: Sequence[Point]) -> None:
+    """Raise ``DataError`` if a component is defined in a notebook, which the processes of workers cannot import."""
+    for name, cls in _components(points).items():
+        if cls.in_notebook():
+            row, _, component = name.partition("/")
+            why = "is defined in a notebook, which workers cannot import"
+            raise DataError(f"{row} '{component}' {why}: move the class into a .py file and name it in `components:`")
+
+
 def _description(ablation: Ablation, points: Sequence[Point]) -> Description:
     """The description of the ablation, with which a report can list missing points without importing components."""
     optional: dict[str, Any] = {"components": list(ablation.components)} if ablation.components else {}
@@ -136,14 +150,18 @@ def _description(ablation: Ablation, points: Sequence[Point]) -> Description:
 
 def _sources(points: Sequence[Point]) -> dict[str, list[Source]]:
     """The publications that the components of the trials declare as their sources."""
+    classes = _components(points)
+    return {
+        name: [Source(**source._asdict()) for source in cls.sources] for name, cls in classes.items() if cls.sources
+    }
+
+
+def _components(points: Sequence[Point]) -> dict[str, type[Component]]:
+    """The classes of all components of the trials by ``row/name``, in the order of names."""
     specs = (trial.model_dump(mode="json") for trial in _trials(points).values())
-    found = {}
-    for name in sorted({name for spec in specs for name in components_in(spec)}):
-        row, component = name.split("/", 1)
-        cls = ROWS[row].known.get(component) if row in ROWS else None
-        if cls and cls.sources:
-            found[name] = [Source(**source._asdict()) for source in cls.sources]
-    return found
+    paths = (name.split("/", 1) for name in sorted({name for spec in specs for name in components_in(spec)}))
+    found = {f"{row}/{name}": ROWS[row].known.get(name) for row, name in paths if row in ROWS}
+    return {path: cls for path, cls in found.items() if cls}
 
 
 def _warn_of_few_images(rows: list[Result]) -> None:
