@@ -167,14 +167,14 @@ def test_the_protocol_is_recorded_and_hashed(tmp_path):
     grid = {"grid": {"solver": ["euler", "heun"], "num_steps": [3]}}
     rows = go(tmp_path, ["evaluate.repeats=2"], spec=grid).rows()
     one = rows[0].protocol
-    assert [row.protocol["seed"] for row in rows] == [0, 1, 0, 1]
-    assert {row.protocol["hash"] for row in rows} == {one["hash"]}
+    assert [row.protocol.seed for row in rows] == [0, 1, 0, 1]
+    assert {row.protocol.hash for row in rows} == {one.hash}
     assert (one["name"], one["images"], one["labels"], one["resize"]) == ("FD-stand_in", 450, "none", "its own")
     assert one["pixels"] == "uint8: 127.5 x + 128, clipped to 0..255, truncated"
     assert one["reference"]["content"] == "sixty images of 4 x 4"
     assert (one["reference"]["images"], one["reference"]["known"]) == (60, "features")
     others = (["evaluate.images=300"], ["evaluate.labels=balanced"], ["evaluate.detector.seed=1"])
-    hashes = [go(tmp_path, other, out=f"{k}", spec=grid).rows()[0].protocol["hash"] for k, other in enumerate(others)]
+    hashes = [go(tmp_path, other, out=f"{k}", spec=grid).rows()[0].protocol.hash for k, other in enumerate(others)]
     assert len({*hashes, one["hash"]}) == 4
 
 
@@ -356,17 +356,17 @@ def test_wrong_labels_are_named_where_they_are_written(tmp_path):
 def test_a_dry_run_says_what_is_to_do_and_does_nothing(tmp_path, cache):
     spec = write_spec(tmp_path)
     rows = dry_run(load(spec), out=tmp_path / "reports")
-    assert rows[0]["axes"] == {"solver": "euler", "num_steps": 3}
-    assert [row["nfe"] for row in rows] == [3, 4, 5, 7]
-    assert all((row["images"], row["done"], row["cached"]) == (450, False, 0) for row in rows)
-    assert all(row["seconds"] > 0 for row in rows)
-    ratio = (rows[3]["seconds"] - rows[0]["seconds"]) / (rows[1]["seconds"] - rows[0]["seconds"])
+    assert rows[0].axes == {"solver": "euler", "num_steps": 3}
+    assert [row.nfe for row in rows] == [3, 4, 5, 7]
+    assert all((row.images, row.done, row.cached) == (450, False, 0) for row in rows)
+    assert all(row.seconds > 0 for row in rows)
+    ratio = (rows[3].seconds - rows[0].seconds) / (rows[1].seconds - rows[0].seconds)
     assert ratio == pytest.approx(4)  # linear in NFE
     assert not (tmp_path / "reports").exists()
     assert not cache.root.exists()
     run(load(spec), out=tmp_path / "reports", progress=False)
     after = dry_run(load(spec), out=tmp_path / "reports")
-    assert all((row["done"], row["cached"], row["seconds"]) == (True, 1, 0) for row in after)
+    assert all((row.done, row.cached, row.seconds) == (True, 1, 0) for row in after)
 
 
 class Watched:

@@ -100,16 +100,16 @@ def _estimate(ablation: Ablation, device: str, out: Path, json: bool) -> None:
 
     rows = dry_run(ablation, device=device, out=out)
     if json:
-        print_json({"name": ablation.name, "trials": rows})
+        print_json({"name": ablation.name, "trials": [row._asdict() for row in rows]})
         return
     columns = [*ablation.axes, "trial", "steps", "NFE", "images", "there", "time"]
     table = Table(*columns, title=ablation.question, box=None)
     for row in rows:
-        there = "done" if row["done"] else f"{row['cached']:.0%}"
-        cells = (row["id"], row["num_steps"], row["nfe"] or "adaptive", row["images"], there, _time(row["seconds"]))
-        table.add_row(*(str(row["axes"].get(axis, "")) for axis in ablation.axes), *map(str, cells))
+        there = "done" if row.done else f"{row.cached:.0%}"
+        cells = (row.id, row.num_steps, row.nfe or "adaptive", row.images, there, _time(row.seconds))
+        table.add_row(*(str(row.axes.get(axis, "")) for axis in ablation.axes), *map(str, cells))
     Console().print(table)
-    known = [row["seconds"] for row in rows if row["seconds"] is not None]
+    known = [row.seconds for row in rows if row.seconds is not None]
     more = " and adaptive trials" if len(known) < len(rows) else ""
     typer.echo(f"{len(rows)} points, about {_time(sum(known))} in one process{more}; measured on one batch")
 

@@ -89,7 +89,8 @@ class Entry:
     @property
     def record(self) -> dict[str, Any]:
         """The full protocol of its distances; empty for results of earlier versions, which recorded none."""
-        return self.rows[0].protocol or {}
+        protocol = self.rows[0].protocol
+        return protocol.plain() if protocol else {}
 
     @property
     def reference(self) -> str | None:
