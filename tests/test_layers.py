@@ -36,12 +36,33 @@ def test_no_file_imports_a_component_by_the_name_that_hides_it():
     assert named == []
 
 
+def test_a_file_imports_types_in_one_place():
+    """One block, before the code: merges have left a second one."""
+    several = []
+    for path in CODE:
+        body = ast.parse(path.read_text("utf-8")).body
+        blocks = [
+            k for k, node in enumerate(body) if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
+        ]
+        code = [k for k, node in enumerate(body) if isinstance(node, ast.FunctionDef | ast.ClassDef)]
+        if len(blocks) > 1 or blocks > code[:1] != []:
+            several.append(path)
+    assert several == []
+
+
 WITHOUT_TORCH = [
     ("--help",),
     ("run", "--help"),
     ("report", "recorded"),
     ("compare", "recorded:solver=heun", "recorded:solver=euler"),
     ("compare", "recorded", "--json"),
+]
+HEAVY = ["sklearn", "pandas", "matplotlib", "scipy.stats", "torchvision", "cleanfid", "diffusers", "ray"]
+LIGHT = [
+    ("list",),
+    ("table",),
+    ("check", str(ROOT / "ablations/solver_grid.yaml")),
+    ("check", str(ROOT / "ablations/sampling_trained.yaml")),
 ]
 STATE = """
 import sys
@@ -67,3 +88,23 @@ def test_commands_that_compute_nothing_import_no_pytorch_and_no_component(comman
     heavy, components = done.stdout.splitlines()
     assert components == ""
     assert set(heavy.split()) <= ({"matplotlib"} if command[0] in ("report", "compare") else set())
+
+
+LOADED = """
+import sys
+from typer.testing import CliRunner
+from designspace.cli.app import app
+heavy, arguments = sys.argv[1].split(","), sys.argv[2:]
+done = CliRunner().invoke(app, arguments)
+assert done.exit_code == 0, done.output
+print(*[name for name in heavy if name in sys.modules])
+"""
+
+
+@pytest.mark.parametrize("command", LIGHT, ids=lambda command: " ".join(Path(word).name for word in command))
+def test_commands_that_draw_and_measure_nothing_load_no_heavy_library(command, tmp_path):
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "DESIGNSPACE_CACHE": str(tmp_path / "cache")}
+    words = [sys.executable, "-c", LOADED, ",".join(HEAVY), *command]
+    done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -50,13 +49,13 @@ def run(
 
 def _load(file: Path, settings: Sequence[str], executor: str, device: str) -> Ablation:
     """The ablation, once the options are known to be possible."""
-    from designspace.run.run import EXECUTORS
+    from designspace.run.executors import require_executor
     from designspace.spec import load
 
-    if executor not in EXECUTORS:
-        stop(2, f"--executor: unknown executor '{executor}'. Known: {', '.join(EXECUTORS)}.")
-    if executor == "ray" and find_spec("ray") is None:
-        stop(2, "--executor ray: Ray is not installed: pip install 'designspace[ray]'")
+    try:
+        require_executor(executor)
+    except ValueError as error:
+        stop(2, f"--{error}")
     require_device(device)
     ablation = load(file, settings)
     for warning in ablation.warnings:

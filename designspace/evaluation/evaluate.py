@@ -44,6 +44,7 @@ def measure(
     for metric in metrics:
         measured = metric.measure(generated, reference)
         low, size = floor(metric) or (None, None)
+        extra: dict[str, Any] = dict(measured.extra)
         value = MetricValue(
             value=measured.value,
             se=measured.se,
@@ -51,7 +52,7 @@ def measure(
             higher_is_better=metric.higher_is_better,
             floor=low,
             floor_n=size,
-            **measured.extra,
+            **extra,
         )
         found[metric.name] = value, measured
     return found

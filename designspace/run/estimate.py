@@ -36,7 +36,7 @@ class PlannedPoint(NamedTuple):
     axes: dict[str, Any]
     id: str
     num_steps: int
-    nfe: int | None
+    nfe: int | float | None
     """``None`` for adaptive solvers."""
     images: int
     done: bool
