@@ -38,16 +38,14 @@ def test_no_file_imports_a_component_by_the_name_that_hides_it():
 
 def test_a_file_imports_types_in_one_place():
     """One block, before the code: merges have left a second one."""
-    several = []
+    wrong = []
     for path in CODE:
         body = ast.parse(path.read_text("utf-8")).body
-        blocks = [
-            k for k, node in enumerate(body) if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
-        ]
-        code = [k for k, node in enumerate(body) if isinstance(node, ast.FunctionDef | ast.ClassDef)]
-        if len(blocks) > 1 or blocks > code[:1] != []:
-            several.append(path)
-    assert several == []
+        blocks = [node for node in body if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)]
+        code = [node.lineno for node in body if isinstance(node, ast.FunctionDef | ast.ClassDef)]
+        if len(blocks) > 1 or any(block.lineno > line for block in blocks for line in code[:1]):
+            wrong.append(path)
+    assert wrong == []
 
 
 WITHOUT_TORCH = [
