@@ -35,6 +35,10 @@ class StorageError(Exception):
     """A file cannot be written, for instance because the disk is full; the message names the file."""
 
 
+class SkippedLineWarning(UserWarning):
+    """A line of a file of results cannot be used; the message names the file and the line."""
+
+
 class DamagedError(Exception):
     """A file of tensors does not have the content that was written."""
 

@@ -1,6 +1,13 @@
 """The figures of ``designspace plot`` and ``designspace report`` as matplotlib objects.
 
-For designs, ``curves_of`` computes the rows of Table 1 as arrays and ``figures`` draws them.
+For designs, ``rows`` draws the rows of Table 1.
+
+.. code-block:: python
+
+    ds.plots.rows(["edm", "vp:solver=heun"], sheet="time_steps").savefig("time_steps.pdf")
+
+Below it, ``curves_of`` computes the rows as arrays, ``sheets`` arranges them in panels, and ``figure`` draws the panels
+of one sheet; ``figures`` draws all sheets.
 
 >>> import designspace as ds
 >>> from designspace.table.columns import read_columns
@@ -20,7 +27,7 @@ For results, each function takes the return value of ``ds.run`` or the folder of
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -38,6 +45,7 @@ from designspace.text import did_you_mean
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from designspace.design import Design
     from designspace.results.store import Results
     from designspace.table.curves import RowCurves, curves_of
     from designspace.table.figures import Panel, figure, figures, sheets
@@ -45,8 +53,8 @@ if TYPE_CHECKING:
 # fmt: off
 __all__ = [
     "Panel", "RowCurves", "backward", "curves_of", "figure", "figures", "flow", "heat_map", "main_effects",
-    "metric_vs_axis", "metric_vs_nfe", "metric_vs_sigma", "pareto", "samples", "samples_difference", "sheets", "steps",
-    "walks", "warps",
+    "metric_vs_axis", "metric_vs_nfe", "metric_vs_sigma", "pareto", "rows", "samples", "samples_difference", "sheets",
+    "steps", "walks", "warps",
 ]
 _OF_DESIGNS = {
     "Panel": "figures", "RowCurves": "curves", "curves_of": "curves", "figure": "figures", "figures": "figures",
@@ -62,6 +70,34 @@ def __getattr__(name: str) -> Any:
     if name not in _OF_DESIGNS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"designspace.table.{_OF_DESIGNS[name]}"), name)
+
+
+def rows(designs: Mapping[str, Design] | Iterable[Design | str] | Design | str, sheet: str = "schedule") -> Figure:
+    """The rows of Table 1 of one or several designs, as curves.
+
+    Args:
+        designs: Designs by name; or several without names, each a ``Design``, or a text such as ``edm``,
+            ``edm:solver=euler`` or the path of an ablation.
+        sheet: ``schedule`` (with the scaling), ``time_steps``, ``preconditioning`` or ``training`` (the distribution of
+            noise levels and the weight of the loss).
+
+    Raises:
+        SpecError: If a text names no design.
+        ValueError: If there is no such sheet, or no design.
+    """
+    from designspace.design import Design
+    from designspace.table.columns import read_columns
+    from designspace.table.curves import curves_of
+    from designspace.table.figures import figure, sheets
+
+    if not isinstance(designs, Mapping):
+        designs = read_columns([designs] if isinstance(designs, str | Design) else designs)
+    if not designs:
+        raise ValueError("rows: no design is given")
+    found = {name: (panels, width) for name, width, panels in sheets(curves_of(designs))}
+    if sheet not in found:
+        raise ValueError(f"no sheet '{sheet}'.{did_you_mean(sheet, found)} Sheets: {', '.join(found)}.")
+    return figure(*found[sheet])
 
 
 def metric_vs_nfe(results: AnyResults, metric: str | None = None) -> Figure:

@@ -572,11 +572,20 @@ def is_message(node, caught):
     )
 
 
+def filters_by_text(call):
+    """Whether a call is ``filterwarnings(action, message, ...)``, which selects warnings by their text."""
+    name = getattr(call.func, "attr", getattr(call.func, "id", ""))
+    return name == "filterwarnings" and (len(call.args) > 1 or any(k.arg in ("message", None) for k in call.keywords))
+
+
 def decisions_on_messages(tree):
-    """The lines in which a message is searched or compared."""
+    """The lines in which a message is searched or compared, or warnings are selected by their text."""
     handlers = {node.name for node in ast.walk(tree) if isinstance(node, ast.ExceptHandler) and node.name}
     caught = handlers | {"error", "problem"}
     for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and filters_by_text(node):
+            yield node.lineno
+            continue
         if isinstance(node, ast.Attribute) and node.attr in SEARCHES:
             found = [node.value]
         elif isinstance(node, ast.Compare):
@@ -598,10 +607,17 @@ def decisions_on_messages(tree):
         "try: f()\nexcept ValueError as e:\n    if e.args[0] == 'no': pass",
         "re.match('no', str(error))",
         "details['msg'].removeprefix('Value error, ')",
+        "warnings.filterwarnings('ignore', message='.*: skipped')",
+        "filterwarnings('ignore', '.*: skipped', UserWarning)",
+        "filterwarnings('ignore', **options)",
     ],
 )
 def test_decisions_on_messages_are_found(code):
     assert list(decisions_on_messages(ast.parse(code)))
+
+
+def test_filters_by_category_decide_on_no_message():
+    assert not list(decisions_on_messages(ast.parse("warnings.filterwarnings('ignore', category=SkippedLine)")))
 
 
 def test_no_code_decides_on_a_message():

@@ -114,10 +114,12 @@ def test_recipes_in_python_run(tmp_path, monkeypatch):
     monkeypatch.setenv("MPLBACKEND", "Agg")
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "reports").symlink_to(ROOT / "reports")
     found = blocks_of("recipes", "python")
-    assert len(found) == 2
+    assert len(found) == 4
     for block in found:
         run(block)
+    assert {file.name for file in tmp_path.glob("*.pdf")} == {"solvers.pdf", "training.pdf", "time_steps.pdf"}
     try:
         norm = importlib.import_module("norm").Norm()
         assert norm.measure(Sample(torch.tensor([[3.0, 4.0], [0.0, 1.0]])), Sample(torch.zeros(2, 2))).value == 3

@@ -222,7 +222,7 @@ def test_images_that_are_all_the_same_are_at_a_distance():
     with pytest.warns(UserWarning, match="all 9 generated images have the same features"):
         row = measured(torch.ones(9, 3), y)
     exact = float((1 - y.mean(0)).square().sum() + torch.cov(y.T).trace())
-    assert row["value"] == pytest.approx(exact, rel=1e-9)
+    assert row.value == pytest.approx(exact, rel=1e-9)
 
 
 # Standard errors

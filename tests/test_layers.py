@@ -36,49 +36,16 @@ def test_no_file_imports_a_component_by_the_name_that_hides_it():
     assert named == []
 
 
-ALLOWED = ("data", "denoising", "design", "errors", "evaluation", "registry", "sampling", "storage", "text", "training")
-"""The parts of the package that components may import: the blocks, and what stands below or beside them."""
-
-
-def wrong_imports(path):
-    """What a file of ``components/`` or ``designspace/`` must not import: other components, or what uses components."""
-    tree = ast.parse(path.read_text("utf-8"))
-    if any(isinstance(node, ast.ImportFrom) and node.level for node in ast.walk(tree)):
-        yield "a relative import"
-    of_a_component = "components" in path.relative_to(ROOT).parts[:1]
-    for name in imported(path):
-        first, _, rest = name.partition(".")
-        if first == "components" or name.startswith("designspace.components"):
-            yield name
-        if of_a_component and first == "designspace" and rest.partition(".")[0] not in ALLOWED:
-            yield name
-
-
-def test_components_import_no_component_and_nothing_that_uses_components():
-    """A check of its own beside import-linter, which does not always see imports into a folder without __init__.py."""
-    files = [path for path in CODE if path.relative_to(ROOT).parts[0] in ("components", "designspace")]
-    assert len(files) > 300
-    assert {str(path): found for path in files if (found := list(wrong_imports(path)))} == {}
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        "import components.metric.frechet",
-        "from components.metric import frechet",
-        "from designspace.components.metric.frechet import Frechet",
-        "from designspace.run.run import run",
-        "from designspace import Solver",
-        "from ..metric import frechet",
-        "def late():\n    from designspace.report import Study",
-    ],
-)
-def test_an_import_that_a_component_must_not_have_is_found(line, tmp_path, monkeypatch):
-    monkeypatch.setitem(globals(), "ROOT", tmp_path)
-    file = tmp_path / "components" / "solver" / "mine.py"
-    file.parent.mkdir(parents=True)
-    file.write_text(line + "\n")
-    assert list(wrong_imports(file))
+def test_a_file_imports_types_in_one_place():
+    """One block, before the code: merges have left a second one."""
+    wrong = []
+    for path in CODE:
+        body = ast.parse(path.read_text("utf-8")).body
+        blocks = [node for node in body if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)]
+        code = [node.lineno for node in body if isinstance(node, ast.FunctionDef | ast.ClassDef)]
+        if len(blocks) > 1 or any(block.lineno > line for block in blocks for line in code[:1]):
+            wrong.append(path)
+    assert wrong == []
 
 
 WITHOUT_TORCH = [
@@ -87,6 +54,13 @@ WITHOUT_TORCH = [
     ("report", "recorded"),
     ("compare", "recorded:solver=heun", "recorded:solver=euler"),
     ("compare", "recorded", "--json"),
+]
+HEAVY = ["sklearn", "pandas", "matplotlib", "scipy.stats", "torchvision", "cleanfid", "diffusers", "ray"]
+LIGHT = [
+    ("list",),
+    ("table",),
+    ("check", str(ROOT / "ablations/solver_grid.yaml")),
+    ("check", str(ROOT / "ablations/sampling_trained.yaml")),
 ]
 STATE = """
 import sys
@@ -112,3 +86,23 @@ def test_commands_that_compute_nothing_import_no_pytorch_and_no_component(comman
     heavy, components = done.stdout.splitlines()
     assert components == ""
     assert set(heavy.split()) <= ({"matplotlib"} if command[0] in ("report", "compare") else set())
+
+
+LOADED = """
+import sys
+from typer.testing import CliRunner
+from designspace.cli.app import app
+heavy, arguments = sys.argv[1].split(","), sys.argv[2:]
+done = CliRunner().invoke(app, arguments)
+assert done.exit_code == 0, done.output
+print(*[name for name in heavy if name in sys.modules])
+"""
+
+
+@pytest.mark.parametrize("command", LIGHT, ids=lambda command: " ".join(Path(word).name for word in command))
+def test_commands_that_draw_and_measure_nothing_load_no_heavy_library(command, tmp_path):
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "DESIGNSPACE_CACHE": str(tmp_path / "cache")}
+    words = [sys.executable, "-c", LOADED, ",".join(HEAVY), *command]
+    done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == []

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from designspace.design import preset_names
+from designspace.design import Design, preset_names
 from designspace.drawing.files import saved
 from designspace.drawing.look import style
-from designspace.plots import curves_of, figures, sheets
+from designspace.errors import SpecError
+from designspace.plots import curves_of, figures, rows, sheets
 from designspace.sampling.levels import vp_sigma
 from designspace.table.columns import read_columns
 
@@ -71,6 +72,33 @@ def test_measured_time_steps_are_said_to_be():
     assert [curve.measured for curve in curves] == [False, True]
     note = {name: panels for name, _, panels in sheets(curves)}["time_steps"][0].note
     assert "measured rules before their measurement" in note
+
+
+SHEETS = {"schedule": 2, "time_steps": 1, "preconditioning": 4, "training": 3}
+
+
+@pytest.mark.parametrize("sheet", SHEETS)
+def test_one_figure_of_the_rows_of_designs(sheet):
+    edm, euler = Design.preset("edm"), Design.preset("edm", solver="euler")
+    figure = rows({"ours": euler, "vp": Design.preset("vp")}, sheet=sheet)
+    assert len(figure.axes) == SHEETS[sheet]
+    assert legend(figure) == ["ours", "vp"]
+    by_text, by_design = rows(["vp", "edm:solver=euler"], sheet), rows(["vp", euler], sheet)
+    assert [legend(figure) for figure in (by_text, by_design)] == [["vp", "edm:solver=euler"], ["vp", "design 2"]]
+    for one, other in zip(by_text.axes, by_design.axes, strict=True):
+        for a, b in zip(one.lines, other.lines, strict=True):
+            assert np.array_equal(a.get_xydata(), b.get_xydata(), equal_nan=True)
+    assert legend(rows(edm, sheet)) == ["design 1"]
+    assert legend(rows("edm", sheet)) == ["edm"]
+
+
+def test_wrong_rows_are_named():
+    with pytest.raises(ValueError, match=r"no sheet 'time_step'. Did you mean 'time_steps'\? Sheets: schedule, "):
+        rows(["edm"], sheet="time_step")
+    with pytest.raises(ValueError, match="no design is given"):
+        rows([])
+    with pytest.raises(SpecError, match="edn"):
+        rows(["edn"])
 
 
 def test_too_many_levels_are_refused():

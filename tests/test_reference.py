@@ -245,13 +245,13 @@ def test_a_run_is_measured_against_it_and_says_so(tmp_path, monkeypatch):
     results = run(ablation, out=tmp_path / "reports", progress=False)
     row = results.rows()[0]
     assert row.metrics["frechet"].floor is None
-    told = row.protocol["reference"]
+    told = row.protocol.reference
     assert (told["known"], told["images"], told["source"]) == ("moments", 100, "a neighbour")
     assert told["content"] == ablation.trials()[0].evaluate.reference.content_hash()
     caption = tables(Study(results.folder), "frechet")[0].caption
     assert "reference statistics (stats.npz, 100 images, from a neighbour)" in caption
     assert "No floor: only the mean and covariance of the reference are known." in caption
-    assert f"protocol {row.protocol['hash']}" in caption
+    assert f"protocol {row.protocol.hash}" in caption
     plain = load(
         write_spec(
             tmp_path,
@@ -262,4 +262,4 @@ def test_a_run_is_measured_against_it_and_says_so(tmp_path, monkeypatch):
     assert plain.trials()[0].id != row.id
     own = run(plain, out=tmp_path / "other", progress=False).rows()[0]
     assert own.metrics["frechet"].value != row.metrics["frechet"].value
-    assert own.protocol["hash"] != row.protocol["hash"]
+    assert own.protocol.hash != row.protocol.hash

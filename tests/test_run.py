@@ -5,6 +5,7 @@ import math
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from designspace.data.images import Images
 from designspace.data.rows import Data
 from designspace.denoising.rows import Denoiser
 from designspace.errors import DataError
+from designspace.results.store import Results
 from designspace.run.estimate import dry_run
 from designspace.run.generate import chunks, generate
 from designspace.run.job import Job
@@ -167,15 +169,15 @@ def test_the_protocol_is_recorded_and_hashed(tmp_path):
     grid = {"grid": {"solver": ["euler", "heun"], "num_steps": [3]}}
     rows = go(tmp_path, ["evaluate.repeats=2"], spec=grid).rows()
     one = rows[0].protocol
-    assert [row.protocol["seed"] for row in rows] == [0, 1, 0, 1]
-    assert {row.protocol["hash"] for row in rows} == {one["hash"]}
-    assert (one["name"], one["images"], one["labels"], one["resize"]) == ("FD-stand_in", 450, "none", "its own")
-    assert one["pixels"] == "uint8: 127.5 x + 128, clipped to 0..255, truncated"
-    assert one["reference"]["content"] == "sixty images of 4 x 4"
-    assert (one["reference"]["images"], one["reference"]["known"]) == (60, "features")
+    assert [row.protocol.seed for row in rows] == [0, 1, 0, 1]
+    assert {row.protocol.hash for row in rows} == {one.hash}
+    assert (one.name, one.images, one.labels, one.resize) == ("FD-stand_in", 450, "none", "its own")
+    assert one.pixels == "uint8: 127.5 x + 128, clipped to 0..255, truncated"
+    assert one.reference["content"] == "sixty images of 4 x 4"
+    assert (one.reference["images"], one.reference["known"]) == (60, "features")
     others = (["evaluate.images=300"], ["evaluate.labels=balanced"], ["evaluate.detector.seed=1"])
-    hashes = [go(tmp_path, other, out=f"{k}", spec=grid).rows()[0].protocol["hash"] for k, other in enumerate(others)]
-    assert len({*hashes, one["hash"]}) == 4
+    hashes = [go(tmp_path, other, out=f"{k}", spec=grid).rows()[0].protocol.hash for k, other in enumerate(others)]
+    assert len({*hashes, one.hash}) == 4
 
 
 def test_an_interrupted_run_keeps_what_is_finished(tmp_path, monkeypatch):
@@ -261,6 +263,53 @@ def test_bars_on_a_terminal(tmp_path, monkeypatch, capsys):
     said = capsys.readouterr().err
     assert "1/1" in said
     assert "chunk 2/3" in said
+
+
+WRONG = {
+    "executor": ("slurm", r"executor: unknown executor 'slurm'\. Known: local, ray\."),
+    "executor, nearly": ("locl", r"executor: unknown executor 'locl'\. Did you mean 'local'\? Known: local, ray\."),
+    "workers": (0, "workers: should be at least 1, not 0"),
+    "batch_size": (0, "batch_size: should be at least 1, not 0"),
+    "device": ("cdua", r"device cdua: .* Did you mean 'cuda'\?"),
+    "device, absent": ("cuda:99", "device cuda:99: "),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_wrong_options_are_refused_before_anything_is_written(case, tmp_path):
+    value, message = WRONG[case]
+    with pytest.raises(ValueError, match=f"^{message}") as error:
+        go(tmp_path, **{case.partition(",")[0]: value})
+    assert len(str(error.value).splitlines()) == 1
+    assert not (tmp_path / "reports").exists()
+
+
+class Unscanned(dict):
+    """A dict whose keys can be looked up, but not gone through."""
+
+    def __iter__(self):
+        raise AssertionError("all lines were gone through")
+
+    keys = items = values = __iter__
+
+
+def test_whether_a_trial_is_settled_is_looked_up(tmp_path):
+    """Once for each trial of a run: going through all lines would take a time quadratic in their number."""
+    ablation = load(write_spec(tmp_path))
+    job = Job("small", tuple(ablation.points()), tmp_path, "cpu", 200, None, (), "2020-01-01")
+    results = Results(tmp_path)
+    first, second, third, _ = job.trials.values()
+    job.fail(results, second, "failed")
+    done = go(tmp_path, spec={"grid": {"solver": ["euler"], "num_steps": [3]}})
+    results.append(done.rows()[0].model_copy(update={"axes": first[0].axes}))
+    for file in (results._results, results._failures):
+        file.read()
+        file._found = Unscanned(file._found)
+    assert [job.settled(results, points) for points in (first, second, third)] == [True, True, False]
+    assert not replace(job, started="9999-12-31").settled(results, second)  # a later run tries again
+    assert [row.axes for row in results.of_trial(first[0].trial.id)] == [first[0].axes]
+    with pytest.raises(AssertionError, match="gone through"):
+        results.done()
 
 
 def test_few_images_are_warned_of_once(tmp_path, recwarn):
@@ -356,17 +405,17 @@ def test_wrong_labels_are_named_where_they_are_written(tmp_path):
 def test_a_dry_run_says_what_is_to_do_and_does_nothing(tmp_path, cache):
     spec = write_spec(tmp_path)
     rows = dry_run(load(spec), out=tmp_path / "reports")
-    assert rows[0]["axes"] == {"solver": "euler", "num_steps": 3}
-    assert [row["nfe"] for row in rows] == [3, 4, 5, 7]
-    assert all((row["images"], row["done"], row["cached"]) == (450, False, 0) for row in rows)
-    assert all(row["seconds"] > 0 for row in rows)
-    ratio = (rows[3]["seconds"] - rows[0]["seconds"]) / (rows[1]["seconds"] - rows[0]["seconds"])
+    assert rows[0].axes == {"solver": "euler", "num_steps": 3}
+    assert [row.nfe for row in rows] == [3, 4, 5, 7]
+    assert all((row.images, row.done, row.cached) == (450, False, 0) for row in rows)
+    assert all(row.seconds > 0 for row in rows)
+    ratio = (rows[3].seconds - rows[0].seconds) / (rows[1].seconds - rows[0].seconds)
     assert ratio == pytest.approx(4)  # linear in NFE
     assert not (tmp_path / "reports").exists()
     assert not cache.root.exists()
     run(load(spec), out=tmp_path / "reports", progress=False)
     after = dry_run(load(spec), out=tmp_path / "reports")
-    assert all((row["done"], row["cached"], row["seconds"]) == (True, 1, 0) for row in after)
+    assert all((row.done, row.cached, row.seconds) == (True, 1, 0) for row in after)
 
 
 class Watched:

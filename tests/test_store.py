@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from designspace.errors import StorageError
+from designspace.errors import SkippedLineWarning, StorageError
 from designspace.registry.component import ROWS
 from designspace.results.lines import point_key
 from designspace.results.records import Failure, Result, Source
@@ -55,6 +55,39 @@ def test_rows_are_read_as_they_were_written(results):
     assert results.rows() == [row("a"), row("b", solver="euler")]
     assert results.rows()[0].plain() == {"schema": 1, **line("a")}
     assert results.done() == {("a", '{"nfe": 36, "solver": "heun"}'), ("b", '{"solver": "euler"}')}
+
+
+def test_the_lines_of_a_trial_are_those_of_the_file(results):
+    """Also if the last line has no end yet, if the file is replaced, and with a choice of points."""
+    results.append(row("a", solver="heun"))
+    results.append(row("b"))
+    results.append(row("a", solver="euler"))
+    assert results.of_trial("a") == [row("a", solver="heun"), row("a", solver="euler")]
+    assert results.of_trial("c") == []
+    chosen = Results(results.folder, only={point_key("a", {"solver": "euler"})})
+    assert chosen.of_trial("a") == [row("a", solver="euler")]
+    with (results.folder / "results.jsonl").open("a") as file:
+        file.write(json.dumps({"schema": 1, **line("c")}))
+    assert results.of_trial("c") == [row("c")]
+    (results.folder / "results.jsonl").write_text(json.dumps({"schema": 1, **line("b", 2.0)}) + "\n")
+    assert [results.of_trial(id) for id in "abc"] == [[], [row("b", 2.0)], []]
+
+
+def test_failures_of_a_trial_are_those_without_a_result_since(results):
+    failed = [Failure(schema=1, id=id, axes={"k": k}, error="no") for k, id in enumerate("aab")]
+    for failure in failed:
+        results.append_failure(failure)
+    assert results.failures_of("a") == failed[:2]
+    results.append(row("a"))
+    assert [results.failures_of(id) for id in "ab"] == [[], failed[2:]]
+    assert results.failures == failed[2:]
+
+
+def test_protocols_of_other_versions_are_kept(results):
+    for protocol in ({"hash": "a"}, {"hash": "b", "labels": [1, 2], "pixels": "uint8", "later": {"x": 1}}, None):
+        found = Result(schema=1, **line(), protocol=protocol)
+        assert found.plain()["protocol"] == protocol
+        assert Result.model_validate_json(json.dumps(found.plain())) == found
 
 
 def test_a_point_is_added_once_and_two_points_may_share_a_trial(results):
@@ -124,7 +157,7 @@ def test_a_line_that_is_no_result_is_skipped_by_name(results, bad):
     results.append(row("a"))
     with (results.folder / "results.jsonl").open("a", encoding="latin-1") as file:
         file.write(bad + "\n")
-    with pytest.warns(UserWarning, match=r"results\.jsonl:2: not a result, skipped"):
+    with pytest.warns(SkippedLineWarning, match=r"results\.jsonl:2: not a result, skipped"):
         assert [r.id for r in results.rows()] == ["a"]
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Sequence
+from json import loads
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
@@ -16,11 +16,15 @@ from designspace.cli.report import folder_of
 from designspace.text import did_you_mean
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from designspace.report import Study
     from designspace.report.entry import Entry
-    from designspace.report.evidence.differences import Pair
+    from designspace.report.evidence.differences import Comparison, Pair
 
 Axes = dict[str, Any]
+Found = list[tuple[str, list["Comparison"]]]
+"""A metric, and comparisons of it under one protocol whose p-values are corrected for their number."""
 
 
 class Side(NamedTuple):
@@ -90,18 +94,9 @@ def _axes(text: str, settings: str, points: Sequence[Axes]) -> Axes:
 
 def _number(text: str) -> Any:
     try:
-        return json.loads(text)
+        return loads(text)
     except ValueError:
         return text
-
-
-if TYPE_CHECKING:
-    from rich.table import Table
-
-    from designspace.report.evidence.differences import Comparison
-
-Found = list[tuple[str, list["Comparison"]]]
-"""Pairs of a metric and its comparisons under one protocol, whose p-values are corrected for multiple testing."""
 
 
 def compare(

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from designspace.data.rows import Data
     from designspace.evaluation.rows import Detector, Metric, Reference
+    from designspace.results.records import MetricValue, Protocol
 
 CHUNK = 200
 DEFAULT = ("frechet", "kid")
@@ -44,26 +45,25 @@ def distance(
     """
     import designspace as ds
     from designspace.report.tables.caption import halves_are
-    from designspace.results.records import plain
 
     with clean_errors():
         network = component(ds.Detector, detector, "--detector")
         metrics = [component(ds.Metric, name, "--metric") for name in metric or DEFAULT]
         refuse_observations(metrics)
-        found = _compare(data_set(a), reference_set(b), network, metrics, images, device, asked=bool(metric))
+        n, values, about = _compare(data_set(a), reference_set(b), network, metrics, images, device, asked=bool(metric))
+    known = about.reference and about.reference["images"]
     if json:
-        print_json(plain(found))
+        measured = {name: value.plain() for name, value in values.items()}
+        print_json({"images": n, "reference": known, "metrics": measured, "protocol": about.plain()})
         return
-    n, size = found["images"], found["reference"] or "an unknown number"
-    for name, value in found["metrics"].items():
-        se = "" if value["se"] is None else f" ± {value['se']:.3g}"
-        if "bias_corrected" in value:
-            se += f" (bias-corrected: {value['bias_corrected']:.4g} ± {value['bias_corrected_se']:.3g})"
-        name_of = halves_are(value["higher_is_better"])
-        floor = (
-            f"no {name_of}" if value["floor"] is None else f"{name_of} {value['floor']:.4g} at n' = {value['floor_n']}"
-        )
-        typer.echo(f"{value['protocol']} ({name}): {value['value']:.5g}{se}, n = {n} against {size}, {floor}")
+    size = known or "an unknown number"
+    for name, value in values.items():
+        se = "" if value.se is None else f" ± {value.se:.3g}"
+        if value.bias_corrected is not None:
+            se += f" (bias-corrected: {value.bias_corrected:.4g} ± {value.bias_corrected_se:.3g})"
+        name_of = halves_are(value.higher_is_better)
+        floor = f"no {name_of}" if value.floor is None else f"{name_of} {value.floor:.4g} at n' = {value.floor_n}"
+        typer.echo(f"{value.protocol} ({name}): {value.value:.5g}{se}, n = {n} against {size}, {floor}")
 
 
 def _compare(
@@ -74,12 +74,14 @@ def _compare(
     count: int | None,
     device: str,
     asked: bool,
-) -> dict[str, Any]:
+) -> tuple[int, dict[str, MetricValue], Protocol]:
+    """The number of images that are compared, the metrics by name, and the protocol."""
     import torch
 
     from designspace.data.rows import Data
     from designspace.evaluation.evaluate import floor, measure, record
     from designspace.evaluation.measure import Sample, Summary
+    from designspace.results.records import too_few_images
 
     require_device(device)
     known = None if isinstance(of, Data) else of.load(detector)
@@ -99,13 +101,14 @@ def _compare(
         return None if isinstance(reference, Summary) else floor(metric, reference, len(generated))
 
     try:
-        values = {name: row for name, (row, _) in measure(metrics, detector, generated, reference, low).items()}
+        values = {name: value for name, (value, _) in measure(metrics, detector, generated, reference, low).items()}
     except ValueError as error:
         stop(2, str(error))
     about = record(detector, of, reference, images=len(generated), pixels="uint8 as given")
-    size = about["reference"]["images"]
-    _warn_of_few(min(len(generated), size or len(generated)), generated.features.shape[1], metrics)
-    return {"images": len(generated), "reference": size, "metrics": values, "protocol": about}
+    size = (about.reference or {}).get("images") or len(generated)
+    if warning := too_few_images(min(len(generated), size), generated.features.shape[1], values):
+        warnings.warn(warning, stacklevel=2)
+    return len(generated), values, about
 
 
 def _some(pixels: Tensor, count: int | None) -> Tensor:
@@ -118,13 +121,6 @@ def _some(pixels: Tensor, count: int | None) -> Tensor:
     if count > len(pixels):
         stop(2, f"--images {count}: there are only {len(pixels)} images")
     return pixels[torch.from_numpy(generator("distance").permutation(len(pixels))[:count])]
-
-
-def _warn_of_few(n: int, d: int, metrics: list[Metric]) -> None:
-    from designspace.results.records import FRECHET
-
-    if n < 10 * d and any(metric.name in FRECHET for metric in metrics):
-        warnings.warn(f"{n} images are fewer than 10 x {d} features: Fréchet distances are too high", stacklevel=2)
 
 
 def _features(network: Any, pixels: Tensor) -> Tensor:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -49,14 +48,14 @@ def run(
 
 
 def _load(file: Path, settings: Sequence[str], executor: str, device: str) -> Ablation:
-    """Check the options, then load the ablation."""
-    from designspace.run.run import EXECUTORS
+    """The ablation, once the options are known to be possible."""
+    from designspace.run.executors import require_executor
     from designspace.spec import load
 
-    if executor not in EXECUTORS:
-        stop(2, f"--executor: unknown executor '{executor}'. Known: {', '.join(EXECUTORS)}.")
-    if executor == "ray" and find_spec("ray") is None:
-        stop(2, "--executor ray: Ray is not installed: pip install 'designspace[ray]'")
+    try:
+        require_executor(executor)
+    except ValueError as error:
+        stop(2, f"--{error}")
     require_device(device)
     ablation = load(file, settings)
     for warning in ablation.warnings:
@@ -100,16 +99,16 @@ def _estimate(ablation: Ablation, device: str, out: Path, json: bool) -> None:
 
     rows = dry_run(ablation, device=device, out=out)
     if json:
-        print_json({"name": ablation.name, "trials": rows})
+        print_json({"name": ablation.name, "trials": [row._asdict() for row in rows]})
         return
     columns = [*ablation.axes, "trial", "steps", "NFE", "images", "there", "time"]
     table = Table(*columns, title=ablation.question, box=None)
     for row in rows:
-        there = "done" if row["done"] else f"{row['cached']:.0%}"
-        cells = (row["id"], row["num_steps"], row["nfe"] or "adaptive", row["images"], there, _time(row["seconds"]))
-        table.add_row(*(str(row["axes"].get(axis, "")) for axis in ablation.axes), *map(str, cells))
+        there = "done" if row.done else f"{row.cached:.0%}"
+        cells = (row.id, row.num_steps, row.nfe or "adaptive", row.images, there, _time(row.seconds))
+        table.add_row(*(str(row.axes.get(axis, "")) for axis in ablation.axes), *map(str, cells))
     Console().print(table)
-    known = [row["seconds"] for row in rows if row["seconds"] is not None]
+    known = [row.seconds for row in rows if row.seconds is not None]
     more = " and adaptive trials" if len(known) < len(rows) else ""
     typer.echo(f"{len(rows)} points, about {_time(sum(known))} in one process{more}; measured on one batch")
 

@@ -16,10 +16,10 @@ from designspace.errors import first_of
 from designspace.evaluation.measure import Measured, Sample, Summary
 from designspace.evaluation.moments import check_widths, table
 from designspace.evaluation.rows import Detector, Metric, Observation, Reference
+from designspace.results.records import MetricValue, Protocol
 from designspace.sampling.noise import generator
 from designspace.storage.files import content_key
 
-Row = dict[str, Any]
 Floor = Callable[[Metric], tuple[float, int] | None]
 """Returns the floor of a metric and the number of images it was measured with, or ``None`` if there is none."""
 DRAWS = 8
@@ -30,11 +30,11 @@ DIGITS = 12
 
 def measure(
     metrics: Sequence[Metric], detector: Detector, generated: Sample, reference: Sample, floor: Floor
-) -> dict[str, tuple[Row, Measured]]:
+) -> dict[str, tuple[MetricValue, Measured]]:
     """Evaluate every metric on the features of the generated images.
 
-    Returns, for the name of each metric, its value with standard error, protocol and floor as plain data, and its full
-    result. Raises ``ValueError`` if there are too few images for a metric, or if ``check`` rejects the features.
+    Returns, by the metric's name, the value with its standard error, protocol and floor, and the metric's full result.
+    Raises ``ValueError`` if there are too few images for a metric, or if ``check`` rejects the features.
     """
     check(generated, reference)
     _enough(metrics, generated, "generated")
@@ -44,9 +44,17 @@ def measure(
     for metric in metrics:
         measured = metric.measure(generated, reference)
         low, size = floor(metric) or (None, None)
-        row: Row = {"value": measured.value, "se": measured.se, "protocol": metric.called(detector.protocol())}
-        row |= {"higher_is_better": metric.higher_is_better, "floor": low, "floor_n": size} | measured.extra
-        found[metric.name] = (row, measured)
+        extra: dict[str, Any] = dict(measured.extra)
+        value = MetricValue(
+            value=measured.value,
+            se=measured.se,
+            protocol=metric.called(detector.protocol()),
+            higher_is_better=metric.higher_is_better,
+            floor=low,
+            floor_n=size,
+            **extra,
+        )
+        found[metric.name] = value, measured
     return found
 
 
@@ -86,19 +94,25 @@ def _constant(features: Tensor) -> bool:
     return len(features) > 1 and bool((features == features[0]).all())
 
 
-def observation(metric: Observation, measured: Measured) -> Row:
-    """The result of an ``Observation`` as plain data.
+def observation(metric: Observation, measured: Measured) -> MetricValue:
+    """The result of an ``Observation`` for the line of results.
 
     It depends on neither features nor a reference, so the metric with its fields is the whole protocol.
     """
-    row: Row = {"value": measured.value, "se": measured.se, "protocol": str(metric), "n": metric.images}
-    row |= {"higher_is_better": metric.higher_is_better} | measured.extra
+    optional: dict[str, Any] = dict(measured.extra)
     if measured.floor is not None:
-        row["floor"] = measured.floor
+        optional["floor"] = measured.floor
     if measured.profile is not None:
         columns = {name: column.tolist() for name, column in measured.profile.columns().items()}
-        row["profile"] = columns | {"of": metric.profile_of}
-    return row
+        optional["profile"] = columns | {"of": metric.profile_of}
+    return MetricValue(
+        value=measured.value,
+        se=measured.se,
+        protocol=str(metric),
+        n=metric.images,
+        higher_is_better=metric.higher_is_better,
+        **optional,
+    )
 
 
 def floor(metric: Metric, reference: Sample, n: int) -> tuple[float, int]:
@@ -145,15 +159,15 @@ def record(
     labels: str | tuple[int, ...] | None = None,
     seed: int | None = None,
     pixels: str = UINT8,
-) -> Row:
-    """The protocol of a distance, as plain data with a short hash: everything that comparable numbers must share.
+) -> Protocol:
+    """The protocol of a distance with a short hash: everything that comparable numbers must share.
 
     ``of`` is the data set or reference with which images are compared, and ``known`` its features or their moments. The
     hash covers the content of the reference, but neither its description nor the seed, because results are averaged
     over seeds.
     """
     compared = of.identity() | {"known": "moments" if isinstance(known, Summary) else "features"}
-    about = {
+    about: dict[str, Any] = {
         "name": detector.protocol(),
         "images": images,
         "labels": list(labels) if isinstance(labels, tuple) else labels,
@@ -163,15 +177,15 @@ def record(
         "reference": compared,
     }
     told = compared | {"images": _count(known)} | _told(of)
-    return {"hash": content_key(about)[:DIGITS], **about, "reference": told, "seed": seed}
+    return Protocol(hash=content_key(about)[:DIGITS], **about | {"reference": told}, seed=seed)
 
 
 def _count(known: Sample) -> int | None:
     return known.moments.n if isinstance(known, Summary) else len(known)
 
 
-def _told(of: Data | Reference) -> Row:
-    """The description of the reference for readers, such as the split of a data set, without its path."""
+def _told(of: Data | Reference) -> dict[str, Any]:
+    """The description of the reference for readers, such as the split of a data set; without its path."""
     if isinstance(of, Reference):
         return of.about()
     return {name: value for name, value in of if isinstance(value, str | int | float)}

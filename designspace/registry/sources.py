@@ -2,8 +2,8 @@
 
 The hash of a module is taken when the module is executed, so that later changes of its file have no effect. The hash
 also covers the modules beside that module, that is, those that it imports from its own folder or package; they are
-found in its import statements without running anything. A class that is defined in a cell of a notebook is identified by
-that cell and what it uses of others; see ``registry.cells``.
+found in its import statements without running anything. A class that is defined in a notebook is identified by its
+cell and by what it uses of others; see ``registry.cells``.
 """
 
 from __future__ import annotations

@@ -88,8 +88,9 @@ class Entry:
 
     @property
     def record(self) -> dict[str, Any]:
-        """The full protocol of the point's distances; empty for earlier versions, which did not record it."""
-        return self.rows[0].protocol or {}
+        """The full protocol of its distances; empty for results of earlier versions, which recorded none."""
+        protocol = self.rows[0].protocol
+        return protocol.plain() if protocol else {}
 
     @property
     def reference(self) -> str | None:

@@ -24,7 +24,7 @@ def key(row: Result, metric: str, images: int) -> Key:
     evaluate = trial.get("evaluate") or {}
     is_observation = about.n is not None
     reference = trial.get("data") if is_observation else evaluate.get("reference") or trial.get("data")
-    whole = "" if is_observation else str((row.protocol or {}).get("hash", ""))
+    whole = "" if is_observation else (row.protocol and row.protocol.hash) or ""
     return about.protocol, images, _text(reference), _text(evaluate.get("labels")), whole
 
 

@@ -13,6 +13,7 @@ from typing import Any, BinaryIO, Generic, TypeVar
 
 from pydantic import ValidationError
 
+from designspace.errors import SkippedLineWarning
 from designspace.results.records import Failure, Result, plain, problem
 from designspace.storage.files import storing
 
@@ -39,6 +40,7 @@ class Lines(Generic[R]):
         self._record: type[R] = record
         self._inode, self._end, self._count, self._last = 0, 0, 0, b""
         self._found: dict[PointKey, R] = {}
+        self._of_trial: dict[str, dict[PointKey, None]] = {}
 
     def read(self) -> dict[PointKey, R]:
         """The last valid record of each point. Invalid lines are skipped, with one warning each (``file:line``)."""
@@ -63,8 +65,14 @@ class Lines(Generic[R]):
         self._add(found, self._count + 1, rest)
         return found
 
+    def of_trial(self, id: str) -> dict[PointKey, R]:
+        """The records of one trial, which are looked up: their number does not depend on that of the others."""
+        found = self.read()
+        return {key: found[key] for key in self._of_trial.get(id, ()) if key in found}
+
     def _begin_anew(self, inode: int = 0) -> None:
-        self._inode, self._end, self._count, self._last, self._found = inode, 0, 0, b"", {}
+        self._inode, self._end, self._count, self._last = inode, 0, 0, b""
+        self._found, self._of_trial = {}, {}
 
     def _is_known(self, file: BinaryIO) -> bool:
         """Whether the file still holds the lines read so far: an editor or git may have replaced it."""
@@ -78,7 +86,9 @@ class Lines(Generic[R]):
         except ValidationError as error:
             _warn(self._path, number, f"not a result, skipped ({problem(error)})")
         else:
-            found[point_key(record.id, record.axes)] = record
+            key = point_key(record.id, record.axes)
+            found[key] = record
+            self._of_trial.setdefault(record.id, {})[key] = None
 
 
 @contextmanager
@@ -120,4 +130,5 @@ def _warn(path: Path, number: int, what: str) -> None:
     if number not in said and len(said) <= MOST_SAID:
         said.add(number)
         text = f"{path}:{number}: {what}"
-        warnings.warn(text if len(said) <= MOST_SAID else f"{text}; no more are listed", stacklevel=6)
+        text = text if len(said) <= MOST_SAID else f"{text}; no more are listed"
+        warnings.warn(text, SkippedLineWarning, stacklevel=6)

@@ -6,7 +6,7 @@ Unknown fields are kept, so that files written by other versions can be read and
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
@@ -15,7 +15,9 @@ from pydantic_core import ErrorDetails
 SCHEMA: Final = 1
 """The version of the file format. It is raised when old files can no longer be read."""
 FRECHET = ("frechet", "fid_infinity")
-"""The metrics that need more images than features. They are listed here because reports import no components."""
+"""Metrics that need more images than there are features, by name, because readers of results know no components."""
+ENOUGH = 10
+"""Images per feature, below which their bias is large."""
 LONGEST = 1000
 """The largest size of an integer on an axis, in bits; larger ones would not fit into a float for plotting."""
 
@@ -69,6 +71,25 @@ class MetricValue(Record):
     """For some observations, columns with one value per noise level."""
 
 
+class Protocol(Record):
+    """Everything that two distances must share to be compared, and, of the reference and the seed, what is told."""
+
+    hash: str | None = None
+    """The hash of the fields, without the seed and what describes the reference."""
+    name: str | None = None
+    """The name of the detector's protocol, for instance FID."""
+    images: int | None = None
+    labels: Any = None
+    """The rule of the labels of generated images, or their list."""
+    pixels: str | None = None
+    resize: str | None = None
+    detector: dict[str, Any] | None = None
+    """What the features depend on."""
+    reference: dict[str, Any] | None = None
+    """What images are compared with, and how many images it has."""
+    seed: int | None = None
+
+
 class Result(Record):
     """A line of results.jsonl: what was measured at one point of the grid, with one seed."""
 
@@ -84,9 +105,9 @@ class Result(Record):
     nfe_sd: float | None = None
     images: int
     features: int | None = None
-    """The dimension of the features with which distances were measured."""
-    protocol: dict[str, Any] | None = None
-    """Everything that two distances must share to be comparable. Earlier versions recorded none."""
+    """The width of the features that distances were measured with."""
+    protocol: Protocol | None = None
+    """Earlier versions recorded none."""
     metrics: dict[str, MetricValue]
     seconds: dict[str, Any] | None = None
     sigmas: list[Number] | None = None
@@ -162,6 +183,13 @@ class Description(Record):
                 if axis not in point.axes:
                     raise ValueError(f"a point has no value on the axis '{axis}'")
         return self
+
+
+def too_few_images(images: int, features: int, metrics: Iterable[str]) -> str:
+    """A warning if one of the ``metrics`` needs more images for this number of features; empty if none does."""
+    if images >= ENOUGH * features or not set(FRECHET).intersection(metrics):
+        return ""
+    return f"{images} images are fewer than {ENOUGH} x {features} features: Fréchet distances are too high"
 
 
 def problem(error: ValidationError) -> str:

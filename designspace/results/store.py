@@ -44,6 +44,15 @@ class Results:
         """The points that have a result."""
         return {key for key in self._results.read() if self._has(key)}
 
+    def of_trial(self, id: str) -> list[Result]:
+        """The results of the points that share a trial."""
+        return [row for key, row in self._results.of_trial(id).items() if self._has(key)]
+
+    def failures_of(self, id: str) -> list[Failure]:
+        """Those of ``failures`` that are of one trial."""
+        rows = [row for key, row in self._failures.of_trial(id).items() if self._has(key)]
+        return [] if self.of_trial(id) else rows
+
     @property
     def failures(self) -> list[Failure]:
         """The points whose last attempt failed and whose trials have no result."""
@@ -128,5 +137,5 @@ def _columns(row: Result) -> dict[str, Any]:
         columns[f"{name}_se"] = math.nan if metric.se is None else metric.se
         columns[f"{name}_floor"] = math.nan if metric.floor is None else metric.floor
         columns[f"{name}_protocol"] = metric.protocol
-    columns["protocol"] = (row.protocol or {}).get("hash")
+    columns["protocol"] = row.protocol.hash if row.protocol else None
     return {f"axes.{key}" if key in columns else key: value for key, value in row.axes.items()} | columns

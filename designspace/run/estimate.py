@@ -30,13 +30,24 @@ class Speed(NamedTuple):
     features: float
 
 
-def dry_run(ablation: Ablation, *, device: str = "cpu", out: Path | str = "reports") -> list[dict[str, Any]]:
-    """Describe what a run of ``ablation`` would compute, without computing it.
+class PlannedPoint(NamedTuple):
+    """A point of an ablation, and what is left to compute for it."""
 
-    Each point has the keys ``axes``, ``id``, ``num_steps``, ``nfe``, ``images`` and ``done``; ``cached`` is the
-    fraction of images whose features are in the cache, and ``seconds`` is an estimate that scales the time of one batch
-    through denoiser and detector by NFE and images. ``nfe`` and ``seconds`` are ``None`` for adaptive solvers.
-    """
+    axes: dict[str, Any]
+    id: str
+    num_steps: int
+    nfe: int | float | None
+    """``None`` for adaptive solvers."""
+    images: int
+    done: bool
+    cached: float
+    """The share of the images whose features are in the cache."""
+    seconds: float | None
+    """An estimate from one batch through the denoiser and the detector; ``None`` for adaptive solvers."""
+
+
+def dry_run(ablation: Ablation, *, device: str = "cpu", out: Path | str = "reports") -> list[PlannedPoint]:
+    """The points of ``ablation``, without computing any of them. Times are proportional to NFE and images."""
     require_labels(ablation)
     stages = Stages(Cache(), torch.device(device))
     done = Results(Path(out) / ablation.name).done()
@@ -55,9 +66,8 @@ def dry_run(ablation: Ablation, *, device: str = "cpu", out: Path | str = "repor
             seconds = None if nfe is None else missing * (speed.evaluation * nfe + speed.features)
         settled.add(id)
         images = trial.evaluate.images
-        about = {"axes": point.axes, "id": id, "num_steps": trial.num_steps, "nfe": nfe, "images": images}
-        state = {"done": point_key(id, point.axes) in done, "cached": 1 - missing / images, "seconds": seconds}
-        rows.append(about | state)
+        is_done, cached = point_key(id, point.axes) in done, 1 - missing / images
+        rows.append(PlannedPoint(point.axes, id, trial.num_steps, nfe, images, is_done, cached, seconds))
     return rows
 
 

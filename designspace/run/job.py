@@ -49,9 +49,10 @@ class Job:
         return i * len(self.trials) // workers
 
     def settled(self, results: Results, points: Sequence[Point]) -> bool:
-        """Whether the trial that ``points`` share has failed since the run started, or all of them have a result."""
-        done, id = results.done(), points[0].trial.id
-        failed = any(failure.id == id and failure.time > self.started for failure in results.failures)
+        """Whether all ``points``, which share a trial, have a result or have failed since the run started."""
+        id = points[0].trial.id
+        done = {point_key(id, row.axes) for row in results.of_trial(id)}
+        failed = any(failure.time > self.started for failure in results.failures_of(id))
         return failed or all(point_key(id, point.axes) in done for point in points)
 
     def fail(self, results: Results, points: Sequence[Point], error: str, **more: Any) -> None:

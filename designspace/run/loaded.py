@@ -24,9 +24,6 @@ from designspace.storage.files import content_key
 if TYPE_CHECKING:
     from designspace.spec.trial import Trial
 
-if TYPE_CHECKING:
-    from designspace.spec.trial import Trial
-
 T = TypeVar("T")
 
 

@@ -14,7 +14,6 @@ import json
 import os
 import subprocess
 import sys
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -25,9 +24,9 @@ from typing import Any
 
 import torch
 
-from designspace.run.job import Job, Message, error_message, error_of
+from designspace.run.job import Job, Message, error_of
 from designspace.run.progress import Event, Report
-from designspace.run.worker import Worker
+from designspace.run.worker import work_elsewhere
 
 
 def share(job: Job, workers: int, report: Report) -> None:
@@ -96,13 +95,11 @@ def main() -> None:
     def send(**message: Any) -> None:
         print(json.dumps(message), file=channel, flush=True)
 
-    warnings.filterwarnings("ignore", message=".*: not a result, skipped")  # the process that started this one warns
     message = json.loads(sys.stdin.readline())
-    first = message.pop("first")
     Thread(target=_exit_with_parent, daemon=True).start()
     try:
-        Worker(Job.received(message), lambda event: send(event=asdict(event))).work(first)
+        error = work_elsewhere(message, lambda event: send(event=asdict(event)))
     except KeyboardInterrupt:
         sys.exit(130)
-    except Exception as error:
-        send(**error_message(error))
+    if error:
+        send(**error)

@@ -14,7 +14,7 @@ from designspace.errors import StorageError, brief
 from designspace.evaluation.evaluate import measure, observation, record
 from designspace.evaluation.measure import Measured, Sample
 from designspace.evaluation.rows import Metric, Observation
-from designspace.results.records import SCHEMA, MetricValue, Result
+from designspace.results.records import SCHEMA, MetricValue, Protocol, Result
 from designspace.results.store import Results
 from designspace.run.generate import chunks
 from designspace.run.stages import Stage, Stages, Tensors
@@ -103,13 +103,13 @@ def _distances(metrics: Sequence[Metric], trial: Trial, parts: list[Tensors], st
     for metric in metrics:
         value, measured = found[metric.name]
         drawn, sd = references.drawn(metric, trial) or (None, None)
-        values[metric.name] = MetricValue(**value, drawn=drawn, drawn_sd=sd), measured
+        values[metric.name] = value.model_copy(update={"drawn": drawn, "drawn_sd": sd}), measured
     return values
 
 
 def _observed(metric: Observation, trial: Trial, stages: Stages) -> tuple[MetricValue, Measured]:
     measured = stages.observed(trial, metric)
-    return MetricValue(**observation(metric, measured)), measured
+    return observation(metric, measured), measured
 
 
 def _keep(trial: Trial, found: Found, stages: Stages, results: Results) -> None:
@@ -126,7 +126,7 @@ def _plane(trial: Trial, shown: Tensor, stages: Stages) -> Tensors:
     return {f"plane.{name}": tensor for name, tensor in stages.plane(trial).items()} if on_a_grid else {}
 
 
-def _protocol(trial: Trial, stages: Stages) -> dict[str, Any]:
+def _protocol(trial: Trial, stages: Stages) -> Protocol:
     asked = trial.evaluate
     of, known = asked.reference or trial.data, stages.references.of(trial)
     return record(asked.detector, of, known, images=asked.images, labels=asked.labels, seed=trial.seed)

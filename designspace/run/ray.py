@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import os
 import sys
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
@@ -18,9 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from designspace.errors import brief
-from designspace.run.job import Job, Message, error_message, error_of
+from designspace.run.job import Job, Message, error_of
 from designspace.run.progress import Event, Report
-from designspace.run.worker import Worker
+from designspace.run.worker import work_elsewhere
 from designspace.storage.files import CacheFolder
 
 if TYPE_CHECKING:
@@ -94,11 +93,5 @@ def _pass_on(events: Queue, report: Report) -> None:
 
 
 def _work(message: Message, events: Queue) -> Message | None:
-    """Run one worker, in a Ray task. A returned message is an error that stops the whole job."""
-    warnings.filterwarnings("ignore", message=".*: not a result, skipped")  # the process that started this one warns
-    first = message.pop("first")
-    try:
-        Worker(Job.received(message), lambda event: events.put(asdict(event))).work(first)
-    except Exception as error:
-        return error_message(error)
-    return None
+    """Be a worker. The message that it returns, if any, is an error that stops the whole job."""
+    return work_elsewhere(message, lambda event: events.put(asdict(event)))

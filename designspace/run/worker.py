@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import time
 import traceback
+import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
 
-from designspace.errors import NotFiniteError, StorageError, brief
+from designspace.errors import NotFiniteError, SkippedLineWarning, StorageError, brief
 from designspace.results.records import Result
 from designspace.results.store import Results
-from designspace.run.job import Job, label
+from designspace.run.job import Job, Message, error_message, label
 from designspace.run.pipeline import evaluate
 from designspace.run.progress import Event, Report
 from designspace.run.stages import Stages
@@ -63,7 +64,8 @@ class Worker:
         if self._job.settled(self._results, points):
             return
         try:
-            result = self._known(trial.id) or self._evaluate(trial, name)
+            known = self._results.of_trial(trial.id)  # under other axes
+            result = known[0] if known else self._evaluate(trial, name)
         except StorageError:
             raise
         except Exception as error:  # an error in a component must not stop the other trials
@@ -89,9 +91,16 @@ class Worker:
             result = evaluate(trial, self._stages, self._results, seen)
         return result.model_copy(update={"provenance": {**self._provenance, "time": now()}})
 
-    def _known(self, id: str) -> Result | None:
-        """The recorded result of the same trial, perhaps at another point of the grid."""
-        return next((row for row in self._results.rows() if row.id == id), None)
+
+def work_elsewhere(message: Message, report: Report) -> Message | None:
+    """Work on the job of a ``message`` from another process. Returns the error, if any, that stops the whole job."""
+    warnings.simplefilter("ignore", SkippedLineWarning)  # the process that started this one warns
+    first = message.pop("first")
+    try:
+        Worker(Job.received(message), report).work(first)
+    except Exception as error:
+        return error_message(error)
+    return None
 
 
 def _values(result: Result) -> str:

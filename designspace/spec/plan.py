@@ -13,9 +13,10 @@ from designspace.errors import DocPath, Kind, Problem, brief, dotted
 from designspace.registry.discovery import import_user
 from designspace.registry.known import ROWS
 from designspace.spec.axes import Choice, choices
+from designspace.spec.baseline import baseline
 from designspace.spec.claims import Claim, checked
 from designspace.spec.document import Document
-from designspace.spec.paths import PARTS, SECTIONS, STEPS, FieldPath, Setting
+from designspace.spec.paths import PARTS, STEPS, FieldPath, Setting
 from designspace.spec.problems import Problems
 from designspace.spec.resolve import errors_of, trials, unmeasured
 from designspace.spec.trial import Evaluate, Point, Trial, used_rows
@@ -67,16 +68,6 @@ def plan(fields: Mapping[str, Any], document: Document) -> Plan:
     problems += _overruled(document, base, found)
     problems += unmeasured(base, different)
     return Plan(points, claims, [document.locate(problem) for problem in problems])
-
-
-def baseline(fields: Mapping[str, Any]) -> list[Setting]:
-    """The settings of every point that does not replace them."""
-    detector = ("evaluate", "detector")
-    found = [Setting(detector, Evaluate.model_fields["detector"].default, detector, detector)]
-    for name in (*SECTIONS, *STEPS):
-        if (value := fields[name]) is not None:
-            found += Setting((name,), value, (name,), (name,)).parts()
-    return found
 
 
 def place_of(fields: Mapping[str, Any], path: FieldPath, value: Any) -> DocPath:

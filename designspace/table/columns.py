@@ -6,7 +6,7 @@ An ablation stands for its distinct designs, which are named after the points th
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +26,16 @@ Columns = Mapping[str, Design]
 """Designs by name. All are compared with the first."""
 
 
-def read_columns(texts: Sequence[str]) -> Columns:
-    """The designs that ``texts`` name, in order. Raises ``SpecError`` with a line for each text that names none."""
+def read_columns(texts: Iterable[str | Design]) -> Columns:
+    """The designs that ``texts`` name, in their order; a ``Design`` among them is called by its place, ``design 2``.
+
+    Raises ``SpecError`` with one line for each that names none.
+    """
     found: dict[str, Design] = {}
     problems: list[Problem] = []
-    for text in texts:
+    for place, text in enumerate(texts, 1):
         try:
-            for name, design in _named(text):
+            for name, design in [(f"design {place}", text)] if isinstance(text, Design) else _named(text):
                 found.setdefault(name if found.get(name, design) == design else f"{text}: {name}", design)
         except SpecError as error:
             problems += error.problems

@@ -11,7 +11,6 @@ from designspace.report.study import Study
 from designspace.results.records import Result, plain
 from designspace.text import one_line, value_of
 
-RECORDED = ("provenance", "protocol", "seconds")
 DESCRIBED = ("solver", "time_steps", "schedule", "scaling", "stochasticity")
 """The rows of a design that describe a trial in a few words."""
 TITLES = {"nfe": "budget (NFE)", "num_steps": "steps"}
@@ -44,7 +43,9 @@ def trials(study: Study, entries: Sequence[Entry]) -> dict[str, Any]:
     found = []
     for i, entry in enumerate(entries):
         for row in entry.rows:
-            recorded = {key: getattr(row, key) for key in RECORDED if getattr(row, key)}
+            protocol = row.protocol.plain() if row.protocol else None
+            recorded = {"provenance": row.provenance, "protocol": protocol, "seconds": row.seconds}
+            recorded = {key: part for key, part in recorded.items() if part}
             seed = row.seed if entry.expected > 1 else None
             found.append([one_line(row.id), i, seed, shared.put(as_ablation(row, components)), shared.put(recorded)])
     return {"rows": found, **shared.parts()}

@@ -1,0 +1,54 @@
+"""What a run writes of its ablation beside the results, for reports."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from designspace.registry.component import Component
+from designspace.registry.known import ROWS
+from designspace.results.records import SCHEMA, Description, GridPoint, Source
+from designspace.results.sources import components_in
+from designspace.spec.baseline import default_labels
+
+if TYPE_CHECKING:
+    from designspace.spec import Ablation
+    from designspace.spec.trial import Point
+
+BASELINE = ("data", "denoiser", "design", "num_steps", "nfe", "evaluate")
+"""The fields of an ablation that every point starts from."""
+
+
+def describe(ablation: Ablation, points: Sequence[Point]) -> Description:
+    """What a report must know of the ablation, so that it can name missing points and needs no component."""
+    optional: dict[str, Any] = {"components": list(ablation.components)} if ablation.components else {}
+    return Description(
+        schema=SCHEMA,
+        name=ablation.name,
+        question=ablation.question,
+        axes=list(ablation.axes),
+        claims=ablation.model_dump(mode="json", include={"claims"})["claims"],
+        baseline=ablation.model_dump(mode="json", include=set(BASELINE)),
+        baseline_axes=default_labels(dict(ablation), points),
+        metrics=[metric.name for metric in points[0].trial.evaluate.metrics] if points else [],
+        points=[GridPoint(id=point.trial.id, axes=point.axes) for point in points],
+        sources=_sources(points),
+        **optional,
+    )
+
+
+def _sources(points: Sequence[Point]) -> dict[str, list[Source]]:
+    """The publications that the components of the trials declare as their sources."""
+    classes = components_of(points)
+    return {
+        name: [Source(**source._asdict()) for source in cls.sources] for name, cls in classes.items() if cls.sources
+    }
+
+
+def components_of(points: Sequence[Point]) -> dict[str, type[Component]]:
+    """The classes of all components of the trials by ``row/name``, in the order of names."""
+    trials = {point.trial.id: point.trial for point in points}
+    specs = (trial.model_dump(mode="json") for trial in trials.values())
+    paths = (name.split("/", 1) for name in sorted({name for spec in specs for name in components_in(spec)}))
+    found = {f"{row}/{name}": ROWS[row].known.get(name) for row, name in paths if row in ROWS}
+    return {path: cls for path, cls in found.items() if cls}
