@@ -221,7 +221,7 @@ BROKEN = [
         {"sigma": lambda self, t: torch.where(t < 1, t, t + 3)},
         "sigma_inv_inverts_sigma",
         "return schedule.sigma_inv(_levels(schedule)): expected no error, got RowError: schedule broken: "
-        "sigma(t) jumps over 1.1",
+        "sigma(t) jumps over 1.099 at t = 1",
     ),
     (
         ds.Schedule,

@@ -157,10 +157,14 @@ def _num_steps(draft: Draft, settings: Sequence[Setting]) -> int:
 
 
 def _culprit(error: ValueError, steps: str, settings: Sequence[Setting]) -> DocPath:
-    """Where the row that raises ``error`` is written, or the number of steps; preferably one that varies."""
+    """Where the row that raises ``error`` is written, or the number of steps; preferably one that varies.
+
+    A schedule that is wrong is so with any number of steps.
+    """
     row: list[DocPath] = [("design", error.row)] if isinstance(error, RowError) else []
+    locations = row if row == [("design", "schedule")] else [*row, (steps,)]
     for varies in (True, False):
-        for location in [*row, (steps,)]:
+        for location in locations:
             for setting in settings[::-1]:
                 if setting.varies is varies and setting.path[: len(location)] == location:
                     return setting.place
