@@ -65,7 +65,7 @@ class Flow:
     _levels: dict[float, Level] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Compute all levels of the grid, and those that added noise leads to, at once."""
+        """Compute all levels of the grid, and those that added noise leads to, in one call."""
         self._compute([*self.sigma, *(lift.sigma for lift in self.lifts)])
 
     def _compute(self, sigmas: list[float]) -> None:
@@ -85,7 +85,7 @@ class Flow:
         return len(self.sigma) - 1
 
     def at(self, sigma: float) -> Level:
-        """The point in time of any noise level; those of the grid are prepared."""
+        """The point in time of any noise level. Levels of the grid are computed beforehand."""
         if sigma not in self._levels:
             self._compute([sigma])
         return self._levels[sigma]
@@ -109,7 +109,7 @@ class Flow:
             sigma_dot = schedule.sigma_dot(t)
         with blaming("scaling"):
             columns = (t, sigma_dot, scaling.s(t, schedule), scaling.s_dot(t, schedule))
-        # The given noise levels are used, not sigma(t), so that a level of the grid is not rounded.
+        # The given noise levels are used, not sigma(t), so that levels of the grid have no rounding errors.
         return [
             Level(time, sigma, slope, s, s_dot)
             for sigma, time, slope, s, s_dot in zip(sigmas, *(c.tolist() for c in columns), strict=True)

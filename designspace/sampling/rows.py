@@ -167,7 +167,7 @@ class SupportedLevels(Protocol):
 
 
 JUST_ABOVE_ZERO = 1e-12
-"""Derivatives at t = 0 are taken here: there, formulas such as the square root have none."""
+"""Derivatives at t = 0 are taken at this time instead, since functions such as the square root have none at 0."""
 
 
 def _derivative(function: Callable[[Tensor], Tensor], t: Tensor) -> Tensor | None:

@@ -157,9 +157,9 @@ def _num_steps(draft: Draft, settings: Sequence[Setting]) -> int:
 
 
 def _culprit(error: ValueError, steps: str, settings: Sequence[Setting]) -> DocPath:
-    """Where the row that raises ``error`` is written, or the number of steps; preferably one that varies.
+    """The path of the row that raised ``error`` or of the number of steps, preferably of one that varies.
 
-    A schedule that is wrong is so with any number of steps.
+    It is never the number of steps if the schedule raised ``error``, since it would do so with other numbers of steps.
     """
     row: list[DocPath] = [("design", error.row)] if isinstance(error, RowError) else []
     locations = row if row == [("design", "schedule")] else [*row, (steps,)]
