@@ -190,6 +190,47 @@ BROKEN = [
     (ds.Schedule, {"sigma": lambda self, t: t + 1}, "sigma_increases_from_zero", "sigma(0): expected 0, got 1"),
     (
         ds.Schedule,
+        {"sigma": lambda self, t: t - 3 * torch.exp(-(((t - 30) / 0.3) ** 2))},
+        "sigma_increases_from_zero",
+        "return schedule.sigma_inv(_levels(schedule)): expected no error, got RowError: schedule broken: "
+        "sigma(t) is not increasing: it falls near t = 29.",
+    ),
+    (
+        ds.Schedule,
+        {"sigma": lambda self, t: t - 3 * torch.exp(-(((t - 30) / 0.3) ** 2)), "sigma_inv": lambda self, s: s},
+        "sigma_increases_from_zero",
+        "sigma(t): expected an increasing function, got a change of -",
+    ),
+    (
+        ds.Schedule,
+        {"sigma": lambda self, t: t.clamp(max=1) + (t - 2).clamp(min=0)},
+        "sigma_increases_from_zero",
+        "sigma(t): expected an increasing function, got a change of 0 from 1",
+    ),
+    (
+        ds.Schedule,
+        {
+            "sigma": lambda self, t: (1.3 * torch.pi * t).tan(),
+            "sigma_inv": lambda self, s: (s.atan() / torch.pi + (s > 1)) / 1.3,
+        },
+        "sigma_increases_from_zero",
+        "sigma(t): expected an increasing function, got a change of -",
+    ),
+    (
+        ds.Schedule,
+        {"sigma": lambda self, t: torch.where(t < 1, t, t + 3)},
+        "sigma_inv_inverts_sigma",
+        "return schedule.sigma_inv(_levels(schedule)): expected no error, got RowError: schedule broken: "
+        "sigma(t) jumps over 1.099 at t = 1",
+    ),
+    (
+        ds.Schedule,
+        {"sigma": lambda self, t: t, "sigma_inv": lambda self, s: 101 - s},
+        "sigma_inv_inverts_sigma",
+        "sigma_inv(sigma): expected an increasing function, got a change of -",
+    ),
+    (
+        ds.Schedule,
         {"sigma": lambda self, t: t**2, "sigma_dot": lambda self, t: t, "sigma_inv": lambda self, s: s.sqrt()},
         "sigma_dot_is_the_derivative",
         "sigma_dot(t), the derivative of sigma(t), at 10: expected 20, got 10",
@@ -267,6 +308,12 @@ BROKEN = [
         "the first state, after sampling: expected ",
     ),
     (
+        ds.Solver,
+        heun(after=lambda before, x, memory: (x, memory)),
+        "converges_at_its_order",
+        "order_of_convergence: expected a class variable or a property that declares it; measured is 2.01, got None",
+    ),
+    (
         ds.CSkip,
         {"__call__": lambda self, sigma: 1 + sigma},
         "passes_a_share_of_the_input",
@@ -331,6 +378,13 @@ BROKEN = [
         {"build": lambda self, shape, classes=0, augment=0: Cropping().eval()},
         "keeps_the_shape",
         "the shape of the output with 0 classes",
+    ),
+    (
+        ds.Network,
+        {"build": lambda self, shape, classes=0, augment=0: Unaugmented().eval()},
+        "keeps_the_shape",
+        "F(x, c_noise, labels, augment) of the network: expected a fourth argument, the augmentation labels [B, L] or "
+        "None, got TypeError: ",
     ),
     (
         ds.Network,
@@ -441,6 +495,13 @@ class Cropping(torch.nn.Module):
         return x[..., 1:]
 
 
+class Unaugmented(torch.nn.Module):
+    """A network that takes no labels of augmentation."""
+
+    def forward(self, x, c_noise, labels=None):
+        return x
+
+
 class Drawn(torch.nn.Module):
     """A network whose weights are drawn from PyTorch's generator."""
 
@@ -487,6 +548,36 @@ def test_flow_matching_fits_the_contract(define):
     schedule = define(ds.Schedule, sigma=lambda self, t: t / (1 - t))
     assert failures(schedule) == {}
     assert failures(define(ds.Scaling, s=lambda self, t, schedule: 1 / (1 + schedule.sigma(t)))) == {}
+
+
+@pytest.mark.parametrize(
+    ("sigma", "t_max"),
+    [(lambda t: 280 * t, 0.3), (lambda t: t / (0.3 - t), 0.3), (lambda t: (1.3 * torch.pi * t).tan(), None)],
+)
+def test_a_schedule_may_end(sigma, t_max, define):
+    """The levels that are checked are those up to ``t_max``, or up to the first pole."""
+
+    def of(self, t):
+        assert t_max is None or (t <= t_max).all()
+        return sigma(t)
+
+    assert failures(define(ds.Schedule, sigma=of, **({"t_max": t_max} if t_max else {}))) == {}
+
+
+def test_a_check_that_raises_another_error_says_what_was_called(define):
+    def sigma(self, t):
+        raise KeyError("table")
+
+    found = failures(define(ds.Schedule, sigma=sigma))
+    assert found["sigma_increases_from_zero"] == (
+        'schedule broken: require_close("sigma(0)", schedule.sigma(ZERO), ZERO): '
+        "expected no error, got KeyError: 'table'"
+    )
+
+
+def test_checks_of_scalings_use_the_built_in_schedules(define):
+    define(ds.Schedule, sigma=lambda self, t: t + 1)
+    assert failures(ds.Scaling.get("vp")()) == {}
 
 
 def test_components_with_required_fields_need_an_example(define):

@@ -1,6 +1,7 @@
 """The sampler: orders of convergence, invariants, limits, errors, and its cost apart from the denoiser."""
 
 import math
+import re
 from itertools import pairwise
 
 import pytest
@@ -9,7 +10,10 @@ from conftest import f64, posterior_mean
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import designspace as ds
+from designspace.errors import RowError
 from designspace.sampling.counting import count_nfe, steps_for
+from designspace.sampling.inverse import inverse
+from designspace.sampling.sample import make_flow
 
 STD = 0.5  # of Gaussian data, for which everything is known in closed form
 
@@ -109,6 +113,17 @@ def test_churn_keeps_the_marginal():
     noise = torch.randn(64, n, 1, generator=torch.Generator().manual_seed(1))
     x = ds.sample(design, gaussian, latents, 64, step_noise=lambda i: noise[i]).x
     assert abs(x.std().item() - STD) < 4 * STD / math.sqrt(2 * n) + 1e-3  # 4 standard errors + discretisation
+
+
+@pytest.mark.parametrize("schedule", ["linear", "vp"])
+def test_coefficients_off_the_grid(schedule):
+    """They are those at the time of the level."""
+    design = ds.Design.preset("edm", schedule=schedule, scaling="vp")
+    flow = make_flow(design, gaussian, 5, lambda step, draw: None)
+    assert 0.7 not in flow.sigma
+    level = flow.at(0.7)
+    assert level.sigma == 0.7
+    assert flow.at_time(level.t) == pytest.approx(level, rel=1e-12)
 
 
 REFUSED = [
@@ -243,6 +258,73 @@ def test_a_range_outside_of_the_denoisers_is_refused_alike(name):
 def test_churn_at_no_level_is_refused(fields):
     with pytest.raises(ValueError, match=r"S_min = .* to S_max = .*: no noise level is within"):
         ds.Stochasticity.get("churn")(S_churn=10, **fields)
+
+
+def undefined_beyond(t_max, sigma):
+    """A function that fails beyond ``t_max``, like a table of levels."""
+
+    def of(t):
+        assert (t <= t_max).all()
+        return sigma(t)
+
+    return of
+
+
+REACHED = [
+    (lambda t: t / (0.3 - t) ** 2, math.inf),
+    (lambda t: (t * math.pi / 0.6).tan().abs(), math.inf),
+    (lambda t: (1 / (t * math.pi / 0.6).cos() ** 2 - 1).sqrt(), math.inf),
+    (lambda t: (1.3 * math.pi * t).tan(), math.inf),
+    (lambda t: (15 * t**2 - 0.01 * t).expm1().sqrt(), math.inf),
+    (lambda t: t**0.1, math.inf),
+    (undefined_beyond(0.3, lambda t: t / (0.3 - t)), 0.3),
+    (undefined_beyond(0.3, lambda t: 280 * t), 0.3),
+]
+
+
+@pytest.mark.parametrize(("sigma", "t_max"), REACHED)
+def test_times_of_levels_up_to_a_pole_or_the_end_of_time(sigma, t_max):
+    """They lie on the first branch, where the function increases."""
+    levels = torch.logspace(-3, math.log10(80), 60, dtype=torch.float64)
+    t = inverse(sigma, levels, t_max)
+    torch.testing.assert_close(sigma(t), levels, rtol=1e-9, atol=1e-9)
+    grid = torch.lerp(t[0], t[-1], torch.linspace(0, 1, 2000, dtype=torch.float64)).clamp(max=t[-1])
+    assert (sigma(grid).diff() > 0).all()
+
+
+NO_SCHEDULE = [
+    (lambda t: t + 0.8 * (2 * t).sin(), math.inf, "is not increasing: it falls near t = 1."),
+    (lambda t: 80 - t, math.inf, "is not increasing: it falls near t = "),
+    (lambda t: t - 3 * torch.exp(-(((t - 30) / 0.3) ** 2)), math.inf, "is not increasing: it falls near t = 29."),
+    (lambda t: torch.where(t < 1, t, t + 3), math.inf, "jumps over 1.035 at t = 1$"),
+    (lambda t: t.log1p() / 3, math.inf, "does not reach 80$"),
+    (lambda t: 200 * t, 0.3, "does not reach 80$"),
+    (lambda t: 0.1 + t, math.inf, "sigma(0) is 0.1, not 0$"),
+]
+
+
+@pytest.mark.parametrize(("sigma", "t_max", "message"), NO_SCHEDULE)
+def test_a_function_that_is_no_schedule_is_refused(sigma, t_max, message):
+    levels = torch.logspace(math.log10(0.002), math.log10(80), 40, dtype=torch.float64)
+    with pytest.raises(ValueError, match=re.escape(message).replace(r"\$", "$")):
+        inverse(sigma, levels, t_max)
+
+
+def test_a_bad_schedule_is_blamed_on_its_row(latents):
+    class Jumping(ds.Schedule, name="test_jumping"):
+        """A schedule that jumps."""
+
+        def sigma(self, t):
+            return torch.where(t < 1, t, t + 3)
+
+    try:
+        design = ds.Design.preset("edm", schedule="test_jumping")
+        for sampled in (lambda: ds.sample(design, posterior_mean, latents, 18), lambda: steps_for(design, 35)):
+            with pytest.raises(RowError, match=r"^schedule test_jumping: sigma\(t\) jumps over .* at t = 1$") as caught:
+                sampled()
+            assert caught.value.row == "schedule"
+    finally:
+        ds.Schedule.known.pop("test_jumping")
 
 
 class Kernels(TorchDispatchMode):

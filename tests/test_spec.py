@@ -226,6 +226,35 @@ def test_levels_are_those_that_the_network_knows(write, tmp_path):
         load(write(text.replace("denoiser: exact", f"denoiser: {network}")))
 
 
+JUMP = """
+import torch
+from designspace import Schedule
+
+
+class Jump(Schedule, name="test_jump"):
+    # A schedule that jumps from 1 to 4.
+    def sigma(self, t):
+        return torch.where(t < 1, t, t + 3)
+"""
+
+
+def test_a_wrong_schedule_is_refused_where_it_is_written(write, tmp_path):
+    """The number of steps is not to blame, although the levels of few steps miss the jump."""
+    (tmp_path / "jump.py").write_text(JUMP)
+    named = "{preset: edm, schedule: test_jump}"
+    try:
+        for design, grid, place in (
+            (named, "{num_steps: [5]}", "5:33: design.schedule"),
+            (named, "{nfe: [35]}", "5:33: design.schedule"),
+            ("edm", "{schedule: [ve, test_jump], nfe: [35]}", "6:23: grid.schedule.1"),
+        ):
+            head = "name: small\ncomponents: [./jump.py]\ndata: digits\ndenoiser: exact\n"
+            with pytest.raises(SpecError, match=rf":{place}: schedule test_jump: sigma\(t\) jumps over .* at t = 1$"):
+                load(write(f"{head}design: {design}\ngrid: {grid}\n"))
+    finally:
+        ds.Schedule.known.pop("test_jump", None)
+
+
 def test_an_ablation_in_python_takes_components_and_designs(tmp_path):
     heun = ds.Solver.get("heun")(alpha=0.5)
     about = {"name": "a", "data": "digits", "denoiser": "exact"}

@@ -52,6 +52,8 @@ def _description(cls: type[Component]) -> list[RenderableType]:
         is_formula = paragraph.startswith("    ")
         text = Text(inspect.cleandoc(paragraph), style="cyan" if is_formula else "")
         parts += [Padding(text, (0, 0, 0, 4 * is_formula), expand=False), Text()]
+    if remark := cls.remark():
+        parts += [Text(remark), Text()]
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     for field in fields_of(cls):
         table.add_row(*map(Text, field))

@@ -163,6 +163,11 @@ class Component(Spec):
     def _dump(self) -> dict[str, Any]:
         return {"name": self.name} | {k: as_json(getattr(self, k)) for k in type(self).model_fields}
 
+    @classmethod
+    def remark(cls) -> str:
+        """A sentence that ``designspace show`` and the documentation add to the docstring; by default none."""
+        return ""
+
     def __str__(self) -> str:
         changed = {k: v for k, v in self if k in self.model_fields_set and v != type(self).model_fields[k].default}
         return self.name + (f"({', '.join(f'{k}={v}' for k, v in changed.items())})" if changed else "")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
 
 import torch
 from torch import Tensor
 
+from designspace.errors import RowError
 from designspace.sampling.probe import MeasuredTimeSteps
 from designspace.sampling.rows import SupportedLevels
 from designspace.sampling.sample import sample
@@ -38,25 +39,30 @@ def most_within(count: Callable[[int], float], nfe: int, who: str) -> int:
     high = nfe + 2  # n levels cost at least n - 1 evaluations, as the last one may cost none
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (middle, high) if _affords(count, middle, nfe) else (low, middle)
+        low, high = (middle, high) if _works(count, middle, nfe) else (low, middle)
     return low
 
 
 def _fewest(count: Callable[[int], float], most: int) -> int:
     """The smallest number of steps that runs. If there is none, raises the ``ValueError`` that two steps raise."""
     for num_steps in range(2, most + 1):
-        with suppress(ValueError):
-            count(num_steps)
+        if _works(count, num_steps):
             return num_steps
     count(2)
     return 2
 
 
-def _affords(count: Callable[[int], float], num_steps: int, nfe: int) -> bool:
+def _works(count: Callable[[int], float], num_steps: int, nfe: float = math.inf) -> bool:
+    """Whether a run with ``num_steps`` steps is possible and costs at most ``nfe`` evaluations.
+
+    Raises the error of a schedule: it is wrong with any number of steps.
+    """
     try:
         return count(num_steps) <= nfe
-    except ValueError:  # the grid has too few levels for so many steps
-        return False
+    except ValueError as error:
+        if isinstance(error, RowError) and error.row == "schedule":
+            raise
+        return False  # too few steps for the solver, or more than the grid has levels
 
 
 def count_nfe(design: SamplingRows, num_steps: int, *, known: SupportedLevels | None = None) -> int | float:

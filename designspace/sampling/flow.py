@@ -66,15 +66,18 @@ class Flow:
 
     def __post_init__(self) -> None:
         """Compute all levels of the grid, and those that added noise leads to, in one call."""
-        sigmas = [*self.sigma, *(lift.sigma for lift in self.lifts)]
-        positive = torch.tensor([v for v in sigmas if v > 0], dtype=torch.float64)
-        t = self.schedule.sigma_inv(positive)
+        self._compute([*self.sigma, *(lift.sigma for lift in self.lifts)])
+
+    def _compute(self, sigmas: list[float]) -> None:
+        positive = torch.tensor([v for v in sigmas if v > 0 and v not in self._levels], dtype=torch.float64)
+        with blaming("schedule"):
+            t = self.schedule.sigma_inv(positive)
         for level in self._evaluate(torch.cat([t, t.new_zeros(1)]), [*positive.tolist(), 0.0]):
             self._levels[level.sigma] = level
 
     def on(self, sigma: tuple[float, ...]) -> Flow:
         """The same flow through other levels, without added noise."""
-        return replace(self, sigma=sigma, lifts=(), _levels={})
+        return replace(self, sigma=sigma, lifts=())
 
     @property
     def steps(self) -> int:
@@ -82,7 +85,9 @@ class Flow:
         return len(self.sigma) - 1
 
     def at(self, sigma: float) -> Level:
-        """The point in time of a noise level, which must be one of the grid or one that added noise leads to."""
+        """The point in time of any noise level. Levels of the grid are computed beforehand."""
+        if sigma not in self._levels:
+            self._compute([sigma])
         return self._levels[sigma]
 
     def at_time(self, t: float) -> Level:
@@ -100,11 +105,14 @@ class Flow:
 
     def _evaluate(self, t: Tensor, sigmas: list[float]) -> list[Level]:
         schedule, scaling = self.schedule, self.scaling
-        columns = (t, schedule.sigma_dot(t), scaling.s(t, schedule), scaling.s_dot(t, schedule))
+        with blaming("schedule"):
+            sigma_dot = schedule.sigma_dot(t)
+        with blaming("scaling"):
+            columns = (t, sigma_dot, scaling.s(t, schedule), scaling.s_dot(t, schedule))
         # The given noise levels are used, not sigma(t), so that levels of the grid have no rounding errors.
         return [
-            Level(time, sigma, sigma_dot, s, s_dot)
-            for sigma, time, sigma_dot, s, s_dot in zip(sigmas, *(c.tolist() for c in columns), strict=True)
+            Level(time, sigma, slope, s, s_dot)
+            for sigma, time, slope, s, s_dot in zip(sigmas, *(c.tolist() for c in columns), strict=True)
         ]
 
 
@@ -114,33 +122,21 @@ def make_flow(design: rows.FlowRows, D: rows.D, num_steps: int, noise: Callable[
     Rounding by ``D`` can make levels equal. A step between equal levels evaluates D and leaves x as it is.
     """
     lo, hi = float(getattr(D, "sigma_min", 0.0)), float(getattr(D, "sigma_max", math.inf))
-    round_sigma: Callable[[Tensor], Tensor] = getattr(D, "round_sigma", lambda sigma: sigma)
     with blaming("time_steps"):
-        levels = round_sigma(design.time_steps.within(lo, hi).sigmas(num_steps)).double()
+        levels = rounding(D)(design.time_steps.within(lo, hi).sigmas(num_steps)).double()
     if not bool((levels > 0).all() and (levels.diff() <= 0).all()):
         text = f"time_steps {design.time_steps}: the levels are not positive and decreasing: {levels.tolist()}"
         raise RowError("time_steps", text)
     with blaming("schedule"):
         schedule = design.schedule.within(lo, hi)
     sigma = (*levels.tolist(), 0.0) if design.to_zero else tuple(levels.tolist())
-    lifts = _lifts(design.stochasticity, sigma, num_steps, round_sigma) if design.stochasticity.noisy else ()
-    return Flow(schedule, design.scaling, CountedDenoiser(D), sigma, num_steps, noise, lifts)
+    return Flow(schedule, design.scaling, CountedDenoiser(D), sigma, num_steps, noise)
 
 
-def _lifts(
-    stochasticity: rows.Stochasticity,
-    sigma: tuple[float, ...],
-    num_steps: int,
-    round_sigma: Callable[[Tensor], Tensor],
-) -> tuple[Lift, ...]:
-    """Algorithm 2, lines 4 and 5, for every step."""
-    found = []
-    for level in sigma[:-1]:
-        hat, S_noise = stochasticity.lift(level, num_steps)
-        if hat > level:
-            hat = float(round_sigma(torch.tensor(hat, dtype=torch.float64)))
-        found.append(Lift(hat, math.sqrt(max(hat**2 - level**2, 0.0)) * S_noise))
-    return tuple(found)
+def rounding(D: rows.D) -> Callable[[Tensor], Tensor]:
+    """The function that rounds noise levels to those that ``D`` supports."""
+    round_sigma: Callable[[Tensor], Tensor] = getattr(D, "round_sigma", lambda sigma: sigma)
+    return round_sigma
 
 
 def combine(*terms: tuple[float, Tensor]) -> Tensor:

@@ -7,6 +7,7 @@ are float64 tensors on the CPU, of any shape. The row ``solver`` is defined in `
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Callable
 from typing import ClassVar, Protocol, Self
@@ -14,7 +15,9 @@ from typing import ClassVar, Protocol, Self
 import torch
 from torch import Tensor
 
+from designspace.errors import RowError
 from designspace.registry.component import Component
+from designspace.sampling.inverse import inverse
 
 D = Callable[[Tensor, Tensor], Tensor]
 """A denoiser ``D(x, sigma)``: it maps noisy samples ``[B, ...]`` and their noise level to the expected clean samples.
@@ -65,6 +68,9 @@ class Schedule(_Ranged, row="schedule"):
     ``sigma_dot`` and ``sigma_inv`` as well: closed forms are faster than differentiation and bisection.
     """
 
+    t_max: ClassVar[float] = math.inf
+    """The end of the time axis. ``sigma`` is not evaluated beyond it."""
+
     @abstractmethod
     def sigma(self, t: Tensor) -> Tensor:
         r""":math:`\sigma(t)`."""
@@ -79,13 +85,13 @@ class Schedule(_Ranged, row="schedule"):
     def sigma_inv(self, sigma: Tensor) -> Tensor:
         r""":math:`\sigma^{-1}(\sigma)`, the time of a noise level, by bisection unless a class defines it.
 
-        Raises ``ValueError`` for noise levels that :math:`\sigma(t)` does not reach.
+        Raises ``RowError``, a ``ValueError``, for noise levels that :math:`\sigma(t)` does not reach, and if it is not
+        0 at t = 0, is not increasing, or jumps.
         """
-        t = _inverse(self.sigma, sigma)
-        missed = (sigma > 0) & ~(self.sigma(t) >= sigma)
-        if bool(missed.any()):
-            raise ValueError(f"schedule {self}: sigma(t) does not reach {sigma[missed].max().item():.4g}")
-        return t
+        try:
+            return inverse(self.sigma, sigma, self.t_max)
+        except ValueError as error:
+            raise RowError("schedule", f"schedule {self}: {error}") from error
 
     def within(self, lo: float, hi: float) -> Self:
         """The schedule to use with a denoiser that supports the noise levels ``[lo, hi]`` only."""
@@ -162,8 +168,6 @@ class SupportedLevels(Protocol):
 
 JUST_ABOVE_ZERO = 1e-12
 """Derivatives at t = 0 are taken at this time instead, since functions such as the square root have none at 0."""
-LAST_TIME = 1e100
-"""The search for the time of a noise level gives up beyond this time."""
 
 
 def _derivative(function: Callable[[Tensor], Tensor], t: Tensor) -> Tensor | None:
@@ -175,21 +179,3 @@ def _derivative(function: Callable[[Tensor], Tensor], t: Tensor) -> Tensor | Non
             return None
         slope: Tensor = torch.autograd.grad(value.sum(), times)[0]
         return slope
-
-
-def _inverse(function: Callable[[Tensor], Tensor], targets: Tensor) -> Tensor:
-    """The first times at which an increasing function is at least ``targets``, to the last bit; 0 for targets of 0.
-
-    The function need not be defined on the whole time axis. Times at which it is infinite, NaN or smaller than before
-    count as too late, such as those from t = 1 on for t / (1 - t).
-    """
-    late = torch.where(targets > 0, torch.inf, 0.0).double()
-    early, reached = torch.zeros_like(late), torch.zeros_like(late)
-    while True:
-        middle = torch.where(late.isinf(), (2 * early).clamp_min(1.0), (early + late) / 2)
-        if bool(((middle == early) | (middle == late) | (middle > LAST_TIME)).all()):
-            return late
-        value = function(middle)
-        short = (value < targets) & (value >= reached)
-        early, reached = torch.where(short, middle, early), torch.where(short, value, reached)
-        late = torch.where(short, late, middle)

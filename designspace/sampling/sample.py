@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from designspace.errors import blaming
 from designspace.sampling import rows
-from designspace.sampling.flow import Flow, make_flow
+from designspace.sampling.flow import Flow, Lift, make_flow, rounding
 from designspace.sampling.noise import KeyedNoise
 from designspace.sampling.noise import latents as latents_of
 from designspace.sampling.probe import GivenLevels, MeasuredTimeSteps, Probe
@@ -87,14 +88,17 @@ def sample(
         return eps.to(device=latents.device, dtype=dtype, non_blocking=True)
 
     flow = make_flow(design, D, num_steps, cast)
+    if design.stochasticity.noisy:
+        flow = replace(flow, lifts=churn(design, flow.sigma, num_steps, D))
     with blaming("solver"):
         design.solver.check(flow)
-    trajectory = [latents.to(dtype) * flow.sigma[0]]
-    for x in _states(design.solver, flow, trajectory[0]):
-        trajectory = [*trajectory, x] if record else [x]
+    trajectory = []
+    for x in _states(design.solver, flow, latents.to(dtype) * flow.sigma[0]):
+        if record:
+            trajectory.append(x)
     each = None if flow.D.each is None else flow.D.each + flow.D.calls
     return Samples(
-        x=trajectory[-1],
+        x=x,
         nfe=flow.D.calls if each is None else each.double().mean().item(),
         sigmas=torch.tensor(flow.sigma, dtype=torch.float64),
         sigma_min=flow.sigma[num_steps - 1],
@@ -104,14 +108,26 @@ def sample(
     )
 
 
+def churn(design: SamplingRows, sigma: tuple[float, ...], num_steps: int, D: rows.D) -> tuple[Lift, ...]:
+    """Algorithm 2, lines 4 and 5: the noise that is added before each step, up to a level that ``D`` supports."""
+    lifts = []
+    for level in sigma[:-1]:
+        hat, S_noise = design.stochasticity.lift(level, num_steps)
+        if hat > level:
+            hat = float(rounding(D)(torch.tensor(hat, dtype=torch.float64)))
+        lifts.append(Lift(hat, math.sqrt(max(hat**2 - level**2, 0.0)) * S_noise))
+    return tuple(lifts)
+
+
 def _states(solver: Solver, flow: Flow, x: Tensor) -> Iterator[Tensor]:
-    """The loop of Algorithms 1 and 2: ``x`` at each of ``flow.sigma[1:]``."""
+    """The loop of Algorithms 1 and 2: ``x`` at each of ``flow.sigma``."""
+    yield x
     if isinstance(solver, AdaptiveSolver):
         yield from solver.solve(flow, x)
         return
     memory = None
     for i in range(flow.steps):
-        if flow.lifts:  # churn: Algorithm 2, line 6
+        if flow.lifts:  # Algorithm 2, line 6
             x = flow.add_noise(x, i, flow.lifts[i].std)
         x, memory = solver.step(flow, x, i, flow.start(i), memory)
         yield x

@@ -41,16 +41,13 @@ class Solver(Component, row="solver"):
         return None
 
     @classmethod
-    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
-        """Add the order of convergence to the docstring, for ``help``, ``designspace show`` and the documentation."""
-        super().__pydantic_init_subclass__(**kwargs)
-        if inspect.isabstract(cls) or any(field.is_required() for field in cls.model_fields.values()):
-            return
-        if order := cls().order_of_convergence:
-            varies = isinstance(inspect.getattr_static(cls, "order_of_convergence"), property)
-            about, heading, sources = (cls.__doc__ or "").partition("\n\nSources:")
-            text = f"Order of convergence: {order}{' with the default fields' if varies else ''}."
-            cls.__doc__ = f"{about}\n\n{text}{heading}{sources}"
+    def remark(cls) -> str:
+        """The order of convergence, for ``designspace show`` and the documentation."""
+        if any(field.is_required() for field in cls.model_fields.values()):
+            return ""
+        order = cls().order_of_convergence
+        varies = isinstance(inspect.getattr_static(cls, "order_of_convergence"), property)
+        return f"Order of convergence: {order}{' with the default fields' if varies else ''}." if order else ""
 
     @abstractmethod
     def step(self, flow: Flow, x: Tensor, i: int, sigma: float, memory: Any) -> tuple[Tensor, Any]:

@@ -157,10 +157,14 @@ def _num_steps(draft: Draft, settings: Sequence[Setting]) -> int:
 
 
 def _culprit(error: ValueError, steps: str, settings: Sequence[Setting]) -> DocPath:
-    """The path of the row that raised ``error`` or of the number of steps, preferably of one that varies."""
+    """The path of the row that raised ``error`` or of the number of steps, preferably of one that varies.
+
+    It is never the number of steps if the schedule raised ``error``, since it would do so with other numbers of steps.
+    """
     row: list[DocPath] = [("design", error.row)] if isinstance(error, RowError) else []
+    locations = row if row == [("design", "schedule")] else [*row, (steps,)]
     for varies in (True, False):
-        for location in [*row, (steps,)]:
+        for location in locations:
             for setting in settings[::-1]:
                 if setting.varies is varies and setting.path[: len(location)] == location:
                     return setting.place

@@ -14,12 +14,15 @@
 from __future__ import annotations
 
 import json
+import traceback
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial, wraps
+from pathlib import Path
 
 from designspace.data.rows import Data
 from designspace.denoising.rows import CIn, CNoise, COut, CSkip, Denoiser, Guidance, Network
 from designspace.design import Design
+from designspace.errors import DataError, brief
 from designspace.evaluation.rows import DenoiserMetric, Detector, Diagnostic, Metric, Reference
 from designspace.registry.component import Component
 from designspace.registry.known import ROWS
@@ -30,6 +33,7 @@ from designspace.testing.assertions import require
 from designspace.training.rows import Augmentation, LossWeight, NoiseDistribution
 
 Check = Callable[[], None]
+FOLDER = Path(__file__).parent
 
 
 def checks(component: Component) -> list[Check]:
@@ -74,8 +78,19 @@ def _bound(check: Callable[..., None], component: Component | type[Component]) -
             check(component)
         except AssertionError as error:
             raise AssertionError(f"{component.row} {shown}: {error or function.__doc__}") from error
+        except DataError:
+            raise
+        except Exception as error:
+            text = f"{_last_call(error)}: expected no error, got {brief(error)}"
+            raise AssertionError(f"{component.row} {shown}: {text}") from error
 
     return run
+
+
+def _last_call(error: Exception) -> str:
+    """The line of a check that raised ``error``."""
+    here = [frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename).parent == FOLDER]
+    return here[-1].line or here[-1].name
 
 
 def has_an_example(required: list[str], cls: type[Component]) -> None:

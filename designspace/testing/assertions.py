@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -52,9 +53,9 @@ def require_error(kind: type[Exception], what: str) -> Iterator[None]:
     raise AssertionError(f"{what}: expected {kind.__name__}, got no error")
 
 
-def derivative(function: Callable[[Tensor], Tensor], t: Tensor) -> tuple[Tensor, Tensor]:
-    """The derivative by central differences, and the size of its rounding error."""
-    before, after = t * (1 - 1e-6), t * (1 + 1e-6)
+def derivative(function: Callable[[Tensor], Tensor], t: Tensor, t_max: float = math.inf) -> tuple[Tensor, Tensor]:
+    """The derivative by central differences, one-sided at ``t_max``, and the size of its rounding error."""
+    before, after = t * (1 - 1e-6), (t * (1 + 1e-6)).clamp(max=t_max)
     low, high = function(before), function(after)
     return (high - low) / (after - before), 4e-16 * torch.maximum(low.abs(), high.abs()) / (after - before)
 

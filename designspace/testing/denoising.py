@@ -10,6 +10,7 @@ from torch import Tensor
 from designspace.data.images import Images
 from designspace.denoising.rows import CIn, CNoise, Conditional, COut, CSkip, Denoiser, Guidance, Network
 from designspace.design import Design
+from designspace.errors import brief
 from designspace.sampling.rows import D
 from designspace.testing.assertions import SIGMAS, require, require_close, require_finite
 from designspace.training.rows import LossWeight
@@ -87,7 +88,11 @@ def keeps_the_shape(network: Network) -> None:
         require(tuple(output.shape) in shapes, f"the shape of the output {what}", shapes, tuple(output.shape))
         require_finite(f"the output {what}", output)
         if augment:
-            zeros = built(x, c_noise, labels, torch.zeros(3, augment))
+            try:
+                zeros = built(x, c_noise, labels, torch.zeros(3, augment))
+            except TypeError as error:
+                called = "F(x, c_noise, labels, augment) of the network"
+                require(False, called, "a fourth argument, the augmentation labels [B, L] or None", brief(error))
             require_close("the output for augmentation labels of zero and for none", output, zeros, rtol=0)
 
 

@@ -89,7 +89,7 @@ def _presets(row: str) -> str:
 
 def _component(cls: type[Component]) -> str:
     file = Path(inspect.getsourcefile(cls) or "").relative_to(ROOT)
-    parts = [f"## {cls.name} {{ #{cls.name} }}", rst.markdown(cls.__doc__)]
+    parts = [f"## {cls.name} {{ #{cls.name} }}", rst.markdown(cls.__doc__), *filter(None, [cls.remark()])]
     if fields := fields_of(cls):
         cells = [(f"`{f.name}`", f"`{f.type}`", f.domain, f"`{f.default.removeprefix('default ')}`") for f in fields]
         lines = ["| " + " | ".join(cell.replace("|", "&#124;") for cell in line) + " |" for line in cells]
