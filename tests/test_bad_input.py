@@ -120,7 +120,10 @@ TABLE = {
         ["6:19: is not YAML: expected ',' or ']', but got '}' (while parsing a flow sequence that starts in line 6)"],
     ),
     "control character": ("question: a\x01b", ["6:12: is not YAML: special characters are not allowed"]),
-    "unknown tag": ("question: !!python/object:os.system ls", ["6:11: question: unknown tag ", "or a value that it does not allow"]),
+    "unknown tag": (
+        "question: !!python/object:os.system ls",
+        ["6:11: question: unknown tag ", "or a value that it does not allow"],
+    ),
     "unknown anchor": ("question: *q", ["6:11: is not YAML: found undefined alias 'q'"]),
     "two documents": ("---\nname: again", ["6:1: is not YAML: but found another document"]),
     "not a mapping": ("- data: digits\n- design: edm", ["1:1: should be a mapping of fields, not ["]),

@@ -1,5 +1,6 @@
 """CONTRIBUTING describes the code as it is: the map of the packages, and the length of the modules."""
 
+import ast
 import re
 from pathlib import Path
 
@@ -28,6 +29,20 @@ def test_no_module_is_longer_than_contributing_says():
     }
     assert len(lines) > 200
     assert {path: length for path, length in lines.items() if length >= int(stated[1])} == {}
+
+
+def test_no_function_is_longer_than_contributing_says():
+    stated = re.search(r"No function exceeds (\d+)\s+lines", CONTRIBUTING)
+    assert stated, "CONTRIBUTING.md says nowhere how long functions may be"
+    lines = {
+        f"{path.relative_to(ROOT)}:{node.name}": node.end_lineno - node.lineno + 1
+        for folder in ("designspace", "components")
+        for path in (ROOT / folder).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.FunctionDef)
+    }
+    assert len(lines) > 1000
+    assert {name: length for name, length in lines.items() if length > int(stated[1])} == {}
 
 
 def test_nothing_refers_to_the_place_where_it_was_written():

@@ -79,15 +79,7 @@ def sample(
     _check(latents, num_steps, dtype)
     design = place(design, D, latents, num_steps)
     dtype = dtype or (torch.float64 if latents.dtype == torch.float64 else torch.float32)
-    draw = noise or KeyedNoise(0, range(len(latents)), tuple(latents.shape[1:]))
-
-    def cast(step: int, k: int) -> Tensor:
-        eps = step_noise(step) if step_noise and k == 0 else draw(step, k)
-        if eps.shape != latents.shape:
-            raise ValueError(f"the noise of step {step} is {list(eps.shape)} for latents {list(latents.shape)}")
-        return eps.to(device=latents.device, dtype=dtype, non_blocking=True)
-
-    flow = make_flow(design, D, num_steps, cast)
+    flow = make_flow(design, D, num_steps, _like(latents, dtype, step_noise, noise))
     if design.stochasticity.noisy:
         flow = replace(flow, lifts=churn(design, flow.sigma, num_steps, D))
     with blaming("solver"):
@@ -106,6 +98,24 @@ def sample(
         nfe_each=each,
         trajectory=torch.stack(trajectory) if record else None,
     )
+
+
+def _like(
+    latents: Tensor,
+    dtype: torch.dtype,
+    step_noise: Callable[[int], Tensor] | None,
+    noise: Callable[[int, int], Tensor] | None,
+) -> Callable[[int, int], Tensor]:
+    """The noise of (step, draw) with the shape and the device of ``latents``, in ``dtype``."""
+    draw = noise or KeyedNoise(0, range(len(latents)), tuple(latents.shape[1:]))
+
+    def cast(step: int, k: int) -> Tensor:
+        eps = step_noise(step) if step_noise and k == 0 else draw(step, k)
+        if eps.shape != latents.shape:
+            raise ValueError(f"the noise of step {step} is {list(eps.shape)} for latents {list(latents.shape)}")
+        return eps.to(device=latents.device, dtype=dtype, non_blocking=True)
+
+    return cast
 
 
 def churn(design: SamplingRows, sigma: tuple[float, ...], num_steps: int, D: rows.D) -> tuple[Lift, ...]:
