@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar
 
 import numpy as np
 import safetensors.numpy
 
 from designspace.errors import DamagedError
 
+T = TypeVar("T")
 Part = tuple[str, str, tuple[int, ...], Any]
 """The name, dtype (as PyTorch writes it), shape and bytes of an array."""
 
@@ -24,20 +25,20 @@ def pack(name: str, arrays: Mapping[str, np.ndarray]) -> bytes:
 
 def unpack(name: str, data: bytes) -> dict[str, np.ndarray]:
     """The arrays in ``data``, as written by ``pack(name, ...)``. Raises ``DamagedError`` if a single bit differs."""
+    return verified(name, data, lambda data: dict(safetensors.numpy.load(data)), _parts)
+
+
+def verified(name: str, data: bytes, load: Callable[[bytes], T], parts: Callable[[T], Iterable[Part]]) -> T:
+    """The content of a safetensors file as ``load`` reads it. Raises ``DamagedError`` if its sha256 does not match."""
     try:
-        arrays = safetensors.numpy.load(data)
-        expected = written_digest(data)
+        content = load(data)
+        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+        expected = header["__metadata__"]["sha256"]
     except (safetensors.SafetensorError, ValueError, KeyError, TypeError) as error:
         raise DamagedError(str(error)) from error
-    if digest(name, _parts(arrays)) != expected:
+    if digest(name, parts(content)) != expected:
         raise DamagedError("its sha256 does not match its content")
-    return dict(arrays)
-
-
-def written_digest(data: bytes) -> str:
-    """The sha256 in the file's metadata. Raises ``ValueError``, ``KeyError`` or ``TypeError`` if there is none."""
-    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
-    return str(header["__metadata__"]["sha256"])
+    return content
 
 
 def digest(name: str, parts: Iterable[Part]) -> str:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from designspace.errors import DamagedError
-from designspace.storage.arrays import Part, digest, written_digest
+from designspace.storage.arrays import Part, digest, verified
 from designspace.storage.files import CacheFolder, write_whole
 
 
@@ -32,14 +32,7 @@ def apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def unpack(name: str, data: bytes) -> dict[str, Tensor]:
     """The tensors in ``data``, as written by ``pack(name, ...)``. Raises ``DamagedError`` if a single bit differs."""
-    try:
-        tensors = safetensors.torch.load(data)
-        expected = written_digest(data)
-    except (safetensors.SafetensorError, ValueError, KeyError, TypeError) as error:
-        raise DamagedError(str(error)) from error
-    if digest(name, _parts(tensors)) != expected:
-        raise DamagedError("its sha256 does not match its content")
-    return tensors
+    return verified(name, data, safetensors.torch.load, _parts)
 
 
 def _parts(tensors: Mapping[str, Tensor]) -> Iterable[Part]:
