@@ -15,6 +15,8 @@ LEVEL = 0.05
 Z = 1.959963984540054
 """The critical value of a two-sided test at that level, which is the half-width of a 95 % interval in standard
 errors."""
+POWER = 0.8
+"""The probability with which a stated number of images decides a claim, if the estimates are right."""
 LARGEST_Z = 8.0
 """Larger z-values would come from p-values that double precision cannot resolve."""
 
@@ -61,6 +63,20 @@ def holm(ps: Sequence[float]) -> list[float]:
         largest = max(largest, min(1.0, (len(order) - rank) * ps[i]))
         corrected[i] = largest
     return corrected
+
+
+def with_best(ps: Sequence[float]) -> list[float]:
+    r"""p-values of comparisons with the *observed* best of K arms, corrected for all pairs of arms.
+
+    .. math:: \tilde p_i = \min\left(1, \tfrac{K (K - 1)}{2}\, p_i\right), \qquad K - 1 \text{ comparisons}
+
+    Which arm is the best is seen in the same data, so that any of the K (K - 1) / 2 pairs may be compared: a correction
+    for the K - 1 comparisons alone would call some of K equal arms different in up to 25 % of all cases (K = 24). With
+    this one, the probability that any equal arms are called different is at most 5 %, whatever the dependence of the
+    arms. NaN marks a comparison that could not be made.
+    """
+    pairs = len(ps) * (len(ps) + 1) / 2
+    return [p if math.isnan(p) else min(1.0, pairs * p) for p in ps]
 
 
 @dataclass(frozen=True)

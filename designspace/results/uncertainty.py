@@ -1,0 +1,35 @@
+"""The standard error of a value from the influences of its images, for metrics and for reports, without PyTorch."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+
+def standard_error(influence: Array, pairs: Array | None = None) -> float:
+    r"""The standard error of a statistic of n images, or of any linear combination of such statistics.
+
+    With the influences :math:`a_i` of the images and the second-order influences :math:`b_i = \mathrm{IF}_2(i, \pi(i))`
+    of n pairs of different images, where :math:`\pi` is a fixed cyclic permutation,
+
+    .. math:: \mathrm{se}^2 = \max\left(\frac{s^2(a)}{n} - 2 v, 0\right) + v, \qquad v = \frac{1}{2 n^3} \sum_i b_i^2
+
+    Here v is the variance from pairs of images. The sample variance of the influences counts it twice (Efron and Stein
+    1981, https://doi.org/10.1214/aos/1176345462). Without ``pairs``, the result is :math:`s(a) / \sqrt n`, which is too
+    large where the first-order influences vanish, as for images as good as the reference. Both inputs are linear in the
+    statistic: the standard error of a difference is that of the differences of ``influence`` and of ``pairs``.
+
+    Args:
+        influence: The influence of each image, ``[n]``, n >= 2.
+        pairs: The second-order influence of each pair, ``[n]``.
+    """
+    n = len(influence)
+    first = float(np.var(influence, ddof=1)) / n
+    if pairs is None:
+        return math.sqrt(first)
+    twice = float(np.vdot(pairs, pairs)) / n**3
+    return math.sqrt(max(first - twice, 0.0) + twice / 2)
