@@ -12,7 +12,8 @@ import pytest
 from studies import N, influence
 
 from designspace.report import write
-from designspace.report.evidence.effects import effects, factors, mean_difference
+from designspace.report.evidence.contrasts import mean_difference
+from designspace.report.evidence.effects import effects, factors
 from designspace.report.figures.heat import heat_panels
 from designspace.report.figures.pareto import cost_panels, front
 from designspace.report.tables import effects as effect_tables

@@ -22,7 +22,7 @@ from studies import RECORDED, Bench, N, by_hand, gap_by_hand, influence
 
 from designspace.errors import DataError
 from designspace.report import Study, find, merge, terminal_table, write
-from designspace.report.evidence.differences import difference
+from designspace.report.evidence.contrasts import difference
 from designspace.report.evidence.verdicts import verdicts
 from designspace.report.figures.metric import panels
 from designspace.report.figures.samples import grid

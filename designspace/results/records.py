@@ -100,6 +100,11 @@ class Result(Record):
     trial: dict[str, Any] | None = None
     """The resolved spec."""
     seed: int
+    network: str | None = None
+    """A hash that tells trained networks apart: of their parameters or of everything that they are trained with.
+
+    ``None`` for denoisers without a network, and in results of earlier versions.
+    """
     nfe: int | float
     """Counted evaluations per image; the mean if an adaptive solver takes more for some images than for others."""
     nfe_sd: float | None = None

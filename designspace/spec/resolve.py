@@ -75,9 +75,11 @@ def trials(settings: Sequence[Setting], known: set[Signature], folder: Path) -> 
     num_steps = _num_steps(draft, settings)
     if problems := list(_file_problems(draft, settings)):
         raise SpecError(problems)
-    parts: dict[str, Any] = {name: getattr(draft, name) for name in ("design", "data", "denoiser", "evaluate")}
-    seeds = range(draft.evaluate.seed, draft.evaluate.seed + draft.evaluate.repeats)
-    return [Trial(num_steps=num_steps, seed=seed, **parts) for seed in seeds]
+    parts: dict[str, Any] = {name: getattr(draft, name) for name in ("design", "data", "evaluate")}
+    return [
+        Trial(num_steps=num_steps, seed=draft.evaluate.seed + k, denoiser=draft.denoiser.repeated(k), **parts)
+        for k in range(draft.evaluate.repeats)
+    ]
 
 
 def _validate(settings: Sequence[Setting], folder: Path) -> Draft:

@@ -18,6 +18,7 @@ from designspace.design import Design
 from designspace.evaluation.rows import Detector, Metric, Reference
 from designspace.registry.component import Count, Spec
 from designspace.registry.identity import Since, identified
+from designspace.storage.files import content_key
 from designspace.text import did_you_mean
 
 VERSION = 1
@@ -55,7 +56,11 @@ class Evaluate(Spec):
 
     images: Count = 2000
     repeats: Annotated[int, Field(ge=1)] = 1
-    """The number of trials per point; their seeds are ``seed``, ``seed + 1``, ..."""
+    """The number of trials per point; their seeds are ``seed``, ``seed + 1``, ...
+
+    If the denoiser is trained, each repeat also trains a network of its own: the seeds of the training (and of the
+    network) are raised by the same numbers.
+    """
     detector: Detector = Field(default="lite0", validate_default=True)
     metrics: tuple[Metric, ...] = Field(default=("frechet", "kid"), validate_default=True, min_length=1)
     labels: Annotated[Literal["none", "data", "balanced"] | tuple[int, ...], BeforeValidator(_labels)] = "none"
@@ -137,6 +142,14 @@ class Trial(Spec):
             "denoiser": self.denoiser.identity(),
             "labelled": self.evaluate.labels != "none",
         }
+
+    def network(self) -> str | None:
+        """A hash that differs between trained networks; ``None`` if the denoiser has no network."""
+        if not self.denoiser.has_network:
+            return None
+        rows = identified(self.design, self.denoiser.rows)
+        about = {"design": rows, "data": self.data.identity() if self.denoiser.reads_data else None}
+        return content_key(about, self.denoiser.identity())[:12]
 
 
 @dataclass(frozen=True)

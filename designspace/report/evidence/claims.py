@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from designspace.report.entry import Entry
-from designspace.report.evidence.differences import Difference, difference
+from designspace.report.evidence.contrasts import Difference, difference
 from designspace.report.points import lines, pairs, select
 from designspace.report.study import Study
 from designspace.results.records import Expect
@@ -201,7 +201,7 @@ def _nfe_se(a: Entry) -> float:
 
 def _alone(a: Entry, metric: str) -> Difference:
     """The difference between a value and 0."""
-    return Difference(a.value(metric), a.se(metric), False, seeds=a.scattered(metric))
+    return Difference(a.value(metric), a.se(metric), False, degrees=a.degrees(metric))
 
 
 def _statement(z: float, text: str, found: Difference) -> Statement:

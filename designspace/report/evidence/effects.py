@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import math
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
-from designspace.report.entry import BUDGET, Entry, se_of_mean, value_in
-from designspace.report.evidence.differences import Difference, by_budget, difference, finite
+from designspace.report.entry import BUDGET, Entry
+from designspace.report.evidence.contrasts import Difference, mean_difference
+from designspace.report.evidence.differences import by_budget, finite
 from designspace.report.evidence.inference import LEVEL, holm
 from designspace.report.study import Study, comparable
 from designspace.text import value_of
@@ -165,37 +163,3 @@ def _at(study: Study, factor: Factor, budget: object, lines: Sequence[Line], met
 
 def _gap(study: Study, lines: Sequence[Line], a: Any, b: Any, metric: str) -> Difference:
     return mean_difference(study, [(line[a], line[b]) for line in lines], metric)
-
-
-def mean_difference(study: Study, pairs: Sequence[tuple[Entry, Entry]], metric: str) -> Difference:
-    r"""The difference of the metric, first minus second, averaged over pairs of points.
-
-    If all points share their latents, the standard error of the mean over K pairs is
-    :math:`\mathrm{std}(\frac1K \sum_k (\mathrm{IF}_{a_k} - \mathrm{IF}_{b_k})) / \sqrt n` for each common seed.
-    Without influences, the error is the mean of the standard errors of the pairs, which is an upper bound.
-    """
-    alone = [difference(study, a, b, metric) for a, b in pairs]
-    if len(pairs) == 1:
-        return alone[0]
-    value, errors = statistics.fmean(gap.value for gap in alone), [gap.se for gap in alone if gap.se is not None]
-    seeds = set.intersection(*({*a.seeds} & {*b.seeds} for a, b in pairs))
-    paired = [_seed_se(study, pairs, metric, seed) for seed in sorted(seeds)]
-    known = [se for se in paired if se is not None]
-    if known and len(known) == len(paired) and all(gap.paired for gap in alone):
-        gaps = [statistics.fmean(_value(a, metric, s) - _value(b, metric, s) for a, b in pairs) for s in sorted(seeds)]
-        return Difference(statistics.fmean(gaps), se_of_mean(gaps, known), True)
-    se, scattered = statistics.fmean(errors) if len(errors) == len(pairs) else None, [gap.seeds for gap in alone]
-    return Difference(value, se, False, seeds=min((count for count in scattered if count), default=None))
-
-
-def _value(entry: Entry, metric: str, seed: int) -> float:
-    return value_in(entry.seeds[seed], metric)
-
-
-def _seed_se(study: Study, pairs: Sequence[tuple[Entry, Entry]], metric: str, seed: int) -> float | None:
-    found = [study.influence(entry.seeds[seed], metric) for pair in pairs for entry in pair]
-    arrays = [influence for influence in found if influence is not None]
-    if len(arrays) < len(found) or len({array.shape for array in arrays}) > 1 or len(arrays[0]) < 2:
-        return None
-    mean = np.mean(arrays[0::2], 0) - np.mean(arrays[1::2], 0)
-    return float(np.std(mean, ddof=1)) / math.sqrt(len(mean))

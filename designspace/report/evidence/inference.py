@@ -35,7 +35,7 @@ def two_sided(z: float) -> float:
     return math.erfc(abs(z) / math.sqrt(2))
 
 
-def as_normal(t: float, degrees: int) -> float:
+def as_normal(t: float, degrees: float) -> float:
     """The z-value that has the same p-value as ``t`` has under Student's distribution.
 
     Finite values are limited to ``LARGEST_Z``; infinity and NaN are returned unchanged.

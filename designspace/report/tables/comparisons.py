@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from designspace.report.entry import Entry
+from designspace.report.evidence.contrasts import Difference
 from designspace.report.evidence.differences import (
     MOST,
     Comparison,
-    Difference,
     Ranking,
     by_budget,
     finite,
