@@ -126,21 +126,18 @@ def combination(terms: Sequence[Term], metric: str) -> Difference:
     common = sorted(set.intersection(*({*term.point.seeds} for term in terms)))
     same_protocol = len({term.point.protocol(metric) for term in terms}) == 1
     paired = [_paired_se(terms, seed, metric) if same_protocol else None for seed in common]
-    errors = [se for se in paired if se is not None]
+    known = [se for se in paired if se is not None]
+    are_paired = bool(common) and len(known) == len(common)
+    gaps = [_value(terms, seed, metric) for seed in common]
     between = _between_trainings(terms, metric)
-    if common and len(errors) == len(common):
-        gaps = [_value(terms, seed, metric) for seed in common]
-        alone = _independent_se(terms, common, metric)
-        return _with_trainings(Difference(statistics.fmean(gaps), se_of_mean(gaps, errors), True, alone), between)
-    value = sum(term.times * term.point.value(metric) for term in terms)
-    return _with_trainings(_independent(terms, metric, value), between)
-
-
-def _with_trainings(found: Difference, between: Scatter | None) -> Difference:
-    if between is None:
-        return found
-    se = max(found.se or 0.0, math.sqrt(between.variance))
-    return replace(found, se=se, degrees=between.degrees, runs=between.runs)
+    if not (are_paired or between):
+        return _independent(terms, metric)
+    se = se_of_mean(gaps, known)
+    if between:
+        own = known if are_paired else [_of_images(terms, seed, metric) for seed in common]
+        se = max(se_of_mean((), own) or 0.0, math.sqrt(between.variance))
+    found = Difference(statistics.fmean(gaps), se, are_paired, _independent_se(terms, common, metric))
+    return replace(found, degrees=between.degrees, runs=between.runs) if between else found
 
 
 def _between_trainings(terms: Sequence[Term], metric: str) -> Scatter | None:
@@ -192,8 +189,16 @@ def _independent_se(terms: Sequence[Term], seeds: Sequence[int], metric: str) ->
     return math.hypot(*errors) if len(errors) == len(terms) else None
 
 
-def _independent(terms: Sequence[Term], metric: str, value: float) -> Difference:
+def _of_images(terms: Sequence[Term], seed: int, metric: str) -> float | None:
+    """The standard error for one seed if the terms have different images."""
+    errors = [se_in(term.point.seeds[seed], metric) for term in terms]
+    known = [term.times * se for term, se in zip(terms, errors, strict=True) if se is not None]
+    return math.hypot(*known) if len(known) == len(terms) else None
+
+
+def _independent(terms: Sequence[Term], metric: str) -> Difference:
     """The combination of independent points, with the degrees of freedom of Welch (1947) and Satterthwaite (1946)."""
+    value = sum(term.times * term.point.value(metric) for term in terms)
     found = [(term.times, term.point.se(metric), term.point.degrees(metric)) for term in terms]
     errors = [(times * se, degrees) for times, se, degrees in found if se is not None]
     if len(errors) < len(terms):
