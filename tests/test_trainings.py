@@ -12,7 +12,7 @@ from designspace.report.evidence.inference import LEVEL, as_normal, two_sided, w
 from designspace.report.trainings import Series, TrainingRuns
 
 FOUR = (0.3228, 0.3180, 0.3352, 0.3288)
-"""FD of the digits in pixels for one network trained with four seeds; n = 3,200, each with a standard error of 0.005."""
+"""FD of the digits in pixels, n = 3,200, of a network trained with four seeds; each has a standard error of 0.005."""
 TRAINED = {"name": "trained", "network": {"name": "mlp", "seed": 3}, "training_images": 64, "seed": 5}
 
 

@@ -132,10 +132,8 @@ def combination(terms: Sequence[Term], metric: str) -> Difference:
     between = _between_trainings(terms, metric)
     if not (are_paired or between):
         return _independent(terms, metric)
-    se = se_of_mean(gaps, known)
-    if between:
-        own = known if are_paired else [_of_images(terms, seed, metric) for seed in common]
-        se = max(se_of_mean((), own) or 0.0, math.sqrt(between.variance))
+    own = known if are_paired else [_of_images(terms, seed, metric) for seed in common]
+    se = max(se_of_mean((), own) or 0.0, math.sqrt(between.variance)) if between else se_of_mean(gaps, own)
     found = Difference(statistics.fmean(gaps), se, are_paired, _independent_se(terms, common, metric))
     return replace(found, degrees=between.degrees, runs=between.runs) if between else found
 
