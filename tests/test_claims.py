@@ -441,6 +441,6 @@ claims:
     what = "names nfe: 7 without saying why (why: ...). A general claim is judged at every budget"
     assert ablation.warnings == [
         f"{tmp_path}/x.yaml:7:44: claims.0.expect.less.0.nfe: {what}",
-        f"{tmp_path}/x.yaml:11:60: claims.4.expect.at.nfe: {what}",
+        f"{tmp_path}/x.yaml:11:61: claims.4.expect.at.nfe: {what}",
     ]
     assert [claim.why for claim in ablation.claims] == ["", "c", "", "", ""]
