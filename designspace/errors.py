@@ -104,10 +104,13 @@ class Kind(StrEnum):
     NO_EFFECT = auto()
     """A warning: a value that changes nothing."""
 
+    UNEXPLAINED = auto()
+    """A warning: a claim that names a budget without saying why."""
+
     @property
     def is_warning(self) -> bool:
         """Whether the spec can be used nevertheless."""
-        return self in (Kind.PARTLY_UNMEASURED, Kind.NO_EFFECT)
+        return self in (Kind.PARTLY_UNMEASURED, Kind.NO_EFFECT, Kind.UNEXPLAINED)
 
 
 DocPath = tuple[str | int, ...]

@@ -150,6 +150,8 @@ class Claim(Record):
     """What the author of an ablation expects."""
 
     say: str = ""
+    why: str = ""
+    """Why the claim concerns only the budget that it names."""
     expect: Expect = {}
 
 

@@ -16,7 +16,7 @@ from designspace.spec.axes import Choice, choices
 from designspace.spec.baseline import baseline
 from designspace.spec.claims import Claim, checked
 from designspace.spec.document import Document
-from designspace.spec.paths import PARTS, STEPS, FieldPath, Setting
+from designspace.spec.paths import PARTS, STEPS, FieldPath, Setting, axis_name
 from designspace.spec.problems import Problems
 from designspace.spec.resolve import errors_of, trials, unmeasured
 from designspace.spec.trial import Evaluate, Point, Trial, used_rows
@@ -62,7 +62,9 @@ def plan(fields: Mapping[str, Any], document: Document) -> Plan:
     claims: tuple[Claim, ...] = ()
     if not of_axes:
         metrics = _metrics([*base, *(setting for choice in found for setting in choice.settings)])
-        claims = checked(fields["claims"], [choice.labels for choice in found], metrics, problems)
+        of_claims = Problems()
+        claims = checked(fields["claims"], [choice.labels for choice in found], metrics, of_claims)
+        problems += _not_misspelt_in_the_grid(of_claims, problems)
     different = [point.trial for point in points]
     problems += _axes_without_effect(found, different)
     problems += _overruled(document, base, found)
@@ -126,6 +128,13 @@ def _points(
             points += [Point(dict(choice.labels), trial) for trial in trials(choice.on(base), known, folder)]
         problems += (problem for problem in own if problem.kind not in consequences)
     return points
+
+
+def _not_misspelt_in_the_grid(of_claims: Sequence[Problem], known: Sequence[Problem]) -> list[Problem]:
+    """The problems of claims, without those that only follow from a misspelt component in the axes of the grid."""
+    wrong = [p for p in known if p.kind is Kind.UNKNOWN_COMPONENT and p.path[0] in ("grid", "zip")]
+    axes = {axis_name(str(problem.path[1])) for problem in wrong}
+    return [p for p in of_claims if not (p.kind is Kind.UNMATCHED and axes.intersection(map(str, p.path)))]
 
 
 def _metrics(settings: Sequence[Setting]) -> list[str]:
