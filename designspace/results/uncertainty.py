@@ -42,8 +42,8 @@ def interval(value: float, se: float, raw: float | None = None, critical: float 
     r"""The confidence interval of a value, by default at the 95 % level.
 
     It is value :math:`\pm` critical se, unless ``raw`` is given. A Fréchet distance is a sum of squares, so its error
-    grows with it: chance makes the value and its standard error too small, or too large, at the same time. With ``raw``,
-    the interval is therefore one of ratios,
+    grows with it: by chance, the value and its standard error are too small, or too large, at the same time. With
+    ``raw``, the interval is therefore one of ratios,
 
     .. math:: \text{value} - \text{raw} + \text{raw} \cdot e^{\pm \text{critical} \cdot \text{se} / \text{raw}}
 
