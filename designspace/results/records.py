@@ -124,6 +124,8 @@ class Result(Record):
     sigmas: list[Number] | None = None
     """The noise levels at which the solver's steps start and end."""
     provenance: dict[str, Any] | None = None
+    network: str | None = None
+    """The hash of the trained network; ``None`` if the denoiser was not trained."""
     axes: Axes
 
 
