@@ -11,6 +11,8 @@ MERGED = "ablation"
 """The name of the axis that distinguishes several ablations in one report."""
 UNNAMED = (MERGED, "stage", "variant")
 """Axes whose values are clear without the name of the axis."""
+NAMED = 4
+"""The largest number of names that a sentence lists; of any others, it gives the number."""
 SMALLEST_P = 1e-4
 """Smaller p-values are written as a bound."""
 LATEX = {c: rf"\{c}" for c in "&%$#_{}"} | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}"}
@@ -108,6 +110,18 @@ def joint_name(names: Sequence[str]) -> str:
     """One name for things that are identical: ``heun``, ``heun (same as 1 other)``, ``heun (same as 2 others)``."""
     others = len(names) - 1
     return f"{names[0]} (same as {others} other{'s' * (others > 1)})" if others else names[0]
+
+
+def joined(words: Sequence[str]) -> str:
+    """Words as in a sentence: ``a``, ``a and b``, ``a, b and c``."""
+    return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
+
+
+def few(names: Sequence[str]) -> str:
+    """Names as in a sentence, at most ``NAMED`` of them: ``a and b``, ``a, b, c, d and 3 more``."""
+    if len(names) > NAMED:
+        return f"{', '.join(names[:NAMED])} and {len(names) - NAMED} more"
+    return joined(names)
 
 
 def escape(text: object) -> str:

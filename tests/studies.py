@@ -44,6 +44,7 @@ class Bench:
         se=None,
         labels="none",
         record=RECORD,
+        about=None,
         **row,
     ):
         id = f"{len(self.points):016x}"
@@ -52,7 +53,7 @@ class Bench:
         if not finished:
             return
         se = float(scores.double().std()) / N**0.5 if scores is not None else se
-        metric = {"value": value, "se": se, "protocol": protocol, "floor": 0.5, "floor_n": 100}
+        metric = {"value": value, "se": se, "protocol": protocol, "floor": 0.5, "floor_n": 100} | (about or {})
         pixels = torch.arange(8 * 16, dtype=torch.uint8).reshape(8, 1, 4, 4)
         kept = {"images": pixels} | ({} if scores is None else {"influence.frechet": scores})
         self.results.put_artefact(id, kept)

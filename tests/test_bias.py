@@ -141,7 +141,7 @@ def test_reports_show_it_beside_the_value_where_it_is_known(tmp_path, monkeypatc
     monkeypatch.setenv("DESIGNSPACE_CACHE", str(tmp_path / "cache"))
     folder = Path(shutil.copytree(RECORDED, tmp_path / "recorded"))
     write(folder)
-    assert "without bias" not in (folder / "table.md").read_text()
+    assert "without bias (" not in (folder / "table.md").read_text()
     assert "bias_corrected" not in (folder / "table.csv").read_text()
     lines = (folder / "results.jsonl").read_text().splitlines()
     rows = [json.loads(line) for line in lines[:6]]
@@ -150,7 +150,7 @@ def test_reports_show_it_beside_the_value_where_it_is_known(tmp_path, monkeypatc
     (folder / "results.jsonl").write_text("\n".join([*map(json.dumps, rows), *lines[6:]]) + "\n")
     write(folder)
     page = (folder / "table.md").read_text()
-    table = page[page.index("without bias") :].splitlines()
+    table = page[page.index("without bias (") :].splitlines()
     assert [cell.strip() for cell in table[2].strip("|").split("|")] == ["heun", "12.35 ± 0.68"]
     with (folder / "table.csv").open() as file:
         found = {

@@ -67,18 +67,44 @@ def test_curves_and_error_bars_are_values_and_their_intervals(study):
     assert (axes.get_ylabel(), axes.get_xlabel()) == ("FD-x", "NFE (denoiser evaluations per image)")
     assert [label.get_text() for label in axes.get_xticklabels()] == ["7", "11", "19"]
     note = axes.get_title(loc="right")
-    assert note == "n = 400 images, bars: 95 % intervals\nfloor, n′ = 100: 0.5, off the scale"
+    assert note == "n = 400 images, bars: 95 % intervals"
 
 
-def test_a_floor_near_the_values_is_a_line(bench):
+def with_drawn(bench, drawn, sd):
     made = bench()
     for nfe, value in zip(NFE, (3.0, 1.0, 0.7), strict=True):
-        made.point({"solver": "heun", "nfe": nfe}, value)
-    figure = metric_vs_nfe(made.study(), "frechet")
-    (floor,) = (line for line in figure.axes[0].lines if line.get_linestyle() == "--" and len(line.get_xdata()) == 2)
-    assert list(floor.get_ydata()) == [0.5, 0.5]
-    assert keys(figure) == ["heun", "floor, n′ = 100"]
-    assert figure.axes[0].get_title(loc="right") == "n = 400 images, no error bars"
+        made.point({"solver": "heun", "nfe": nfe}, value, about={"drawn": drawn, "drawn_sd": sd})
+    return made.study()
+
+
+def test_the_drawn_reference_is_a_line_with_its_spread_if_it_is_near_the_values(bench):
+    figure = metric_vs_nfe(with_drawn(bench, 0.5, 0.1), "frechet")
+    (axes,) = figure.axes
+    (line,) = (line for line in axes.lines if line.get_linestyle() == "--" and len(line.get_xdata()) == 2)
+    assert list(line.get_ydata()) == [0.5, 0.5]
+    (band,) = axes.patches
+    assert (band.get_y(), band.get_height()) == pytest.approx((0.4, 0.2))
+    assert keys(figure) == ["heun", "drawn reference"]
+    assert axes.get_title(loc="right") == "n = 400 images, no error bars"
+
+
+def test_a_drawn_reference_off_the_scale_is_a_number(bench):
+    figure = metric_vs_nfe(with_drawn(bench, 0.01, 0.001), "frechet")
+    assert keys(figure) == ["heun"]
+    note = figure.axes[0].get_title(loc="right")
+    assert note == "n = 400 images, no error bars\ndrawn reference: 0.01, off the scale"
+
+
+def test_intervals_of_distances_are_ratios(bench):
+    """The error of a distance grows with it, so that no interval reaches 0, however large the error is."""
+    made = bench()
+    for nfe, value in zip(NFE, (3.0, 1.0, 0.7), strict=True):
+        made.point({"solver": "heun", "nfe": nfe}, value, se=0.6, about={"positive": True})
+    (axes,) = metric_vs_nfe(made.study(), "frechet").axes
+    ends = bars(axes.containers[0])[:, :, 1]
+    factors = np.exp(1.96 * 0.6 / np.array((3.0, 1.0, 0.7)))
+    assert ends[:, 1] == pytest.approx(np.array((3.0, 1.0, 0.7)) * factors, rel=1e-3)
+    assert ends[0, 0] == pytest.approx(3 / factors[0], rel=1e-3)
 
 
 def test_of_many_curves_the_best_have_names_and_the_others_are_grey(bench):
@@ -214,29 +240,29 @@ def test_what_cannot_be_drawn_is_a_clear_error(study, name, arguments, error):
 
 
 def test_distances_have_a_logarithmic_axis_unless_some_are_not_positive():
-    scale = scale_of_distances([1.0, 1000.0], [0.0, 0.0], [])
+    scale = scale_of_distances([1.0, 1000.0], [], [])
     assert scale.threshold is None
     assert scale.ticks == [1, 10, 100, 1000]
-    scale = scale_of_distances([3.0, 2.0], [2.9999, 0.1], [])
+    scale = scale_of_distances([3.0, 2.0], [(0.0001, 5.9999), (1.9, 2.1)], [])
     assert 0.5 < scale.low < 1.0  # an interval that reaches 0 does not stretch the axis
-    scale = scale_of_distances([17.0, 0.5, -0.2], [1.0, 0.2, 0.08], [])
+    scale = scale_of_distances([17.0, 0.5, -0.2], [(16.0, 18.0), (0.3, 0.7), (-0.28, -0.12)], [])
     assert scale.threshold == 0.5  # all negative values lie in the linear part
     assert scale.low <= -0.28
     assert scale.ticks == [-0.25, 0, 0.25, 0.5, 1, 3, 10]
-    assert scale_of_distances([0.001, -0.002], [0.0, 0.0], []).threshold == math.inf  # linear throughout
+    assert scale_of_distances([0.001, -0.002], [], []).threshold == math.inf  # linear throughout
 
 
 @pytest.mark.parametrize("make", [scale_of_distances, linear_scale])
-def test_a_floor_far_off_does_not_squeeze_the_curves(make):
-    assert make([3.0, 4.0], [0.0, 0.0], [2.5]).shows(2.5)
-    assert not make([3.0, 4.0], [0.0, 0.0], [0.1]).shows(0.1)
-    assert not make([3.0, 4.0], [0.0, 0.0], [-0.1]).shows(-0.1)
+def test_a_level_far_off_does_not_squeeze_the_curves(make):
+    assert make([3.0, 4.0], [], [2.5]).shows(2.5)
+    assert not make([3.0, 4.0], [], [0.1]).shows(0.1)
+    assert not make([3.0, 4.0], [], [-0.1]).shows(-0.1)
 
 
 def test_ticks_are_round_and_do_not_touch():
     assert log_ticks(2.7, 92.0) == [3, 10, 30]
     assert log_ticks(3.35, 3.42) == [3.36, 3.38, 3.4, 3.42]
-    assert linear_scale([0.0, 1.0], [0.0, 0.0], []).ticks == [0, 0.2, 0.4, 0.6, 0.8, 1]
+    assert linear_scale([0.0, 1.0], [], []).ticks == [0, 0.2, 0.4, 0.6, 0.8, 1]
     scale = scale_through([15, 16, 31, 32, 63, 64])
     assert scale.ticks == [15, 16, 31, 32, 63, 64]
     assert spaced(scale, 2.8) == [15, 31, 64]

@@ -250,7 +250,7 @@ def test_a_run_is_measured_against_it_and_says_so(tmp_path, monkeypatch):
     assert told["content"] == ablation.trials()[0].evaluate.reference.content_hash()
     caption = tables(Study(results.folder), "frechet")[0].caption
     assert "reference statistics (stats.npz, 100 images, from a neighbour)" in caption
-    assert "No floor: only the mean and covariance of the reference are known." in caption
+    assert "No drawn reference: only the mean and covariance of the reference are known." in caption
     assert f"protocol {row.protocol.hash}" in caption
     plain = load(
         write_spec(

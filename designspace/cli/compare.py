@@ -198,13 +198,19 @@ def _show(a: Side, b: Side | None, found: Found) -> None:
         if comparisons:
             first = comparisons[0].a
             about = f"{caption.protocol(metric, [first])}; {caption.better(first.higher_is_better(metric))}. "
-            about += f"p corrected for {len(comparisons)} comparisons (Holm)." if len(comparisons) > 1 else ""
-            console.print(Text(about, style="dim"))
+            about += f"p corrected for {len(comparisons)} comparisons (Holm). " if len(comparisons) > 1 else ""
+            points = [point for one in comparisons for point in (one.a, one.b)]
+            about += " ".join(filter(None, [caption.yardstick(metric, first), caption.training_runs(points)]))
+            console.print(Text(about.strip(), style="dim"))
             console.print(_drawn(a, b, comparisons))
 
 
 def _drawn(a: Side, b: Side | None, comparisons: Sequence[Comparison]) -> Table:
-    """The table of the comparisons. The budget has a column of its own if it is equal on both sides."""
+    """The table of the comparisons.
+
+    The budget has a column of its own if it is equal on both sides, and so have the counted evaluations of both sides
+    if any of them differ.
+    """
     from rich.table import Table
     from rich.text import Text
 
@@ -218,10 +224,13 @@ def _drawn(a: Side, b: Side | None, comparisons: Sequence[Comparison]) -> Table:
     names = [one_line(side.study.about.name) for side in (a, b or a)]
     sides = [f"{side} ({name})" if names[0] != names[1] else side for side, name in zip("AB", names, strict=True)]
     drawn = Table(box=None, header_style="bold")
-    for name in [*budget, *sides, "A - B", "gain", "p", "corrected"]:
+    unequal = any(one.a.nfe != one.b.nfe for one in comparisons)
+    spent = ["NFE A", "NFE B"] if unequal else []
+    for name in [*budget, *sides, *spent, "A - B", "gain", "p", "corrected"]:
         drawn.add_column(name, justify="left" if name in sides else "right", overflow="fold")
     for one in comparisons:
         points = [p.config if equal else describe(p.axes) for p in (one.a, one.b)]
-        cells = [*(value_of(one.a.axes[axis]) for axis in budget), *points, *words(one.found, one.corrected)]
+        counts = [f"{p.nfe:.4g}" for p in (one.a, one.b) if unequal]
+        cells = [*(value_of(one.a.axes[axis]) for axis in budget), *points, *counts, *words(one.found, one.corrected)]
         drawn.add_row(*map(Text, cells), style="bold" if one.corrected <= LEVEL else "")
     return drawn

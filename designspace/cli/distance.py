@@ -34,17 +34,17 @@ def distance(
     device: Device = "cpu",
     json: Json = False,
 ) -> None:
-    """Compare two sets of images: each metric with its standard error, number of images n, floor and protocol.
+    """Compare two sets of images: each metric with its standard error, number of images n, drawn reference, protocol.
 
-    The floor is the metric between two halves of the reference. A Fréchet distance is called FID only with
-    --detector inception. If the reference consists only of a mean and a covariance, as distributed with EDM, ADM and
-    clean-fid, there is neither a floor nor a KID; '{name: statistics, path: b.npz, images: 50000}' also states its
-    number of images.
+    The drawn reference is the score of n images drawn from the reference itself: mean ± standard deviation of 8 draws.
+    A Fréchet distance is called FID only with --detector inception. If the reference consists only of a mean and a
+    covariance, as distributed with EDM, ADM and clean-fid, there is neither a drawn reference nor a KID;
+    '{name: statistics, path: b.npz, images: 50000}' also states its number of images.
 
     Example: designspace distance samples/ digits --detector lite0
     """
     import designspace as ds
-    from designspace.report.tables.caption import halves_are
+    from designspace.text import number
 
     with clean_errors():
         network = component(ds.Detector, detector, "--detector")
@@ -61,9 +61,10 @@ def distance(
         se = "" if value.se is None else f" ± {value.se:.3g}"
         if value.bias_corrected is not None:
             se += f" (bias-corrected: {value.bias_corrected:.4g} ± {value.bias_corrected_se:.3g})"
-        name_of = halves_are(value.higher_is_better)
-        floor = f"no {name_of}" if value.floor is None else f"{name_of} {value.floor:.4g} at n' = {value.floor_n}"
-        typer.echo(f"{value.protocol} ({name}): {value.value:.5g}{se}, n = {n} against {size}, {floor}")
+        low = "no drawn reference"
+        if value.drawn is not None and value.drawn_sd is not None:
+            low = f"drawn reference {number(value.drawn, value.drawn_sd)} ± {value.drawn_sd:.2g}"
+        typer.echo(f"{value.protocol} ({name}): {value.value:.5g}{se}, n = {n} against {size}, {low}")
 
 
 def _compare(
@@ -79,7 +80,7 @@ def _compare(
     import torch
 
     from designspace.data.rows import Data
-    from designspace.evaluation.evaluate import floor, measure, record
+    from designspace.evaluation.evaluate import drawn, measure, record
     from designspace.evaluation.measure import Sample, Summary
     from designspace.results.records import too_few_images
 
@@ -97,11 +98,12 @@ def _compare(
         shapes = f"images of {list(pixels.shape[1:])} and of {list(other.shape[1:])}"
         stop(2, f"{shapes} have {d} and {theirs} features: resize one set")
 
-    def low(metric: Metric) -> tuple[float, int] | None:
-        return None if isinstance(reference, Summary) else floor(metric, reference, len(generated))
-
     try:
-        values = {name: value for name, (value, _) in measure(metrics, detector, generated, reference, low).items()}
+        found = measure(metrics, detector, generated, reference, lambda metric: None)
+        values = {name: value for name, (value, _) in found.items()}
+        for metric in () if isinstance(reference, Summary) else metrics:
+            mean, sd = drawn(metric, reference, len(generated))
+            values[metric.name] = values[metric.name].model_copy(update={"drawn": mean, "drawn_sd": sd})
     except ValueError as error:
         stop(2, str(error))
     about = record(detector, of, reference, images=len(generated), pixels="uint8 as given")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from designspace.drawing.look import NOTE, WIDTH, plain
+from designspace.drawing.scales import Interval
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,8 +28,8 @@ class Curve:
     name: str
     x: Numbers
     y: Numbers
-    errors: Sequence[float] = ()
-    """Half-widths of the 95 % intervals of ``y``: 0 where unknown; empty if there are no intervals at all."""
+    intervals: Sequence[Interval] = ()
+    """The ends of the 95 % interval of each ``y``, both ``y`` itself if it is unknown; empty if there are none."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,12 +64,16 @@ def draw_intervals(axes: Axes, curve: Curve, colour: str, lowest: float | None, 
 
     On a logarithmic axis that begins at ``lowest``, intervals are cut off a decade below it.
     """
-    if not any(curve.errors):
+    ends = [(low if lowest is None else min(max(low, lowest / 10), y), y, high) for y, (low, high) in _pairs(curve)]
+    if all(low == high for low, _, high in ends):
         return
-    pairs = list(zip(curve.y, curve.errors, strict=True))
-    down = [e if lowest is None else max(min(e, y - lowest / 10), 0) for y, e in pairs]
     bars: dict[str, Any] = {"elinewidth": 0.7, "capsize": 1.2, "alpha": 0.65} if crowded else {"elinewidth": 0.9}
-    axes.errorbar(curve.x, curve.y, [down, curve.errors], fmt="none", ecolor=colour, zorder=2, **bars)
+    lengths = [y - low for low, y, _ in ends], [high - y for _, y, high in ends]
+    axes.errorbar(curve.x, curve.y, lengths, fmt="none", ecolor=colour, zorder=2, **bars)
     if not crowded:
-        low, high = [y - d for (y, _), d in zip(pairs, down, strict=True)], [y + e for y, e in pairs]
+        low, _, high = zip(*ends, strict=True)
         axes.fill_between(curve.x, low, high, color=colour, alpha=0.12, linewidth=0, zorder=1.4)
+
+
+def _pairs(curve: Curve) -> Iterator[tuple[float, Interval]]:
+    return zip(curve.y, curve.intervals, strict=True) if curve.intervals else iter(())

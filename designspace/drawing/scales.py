@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.axis import Axis
 
+Interval = tuple[float, float]
+"""The lower and the upper end of an interval."""
 DECADES = 4
 """The largest number of decades above the linear part of an axis around 0."""
 ROUND = ((1,), (1, 3), (1, 2, 5), (1, 2, 3, 5), (1, 1.5, 2, 3, 4, 5, 6, 7, 8, 9))
@@ -65,16 +67,16 @@ class Scale:
         axes.xaxis.set_minor_formatter(NullFormatter())
 
 
-def scale_of_distances(values: Sequence[float], errors: Sequence[float], levels: Sequence[float]) -> Scale:
-    """A scale for distances with their errors: logarithmic, but linear around 0 if some are negative.
+def scale_of_distances(values: Sequence[float], intervals: Sequence[Interval], levels: Sequence[float]) -> Scale:
+    """A scale for distances with their intervals: logarithmic, but linear around 0 if some are negative.
 
     Unbiased estimates of distances can be negative. Reference ``levels`` far from the values are ignored.
     """
     if min(values) < 0 or max(values) <= 0:
-        low, high = _reach(values, errors, levels)
+        low, high = _reach(values, intervals, levels)
         return _around_zero(min(low, 0.0), max(high, 0.0))
-    points = [(v, e) for v, e in zip(values, errors, strict=True) if v > 0]  # exact zeros lie below the axis
-    low, high = min(max(v - e, v / 3) for v, e in points), max(v + e for v, e in points)
+    points = [(v, *ends) for v, ends in _with_ends(values, intervals) if v > 0]  # exact zeros lie below the axis
+    low, high = min(max(a, v / 3) for v, a, _ in points), max(b for *_, b in points)
     reach = max((high / low) ** 0.5, 2)
     near = [level for level in levels if low / reach < level < high * reach]
     low, high = min(low, *near, low), max(high, *near, high)
@@ -83,9 +85,9 @@ def scale_of_distances(values: Sequence[float], errors: Sequence[float], levels:
     return Scale(low, high, log_ticks(low, high))
 
 
-def linear_scale(values: Sequence[float], errors: Sequence[float], levels: Sequence[float]) -> Scale:
-    """A linear scale for values with their errors and the reference levels near them."""
-    return _linear(*_reach(values, errors, levels))
+def linear_scale(values: Sequence[float], intervals: Sequence[Interval], levels: Sequence[float]) -> Scale:
+    """A linear scale for values with their intervals and the reference levels near them."""
+    return _linear(*_reach(values, intervals, levels))
 
 
 def scale_through(values: Sequence[float]) -> Scale:
@@ -163,10 +165,15 @@ def _power(tick: float) -> str:
     return rf"${times}10^{{{int(power)}}}$" if tick else "0"
 
 
-def _reach(values: Sequence[float], errors: Sequence[float], levels: Sequence[float]) -> tuple[float, float]:
+def _with_ends(values: Sequence[float], intervals: Sequence[Interval]) -> list[tuple[float, Interval]]:
+    """Each value with its interval, which is the value itself if there are no intervals."""
+    return list(zip(values, intervals or [(v, v) for v in values], strict=True))
+
+
+def _reach(values: Sequence[float], intervals: Sequence[Interval], levels: Sequence[float]) -> Interval:
     """The range of the intervals, extended to levels that lie no further outside it than its own length."""
-    points = list(zip(values, errors, strict=True))
-    low, high = min(v - e for v, e in points), max(v + e for v, e in points)
+    points = [ends for _, ends in _with_ends(values, intervals)]
+    low, high = min(a for a, _ in points), max(b for _, b in points)
     near = [level for level in levels if 2 * low - high < level < 2 * high - low]
     return min(low, *near, low), max(high, *near, high)
 

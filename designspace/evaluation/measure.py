@@ -81,6 +81,8 @@ class Measured:
     """The standard error due to the random choice of generated images, for a fixed reference."""
     influence: Tensor | None = None
     """The influence of each image on the value, float32 ``[n]``, centred; se is about std(influence) / sqrt(n)."""
+    pairs: Tensor | None = None
+    """The second-order influence of each image with another one, float32 ``[n]``, in the pairing of ``neighbours``."""
     floor: float | None = None
     """The lowest value to be expected, for metrics that know it without a reference."""
     profile: Profile | None = None
@@ -92,7 +94,8 @@ class Measured:
         numbers = {"value": self.value, "se": self.se, "floor": self.floor}
         found = {k: torch.tensor(v, dtype=torch.float64) for k, v in numbers.items() if v is not None}
         found |= {f"extra.{k}": torch.tensor(v, dtype=torch.float64) for k, v in self.extra.items()}
-        found |= {} if self.influence is None else {"influence": self.influence}
+        images = {"influence": self.influence, "pairs": self.pairs}
+        found |= {name: each for name, each in images.items() if each is not None}
         columns = {} if self.profile is None else self.profile.columns()
         return found | {f"profile.{name}": column for name, column in columns.items()}
 
@@ -103,7 +106,7 @@ class Measured:
         columns = {k.removeprefix("profile."): v for k, v in kept.items() if k.startswith("profile.")}
         profile = Profile(**columns) if columns else None
         extra = {k.removeprefix("extra."): v.item() for k, v in kept.items() if k.startswith("extra.")}
-        return cls(**numbers, influence=kept.get("influence"), profile=profile, extra=extra)
+        return cls(**numbers, influence=kept.get("influence"), pairs=kept.get("pairs"), profile=profile, extra=extra)
 
 
 def mean(each: Tensor, **more: Any) -> Measured:

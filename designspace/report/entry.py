@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import statistics
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ from typing import Any
 from designspace.report import protocols
 from designspace.report.trainings import Scatter, Series, TrainingRuns, network_of
 from designspace.results.records import MetricValue, Result
+from designspace.results.uncertainty import interval
 from designspace.text import config_name
 
 BUDGET = ("nfe", "num_steps")
@@ -43,6 +45,11 @@ class Entry:
         """The standard deviation of the evaluations over the images, for an adaptive solver."""
         found = [row.nfe_sd for row in self.rows if row.nfe_sd is not None]
         return statistics.fmean(found) if found else None
+
+    @property
+    def unspent(self) -> bool:
+        """Whether the counted evaluations differ from the budget, which not every solver can spend exactly."""
+        return bool(self.rows) and self.nfe != self.axes.get("nfe", self.nfe)
 
     def images(self, metric: str) -> int:
         """The number of images per seed on which the metric was measured."""
@@ -90,14 +97,42 @@ class Entry:
         values = {row.seed: value_in(row, metric) for row in self.rows}
         return Series(group, values, {row.seed: network_of(row) for row in self.rows})
 
+    def interval(self, metric: str) -> tuple[float, float] | None:
+        """The 95 % interval of the value, as figures show it; ``None`` without a standard error."""
+        value, se = self.value(metric), self.se(metric)
+        if se is None or not math.isfinite(value):
+            return None
+        return interval(value, se, value if self.about(metric).positive else None)
+
     def spread(self, metric: str) -> float | None:
         """The standard deviation over the seeds, if there are several."""
         values = [value_in(row, metric) for row in self.rows]
         return statistics.stdev(values) if len(values) > 1 and all(map(math.isfinite, values)) else None
 
     def about(self, metric: str) -> MetricValue:
-        """The metric's record for the first seed, for what all seeds share: protocol, floor, direction."""
+        """The metric's record for the first seed, for what all seeds share: protocol, direction, drawn reference."""
         return self.rows[0].metrics[metric]
+
+    def drawn(self, metric: str) -> tuple[float, float] | None:
+        """Mean and standard deviation of the drawn reference; ``None`` unless both are known and finite."""
+        mean, sd = (number_in(self.rows[0], metric, which) for which in ("drawn", "drawn_sd"))
+        return None if mean is None or sd is None else (mean, sd)
+
+    def below_drawn(self, metric: str) -> float:
+        """How far the value lies below the drawn reference; 0 if it does not, or if lower values are not better.
+
+        Where higher values are better, the drawn reference is no bound: its duplicates lower recall and coverage.
+        """
+        drawn = self.drawn(metric)
+        if drawn is None or self.higher_is_better(metric) is not False:
+            return 0.0
+        return max(0.0, drawn[0] - self.value(metric))
+
+    @property
+    def idle(self) -> tuple[int, int]:
+        """The number of steps of length zero, whose levels fall together, and the number of all steps."""
+        levels = self.rows[0].sigmas or []
+        return sum(a == b for a, b in itertools.pairwise(levels)), max(len(levels) - 1, 0)
 
     def higher_is_better(self, metric: str) -> bool | None:
         """Whether higher values are better; ``None`` if neither higher nor lower values are."""
@@ -143,9 +178,14 @@ def se_in(row: Result, metric: str) -> float | None:
     return _finite(row.metrics[metric].se)
 
 
-def floor_in(row: Result, metric: str, which: str = "floor") -> float | None:
-    """The floor of a metric or another field such as ``drawn``; ``None`` unless it is known and finite."""
+def number_in(row: Result, metric: str, which: str) -> float | None:
+    """A number in the record of a metric, such as ``drawn``; ``None`` unless it is known and finite."""
     return _finite(getattr(row.metrics[metric], which))
+
+
+def converged_error(row: Result, metric: str) -> float | None:
+    """The error of the converged solution that an observation compares with, which it records as its ``floor``."""
+    return number_in(row, metric, "floor") if row.metrics[metric].n is not None else None
 
 
 def se_of_mean(values: Sequence[float], errors: Sequence[float | None]) -> float | None:

@@ -62,8 +62,15 @@ class MetricValue(Record):
     """The metric between two halves of the reference."""
     floor_n: int | None = None
     """The number of images in each half."""
+    positive: bool | None = None
+    """Whether the value is never negative and its error grows with it, so that its interval is one of ratios."""
     bias_corrected: Number | None = None
+    """The value for infinitely many generated images, if the reference is the whole population that it stands for."""
     bias_corrected_se: Number | None = None
+    both_corrected: Number | None = None
+    """The value for infinitely many images on both sides, if the reference is a sample of a distribution."""
+    both_corrected_se: Number | None = None
+    """Its standard error, which includes the sampling of the reference."""
     drawn: Number | None = None
     """The mean value of the metric for as many images, drawn from the reference itself."""
     drawn_sd: Number | None = None
@@ -88,6 +95,10 @@ class Protocol(Record):
     reference: dict[str, Any] | None = None
     """What images are compared with, and how many images it has."""
     seed: int | None = None
+    stands_for: Literal["population", "sample", "both"] | None = None
+    """What the reference is: the population itself, for which ``bias_corrected`` is right; a sample of a distribution,
+    for which ``both_corrected`` is; or both, as the training images of a network are. It is not part of the hash.
+    Earlier versions recorded none."""
 
 
 class Result(Record):

@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
+Z = 1.959963984540054
+"""The half-width of a 95 % interval in standard errors, in the normal approximation."""
+
 
 def standard_error(influence: Array, pairs: Array | None = None) -> float:
     r"""The standard error of a statistic of n images, or of any linear combination of such statistics.
@@ -33,3 +36,25 @@ def standard_error(influence: Array, pairs: Array | None = None) -> float:
         return math.sqrt(first)
     twice = float(np.vdot(pairs, pairs)) / n**3
     return math.sqrt(max(first - twice, 0.0) + twice / 2)
+
+
+def interval(value: float, se: float, raw: float | None = None, critical: float = Z) -> tuple[float, float]:
+    r"""The confidence interval of a value, by default at the 95 % level.
+
+    It is value :math:`\pm` critical se, unless ``raw`` is given. A Fréchet distance is a sum of squares, so its error
+    grows with it: by chance, the value and its standard error are too small, or too large, at the same time. With
+    ``raw``, the interval is therefore one of ratios,
+
+    .. math:: \text{value} - \text{raw} + \text{raw} \cdot e^{\pm \text{critical} \cdot \text{se} / \text{raw}}
+
+    Args:
+        value: The centre: the raw value or one without bias, which may be negative.
+        se: Its standard error.
+        raw: The raw value, for metrics that are ``positive``; ``None`` for an interval that is symmetric about
+            ``value``. For the interval of the raw value itself, ``raw`` equals ``value``.
+        critical: The half-width in standard errors, such as a quantile of Student's distribution.
+    """
+    if raw is None or raw <= 0:
+        return value - critical * se, value + critical * se
+    low, high = (raw * math.expm1(sign * critical * se / raw) for sign in (-1, 1))
+    return value + low, value + high

@@ -114,10 +114,11 @@ def _observed(metric: Observation, trial: Trial, stages: Stages) -> tuple[Metric
 
 
 def _keep(trial: Trial, found: Found, stages: Stages, results: Results) -> None:
-    """Write the artefact: the first images, the influence of each image on each metric, and the plane."""
+    """Write the artefact: the first images, the influences of images and of pairs on each metric, and the plane."""
     shown = stages.images(trial, chunks(trial.evaluate.images)[0])["images"][:SHOWN]
-    influence = {f"influence.{name}": m.influence for name, (_, m) in found.items() if m.influence is not None}
-    kept: dict[str, Tensor] = {"images": shown, **influence, **_plane(trial, shown, stages)}
+    first = {f"influence.{name}": m.influence for name, (_, m) in found.items() if m.influence is not None}
+    second = {f"pairs.{name}": m.pairs for name, (_, m) in found.items() if m.pairs is not None}
+    kept: dict[str, Tensor] = {"images": shown, **first, **second, **_plane(trial, shown, stages)}
     results.put_artefact(trial.id, {name: tensor.cpu().numpy() for name, tensor in kept.items()})
 
 

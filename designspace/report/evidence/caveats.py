@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from designspace.report.entry import Entry, floor_in
+from designspace.report.entry import Entry
 from designspace.results.records import FRECHET
 
 IMAGES_PER_FEATURE = 10
@@ -26,8 +26,7 @@ def like_copies(metric: str, entry: Entry) -> bool:
     """
     if entry.higher_is_better(metric) is not False:
         return False
-    drawn, sd = (floor_in(entry.rows[0], metric, which) for which in ("drawn", "drawn_sd"))
-    se = entry.se(metric)
-    if drawn is None or sd is None or se is None or drawn >= -2 * sd:
+    drawn, se = entry.drawn(metric), entry.se(metric)
+    if drawn is None or se is None or drawn[0] >= -2 * drawn[1]:
         return False
-    return entry.value(metric) + 2 * se < drawn / 2
+    return entry.value(metric) + 2 * se < drawn[0] / 2

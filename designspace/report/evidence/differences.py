@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations, islice
 
 from designspace.report.entry import Entry
@@ -42,19 +42,31 @@ class Ranking:
 def rank(study: Study, entries: Sequence[Entry], metric: str) -> Ranking:
     """Compare every point with the best one, at the 5 % level after correction for all pairs of points.
 
-    Among equal points, any is missing from ``best`` with a probability of at most 5 %: see ``with_best``. ``best`` is
-    empty if neither higher nor lower values are better.
+    Among equal points, any is missing from ``best`` with a probability of at most 5 %: see ``with_best``. Values below
+    the drawn reference count as equal to it (``_above_drawn``). ``best`` is empty if neither higher nor lower values
+    are better.
     """
     known = finite(entries, metric)
     higher = entries[0].higher_is_better(metric) if entries else None
     if not known or higher is None:
         return Ranking([], {})
     top = (max if higher else min)(known, key=lambda entry: entry.value(metric))
-    found = {entry: difference(study, entry, top, metric) for entry in known if entry is not top}
-    corrected = with_best([gap.p for gap in found.values()])
-    against = {entry: (gap, p) for (entry, gap), p in zip(found.items(), corrected, strict=True)}
+    others = [entry for entry in known if entry is not top]
+    found = [_above_drawn(difference(study, entry, top, metric), entry, top, metric) for entry in others]
+    corrected = with_best([gap.p for gap in found])
+    against = {entry: (gap, p) for entry, gap, p in zip(others, found, corrected, strict=True)}
     equal = [e for e, (gap, p) in against.items() if p > LEVEL or (gap.se is None and gap.value == 0)]
     return Ranking([top, *equal], against)
+
+
+def _above_drawn(gap: Difference, a: Entry, b: Entry, metric: str) -> Difference:
+    """The difference of ``a`` from ``b`` if values below the drawn reference count as equal to it.
+
+    Where lower values are better, no images score better than those of the reference itself, except by chance. Such a
+    difference is never larger than the difference of the values, so that no test of it is more often wrong.
+    """
+    depths = [entry.below_drawn(metric) for entry in (a, b)]
+    return replace(gap, value=0.0 if all(depths) else gap.value + depths[0] - depths[1])
 
 
 @dataclass(frozen=True)

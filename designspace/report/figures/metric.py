@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from designspace.drawing.legend import Key, Legend
 from designspace.drawing.look import DARK, FAINT, SMALL, look, plain
 from designspace.drawing.panels import CROWDED, Curve, Panel, annotate, draw_intervals, stacked
 from designspace.drawing.scales import Scale, dodge, linear_scale, scale_of_distances, scale_through
-from designspace.report.entry import BUDGET, Entry, floor_in
-from designspace.report.evidence.inference import Z
+from designspace.report.entry import BUDGET, Entry, converged_error
 from designspace.report.study import Study, comparable
-from designspace.report.tables.caption import halves_are
 from designspace.text import config_name, joint_name, one_line
 
 if TYPE_CHECKING:
@@ -30,21 +28,26 @@ SHORT_LEGEND = 8
 """The largest number of keys in a legend of normal font size."""
 AXIS = 2.8
 """The length of the x axis in inches."""
-FLOOR: dict[str, Any] = {"color": DARK, "linewidth": 0.9, "linestyle": (0, (4, 2))}
-DRAWN: dict[str, Any] = {"color": DARK, "linewidth": 0.9, "linestyle": (0, (1, 1.5))}
+LEVEL: dict[str, Any] = {"color": DARK, "linewidth": 0.9, "linestyle": (0, (4, 2))}
+SPREAD: dict[str, Any] = {"color": DARK, "linewidth": 0, "alpha": 0.1}
 OTHERS: dict[str, Any] = {"color": FAINT, "linewidth": 0.6, "marker": ".", "markersize": 2, "zorder": 1.5}
+
+
+@dataclass(frozen=True)
+class Level:
+    """A value that the curves can be compared with."""
+
+    name: str
+    value: float
+    sd: float = 0.0
+    """The standard deviation of the value; 0 if it has none."""
 
 
 @dataclass(frozen=True, eq=False)
 class MetricPanel(Panel):
     """One curve per configuration, with comparable values."""
 
-    floor: float | None = None
-    """The metric between two halves of the reference."""
-    floor_n: int | None = None
-    """The number of images in each half."""
-    drawn: float | None = None
-    """The metric for as many images, drawn from the reference itself."""
+    level: Level | None = None
     higher: bool | None = False
     """Whether higher values are better; ``None`` if neither higher nor lower values are."""
 
@@ -61,9 +64,9 @@ class MetricPanel(Panel):
     @property
     def y_scale(self) -> Scale:
         """The scale of the y axis: logarithmic for distances, linear for metrics where lower is not better."""
-        levels = [level for level in (self.floor, self.drawn) if level is not None]
-        errors = [error for curve in self.curves for error in curve.errors]
-        return (scale_of_distances if self.higher is False else linear_scale)(self.values, errors, levels)
+        levels = [self.level.value] if self.level else []
+        intervals = [interval for curve in self.curves for interval in curve.intervals]
+        return (scale_of_distances if self.higher is False else linear_scale)(self.values, intervals, levels)
 
 
 def metric_vs_nfe(study: Study, metric: str) -> Figure | None:
@@ -102,6 +105,14 @@ def each_once(configs: Mapping[str, list[Entry]]) -> dict[str, list[Entry]]:
     return {joint_name(names): configs[names[0]] for names in same.values()}
 
 
+def level_of(entry: Entry, metric: str) -> Level | None:
+    """The drawn reference or, for an observation, the error of the converged solution; ``None`` if it is unknown."""
+    if (error := converged_error(entry.rows[0], metric)) is not None:
+        return Level("error of the converged solution", error)
+    drawn = entry.drawn(metric)
+    return None if drawn is None else Level("drawn reference", *drawn)
+
+
 def _is_positive(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and value > 0
 
@@ -120,9 +131,7 @@ def _panel(entries: Sequence[Entry], metric: str, several: bool, axis: str | Non
         curves=[_curve(name, points, metric, axis) for name, points in each_once(configs).items()],
         x_label=NFE if axis is None else one_line(axis),
         note=f"{one_line(data)}, {note}" if data and several else note,
-        floor=floor_in(first.rows[0], metric),
-        floor_n=about.floor_n,
-        drawn=floor_in(first.rows[0], metric, "drawn"),
+        level=level_of(first, metric),
         higher=first.higher_is_better(metric),
     )
 
@@ -132,8 +141,9 @@ def _curve(name: str, entries: Sequence[Entry], metric: str, axis: str | None) -
         return entry.nfe if axis is None else float(entry.axes[axis])
 
     ordered = sorted(entries, key=x)
-    errors = [Z * (entry.se(metric) or 0.0) for entry in ordered]
-    return Curve(name, [x(e) for e in ordered], [e.value(metric) for e in ordered], errors)
+    values = [entry.value(metric) for entry in ordered]
+    intervals = [entry.interval(metric) or (y, y) for entry, y in zip(ordered, values, strict=True)]
+    return Curve(name, [x(e) for e in ordered], values, intervals)
 
 
 def draw(panels: Sequence[MetricPanel]) -> Figure:
@@ -168,13 +178,14 @@ def _draw_panel(axes: Axes, panel: MetricPanel, looks: dict[str, dict[str, Any]]
     for curve in (curve for curve in panel.curves if curve.name not in looks):
         axes.plot(curve.x, curve.y, **OTHERS)
     for curve, aside in zip(named, dodge(panel.x, len(named)), strict=True):
-        shifted = Curve(curve.name, [aside * x for x in curve.x], curve.y, curve.errors)
+        shifted = replace(curve, x=[aside * x for x in curve.x])
         lowest = None if scale.threshold else scale.low
         draw_intervals(axes, shifted, looks[curve.name]["color"], lowest, crowded=len(named) > CROWDED)
         axes.plot(shifted.x, shifted.y, zorder=3, **looks[curve.name])
-    for level, style in ((panel.floor, FLOOR), (panel.drawn, DRAWN)):
-        if level is not None and scale.shows(level):
-            axes.axhline(level, zorder=1.2, **style)
+    if panel.level and scale.shows(panel.level.value):
+        value, sd = panel.level.value, panel.level.sd
+        axes.axhspan(value - sd, value + sd, zorder=1.1, **SPREAD)
+        axes.axhline(value, zorder=1.2, **LEVEL)
     scale_through(panel.x).put_on_x(axes, AXIS)
     scale.put_on_y(axes)
     axes.set_ylabel(plain(panel.label) + (f"\n(linear below {scale.threshold:g})" if scale.mixed else ""))
@@ -183,19 +194,12 @@ def _draw_panel(axes: Axes, panel: MetricPanel, looks: dict[str, dict[str, Any]]
 
 
 def _level_keys(panels: Sequence[MetricPanel]) -> list[Key]:
-    sizes = {panel.floor_n for panel in panels if panel.y_scale.shows(panel.floor)}
-    name = halves_are(panels[0].higher)
-    keys = [Key(f"{name}{_halves(sizes.pop()) if len(sizes) == 1 else ''}", FLOOR)] if sizes else []
-    shown = any(panel.y_scale.shows(panel.drawn) for panel in panels)
-    return keys + ([Key("n images of the reference", DRAWN)] if shown else [])
+    shown = [panel.level.name for panel in panels if panel.level and panel.y_scale.shows(panel.level.value)]
+    return [Key(name, LEVEL) for name in dict.fromkeys(shown)]
 
 
 def _note(panel: MetricPanel, scale: Scale) -> str:
     note = panel.note + (", zeros below the axis" if scale.threshold is None and min(panel.values) == 0 else "")
-    if panel.floor is None or scale.shows(panel.floor):
+    if panel.level is None or scale.shows(panel.level.value):
         return note
-    return f"{note}\n{halves_are(panel.higher)}{_halves(panel.floor_n)}: {panel.floor:.3g}, off the scale"
-
-
-def _halves(size: int | None) -> str:
-    return f", n′ = {size:,}" if size else ""
+    return f"{note}\n{panel.level.name}: {panel.level.value:.3g}, off the scale"

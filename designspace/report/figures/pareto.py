@@ -12,7 +12,6 @@ from designspace.drawing.look import DARK, FAINT, SMALL, look, plain
 from designspace.drawing.panels import annotate, stacked
 from designspace.drawing.scales import set_log_ticks
 from designspace.report.entry import Entry
-from designspace.report.evidence.inference import Z
 from designspace.report.figures.metric import NFE, each_once
 from designspace.report.study import Study, comparable
 from designspace.text import one_line
@@ -36,7 +35,8 @@ class CostPoint:
     name: str
     cost: float
     value: float
-    se: float | None
+    interval: tuple[float, float]
+    """The 95 % interval, which is the value itself if it is unknown."""
     on_front: bool
 
 
@@ -98,7 +98,7 @@ def _points(entries: Sequence[Entry], metric: str, cost: Callable[[Entry], float
     named = [(name, entry) for name, of in each_once(configs).items() for entry in of]
     on_front = front([(cost(e), e.value(metric)) for _, e in named])
     found = [
-        CostPoint(name, cost(e), e.value(metric), e.se(metric), on)
+        CostPoint(name, cost(e), e.value(metric), e.interval(metric) or (e.value(metric),) * 2, on)
         for (name, e), on in zip(named, on_front, strict=True)
     ]
     return sorted(found, key=lambda point: (point.cost, point.value))
@@ -131,7 +131,7 @@ def _draw(axes: Axes, panel: CostPanel, looks: dict[str, dict[str, Any]]) -> Non
         axes.plot(point.cost, point.value, **(own or BEATEN))
     best = [point for point in panel.points if point.on_front]
     axes.step([p.cost for p in best], [p.value for p in best], where="post", **FRONT)
-    ends = [(max(p.value - Z * p.se, p.value / 10), p.value + Z * p.se) if p.se else (p.value,) * 2 for p in best]
+    ends = [(max(low, p.value / 10), high) for p in best for low, high in (p.interval,)]
     for point, (low, high) in zip(best, ends, strict=True):
         axes.plot([point.cost] * 2, [low, high], **FRONT)
     axes.set(xscale="log", yscale="log", xlabel=plain(panel.cost), ylabel=plain(panel.protocol))

@@ -11,10 +11,7 @@ from designspace.report.evidence.verdicts import Verdict
 from designspace.report.html.sections import Section
 from designspace.report.study import Study, budgets
 from designspace.report.tables import claims
-from designspace.text import measured, value_of
-
-NAMED = 4
-"""The largest number of configurations that are named; the number of any others is added."""
+from designspace.text import few, measured, value_of
 
 
 def answers(study: Study, verdicts: Sequence[Verdict], sections: Sequence[Section]) -> list[str]:
@@ -33,18 +30,29 @@ def of_best(study: Study, sections: Sequence[Section]) -> Iterator[str]:
 def _best(study: Study, section: Section) -> str:
     costs = budgets(study, section.entries)
     cost, ranking = [(c, r) for c, r in zip(costs, section.ranked, strict=True) if r.best][-1]
+    return f"{_where(study, section, cost)}{_leading(study, section, ranking)}{_others(ranking)}."
+
+
+def _where(study: Study, section: Section, cost: object) -> str:
+    """``At 35 NFE, ``; a budget is called so if it was not always spent."""
+    if study.column_axis == "nfe":
+        spent = not any(entry.unspent for entry in section.entries if study.budget(entry) == cost)
+        return f"At {'' if spent else 'a budget of '}{value_of(cost)} NFE, "
+    return f"At {value_of(cost)} steps, " if study.column_axis else ""
+
+
+def _leading(study: Study, section: Section, ranking: Ranking) -> str:
     top, metric = ranking.best[0], section.metric
-    where = {"nfe": f"At {value_of(cost)} NFE, ", "num_steps": f"At {value_of(cost)} steps, "}
     order = "highest" if top.higher_is_better(metric) else "lowest"
     value = measured(top.value(metric), top.se(metric))
     text = f"{_quoted(top)} has the {order} {section.title}, {value} ({_measured_on(study, top, section)})"
-    return f"{where.get(study.column_axis or '', '')}{text}{_others(ranking)}."
+    return f"{text}, which is as good as the drawn reference" if top.below_drawn(metric) else text
 
 
 def _measured_on(study: Study, top: Entry, section: Section) -> str:
     """``n = 400``, and the evaluations of the best configuration if others with the same budget take more or fewer."""
     rivals = {e.nfe for e in section.entries if study.budget(e) == study.budget(top)}
-    cost = f", {top.nfe:.4g} NFE" if study.column_axis != "nfe" and len(rivals) > 1 else ""
+    cost = f", {top.nfe:.4g} NFE" if top.unspent or len(rivals) > 1 else ""
     return f"n = {top.images(section.metric):,}{cost}"
 
 
@@ -67,10 +75,7 @@ def _trials(entry: Entry) -> tuple[str, ...]:
 
 
 def _names(entries: Sequence[Entry]) -> str:
-    names = [_quoted(entry) for entry in entries[:NAMED]]
-    if len(entries) > NAMED:
-        return f"{', '.join(names)} and {len(entries) - NAMED} more"
-    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+    return few([_quoted(entry) for entry in entries])
 
 
 def _quoted(entry: Entry) -> str:

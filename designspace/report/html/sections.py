@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from designspace.report.entry import Entry, floor_in
+from designspace.report.entry import Entry
 from designspace.report.evidence.differences import Ranking, by_budget, rank
-from designspace.report.figures.metric import NFE, curve_name, each_once, numeric_axes
+from designspace.report.figures.metric import NFE, curve_name, each_once, level_of, numeric_axes
 from designspace.report.html.render import cell
 from designspace.report.study import Study, comparable
-from designspace.report.tables import caption
+from designspace.report.tables import caption, corrected
 from designspace.report.tables.comparisons import COLUMNS as COMPARED
 from designspace.report.tables.comparisons import words
-from designspace.report.tables.values import bias_corrected
 from designspace.text import measured, measured_parts, number, one_line
 
-COLUMNS = {"value": "value", "se": "se", "sd": "sd over seeds", "n": "n", "unbiased": "without bias"}
+COLUMNS = {"value": "value", "se": "se", "sd": "sd over seeds", "n": "n"}
 """The titles of a table's columns, by the keys that the scripts use."""
 ALWAYS = ("value", "se", "n")
 """The columns that are shown even if they are empty."""
@@ -60,37 +59,47 @@ def _section(
     ranked = [rank(study, column, metric) for column in by_budget(study, entries).values()]
     best = {entry for ranking in ranked for entry in ranking.best}
     absent = [] if why else [point for point in study.points if not point.rows]
-    keys, cells = _values(metric, entries)
+    titles, cells = _values(metric, entries)
     rows = [[place[e], int(e in best), *row] for e, row in zip(entries, cells, strict=True)]
-    rows += [[place[point], 0, study.word(point), *[""] * (len(keys) - 1)] for point in absent]
+    rows += [[place[point], 0, study.word(point), *[""] * (len(titles) - 1)] for point in absent]
     first, higher = entries[0], entries[0].higher_is_better(metric)
     data: dict[str, Any] = {
         "label": one_line(first.about(metric).protocol),
         "higher": higher,
-        "floor": floor_in(first.rows[0], metric),
-        "floorName": caption.halves_are(higher),
-        "drawn": floor_in(first.rows[0], metric, "drawn"),
-        "table": {"keys": keys, "columns": [COLUMNS[key] for key in keys], "rows": rows},
+        "level": asdict(level) if (level := level_of(first, metric)) else None,
+        "intervals": [_ends(entry, metric) for entry in entries],
+        "table": {"keys": list(titles), "columns": list(titles.values()), "rows": rows},
         "compared": {"columns": COMPARED, "rows": [*_compared(ranked, place)]},
         "against": [_curves(entries, metric, axis) for axis in axes],
     }
-    told = caption.of_table(study, metric, entries, ranked, why)
-    return Section(data["label"], metric, told, entries, ranked, data)
+    told = [caption.of_table(study, metric, entries, ranked, why)]
+    told += [f"Without bias ({one.reference}): {one.caption}" for one, _ in corrected.shown(entries, metric)]
+    return Section(data["label"], metric, " ".join(told), entries, ranked, data)
 
 
-def _values(metric: str, entries: Sequence[Entry]) -> tuple[list[str], list[list[Any]]]:
-    """The keys of the columns and the cells of each row, without columns that would be empty."""
+def _values(metric: str, entries: Sequence[Entry]) -> tuple[dict[str, str], list[list[Any]]]:
+    """The titles of the columns by their keys, and the cells of each row, without columns that would be empty."""
+    titles = dict(COLUMNS)
     columns: dict[str, list[Any]] = {key: [] for key in COLUMNS}
     for e in entries:
-        value, se, spread, unbiased = e.value(metric), e.se(metric), e.spread(metric), bias_corrected(e, metric)
+        value, se, spread = e.value(metric), e.se(metric), e.spread(metric)
         first, error, power = measured_parts(value, se)
         columns["value"].append(cell(value, first + power))
         columns["se"].append(cell(se, error + power))
         columns["sd"].append(cell(spread, "" if spread is None else number(spread, spread)))
         columns["n"].append(cell(e.images(metric) * len(e.rows), _images(e, metric)))
-        columns["unbiased"].append(cell(unbiased[0], measured(*unbiased)) if unbiased else "")
+    for one, having in corrected.shown(entries, metric):
+        titles[one.field] = f"without bias ({one.reference})"
+        found = [corrected.estimate(e, metric, one) if e in having else None for e in entries]
+        columns[one.field] = [cell(value[0], measured(*value)) if value else "" for value in found]
     kept = {key: cells for key, cells in columns.items() if key in ALWAYS or any(one != "" for one in cells)}
-    return list(kept), [list(row) for row in zip(*kept.values(), strict=True)]
+    return {key: titles[key] for key in kept}, [list(row) for row in zip(*kept.values(), strict=True)]
+
+
+def _ends(entry: Entry, metric: str) -> list[float] | None:
+    """The ends of the 95 % interval for the plots; ``None`` if they are unknown."""
+    interval = entry.interval(metric)
+    return interval and [float(f"{end:.6g}") for end in interval]
 
 
 def _images(entry: Entry, metric: str) -> str:

@@ -5,24 +5,31 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from designspace.report.entry import Entry, floor_in
+from designspace.report.entry import Entry, converged_error
 from designspace.report.evidence.caveats import like_copies, too_few_images
 from designspace.report.evidence.differences import Ranking
 from designspace.report.protocols import differences
-from designspace.report.study import Study
-from designspace.text import number, one_line
+from designspace.report.study import Study, budgets
+from designspace.report.tables import corrected
+from designspace.text import NAMED, few, joined, number, one_line
+
+COUNTED_AS_DRAWN = "Values below the drawn reference are no better than it: comparisons take them as equal to it."
+CHOSEN = "because the best is chosen after seeing the values"
+"""Why comparisons with the best are corrected for all pairs."""
 
 
 def of_table(study: Study, metric: str, entries: list[Entry], ranked: Sequence[Ranking], why: str) -> str:
     """The caption of a table of values; ``why``, the reason why there are several tables, comes first."""
     sentences = [
         _values(metric, entries),
-        *_floor(metric, entries[0]),
-        *_drawn(metric, entries[0]),
+        training_runs(entries),
+        yardstick(metric, entries[0]),
         too_few_images(metric, entries[0]),
+        corrected.absent(entries, metric),
         *_bold(study, metric, entries[0], ranked),
         copies(metric, entries),
         *_evaluations(study, entries),
+        idle_steps(entries),
         *_unmeasured(study, metric),
     ]
     return why + " ".join(filter(None, sentences))
@@ -59,9 +66,51 @@ def better(higher: bool | None) -> str:
     return f"{'neither lower nor higher' if higher is None else 'higher' if higher else 'lower'} is better"
 
 
-def halves_are(higher: bool | None) -> str:
-    """The name of the metric between two halves of the reference, which depends on the direction of better values."""
-    return "yardstick" if higher is None else "ceiling" if higher else "floor"
+def training_runs(entries: Sequence[Entry], degrees: int | None = None) -> str:
+    """What the error bars say about training: whether they include its variation; empty without trained networks.
+
+    ``degrees`` are the degrees of freedom of the variation between training runs, if it is pooled over configurations.
+    """
+    counts = sorted({entry.trainings for entry in entries if entry.trainings is not None})
+    if not counts:
+        return ""
+    several = [f"{count}" for count in counts if count > 1]
+    if not several:
+        return (
+            "Values and error bars are for this one training run of each network; those of another run would differ by "
+            "more than the error bars say."
+        )
+    pooled = "" if degrees is None else f", pooled over the configurations (Student's t, {degrees} degrees of freedom)"
+    text = (
+        f"Each value is a mean over {' or '.join(several)} training runs, and its standard error includes the variation"
+    )
+    once = " Error bars of configurations with a single training run do not include it." if counts[0] == 1 else ""
+    return f"{text} between training runs{pooled}.{once}"
+
+
+def idle_steps(entries: Sequence[Entry]) -> str:
+    """A note on steps of length zero, which spend evaluations in vain; empty if there are none."""
+    found: dict[str, list[str]] = {}
+    for entry in entries:
+        idle, steps = entry.idle
+        if idle:
+            found.setdefault(entry.config, []).append(f"{idle} of {steps}")
+    if not found:
+        return ""
+    each = [f"{name} ({joined(list(dict.fromkeys(counts)))} steps)" for name, counts in found.items()]
+    return f"Levels fall together, so that evaluations at steps of length zero move nothing: {few(each)}."
+
+
+def yardstick(metric: str, entry: Entry) -> str:
+    """What values can be compared with: the drawn reference or, for an observation, the error of its exact solution."""
+    if (error := converged_error(entry.rows[0], metric)) is not None:
+        return f"The estimated error of the converged solution is {error:.2g}."
+    if drawn := entry.drawn(metric):
+        score = f"{number(*drawn)}, with a standard deviation of {drawn[1]:.2g} over draws"
+        return f"Drawn reference (n images drawn from the reference and scored against it): {score}."
+    if not _is_diagnostic(metric, entry) and entry.record.get("reference", {}).get("known") == "moments":
+        return "No drawn reference: only the mean and covariance of the reference are known."
+    return ""
 
 
 def copies(metric: str, entries: Sequence[Entry]) -> str:
@@ -71,7 +120,7 @@ def copies(metric: str, entries: Sequence[Entry]) -> str:
         return ""
     lie = "1 value lies" if count == 1 else f"{count} values lie"
     text = f"{lie} closer to the drawn reference than to 0, by more than two standard errors"
-    return f"{text}, as happens if a denoiser reproduces its training images: there, lower is not better."
+    return f"{text}, as happens if a denoiser reproduces its training images."
 
 
 def _is_diagnostic(metric: str, entry: Entry) -> bool:
@@ -108,34 +157,6 @@ def _values(metric: str, entries: Sequence[Entry]) -> str:
     return f"{protocol(metric, entries)}: {what}; {better(entries[0].higher_is_better(metric))}."
 
 
-def _floor(metric: str, first: Entry) -> Iterator[str]:
-    floor, size = floor_in(first.rows[0], metric), first.about(metric).floor_n
-    if _is_diagnostic(metric, first):
-        if floor is not None:
-            yield f"Floor: {floor:.2g}, the estimated error of the converged solution itself."
-        return
-    if floor is None or not isinstance(size, int):
-        if first.record.get("reference", {}).get("known") == "moments":
-            yield "No floor: only the mean and covariance of the reference are known."
-        return
-    higher, n = first.higher_is_better(metric), first.images(metric)
-    halves = f"one half of the reference scored against the other (n' = {size:,} images)"
-    text = f"{halves_are(higher).capitalize()}: {floor:.4g}, {halves}"
-    if higher:
-        yield f"{text}; it is not a bound for n = {n:,}, because the metric depends on the sizes of both sets."
-    elif metric == "frechet" and size < n:
-        yield f"{text}; with n = {n:,} it would be lower, so values may well lie below it."
-    else:
-        yield f"{text}."
-
-
-def _drawn(metric: str, first: Entry) -> Iterator[str]:
-    drawn, sd = (floor_in(first.rows[0], metric, which) for which in ("drawn", "drawn_sd"))
-    if drawn is not None and sd is not None:
-        score = f"{number(drawn, sd)} (standard deviation {sd:.2g})"
-        yield f"Drawn reference: n images drawn from the reference and scored against it give {score}."
-
-
 def _bold(study: Study, metric: str, first: Entry, ranked: Sequence[Ranking]) -> Iterator[str]:
     higher = first.higher_is_better(metric)
     unknown, unpaired = sum(r.unknown for r in ranked), sum(r.unpaired - r.unknown for r in ranked)
@@ -143,8 +164,10 @@ def _bold(study: Study, metric: str, first: Entry, ranked: Sequence[Ranking]) ->
     if unknown:
         yield f"{best}; without standard errors, differences from it cannot be tested."
     elif higher is not None:
-        holm = ", Holm's correction for the number of comparisons" if any(len(r.against) > 1 for r in ranked) else ""
-        yield f"{best}, and all values that do not differ significantly from it (95 % confidence{holm})."
+        sure = f"95 % confidence{' for each column' if study.column_axis else ''}, corrected for all pairs {CHOSEN}"
+        yield f"{best}, and all values that do not differ significantly from it ({sure})."
+    if any(point.below_drawn(metric) for ranking in ranked for point in ranking.best):
+        yield COUNTED_AS_DRAWN
     if unpaired > 0:
         why = "the points share no seed, or the images' influences were not kept"
         yield f"{unpaired} of these comparisons {'is' if unpaired == 1 else 'are'} unpaired: {why}."
@@ -154,8 +177,25 @@ def _evaluations(study: Study, entries: Sequence[Entry]) -> Iterator[str]:
     took = [(e.config, f"{e.nfe:.4g} ± {e.nfe_sd:.2g}") for e in entries if e.nfe_sd is not None]
     for name, nfe in dict.fromkeys(took):
         yield f"{name} took {nfe} evaluations per image (mean ± standard deviation)."
-    if study.column_axis == "nfe" and any(entry.nfe != entry.axes["nfe"] for entry in entries):
-        yield "NFE is the budget; solvers that cannot spend it exactly take fewer evaluations (counted in table.csv)."
+    if any(entry.unspent for entry in entries):
+        yield "[k NFE]: the configuration spends k evaluations, because it cannot spend exactly the budget."
+    if study.column_axis == "num_steps":
+        yield from _at_equal_steps(study, entries)
+
+
+def _at_equal_steps(study: Study, entries: Sequence[Entry]) -> Iterator[str]:
+    """The evaluations of each configuration, if those with the same number of steps spend different numbers."""
+    counts: dict[str, dict[object, str]] = {}
+    for entry in entries:
+        counts.setdefault(entry.config, {})[study.budget(entry)] = f"{entry.nfe:.4g}"
+    named: dict[str, list[str]] = {}
+    for name, at in counts.items():
+        named.setdefault(joined([at[budget] for budget in budgets(study, entries) if budget in at]), []).append(name)
+    per_budget = [{at[budget] for at in counts.values() if budget in at} for budget in budgets(study, entries)]
+    if any(len(found) > 1 for found in per_budget):
+        each = "; ".join(f"{few(names)}: {nfe}" for nfe, names in [*named.items()][:NAMED])
+        more = "; all others in table.csv" if len(named) > NAMED else ""
+        yield f"Equal steps are not equal cost. Evaluations per image, column by column: {each}{more}."
 
 
 def _unmeasured(study: Study, metric: str) -> Iterator[str]:

@@ -26,8 +26,10 @@ COLUMNS = ("difference", "gain", "p", "corrected p")
 MEANING = (
     "Difference: the value minus that of the best, ± standard error. Gain: the factor by which the number of images "
     "would have to grow to reach the same standard error with independent instead of shared seeds. p: two-sided "
-    "p-value (normal approximation). Corrected p: after Holm's correction for all comparisons with the same best; "
-    "above 0.05, the configuration does not differ significantly from the best and is printed in bold."
+    "p-value (normal approximation). Corrected p: p times the number of all pairs of configurations with the same "
+    f"budget, {caption.CHOSEN}. The probability that any of several equal configurations is called different is then "
+    "at most 5 % for each budget. If it is above 0.05, the configuration does not differ significantly from the best "
+    f"and is printed in bold. {caption.COUNTED_AS_DRAWN}"
 )
 
 
@@ -50,8 +52,8 @@ def _explained(study: Study) -> str:
     same = f" at {budget[study.column_axis]}" if study.column_axis else ""
     return (
         f"Each configuration compared with the best{same}. {MEANING} comparisons.csv has all pairs of configurations"
-        f"{same} or, if there are more than {MOST:,}, each with the best; its column p_holm is corrected for all "
-        "comparisons of one metric and protocol."
+        f"{same}, with all values as they are, or, if there are more than {MOST:,}, each with the best; its column "
+        "p_holm is corrected for all the comparisons of one metric and protocol that it lists (Holm)."
     )
 
 
@@ -60,21 +62,24 @@ def _against_best(study: Study, metric: str, entries: Sequence[Entry]) -> Iterat
     ranked = [(b, column, found) for b, column in columns.items() if (found := rank(study, column, metric)).against]
     if not ranked:
         return
-    yield escape(caption.protocol(metric, entries) + ".")
+    told = [f"{caption.protocol(metric, entries)}.", caption.training_runs(entries)]
+    yield escape(" ".join(filter(None, told)))
     yield ""
-    names = ["steps" if study.column_axis == "num_steps" else "NFE", "configuration", "value", *COLUMNS]
+    budget = {"nfe": ["budget"], "num_steps": ["steps"]}.get(study.column_axis or "", [])
+    names = [*budget, "configuration", "NFE", "value", *COLUMNS]
     yield "| " + " | ".join(names) + " |"
-    yield "| ---: | --- | " + " | ".join(["---:"] * (len(names) - 2)) + " |"
-    for budget, column, ranking in ranked:
+    yield "| " + " | ".join("---" if name == "configuration" else "---:" for name in names) + " |"
+    for cost, column, ranking in ranked:
         for entry in column:
-            cost = value_of(budget) if study.column_axis else f"{entry.nfe:g}"
-            yield "| " + " | ".join([cost, *_row(entry, metric, ranking)]) + " |"
+            yield "| " + " | ".join([*(value_of(cost) for _ in budget), *_row(entry, metric, ranking)]) + " |"
 
 
 def _row(entry: Entry, metric: str, ranking: Ranking) -> list[str]:
     name, value = escape(entry.config), measured(entry.value(metric), entry.se(metric))
+    top = ranking.best[0]
+    nfe = f"{entry.nfe:.4g}" + (f" (best: {top.nfe:.4g})" if entry.nfe != top.nfe else "")
     against = words(*ranking.against[entry]) if entry in ranking.against else ["best", "", "", ""]
-    return [f"**{name}**" if entry in ranking.best else name, value, *against]
+    return [f"**{name}**" if entry in ranking.best else name, nfe, value, *against]
 
 
 def words(found: Difference, corrected: float) -> list[str]:

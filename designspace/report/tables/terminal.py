@@ -51,6 +51,11 @@ def _drawn(table: Table) -> RichTable:
     drawn = RichTable(box=None, header_style="bold")
     for name, right in zip(table.header, table.numbers, strict=True):
         drawn.add_column(name, justify="right" if right else "left", no_wrap=right)
-    for row in table.rows:  # errors below their values, so that six columns fit into 80 characters
-        drawn.add_row(*(Text(c.text.replace(" ± ", "\n± "), style="bold green" if c.best else "") for c in row))
+    for row in table.rows:
+        drawn.add_row(*(Text(_narrow(c.text), style="bold green" if c.best else "") for c in row))
     return drawn
+
+
+def _narrow(text: str) -> str:
+    """Errors and notes below their values, so that six columns fit into 80 characters."""
+    return text.replace(" ± ", "\n± ").replace(" [", "\n[")

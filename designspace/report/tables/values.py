@@ -5,15 +5,15 @@ In tables, rows are configurations and columns are budgets; without an axis for 
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from designspace.report.entry import Entry, floor_in, se_in, se_of_mean, value_in
+from designspace.report.entry import Entry, converged_error, number_in, se_in, value_in
 from designspace.report.evidence.differences import by_budget, rank
 from designspace.report.study import Study, budgets, comparable
-from designspace.report.tables import caption
+from designspace.report.tables import caption, corrected
+from designspace.report.tables.corrected import Correction
 from designspace.report.tables.table import Cell, Kind, Table, csv_text, markdown, number_cell
 from designspace.results.records import Result
 from designspace.text import describe, escape, measured, number, one_line, value_of
@@ -22,11 +22,8 @@ OF_RESULT = ("id", "seed", "nfe", "nfe_sd", "images", "features")
 """The columns of table.csv that all metrics share."""
 LISTED = 20
 """The largest number of missing points that are listed individually."""
-WITHOUT_BIAS = (
-    "Bias-corrected estimates ± standard error: the distance from this reference that infinitely many generated images "
-    "would have, by a second-order expansion and extrapolation from halves of the images. They may be negative. Claims "
-    "use the values without this correction."
-)
+RECORDED = ("drawn", "drawn_sd", "bias_corrected", "bias_corrected_se", "both_corrected", "both_corrected_se")
+"""Numbers in a metric's record that have a column of table.csv if any point has them."""
 
 
 def page(study: Study) -> str:
@@ -45,7 +42,7 @@ def tidy(study: Study) -> str:
 
 
 def all_tables(study: Study) -> list[Table]:
-    """The tables of every metric, each followed by its bias-corrected estimates, if there are any."""
+    """The tables of every metric, each followed by those of the values without bias, if there are any."""
     return [table for metric in study.about.metrics for of in (tables, without_bias) for table in of(study, metric)]
 
 
@@ -57,19 +54,12 @@ def tables(study: Study, metric: str) -> list[Table]:
 
 
 def without_bias(study: Study, metric: str) -> list[Table]:
-    """The tables of bias-corrected estimates, which Fréchet distances have: one per protocol that has any."""
-    groups = ([e for e in group if bias_corrected(e, metric)] for group in comparable(study.entries, metric))
-    return [_without_bias(study, metric, group) for group in groups if group]
-
-
-def bias_corrected(entry: Entry, metric: str) -> tuple[float, float | None] | None:
-    """The corrected estimate, averaged over the seeds, with its standard error; ``None`` if any seed has none."""
-    values = [floor_in(row, metric, "bias_corrected") for row in entry.rows]
-    known = [value for value in values if value is not None]
-    if not known or len(known) < len(values):
-        return None
-    errors = [floor_in(row, metric, "bias_corrected_se") for row in entry.rows]
-    return statistics.fmean(known), se_of_mean(known, errors)
+    """The tables of values without bias: for each protocol, one per correction for which there are values."""
+    return [
+        _without_bias(study, metric, having, correction)
+        for group in comparable(study.entries, metric)
+        for correction, having in corrected.shown(group, metric)
+    ]
 
 
 @dataclass(frozen=True)
@@ -106,13 +96,14 @@ def _table(study: Study, metric: str, entries: list[Entry], why: str) -> Table:
     return Table(header, rows, caption.of_table(study, metric, entries, ranked, why))
 
 
-def _without_bias(study: Study, metric: str, entries: Sequence[Entry]) -> Table:
+def _without_bias(study: Study, metric: str, entries: Sequence[Entry], correction: Correction) -> Table:
     def cell(entry: Entry) -> Cell:
-        found = bias_corrected(entry, metric)
+        found = corrected.estimate(entry, metric, correction)
         return number_cell(measured(*found) if found else "")
 
-    title = f"{one_line(entries[0].about(metric).protocol)} without bias"
-    return Table(*_arranged(study, entries, title, cell), WITHOUT_BIAS)
+    name = one_line(entries[0].about(metric).protocol)
+    title = f"{name} without bias (reference: {correction.reference})"
+    return Table(*_arranged(study, entries, title, cell), correction.caption)
 
 
 def _arranged(
@@ -132,13 +123,17 @@ def _arranged(
 
 
 def _cell(study: Study, point: Entry, metric: str, best: bool) -> Cell:
-    """A value, ``12.3 ± 0.4``; for several seeds also their standard deviation, ``12.3 ± 0.4 (0.6)``."""
+    """A value, ``12.3 ± 0.4``; for several seeds also their standard deviation, ``12.3 ± 0.4 (0.6)``.
+
+    In brackets, how many of the seeds have results and how many evaluations were spent, if either is not as asked for.
+    """
     if not point.has(metric):
         return Cell(study.word(point), Kind.ABSENT)
     spread, done = point.spread(metric), len(point.rows)
     text = measured(point.value(metric), point.se(metric))
     text += "" if spread is None else f" ({number(spread, spread)})"
     text += f" [{done} of {point.expected} seeds]" if done < point.expected else ""
+    text += f" [{point.nfe:.4g} NFE]" if point.unspent else ""
     return number_cell(text, best)
 
 
@@ -146,10 +141,9 @@ def _flat(entry: Entry, row: Result, study: Study) -> dict[str, Any]:
     columns: dict[str, object] = {key: getattr(row, key) for key in OF_RESULT}
     for metric in study.about.metrics:
         if entry.has(metric):
-            about = entry.about(metric)
             columns |= {metric: value_in(row, metric), f"{metric}_se": se_in(row, metric)}
-            columns |= {f"{metric}_{which}": floor_in(row, metric, which) for which in ("floor", "drawn")}
-            columns |= {f"{metric}_{key}": getattr(about, key) for key in ("floor_n", "protocol")}
-            corrected = {which: floor_in(row, metric, which) for which in ("bias_corrected", "bias_corrected_se")}
-            columns |= {f"{metric}_{which}": found for which, found in corrected.items() if found is not None}
+            columns[f"{metric}_protocol"] = entry.about(metric).protocol
+            recorded = {which: number_in(row, metric, which) for which in RECORDED}
+            recorded["error_of_converged_solution"] = converged_error(row, metric)
+            columns |= {f"{metric}_{which}": found for which, found in recorded.items() if found is not None}
     return {f"axes.{axis}" if axis in columns else axis: value for axis, value in entry.axes.items()} | columns

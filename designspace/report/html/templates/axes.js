@@ -1,3 +1,4 @@
+const LEVEL_DASH = "6px,4px";
 const FONT = "system-ui, 'Liberation Sans', sans-serif";
 
 function extent(values, log) {
@@ -14,7 +15,7 @@ function padded([low, high], share) {
 
 /* The range of the y axis. Levels far from all values are ignored and not drawn. */
 function yRange(curves, levels, log) {
-  const bounds = curves.flatMap((c) => c.values.flatMap((v, k) => [v, v + c.errors[k], Math.max(v - c.errors[k], log ? v / 3 : -Infinity)]));
+  const bounds = curves.flatMap((c) => c.values.flatMap((v, k) => [v, c.ends[k][1], Math.max(c.ends[k][0], log ? v / 3 : -Infinity)]));
   const range = extent(bounds, log);
   if (!range) return [0, 1];
   const reach = Math.max((range[1] - range[0]) / 2, log ? 0.3 : 0);
@@ -87,8 +88,11 @@ function frame(height) {
   };
 }
 
-function level(place, dash) {
-  return { type: "line", ...place, layer: "below", line: { color: theme().soft, width: 1.2, dash } };
+/* The shapes of a level: a line and, if it has a spread, a band; place(a, b) are the coordinates from a to b. */
+function levelShapes({ value, sd }, place) {
+  const line = { type: "line", ...place(value, value), layer: "below", line: { color: theme().soft, width: 1.2, dash: LEVEL_DASH } };
+  const band = { type: "rect", ...place(value - sd, value + sd), layer: "below", line: { width: 0 }, fillcolor: theme().soft, opacity: 0.13 };
+  return sd ? [band, line] : [line];
 }
 
 /* Shifts the points of different curves apart, by less than the distance to the next position on the axis. */

@@ -12,7 +12,7 @@ function dotTrace(curves, only, hover) {
     mode: "markers",
     x: curves.map((c) => c.values[0]),
     y: curves.map((_, k) => -k),
-    error_x: { type: "data", array: curves.map((c) => c.errors[0]), color: colour, thickness: 1.1, width: 2.5 },
+    error_x: { ...errorBars(curves.map((c) => c.values[0]), curves.map((c) => c.ends[0])), color: colour },
     marker: { color: colour, size: 8, opacity: curves.map((c) => (only === null || c.i === only ? 1 : 0.15)) },
     hoverinfo: "text",
     hovertext: curves.map((c) => hover(c.name, c.points[0])),

@@ -30,7 +30,7 @@ function Figure(section, { isolated }) {
   }
 
   function drawLevels(seen) {
-    const key = ([, dash, name]) => el("span", { class: "level" }, lineSwatch(theme().soft, dash), name);
+    const key = ({ name }) => el("span", { class: "level" }, lineSwatch(theme().soft, LEVEL_DASH), name);
     levelKeys.replaceChildren(...seen.map(key));
   }
 
@@ -46,18 +46,12 @@ function Figure(section, { isolated }) {
     legend.replaceChildren(...keys, ...(rest ? [told] : []));
   }
 
-  function levels() {
-    return [
-      [section.floor, "6px,4px", section.floorName],
-      [section.drawn, "1.5px,3px", "drawn reference"],
-    ].filter(([v]) => v !== null && (state.y === "linear" || v > 0));
-  }
-
   /* The axis of the metric, and the levels within its range. */
   function valueAxis(all) {
     const log = state.y === "log";
-    const range = yRange(all, levels().map(([v]) => v), log);
-    const seen = levels().filter(([v]) => between(log ? Math.log10(v) : v, range));
+    const levels = section.level && (!log || section.level.value > 0) ? [section.level] : [];
+    const range = yRange(all, levels.map(({ value }) => value), log);
+    const seen = levels.filter(({ value }) => between(log ? Math.log10(value) : value, range));
     drawLevels(seen);
     return { seen, axis: axis(section.label, log, range, log ? logTicks(range) : {}) };
   }
@@ -77,14 +71,14 @@ function Figure(section, { isolated }) {
     drawLegend(standing, others.length, faint.length);
     const { axis: yaxis, seen } = valueAxis(all);
     const xaxis = axis(section.against[state.against].label, log, range, xTicks(all, range, log, plot.clientWidth - 80));
-    const shapes = seen.map(([v, dash]) => level({ xref: "paper", x0: 0, x1: 1, y0: v, y1: v }, dash));
+    const shapes = seen.flatMap((one) => levelShapes(one, (y0, y1) => ({ xref: "paper", x0: 0, x1: 1, y0, y1 })));
     return [traces, { ...frame(400), xaxis, yaxis, shapes }];
   }
 
   function rows(all) {
     const kept = curves.standing(all, state.words, MOST_DOTS).sort((a, b) => a.best - b.best);
     const { axis: xaxis, seen } = valueAxis(kept);
-    const shapes = seen.map(([v, dash]) => level({ yref: "paper", y0: 0, y1: 1, x0: v, x1: v }, dash));
+    const shapes = seen.flatMap((one) => levelShapes(one, (x0, x1) => ({ yref: "paper", y0: 0, y1: 1, x0, x1 })));
     legend.replaceChildren();
     const layout = { ...frame(90 + 21 * kept.length), xaxis, yaxis: dotAxis(kept), shapes };
     return [[dotTrace(kept, state.only, curves.hover)], layout];

@@ -1,6 +1,5 @@
 const TOLD_APART = 12;
 const MOST_FAINT = 20000;
-const Z = 1.959963984540054;
 /* The same symbols as in the static figures. */
 const SYMBOLS = ["circle", "square", "triangle-up", "diamond", "triangle-down", "cross", "x", "pentagon", "triangle-left", "star", "triangle-right", "hexagon"];
 const DASHES = ["solid", "8px,3px", "2px,3px", "10px,3px,2px,3px", "8px,3px,2px,3px,2px,3px"];
@@ -45,7 +44,7 @@ function Curves(section) {
   const { rows } = section.table;
   const column = (key) => 2 + section.table.keys.indexOf(key);
   const value = (r) => numberOf(rows[r][column("value")]);
-  const error = (r) => Z * (numberOf(rows[r][column("se")]) || 0);
+  const ends = (r) => section.intervals[r] || [value(r), value(r)];
 
   function hover(name, r) {
     const row = rows[r];
@@ -64,7 +63,7 @@ function Curves(section) {
     return section.against[against].curves.map(([name, points, x], i) => {
       const values = points.map(value);
       const best = section.higher ? -Math.max(...values) : Math.min(...values);
-      return { i, name, points, x, values, errors: points.map(error), best };
+      return { i, name, points, x, values, ends: points.map(ends), best };
     });
   }
 

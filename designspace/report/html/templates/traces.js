@@ -1,13 +1,19 @@
+/* Bars from the lower to the upper ends of intervals. */
+function errorBars(values, ends) {
+  const [array, arrayminus] = [values.map((v, k) => ends[k][1] - v), values.map((v, k) => v - ends[k][0])];
+  return { type: "data", symmetric: false, array, arrayminus, thickness: 1.1, width: 2.5 };
+}
+
 /* A curve as a Plotly trace. */
 function traceOf(curve, style, dim, hover) {
   const { colour, dash, symbol } = style;
-  const drawn = curve.errors.some((e) => e > 0);
+  const drawn = curve.ends.some(([low, high]) => high > low);
   return {
     type: "scatter",
     mode: "lines+markers",
     x: curve.x,
     y: curve.values,
-    error_y: { type: "data", array: curve.errors, color: colour, thickness: 1.1, width: 2.5, visible: drawn },
+    error_y: { ...errorBars(curve.values, curve.ends), color: colour, visible: drawn },
     line: { color: colour, dash, width: 1.8 },
     marker: { color: colour, symbol, size: 7.5, line: { color: theme().paper, width: 0.8 } },
     opacity: dim ? 0.1 : 1,
