@@ -250,7 +250,7 @@ def test_every_command_refuses_it_before_any_work(folder, command):
 
 def test_each_instance_is_checked_once_and_only_some_of_a_class(folder, monkeypatch):
     seen = []
-    monkeypatch.setattr(own, "_problem", lambda component, draft: seen.append(component.a) or "")
+    monkeypatch.setattr(own, "_problem", lambda component, draft, images: seen.append(component.a) or "")
     monkeypatch.setattr(own, "MOST", 3)
     axes = "design: {preset: edm, loss_weight: test_weight}\ngrid: {solver: [euler, heun], loss_weight.a: [1, 2, 3, 4]}"
     assert len(load(spec(folder, axes)).points()) == 8

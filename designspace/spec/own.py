@@ -12,11 +12,14 @@ import sys
 import threading
 import traceback
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache, partial
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from designspace.data.images import Images
+from designspace.data.rows import Data
 from designspace.errors import DataError, DocPath, Kind, Problem, brief
 from designspace.registry.component import Component
 from designspace.spec.paths import Location, Setting, written
@@ -40,6 +43,7 @@ class OwnComponents:
         """A warning for each class whose check took too long."""
         self._found: dict[Component, str] = {}
         self._instances = Counter[type[Component]]()
+        self._images: Callable[[Data], Images] = lru_cache(1)(lambda data: data.load())
 
     def problems(self, draft: Draft, settings: Sequence[Setting]) -> Iterator[Problem]:
         """Yield a problem for each of the user's own components in ``draft`` that does not compute what it should.
@@ -62,7 +66,7 @@ class OwnComponents:
             return ""
         try:
             with _time_limit(SECONDS):
-                return _problem(component, draft)
+                return _problem(component, draft, partial(self._images, draft.data))
         except _TooSlow:
             self._instances[cls] = MOST
             what = f"{cls.row} '{cls.name}' is not checked, because its check takes more than {SECONDS:g} s"
@@ -78,13 +82,13 @@ def _with_parts(location: Location, component: Component) -> Iterator[tuple[Loca
             yield from _with_parts((*location, name), value)
 
 
-def _problem(component: Component, draft: Draft) -> str:
+def _problem(component: Component, draft: Draft, images: Callable[[], Images]) -> str:
     """What is wrong with ``component``, or an empty string."""
     from designspace.testing import require_correct  # here, because most specs name built-in components only
     from designspace.testing.assertions import UnmetError
 
     try:
-        require_correct(component, _context(draft), draft.data.load)
+        require_correct(component, _context(draft), images)
     except DataError:  # a file is missing, which is reported elsewhere
         return ""
     except UnmetError as error:
