@@ -41,7 +41,7 @@ class OwnComponents:
     def __init__(self) -> None:
         self.unchecked = Problems()
         """A warning for each class whose check took too long."""
-        self._found: dict[Component, str] = {}
+        self._found: dict[tuple[type[Component], str], str] = {}
         self._instances = Counter[type[Component]]()
         self._images: Callable[[Data], Images] = lru_cache(1)(lambda data: data.load())
 
@@ -53,10 +53,10 @@ class OwnComponents:
         for location, component in draft.components():
             for place, part in _with_parts(location, component):
                 if not type(part).built_in():
-                    path = written(settings, place)
-                    if part not in self._found:
-                        self._found[part] = self._check(part, draft, path)
-                    if what := self._found[part]:
+                    path, key = written(settings, place), (type(part), repr(part))  # fields may not be hashable
+                    if key not in self._found:
+                        self._found[key] = self._check(part, draft, path)
+                    if what := self._found[key]:
                         yield Problem(what, path, Kind.USER_CODE)
 
     def _check(self, component: Component, draft: Draft, path: DocPath) -> str:
@@ -116,7 +116,7 @@ def _line_in(cls: type[Component], error: Exception) -> str:
     return f" ({file}:{lines[-1]})" if lines else ""
 
 
-class _TooSlow(BaseException):  # it is no error
+class _TooSlow(BaseException):
     """The time is over. It is no ``Exception``, so that components do not catch it."""
 
 

@@ -9,6 +9,8 @@
     @pytest.mark.parametrize("check", checks(Cosine()), ids=lambda check: check.__name__)
     def test_contract(check):
         check()
+
+Loading a spec makes the quick ones of these checks for components that are not built in.
 """
 
 from __future__ import annotations
@@ -76,6 +78,9 @@ def _say_what_is_required(check: Callable[..., None], *arguments: object) -> Non
         check(*arguments)
     except RowError:
         return  # it refuses the steps or levels of this check; whether it refuses those of a trial shows in sampling
+    except ValueError:
+        if not isinstance(arguments[0], Solver):  # which may refuse schedules in the same way
+            raise
     except UnmetError as error:
         raise UnmetError(f"{error} (required: {' '.join((check.__doc__ or '').split()).removesuffix('.')})") from error
 
