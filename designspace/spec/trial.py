@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Any, Literal, Self
@@ -16,8 +16,9 @@ from designspace.data.rows import Data
 from designspace.denoising.rows import Denoiser
 from designspace.design import Design
 from designspace.evaluation.rows import Detector, Metric, Reference
-from designspace.registry.component import Count, Spec
+from designspace.registry.component import Component, Count, Spec
 from designspace.registry.identity import Since, identified
+from designspace.spec.paths import Location
 from designspace.storage.files import content_key
 from designspace.text import did_you_mean
 
@@ -84,6 +85,31 @@ class Evaluate(Spec):
                 text = f"metric {metric} needs at least {metric.least} images, not {self.images}"
                 raise PydanticCustomError("few_images", "{text}", {"text": text})
         return self
+
+
+MOST = 10_000
+"""The largest allowed number of steps or evaluations; larger ones must be mistakes and would take long to count."""
+
+
+class Draft(Spec):
+    """A trial before its steps are counted and before it is repeated."""
+
+    design: Design
+    data: Data
+    denoiser: Denoiser
+    evaluate: Evaluate
+    num_steps: Annotated[int, Field(ge=2, le=MOST)] = 18
+    nfe: Annotated[int, Field(ge=1, le=MOST)] | None = None
+
+    def components(self) -> Iterator[tuple[Location, Component]]:
+        """The components that it names, each with its location, without those in the fields of others."""
+        yield ("data",), self.data
+        yield ("denoiser",), self.denoiser
+        yield ("evaluate", "detector"), self.evaluate.detector
+        if self.evaluate.reference is not None:
+            yield ("evaluate", "reference"), self.evaluate.reference
+        yield from ((("evaluate", "metrics", i), metric) for i, metric in enumerate(self.evaluate.metrics))
+        yield from ((("design", row), value) for row, value in self.design if isinstance(value, Component))
 
 
 class Trial(Spec):
