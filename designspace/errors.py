@@ -103,11 +103,15 @@ class Kind(StrEnum):
     """A warning: a metric that some trials cannot measure."""
     NO_EFFECT = auto()
     """A warning: a value that changes nothing."""
+    UNSPENT = auto()
+    """A warning: a budget of evaluations that a solver cannot spend in full."""
+    IDLE = auto()
+    """A warning: evaluations that move nothing."""
 
     @property
     def is_warning(self) -> bool:
         """Whether the spec can be used nevertheless."""
-        return self in (Kind.PARTLY_UNMEASURED, Kind.NO_EFFECT)
+        return self in (Kind.PARTLY_UNMEASURED, Kind.NO_EFFECT, Kind.UNSPENT, Kind.IDLE)
 
 
 DocPath = tuple[str | int, ...]

@@ -16,6 +16,7 @@ from designspace.spec.axes import Choice, choices
 from designspace.spec.baseline import baseline
 from designspace.spec.claims import Claim, checked
 from designspace.spec.document import Document
+from designspace.spec.evaluations import budget_of, warnings_of
 from designspace.spec.paths import PARTS, STEPS, FieldPath, Setting
 from designspace.spec.problems import Problems
 from designspace.spec.resolve import errors_of, trials, unmeasured
@@ -67,6 +68,7 @@ def plan(fields: Mapping[str, Any], document: Document) -> Plan:
     problems += _axes_without_effect(found, different)
     problems += _overruled(document, base, found)
     problems += unmeasured(base, different)
+    problems += warnings_of(points, [*base, *(setting for choice in found for setting in choice.settings)])
     return Plan(points, claims, [document.locate(problem) for problem in problems])
 
 
@@ -123,7 +125,9 @@ def _points(
     for choice in found:
         own = Problems()
         with own.collecting():
-            points += [Point(dict(choice.labels), trial) for trial in trials(choice.on(base), known, folder)]
+            settings = choice.on(base)
+            made = trials(settings, known, folder)
+            points += [Point(dict(choice.labels), trial, budget_of(settings)) for trial in made]
         problems += (problem for problem in own if problem.kind not in consequences)
     return points
 
