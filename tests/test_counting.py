@@ -1,5 +1,6 @@
 """Evaluations: counted where networks are called, budgets that are not spent, and evaluations that move nothing."""
 
+import json
 import warnings
 
 import pytest
@@ -7,6 +8,9 @@ import torch
 
 import designspace as ds
 from designspace.denoising.preconditioned import PreconditionedNetwork
+from designspace.report import Study
+from designspace.report.tables.values import tidy
+from designspace.results.store import Results
 from designspace.sampling.counted import CountedDenoiser, count_call, guiding
 from designspace.sampling.counting import cost, steps_for
 from designspace.sampling.rows import D
@@ -166,9 +170,8 @@ def merged_run(num_steps=256, **rows):
     design = ds.Design.preset(**(MERGED | rows))
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
-        out = ds.sample(
-            design, ds.precondition(lambda x, c_noise, labels: 0.1 * x, design), torch.randn(2, 1, 4, 4), num_steps
-        )
+        D = ds.precondition(lambda x, c_noise, labels: 0.1 * x, design)
+        out = ds.sample(design, D, torch.randn(2, 1, 4, 4), num_steps)
     return out, said, cost(design, num_steps, design.c_noise)
 
 
@@ -184,16 +187,7 @@ def test_levels_that_fall_together():
 
 
 SOLVERS = [name for name in ds.Solver.known if not name.startswith("test_")]
-PER_STEP = {
-    "heun": 2,
-    "dpm2": 2,
-    "dpm2_ancestral": 2,
-    "dpm3": 3,
-    "dpmpp_2s": 2,
-    "dpmpp_2s_ancestral": 2,
-    "restart": 2,
-    "rk4": 4,
-}
+TWICE = {"heun", "dpm2", "dpm2_ancestral", "dpmpp_2s", "dpmpp_2s_ancestral", "restart"}
 CORRECTED = {"unipc", "sa_solver"}
 """At a repeated level, these still correct the preceding step: only every second evaluation in a row moves nothing."""
 
@@ -202,7 +196,8 @@ CORRECTED = {"unipc", "sa_solver"}
 def test_every_solver_says_how_much_moves_nothing(solver):
     out, (said,), planned = merged_run(solver=solver)
     assert str(said.message) == planned.idle
-    assert out.nfe_idle == (23 if solver in CORRECTED else 49 * PER_STEP.get(solver, 1))
+    per_step = 4 if solver == "rk4" else 2 if solver in TWICE else 1
+    assert out.nfe_idle == (23 if solver in CORRECTED else 49 * per_step)
 
 
 @pytest.mark.parametrize(
@@ -218,3 +213,83 @@ def test_a_budget_includes_evaluations_that_move_nothing():
     design = ds.Design.preset(**MERGED)
     assert steps_for(design, 511, known=design.c_noise) == 256
     assert steps_for(design, 512, known=design.c_noise) == 256
+
+
+# What loading says, and what a run records
+
+SPEC = """
+data: mixture
+denoiser: gaussian_mixture
+design: edm
+evaluate: {images: 20, detector: pixels, metrics: [wasserstein], labels: balanced}
+"""
+
+
+def loaded(tmp_path, text, *settings):
+    path = tmp_path / "budget.yaml"
+    path.write_text(text)
+    return ds.load(path, settings)
+
+
+def test_budgets_that_are_not_spent_are_told_in_one_line(tmp_path):
+    grid = "grid:\n  solver: [heun, euler, dpm2, dpm3]\n  nfe: [6, 7, 8]\n"
+    assert loaded(tmp_path, SPEC + grid).warnings == [
+        f"{tmp_path}/budget.yaml:8:3: grid.nfe: heun, dpm2 spend 5 of 6, 7 of 8; dpm3 spends 4 of 6, 7 of 8 evaluations"
+    ]
+    assert loaded(tmp_path, SPEC + "nfe: 8").warnings == [
+        f"{tmp_path}/budget.yaml:6:6: nfe: heun spends 7 of 8 evaluations"
+    ]
+    assert loaded(tmp_path, SPEC + "grid: {solver: [heun, euler], nfe: [5, 7]}").warnings == []
+    assert loaded(tmp_path, SPEC + "nfe: 8\ngrid: {num_steps: [4]}").warnings == [
+        f"{tmp_path}/budget.yaml:6:1: nfe: has no effect: grid.num_steps sets it"
+    ]
+
+
+def test_levels_that_fall_together_are_told_when_an_ablation_is_loaded(tmp_path):
+    text = SPEC.replace("denoiser: gaussian_mixture", "denoiser: {name: preconditioned, network: mlp}")
+    text = text.replace("edm", json.dumps(MERGED).replace('"', "")).replace("[wasserstein]", "[frechet]")
+    one = "49 of 256 levels fall together on the grid of c_noise iddpm: 98 of 511 evaluations move nothing"
+    several = f"{one}; 6 of 100 levels fall together on the grid of c_noise iddpm: 12 of 199 evaluations move nothing"
+    steps = "grid: {num_steps: [256, 18, 100]}"
+    assert [w.split(": ", 2)[2] for w in loaded(tmp_path, text + "num_steps: 256").warnings] == [one]
+    assert [w.split(": ", 2)[2] for w in loaded(tmp_path, text + "nfe: 511").warnings] == [one]
+    assert [w.split(": ", 2)[2] for w in loaded(tmp_path, text + steps).warnings] == [several]
+    more = loaded(tmp_path, text + "grid: {num_steps: [256, 100, 128, 200, 300]}").warnings[0]
+    assert more.endswith("; and the same for 2 more numbers of steps")
+    assert loaded(tmp_path, text + "num_steps: 256", "solver=rk45").warnings == []
+
+
+class TwoCalls(ds.Denoiser, name="test_two_calls"):
+    """The mixture with guidance of weight ``g``."""
+
+    g: float = 2.0
+
+    def load(self, data, design, device):
+        return Guided(ds.Denoiser.get("gaussian_mixture")(), g=self.g)
+
+
+def test_a_run_records_the_calls_of_guidance(tmp_path):
+    grid = "num_steps: 5\ngrid: {denoiser.g: [1, 2], solver: [heun, rk45]}\n"
+    text = SPEC.replace("gaussian_mixture", "test_two_calls") + grid
+    results = ds.run(loaded(tmp_path, text), out=tmp_path, progress=False)
+    rows = {(row.axes["denoiser.g"], row.axes["solver"]): row for row in results.rows()}
+    assert (rows[1, "heun"].nfe, rows[1, "heun"].nfe_guidance, rows[1, "heun"].nfe_total) == (9, 0, 9)
+    assert (rows[2, "heun"].nfe, rows[2, "heun"].nfe_guidance, rows[2, "heun"].nfe_total) == (9, 9, 18)
+    assert rows[2, "rk45"].nfe_guidance == pytest.approx(rows[2, "rk45"].nfe)
+    lines = [json.loads(line) for line in (results.folder / "results.jsonl").read_text().splitlines()]
+    assert ["nfe_guidance" in line for line in lines] == [line["axes"]["denoiser.g"] == 2 for line in lines]
+    assert not any("nfe_idle" in line for line in lines)
+    assert results.frame.set_index("id")["nfe_total"].to_dict() == {row.id: row.nfe_total for row in rows.values()}
+    table = tidy(Study(results.folder)).splitlines()
+    assert table[0].split(",")[7:9] == ["nfe_guidance", "nfe_total"]
+    assert Results(results.folder).rows() == results.rows()
+
+
+def test_a_run_records_evaluations_that_move_nothing(tmp_path):
+    text = SPEC.replace(
+        "denoiser: gaussian_mixture", "denoiser: {name: preconditioned, network: {name: mlp, width: 8}}"
+    )
+    text = text.replace("edm", json.dumps(MERGED).replace('"', "")).replace("[wasserstein]", "[frechet]")
+    with pytest.warns(UserWarning, match="49 of 256 levels fall together"):
+        (row,) = ds.run(loaded(tmp_path, text + "num_steps: 256"), out=tmp_path, progress=False).rows()
+    assert (row.nfe, row.nfe_idle, row.levels_repeated) == (511, 98, 49)

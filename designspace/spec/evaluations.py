@@ -17,7 +17,7 @@ _cost = lru_cache(4096)(cost)
 
 
 def cost_of(trial: Trial) -> Cost:
-    """The evaluations of a trial, counted at the noise levels that its denoiser supports. Raises what the rows raise."""
+    """The evaluations of a trial, counted at the noise levels that its denoiser supports. Raises what rows raise."""
     known = trial.design.c_noise if "c_noise" in trial.denoiser.rows else None
     return _cost(trial.design, trial.num_steps, known)
 
