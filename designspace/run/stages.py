@@ -22,7 +22,7 @@ from designspace.evaluation.rows import DenoiserMetric, Diagnostic, Observation
 from designspace.run.generate import FURTHER, generate
 from designspace.run.loaded import Kept, Loaded, References, rows_of
 from designspace.sampling.noise import latents
-from designspace.sampling.plane import plane
+from designspace.sampling.plane import CURVES, plane
 from designspace.sampling.probe import Converged, GivenLevels, MeasuredTimeSteps, Probe
 from designspace.storage.cache import Cache
 from designspace.storage.files import content_key
@@ -127,7 +127,7 @@ class Stages:
 
         def make() -> Tensors:
             values = self.loaded.data(trial.data).scaled().flatten()
-            return plane(self._probe(self._placed(trial), 2, trial.seed), values)
+            return plane(self._probe(self._placed(trial), CURVES, trial.seed), values)
 
         key = content_key("plane", self.loaded.keys(trial)[0], trial.data.content_hash())
         return self.cache.get_or_make("plane", key, make)
