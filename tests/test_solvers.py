@@ -178,6 +178,25 @@ def test_lower_order_final_is_a_rule_or_the_threshold_of_diffusers(order, last, 
     assert not torch.allclose(ours(True), ours(False), rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("order", [2, 3])
+@pytest.mark.parametrize("variant", ["bh1", "bh2"])
+def test_unipc_of_diffusers_lowers_the_order_at_any_number_of_steps(order, variant, latents):
+    levels = ds.Design.preset("edm").time_steps.sigmas(21)
+    for rule in (True, False):
+        options = {"solver_order": order, "solver_type": variant, "lower_order_final": rule}
+        scheduler = pytest.importorskip("diffusers").UniPCMultistepScheduler(
+            prediction_type="sample", final_sigmas_type="sigma_min", **options
+        )
+        scheduler.set_timesteps(20)
+        scheduler.sigmas, s = levels, 1 / (1 + levels**2).sqrt()
+        z = latents * levels[0] * s[0]
+        for i, t in enumerate(scheduler.timesteps):
+            z = scheduler.step(posterior_mean(z / s[i], levels[i]), t, z).prev_sample
+        solver = {"name": "unipc", "order": order, "variant": variant, "lower_order_final": rule}
+        ours = ds.sample(ds.Design.preset("edm", solver=solver, to_zero=False), posterior_mean, latents, 21).x
+        torch.testing.assert_close(ours, z / s[-1], rtol=1e-12, atol=1e-12)
+
+
 @pytest.mark.parametrize("name", ["dpmpp_2m", "dpmpp_3m", "dpmpp_3m_exact", "unipc"])
 def test_lower_order_final_is_true_false_or_a_number_of_steps(name):
     made = [ds.Solver.get(name)(lower_order_final=value) for value in (True, False, 15)]
