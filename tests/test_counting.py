@@ -14,6 +14,7 @@ from designspace.results.store import Results
 from designspace.sampling.counted import CountedDenoiser, count_call, guiding
 from designspace.sampling.counting import cost, steps_for
 from designspace.sampling.rows import D
+from designspace.testing.denoising import guides_a_denoiser
 
 MERGED = {"preset": "iddpm", "time_steps": "edm", "solver": "heun", "schedule": "linear", "scaling": "none"}
 LATENTS = torch.randn(4, 1, 1, 1, generator=torch.Generator().manual_seed(0))
@@ -23,12 +24,13 @@ LABELS = torch.tensor([0, 1, 1, 0])
 class Guided:
     """A toy: D_u + g (D_c - D_u) for noise levels up to ``sigma_max``, otherwise D_c."""
 
-    def __init__(self, denoiser, g=2.0, sigma_max=float("inf"), guide=None):
+    def __init__(self, denoiser, g=2.0, sigma_max=float("inf"), guide=None, mark=guiding):
         self.denoiser, self.guide, self.g, self.sigma_max = denoiser, guide or denoiser, g, sigma_max
+        self.mark = mark
         self.shape = denoiser.shape
 
     def bind(self, labels):
-        with_, without = self.denoiser.bind(labels), guiding(self.guide.bind(None))
+        with_, without = self.denoiser.bind(labels), self.mark(self.guide.bind(None))
 
         def guided(x, sigma):
             found = with_(x, sigma)
@@ -153,6 +155,22 @@ def test_a_network_that_sees_some_images_only_is_counted_as_a_mean(network):
     counted = CountedDenoiser(lambda x, sigma: torch.cat([network.bind(LABELS)(x, sigma)[:1], guide(x[1:], sigma)]))
     counted(LATENTS, 1.0)
     assert (counted.main.mean(), counted.guidance.mean()) == (1, 3 / 4)
+
+
+class Toy(ds.Guidance, name="test_toy_guidance"):
+    """``Guided`` as a component, which wraps the denoiser without labels with ``guiding`` or forgets to."""
+
+    forgets: bool = False
+
+    def wrap(self, denoiser):
+        return Guided(denoiser, mark=(lambda D: D) if self.forgets else guiding)
+
+
+def test_guidance_that_does_not_mark_its_calls_is_found_by_its_contract():
+    guides_a_denoiser(Toy())
+    message = "calls per evaluation that are not wrapped with guiding: expected 1, got 2"
+    with pytest.raises(AssertionError, match=message):
+        guides_a_denoiser(Toy(forgets=True))
 
 
 def test_calls_outside_of_sampling_are_not_counted(network):
