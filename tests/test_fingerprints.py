@@ -351,7 +351,7 @@ def others(field: FieldInfo, first: Any) -> list[Any]:
         next((getattr(mark, of) for mark in field.metadata if hasattr(mark, of)), None)
         for of in ("ge", "le", "multiple_of")
     )
-    if kind is bool:
+    if kind in (bool, bool | int):
         return [not first]
     if get_origin(kind) is Literal:
         return [value for value in get_args(kind) if value != first]

@@ -113,7 +113,12 @@ CLAIM = {
     ("edm", "vp", "outcome", "said"),
     [
         (FOUR[1:2], FOUR[2:3], "holds", "n = 400, for this one training run."),
-        (FOUR[:3], [1.01 * x for x in (FOUR[3], FOUR[0], FOUR[1])], "undecided", "n = 400 for each of 3 training runs."),
+        (
+            FOUR[:3],
+            [1.01 * x for x in (FOUR[3], FOUR[0], FOUR[1])],
+            "undecided",
+            "n = 400 for each of 3 training runs.",
+        ),
         (FOUR[:3], [2 * x for x in FOUR[:3]], "holds", "n = 400 for each of 3 training runs."),
     ],
 )
