@@ -55,7 +55,7 @@ FIELDS = {
     "denoiser/pretrained": {"model": "digits"},
     "denoiser/trained": {
         "network": {"name": "mlp", "width": 8}, "training_images": 512, "learning_rate": 0.02, "warm_up": 256.0,
-        "ema_half_life": 256.0, "ema_ramp_up": 0.5,
+        "ema_half_life": 128.0, "ema_ramp_up": 0.5,
     },
     "augmentation/edm": {"geometric": 0.8, "colour": 0.8},
     "stochasticity/churn": {"S_churn": 10.0},
