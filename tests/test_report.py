@@ -26,6 +26,7 @@ from designspace.report.evidence.contrasts import difference
 from designspace.report.evidence.verdicts import verdicts
 from designspace.report.figures.metric import panels
 from designspace.report.figures.samples import grid
+from designspace.report.tables.claims import LIVE
 from designspace.report.tables.values import gaps, tables
 from designspace.text import config_name, escape, measured, number
 
@@ -582,12 +583,14 @@ def test_a_watched_report_is_written_again_until_all_is_there(recorded, tmp_path
         with (recorded / "results.jsonl").open("a") as file:
             file.write(lines[2])
         _until(lambda: "3 of 6 points are not complete" in table.read_text(), process)
+        claims = recorded / "claims.md"
+        _until(lambda: "(preliminary)" in claims.read_text() and LIVE in claims.read_text(), process)
         with (recorded / "results.jsonl").open("a") as file:
             file.writelines(lines[3:6])
         assert process.wait(60) == 0
     finally:
         process.kill()
-    assert "not complete" not in table.read_text()
+    assert "not complete" not in table.read_text() + claims.read_text()
     assert 'http-equiv="refresh"' not in page.read_text()
 
 

@@ -282,7 +282,7 @@ def test_claims_name_axes_and_values_as_the_points_do(write):
     ablation = load(write(spec))
     (claim,) = json.loads(json.dumps(ablation.model_dump(mode="json", include={"claims"})["claims"]))
     less = [{"solver": "heun(alpha=0.5)", "time_steps.rho": 7}, {"solver": "euler"}]
-    assert claim == {"say": "Midpoint beats Euler.", "expect": {"less": less, "metric": "frechet"}}
+    assert claim == {"say": "Midpoint beats Euler.", "why": "", "expect": {"less": less, "metric": "frechet"}}
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from designspace.report.evidence.inference import Evidence, Outcome, as_always_v
 from designspace.report.evidence.statements import NFE, Statement
 from designspace.report.study import Study, budgets
 from designspace.results.records import Expect
-from designspace.text import listed, value_of
+from designspace.text import joined, value_of
 
 WORDS = {
     Outcome.HOLDS: "holds",
@@ -128,5 +128,5 @@ def in_words(at: Mapping[object, Outcome]) -> str:
     for outcome, where in ((outcome, where) for outcome, where in budgets_of.items() if where):
         word = "not" if outcome is Outcome.FAILS and parts else WORDS[outcome]
         all_of = "all of " if outcome is Outcome.HOLDS and len(where) == len(at) > 1 else ""
-        parts += [f"{word} at {all_of}{listed(where)}"]
+        parts += [f"{word} at {all_of}{joined(where)}"]
     return ", ".join(parts)

@@ -14,7 +14,7 @@ from designspace.report.evidence.contrasts import Difference, Term, combination,
 from designspace.report.evidence.inference import LEVEL
 from designspace.report.evidence.statements import Statement, evaluations
 from designspace.report.study import Study
-from designspace.text import listed, measured, one_line, value_of
+from designspace.text import joined, measured, one_line, value_of
 
 Pair = tuple[Entry, Entry]
 Levels = dict[Any, Pair]
@@ -44,7 +44,7 @@ def _signs(alone: Mapping[Any, Difference], names: Sequence[str], higher: bool |
     if len({*clear.values()}) < 2:
         return "; the sign does not change significantly"
     first, second = (
-        listed([value_of(level) for level, above in clear.items() if above is side])
+        joined([value_of(level) for level, above in clear.items() if above is side])
         for side in ((True, False) if higher is not False else (False, True))
     )
     return f"; {names[0]} is {'larger' if higher is None else 'better'} for {first}, {names[1]} for {second}"

@@ -10,7 +10,7 @@ from designspace.report.evidence.effects import Dependence, Effects, Factor, eff
 from designspace.report.study import Study, comparable
 from designspace.report.tables import caption
 from designspace.report.tables.table import Cell, Table, csv_text, markdown, number_cell
-from designspace.text import escape, listed, measured, one_line, value_of
+from designspace.text import escape, joined, measured, one_line, value_of
 
 UNEQUAL = 1.1
 """If the numbers of evaluations of two choices differ by more than this factor, a note says so."""
@@ -112,7 +112,7 @@ def _by_level(one: Effects, found: Dependence) -> str:
     for level, favoured in found.favoured.items():
         if len(favoured) <= len(one.against):
             levels.setdefault(_names(one.factor, favoured), []).append(value_of(level))
-    by = ", ".join(f"{names} for {listed(at)}" for names, at in levels.items())
+    by = ", ".join(f"{names} for {joined(at)}" for names, at in levels.items())
     return f"depends on {found.axis}: {by}" if by else f"depends on {found.axis}"
 
 
