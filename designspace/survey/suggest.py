@@ -23,7 +23,8 @@ LEAST = 0.02
 """If the largest reduction is below this value, all are treated as noise, because there are few held-out images."""
 EDM_MEAN, EDM_STD, EDM_SIGMA_DATA = -1.2, 1.2, 0.5
 UNVALIDATED = (
-    f"this width is a heuristic that has not been validated: for CIFAR-10 it is 2.0, where the EDM paper chose {EDM_STD}"
+    "this width is a heuristic that has not been validated: for CIFAR-10 it is 2.0, where the EDM paper chose "
+    f"{EDM_STD}"
 )
 
 
