@@ -163,7 +163,7 @@ def test_the_suggestion_can_be_pasted_into_an_ablation(shell, tmp_path):
     assert status == 0
     assert "1,797 of 1 x 8 x 8, 10 classes of 174 to 183" in out
     assert "(mean -0.389, standard deviation 0.752)" in " ".join(out.split())
-    assert "P_std is a heuristic that has not been validated" in " ".join(out.split())
+    assert "this width is a heuristic that has not been validated" in " ".join(out.split())
     text = out[out.index("\ndesign:") + 1 :]
     rest = "\nquestion: Does it load?\ndata: digits\ndenoiser: exact\nnum_steps: 8\nevaluate: {images: 40}"
     (tmp_path / "pasted.yaml").write_text(text + rest)

@@ -22,9 +22,9 @@ NOISE = 0.05
 LEAST = 0.02
 """If the largest reduction is below this value, all are treated as noise, because there are few held-out images."""
 EDM_MEAN, EDM_STD, EDM_SIGMA_DATA = -1.2, 1.2, 0.5
-WIDTH = (
-    f"P_std is a heuristic that has not been validated: for CIFAR-10 it gives 2.0, but EDM was tuned to {EDM_STD}, so "
-    "compare both"
+UNVALIDATED = (
+    "this width is a heuristic that has not been validated: for CIFAR-10 it is 2.0, where the EDM paper chose "
+    f"{EDM_STD}"
 )
 
 
@@ -99,7 +99,7 @@ def noise_levels(curves: Curves, facts: Facts) -> Suggestions:
         "P_std": Suggestion(
             round(std, 2),
             f"the standard deviation of ln sigma with the same weights: two thirds of the training levels lie between "
-            f"sigma {math.exp(mean - std):.2g} and {math.exp(mean + std):.2g}; {WIDTH}",
+            f"sigma {math.exp(mean - std):.2g} and {math.exp(mean + std):.2g}; {UNVALIDATED}",
         ),
     }
 
