@@ -273,7 +273,7 @@ def test_levels_that_fall_together_are_told_when_an_ablation_is_loaded(tmp_path)
     assert [w.split(": ", 2)[2] for w in loaded(tmp_path, text + "nfe: 511").warnings] == [one]
     assert [w.split(": ", 2)[2] for w in loaded(tmp_path, text + steps).warnings] == [several]
     more = loaded(tmp_path, text + "grid: {num_steps: [256, 100, 128, 200, 300]}").warnings[0]
-    assert more.endswith("; and the same for 2 more numbers of steps")
+    assert more.endswith("; and 2 more configurations have such levels")
     assert loaded(tmp_path, text + "num_steps: 256", "solver=rk45").warnings == []
 
 

@@ -116,7 +116,7 @@ def test_recipes_in_python_run(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "reports").symlink_to(ROOT / "reports")
     found = blocks_of("recipes", "python")
-    assert len(found) == 4
+    assert len(found) == 5
     for block in found:
         run(block)
     assert {file.name for file in tmp_path.glob("*.pdf")} == {"solvers.pdf", "training.pdf", "time_steps.pdf"}

@@ -56,7 +56,7 @@ def dry_run(ablation: Ablation, *, device: str = "cpu", out: Path | str = "repor
     rows = []
     for point in ablation.points():
         trial, id = point.trial, point.trial.id
-        nfe = None if trial.design.solver.adaptive else cost_of(trial).nfe
+        nfe = None if trial.design.solver.adaptive else cost_of(trial.design, trial.denoiser, trial.num_steps).nfe
         missing = _missing(trial, stages)
         seconds: float | None = 0.0
         if id not in settled and missing:

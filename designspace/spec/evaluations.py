@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
+from designspace.denoising.rows import CNoise, Denoiser
+from designspace.design import Design
 from designspace.errors import DocPath, Kind, Problem
 from designspace.sampling.counting import Cost, cost
 from designspace.spec.paths import STEPS, Setting
@@ -16,10 +18,14 @@ LISTED = 3
 _cost = lru_cache(4096)(cost)
 
 
-def cost_of(trial: Trial) -> Cost:
-    """The evaluations of a trial, counted at the noise levels that its denoiser supports. Raises what rows raise."""
-    known = trial.design.c_noise if "c_noise" in trial.denoiser.rows else None
-    return _cost(trial.design, trial.num_steps, known)
+def supported(design: Design, denoiser: Denoiser) -> CNoise | None:
+    """The row that limits and rounds noise levels to those that the denoiser supports, if it depends on this row."""
+    return design.c_noise if "c_noise" in denoiser.rows else None
+
+
+def cost_of(design: Design, denoiser: Denoiser, num_steps: int) -> Cost:
+    """The evaluations of a trial, counted at the levels that its denoiser supports. Raises what its rows raise."""
+    return _cost(design, num_steps, supported(design, denoiser))
 
 
 def budget_of(settings: Sequence[Setting]) -> int | None:
@@ -31,16 +37,16 @@ def budget_of(settings: Sequence[Setting]) -> int | None:
 def warnings_of(points: Sequence[Point], settings: Sequence[Setting]) -> Iterator[Problem]:
     """Yield at most two warnings about the ``points``, whose numbers of steps are among ``settings``."""
     place = next((s.key for s in reversed(settings) if s.path[0] in STEPS), ("num_steps",))
-    costs = {id(point): found for point in points if (found := _cost_if_known(point.trial))}
-    yield from _unspent([(point, costs[id(point)]) for point in points if id(point) in costs], place)
-    if idle := list(dict.fromkeys(found.idle for found in costs.values() if found.idle)):
-        more = [f"and the same for {len(idle) - LISTED} more numbers of steps"] if len(idle) > LISTED else []
+    costs = [(point, found) for point in points if (found := _cost_if_known(point.trial))]
+    yield from _unspent(costs, place)
+    if idle := list(dict.fromkeys(found.idle for _, found in costs if found.idle)):
+        more = [f"and {len(idle) - LISTED} more configurations have such levels"] if len(idle) > LISTED else []
         yield Problem("; ".join(idle[:LISTED] + more), place, Kind.IDLE, key=True)
 
 
 def _cost_if_known(trial: Trial) -> Cost | None:
     try:
-        return None if trial.design.solver.adaptive else cost_of(trial)
+        return None if trial.design.solver.adaptive else cost_of(trial.design, trial.denoiser, trial.num_steps)
     except Exception:  # in a component of the user: the run will record it
         return None
 

@@ -16,7 +16,8 @@ from designspace.errors import DataError, DocPath, Kind, Problem, RowError, Spec
 from designspace.evaluation.measure import Summary
 from designspace.evaluation.rows import Metric, Observation
 from designspace.registry.component import FOLDER
-from designspace.sampling.counting import count_nfe, steps_for
+from designspace.sampling.counting import steps_for
+from designspace.spec.evaluations import cost_of, supported
 from designspace.spec.own import OwnComponents
 from designspace.spec.paths import Location, Setting, build, written
 from designspace.spec.problems import problem_at, refusal
@@ -28,7 +29,6 @@ NAME_ERRORS = {"unknown_component", "unnamed_component", "wrong_component", "not
 Signature = tuple[Location, str, str]
 """What identifies one of pydantic's errors: its location, type and message."""
 
-_counted = lru_cache(4096)(count_nfe)
 _affordable = lru_cache(4096)(steps_for)
 
 
@@ -134,11 +134,10 @@ def _num_steps(draft: Draft, settings: Sequence[Setting]) -> int:
     Raises:
         SpecError: The design cannot be sampled from with this number of steps or evaluations.
     """
-    supported = draft.design.c_noise if "c_noise" in draft.denoiser.rows else None
     try:
         if draft.nfe is not None:
-            return _affordable(draft.design, draft.nfe, known=supported)
-        _counted(draft.design, draft.num_steps, known=supported)
+            return _affordable(draft.design, draft.nfe, known=supported(draft.design, draft.denoiser))
+        cost_of(draft.design, draft.denoiser, draft.num_steps)
     except ValueError as error:
         steps = "num_steps" if draft.nfe is None else "nfe"
         raise refusal(str(error), _culprit(error, steps, settings), Kind.SAMPLING) from error
