@@ -106,9 +106,7 @@ class Measured:
         columns = {k.removeprefix("profile."): v for k, v in kept.items() if k.startswith("profile.")}
         profile = Profile(**columns) if columns else None
         extra = {k.removeprefix("extra."): v.item() for k, v in kept.items() if k.startswith("extra.")}
-        return cls(
-            **numbers, influence=kept.get("influence"), pairs=kept.get("pairs"), profile=profile, extra=extra
-        )
+        return cls(**numbers, influence=kept.get("influence"), pairs=kept.get("pairs"), profile=profile, extra=extra)
 
 
 def mean(each: Tensor, **more: Any) -> Measured:
