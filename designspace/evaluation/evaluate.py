@@ -50,7 +50,6 @@ def measure(
             se=measured.se,
             protocol=metric.called(detector.protocol()),
             higher_is_better=metric.higher_is_better,
-            positive=metric.positive,
             floor=low,
             floor_n=size,
             **extra,

@@ -62,8 +62,10 @@ class MetricValue(Record):
     """The metric between two halves of the reference."""
     floor_n: int | None = None
     """The number of images in each half."""
-    positive: bool | None = None
-    """Whether the value is never negative and its error grows with it, so that its interval is one of ratios."""
+    skew: Number | None = None
+    """The distance by which the middle of a 95 % interval lies above the value, with and without bias correction."""
+    effective_images: Number | None = None
+    """The number of equally influential images that would determine the standard error as well as all images do."""
     bias_corrected: Number | None = None
     """The value for infinitely many generated images, if the reference is the whole population that it stands for."""
     bias_corrected_se: Number | None = None
