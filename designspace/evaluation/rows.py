@@ -102,6 +102,10 @@ class Metric(Component, row="metric"):
     def measure(self, generated: Sample, reference: Sample) -> Measured:
         """The value with its standard error and, if available, the influence of each image."""
 
+    def value(self, generated: Sample, reference: Sample) -> float:
+        """The value alone, for metrics that compute it faster than their error."""
+        return self.measure(generated, reference).value
+
 
 class Observation(Metric):
     """A metric that observes the sampler or the denoiser on a few images, without features and reference."""

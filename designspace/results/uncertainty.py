@@ -19,7 +19,7 @@ def standard_error(influence: Array, pairs: Array | None = None) -> float:
     With the influences :math:`a_i` of the images and the second-order influences :math:`b_i = \mathrm{IF}_2(i, \pi(i))`
     of n pairs of different images, where :math:`\pi` is a fixed cyclic permutation,
 
-    .. math:: \mathrm{se}^2 = \max\left(\frac{s^2(a)}{n} - v,\ \frac{v}{2}\right), \qquad v = \frac{1}{2 n^3} \sum_i b_i^2
+    .. math:: \mathrm{se}^2 = \max\left(\tfrac1n s^2(a) - v,\ \tfrac12 v\right), \qquad v = \frac{1}{2 n^3} \sum_i b_i^2
 
     Here v is the variance from pairs of images. It is a part of the variance of the statistic, but the sample variance
     of the influences counts it twice (Efron and Stein 1981, https://doi.org/10.1214/aos/1176345462). Without ``pairs``,
@@ -32,11 +32,15 @@ def standard_error(influence: Array, pairs: Array | None = None) -> float:
         pairs: The second-order influence of each pair, ``[n]``.
     """
     n = len(influence)
-    first = float(np.var(influence, ddof=1)) / n
+    first = float(np.var(influence, ddof=1, dtype=np.float64)) / n
     if pairs is None:
         return math.sqrt(first)
-    second = float(np.vdot(pairs, pairs)) / (2 * n**3)
-    return math.sqrt(max(first - second, second / 2))
+    return math.sqrt(counted_once(first, float(np.square(pairs, dtype=np.float64).sum()) / (2 * n**3)))
+
+
+def counted_once(first: float, pairs: float) -> float:
+    """The variance of a statistic from that of its influences, which counts the variance from ``pairs`` twice."""
+    return max(first - pairs, pairs / 2)
 
 
 def effective_images(influence: Array) -> float:
