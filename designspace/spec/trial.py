@@ -30,6 +30,8 @@ It is part of every trial's id. Raise it when these numbers change, so that old 
 Label = str | int | float | bool
 """The name of an axis value in tables and figures."""
 RULES = ("none", "data", "balanced")
+NOT_MEASURED = {"repeats", "seed", "reference_is"}
+"""The fields of ``Evaluate`` that no number of a trial depends on; the trial has its own seed."""
 
 
 def label_of(value: Any) -> Label:
