@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -24,6 +25,7 @@ class KID(Metric, name="kid"):
     below 0, like images drawn from the reference itself, and there lower is not better.
     """
 
+    version: ClassVar[int] = 2
     formula = r"""
         \frac{1}{n (n - 1)} \sum_{i \ne j} k(x_i, x_j) + \frac{1}{m (m - 1)} \sum_{i \ne j} k(y_i, y_j)
             - \frac{2}{n m} \sum_{i, j} k(x_i, y_j), \qquad k(x, y) = (x^\top y / d + 1)^3
