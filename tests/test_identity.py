@@ -128,7 +128,8 @@ def ids(trials):
 def test_another_version_changes_the_ids_of_all_that_use_it_and_of_no_other(path, trials, monkeypatch):
     row, _, name = path.partition("/")
     before = ids(trials)
-    monkeypatch.setattr(ROWS[row].known[name], "version", 2)
+    component = ROWS[row].known[name]
+    monkeypatch.setattr(component, "version", component.version + 1)
     after = ids(trials)
     changed = {key for key in trials if before[key] != after[key]}
     assert path in changed
