@@ -307,6 +307,31 @@ def test_distance_between_folders(shell, tmp_path):
     assert re.search(r"n = 5 against 6, drawn reference \S+ ± \S+\n", out)
 
 
+@pytest.mark.filterwarnings("ignore:.*fewer than 10")
+def test_distance_is_corrected_for_what_the_reference_stands_for(shell, tmp_path):
+    """A sample by default, for which both sides are corrected, and the population if only its moments are known."""
+    x, y = np.random.default_rng(0).integers(0, 256, (2, 20, 2, 2, 1), np.uint8)
+    np.savez(tmp_path / "x.npz", images=x)
+    np.savez(tmp_path / "y.npz", images=y)
+    flat = y.reshape(20, 4) / 255
+    np.savez(tmp_path / "moments.npz", mu=flat.mean(0), sigma=np.cov(flat, rowvar=False))
+    command = ("distance", "x.npz", "y.npz", "--detector", "pixels", "--metric", "frechet")
+    found = json.loads(shell(*command, "--json")[1])
+    assert found["protocol"]["stands_for"] == "sample"
+    value = found["metrics"]["frechet"]
+    assert value["both_corrected"] < value["bias_corrected"] < value["value"]
+    assert value["both_corrected_se"] > value["bias_corrected_se"]
+    both, one = (f"{value[f'{name}_corrected']:.4g} ± {value[f'{name}_corrected_se']:.3g}" for name in ("both", "bias"))
+    assert f"(without the bias of A and B: {both})" in shell(*command)[1]
+    assert f"(without the bias of A: {one})" in shell(*command, "--reference-is", "population")[1]
+    to_moments = ("distance", "x.npz", "moments.npz", *command[3:])
+    assert f"(without the bias of A: {one[:6]}" in shell(*to_moments)[1]
+    status, _, err = shell(*to_moments, "--reference-is", "sample")
+    assert (status, "needs the images of the reference" in err) == (2, True)
+    np.savez(tmp_path / "few.npz", images=y[:11])
+    assert "(B has too few images to correct for its bias" in shell("distance", "x.npz", "few.npz", *command[3:])[1]
+
+
 def test_distance_to_statistics(shell, tmp_path):
     """The file has ADM's format: images together with the mean and covariance of other images."""
     x = np.random.default_rng(0).random((50, 64))

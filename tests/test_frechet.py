@@ -324,6 +324,9 @@ class Seen:
         self.halves = [set(half.features[:, 0].tolist()) for half in (one, other)]
         return Measured(float(one.features.sum()))
 
+    def value(self, one, other):
+        return self.measure(one, other).value
+
 
 def test_drawn_are_the_mean_and_deviation_of_eight_draws_with_replacement():
     metric, reference = Seen(), Sample(torch.arange(30.0)[:, None])

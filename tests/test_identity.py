@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
+import torch
 from pydantic import create_model
 
 import designspace as ds
 from designspace.design import Design
 from designspace.errors import DataError
+from designspace.evaluation.measure import Sample, Summary
+from designspace.evaluation.moments import Moments
 from designspace.registry.component import Component
 from designspace.registry.identity import Since, identified
 from designspace.registry.known import ROWS
@@ -20,7 +23,7 @@ from designspace.run.run import EXECUTORS
 from designspace.spec.trial import Evaluate, Trial
 
 PINNED = json.loads((Path(__file__).parent / "data" / "ids.json").read_text("utf-8"))
-"""Specs with the ids of their trials; the first thirty are from when dependencies were first declared."""
+"""Specs with the ids of their trials. An id changes only if the version of something that it depends on is raised."""
 FIELDS = {
     "time_steps/explicit": {"levels": [10.0, 1.0]},
     "denoiser/preconditioned": {"network": "mlp"},
@@ -125,8 +128,8 @@ def ids(trials):
 def test_another_version_changes_the_ids_of_all_that_use_it_and_of_no_other(path, trials, monkeypatch):
     row, _, name = path.partition("/")
     before = ids(trials)
-    cls = ROWS[row].known[name]
-    monkeypatch.setattr(cls, "version", cls.version + 1)
+    component = ROWS[row].known[name]
+    monkeypatch.setattr(component, "version", component.version + 1)
     after = ids(trials)
     changed = {key for key in trials if before[key] != after[key]}
     assert path in changed
@@ -193,9 +196,28 @@ def test_a_row_of_designs_that_was_added_later(monkeypatch):
 def test_how_a_trial_is_measured_counts_but_for_what_came_later():
     base = trial().identity()["evaluate"]
     assert "reference" not in base
-    assert "seed" not in base
+    assert base.keys().isdisjoint({"seed", "repeats", "reference_is"})
+    read = {"detector": "pixels", "reference_is": "population"}
+    assert trial(evaluate=read).id == trial().id
     assert ds.Detector.get("inception")().identity().keys() == {"name", "version", "sha256"}
     assert ds.Detector.get("inception")(mode="legacy_pytorch").identity()["mode"] == "legacy_pytorch"
+
+
+def test_what_the_reference_stands_for_depends_on_reference_and_denoiser(tmp_path):
+    images, moments = Sample(torch.zeros(9, 2)), Summary(Moments(9, torch.zeros(2), torch.eye(2)))
+    trained = {"name": "trained", "network": "mlp"}
+    held_out = {"name": "statistics", "path": str(tmp_path / "npz")}
+
+    def stands_for(known=images, denoiser="exact", **evaluate):
+        return trial(denoiser=denoiser, evaluate={"detector": "pixels"} | evaluate).stands_for(known)
+
+    assert stands_for() == "population"  # the denoiser gives back the data set
+    assert stands_for(denoiser="gaussian_mixture") == "sample"
+    assert stands_for(denoiser=trained) == "both"
+    assert stands_for(denoiser=trained, reference=held_out) == "sample"
+    assert stands_for(known=moments, denoiser=trained, reference=held_out) == "population"
+    assert stands_for(reference_is="sample") == "sample"
+    assert stands_for(denoiser=trained, reference_is="population") == "population"
 
 
 # Code without a file

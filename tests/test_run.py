@@ -19,6 +19,7 @@ from designspace.data.rows import Data
 from designspace.denoising.rows import Denoiser
 from designspace.errors import DataError
 from designspace.results.store import Results
+from designspace.results.uncertainty import standard_error
 from designspace.run.estimate import dry_run
 from designspace.run.generate import chunks, generate
 from designspace.run.job import Job
@@ -78,7 +79,11 @@ def test_a_row_says_what_was_measured_and_how(tmp_path):
     assert row.provenance["versions"]["torch"] == torch.__version__
     assert row.provenance["device"].startswith("cpu")
     artefact = results.artefact(row.id)
-    assert artefact["influence.frechet"].shape == (450,)
+    assert artefact["influence.frechet"].shape == artefact["pairs.frechet"].shape == (450,)
+    se = standard_error(artefact["influence.frechet"], artefact["pairs.frechet"])
+    assert se == pytest.approx(row.metrics["frechet"].se, rel=1e-5)
+    assert row.protocol.stands_for == "population"
+    assert row.metrics["frechet"].both_corrected < row.metrics["frechet"].bias_corrected
     assert artefact["images"].shape == (8, 1, 4, 4)
     assert results.failures == []
 

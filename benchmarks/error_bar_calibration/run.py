@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from batched import check, measure
+from batched import check, difference, measure, two_samples
 from cells import Cell, Population, cells, population, reference
 from report import write
 from torch import Tensor
@@ -26,20 +26,20 @@ from designspace.sampling.noise import generator
 from designspace.storage.cache import Cache
 from designspace.storage.files import content_key
 
-CHUNK = {"gaussian": 250, "lite0": 50}
-AT_ONCE = 2**17
-"""Numbers in a batch of Gaussian draws."""
-COMPARED = {"gaussian": 500, "lite0": 100}
-"""Draws of each cell that other corrections are computed for."""
+CHUNK = 100
+AT_ONCE = 2**19
+"""Numbers in a batch of draws."""
+COMPARED = 200
+"""Draws of each cell for which the jackknife is computed."""
 
 
 def draws(cell: Cell, *, make: bool) -> dict[str, np.ndarray]:
     """The numbers of the draws of a cell: of all, or of those at hand if ``make`` is off; empty if there are none."""
     kept, found, source = Cache(), [], None
-    for start in range(0, cell.draws, CHUNK[cell.family]):
-        which = range(start, min(start + CHUNK[cell.family], cell.draws))
+    for start in range(0, cell.draws, CHUNK):
+        which = range(start, min(start + CHUNK, cell.draws))
         version = ds.Metric.get("frechet").version
-        key = content_key("error bars", cell.family, cell.difference, cell.d, cell.n, which[0], which[-1], version)
+        key = content_key("error bars", cell.name, which[0], which[-1], version)
         one = kept.get("error bars", key)
         if one is None and make:
             source = source or population(cell)
@@ -51,7 +51,8 @@ def draws(cell: Cell, *, make: bool) -> dict[str, np.ndarray]:
 
 def _drawn(cell: Cell, source: Population, which: range) -> dict[str, Tensor]:
     size = max(1, AT_ONCE // (cell.n * cell.d))
-    parts = [_numbers(cell, source, which[i : i + size]) for i in range(0, len(which), size)]
+    one = _two_samples if cell.m else _numbers
+    parts = [one(cell, source, which[i : i + size]) for i in range(0, len(which), size)]
     found = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
     truths = {"truth": source.truth}
     truths |= {} if source.other_truth is None else {"true_difference": source.other_truth - source.truth}
@@ -59,36 +60,43 @@ def _drawn(cell: Cell, source: Population, which: range) -> dict[str, Tensor]:
 
 
 def _numbers(cell: Cell, source: Population, which: range) -> dict[str, Tensor]:
-    """Of the first trial, and of its difference from the second."""
-    key = ("error bars", cell.family, cell.difference, cell.d, cell.n)
-    pairs = [source.draw(generator(*key, k), cell.n) for k in which]
-    one = torch.stack([first for first, _ in pairs])
-    found, influence = measure(one, source.sd, compare=which[0] < COMPARED[cell.family])
-    if which[0] % CHUNK[cell.family] == 0:
-        check(one, reference(source.sd), found)
-    if source.other_truth is None:
-        return found
-    two = torch.stack([second for _, second in pairs if second is not None])
-    other, other_influence = measure(two, source.sd, correct=False)
-    se = (other_influence - influence).std(1) / cell.n**0.5
-    return found | {"difference": other["value"] - found["value"], "difference_se": se}
+    """Of the first trial, and of its differences from the others."""
+    drawn = [source.draw(generator("error bars", cell.name, k), cell.n) for k in which]
+    arms = {name: torch.stack([one[name] for one in drawn]) for name in drawn[0]}
+    found, effect, pairs = measure(arms["first"], source.sd, compare=which[0] < COMPARED)
+    if which[0] % CHUNK == 0:
+        check(arms["first"], reference(source.sd), found)
+    for name in set(arms) - {"first"}:
+        more = difference(arms[name], source.sd, effect, pairs, found["value"])
+        found |= {f"{name}_{what}": number for what, number in more.items()}
+    return found
+
+
+def _two_samples(cell: Cell, source: Population, which: range) -> dict[str, Tensor]:
+    """Of images and a reference that are both drawn."""
+    keys = [("error bars", cell.name, k) for k in which]
+    x = torch.stack([source.draw(generator(*key), cell.n)["first"] for key in keys])
+    y = torch.stack([torch.from_numpy(generator(*key, "y").standard_normal((cell.m, cell.d))) for key in keys])
+    found = two_samples(x, y * source.sd)
+    if which[0] % CHUNK == 0:
+        check(x, y * source.sd, found)
+    return found
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", default="", help="a regular expression: which cells: 'gaussian equal 64'")
-    parser.add_argument("--draws", type=int, nargs=2, default=(2000, 400), help="of Gaussian and of lite0 cells")
+    parser.add_argument("--only", default="", help="a regular expression: which cells: 'gaussian equal d = 64'")
+    parser.add_argument("--draws", type=int, nargs=2, default=(1000, 400), help="of synthetic and of lite0 cells")
     parser.add_argument("--out", type=Path, default=Path("reports/error_bar_calibration"))
     args = parser.parse_args()
     found, missing = {}, []
     for cell in cells(*args.draws):
-        name = f"{cell.family} {cell.difference} {cell.d} {cell.n}"
-        numbers = draws(cell, make=bool(re.search(args.only, name)))
+        numbers = draws(cell, make=bool(re.search(args.only, cell.name)))
         if numbers:
             found[cell] = numbers
         else:
-            missing.append(name)
-        print(f"{name}: {len(numbers.get('value', ()))} of {cell.draws} draws", file=sys.stderr, flush=True)
+            missing.append(cell.name)
+        print(f"{cell.name}: {len(numbers.get('value', ()))} of {cell.draws} draws", file=sys.stderr, flush=True)
     write(args.out, found, missing)
 
 

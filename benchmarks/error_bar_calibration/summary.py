@@ -4,61 +4,134 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from cells import Cell
+from scipy.stats import chi2
+
+from designspace.results.uncertainty import Z, counted_once, interval
 
 Row = dict[str, Any]
-Z = 1.959963984540054
-BAND = (0.93, 0.97)
+Numbers = np.ndarray
+BAND = (0.92, 0.98)
 INTERVALS = {
     "raw": "raw value, for its expectation at n",
     "corrected": "bias_corrected, for the true distance",
-    "paired": "paired difference, for its expectation at n",
-    "raw_of_truth": "raw value, for the true distance",
-    "paired_of_truth": "paired difference, for the true difference",
+    "both": "both_corrected, for the true distance",
+    "equal": "difference of two equal trials, for 0",
+    "paired": "difference of two trials, for its expectation at n",
 }
 CORRECTIONS = ("value", "one_term", "jackknife", "line", "bias_corrected")
+Rule = Callable[[Mapping[str, Numbers]], tuple[Numbers, Numbers]]
+"""The distances of the ends of the interval of a raw value from the value, both ``[R]``."""
+
+_once = np.vectorize(counted_once)
+_interval = np.vectorize(interval)
 
 
-def row(cell: Cell, found: Mapping[str, np.ndarray]) -> Row:
+def row(cell: Cell, found: Mapping[str, Numbers]) -> Row:
     """The numbers of a cell, all that the report is made of."""
-    value, se, truth = found["value"], found["se"], found["truth"]
-    corrected, own = found["bias_corrected"], found["bias_corrected_se"]
-    about = {"family": cell.family, "difference": cell.difference, "d": cell.d, "n": cell.n, "draws": len(value)}
-    about |= {"asked": cell.draws}
-    about |= {"truth": float(truth[0]), "expectation": float(value.mean()), "sd": float(value.std(ddof=1))}
-    covered = {"raw": _covered(value, se, value.mean()), "corrected": _covered(corrected, own, truth)}
-    covered["raw_of_truth"] = _covered(value, se, truth)
-    ratios = {"raw": _ratio(se, value), "corrected": _ratio(own, corrected)}
-    if "difference" in found:
-        gap, gap_se = found["difference"], found["difference_se"]
-        covered["paired"] = _covered(gap, gap_se, gap.mean())
-        covered["paired_of_truth"] = _covered(gap, gap_se, found["true_difference"])
-        ratios["paired"] = _ratio(gap_se, gap)
+    value, truth = found["value"], found["truth"]
+    about: Row = {"family": cell.family, "difference": cell.difference, "d": cell.d, "n": cell.n, "m": cell.m}
+    about |= {"draws": len(value), "asked": cell.draws, "truth": float(truth[0])}
+    about |= {"expectation": float(value.mean()), "sd": float(value.std(ddof=1))}
+    about |= {"effective": float(np.median(found["effective"])) if "effective" in found else ""}
+    covered, ratios = {}, {}
+    for name, (estimate, se, skew, of) in _estimates(found).items():
+        low, high = _interval(estimate, se, skew)
+        covered[name], ratios[name] = int(((low <= of) & (of <= high)).sum()), _ratio(se, estimate)
     about |= {f"covered_{name}": covered.get(name, "") for name in INTERVALS}
-    about |= {f"se_over_sd_{name}": ratios.get(name, "") for name in ("raw", "corrected", "paired")}
-    compared = ~np.isnan(found["jackknife"])
-    about["compared"] = int(compared.sum())
+    about |= {f"se_over_sd_{name}": ratios.get(name, "") for name in INTERVALS}
+    for name, rule in RULES.items():
+        about |= {f"{name}_{which}": share for which, share in _shares(rule, found).items()}
+    return about | _biases(found)
+
+
+def _estimates(found: Mapping[str, Numbers]) -> dict[str, tuple[Numbers, Numbers, Numbers | float, Numbers | float]]:
+    """Estimates with their standard errors and skews, and what they estimate."""
+    value, skew, truth = found["value"], found["skew"], found["truth"]
+    once = _once(found["first"], found["pairs"])
+    without = np.sqrt(once + found["pairs"] / 9)
+    if "both_corrected" in found:
+        return {"both": (found["both_corrected"], without, skew, truth)}
+    estimates = {"raw": (value, np.sqrt(once), skew, value.mean())}
+    estimates |= {"corrected": (found["bias_corrected"], without, skew, truth)}
+    for name, arm in (("equal", "equal"), ("paired", "other")):
+        if f"{arm}_difference" in found:
+            gap = found[f"{arm}_difference"]
+            se = np.sqrt(_once(found[f"{arm}_first"], found[f"{arm}_pairs"]))
+            estimates[name] = gap, se, 0.0, 0.0 if arm == "equal" else gap.mean()
+    return estimates
+
+
+def _biases(found: Mapping[str, Numbers]) -> Row:
+    if "jackknife" not in found:
+        error = found["both_corrected"] - found["truth"]
+        about = {f"{what}_{name}": "" for name in CORRECTIONS for what in ("bias", "rmse")}
+        return about | {"bias_both": float(error.mean()), "bias_error": float(error.std(ddof=1)) / len(error) ** 0.5}
+    compared, about = ~np.isnan(found["jackknife"]), {}
     for name in CORRECTIONS:
-        error = (found[name] - truth)[compared]
+        error = (found[name] - found["truth"])[compared]
         about |= {f"bias_{name}": float(error.mean()), f"rmse_{name}": float(np.sqrt(np.square(error).mean()))}
-    about["bias_error"] = float(corrected[compared].std(ddof=1)) / math.sqrt(int(compared.sum()))
-    return about
+    error = found["bias_corrected"][compared]
+    return about | {"bias_both": "", "bias_error": float(error.std(ddof=1)) / len(error) ** 0.5}
 
 
-def _covered(value: np.ndarray, se: np.ndarray, of: np.ndarray | float) -> int:
-    return int((np.abs(value - of) <= Z * se).sum())
-
-
-def _ratio(se: np.ndarray, value: np.ndarray) -> float:
+def _ratio(se: Numbers, value: Numbers) -> float:
     return float(np.sqrt(np.square(se).mean()) / value.std(ddof=1))
 
 
-def interval(covered: int, draws: int) -> tuple[float, float]:
+def _shares(rule: Rule, found: Mapping[str, Numbers]) -> Row:
+    """The coverage of a rule, for the raw and for the corrected value."""
+    if "bias_corrected" not in found:
+        return {"raw": "", "corrected": ""}
+    shares = {}
+    for name, estimate, of in (
+        ("raw", "value", found["value"].mean()),
+        ("corrected", "bias_corrected", found["truth"]),
+    ):
+        low, high = rule(found)
+        error = of - found[estimate]
+        shares[name] = float(((low <= error) & (error <= high)).mean())
+    return shares
+
+
+def _linear(first: Numbers) -> tuple[Numbers, Numbers]:
+    return -Z * np.sqrt(first), Z * np.sqrt(first)
+
+
+def _log(found: Mapping[str, Numbers]) -> tuple[Numbers, Numbers]:
+    value, se = found["value"], np.sqrt(_once(found["first"], found["pairs"]))
+    return value * np.expm1(-Z * se / value), value * np.expm1(np.minimum(Z * se / value, 50))
+
+
+def _gamma(found: Mapping[str, Numbers]) -> tuple[Numbers, Numbers]:
+    value, variance = found["value"], _once(found["first"], found["pairs"])
+    degrees = 2 * value**2 / variance
+    low, high = (value * (degrees / chi2.ppf(p, degrees) - 1) for p in (0.975, 0.025))
+    return low, high
+
+
+def _moved(found: Mapping[str, Numbers]) -> tuple[Numbers, Numbers]:
+    low, high = _interval(0.0, np.sqrt(_once(found["first"], found["pairs"])), found["skew"])
+    return low, high
+
+
+RULES: dict[str, Rule] = {
+    "influences": lambda found: _linear(found["first"]),
+    "pairs once": lambda found: _linear(_once(found["first"], found["pairs"])),
+    "logarithm": _log,
+    "chi-square": _gamma,
+    "skew": _moved,
+}
+"""Other intervals: value +- 1.96 se, with pairs counted twice or once; of the logarithm of the value; of a multiple of
+a chi-square variable with the same mean and variance; and the one in use."""
+
+
+def binomial(covered: int, draws: int) -> tuple[float, float]:
     """The 95 % interval of a proportion: Wilson (1927), https://doi.org/10.1080/01621459.1927.10502953."""
     p, z = covered / draws, Z**2 / draws
     middle, half = (p + z / 2) / (1 + z), Z * math.sqrt(p * (1 - p) / draws + z / (4 * draws)) / (1 + z)
@@ -66,8 +139,8 @@ def interval(covered: int, draws: int) -> tuple[float, float]:
 
 
 def verdict(covered: int, draws: int) -> str:
-    """Empty if the proportion is within 93 to 97 %; brackets if chance could have put it outside."""
-    p, (low, high) = covered / draws, interval(covered, draws)
+    """Empty if the proportion is within 92 to 98 %; brackets if chance could have put it outside."""
+    p, (low, high) = covered / draws, binomial(covered, draws)
     if BAND[0] <= p <= BAND[1]:
         return ""
     word = "low" if p < BAND[0] else "high"

@@ -1,9 +1,10 @@
 from collections.abc import Iterator
+from typing import ClassVar
 
 import numpy as np
 import torch
 
-from designspace.evaluation.measure import Measured, Sample
+from designspace.evaluation.measure import Measured, Sample, shuffled
 from designspace.evaluation.moments import Array, Features, check_widths, float64, table
 from designspace.evaluation.rows import Metric
 from designspace.registry.literature import BINKOWSKI_2018, HOEFFDING_1948
@@ -24,6 +25,7 @@ class KID(Metric, name="kid"):
     below 0, like images drawn from the reference itself, and there lower is not better.
     """
 
+    version: ClassVar[int] = 2
     formula = r"""
         \frac{1}{n (n - 1)} \sum_{i \ne j} k(x_i, x_j) + \frac{1}{m (m - 1)} \sum_{i \ne j} k(y_i, y_j)
             - \frac{2}{n m} \sum_{i, j} k(x_i, y_j), \qquad k(x, y) = (x^\top y / d + 1)^3
@@ -42,7 +44,18 @@ class KID(Metric, name="kid"):
         rows, squares = rows - value * (n - 1), max(squares - value**2 * pairs, 0.0)
         variance = (4 * max(float(rows @ rows) - squares, 0.0) + 2 * squares) / pairs**2
         influence = torch.from_numpy(2 * rows / (n - 1)).float()
-        return Measured(value, variance**0.5 if n >= 4 else None, influence)
+        second = _second_order(generated.features, near - own / 2, rows / (n - 1), value)
+        return Measured(value, variance**0.5 if n >= 4 else None, influence, torch.from_numpy(second).float())
+
+
+def _second_order(x: Features, shift: Array, first: Array, value: float) -> Array:
+    """``2 (h_ij - h_i - h_j + h)`` for each image i and its predecessor j in ``shuffled`` order, float64 ``[n]``."""
+    order = shuffled(len(x))
+    before = np.empty_like(order)
+    before[order] = np.roll(order, 1)
+    base = np.concatenate([(float64(x[i]) * float64(x[before[i]])).sum(1) for i in _blocks(len(x))]) / x.shape[1] + 1
+    alone = shift + first
+    return np.asarray(2 * (base**3 - value - alone - alone[before]))
 
 
 def _mean_of_pairs(reference: Sample) -> float:

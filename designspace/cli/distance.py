@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -31,10 +31,17 @@ def distance(
         list[str] | None, typer.Option(help="A metric; can be repeated. Default: frechet and kid.")
     ] = None,
     images: Annotated[int | None, typer.Option(min=2, help="Use this many images of A, drawn at random.")] = None,
+    reference_is: Annotated[
+        Literal["sample", "population", "auto"],
+        typer.Option(help="What B stands for; auto: a sample, or a population if only its statistics are known."),
+    ] = "auto",
     device: Device = "cpu",
     json: Json = False,
 ) -> None:
     """Compare two sets of images: each metric with its standard error, number of images n, drawn reference, protocol.
+
+    A Fréchet distance of few images is too high. If B is a sample of a distribution, the distance to that distribution
+    is estimated by correcting for the bias of both A and B; if B is the population itself, for that of A alone.
 
     The drawn reference is the score of n images drawn from the reference itself: mean ± standard deviation of 8 draws.
     A Fréchet distance is called FID only with --detector inception. If the reference consists only of a mean and a
@@ -51,6 +58,7 @@ def distance(
         metrics = [component(ds.Metric, name, "--metric") for name in metric or DEFAULT]
         refuse_observations(metrics)
         n, values, about = _compare(data_set(a), reference_set(b), network, metrics, images, device, asked=bool(metric))
+        about = about.model_copy(update={"stands_for": _stands_for(reference_is, about)})
     known = about.reference and about.reference["images"]
     if json:
         measured = {name: value.plain() for name, value in values.items()}
@@ -59,12 +67,28 @@ def distance(
     size = known or "an unknown number"
     for name, value in values.items():
         se = "" if value.se is None else f" ± {value.se:.3g}"
-        if value.bias_corrected is not None:
-            se += f" (bias-corrected: {value.bias_corrected:.4g} ± {value.bias_corrected_se:.3g})"
+        se += _without_bias(value, about)
         low = "no drawn reference"
         if value.drawn is not None and value.drawn_sd is not None:
             low = f"drawn reference {number(value.drawn, value.drawn_sd)} ± {value.drawn_sd:.2g}"
         typer.echo(f"{value.protocol} ({name}): {value.value:.5g}{se}, n = {n} against {size}, {low}")
+
+
+def _stands_for(asked: Literal["sample", "population", "auto"], about: Protocol) -> Literal["sample", "population"]:
+    moments = (about.reference or {}).get("known") == "moments"
+    if asked == "sample" and moments:
+        stop(2, "--reference-is sample needs the images of the reference or their features, not only their moments")
+    return asked if asked != "auto" else "population" if moments else "sample"
+
+
+def _without_bias(value: MetricValue, about: Protocol) -> str:
+    if value.bias_corrected is None:
+        return ""
+    if about.stands_for == "population":
+        return f" (without the bias of A: {value.bias_corrected:.4g} ± {value.bias_corrected_se:.3g})"
+    if value.both_corrected is None:
+        return f" (B has too few images to correct for its bias; without that of A: {value.bias_corrected:.4g})"
+    return f" (without the bias of A and B: {value.both_corrected:.4g} ± {value.both_corrected_se:.3g})"
 
 
 def _compare(
@@ -82,7 +106,7 @@ def _compare(
     from designspace.data.rows import Data
     from designspace.evaluation.evaluate import drawn, measure, record
     from designspace.evaluation.measure import Sample, Summary
-    from designspace.results.records import too_few_images
+    from designspace.results.records import few_effective, too_few_images
 
     require_device(device)
     known = None if isinstance(of, Data) else of.load(detector)
@@ -108,7 +132,8 @@ def _compare(
         stop(2, str(error))
     about = record(detector, of, reference, images=len(generated), pixels="uint8 as given")
     size = (about.reference or {}).get("images") or len(generated)
-    if warning := too_few_images(min(len(generated), size), generated.features.shape[1], values):
+    few = too_few_images(min(len(generated), size), generated.features.shape[1], values)
+    for warning in filter(None, (few, few_effective(values))):
         warnings.warn(warning, stacklevel=2)
     return len(generated), values, about
 

@@ -50,7 +50,6 @@ def measure(
             se=measured.se,
             protocol=metric.called(detector.protocol()),
             higher_is_better=metric.higher_is_better,
-            positive=metric.positive,
             floor=low,
             floor_n=size,
             **extra,
@@ -127,7 +126,7 @@ def floor(metric: Metric, reference: Sample, n: int) -> tuple[float, int]:
         text = f"a reference of {len(reference)} images cannot be split into halves for metric {metric}"
         raise ValueError(f"{text}: it needs at least {2 * metric.least} images")
     one, other = reference.once(("halves", size), lambda: _halves(reference, size))
-    return metric.measure(one, other).value, size
+    return metric.value(one, other), size
 
 
 def drawn(metric: Metric, reference: Sample, n: int) -> tuple[float, float]:
@@ -136,7 +135,7 @@ def drawn(metric: Metric, reference: Sample, n: int) -> tuple[float, float]:
     Images are drawn with replacement and compared with the whole reference. This is the score of a perfect sampler with
     a denoiser that reproduces its training data: only chance and bias remain. The draws depend only on N and n.
     """
-    values = [metric.measure(_draw(reference, n, k), reference).value for k in range(DRAWS)]
+    values = [metric.value(_draw(reference, n, k), reference) for k in range(DRAWS)]
     return statistics.fmean(values), statistics.stdev(values)
 
 

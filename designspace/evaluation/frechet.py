@@ -1,4 +1,4 @@
-r"""The squared Fréchet distance of two Gaussians, the influence of each image on it, and its bias.
+r"""The squared Fréchet distance of two Gaussians and the influence of each image on it.
 
 With means m, covariances C, and any root of the reference's covariance, :math:`C_r = B B^\top`,
 
@@ -7,37 +7,18 @@ With means m, covariances C, and any root of the reference's covariance, :math:`
 Dowson and Landau (1982), https://doi.org/10.1016/0047-259X(82)90077-X. The matrix under the root is symmetric and
 positive semi-definite, so its eigenvalues give a real and finite trace; a root of the product of the covariances need
 not exist in floating point.
-
-The expansion of the distance to second order in the weights of the images gives its bias. With the eigenvalues
-:math:`s_k^2` and eigenvectors U of :math:`B^\top C B` and the whitened images
-:math:`u_i = S^{-1} U^\top B^\top (x_i - m)`, the second-order influence of two images is
-
-.. math:: \mathrm{IF}_2(i, j) = 2 \sum_k s_k u_{ik} u_{jk}
-    + \sum_{kl} V_{kl} (u_{ik} u_{il} - \delta_{kl}) (u_{jk} u_{jl} - \delta_{kl}), \quad
-    V_{kl} = \frac{s_k s_l}{s_k + s_l}
-
-The pairs (i, i) give the bias and the pairs of different images a part of the variance; neither assumes that the
-features are Gaussian. Von Mises (1947), https://doi.org/10.1214/aoms/1177730385. V is the second derivative of the
-trace of the root by divided differences: Bhatia (1997), Matrix Analysis, https://doi.org/10.1007/978-1-4612-0653-8.
 """
 
 from __future__ import annotations
-
-from collections.abc import Iterator
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from designspace.evaluation.moments import BLOCK as ROWS
 from designspace.evaluation.moments import Array, Features, Moments, check_widths, float64
-from designspace.sampling.noise import generator
 
 COLUMNS = 256
 """The number of columns of a triangular matrix that are multiplied at a time."""
-LEAST = 3
-"""The number of images per dimension below which the bias is not corrected, because random halves of the images would
-hardly span the feature space."""
 
 
 def frechet(a: Moments, b: Moments) -> float:
@@ -57,15 +38,11 @@ def influence(features: Features, reference: Moments) -> Tensor:
     .. math:: IF_i = 2 (m - m_r)^\top c_i + c_i^\top (I - T) c_i, \quad c_i = x_i - m, \quad
         T = B (B^\top C B)^{-1/2} B^\top
 
-    T is the optimal transport map to the reference. For a fixed reference, the standard error of the distance is
+    T is the optimal transport map to the reference. For a fixed reference, the standard error of the distance is about
     std(IF) / sqrt(n), and that of the difference between two trials on the same latents is std(IF_a - IF_b) / sqrt(n).
-    If :math:`B^\top C B` is singular, as for n <= d, its pseudo-inverse takes the place of the inverse: all images lie
-    in its range. Hampel (1974), https://doi.org/10.1080/01621459.1974.10482962.
-
-    The ratio of this standard error to the true one was measured for Gaussians and EfficientNet features with 64 and
-    320 dimensions and n >= 10 d. For one distance it is 0.95 to 1.36, larger the closer the images are to the
-    reference, and 1.41 to 1.49 for images as good as the reference. For a difference it is 0.98 to 1.12, and 1.09 to
-    1.17 for images as good as the reference. reports/error_bar_calibration shows the coverage of the intervals.
+    Both count the variance from pairs of images twice, which ``results.uncertainty.standard_error`` corrects if the
+    expansion to second order is known. If :math:`B^\top C B` is singular, as for n <= d, its pseudo-inverse takes the
+    place of the inverse: all images lie in its range. Hampel (1974), https://doi.org/10.1080/01621459.1974.10482962.
     """
     x, root = float64(features), reference.root.numpy()
     n = len(x)
@@ -130,65 +107,3 @@ def _leverage(P: Array) -> Array:
     if n <= k:
         return np.asarray(np.square(vectors) @ np.sqrt(squares))
     return np.asarray(np.square(P @ vectors) @ (1 / np.sqrt(squares)))
-
-
-def bias_corrected(features: Features, reference: Moments, se: float) -> dict[str, float]:
-    r"""An estimate of the distance that infinitely many images would have, with its standard error.
-
-    .. math:: \frac{4\, c(x) - \tfrac12 (c(x') + c(x''))}{3}, \quad c = d^2 - \frac1n \left(\operatorname{tr} C
-        + \frac{1}{2n} \sum_i \sum_{kl} V_{kl} u_{ik}^2 u_{il}^2 - \frac14 \sum_k s_k \right)
-
-    c lacks the term in 1 / n; Richardson extrapolation with the random halves x' and x'' removes the term in 1 / n^2.
-    The estimate may be negative. ``se`` is the standard error of the distance itself. Like a jackknife, its square
-    counts the variance from pairs of images twice (Efron and Stein 1981, https://doi.org/10.1214/aos/1176345462); here
-    it counts once, plus a ninth for the halves.
-
-    ``features`` is ``[n, d]``. The result is empty for n < 3 d, where halves carry no information on the expansion.
-    """
-    n, d = features.shape
-    if n < LEAST * max(d, 2):
-        return {}
-    x = float64(features)[generator("halves", n).permutation(n)]
-    whole = Expansion(x, reference)
-    halves = [Expansion(half, reference).corrected() for half in (x[: n // 2], x[n // 2 :])]
-    value = (4 * whole.corrected() - sum(halves) / 2) / 3
-    pairs = whole.variance_of_pairs()
-    variance = max(se**2 - 2 * pairs, 0) + 10 / 9 * pairs
-    return {"bias_corrected": value, "bias_corrected_se": variance**0.5}
-
-
-class Expansion:
-    """The expansion of the distance of ``x [n, d]``, n > d, from the reference to second order."""
-
-    def __init__(self, x: Array, reference: Moments) -> None:
-        own = Moments.of(x)
-        squares, vectors = eigen_inner(own, reference)
-        self.x, self.mean, self.trace = x, own.mean.numpy(), own.trace
-        self.s = np.sqrt(squares)
-        self.whiten: Array = reference.root.numpy() @ (vectors / self.s)
-        self.V: Array = self.s[:, None] * self.s / (self.s[:, None] + self.s)
-        gap = own.mean - reference.mean
-        self.value = float(gap @ gap) + reference.trace + self.trace - 2 * float(self.s.sum())
-
-    def corrected(self) -> float:
-        """The distance without its bias of order 1 / n."""
-        n = len(self.x)
-        fourth = sum(float(np.vdot(q @ self.V, q)) for q in map(np.square, self._whitened())) / n
-        return self.value - (self.trace + (fourth - float(self.s.sum()) / 2) / 2) / n
-
-    def variance_of_pairs(self) -> float:
-        """The mean of IF_2(i, j)^2 over pairs of different images, divided by 2 n^2.
-
-        It is estimated from the n pairs of neighbours in x, whose order is random.
-        """
-        total = 0.0
-        for u in self._whitened():
-            v = np.roll(u, 1, 0)
-            w = u * v
-            diagonal = (np.square(u) + np.square(v) - 1) @ self.s / 2
-            total += float(np.square(((w @ self.V) * w).sum(1) + 2 * w @ self.s - diagonal).sum())
-        return total / (2 * len(self.x) ** 3)
-
-    def _whitened(self) -> Iterator[Array]:
-        for rows in np.array_split(self.x, -(-len(self.x) // ROWS)):
-            yield (rows - self.mean) @ self.whiten

@@ -7,10 +7,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple, TypeVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from designspace.evaluation.moments import Moments
+from designspace.sampling.noise import generator
 
 T = TypeVar("T")
 
@@ -82,7 +85,7 @@ class Measured:
     influence: Tensor | None = None
     """The influence of each image on the value, float32 ``[n]``, centred; se is about std(influence) / sqrt(n)."""
     pairs: Tensor | None = None
-    """The second-order influence of each image with another one, float32 ``[n]``, in the pairing of ``neighbours``."""
+    """The second-order influence of each image with its predecessor in the order ``shuffled(n)``, float32 ``[n]``."""
     floor: float | None = None
     """The lowest value to be expected, for metrics that know it without a reference."""
     profile: Profile | None = None
@@ -107,6 +110,11 @@ class Measured:
         profile = Profile(**columns) if columns else None
         extra = {k.removeprefix("extra."): v.item() for k, v in kept.items() if k.startswith("extra.")}
         return cls(**numbers, influence=kept.get("influence"), pairs=kept.get("pairs"), profile=profile, extra=extra)
+
+
+def shuffled(n: int) -> NDArray[np.int64]:
+    """A random order of n images that depends on n alone. Each image is paired with its predecessor in this order."""
+    return generator("halves", n).permutation(n)
 
 
 def mean(each: Tensor, **more: Any) -> Measured:

@@ -69,8 +69,6 @@ class Metric(Component, row="metric"):
 
     higher_is_better: ClassVar[bool | None] = False
     """The direction of better values; ``None`` if there is none, in which case reports mark no best value."""
-    positive: ClassVar[bool] = False
-    """True if values are never negative and their error grows with them, so that intervals are those of ratios."""
     dimensions: ClassVar[int | None] = None
     """The only dimension of features that the metric accepts; ``None`` if it accepts any."""
     moments_suffice: ClassVar[bool] = False
@@ -103,6 +101,10 @@ class Metric(Component, row="metric"):
     @abstractmethod
     def measure(self, generated: Sample, reference: Sample) -> Measured:
         """The value with its standard error and, if available, the influence of each image."""
+
+    def value(self, generated: Sample, reference: Sample) -> float:
+        """The value alone, for metrics that compute it faster than their error."""
+        return self.measure(generated, reference).value
 
 
 class Observation(Metric):

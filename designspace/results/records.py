@@ -19,6 +19,8 @@ FRECHET = ("frechet", "fid_infinity")
 """Metrics that need more images than there are features, by name, because readers of results know no components."""
 ENOUGH = 10
 """Images per feature, below which their bias is large."""
+FEW = 5
+"""Effective images below which the error bars of Fréchet distances are too narrow."""
 LONGEST = 1000
 """The largest size of an integer on an axis, in bits; larger ones would not fit into a float for plotting."""
 
@@ -63,8 +65,10 @@ class MetricValue(Record):
     """The metric between two halves of the reference."""
     floor_n: int | None = None
     """The number of images in each half."""
-    positive: bool | None = None
-    """Whether the value is never negative and its error grows with it, so that its interval is one of ratios."""
+    skew: Number | None = None
+    """The distance by which the middle of a 95 % interval lies above the value, with and without bias correction."""
+    effective_images: Number | None = None
+    """The number of equally influential images that would determine the standard error as well as all images do."""
     bias_corrected: Number | None = None
     """The value for infinitely many generated images, if the reference is the whole population that it stands for."""
     bias_corrected_se: Number | None = None
@@ -229,6 +233,15 @@ def too_few_images(images: int, features: int, metrics: Iterable[str]) -> str:
     if images >= ENOUGH * features or not set(FRECHET).intersection(metrics):
         return ""
     return f"{images} images are fewer than {ENOUGH} x {features} features: Fréchet distances are too high"
+
+
+def few_effective(metrics: Mapping[str, MetricValue]) -> str:
+    """A warning if the error bar of one of the ``metrics`` rests on a few images; empty if none does."""
+    found = {name: value.effective_images for name, value in metrics.items() if value.effective_images is not None}
+    few = [f"{name} ({number:.1f})" for name, number in found.items() if number < FEW]
+    if not few:
+        return ""
+    return f"the error bar rests on fewer than {FEW} effective images and may be too narrow: {', '.join(few)}"
 
 
 def problem(error: ValidationError) -> str:

@@ -19,42 +19,56 @@ def standard_error(influence: Array, pairs: Array | None = None) -> float:
     With the influences :math:`a_i` of the images and the second-order influences :math:`b_i = \mathrm{IF}_2(i, \pi(i))`
     of n pairs of different images, where :math:`\pi` is a fixed cyclic permutation,
 
-    .. math:: \mathrm{se}^2 = \max\left(\frac{s^2(a)}{n} - 2 v, 0\right) + v, \qquad v = \frac{1}{2 n^3} \sum_i b_i^2
+    .. math:: \mathrm{se}^2 = \max\left(\tfrac1n s^2(a) - v,\ \tfrac12 v\right), \qquad v = \frac{1}{2 n^3} \sum_i b_i^2
 
-    Here v is the variance from pairs of images. The sample variance of the influences counts it twice (Efron and Stein
-    1981, https://doi.org/10.1214/aos/1176345462). Without ``pairs``, the result is :math:`s(a) / \sqrt n`, which is too
-    large where the first-order influences vanish, as for images as good as the reference. Both inputs are linear in the
-    statistic: the standard error of a difference is that of the differences of ``influence`` and of ``pairs``.
+    Here v is the variance from pairs of images. It is a part of the variance of the statistic, but the sample variance
+    of the influences counts it twice (Efron and Stein 1981, https://doi.org/10.1214/aos/1176345462). Without ``pairs``,
+    the result is :math:`s(a) / \sqrt n`, which is too large where the first-order influences vanish, as for images as
+    good as the reference. Both inputs are linear in the statistic: the standard error of a difference is that of the
+    differences of ``influence`` and of ``pairs``.
 
     Args:
         influence: The influence of each image, ``[n]``, n >= 2.
         pairs: The second-order influence of each pair, ``[n]``.
     """
     n = len(influence)
-    first = float(np.var(influence, ddof=1)) / n
+    first = float(np.var(influence, ddof=1, dtype=np.float64)) / n
     if pairs is None:
         return math.sqrt(first)
-    twice = float(np.vdot(pairs, pairs)) / n**3
-    return math.sqrt(max(first - twice, 0.0) + twice / 2)
+    return math.sqrt(counted_once(first, float(np.square(pairs, dtype=np.float64).sum()) / (2 * n**3)))
 
 
-def interval(value: float, se: float, raw: float | None = None, critical: float = Z) -> tuple[float, float]:
+def counted_once(first: float, pairs: float) -> float:
+    """The variance of a statistic from that of its influences, which counts the variance from ``pairs`` twice."""
+    return max(first - pairs, pairs / 2)
+
+
+def effective_images(influence: Array) -> float:
+    r"""The number of images that determine a standard error: :math:`(\sum_i a_i^2)^2 / \sum_i a_i^4`.
+
+    It is n for influences of equal size and 1 if a single image determines the error; n / 3 for normal influences. NaN
+    if all influences are 0. Kish (1965), Survey Sampling.
+    """
+    squares = np.square(np.asarray(influence, np.float64))
+    return float(squares.sum() ** 2 / np.square(squares).sum()) if squares.any() else math.nan
+
+
+def interval(value: float, se: float, skew: float = 0.0, critical: float = Z) -> tuple[float, float]:
     r"""The confidence interval of a value, by default at the 95 % level.
 
-    It is value :math:`\pm` critical se, unless ``raw`` is given. A Fréchet distance is a sum of squares, so its error
-    grows with it: by chance, the value and its standard error are too small, or too large, at the same time. With
-    ``raw``, the interval is therefore one of ratios,
+    .. math:: \text{value} + k \pm \sqrt{(c \cdot \text{se})^2 + k^2}, \qquad k = \text{skew}\, (c / 1.96)^2
 
-    .. math:: \text{value} - \text{raw} + \text{raw} \cdot e^{\pm \text{critical} \cdot \text{se} / \text{raw}}
+    Without skew, this is value :math:`\pm` c se. A Fréchet distance is a sum of squares, so its error grows with it: by
+    chance, the value and its standard error are too small, or too large, at the same time. The interval is therefore
+    moved towards larger values. Johnson (1978), https://doi.org/10.1080/01621459.1978.10479972.
 
     Args:
-        value: The centre: the raw value or one without bias, which may be negative.
+        value: The raw value or one without bias.
         se: Its standard error.
-        raw: The raw value, for metrics that are ``positive``; ``None`` for an interval that is symmetric about
-            ``value``. For the interval of the raw value itself, ``raw`` equals ``value``.
-        critical: The half-width in standard errors, such as a quantile of Student's distribution.
+        skew: The metric's ``skew``, which is that of the raw value and of the values without bias. The skew of a mean
+            of R independent values is the mean of their skews, divided by R.
+        critical: The half-width c in standard errors, such as a quantile of Student's distribution.
     """
-    if raw is None or raw <= 0:
-        return value - critical * se, value + critical * se
-    low, high = (raw * math.expm1(sign * critical * se / raw) for sign in (-1, 1))
-    return value + low, value + high
+    middle = skew * (critical / Z) ** 2
+    half = math.hypot(critical * se, middle)
+    return value + middle - half, value + middle + half

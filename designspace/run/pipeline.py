@@ -132,7 +132,8 @@ def _plane(trial: Trial, shown: Tensor, stages: Stages) -> Tensors:
 def _protocol(trial: Trial, stages: Stages) -> Protocol:
     asked = trial.evaluate
     of, known = asked.reference or trial.data, stages.references.of(trial)
-    return record(asked.detector, of, known, images=asked.images, labels=asked.labels, seed=trial.seed)
+    found = record(asked.detector, of, known, images=asked.images, labels=asked.labels, seed=trial.seed)
+    return found.model_copy(update={"stands_for": trial.stands_for(known)})
 
 
 def _seconds(trial: Trial, parts: list[Tensors], stages: Stages) -> dict[str, float]:

@@ -11,7 +11,7 @@ import torch
 
 from designspace.errors import DataError
 from designspace.results.lines import PointKey, point_key
-from designspace.results.records import Result, too_few_images
+from designspace.results.records import Result, few_effective, too_few_images
 from designspace.results.store import Results, write_description
 from designspace.run.describe import components_of, describe
 from designspace.run.executors import EXECUTORS, require_device, require_executor
@@ -125,5 +125,6 @@ def _require_unchanged(points: Sequence[Point]) -> None:
 
 def _warn_of_few_images(rows: Sequence[Result]) -> None:
     said = (too_few_images(row.images, row.features, row.metrics) for row in rows if row.features)
-    if warning := next(filter(None, said), None):
-        warnings.warn(warning, stacklevel=3)
+    for found in said, (few_effective(row.metrics) for row in rows):
+        if warning := next(filter(None, found), None):
+            warnings.warn(warning, stacklevel=3)

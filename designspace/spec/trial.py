@@ -15,6 +15,7 @@ from pydantic_core import PydanticCustomError
 from designspace.data.rows import Data
 from designspace.denoising.rows import Denoiser
 from designspace.design import Design
+from designspace.evaluation.measure import Sample, Summary
 from designspace.evaluation.rows import Detector, Metric, Reference
 from designspace.registry.component import Component, Count, Spec
 from designspace.registry.identity import Since, identified
@@ -31,6 +32,8 @@ It is part of every trial's id. Raise it when these numbers change, so that old 
 Label = str | int | float | bool
 """The name of an axis value in tables and figures."""
 RULES = ("none", "data", "balanced")
+NOT_MEASURED = {"repeats", "seed", "reference_is"}
+"""The fields of ``Evaluate`` that no number of a trial depends on; the trial has its own seed."""
 
 
 def label_of(value: Any) -> Label:
@@ -68,6 +71,10 @@ class Evaluate(Spec):
     """``none`` (unconditional), ``data`` (class frequencies of the data), ``balanced``, or a list that is repeated."""
     reference: Annotated[Reference | None, Since(None)] = None
     """The reference with which samples are compared; by default the data set."""
+    reference_is: Literal["sample", "population", "auto"] = "auto"
+    """What the reference stands for. A ``sample`` is drawn from a distribution, to which the distance is estimated by
+    correcting for the bias of both sides. A ``population`` is itself what the distance is measured to. ``auto`` decides
+    by the reference and the denoiser; see ``Trial.stands_for``. It only says how to read the numbers."""
     seed: int = 0
 
     @field_validator("metrics")
@@ -141,9 +148,27 @@ class Trial(Spec):
             "num_steps": self.num_steps,
             "data": self.data.identity(),
             "denoiser": self.denoiser.identity(),
-            "evaluate": identified(self.evaluate, [*Evaluate.model_fields.keys() - {"repeats", "seed"}]),
+            "evaluate": identified(
+                self.evaluate, [*Evaluate.model_fields.keys() - {"repeats", "seed", "reference_is"}]
+            ),
             "seed": self.seed,
         }
+
+    def stands_for(self, known: Sample) -> Literal["sample", "population", "both"]:
+        """What the reference, whose features or moments are ``known``, stands for.
+
+        Unless the trial says so, published moments are those of a population, and other references are samples. The
+        data set is the population for a denoiser that gives it back, such as ``exact``; a sample for a denoiser that
+        does not read it; and both for a trained network, which may aim at the distribution or at its training images.
+        """
+        asked, denoiser = self.evaluate, self.denoiser
+        if asked.reference_is != "auto":
+            return asked.reference_is
+        if isinstance(known, Summary):
+            return "population"
+        if asked.reference is not None:
+            return "sample"
+        return "both" if denoiser.has_network else "population" if denoiser.reads_data else "sample"
 
     def sampling_identity(self) -> dict[str, Any]:
         """Everything that a single sample depends on, which excludes the number of images, metrics and unused rows."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from designspace.report.entry import Entry
-from designspace.results.records import FRECHET
+from designspace.results.records import FEW, FRECHET
 
 IMAGES_PER_FEATURE = 10
 """With fewer images per feature, the upward bias of a Fréchet distance is larger than its error bar suggests."""
@@ -16,6 +16,14 @@ def too_few_images(metric: str, entry: Entry) -> str:
         return ""
     few = entry.images(metric) < IMAGES_PER_FEATURE * features
     return f"n is below {IMAGES_PER_FEATURE} × {features} features, so distances are biased upwards." if few else ""
+
+
+def few_effective(metric: str, entry: Entry) -> str:
+    """A warning if the error bar of a value rests on a few images, otherwise empty."""
+    found = [row.metrics[metric].effective_images for row in entry.rows if metric in row.metrics]
+    if not any(number is not None and number < FEW for number in found):
+        return ""
+    return f"Error bars that rest on fewer than {FEW} effective images may be too narrow."
 
 
 def like_copies(metric: str, entry: Entry) -> bool:
