@@ -94,6 +94,15 @@ def test_an_observation_has_the_error_of_its_converged_solution_and_no_drawn_ref
     assert section.data["level"] == {"name": "error of the converged solution", "value": 2e-7, "sd": 0.0}
 
 
+def test_an_error_larger_than_the_value_gives_no_interval_of_ratios(bench):
+    made = bench()
+    for solver, se in (("a", 0.5), ("b", 2.0), ("c", 1e9)):
+        made.point({"solver": solver, "nfe": 7}, 1.0, se=se, about={"positive": True})
+    found = [entry.interval("frechet") for entry in made.study().entries]
+    assert found[0] == pytest.approx((math.exp(-0.98), math.exp(0.98)), rel=1e-3)
+    assert [found[1], found[2]] == [pytest.approx((1 - 1.96 * se, 1 + 1.96 * se), rel=1e-3) for se in (2.0, 1e9)]
+
+
 # Families of comparisons
 
 

@@ -74,7 +74,8 @@ class Entry:
         value, se = self.value(metric), self.se(metric)
         if se is None or not math.isfinite(value):
             return None
-        return interval(value, se, value if self.about(metric).positive else None)
+        ratios = self.about(metric).positive and value > se  # with larger errors, a factor of e^2 says nothing
+        return interval(value, se, value if ratios else None)
 
     def scattered(self, metric: str) -> int | None:
         """The number of seeds, if their scatter is the only source of the standard error."""

@@ -48,7 +48,7 @@ def main_effects(study: Study, metric: str, group: int = 0) -> Figure | None:
     points, place = groups[group], _places(choices)
     budgets = list(dict.fromkeys(one.budget for one in found))
     shown = list(dict.fromkeys((budgets[0], budgets[-1])))
-    figure, (axes,) = stacked(1, 0.55 + 0.16 * (max(place.values()) + 1.7))
+    figure, (axes,) = stacked(1, 0.85 + 0.16 * (max(place.values()) + 1.7))
     for i, budget in enumerate(shown):
         at = {one.factor: one for one in found if one.budget == budget}
         _draw(axes, at, place, ASIDE * (i - (len(shown) - 1) / 2), _style(i))
@@ -67,8 +67,11 @@ def _first_of_each(found: Sequence[Effects]) -> list[Effects]:
 
 
 def _budget(study: Study, budget: object) -> str:
-    name = {"nfe": "NFE", "num_steps": "steps"}.get(study.column_axis or "", "")
-    return f"{name} {budget}"
+    """``NFE 35``, ``steps 18`` or, if some configurations spend another number of evaluations, ``budget of 35 NFE``."""
+    if study.column_axis != "nfe":
+        return f"steps {budget}" if study.column_axis else f"{budget}"
+    unspent = any(entry.unspent for entry in study.entries if study.budget(entry) == budget)
+    return f"budget of {budget} NFE" if unspent else f"NFE {budget}"
 
 
 def _style(i: int) -> dict[str, Any]:
