@@ -103,11 +103,15 @@ class Kind(StrEnum):
     """A warning: a metric that some trials cannot measure."""
     NO_EFFECT = auto()
     """A warning: a value that changes nothing."""
+    UNCHECKED = auto()
+    """A warning: a component of the user's that takes too long to be checked."""
+    UNEXPLAINED = auto()
+    """A warning: a claim that names a budget without saying why."""
 
     @property
     def is_warning(self) -> bool:
         """Whether the spec can be used nevertheless."""
-        return self in (Kind.PARTLY_UNMEASURED, Kind.NO_EFFECT)
+        return self in (Kind.PARTLY_UNMEASURED, Kind.NO_EFFECT, Kind.UNEXPLAINED, Kind.UNCHECKED)
 
 
 DocPath = tuple[str | int, ...]

@@ -101,6 +101,11 @@ def config_name(axes: Mapping[str, object]) -> str:
     return ", ".join(named) or "baseline"
 
 
+def listed(words: Sequence[str]) -> str:
+    """Words as a list in a sentence: ``9``, ``9 and 19``, ``9, 19 and 35``."""
+    return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
+
+
 def joint_name(names: Sequence[str]) -> str:
     """One name for things that are identical: ``heun``, ``heun (same as 1 other)``, ``heun (same as 2 others)``."""
     others = len(names) - 1

@@ -245,6 +245,26 @@ TABLE = {
         "- {say: s, expect: {less: [{solver: heun, nfe: 7}, {solver: euler}], metric: frechet}}",
         ["8:28: claims.0.expect.less.0: claim matches no trial: no point has solver = heun, nfe = 7 together"],
     ),
+    "claim of a value that the grid misspells": (
+        "grid: {solver: [euler, huen]}\nclaims:\n"
+        "- {say: s, expect: {less: [{solver: heun}, {solver: euler}], metric: frechet}}",
+        ["6:24: grid.solver.1: unknown solver 'huen'. Did you mean 'heun'?"],
+    ),
+    "interaction with an axis that is fixed": (
+        "grid: {solver: [euler, heun], nfe: [7, 11]}\nclaims:\n"
+        "- {say: s, expect: {interaction: [{nfe: 7}, {nfe: 11}], with: nfe, metric: frechet}}",
+        ["8:36: claims.0.expect.interaction.0.nfe: is the axis that 'with' names, so it cannot be fixed"],
+    ),
+    "interaction with one level": (
+        "zip: {solver: [euler, heun], nfe: [7, 11]}\nclaims:\n"
+        "- {say: s, expect: {interaction: [{solver: euler}, {solver: heun}], with: nfe, metric: frechet}}",
+        ["8:75: claims.0.expect.with: there is only one value of nfe at solver = euler"],
+    ),
+    "interaction without an axis": (
+        "grid: {solver: [euler, heun], nfe: [7, 11]}\nclaims:\n"
+        "- {say: s, expect: {interaction: [{solver: euler}, {solver: heun}], metric: frechet}}",
+        ["8:20: claims.0.expect.with: is missing"],
+    ),
     "claim of an unknown metric": (
         "grid: {nfe: [7, 11]}\nclaims:\n- {say: s, expect: {less: [{nfe: 7}, {nfe: 11}], metric: frechte}}",
         ["8:58: claims.0.expect.metric: 'frechte' is not measured. Did you mean 'frechet'? Metrics: frechet."],

@@ -135,14 +135,20 @@ def trained(bench, runs):
 ONCE = "Values and error bars are for this one training run of each network; those of another run would differ by more"
 THREE = "Each value is a mean over 3 training runs, and its standard error includes the variation between training runs"
 
+POOLED = "pooled over the configurations of a budget (Student's t, 4 degrees of freedom)"
+POOLED_ONE = "pooled over the configurations of a budget (Student's t, 2 degrees of freedom)"
+
 
 @pytest.mark.parametrize(
     ("runs", "said"),
     [
         ({"a": ["x"], "b": ["y"]}, ONCE),
         ({"a": ["x", "x"], "b": ["y", "y"]}, ONCE),  # two sampling seeds of one network
-        ({"a": ["x", "y", "z"], "b": ["u", "v", "w"]}, f"{THREE}."),
-        ({"a": ["x", "y", "z"], "b": ["u"]}, f"{THREE}. Error bars of configurations with a single training run"),
+        ({"a": ["x", "y", "z"], "b": ["u", "v", "w"]}, f"{THREE}, {POOLED}."),
+        (
+            {"a": ["x", "y", "z"], "b": ["u"]},
+            f"{THREE}, {POOLED_ONE}. Error bars of configurations with a single training run",
+        ),
     ],
 )
 def test_captions_say_whether_errors_include_the_variation_of_training(bench, runs, said):
@@ -152,11 +158,8 @@ def test_captions_say_whether_errors_include_the_variation_of_training(bench, ru
     assert said in comparisons.page(study)
 
 
-def test_pooled_variation_of_training_has_its_degrees_of_freedom(bench):
-    study = trained(bench, {"a": ["x", "y", "z"], "b": ["u", "v", "w"]})
-    said = caption.training_runs(study.entries, degrees=4)
-    assert said == f"{THREE}, pooled over the configurations (Student's t, 4 degrees of freedom)."
-    assert caption.training_runs(trained(bench, {"a": [None], "b": [None]}).entries) == ""
+def test_without_trained_networks_nothing_is_said_of_training(bench):
+    assert caption.training_runs("frechet", trained(bench, {"a": [None], "b": [None]}).entries) == ""
 
 
 # Counted evaluations

@@ -3,12 +3,16 @@
 import json
 import math
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from studies import N, by_hand, gap_by_hand, influence
 
 from designspace.report import Study
+from designspace.report.evidence.claims import comparisons
+from designspace.report.evidence.compared import judged
+from designspace.report.evidence.inference import always_valid_width, evidence
 from designspace.report.evidence.verdicts import verdicts
 from designspace.report.tables.claims import page
 from designspace.results.records import Failure
@@ -28,18 +32,20 @@ claims:
 - {say: falls, expect: {monotone: decreasing, along: nfe, at: {solver: {name: heun, alpha: 0.5}}, metric: frechet}}
 - {say: lowest, expect: {argmin_in: [11, 19.0], along: nfe, metric: frechet}}
 - {say: twice, expect: {ratio_at_least: 2, of: [{nfe: 7}, {nfe: 11}], metric: nfe}}
+- {say: depends, expect: {interaction: [{nfe: 7}, {nfe: 11.0}], with: design.solver, metric: frechet}}
 """
 
 
 def test_every_kind_is_read_and_named_as_the_points_are(tmp_path):
     (tmp_path / "kinds.yaml").write_text(SPEC)
     dumped = load(tmp_path / "kinds.yaml").model_dump(mode="json", include={"claims"})["claims"]
-    within, near, falls, lowest, twice = (claim["expect"] for claim in json.loads(json.dumps(dumped)))
+    within, near, falls, lowest, twice, depends = (claim["expect"] for claim in json.loads(json.dumps(dumped)))
     assert (within["within"], within["bounds"]) == ([{"solver": "euler", "nfe": 7}], [1, 2])
     assert (near["within"], near["tolerance"]) == ([{"solver": "euler"}, {"solver": "dpmpp_2m"}], 0.5)
     assert (falls["at"], falls["along"], falls["tolerance"]) == ({"solver": "heun(alpha=0.5)"}, "nfe", 0)
     assert (lowest["argmin_in"], lowest["at"]) == ([11, 19], {})
     assert twice == {"ratio_at_least": 2, "of": [{"nfe": 7}, {"nfe": 11}], "metric": "nfe"}
+    assert depends == {"interaction": [{"nfe": 7}, {"nfe": 11}], "with": "solver", "metric": "frechet"}
 
 
 def test_the_schema_has_every_kind():
@@ -51,6 +57,7 @@ def test_the_schema_has_every_kind():
         "Monotone",
         "ArgminIn",
         "RatioAtLeast",
+        "Interaction",
     }
     assert kinds["Monotone"]["properties"]["monotone"]["enum"] == ["increasing", "decreasing"]
     assert {kind["type"] for kind in kinds["Within"]["properties"]["within"]["anyOf"]} == {"object", "array"}
@@ -94,7 +101,7 @@ def test_within_is_two_one_sided_tests(recorded):
     ]
     assert p_of(edge.numbers) == pytest.approx(math.erfc(1 / 2**0.5), rel=0.05)
     needed = int(re.search(r"about ([\d,]+) images", edge.numbers)[1].replace(",", ""))
-    assert needed == pytest.approx(64 * 1.96**2, rel=0.05)
+    assert needed == pytest.approx(64 * (1.96 + 0.84) ** 2, rel=0.05)
     assert f"expected between {value_of(gap + 3 * se)} and {value_of(gap + 9 * se)}, p" in wrong.numbers
 
 
@@ -144,7 +151,7 @@ def test_argmin_in(bench, chosen, verdict):
     made.point({"solver": "d", "nfe": 7}, None, se=None)
     (found,) = verdicts(made.study())
     assert found.outcome == verdict
-    assert ("would be needed to decide the claim" in found.numbers) == (verdict == "undecided")
+    assert ("would decide the claim with a probability of 80 %" in found.numbers) == (verdict == "undecided")
     made.point({"solver": "e", "nfe": 7}, 0.0, finished=False)
     assert verdicts(made.study())[0].outcome == "not computed"
 
@@ -164,7 +171,8 @@ def test_a_point_that_diverged_is_not_the_lowest(bench, recorded_as):
         failed = {"id": made.points[-1]["id"], "axes": axes, "ablation": "study", "error": "3 of the images ..."}
         made.results.append_failure(Failure(schema=1, **failed, not_finite=[3, 4, 5]))
     first, second = verdicts(made.study())
-    assert (first.outcome, second.outcome) == ("does not hold", "holds")
+    assert (first.headline, second.headline) == ("holds at 7, not at 9", "holds")
+    assert first.outcome == "holds in part"
     assert "against samples that are not finite (solver=a, nfe=9)" in first.numbers
 
 
@@ -223,7 +231,10 @@ def test_a_comparison_among_many_must_be_clearer_to_contradict(bench):
     assert "for all of them together, p = 0.36." in verdicts(study)[1].numbers
     lines = page(study).splitlines()
     assert lines[2] == "Of 2 claims, 1 does not hold and 1 is undecided."
-    assert [line for line in lines if line.startswith("- ")] == ["- **does not hold**: one  ", "- **undecided**: all  "]
+    assert [line for line in lines if line.startswith("- ")] == [
+        "- **does not hold**: one  ",
+        "- **undecided at 1, holds at 2, 3, 4, 5, 6, 7, 8, 9 and 10**: all  ",
+    ]
 
 
 def test_equal_numbers_are_never_decided(bench):
@@ -233,3 +244,203 @@ def test_equal_numbers_are_never_decided(bench):
     (found,) = verdicts(made.study())
     assert found.outcome == "undecided"
     assert "no number of images would decide the claim" in found.numbers
+
+
+def less(a, b, **more):
+    return {"say": "?", **more, "expect": {"less": [a, b], "metric": "frechet"}}
+
+
+def two_solvers(made, gaps, finished=lambda nfe: True, **row):
+    """heun minus euler at each budget, in standard errors of the difference."""
+    for nfe, z in gaps.items():
+        a, b = influence(nfe, 1), influence(nfe + 100, 1)
+        se = float((a.double() - b.double()).std()) / N**0.5
+        made.point({"solver": "heun", "nfe": nfe}, 3.0 + z * se, a, finished=finished(nfe), **row)
+        made.point({"solver": "euler", "nfe": nfe}, 3.0, b)
+
+
+HEUN, EULER = {"solver": "heun"}, {"solver": "euler"}
+
+
+@pytest.mark.parametrize(
+    ("gaps", "outcome", "headline"),
+    [
+        ({9: -3.0, 19: -3.0}, "holds", "holds at all of 9 and 19"),
+        ({9: -2.1, 19: -2.1, 35: -2.1}, "holds", "holds at all of 9, 19 and 35"),  # all are needed: no correction
+        ({9: 9.0, 19: -3.0, 35: -3.0}, "holds in part", "holds at 19 and 35, not at 9"),
+        ({9: 9.0, 19: -3.0, 35: -2.1}, "holds in part", "holds at 19, not at 9, undecided at 35"),  # corrected for 3
+        ({9: 9.0, 11: 0.0}, "does not hold", "does not hold at 9, undecided at 11"),
+        ({9: 9.0, 11: 8.0}, "does not hold", "does not hold at 9 and 11"),
+        ({9: -9.0, 11: 0.0}, "undecided", "undecided at 11, holds at 9"),
+        ({11: 0.0}, "undecided", "undecided"),
+    ],
+)
+def test_a_claim_without_a_budget_is_judged_at_each(bench, gaps, outcome, headline):
+    made = bench(claims=[less(HEUN, EULER)])
+    two_solvers(made, gaps)
+    (found,) = verdicts(made.study())
+    assert (found.outcome, found.headline) == (outcome, headline)
+    assert ("Difference at each budget: " in found.numbers) == (len(gaps) > 1)
+    assert f"- **{headline}**: ?" in page(made.study())
+
+
+def test_outcomes_at_all_budgets_are_right_together():
+    """Three budgets, at two of which the claim is at the border of being false: nothing false in 95 % of all draws."""
+    rng, draws, wrong = np.random.default_rng(0), 4000, 0
+    truth = np.array([0.0, 0.0, -3.0])
+    for z in truth + rng.standard_normal((draws, 3)):
+        groups = {
+            at: [SimpleNamespace(statements=[SimpleNamespace(z=np.array([[each]]))])] for at, each in enumerate(z)
+        }
+        first, second, third = judged(groups).values()
+        wrong += "holds" in (first, second) or third == "does not hold"
+    assert 0.001 < wrong / draws <= 0.05
+
+
+def test_a_claim_that_says_why_is_judged_at_its_budget_only(bench):
+    at9 = [side | {"nfe": 9} for side in (HEUN, EULER)]
+    made = bench(claims=[less(*at9), less(*at9, why="It takes half the steps."), less(*at9[:1], EULER | {"nfe": 19})])
+    two_solvers(made, {9: 9.0, 19: -9.0, 35: 0.0})
+    bare, reasoned, across = verdicts(made.study())
+    assert [found.headline for found in (bare, reasoned, across)] == ["does not hold"] * 3
+    assert bare.numbers.endswith("Elsewhere: undecided at 35, holds at 19.")
+    assert reasoned.numbers.startswith("Judged at 9 only: It takes half the steps. FD-x ")
+    assert "Elsewhere" not in reasoned.numbers + across.numbers
+
+
+def test_a_minimum_is_sought_at_each_budget(bench):
+    lowest = {"argmin_in": [7], "along": "rho", "metric": "frechet"}
+    made = bench(["rho", "nfe"], [{"say": "?", "expect": lowest | {"at": at}} for at in ({}, {"nfe": 9})])
+    for nfe, values in {9: (5.0, 3.0, 4.0), 19: (5.0, 4.0, 3.0)}.items():
+        for rho, value in zip((3, 7, 15), values, strict=True):
+            made.point({"rho": rho, "nfe": nfe}, value, influence(rho + nfe, 1))
+    everywhere, here = verdicts(made.study())
+    assert everywhere.headline == "holds at 9, not at 19"
+    assert "the lowest at the edge of the grid (rho=15)" in everywhere.numbers
+    assert here.headline == "holds"
+    assert here.numbers.endswith("Elsewhere: does not hold at 19.")
+    assert "edge" not in here.numbers
+
+
+def test_unequal_numbers_of_evaluations_are_told(bench):
+    made = bench(claims=[less(EULER, HEUN)])
+    made.point({"solver": "euler", "nfe": 6}, 3.0, influence(0, 1), nfe=6)
+    made.point({"solver": "heun", "nfe": 6}, 9.0, influence(1, 1), nfe=5)
+    assert "(solver=heun, nfe=6), at 6 and 5 evaluations: difference" in verdicts(made.study())[0].numbers
+
+
+def test_budgets_that_differ_by_intention_are_not_told(bench):
+    made = bench(claims=[less(EULER | {"nfe": 9}, EULER | {"nfe": 7})])
+    two_solvers(made, {7: 0.0, 9: 0.0})
+    assert "evaluations" not in verdicts(made.study())[0].numbers
+
+
+INTERACTION = {"interaction": [HEUN, {"solver": "dpm"}], "with": "design", "metric": "frechet"}
+
+
+def designs(made, gaps, common=10.0):
+    """heun minus dpm for each design; all points share most of their noise."""
+    for i, (design, gap) in enumerate(gaps.items()):
+        for j, solver in enumerate(("heun", "dpm")):
+            scores = influence(0, common) + influence(10 * i + j + 1, 1)
+            made.point({"design": design, "solver": solver}, 50.0 + (0 if j else gap), scores)
+
+
+@pytest.mark.parametrize(
+    ("gaps", "outcome", "told"),
+    [
+        ({"ddpm": 1.0, "edm": 12.9, "ve": -9.6}, "holds", "; heun is better for ve, dpm for ddpm and edm"),
+        ({"ddpm": 1.0, "edm": 12.9}, "holds", "; the sign does not change significantly"),
+        ({"ddpm": 1.0, "edm": 1.02}, "undecided", "; the sign does not change significantly"),
+    ],
+)
+def test_an_interaction(bench, gaps, outcome, told):
+    made = bench(["design", "solver"], [{"say": "It depends.", "expect": INTERACTION}])
+    designs(made, gaps)
+    (found,) = verdicts(made.study())
+    assert found.outcome == outcome
+    assert re.search(r"FD-x, heun minus dpm by design: 1\.0\d+ ± 0\.0\d+ for ddpm, ", found.numbers)
+    assert told in found.numbers
+
+
+def test_the_change_of_a_difference_has_the_error_of_the_combined_influences(bench):
+    made = bench(["design", "solver"], [{"say": "?", "expect": INTERACTION}])
+    designs(made, {"ddpm": 1.0, "edm": 1.1})
+    scores = [influence(0, 10.0) + influence(k, 1) for k in (1, 2, 11, 12)]
+    a, b, c, d = (each.double().numpy() for each in scores)
+    se = float(np.std(a - b - c + d, ddof=1)) / math.sqrt(N)
+    (statement,) = verdicts(made.study())[0].statements
+    assert statement.z.item() == pytest.approx(-0.1 / se, rel=1e-5)
+
+
+def test_an_interaction_that_is_not_there_is_found_in_at_most_5_percent(bench):
+    """Four designs between which the difference is the same, so that six pairs could differ by chance."""
+    made = bench(["design", "solver"])
+    designs(made, dict.fromkeys("abcd", 1.0))
+    study, draws, found = made.study(), 2000, 0
+    rng = np.random.default_rng(0)
+    for _ in range(draws):
+        noise = rng.standard_normal(4)
+        z = [[-abs(noise[i] - noise[j]) / math.sqrt(2)] for i in range(4) for j in range(i)]
+        found += evidence([np.array(z)]).outcome == "holds"
+    assert found / draws <= 0.05 + 3 * math.sqrt(0.05 / draws)
+    (needed,) = comparisons(study, INTERACTION)
+    (statement,) = needed.statements()
+    assert statement.z.shape == (6, 1)
+
+
+@pytest.mark.parametrize("live", [False, True])
+def test_verdicts_of_a_run_that_goes_on_are_preliminary(bench, live):
+    """z = -2.5 decides a claim, but not if it is looked at repeatedly: that takes 3.04 standard errors."""
+    made = bench(claims=[less(HEUN | {"nfe": nfe}, EULER | {"nfe": nfe}, why="x") for nfe in (9, 19)])
+    two_solvers(made, {9: -2.5, 19: 0.0}, finished=lambda nfe: nfe == 9)
+    study = made.study()
+    found, missing = verdicts(study, live=live)
+    assert found.headline == ("undecided (preliminary)" if live else "holds (preliminary)")
+    assert missing.headline == "not computed"
+    assert ("The always-valid 95 % interval of the difference is" in found.numbers) is live
+    assert ("always-valid p = " in found.numbers) is live
+    if live:
+        low, high = map(float, re.search(r"difference is (\S+) to (\S+)\.$", found.numbers).groups())
+        shown, se = found.statements[0].estimate.value, found.statements[0].estimate.se
+        assert (low, high) == pytest.approx((shown - 3.035 * se, shown + 3.035 * se), abs=0.01)
+    text = page(study, live=live)
+    assert "(preliminary: the run is not complete)." in text
+    assert ("so these verdicts are preliminary. Their p-values and intervals are always valid" in text) is live
+    made.about["points"] = [point for point in made.points if point["axes"]["nfe"] == 9]
+    (made.folder / "ablation.json").write_text(json.dumps(made.about))
+    assert verdicts(made.study(), live=live)[0].headline == "holds"  # nothing is missing any more
+
+
+def test_with_more_seeds_to_come_the_interval_is_wider(bench):
+    made = bench(claims=[less(HEUN, EULER)])
+    for seed in range(4):
+        for i, solver in enumerate(("heun", "euler")):
+            scores = influence(10 * seed + i, 1)
+            made.point({"solver": solver, "nfe": 9}, 3.0 + i / 5, scores, seed=seed, finished=seed < 2)
+    (found,) = verdicts(made.study(), live=True)
+    low, high = map(float, re.search(r"difference is (\S+) to (\S+)\.$", found.numbers).groups())
+    width = always_valid_width(2 * N, 4 * N) * found.statements[0].estimate.se
+    assert (high - low) / 2 == pytest.approx(width, rel=0.02)
+    assert always_valid_width(2 * N, 4 * N) > always_valid_width(4 * N, 4 * N)
+
+
+def test_a_budget_without_a_reason_is_warned_of_once(tmp_path):
+    (tmp_path / "x.yaml").write_text(
+        SPEC.partition("claims:")[0]
+        + """\
+claims:
+- {say: a, expect: {less: [{solver: euler, nfe: 7}, {solver: dpmpp_2m, nfe: 7}], metric: frechet}}
+- {say: b, why: c, expect: {less: [{solver: euler, nfe: 7}, {solver: dpmpp_2m, nfe: 7}], metric: frechet}}
+- {say: c, expect: {less: [{solver: euler, nfe: 11}, {solver: euler, nfe: 7}], metric: frechet}}
+- {say: d, expect: {less: [{solver: euler}, {solver: dpmpp_2m}], metric: frechet}}
+- {say: e, expect: {argmin_in: [euler], along: solver, at: {nfe: 7}, metric: frechet}}
+"""
+    )
+    ablation = load(tmp_path / "x.yaml")
+    what = "names nfe: 7 without saying why (why: ...). A general claim is judged at every budget"
+    assert ablation.warnings == [
+        f"{tmp_path}/x.yaml:7:44: claims.0.expect.less.0.nfe: {what}",
+        f"{tmp_path}/x.yaml:11:61: claims.4.expect.at.nfe: {what}",
+    ]
+    assert [claim.why for claim in ablation.claims] == ["", "c", "", "", ""]

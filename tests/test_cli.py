@@ -158,11 +158,12 @@ def test_failing_trials_give_status_1_and_leave_the_others(shell, tmp_path):
     (tmp_path / "broken.py").write_text(
         "import designspace as ds\n"
         "class Broken(ds.Solver, name='broken'):\n"
-        "    '''Fails on images, not on the one number that steps are counted with.'''\n"
+        "    '''Fails on images, not on the numbers that it is checked with.'''\n"
         "    def step(self, flow, x, i, sigma, memory):\n"
-        "        if x.numel() > 1:\n"
+        "        if x.ndim > 2:\n"
         "            raise RuntimeError('out of luck')\n"
-        "        return flow.D(x, sigma), None\n"
+        "        D = flow.D(x, sigma)\n"
+        "        return D + (x - D) * flow.sigma[i + 1] / sigma, None\n"
     )
     (tmp_path / "tiny.yaml").write_text(TINY.replace("heun]", "broken]") + "components: [./broken.py]\n")
     status, out, err = shell("run", "tiny.yaml")

@@ -14,7 +14,8 @@ from typer.testing import CliRunner
 from designspace.cli.app import app
 from designspace.report import Study, write
 from designspace.report.evidence import differences
-from designspace.report.evidence.differences import difference, rank
+from designspace.report.evidence.contrasts import difference
+from designspace.report.evidence.differences import rank
 from designspace.report.evidence.inference import holm
 from designspace.report.tables.values import tables
 
@@ -109,7 +110,7 @@ def test_a_trial_by_two_names_differs_from_itself_by_nothing(bench):
 
 
 def test_one_of_many_is_told_apart_only_after_correction(bench):
-    """z = 3 has p = 0.0027 by itself; among eleven configurations, there are 55 pairs, which raise it to 0.15."""
+    """z = 3 has p = 0.0027 by itself; as one of the 55 pairs of eleven points, p is 0.15."""
     made = bench()
     best = influence(0, 1)
     made.point({"solver": "best", "nfe": 7}, 3.0, best)

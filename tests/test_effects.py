@@ -9,10 +9,11 @@ import subprocess
 
 import numpy as np
 import pytest
-from studies import N, influence
+from studies import Bench, N, influence
 
 from designspace.report import write
-from designspace.report.evidence.effects import effects, factors, mean_difference
+from designspace.report.evidence.contrasts import mean_difference
+from designspace.report.evidence.effects import effects, factors
 from designspace.report.figures.heat import heat_panels
 from designspace.report.figures.pareto import cost_panels, front
 from designspace.report.tables import effects as effect_tables
@@ -76,6 +77,64 @@ def test_what_is_zipped_is_one_choice(bench):
     assert [together.word(choice) for choice in together.choices] == ["euler + vp", "heun + edm", "heun + ve"]
     found = effects(made.study(), "frechet")[0][0]
     assert (found.lines, [gap.value for gap in found.against.values()]) == (2, [1.0, 2.0])
+
+
+def crossed_with(bench, values, axes=("design", "solver")):
+    made = bench(axes=axes)
+    for i, (point, value) in enumerate(values.items()):
+        made.point(dict(zip(axes, point, strict=True)), value, influence(0, 10.0) + influence(i + 1, 1.0))
+    return made.study()
+
+
+def favoured_cells(study):
+    (favoured, _), *_ = effect_tables.tables(study, "frechet")
+    return {row[0].text: row[2].text for row in favoured.rows}
+
+
+def test_a_choice_that_is_best_on_average_only_is_not_the_favoured_one(bench):
+    """heun - dpm is +13 for edm, where it is significantly worse, and -60 for ve, which decides the average."""
+    values = {("ddpm", "heun"): 20.0, ("ddpm", "dpm"): 20.01, ("edm", "heun"): 33.0, ("edm", "dpm"): 20.0}
+    values |= {("ve", "heun"): 40.0, ("ve", "dpm"): 100.0, ("vp", "heun"): 20.0, ("vp", "dpm"): 21.0}
+    study = crossed_with(bench, values)
+    (solver,) = (one for one in effects(study, "frechet")[0] if one.factor.name == "solver")
+    assert solver.favoured == ("heun",)  # on average
+    assert favoured_cells(study)["solver"] == "depends on design: dpm for edm, heun for ve and vp"
+
+
+def test_the_axis_that_the_best_choice_depends_on_is_found(bench):
+    values = {
+        (design, schedule, solver): 20.0 + (solver == "heun") * (5 if schedule == "a" else -6) + (design == "vp")
+        for design in ("edm", "vp")
+        for schedule in ("a", "b")
+        for solver in ("heun", "dpm")
+    }
+    cells = favoured_cells(crossed_with(bench, values, ("design", "schedule", "solver")))
+    assert cells["solver"] == "depends on schedule: dpm for a, heun for b"
+    assert cells["design"] == "edm"
+
+
+def test_a_choice_that_seems_worse_at_one_of_many_settings_is_favoured_nevertheless(bench):
+    """2.5 standard errors at one of 8 settings are not significant after the correction for 8."""
+    made = bench(axes=("design", "solver"))
+    for k in range(8):
+        a, b = influence(2 * k, 1.0), influence(2 * k + 1, 1.0)
+        se = float((a - b).std()) / N**0.5
+        made.point({"design": f"d{k}", "solver": "heun"}, 3.0 + (2.5 if k == 0 else -6.0) * se, a)
+        made.point({"design": f"d{k}", "solver": "dpm"}, 3.0, b)
+    assert favoured_cells(made.study())["solver"] == "heun"
+
+
+def test_a_favoured_number_at_the_edge_of_the_grid_is_marked(bench):
+    study = crossed_with(bench, {(rho,): 20.0 - rho for rho in (1, 7, 15)}, ("time_steps.rho",))
+    assert favoured_cells(study) == {"time_steps.rho": "15 (edge of the grid)"}
+
+
+@pytest.mark.parametrize(("values", "word"), [((7, 3, 15), "7"), ((15, 3), "15"), (("a", "b", "c"), "a")])
+def test_other_favoured_values_are_not(tmp_path, values, word):
+    study = crossed_with(
+        lambda axes: Bench(tmp_path, list(axes)), {(v,): 3.0 + i for i, v in enumerate(values)}, ("rho",)
+    )
+    assert favoured_cells(study) == {"rho": word}
 
 
 def test_without_influences_the_error_of_a_mean_is_an_upper_bound(bench):

@@ -22,7 +22,7 @@ from designspace.report.html.page import shown
 from designspace.report.html.render import embedded
 from designspace.report.html.sections import sections
 from designspace.report.html.trials import _Shared, as_ablation
-from designspace.report.tables.claims import MEANING, summary
+from designspace.report.tables.claims import MEANING, PRELIMINARY, labels, summary
 from designspace.report.tables.values import tables
 from designspace.results.records import Result
 from designspace.results.sources import sources_of
@@ -313,7 +313,8 @@ def test_the_overview_leads_to_the_pages(visit, reports):
     links.last.click()
     opened.get_by_role("link", name="Ablations").click()
     assert opened.url == (reports[0] / "index.html").as_uri()
-    labels = ["1 not computed", "1 holds", "1 does not hold", "1 undecided", "1 not computed"]
+    labels = ["1 not computed", "1 holds (preliminary)", "1 holds in part (preliminary)"]
+    labels += ["1 undecided (preliminary)", "1 not computed"]
     assert opened.locator(".overview .counts .verdict").all_inner_texts() == labels
 
 
@@ -329,15 +330,15 @@ def test_the_command_says_where_the_pages_are(reports):
 def test_the_page_has_the_verdicts_with_their_numbers_and_their_meaning(visit, reports):
     opened = visit("recorded/index.html")
     found = verdicts(Study(reports[0] / "recorded"))
-    assert opened.locator(".claims .verdict").all_inner_texts() == [verdict.outcome.value for verdict in found]
+    assert opened.locator(".claims .verdict").all_inner_texts() == [verdict.headline for verdict in found]
     assert opened.locator(".claims .numbers").all_inner_texts() == [verdict.numbers for verdict in found]
     assert {kind for kind in opened.locator(".claims li").evaluate_all("(all) => all.map((li) => li.className)")} == {
         "holds",
-        "fails",
+        "part",
         "undecided",
         "missing",
     }
-    assert opened.locator("#claims > .caption").inner_text() == MEANING
+    assert opened.locator("#claims > .caption").inner_text() == f"{PRELIMINARY} {MEANING}"
 
 
 @pytest.mark.filterwarnings("ignore:.*results.jsonl.7")
@@ -372,7 +373,11 @@ def test_the_answer_is_made_of_the_verdicts():
     assert say("undecided", "undecided", "undecided") == "All 3 claims are undecided."
     assert say("does not hold", "does not hold") == "Both claims do not hold."
     assert say("holds") == "The one claim holds."
+    assert say("holds", "holds in part") == "Of 2 claims, 1 holds and 1 holds in part."
     assert say() == ""
+    early = [Verdict("", Outcome.HOLDS, "", preliminary=True), Verdict("", Outcome.MISSING, "")]
+    assert summary(early) == "Of 2 claims, 1 holds and 1 is not computed (preliminary: the run is not complete)."
+    assert labels(early) == {Outcome.HOLDS: "1 holds (preliminary)", Outcome.MISSING: "1 not computed"}
 
 
 def test_the_answer_names_what_does_not_differ_from_the_best(bench):

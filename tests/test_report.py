@@ -22,7 +22,7 @@ from studies import RECORDED, Bench, N, by_hand, gap_by_hand, influence
 
 from designspace.errors import DataError
 from designspace.report import Study, find, merge, terminal_table, write
-from designspace.report.evidence.differences import difference
+from designspace.report.evidence.contrasts import difference
 from designspace.report.evidence.verdicts import verdicts
 from designspace.report.figures.metric import panels
 from designspace.report.figures.samples import grid
@@ -71,10 +71,11 @@ def test_recorded_claims_have_the_numbers_of_the_influences(recorded):
     holds, least, undecided, missing = verdicts(study)
     assert [v.outcome for v in (holds, least, undecided, missing)] == [
         "holds",
-        "does not hold",
+        "holds in part",
         "undecided",
         "not computed",
     ]
+    assert least.headline == "holds at 11, not at 7 (preliminary)"  # a point is missing
     pairs = {
         holds: (("heun", 11), ("euler", 11)),
         least: (("heun", 7), ("euler", 7)),
@@ -88,7 +89,7 @@ def test_recorded_claims_have_the_numbers_of_the_influences(recorded):
     p = math.erfc(abs(gap / se) / math.sqrt(2))
     assert f"p = {p:.2g}" in undecided.numbers
     images = int(re.search(r"about ([\d,]+) images", undecided.numbers)[1].replace(",", ""))
-    assert images == pytest.approx(64 * (1.96 * se / gap) ** 2, rel=0.05)
+    assert images == pytest.approx(64 * (2.80 * se / gap) ** 2, rel=0.05)
     assert "This is the least favourable of 2 comparisons" in least.numbers
     assert missing.numbers == "2 of 2 comparisons have no finite result yet."
 
@@ -150,7 +151,7 @@ def test_the_terminal_table_fits_into_80_characters(recorded):
     (value, se, _), (other, other_se, _) = by_hand()["euler", 7], by_hand()["euler", 11]
     assert lines[row].split() == ["euler", number(value, se), number(other, other_se)]
     assert lines[row + 1].split() == ["±", number(se, se), "±", number(other_se, other_se)]
-    assert [line for line in lines if line.startswith("undecided: At 11")]
+    assert [line for line in lines if line.startswith("undecided (preliminary): At 11")]
     assert lines[-1] == "missing: solver=ab, nfe=11"
 
 
@@ -334,11 +335,11 @@ def test_verdicts(bench, a, b, verdict):
     first, second = verdicts(made.study())
     assert (first.outcome, second.outcome) == (verdict, "not computed")
     assert f", n = {N}." in first.numbers
-    assert ("would be needed to decide the claim" in first.numbers) == (verdict == "undecided")
+    assert ("would decide the claim" in first.numbers) == (verdict == "undecided")
 
 
 def test_images_that_would_decide_an_undecided_claim(bench):
-    """The standard error falls as 1/sqrt(n): z = 1 at 400 images is 1.96 at 1,537."""
+    """The standard error falls as 1/sqrt(n): z = 1 at 400 images is 1.96 + 0.84 at 3,140."""
     made = bench(claims=[less({"solver": "a"}, {"solver": "b"})])
     a, b = influence(1, 1), influence(2, 1)
     se = float((a.double() - b.double()).std()) / N**0.5
@@ -346,7 +347,7 @@ def test_images_that_would_decide_an_undecided_claim(bench):
     made.point({"solver": "b", "nfe": 7}, 3.0 + se, b)
     (found,) = verdicts(made.study())
     assert found.numbers.endswith(
-        "If the estimates stayed the same, about 1,600 images would be needed to decide the claim."
+        "If the estimates stayed the same, about 3,100 images would decide the claim with a probability of 80 %."
     )
 
 
@@ -361,7 +362,8 @@ def test_a_claim_of_many_points_compares_like_with_like(bench):
     (found,) = verdicts(made.study())
     assert [statement.z.item() > 0 for statement in found.statements] == [True, False]
     assert "(solver=heun, nfe=7) against 30.000 ± 0.050 (solver=euler, nfe=7)" in found.numbers
-    assert found.outcome == "does not hold"
+    assert (found.outcome, found.where) == ("holds in part", "holds at 35, not at 7, not computed at 51")
+    assert "Difference at each budget: 50.000 ± 0.067 at 7, -1.000 ± 0.067 at 35." in found.numbers
 
 
 @pytest.mark.parametrize("value", [None, "inf"])

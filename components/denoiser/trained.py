@@ -1,4 +1,4 @@
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Self
 
 import torch
 from pydantic import Field
@@ -42,6 +42,11 @@ class Trained(Recipe, Denoiser, name="trained"):
 
     def untrained(self, data: Images, design: PreconditioningRows, device: torch.device) -> Conditional:
         return PreconditionedNetwork(self._build(data).to(device), design, data.shape)
+
+    def repeated(self, k: int) -> Self:
+        """The same training with the seeds ``seed + k`` of batches and noise, and of the network if it has one."""
+        seeded = {"seed": self.network.seed + k} if hasattr(self.network, "seed") else {}
+        return self.model_copy(update={"seed": self.seed + k, "network": self.network.model_copy(update=seeded)})
 
     def plan(self, data: Images, design: PreconditioningRows) -> Plan:
         """What to train, with the key under which its states are cached."""

@@ -13,6 +13,7 @@ from designspace.denoising.networks import seeded
 from designspace.denoising.rows import Network
 from designspace.errors import DataError, brief
 from designspace.registry.discovery import Arguments, Factory, content, find
+from designspace.registry.identity import Since
 from designspace.registry.literature import KARRAS_2022
 from designspace.storage.files import file_hash
 
@@ -21,7 +22,7 @@ class Module(Network, name="module"):
     """Your own ``torch.nn.Module``, called as ``F(x [B, C, H, W], c_noise [B], labels [B] or None)``.
 
     ``factory`` names the callable that makes it, ``package.module:callable`` or ``./file.py:callable`` relative to the
-    YAML file. It is called with ``kwargs``, after torch is seeded with 0. If it has parameters named ``shape``,
+    YAML file. It is called with ``kwargs``, after torch is seeded with ``seed``. If it has parameters named ``shape``,
     ``classes`` or ``augment`` that ``kwargs`` does not give, these are passed as well. ``weights`` is a safetensors
     file with its state dict. ``shape`` is the shape of one sample, [C, H, W], by default that of the data set.
 
@@ -36,6 +37,7 @@ class Module(Network, name="module"):
     kwargs: Arguments = Arguments.model_validate({})
     weights: Path | None = None
     shape: tuple[Annotated[int, Field(ge=1)], ...] | None = None
+    seed: Annotated[int, Since(0)] = 0
 
     def shape_of(self, data: Images) -> tuple[int, ...]:
         return self.shape or data.shape
@@ -48,7 +50,7 @@ class Module(Network, name="module"):
         offered = {"shape": shape, "classes": classes, "augment": augment}
         wanted = {name: offered[name] for name in _parameters(make) if name in offered}
         try:
-            with seeded(0):
+            with seeded(self.seed):
                 network = make(**(wanted | self.kwargs.model_dump()))
         except Exception as error:
             raise DataError(f"{self.factory} fails: {brief(error)}") from error
@@ -60,7 +62,8 @@ class Module(Network, name="module"):
 
     def identity(self) -> dict[str, Any]:
         weights = file_hash(self.weights) if self.weights else None
-        about = {"factory": content(self.factory), "kwargs": self.kwargs.model_dump(mode="json")}
+        about: dict[str, Any] = {"factory": content(self.factory), "kwargs": self.kwargs.model_dump(mode="json")}
+        about |= {"seed": self.seed} if self.seed else {}
         return self.origin() | about | {"weights": weights, "shape": self.shape}
 
 

@@ -11,6 +11,8 @@ from designspace.cli.options import File, Sets
 def check(file: File, set_: Sets = []) -> None:  # noqa: B006  # typer copies it
     """Report everything that is wrong with an ablation, with file, line and column, without computing anything.
 
+    Components that are not built in are checked as well: shapes, inverses, derivatives, decreasing levels and the like.
+
     Example: designspace check ablations/solver_grid.yaml
     """
     from designspace.spec import load

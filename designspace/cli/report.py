@@ -33,6 +33,9 @@ def report(
     The command only reads what runs have written, so it can be used during a run. With several names, it also writes a
     report of all of them together to OUT/A+B, provided that they were measured under the same protocol.
 
+    Verdicts on claims are preliminary while results are missing. With --watch, their p-values and intervals stay valid
+    however often they are looked at.
+
     Example: designspace report solver_grid
     """
     with clean_errors():
@@ -73,7 +76,7 @@ def _write(folders: Sequence[Path], together: Path | None, places: Sequence[Path
     if together:
         print_report(merge(studies, together), live=live)
     for place in places:
-        write_overview(place)
+        write_overview(place, live=live)
     return live
 
 
@@ -82,13 +85,13 @@ def _sizes(folders: Sequence[Path]) -> list[int]:
     return [file.stat().st_size if file.exists() else 0 for file in files]
 
 
-def write_overview(place: Path) -> None:
+def write_overview(place: Path, *, live: bool = False) -> None:
     """Write the overview page of all ablations in a folder and print its path, or print which packages it needs."""
     from designspace.report import find, html
     from designspace.storage.files import write_whole
 
     if html.available():
-        write_whole(place / "index.html", html.overview(find(place)))
+        write_whole(place / "index.html", html.overview(find(place), live=live))
         typer.echo(f"all: {place / 'index.html'}")
     else:
         typer.echo(html.NEEDED)
@@ -129,7 +132,7 @@ def print_report(study: Study, *, live: bool = False) -> None:
     from designspace.report import terminal_table, write
 
     written = write(study, live=live)
-    Console().print(terminal_table(study))
+    Console().print(terminal_table(study, live=live))
     for path in written:
         if path.suffix in (".png", ".md", ".html"):
             typer.echo(f"{KINDS.get(path.suffix, path.stem)}: {path}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, Self
 
 import torch
 from torch import Tensor
@@ -150,6 +150,10 @@ class Denoiser(Component, row="denoiser"):
     def untrained(self, data: Images, design: PreconditioningRows, device: torch.device) -> Conditional | None:
         """The denoiser before training, or ``None`` if it is not available."""
         return None
+
+    def repeated(self, k: int) -> Self:
+        """The denoiser of repeat k: with other random numbers if it is trained, otherwise itself."""
+        return self
 
 
 class Guidance(Component, row="guidance"):

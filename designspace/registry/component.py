@@ -186,6 +186,11 @@ class Component(Spec):
         return self.origin() | identified(self)
 
     @classmethod
+    def built_in(cls) -> bool:
+        """Whether the class belongs to this package rather than to a user or a plugin."""
+        return cls._source == ""
+
+    @classmethod
     def in_notebook(cls) -> bool:
         """Whether the class is defined in a cell of a notebook, which no other process can import."""
         return isinstance(cls._source, Cell)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from designspace.report import protocols
+from designspace.report.trainings import Scatter, Series, TrainingRuns, network_of
 from designspace.results.records import MetricValue, Result
 from designspace.results.uncertainty import interval
 from designspace.text import config_name
@@ -26,6 +27,8 @@ class Entry:
     rows: tuple[Result, ...]
     expected: int = 1
     """The number of seeds that the ablation asks for."""
+    runs: TrainingRuns | None = None
+    """The training runs of the ablation, among whose configurations the variation between runs is pooled."""
 
     @property
     def config(self) -> str:
@@ -66,8 +69,33 @@ class Entry:
         return statistics.fmean(value_in(row, metric) for row in self.rows)
 
     def se(self, metric: str) -> float | None:
-        """The standard error of the mean over the seeds."""
-        return se_of_mean([value_in(row, metric) for row in self.rows], [se_in(row, metric) for row in self.rows])
+        """The standard error of the mean over the seeds, which includes the variation between repeated trainings."""
+        own = se_of_mean([value_in(row, metric) for row in self.rows], [se_in(row, metric) for row in self.rows])
+        between = self.between_trainings(metric)
+        return own if between is None else max(own or 0.0, math.sqrt(between.variance))
+
+    def degrees(self, metric: str) -> float | None:
+        """The degrees of freedom of the standard error; ``None`` if it comes from the images of each seed."""
+        if between := self.between_trainings(metric):
+            return between.degrees
+        scattered = len(self.rows) > 1 and any(se_in(row, metric) is None for row in self.rows)
+        return len(self.rows) - 1 if scattered else None
+
+    def between_trainings(self, metric: str) -> Scatter | None:
+        """The uncertainty from the variation between training runs; ``None`` unless training was repeated."""
+        known = self.runs is not None and math.isfinite(self.value(metric))
+        return self.runs.scatter(metric, [(1.0, self.series(metric))]) if known and self.runs else None
+
+    @property
+    def trainings(self) -> int | None:
+        """The number of training runs over which values are averaged; ``None`` without a trained network."""
+        return len({network_of(row) for row in self.rows} - {None}) or None
+
+    def series(self, metric: str) -> Series:
+        """The values of all seeds, with the networks that they were measured with."""
+        group = tuple(self.axes.get(axis) for axis in BUDGET), self.protocol(metric)
+        values = {row.seed: value_in(row, metric) for row in self.rows}
+        return Series(group, values, {row.seed: network_of(row) for row in self.rows})
 
     def interval(self, metric: str) -> tuple[float, float] | None:
         """The 95 % interval of the value, as figures show it; ``None`` without a standard error."""
@@ -76,10 +104,6 @@ class Entry:
             return None
         ratios = self.about(metric).positive and value > se  # with larger errors, a factor of e^2 says nothing
         return interval(value, se, value if ratios else None)
-
-    def scattered(self, metric: str) -> int | None:
-        """The number of seeds, if their scatter is the only source of the standard error."""
-        return len(self.rows) if any(se_in(row, metric) is None for row in self.rows) else None
 
     def spread(self, metric: str) -> float | None:
         """The standard deviation over the seeds, if there are several."""
@@ -104,11 +128,6 @@ class Entry:
         if drawn is None or self.higher_is_better(metric) is not False:
             return 0.0
         return max(0.0, drawn[0] - self.value(metric))
-
-    @property
-    def trainings(self) -> int | None:
-        """The number of different training runs over the seeds; ``None`` if no network was trained."""
-        return len({row.network for row in self.rows if row.network is not None}) or None
 
     @property
     def idle(self) -> tuple[int, int]:

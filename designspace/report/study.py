@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ import numpy as np
 
 from designspace.report.entry import BUDGET, Entry, images_in
 from designspace.report.protocols import equally_recorded
+from designspace.report.trainings import Series, TrainingRuns
 from designspace.results.lines import PointKey, point_key
 from designspace.results.records import Description, Failure, Result, Source
 from designspace.results.sources import sources_of
@@ -46,11 +48,15 @@ class Study:
         same: dict[str, dict[PointKey, dict[str, Any]]] = {}
         for key, axes in self._keys.items():
             same.setdefault(key[1], {})[key] = axes
-        rows = self._rows
+        rows, runs = self._rows, TrainingRuns(self._series)
         return [
-            Entry(next(iter(keys.values())), tuple(rows[key] for key in keys if key in rows), len(keys))
+            Entry(next(iter(keys.values())), tuple(rows[key] for key in keys if key in rows), len(keys), runs)
             for keys in same.values()
         ]
+
+    def _series(self, metric: str) -> list[Series]:
+        known = (entry for entry in self.entries if entry.has(metric) and math.isfinite(entry.value(metric)))
+        return [entry.series(metric) for entry in known]
 
     @cached_property
     def failures(self) -> list[Failure]:
@@ -83,7 +89,14 @@ class Study:
 
     def influence(self, row: Result, metric: str) -> np.ndarray | None:
         """The influence of each image on the metric, ``[n]``; ``None`` if it was not kept or cannot be used."""
-        kept = self._artefact(row.id).get(f"influence.{metric}")
+        return self._per_image("influence", row, metric)
+
+    def pairs(self, row: Result, metric: str) -> np.ndarray | None:
+        """The second-order influence of pairs of images on the metric, ``[n]``; ``None`` as for ``influence``."""
+        return self._per_image("pairs", row, metric)
+
+    def _per_image(self, what: str, row: Result, metric: str) -> np.ndarray | None:
+        kept = self._artefact(row.id).get(f"{what}.{metric}")
         usable = kept is not None and kept.shape == (images_in(row, metric),) and np.isfinite(kept).all()
         return kept.astype(np.float64) if usable and kept is not None else None
 

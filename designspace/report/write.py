@@ -24,7 +24,8 @@ def write(folder: Path | Study, *, live: bool = False) -> list[Path]:
 
     Args:
         folder: The folder of an ablation's results, or a study.
-        live: Whether browsers should reload the page every few seconds, because it will be updated.
+        live: Whether the report will be updated: browsers then reload the page every few seconds, and verdicts are
+            always valid until all results are there.
 
     Raises:
         DataError: If the folder has no readable ``ablation.json``.
@@ -43,7 +44,7 @@ def write(folder: Path | Study, *, live: bool = False) -> list[Path]:
 def _files(study: Study, live: bool) -> Iterator[tuple[str, bytes]]:
     yield "table.md", values.page(study).encode()
     if study.about.claims:
-        yield "claims.md", claims.page(study).encode()
+        yield "claims.md", claims.page(study, live=live).encode()
     if study.entries:
         yield "table.csv", values.tidy(study).encode()
         yield "table.tex", latex.page(study).encode()

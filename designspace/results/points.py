@@ -47,6 +47,12 @@ def known_value(name: str, value: Any, points: Sequence[Axes], place: DocPath) -
     return same[0]
 
 
+def named_by_all(selections: Iterable[Mapping[str, Any]], axis: str) -> Any:
+    """The value that every one of these selections gives ``axis``; ``None`` if they do not agree or do not name it."""
+    values = {selection.get(axis) for selection in selections}
+    return values.pop() if len(values) == 1 else None
+
+
 def short_name(axis: str, columns: Iterable[str]) -> str:
     """The column that ``axis`` stands for: ``design.solver`` is ``solver``, and ``evaluate.seed`` is ``seed``."""
     known = set(columns)

@@ -111,6 +111,11 @@ class Result(Record):
     trial: dict[str, Any] | None = None
     """The resolved spec."""
     seed: int
+    network: str | None = None
+    """A hash that tells trained networks apart: of their parameters or of everything that they are trained with.
+
+    ``None`` for denoisers without a network, and in results of earlier versions.
+    """
     nfe: int | float
     """Counted evaluations per image; the mean if an adaptive solver takes more for some images than for others."""
     nfe_sd: float | None = None
@@ -124,8 +129,6 @@ class Result(Record):
     sigmas: list[Number] | None = None
     """The noise levels at which the solver's steps start and end."""
     provenance: dict[str, Any] | None = None
-    network: str | None = None
-    """The hash of the trained network; ``None`` if the denoiser was not trained."""
     axes: Axes
 
 
@@ -158,6 +161,8 @@ class Claim(Record):
     """What the author of an ablation expects."""
 
     say: str = ""
+    why: str = ""
+    """Why the claim concerns only the budget that it names."""
     expect: Expect = {}
 
 

@@ -48,6 +48,7 @@ def evaluate(trial: Trial, stages: Stages, results: Results, seen: Seen) -> Resu
         id=trial.id,
         trial=trial.model_dump(mode="json"),
         seed=trial.seed,
+        network=trial.network(),
         **_nfe(parts),
         images=asked.images,
         features=parts[0]["features"].shape[1] if distances else None,

@@ -73,6 +73,8 @@ def sample(
         ValueError: The time steps, the solver and the limits of the denoiser are incompatible, or an argument, the
             output of D or the noise does not have the shape or type stated here.
 
+    Components of your own are not checked here, as they are when a spec is loaded; see ``designspace.testing``.
+
     Time steps that have to be measured are placed first, see ``place``. The evaluations that this takes are not
     counted.
     """

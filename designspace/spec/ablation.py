@@ -103,6 +103,10 @@ class Ablation(Spec):
 def load(path: Path | str, overrides: Sequence[str] = ()) -> Ablation:
     """Read, check and resolve an ablation.
 
+    Components that are not built in are checked for what would make results wrong: shapes, dtypes, finite values,
+    inverses, derivatives, decreasing levels. Each distinct instance is checked, up to 50 of a class and 10 seconds
+    each; those for which a file is missing are left to the run.
+
     Args:
         path: A YAML file. It may name Python files to import, so read only files that you trust.
         overrides: Changes in the form of the option ``--set``: ``evaluate.images=50``, ``grid.nfe=[7,11]``.

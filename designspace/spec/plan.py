@@ -16,7 +16,8 @@ from designspace.spec.axes import Choice, choices
 from designspace.spec.baseline import baseline
 from designspace.spec.claims import Claim, checked
 from designspace.spec.document import Document
-from designspace.spec.paths import PARTS, STEPS, FieldPath, Setting
+from designspace.spec.own import OwnComponents
+from designspace.spec.paths import PARTS, STEPS, FieldPath, Setting, axis_name
 from designspace.spec.problems import Problems
 from designspace.spec.resolve import errors_of, trials, unmeasured
 from designspace.spec.trial import Evaluate, Point, Trial, used_rows
@@ -58,11 +59,15 @@ def plan(fields: Mapping[str, Any], document: Document) -> Plan:
     consequences = {Kind.UNKNOWN_COMPONENT} if not_imported else set()  # it may be defined in the failing file
     if of_axes or any(_may_set_a_missing_field(problem) for problem in document.problems):
         consequences.add(Kind.MISSING)
-    points = _points(base, found, folder, consequences, problems)
+    own = OwnComponents()
+    points = _points(base, found, folder, consequences, own, problems)
+    problems += own.unchecked
     claims: tuple[Claim, ...] = ()
     if not of_axes:
         metrics = _metrics([*base, *(setting for choice in found for setting in choice.settings)])
-        claims = checked(fields["claims"], [choice.labels for choice in found], metrics, problems)
+        of_claims = Problems()
+        claims = checked(fields["claims"], [choice.labels for choice in found], metrics, of_claims)
+        problems += _not_misspelt_in_the_grid(of_claims, problems)
     different = [point.trial for point in points]
     problems += _axes_without_effect(found, different)
     problems += _overruled(document, base, found)
@@ -115,17 +120,29 @@ def _may_set_a_missing_field(problem: Problem) -> bool:
 
 
 def _points(
-    base: list[Setting], found: Sequence[Choice], folder: Path, consequences: Collection[Kind], problems: Problems
+    base: list[Setting],
+    found: Sequence[Choice],
+    folder: Path,
+    consequences: Collection[Kind],
+    own: OwnComponents,
+    problems: Problems,
 ) -> list[Point]:
     """The points of the grid. Problems whose kind is in ``consequences`` follow from others and are dropped."""
     points: list[Point] = []
     known = errors_of(base, folder)
     for choice in found:
-        own = Problems()
-        with own.collecting():
-            points += [Point(dict(choice.labels), trial) for trial in trials(choice.on(base), known, folder)]
-        problems += (problem for problem in own if problem.kind not in consequences)
+        failed = Problems()
+        with failed.collecting():
+            points += [Point(dict(choice.labels), trial) for trial in trials(choice.on(base), known, folder, own)]
+        problems += (problem for problem in failed if problem.kind not in consequences)
     return points
+
+
+def _not_misspelt_in_the_grid(of_claims: Sequence[Problem], known: Sequence[Problem]) -> list[Problem]:
+    """The problems of claims, without those that only follow from a misspelt component in the axes of the grid."""
+    wrong = [p for p in known if p.kind is Kind.UNKNOWN_COMPONENT and p.path[0] in ("grid", "zip")]
+    axes = {axis_name(str(problem.path[1])) for problem in wrong}
+    return [p for p in of_claims if not (p.kind is Kind.UNMATCHED and axes.intersection(map(str, p.path)))]
 
 
 def _metrics(settings: Sequence[Setting]) -> list[str]:

@@ -5,45 +5,31 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from designspace.data.rows import Data
-from designspace.denoising.rows import Denoiser
 from designspace.denoising.sigma_data import MEASURE
-from designspace.design import Design
 from designspace.errors import DataError, DocPath, Kind, Problem, RowError, SpecError, brief
 from designspace.evaluation.measure import Summary
 from designspace.evaluation.rows import Metric, Observation
-from designspace.registry.component import FOLDER, Component, Spec
+from designspace.registry.component import FOLDER
 from designspace.sampling.counting import count_nfe, steps_for
+from designspace.spec.own import OwnComponents
 from designspace.spec.paths import Location, Setting, build, written
 from designspace.spec.problems import problem_at, refusal
-from designspace.spec.trial import Evaluate, Trial
+from designspace.spec.trial import Draft, Evaluate, Trial
 
 NAME_ERRORS = {"unknown_component", "unnamed_component", "wrong_component", "not_a_component"}
 """The types of pydantic errors that concern the name of a component rather than its fields."""
-MOST = 10_000
-"""The largest allowed number of steps or evaluations; larger ones must be mistakes and would take long to count."""
 
 Signature = tuple[Location, str, str]
 """What identifies one of pydantic's errors: its location, type and message."""
 
 _counted = lru_cache(4096)(count_nfe)
 _affordable = lru_cache(4096)(steps_for)
-
-
-class Draft(Spec):
-    """A trial before its steps are counted and before it is repeated."""
-
-    design: Design
-    data: Data
-    denoiser: Denoiser
-    evaluate: Evaluate
-    num_steps: Annotated[int, Field(ge=2, le=MOST)] = 18
-    nfe: Annotated[int, Field(ge=1, le=MOST)] | None = None
 
 
 def errors_of(settings: Sequence[Setting], folder: Path) -> set[Signature]:
@@ -57,13 +43,14 @@ def errors_of(settings: Sequence[Setting], folder: Path) -> set[Signature]:
     return set()
 
 
-def trials(settings: Sequence[Setting], known: set[Signature], folder: Path) -> list[Trial]:
+def trials(settings: Sequence[Setting], known: set[Signature], folder: Path, own: OwnComponents) -> list[Trial]:
     """The trials that ``settings`` give, one per repeat.
 
     Args:
         settings: Values for fields, in the order in which they are applied.
         known: The errors of the baseline (``errors_of``), which are not blamed on a value of an axis.
         folder: Relative file names in the settings are relative to this folder.
+        own: The user's own components, which it checks.
 
     Raises:
         SpecError: The settings give no valid trial; each problem carries the path of the value that causes it.
@@ -72,12 +59,16 @@ def trials(settings: Sequence[Setting], known: set[Signature], folder: Path) -> 
         draft = _validate(settings, folder)
     except ValidationError as error:
         raise SpecError([_problem(details, settings, known) for details in _relevant(error)]) from None
+    if problems := list(own.problems(draft, settings)):
+        raise SpecError(problems)
     num_steps = _num_steps(draft, settings)
     if problems := list(_file_problems(draft, settings)):
         raise SpecError(problems)
-    parts: dict[str, Any] = {name: getattr(draft, name) for name in ("design", "data", "denoiser", "evaluate")}
-    seeds = range(draft.evaluate.seed, draft.evaluate.seed + draft.evaluate.repeats)
-    return [Trial(num_steps=num_steps, seed=seed, **parts) for seed in seeds]
+    parts: dict[str, Any] = {name: getattr(draft, name) for name in ("design", "data", "evaluate")}
+    return [
+        Trial(num_steps=num_steps, seed=draft.evaluate.seed + k, denoiser=draft.denoiser.repeated(k), **parts)
+        for k in range(draft.evaluate.repeats)
+    ]
 
 
 def _validate(settings: Sequence[Setting], folder: Path) -> Draft:
@@ -174,7 +165,7 @@ def _culprit(error: ValueError, steps: str, settings: Sequence[Setting]) -> DocP
 def _file_problems(draft: Draft, settings: Sequence[Setting]) -> Iterator[Problem]:
     """Yield a problem for each file that a component needs and that is missing or unsuitable."""
     missing = False
-    for location, component in _components(draft):
+    for location, component in draft.components():
         try:
             component.require()
             component.identity()
@@ -183,16 +174,6 @@ def _file_problems(draft: Draft, settings: Sequence[Setting]) -> Iterator[Proble
             yield Problem(str(error), written(settings, location), Kind.FILE)
     if not missing:
         yield from _reference_problems(draft.evaluate, written(settings, ("evaluate", "reference")))
-
-
-def _components(draft: Draft) -> Iterator[tuple[Location, Component]]:
-    yield ("data",), draft.data
-    yield ("denoiser",), draft.denoiser
-    yield ("evaluate", "detector"), draft.evaluate.detector
-    if draft.evaluate.reference is not None:
-        yield ("evaluate", "reference"), draft.evaluate.reference
-    yield from ((("evaluate", "metrics", i), metric) for i, metric in enumerate(draft.evaluate.metrics))
-    yield from ((("design", row), value) for row, value in draft.design if isinstance(value, Component))
 
 
 def _reference_problems(evaluate: Evaluate, path: DocPath) -> Iterator[Problem]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Any, Literal, Self
@@ -16,8 +16,10 @@ from designspace.data.rows import Data
 from designspace.denoising.rows import Denoiser
 from designspace.design import Design
 from designspace.evaluation.rows import Detector, Metric, Reference
-from designspace.registry.component import Count, Spec
+from designspace.registry.component import Component, Count, Spec
 from designspace.registry.identity import Since, identified
+from designspace.spec.paths import Location
+from designspace.storage.files import content_key
 from designspace.text import did_you_mean
 
 VERSION = 1
@@ -55,7 +57,11 @@ class Evaluate(Spec):
 
     images: Count = 2000
     repeats: Annotated[int, Field(ge=1)] = 1
-    """The number of trials per point; their seeds are ``seed``, ``seed + 1``, ..."""
+    """The number of trials per point; their seeds are ``seed``, ``seed + 1``, ...
+
+    If the denoiser is trained, each repeat also trains a network of its own: the seeds of the training (and of the
+    network) are raised by the same numbers.
+    """
     detector: Detector = Field(default="lite0", validate_default=True)
     metrics: tuple[Metric, ...] = Field(default=("frechet", "kid"), validate_default=True, min_length=1)
     labels: Annotated[Literal["none", "data", "balanced"] | tuple[int, ...], BeforeValidator(_labels)] = "none"
@@ -79,6 +85,31 @@ class Evaluate(Spec):
                 text = f"metric {metric} needs at least {metric.least} images, not {self.images}"
                 raise PydanticCustomError("few_images", "{text}", {"text": text})
         return self
+
+
+MOST = 10_000
+"""The largest allowed number of steps or evaluations; larger ones must be mistakes and would take long to count."""
+
+
+class Draft(Spec):
+    """A trial before its steps are counted and before it is repeated."""
+
+    design: Design
+    data: Data
+    denoiser: Denoiser
+    evaluate: Evaluate
+    num_steps: Annotated[int, Field(ge=2, le=MOST)] = 18
+    nfe: Annotated[int, Field(ge=1, le=MOST)] | None = None
+
+    def components(self) -> Iterator[tuple[Location, Component]]:
+        """The components that it names, each with its location, without those in the fields of others."""
+        yield ("data",), self.data
+        yield ("denoiser",), self.denoiser
+        yield ("evaluate", "detector"), self.evaluate.detector
+        if self.evaluate.reference is not None:
+            yield ("evaluate", "reference"), self.evaluate.reference
+        yield from ((("evaluate", "metrics", i), metric) for i, metric in enumerate(self.evaluate.metrics))
+        yield from ((("design", row), value) for row, value in self.design if isinstance(value, Component))
 
 
 class Trial(Spec):
@@ -137,6 +168,14 @@ class Trial(Spec):
             "denoiser": self.denoiser.identity(),
             "labelled": self.evaluate.labels != "none",
         }
+
+    def network(self) -> str | None:
+        """A hash that differs between trained networks; ``None`` if the denoiser has no network."""
+        if not self.denoiser.has_network:
+            return None
+        rows = identified(self.design, self.denoiser.rows)
+        about = {"design": rows, "data": self.data.identity() if self.denoiser.reads_data else None}
+        return content_key(about, self.denoiser.identity())[:12]
 
 
 @dataclass(frozen=True)

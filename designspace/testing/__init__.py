@@ -9,27 +9,33 @@
     @pytest.mark.parametrize("check", checks(Cosine()), ids=lambda check: check.__name__)
     def test_contract(check):
         check()
+
+Loading a spec makes the quick ones of these checks for components that are not built in.
 """
 
 from __future__ import annotations
 
 import json
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import partial, wraps
 from pathlib import Path
+from typing import Any
 
+from designspace.data.images import Images
 from designspace.data.rows import Data
 from designspace.denoising.rows import CIn, CNoise, COut, CSkip, Denoiser, Guidance, Network
 from designspace.design import Design
-from designspace.errors import DataError, brief
+from designspace.errors import DataError, RowError, brief
 from designspace.evaluation.rows import DenoiserMetric, Detector, Diagnostic, Metric, Reference
 from designspace.registry.component import Component
 from designspace.registry.known import ROWS
 from designspace.sampling.rows import Scaling, Schedule, Stochasticity, TimeSteps
 from designspace.sampling.solver import Solver
 from designspace.testing import denoising, evaluation, sampling, training
-from designspace.testing.assertions import require
+from designspace.testing.assertions import UnmetError, require
+from designspace.testing.context import Context
 from designspace.training.rows import Augmentation, LossWeight, NoiseDistribution
 
 Check = Callable[[], None]
@@ -42,7 +48,47 @@ def checks(component: Component) -> list[Check]:
     A check that fails raises ``AssertionError``. The message names the component, what was checked, what was expected
     and what was found.
     """
-    return [_bound(check, component) for row, tests in _CHECKS.items() if isinstance(component, row) for check in tests]
+    return [_bound(check, component) for group in _CHECKS for check in _of_rows(group, component)]
+
+
+def require_correct(component: Component, given: Context, images: Callable[[], Images]) -> None:
+    """Make only the quick checks of correctness, with what ``component`` meets in a trial.
+
+    Specs are checked with it. A component that raises an exception on small random images may be made for images of a
+    certain shape; it is then checked on the data set, which ``images`` returns.
+
+    Raises:
+        UnmetError: The component is wrong; the message does not name it. Its own exceptions are passed on.
+    """
+    for check in _of_rows(_ALONE, component):
+        _say_what_is_required(check, component)
+    for check in _of_rows(_WITHIN, component):
+        try:
+            _say_what_is_required(check, component, given)
+        except (DataError, UnmetError):
+            raise
+        except Exception:
+            if not isinstance(component, _DEPENDS_ON_IMAGES):
+                raise
+            _say_what_is_required(check, component, replace(given, images=images()))
+
+
+def _say_what_is_required(check: Callable[..., None], *arguments: object) -> None:
+    try:
+        check(*arguments)
+    except RowError:
+        return  # it refuses the steps or levels of this check; whether it refuses those of a trial shows in sampling
+    except ValueError:
+        if not isinstance(arguments[0], Solver):  # which may refuse schedules in the same way
+            raise
+    except UnmetError as error:
+        raise UnmetError(f"{error} (required: {' '.join((check.__doc__ or '').split()).removesuffix('.')})") from error
+
+
+def _of_rows(
+    group: Mapping[type[Component], list[Callable[..., None]]], component: Component
+) -> list[Callable[..., None]]:
+    return [check for row, tests in group.items() if isinstance(component, row) for check in tests]
 
 
 def checks_of(package: str, examples: Iterable[Component] = ()) -> Iterator[tuple[str, Check]]:
@@ -119,40 +165,56 @@ def round_trips(component: Component) -> None:
     require(first == second, "the identity of the component read back", first, second)
 
 
-_CHECKS: dict[type[Component], list[Callable[..., None]]] = {
-    Component: [is_documented, round_trips],
+_ALONE: dict[type[Component], list[Callable[..., None]]] = {
     Solver: [
+        sampling.keeps_shape_and_dtype,
+        sampling.is_exact_for_a_constant_denoiser,
         sampling.converges_to_the_exact_end_point,
-        sampling.converges_at_its_order,
         sampling.does_not_depend_on_the_batch,
         sampling.does_not_modify_its_input,
-    ],
-    TimeSteps: [
-        sampling.levels_decrease,
-        sampling.respects_the_limits_of_a_denoiser,
-        sampling.one_level_is_refused,
     ],
     Schedule: [
         sampling.sigma_increases_from_zero,
         sampling.sigma_inv_inverts_sigma,
         sampling.sigma_dot_is_the_derivative,
     ],
-    Scaling: [sampling.scales_the_signal],
     Stochasticity: [sampling.noise_is_only_added],
-    CSkip: [denoising.is_a_function_of_the_noise_level, denoising.passes_a_share_of_the_input],
-    COut: [denoising.is_a_function_of_the_noise_level, denoising.scales_the_output],
-    CIn: [denoising.is_a_function_of_the_noise_level, denoising.is_positive, denoising.scales_the_input],
-    CNoise: [denoising.is_a_function_of_the_noise_level, denoising.tells_noise_levels_apart],
-    Network: [denoising.keeps_the_shape, denoising.is_the_same_each_time],
-    Denoiser: [denoising.is_a_function_of_x_and_sigma, denoising.keeps_the_limits_of_the_flow],
+    CSkip: [denoising.is_a_function_of_the_noise_level],
+    COut: [denoising.is_a_function_of_the_noise_level],
+    CIn: [denoising.is_a_function_of_the_noise_level, denoising.is_positive],
+    CNoise: [denoising.is_a_function_of_the_noise_level, denoising.rounds_to_supported_levels],
     Guidance: [denoising.guides_a_denoiser],
     NoiseDistribution: [training.draws_noise_levels],
     LossWeight: [denoising.is_a_function_of_the_noise_level, denoising.is_positive],
-    Augmentation: [training.transforms_images],
     Data: [evaluation.gives_uint8_images],
-    Detector: [evaluation.gives_features],
-    Reference: [evaluation.is_a_reference],
-    Metric: [evaluation.tells_distributions_apart],
     Diagnostic: [evaluation.sees_what_the_flow_does],
     DenoiserMetric: [evaluation.sees_what_the_denoiser_does],
 }
+"""Quick checks of correctness, which ``require_correct`` makes as well."""
+_WITHIN: dict[type[Component], list[Callable[[Any, Context], None]]] = {
+    TimeSteps: [sampling.levels_decrease, sampling.respects_the_limits_of_a_denoiser],
+    Scaling: [sampling.scales_the_signal],
+    Network: [denoising.keeps_the_shape],
+    Denoiser: [denoising.is_a_function_of_x_and_sigma],
+    Augmentation: [training.transforms_images],
+    Detector: [evaluation.gives_features],
+    Reference: [evaluation.is_a_reference],
+    Metric: [evaluation.measures_a_number],
+}
+"""Quick checks of correctness that depend on the surroundings of the component."""
+_FOR_AUTHORS: dict[type[Component], list[Callable[..., None]]] = {
+    Component: [is_documented, round_trips],
+    Solver: [sampling.converges_at_its_order],
+    TimeSteps: [sampling.one_level_is_refused],
+    CSkip: [denoising.passes_a_share_of_the_input],
+    COut: [denoising.scales_the_output],
+    CIn: [denoising.scales_the_input],
+    CNoise: [denoising.tells_noise_levels_apart],
+    Network: [denoising.is_built_for_evaluation, denoising.is_the_same_each_time],
+    Denoiser: [denoising.keeps_the_limits_of_the_flow],
+    Metric: [evaluation.tells_distributions_apart],
+    Diagnostic: [evaluation.refuses_designs_that_draw_noise],
+}
+"""Slow checks, and checks of what does not make results wrong, such as documentation and good design."""
+_CHECKS = (_ALONE, _WITHIN, _FOR_AUTHORS)
+_DEPENDS_ON_IMAGES = (Network, Denoiser, Augmentation, Detector, Metric)

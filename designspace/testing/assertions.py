@@ -13,10 +13,14 @@ SIGMAS = torch.logspace(-2, 2, 50, dtype=torch.float64)
 """The noise levels at which rows are checked."""
 
 
+class UnmetError(AssertionError):
+    """A requirement that a component does not meet; an ``AssertionError`` of the component itself is not one."""
+
+
 def require(condition: bool, what: str, expected: object, got: object) -> None:
-    """Raise ``AssertionError`` with this message unless ``condition`` is true."""
+    """Raise ``UnmetError`` with this message unless ``condition`` is true."""
     if not condition:
-        raise AssertionError(f"{what}: expected {_shown(expected)}, got {_shown(got)}")
+        raise UnmetError(f"{what}: expected {_shown(expected)}, got {_shown(got)}")
 
 
 def require_close(
@@ -50,7 +54,7 @@ def require_error(kind: type[Exception], what: str) -> Iterator[None]:
         yield
     except kind:
         return
-    raise AssertionError(f"{what}: expected {kind.__name__}, got no error")
+    raise UnmetError(f"{what}: expected {kind.__name__}, got no error")
 
 
 def derivative(function: Callable[[Tensor], Tensor], t: Tensor, t_max: float = math.inf) -> tuple[Tensor, Tensor]:

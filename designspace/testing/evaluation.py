@@ -19,6 +19,7 @@ from designspace.evaluation.measure import Measured, Sample
 from designspace.evaluation.rows import DenoiserMetric, Detector, Diagnostic, Metric, Observation, Reference
 from designspace.sampling.probe import Probe
 from designspace.testing.assertions import require, require_close, require_error, require_finite
+from designspace.testing.context import STAND_INS, Context
 
 
 def gives_uint8_images(data: Data) -> None:
@@ -36,33 +37,49 @@ def gives_uint8_images(data: Data) -> None:
     _hashes_alike(data)
 
 
-def gives_features(detector: Detector) -> None:
-    """Features are float32 [B, d] for grey and for colour images, and do not depend on the batch."""
+def gives_features(detector: Detector, given: Context = STAND_INS) -> None:
+    """Features are float32 [B, d] for grey and for colour images, finite, and do not depend on the batch."""
     features = detector.load(torch.device("cpu"))
-    for channels in (1, 3):
-        pixels = torch.arange(5 * channels * 64).reshape(5, channels, 8, 8).to(torch.uint8)
-        out, what = features(pixels), f"the features of images with {channels} channels"
+    for shape in given.shapes:
+        pixels = torch.arange(5 * math.prod(shape)).reshape(5, *shape).to(torch.uint8)
+        out, what = features(pixels), f"the features of images with {shape[0]} channels"
         require(out.dtype == torch.float32, f"the dtype of {what}", torch.float32, out.dtype)
         require(out.ndim == 2 and len(out) == 5, f"the shape of {what}", "[5, d]", list(out.shape))
         if detector.width is not None:
             require(out.shape[1] == detector.width, f"the number of {what}", detector.width, out.shape[1])
+        require_finite(what, out)
         require_close(f"{what}, for an image alone", features(pixels[2:3]), out[2:3], rtol=1e-4, atol=1e-4)
 
 
-def is_a_reference(reference: Reference) -> None:
+def is_a_reference(reference: Reference, given: Context = STAND_INS) -> None:
     """The hash is reproducible, the description is plain data, and a detector that does not fit raises DataError."""
     _hashes_alike(reference)
     json.dumps(reference.about())
-    for cls in Detector.known.values():
+    for detector in given.detectors:
         try:
-            moments = reference.load(cls()).moments
+            moments = reference.load(detector).moments
         except DataError:
             continue
-        require_finite(f"the mean of the features of {cls.name}", torch.as_tensor(moments.mean))
+        require_finite(f"the mean of the features of {detector.name}", torch.as_tensor(moments.mean))
+
+
+def measures_a_number(metric: Metric, given: Context = STAND_INS) -> None:
+    """The value and its standard error are finite, and the influences of the images are centred."""
+    if isinstance(metric, Observation):
+        return
+    n = max(200, metric.least)
+    if given.images is None:
+        x = torch.randn(2 * n, metric.dimensions or 4, generator=torch.Generator().manual_seed(0))
+    else:
+        x = given.detectors[0].load(torch.device("cpu"))(given.images.pixels[: 2 * n])
+    half = len(x) // 2
+    found = metric.measure(Sample(x[:half]), Sample(x[half:]))
+    _is_finite(found)
+    _has_centred_influence(found, half, 1e-6 * abs(found.value))
 
 
 def tells_distributions_apart(metric: Metric) -> None:
-    """A shifted distribution has a worse value, or at least a different one, and influences are centred."""
+    """A shifted distribution has a worse value, or at least a different one."""
     if isinstance(metric, Observation):
         return
     x = torch.randn(200, metric.dimensions or 4, generator=torch.Generator().manual_seed(0))
@@ -71,7 +88,6 @@ def tells_distributions_apart(metric: Metric) -> None:
     side = {False: "above", True: "below", None: "other than"}[metric.higher_is_better]
     expected = f"{side} {near.value:.6g}, the value at distance 0.01"
     require(better[metric.higher_is_better], "the value at distance 1", expected, far.value)
-    _has_centred_influence(far, 200, 0.0)
 
 
 def sees_what_the_denoiser_does(metric: DenoiserMetric) -> None:
@@ -90,13 +106,17 @@ def sees_what_the_denoiser_does(metric: DenoiserMetric) -> None:
 
 
 def sees_what_the_flow_does(metric: Diagnostic) -> None:
-    """The value is finite and reproducible, influences are centred, and designs that draw noise are refused."""
+    """The value is finite and reproducible, and influences are centred."""
     latents = torch.randn(5, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     probe = Probe(Design.preset("edm"), _gaussian, latents, 8)
     first = _repeats([metric.observe(probe), metric.observe(Probe(probe.design, _gaussian, latents, 8))])
     _has_centred_influence(first, 5, 1e-6 * abs(first.value))
     if first.profile is not None:
         _is_a_profile("value", first.profile.sigma, first.profile.value)
+
+
+def refuses_designs_that_draw_noise(metric: Diagnostic) -> None:
+    """``check`` refuses designs that draw noise, since their samples do not follow the flow."""
     noisy = Design.preset("edm", stochasticity={"name": "churn", "S_churn": 10.0})
     with require_error(ValueError, "check() of a design that draws noise"):
         metric.check(noisy, Denoiser.get("exact")())
@@ -113,9 +133,15 @@ def _hashes_alike(source: Data | Reference) -> None:
 
 def _repeats(measured: list[Measured]) -> Measured:
     first, again = measured
-    require(math.isfinite(first.value), "the value", "a finite number", first.value)
+    _is_finite(first)
     require(first.value == again.value, "the value a second time", first.value, again.value)
     return first
+
+
+def _is_finite(measured: Measured) -> None:
+    require(math.isfinite(measured.value), "the value", "a finite number", measured.value)
+    right = measured.se is None or (math.isfinite(measured.se) and measured.se >= 0)
+    require(right, "the standard error", "None or a finite number that is not negative", measured.se)
 
 
 def _has_centred_influence(measured: Measured, images: int, atol: float) -> None:

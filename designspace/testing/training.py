@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from designspace.testing.assertions import require, require_close, require_finite
+from designspace.testing.context import STAND_INS, Context
 from designspace.training.rows import Augmentation, NoiseDistribution
 
 
@@ -23,13 +24,13 @@ def draws_noise_levels(distribution: NoiseDistribution) -> None:
     require_close("sample(7) with the same seed again", second, first, rtol=0)
 
 
-def transforms_images(augmentation: Augmentation) -> None:
+def transforms_images(augmentation: Augmentation, given: Context = STAND_INS) -> None:
     """Images keep their shape, labels of zero mean an unchanged image, and the same seed gives the same result."""
-    for channels in (1, 3):
-        images = torch.rand(32, channels, 8, 8, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    for shape in given.shapes:
+        images = torch.rand(32, *shape, generator=torch.Generator().manual_seed(0)) * 2 - 1
         before = images.clone()
         out, labels = augmentation(images, torch.Generator().manual_seed(1))
-        what = f"for images of {channels} channels"
+        what = f"for images of {shape[0]} channels"
         require(out.shape == images.shape, f"the shape {what}", list(images.shape), list(out.shape))
         size = (32, augmentation.size)
         require(labels.shape == size, f"the shape of the labels {what}", list(size), list(labels.shape))

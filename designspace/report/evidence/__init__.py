@@ -1,5 +1,6 @@
 """Evidence from results: differences between points, effects of design choices, and verdicts on claims.
 
-The modules build on each other in this order: ``inference`` (tests), ``differences``, ``effects``, ``claims``,
-``verdicts``. ``caveats`` defines the conditions under which a value is misleading.
+``inference`` has the tests. ``differences`` and ``effects`` build on it, and so do, in this order, the modules about
+claims: ``statements``, ``interaction``, ``claims``, ``compared`` and ``verdicts``. ``caveats`` defines the conditions
+under which a value is misleading.
 """

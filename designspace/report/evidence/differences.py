@@ -1,23 +1,16 @@
-"""Differences between points with their standard errors, and the points that do not differ from the best one.
-
-Trials with the same seed start from the same latents, so that they share most of the randomness in their values:
-paired differences have far smaller errors than the values themselves.
-"""
+"""Comparisons of points with each other, and the points that do not differ significantly from the best one."""
 
 from __future__ import annotations
 
 import math
-import statistics
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations, islice
 
-import numpy as np
-
-from designspace.report.entry import Entry, se_in, se_of_mean, value_in
-from designspace.report.evidence.inference import LEVEL, as_normal, holm, two_sided, with_best
+from designspace.report.entry import Entry
+from designspace.report.evidence.contrasts import Difference, difference
+from designspace.report.evidence.inference import LEVEL, holm, with_best
 from designspace.report.study import Study, budgets, comparable
-from designspace.results.records import Result
 
 Pair = tuple[Entry, Entry]
 MOST = 1000
@@ -27,111 +20,13 @@ If there are more, it lists only the comparisons with the best point."""
 
 
 @dataclass(frozen=True)
-class Difference:
-    """The metric of one point minus that of another."""
-
-    value: float
-    se: float | None
-    paired: bool
-    independent_se: float | None = None
-    """The standard error that the difference would have if the two points had independent seeds."""
-    seeds: int | None = None
-    """The number of seeds if their scatter is the only source of the standard error; tests then use Student's t."""
-
-    @property
-    def z(self) -> float:
-        """The difference in units of its standard error; NaN if the standard error is unknown."""
-        return self.z_from(0.0)
-
-    def z_from(self, other: float) -> float:
-        """How many standard errors the difference lies above ``other``; NaN if the standard error is unknown.
-
-        If the error comes from the scatter of a few seeds, this is the z-value with the same p-value as Student's t.
-        """
-        if self.se is None:
-            return math.nan
-        gap = self.value - other
-        z = gap / self.se if self.se > 0 else math.copysign(math.inf, gap) if gap else 0.0
-        return z if self.seeds is None else as_normal(z, self.seeds - 1)
-
-    @property
-    def p(self) -> float:
-        """The two-sided p-value under the null hypothesis of no difference; NaN if the standard error is unknown."""
-        return two_sided(self.z)
-
-    @property
-    def gain(self) -> float | None:
-        """The factor by which the number of images would have to grow for the same standard error without pairing.
-
-        This is the squared ratio of the unpaired to the paired standard error; ``None`` for unpaired differences. It is
-        infinite if the difference has no error, and below 1 if the influences of the points are negatively correlated.
-        """
-        if not self.paired or self.se is None or self.independent_se is None:
-            return None
-        return (self.independent_se / self.se) ** 2 if self.se > 0 else math.inf
-
-
-def difference(
-    study: Study, a: Entry, b: Entry, metric: str, times: float = 1.0, other: Study | None = None
-) -> Difference:
-    r"""The metric of ``a`` minus ``times`` that of ``b``, paired where possible.
-
-    On common latents, the standard error is :math:`\mathrm{std}(\mathrm{IF}_a - r\, \mathrm{IF}_b) / \sqrt n`, where
-    IF are the influences of the images; it is combined over the seeds that both points have. A trial differs from
-    itself by 0, without error. If influences are missing or no seed is common, the two points are treated as
-    independent.
-
-    Args:
-        study: The study that has the results of ``a``, and those of ``b`` unless ``other`` is given.
-        a: The first point.
-        b: The second point.
-        metric: The metric to compare.
-        times: The factor r on the second point's metric.
-        other: The study that has the results of ``b``.
-    """
-    first, second = a.seeds, b.seeds
-    common = [(first[seed], second[seed]) for seed in first if seed in second]
-    paired = [_paired_se((study, one), (other or study, two), metric, times) for one, two in common]
-    errors = [se for se in paired if se is not None]
-    if common and len(errors) == len(common) and a.protocol(metric) == b.protocol(metric):
-        gaps = [value_in(one, metric) - times * value_in(two, metric) for one, two in common]
-        alone = _independent_se([one for one, _ in common], [two for _, two in common], metric, times)
-        return Difference(statistics.fmean(gaps), se_of_mean(gaps, errors), True, alone)
-    alone = _independent_se(a.rows, b.rows, metric, times)
-    seeds = min((count for e in (a, b) if (count := e.scattered(metric)) is not None), default=None)
-    return Difference(a.value(metric) - times * b.value(metric), alone, False, alone, seeds)
-
-
-def _independent_se(a: Sequence[Result], b: Sequence[Result], metric: str, times: float) -> float | None:
-    """The standard error of the difference of independent means."""
-    one, two = (
-        se_of_mean([value_in(row, metric) for row in rows], [se_in(row, metric) for row in rows]) for rows in (a, b)
-    )
-    return None if one is None or two is None else math.hypot(one, times * two)
-
-
-def _paired_se(a: tuple[Study, Result], b: tuple[Study, Result], metric: str, times: float) -> float | None:
-    if times == 1 and _same(a[1], b[1], metric):
-        return 0.0
-    first, second = (study.influence(row, metric) for study, row in (a, b))
-    if first is None or second is None or first.shape != second.shape or len(first) < 2:
-        return None
-    return float(np.std(first - times * second, ddof=1)) / math.sqrt(len(first))
-
-
-def _same(a: Result, b: Result, metric: str) -> bool:
-    """Whether both rows are the same trial, which happens if a change does not affect the resolved spec."""
-    return bool(a.id == b.id) and value_in(a, metric) == value_in(b, metric)
-
-
-@dataclass(frozen=True)
 class Ranking:
     """The best of several points and the comparisons of all others with it."""
 
     best: list[Entry]
     """The point with the best value, then those that do not differ significantly from it."""
     against: dict[Entry, tuple[Difference, float]]
-    """For every other point, its difference from the best one and the p-value after the correction for all pairs."""
+    """For every other point, its difference from the best one and the p-value corrected for all pairs of points."""
 
     @property
     def unpaired(self) -> int:
@@ -145,10 +40,11 @@ class Ranking:
 
 
 def rank(study: Study, entries: Sequence[Entry], metric: str) -> Ranking:
-    """Compare every point with the best one, at the 5 % level after the correction for all pairs of points.
+    """Compare every point with the best one, at the 5 % level after correction for all pairs of points.
 
-    Values below the drawn reference count as equal to it (``_above_drawn``). ``best`` is empty if neither higher nor
-    lower values are better.
+    Among equal points, any is missing from ``best`` with a probability of at most 5 %: see ``with_best``. Values below
+    the drawn reference count as equal to it (``_above_drawn``). ``best`` is empty if neither higher nor lower values
+    are better.
     """
     known = finite(entries, metric)
     higher = entries[0].higher_is_better(metric) if entries else None

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import math
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
-from designspace.report.entry import BUDGET, Entry, se_of_mean, value_in
-from designspace.report.evidence.differences import Difference, by_budget, difference, finite
-from designspace.report.evidence.inference import LEVEL, holm
+from designspace.report.entry import BUDGET, Entry
+from designspace.report.evidence.contrasts import Difference, mean_difference
+from designspace.report.evidence.differences import by_budget, finite
+from designspace.report.evidence.inference import LEVEL, with_best
 from designspace.report.study import Study, comparable
 from designspace.text import value_of
 
@@ -114,6 +112,15 @@ def _of_baseline(study: Study, name: str) -> str:
     return BASELINE if found is None else value_of(found)
 
 
+@dataclass(frozen=True)
+class Dependence:
+    """An axis on which the favoured choice depends."""
+
+    axis: str
+    favoured: dict[Any, tuple[Any, ...]]
+    """The favoured choices at each value of the axis, the best one first."""
+
+
 @dataclass(frozen=True, eq=False)
 class Effects:
     """The effects of the choices of one factor at one budget."""
@@ -127,9 +134,11 @@ class Effects:
     against: dict[Any, Difference]
     """For every other choice, its mean minus that of the first choice."""
     favoured: tuple[Any, ...]
-    """The best choice, then those that do not differ significantly from it (Holm's correction)."""
+    """The choice that is best on average, then those that do not differ significantly from it."""
     nfe: dict[Any, float]
     """The mean number of evaluations per image of each choice, over the same points."""
+    dependence: Dependence | None = None
+    """Given if the choice that is best on average is significantly worse than another one at some setting."""
 
     @property
     def decided(self) -> bool:
@@ -156,46 +165,46 @@ def _at(study: Study, factor: Factor, budget: object, lines: Sequence[Line], met
     higher = lines[0][base].higher_is_better(metric)
     if higher is None:
         return Effects(factor, budget, len(lines), means[base], against, choices, nfe)
-    top = (max if higher else min)(choices, key=lambda choice: means[choice])
-    gaps = {choice: _gap(study, lines, choice, top, metric) for choice in choices if choice != top}
-    corrected = zip(gaps, holm([gap.p for gap in gaps.values()]), strict=True)
-    equal = [choice for choice, p in corrected if not p <= LEVEL]
-    return Effects(factor, budget, len(lines), means[base], against, (top, *equal), nfe)
+    favoured = _favoured(study, lines, metric)
+    dependence = _dependence(study, factor, lines, favoured[0], metric)
+    return Effects(factor, budget, len(lines), means[base], against, favoured, nfe, dependence)
+
+
+def _favoured(study: Study, lines: Sequence[Line], metric: str, families: int = 1) -> tuple[Any, ...]:
+    """The choice with the best mean and those that do not differ significantly from it.
+
+    The p-values are corrected for all pairs of choices, and for the number of such ``families`` of choices.
+    """
+    top = _best(lines, metric)
+    gaps = {choice: _gap(study, lines, choice, top, metric) for choice in lines[0] if choice != top}
+    corrected = zip(gaps, with_best([gap.p for gap in gaps.values()]), strict=True)
+    return (top, *(choice for choice, p in corrected if not families * p <= LEVEL))
+
+
+def _best(lines: Sequence[Line], metric: str) -> Any:
+    higher = next(iter(lines[0].values())).higher_is_better(metric)
+    return (max if higher else min)(lines[0], key=lambda c: statistics.fmean(line[c].value(metric) for line in lines))
+
+
+def _dependence(study: Study, factor: Factor, lines: Sequence[Line], top: Any, metric: str) -> Dependence | None:
+    """The axis by which the best choice differs, if ``top`` is significantly worse than another one at some setting.
+
+    These comparisons are corrected for all pairs of choices at all settings.
+    """
+    worse = (_gap(study, [line], best, top, metric).p for line in lines if (best := _best([line], metric)) != top)
+    pairs = len(lines[0]) * (len(lines[0]) - 1) / 2
+    if not any(len(lines) * pairs * p <= LEVEL for p in worse):
+        return None
+    found: list[tuple[int, Dependence]] = []
+    for axis in (axis for axis in lines[0][top].axes if axis not in (*factor.axes, *BUDGET)):
+        levels: dict[Any, list[Line]] = {}
+        for line in lines:
+            levels.setdefault(line[top].axes[axis], []).append(line)
+        best = {level: _favoured(study, of, metric, len(levels)) for level, of in levels.items()}
+        explained = sum(_best([line], metric) == best[level][0] for level, of in levels.items() for line in of)
+        found.append((explained, Dependence(axis, best)))
+    return max(found, key=lambda one: one[0])[1]
 
 
 def _gap(study: Study, lines: Sequence[Line], a: Any, b: Any, metric: str) -> Difference:
     return mean_difference(study, [(line[a], line[b]) for line in lines], metric)
-
-
-def mean_difference(study: Study, pairs: Sequence[tuple[Entry, Entry]], metric: str) -> Difference:
-    r"""The difference of the metric, first minus second, averaged over pairs of points.
-
-    If all points share their latents, the standard error of the mean over K pairs is
-    :math:`\mathrm{std}(\frac1K \sum_k (\mathrm{IF}_{a_k} - \mathrm{IF}_{b_k})) / \sqrt n` for each common seed.
-    Without influences, the error is the mean of the standard errors of the pairs, which is an upper bound.
-    """
-    alone = [difference(study, a, b, metric) for a, b in pairs]
-    if len(pairs) == 1:
-        return alone[0]
-    value, errors = statistics.fmean(gap.value for gap in alone), [gap.se for gap in alone if gap.se is not None]
-    seeds = set.intersection(*({*a.seeds} & {*b.seeds} for a, b in pairs))
-    paired = [_seed_se(study, pairs, metric, seed) for seed in sorted(seeds)]
-    known = [se for se in paired if se is not None]
-    if known and len(known) == len(paired) and all(gap.paired for gap in alone):
-        gaps = [statistics.fmean(_value(a, metric, s) - _value(b, metric, s) for a, b in pairs) for s in sorted(seeds)]
-        return Difference(statistics.fmean(gaps), se_of_mean(gaps, known), True)
-    se, scattered = statistics.fmean(errors) if len(errors) == len(pairs) else None, [gap.seeds for gap in alone]
-    return Difference(value, se, False, seeds=min((count for count in scattered if count), default=None))
-
-
-def _value(entry: Entry, metric: str, seed: int) -> float:
-    return value_in(entry.seeds[seed], metric)
-
-
-def _seed_se(study: Study, pairs: Sequence[tuple[Entry, Entry]], metric: str, seed: int) -> float | None:
-    found = [study.influence(entry.seeds[seed], metric) for pair in pairs for entry in pair]
-    arrays = [influence for influence in found if influence is not None]
-    if len(arrays) < len(found) or len({array.shape for array in arrays}) > 1 or len(arrays[0]) < 2:
-        return None
-    mean = np.mean(arrays[0::2], 0) - np.mean(arrays[1::2], 0)
-    return float(np.std(mean, ddof=1)) / math.sqrt(len(mean))

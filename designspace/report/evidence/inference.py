@@ -17,6 +17,8 @@ Z = 1.959963984540054
 errors."""
 POWER = 0.8
 """The probability with which a stated number of images decides a claim, if the estimates are right."""
+SEQUENTIAL = -2 * math.log(LEVEL) + math.log(-2 * math.log(LEVEL) + 1)
+"""The parameter of always-valid intervals for which they are narrowest when all planned images are there."""
 LARGEST_Z = 8.0
 """Larger z-values would come from p-values that double precision cannot resolve."""
 
@@ -25,6 +27,7 @@ class Outcome(StrEnum):
     """What the evidence says about a claim."""
 
     HOLDS = "holds"
+    PART = "holds in part"
     FAILS = "does not hold"
     UNDECIDED = "undecided"
     MISSING = "not computed"
@@ -35,7 +38,7 @@ def two_sided(z: float) -> float:
     return math.erfc(abs(z) / math.sqrt(2))
 
 
-def as_normal(t: float, degrees: int) -> float:
+def as_normal(t: float, degrees: float) -> float:
     """The z-value that has the same p-value as ``t`` has under Student's distribution.
 
     Finite values are limited to ``LARGEST_Z``; infinity and NaN are returned unchanged.
@@ -79,6 +82,37 @@ def with_best(ps: Sequence[float]) -> list[float]:
     return [p if math.isnan(p) else min(1.0, pairs * p) for p in ps]
 
 
+def always_valid(z: float, n: int, planned: int) -> float:
+    r"""The two-sided p-value that is valid however often the results are looked at, with ``n`` of ``planned`` images.
+
+    .. math:: p = \min\left(1, \sqrt{k + 1}\, e^{-z^2 k / (2 (k + 1))}\right), \qquad
+              k = \frac{n}{n_\text{planned}} (-2 \ln \alpha + \ln(-2 \ln \alpha + 1))
+
+    If there is no difference, it falls to 5 % at any time with a probability of at most 5 %, whereas the p-value for a
+    fixed number of images does so with 23 % at seven looks. It belongs to the asymptotic confidence sequence of
+    Waudby-Smith et al. (2021), Time-uniform central limit theory and asymptotic confidence sequences,
+    https://arxiv.org/abs/2103.06476.
+    """
+    k = SEQUENTIAL * n / planned
+    return z if math.isnan(z) else min(1.0, math.sqrt(k + 1) * math.exp(-(z**2) * k / (2 * (k + 1))))
+
+
+def always_valid_width(n: int, planned: int) -> float:
+    """The half-width in standard errors of the interval that belongs to ``always_valid``."""
+    k = SEQUENTIAL * n / planned
+    return math.sqrt(2 * (k + 1) / k * math.log(math.sqrt(k + 1) / LEVEL))
+
+
+def as_always_valid(z: np.ndarray, n: int, planned: int) -> np.ndarray:
+    """z-values whose two-sided p-values are those of ``always_valid``."""
+
+    def one(each: float) -> float:
+        p = max(always_valid(each, n, planned), 1e-300)
+        return math.copysign(-NormalDist().inv_cdf(p / 2), each) if p < 1 else 0.0 * each
+
+    return np.array([[one(each) for each in row] for row in z.tolist()])
+
+
 @dataclass(frozen=True)
 class Evidence:
     """The combined test of all statements of a claim."""
@@ -88,7 +122,9 @@ class Evidence:
     p_against: float
     """The one-sided p-value under the null hypothesis that the claim is true."""
     times: float
-    """The factor on the number of images at which the same estimates would decide the claim; infinite if none does."""
+    """The factor on the number of images with which the claim would be decided with a probability of ``POWER``.
+
+    It presumes that the estimates are right; it is infinite if no number of images decides the claim."""
 
     @property
     def p(self) -> float:
@@ -98,9 +134,13 @@ class Evidence:
     @property
     def outcome(self) -> Outcome:
         """Whether the claim holds, fails or is undecided, each side tested at 2.5 %."""
-        if self.p_for <= LEVEL / 2:
+        return self.among(1)
+
+    def among(self, tests: int) -> Outcome:
+        """The outcome after Bonferroni's correction for this number of such tests."""
+        if self.p_for <= LEVEL / 2 / tests:
             return Outcome.HOLDS
-        return Outcome.FAILS if self.p_against <= LEVEL / 2 else Outcome.UNDECIDED
+        return Outcome.FAILS if self.p_against <= LEVEL / 2 / tests else Outcome.UNDECIDED
 
 
 def evidence(statements: Sequence[np.ndarray], count: int | None = None) -> Evidence:
@@ -129,8 +169,9 @@ def evidence(statements: Sequence[np.ndarray], count: int | None = None) -> Evid
     count = count or len(statements)
     sides = [_sides(z) for z in statements]
     p_for, p_against = max(_p(lower) for lower, _ in sides), min(_p(higher) for _, higher in sides)
-    times = max(_times(lower) for lower, _ in sides), min(_times(higher, count) for _, higher in sides)
-    return Evidence(p_for, min(1.0, count * p_against), max(1.0, min(times)))
+    times_for = _times([test for lower, _ in sides for test in _tests(lower)])
+    times_against = min(_times(_tests(higher, count)) for _, higher in sides)
+    return Evidence(p_for, min(1.0, count * p_against), max(1.0, min(times_for, times_against)))
 
 
 Side = tuple[int, list[float]]
@@ -153,8 +194,27 @@ def _p(side: Side) -> float:
     return max(min(1.0, alternatives * math.erfc(-z / math.sqrt(2)) / 2) for z in needed)
 
 
-def _times(side: Side, count: int = 1) -> float:
-    """The factor on the number of images that would decide this side; standard errors scale as 1 / sqrt(n)."""
+def _tests(side: Side, count: int = 1) -> list[tuple[float, float]]:
+    """The z-value of each needed comparison, and how far below 0 it must lie."""
     alternatives, needed = side
-    critical = NormalDist().inv_cdf(LEVEL / 2 / alternatives / count)
-    return max((critical / z) ** 2 if z < 0 else math.inf for z in needed)
+    critical = -NormalDist().inv_cdf(LEVEL / 2 / alternatives / count)
+    return [(z, critical) for z in needed]
+
+
+def _times(tests: Sequence[tuple[float, float]]) -> float:
+    r"""The factor t on the number of images with which all ``tests`` succeed with a probability of ``POWER`` or more.
+
+    The z-values grow with :math:`\sqrt t`, and a test with the critical value c fails with a probability of
+    :math:`\Phi(c - \sqrt t\, |z|)`. The factor makes the sum of these, which bounds the probability that any fails,
+    1 - ``POWER``. For a single test, :math:`t = ((c + 0.84) / z)^2`.
+    """
+    if any(z >= 0 for z, _ in tests):
+        return math.inf
+    cdf, share = NormalDist().cdf, NormalDist().inv_cdf(1 - (1 - POWER) / len(tests))
+    low = max((critical + NormalDist().inv_cdf(POWER)) / -z for z, critical in tests)
+    high = max((critical + share) / -z for z, critical in tests)  # where each fails with an equal share of 1 - POWER
+    for _ in range(50):
+        root = (low + high) / 2
+        fails = sum(cdf(critical + root * z) for z, critical in tests)
+        low, high = (root, high) if fails > 1 - POWER else (low, root)
+    return high**2

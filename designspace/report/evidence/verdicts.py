@@ -1,21 +1,24 @@
-"""The verdict on each claim: whether the evidence decides it, and the numbers behind the decision."""
+"""The verdict on each claim: whether the evidence decides it, where, and the numbers behind the decision."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from designspace.report.entry import Entry
 from designspace.report.evidence.caveats import too_few_images
-from designspace.report.evidence.claims import NFE, Needed, Statement, comparisons
-from designspace.report.evidence.inference import Evidence, Outcome, evidence
+from designspace.report.evidence.compared import Found, by_budget, compared, in_words, judged, overall, tested
+from designspace.report.evidence.inference import POWER, Evidence, Outcome, always_valid_width, evidence
+from designspace.report.evidence.statements import Statement
 from designspace.report.study import Study
-from designspace.results.records import Claim
-from designspace.text import one_line, p_value
+from designspace.results.points import named_by_all
+from designspace.results.records import Claim, Expect
+from designspace.text import measured, number, one_line, p_value, value_of
 
 MANY = 10_000_000
 """If more images would be needed to decide a claim, no exact number is given."""
+MIXED = "The points were measured with different protocols, numbers of images or references."
+UNKNOWN = "This version of designspace does not know this kind of claim."
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,68 +32,138 @@ class Verdict:
     """Sentences with the estimates of the comparison least favourable to the claim, or why there are none."""
     statements: tuple[Statement, ...] = ()
     evidence: Evidence | None = None
+    where: str = ""
+    """For a claim about several budgets, what is true at which: ``holds at 19 and 35, not at 9``."""
+    preliminary: bool = False
+    """Whether results are still missing, so that the verdict may change."""
+
+    @property
+    def headline(self) -> str:
+        """The outcome in words, with the budgets at which it was found."""
+        return (self.where or self.outcome) + (" (preliminary)" if self.preliminary else "")
 
 
-def verdicts(study: Study) -> list[Verdict]:
-    """The verdict on each claim, in the order of the ablation."""
-    return [_verdict(study, claim) for claim in study.about.claims]
+def verdicts(study: Study, *, live: bool = False) -> list[Verdict]:
+    """The verdict on each claim, in the order of the ablation.
+
+    Args:
+        study: The ablation with its results.
+        live: Whether the results are looked at again and again. Until all of them are there, verdicts and intervals
+            are then always valid: see ``always_valid``.
+    """
+    waiting = study.waiting
+    return [_verdict(study, claim, waiting, live and waiting) for claim in study.about.claims]
 
 
-def _verdict(study: Study, claim: Claim) -> Verdict:
-    say, expect = one_line(claim.say), claim.expect
-    needed = comparisons(study, expect)
-    if needed is None:
-        return Verdict(say, Outcome.MISSING, "This version of designspace does not know this kind of claim.")
-    metric = expect["metric"]
-    found = [one for one in needed if all(_measured(entry, metric) for entry in one.entries)]
-    if any(_mixed(one, metric) for one in found):
-        why = "The points were measured with different protocols, numbers of images or references."
-        return Verdict(say, Outcome.MISSING, why)
-    stated, missing = [one.statements() for one in found], len(needed) - len(found)
-    statements = tuple(statement for each in stated for statement in each)
-    why = f"{missing} of {len(needed)} comparisons have no finite result yet."
-    if not statements:
-        return Verdict(say, Outcome.MISSING, why)
-    together = evidence([statement.z for statement in statements], len(needed) * len(stated[0]))
-    if missing and together.outcome != Outcome.FAILS:
-        return Verdict(say, Outcome.MISSING, why, statements, together)
-    least = max(range(len(found)), key=lambda i: evidence([statement.z for statement in stated[i]]).p_for)
-    numbers = " ".join(_sentences(found[least].entries[0], metric, stated[least], together, len(needed)))
-    return Verdict(say, together.outcome, numbers, statements, together)
+def _verdict(study: Study, claim: Claim, waiting: bool, live: bool) -> Verdict:
+    say, metric = one_line(claim.say), claim.expect.get("metric", "")
+    found = compared(study, claim.expect, live)
+    if found is None:
+        return Verdict(say, Outcome.MISSING, UNKNOWN)
+    if any(one.mixed for one in found):
+        return Verdict(say, Outcome.MISSING, MIXED)
+    groups, known = by_budget(study, found), [one for one in found if one.statements]
+    at = judged(groups)
+    outcome, together = overall(at), tested(found) if known else None
+    sentences = _restriction(study, claim)
+    if together is None or outcome is Outcome.MISSING:
+        sentences += [f"{len(found) - len(known)} of {len(found)} comparisons have no finite result yet."]
+    else:
+        sentences += _sentences(known, metric, together, outcome, len(found))
+    sentences += [*_at_each(groups), *_elsewhere(study, claim, live)]
+    stated = tuple(statement for one in known for statement in one.statements)
+    where, preliminary = in_words(at) if len(at) > 1 else "", waiting and outcome is not Outcome.MISSING
+    return Verdict(say, outcome, " ".join(sentences), stated, together, where, preliminary)
 
 
-def _measured(entry: Entry, metric: str) -> bool:
-    if metric == NFE:
-        return bool(entry.rows)
-    return entry.has(metric) and math.isfinite(entry.value(metric))
+def _named(study: Study, expect: Expect) -> object:
+    """The budget that all selections of a claim name; ``None`` if there is none."""
+    return named_by_all(_selections(expect), study.column_axis or "")
 
 
-def _mixed(one: Needed, metric: str) -> bool:
-    return metric != NFE and len({entry.protocol(metric) for entry in one.entries}) > 1
+def _selections(expect: Expect) -> list[Mapping[str, object]]:
+    sides = [side for value in expect.values() for side in (value if isinstance(value, list | tuple) else [value])]
+    return [side for side in sides if isinstance(side, Mapping)]
 
 
-def _sentences(point: Entry, metric: str, stated: Sequence[Statement], together: Evidence, count: int) -> list[str]:
+def _restriction(study: Study, claim: Claim) -> list[str]:
+    budget = _named(study, claim.expect)
+    return [f"Judged at {value_of(budget)} only: {one_line(claim.why)}"] if claim.why and budget is not None else []
+
+
+def _elsewhere(study: Study, claim: Claim, live: bool) -> list[str]:
+    """How a claim that names a budget without a reason fares at the other budgets."""
+    axis, budget = study.column_axis or "", _named(study, claim.expect)
+    if claim.why or budget is None:
+        return []
+    general = {key: _without(value, axis) for key, value in claim.expect.items()}
+    found = compared(study, general, live) or []
+    groups = {other: of for other, of in by_budget(study, found).items() if other not in (None, budget)}
+    comparable = groups and not any(one.mixed for of in groups.values() for one in of)
+    return [f"Elsewhere: {in_words(judged(groups))}."] if comparable else []
+
+
+def _without(value: object, axis: str) -> object:
+    if isinstance(value, list | tuple):
+        return [_without(one, axis) for one in value]
+    return {key: one for key, one in value.items() if key != axis} if isinstance(value, Mapping) else value
+
+
+def _sentences(known: Found, metric: str, together: Evidence, outcome: Outcome, count: int) -> list[str]:
+    """The numbers of the least favourable comparison and, if the claim is undecided, what would decide it."""
+    least = max(known, key=lambda one: evidence([statement.z for statement in one.statements]).p_for)
+    point, stated = least.point, least.statements
     seeds = f" for each of {len(point.rows)} seeds" if len(point.rows) > 1 else ""
     n = f"n = {point.images(metric):,}{seeds}."
     if not all(statement.known for statement in stated):
         return [f"{stated[0].numbers}, no standard error, {n}"]
-    alone = evidence([statement.z for statement in stated]) if count > 1 else together
-    sentences = [f"{stated[0].numbers}, {p_value(alone.p)}, {n}"]
-    if together.outcome == Outcome.UNDECIDED:
-        sentences += [f"If the estimates stayed the same, {_needed(point.images(metric), together.times, seeds)}."]
+    alone = evidence([statement.z for statement in stated])
+    sentences = [f"{stated[0].numbers}, {_p(alone, least.live)}, {n}"]
+    if least.live:
+        sentences += _interval(stated[0], *least.images)
+    elif outcome is Outcome.UNDECIDED:
+        enough = _enough(point.images(metric), f"images{seeds}", together.times)
+        sentences += [f"If the estimates stayed the same, {enough}."]
     if count > 1:
-        least = f"This is the least favourable of {count} comparisons"
-        sentences += [f"{least}; for all of them together, {p_value(together.p)}."]
+        least_of = f"This is the least favourable of {count} comparisons"
+        sentences += [f"{least_of}; for all of them together, {_p(together, least.live)}."]
     few = too_few_images(metric, point)
     return [*sentences, few] if few else sentences
 
 
-def _needed(images: int, times: float, seeds: str) -> str:
-    """The number of images that would decide the claim, in words; standard errors scale as 1 / sqrt(n)."""
-    needed = images * times
+def _p(found: Evidence, live: bool) -> str:
+    return f"always-valid {p_value(found.p)}" if live else p_value(found.p)
+
+
+def _interval(statement: Statement, n: int, planned: int) -> list[str]:
+    value, se = statement.estimate.value, statement.estimate.se
+    if se is None or not math.isfinite(value):
+        return []
+    low, high = (number(value + sign * always_valid_width(n, planned) * se, se) for sign in (-1, 1))
+    return [f"The always-valid 95 % interval of the {statement.what} is {low} to {high}."]
+
+
+def _at_each(groups: Mapping[object, Found]) -> list[str]:
+    """The estimate at each budget: ``Difference at each budget: 54.0 ± 3.2 at 7, -0.41 ± 0.31 at 35.``"""
+    stated = {budget: [one.statements for one in found if one.statements] for budget, found in groups.items()}
+    least = {
+        budget: max(each, key=lambda of: evidence([s.z for s in of]).p_for) for budget, each in stated.items() if each
+    }
+    if len(least) < 2:
+        return []
+    shown = [f"{measured(s.estimate.value, s.estimate.se)} at {value_of(budget)}" for budget, (s, *_) in least.items()]
+    what = next(iter(least.values()))[0].what
+    several = any(len(each) > 1 for each in stated.values())
+    return [f"{f'Least favourable {what}' if several else what.capitalize()} at each budget: {', '.join(shown)}."]
+
+
+def _enough(count: int, unit: str, times: float) -> str:
+    """What would decide the claim, in words; ``count`` is the number of ``unit`` so far, which ``times`` multiplies."""
     if math.isinf(times):
-        return "no number of images would decide the claim"
+        return f"no number of {unit} would decide the claim"
+    needed, chance = count * times, f"would decide the claim with a probability of {POWER:.0%}".replace("%", " %")
     if needed > MANY:
-        return f"more than {MANY:,} images{seeds} would be needed to decide the claim"
+        return f"only more than {MANY:,} {unit} {chance}"
     step = 10 ** max(math.floor(math.log10(needed)) - 1, 0)
-    return f"about {math.ceil(needed / step) * step:,} images{seeds} would be needed to decide the claim"
+    rounded = round(needed / step) * step if step > 1 else math.ceil(needed)
+    return f"about {rounded:,} {unit} {chance}"

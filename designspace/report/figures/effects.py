@@ -12,7 +12,7 @@ from designspace.drawing.look import COLOURS, DARK, MARKERS, SMALL, plain, wrapp
 from designspace.drawing.panels import annotate, stacked
 from designspace.drawing.scales import labels
 from designspace.report.evidence import effects as evidence
-from designspace.report.evidence.differences import Difference
+from designspace.report.evidence.contrasts import Difference
 from designspace.report.evidence.effects import Effects, Factor
 from designspace.report.evidence.inference import Z
 from designspace.report.study import Study, comparable

@@ -17,12 +17,12 @@ from designspace.report.tables import claims
 from designspace.text import one_line
 
 
-def overview(folders: Sequence[Path]) -> bytes:
-    """The page; folders that cannot be read are left out."""
+def overview(folders: Sequence[Path], *, live: bool = False) -> bytes:
+    """The page; folders that cannot be read are left out. ``live`` asks for verdicts that are always valid."""
     items = []
     for folder in folders:
         try:
-            item = _summary(Study(folder))
+            item = _summary(Study(folder), live)
         except DataError:
             continue
         link = f"{quote(folder.name)}/index.html" if (folder / "index.html").is_file() else ""
@@ -30,13 +30,13 @@ def overview(folders: Sequence[Path]) -> bytes:
     return render("overview.html", items=items)
 
 
-def _summary(study: Study) -> dict[str, Any]:
+def _summary(study: Study, live: bool) -> dict[str, Any]:
     best = [*answer.of_best(study, [*sections(study)])]
     done, expected = sum(len(p.rows) for p in study.points), sum(p.expected for p in study.points)
     return {
         "name": one_line(study.about.name),
         "question": one_line(study.about.question),
         "size": f"{done} trials" if done == expected else f"{done} of {expected} trials",
-        "counts": claims.labels(verdicts(study)),
+        "counts": claims.labels(verdicts(study, live=live)),
         "answer": " ".join(best[:1]),
     }

@@ -51,10 +51,11 @@ def page(study: Study, pictures: Mapping[str, bytes], *, live: bool = False) -> 
     Args:
         study: The ablation with its results.
         pictures: The PNGs of the report by name; some of them are embedded in the page.
-        live: Whether browsers should reload the page every few seconds.
+        live: Whether the page will be updated: browsers then reload it every few seconds, and verdicts are always
+            valid until all results are there.
     """
     found, known = [*sections(study)], trials(study, study.points)
-    decided, missing = verdicts(study), values.gaps(study)
+    decided, missing = verdicts(study, live=live), values.gaps(study)
     choices = [pair for metric in study.about.metrics for pair in effects.tables(study, metric)]
     data = {
         "points": points(study, study.points),
@@ -82,7 +83,7 @@ def page(study: Study, pictures: Mapping[str, bytes], *, live: bool = False) -> 
         bibtex=bibtex(study.sources),
         files=[*_files(study, found, choices)],
         better=caption.better,
-        meaning={"claims": claims.MEANING, "comparisons": comparisons.MEANING},
+        meaning={"claims": " ".join(claims.meaning(decided, live=live)), "comparisons": comparisons.MEANING},
         data=text,
     )
 

@@ -22,7 +22,7 @@ def of_table(study: Study, metric: str, entries: list[Entry], ranked: Sequence[R
     """The caption of a table of values; ``why``, the reason why there are several tables, comes first."""
     sentences = [
         _values(metric, entries),
-        training_runs(entries),
+        training_runs(metric, entries),
         yardstick(metric, entries[0]),
         too_few_images(metric, entries[0]),
         corrected.absent(entries, metric),
@@ -66,11 +66,8 @@ def better(higher: bool | None) -> str:
     return f"{'neither lower nor higher' if higher is None else 'higher' if higher else 'lower'} is better"
 
 
-def training_runs(entries: Sequence[Entry], degrees: int | None = None) -> str:
-    """What the error bars say about training: whether they include its variation; empty without trained networks.
-
-    ``degrees`` are the degrees of freedom of the variation between training runs, if it is pooled over configurations.
-    """
+def training_runs(metric: str, entries: Sequence[Entry]) -> str:
+    """What the error bars say about training: whether they include its variation; empty without trained networks."""
     counts = sorted({entry.trainings for entry in entries if entry.trainings is not None})
     if not counts:
         return ""
@@ -80,7 +77,9 @@ def training_runs(entries: Sequence[Entry], degrees: int | None = None) -> str:
             "Values and error bars are for this one training run of each network; those of another run would differ by "
             "more than the error bars say."
         )
-    pooled = "" if degrees is None else f", pooled over the configurations (Student's t, {degrees} degrees of freedom)"
+    degrees = sorted({round(found.degrees) for entry in entries if (found := entry.between_trainings(metric))})
+    few = " to ".join(map(str, dict.fromkeys(degrees[:1] + degrees[-1:])))
+    pooled = f", pooled over the configurations of a budget (Student's t, {few} degrees of freedom)" if few else ""
     text = (
         f"Each value is a mean over {' or '.join(several)} training runs, and its standard error includes the variation"
     )

@@ -6,26 +6,31 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from designspace.report.evidence.effects import Effects, Factor, effects, factors
+from designspace.report.evidence.effects import Dependence, Effects, Factor, effects, factors
 from designspace.report.study import Study, comparable
 from designspace.report.tables import caption
 from designspace.report.tables.table import Cell, Table, csv_text, markdown, number_cell
-from designspace.text import escape, measured, one_line, value_of
+from designspace.text import escape, listed, measured, one_line, value_of
 
 UNEQUAL = 1.1
 """If the numbers of evaluations of two choices differ by more than this factor, a note says so."""
 NAMED = 3
 """The largest number of favoured choices that are all named; if there are more, only the first is."""
+EDGES = 3
+"""The smallest number of numeric choices of which the first and the last are called edges of the grid."""
 FAVOURED = (
-    "Favoured: the best choice in each row and all choices that do not differ significantly from it (95 % confidence, "
-    "with Holm's correction for the choices in the row)."
+    "Favoured: the choice in each row that is best on average over the settings of the other axes, and all choices "
+    "that do not differ significantly from it (95 % confidence, corrected for all pairs of choices in the row, because "
+    "the best one is found in the same data). If the best one on average is significantly worse than another at some "
+    "setting, corrected for all pairs at all settings, the favoured choices are given for each value of the axis that "
+    "they depend on. Beyond a value at the edge of the grid there may be better ones."
 )
 MEANING = (
     "Main effects of design choices: the value with this choice minus the value with the baseline's choice (or with "
     "the first choice, if the baseline has none of them), averaged over the settings of the other axes at the same "
     "budget, ± standard error (paired on shared latents where possible, otherwise an upper bound). In parentheses: the "
     "mean value with the choice that the others are compared with. Bold: favoured. Empty: not measured or not finite. "
-    "An effect may depend on the other axes; the tables of all configurations show whether it does."
+    "An effect may depend on the other axes: the table of favoured choices says so if another choice is best there."
 )
 
 
@@ -69,6 +74,7 @@ def _flat(budget: str, metric: str, protocol: str, one: Effects, choice: Any) ->
     about |= {"baseline": factor.word(factor.choices[0]), "baseline_mean": f"{one.baseline:.6g}"}
     about |= {"choice": factor.word(choice), "change": f"{gap.value:.6g}"}
     about |= {"se": "" if gap.se is None else f"{gap.se:.6g}"}
+    about["depends_on"] = one.dependence.axis if one.dependence else ""
     return about | {"paired": gap.paired, "settings": one.lines, "favoured": choice in one.favoured}
 
 
@@ -94,10 +100,35 @@ def _favoured(study: Study, found: Sequence[Effects], name: str) -> Table:
 
 
 def _words(one: Effects) -> Cell:
-    if not one.decided:
-        return Cell("undecided")
-    names = [one.factor.word(choice) for choice in one.favoured]
-    return Cell(" or ".join(names) if len(names) <= NAMED else f"{names[0]} or {len(names) - 1} others", best=True)
+    if one.dependence:
+        return Cell(_by_level(one, one.dependence), best=True)
+    return Cell(_names(one.factor, one.favoured), best=True) if one.decided else Cell("undecided")
+
+
+def _by_level(one: Effects, found: Dependence) -> str:
+    """``depends on design: heun for ddpm, dpmpp_2m for ve``; values at which nothing is decided are left out."""
+    levels: dict[str, list[str]] = {}
+    for level, favoured in found.favoured.items():
+        if len(favoured) <= len(one.against):
+            levels.setdefault(_names(one.factor, favoured), []).append(value_of(level))
+    by = ", ".join(f"{names} for {listed(at)}" for names, at in levels.items())
+    return f"depends on {found.axis}: {by}" if by else f"depends on {found.axis}"
+
+
+def _names(factor: Factor, favoured: Sequence[Any]) -> str:
+    edges = _edges(factor)
+    names = [factor.word(choice) + (" (edge of the grid)" if choice in edges else "") for choice in favoured]
+    return " or ".join(names) if len(names) <= NAMED else f"{names[0]} or {len(names) - 1} others"
+
+
+def _edges(factor: Factor) -> list[Any]:
+    """The lowest and the highest choice, if there are at least three and all are numbers."""
+    try:
+        numbers = {choice: float(factor.word(choice)) for choice in factor.choices}
+    except ValueError:
+        return []
+    ends = (min(numbers.values()), max(numbers.values()))
+    return [choice for choice, number in numbers.items() if number in ends] if len(numbers) >= EDGES else []
 
 
 def _costs(study: Study, found: Sequence[Effects]) -> Iterator[str]:

@@ -15,11 +15,21 @@ from designspace.report.tables import effects, values
 from designspace.report.tables.table import Table
 from designspace.text import one_line
 
-COLOURS = {Outcome.HOLDS: "green", Outcome.FAILS: "red", Outcome.UNDECIDED: "yellow", Outcome.MISSING: "dim"}
+COLOURS = {
+    Outcome.HOLDS: "green",
+    Outcome.PART: "yellow",
+    Outcome.FAILS: "red",
+    Outcome.UNDECIDED: "yellow",
+    Outcome.MISSING: "dim",
+}
 
 
-def terminal_table(folder: Path | Study) -> Group:
+def terminal_table(folder: Path | Study, *, live: bool = False) -> Group:
     """The tables, the verdicts and the missing points, for a terminal 80 characters wide.
+
+    Args:
+        folder: The folder of an ablation's results, or a study.
+        live: Whether it is printed again and again, so that verdicts must be always valid.
 
     Raises:
         DataError: If ``folder`` has no readable ``ablation.json``.
@@ -29,8 +39,8 @@ def terminal_table(folder: Path | Study) -> Group:
     favoured = [pair.favoured for metric in study.about.metrics[:1] for pair in effects.tables(study, metric)]
     for table in values.all_tables(study) + favoured:
         parts += [_drawn(table), Text(table.caption, style="dim"), Text()]
-    for found in verdicts(study):
-        parts += [Text.assemble((f"{found.outcome}: ", f"bold {COLOURS[found.outcome]}"), found.say)]
+    for found in verdicts(study, live=live):
+        parts += [Text.assemble((f"{found.headline}: ", f"bold {COLOURS[found.outcome]}"), found.say)]
         parts += [Text(f"  {found.numbers}", style="dim")]
     if missing := values.gaps(study):
         parts += [Text(one_line(line)) for line in (missing.summary, *missing.points)]

@@ -1,0 +1,160 @@
+r"""The variation between training runs, pooled over the configurations of an ablation.
+
+Each repeat of a configuration with a trained network trains a network of its own, so the values of the R repeats differ
+by the randomness of training and of sampling. Three repeats alone say little about their variance (Student's t with two
+degrees of freedom has the critical value 4.30). The variance of a combination :math:`d = \sum_m c_m v_m` of values is
+therefore compared with that of all similar combinations at the same budget, in units of
+
+.. math:: \sum_\text{networks} \left(\sum_{m \text{ of the network}} |c_m v_m|\right)^2,
+
+which assumes that the standard deviation is proportional to the value. For all pairs of I configurations of R repeats
+each, the mean of these relative variances has (I - 1)(R - 1) degrees of freedom, as in a two-way analysis of variance
+whose blocks are the repeats (Fisher 1925, Statistical Methods for Research Workers). The larger of the pooled variance
+and the combination's own is used, because some configurations vary more than others.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from itertools import combinations
+from typing import NamedTuple
+
+from designspace.results.records import Result, plain
+
+NETWORKS = ("trained", "pretrained", "preconditioned")
+"""The denoisers with a network, by name, for results of earlier versions, which do not record ``network``."""
+ROWS = ("c_skip", "c_out", "c_in", "c_noise", "noise_distribution", "loss_weight")
+
+
+class Series(NamedTuple):
+    """The values of a metric at one point, for each seed."""
+
+    group: Hashable
+    """The budget and the protocol: variances are pooled within a group."""
+    values: Mapping[int, float]
+    networks: Mapping[int, str | None]
+
+    @property
+    def network(self) -> tuple[str | None, ...]:
+        """The networks of all seeds, which points share that differ in sampling only."""
+        return tuple(self.networks.values())
+
+    @property
+    def mean(self) -> float:
+        """The mean over the seeds."""
+        return statistics.fmean(self.values.values())
+
+
+Terms = Sequence[tuple[float, Series]]
+"""A linear combination of points: coefficients and values."""
+
+
+class Scatter(NamedTuple):
+    """The uncertainty of a mean over training runs."""
+
+    variance: float
+    degrees: float
+    runs: int
+
+
+class Kind(StrEnum):
+    """Which combinations have similar relative variances."""
+
+    ALONE = "values"
+    BETWEEN = "differences between networks"
+    WITHIN = "differences between samplers of one network"
+
+
+def network_of(row: Result) -> str | None:
+    """What tells the trained network of a result apart; ``None`` if its denoiser has no network."""
+    if row.network is not None:
+        return row.network
+    denoiser, design = ((row.trial or {}).get(part) or {} for part in ("denoiser", "design"))
+    if not isinstance(denoiser, Mapping) or denoiser.get("name") not in NETWORKS:
+        return None
+    rows = [design.get(row) for row in ROWS if denoiser["name"] != "pretrained"]
+    return json.dumps(plain([denoiser, *rows]), sort_keys=True)
+
+
+@dataclass(frozen=True)
+class TrainingRuns:
+    """The training runs of all points of a study."""
+
+    series: Callable[[str], Iterable[Series]]
+    """The finite values of a metric at all points that have it."""
+    _pools: dict[Hashable, tuple[float, float]] = field(default_factory=dict)
+
+    def scatter(self, metric: str, terms: Terms) -> Scatter | None:
+        """The variance of a combination's mean over training runs; ``None`` unless networks were trained repeatedly."""
+        values = _over_seeds(terms)
+        repeated = [s for _, s in terms if len({s.networks[seed] for seed in values} - {None}) > 1]
+        if len(values) < 2 or not repeated:
+            return None
+        own, runs = statistics.variance(values.values()), len(values)
+        relative, degrees = self._pooled(metric, _kind(terms), frozenset(s.group for s in repeated))
+        if not degrees:
+            return Scatter(own / runs, runs - 1, runs)
+        positive = all(s.mean > 0 for _, s in terms)
+        pooled = relative * _scale(terms) if positive else 0.0
+        return Scatter(max(own, pooled) / runs, degrees if pooled else runs - 1, runs)
+
+    def _pooled(self, metric: str, kind: Kind, groups: frozenset[Hashable]) -> tuple[float, float]:
+        """The mean relative variance of a kind of combinations in some groups, and its degrees of freedom."""
+        key = metric, kind, groups
+        if key not in self._pools:
+            here = (s for s in self.series(metric) if s.group in groups and s.mean > 0)
+            points = [s for s in here if len(set(s.networks.values()) - {None}) > 1]
+            found = [(_over_seeds(terms), _scale(terms)) for terms in _combinations(points, kind)]
+            known = [(statistics.variance(d.values()) / scale, len(d) - 1) for d, scale in found if len(d) > 1]
+            self._pools[key] = _mean(known, _independent(points, kind))
+        return self._pools[key]
+
+
+def _over_seeds(terms: Terms) -> dict[int, float]:
+    """The combination for each seed that all its points have."""
+    seeds = set.intersection(*(set(s.values) for _, s in terms))
+    return {seed: sum(c * s.values[seed] for c, s in terms) for seed in sorted(seeds)}
+
+
+def _scale(terms: Terms) -> float:
+    found: dict[object, float] = {}
+    for c, s in terms:
+        if any(s.network):
+            found[s.network] = found.get(s.network, 0.0) + abs(c * s.mean)
+    return sum(size**2 for size in found.values())
+
+
+def _kind(terms: Terms) -> Kind:
+    found: dict[object, float] = {}
+    for c, s in terms:
+        if any(s.network):
+            found[s.network] = found.get(s.network, 0.0) + c
+    if all(abs(total) < 1e-9 for total in found.values()):
+        return Kind.WITHIN
+    return Kind.ALONE if len(found) < 2 else Kind.BETWEEN
+
+
+def _combinations(points: Sequence[Series], kind: Kind) -> Iterator[Terms]:
+    if kind is Kind.ALONE:
+        yield from ([(1.0, s)] for s in points)
+        return
+    for a, b in combinations(points, 2):
+        if a.group == b.group and (a.network == b.network) is (kind is Kind.WITHIN):
+            yield [(1.0, a), (-1.0, b)]
+
+
+def _independent(points: Sequence[Series], kind: Kind) -> int:
+    """The number of independent contrasts per repeat."""
+    networks = len({s.network for s in points})
+    return {Kind.ALONE: networks, Kind.BETWEEN: networks - 1, Kind.WITHIN: len(points) - networks}[kind]
+
+
+def _mean(known: Sequence[tuple[float, int]], independent: int) -> tuple[float, float]:
+    weights = sum(weight for _, weight in known)
+    if not weights:
+        return 0.0, 0.0
+    return sum(value * weight for value, weight in known) / weights, independent * weights / len(known)

@@ -1,0 +1,142 @@
+"""The check of a user's own components when a spec is loaded: does each compute what its row promises?
+
+Built-in components are tested with the package. Those of a user or a plugin are checked with the quick part of their
+contract (``designspace.testing``), because a wrong one, such as a schedule whose inverse is not its inverse, would be
+scored like any other.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+import traceback
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import lru_cache, partial
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from designspace.data.images import Images
+from designspace.data.rows import Data
+from designspace.errors import DataError, DocPath, Kind, Problem, brief
+from designspace.registry.component import Component
+from designspace.spec.paths import Location, Setting, written
+from designspace.spec.problems import Problems
+from designspace.spec.trial import Draft
+
+if TYPE_CHECKING:
+    from designspace.testing.context import Context
+
+MOST = 50
+"""The number of instances of a class that are checked. They differ only in their fields."""
+SECONDS = 10.0
+"""The time that the check of an instance may take."""
+
+
+class OwnComponents:
+    """The user's own components that have been checked so far, and what was found."""
+
+    def __init__(self) -> None:
+        self.unchecked = Problems()
+        """A warning for each class whose check took too long."""
+        self._found: dict[tuple[type[Component], str], str] = {}
+        self._instances = Counter[type[Component]]()
+        self._images: Callable[[Data], Images] = lru_cache(1)(lambda data: data.load())
+
+    def problems(self, draft: Draft, settings: Sequence[Setting]) -> Iterator[Problem]:
+        """Yield a problem for each of the user's own components in ``draft`` that does not compute what it should.
+
+        Each distinct instance is checked the first time that it appears, at most ``MOST`` of a class.
+        """
+        for location, component in draft.components():
+            for place, part in _with_parts(location, component):
+                if not type(part).built_in():
+                    path, key = written(settings, place), (type(part), repr(part))  # fields may not be hashable
+                    if key not in self._found:
+                        self._found[key] = self._check(part, draft, path)
+                    if what := self._found[key]:
+                        yield Problem(what, path, Kind.USER_CODE)
+
+    def _check(self, component: Component, draft: Draft, path: DocPath) -> str:
+        cls = type(component)
+        self._instances[cls] += 1
+        if self._instances[cls] > MOST:
+            return ""
+        try:
+            with _time_limit(SECONDS):
+                return _problem(component, draft, partial(self._images, draft.data))
+        except _TooSlow:
+            self._instances[cls] = MOST
+            what = f"{cls.row} '{cls.name}' is not checked, because its check takes more than {SECONDS:g} s"
+            self.unchecked.append(Problem(what, path, Kind.UNCHECKED))
+            return ""
+
+
+def _with_parts(location: Location, component: Component) -> Iterator[tuple[Location, Component]]:
+    """``component``, and the components in its fields at any depth."""
+    yield location, component
+    for name, value in component:
+        if isinstance(value, Component):
+            yield from _with_parts((*location, name), value)
+
+
+def _problem(component: Component, draft: Draft, images: Callable[[], Images]) -> str:
+    """What is wrong with ``component``, or an empty string."""
+    from designspace.testing import require_correct  # here, because most specs name built-in components only
+    from designspace.testing.assertions import UnmetError
+
+    try:
+        require_correct(component, _context(draft), images)
+    except DataError:  # a file is missing, which is reported elsewhere
+        return ""
+    except UnmetError as error:
+        return f"{component.row} '{component.name}' is wrong: {' '.join(str(error).split())}"
+    except Exception as error:
+        return f"{component.row} '{component.name}' fails: {brief(error)}{_line_in(type(component), error)}"
+    return ""
+
+
+def _context(draft: Draft) -> Context:
+    """What the components of ``draft`` meet in its trials."""
+    from designspace.testing.context import Context
+
+    denoiser, num_steps = draft.denoiser, (draft.num_steps,) if draft.nfe is None else (2, 5, 18)
+    limits = draft.design.c_noise.limits() if "c_noise" in denoiser.rows else (0.0, float("inf"))
+    augmentation = getattr(denoiser, "augmentation", None)
+    labels = (4 if getattr(denoiser, "labels", False) else 0, augmentation.size if augmentation else 0)
+    return Context(draft.design, draft.evaluate.detector, num_steps, limits, (labels,))
+
+
+def _line_in(cls: type[Component], error: Exception) -> str:
+    """The last line of the file that defines ``cls`` in the traceback, as `` (file:line)``, or an empty string."""
+    file = getattr(sys.modules.get(cls.__module__), "__file__", None)
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
+    return f" ({file}:{lines[-1]})" if lines else ""
+
+
+class _TooSlow(BaseException):
+    """The time is over. It is no ``Exception``, so that components do not catch it."""
+
+
+@contextmanager
+def _time_limit(seconds: float) -> Iterator[None]:
+    """Raise ``_TooSlow`` in the ``with`` block after this time.
+
+    Without effect outside the main thread and on Windows, where no signal can interrupt the block.
+    """
+    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
+        yield
+        return
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise _TooSlow
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

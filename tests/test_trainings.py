@@ -1,0 +1,165 @@
+"""Training is random, too: repeats train networks of their own, and their variation enters bars and tests."""
+
+import math
+
+import numpy as np
+import pytest
+from test_grid import EVALUATE, ablation
+
+from designspace.report.evidence.contrasts import difference, mean_difference
+from designspace.report.evidence.differences import rank
+from designspace.report.evidence.inference import LEVEL, as_normal, two_sided, with_best
+from designspace.report.trainings import Series, TrainingRuns
+
+FOUR = (0.3228, 0.3180, 0.3352, 0.3288)
+"""FD of the digits in pixels, n = 3,200, of a network trained with four seeds; each has a standard error of 0.005."""
+TRAINED = {"name": "trained", "network": {"name": "mlp", "seed": 3}, "training_images": 64, "seed": 5}
+
+
+def test_repeats_move_the_seeds_of_sampling_training_and_network():
+    found = ablation(evaluate=EVALUATE | {"repeats": 3, "seed": 7}, grid={"solver": ["heun"]}, denoiser=TRAINED)
+    trials = [point.trial for point in found.points()]
+    assert [(t.seed, t.denoiser.seed, t.denoiser.network.seed) for t in trials] == [(7, 5, 3), (8, 6, 4), (9, 7, 5)]
+    assert len({t.network() for t in trials}) == len({t.id for t in trials}) == 3
+    one = ablation(evaluate=EVALUATE | {"seed": 7}, grid={"solver": ["heun", "euler"]}, denoiser=TRAINED)
+    assert one.points()[0].trial.id == trials[0].id
+    assert len({point.trial.network() for point in one.points()}) == 1
+
+
+def test_repeats_of_a_denoiser_without_a_network_have_none():
+    found = ablation(evaluate=EVALUATE | {"repeats": 2}, grid={"solver": ["heun"]})
+    assert [point.trial.network() for point in found.points()] == [None, None]
+    assert len({point.trial.denoiser for point in found.points()}) == 1
+
+
+def trained(made, name, values, *, network=None, nfe=7, se=0.005):
+    for seed, value in enumerate(values):
+        made.point({"design": name, "nfe": nfe}, value, se=se, seed=seed, network=f"{network or name}{seed}")
+
+
+def test_the_spread_of_four_trainings_is_in_value_and_bar(bench):
+    """The standard error of one network's images, 0.005, is less than a run differs from another."""
+    made = bench(axes=("design", "nfe"))
+    trained(made, "edm", FOUR)
+    (entry,) = made.study().entries
+    assert entry.trainings == 4
+    assert entry.value("frechet") == pytest.approx(np.mean(FOUR))
+    assert entry.se("frechet") == pytest.approx(np.std(FOUR, ddof=1) / 2)
+    assert entry.degrees("frechet") == 3
+
+
+def test_a_single_training_run_has_the_error_of_its_images(bench):
+    made = bench(axes=("design", "nfe"))
+    trained(made, "edm", FOUR[:1])
+    (entry,) = made.study().entries
+    assert (entry.trainings, entry.se("frechet"), entry.degrees("frechet")) == (1, 0.005, None)
+
+
+def test_the_variance_is_pooled_over_configurations_in_units_of_their_values(bench):
+    """Two configurations of equal relative variance, one of which is ten times worse."""
+    made = bench(axes=("design", "nfe"))
+    relative = np.array([-0.01, 0.0, 0.04])
+    a, b, c = 0.3 * (1 + relative), 3 * (1 + relative[[1, 2, 0]]), 0.3 * (1.1 + relative[[2, 0, 1]])
+    for name, values in (("a", a), ("b", b), ("c", c)):
+        trained(made, name, values, se=1e-4)
+    first, second, third = made.study().entries
+    pooled = np.mean([np.var(x, ddof=1) / np.mean(x) ** 2 for x in (a, b, c)])
+    for entry, values in ((first, a), (second, b)):
+        se = math.sqrt(max(pooled * np.mean(values) ** 2, np.var(values, ddof=1)) / 3)
+        assert (entry.se("frechet"), entry.degrees("frechet")) == (pytest.approx(se), 6)
+    gap = difference(made.study(), first, third, "frechet")
+    pairs = [np.var(x - y, ddof=1) / (np.mean(x) ** 2 + np.mean(y) ** 2) for x, y in ((a, b), (a, c), (b, c))]
+    variance = max(np.mean(pairs) * (np.mean(a) ** 2 + np.mean(c) ** 2), np.var(a - c, ddof=1))
+    assert gap.value == pytest.approx(np.mean(a) - np.mean(c))
+    assert (gap.se, gap.degrees, gap.runs) == (pytest.approx(math.sqrt(variance / 3)), 4, 3)
+    assert gap.p == pytest.approx(two_sided(as_normal(gap.value / gap.se, 4)))
+
+
+def test_samplers_of_the_same_networks_are_compared_on_each_of_them(bench):
+    """What a network does to all samplers alike cancels in their differences."""
+    made = bench(axes=("design", "nfe"))
+    common = np.array([1.0, 2.0, 1.5])
+    trained(made, "heun", common, network="n", se=1e-4)
+    trained(made, "euler", common + np.array([0.11, 0.10, 0.12]), network="n", se=1e-4)
+    gap = difference(made.study(), *made.study().entries, "frechet")
+    assert gap.value == pytest.approx(-0.11)
+    assert (gap.se, gap.degrees) == (pytest.approx(0.01 / math.sqrt(3)), 2)
+
+
+def test_the_mean_over_settings_has_the_variation_of_its_networks(bench):
+    """The same networks at two settings are not two independent trainings."""
+    made = bench(axes=("design", "nfe"))
+    a, b = np.array([1.0, 1.1, 1.2]), np.array([2.0, 2.3, 2.1])
+    trained(made, "a1", a, network="a", se=1e-4)
+    trained(made, "b1", b, network="b", se=1e-4)
+    trained(made, "a2", a + 1e-3, network="a", se=1e-4)
+    trained(made, "b2", b + 1e-3, network="b", se=1e-4)
+    one, two, three, four = made.study().entries
+    alone = difference(made.study(), one, two, "frechet")
+    both = mean_difference(made.study(), [(one, two), (three, four)], "frechet")
+    assert both.value == pytest.approx(alone.value)
+    assert both.se == pytest.approx(alone.se, rel=0.01)
+
+
+DRAWS = 1500
+
+
+def repeated(rng, relative, runs=3, common=0.02):
+    """Series of equal configurations: a relative scatter of each, and one that a seed adds to all of them."""
+    shared = common * rng.standard_normal(runs)
+    scatter = np.asarray(relative)[:, None] * rng.standard_normal((len(relative), runs))
+    values = 1 + scatter + shared
+    return [Series("group", dict(enumerate(v)), {k: f"{i}.{k}" for k in range(runs)}) for i, v in enumerate(values)]
+
+
+def p_of(runs, series, a, b):
+    found = runs.scatter("m", [(1.0, series[a]), (-1.0, series[b])])
+    return two_sided(as_normal((series[a].mean - series[b].mean) / math.sqrt(found.variance), found.degrees))
+
+
+@pytest.mark.parametrize("count", [3, 6])
+def test_equal_configurations_are_told_apart_in_at_most_5_percent(count):
+    """All of equal relative variance, which is what pooling assumes: each pair, and any pair with the observed best."""
+    rng, single, family = np.random.default_rng(0), 0, 0
+    for _ in range(DRAWS):
+        series = repeated(rng, [0.03] * count)
+        runs = TrainingRuns(lambda metric, series=series: series)
+        single += p_of(runs, series, 0, 1) <= LEVEL
+        best = min(range(count), key=lambda i: series[i].mean)
+        family += min(with_best([p_of(runs, series, i, best) for i in range(count) if i != best])) <= LEVEL
+    error = 3 * math.sqrt(LEVEL / DRAWS)
+    assert LEVEL / 3 <= single / DRAWS <= LEVEL + error
+    assert family / DRAWS <= LEVEL + error
+
+
+def test_configurations_of_unequal_variance_are_told_apart_more_often():
+    """What docs/error_bars.md says of configurations that vary five times more than the others: up to 15 %."""
+    rng, wrong = np.random.default_rng(0), 0
+    for _ in range(DRAWS):
+        series = repeated(rng, [0.03] * 4 + [0.15])
+        runs = TrainingRuns(lambda metric, series=series: series)
+        wrong += p_of(runs, series, 3, 4) <= LEVEL
+    assert LEVEL < wrong / DRAWS <= 0.16
+
+
+def test_pooling_decides_what_three_repeats_alone_cannot():
+    """A difference of 10 % with a scatter of 3 %: with two degrees of freedom it is decided in a minority of draws."""
+    rng, pooled, alone = np.random.default_rng(0), 0, 0
+    for _ in range(300):
+        series = repeated(rng, [0.03] * 8)
+        worse = series[0]._replace(values={k: 1.1 * v for k, v in series[0].values.items()})
+        series = [worse, *series[1:]]
+        pooled += p_of(TrainingRuns(lambda metric, series=series: series), series, 0, 1) <= LEVEL
+        alone += p_of(TrainingRuns(lambda metric: ()), series, 0, 1) <= LEVEL
+    assert pooled / 300 > 0.9
+    assert alone / 300 < 0.6
+
+
+def test_the_best_of_repeated_trainings_is_not_decided_by_their_luck(bench):
+    """Seeds of one configuration, as if they were configurations: each pair differed significantly by its images."""
+    made = bench(axes=("design", "nfe"))
+    rng = np.random.default_rng(1)
+    for name in "abcdef":
+        trained(made, name, 0.3262 * (1 + 0.023 * rng.standard_normal(3)), se=0.002)
+    study = made.study()
+    assert len(rank(study, study.entries, "frechet").best) == 6
