@@ -12,6 +12,7 @@ from studies import influence
 from designspace.evaluation.frechet import LEAST
 from designspace.report import terminal_table, write
 from designspace.report.evidence.differences import rank
+from designspace.report.figures.metric import metric_vs_nfe
 from designspace.report.html.answer import of_best
 from designspace.report.html.sections import sections
 from designspace.report.tables import caption, comparisons, corrected, values
@@ -94,6 +95,15 @@ def test_an_observation_has_the_error_of_its_converged_solution_and_no_drawn_ref
     assert section.data["level"] == {"name": "error of the converged solution", "value": 2e-7, "sd": 0.0}
 
 
+def test_intervals_over_few_training_runs_are_students(bench):
+    made = bench()
+    for seed, value in enumerate((3.0, 3.2, 3.7)):
+        made.point({"solver": "a", "nfe": 7}, value, influence(seed, 0.1), seed=seed, network=f"{seed}")
+    (entry,) = made.study().entries
+    half = 4.3027 * np.std([3.0, 3.2, 3.7], ddof=1) / 3**0.5
+    assert entry.interval("frechet") == pytest.approx((3.3 - half, 3.3 + half), rel=1e-4)
+
+
 def test_an_error_larger_than_the_value_gives_no_interval_of_ratios(bench):
     made = bench()
     for solver, se in (("a", 0.5), ("b", 2.0), ("c", 1e9)):
@@ -160,6 +170,13 @@ def test_captions_say_whether_errors_include_the_variation_of_training(bench, ru
 
 def test_without_trained_networks_nothing_is_said_of_training(bench):
     assert caption.training_runs("frechet", trained(bench, {"a": [None], "b": [None]}).entries) == ""
+
+
+def test_figures_and_the_answer_are_labelled_if_there_is_one_training_run(bench):
+    study = trained(bench, {"a": ["x"], "b": ["y"]})
+    assert "(n = 400, one training run)" in "".join(of_best(study, [*sections(study)]))
+    (axes,) = metric_vs_nfe(study, "frechet").axes
+    assert axes.get_title(loc="right") == "n = 400 images, bars: 95 % intervals, one training run"
 
 
 # Counted evaluations

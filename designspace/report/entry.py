@@ -12,7 +12,7 @@ from typing import Any
 from designspace.report import protocols
 from designspace.report.trainings import Scatter, Series, TrainingRuns, network_of
 from designspace.results.records import MetricValue, Result
-from designspace.results.uncertainty import interval
+from designspace.results.uncertainty import critical_value, interval
 from designspace.text import config_name
 
 BUDGET = ("nfe", "num_steps")
@@ -103,7 +103,7 @@ class Entry:
         if se is None or not math.isfinite(value):
             return None
         ratios = self.about(metric).positive and value > se  # with larger errors, a factor of e^2 says nothing
-        return interval(value, se, value if ratios else None)
+        return interval(value, se, value if ratios else None, critical_value(self.degrees(metric)))
 
     def spread(self, metric: str) -> float | None:
         """The standard deviation over the seeds, if there are several."""

@@ -58,3 +58,12 @@ def interval(value: float, se: float, raw: float | None = None, critical: float 
         return value - critical * se, value + critical * se
     low, high = (raw * math.expm1(sign * critical * se / raw) for sign in (-1, 1))
     return value + low, value + high
+
+
+def critical_value(degrees: float | None = None) -> float:
+    """The half-width of a 95 % interval in standard errors: Student's quantile for ``degrees``, ``Z`` without them."""
+    if degrees is None:
+        return Z
+    from scipy.special import stdtrit  # imported here, because it takes 0.2 s and few reports need it
+
+    return float(stdtrit(degrees, 0.975))

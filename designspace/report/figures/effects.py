@@ -14,8 +14,8 @@ from designspace.drawing.scales import labels
 from designspace.report.evidence import effects as evidence
 from designspace.report.evidence.contrasts import Difference
 from designspace.report.evidence.effects import Effects, Factor
-from designspace.report.evidence.inference import Z
 from designspace.report.study import Study, comparable
+from designspace.results.uncertainty import critical_value
 from designspace.text import one_line
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def _draw(
         for (factor, choice), y in place.items()
         if factor in at and choice in at[factor].against
     ]
-    errors = [Z * (gap.se or 0.0) for gap, _ in known]
+    errors = [_half_width(gap) for gap, _ in known]
     axes.errorbar([gap.value for gap, _ in known], [y for _, y in known], xerr=errors, elinewidth=0.9, **style)
 
 
@@ -117,12 +117,17 @@ def _name_choices(axes: Axes, place: Mapping[Choice, float]) -> None:
     axes.set_ylim(max(place.values()) + 0.7, -1.2)
 
 
+def _half_width(gap: Difference) -> float:
+    """Half the width of the 95 % interval; 0 if it is unknown."""
+    return critical_value(gap.degrees) * (gap.se or 0.0)
+
+
 def _set_scale(axes: Axes, gaps: Sequence[Difference]) -> None:
     """Make the x axis linear or, if some changes are much larger than the errors, logarithmic beyond the errors."""
     from matplotlib.ticker import NullLocator
 
-    ends = [gap.value + side * Z * (gap.se or 0.0) for gap in gaps for side in (-1, 1)]
-    errors = [Z * gap.se for gap in gaps if gap.se]
+    ends = [gap.value + side * _half_width(gap) for gap in gaps for side in (-1, 1)]
+    errors = [_half_width(gap) for gap in gaps if gap.se]
     usual = statistics.median(errors) if errors else 0.0
     axes.grid(visible=False, axis="y")
     if not 0 < WIDE * usual < max(map(abs, ends), default=0.0):

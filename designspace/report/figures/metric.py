@@ -126,6 +126,7 @@ def _panel(entries: Sequence[Entry], metric: str, several: bool, axis: str | Non
     bars = "bars: 95 % intervals" if any(e.se(metric) is not None for e in entries) else "no error bars"
     seeds = max(entry.expected for entry in entries)
     note = f"n = {first.images(metric):,} images" + (f" for {seeds} seeds" if seeds > 1 else "") + f", {bars}"
+    note += ", one training run" if any(entry.trainings == 1 for entry in entries) else ""
     return MetricPanel(
         label=one_line(about.protocol),
         curves=[_curve(name, points, metric, axis) for name, points in each_once(configs).items()],
