@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from designspace.registry.component import Count, Finite, Fraction, NonNegative, Positive
     from designspace.registry.literature import Source
     from designspace.run.run import run
+    from designspace.sampling.counted import count_call, guiding
     from designspace.sampling.rows import Scaling, Schedule, Stochasticity, TimeSteps
     from designspace.sampling.sample import Samples, sample
     from designspace.sampling.solver import Solver
@@ -39,7 +40,8 @@ __all__ = [
     "Ablation", "Augmentation", "CIn", "CNoise", "COut", "CSkip", "Count", "Data", "DataError", "Denoiser", "Design",
     "Detector", "Finite", "Fraction", "Guidance", "LossWeight", "Metric", "Moments", "Network", "NoiseDistribution",
     "NonNegative", "Positive", "Reference", "Samples", "Scaling", "Schedule", "Solver", "Source", "SpecError",
-    "Stochasticity", "TimeSteps", "Trial", "frechet", "load", "plots", "precondition", "run", "sample",
+    "Stochasticity", "TimeSteps", "Trial", "count_call", "frechet", "guiding", "load", "plots", "precondition", "run",
+    "sample",
 ]
 _HOMES = {
     "data.rows": ["Data"],
@@ -53,6 +55,7 @@ _HOMES = {
     "registry.component": ["Count", "Finite", "Fraction", "NonNegative", "Positive"],
     "registry.literature": ["Source"],
     "run.run": ["run"],
+    "sampling.counted": ["count_call", "guiding"],
     "sampling.rows": ["Scaling", "Schedule", "Stochasticity", "TimeSteps"],
     "sampling.sample": ["Samples", "sample"],
     "sampling.solver": ["Solver"],

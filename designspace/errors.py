@@ -107,11 +107,16 @@ class Kind(StrEnum):
     """A warning: a component of the user's that takes too long to be checked."""
     UNEXPLAINED = auto()
     """A warning: a claim that names a budget without saying why."""
+    UNSPENT = auto()
+    """A warning: a budget of evaluations that a solver cannot spend in full."""
+    IDLE = auto()
+    """A warning: evaluations that move nothing."""
 
     @property
     def is_warning(self) -> bool:
         """Whether the spec can be used nevertheless."""
-        return self in (Kind.PARTLY_UNMEASURED, Kind.NO_EFFECT, Kind.UNEXPLAINED, Kind.UNCHECKED)
+        warnings = (Kind.PARTLY_UNMEASURED, Kind.NO_EFFECT, Kind.UNCHECKED, Kind.UNEXPLAINED, Kind.UNSPENT, Kind.IDLE)
+        return self in warnings
 
 
 DocPath = tuple[str | int, ...]

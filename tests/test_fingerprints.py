@@ -55,7 +55,7 @@ FIELDS = {
     "denoiser/pretrained": {"model": "digits"},
     "denoiser/trained": {
         "network": {"name": "mlp", "width": 8}, "training_images": 512, "learning_rate": 0.02, "warm_up": 256.0,
-        "ema_half_life": 256.0, "ema_ramp_up": 0.5,
+        "ema_half_life": 128.0, "ema_ramp_up": 0.5,
     },
     "augmentation/edm": {"geometric": 0.8, "colour": 0.8},
     "stochasticity/churn": {"S_churn": 10.0},
@@ -351,7 +351,7 @@ def others(field: FieldInfo, first: Any) -> list[Any]:
         next((getattr(mark, of) for mark in field.metadata if hasattr(mark, of)), None)
         for of in ("ge", "le", "multiple_of")
     )
-    if kind is bool:
+    if kind in (bool, bool | int):
         return [not first]
     if get_origin(kind) is Literal:
         return [value for value in get_args(kind) if value != first]

@@ -125,7 +125,8 @@ def ids(trials):
 def test_another_version_changes_the_ids_of_all_that_use_it_and_of_no_other(path, trials, monkeypatch):
     row, _, name = path.partition("/")
     before = ids(trials)
-    monkeypatch.setattr(ROWS[row].known[name], "version", 2)
+    cls = ROWS[row].known[name]
+    monkeypatch.setattr(cls, "version", cls.version + 1)
     after = ids(trials)
     changed = {key for key in trials if before[key] != after[key]}
     assert path in changed

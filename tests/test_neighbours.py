@@ -72,6 +72,32 @@ def test_equal_distributions_have_the_published_expectations():
         assert 3 * se < 0.04
 
 
+def of_prdc(x, y, k):
+    """The four metrics as the package prdc computes them: an image on the surface of a ball lies outside of it."""
+    reach_y, reach_x = (np.sort(np.linalg.norm(of[:, None] - of, axis=2))[:, k] for of in (y, x))
+    apart = np.linalg.norm(y[:, None] - x, axis=2)
+    inside = apart < reach_y[:, None]
+    found = (inside.any(0).mean(), (apart < reach_x).any(1).mean(), inside.sum(0).mean() / k, inside.any(1).mean())
+    return dict(zip(FOUR, found, strict=True))
+
+
+TIES = [
+    ("on a ball", [[0.0], [2.0], [5.0], [6.0]], [[-2.0], [20.0]], (0.5, 1, 0.5, 0.25), (0, 1, 0, 0)),
+    ("copies", [[0.0], [2.0], [5.0], [6.0]], [[0.0], [2.0], [5.0], [6.0]], (1, 1, 2, 1), (1, 1, 1, 1)),
+    ("copies in the reference", [[0.0], [0.0], [5.0], [8.0]], [[0.0], [0.5]], (0.5, 0.5, 1, 0.5), (0, 0.5, 0, 0)),
+]
+
+
+@pytest.mark.parametrize(("y", "x", "expected", "in_prdc"), [case[1:] for case in TIES], ids=[case[0] for case in TIES])
+def test_an_image_on_the_surface_of_a_ball_lies_inside_it_unlike_in_prdc(y, x, expected, in_prdc):
+    """Small integers, for which distances are exact, and k = 1."""
+    y, x = np.array(y), np.array(x)
+    assert of_prdc(x, y, 1) == dict(zip(FOUR, in_prdc, strict=True))
+    x, y = (Sample(torch.from_numpy(of).float()) for of in (x, y))
+    found = {name: metric(name, k=1).measure(x, y).value for name in FOUR}
+    assert found == dict(zip(FOUR, expected, strict=True))
+
+
 def test_copies_of_the_reference_are_reported():
     reference = sample(200)
     found = {name: metric(name).measure(Sample(reference.features.flip(0)), reference) for name in (*FOUR, "memorised")}

@@ -58,18 +58,35 @@ def test_the_output_is_zero_at_the_start(name, shape):
 
 @pytest.mark.parametrize("preset", preset_names())
 def test_the_loss_at_the_start_is_one_at_every_noise_level(preset):
-    """E[lambda |D - y|^2 / d] on Gaussian data with the column's sigma_data: the mean of 512,000 squares, to 2 %.
+    """E[lambda |D - y|^2 / d] on data whose root mean square, not standard deviation, is the column's sigma_data.
 
-    Its standard error is sqrt(2 / 512,000) = 0.2 %.
+    It is the mean of 512,000 squares, with a standard error of at most sqrt(2 / 512,000) = 0.2 %.
     """
     design = ds.Design.preset(preset)
-    std = getattr(design.c_skip, "sigma_data", 1.0)
-    y, n = std * normal(8000, *SHAPE).double(), normal(8000, *SHAPE, seed=1).double()
+    rms = getattr(design.c_skip, "sigma_data", 1.0)
+    y, n = rms * (0.6 + 0.8 * normal(8000, *SHAPE).double()), normal(8000, *SHAPE, seed=1).double()
     D = ds.precondition(network("mlp").build(SHAPE), design)
     levels = design.noise_distribution.from_uniform(f64([0.001, 0.1, 0.25, 0.5, 0.75, 0.9, 0.999]))
     with torch.no_grad():
         losses = [design.loss_weight(s) * (D(y + s * n, s) - y).square().mean() for s in levels]
     assert torch.stack(losses).sub(1).abs().max() < 0.02
+
+
+def test_the_loss_of_digits_starts_at_one_with_their_root_mean_square():
+    """Their mean is -0.39: with the standard deviation about it, the loss at the start would rise with the level."""
+    digits = ds.Data.get("digits")().load()
+    y = digits.scaled().double()
+    n = normal(*y.shape, seed=1).double()
+
+    def losses(sigma_data):
+        design = ds.Design.preset("edm", sigma_data=sigma_data)
+        D = ds.precondition(network("mlp").build(digits.shape), design)
+        levels = f64([0.002, 0.1, 1.0, 10.0, 80.0])
+        with torch.no_grad():
+            return [float(design.loss_weight(s) * (D(y + s * n, s) - y).square().mean()) for s in levels]
+
+    assert losses(digits.sigma_data) == pytest.approx([1] * 5, abs=0.01)
+    assert losses(float(y.std()))[::2] == pytest.approx([1, 1.17, 1.27], abs=0.01)
 
 
 @pytest.mark.parametrize("name", NETWORKS)

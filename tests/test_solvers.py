@@ -143,3 +143,66 @@ def test_rk45_is_as_accurate_as_scipys(tolerance, latents):
         assert (x - exact).abs().max() < 3 * error + 1e-10
         assert 0.7 < nfe.item() / oracle.nfev < 1.4
     assert out.nfe == out.nfe_each.double().mean().item()
+
+
+def of_diffusers(order, steps, lower_order_final, last, latents):
+    """The samples and the levels of diffusers' DPM-Solver++ with ``last`` as the last level."""
+    diffusers = pytest.importorskip("diffusers")
+    scheduler = diffusers.EDMDPMSolverMultistepScheduler(
+        solver_order=order, lower_order_final=lower_order_final, final_sigmas_type="sigma_min" if last else "zero"
+    )
+    scheduler.set_timesteps(steps)
+    scheduler.sigmas = scheduler.sigmas.double()
+    scheduler.sigmas[-1] = last
+    x = latents * scheduler.sigmas[0]
+    for sigma, t in zip(scheduler.sigmas, scheduler.timesteps, strict=False):
+        c_skip, c_out = 0.25 / (sigma**2 + 0.25), sigma * 0.5 / (sigma**2 + 0.25).sqrt()
+        x = scheduler.step((posterior_mean(x, sigma) - c_skip * x) / c_out, t, x).prev_sample
+    return x, scheduler.sigmas[scheduler.sigmas > 0].tolist()
+
+
+@pytest.mark.parametrize("steps", [10, 14, 15, 20])
+@pytest.mark.parametrize(("order", "last"), [(2, 0.001), (3, 0.001), (3, 0.0)])
+def test_lower_order_final_is_a_rule_or_the_threshold_of_diffusers(order, last, steps, latents):
+    def ours(rule):
+        solver = {"name": f"dpmpp_{order}m", "lower_order_final": rule}
+        rows = {"to_zero": last == 0, "time_steps": {"name": "explicit", "levels": levels}}
+        return ds.sample(ds.Design.preset("edm", solver=solver, **rows), posterior_mean, latents, len(levels)).x
+
+    theirs, levels = of_diffusers(order, steps, True, last, latents)
+    never, _ = of_diffusers(order, steps, False, last, latents)
+    torch.testing.assert_close(ours(15), theirs, rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(ours(False), never, rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(ours(True), ours(100), rtol=0, atol=0)
+    assert torch.equal(ours(15), ours(True) if steps < 15 else ours(False))
+    assert not torch.allclose(ours(True), ours(False), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("order", [2, 3])
+@pytest.mark.parametrize("variant", ["bh1", "bh2"])
+def test_unipc_of_diffusers_lowers_the_order_at_any_number_of_steps(order, variant, latents):
+    levels = ds.Design.preset("edm").time_steps.sigmas(21)
+    for rule in (True, False):
+        options = {"solver_order": order, "solver_type": variant, "lower_order_final": rule}
+        scheduler = pytest.importorskip("diffusers").UniPCMultistepScheduler(
+            prediction_type="sample", final_sigmas_type="sigma_min", **options
+        )
+        scheduler.set_timesteps(20)
+        scheduler.sigmas, s = levels, 1 / (1 + levels**2).sqrt()
+        z = latents * levels[0] * s[0]
+        for i, t in enumerate(scheduler.timesteps):
+            z = scheduler.step(posterior_mean(z / s[i], levels[i]), t, z).prev_sample
+        solver = {"name": "unipc", "order": order, "variant": variant, "lower_order_final": rule}
+        ours = ds.sample(ds.Design.preset("edm", solver=solver, to_zero=False), posterior_mean, latents, 21).x
+        torch.testing.assert_close(ours, z / s[-1], rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["dpmpp_2m", "dpmpp_3m", "dpmpp_3m_exact", "unipc"])
+def test_lower_order_final_is_true_false_or_a_number_of_steps(name):
+    made = [ds.Solver.get(name)(lower_order_final=value) for value in (True, False, 15)]
+    assert [solver.lower_order_final for solver in made] == [True, False, 15]
+    assert [type(solver.model_dump()["lower_order_final"]) for solver in made] == [bool, bool, int]
+    assert ds.Solver.get(name)() == made[0]
+    for wrong in (0, 1, -1, 2.0, "yes"):
+        with pytest.raises(ValueError, match="should be true, false or a number of steps of at least 2, not"):
+            ds.Solver.get(name)(lower_order_final=wrong)

@@ -260,11 +260,11 @@ def test_sigma_data_that_cannot_be(preset, rows, where, message):
     assert error.value.errors()[0]["loc"] == where
 
 
-def test_the_standard_deviation_of_images():
+def test_the_root_mean_square_of_images():
     digits = ds.Data.get("digits")().load()
-    assert digits.std == pytest.approx(float(digits.scaled().double().std(correction=0)), rel=1e-6)
-    assert digits.std == pytest.approx(0.752, abs=5e-4)
-    assert Images(torch.tensor([0, 255]).to(torch.uint8).reshape(2, 1, 1, 1)).std == 1.0
+    assert digits.sigma_data == pytest.approx(float(digits.scaled().double().square().mean().sqrt()), rel=1e-6)
+    assert digits.sigma_data == pytest.approx(0.8466, abs=5e-5)
+    assert Images(torch.tensor([0, 255, 0]).to(torch.uint8).reshape(3, 1, 1, 1)).sigma_data == 1.0
 
 
 @pytest.fixture
@@ -278,19 +278,19 @@ def trials(tmp_path):
 
 
 def test_sigma_data_is_measured_when_an_ablation_is_loaded(trials):
-    std = ds.Data.get("digits")().load().std
+    rms = ds.Data.get("digits")().load().sigma_data
     (all_rows,) = trials("design: {preset: edm, sigma_data: data}")
-    assert set(sigma_data(all_rows.design).values()) == {std}
-    (number,) = trials(f"design: {{preset: edm, sigma_data: {std!r}}}")
+    assert set(sigma_data(all_rows.design).values()) == {rms}
+    (number,) = trials(f"design: {{preset: edm, sigma_data: {rms!r}}}")
     assert number.id == all_rows.id  # what is hashed and stored is the number
-    assert json.loads(all_rows.model_dump_json())["design"]["c_in"] == {"name": "edm", "sigma_data": std}
+    assert json.loads(all_rows.model_dump_json())["design"]["c_in"] == {"name": "edm", "sigma_data": rms}
     one, other = trials("design: edm\ngrid: {c_skip.sigma_data: [0.5, data]}")
     assert sigma_data(one.design)["c_skip"] == 0.5
-    assert list(sigma_data(other.design).values()) == [std, 0.5, 0.5, 0.5]
+    assert list(sigma_data(other.design).values()) == [rms, 0.5, 0.5, 0.5]
     axis = trials("design: edm\ngrid: {sigma_data: [0.5, data], c_in: [edm, vp]}")
-    assert [sigma_data(t.design)["c_in"] for t in axis] == [0.5, None, std, None]
+    assert [sigma_data(t.design)["c_in"] for t in axis] == [0.5, None, rms, None]
     mixture, digits = trials("design: {preset: edm, sigma_data: data}\ngrid: {data: [mixture, digits]}")
-    assert sigma_data(digits.design)["c_in"] == std != sigma_data(mixture.design)["c_in"]
+    assert sigma_data(digits.design)["c_in"] == rms != sigma_data(mixture.design)["c_in"]
 
 
 def test_an_axis_of_sigma_data_without_effect(tmp_path):

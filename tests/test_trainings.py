@@ -9,6 +9,8 @@ from test_grid import EVALUATE, ablation
 from designspace.report.evidence.contrasts import difference, mean_difference
 from designspace.report.evidence.differences import rank
 from designspace.report.evidence.inference import LEVEL, as_normal, two_sided, with_best
+from designspace.report.evidence.verdicts import verdicts
+from designspace.report.tables.effects import page as effects_page
 from designspace.report.trainings import Series, TrainingRuns
 
 FOUR = (0.3228, 0.3180, 0.3352, 0.3288)
@@ -99,6 +101,41 @@ def test_the_mean_over_settings_has_the_variation_of_its_networks(bench):
     both = mean_difference(made.study(), [(one, two), (three, four)], "frechet")
     assert both.value == pytest.approx(alone.value)
     assert both.se == pytest.approx(alone.se, rel=0.01)
+
+
+CLAIM = {
+    "say": "EDM beats VP.",
+    "expect": {"less": [{"design": "edm"}, {"design": "vp"}], "metric": "frechet"},
+}
+
+
+@pytest.mark.parametrize(
+    ("edm", "vp", "outcome", "said"),
+    [
+        (FOUR[1:2], FOUR[2:3], "holds", "n = 400, for this one training run."),
+        (
+            FOUR[:3],
+            (0.332, 0.326, 0.321),
+            "undecided",
+            "n = 400 for each of 3 training runs.",
+        ),
+        (FOUR[:3], [2 * x for x in FOUR[:3]], "holds", "n = 400 for each of 3 training runs."),
+    ],
+)
+def test_verdicts_say_what_they_know_of_training(bench, edm, vp, outcome, said):
+    made = bench(axes=("design", "nfe"), claims=[CLAIM])
+    trained(made, "edm", edm)
+    trained(made, "vp", vp)
+    (found,) = verdicts(made.study())
+    assert (found.outcome, said in found.numbers) == (outcome, True)
+    assert ("training runs would decide the claim" in found.numbers) is (outcome == "undecided")
+
+
+def test_effects_are_labelled_as_those_of_one_training_run(bench):
+    made = bench(axes=("design", "nfe"))
+    trained(made, "edm", FOUR[:1])
+    trained(made, "vp", FOUR[1:2])
+    assert "for this one training run of each network" in effects_page(made.study())
 
 
 DRAWS = 1500

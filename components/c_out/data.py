@@ -7,7 +7,7 @@ from designspace.registry.literature import KARRAS_2022
 
 
 class DataStd(COut, name="data"):
-    r"""The network predicts the signal in units of the standard deviation of the data.
+    r"""The network predicts the signal in units of the root mean square of the data.
 
     With c_skip ``zero`` the target :math:`y / \sigma_\mathrm{data}` has unit variance. At low noise the network has to
     reproduce its input: at every :math:`\sigma \ge 0` an error of F becomes an error of D that is ``sigma_data`` times

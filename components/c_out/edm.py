@@ -8,7 +8,7 @@ from designspace.registry.literature import KARRAS_2022
 class EDM(COut, name="edm"):
     """Keeps the target at unit variance; errors of the network are multiplied by ``sigma_data`` at most.
 
-    ``sigma_data`` is the standard deviation of the data. Karras et al. (2022), Table 1 and Appendix B.6.
+    ``sigma_data`` is the root mean square of the data. Karras et al. (2022), Table 1 and Appendix B.6.
     """
 
     formula = r"c_\mathrm{out} = \sigma \sigma_\mathrm{data} / \sqrt{\sigma^2 + \sigma_\mathrm{data}^2}"

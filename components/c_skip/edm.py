@@ -8,7 +8,7 @@ from designspace.registry.literature import KARRAS_2022
 class EDM(CSkip, name="edm"):
     r"""The skip scaling for which :math:`c_\mathrm{out}` is smallest while the target has unit variance.
 
-    ``sigma_data`` is the standard deviation of the data. Karras et al. (2022), Table 1 and Appendix B.6.
+    ``sigma_data`` is the root mean square of the data. Karras et al. (2022), Table 1 and Appendix B.6.
     """
 
     formula = r"c_\mathrm{skip} = \sigma_\mathrm{data}^2 / (\sigma^2 + \sigma_\mathrm{data}^2)"

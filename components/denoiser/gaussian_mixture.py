@@ -9,6 +9,7 @@ from designspace.denoising.rows import Conditional, Denoiser, PreconditioningRow
 from designspace.errors import DataError
 from designspace.registry.literature import KARRAS_2022
 from designspace.sampling import rows
+from designspace.sampling.counted import count_call
 
 
 class GaussianMixtureDenoiser(GaussianMixture, Denoiser, name="gaussian_mixture"):
@@ -56,6 +57,7 @@ def _axes(mixture: GaussianMixture) -> tuple[Tensor, Tensor, Tensor, Tensor]:
 
 
 def _denoise(mixture: tuple[Tensor, ...], labels: Tensor | None, x: Tensor, sigma: Tensor) -> Tensor:
+    count_call(len(x))
     log_weights, means, variances, axes = (p.to(x.device) for p in mixture)
     noisy = variances + torch.as_tensor(sigma, device=x.device).double().square().reshape(-1, 1, 1)
     along = torch.einsum("bkd,kde->bke", x.double().flatten(1)[:, None] - means, axes)

@@ -28,6 +28,7 @@ class Trained(Recipe, Denoiser, name="trained"):
             \sigma \sim p_\mathrm{train}, \quad n \sim \mathcal N(0, \sigma^2 I)
     """
     sources = (KARRAS_2022,)
+    version: ClassVar[int] = 2
     rows: ClassVar[tuple[str, ...]] = ("c_skip", "c_out", "c_in", "c_noise", "noise_distribution", "loss_weight")
     reads_data: ClassVar[bool] = True
     has_network: ClassVar[bool] = True

@@ -8,7 +8,7 @@ from designspace.training.rows import LossWeight
 class EDM(LossWeight, name="edm"):
     """Gives every noise level the same loss when training begins.
 
-    ``sigma_data`` is the standard deviation of the data. Karras et al. (2022), Table 1 and Appendix B.6.
+    ``sigma_data`` is the root mean square of the data. Karras et al. (2022), Table 1 and Appendix B.6.
     """
 
     formula = r"""

@@ -11,7 +11,8 @@ class Coverage(OverlapMetric, name="coverage"):
 
     Here x are the n generated features, y the m reference features, and :math:`r_k(y_j)` is the distance from y_j to
     its k-th nearest neighbour among the y. The value lies between 0 and 1; for n = m images of the same distribution it
-    is :math:`1 - 2^{-k}` to first order in k / m.
+    is :math:`1 - 2^{-k}` to first order in k / m. An image at a distance of exactly r_k lies inside; the authors'
+    package prdc leaves it out, so that values differ where distances tie.
 
     The standard error is a jackknife estimate over the generated images. It is conservative: on Gaussians of 4 and 32
     dimensions it was 1.1 to 2.2 times the true one, for single values and for paired differences. Raises ``ValueError``

@@ -11,9 +11,11 @@ class Density(OverlapMetric, name="density"):
 
     Here x are the n generated features, y the m reference features, and :math:`r_k(y_j)` is the distance from y_j to
     its k-th nearest neighbour among the y. The value is about 1 for images of the reference's distribution, higher
-    where they crowd its dense regions, and (k + 1) / k for copies of its images. An outlier of the reference counts as
-    one image, whereas precision counts its whole ball. The value is a mean over generated images, so its standard error
-    is exact. Raises ``ValueError`` if either set has k images or fewer, or if all images of the reference are the same.
+    where they crowd its dense regions. An image at a distance of exactly r_k lies inside; the authors' package prdc
+    leaves it out. The value for copies of all images of the reference is therefore (k + 1) / k, and 1 in prdc. An
+    outlier of the reference counts as one image, whereas precision counts its whole ball. The value is a mean over
+    generated images, so its standard error is exact. Raises ``ValueError`` if either set has k images or fewer, or if
+    all images of the reference are the same.
     """
 
     formula = r"\frac1{k n} \sum_{i, j} 1\left[|x_i - y_j| \le r_k(y_j)\right]"

@@ -11,7 +11,8 @@ class Recall(OverlapMetric, name="recall"):
 
     Here x are the n generated features, y the m reference features, and :math:`r_k(x_i)` is the distance from x_i to
     its k-th nearest neighbour among the x. The value lies between 0 and 1. A single generated image far from all others
-    has a ball that covers everything.
+    has a ball that covers everything. An image at a distance of exactly r_k lies inside, as in the paper; the package
+    prdc leaves it out, so that values differ where distances tie.
 
     The standard error is a jackknife estimate over the generated images, with the balls of the others recomputed
     without each image; for n = k + 1 there is none. It is conservative: on Gaussians of 4 and 32 dimensions it was 1.4

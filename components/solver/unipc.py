@@ -7,7 +7,7 @@ from pydantic import Field
 from designspace.registry.literature import ZHAO_2023
 from designspace.sampling.exponential import data_weights
 from designspace.sampling.flow import Flow
-from designspace.sampling.multistep import CorrectedMultistep, allowed_order
+from designspace.sampling.multistep import CorrectedMultistep, LowerOrderFinal, allowed_order
 
 
 class UniPC(CorrectedMultistep, name="unipc"):
@@ -16,8 +16,9 @@ class UniPC(CorrectedMultistep, name="unipc"):
     B(h) is -h (``bh1``) or :math:`e^{-h} - 1` (``bh2``), and the coefficients :math:`\rho` are chosen for the highest
     order. The sum of the corrector includes :math:`D_{i+1}`, evaluated at the predicted point only. The predictor uses
     ``order`` evaluations (1 to 3), fewer at the start, and with ``lower_order_final`` at the end; the order of
-    convergence is ``order`` + 1. The last step is not corrected, and the step to sigma = 0 returns D. Schedule and
-    scaling have no effect.
+    convergence is ``order`` + 1. ``lower_order_final`` is ``true`` for any number of steps, as in diffusers, ``false``
+    for none, or a number n for runs of fewer than n steps. The last step is not corrected, and the step to sigma = 0
+    returns D. Schedule and scaling have no effect.
     """
 
     formula = r"""
@@ -28,7 +29,7 @@ class UniPC(CorrectedMultistep, name="unipc"):
     sources = (ZHAO_2023,)
     order: Annotated[int, Field(ge=1, le=3)] = 3
     variant: Literal["bh1", "bh2"] = "bh2"
-    lower_order_final: bool = True
+    lower_order_final: LowerOrderFinal = True
 
     @property
     def order_of_convergence(self) -> int:

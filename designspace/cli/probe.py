@@ -41,8 +41,9 @@ def probe(
     """Measure a data set and suggest sigma_data, the range of noise levels, P_mean and P_std, each with its reason.
 
     At each noise level, the loss of a network after a short training is compared with that of the best linear denoiser
-    and that of the best denoiser of each value by itself. With --images 0, the network is not trained. The last lines
-    can be copied into an ablation.
+    and that of the best denoiser of each value by itself. P_mean and P_std follow from these losses by a heuristic, of
+    which P_std has not been validated: compare it with EDM's 1.2. With --images 0, the network is not trained. The last
+    lines can be copied into an ablation.
 
     Example: designspace probe digits
     """
@@ -117,7 +118,7 @@ def _facts(facts: Facts) -> list[tuple[str, str]]:
     return [
         ("images", f"{facts.images:,} of {shape}{classes}"),
         ("pixels", f"{low} to {high}, {facts.pixel_values} of the 256 values"),
-        ("in [-1, 1]", f"{facts.mean:.4g} ± {facts.sigma_data:.4g} (mean ± standard deviation)"),
+        ("in [-1, 1]", f"{facts.mean:.4g} ± {facts.std:.4g} (mean ± standard deviation)"),
         *([("by channel", ", ".join(channels))] if len(channels) > 1 else []),
         ("duplicates", copies),
     ]

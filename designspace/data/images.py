@@ -39,12 +39,11 @@ class Images:
         return tuple(self.pixels.shape[1:])
 
     @cached_property
-    def std(self) -> float:
-        """The standard deviation of all values of ``scaled()`` about their mean: EDM's sigma_data."""
+    def sigma_data(self) -> float:
+        """The root mean square of all values of ``scaled()``, which is EDM's sigma_data."""
         counts: list[int] = torch.bincount(self.pixels.flatten(), minlength=256).tolist()
-        n, total = sum(counts), sum(k * count for k, count in enumerate(counts))
-        squares = sum(k * k * count for k, count in enumerate(counts))
-        return math.sqrt(n * squares - total**2) / n / 127.5  # exact integers up to the root
+        squares = sum((2 * k - 255) ** 2 * count for k, count in enumerate(counts))  # of 255 times each value
+        return math.sqrt(squares / sum(counts)) / 255
 
     @cached_property
     def content_hash(self) -> str:

@@ -17,6 +17,7 @@ from torch.nn.functional import embedding_bag
 
 from designspace.data.images import Images
 from designspace.sampling import rows
+from designspace.sampling.counted import count_call
 
 NEGLIGIBLE = 25.0
 """Weights below e^-25 times the largest are neglected: for up to 70,000 images they sum to less than 1e-6."""
@@ -76,6 +77,7 @@ class ExactDenoiser:
         return labels.to(self._labels.device)[:, None] != self._labels
 
     def _denoise(self, x: Tensor, sigma: Tensor, other: Tensor | None) -> Tensor:
+        count_call(len(x))
         variance = torch.as_tensor(sigma, device=x.device).double().square().clamp_min(TINY)
         variance = variance.reshape(-1, 1).expand(len(x), 1)
         double = x.dtype == torch.float64

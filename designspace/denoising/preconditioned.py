@@ -14,6 +14,7 @@ from torch import Tensor
 
 from designspace.denoising.device import sent
 from designspace.denoising.rows import PreconditioningRows
+from designspace.sampling.counted import count_call
 
 F = Callable[..., Tensor]
 """A network ``F(x [B, C, ...], c_noise [B], labels [B] or None) -> [B, C or 2 C, ...]``. In training with augmentation
@@ -47,6 +48,7 @@ class Preconditioned:
         design, sigma = self._design, torch.as_tensor(sigma, dtype=torch.float64)
         c_skip, c_out, c_in = (_over(row(sigma), x) for row in (design.c_skip, design.c_out, design.c_in))
         c_noise = sent(design.c_noise(sigma), x.device, torch.promote_types(self._dtype, torch.float32)).expand(len(x))
+        count_call(len(x))
         output = self._network((c_in * x).to(self._dtype), c_noise, self._labels, *self._augment)
         return c_skip * x + c_out * _mean_part(output, x).to(x.dtype)
 

@@ -161,4 +161,10 @@ class Guidance(Component, row="guidance"):
 
     @abstractmethod
     def wrap(self, denoiser: Conditional) -> Conditional:
-        """The guided denoiser. Its additional evaluations are counted separately."""
+        """The guided denoiser.
+
+        Whatever it evaluates besides ``denoiser.bind(labels)`` is wrapped with ``guiding``, so that it counts as
+        ``nfe_guidance``: for instance ``guiding(denoiser.bind(None))``, the denoiser without labels. At noise levels
+        where it evaluates nothing else, an evaluation costs one call. The attributes ``sigma_min``, ``sigma_max`` and
+        ``round_sigma`` of ``denoiser.bind(labels)``, if it has them, should be passed on.
+        """

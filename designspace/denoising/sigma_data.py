@@ -1,12 +1,14 @@
-"""The field ``sigma_data`` of the rows c_skip, c_out, c_in and loss_weight: the standard deviation of the data.
+"""The field ``sigma_data`` of the rows c_skip, c_out, c_in and loss_weight: the root mean square of the data.
 
 The value is a number or ``data``, which stands for the value measured on the data set of the ablation. It is measured
 when the ablation is loaded, so that resolved trials hold the number. Each row has a field of its own, so that one can
 be varied alone; ``sigma_data`` of a design sets the field in every row that has it and does not set it itself.
 
-It is the standard deviation of all values about their mean (Karras et al., 2022, https://arxiv.org/abs/2206.00364,
-Appendix B.6). The input and the target of the network then have unit variance, and the initial loss is 1 if the mean of
-the data is 0 (for digits, whose mean is -0.39, it is 1.0 to 1.3).
+It is measured as the root mean square of all values, with which the input and the target of the network have a mean
+square of 1, and the loss of a network with output 0 is 1 at every noise level (Karras et al., 2022,
+https://arxiv.org/abs/2206.00364, Appendix B.6). The paper calls it the standard deviation, which is the same if the
+mean of the data is 0. It differs for data such as digits: their mean is -0.39, their standard deviation 0.75 and their
+root mean square 0.85. With 0.75, that loss would rise from 1 at low noise levels to 1.27 at high ones.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from designspace.registry.known import ROWS
 
 NAME = "sigma_data"
 MEASURE = "measure"
-"""The key, in pydantic's validation context, of a function that returns the standard deviation of the data set."""
+"""The key, in pydantic's validation context, of a function that returns the root mean square of the data set."""
 
 
 def _number(value: Any, info: ValidationInfo) -> Any:

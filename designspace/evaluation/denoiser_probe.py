@@ -59,8 +59,8 @@ class DenoiserProbe:
     """The class labels passed to the denoiser, int64 ``[n]``."""
     noise: Tensor
     """Unit Gaussian noise of the same shape as ``y``."""
-    std: float
-    """The standard deviation of the whole data set: sigma_data."""
+    sigma_data: float
+    """The root mean square of all values of the data set."""
 
     def squared_errors(self, denoiser: Conditional, sigma: Tensor) -> Tensor:
         r""":math:`|D(y + \sigma n; \sigma) - y|^2 / d` of each image, float64 ``[n]`` on the CPU, for sigma ``[n]``."""
@@ -120,4 +120,4 @@ def denoising(
     y = data.pixels[chosen].to(device).float() / 127.5 - 1
     labels = data.labels[chosen].to(device) if labelled and data.labels is not None else None
     noise = latents("denoising", range(len(chosen)), data.shape).to(device)
-    return DenoiserProbe(design, *loaded, y, labels, noise, data.std)
+    return DenoiserProbe(design, *loaded, y, labels, noise, data.sigma_data)

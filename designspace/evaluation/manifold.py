@@ -4,6 +4,12 @@ The ball around an image reaches to its k-th nearest neighbour, so that the ball
 Kynkäänniemi et al. (2019), https://arxiv.org/abs/1904.06991; Naeem et al. (2020), https://arxiv.org/abs/2002.09797.
 All four metrics are counted in one pass over the distances between generated and reference images, for all published
 values of k at once.
+
+An image on the surface of a ball lies inside it: its squared distance may equal the squared radius (``<=``, as in Eq. 1
+of Kynkäänniemi et al.) or exceed it by ``ROUNDING`` times the squared norm of the centre. The package prdc of Naeem et
+al. compares with ``<``. The two agree unless distances tie, which happens if generated images are copies of reference
+images (a copy of the k-th neighbour of y lies on the ball around y) and if the set whose images are the centres has k
+or more copies of an image (the ball has radius 0 and holds further copies here, but nothing in prdc).
 """
 
 from __future__ import annotations
@@ -92,7 +98,7 @@ class Leaving:
 PUBLISHED = (3, 5)
 """The published values of k: for precision and recall, and for density and coverage."""
 ROUNDING = 1e-12
-"""Tolerance of squared distances, relative to squared norms: an image on the surface of a ball lies inside it."""
+"""Tolerance of squared distances, relative to the squared norm of the centre, so that rounding breaks no tie."""
 
 
 class OverlapMetric(Metric):

@@ -6,7 +6,8 @@ Unknown fields are kept, so that files written by other versions can be read and
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
@@ -119,6 +120,10 @@ class Result(Record):
     nfe: int | float
     """Counted evaluations per image; the mean if an adaptive solver takes more for some images than for others."""
     nfe_sd: float | None = None
+    nfe_guidance: int | float = 0
+    """Further calls of networks per image, which guidance adds; recorded only if there are any."""
+    nfe_idle: int | float = 0
+    """The evaluations among ``nfe`` that move nothing, because levels fall together; recorded only if there are any."""
     images: int
     features: int | None = None
     """The width of the features that distances were measured with."""
@@ -130,6 +135,16 @@ class Result(Record):
     """The noise levels at which the solver's steps start and end."""
     provenance: dict[str, Any] | None = None
     axes: Axes
+
+    @property
+    def nfe_total(self) -> int | float:
+        """All calls of networks per image."""
+        return self.nfe + self.nfe_guidance
+
+    @property
+    def levels_repeated(self) -> int:
+        """The number of positive noise levels that equal the one before, because the denoiser rounds both to it."""
+        return sum(a == b for a, b in pairwise(self.sigmas or ()))
 
 
 class Failure(Record):
@@ -201,6 +216,12 @@ class Description(Record):
                 if axis not in point.axes:
                     raise ValueError(f"a point has no value on the axis '{axis}'")
         return self
+
+
+def further_counts(results: Sequence[Result]) -> list[str]:
+    """The names of the counts of evaluations, besides ``nfe``, that are not 0 for all ``results``."""
+    found = ["nfe_guidance", "nfe_total"] if any(row.nfe_guidance for row in results) else []
+    return found + (["nfe_idle"] if any(row.nfe_idle for row in results) else [])
 
 
 def too_few_images(images: int, features: int, metrics: Iterable[str]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import warnings
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from designspace.errors import DamagedError, DataError
 from designspace.results.lines import Lines, PointKey, append_line, point_key
-from designspace.results.records import Description, Failure, Result, problem
+from designspace.results.records import Description, Failure, Result, further_counts, problem
 from designspace.storage.arrays import pack, unpack
 from designspace.storage.files import CacheFolder, content_key, reading, write_whole
 
@@ -93,11 +93,14 @@ class Results:
 
         The columns of a metric are ``<metric>``, ``<metric>_se``, ``<metric>_drawn`` and ``<metric>_protocol``.
         ``protocol`` is the hash of everything that two distances must share to be comparable. An axis whose name is
-        already that of a column becomes ``axes.<name>``.
+        already that of a column becomes ``axes.<name>``. With guidance, there are ``nfe_guidance`` and ``nfe_total``
+        as well, and ``nfe_idle`` if some evaluations move nothing.
         """
         import pandas as pd  # here, because most commands do not need it and the import is slow
 
-        return pd.DataFrame([_columns(row) for row in self.rows()])
+        rows = self.rows()
+        further = further_counts(rows)
+        return pd.DataFrame([_columns(row, further) for row in rows])
 
     def _lock(self) -> AbstractContextManager[bool]:
         return self._cache.lock("results-" + content_key(str(self.folder.resolve())))
@@ -130,8 +133,8 @@ def write_description(folder: Path, description: Description) -> None:
         write_whole(path, text.encode())
 
 
-def _columns(row: Result) -> dict[str, Any]:
-    columns: dict[str, Any] = {"id": row.id, "seed": row.seed, "nfe": row.nfe, "images": row.images}
+def _columns(row: Result, further: Sequence[str]) -> dict[str, Any]:
+    columns: dict[str, Any] = {key: getattr(row, key) for key in ("id", "seed", "nfe", *further, "images")}
     for name, metric in row.metrics.items():
         columns[name] = metric.value
         columns[f"{name}_se"] = math.nan if metric.se is None else metric.se

@@ -14,8 +14,8 @@ from designspace.results.store import Results
 from designspace.run.generate import chunks
 from designspace.run.labels import labels_for, require_labels
 from designspace.run.stages import Stages
-from designspace.sampling.counting import count_nfe
 from designspace.sampling.noise import latents
+from designspace.spec.evaluations import cost_of
 from designspace.storage.cache import Cache
 
 if TYPE_CHECKING:
@@ -56,8 +56,7 @@ def dry_run(ablation: Ablation, *, device: str = "cpu", out: Path | str = "repor
     rows = []
     for point in ablation.points():
         trial, id = point.trial, point.trial.id
-        known = trial.design.c_noise if "c_noise" in trial.denoiser.rows else None
-        nfe = None if trial.design.solver.adaptive else count_nfe(trial.design, trial.num_steps, known=known)
+        nfe = None if trial.design.solver.adaptive else cost_of(trial).nfe
         missing = _missing(trial, stages)
         seconds: float | None = 0.0
         if id not in settled and missing:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 CHUNK = 200
 """The number of images that are sampled and cached together; a run that is killed loses at most one chunk of them."""
+FURTHER = ("nfe_guidance", "nfe_idle")
+"""Counts that are 0 for most trials, and that are recorded only if they are not."""
 
 
 @dataclass(frozen=True)
@@ -30,10 +32,14 @@ class Generated:
     """The samples, float32 ``[n, C, H, W]``, on the CPU."""
     nfe: float
     """Counted evaluations per image; the mean if an adaptive solver takes more for some images than for others."""
+    nfe_guidance: float
+    """Calls of networks that guidance adds, per image."""
+    nfe_idle: float
+    """Evaluations that move nothing, per image."""
     sigmas: list[float]
     """The noise levels at which the solver's steps start and end."""
     nfe_each: Tensor | None
-    """The number of evaluations of each image, int64 ``[n]``, for an adaptive solver; otherwise ``None``."""
+    """The number of evaluations of each image, ``[n]``, for an adaptive solver; otherwise ``None``."""
 
 
 def chunks(images: int) -> list[range]:
@@ -62,6 +68,8 @@ def generate(
     return Generated(
         x=x,
         nfe=math.fsum(out.nfe * len(batch) for batch, out in done) / len(images),
+        nfe_guidance=math.fsum(out.nfe_guidance * len(batch) for batch, out in done) / len(images),
+        nfe_idle=math.fsum(out.nfe_idle * len(batch) for batch, out in done) / len(images),
         sigmas=done[0][1].sigmas.tolist(),
         nfe_each=None if done[0][1].nfe_each is None else torch.cat([_each(out) for _, out in done]),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from time import perf_counter
@@ -16,7 +17,7 @@ from designspace.evaluation.measure import Measured, Sample
 from designspace.evaluation.rows import Metric, Observation
 from designspace.results.records import SCHEMA, MetricValue, Protocol, Result
 from designspace.results.store import Results
-from designspace.run.generate import chunks
+from designspace.run.generate import FURTHER, chunks
 from designspace.run.stages import Stage, Stages, Tensors
 from designspace.sampling.probe import MeasuredTimeSteps
 
@@ -142,11 +143,20 @@ def _seconds(trial: Trial, parts: list[Tensors], stages: Stages) -> dict[str, fl
 
 
 def _nfe(parts: list[Tensors]) -> dict[str, Any]:
-    """The evaluations per image: an integer, or mean and standard deviation for adaptive solvers."""
+    """The evaluations per image, with their standard deviation for adaptive solvers; further counts if not 0."""
+    further = {key: _mean(parts, key) for key in FURTHER if any(key in part for part in parts)}
     if "nfe_each" not in parts[0]:
-        return {"nfe": int(parts[0]["nfe"])}
+        return {"nfe": int(parts[0]["nfe"])} | further
     each = torch.cat([part["nfe_each"] for part in parts]).double()
-    return {"nfe": each.mean().item(), "nfe_sd": each.std(correction=0).item()}
+    return {"nfe": each.mean().item(), "nfe_sd": each.std(correction=0).item()} | further
+
+
+def _mean(parts: list[Tensors], key: str) -> int | float:
+    """The mean over images of a count that each chunk holds as its own mean; a chunk without it has 0."""
+    sizes = [len(part["features" if "features" in part else "images"]) for part in parts]
+    held = (float(part[key]) if key in part else 0.0 for part in parts)
+    mean = math.fsum(size * value for size, value in zip(sizes, held, strict=True)) / sum(sizes)
+    return int(mean) if mean.is_integer() else mean
 
 
 def _is_cached(trial: Trial, stages: Stages) -> bool:

@@ -19,10 +19,10 @@ from designspace.denoising.preconditioned import PreconditionedNetwork
 from designspace.evaluation.denoiser_probe import DenoiserProbe, denoising
 from designspace.evaluation.measure import Measured
 from designspace.evaluation.rows import DenoiserMetric, Diagnostic, Observation
-from designspace.run.generate import generate
+from designspace.run.generate import FURTHER, generate
 from designspace.run.loaded import Kept, Loaded, References, rows_of
 from designspace.sampling.noise import latents
-from designspace.sampling.plane import plane
+from designspace.sampling.plane import CURVES, plane
 from designspace.sampling.probe import Converged, GivenLevels, MeasuredTimeSteps, Probe
 from designspace.storage.cache import Cache
 from designspace.storage.files import content_key
@@ -74,7 +74,10 @@ class Stages:
         return self.cache.get_or_make("levels", content_key("levels", self.loaded.keys(trial)[0]), place)
 
     def images(self, trial: Trial, chunk: range) -> Tensors:
-        """The chunk's ``images``, uint8 ``[n, C, H, W]``, with ``nfe``, ``sigmas`` and ``seconds``."""
+        """The chunk's ``images``, uint8 ``[n, C, H, W]``, with ``nfe``, ``sigmas`` and ``seconds``.
+
+        For some trials there are ``nfe_each``, ``nfe_guidance`` and ``nfe_idle`` as well; see ``Generated``.
+        """
 
         def make() -> Tensors:
             denoiser, labels = self.loaded.denoiser(trial), self.loaded.labels(trial, chunk)
@@ -83,6 +86,7 @@ class Stages:
             made = generate(placed, denoiser, labels, chunk, self.device, self.batch_size)
             found = {"images": to_uint8(made.x), "nfe": _float64(made.nfe), "sigmas": _float64(made.sigmas)}
             found |= {} if made.nfe_each is None else {"nfe_each": made.nfe_each}
+            found |= {key: _float64(value) for key in FURTHER if (value := getattr(made, key))}
             return found | {"seconds": _float64([perf_counter() - start])}
 
         return self.cache.get_or_make("images", self._key("images", trial, chunk), make)
@@ -123,7 +127,7 @@ class Stages:
 
         def make() -> Tensors:
             values = self.loaded.data(trial.data).scaled().flatten()
-            return plane(self._probe(self._placed(trial), 2, trial.seed), values)
+            return plane(self._probe(self._placed(trial), CURVES, trial.seed), values)
 
         key = content_key("plane", self.loaded.keys(trial)[0], trial.data.content_hash())
         return self.cache.get_or_make("plane", key, make)

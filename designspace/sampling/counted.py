@@ -1,11 +1,98 @@
-"""The denoiser as solvers call it: evaluations are counted and outputs are checked."""
+"""Counting evaluations where networks are called, and checking what a denoiser returns to a solver."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from designspace.sampling import rows
+
+
+@dataclass
+class _Images:
+    """The numbers of images that networks were called with."""
+
+    main: int = 0
+    """Those of the main network with the condition of the image."""
+    guidance: int = 0
+    """All others."""
+
+
+_counter: ContextVar[_Images | None] = ContextVar("counter", default=None)
+
+
+@contextmanager
+def _counting() -> Iterator[_Images]:
+    """Count the calls of networks inside the ``with`` block."""
+    counter = _Images()
+    token = _counter.set(counter)
+    try:
+        yield counter
+    finally:
+        _counter.reset(token)
+
+
+def count_call(images: int) -> None:
+    """Count one call of a network with a batch of ``images`` images.
+
+    The denoisers of the framework do this, and so does ``precondition``. A denoiser that calls a network of its own
+    more than once per evaluation should do it for each call: an evaluation in which no call is counted counts as one.
+    """
+    if (counter := _counter.get()) is not None:
+        counter.main += images
+
+
+def guiding(D: rows.D, own: int = 0) -> rows.D:
+    """The denoiser ``D``, with its calls counted as ``nfe_guidance`` instead of ``nfe``.
+
+    A guided denoiser wraps with it whatever it evaluates in addition to the main network with the condition of its
+    images: the network without the condition, or another network.
+
+    Args:
+        D: The additional denoiser.
+        own: The number of images per call that the main network sees with their own condition. It is B if one batch of
+            2 B images holds B images twice, with their condition and without it.
+    """
+
+    def guide(x: Tensor, sigma: Tensor) -> Tensor:
+        with _counting() as inner:
+            out = D(x, sigma)
+        if (counter := _counter.get()) is not None:
+            counter.main += own
+            counter.guidance += (inner.main + inner.guidance or len(x)) - own
+        return out
+
+    return guide
+
+
+class Calls:
+    """The number of calls per image: calls for the whole batch, and further calls for some of its images."""
+
+    def __init__(self) -> None:
+        self.whole: int | float = 0
+        self._each: Tensor | None = None
+
+    def add(self, number: int | float, active: Tensor | None) -> None:
+        """Add calls for each image or, with ``active``, bool ``[B]``, for each active image."""
+        if active is None:
+            self.whole += number
+        elif number:
+            more = active.to(torch.int64 if isinstance(number, int) else torch.float64) * number
+            self._each = more if self._each is None else self._each + more
+
+    def each(self) -> Tensor | None:
+        """The number for each image, ``[B]``; ``None`` if all calls were for the whole batch."""
+        return None if self._each is None else self._each + self.whole
+
+    def mean(self) -> int | float:
+        """The number per image, averaged over the batch."""
+        each = self.each()
+        return self.whole if each is None else each.double().mean().item()
 
 
 class CountedDenoiser:
@@ -14,10 +101,12 @@ class CountedDenoiser:
     def __init__(self, D: rows.D) -> None:
         self._D = D
         self._may_mistake_images = True
-        self.calls = 0
-        """The number of evaluations of the whole batch."""
-        self.each: Tensor | None = None
-        """The number of further evaluations of each image, int64 ``[B]``; ``None`` if all were of the whole batch."""
+        self.main = Calls()
+        """The calls of the main network with the condition of the image, at least one per evaluation."""
+        self.guidance = Calls()
+        """All other calls; see ``guiding``."""
+        self.idle: int | float = 0
+        """The part of ``main`` that was spent on steps that left the samples unchanged."""
 
     def __call__(self, x: Tensor, sigma: float | Tensor, active: Tensor | None = None) -> Tensor:
         """``D(x; sigma)`` in the dtype of ``x``. With ``active``, bool ``[B]``, it is counted only for those images.
@@ -25,12 +114,11 @@ class CountedDenoiser:
         Raises ``ValueError`` if the shape of D's output differs from that of ``x``, or if D mixes images up; see
         ``_check_images``.
         """
-        if active is None:
-            self.calls += 1
-        else:
-            self.each = active.long() if self.each is None else self.each + active
         sigma = torch.as_tensor(sigma, dtype=torch.float64)
-        out = self._D(x, sigma)
+        with _counting() as images:
+            out = self._D(x, sigma)
+        self.main.add(_per_image(images.main, x) or 1, active)
+        self.guidance.add(_per_image(images.guidance, x), active)
         if not isinstance(out, Tensor) or out.shape != x.shape:
             given = list(out.shape) if isinstance(out, Tensor) else f"a {type(out).__name__}"
             raise ValueError(
@@ -54,3 +142,8 @@ class CountedDenoiser:
             shape = ", ".join(["-1", *["1"] * (x.ndim - 1)])
             text = "its output for an image depends on the noise level of another"
             raise ValueError(f"D gets sigma [{len(x)}], one level per image, but {text}: use sigma.reshape({shape})")
+
+
+def _per_image(images: int, x: Tensor) -> int | float:
+    """The number of calls per image of ``x``; a fraction if a network was called for some of the images only."""
+    return images // len(x) if images % len(x) == 0 else images / len(x)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Callable
 from functools import partial
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -12,12 +14,12 @@ from torch import Tensor
 from designspace.errors import RowError
 from designspace.sampling.probe import MeasuredTimeSteps
 from designspace.sampling.rows import SupportedLevels
-from designspace.sampling.sample import sample
+from designspace.sampling.sample import fall_together, follow, prepare
 from designspace.sampling.solver import SamplingRows
 
 
-class Zero:
-    """The denoiser D = 0; with ``known``, only at the noise levels that a network supports."""
+class Half:
+    """The denoiser D = x / 2; with ``known``, only at the noise levels that a network supports."""
 
     def __init__(self, known: SupportedLevels | None) -> None:
         if known:
@@ -25,7 +27,7 @@ class Zero:
             self.round_sigma = known.round_sigma
 
     def __call__(self, x: Tensor, sigma: Tensor) -> Tensor:
-        return torch.zeros_like(x)
+        return x / 2
 
 
 def most_within(count: Callable[[int], float], nfe: int, who: str) -> int:
@@ -65,16 +67,32 @@ def _works(count: Callable[[int], float], num_steps: int, nfe: float = math.inf)
         return False  # too few steps for the solver, or more than the grid has levels
 
 
-def count_nfe(design: SamplingRows, num_steps: int, *, known: SupportedLevels | None = None) -> int | float:
-    """The evaluations that ``num_steps`` steps cost, counted on a one-element latent with D = 0.
+class Cost(NamedTuple):
+    """The evaluations per image that a number of steps costs."""
+
+    nfe: int | float
+    idle: str = ""
+    """Which part of them moves nothing, because levels fall together; empty if all of them are of use."""
+
+
+def cost(design: SamplingRows, num_steps: int, known: SupportedLevels | None = None) -> Cost:
+    """The evaluations that ``num_steps`` steps cost, counted on a one-element latent with a simple D.
 
     With ``known``, D limits and rounds noise levels as a denoiser with the row c_noise does. Raises ``ValueError`` if
     the design cannot run with this number of steps.
     """
-    zero = torch.zeros(1, 1, dtype=torch.float64)
-    if isinstance(design.time_steps, MeasuredTimeSteps):  # the cost does not depend on where the levels lie
-        design = design.with_time_steps(design.time_steps.start())
-    return sample(design, Zero(known), zero, num_steps, noise=lambda step, draw: zero).nfe
+    one, rule = torch.ones(1, 1, dtype=torch.float64), design.time_steps
+    if isinstance(rule, MeasuredTimeSteps):  # the number of evaluations does not depend on where the levels lie
+        design = design.with_time_steps(rule.start())
+    flow = prepare(design, Half(known), num_steps, lambda step, draw: one)
+    deque(follow(design.solver, flow, one), maxlen=0)
+    known_levels = not isinstance(rule, MeasuredTimeSteps)
+    return Cost(flow.D.main.mean(), fall_together(flow, known) if flow.D.idle and known_levels else "")
+
+
+def count_nfe(design: SamplingRows, num_steps: int, *, known: SupportedLevels | None = None) -> int | float:
+    """The evaluations of ``cost``, as a number."""
+    return cost(design, num_steps, known).nfe
 
 
 def steps_for(design: SamplingRows, nfe: int, *, known: SupportedLevels | None = None) -> int:

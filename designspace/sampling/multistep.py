@@ -9,9 +9,11 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import ClassVar, NamedTuple
+from typing import Annotated, Any, ClassVar, NamedTuple
 
 import torch
+from pydantic import BeforeValidator
+from pydantic_core import PydanticCustomError
 from torch import Tensor
 
 from designspace.sampling.flow import Flow, combine
@@ -37,9 +39,27 @@ def remember(memory: History | None, sigma: float, value: Tensor) -> History:
     return (Past(sigma, value), *kept)
 
 
-def allowed_order(flow: Flow, i: int, order: int, lower_order_final: bool) -> int:
+def _is_rule(value: Any) -> Any:
+    if type(value) is bool or (type(value) is int and value >= 2):  # 1 would be equal to true in Python, and 0 to false
+        return value
+    text = f"should be true, false or a number of steps of at least 2, not {value!r}"
+    raise PydanticCustomError("lower_order_final", "{text}", {"text": text})
+
+
+LowerOrderFinal = Annotated[bool | int, BeforeValidator(_is_rule)]
+"""The field ``lower_order_final``: whether the last steps are of lower order, the last one of order 1.
+
+``True`` means that they are for any number of steps, ``False`` that they never are, and a number that they are in runs
+of fewer steps than that. In diffusers, ``lower_order_final=True`` has no effect on DPM-Solver++ in runs of 15 steps or
+more, which is 15 here; for UniPC it applies to any number of steps. A method of order 2 gives the same samples for all
+values if its last step goes to sigma = 0, because that step returns D anyway.
+"""
+
+
+def allowed_order(flow: Flow, i: int, order: int, lower_order_final: LowerOrderFinal) -> int:
     """``order``, or less at the start, where the history is short, and with ``lower_order_final`` at the end."""
-    return min(order, i + 1, max(flow.steps - i, 1) if lower_order_final else order)
+    lowers = lower_order_final if isinstance(lower_order_final, bool) else flow.steps < lower_order_final
+    return min(order, i + 1, max(flow.steps - i, 1) if lowers else order)
 
 
 def levels(history: History) -> list[float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import TypeVar
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor
 
 from designspace.errors import blaming
+from designspace.registry.component import Component
 from designspace.sampling import rows
 from designspace.sampling.flow import Flow, Lift, make_flow, rounding
 from designspace.sampling.noise import KeyedNoise
@@ -26,16 +28,29 @@ class Samples:
     x: Tensor
     """The samples, in the dtype of the state; unscaled (divided by s) if the design does not go to zero."""
     nfe: int | float
-    """The number of evaluations of the denoiser per sample, as counted; the mean if the solver is adaptive."""
+    """The number of evaluations per sample, as counted; the mean if the solver is adaptive.
+
+    They are calls of the main network with the condition of the sample; a function D that does not count its calls, see
+    ``count_call``, is called once per evaluation.
+    """
     sigmas: Tensor
     """The noise levels, float64 ``[steps + 1]``, with the final 0 if the design goes to zero."""
     sigma_min: float
     sigma_max: float
     """With ``sigma_min``, the range of the positive levels; it lies within the limits of the denoiser."""
     nfe_each: Tensor | None = None
-    """The number of evaluations for each sample, int64 ``[B]``, if the solver is adaptive."""
+    """``nfe`` for each sample, ``[B]``, if the solver is adaptive."""
+    nfe_guidance: int | float = 0
+    """The number of all other calls of networks per sample, which guidance adds; see ``guiding``."""
+    nfe_idle: int | float = 0
+    """The part of ``nfe`` that moves nothing: it is spent on steps between levels that rounding makes equal."""
     trajectory: Tensor | None = None
     """On request, the unscaled sample x = z / s(t) at each level, ``[steps + 1, B, ...]``."""
+
+    @property
+    def nfe_total(self) -> int | float:
+        """The number of all calls of networks per sample."""
+        return self.nfe + self.nfe_guidance
 
 
 Rows = TypeVar("Rows", bound=SamplingRows)
@@ -76,28 +91,28 @@ def sample(
     Components of your own are not checked here, as they are when a spec is loaded; see ``designspace.testing``.
 
     Time steps that have to be measured are placed first, see ``place``. The evaluations that this takes are not
-    counted.
+    counted. If evaluations move nothing because D rounds levels to the same one, a warning says so.
     """
     _check(latents, num_steps, dtype)
     design = place(design, D, latents, num_steps)
     dtype = dtype or (torch.float64 if latents.dtype == torch.float64 else torch.float32)
-    flow = make_flow(design, D, num_steps, _like(latents, dtype, step_noise, noise))
-    if design.stochasticity.noisy:
-        flow = replace(flow, lifts=churn(design, flow.sigma, num_steps, D))
-    with blaming("solver"):
-        design.solver.check(flow)
+    flow = prepare(design, D, num_steps, _like(latents, dtype, step_noise, noise))
     trajectory = []
-    for x in _states(design.solver, flow, latents.to(dtype) * flow.sigma[0]):
+    for x in follow(design.solver, flow, latents.to(dtype)):
         if record:
             trajectory.append(x)
-    each = None if flow.D.each is None else flow.D.each + flow.D.calls
+    if flow.D.idle:
+        grid = getattr(getattr(D, "round_sigma", None), "__self__", None)
+        warnings.warn(fall_together(flow, grid), stacklevel=3)
     return Samples(
         x=x,
-        nfe=flow.D.calls if each is None else each.double().mean().item(),
+        nfe=flow.D.main.mean(),
         sigmas=torch.tensor(flow.sigma, dtype=torch.float64),
         sigma_min=flow.sigma[num_steps - 1],
         sigma_max=flow.sigma[0],
-        nfe_each=each,
+        nfe_each=flow.D.main.each(),
+        nfe_guidance=flow.D.guidance.mean(),
+        nfe_idle=flow.D.idle,
         trajectory=torch.stack(trajectory) if record else None,
     )
 
@@ -120,6 +135,16 @@ def _like(
     return cast
 
 
+def prepare(design: SamplingRows, D: rows.D, num_steps: int, noise: Callable[[int, int], Tensor]) -> Flow:
+    """The flow of ``design``, with the noise that is added to it. Raises ``ValueError`` if the solver cannot run."""
+    flow = make_flow(design, D, num_steps, noise)
+    if design.stochasticity.noisy:
+        flow = replace(flow, lifts=churn(design, flow.sigma, num_steps, D))
+    with blaming("solver"):
+        design.solver.check(flow)
+    return flow
+
+
 def churn(design: SamplingRows, sigma: tuple[float, ...], num_steps: int, D: rows.D) -> tuple[Lift, ...]:
     """Algorithm 2, lines 4 and 5: the noise that is added before each step, up to a level that ``D`` supports."""
     lifts = []
@@ -131,18 +156,30 @@ def churn(design: SamplingRows, sigma: tuple[float, ...], num_steps: int, D: row
     return tuple(lifts)
 
 
-def _states(solver: Solver, flow: Flow, x: Tensor) -> Iterator[Tensor]:
-    """The loop of Algorithms 1 and 2: ``x`` at each of ``flow.sigma``."""
+def follow(solver: Solver, flow: Flow, latents: Tensor) -> Iterator[Tensor]:
+    """The loop of Algorithms 1 and 2: the samples at each of ``flow.sigma``."""
+    x = latents * flow.sigma[0]
     yield x
     if isinstance(solver, AdaptiveSolver):
         yield from solver.solve(flow, x)
         return
     memory = None
     for i in range(flow.steps):
+        before, spent = x if flow.sigma[i] == flow.sigma[i + 1] else None, flow.D.main.whole
         if flow.lifts:  # Algorithm 2, line 6
             x = flow.add_noise(x, i, flow.lifts[i].std)
         x, memory = solver.step(flow, x, i, flow.start(i), memory)
+        if before is not None and torch.equal(x, before):  # noise moves x between equal levels, too
+            flow.D.idle += flow.D.main.whole - spent
         yield x
+
+
+def fall_together(flow: Flow, grid: object) -> str:
+    """How many levels are equal because ``grid`` rounds them, and the evaluations that move nothing because of it."""
+    equal = flow.num_steps - len(set(flow.sigma[: flow.num_steps]))
+    known = f"{grid.row} {grid.name}" if isinstance(grid, Component) else "the denoiser"
+    levels = f"{equal} of {flow.num_steps} levels fall together on the grid of {known}"
+    return f"{levels}: {flow.D.idle} of {flow.D.main.whole} evaluations move nothing"
 
 
 def _check(latents: Tensor, num_steps: int, dtype: torch.dtype | None) -> None:

@@ -16,6 +16,7 @@ from designspace.spec.axes import Choice, choices
 from designspace.spec.baseline import baseline
 from designspace.spec.claims import Claim, checked
 from designspace.spec.document import Document
+from designspace.spec.evaluations import budget_of, warnings_of
 from designspace.spec.own import OwnComponents
 from designspace.spec.paths import PARTS, STEPS, FieldPath, Setting, axis_name
 from designspace.spec.problems import Problems
@@ -72,6 +73,7 @@ def plan(fields: Mapping[str, Any], document: Document) -> Plan:
     problems += _axes_without_effect(found, different)
     problems += _overruled(document, base, found)
     problems += unmeasured(base, different)
+    problems += warnings_of(points, [*base, *(setting for choice in found for setting in choice.settings)])
     return Plan(points, claims, [document.locate(problem) for problem in problems])
 
 
@@ -133,7 +135,9 @@ def _points(
     for choice in found:
         failed = Problems()
         with failed.collecting():
-            points += [Point(dict(choice.labels), trial) for trial in trials(choice.on(base), known, folder, own)]
+            settings = choice.on(base)
+            made = trials(settings, known, folder, own)
+            points += [Point(dict(choice.labels), trial, budget_of(settings)) for trial in made]
         problems += (problem for problem in failed if problem.kind not in consequences)
     return points
 

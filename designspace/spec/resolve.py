@@ -75,7 +75,9 @@ def _validate(settings: Sequence[Setting], folder: Path) -> Draft:
     """The draft that ``settings`` give. Raises ``ValidationError``, or ``SpecError`` for other problems."""
     raw = build(settings)
     try:
-        return Draft.model_validate(raw, context={FOLDER: folder, MEASURE: partial(_std, raw.get("data"), folder)})
+        return Draft.model_validate(
+            raw, context={FOLDER: folder, MEASURE: partial(_sigma_data, raw.get("data"), folder)}
+        )
     except DataError as error:  # there are no data on which sigma_data could be measured
         raise refusal(str(error), written(settings, ("data",)), Kind.FILE) from None
     except ValidationError:
@@ -85,18 +87,18 @@ def _validate(settings: Sequence[Setting], folder: Path) -> Draft:
         raise refusal(f"a component fails: {brief(error)}", path, Kind.USER_CODE) from error
 
 
-def _std(raw: Any, folder: Path) -> float:
-    """The standard deviation of the data set; 1 if ``raw`` is invalid, which is reported elsewhere."""
+def _sigma_data(raw: Any, folder: Path) -> float:
+    """The root mean square of the data set; 1 if ``raw`` is invalid, which is reported elsewhere."""
     try:
         data = Data.model_validate(raw, context={FOLDER: folder})
     except ValidationError:
         return 1.0
-    return _std_of(data, data.content_hash())
+    return _measured(data, data.content_hash())
 
 
 @lru_cache
-def _std_of(data: Data, content: str) -> float:
-    return data.load().std
+def _measured(data: Data, content: str) -> float:
+    return data.load().sigma_data
 
 
 def _relevant(error: ValidationError) -> list[ErrorDetails]:

@@ -184,6 +184,8 @@ class Point:
 
     axes: dict[str, Label]
     trial: Trial
+    budget: int | None = None
+    """The evaluations that the trial may use, if its number of steps follows from them."""
 
 
 def used_rows(design: Design, denoiser: Denoiser) -> list[str]:

@@ -123,7 +123,7 @@ def curves(
     held, rest = data.pixels[order[:split]], replace(data, pixels=data.pixels[order[split:]], labels=None)
     y = held.float() / 127.5 - 1
     range_ = {"name": "uniform_log", "sigma_min": sigma_min, "sigma_max": sigma_max}
-    design = Design.preset("edm", sigma_data=data.std, noise_distribution=range_)
+    design = Design.preset("edm", sigma_data=data.sigma_data, noise_distribution=range_)
     sigma = geometric(LEVELS, sigma_min, sigma_max)
     noise = torch.from_numpy(generator("survey noise", seed).standard_normal(y.shape, dtype=np.float32))
     D = _trained(rest, network, design, images, seed, seen)

@@ -25,8 +25,10 @@ class Facts:
     shape: tuple[int, ...]
     """``(C, H, W)``."""
     sigma_data: float
-    """The standard deviation of all values about their mean."""
+    """The root mean square of all values."""
     mean: float
+    std: float
+    """The standard deviation of all values about their mean."""
     channel_std: tuple[float, ...]
     """The standard deviation of each channel about its own mean."""
     channel_mean: tuple[float, ...]
@@ -54,9 +56,19 @@ class Facts:
         (mean,), (std,) = _moments(counts.sum(0, keepdim=True))
         means, stds = _moments(counts)
         copied = sum(count > 1 for count in seen.values())
-        values = (used[0], used[-1]), len(used)
         return cls(
-            len(data), data.shape, std, mean, stds, means, *values, _classes(data), len(data) - len(seen), copied
+            images=len(data),
+            shape=data.shape,
+            sigma_data=data.sigma_data,
+            mean=mean,
+            std=std,
+            channel_std=stds,
+            channel_mean=means,
+            pixel_range=(used[0], used[-1]),
+            pixel_values=len(used),
+            classes=_classes(data),
+            copies=len(data) - len(seen),
+            copied=copied,
         )
 
 

@@ -15,9 +15,8 @@ from designspace.survey.spread import Spread
 from designspace.survey.suggest import Suggestions, fragment, noise_levels, sigma_data, sigma_range
 from designspace.training.loop import Seen
 
-OFF, UNEQUAL = 0.1, 1.25
-"""Thresholds above which a note is given: on the mean divided by the standard deviation, and on the ratio of the
-channels' standard deviations."""
+UNEQUAL = 1.25
+"""The ratio of the channels' standard deviations above which a note is given."""
 
 
 @dataclass(frozen=True)
@@ -65,12 +64,7 @@ class Survey:
 
 
 def _of_values(facts: Facts) -> list[str]:
-    found, relative = [], facts.mean / facts.sigma_data
-    if abs(relative) > OFF:
-        found.append(
-            f"the mean is {facts.mean:.3g}, not 0: at high noise levels the loss starts at {1 + relative**2:.3g}, not "
-            "1, until the network has learnt the mean"
-        )
+    found = []
     low, high = min(facts.channel_std), max(facts.channel_std)
     if high > UNEQUAL * low:
         found.append(f"channels have standard deviations from {low:.3g} to {high:.3g}, but share one sigma_data")

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from designspace.denoising.rows import CIn, CNoise, Conditional, COut, CSkip, Denoiser, Guidance, Network
 from designspace.errors import brief
+from designspace.sampling.counted import CountedDenoiser, count_call
 from designspace.sampling.rows import D
 from designspace.testing.assertions import SIGMAS, require, require_close, require_finite
 from designspace.testing.context import STAND_INS, Context, stand_in_images
@@ -143,12 +144,15 @@ def keeps_the_limits_of_the_flow(denoiser: Denoiser) -> None:
 
 
 def guides_a_denoiser(guidance: Guidance) -> None:
-    """The guided denoiser is a function of x and sigma, for samples of the same shape and with labels."""
+    """The guided denoiser is a function of x and sigma that calls the denoiser with its labels once."""
     plain = _Plain()
     guided, labels = guidance.wrap(plain), torch.tensor([0, 1, 1])
     require(tuple(guided.shape) == plain.shape, "the shape of samples", plain.shape, tuple(guided.shape))
     x = torch.randn(3, *plain.shape, generator=torch.Generator().manual_seed(0))
     _independent(guided.bind(labels), guided.bind(labels[:1]), x)
+    counted = CountedDenoiser(guided.bind(labels))
+    counted(x, 1.0)
+    require(counted.main.mean() == 1, "calls per evaluation that are not wrapped with guiding", 1, counted.main.mean())
 
 
 class _Plain:
@@ -158,7 +162,12 @@ class _Plain:
 
     def bind(self, labels: Tensor | None) -> D:
         mean = 0.0 if labels is None else 0.1 * labels.reshape(-1, 1, 1, 1)
-        return lambda x, sigma: mean + (x - mean) / (1 + 4 * sigma.to(x).reshape(-1, 1, 1, 1) ** 2)
+
+        def denoise(x: Tensor, sigma: Tensor) -> Tensor:
+            count_call(len(x))
+            return mean + (x - mean) / (1 + 4 * sigma.to(x).reshape(-1, 1, 1, 1) ** 2)
+
+        return denoise
 
 
 def _independent(together: D, alone: D, x: Tensor, *, each: bool = True) -> None:

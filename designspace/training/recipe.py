@@ -16,8 +16,9 @@ class Recipe(Spec):
 
     All durations are numbers of images seen, independent of the batch size. The learning rate grows linearly to
     ``learning_rate`` over the first ``warm_up`` images and then stays constant. The moving average has a half-life of
-    ``ema_half_life`` images or of the fraction ``ema_ramp_up`` of the images seen, whichever is less; with
-    ``ema_sigma_rel`` it is the power-function average of that relative width instead (Karras et al., 2023,
+    ``ema_half_life`` images or of the fraction ``ema_ramp_up`` of the images seen, whichever is less. Both count the
+    images seen before a step, as in Karras et al. (2022), so that the learning rate of the first step is 0. With
+    ``ema_sigma_rel``, the average is the power-function average of that relative width instead (Karras et al., 2023,
     https://arxiv.org/abs/2312.02696, Section 3). ``accumulate`` splits each batch into parts that are processed one
     after another. ``precision``, ``compile`` and ``channels_last`` speed up training on a GPU. The class is a mixin for
     components.

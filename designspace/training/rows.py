@@ -52,7 +52,7 @@ class Augmentation(Component, row="augmentation"):
     """
 
     size: ClassVar[int]
-    """The length L of the labels of an image."""
+    """The length L of the labels of an image; a property if it depends on the fields."""
 
     @abstractmethod
     def __call__(self, images: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:

@@ -14,20 +14,32 @@ from designspace.denoising.device import sent
 from designspace.training.loss import BINS, bin_of
 from designspace.training.recipe import Recipe
 
+LEAST = 1e-8
+"""The shortest half-life and warm-up, in images, which prevents divisions by 0."""
+
 
 def decay(recipe: Recipe, images: int) -> float:
-    r"""The weight of the old average in the step after which ``images`` images have been seen.
+    r"""The weight of the old average in the step before which ``images`` images have been seen.
 
-    .. math:: \beta = 2^{-B / \min(h, r n)} \quad\text{or}\quad \beta = (1 - B / n)^{\gamma + 1}
+    .. math:: \beta = 2^{-B / \min(h, r n)} \quad\text{or}\quad \beta = \left(1 - \frac{B}{n + B}\right)^{\gamma + 1}
 
     with the batch size B, half-life h, ramp-up r and n images. The first is from Karras et al. (2022),
     https://arxiv.org/abs/2206.00364, Appendix F.2; the second, used if ``ema_sigma_rel`` is given, from Karras et al.
-    (2023), https://arxiv.org/abs/2312.02696, Eq. 3.
+    (2023), https://arxiv.org/abs/2312.02696, Eq. 3, where time includes the batch of the step. In the first step n = 0,
+    and the average becomes equal to the parameters.
     """
-    share = recipe.batch_size / images
     if recipe.ema_sigma_rel is not None:
-        return float(max(1 - share, 0.0) ** (power(recipe.ema_sigma_rel) + 1))
-    return float(0.5 ** (recipe.batch_size / min(recipe.ema_half_life, recipe.ema_ramp_up * images)))
+        return float((images / (images + recipe.batch_size)) ** (power(recipe.ema_sigma_rel) + 1))
+    half_life = min(recipe.ema_half_life, recipe.ema_ramp_up * images)
+    return float(0.5 ** (recipe.batch_size / max(half_life, LEAST)))
+
+
+def learning_rate(recipe: Recipe, images: int) -> float:
+    """The learning rate of the step before which ``images`` images have been seen: 0 in the first step.
+
+    Karras et al. (2022), Appendix F.2. Like the half-life of the average, it depends on the images seen before a step.
+    """
+    return recipe.learning_rate * min(images / max(recipe.warm_up, LEAST), 1.0)
 
 
 def power(sigma_rel: float) -> float:
@@ -83,15 +95,14 @@ class State:
 
     def apply(self) -> None:
         """Take an optimizer step with the accumulated gradients, after replacing NaN by 0 and infinities by +-1e5."""
-        following = self.images + self.recipe.batch_size
         for group in self.optimizer.param_groups:
-            group["lr"] = self.recipe.learning_rate * min(following / max(self.recipe.warm_up, 1), 1.0)
+            group["lr"] = learning_rate(self.recipe, self.images)
         for parameter in self._parameters:
             if parameter.grad is not None:
                 torch.nan_to_num(parameter.grad, nan=0.0, posinf=1e5, neginf=-1e5, out=parameter.grad)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
-        update(self._averages, self._parameters, decay(self.recipe, following))
+        update(self._averages, self._parameters, decay(self.recipe, self.images))
         for own, its in self._buffers:  # buffers such as running statistics are averages already
             own.copy_(its)
         self.step += 1

@@ -14,43 +14,56 @@ from designspace.denoising.device import sent
 
 @dataclass
 class Draw:
-    """Random numbers for a batch, on its device."""
+    """Random numbers for a batch, float32 ``[B]``, on the device of the generator."""
 
     size: int
     p: float
     generator: torch.Generator
 
-    def normal(self, std: float) -> Tensor:
-        """``N(0, std^2)`` with probability p, else 0, float32 ``[B]``."""
-        drawn = torch.empty(self.size, device=self.generator.device).normal_(0, std, generator=self.generator)
-        return self.happens() * drawn
+    def happens(self, p: float | None = None) -> Tensor:
+        """1 with probability ``p``, by default that of the batch, and else 0."""
+        return (self._empty().uniform_(generator=self.generator) < (self.p if p is None else p)).float()
+
+    def normal(self) -> Tensor:
+        """Standard normal."""
+        return self._empty().normal_(generator=self.generator)
 
     def angle(self) -> Tensor:
-        """Uniform between -pi and pi, float32 ``[B]``."""
-        return (2 * self._uniform() - 1) * math.pi
+        """Uniform between -pi and pi."""
+        return self._empty().uniform_(-math.pi, math.pi, generator=self.generator)
 
-    def happens(self, p: float | None = None) -> Tensor:
-        """1 with probability p, else 0, float32 ``[B]``."""
-        return (self._uniform() < (self.p if p is None else p)).float()
+    def _empty(self) -> Tensor:
+        return torch.empty(self.size, device=self.generator.device)
 
-    def _uniform(self) -> Tensor:
-        return torch.empty(self.size, device=self.generator.device).uniform_(generator=self.generator)
+
+def flip(images: Tensor, x: Tensor, y: Tensor) -> Tensor:
+    """Mirror ``images`` ``[B, C, H, W]`` left to right where ``x`` ``[B]`` is 1, and upside down where ``y`` is."""
+    images = torch.where(x.bool()[:, None, None, None], images.flip(3), images)
+    return torch.where(y.bool()[:, None, None, None], images.flip(2), images)
 
 
 def geometric(draw: Draw) -> tuple[Tensor, Tensor]:
-    r"""Flips, scaling, rotation, anisotropic scaling and translation: matrices ``[B, 3, 3]`` and labels ``[B, 9]``.
+    r"""Scaling, then rotation, anisotropic scaling and translation: matrices ``[B, 3, 3]`` and labels ``[B, 7]``.
 
-    With a standard normal N, scale factors are :math:`2^{0.2 N}` and translations :math:`0.125 N` of the image size;
-    rotations are uniform. The labels are the flips, the binary logarithms of the scale factors, cos - 1 and sin of the
-    angle, and the translations: all 0 for an unchanged image.
+    With standard normal a, w, x and y and uniform angles :math:`\phi` and r, the image is scaled by
+    :math:`2^{0.2 a}`, rotated by :math:`-\phi`, stretched by :math:`2^{0.2 w}` in direction r and by
+    :math:`2^{-0.2 w}` across it, and shifted by x / 8 and y / 8 of its longer side. Each of the four happens with the
+    probability of ``draw``; r is 0 for half of the images.
+
+    The labels are :math:`a, \cos\phi - 1, \sin\phi, w \cos r, w \sin r, x, y`, all 0 for an unchanged image. They
+    determine the transformation up to the sign of w, since :math:`(-w, r + \pi)` has the labels of :math:`(w, r)`.
     """
-    flip_x, flip_y = (draw.happens(draw.p / 2) for _ in range(2))
-    scale, turn, stretch, along = draw.normal(0.2), draw.happens() * draw.angle(), draw.normal(0.2), draw.angle()
-    x, y = draw.normal(0.125), draw.normal(0.125)
-    matrix = _scaled(1 - 2 * flip_x, 1 - 2 * flip_y) @ _scaled(2**scale, 2**scale) @ _turned(turn)
-    matrix = matrix @ _turned(-along) @ _scaled(2**stretch, 2**-stretch) @ _turned(along) @ _moved(2 * x, 2 * y)
-    told = [flip_x, flip_y, scale, turn.cos() - 1, turn.sin(), stretch * (2 * along).cos(), stretch * (2 * along).sin()]
-    return matrix, torch.stack([*told, x, y], 1)
+    scale, turn = draw.happens() * draw.normal(), draw.happens() * draw.angle()
+    stretch, along = draw.happens() * draw.normal(), draw.happens(0.5) * draw.angle()
+    shifts = draw.happens()
+    x, y = shifts * draw.normal(), shifts * draw.normal()
+    grown, longer = 2 ** (0.2 * scale), 2 ** (0.2 * stretch)
+    matrix = _turned(-turn) @ _scaled(grown, grown)
+    matrix = _turned(-along) @ _scaled(longer, 1 / longer) @ _turned(along) @ matrix
+    matrix = _moved(x / 4, y / 4) @ matrix  # the longer side has length 2
+    return matrix, torch.stack(
+        [scale, turn.cos() - 1, turn.sin(), stretch * along.cos(), stretch * along.sin(), x, y], 1
+    )
 
 
 def warp(images: Tensor, matrix: Tensor) -> Tensor:
@@ -69,12 +82,13 @@ def warp(images: Tensor, matrix: Tensor) -> Tensor:
 def colour(images: Tensor, draw: Draw) -> tuple[Tensor, Tensor]:
     r"""Brightness and contrast, and for colour images hue and saturation: images and labels ``[B, 5]``.
 
-    With a standard normal N, :math:`0.2 N` is added to the brightness, the contrast is multiplied by
-    :math:`2^{0.5 N}` and the saturation by :math:`2^N`; hues are rotated about the grey axis by a uniform angle.
+    With standard normal b, c and s and a uniform angle :math:`\phi`, 0.2 b is added to the values, which are then
+    multiplied by :math:`2^{0.5 c}`. Hues are rotated about the grey axis by :math:`\phi`, and the distance from that
+    axis is multiplied by :math:`2^s`. The labels are :math:`b, c, \cos\phi - 1, \sin\phi, s`.
     """
-    brightness, contrast = draw.normal(0.2), draw.normal(0.5)
-    turn, saturation = draw.happens() * draw.angle(), draw.normal(1.0)
-    found = images * _over(2**contrast, images) + _over(brightness, images)
+    brightness, contrast = draw.happens() * draw.normal(), draw.happens() * draw.normal()
+    turn, saturation = draw.happens() * draw.angle(), draw.happens() * draw.normal()
+    found = (images + _over(0.2 * brightness, images)) * _over(2 ** (0.5 * contrast), images)
     if images.shape[1] == 3:
         grey = found.mean(1, keepdim=True)
         found = grey + torch.einsum("bij,bjhw->bihw", _hue(turn), found - grey) * _over(2**saturation, images)

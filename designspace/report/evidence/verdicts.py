@@ -113,8 +113,11 @@ def _sentences(known: Found, metric: str, together: Evidence, outcome: Outcome, 
     """The numbers of the least favourable comparison and, if the claim is undecided, what would decide it."""
     least = max(known, key=lambda one: evidence([statement.z for statement in one.statements]).p_for)
     point, stated = least.point, least.statements
-    seeds = f" for each of {len(point.rows)} seeds" if len(point.rows) > 1 else ""
-    n = f"n = {point.images(metric):,}{seeds}."
+    runs = stated[0].estimate.runs
+    repeats = f"{len(point.rows)} {'seeds' if runs is None else 'training runs'}"
+    each = f" for each of {repeats}" if len(point.rows) > 1 else ""
+    one = ", for this one training run" if any(entry.trainings == 1 for entry in least.needed.entries) else ""
+    n = f"n = {point.images(metric):,}{each}{one}."
     if not all(statement.known for statement in stated):
         return [f"{stated[0].numbers}, no standard error, {n}"]
     alone = evidence([statement.z for statement in stated])
@@ -122,7 +125,8 @@ def _sentences(known: Found, metric: str, together: Evidence, outcome: Outcome, 
     if least.live:
         sentences += _interval(stated[0], *least.images)
     elif outcome is Outcome.UNDECIDED:
-        enough = _enough(point.images(metric), f"images{seeds}", together.times)
+        count, unit = (point.images(metric), f"images{each}") if runs is None else (runs, "training runs")
+        enough = _enough(count, unit, together.times)
         sentences += [f"If the estimates stayed the same, {enough}."]
     if count > 1:
         least_of = f"This is the least favourable of {count} comparisons"

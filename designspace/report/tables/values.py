@@ -15,7 +15,7 @@ from designspace.report.study import Study, budgets, comparable
 from designspace.report.tables import caption, corrected
 from designspace.report.tables.corrected import Correction
 from designspace.report.tables.table import Cell, Kind, Table, csv_text, markdown, number_cell
-from designspace.results.records import Result
+from designspace.results.records import Result, further_counts
 from designspace.text import describe, escape, measured, number, one_line, value_of
 
 OF_RESULT = ("id", "seed", "nfe", "nfe_sd", "images", "features")
@@ -38,7 +38,8 @@ def page(study: Study) -> str:
 
 def tidy(study: Study) -> str:
     """table.csv: one row per point and seed, with every number in full precision."""
-    return csv_text([_flat(entry, row, study) for entry in study.entries for row in entry.rows])
+    further = further_counts([row for entry in study.entries for row in entry.rows])
+    return csv_text([_flat(entry, row, study, further) for entry in study.entries for row in entry.rows])
 
 
 def all_tables(study: Study) -> list[Table]:
@@ -137,8 +138,8 @@ def _cell(study: Study, point: Entry, metric: str, best: bool) -> Cell:
     return number_cell(text, best)
 
 
-def _flat(entry: Entry, row: Result, study: Study) -> dict[str, Any]:
-    columns: dict[str, object] = {key: getattr(row, key) for key in OF_RESULT}
+def _flat(entry: Entry, row: Result, study: Study, further: list[str]) -> dict[str, Any]:
+    columns: dict[str, object] = {key: getattr(row, key) for key in (*OF_RESULT, *further)}
     for metric in study.about.metrics:
         if entry.has(metric):
             columns |= {metric: value_in(row, metric), f"{metric}_se": se_in(row, metric)}
