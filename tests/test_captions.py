@@ -307,16 +307,15 @@ def test_the_caption_says_why_corrected_values_are_missing(bench, stands_for, ab
 
 
 @pytest.mark.parametrize(
-    ("images", "why"),
+    ("reference", "why"),
     [
-        (None, "the number of images of the reference is unknown"),
-        (20, "they need a reference of at least 3 × 8 images"),
+        ({"known": "moments"}, "they need the images of the reference, not only their mean and covariance"),
+        ({"images": 20}, "they need a reference of at least 3 × 8 images"),
     ],
 )
-def test_a_small_or_unknown_reference_is_named(bench, images, why):
+def test_a_reference_that_is_too_small_or_only_summarised_is_named(bench, reference, why):
     made = bench()
-    record = {"stands_for": "sample", "reference": {"known": "moments", "images": images}}
-    made.point({"solver": "a", "nfe": 7}, 3.0, record=record)
+    made.point({"solver": "a", "nfe": 7}, 3.0, record={"stands_for": "sample", "reference": reference})
     assert corrected.absent(made.study().entries, "frechet") == f"Values without bias are missing: {why}."
 
 
