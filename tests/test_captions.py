@@ -237,14 +237,25 @@ def test_at_equal_steps_the_caption_counts_the_evaluations(bench):
 
 def test_steps_of_length_zero_are_counted_in_the_caption(bench):
     made = bench()
-    for nfe, sigmas in ((7, [8.0, 8.0, 4.0, 4.0, 4.0, 0.0]), (11, [8.0, 4.0, 2.0, 2.0, 0.0])):
-        made.point({"solver": "a", "nfe": nfe}, 3.0, sigmas=sigmas)
+    for nfe, sigmas, more in (
+        (7, [8.0, 8.0, 4.0, 4.0, 4.0, 0.0], {}),
+        (11, [8.0, 4.0, 2.0, 2.0, 0.0], {"nfe_idle": 2}),
+    ):
+        made.point({"solver": "a", "nfe": nfe}, 3.0, sigmas=sigmas, **more)
         made.point({"solver": "b", "nfe": nfe}, 3.0, sigmas=[8.0, 4.0, 0.0])
     (table,) = values.tables(made.study(), "frechet")
     assert (
-        "Levels fall together, so that evaluations at steps of length zero move nothing: a (3 of 5 and 1 of 4 steps)."
-        in table.caption
+        "Levels fall together, so that steps of length zero spend evaluations and move nothing: "
+        "a (3 of 5 steps, 1 of 4 steps and 2 of 11 evaluations)." in table.caption
     )
+
+
+def test_calls_that_guidance_adds_are_counted_in_the_caption(bench):
+    made = bench()
+    for scale, more in ((1, 0), (2, 7)):
+        made.point({"solver": f"w{scale}", "nfe": 7}, 3.0, **({"nfe_guidance": more} if more else {}))
+    (table,) = values.tables(made.study(), "frechet")
+    assert "Guidance adds calls of networks, which NFE does not count: w2 (7 at 7 NFE)." in table.caption
 
 
 # Values without bias

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 import statistics
 from collections.abc import Sequence
@@ -128,12 +127,6 @@ class Entry:
         if drawn is None or self.higher_is_better(metric) is not False:
             return 0.0
         return max(0.0, drawn[0] - self.value(metric))
-
-    @property
-    def idle(self) -> tuple[int, int]:
-        """The number of steps of length zero, whose levels fall together, and the number of all steps."""
-        levels = self.rows[0].sigmas or []
-        return sum(a == b for a, b in itertools.pairwise(levels)), max(len(levels) - 1, 0)
 
     def higher_is_better(self, metric: str) -> bool | None:
         """Whether higher values are better; ``None`` if neither higher nor lower values are."""

@@ -92,13 +92,15 @@ def idle_steps(entries: Sequence[Entry]) -> str:
     """A note on steps of length zero, which spend evaluations in vain; empty if there are none."""
     found: dict[str, list[str]] = {}
     for entry in entries:
-        idle, steps = entry.idle
-        if idle:
-            found.setdefault(entry.config, []).append(f"{idle} of {steps}")
+        row = entry.rows[0]
+        if row.levels_repeated:
+            evaluations = f" and {row.nfe_idle:.4g} of {row.nfe:.4g} evaluations" if row.nfe_idle else ""
+            steps = f"{row.levels_repeated} of {len(row.sigmas or ()) - 1} steps"
+            found.setdefault(entry.config, []).append(f"{steps}{evaluations}")
     if not found:
         return ""
-    each = [f"{name} ({listed(list(dict.fromkeys(counts)))} steps)" for name, counts in found.items()]
-    return f"Levels fall together, so that evaluations at steps of length zero move nothing: {few(each)}."
+    each = [f"{name} ({', '.join(dict.fromkeys(counts))})" for name, counts in found.items()]
+    return f"Levels fall together, so that steps of length zero spend evaluations and move nothing: {few(each)}."
 
 
 def yardstick(metric: str, entry: Entry) -> str:
@@ -177,6 +179,11 @@ def _evaluations(study: Study, entries: Sequence[Entry]) -> Iterator[str]:
     took = [(e.config, f"{e.nfe:.4g} ± {e.nfe_sd:.2g}") for e in entries if e.nfe_sd is not None]
     for name, nfe in dict.fromkeys(took):
         yield f"{name} took {nfe} evaluations per image (mean ± standard deviation)."
+    guided = [
+        f"{e.config} ({e.rows[0].nfe_guidance:.4g} at {e.nfe:.4g} NFE)" for e in entries if e.rows[0].nfe_guidance
+    ]
+    if guided:
+        yield f"Guidance adds calls of networks, which NFE does not count: {few(list(dict.fromkeys(guided)))}."
     if any(entry.unspent for entry in entries):
         yield "[k NFE]: the configuration spends k evaluations, because it cannot spend exactly the budget."
     if study.column_axis == "num_steps":
