@@ -106,8 +106,8 @@ def each_once(configs: Mapping[str, list[Entry]]) -> dict[str, list[Entry]]:
 
 
 def level_of(entry: Entry, metric: str) -> Level | None:
-    """The drawn reference or, for an observation, the error of the converged solution; ``None`` if it is unknown."""
-    if (error := converged_error(entry.rows[0], metric)) is not None:
+    """The drawn reference or, for an observation, the error of the converged solution; ``None`` if there is none."""
+    if error := converged_error(entry.rows[0], metric):
         return Level("error of the converged solution", error)
     drawn = entry.drawn(metric)
     return None if drawn is None else Level("drawn reference", *drawn)
