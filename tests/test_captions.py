@@ -12,6 +12,7 @@ from studies import influence
 from designspace.evaluation.frechet import LEAST
 from designspace.report import terminal_table, write
 from designspace.report.evidence.differences import rank
+from designspace.report.figures.metric import metric_vs_nfe
 from designspace.report.html.answer import of_best
 from designspace.report.html.sections import sections
 from designspace.report.tables import caption, comparisons, corrected, values
@@ -94,6 +95,24 @@ def test_an_observation_has_the_error_of_its_converged_solution_and_no_drawn_ref
     assert section.data["level"] == {"name": "error of the converged solution", "value": 2e-7, "sd": 0.0}
 
 
+def test_intervals_over_few_training_runs_are_students(bench):
+    made = bench()
+    for seed, value in enumerate((3.0, 3.2, 3.7)):
+        made.point({"solver": "a", "nfe": 7}, value, influence(seed, 0.1), seed=seed, network=f"{seed}")
+    (entry,) = made.study().entries
+    half = 4.3027 * np.std([3.0, 3.2, 3.7], ddof=1) / 3**0.5
+    assert entry.interval("frechet") == pytest.approx((3.3 - half, 3.3 + half), rel=1e-4)
+
+
+def test_an_error_larger_than_the_value_gives_no_interval_of_ratios(bench):
+    made = bench()
+    for solver, se in (("a", 0.5), ("b", 2.0), ("c", 1e9)):
+        made.point({"solver": solver, "nfe": 7}, 1.0, se=se, about={"positive": True})
+    found = [entry.interval("frechet") for entry in made.study().entries]
+    assert found[0] == pytest.approx((math.exp(-0.98), math.exp(0.98)), rel=1e-3)
+    assert [found[1], found[2]] == [pytest.approx((1 - 1.96 * se, 1 + 1.96 * se), rel=1e-3) for se in (2.0, 1e9)]
+
+
 # Families of comparisons
 
 
@@ -151,6 +170,13 @@ def test_captions_say_whether_errors_include_the_variation_of_training(bench, ru
 
 def test_without_trained_networks_nothing_is_said_of_training(bench):
     assert caption.training_runs("frechet", trained(bench, {"a": [None], "b": [None]}).entries) == ""
+
+
+def test_figures_and_the_answer_are_labelled_if_there_is_one_training_run(bench):
+    study = trained(bench, {"a": ["x"], "b": ["y"]})
+    assert "(n = 400, one training run)" in "".join(of_best(study, [*sections(study)]))
+    (axes,) = metric_vs_nfe(study, "frechet").axes
+    assert axes.get_title(loc="right") == "n = 400 images, bars: 95 % intervals, one training run"
 
 
 # Counted evaluations
@@ -211,14 +237,25 @@ def test_at_equal_steps_the_caption_counts_the_evaluations(bench):
 
 def test_steps_of_length_zero_are_counted_in_the_caption(bench):
     made = bench()
-    for nfe, sigmas in ((7, [8.0, 8.0, 4.0, 4.0, 4.0, 0.0]), (11, [8.0, 4.0, 2.0, 2.0, 0.0])):
-        made.point({"solver": "a", "nfe": nfe}, 3.0, sigmas=sigmas)
+    for nfe, sigmas, more in (
+        (7, [8.0, 8.0, 4.0, 4.0, 4.0, 0.0], {}),
+        (11, [8.0, 4.0, 2.0, 2.0, 0.0], {"nfe_idle": 2}),
+    ):
+        made.point({"solver": "a", "nfe": nfe}, 3.0, sigmas=sigmas, **more)
         made.point({"solver": "b", "nfe": nfe}, 3.0, sigmas=[8.0, 4.0, 0.0])
     (table,) = values.tables(made.study(), "frechet")
     assert (
-        "Levels fall together, so that evaluations at steps of length zero move nothing: a (3 of 5 and 1 of 4 steps)."
-        in table.caption
+        "Levels fall together, so that steps of length zero spend evaluations and move nothing: "
+        "a (3 of 5 steps, 1 of 4 steps and 2 of 11 evaluations)." in table.caption
     )
+
+
+def test_calls_that_guidance_adds_are_counted_in_the_caption(bench):
+    made = bench()
+    for scale, more in ((1, 0), (2, 7)):
+        made.point({"solver": f"w{scale}", "nfe": 7}, 3.0, **({"nfe_guidance": more} if more else {}))
+    (table,) = values.tables(made.study(), "frechet")
+    assert "Guidance adds calls of networks, which NFE does not count: w2 (7 at 7 NFE)." in table.caption
 
 
 # Values without bias
@@ -281,16 +318,15 @@ def test_the_caption_says_why_corrected_values_are_missing(bench, stands_for, ab
 
 
 @pytest.mark.parametrize(
-    ("images", "why"),
+    ("reference", "why"),
     [
-        (None, "the number of images of the reference is unknown"),
-        (20, "they need a reference of at least 3 × 8 images"),
+        ({"known": "moments"}, "they need the images of the reference, not only their mean and covariance"),
+        ({"images": 20}, "they need a reference of at least 3 × 8 images"),
     ],
 )
-def test_a_small_or_unknown_reference_is_named(bench, images, why):
+def test_a_reference_that_is_too_small_or_only_summarised_is_named(bench, reference, why):
     made = bench()
-    record = {"stands_for": "sample", "reference": {"known": "moments", "images": images}}
-    made.point({"solver": "a", "nfe": 7}, 3.0, record=record)
+    made.point({"solver": "a", "nfe": 7}, 3.0, record={"stands_for": "sample", "reference": reference})
     assert corrected.absent(made.study().entries, "frechet") == f"Values without bias are missing: {why}."
 
 

@@ -96,7 +96,7 @@ def test_a_drawn_reference_off_the_scale_is_a_number(bench):
 
 
 def test_intervals_of_distances_are_ratios(bench):
-    """The error of a distance grows with it, so that no interval reaches 0, however large the error is."""
+    """The error of a distance grows with it; an interval reaches 0 only if the error is as large as the value."""
     made = bench()
     for nfe, value in zip(NFE, (3.0, 1.0, 0.7), strict=True):
         made.point({"solver": "heun", "nfe": nfe}, value, se=0.6, about={"positive": True})
@@ -170,6 +170,27 @@ def test_a_heat_map_shows_its_values_the_best_in_bold(bench):
     assert [label.get_text() for label in axes.get_xticklabels()] == ["7", "11", "35"]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["3", "5", "7"]
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("nfe", "rho")
+
+
+def test_a_budget_that_is_not_spent_is_called_so(bench):
+    made = bench(axes=("time_steps.rho", "nfe"))
+    made.about["baseline_axes"] = {"time_steps.rho": 3}
+    for rho in (3, 5, 7):
+        for nfe in (6, 8, 10):
+            made.point({"time_steps.rho": rho, "nfe": nfe}, rho / nfe, se=0.1, nfe=nfe - 1)
+    study = made.study()
+    assert heat_map(study, "frechet").axes[0].get_xlabel() == "nfe (budget)"
+    assert keys(main_effects(study, "frechet")) == ["budget of 6 NFE", "budget of 10 NFE"]
+    assert [label.get_text() for label in metric_vs_nfe(study, "frechet").axes[0].get_xticklabels()] == ["5", "7", "9"]
+
+
+def test_the_front_does_not_pay_for_values_below_the_drawn_reference(bench):
+    made = bench()
+    for nfe, value in ((5, 9.0), (7, 3.4), (11, 3.3), (19, 3.2)):
+        made.point({"solver": "heun", "nfe": nfe}, value, about={"drawn": 3.5, "drawn_sd": 0.3})
+    (axes,) = pareto(made.study(), "frechet").axes
+    (front,) = (line for line in axes.lines if line.get_drawstyle() == "steps-post")
+    assert list(front.get_xdata()) == [5, 7]
 
 
 def test_effects_are_the_differences_with_their_intervals(bench):

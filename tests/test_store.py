@@ -23,7 +23,7 @@ from designspace.storage.cache import Cache
 
 
 def line(id="a", value=1.5, **axes):
-    metric = {"value": value, "se": 0.25, "protocol": "FD-pixels", "floor": 0.5, "floor_n": 10}
+    metric = {"value": value, "se": 0.25, "protocol": "FD-pixels", "floor": 0.5, "floor_n": 10, "drawn": 0.75}
     kid = {"value": -0.0, "se": None, "protocol": "KID-pixels", "floor": 0.0, "floor_n": 10}
     return {
         "id": id,
@@ -165,11 +165,11 @@ def test_the_frame_has_one_row_per_point_and_separate_columns_for_counted_nfe_an
     results.append(row("a"))
     results.append(row("b", solver="euler", nfe=36))
     columns = ["solver", "axes.nfe", "id", "seed", "nfe", "images"]
-    metrics = [name + part for name in ("frechet", "kid") for part in ("", "_se", "_floor", "_protocol")]
+    metrics = [name + part for name in ("frechet", "kid") for part in ("", "_se", "_drawn", "_protocol")]
     assert results.frame.columns.tolist() == [*columns, *metrics, "protocol"]
     first = results.frame.iloc[0]
     assert (first["solver"], first["axes.nfe"], first["nfe"]) == ("heun", 36, 35)
-    assert (first["frechet"], first["frechet_se"], first["frechet_floor"]) == (1.5, 0.25, 0.5)
+    assert (first["frechet"], first["frechet_se"], first["frechet_drawn"]) == (1.5, 0.25, 0.75)
     assert math.isnan(first["kid_se"])
     assert (first["frechet_protocol"], first["kid_protocol"]) == ("FD-pixels", "KID-pixels")
 

@@ -10,8 +10,8 @@ class EndpointError(Diagnostic, name="endpoint_error"):
 
     The root mean square is over ``images`` images of d values each, in units of the data in [-1, 1]. Here x* is the
     converged solution from the same :math:`\sigma_0`, by 256 steps of the classical Runge-Kutta method in float64. No
-    reference and no features are needed, and every trial uses the same images. The recorded floor, the distance from a
-    solution with half as many steps, is the accuracy of the converged solution. An image that ends at another mode
+    reference and no features are needed, and every trial uses the same images. Reports show the error of the converged
+    solution, estimated by the distance from a solution with half as many steps. An image that ends at another mode
     counts with its full distance. Karras et al. (2022), Section 3 and Appendix D.1.
     """
 

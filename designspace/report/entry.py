@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 import statistics
 from collections.abc import Sequence
@@ -12,7 +11,7 @@ from typing import Any
 from designspace.report import protocols
 from designspace.report.trainings import Scatter, Series, TrainingRuns, network_of
 from designspace.results.records import MetricValue, Result
-from designspace.results.uncertainty import interval
+from designspace.results.uncertainty import critical_value, interval
 from designspace.text import config_name
 
 BUDGET = ("nfe", "num_steps")
@@ -102,7 +101,8 @@ class Entry:
         value, se = self.value(metric), self.se(metric)
         if se is None or not math.isfinite(value):
             return None
-        return interval(value, se, value if self.about(metric).positive else None)
+        skews = [row.metrics[metric].skew or 0.0 for row in self.rows]
+        return interval(value, se, statistics.fmean(skews) / len(skews), critical_value(self.degrees(metric)))
 
     def spread(self, metric: str) -> float | None:
         """The standard deviation over the seeds, if there are several."""
@@ -127,12 +127,6 @@ class Entry:
         if drawn is None or self.higher_is_better(metric) is not False:
             return 0.0
         return max(0.0, drawn[0] - self.value(metric))
-
-    @property
-    def idle(self) -> tuple[int, int]:
-        """The number of steps of length zero, whose levels fall together, and the number of all steps."""
-        levels = self.rows[0].sigmas or []
-        return sum(a == b for a, b in itertools.pairwise(levels)), max(len(levels) - 1, 0)
 
     def higher_is_better(self, metric: str) -> bool | None:
         """Whether higher values are better; ``None`` if neither higher nor lower values are."""

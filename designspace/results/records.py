@@ -62,7 +62,7 @@ class MetricValue(Record):
     higher_is_better: bool | None = False
     """``None`` if neither higher nor lower values are better."""
     floor: Number | None = None
-    """The metric between two halves of the reference."""
+    """The metric between two halves of the reference or, for an observation, the error of its converged solution."""
     floor_n: int | None = None
     """The number of images in each half."""
     skew: Number | None = None

@@ -91,7 +91,7 @@ class Results:
     def frame(self) -> pd.DataFrame:
         """One row per point: its axes, id, seed, nfe (counted) and images, and four columns for each metric.
 
-        The columns of a metric are ``<metric>``, ``<metric>_se``, ``<metric>_floor`` and ``<metric>_protocol``.
+        The columns of a metric are ``<metric>``, ``<metric>_se``, ``<metric>_drawn`` and ``<metric>_protocol``.
         ``protocol`` is the hash of everything that two distances must share to be comparable. An axis whose name is
         already that of a column becomes ``axes.<name>``. With guidance, there are ``nfe_guidance`` and ``nfe_total``
         as well, and ``nfe_idle`` if some evaluations move nothing.
@@ -138,7 +138,7 @@ def _columns(row: Result, further: Sequence[str]) -> dict[str, Any]:
     for name, metric in row.metrics.items():
         columns[name] = metric.value
         columns[f"{name}_se"] = math.nan if metric.se is None else metric.se
-        columns[f"{name}_floor"] = math.nan if metric.floor is None else metric.floor
+        columns[f"{name}_drawn"] = math.nan if metric.drawn is None else metric.drawn
         columns[f"{name}_protocol"] = metric.protocol
     columns["protocol"] = row.protocol.hash if row.protocol else None
     return {f"axes.{key}" if key in columns else key: value for key, value in row.axes.items()} | columns

@@ -14,8 +14,8 @@ from designspace.drawing.scales import labels
 from designspace.report.evidence import effects as evidence
 from designspace.report.evidence.contrasts import Difference
 from designspace.report.evidence.effects import Effects, Factor
-from designspace.report.evidence.inference import Z
 from designspace.report.study import Study, comparable
+from designspace.results.uncertainty import critical_value
 from designspace.text import one_line
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def main_effects(study: Study, metric: str, group: int = 0) -> Figure | None:
     points, place = groups[group], _places(choices)
     budgets = list(dict.fromkeys(one.budget for one in found))
     shown = list(dict.fromkeys((budgets[0], budgets[-1])))
-    figure, (axes,) = stacked(1, 0.55 + 0.16 * (max(place.values()) + 1.7))
+    figure, (axes,) = stacked(1, 0.85 + 0.16 * (max(place.values()) + 1.7))
     for i, budget in enumerate(shown):
         at = {one.factor: one for one in found if one.budget == budget}
         _draw(axes, at, place, ASIDE * (i - (len(shown) - 1) / 2), _style(i))
@@ -67,8 +67,11 @@ def _first_of_each(found: Sequence[Effects]) -> list[Effects]:
 
 
 def _budget(study: Study, budget: object) -> str:
-    name = {"nfe": "NFE", "num_steps": "steps"}.get(study.column_axis or "", "")
-    return f"{name} {budget}"
+    """``NFE 35``, ``steps 18`` or, if some configurations spend another number of evaluations, ``budget of 35 NFE``."""
+    if study.column_axis != "nfe":
+        return f"steps {budget}" if study.column_axis else f"{budget}"
+    unspent = any(entry.unspent for entry in study.entries if study.budget(entry) == budget)
+    return f"budget of {budget} NFE" if unspent else f"NFE {budget}"
 
 
 def _style(i: int) -> dict[str, Any]:
@@ -99,7 +102,7 @@ def _draw(
         for (factor, choice), y in place.items()
         if factor in at and choice in at[factor].against
     ]
-    errors = [Z * (gap.se or 0.0) for gap, _ in known]
+    errors = [_half_width(gap) for gap, _ in known]
     axes.errorbar([gap.value for gap, _ in known], [y for _, y in known], xerr=errors, elinewidth=0.9, **style)
 
 
@@ -114,12 +117,17 @@ def _name_choices(axes: Axes, place: Mapping[Choice, float]) -> None:
     axes.set_ylim(max(place.values()) + 0.7, -1.2)
 
 
+def _half_width(gap: Difference) -> float:
+    """Half the width of the 95 % interval; 0 if it is unknown."""
+    return critical_value(gap.degrees) * (gap.se or 0.0)
+
+
 def _set_scale(axes: Axes, gaps: Sequence[Difference]) -> None:
     """Make the x axis linear or, if some changes are much larger than the errors, logarithmic beyond the errors."""
     from matplotlib.ticker import NullLocator
 
-    ends = [gap.value + side * Z * (gap.se or 0.0) for gap in gaps for side in (-1, 1)]
-    errors = [Z * gap.se for gap in gaps if gap.se]
+    ends = [gap.value + side * _half_width(gap) for gap in gaps for side in (-1, 1)]
+    errors = [_half_width(gap) for gap in gaps if gap.se]
     usual = statistics.median(errors) if errors else 0.0
     axes.grid(visible=False, axis="y")
     if not 0 < WIDE * usual < max(map(abs, ends), default=0.0):

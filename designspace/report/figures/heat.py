@@ -100,7 +100,14 @@ def _panel(study: Study, rest: dict[str, object], entries: Sequence[Entry], metr
         if math.isfinite(value := entry.value(metric)):
             values[at], best[at] = value, entry in good
     protocol = one_line(entries[0].about(metric).protocol)
-    return HeatPanel(describe(rest) if rest else "", protocol, one_line(x), one_line(y), columns, rows, values, best)
+    title, names = describe(rest) if rest else "", [_label(entries, axis) for axis in (x, y)]
+    return HeatPanel(title, protocol, names[0], names[1], columns, rows, values, best)
+
+
+def _label(entries: Sequence[Entry], axis: str) -> str:
+    """The name of an axis; a budget of evaluations that is not always spent is called so."""
+    unspent = axis == "nfe" and any(entry.unspent for entry in entries)
+    return f"{one_line(axis)}{' (budget)' if unspent else ''}"
 
 
 def _is_number(value: object) -> bool:

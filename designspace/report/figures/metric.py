@@ -106,8 +106,8 @@ def each_once(configs: Mapping[str, list[Entry]]) -> dict[str, list[Entry]]:
 
 
 def level_of(entry: Entry, metric: str) -> Level | None:
-    """The drawn reference or, for an observation, the error of the converged solution; ``None`` if it is unknown."""
-    if (error := converged_error(entry.rows[0], metric)) is not None:
+    """The drawn reference or, for an observation, the error of the converged solution; ``None`` if there is none."""
+    if error := converged_error(entry.rows[0], metric):
         return Level("error of the converged solution", error)
     drawn = entry.drawn(metric)
     return None if drawn is None else Level("drawn reference", *drawn)
@@ -126,6 +126,7 @@ def _panel(entries: Sequence[Entry], metric: str, several: bool, axis: str | Non
     bars = "bars: 95 % intervals" if any(e.se(metric) is not None for e in entries) else "no error bars"
     seeds = max(entry.expected for entry in entries)
     note = f"n = {first.images(metric):,} images" + (f" for {seeds} seeds" if seeds > 1 else "") + f", {bars}"
+    note += ", one training run" if any(entry.trainings == 1 for entry in entries) else ""
     return MetricPanel(
         label=one_line(about.protocol),
         curves=[_curve(name, points, metric, axis) for name, points in each_once(configs).items()],

@@ -50,10 +50,10 @@ def _leading(study: Study, section: Section, ranking: Ranking) -> str:
 
 
 def _measured_on(study: Study, top: Entry, section: Section) -> str:
-    """``n = 400``, and the evaluations of the best configuration if others with the same budget take more or fewer."""
+    """``n = 400``, with the evaluations if those at the same budget differ, and a note on a single training run."""
     rivals = {e.nfe for e in section.entries if study.budget(e) == study.budget(top)}
     cost = f", {top.nfe:.4g} NFE" if top.unspent or len(rivals) > 1 else ""
-    return f"n = {top.images(section.metric):,}{cost}"
+    return f"n = {top.images(section.metric):,}{cost}{', one training run' if top.trainings == 1 else ''}"
 
 
 def _others(ranking: Ranking) -> str:

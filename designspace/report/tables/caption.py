@@ -11,7 +11,7 @@ from designspace.report.evidence.differences import Ranking
 from designspace.report.protocols import differences
 from designspace.report.study import Study, budgets
 from designspace.report.tables import corrected
-from designspace.text import NAMED, few, joined, number, one_line
+from designspace.text import NAMED, few, listed, number, one_line
 
 COUNTED_AS_DRAWN = "Values below the drawn reference are no better than it: comparisons take them as equal to it."
 CHOSEN = "because the best is chosen after seeing the values"
@@ -79,8 +79,9 @@ def training_runs(metric: str, entries: Sequence[Entry]) -> str:
             "more than the error bars say."
         )
     degrees = sorted({round(found.degrees) for entry in entries if (found := entry.between_trainings(metric))})
-    few = " to ".join(map(str, dict.fromkeys(degrees[:1] + degrees[-1:])))
-    pooled = f", pooled over the configurations of a budget (Student's t, {few} degrees of freedom)" if few else ""
+    range_of = " to ".join(map(str, dict.fromkeys(degrees[:1] + degrees[-1:])))
+    student = f" (Student's t, {range_of} degrees of freedom)"
+    pooled = f", pooled over the configurations of a budget{student}" if degrees else ""
     text = (
         f"Each value is a mean over {' or '.join(several)} training runs, and its standard error includes the variation"
     )
@@ -92,13 +93,15 @@ def idle_steps(entries: Sequence[Entry]) -> str:
     """A note on steps of length zero, which spend evaluations in vain; empty if there are none."""
     found: dict[str, list[str]] = {}
     for entry in entries:
-        idle, steps = entry.idle
-        if idle:
-            found.setdefault(entry.config, []).append(f"{idle} of {steps}")
+        row = entry.rows[0]
+        if row.levels_repeated:
+            evaluations = f" and {row.nfe_idle:.4g} of {row.nfe:.4g} evaluations" if row.nfe_idle else ""
+            steps = f"{row.levels_repeated} of {len(row.sigmas or ()) - 1} steps"
+            found.setdefault(entry.config, []).append(f"{steps}{evaluations}")
     if not found:
         return ""
-    each = [f"{name} ({joined(list(dict.fromkeys(counts)))} steps)" for name, counts in found.items()]
-    return f"Levels fall together, so that evaluations at steps of length zero move nothing: {few(each)}."
+    each = [f"{name} ({', '.join(dict.fromkeys(counts))})" for name, counts in found.items()]
+    return f"Levels fall together, so that steps of length zero spend evaluations and move nothing: {few(each)}."
 
 
 def yardstick(metric: str, entry: Entry) -> str:
@@ -177,6 +180,11 @@ def _evaluations(study: Study, entries: Sequence[Entry]) -> Iterator[str]:
     took = [(e.config, f"{e.nfe:.4g} ± {e.nfe_sd:.2g}") for e in entries if e.nfe_sd is not None]
     for name, nfe in dict.fromkeys(took):
         yield f"{name} took {nfe} evaluations per image (mean ± standard deviation)."
+    guided = [
+        f"{e.config} ({e.rows[0].nfe_guidance:.4g} at {e.nfe:.4g} NFE)" for e in entries if e.rows[0].nfe_guidance
+    ]
+    if guided:
+        yield f"Guidance adds calls of networks, which NFE does not count: {few(list(dict.fromkeys(guided)))}."
     if any(entry.unspent for entry in entries):
         yield "[k NFE]: the configuration spends k evaluations, because it cannot spend exactly the budget."
     if study.column_axis == "num_steps":
@@ -190,7 +198,7 @@ def _at_equal_steps(study: Study, entries: Sequence[Entry]) -> Iterator[str]:
         counts.setdefault(entry.config, {})[study.budget(entry)] = f"{entry.nfe:.4g}"
     named: dict[str, list[str]] = {}
     for name, at in counts.items():
-        named.setdefault(joined([at[budget] for budget in budgets(study, entries) if budget in at]), []).append(name)
+        named.setdefault(listed([at[budget] for budget in budgets(study, entries) if budget in at]), []).append(name)
     per_budget = [{at[budget] for at in counts.values() if budget in at} for budget in budgets(study, entries)]
     if any(len(found) > 1 for found in per_budget):
         each = "; ".join(f"{few(names)}: {nfe}" for nfe, names in [*named.items()][:NAMED])

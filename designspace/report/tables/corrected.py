@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -93,12 +94,12 @@ def _of(entry: Entry) -> tuple[Correction, ...]:
 
 def _why(entry: Entry, metric: str, correction: Correction) -> str:
     features = entry.rows[0].features
-    if features and entry.images(metric) < LEAST * features:
-        return f"they need at least {LEAST} × {features} images"
+    if features and entry.images(metric) < LEAST * max(features, 2):
+        return f"they need at least {LEAST} × {max(features, 2)} images"
     if correction is BOTH:
-        images = entry.record.get("reference", {}).get("images")
-        if images is None:
-            return "the number of images of the reference is unknown"
-        if features and images < LEAST * features:
-            return f"they need a reference of at least {LEAST} × {features} images"
+        reference = entry.record.get("reference") or {}
+        if reference.get("known") == "moments":
+            return "they need the images of the reference, not only their mean and covariance"
+        if features and reference.get("images", math.inf) < LEAST * max(features, 2):
+            return f"they need a reference of at least {LEAST} × {max(features, 2)} images"
     return "an earlier version, which computed none, wrote the results"
