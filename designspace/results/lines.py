@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any, BinaryIO, Generic, TypeVar
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from designspace.errors import SkippedLineWarning
-from designspace.results.records import Failure, Result, plain, problem
+from designspace.results.records import SCHEMA, Failure, Result, plain
 from designspace.storage.files import storing
 
 R = TypeVar("R", Result, Failure)
@@ -132,3 +133,25 @@ def _warn(path: Path, number: int, what: str) -> None:
         text = f"{path}:{number}: {what}"
         text = text if len(said) <= MOST_SAID else f"{text}; no more are listed"
         warnings.warn(text, SkippedLineWarning, stacklevel=6)
+
+
+def problem(error: ValidationError) -> str:
+    """The first problem of a record, on one line; that of another schema takes precedence."""
+    errors = error.errors(include_url=False)
+    for one in errors:
+        if one["loc"] == ("schema",) and one["type"] != "missing":
+            return _other_schema(one["input"])
+    return _in_words(errors[0])
+
+
+def _in_words(error: ErrorDetails) -> str:
+    if error["type"] == "value_error":
+        return str(error["ctx"]["error"])
+    place = ".".join(str(part) for part in error["loc"] if part not in ("int", "float"))
+    return f"no usable '{place}'" if place else error["msg"]
+
+
+def _other_schema(found: Any) -> str:
+    later = isinstance(found, int) and found > SCHEMA
+    what = "a later version: update designspace" if later else "an earlier version: run the ablation again"
+    return f"schema {found!r} instead of {SCHEMA}, from {what}"

@@ -10,8 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
-from pydantic_core import ErrorDetails
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 SCHEMA: Final = 1
 """The version of the file format. It is raised when old files can no longer be read."""
@@ -117,10 +116,7 @@ class Result(Record):
     """The resolved spec."""
     seed: int
     network: str | None = None
-    """A hash that tells trained networks apart: of their parameters or of everything that they are trained with.
-
-    ``None`` for denoisers without a network, and in results of earlier versions.
-    """
+    """A hash that tells trained networks apart; ``None`` without a network, and in results of earlier versions."""
     nfe: int | float
     """Counted evaluations per image; the mean if an adaptive solver takes more for some images than for others."""
     nfe_sd: float | None = None
@@ -244,15 +240,6 @@ def few_effective(metrics: Mapping[str, MetricValue]) -> str:
     return f"the error bar rests on fewer than {FEW} effective images and may be too narrow: {', '.join(few)}"
 
 
-def problem(error: ValidationError) -> str:
-    """The first problem of a record, on one line; that of another schema takes precedence."""
-    errors = error.errors(include_url=False)
-    for one in errors:
-        if one["loc"] == ("schema",) and one["type"] != "missing":
-            return _other_schema(one["input"])
-    return _in_words(errors[0])
-
-
 def plain(value: Any) -> Any:
     """``value`` as plain data for JSON, with infinity as the string ``inf`` and NaN as null."""
     if isinstance(value, float) and not math.isfinite(value):
@@ -260,16 +247,3 @@ def plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: plain(item) for key, item in value.items()}
     return [plain(item) for item in value] if isinstance(value, list | tuple) else value
-
-
-def _in_words(error: ErrorDetails) -> str:
-    if error["type"] == "value_error":
-        return str(error["ctx"]["error"])
-    place = ".".join(str(part) for part in error["loc"] if part not in ("int", "float"))
-    return f"no usable '{place}'" if place else error["msg"]
-
-
-def _other_schema(found: Any) -> str:
-    later = isinstance(found, int) and found > SCHEMA
-    what = "a later version: update designspace" if later else "an earlier version: run the ablation again"
-    return f"schema {found!r} instead of {SCHEMA}, from {what}"

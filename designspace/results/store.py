@@ -14,8 +14,8 @@ import numpy as np
 from pydantic import ValidationError
 
 from designspace.errors import DamagedError, DataError
-from designspace.results.lines import Lines, PointKey, append_line, point_key
-from designspace.results.records import Description, Failure, Result, further_counts, problem
+from designspace.results.lines import Lines, PointKey, append_line, point_key, problem
+from designspace.results.records import Description, Failure, Result, further_counts
 from designspace.storage.arrays import pack, unpack
 from designspace.storage.files import CacheFolder, content_key, reading, write_whole
 
