@@ -72,6 +72,8 @@ def tells_distributions_apart(metric: Metric) -> None:
     expected = f"{side} {near.value:.6g}, the value at distance 0.01"
     require(better[metric.higher_is_better], "the value at distance 1", expected, far.value)
     _has_centred_influence(far, 200, 0.0)
+    alone = metric.value(Sample(x + 1.0), Sample(x.flip(0)))
+    require(math.isclose(alone, far.value, rel_tol=1e-6), "the value without its error", far.value, alone)
 
 
 def sees_what_the_denoiser_does(metric: DenoiserMetric) -> None:
@@ -122,6 +124,8 @@ def _has_centred_influence(measured: Measured, images: int, atol: float) -> None
     if (influence := measured.influence) is None:
         return
     require(influence.shape == (images,), "the shape of the influence", [images], list(influence.shape))
+    if measured.pairs is not None:
+        require(measured.pairs.shape == (images,), "the shape of the pairs", [images], list(measured.pairs.shape))
     bound = 1e-3 * float(influence.abs().max()) + atol
     mean = float(influence.mean())
     require(abs(mean) <= bound, "the mean of the influence", f"0 within {bound:.4g}", mean)
