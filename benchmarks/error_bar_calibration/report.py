@@ -142,16 +142,21 @@ def _share(r: Row, name: str) -> str:
 
 def _table(rows: list[Row], names: Sequence[str]) -> Iterator[str]:
     two = names == ("both",)
-    first = ["d", "n / d", "m / d" if two else "effective", "draws"]
+    first = ["d", "n / d", *(["m / d", "true distance", "raw", "error of both"] if two else ["effective"]), "draws"]
     yield f"| | {' | '.join([*first, *names, *(f'se / sd: {name}' for name in names)])} |"
     yield "| --- |" + " ---: |" * (len(first) + 2 * len(names))
     for r in rows:
         cells = [f"{r['family']} {r['difference']}", str(r["d"]), f"{r['n'] / r['d']:g}"]
-        cells += [f"{r['m'] / r['d']:g}" if two else f"{r['effective']:.0f}", str(r["draws"])]
+        cells += [*(_of_both(r) if two else [f"{r['effective']:.0f}"]), str(r["draws"])]
         cells += [_cell(r, name) for name in names]
         cells += [f"{r[f'se_over_sd_{name}']:.2f}" if r[f"se_over_sd_{name}"] != "" else "" for name in names]
         yield "| " + " | ".join(cells) + " |"
     yield ""
+
+
+def _of_both(r: Row) -> list[str]:
+    numbers = [f"{r['m'] / r['d']:g}", *(f"{r[key]:.4f}" for key in ("truth", "expectation"))]
+    return [*numbers, f"{r['bias_both']:.4f} ± {r['bias_error']:.4f}"]
 
 
 def _cell(r: Row, name: str) -> str:

@@ -16,6 +16,7 @@ the reference has the same expansion with :math:`v_j = S^{-2} U^\top B^\top C (y
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -64,9 +65,7 @@ def expanded(value: float, generated: Sample, reference: Sample) -> Measured:
     extra |= {"skew": own.skew(effect)} | ({"effective_images": effective_images(effect)} if effect.any() else {})
     if not isinstance(reference, Summary) and suffices(len(reference), y.d):
         other = whole.reference(reference.features)
-        parts = reference.once("halves for the expansion", lambda: [(h, Moments.of(h)) for h in _halves(other.x)])
-        both = [once[0] - other.bias()]
-        both += [_corrected(Expansion(m, of), half, h) for (half, m), (h, of) in zip(halves, parts, strict=True)]
+        both = [once[0] - other.bias(), *_halves_of_both(halves, reference)]
         extra |= {"both_corrected": _extrapolated(both), "both_corrected_se": _se_of_both(effect, pairs, other)}
     return Measured(value, se, torch.from_numpy(effect).float(), torch.from_numpy(pairs).float(), extra=extra)
 
@@ -75,6 +74,14 @@ def _corrected(expansion: Expansion, x: Features, y: Features | None = None) -> 
     """The distance without its bias of first order, that of the reference only if its images ``y`` are given."""
     found = expansion.value - expansion.generated(x).bias()
     return found if y is None else found - expansion.reference(y).bias()
+
+
+def _halves_of_both(halves: list[tuple[Features, Moments]], reference: Sample) -> Iterator[float]:
+    """The distances of halves from halves of the reference, whose moments are computed once."""
+    y = _halves(reference.features)
+    known = reference.once("moments of the halves", lambda: [Moments.of(part) for part in y])
+    for (half, own), part, of in zip(halves, y, known, strict=True):
+        yield _corrected(Expansion(own, of), half, part)
 
 
 def _extrapolated(found: list[float]) -> float:

@@ -64,7 +64,7 @@ def is_a_reference(reference: Reference, given: Context = STAND_INS) -> None:
 
 
 def measures_a_number(metric: Metric, given: Context = STAND_INS) -> None:
-    """The value and its standard error are finite, and the influences of the images are centred."""
+    """The value and its standard error are finite, and the same value without its error; influences are centred."""
     if isinstance(metric, Observation):
         return
     n = max(200, metric.least)
@@ -75,6 +75,8 @@ def measures_a_number(metric: Metric, given: Context = STAND_INS) -> None:
     half = len(x) // 2
     found = metric.measure(Sample(x[:half]), Sample(x[half:]))
     _is_finite(found)
+    alone = metric.value(Sample(x[:half]), Sample(x[half:]))
+    require(math.isclose(alone, found.value, rel_tol=1e-6, abs_tol=1e-12), "the value alone", found.value, alone)
     _has_centred_influence(found, half, 1e-6 * abs(found.value))
 
 
@@ -148,6 +150,8 @@ def _has_centred_influence(measured: Measured, images: int, atol: float) -> None
     if (influence := measured.influence) is None:
         return
     require(influence.shape == (images,), "the shape of the influence", [images], list(influence.shape))
+    if measured.pairs is not None:
+        require(measured.pairs.shape == (images,), "the shape of the pairs", [images], list(measured.pairs.shape))
     bound = 1e-3 * float(influence.abs().max()) + atol
     mean = float(influence.mean())
     require(abs(mean) <= bound, "the mean of the influence", f"0 within {bound:.4g}", mean)
