@@ -107,11 +107,16 @@ def joint_name(names: Sequence[str]) -> str:
     return f"{names[0]} (same as {others} other{'s' * (others > 1)})" if others else names[0]
 
 
+def joined(words: Sequence[str]) -> str:
+    """Words as in a sentence: ``9``, ``9 and 19``, ``9, 19 and 35``."""
+    return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
+
+
 def few(names: Sequence[str]) -> str:
     """Names as in a sentence, at most ``NAMED`` of them: ``a and b``, ``a, b, c, d and 3 more``."""
     if len(names) > NAMED:
         return f"{', '.join(names[:NAMED])} and {len(names) - NAMED} more"
-    return listed(names)
+    return joined(names)
 
 
 def escape(text: object) -> str:

@@ -11,7 +11,7 @@ from designspace.report.evidence.differences import Ranking
 from designspace.report.protocols import differences
 from designspace.report.study import Study, budgets
 from designspace.report.tables import corrected
-from designspace.text import NAMED, few, listed, number, one_line
+from designspace.text import NAMED, few, joined, number, one_line
 
 COUNTED_AS_DRAWN = "Values below the drawn reference are no better than it: comparisons take them as equal to it."
 CHOSEN = "because the best is chosen after seeing the values"
@@ -198,7 +198,7 @@ def _at_equal_steps(study: Study, entries: Sequence[Entry]) -> Iterator[str]:
         counts.setdefault(entry.config, {})[study.budget(entry)] = f"{entry.nfe:.4g}"
     named: dict[str, list[str]] = {}
     for name, at in counts.items():
-        named.setdefault(listed([at[budget] for budget in budgets(study, entries) if budget in at]), []).append(name)
+        named.setdefault(joined([at[budget] for budget in budgets(study, entries) if budget in at]), []).append(name)
     per_budget = [{at[budget] for at in counts.values() if budget in at} for budget in budgets(study, entries)]
     if any(len(found) > 1 for found in per_budget):
         each = "; ".join(f"{few(names)}: {nfe}" for nfe, names in [*named.items()][:NAMED])
