@@ -108,7 +108,7 @@ def joint_name(names: Sequence[str]) -> str:
 
 
 def joined(words: Sequence[str]) -> str:
-    """Words as in a sentence: ``a``, ``a and b``, ``a, b and c``."""
+    """Words as in a sentence: ``9``, ``9 and 19``, ``9, 19 and 35``."""
     return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
 
 

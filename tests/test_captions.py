@@ -9,13 +9,14 @@ import pytest
 from rich.console import Console
 from studies import influence
 
-from designspace.evaluation.frechet import LEAST
+from designspace.evaluation.expansion import LEAST
 from designspace.report import terminal_table, write
 from designspace.report.evidence.differences import rank
 from designspace.report.figures.metric import metric_vs_nfe
 from designspace.report.html.answer import of_best
 from designspace.report.html.sections import sections
 from designspace.report.tables import caption, comparisons, corrected, values
+from designspace.results.uncertainty import interval
 
 DRAWN = {"drawn": 3.5, "drawn_sd": 0.3}
 
@@ -104,13 +105,16 @@ def test_intervals_over_few_training_runs_are_students(bench):
     assert entry.interval("frechet") == pytest.approx((3.3 - half, 3.3 + half), rel=1e-4)
 
 
-def test_an_error_larger_than_the_value_gives_no_interval_of_ratios(bench):
+def test_the_skew_of_a_distance_moves_its_interval_up(bench):
     made = bench()
-    for solver, se in (("a", 0.5), ("b", 2.0), ("c", 1e9)):
-        made.point({"solver": solver, "nfe": 7}, 1.0, se=se, about={"positive": True})
-    found = [entry.interval("frechet") for entry in made.study().entries]
-    assert found[0] == pytest.approx((math.exp(-0.98), math.exp(0.98)), rel=1e-3)
-    assert [found[1], found[2]] == [pytest.approx((1 - 1.96 * se, 1 + 1.96 * se), rel=1e-3) for se in (2.0, 1e9)]
+    for solver, seeds in (("a", 1), ("b", 2)):
+        for seed in range(seeds):
+            axes = {"solver": solver, "nfe": 7}
+            made.point(axes, 3.0, se=0.5, seed=seed, about={"skew": 0.3})
+    one, two = (entry.interval("frechet") for entry in made.study().entries)
+    assert one == pytest.approx(interval(3.0, 0.5, 0.3))
+    assert two == pytest.approx(interval(3.0, 0.5 / 2**0.5, 0.15))
+    assert sum(one) / 2 == pytest.approx(3.3)
 
 
 # Families of comparisons

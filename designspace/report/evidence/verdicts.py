@@ -125,8 +125,8 @@ def _sentences(known: Found, metric: str, together: Evidence, outcome: Outcome, 
     if least.live:
         sentences += _interval(stated[0], *least.images)
     elif outcome is Outcome.UNDECIDED:
-        count, unit = (point.images(metric), f"images{each}") if runs is None else (runs, "training runs")
-        enough = _enough(count, unit, together.times)
+        so_far, unit = (point.images(metric), f"images{each}") if runs is None else (runs, "training runs")
+        enough = _enough(so_far, unit, together.times)
         sentences += [f"If the estimates stayed the same, {enough}."]
     if count > 1:
         least_of = f"This is the least favourable of {count} comparisons"
