@@ -175,6 +175,7 @@ class Limited:
         return gaussian(x, sigma.reshape(-1, *[1] * (x.ndim - 1)))
 
 
+@pytest.mark.filterwarnings("ignore:.*fall together")
 @pytest.mark.parametrize("solver", sorted(ds.Solver.known))
 def test_levels_that_rounding_makes_equal(solver, latents):
     """A step between equal levels changes nothing, so the end point is near that of distinct levels."""

@@ -178,6 +178,7 @@ def test_lower_order_final_is_a_rule_or_the_threshold_of_diffusers(order, last, 
     assert not torch.allclose(ours(True), ours(False), rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 @pytest.mark.parametrize("order", [2, 3])
 @pytest.mark.parametrize("variant", ["bh1", "bh2"])
 def test_unipc_of_diffusers_lowers_the_order_at_any_number_of_steps(order, variant, latents):
