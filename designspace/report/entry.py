@@ -70,8 +70,12 @@ class Entry:
     def se(self, metric: str) -> float | None:
         """The standard error of the mean over the seeds, which includes the variation between repeated trainings."""
         own = se_of_mean([value_in(row, metric) for row in self.rows], [se_in(row, metric) for row in self.rows])
+        return self.with_trainings(own, metric)
+
+    def with_trainings(self, se: float | None, metric: str) -> float | None:
+        """The standard error ``se`` of the images, raised to that of the variation between repeated trainings."""
         between = self.between_trainings(metric)
-        return own if between is None else max(own or 0.0, math.sqrt(between.variance))
+        return se if between is None else max(se or 0.0, math.sqrt(between.variance))
 
     def degrees(self, metric: str) -> float | None:
         """The degrees of freedom of the standard error; ``None`` if it comes from the images of each seed."""

@@ -22,7 +22,8 @@ LABELS = FORMS | {Outcome.UNDECIDED: ("undecided",) * 2, Outcome.MISSING: ("not 
 """The word for each outcome after a number of claims, in the singular and the plural."""
 MEANING = (
     "A claim holds, or does not hold, if its two-sided p-value is at most 0.05 (normal approximation; for a single "
-    "difference, 1.96 standard errors); otherwise it is undecided. A claim of several comparisons holds if each of "
+    "difference, 1.96 standard errors; Student's t if the standard error comes from a few repeats); otherwise it is "
+    "undecided. A claim of several comparisons holds if each of "
     "them does; it does not hold if one is contradicted after Bonferroni's correction for their number. A claim that "
     "names no budget is judged at every budget: it holds in part if it holds at some and is contradicted at others, "
     "each with Bonferroni's correction for the number of budgets. p-values are not corrected for the number of claims. "

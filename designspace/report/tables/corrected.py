@@ -67,7 +67,18 @@ def estimate(entry: Entry, metric: str, correction: Correction) -> tuple[float, 
     known = [value for value in values if value is not None]
     if not known or len(known) < len(values):
         return None
-    return statistics.fmean(known), se_of_mean(known, [number_in(row, metric, f"{field}_se") for row in entry.rows])
+    return statistics.fmean(known), entry.with_trainings(_se(entry, metric, correction, known), metric)
+
+
+def _se(entry: Entry, metric: str, correction: Correction, values: Sequence[float]) -> float | None:
+    """The standard error of the images; all seeds share the sampling of the reference, which does not average out."""
+    own = [number_in(row, metric, "bias_corrected_se") for row in entry.rows]
+    mean = se_of_mean(values, own)
+    if correction is GENERATED or mean is None:
+        return mean
+    both = [number_in(row, metric, "both_corrected_se") for row in entry.rows]
+    shared = [b**2 - a**2 for a, b in zip(own, both, strict=True) if a is not None and b is not None]
+    return math.sqrt(mean**2 + max(statistics.fmean(shared), 0.0)) if shared else None
 
 
 def absent(entries: Sequence[Entry], metric: str) -> str:
