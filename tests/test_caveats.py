@@ -7,7 +7,7 @@ import designspace as ds
 from designspace.evaluation.evaluate import drawn
 from designspace.evaluation.measure import Sample
 from designspace.report.entry import Entry
-from designspace.report.evidence.caveats import like_copies, too_few_images
+from designspace.report.evidence.caveats import few_effective, like_copies, too_few_images
 from designspace.report.tables.caption import copies
 from designspace.results.records import Result
 
@@ -66,3 +66,9 @@ def test_ten_images_per_feature_are_asked_for(metric, n, few):
 
 def test_other_metrics_need_no_number_of_images():
     assert too_few_images("kid", entry("kid", 10, value=1.0)) == ""
+
+
+@pytest.mark.parametrize(("effective", "few"), [(4.9, True), (5.0, False), (None, False)])
+def test_error_bars_that_rest_on_a_few_images_are_named(effective, few):
+    warning = "Error bars that rest on fewer than 5 effective images may be too narrow." if few else ""
+    assert few_effective("frechet", entry("frechet", 80, value=1.0, effective_images=effective)) == warning

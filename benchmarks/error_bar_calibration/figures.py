@@ -20,6 +20,9 @@ SHOWN = {
     "bias_corrected": "bias_corrected",
 }
 
+TIMES = (3, 10, 20)
+"""Images for each dimension."""
+
 
 def coverage(rows: list[Row]) -> Figure:
     """A panel for each kind of interval: coverage with its binomial interval against n / d; hollow where equal."""
@@ -31,14 +34,12 @@ def coverage(rows: list[Row]) -> Figure:
         axes.set_title(INTERVALS[name], loc="left")
         axes.set_ylabel("coverage, %")
         axes.set_ylim(84, 100.5)
-        axes.set_xscale("log")
         for i, family in enumerate(families):
             chosen = [r for r in rows if r["family"] == family and r[f"covered_{name}"] != ""]
             _points(axes, chosen, name, i, len(families))
             axes.plot([], [], "o", color=COLOURS[i], markersize=2.8, label=family)
     axes.set_xlabel("images for each dimension, n / d")
-    axes.set_xticks([3, 10, 20], ["3", "10", "20"])
-    axes.minorticks_off()
+    axes.set_xticks(range(len(TIMES)), [str(times) for times in TIMES])
     figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     figure.axes[0].text(0.02, 0.05, "hollow: equal distributions", transform=figure.axes[0].transAxes, **NOTE)
     return figure
@@ -46,12 +47,12 @@ def coverage(rows: list[Row]) -> Figure:
 
 def _points(axes: Axes, rows: list[Row], name: str, i: int, families: int) -> None:
     """The cells of a family, side by side; those below the axis lie on its edge."""
-    for times in {r["n"] // r["d"] for r in rows}:
+    for t, times in enumerate(TIMES):
         group = [r for r in rows if r["n"] // r["d"] == times]
         for k, r in enumerate(group):
             low, high = binomial(r[f"covered_{name}"], r["draws"])
             p = max(r[f"covered_{name}"] / r["draws"], 0.845)
-            place = times * 1.07 ** (i - families / 2 + (k + 0.5) / len(group))
+            place = t + 0.9 * ((i + (k + 0.5) / len(group)) / families - 0.5)
             face = "white" if r["difference"] == "equal" else COLOURS[i]
             bar = [[100 * max(p - low, 0)], [100 * max(high - p, 0)]]
             style = {"color": COLOURS[i], "markerfacecolor": face, "markeredgecolor": COLOURS[i], "linewidth": 0.5}
@@ -72,7 +73,8 @@ def bias(rows: list[Row]) -> Figure:
     axes.set_yscale("log")
     axes.set_ylabel("|bias| / standard deviation")
     short = {"gaussian": "N", "lognormal 0.5": "L.5", "lognormal 0.8": "L.8", "dominant": "dom."}
-    axes.set_xticks(range(len(groups)), [f"{short.get(family, family)}\nd={d}" for family, d in groups])
+    axes.set_xticks(range(len(groups)), [f"{short.get(family, family)}\n{d}" for family, d in groups])
+    axes.set_xlabel("family and number of dimensions")
     axes.grid(visible=False, axis="x")
     figure.legend(loc="outside lower center", ncols=3)
     return figure

@@ -56,8 +56,9 @@ For differences, this is done with the differences of influences and of pairs. T
 values has a ninth of the variance from pairs more.
 
 Intervals of values are moved towards larger values by their `skew`. It is Johnson's correction for skewed numbers
-(1978), https://doi.org/10.1080/01621459.1978.10479972, with the term for the second order of the expansion: the
-squared error of a sum of squares grows with its value. Intervals of differences are symmetric.
+(1978, Modified t tests and confidence intervals for asymmetrical populations, Journal of the American Statistical
+Association 73) with the term for the second order of the expansion: the squared error of a sum of squares grows with
+its value. Intervals of differences are symmetric.
 
 `bias_corrected` takes the term of the bias in 1/n from the second derivative of the distance and the fourth moments of
 the images, and the term in 1/n^2 by Richardson extrapolation with random halves. It is available for n >= 3 d. It is

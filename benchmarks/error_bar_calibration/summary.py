@@ -25,8 +25,8 @@ INTERVALS = {
     "paired": "difference of two trials, for its expectation at n",
 }
 CORRECTIONS = ("value", "one_term", "jackknife", "line", "bias_corrected")
-Rule = Callable[[Mapping[str, Numbers]], tuple[Numbers, Numbers]]
-"""The distances of the ends of the interval of a raw value from the value, both ``[R]``."""
+Rule = Callable[[Numbers, Numbers, Numbers], tuple[Numbers, Numbers]]
+"""From raw values, standard errors and skews, the distances of both ends of the interval from the estimate, ``[R]``."""
 
 _once = np.vectorize(counted_once)
 _interval = np.vectorize(interval)
@@ -46,7 +46,7 @@ def row(cell: Cell, found: Mapping[str, Numbers]) -> Row:
     about |= {f"covered_{name}": covered.get(name, "") for name in INTERVALS}
     about |= {f"se_over_sd_{name}": ratios.get(name, "") for name in INTERVALS}
     for name, rule in RULES.items():
-        about |= {f"{name}_{which}": share for which, share in _shares(rule, found).items()}
+        about |= {f"{name}_{which}": share for which, share in _shares(name, rule, found).items()}
     return about | _biases(found)
 
 
@@ -84,51 +84,47 @@ def _ratio(se: Numbers, value: Numbers) -> float:
     return float(np.sqrt(np.square(se).mean()) / value.std(ddof=1))
 
 
-def _shares(rule: Rule, found: Mapping[str, Numbers]) -> Row:
+def _shares(name: str, rule: Rule, found: Mapping[str, Numbers]) -> Row:
     """The coverage of a rule, for the raw and for the corrected value."""
     if "bias_corrected" not in found:
         return {"raw": "", "corrected": ""}
-    shares = {}
-    for name, estimate, of in (
-        ("raw", "value", found["value"].mean()),
-        ("corrected", "bias_corrected", found["truth"]),
-    ):
-        low, high = rule(found)
-        error = of - found[estimate]
-        shares[name] = float(((low <= error) & (error <= high)).mean())
+    once = found["first"] if name == "influences" else _once(found["first"], found["pairs"])
+    errors = {"raw": found["value"].mean() - found["value"], "corrected": found["truth"] - found["bias_corrected"]}
+    shares: Row = {}
+    for which, variance in (("raw", once), ("corrected", once + found["pairs"] / 9)):
+        low, high = rule(found["value"], np.sqrt(variance), found["skew"])
+        shares[which] = float(((low <= errors[which]) & (errors[which] <= high)).mean())
     return shares
 
 
-def _linear(first: Numbers) -> tuple[Numbers, Numbers]:
-    return -Z * np.sqrt(first), Z * np.sqrt(first)
+def _linear(value: Numbers, se: Numbers, skew: Numbers) -> tuple[Numbers, Numbers]:
+    return -Z * se, Z * se
 
 
-def _log(found: Mapping[str, Numbers]) -> tuple[Numbers, Numbers]:
-    value, se = found["value"], np.sqrt(_once(found["first"], found["pairs"]))
+def _log(value: Numbers, se: Numbers, skew: Numbers) -> tuple[Numbers, Numbers]:
     return value * np.expm1(-Z * se / value), value * np.expm1(np.minimum(Z * se / value, 50))
 
 
-def _gamma(found: Mapping[str, Numbers]) -> tuple[Numbers, Numbers]:
-    value, variance = found["value"], _once(found["first"], found["pairs"])
-    degrees = 2 * value**2 / variance
+def _chi_square(value: Numbers, se: Numbers, skew: Numbers) -> tuple[Numbers, Numbers]:
+    degrees = 2 * value**2 / se**2
     low, high = (value * (degrees / chi2.ppf(p, degrees) - 1) for p in (0.975, 0.025))
     return low, high
 
 
-def _moved(found: Mapping[str, Numbers]) -> tuple[Numbers, Numbers]:
-    low, high = _interval(0.0, np.sqrt(_once(found["first"], found["pairs"])), found["skew"])
+def _moved(value: Numbers, se: Numbers, skew: Numbers) -> tuple[Numbers, Numbers]:
+    low, high = _interval(0.0, se, skew)
     return low, high
 
 
 RULES: dict[str, Rule] = {
-    "influences": lambda found: _linear(found["first"]),
-    "pairs once": lambda found: _linear(_once(found["first"], found["pairs"])),
+    "influences": _linear,
+    "pairs once": _linear,
     "logarithm": _log,
-    "chi-square": _gamma,
+    "chi-square": _chi_square,
     "skew": _moved,
 }
-"""Other intervals: value +- 1.96 se, with pairs counted twice or once; of the logarithm of the value; of a multiple of
-a chi-square variable with the same mean and variance; and the one in use."""
+"""Intervals: value +- 1.96 se, with the standard error of the influences alone or with pairs counted once; of the
+logarithm of the value; of a multiple of a chi-square variable with the same mean and variance; and the one in use."""
 
 
 def binomial(covered: int, draws: int) -> tuple[float, float]:

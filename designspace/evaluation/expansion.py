@@ -179,10 +179,10 @@ class Side:
         .. math:: \frac{\frac{2 z^2 + 1}{6} \overline{a_i^3} + \frac{z^2 + 1}{2} \overline{a_i a_j \mathrm{IF}_2(i, j)}}
             {n\, \overline{a_i^2}}
 
-        The first term is Johnson's for the mean of skewed numbers (1978),
-        https://doi.org/10.1080/01621459.1978.10479972, and the second follows in the same way for sums of squares:
-        the slope of the squared error in the value, less the skewness of the value itself. Hall (1992), The Bootstrap
-        and Edgeworth Expansion, https://doi.org/10.1007/978-1-4612-4384-7.
+        The first term is that for the mean of skewed numbers: Johnson (1978), Modified t tests and confidence intervals
+        for asymmetrical populations, Journal of the American Statistical Association 73. The second follows in the same
+        way for sums of squares: the slope of the squared error in the value, less the skewness of the value itself.
+        Hall (1992), The Bootstrap and Edgeworth Expansion, https://doi.org/10.1007/978-1-4612-4384-7.
         """
         n, square = len(effect), float(np.square(effect).mean())
         if square == 0:

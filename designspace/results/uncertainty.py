@@ -60,7 +60,7 @@ def interval(value: float, se: float, skew: float = 0.0, critical: float = Z) ->
 
     Without skew, this is value :math:`\pm` c se. A Fréchet distance is a sum of squares, so its error grows with it: by
     chance, the value and its standard error are too small, or too large, at the same time. The interval is therefore
-    moved towards larger values. Johnson (1978), https://doi.org/10.1080/01621459.1978.10479972.
+    moved towards larger values; ``evaluation.expansion`` has the formula of the skew and its source.
 
     Args:
         value: The raw value or one without bias.
