@@ -9,14 +9,13 @@ import pytest
 from rich.console import Console
 from studies import influence
 
-from designspace.evaluation.expansion import LEAST
 from designspace.report import terminal_table, write
 from designspace.report.evidence.differences import rank
 from designspace.report.figures.metric import metric_vs_nfe
 from designspace.report.html.answer import of_best
 from designspace.report.html.sections import sections
 from designspace.report.tables import caption, comparisons, corrected, values
-from designspace.results.uncertainty import interval
+from designspace.results.uncertainty import LEAST, interval
 
 DRAWN = {"drawn": 3.5, "drawn_sd": 0.3}
 

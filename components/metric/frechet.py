@@ -1,11 +1,11 @@
 from typing import ClassVar
 
-from designspace.evaluation.expansion import expanded, suffices
+from designspace.evaluation.expansion import expanded
 from designspace.evaluation.frechet import frechet, influence
 from designspace.evaluation.measure import Measured, Sample
 from designspace.evaluation.rows import Metric
 from designspace.registry.literature import HEUSEL_2017
-from designspace.results.uncertainty import standard_error
+from designspace.results.uncertainty import standard_error, suffices
 
 
 class Frechet(Metric, name="frechet"):

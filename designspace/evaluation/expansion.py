@@ -27,17 +27,10 @@ from designspace.evaluation.frechet import eigen_inner
 from designspace.evaluation.measure import Measured, Sample, Summary, shuffled
 from designspace.evaluation.moments import BLOCK as ROWS
 from designspace.evaluation.moments import Array, Features, Moments, float64
-from designspace.results.uncertainty import Z, counted_once, effective_images, standard_error
+from designspace.results.uncertainty import Z, counted_once, effective_images, standard_error, suffices
 
-LEAST = 3
-"""The number of images per dimension that the expansion needs: random halves of fewer hardly span the feature space."""
 ENOUGH = 5000
 """The number of images of the reference from which the variance due to their choice is estimated."""
-
-
-def suffices(images: int, features: int) -> bool:
-    """Whether there are enough images for the expansion."""
-    return images >= LEAST * max(features, 2)
 
 
 def expanded(value: float, generated: Sample, reference: Sample) -> Measured:

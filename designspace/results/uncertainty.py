@@ -11,6 +11,13 @@ Array = NDArray[np.float64]
 
 Z = 1.959963984540054
 """The half-width of a 95 % interval in standard errors, in the normal approximation."""
+LEAST = 3
+"""The number of images per dimension that the expansion needs: random halves of fewer hardly span the feature space."""
+
+
+def suffices(images: int, features: int) -> bool:
+    """Whether there are enough images to expand a Fréchet distance to second order."""
+    return images >= LEAST * max(features, 2)
 
 
 def standard_error(influence: Array, pairs: Array | None = None) -> float:

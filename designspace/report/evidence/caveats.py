@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from designspace.report.entry import Entry
-from designspace.results.records import FEW, FRECHET
-
-IMAGES_PER_FEATURE = 10
-"""With fewer images per feature, the upward bias of a Fréchet distance is larger than its error bar suggests."""
+from designspace.results.records import ENOUGH, FEW, FRECHET
 
 
 def too_few_images(metric: str, entry: Entry) -> str:
@@ -14,8 +11,8 @@ def too_few_images(metric: str, entry: Entry) -> str:
     features = entry.rows[0].features
     if metric not in FRECHET or not isinstance(features, int):
         return ""
-    few = entry.images(metric) < IMAGES_PER_FEATURE * features
-    return f"n is below {IMAGES_PER_FEATURE} × {features} features, so distances are biased upwards." if few else ""
+    few = entry.images(metric) < ENOUGH * features
+    return f"n is below {ENOUGH} × {features} features, so distances are biased upwards." if few else ""
 
 
 def few_effective(metric: str, entry: Entry) -> str:

@@ -8,12 +8,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from designspace.report.entry import Entry, number_in, se_of_mean
+from designspace.results.uncertainty import LEAST, suffices
 from designspace.text import few
 
 METRICS = ("frechet",)
 """The metrics that have such values."""
-LEAST = 3
-"""Images per feature, below which the bias cannot be estimated."""
 COMMON = (
     "The bias is estimated by a second-order expansion and by extrapolation from halves of the images. The values may "
     "be negative; claims and bold print use the values with bias."
@@ -105,12 +104,12 @@ def _of(entry: Entry) -> tuple[Correction, ...]:
 
 def _why(entry: Entry, metric: str, correction: Correction) -> str:
     features = entry.rows[0].features
-    if features and entry.images(metric) < LEAST * max(features, 2):
+    if features and not suffices(entry.images(metric), features):
         return f"they need at least {LEAST} × {max(features, 2)} images"
     if correction is BOTH:
         reference = entry.record.get("reference") or {}
         if reference.get("known") == "moments":
             return "they need the images of the reference, not only their mean and covariance"
-        if features and reference.get("images", math.inf) < LEAST * max(features, 2):
+        if features and not suffices(reference.get("images", math.inf), features):
             return f"they need a reference of at least {LEAST} × {max(features, 2)} images"
     return "an earlier version, which computed none, wrote the results"
