@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from batched import check, difference, measure, two_samples
 from cells import Cell, Population, cells, population, reference
-from report import write
+from report import show, write
 from torch import Tensor
 
 import designspace as ds
@@ -88,7 +88,11 @@ def main() -> None:
     parser.add_argument("--only", default="", help="a regular expression: which cells: 'gaussian equal d = 64'")
     parser.add_argument("--draws", type=int, nargs=2, default=(1000, 400), help="of synthetic and of lite0 cells")
     parser.add_argument("--out", type=Path, default=Path("reports/error_bar_calibration"))
+    parser.add_argument("--from-csv", action="store_true", help="only write README.md and the figures from cells.csv")
     args = parser.parse_args()
+    if args.from_csv:
+        show(args.out, [])
+        return
     found, missing = {}, []
     for cell in cells(*args.draws):
         numbers = draws(cell, make=bool(re.search(args.only, cell.name)))
