@@ -54,6 +54,10 @@ class RowError(ValueError):
         return self.what
 
 
+class BrokenRowError(RowError):
+    """A row returns something wrong, as no correct row does, however many steps are asked for."""
+
+
 @contextmanager
 def blaming(row: str) -> Iterator[None]:
     """Turn a ``ValueError`` raised inside the ``with`` block into a ``RowError`` of ``row``; keep a ``RowError``."""

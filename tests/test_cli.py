@@ -330,6 +330,22 @@ def test_distance_is_corrected_for_what_the_reference_stands_for(shell, tmp_path
     assert (status, "needs the images of the reference" in err) == (2, True)
     np.savez(tmp_path / "few.npz", images=y[:11])
     assert "(B has too few images to correct for its bias" in shell("distance", "x.npz", "few.npz", *command[3:])[1]
+    assert "(A has fewer than 3 images per feature" in shell("distance", "few.npz", "y.npz", *command[3:])[1]
+
+
+def test_sets_that_share_images_are_no_independent_samples(shell, tmp_path):
+    x = np.random.default_rng(0).integers(0, 256, (800, 4, 4, 1), np.uint8)
+    for name, images in (("all", x), ("part", x[:400]), ("other", x[400:])):
+        np.savez(tmp_path / f"{name}.npz", images=images)
+
+    def warning(a, b, *more):
+        return shell("distance", f"{a}.npz", f"{b}.npz", "--detector", "pixels", "--metric", "frechet", *more)[2]
+
+    said = "frechet without bias is more than 3 standard errors below 0: A "
+    assert f"{said}and B may share images" in warning("part", "all")
+    assert f"{said}agrees with B better than random draws" in warning("all", "all", "--reference-is", "population")
+    assert warning("part", "other") == ""
+    assert warning("part", "other", "--reference-is", "population") == ""
 
 
 def test_distance_to_statistics(shell, tmp_path):

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from PIL import Image
 
 import designspace as ds
 from designspace.errors import DataError
+from designspace.evaluation import measure
 from designspace.evaluation.measure import Measured
 from designspace.evaluation.rows import DenoiserMetric, Diagnostic
 from designspace.registry.known import ROWS
@@ -123,6 +125,11 @@ def test_components_folder_reads_as_the_table():
 )
 def test_table_1_is_complete(row):
     assert {"ddpm", "iddpm", "vp", "ve", "edm"} <= set(ROWS[row].known)
+
+
+def mean(values, **other):
+    """The mean as a metric measures it, with other numbers in place of the right ones."""
+    return replace(measure.mean(values), **other)
 
 
 @pytest.fixture
@@ -509,6 +516,18 @@ BROKEN = [
         {"measure": lambda self, generated, reference: Measured(1.0, influence=generated.features[:, 0] + 5)},
         "measures_a_number",
         "the mean of the influence: expected 0 within ",
+    ),
+    (
+        ds.Metric,
+        {"measure": lambda self, generated, reference: mean(generated.features[:, 0], se=1e-9)},
+        "measures_a_number",
+        "the standard error: expected at least ",
+    ),
+    (
+        ds.Metric,
+        {"measure": lambda self, generated, reference: mean(generated.features[:, 0], influence=torch.zeros(200))},
+        "measures_a_number",
+        "the standard deviation of the influence, divided by √n: expected at least ",
     ),
     (
         ds.Solver,

@@ -8,6 +8,7 @@ import torch
 
 import designspace as ds
 from designspace.denoising.preconditioned import PreconditionedNetwork
+from designspace.errors import SpecError
 from designspace.report import Study
 from designspace.report.tables.values import tidy
 from designspace.results.store import Results
@@ -261,6 +262,41 @@ def test_budgets_that_are_not_spent_are_told_in_one_line(tmp_path):
     assert loaded(tmp_path, SPEC + "nfe: 8\ngrid: {num_steps: [4]}").warnings == [
         f"{tmp_path}/budget.yaml:6:6: nfe: has no effect: grid.num_steps sets it"
     ]
+
+
+@pytest.fixture
+def steps_up_to_24():
+    """Define time steps that are EDM's up to 24 levels and call ``beyond`` for more."""
+
+    def make(beyond):
+        edm = ds.TimeSteps.get("edm")()
+        few = {"sigmas": lambda self, n: edm.sigmas(n) if n < 25 else beyond(edm.sigmas(n))}
+        type(ds.TimeSteps)("Few", (ds.TimeSteps,), {"__module__": __name__, "__doc__": "Few."} | few, name="test_few")
+
+    yield make
+    ds.TimeSteps.known.pop("test_few", None)
+
+
+BUDGET = SPEC.replace("design: edm", "design: {preset: edm, time_steps: test_few}") + "nfe: 59"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [(lambda sigmas: sigmas.flip(0), "not positive and decreasing"), (lambda sigmas: sigmas[:24], r"the shape \[24\]")],
+)
+def test_a_budget_never_hides_that_time_steps_are_wrong(wrong, message, steps_up_to_24, tmp_path):
+    steps_up_to_24(wrong)
+    with pytest.raises(SpecError, match=rf"budget.yaml:4:35: design.time_steps: time_steps test_few: .*{message}"):
+        loaded(tmp_path, BUDGET)
+
+
+def test_time_steps_that_refuse_more_levels_are_told_with_the_reason(steps_up_to_24, tmp_path):
+    def refuse(sigmas):
+        raise ValueError("the table has 24 levels")
+
+    steps_up_to_24(refuse)
+    (found,) = loaded(tmp_path, BUDGET).warnings
+    assert found.endswith("nfe: heun spends 47 of 59 (the table has 24 levels) evaluations")
 
 
 def test_levels_that_fall_together_are_told_when_an_ablation_is_loaded(tmp_path):

@@ -76,6 +76,21 @@ def test_a_few_images_that_determine_the_error_are_named():
     assert few_effective({"frechet": value(2.34)}).endswith("may be too narrow: frechet (2.3)")
 
 
+def test_no_draw_whose_interval_is_too_narrow_goes_without_a_warning():
+    """Draws without an image from the long tail look fine; the reference tells that such images exist."""
+    metric, n, d, w = ds.Metric.get("frechet")(), 40, 4, 1.0
+    sd, least = torch.arange(1, d + 1) ** -0.5, math.exp(w**2 / 2)
+    x, y = ((torch.exp(w * z) - least) * sd for z in (normal(100, n, d), normal(5000, d, seed=1)))
+    reference = Sample(y)
+    only_moments = Summary(reference.moments)
+    alone = [metric.measure(Sample(one), only_moments).extra["effective_images"] for one in x]
+    found = [metric.measure(Sample(one), reference).extra["effective_images"] for one in x]
+    assert 0.1 < np.mean(np.array(alone) >= FEW) < 0.5
+    assert max(found) < FEW
+    gaussian = metric.measure(Sample(normal(160, 16)), Sample(normal(5000, 16, seed=1))).extra["effective_images"]
+    assert gaussian > 4 * FEW
+
+
 # Coverage: cells of the calibration in which value +- 1.96 std(IF) / sqrt(n), or that with pairs once, failed
 
 LOGNORMAL, DOMINANT = 0.5, 0.1

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from cells import Cell
 from figures import bias, coverage
-from summary import BAND, INTERVALS, RULES, Row, binomial, row, save, verdict
+from summary import BAND, INTERVALS, RULES, Row, binomial, read, row, save, verdict
 
 from designspace.drawing.files import saved
 from designspace.drawing.look import style
@@ -43,8 +43,10 @@ first principal components. The sets are the 10,000 images of its *test* set (ot
 2 of 255), the 1,797 *digits*, and, for *equal*, the images of the reference themselves. Equal trials share nine tenths
 of their images.
 
-*Effective* is the median of the effective number of images, on which the standard error of the value rests. Where it is
-below {FEW}, reports print a warning, and the cells are listed separately.
+*Effective* is the median of the effective number of generated images, on which the standard error of the value rests. A
+single draw does not show whether this number is right: draws without an image from the tail of the distribution have a
+large one, and an interval that is too narrow. The warning of results with fewer than {FEW} therefore also considers the
+images of the reference, if their features are known; here, only its moments are. No draw and no cell is left out.
 """
 METHOD = """\
 ## Method
@@ -81,6 +83,12 @@ def write(out: Path, found: Mapping[Cell, Mapping[str, np.ndarray]], missing: li
     rows = [row(cell, numbers) for cell, numbers in sorted(found.items(), key=lambda item: _order(item[0]))]
     out.mkdir(parents=True, exist_ok=True)
     save(out / "cells.csv", rows)
+    show(out, missing)
+
+
+def show(out: Path, missing: list[str]) -> None:
+    """Write the page and the figures from the numbers in cells.csv."""
+    rows = read(out / "cells.csv")
     (out / "README.md").write_text("\n".join(_page(rows, missing)))
     one = [r for r in rows if not r["m"]]
     with style():
@@ -102,10 +110,8 @@ def _page(rows: list[Row], missing: list[str]) -> Iterator[str]:
         yield f"Without any draws: {'; '.join(missing)}.\n"
     one = [r for r in rows if not r["m"]]
     enough = [r for r in one if r["n"] >= 10 * r["d"]]
-    good, warned = ([r for r in enough if (r["effective"] >= FEW) is which] for which in (True, False))
     for title, chosen, names in (
-        (f"n >= 10 d, at least {FEW} effective images", good, ("raw", "corrected", "equal", "paired")),
-        (f"n >= 10 d, fewer than {FEW} effective images", warned, ("raw", "corrected", "equal", "paired")),
+        ("n >= 10 d", enough, ("raw", "corrected", "equal", "paired")),
         ("n = 3 d", [r for r in one if r["n"] < 10 * r["d"]], ("raw", "corrected", "equal", "paired")),
         ("Two samples", [r for r in rows if r["m"]], ("both",)),
     ):
@@ -114,7 +120,7 @@ def _page(rows: list[Row], missing: list[str]) -> Iterator[str]:
         yield from _table(chosen, names)
     yield "## What helps\n"
     yield HELPS
-    yield from _rules(good)
+    yield from _rules(enough)
     yield "## Bias\n\n![bias](bias.png)\n"
     yield from _biases(enough)
     yield METHOD
@@ -127,8 +133,15 @@ def _tallies(rows: list[Row], names: Sequence[str]) -> Iterator[str]:
         shares = sorted(100 * r[f"covered_{name}"] / r["draws"] for r in cells)
         text = f"- {INTERVALS[name]}: {shares[0]:.1f} % to {shares[-1]:.1f} %, within 92 to 98 % in"
         text += f" {words.count('')} of {len(cells)} cells"
-        outside = [f"{_name(r)} {_share(r, name)} {word}" for r, word in zip(cells, words, strict=True) if word]
-        yield text + (f"; not in {'; '.join(outside)}." if outside else ".")
+        low, high = (
+            [f"{_name(r)} {_share(r, name)} {word}" for r, word in zip(cells, words, strict=True) if which in word]
+            for which in ("low", "high")
+        )
+        counts = f"; outside of it in {len(low) + len(high)} of {len(cells)} cells, below it in {len(low)}"
+        yield f"{text}{counts if low or high else ''}."
+        for side, outside in (("Below", low), ("Above", high)):
+            if outside:
+                yield f"  {side}: {'; '.join(outside)}."
     yield ""
 
 

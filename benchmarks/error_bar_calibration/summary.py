@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -149,3 +150,16 @@ def save(path: Path, rows: list[Row]) -> None:
         writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows({key: f"{v:.6g}" if isinstance(v, float) else v for key, v in row.items()} for row in rows)
+
+
+def read(path: Path) -> list[Row]:
+    """The rows that ``save`` wrote, with six digits."""
+    with path.open(newline="") as file:
+        return [{key: _number(text) for key, text in line.items()} for line in csv.DictReader(file)]
+
+
+def _number(text: str) -> str | int | float:
+    for kind in (int, float):
+        with suppress(ValueError):
+            return kind(text)
+    return text

@@ -23,9 +23,11 @@ class Frechet(Metric, name="frechet"):
     For n >= 3 d, there are also ``bias_corrected``, an estimate of the value for infinitely many generated images, and
     ``skew``, by which the 95 % interval is moved upwards. If the m features of the reference are known and m >= 3 d,
     ``both_corrected`` estimates the value for infinitely many images on both sides. Estimates may be negative.
+    ``effective_images`` is the number of images on which the standard error rests, or would rest if they were drawn
+    from the reference, whichever is lower.
     """
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     formula = r"d^2 = |m - m_r|^2 + \operatorname{tr}\left(C + C_r - 2 (C_r^{1/2} C\, C_r^{1/2})^{1/2}\right)"
     sources = (HEUSEL_2017,)
     moments_suffice: ClassVar[bool] = True

@@ -11,6 +11,7 @@ import typer
 from designspace.cli.errors import clean_errors, print_json, stop
 from designspace.cli.options import Device, Json, require_device
 from designspace.cli.sets import component, data_set, reference_set, refuse_observations, usable_metrics
+from designspace.results.uncertainty import LEAST
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 CHUNK = 200
 DEFAULT = ("frechet", "kid")
+LOW = 3
+"""The number of standard errors by which a corrected distance may lie below 0."""
 
 
 def distance(
@@ -41,7 +44,8 @@ def distance(
     """Compare two sets of images: each metric with its standard error, number of images n, drawn reference, protocol.
 
     A Fréchet distance of few images is too high. If B is a sample of a distribution, the distance to that distribution
-    is estimated by correcting for the bias of both A and B; if B is the population itself, for that of A alone.
+    is estimated by correcting for the bias of both A and B; if B is the population itself, for that of A alone. If A
+    may share images with B, or copy them, the two are not independent samples: use --reference-is population.
 
     The drawn reference is the score of n images drawn from the reference itself: mean ± standard deviation of 8 draws.
     A Fréchet distance is called FID only with --detector inception. If the reference consists only of a mean and a
@@ -59,6 +63,8 @@ def distance(
         refuse_observations(metrics)
         n, values, about = _compare(data_set(a), reference_set(b), network, metrics, images, device, asked=bool(metric))
         about = about.model_copy(update={"stands_for": _stands_for(reference_is, about)})
+        for warning in filter(None, (_too_low(name, value, about) for name, value in values.items())):
+            warnings.warn(warning, stacklevel=2)
     known = about.reference and about.reference["images"]
     if json:
         measured = {name: value.plain() for name, value in values.items()}
@@ -67,7 +73,7 @@ def distance(
     size = known or "an unknown number"
     for name, value in values.items():
         se = "" if value.se is None else f" ± {value.se:.3g}"
-        se += _without_bias(value, about)
+        se += _without_bias(name, value, about)
         low = "no drawn reference"
         if value.drawn is not None and value.drawn_sd is not None:
             low = f"drawn reference {number(value.drawn, value.drawn_sd)} ± {value.drawn_sd:.2g}"
@@ -81,14 +87,30 @@ def _stands_for(asked: Literal["sample", "population", "auto"], about: Protocol)
     return asked if asked != "auto" else "population" if moments else "sample"
 
 
-def _without_bias(value: MetricValue, about: Protocol) -> str:
+def _without_bias(name: str, value: MetricValue, about: Protocol) -> str:
     if value.bias_corrected is None:
-        return ""
+        few = f" (A has fewer than {LEAST} images per feature, too few to correct for its bias)"
+        return few if name == "frechet" else ""
     if about.stands_for == "population":
         return f" (without the bias of A: {value.bias_corrected:.4g} ± {value.bias_corrected_se:.3g})"
     if value.both_corrected is None:
         return f" (B has too few images to correct for its bias; without that of A: {value.bias_corrected:.4g})"
     return f" (without the bias of A and B: {value.both_corrected:.4g} ± {value.both_corrected_se:.3g})"
+
+
+def _too_low(name: str, value: MetricValue, about: Protocol) -> str:
+    """A warning if the corrected distance, which is printed, is lower than chance explains; empty otherwise."""
+    population = about.stands_for == "population"
+    found, se = value.bias_corrected, value.bias_corrected_se
+    if not population:
+        found, se = value.both_corrected, value.both_corrected_se
+    if found is None or se is None or found >= -LOW * se:
+        return ""
+    text = f"{name} without bias is more than {LOW} standard errors below 0"
+    if population:
+        return f"{text}: A agrees with B better than random draws from B do, as a part of B without repetitions does"
+    copies = "A and B may share images, or A may be a copy of B's distribution"
+    return f"{text}: {copies}; --reference-is population does not assume independent samples"
 
 
 def _compare(

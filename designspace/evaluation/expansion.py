@@ -16,6 +16,7 @@ the reference has the same expansion with :math:`v_j = S^{-2} U^\top B^\top C (y
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -44,6 +45,10 @@ def expanded(value: float, generated: Sample, reference: Sample) -> Measured:
     x'' and y', y'' removes that of second order. ``bias_corrected`` does so for the generated images alone, with
     y' = y'' = y and no term in 1 / m, and ``both_corrected`` for the reference as well, if its features are known and
     suffice. Both may be negative. Extrapolation adds a ninth of the variance of pairs to the squared standard error.
+
+    ``effective_images`` is the smaller of two numbers: that of the generated images, and n times the effective fraction
+    of the reference's images. The former alone would be large for draws that lack the rare images on which the standard
+    error rests, which are those with intervals that are too narrow. It is all there is if only moments are known.
     """
     x, y = generated.features, reference.moments
     whole = Expansion(generated.moments, y)
@@ -55,11 +60,16 @@ def expanded(value: float, generated: Sample, reference: Sample) -> Measured:
     halves = [(half, Moments.of(half)) for half in _halves(x)]
     once = [value - own.bias(), *(_corrected(Expansion(m, y), half) for half, m in halves)]
     extra = {"bias_corrected": _extrapolated(once), "bias_corrected_se": (se**2 + _of_pairs(pairs) / 9) ** 0.5}
-    extra |= {"skew": own.skew(effect)} | ({"effective_images": effective_images(effect)} if effect.any() else {})
+    extra |= {"skew": own.skew(effect)}
+    effective = effective_images(effect)
     if not isinstance(reference, Summary) and suffices(len(reference), y.d):
         other = whole.reference(reference.features)
         both = [once[0] - other.bias(), *_halves_of_both(halves, reference)]
-        extra |= {"both_corrected": _extrapolated(both), "both_corrected_se": _se_of_both(effect, pairs, other)}
+        theirs, second = other.second_order(min(ENOUGH, len(reference)))
+        se_of_both = _se_of_both(effect, pairs, theirs, second, len(reference))
+        extra |= {"both_corrected": _extrapolated(both), "both_corrected_se": se_of_both}
+        effective = min(effective, len(x) * effective_images(theirs - theirs.mean()) / len(theirs))
+    extra |= {} if math.isnan(effective) else {"effective_images": effective}
     return Measured(value, se, torch.from_numpy(effect).float(), torch.from_numpy(pairs).float(), extra=extra)
 
 
@@ -87,13 +97,13 @@ def _of_pairs(pairs: Array) -> float:
     return float(np.square(pairs).mean()) / (2 * len(pairs) ** 2)
 
 
-def _se_of_both(effect: Array, pairs: Array, other: Side) -> float:
+def _se_of_both(effect: Array, pairs: Array, theirs: Array, second: Array, m: int) -> float:
     """The standard error without bias of both sides, for random choices of generated and of reference images.
 
-    Pairs of one image of each set are taken to vary like those within the sets; for equal distributions they do.
+    ``theirs`` and ``second`` are the influences of some of the m images of the reference and of their pairs. Pairs of
+    one image of each set are taken to vary like those within the sets; for equal distributions they do.
     """
-    n, m = len(effect), len(other.x)
-    theirs, second = other.second_order(min(ENOUGH, m))
+    n = len(effect)
     first = float(effect.var(ddof=1)) / n + float(theirs.var(ddof=1)) / m
     root = float(np.square(pairs).mean() / 2) ** 0.5 / n + float(np.square(second).mean() / 2) ** 0.5 / m
     return float((counted_once(first, root**2) + root**2 / 9) ** 0.5)

@@ -19,7 +19,7 @@ FRECHET = ("frechet", "fid_infinity")
 ENOUGH = 10
 """Images per feature, below which their bias is large."""
 FEW = 5
-"""Effective images below which the error bars of Fréchet distances are too narrow."""
+"""Effective images below which the error bars of Fréchet distances may be too narrow; see ``effective_images``."""
 LONGEST = 1000
 """The largest size of an integer on an axis, in bits; larger ones would not fit into a float for plotting."""
 

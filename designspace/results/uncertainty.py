@@ -54,7 +54,9 @@ def effective_images(influence: Array) -> float:
     r"""The number of images that determine a standard error: :math:`(\sum_i a_i^2)^2 / \sum_i a_i^4`.
 
     It is n for influences of equal size and 1 if a single image determines the error; n / 3 for normal influences. NaN
-    if all influences are 0. Kish (1965), Survey Sampling.
+    if all influences are 0. Kish (1965), Survey Sampling. A variance that is estimated from k effective images varies
+    as one with 2 k degrees of freedom does: for k = 5, by Student's t, an interval of 1.96 standard errors holds the
+    true value in 92 % of draws, and in fewer below.
     """
     squares = np.square(np.asarray(influence, np.float64))
     return float(squares.sum() ** 2 / np.square(squares).sum()) if squares.any() else math.nan

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from designspace.errors import RowError
+from designspace.errors import BrokenRowError, RowError
 from designspace.sampling.probe import MeasuredTimeSteps
 from designspace.sampling.rows import SupportedLevels
 from designspace.sampling.sample import fall_together, follow, prepare
@@ -57,12 +57,12 @@ def _fewest(count: Callable[[int], float], most: int) -> int:
 def _works(count: Callable[[int], float], num_steps: int, nfe: float = math.inf) -> bool:
     """Whether a run with ``num_steps`` steps is possible and costs at most ``nfe`` evaluations.
 
-    Raises the error of a schedule: it is wrong with any number of steps.
+    Raises the error of a row that is broken, and that of a schedule, which would occur with any number of steps.
     """
     try:
         return count(num_steps) <= nfe
     except ValueError as error:
-        if isinstance(error, RowError) and error.row == "schedule":
+        if isinstance(error, BrokenRowError) or (isinstance(error, RowError) and error.row == "schedule"):
             raise
         return False  # too few steps for the solver, or more than the grid has levels
 

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from designspace.errors import RowError, blaming
+from designspace.errors import BrokenRowError, blaming
 from designspace.sampling import rows
 from designspace.sampling.counted import CountedDenoiser
 
@@ -124,9 +124,12 @@ def make_flow(design: rows.FlowRows, D: rows.D, num_steps: int, noise: Callable[
     lo, hi = float(getattr(D, "sigma_min", 0.0)), float(getattr(D, "sigma_max", math.inf))
     with blaming("time_steps"):
         levels = rounding(D)(design.time_steps.within(lo, hi).sigmas(num_steps)).double()
+    if levels.shape != (num_steps,):
+        text = f"time_steps {design.time_steps}: sigmas({num_steps}) has the shape {list(levels.shape)}"
+        raise BrokenRowError("time_steps", text)
     if not bool((levels > 0).all() and (levels.diff() <= 0).all()):
         text = f"time_steps {design.time_steps}: the levels are not positive and decreasing: {levels.tolist()}"
-        raise RowError("time_steps", text)
+        raise BrokenRowError("time_steps", text)
     with blaming("schedule"):
         schedule = design.schedule.within(lo, hi)
     sigma = (*levels.tolist(), 0.0) if design.to_zero else tuple(levels.tolist())

@@ -51,12 +51,25 @@ def _cost_if_known(trial: Trial) -> Cost | None:
         return None
 
 
+def _why_no_more(trial: Trial) -> str:
+    """Why another step is refused, in brackets; empty if it only costs too much."""
+    try:
+        cost_of(trial.design, trial.denoiser, trial.num_steps + 1)
+    except ValueError as error:
+        return f" ({error})"
+    return ""
+
+
 def _unspent(points: Sequence[tuple[Point, Cost]], place: DocPath) -> Iterator[Problem]:
-    """Yield one warning for all budgets that are not spent: ``heun spends 5 of 6, 7 of 8 evaluations``."""
+    """Yield one warning for all budgets that are not spent: ``heun spends 5 of 6, 7 of 8 evaluations``.
+
+    If another step is refused, the warning says why.
+    """
     spent: dict[str, dict[str, None]] = {}
     for point, found in points:
         if point.budget is not None and found.nfe < point.budget:
-            spent.setdefault(str(point.trial.design.solver), {})[f"{found.nfe} of {point.budget}"] = None
+            text = f"{found.nfe} of {point.budget}{_why_no_more(point.trial)}"
+            spent.setdefault(str(point.trial.design.solver), {})[text] = None
     alike: dict[str, list[str]] = {}
     for solver, parts in spent.items():
         alike.setdefault(", ".join(parts), []).append(solver)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import statistics
 
 import torch
 from torch import Tensor
@@ -20,6 +21,9 @@ from designspace.evaluation.rows import DenoiserMetric, Detector, Diagnostic, Me
 from designspace.sampling.probe import Probe
 from designspace.testing.assertions import require, require_close, require_error, require_finite
 from designspace.testing.context import STAND_INS, Context
+
+RESAMPLED, SMALL = 8, 10
+"""The number of bootstrap samples of a metric's check, and by which factor its standard error may be smaller."""
 
 
 def gives_uint8_images(data: Data) -> None:
@@ -64,7 +68,7 @@ def is_a_reference(reference: Reference, given: Context = STAND_INS) -> None:
 
 
 def measures_a_number(metric: Metric, given: Context = STAND_INS) -> None:
-    """The value and its standard error are finite, and the same value without its error; influences are centred."""
+    """The value is finite and the same without its error, which is not far too small; influences are centred."""
     if isinstance(metric, Observation):
         return
     n = max(200, metric.least)
@@ -78,6 +82,21 @@ def measures_a_number(metric: Metric, given: Context = STAND_INS) -> None:
     alone = metric.value(Sample(x[:half]), Sample(x[half:]))
     require(math.isclose(alone, found.value, rel_tol=1e-6, abs_tol=1e-12), "the value alone", found.value, alone)
     _has_centred_influence(found, half, 1e-6 * abs(found.value))
+    _is_as_uncertain_as_it_says(metric, found, x[:half], Sample(x[half:]))
+
+
+def _is_as_uncertain_as_it_says(metric: Metric, found: Measured, x: Tensor, reference: Sample) -> None:
+    """Compare the standard error and that of the influences with the spread of the value over bootstrap samples."""
+    if found.se is None:
+        return
+    draw = torch.Generator().manual_seed(0)
+    chosen = [torch.randint(len(x), (len(x),), generator=draw) for _ in range(RESAMPLED)]
+    spread = statistics.stdev([metric.value(Sample(x[rows]), reference) for rows in chosen])
+    least = f"at least {spread / SMALL:.3g}, a {SMALL}th of the spread of {RESAMPLED} bootstrap samples"
+    require(found.se >= spread / SMALL, "the standard error", least, found.se)
+    if found.influence is not None:
+        of_mean = float(found.influence.std()) / len(x) ** 0.5
+        require(of_mean >= spread / SMALL, "the standard deviation of the influence, divided by √n", least, of_mean)
 
 
 def tells_distributions_apart(metric: Metric) -> None:
