@@ -18,7 +18,7 @@ from designspace.report.tables.claims import page
 from designspace.results.records import Failure
 from designspace.spec import load
 from designspace.spec.schema import schema
-from designspace.text import value_of
+from designspace.text import sentence, value_of
 
 SPEC = """\
 data: digits
@@ -322,6 +322,19 @@ def test_a_claim_that_says_why_is_judged_at_its_budget_only(bench):
     assert bare.numbers.endswith("Elsewhere: holds at 19, undecided at 35.")
     assert reasoned.numbers.startswith("Judged at 9 only: It takes half the steps. FD-x ")
     assert "Elsewhere" not in reasoned.numbers + across.numbers
+
+
+@pytest.mark.parametrize(
+    ("text", "printed"),
+    [
+        ("it takes\nhalf the steps", "It takes half the steps."),
+        ("dpmpp_2m is of second order", "dpmpp_2m is of second order."),
+        ('They say "it is fast."', 'They say "it is fast."'),
+        ("Why not?", "Why not?"),
+    ],
+)
+def test_a_reason_is_printed_as_a_sentence(text, printed):
+    assert sentence(text) == printed
 
 
 def test_a_minimum_is_sought_at_each_budget(bench):

@@ -68,9 +68,8 @@ def above_drawn(gap: Difference, pairs: Sequence[Pair], metric: str) -> Differen
     """
     if all(entry.below_drawn(metric) for pair in pairs for entry in pair):
         return replace(gap, value=0.0)
-    return replace(
-        gap, value=gap.value + statistics.fmean(a.below_drawn(metric) - b.below_drawn(metric) for a, b in pairs)
-    )
+    raised = statistics.fmean(a.below_drawn(metric) - b.below_drawn(metric) for a, b in pairs)
+    return replace(gap, value=gap.value + raised)
 
 
 @dataclass(frozen=True)

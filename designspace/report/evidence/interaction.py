@@ -33,13 +33,13 @@ def depends(study: Study, axis: str, levels: Levels, metric: str) -> list[Statem
     a, b = next(iter(levels.values()))
     names, settings = _names(a, b, axis)
     counts = {level: evaluations(*pair) for level, pair in levels.items()}
-    equal = len({*counts.values()}) == 1
+    common = evaluations(a, b) if len({*counts.values()}) == 1 else ""
     shown = ", ".join(
-        f"{measured(gap.value, gap.se)} for {value_of(level)}{'' if equal else _aside(counts[level])}"
+        f"{measured(gap.value, gap.se)} for {value_of(level)}{'' if common else _aside(counts[level])}"
         for level, gap in alone.items()
     )
-    where = settings + (counts[next(iter(levels))] if equal else "")
-    text = f"{one_line(a.about(metric).protocol)}, {names[0]} minus {names[1]} by {axis}{where}: {shown}"
+    what = f"{names[0]} minus {names[1]} by {axis}{settings}{common}"
+    text = f"{one_line(a.about(metric).protocol)}, {what}: {shown}"
     z = np.array([[-abs(found.z)] for found in changes])
     note = _signs(alone, names, a.higher_is_better(metric))
     return [Statement(z, text, most, "change of the difference", note)]
