@@ -10,12 +10,14 @@ import pytest
 from studies import N, by_hand, gap_by_hand, influence
 
 from designspace.report import Study
+from designspace.report.entry import Entry
 from designspace.report.evidence.claims import comparisons
 from designspace.report.evidence.compared import judged
 from designspace.report.evidence.inference import always_valid_width, evidence
+from designspace.report.evidence.statements import value_between
 from designspace.report.evidence.verdicts import verdicts
 from designspace.report.tables.claims import page
-from designspace.results.records import Failure
+from designspace.results.records import Failure, Result
 from designspace.spec import load
 from designspace.spec.schema import schema
 from designspace.text import sentence, value_of
@@ -507,3 +509,15 @@ claims:
         f"{tmp_path}/x.yaml:12:12: claims.5.why: {unused}",
     ]
     assert [claim.why for claim in ablation.claims] == ["", "c", "", "", "", "c"]
+
+
+def test_a_value_is_within_bounds_if_its_skewed_interval_is():
+    """The verdict on a value follows from the interval that figures show."""
+    metric = {"value": 3.0, "se": 0.7, "skew": 0.5, "protocol": "FD-x"}
+    row = Result(schema=1, id="0", seed=0, nfe=7, images=400, metrics={"frechet": metric}, axes={"nfe": 7})
+    point = Entry({"nfe": 7}, (row,))
+    low, high = point.interval("frechet")
+    assert high - 3.0 > 3.0 - low
+    for bounds, holds in (((low - 1e-6, high + 1e-6), True), ((low + 1e-3, 9.0), False), ((0.0, high - 1e-3), False)):
+        found = evidence([statement.z for statement in value_between(point, "frechet", bounds)])
+        assert (found.outcome == "holds") is holds

@@ -146,7 +146,7 @@ def test_numbers_of_the_page_on_error_bars_are_those_of_the_reports():
     assert homeless == []
 
 
-NUMBER = re.compile(r"-?\d[\d.]* ± \d[\d.]*|\d+ of \d+ cells|\d\d\.\d %|\d+\.\d\d\b|p = [\d.]*\d|\d,\d{3}\b")
+NUMBER = re.compile(r"-?\d[\d.]* ± \d[\d.]*|\d+ of \d+ cells|\d\d\.\d %|\d+\.\d\d\b|p = [\d.]*\d|\d+,\d{3}\b")
 
 
 def within(line):

@@ -12,7 +12,7 @@ import designspace as ds
 from designspace.evaluation.measure import Sample, Summary, shuffled
 from designspace.evaluation.moments import Moments
 from designspace.results.records import FEW, MetricValue, few_effective
-from designspace.results.uncertainty import Z, counted_once, effective_images, interval, standard_error
+from designspace.results.uncertainty import Z, counted_once, critical_of, effective_images, interval, standard_error
 
 DRAWS = 400
 
@@ -168,3 +168,17 @@ def test_pairs_of_kid_are_its_second_order():
     order = shuffled(n)
     expected = second[order, np.roll(order, 1)]
     np.testing.assert_allclose(metric.measure(Sample(x), Sample(y)).pairs.numpy()[order], expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("skew", [0.0, 0.3, 1.2])
+@pytest.mark.parametrize("critical", [0.5, 1.0, 1.96, 2.8])
+def test_the_critical_value_of_a_number_is_that_of_the_interval_which_ends_there(skew, critical):
+    low, high = interval(3.0, 0.7, skew, critical)
+    assert critical_of(3.0 - low, 0.7, skew) == pytest.approx(critical)
+    assert critical_of(3.0 - high, 0.7, skew) == pytest.approx(-critical)
+
+
+def test_no_interval_with_skew_reaches_numbers_far_below():
+    assert interval(3.0, 0.7, 1.2, 1e6)[0] > 3.0 - 0.9
+    assert critical_of(0.9, 0.7, 1.2) == math.inf
+    assert (critical_of(0.0, 0.0), critical_of(1.0, 0.0), critical_of(-1.0, 0.0)) == (0.0, math.inf, -math.inf)

@@ -52,7 +52,7 @@ def train(
         failed = 0
         for plan, images, points in plans:
             more = f" and {len(points) - 1} more" if len(points) > 1 else ""
-            name = f"{plan.key[:12]} ({label(points[0])}{more}): {images:,} images"
+            name = f"{plan.key[:12]} ({label(points[0])}{more}, seed {plan.recipe.seed}): {images:,} images"
             try:
                 with training_shown() as seen:
                     state = trained(plan, images, torch.device(device), seen=seen)

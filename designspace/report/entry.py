@@ -105,8 +105,12 @@ class Entry:
         value, se = self.value(metric), self.se(metric)
         if se is None or not math.isfinite(value):
             return None
+        return interval(value, se, self.skew(metric), critical_value(self.degrees(metric)))
+
+    def skew(self, metric: str) -> float:
+        """The skew of the mean over the seeds: see ``results.uncertainty.interval``."""
         skews = [row.metrics[metric].skew or 0.0 for row in self.rows]
-        return interval(value, se, statistics.fmean(skews) / len(skews), critical_value(self.degrees(metric)))
+        return statistics.fmean(skews) / len(skews)
 
     def spread(self, metric: str) -> float | None:
         """The standard deviation over the seeds, if there are several."""

@@ -48,13 +48,14 @@ class Study:
         same: dict[str, dict[PointKey, dict[str, Any]]] = {}
         for key, axes in self._keys.items():
             same.setdefault(key[1], {})[key] = axes
-        rows, runs = self._rows, TrainingRuns(self._series)
+        rows, runs = self._rows, TrainingRuns(self.series)
         return [
             Entry(next(iter(keys.values())), tuple(rows[key] for key in keys if key in rows), len(keys), runs)
             for keys in same.values()
         ]
 
-    def _series(self, metric: str) -> list[Series]:
+    def series(self, metric: str) -> list[Series]:
+        """The finite values of a metric at all points, for each seed."""
         known = (entry for entry in self.entries if entry.has(metric) and math.isfinite(entry.value(metric)))
         return [entry.series(metric) for entry in known]
 

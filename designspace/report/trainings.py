@@ -7,10 +7,13 @@ therefore compared with that of all similar combinations at the same budget, in 
 
 .. math:: \sum_\text{networks} \left(\sum_{m \text{ of the network}} |c_m v_m|\right)^2,
 
-which assumes that the standard deviation is proportional to the value. For all pairs of I configurations of R repeats
-each, the mean of these relative variances has (I - 1)(R - 1) degrees of freedom, as in a two-way analysis of variance
-whose blocks are the repeats (Fisher 1925, Statistical Methods for Research Workers). The larger of the pooled variance
-and the combination's own is used, because some configurations vary more than others.
+which assumes that the standard deviation is proportional to the value. For all pairs of I networks of R repeats each,
+the mean of these relative variances has (I - 1)(R - 1) degrees of freedom, as in a two-way analysis of variance whose
+blocks are the repeats (Fisher 1925, Statistical Methods for Research Workers).
+
+Configurations need not vary alike. The pooled variance is used only where the combination's own variance is compatible
+with it (F-test), and then the larger of the two; otherwise, the own variance is used with its R - 1 degrees of freedom.
+The same holds for values near 0, such as the KID of good samples, whose variance is not relative to the value.
 """
 
 from __future__ import annotations
@@ -27,6 +30,10 @@ from designspace.results.records import Result, plain
 
 NETWORKS = ("trained", "pretrained", "preconditioned")
 """The denoisers with a network, by name, for results of earlier versions, which do not record ``network``."""
+COMPATIBLE = (0.01, 0.9)
+"""The quantiles of the F-distribution between which a combination's own variance is compatible with the pooled one."""
+AWAY = 3.0
+"""A value is pooled if it exceeds its standard deviation over the repeats by this factor."""
 ROWS = ("c_skip", "c_out", "c_in", "c_noise", "noise_distribution", "loss_weight")
 
 
@@ -96,22 +103,35 @@ class TrainingRuns:
             return None
         own, runs = statistics.variance(values.values()), len(values)
         relative, degrees = self._pooled(metric, _kind(terms), frozenset(s.group for s in repeated))
-        if not degrees:
-            return Scatter(own / runs, runs - 1, runs)
-        positive = all(s.mean > 0 for _, s in terms)
-        pooled = relative * _scale(terms) if positive else 0.0
-        return Scatter(max(own, pooled) / runs, degrees if pooled else runs - 1, runs)
+        pooled = relative * _scale(terms)
+        if all(map(_is_relative, repeated)) and _compatible(own, runs - 1, pooled, degrees):
+            return Scatter(max(own, pooled) / runs, degrees, runs)
+        return Scatter(own / runs, runs - 1, runs)
 
     def _pooled(self, metric: str, kind: Kind, groups: frozenset[Hashable]) -> tuple[float, float]:
         """The mean relative variance of a kind of combinations in some groups, and its degrees of freedom."""
         key = metric, kind, groups
         if key not in self._pools:
-            here = (s for s in self.series(metric) if s.group in groups and s.mean > 0)
+            here = (s for s in self.series(metric) if s.group in groups and _is_relative(s))
             points = [s for s in here if len(set(s.networks.values()) - {None}) > 1]
             found = [(_over_seeds(terms), _scale(terms)) for terms in _combinations(points, kind)]
             known = [(statistics.variance(d.values()) / scale, len(d) - 1) for d, scale in found if len(d) > 1]
             self._pools[key] = _mean(known, _independent(points, kind))
         return self._pools[key]
+
+
+def _is_relative(s: Series) -> bool:
+    values = list(s.values.values())
+    return len(values) > 1 and s.mean > AWAY * statistics.stdev(values)
+
+
+def _compatible(own: float, own_degrees: int, pooled: float, degrees: float) -> bool:
+    from scipy.special import fdtri  # imported here, because it takes 0.2 s and few reports need it
+
+    if not (pooled and degrees):
+        return False
+    low, high = (float(fdtri(own_degrees, degrees, quantile)) for quantile in COMPATIBLE)
+    return low <= own / pooled <= high
 
 
 def _over_seeds(terms: Terms) -> dict[int, float]:

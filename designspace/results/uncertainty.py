@@ -81,6 +81,19 @@ def interval(value: float, se: float, skew: float = 0.0, critical: float = Z) ->
     return value + middle - half, value + middle + half
 
 
+def critical_of(gap: float, se: float, skew: float = 0.0) -> float:
+    r"""The ``critical`` for which the ``interval`` of a value ends at a number that lies ``gap`` below it.
+
+    .. math:: c = \frac{\text{gap}}{\sqrt{\text{se}^2 - 2\, \text{gap} \cdot \text{skew} / 1.96^2}}
+
+    It is infinite for numbers that no interval reaches.
+    """
+    square = se**2 - 2 * gap * skew / Z**2
+    if square > 0:
+        return gap / math.sqrt(square)
+    return math.copysign(math.inf, gap) if gap else 0.0
+
+
 def critical_value(degrees: float | None = None) -> float:
     """The half-width of a 95 % interval in standard errors: Student's quantile for ``degrees``, ``Z`` without them."""
     if degrees is None:

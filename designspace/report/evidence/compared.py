@@ -70,9 +70,14 @@ def compared(study: Study, expect: Expect, live: bool) -> list[Compared] | None:
 
 
 def _measured(entry: Entry, metric: str) -> bool:
+    """Whether the point can be judged: one with trained networks only when all repeats are there.
+
+    Before, its error would be that of the images of one network, or of two that are not those of the other point.
+    """
     if metric == NFE:
         return bool(entry.rows)
-    return entry.has(metric) and math.isfinite(entry.value(metric))
+    complete = entry.trainings is None or len(entry.rows) == entry.expected
+    return complete and entry.has(metric) and math.isfinite(entry.value(metric))
 
 
 def by_budget(study: Study, found: Found) -> dict[object, list[Compared]]:

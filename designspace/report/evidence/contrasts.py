@@ -20,7 +20,7 @@ from designspace.report.evidence.inference import as_normal, two_sided
 from designspace.report.study import Study
 from designspace.report.trainings import Scatter, TrainingRuns
 from designspace.results.records import Result
-from designspace.results.uncertainty import standard_error
+from designspace.results.uncertainty import critical_of, standard_error
 
 SAME = 1e-12
 """Coefficients of a trial that sum to less than this cancel."""
@@ -48,6 +48,8 @@ class Difference:
     """The degrees of freedom of the standard error, if it comes from the scatter of few repeats (Student's t)."""
     runs: int | None = None
     """The number of training runs, if the standard error includes the variation between them."""
+    skew: float = 0.0
+    """For a single value, the distance by which the middle of its 95 % interval lies above it."""
 
     @property
     def z(self) -> float:
@@ -57,12 +59,12 @@ class Difference:
     def z_from(self, other: float) -> float:
         """How many standard errors the difference lies above ``other``; NaN if the standard error is unknown.
 
-        If the error comes from the scatter of few repeats, this is the z-value with the same p-value as Student's t.
+        This is the ``critical`` of the ``interval`` that ends at ``other``. If the error comes from the scatter of few
+        repeats, it is the z-value with the same p-value as Student's t.
         """
         if self.se is None:
             return math.nan
-        gap = self.value - other
-        z = gap / self.se if self.se > 0 else math.copysign(math.inf, gap) if gap else 0.0
+        z = critical_of(self.value - other, self.se, self.skew)
         return z if self.degrees is None else as_normal(z, self.degrees)
 
     @property
@@ -74,10 +76,11 @@ class Difference:
     def gain(self) -> float | None:
         """The factor by which the number of images would have to grow for the same standard error without pairing.
 
-        This is the squared ratio of the unpaired to the paired standard error; ``None`` for unpaired differences. It is
-        infinite if the difference has no error, and below 1 if the influences of the points are negatively correlated.
+        This is the squared ratio of the unpaired to the paired standard error; ``None`` for unpaired differences and
+        if training was repeated. It is infinite if the difference has no error, and below 1 if the influences of the
+        points are negatively correlated.
         """
-        if not self.paired or self.se is None or self.independent_se is None:
+        if not self.paired or self.runs or self.se is None or self.independent_se is None:
             return None
         return (self.independent_se / self.se) ** 2 if self.se > 0 else math.inf
 
@@ -139,12 +142,14 @@ def combination(terms: Sequence[Term], metric: str) -> Difference:
 
 
 def _between_trainings(terms: Sequence[Term], metric: str) -> Scatter | None:
-    """The uncertainty from repeated trainings, pooled if all points are from one study."""
+    """The uncertainty from repeated trainings, pooled over the points of all studies."""
     series = [(term.times, term.point.series(metric)) for term in terms]
     if not all(math.isfinite(value) for _, s in series for value in s.values.values()):
         return None
-    pooled = terms[0].point.runs if len({id(term.study) for term in terms}) == 1 else None
-    return (pooled or TrainingRuns(lambda metric: ())).scatter(metric, series)
+    studies = list({id(term.study): term.study for term in terms}.values())
+    runs = terms[0].point.runs if len(studies) == 1 else None
+    every = runs or TrainingRuns(lambda metric: [one for study in studies for one in study.series(metric)])
+    return every.scatter(metric, series)
 
 
 def _value(terms: Sequence[Term], seed: int, metric: str) -> float:

@@ -128,7 +128,7 @@ def _nfe_se(a: Entry) -> float:
 
 def _alone(a: Entry, metric: str) -> Difference:
     """The difference between a value and 0."""
-    return Difference(a.value(metric), a.se(metric), False, degrees=a.degrees(metric))
+    return Difference(a.value(metric), a.se(metric), False, degrees=a.degrees(metric), skew=a.skew(metric))
 
 
 def one(z: float) -> np.ndarray:
