@@ -518,6 +518,18 @@ BROKEN = [
     ),
     (
         ds.Solver,
+        {"step": lambda self, flow, x, i, sigma, memory: (x * (flow.sigma[i + 1] / flow.sigma[i + 1] ** 1.0), None)},
+        "keeps_shape_and_dtype",
+        "x, what = sample(design",
+    ),
+    (
+        ds.Solver,
+        heun(after=lambda before, x, memory: x),
+        "keeps_shape_and_dtype",
+        "x, what = sample(design",
+    ),
+    (
+        ds.Solver,
         heun(after=lambda before, x, memory: (x + 1e-6 * before, memory)),
         "is_exact_for_a_constant_denoiser",
         "x at the last level for a constant D: expected ",

@@ -206,3 +206,22 @@ def test_formulas_are_mathml():
     assert "&#x0223C;" in found
     with pytest.raises(ValueError, match="not known"):
         mathml.mathml(r"\unheard x")
+
+
+def test_the_kinds_of_claims_in_the_recipes_can_be_loaded(tmp_path):
+    kinds = [line for line in PAGES["recipes"].splitlines() if line.startswith("| `") and "metric:" in line]
+    claims = [f"  - {{say: a claim, expect: {re.search(r'`({.*})`', row)[1]}}}" for row in kinds]
+    spec = """\
+data: digits
+denoiser: exact
+design: edm
+grid:
+  solver: [heun, euler, unipc]
+  time_steps.rho: [3, 5, 7, 9]
+  design: [edm, {label: vp, set: {schedule: vp, scaling: vp}}]
+  nfe: [11, 19]
+evaluate: {images: 100, detector: pixels, metrics: [frechet]}
+claims:
+"""
+    (tmp_path / "claims.yaml").write_text(spec + "\n".join(claims) + "\n")
+    assert len(load(tmp_path / "claims.yaml").claims) == len(kinds) == 7

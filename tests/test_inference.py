@@ -14,6 +14,7 @@ from designspace.report.evidence.inference import (
     always_valid_width,
     as_always_valid,
     as_normal,
+    as_student,
     evidence,
     holm,
     two_sided,
@@ -53,6 +54,13 @@ def test_students_numbers_are_scipys(degrees):
     assert as_normal(1e300, degrees) == pytest.approx(8, abs=0.3)
     assert as_normal(math.inf, degrees) == math.inf
     assert math.isnan(as_normal(math.nan, degrees))
+
+
+@pytest.mark.parametrize("degrees", [1, 2, 4.5, 30])
+def test_students_value_of_a_normal_one(degrees):
+    for z in (-3.0, 0.0, 1.96, 3.04):
+        assert as_normal(as_student(z, degrees), degrees) == pytest.approx(z, abs=1e-6)
+    assert as_student(1.959963984540054, degrees) == pytest.approx(stats.t.ppf(0.975, degrees))
 
 
 def test_holm_keeps_the_error_of_a_family_whatever_the_dependence():

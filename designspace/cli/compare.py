@@ -200,7 +200,7 @@ def _show(a: Side, b: Side | None, found: Found) -> None:
             about = f"{caption.protocol(metric, [first])}; {caption.better(first.higher_is_better(metric))}. "
             about += f"p corrected for {len(comparisons)} comparisons (Holm). " if len(comparisons) > 1 else ""
             points = [point for one in comparisons for point in (one.a, one.b)]
-            about += " ".join(filter(None, [caption.yardstick(metric, first), caption.training_runs(metric, points)]))
+            about += " ".join(filter(None, [caption.yardstick(metric, first), caption.training_runs(points)]))
             console.print(Text(about.strip(), style="dim"))
             console.print(_drawn(a, b, comparisons))
 

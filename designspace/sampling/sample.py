@@ -6,7 +6,7 @@ import math
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -168,10 +168,16 @@ def follow(solver: Solver, flow: Flow, latents: Tensor) -> Iterator[Tensor]:
         before, spent = x if flow.sigma[i] == flow.sigma[i + 1] else None, flow.D.main.whole
         if flow.lifts:  # Algorithm 2, line 6
             x = flow.add_noise(x, i, flow.lifts[i].std)
-        x, memory = solver.step(flow, x, i, flow.start(i), memory)
+        x, memory = _pair(solver, solver.step(flow, x, i, flow.start(i), memory))
         if before is not None and torch.equal(x, before):  # noise moves x between equal levels, too
             flow.D.idle += flow.D.main.whole - spent
         yield x
+
+
+def _pair(solver: Solver, result: object) -> tuple[Tensor, Any]:
+    if isinstance(result, tuple) and len(result) == 2 and isinstance(result[0], Tensor):
+        return result
+    raise TypeError(f"solver '{solver.name}': step must return the pair (x, memory), not {type(result).__name__}")
 
 
 def fall_together(flow: Flow, grid: object) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import cache, partial
+from itertools import product
 
 import torch
 from torch import Tensor
@@ -110,10 +111,11 @@ def noise_is_only_added(stochasticity: Stochasticity) -> None:
 
 
 def keeps_shape_and_dtype(solver: Solver) -> None:
-    """Samples are finite and have the shape and the dtype of the latents, in float32 and in float64."""
-    for dtype in (torch.float32, torch.float64):
+    """Samples are finite, also at noise level 0, and have the shape and the dtype of the latents."""
+    for dtype, to_zero in product((torch.float32, torch.float64), (False, True)):
         latents = torch.randn(3, 5, dtype=dtype, generator=torch.Generator().manual_seed(0))
-        x, what = sample(_design(solver), _gaussian, latents, 4).x, f"samples for latents of {dtype}"
+        design = _design(solver).model_copy(update={"to_zero": to_zero})
+        x, what = sample(design, _gaussian, latents, 4).x, f"samples for latents of {dtype}{' at 0' * to_zero}"
         require(x.shape == latents.shape, f"the shape of {what}", list(latents.shape), list(x.shape))
         require(x.dtype == dtype, f"the dtype of {what}", dtype, x.dtype)
         require_finite(what, x)

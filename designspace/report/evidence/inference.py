@@ -51,6 +51,13 @@ def as_normal(t: float, degrees: float) -> float:
     return math.copysign(min(LARGEST_Z, -float(ndtri(tail))), t)
 
 
+def as_student(z: float, degrees: float) -> float:
+    """The value with the same p-value under Student's distribution as ``z`` has under the normal one."""
+    from scipy.special import ndtr, stdtrit
+
+    return math.copysign(-float(stdtrit(degrees, ndtr(-abs(z)))), z)
+
+
 def holm(ps: Sequence[float]) -> list[float]:
     r"""Holm's correction of p-values for multiple testing; the order is kept.
 

@@ -148,7 +148,11 @@ def _gap(found: Difference, a: Entry, b: Entry, metric: str) -> str:
 
 
 def _how(found: Difference) -> str:
-    return "" if found.se is None else " (paired)" if found.paired else " (unpaired)"
+    """Where the standard error comes from: ``(paired)``, ``(paired, Student's t, degrees of freedom: 4)``."""
+    if found.se is None:
+        return ""
+    few = "" if found.degrees is None else f", Student's t, degrees of freedom: {found.degrees:.3g}"
+    return f" ({'paired' if found.paired else 'unpaired'}{few})"
 
 
 def _value(a: Entry, metric: str) -> str:

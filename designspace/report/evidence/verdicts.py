@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from designspace.report.entry import Entry
 from designspace.report.evidence.caveats import too_few_images
 from designspace.report.evidence.compared import Found, by_budget, compared, in_words, judged, overall, tested
-from designspace.report.evidence.inference import POWER, Evidence, Outcome, always_valid_width, evidence
+from designspace.report.evidence.inference import POWER, Evidence, Outcome, always_valid_width, as_student, evidence
 from designspace.report.evidence.statements import Statement
 from designspace.report.study import Study
 from designspace.report.trainings import network_of
@@ -152,10 +152,12 @@ def _p(found: Evidence, live: bool) -> str:
 
 
 def _interval(statement: Statement, n: int, planned: int) -> list[str]:
-    value, se = statement.estimate.value, statement.estimate.se
+    value, se, degrees = statement.estimate.value, statement.estimate.se, statement.estimate.degrees
     if se is None or not math.isfinite(value):
         return []
-    low, high = (number(value + sign * always_valid_width(n, planned) * se, se) for sign in (-1, 1))
+    width = always_valid_width(n, planned)
+    width = width if degrees is None else as_student(width, degrees)
+    low, high = (number(value + sign * width * se, se) for sign in (-1, 1))
     return [f"The always-valid 95 % interval of the {statement.what} is {low} to {high}."]
 
 

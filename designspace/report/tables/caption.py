@@ -23,7 +23,7 @@ def of_table(study: Study, metric: str, entries: list[Entry], ranked: Sequence[R
     """The caption of a table of values; ``why``, the reason why there are several tables, comes first."""
     sentences = [
         _values(metric, entries),
-        training_runs(metric, entries),
+        training_runs(entries),
         yardstick(metric, entries[0]),
         too_few_images(metric, entries[0]),
         corrected.absent(entries, metric),
@@ -68,7 +68,7 @@ def better(higher: bool | None) -> str:
     return f"{'neither lower nor higher' if higher is None else 'higher' if higher else 'lower'} is better"
 
 
-def training_runs(metric: str, entries: Sequence[Entry]) -> str:
+def training_runs(entries: Sequence[Entry]) -> str:
     """What the error bars say about training: whether they include its variation; empty without trained networks."""
     counts = sorted({entry.trainings for entry in entries if entry.trainings is not None})
     if not counts:
@@ -79,16 +79,12 @@ def training_runs(metric: str, entries: Sequence[Entry]) -> str:
             "Values and error bars are for one training run of each network; those of another run would differ by more "
             "than the error bars say."
         )
-    degrees = sorted({round(found.degrees) for entry in entries if (found := entry.between_trainings(metric))})
-    range_of = " to ".join(map(str, dict.fromkeys(degrees[:1] + degrees[-1:])))
-    student = f" (Student's t, {range_of} degrees of freedom)"
-    pooled = f", pooled over the configurations of a budget{student}" if degrees else ""
     text = (
-        f"Each value is a mean over {' or '.join(several)} training runs, and its standard error includes the variation"
+        f"Each value is a mean over {' or '.join(several)} training runs, and its standard error includes the "
+        "variation between training runs, pooled over those configurations of a budget that vary alike (Student's t)."
     )
     once = " Error bars of configurations with a single training run do not include it." if counts[0] == 1 else ""
-    alike = " Confidence levels hold if all configurations vary alike between training runs." if degrees else ""
-    return f"{text} between training runs{pooled}.{alike}{once}"
+    return f"{text} Confidence levels hold if most configurations vary alike between training runs.{once}"
 
 
 def idle_steps(entries: Sequence[Entry]) -> str:

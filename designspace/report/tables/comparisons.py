@@ -63,7 +63,7 @@ def _against_best(study: Study, metric: str, entries: Sequence[Entry]) -> Iterat
     ranked = [(b, column, found) for b, column in columns.items() if (found := rank(study, column, metric)).against]
     if not ranked:
         return
-    told = [f"{caption.protocol(metric, entries)}.", caption.training_runs(metric, entries)]
+    told = [f"{caption.protocol(metric, entries)}.", caption.training_runs(entries)]
     yield escape(" ".join(filter(None, told)))
     yield ""
     budget = {"nfe": ["budget"], "num_steps": ["steps"]}.get(study.column_axis or "", [])

@@ -85,7 +85,7 @@ def tables(study: Study, metric: str) -> list[Pair]:
     for group, of in zip(comparable(study.entries, metric), effects(study, metric), strict=True):
         if of and group[0].higher_is_better(metric) is not None:
             name = one_line(group[0].about(metric).protocol)
-            told = [f"{caption.protocol(metric, group)}. {FAVOURED}", caption.training_runs(metric, group)]
+            told = [f"{caption.protocol(metric, group)}. {FAVOURED}", caption.training_runs(group)]
             told += [caption.COUNTED_AS_DRAWN] if any(e.below_drawn(metric) for e in finite(group, metric)) else []
             told = [*filter(None, told), *_costs(study, of), *_left_out(study, of)]
             favoured = replace(_favoured(study, of, name), caption=" ".join(told))
