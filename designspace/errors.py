@@ -110,7 +110,7 @@ class Kind(StrEnum):
     UNCHECKED = auto()
     """A warning: a component of the user's that takes too long to be checked."""
     UNEXPLAINED = auto()
-    """A warning: a claim that names a budget without saying why."""
+    """A warning: a claim that names a budget without saying why, or says why without naming one."""
     UNSPENT = auto()
     """A warning: a budget of evaluations that a solver cannot spend in full."""
     IDLE = auto()

@@ -72,6 +72,13 @@ def one_line(text: object) -> str:
     return " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())
 
 
+def sentence(text: object) -> str:
+    """The text on one line as a sentence: with a capital letter, unless it starts with a name, and a full stop."""
+    line = one_line(text)
+    capital = line[:1].upper() + line[1:] if line.partition(" ")[0].isalpha() else line
+    return capital if capital.rstrip("\"')]")[-1:] in (*".!?…", "") else f"{capital}."
+
+
 def value_of(value: object) -> str:
     """The value of an axis as text; floats have six significant digits if these represent them exactly."""
     if isinstance(value, float) and float(f"{value:g}") == value:

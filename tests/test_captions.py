@@ -145,7 +145,8 @@ def trained(bench, runs):
     return made.study()
 
 
-ONCE = "Values and error bars are for this one training run of each network; those of another run would differ by more"
+ONCE = "Values and error bars are for one training run of each network; those of another run would differ by more"
+ALIKE = "Confidence levels hold if most configurations vary alike between training runs."
 THREE = "Each value is a mean over 3 training runs, and its standard error includes the variation between training runs"
 
 POOLED = "pooled over those configurations of a budget that vary alike (Student's t)"
@@ -156,10 +157,10 @@ POOLED = "pooled over those configurations of a budget that vary alike (Student'
     [
         ({"a": ["x"], "b": ["y"]}, ONCE),
         ({"a": ["x", "x"], "b": ["y", "y"]}, ONCE),  # two sampling seeds of one network
-        ({"a": ["x", "y", "z"], "b": ["u", "v", "w"]}, f"{THREE}, {POOLED}."),
+        ({"a": ["x", "y", "z"], "b": ["u", "v", "w"]}, f"{THREE}, {POOLED}. {ALIKE}"),
         (
             {"a": ["x", "y", "z"], "b": ["u"]},
-            f"{THREE}, {POOLED}. Error bars of configurations with a single training run",
+            f"{THREE}, {POOLED}. {ALIKE} Error bars of configurations with a single training run",
         ),
     ],
 )
@@ -207,6 +208,17 @@ def test_evaluations_other_than_the_budget_stand_in_the_cell(bench):
         ["±", "0.048", "±", "0.046"],
         ["[5", "NFE]", "[7", "NFE]"],
     ]
+
+
+def test_values_without_bias_have_them_too(bench):
+    made = bench()
+    made.point({"solver": "heun", "nfe": 8}, 3.0, nfe=7, about={"bias_corrected": 2.5, "bias_corrected_se": 0.4})
+    made.point({"solver": "euler", "nfe": 8}, 3.0, nfe=8, about={"bias_corrected": 2.5, "bias_corrected_se": 0.4})
+    (table,) = values.without_bias(made.study(), "frechet")
+    assert texts(table) == {"heun": ["2.50 ± 0.40 [7 NFE]"], "euler": ["2.50 ± 0.40"]}
+    assert table.caption.endswith(caption.UNSPENT)
+    (section,) = sections(made.study())
+    assert section.caption.count(caption.UNSPENT) == 1
 
 
 def test_comparisons_have_the_counted_evaluations_and_mark_unequal_ones(bench):

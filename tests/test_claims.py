@@ -20,7 +20,7 @@ from designspace.report.tables.claims import page
 from designspace.results.records import Failure, Result
 from designspace.spec import load
 from designspace.spec.schema import schema
-from designspace.text import value_of
+from designspace.text import sentence, value_of
 
 SPEC = """\
 data: digits
@@ -158,6 +158,22 @@ def test_argmin_in(bench, chosen, verdict):
     assert verdicts(made.study())[0].outcome == "not computed"
 
 
+def test_a_p_value_says_for_how_many_alternatives_it_is_corrected(bench):
+    """a is 2.5 standard errors above b, and about 1 above the other three, of which any may be the lowest."""
+    expect = {"argmin_in": ["a"], "along": "solver", "at": {}, "metric": "frechet"}
+    made = bench(claims=[{"say": "?", "expect": expect}])
+    a, b = influence(0, 1), influence(1, 1)
+    se = float((a.double() - b.double()).std()) / N**0.5
+    made.point({"solver": "a", "nfe": 7}, 3.0 + 2.5 * se, a)
+    made.point({"solver": "b", "nfe": 7}, 3.0, b)
+    for i, solver in enumerate("cde"):
+        made.point({"solver": solver, "nfe": 7}, 3.0 + 1.5 * se, influence(i + 2, 1))
+    (found,) = verdicts(made.study())
+    assert found.numbers.startswith("Lowest of each side: FD-x ")
+    assert ", corrected for 4 alternatives, n = 400." in found.numbers
+    assert p_of(found.numbers) == pytest.approx(4 * math.erfc(2.5 / 2**0.5), rel=0.05)
+
+
 @pytest.mark.parametrize("recorded_as", ["a value that is none", "a failure"])
 def test_a_point_that_diverged_is_not_the_lowest(bench, recorded_as):
     """At 9 evaluations the claimed point has diverged, so the claim is false there, however clear it is at 7."""
@@ -213,7 +229,7 @@ def test_ratio_of_evaluations(bench):
     z = [found.statements[0].z.item() for found in verdicts(study)]
     assert z == pytest.approx([(10 * r - 40) / (2 / N**0.5) for r in ratios])
     assert [v.outcome for v in verdicts(study)] == ["holds", *["undecided"] * 3, "does not hold"]
-    start = "evaluations 40.00 ± 0.10 (solver=rk45) over 10 (solver=heun): ratio 4, expected at least 3, "
+    start = "Evaluations 40.00 ± 0.10 (solver=rk45) over 10 (solver=heun): ratio 4, expected at least 3, "
     assert verdicts(study)[0].numbers.startswith(start)
 
 
@@ -235,7 +251,7 @@ def test_a_comparison_among_many_must_be_clearer_to_contradict(bench):
     assert lines[2] == "Of 2 claims, 1 does not hold and 1 is undecided."
     assert [line for line in lines if line.startswith("- ")] == [
         "- **does not hold**: one  ",
-        "- **undecided at 1, holds at 2, 3, 4, 5, 6, 7, 8, 9 and 10**: all  ",
+        "- **holds at 2, 3, 4, 5, 6, 7, 8, 9 and 10, undecided at 1**: all  ",
     ]
 
 
@@ -273,7 +289,7 @@ HEUN, EULER = {"solver": "heun"}, {"solver": "euler"}
         ({9: 9.0, 19: -3.0, 35: -2.1}, "holds in part", "holds at 19, not at 9, undecided at 35"),  # corrected for 3
         ({9: 9.0, 11: 0.0}, "does not hold", "does not hold at 9, undecided at 11"),
         ({9: 9.0, 11: 8.0}, "does not hold", "does not hold at 9 and 11"),
-        ({9: -9.0, 11: 0.0}, "undecided", "undecided at 11, holds at 9"),
+        ({9: -9.0, 11: 0.0}, "undecided", "holds at 9, undecided at 11"),
         ({11: 0.0}, "undecided", "undecided"),
     ],
 )
@@ -301,13 +317,26 @@ def test_outcomes_at_all_budgets_are_right_together():
 
 def test_a_claim_that_says_why_is_judged_at_its_budget_only(bench):
     at9 = [side | {"nfe": 9} for side in (HEUN, EULER)]
-    made = bench(claims=[less(*at9), less(*at9, why="It takes half the steps."), less(*at9[:1], EULER | {"nfe": 19})])
+    made = bench(claims=[less(*at9), less(*at9, why="it takes half the steps"), less(*at9[:1], EULER | {"nfe": 19})])
     two_solvers(made, {9: 9.0, 19: -9.0, 35: 0.0})
     bare, reasoned, across = verdicts(made.study())
     assert [found.headline for found in (bare, reasoned, across)] == ["does not hold"] * 3
-    assert bare.numbers.endswith("Elsewhere: undecided at 35, holds at 19.")
+    assert bare.numbers.endswith("Elsewhere: holds at 19, undecided at 35.")
     assert reasoned.numbers.startswith("Judged at 9 only: It takes half the steps. FD-x ")
     assert "Elsewhere" not in reasoned.numbers + across.numbers
+
+
+@pytest.mark.parametrize(
+    ("text", "printed"),
+    [
+        ("it takes\nhalf the steps", "It takes half the steps."),
+        ("dpmpp_2m is of second order", "dpmpp_2m is of second order."),
+        ('They say "it is fast."', 'They say "it is fast."'),
+        ("Why not?", "Why not?"),
+    ],
+)
+def test_a_reason_is_printed_as_a_sentence(text, printed):
+    assert sentence(text) == printed
 
 
 def test_a_minimum_is_sought_at_each_budget(bench):
@@ -337,6 +366,7 @@ def test_budgets_that_differ_by_intention_are_not_told(bench):
     assert "evaluations" not in verdicts(made.study())[0].numbers
 
 
+SAME_SIGN = "The sign of the difference does not change significantly."
 INTERACTION = {"interaction": [HEUN, {"solver": "dpm"}], "with": "design", "metric": "frechet"}
 
 
@@ -351,9 +381,13 @@ def designs(made, gaps, common=10.0):
 @pytest.mark.parametrize(
     ("gaps", "outcome", "told"),
     [
-        ({"ddpm": 1.0, "edm": 12.9, "ve": -9.6}, "holds", "; heun is better for ve, dpm for ddpm and edm"),
-        ({"ddpm": 1.0, "edm": 12.9}, "holds", "; the sign does not change significantly"),
-        ({"ddpm": 1.0, "edm": 1.02}, "undecided", "; the sign does not change significantly"),
+        (
+            {"ddpm": 1.0, "edm": 12.9, "ve": -9.6},
+            "holds",
+            "The sign changes significantly: heun is better for ve, and dpm for ddpm and edm.",
+        ),
+        ({"ddpm": 1.0, "edm": 12.9}, "holds", SAME_SIGN),
+        ({"ddpm": 1.0, "edm": 1.02}, "undecided", SAME_SIGN),
     ],
 )
 def test_an_interaction(bench, gaps, outcome, told):
@@ -362,7 +396,33 @@ def test_an_interaction(bench, gaps, outcome, told):
     (found,) = verdicts(made.study())
     assert found.outcome == outcome
     assert re.search(r"FD-x, heun minus dpm by design: 1\.0\d+ ± 0\.0\d+ for ddpm, ", found.numbers)
-    assert told in found.numbers
+    assert re.search(rf", p [=<] [^:;]*, n = 400\. {told}", found.numbers)
+
+
+def test_an_interaction_names_the_budget_and_settings_of_its_numbers(bench):
+    """The differences at 7 are equal, those at 9 are not; rho is the same everywhere."""
+    made = bench(["design", "solver", "rho", "nfe"], [{"say": "?", "expect": INTERACTION}])
+    for nfe, gap in ((7, 0.0), (9, 5.0)):
+        for i, (design, solver) in enumerate((d, s) for d in ("edm", "vp") for s in ("heun", "dpm")):
+            value = 50.0 + (gap if i == 2 else 0)
+            axes = {"design": design, "solver": solver, "rho": 5, "nfe": nfe}
+            made.point(axes, value, influence(i, 1), nfe=nfe - (solver == "heun"))
+    (found,) = verdicts(made.study())
+    assert found.headline == "holds at 9, undecided at 7"
+    assert "FD-x, heun minus dpm by design, at rho=5, nfe=7, at 6 and 7 evaluations: 0.0" in found.numbers
+
+
+def test_an_interaction_with_the_budget_counts_the_evaluations_of_each(bench):
+    made = bench(["solver", "nfe"], [{"say": "?", "expect": INTERACTION | {"with": "nfe"}}])
+    for nfe, spent in ((6, 5), (8, 7), (9, 9)):
+        made.point({"solver": "heun", "nfe": nfe}, 3.0, influence(nfe, 1), nfe=spent)
+        made.point({"solver": "dpm", "nfe": nfe}, 3.0, influence(nfe + 10, 1), nfe=nfe)
+    numbers = verdicts(made.study())[0].numbers
+    assert re.search(
+        r"heun minus dpm by nfe: \S+ ± \S+ for 6 \(at 5 and 6 evaluations\), "
+        r"\S+ ± \S+ for 8 \(at 7 and 8 evaluations\), \S+ ± \S+ for 9, p ",
+        numbers,
+    )
 
 
 def test_the_change_of_a_difference_has_the_error_of_the_combined_influences(bench):
@@ -427,7 +487,7 @@ def test_with_more_seeds_to_come_the_interval_is_wider(bench):
     assert always_valid_width(2 * N, 4 * N) > always_valid_width(4 * N, 4 * N)
 
 
-def test_a_budget_without_a_reason_is_warned_of_once(tmp_path):
+def test_a_budget_without_a_reason_and_a_reason_without_a_budget_are_warned_of_once(tmp_path):
     (tmp_path / "x.yaml").write_text(
         SPEC.partition("claims:")[0]
         + """\
@@ -437,15 +497,18 @@ claims:
 - {say: c, expect: {less: [{solver: euler, nfe: 11}, {solver: euler, nfe: 7}], metric: frechet}}
 - {say: d, expect: {less: [{solver: euler}, {solver: dpmpp_2m}], metric: frechet}}
 - {say: e, expect: {argmin_in: [euler], along: solver, at: {nfe: 7}, metric: frechet}}
+- {say: f, why: c, expect: {less: [{solver: euler, nfe: 7}, {solver: dpmpp_2m}], metric: frechet}}
 """
     )
     ablation = load(tmp_path / "x.yaml")
     what = "names nfe: 7 without saying why (why: ...). A general claim is judged at every budget"
+    unused = "gives a reason for a budget, but names none (num_steps or nfe) for all its points"
     assert ablation.warnings == [
         f"{tmp_path}/x.yaml:7:44: claims.0.expect.less.0.nfe: {what}",
         f"{tmp_path}/x.yaml:11:61: claims.4.expect.at.nfe: {what}",
+        f"{tmp_path}/x.yaml:12:12: claims.5.why: {unused}",
     ]
-    assert [claim.why for claim in ablation.claims] == ["", "c", "", "", ""]
+    assert [claim.why for claim in ablation.claims] == ["", "c", "", "", "", "c"]
 
 
 def test_a_value_is_within_bounds_if_its_skewed_interval_is():

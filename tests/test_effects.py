@@ -13,9 +13,11 @@ from studies import Bench, N, influence
 
 from designspace.report import write
 from designspace.report.evidence.contrasts import mean_difference
+from designspace.report.evidence.differences import rank
 from designspace.report.evidence.effects import effects, factors
 from designspace.report.figures.heat import heat_panels
 from designspace.report.figures.pareto import cost_panels, front
+from designspace.report.tables import caption
 from designspace.report.tables import effects as effect_tables
 from designspace.text import escape_latex
 
@@ -194,8 +196,54 @@ def test_choices_that_cost_more_evaluations_are_named(bench):
         made.point({"solver": solver, "num_steps": 6}, 3.0 + i, influence(i, 1.0), nfe=nfe)
     favoured, _ = effect_tables.tables(made.study(), "frechet")[0]
     assert favoured.caption.endswith(
-        "Not at equal cost: the choices of solver take different numbers of evaluations (heun 11, euler 6)."
+        "Not at equal cost: the choices of solver take different numbers of evaluations "
+        "(heun takes 11 and euler takes 6)."
     )
+
+
+def test_choices_that_cannot_spend_the_budget_are_named_once(bench):
+    """Heun takes an odd number of evaluations."""
+    made = bench(axes=("solver", "nfe"))
+    for nfe in (6, 8, 9):
+        for i, solver in enumerate(("euler", "heun", "ab")):
+            spent = nfe - (solver == "heun" and nfe % 2 == 0)
+            made.point({"solver": solver, "nfe": nfe}, 3.0 + i, influence(i, 1.0), nfe=spent)
+    favoured, _ = effect_tables.tables(made.study(), "frechet")[0]
+    assert favoured.caption.endswith(
+        "Not at equal cost: the choices of solver take different numbers of evaluations "
+        "(at NFE 6, heun takes 5 and the others take 6; at NFE 8, heun takes 7 and the others take 8)."
+    )
+
+
+DRAWN = {"drawn": -1.0, "drawn_sd": 0.2, "higher_is_better": False}
+
+
+def below_the_reference(bench, values, axes=("solver",)):
+    made = bench(axes=axes)
+    for i, (point, value) in enumerate(values.items()):
+        made.point(dict(zip(axes, point, strict=True)), value, influence(i, 1.0), about=DRAWN)
+    return made.study()
+
+
+def test_choices_below_the_drawn_reference_are_equally_good(bench):
+    """As in tables: the most negative value is no better than the others that lie below the reference."""
+    values = {("heun",): -1.5, ("euler",): -1.1, ("dpm",): -9.0, ("ab",): 5.0}
+    study = below_the_reference(bench, values)
+    (solver,) = effects(study, "frechet")[0]
+    assert solver.favoured == ("heun", "euler", "dpm")
+    assert {entry.axes["solver"] for entry in rank(study, study.entries, "frechet").best} == {*solver.favoured}
+    assert solver.against["dpm"].value == -7.5  # changes are given as they are
+    favoured, _ = effect_tables.tables(study, "frechet")[0]
+    assert favoured.rows[0][2].text == "heun or euler or dpm"
+    assert caption.COUNTED_AS_DRAWN in favoured.caption
+
+
+@pytest.mark.parametrize(("value", "cell"), [(-1.5, "undecided"), (5.0, "dpm")])
+def test_the_favoured_choice_does_not_depend_on_how_far_values_lie_below_the_reference(bench, value, cell):
+    """heun is far lower than dpm for edm, and dpm far lower than heun for ve, but the reference is at -1."""
+    values = {("edm", "heun"): -9.0, ("edm", "dpm"): -1.5, ("ve", "heun"): value, ("ve", "dpm"): -20.0}
+    cells = favoured_cells(below_the_reference(bench, values, ("design", "solver")))
+    assert cells["solver"] == cell
 
 
 def test_a_factor_whose_baseline_diverged_is_named(bench):

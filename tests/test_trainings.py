@@ -1,6 +1,7 @@
 """Training is random, too: repeats train networks of their own, and their variation enters bars and tests."""
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -113,12 +114,18 @@ CLAIM = {
 @pytest.mark.parametrize(
     ("edm", "vp", "outcome", "said"),
     [
-        (FOUR[1:2], FOUR[2:3], "holds", "n = 400, for this one training run."),
+        (FOUR[1:2], FOUR[2:3], "holds", "n = 400, for one training run of each network."),
         (
             FOUR[:3],
             (0.332, 0.326, 0.321),
             "undecided",
             "n = 400 for each of 3 training runs.",
+        ),
+        (
+            FOUR[:3],
+            FOUR[:1],
+            "undecided",
+            "n = 400 for each of 3 seeds, for one training run of some networks.",
         ),
         (FOUR[:3], [2 * x for x in FOUR[:3]], "holds", "n = 400 for each of 3 training runs."),
     ],
@@ -129,14 +136,23 @@ def test_verdicts_say_what_they_know_of_training(bench, edm, vp, outcome, said):
     trained(made, "vp", vp)
     (found,) = verdicts(made.study())
     assert (found.outcome, said in found.numbers) == (outcome, True)
-    assert ("training runs would decide the claim" in found.numbers) is (outcome == "undecided")
+    at_most = re.search(r"at most about [\d,]+ training runs would decide the claim", found.numbers)
+    assert (at_most is not None) is (outcome == "undecided" and len(vp) > 1)
+
+
+def test_a_verdict_on_two_samplers_of_a_network_is_for_this_one_training_run(bench):
+    made = bench(axes=("design", "nfe"), claims=[CLAIM])
+    for design in ("edm", "vp"):
+        trained(made, design, FOUR[:1], network="same")
+    (found,) = verdicts(made.study())
+    assert "n = 400, for this one training run." in found.numbers
 
 
 def test_effects_are_labelled_as_those_of_one_training_run(bench):
     made = bench(axes=("design", "nfe"))
     trained(made, "edm", FOUR[:1])
     trained(made, "vp", FOUR[1:2])
-    assert "for this one training run of each network" in effects_page(made.study())
+    assert "for one training run of each network" in effects_page(made.study())
 
 
 DRAWS = 1500

@@ -131,10 +131,12 @@ class Entry:
 
         Where higher values are better, the drawn reference is no bound: its duplicates lower recall and coverage.
         """
-        drawn = self.drawn(metric)
-        if drawn is None or self.higher_is_better(metric) is not False:
-            return 0.0
-        return max(0.0, drawn[0] - self.value(metric))
+        return self.counted(metric) - self.value(metric)
+
+    def counted(self, metric: str) -> float:
+        """The value, or that of the drawn reference if the value lies below it: see ``below_drawn``."""
+        value, drawn = self.value(metric), self.drawn(metric)
+        return value if drawn is None or self.higher_is_better(metric) is not False else max(value, drawn[0])
 
     def higher_is_better(self, metric: str) -> bool | None:
         """Whether higher values are better; ``None`` if neither higher nor lower values are."""

@@ -32,6 +32,7 @@ def checked(claims: Sequence[Claim], points: Points, metrics: Sequence[str], pro
     """The valid claims, with axes and values spelled as in ``points``; the others are reported in ``problems``.
 
     Claims that name a budget without saying why cause a warning, because most statements should hold at every budget.
+    So do those that say why without naming a budget, because they are judged at every budget nevertheless.
     """
     found: list[Claim] = []
     for i, claim in enumerate(claims):
@@ -41,7 +42,7 @@ def checked(claims: Sequence[Claim], points: Points, metrics: Sequence[str], pro
         problems += map(_matching_no_trial, own)
         if not own:
             found.append(claim.model_copy(update={"expect": expect}))
-            problems += () if claim.why else _unexplained(expect, points, place)
+            problems += _of_nothing(expect, i) if claim.why else _unexplained(expect, points, place)
     return tuple(found)
 
 
@@ -53,6 +54,14 @@ def _unexplained(expect: AnyKind, points: Points, place: DocPath) -> Iterator[Pr
         if budget is not None and len({point[axis] for point in points}) > 1:
             what = f"names {axis}: {budget} without saying why (why: ...). A general claim is judged at every budget"
             yield Problem(what, (*place, *next(iter(sides)), axis), Kind.UNEXPLAINED, key=True)
+
+
+def _of_nothing(expect: AnyKind, i: int) -> Iterator[Problem]:
+    """Yield a warning if the claim gives a reason for its budget but does not name one."""
+    sides = dict(_sides(expect)).values()
+    if all(named_by_all(sides, axis) is None for axis in STEPS):
+        what = f"gives a reason for a budget, but names none ({' or '.join(STEPS)}) for all its points"
+        yield Problem(what, ("claims", i, "why"), Kind.UNEXPLAINED, key=True)
 
 
 def _known(expect: AnyKind, points: Points, place: DocPath, problems: Problems) -> AnyKind:

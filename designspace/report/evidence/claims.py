@@ -18,7 +18,6 @@ from designspace.report.evidence.statements import NFE, Statement
 from designspace.report.points import lines, pairs, select
 from designspace.report.study import Study
 from designspace.results.records import Expect
-from designspace.text import config_name
 
 
 class Needed(NamedTuple):
@@ -104,9 +103,8 @@ def interacting(study: Study, expect: Expect) -> Iterator[Needed]:
         levels.setdefault(rest, {})[a.axes[axis]] = (a, b)
     for line in levels.values():
         if len(line) > 1:
-            names = tuple(config_name(side) for side in (first, second))
             points = [entry for pair in line.values() for entry in pair]
-            yield Needed(points, partial(interaction.depends, study, axis, line, names, expect["metric"]))
+            yield Needed(points, partial(interaction.depends, study, axis, line, expect["metric"]))
 
 
 KINDS: Mapping[str, Callable[[Study, Expect], Iterator[Needed]]] = {

@@ -127,8 +127,7 @@ def overall(at: Mapping[object, Outcome]) -> Outcome:
 
 def in_words(at: Mapping[object, Outcome]) -> str:
     """What is true at which budget: ``holds at 19 and 35, not at 9``, ``does not hold at 9, undecided at 11``."""
-    order = dict.fromkeys((overall(at), *WORDS))
-    budgets_of = {one: [value_of(budget) for budget, found in at.items() if found is one] for one in order}
+    budgets_of = {one: [value_of(budget) for budget, found in at.items() if found is one] for one in WORDS}
     parts: list[str] = []
     for outcome, where in ((outcome, where) for outcome, where in budgets_of.items() if where):
         word = "not" if outcome is Outcome.FAILS and parts else WORDS[outcome]

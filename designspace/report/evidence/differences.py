@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations, islice
@@ -43,7 +44,7 @@ def rank(study: Study, entries: Sequence[Entry], metric: str) -> Ranking:
     """Compare every point with the best one, at the 5 % level after correction for all pairs of points.
 
     Among equal points, any is missing from ``best`` with a probability of at most 5 %: see ``with_best``. Values below
-    the drawn reference count as equal to it (``_above_drawn``). ``best`` is empty if neither higher nor lower values
+    the drawn reference count as equal to it (``above_drawn``). ``best`` is empty if neither higher nor lower values
     are better.
     """
     known = finite(entries, metric)
@@ -52,21 +53,23 @@ def rank(study: Study, entries: Sequence[Entry], metric: str) -> Ranking:
         return Ranking([], {})
     top = (max if higher else min)(known, key=lambda entry: entry.value(metric))
     others = [entry for entry in known if entry is not top]
-    found = [_above_drawn(difference(study, entry, top, metric), entry, top, metric) for entry in others]
+    found = [above_drawn(difference(study, entry, top, metric), [(entry, top)], metric) for entry in others]
     corrected = with_best([gap.p for gap in found])
     against = {entry: (gap, p) for entry, gap, p in zip(others, found, corrected, strict=True)}
     equal = [e for e, (gap, p) in against.items() if p > LEVEL or (gap.se is None and gap.value == 0)]
     return Ranking([top, *equal], against)
 
 
-def _above_drawn(gap: Difference, a: Entry, b: Entry, metric: str) -> Difference:
-    """The difference of ``a`` from ``b`` if values below the drawn reference count as equal to it.
+def above_drawn(gap: Difference, pairs: Sequence[Pair], metric: str) -> Difference:
+    """The mean difference of the ``pairs`` if values below the drawn reference count as equal to it.
 
-    Where lower values are better, no images score better than those of the reference itself, except by chance. Such a
-    difference is never larger than the difference of the values, so that no test of it is more often wrong.
+    Where lower values are better, no images score better than those of the reference itself, except by chance. For a
+    single pair, such a difference is never larger than that of the values, so that no test of it is more often wrong.
     """
-    depths = [entry.below_drawn(metric) for entry in (a, b)]
-    return replace(gap, value=0.0 if all(depths) else gap.value + depths[0] - depths[1])
+    if all(entry.below_drawn(metric) for pair in pairs for entry in pair):
+        return replace(gap, value=0.0)
+    raised = statistics.fmean(a.below_drawn(metric) - b.below_drawn(metric) for a, b in pairs)
+    return replace(gap, value=gap.value + raised)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 from designspace.report.entry import BUDGET, Entry
 from designspace.report.evidence.contrasts import Difference, mean_difference
-from designspace.report.evidence.differences import by_budget, finite
+from designspace.report.evidence.differences import above_drawn, by_budget, finite
 from designspace.report.evidence.inference import LEVEL, with_best
 from designspace.report.study import Study, comparable
 from designspace.text import value_of
@@ -173,17 +173,18 @@ def _at(study: Study, factor: Factor, budget: object, lines: Sequence[Line], met
 def _favoured(study: Study, lines: Sequence[Line], metric: str, families: int = 1) -> tuple[Any, ...]:
     """The choice with the best mean and those that do not differ significantly from it.
 
-    The p-values are corrected for all pairs of choices, and for the number of such ``families`` of choices.
+    The p-values are corrected for all pairs of choices, and for the number of such ``families`` of choices. Values
+    below the drawn reference count as equal to it.
     """
     top = _best(lines, metric)
-    gaps = {choice: _gap(study, lines, choice, top, metric) for choice in lines[0] if choice != top}
+    gaps = {choice: _counted_gap(study, lines, choice, top, metric) for choice in lines[0] if choice != top}
     corrected = zip(gaps, with_best([gap.p for gap in gaps.values()]), strict=True)
     return (top, *(choice for choice, p in corrected if not families * p <= LEVEL))
 
 
 def _best(lines: Sequence[Line], metric: str) -> Any:
     higher = next(iter(lines[0].values())).higher_is_better(metric)
-    return (max if higher else min)(lines[0], key=lambda c: statistics.fmean(line[c].value(metric) for line in lines))
+    return (max if higher else min)(lines[0], key=lambda c: statistics.fmean(line[c].counted(metric) for line in lines))
 
 
 def _dependence(study: Study, factor: Factor, lines: Sequence[Line], top: Any, metric: str) -> Dependence | None:
@@ -191,7 +192,9 @@ def _dependence(study: Study, factor: Factor, lines: Sequence[Line], top: Any, m
 
     These comparisons are corrected for all pairs of choices at all settings.
     """
-    worse = (_gap(study, [line], best, top, metric).p for line in lines if (best := _best([line], metric)) != top)
+    worse = (
+        _counted_gap(study, [line], best, top, metric).p for line in lines if (best := _best([line], metric)) != top
+    )
     pairs = len(lines[0]) * (len(lines[0]) - 1) / 2
     if not any(len(lines) * pairs * p <= LEVEL for p in worse):
         return None
@@ -208,3 +211,7 @@ def _dependence(study: Study, factor: Factor, lines: Sequence[Line], top: Any, m
 
 def _gap(study: Study, lines: Sequence[Line], a: Any, b: Any, metric: str) -> Difference:
     return mean_difference(study, [(line[a], line[b]) for line in lines], metric)
+
+
+def _counted_gap(study: Study, lines: Sequence[Line], a: Any, b: Any, metric: str) -> Difference:
+    return above_drawn(_gap(study, lines, a, b, metric), [(line[a], line[b]) for line in lines], metric)

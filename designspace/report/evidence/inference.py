@@ -132,6 +132,8 @@ class Evidence:
     """The factor on the number of images with which the claim would be decided with a probability of ``POWER``.
 
     It presumes that the estimates are right; it is infinite if no number of images decides the claim."""
+    alternatives: int = 1
+    """The number of alternatives for which ``p`` has Bonferroni's correction."""
 
     @property
     def p(self) -> float:
@@ -175,10 +177,13 @@ def evidence(statements: Sequence[np.ndarray], count: int | None = None) -> Evid
     """
     count = count or len(statements)
     sides = [_sides(z) for z in statements]
-    p_for, p_against = max(_p(lower) for lower, _ in sides), min(_p(higher) for _, higher in sides)
+    p_for, alternatives_for = max((_p(lower), lower[0]) for lower, _ in sides)
+    p_against, alternatives_against = min((_p(higher), higher[0]) for _, higher in sides)
+    p_against = min(1.0, count * p_against)
+    alternatives = alternatives_for if p_for <= p_against else count * alternatives_against
     times_for = _times([test for lower, _ in sides for test in _tests(lower)])
     times_against = min(_times(_tests(higher, count)) for _, higher in sides)
-    return Evidence(p_for, min(1.0, count * p_against), max(1.0, min(times_for, times_against)))
+    return Evidence(p_for, p_against, max(1.0, min(times_for, times_against)), alternatives)
 
 
 Side = tuple[int, list[float]]

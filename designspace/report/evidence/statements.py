@@ -30,6 +30,8 @@ class Statement(NamedTuple):
     """The value that the statement is about and its standard error."""
     what: str = "difference"
     """What the estimate is: ``difference``, ``value``, ``ratio``."""
+    note: str = ""
+    """A sentence to add after the numbers."""
 
     @property
     def known(self) -> bool:
@@ -70,7 +72,7 @@ def lowest_inside(
     a, b = (min(side, key=lambda point: point.value(metric)) for side in (inside, outside))
     nearest = found[inside.index(a)][outside.index(b)]
     z = np.array([[gap.z for gap in row] for row in found])
-    text = f"lowest of each side: {_gap(nearest, a, b, metric)}"
+    text = f"Lowest of each side: {_gap(nearest, a, b, metric)}"
     return [Statement(z, text + _at_the_edge(a if nearest.value <= 0 else b, [*inside, *outside], along), nearest)]
 
 
@@ -115,7 +117,7 @@ def evaluations_ratio(a: Entry, b: Entry, least: float) -> list[Statement]:
     se = math.hypot(_nfe_se(a), least * _nfe_se(b))
     found = Difference(a.nfe - least * b.nfe, se, False)
     text = " over ".join(f"{measured(e.nfe, _nfe_se(e) or None)} ({describe(e.axes)})" for e in (a, b))
-    text = f"evaluations {text}: ratio {a.nfe / b.nfe:.4g}, expected at least {value_of(least)}"
+    text = f"Evaluations {text}: ratio {a.nfe / b.nfe:.4g}, expected at least {value_of(least)}"
     shown = Difference(a.nfe / b.nfe, None, False)
     return [Statement(one(-found.z if se or found.value else -math.inf), text, shown, "ratio")]
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from designspace.report.entry import Entry
 from designspace.report.evidence.caveats import too_few_images
 from designspace.report.evidence.compared import Found, by_budget, compared, in_words, judged, overall, tested
 from designspace.report.evidence.inference import POWER, Evidence, Outcome, always_valid_width, as_student, evidence
 from designspace.report.evidence.statements import Statement
 from designspace.report.study import Study
+from designspace.report.trainings import network_of
 from designspace.results.points import named_by_all
 from designspace.results.records import Claim, Expect
-from designspace.text import measured, number, one_line, p_value, value_of
+from designspace.text import measured, number, one_line, p_value, sentence, value_of
 
 MANY = 10_000_000
 """If more images would be needed to decide a claim, no exact number is given."""
@@ -88,7 +90,7 @@ def _selections(expect: Expect) -> list[Mapping[str, object]]:
 
 def _restriction(study: Study, claim: Claim) -> list[str]:
     budget = _named(study, claim.expect)
-    return [f"Judged at {value_of(budget)} only: {one_line(claim.why)}"] if claim.why and budget is not None else []
+    return [f"Judged at {value_of(budget)} only: {sentence(claim.why)}"] if claim.why and budget is not None else []
 
 
 def _elsewhere(study: Study, claim: Claim, live: bool) -> list[str]:
@@ -116,23 +118,33 @@ def _sentences(known: Found, metric: str, together: Evidence, outcome: Outcome, 
     runs = stated[0].estimate.runs
     repeats = f"{len(point.rows)} {'seeds' if runs is None else 'training runs'}"
     each = f" for each of {repeats}" if len(point.rows) > 1 else ""
-    one = ", for this one training run" if any(entry.trainings == 1 for entry in least.needed.entries) else ""
-    n = f"n = {point.images(metric):,}{each}{one}."
+    n = f"n = {point.images(metric):,}{each}{_trained_once(least.needed.entries)}."
     if not all(statement.known for statement in stated):
         return [f"{stated[0].numbers}, no standard error, {n}"]
     alone = evidence([statement.z for statement in stated])
-    sentences = [f"{stated[0].numbers}, {_p(alone, least.live)}, {n}"]
+    corrected = f", corrected for {alone.alternatives} alternatives" if alone.alternatives > 1 else ""
+    sentences = [f"{stated[0].numbers}, {_p(alone, least.live)}{corrected}, {n}", *filter(None, [stated[0].note])]
     if least.live:
         sentences += _interval(stated[0], *least.images)
     elif outcome is Outcome.UNDECIDED:
         so_far, unit = (point.images(metric), f"images{each}") if runs is None else (runs, "training runs")
-        enough = _enough(so_far, unit, together.times)
+        enough = _enough(so_far, unit, together.times, at_most=runs is not None)
         sentences += [f"If the estimates stayed the same, {enough}."]
     if count > 1:
         least_of = f"This is the least favourable of {count} comparisons"
         sentences += [f"{least_of}; for all of them together, {_p(together, least.live)}."]
     few = too_few_images(metric, point)
     return [*sentences, few] if few else sentences
+
+
+def _trained_once(entries: Sequence[Entry]) -> str:
+    """A remark if networks were trained only once, so that the verdict holds for these networks alone."""
+    counts = {entry.trainings for entry in entries} - {None}
+    if 1 not in counts:
+        return ""
+    if len({network_of(row) for entry in entries for row in entry.rows} - {None}) == 1:
+        return ", for this one training run"
+    return f", for one training run of {'each network' if counts == {1} else 'some networks'}"
 
 
 def _p(found: Evidence, live: bool) -> str:
@@ -163,8 +175,12 @@ def _at_each(groups: Mapping[object, Found]) -> list[str]:
     return [f"{f'Least favourable {what}' if several else what.capitalize()} at each budget: {', '.join(shown)}."]
 
 
-def _enough(count: int, unit: str, times: float) -> str:
-    """What would decide the claim, in words; ``count`` is the number of ``unit`` so far, which ``times`` multiplies."""
+def _enough(count: int, unit: str, times: float, *, at_most: bool) -> str:
+    """What would decide the claim, in words; ``count`` is the number of ``unit`` so far, which ``times`` multiplies.
+
+    For training runs it is an upper bound (``at_most``), because more of them also raise the degrees of freedom of
+    Student's t.
+    """
     if math.isinf(times):
         return f"no number of {unit} would decide the claim"
     needed, chance = count * times, f"would decide the claim with a probability of {POWER:.0%}".replace("%", " %")
@@ -172,4 +188,4 @@ def _enough(count: int, unit: str, times: float) -> str:
         return f"only more than {MANY:,} {unit} {chance}"
     step = 10 ** max(math.floor(math.log10(needed)) - 1, 0)
     rounded = round(needed / step) * step if step > 1 else math.ceil(needed)
-    return f"about {rounded:,} {unit} {chance}"
+    return f"{'at most ' if at_most else ''}about {rounded:,} {unit} {chance}"

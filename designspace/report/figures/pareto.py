@@ -97,7 +97,7 @@ def _points(entries: Sequence[Entry], metric: str, cost: Callable[[Entry], float
         configs.setdefault(entry.config, []).append(entry)
     named = [(name, entry) for name, of in each_once(configs).items() for entry in of]
     # Values below the drawn reference are no better than it, so that they are no reason to spend more.
-    on_front = front([(cost(e), e.value(metric) + e.below_drawn(metric)) for _, e in named])
+    on_front = front([(cost(e), e.counted(metric)) for _, e in named])
     found = [
         CostPoint(name, cost(e), e.value(metric), e.interval(metric) or (e.value(metric),) * 2, on)
         for (name, e), on in zip(named, on_front, strict=True)

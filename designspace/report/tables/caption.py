@@ -13,7 +13,8 @@ from designspace.report.study import Study, budgets
 from designspace.report.tables import corrected
 from designspace.text import NAMED, few, joined, number, one_line
 
-COUNTED_AS_DRAWN = "Values below the drawn reference are no better than it: comparisons take them as equal to it."
+COUNTED_AS_DRAWN = "Values below the drawn reference are no better than it: comparisons treat them as equal to it."
+UNSPENT = "[k NFE]: the configuration spends k evaluations, because it cannot spend exactly the budget."
 CHOSEN = "because the best is chosen after seeing the values"
 """Why comparisons with the best are corrected for all pairs."""
 
@@ -75,15 +76,15 @@ def training_runs(entries: Sequence[Entry]) -> str:
     several = [f"{count}" for count in counts if count > 1]
     if not several:
         return (
-            "Values and error bars are for this one training run of each network; those of another run would differ by "
-            "more than the error bars say."
+            "Values and error bars are for one training run of each network; those of another run would differ by more "
+            "than the error bars say."
         )
     text = (
         f"Each value is a mean over {' or '.join(several)} training runs, and its standard error includes the "
         "variation between training runs, pooled over those configurations of a budget that vary alike (Student's t)."
     )
     once = " Error bars of configurations with a single training run do not include it." if counts[0] == 1 else ""
-    return text + once
+    return f"{text} Confidence levels hold if most configurations vary alike between training runs.{once}"
 
 
 def idle_steps(entries: Sequence[Entry]) -> str:
@@ -183,7 +184,7 @@ def _evaluations(study: Study, entries: Sequence[Entry]) -> Iterator[str]:
     if guided:
         yield f"Guidance adds calls of networks, which NFE does not count: {few(list(dict.fromkeys(guided)))}."
     if any(entry.unspent for entry in entries):
-        yield "[k NFE]: the configuration spends k evaluations, because it cannot spend exactly the budget."
+        yield UNSPENT
     if study.column_axis == "num_steps":
         yield from _at_equal_steps(study, entries)
 

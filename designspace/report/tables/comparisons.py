@@ -26,10 +26,11 @@ COLUMNS = ("difference", "gain", "p", "corrected p")
 MEANING = (
     "Difference: the value minus that of the best, ± standard error. Gain: the factor by which the number of images "
     "would have to grow to reach the same standard error with independent instead of shared seeds. p: two-sided "
-    "p-value (normal approximation). Corrected p: p times the number of all pairs of configurations with the same "
-    f"budget, {caption.CHOSEN}. The probability that any of several equal configurations is called different is then "
-    "at most 5 % for each budget. If it is above 0.05, the configuration does not differ significantly from the best "
-    f"and is printed in bold. {caption.COUNTED_AS_DRAWN}"
+    "p-value (normal approximation, or Student's t if the standard error comes from a few repeats). Corrected p: p "
+    f"times the number of all pairs of configurations with the same budget, {caption.CHOSEN}. The probability that any "
+    "of several equal configurations is called different is then at most 5 % for each budget. If the corrected p is "
+    f"above 0.05, the configuration does not differ significantly from the best and is printed in bold. "
+    f"{caption.COUNTED_AS_DRAWN}"
 )
 
 

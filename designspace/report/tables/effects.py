@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+from designspace.report.evidence.differences import finite
 from designspace.report.evidence.effects import Dependence, Effects, Factor, effects, factors
 from designspace.report.study import Study, comparable
 from designspace.report.tables import caption
 from designspace.report.tables.table import Cell, Table, csv_text, markdown, number_cell
-from designspace.text import escape, joined, measured, one_line, value_of
+from designspace.text import escape, few, joined, measured, one_line, value_of
 
 UNEQUAL = 1.1
-"""If the numbers of evaluations of two choices differ by more than this factor, a note says so."""
+"""At equal steps, a note says so if the evaluations of two choices differ by more than this factor."""
 NAMED = 3
 """The largest number of favoured choices that are all named; if there are more, only the first is."""
 EDGES = 3
@@ -85,6 +86,7 @@ def tables(study: Study, metric: str) -> list[Pair]:
         if of and group[0].higher_is_better(metric) is not None:
             name = one_line(group[0].about(metric).protocol)
             told = [f"{caption.protocol(metric, group)}. {FAVOURED}", caption.training_runs(group)]
+            told += [caption.COUNTED_AS_DRAWN] if any(e.below_drawn(metric) for e in finite(group, metric)) else []
             told = [*filter(None, told), *_costs(study, of), *_left_out(study, of)]
             favoured = replace(_favoured(study, of, name), caption=" ".join(told))
             found.append(Pair(favoured, _effects(study, of, name)))
@@ -133,14 +135,31 @@ def _edges(factor: Factor) -> list[Any]:
 
 
 def _costs(study: Study, found: Sequence[Effects]) -> Iterator[str]:
-    """A note on each factor whose choices take different numbers of evaluations for the same number of steps."""
-    if study.column_axis == "nfe":
-        return
+    """A note on each factor whose choices take different numbers of evaluations at the same budget."""
+    of_nfe, shown = study.column_axis == "nfe", _budgets(found)
     for factor, at in _by_factor(found).items():
-        nfe = [*at.values()][-1].nfe
-        if max(nfe.values()) > UNEQUAL * min(nfe.values()):
-            counts = ", ".join(f"{factor.word(choice)} {count:.4g}" for choice, count in nfe.items())
-            yield f"Not at equal cost: the choices of {factor.name} take different numbers of evaluations ({counts})."
+        told = [budget for budget in shown if budget in at] if of_nfe else [*at][-1:]
+        unequal = [
+            f"at NFE {value_of(budget)}, {counts}" if of_nfe else counts
+            for budget in told
+            if (counts := _counts(factor, at[budget].nfe, 1.0 if of_nfe else UNEQUAL))
+        ]
+        if unequal:
+            each = "; ".join(unequal)
+            yield f"Not at equal cost: the choices of {factor.name} take different numbers of evaluations ({each})."
+
+
+def _counts(factor: Factor, nfe: Mapping[Any, float], factor_of_note: float) -> str:
+    """``heun takes 7 and the others take 8``; empty if the numbers are equal, or nearly so."""
+    if max(nfe.values()) <= factor_of_note * min(nfe.values()):
+        return ""
+    by: dict[str, list[str]] = {}
+    for choice, count in nfe.items():
+        by.setdefault(f"{count:.4g}", []).append(factor.word(choice))
+    *rest, (most, names) = sorted(by.items(), key=lambda one: len(one[1]))
+    parts = [f"{few(of)} {'takes' if len(of) == 1 else 'take'} {count}" for count, of in rest]
+    last = f"the others take {most}" if len(names) > 1 else f"{names[0]} takes {most}"
+    return joined([*parts, last])
 
 
 def _left_out(study: Study, found: Sequence[Effects]) -> Iterator[str]:

@@ -100,11 +100,12 @@ def _table(study: Study, metric: str, entries: list[Entry], why: str) -> Table:
 def _without_bias(study: Study, metric: str, entries: Sequence[Entry], correction: Correction) -> Table:
     def cell(entry: Entry) -> Cell:
         found = corrected.estimate(entry, metric, correction)
-        return number_cell(measured(*found) if found else "")
+        return number_cell(measured(*found) + _unspent(entry) if found else "")
 
     name = one_line(entries[0].about(metric).protocol)
     title = f"{name} without bias (reference: {correction.reference})"
-    return Table(*_arranged(study, entries, title, cell), correction.caption)
+    told = [correction.caption, *([caption.UNSPENT] if any(entry.unspent for entry in entries) else [])]
+    return Table(*_arranged(study, entries, title, cell), " ".join(told))
 
 
 def _arranged(
@@ -134,8 +135,12 @@ def _cell(study: Study, point: Entry, metric: str, best: bool) -> Cell:
     text = measured(point.value(metric), point.se(metric))
     text += "" if spread is None else f" ({number(spread, spread)})"
     text += f" [{done} of {point.expected} seeds]" if done < point.expected else ""
-    text += f" [{point.nfe:.4g} NFE]" if point.unspent else ""
-    return number_cell(text, best)
+    return number_cell(text + _unspent(point), best)
+
+
+def _unspent(point: Entry) -> str:
+    """`` [7 NFE]`` if the counted evaluations are not those of the budget."""
+    return f" [{point.nfe:.4g} NFE]" if point.unspent else ""
 
 
 def _flat(entry: Entry, row: Result, study: Study, further: list[str]) -> dict[str, Any]:
