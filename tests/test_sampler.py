@@ -359,3 +359,21 @@ def test_kernels_of_image_size_and_host_synchronisation(solver, most, column):
     (first_images, first_syncs), (_, last_syncs) = counts[0], counts[-1]
     assert (mode.images - first_images) / nfe <= most
     assert last_syncs == first_syncs
+
+
+def test_a_solver_that_returns_no_pair_is_named():
+    class Lonely(ds.Solver, name="returns_no_pair"):
+        """It forgets the memory."""
+
+        one_step = True
+
+        def step(self, flow, x, i, sigma, memory):
+            return x
+
+    try:
+        with pytest.raises(
+            TypeError, match=r"'returns_no_pair': step must return the pair \(x, memory\), not Ten"
+        ):
+            ds.sample(ds.Design.preset("edm", solver=Lonely()), lambda x, sigma: x, torch.randn(2, 3), num_steps=3)
+    finally:
+        ds.Solver.known.pop("returns_no_pair")

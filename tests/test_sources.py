@@ -1,5 +1,6 @@
 """Results belong to the code that produced them: user-defined components and networks whose files change."""
 
+import subprocess
 import sys
 
 import numpy as np
@@ -218,3 +219,16 @@ def test_the_identity_of_a_single_file_is_its_own_bytes(folder):
     (folder / "c.py").write_text(own(0.5))
     steps = loaded(folder).points()[0].trial.design.time_steps
     assert steps.identity()["source"] == hashlib.sha256((folder / "c.py").read_bytes()).hexdigest()
+
+
+def test_installed_packages_are_never_imported_again(tmp_path):
+    """A factory of PyTorch, then a file of one's own: torch must stay the module that it is."""
+    (tmp_path / "mine.py").write_text("import torch\n\ndef make():\n    return torch.nn.Identity()\n")
+    script = """
+import sys, torch, designspace as ds
+spec = {"factory": "torch.nn:Linear", "kwargs": {"in_features": 2, "out_features": 2}}
+ds.Network.get("module").model_validate(spec).build((1, 2, 2))
+ds.Network.get("module").model_validate({"factory": sys.argv[1]}).build((1, 2, 2))
+assert sys.modules["torch"] is torch and sys.modules["torch.nn"] is torch.nn
+"""
+    subprocess.run([sys.executable, "-c", script, f"{tmp_path}/mine.py:make"], check=True)

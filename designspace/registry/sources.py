@@ -64,8 +64,9 @@ def record(module: str) -> str | None:
     if not file.is_file():
         return None
     source = _executing.get(module) or file.read_bytes()
-    for name, path in beside(file, source).items():
-        _beside[name] = path, _sha256(path.read_bytes())
+    if not INSTALLED & {*file.parts}:  # an installed package is never imported again: its extensions may not survive it
+        for name, path in beside(file, source).items():
+            _beside[name] = path, _sha256(path.read_bytes())
     _recorded[module] = _digest(file, source)
     return _recorded[module]
 
