@@ -12,6 +12,8 @@ from designspace.drawing.look import COLOURS, FAINT, NOTE, WIDTH
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+LOWEST = 76
+"""The lower end of the coverage axes, in per cent: below all cells."""
 SHOWN = {
     "value": "raw",
     "jackknife": "jackknife",
@@ -33,7 +35,7 @@ def coverage(rows: list[Row]) -> Figure:
         axes.axhspan(*(100 * edge for edge in BAND), color=FAINT, alpha=0.4, linewidth=0)
         axes.set_title(INTERVALS[name], loc="left")
         axes.set_ylabel("coverage, %")
-        axes.set_ylim(84, 100.5)
+        axes.set_ylim(LOWEST, 100.5)
         for i, family in enumerate(families):
             chosen = [r for r in rows if r["family"] == family and r[f"covered_{name}"] != ""]
             _points(axes, chosen, name, i, len(families))
@@ -51,7 +53,7 @@ def _points(axes: Axes, rows: list[Row], name: str, i: int, families: int) -> No
         group = [r for r in rows if r["n"] // r["d"] == times]
         for k, r in enumerate(group):
             low, high = binomial(r[f"covered_{name}"], r["draws"])
-            p = max(r[f"covered_{name}"] / r["draws"], 0.845)
+            p = r[f"covered_{name}"] / r["draws"]
             place = t + 0.9 * ((i + (k + 0.5) / len(group)) / families - 0.5)
             face = "white" if r["difference"] == "equal" else COLOURS[i]
             bar = [[100 * max(p - low, 0)], [100 * max(high - p, 0)]]
@@ -72,7 +74,7 @@ def bias(rows: list[Row]) -> Figure:
             axes.plot([g + (i - 2) * 0.13] * len(sizes), sizes, "o", label=label if g == 0 else None, **style)
     axes.set_yscale("log")
     axes.set_ylabel("|bias| / standard deviation")
-    short = {"gaussian": "N", "lognormal 0.5": "L.5", "lognormal 0.8": "L.8", "dominant": "dom."}
+    short = {"gaussian": "N", "lite0": "lite", "lognormal 0.5": "L.5", "lognormal 0.8": "L.8", "dominant": "dom."}
     axes.set_xticks(range(len(groups)), [f"{short.get(family, family)}\n{d}" for family, d in groups])
     axes.set_xlabel("family and number of dimensions")
     axes.grid(visible=False, axis="x")
