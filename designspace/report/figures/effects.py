@@ -14,6 +14,7 @@ from designspace.drawing.scales import labels
 from designspace.report.evidence import effects as evidence
 from designspace.report.evidence.contrasts import Difference
 from designspace.report.evidence.effects import Effects, Factor
+from designspace.report.figures.metric import measured_on
 from designspace.report.study import Study, comparable
 from designspace.results.uncertainty import critical_value
 from designspace.text import one_line
@@ -55,7 +56,7 @@ def main_effects(study: Study, metric: str, group: int = 0) -> Figure | None:
     _name_choices(axes, place)
     _set_scale(axes, [gap for one in found if one.budget in shown for gap in one.against.values()])
     axes.set_xlabel(plain(f"change of {one_line(points[0].about(metric).protocol)}"))
-    annotate(axes, f"n = {points[0].images(metric):,} images, bars: 95 % intervals")
+    annotate(axes, measured_on(points, metric))
     if len(shown) > 1:
         Legend([Key(_budget(study, budget), _style(i)) for i, budget in enumerate(shown)], SMALL, line=1.0).draw(figure)
     return figure

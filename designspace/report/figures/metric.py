@@ -117,16 +117,21 @@ def _is_positive(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and value > 0
 
 
+def measured_on(entries: Sequence[Entry], metric: str) -> str:
+    """A note on what the values of a figure are: ``n = 3,200 images for 3 seeds, bars: 95 % intervals``."""
+    bars = "bars: 95 % intervals" if any(e.se(metric) is not None for e in entries) else "no error bars"
+    seeds = max(entry.expected for entry in entries)
+    note = f"n = {entries[0].images(metric):,} images" + (f" for {seeds} seeds" if seeds > 1 else "") + f", {bars}"
+    return note + (", one training run" if any(entry.trainings == 1 for entry in entries) else "")
+
+
 def _panel(entries: Sequence[Entry], metric: str, several: bool, axis: str | None) -> MetricPanel:
     first = entries[0]
     about, data = first.about(metric), first.reference
     configs: dict[str, list[Entry]] = {}
     for entry in entries:
         configs.setdefault(curve_name(entry, axis), []).append(entry)
-    bars = "bars: 95 % intervals" if any(e.se(metric) is not None for e in entries) else "no error bars"
-    seeds = max(entry.expected for entry in entries)
-    note = f"n = {first.images(metric):,} images" + (f" for {seeds} seeds" if seeds > 1 else "") + f", {bars}"
-    note += ", one training run" if any(entry.trainings == 1 for entry in entries) else ""
+    note = measured_on(entries, metric)
     return MetricPanel(
         label=one_line(about.protocol),
         curves=[_curve(name, points, metric, axis) for name, points in each_once(configs).items()],
