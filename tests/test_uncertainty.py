@@ -11,7 +11,8 @@ import torch
 import designspace as ds
 from designspace.evaluation.measure import Sample, Summary, shuffled
 from designspace.evaluation.moments import Moments
-from designspace.results.records import FEW, MetricValue, few_effective
+from designspace.results.caveats import FEW, few_effective
+from designspace.results.records import MetricValue
 from designspace.results.uncertainty import Z, counted_once, critical_of, effective_images, interval, standard_error
 
 DRAWS = 400

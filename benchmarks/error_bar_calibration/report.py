@@ -12,7 +12,7 @@ from summary import BAND, INTERVALS, RULES, Row, binomial, read, row, save, verd
 
 from designspace.drawing.files import saved
 from designspace.drawing.look import style
-from designspace.results.records import FEW
+from designspace.results.caveats import FEW
 
 INTRODUCTION = f"""\
 # Do the error bars hold?

@@ -128,7 +128,7 @@ def _compare(
     from designspace.data.rows import Data
     from designspace.evaluation.evaluate import drawn, measure, record
     from designspace.evaluation.measure import Sample, Summary
-    from designspace.results.records import few_effective, too_few_images
+    from designspace.results.caveats import few_effective, too_few_images
 
     require_device(device)
     known = None if isinstance(of, Data) else of.load(detector)

@@ -6,7 +6,7 @@ Unknown fields are kept, so that files written by other versions can be read and
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Annotated, Any, Final, Literal, Self
 
@@ -14,12 +14,6 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 SCHEMA: Final = 1
 """The version of the file format. It is raised when old files can no longer be read."""
-FRECHET = ("frechet", "fid_infinity")
-"""Metrics that need more images than there are features, by name, because readers of results know no components."""
-ENOUGH = 10
-"""Images per feature, below which their bias is large."""
-FEW = 5
-"""Effective images below which the error bars of Fréchet distances may be too narrow; see ``effective_images``."""
 LONGEST = 1000
 """The largest size of an integer on an axis, in bits; larger ones would not fit into a float for plotting."""
 
@@ -98,6 +92,8 @@ class Protocol(Record):
     """What the features depend on."""
     reference: dict[str, Any] | None = None
     """What images are compared with, and how many images it has."""
+    formats: dict[str, int] | None = None
+    """The number of files of the reference in each image format, such as ``{"jpeg": 10000}``; not part of the hash."""
     seed: int | None = None
     stands_for: Literal["population", "sample", "both"] | None = None
     """What the reference is: the population itself, for which ``bias_corrected`` is right; a sample of a distribution,
@@ -127,6 +123,8 @@ class Result(Record):
     images: int
     features: int | None = None
     """The width of the features that distances were measured with."""
+    unseeded: list[str] = []
+    """Components that drew from a global random generator, as ``row/name``: images depend on the batch size."""
     protocol: Protocol | None = None
     """Earlier versions recorded none."""
     metrics: dict[str, MetricValue]
@@ -222,22 +220,6 @@ def further_counts(results: Sequence[Result]) -> list[str]:
     """The names of the counts of evaluations, besides ``nfe``, that are not 0 for all ``results``."""
     found = ["nfe_guidance", "nfe_total"] if any(row.nfe_guidance for row in results) else []
     return found + (["nfe_idle"] if any(row.nfe_idle for row in results) else [])
-
-
-def too_few_images(images: int, features: int, metrics: Iterable[str]) -> str:
-    """A warning if one of the ``metrics`` needs more images for this number of features; empty if none does."""
-    if images >= ENOUGH * features or not set(FRECHET).intersection(metrics):
-        return ""
-    return f"{images} images are fewer than {ENOUGH} x {features} features: Fréchet distances are too high"
-
-
-def few_effective(metrics: Mapping[str, MetricValue]) -> str:
-    """A warning if the error bar of one of the ``metrics`` rests on a few images; empty if none does."""
-    found = {name: value.effective_images for name, value in metrics.items() if value.effective_images is not None}
-    few = [f"{name} ({number:.1f})" for name, number in found.items() if number < FEW]
-    if not few:
-        return ""
-    return f"the error bar rests on fewer than {FEW} effective images and may be too narrow: {', '.join(few)}"
 
 
 def plain(value: Any) -> Any:

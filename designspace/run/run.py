@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import torch
 
 from designspace.errors import DataError
+from designspace.results.caveats import few_effective, too_few_images
 from designspace.results.lines import PointKey, point_key
-from designspace.results.records import Result, few_effective, too_few_images
+from designspace.results.records import Result
 from designspace.results.store import Results, write_description
 from designspace.run.describe import components_of, describe
 from designspace.run.executors import EXECUTORS, require_device, require_executor

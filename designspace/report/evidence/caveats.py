@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from designspace.report.entry import Entry
-from designspace.results.records import ENOUGH, FEW, FRECHET
+from designspace.results.caveats import ENOUGH, FEW, FRECHET
 
 
 def too_few_images(metric: str, entry: Entry) -> str:

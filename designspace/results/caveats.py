@@ -1,0 +1,30 @@
+"""Warnings about values that rest on too few images, for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from designspace.results.records import MetricValue
+
+FRECHET = ("frechet", "fid_infinity")
+"""Metrics that need more images than there are features, by name, because readers of results know no components."""
+ENOUGH = 10
+"""Images per feature, below which their bias is large."""
+FEW = 5
+"""Effective images below which the error bars of Fréchet distances may be too narrow; see ``effective_images``."""
+
+
+def too_few_images(images: int, features: int, metrics: Iterable[str]) -> str:
+    """A warning if one of the ``metrics`` needs more images for this number of features; empty if none does."""
+    if images >= ENOUGH * features or not set(FRECHET).intersection(metrics):
+        return ""
+    return f"{images} images are fewer than {ENOUGH} x {features} features: Fréchet distances are too high"
+
+
+def few_effective(metrics: Mapping[str, MetricValue]) -> str:
+    """A warning if the error bar of one of the ``metrics`` rests on a few images; empty if none does."""
+    found = {name: value.effective_images for name, value in metrics.items() if value.effective_images is not None}
+    few = [f"{name} ({number:.1f})" for name, number in found.items() if number < FEW]
+    if not few:
+        return ""
+    return f"the error bar rests on fewer than {FEW} effective images and may be too narrow: {', '.join(few)}"
