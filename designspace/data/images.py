@@ -59,6 +59,34 @@ class Images:
         return self.pixels.float() / 127.5 - 1
 
 
+class Unseen(Images):
+    """A data set of which everything is known but the images: ``shape``, ``labels``, ``classes`` and ``sigma_data``.
+
+    Whatever needs the images raises ``DataError`` with the text ``why``, which says what to use instead.
+    """
+
+    def __init__(
+        self, shape: tuple[int, ...], labels: Tensor, classes: tuple[str, ...], sigma_data: float, why: str
+    ) -> None:
+        known = {"labels": labels, "classes": classes, "sigma_data": sigma_data, "_shape": shape, "_why": why}
+        self.__dict__.update(known)  # the dataclass is frozen
+
+    def __len__(self) -> int:
+        assert self.labels is not None
+        return len(self.labels)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """``(C, H, W)``."""
+        shape: tuple[int, ...] = self.__dict__["_shape"]
+        return shape
+
+    @property
+    def pixels(self) -> Tensor:
+        """Raises ``DataError``: the images are not there."""
+        raise DataError(self.__dict__["_why"])
+
+
 def to_uint8(x: Tensor) -> Tensor:
     """Convert samples in [-1, 1] to pixels as the EDM paper does: ``x * 127.5 + 128``, clipped to 0..255, truncated."""
     return (x * 127.5 + 128).clip(0, 255).to(torch.uint8)

@@ -3,10 +3,25 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any
+from typing import Any, NamedTuple
+
+from torch import Tensor
 
 from designspace.data.images import Images
 from designspace.registry.component import Component
+
+
+class KnownFeatures(NamedTuple):
+    """Features of a data set that were computed in advance."""
+
+    features: Tensor
+    """The features of some of the images, float32 ``[m, d]``."""
+    n: int
+    """The number of all images."""
+    mean: Tensor
+    """The mean of the features of all images, float64 ``[d]``."""
+    cov: Tensor
+    """Their covariance, float64 ``[d, d]``, with n - 1 in the denominator."""
 
 
 class Data(Component, row="data"):
@@ -19,6 +34,10 @@ class Data(Component, row="data"):
     @abstractmethod
     def content_hash(self) -> str:
         """The sha256 of the content, independent of its path. Raises ``DataError`` if it is missing."""
+
+    def known_features(self, detector: dict[str, Any]) -> KnownFeatures | None:
+        """Features that come with the data set, for the detector with this identity; by default there are none."""
+        return None
 
     def identity(self) -> dict[str, Any]:
         """The hash of the content in place of the path, so that files may be moved."""

@@ -13,7 +13,7 @@ from torch import Tensor
 from designspace.data.images import UINT8
 from designspace.data.rows import Data
 from designspace.errors import first_of
-from designspace.evaluation.measure import Measured, Sample, Summary
+from designspace.evaluation.measure import Measured, PartlyKnown, Sample, Summary
 from designspace.evaluation.moments import check_widths, table
 from designspace.evaluation.rows import Detector, Metric, Observation, Reference
 from designspace.results.records import MetricValue, Protocol
@@ -177,11 +177,13 @@ def record(
         "reference": compared,
     }
     told = compared | {"images": _count(known)} | _told(of)
+    if isinstance(known, PartlyKnown):
+        told |= {"features_of": len(known)}
     return Protocol(hash=content_key(about)[:DIGITS], **about | {"reference": told}, seed=seed)
 
 
 def _count(known: Sample) -> int | None:
-    return known.moments.n if isinstance(known, Summary) else len(known)
+    return known.moments.n if isinstance(known, Summary | PartlyKnown) else len(known)
 
 
 def _told(of: Data | Reference) -> dict[str, Any]:

@@ -25,7 +25,7 @@ import numpy as np
 import torch
 
 from designspace.evaluation.frechet import eigen_inner
-from designspace.evaluation.measure import Measured, Sample, Summary, shuffled
+from designspace.evaluation.measure import Measured, PartlyKnown, Sample, Summary, shuffled
 from designspace.evaluation.moments import BLOCK as ROWS
 from designspace.evaluation.moments import Array, Features, Moments, float64
 from designspace.results.uncertainty import Z, counted_once, effective_images, standard_error, suffices
@@ -62,7 +62,7 @@ def expanded(value: float, generated: Sample, reference: Sample) -> Measured:
     extra = {"bias_corrected": _extrapolated(once), "bias_corrected_se": (se**2 + _of_pairs(pairs) / 9) ** 0.5}
     extra |= {"skew": own.skew(effect)}
     effective = effective_images(effect)
-    if not isinstance(reference, Summary) and suffices(len(reference), y.d):
+    if not isinstance(reference, Summary | PartlyKnown) and suffices(len(reference), y.d):
         other = whole.reference(reference.features)
         both = [once[0] - other.bias(), *_halves_of_both(halves, reference)]
         theirs, second = other.second_order(min(ENOUGH, len(reference)))

@@ -75,6 +75,14 @@ class Summary(Sample):
         return self.moments.n
 
 
+class PartlyKnown(Sample):
+    """A set of images for which the moments of all features are known, and the features of some images."""
+
+    def __init__(self, features: Tensor, moments: Moments) -> None:
+        super().__init__(features)
+        self.__dict__["moments"] = moments  # replaces the cached property of Sample
+
+
 @dataclass(frozen=True, eq=False)
 class Measured:
     """The result of a metric."""

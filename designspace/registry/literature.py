@@ -99,6 +99,12 @@ KARRAS_2024 = Source(
     "Analyzing and Improving the Training Dynamics of Diffusion Models",
     "https://arxiv.org/abs/2312.02696",
 )
+KRIZHEVSKY_2009 = Source(
+    "Krizhevsky",
+    2009,
+    "Learning Multiple Layers of Features from Tiny Images",
+    "https://www.cs.toronto.edu/~kriz/learning-features-2009-TR.pdf",
+)
 KUTTA_1901 = Source(
     "Kutta",
     1901,

@@ -14,7 +14,8 @@ from designspace.data.rows import Data
 from designspace.denoising.rows import Conditional
 from designspace.errors import DataError
 from designspace.evaluation.evaluate import DRAWS, drawn, floor
-from designspace.evaluation.measure import Sample, Summary
+from designspace.evaluation.measure import PartlyKnown, Sample, Summary
+from designspace.evaluation.moments import Moments
 from designspace.evaluation.rows import Detector, Metric, Reference
 from designspace.run.generate import chunks
 from designspace.run.labels import labels_for
@@ -152,6 +153,9 @@ class References:
         return self.cache.get_or_make("floor", key, lambda: make(reference))
 
     def _features(self, data: Data, detector: Detector, key: str) -> Sample:
+        if known := data.known_features(detector.identity()):
+            return PartlyKnown(known.features, Moments(known.n, known.mean, known.cov))
+
         def see(chunk: range) -> Tensors:
             return {"features": self.loaded.detect(detector, self.loaded.data(data).pixels[chunk.start : chunk.stop])}
 

@@ -15,7 +15,7 @@ from pydantic_core import PydanticCustomError
 from designspace.data.rows import Data
 from designspace.denoising.rows import Denoiser
 from designspace.design import Design
-from designspace.evaluation.measure import Sample, Summary
+from designspace.evaluation.measure import PartlyKnown, Sample, Summary
 from designspace.evaluation.rows import Detector, Metric, Reference
 from designspace.registry.component import Component, Count, Spec
 from designspace.registry.identity import Since, identified
@@ -164,7 +164,7 @@ class Trial(Spec):
         asked, denoiser = self.evaluate, self.denoiser
         if asked.reference_is != "auto":
             return asked.reference_is
-        if isinstance(known, Summary):
+        if isinstance(known, Summary | PartlyKnown):
             return "population"
         if asked.reference is not None:
             return "sample"
