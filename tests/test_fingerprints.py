@@ -26,7 +26,7 @@ from pydantic.fields import FieldInfo
 from torch import Tensor
 
 import designspace as ds
-from designspace.data.images import Images
+from designspace.data.images import Images, Unseen
 from designspace.denoising.preconditioned import PreconditionedNetwork
 from designspace.errors import DataError
 from designspace.evaluation.denoiser_probe import denoising
@@ -239,7 +239,8 @@ def _(denoiser: ds.Denoiser):
 @numbers.register
 def _(data: ds.Data):
     images = data.load()
-    return [images.content_hash, *images.classes]
+    content = data.content_hash() if isinstance(images, Unseen) else images.content_hash
+    return [content, *images.classes]
 
 
 @numbers.register

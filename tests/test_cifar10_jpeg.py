@@ -1,0 +1,80 @@
+"""The data set cifar10_jpeg, which has features instead of images, and the network that comes with it."""
+
+import pytest
+import torch
+from pipeline import write_spec
+
+from designspace.components.data.cifar10_jpeg import Cifar10Jpeg
+from designspace.components.detector.lite0 import Lite0
+from designspace.errors import DataError
+from designspace.evaluation.expansion import expanded
+from designspace.evaluation.measure import PartlyKnown, Sample
+from designspace.evaluation.moments import Moments
+from designspace.results.uncertainty import suffices
+from designspace.run.run import run
+from designspace.spec import load
+
+SPEC = {
+    "data": "cifar10_jpeg",
+    "denoiser": {"name": "pretrained", "model": "cifar10_jpeg"},
+    "design": "edm",
+    "grid": {"solver": ["dpmpp_2m"]},
+    "num_steps": 2,
+    "evaluate": {"images": 10, "labels": "balanced", "detector": "lite0", "metrics": ["frechet", "precision"]},
+}
+
+
+def test_what_is_known_without_the_images():
+    data = Cifar10Jpeg().load()
+    assert data.shape == (3, 32, 32)
+    assert len(data) == 50_000
+    assert torch.bincount(data.labels).tolist() == [5000] * 10
+    assert data.classes[0] == "airplane"
+    assert data.sigma_data == pytest.approx(0.50367, abs=1e-5)
+    with pytest.raises(DataError, match="has no images"):
+        data.scaled()
+
+
+def test_its_features_are_a_fifth_of_those_that_the_moments_describe():
+    known = Cifar10Jpeg().known_features(Lite0().identity())
+    assert known.n == 50_000
+    assert known.features.shape == (10_000, 320)
+    # the mean of 10,000 of 50,000 images: the error has the standard deviation s sqrt(1 / 10,000 - 1 / 50,000)
+    deviation = (known.features.double().mean(0) - known.mean) / (known.cov.diagonal() * (1e-4 - 2e-5)).sqrt()
+    assert deviation.square().mean().item() == pytest.approx(1, abs=0.35)
+    assert Moments.of(known.features).cov.trace().item() == pytest.approx(known.cov.trace().item(), rel=0.02)
+    assert Cifar10Jpeg().known_features(Lite0(size=128).identity()) is None
+
+
+def test_a_partly_known_reference_corrects_the_generated_side_only():
+    x = torch.randn(300, 3, generator=torch.Generator().manual_seed(0))
+    reference = PartlyKnown(x[:100], Moments.of(x))
+    assert suffices(len(reference), 3)
+    measured = expanded(0.1, Sample(x[::2] + 0.1), reference)
+    assert "bias_corrected" in measured.extra
+    assert "both_corrected" not in measured.extra
+
+
+def test_a_trial_needs_no_images(tmp_path, monkeypatch):
+    monkeypatch.setenv("DESIGNSPACE_CACHE", str(tmp_path / "cache"))
+    (result,) = run(load(write_spec(tmp_path, **SPEC)), out=tmp_path / "out", progress=False).rows()
+    reference = result.protocol.reference
+    assert (reference["images"], reference["features_of"]) == (50_000, 10_000)
+    assert result.protocol.stands_for == "population"
+    assert result.metrics["frechet"].drawn is not None
+    assert result.metrics["frechet"].floor_n == 10
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"denoiser": "exact", "evaluate": SPEC["evaluate"] | {"labels": "none"}},
+        {"evaluate": SPEC["evaluate"] | {"detector": "pixels"}},
+    ],
+)
+def test_what_needs_the_images_says_what_to_use(tmp_path, monkeypatch, change):
+    monkeypatch.setenv("DESIGNSPACE_CACHE", str(tmp_path / "cache"))
+    results = run(load(write_spec(tmp_path, **SPEC | change)), out=tmp_path / "out", progress=False)
+    (failure,) = results.failures
+    assert "data cifar10_jpeg has no images" in failure.error
+    assert "{name: zip, path: ...}" in failure.error
