@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from designspace.results.records import MetricValue
+from designspace.results.records import MetricValue, Result
 
 FRECHET = ("frechet", "fid_infinity")
 """Metrics that need more images than there are features, by name, because readers of results know no components."""
@@ -19,6 +19,17 @@ def too_few_images(images: int, features: int, metrics: Iterable[str]) -> str:
     if images >= ENOUGH * features or not set(FRECHET).intersection(metrics):
         return ""
     return f"{images} images are fewer than {ENOUGH} x {features} features: Fréchet distances are too high"
+
+
+def unseeded(rows: Iterable[Result]) -> list[str]:
+    """A warning for each component that drew from a global random generator."""
+    found = []
+    for path in dict.fromkeys(path for result in rows for path in result.unseeded):
+        row, _, name = path.partition("/")
+        instead = "flow.noise(i, draw)" if row == "solver" else "a generator of its own with a fixed seed"
+        drew = f"{row} '{name}' draws from a global random generator"
+        found.append(f"{drew}: its numbers depend on the batch size; let it use {instead}")
+    return found
 
 
 def few_effective(metrics: Mapping[str, MetricValue]) -> str:

@@ -15,6 +15,7 @@ Loading a spec makes the quick ones of these checks for components that are not 
 
 from __future__ import annotations
 
+import inspect
 import json
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -23,13 +24,17 @@ from functools import partial, wraps
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from designspace.data.images import Images
 from designspace.data.rows import Data
 from designspace.denoising.rows import CIn, CNoise, COut, CSkip, Denoiser, Guidance, Network
 from designspace.design import Design
-from designspace.errors import DataError, RowError, brief
+from designspace.errors import BrokenRowError, DataError, RowError, brief
 from designspace.evaluation.rows import DenoiserMetric, Detector, Diagnostic, Metric, Reference
+from designspace.registry.calling import name_of
 from designspace.registry.component import Component
+from designspace.registry.isolation import drawing, drawn, isolated
 from designspace.registry.known import ROWS
 from designspace.sampling.rows import Scaling, Schedule, Stochasticity, TimeSteps
 from designspace.sampling.solver import Solver
@@ -73,16 +78,28 @@ def require_correct(component: Component, given: Context, images: Callable[[], I
             _say_what_is_required(check, component, replace(given, images=images()))
 
 
-def _say_what_is_required(check: Callable[..., None], *arguments: object) -> None:
-    try:
-        check(*arguments)
-    except RowError:
-        return  # it refuses the steps or levels of this check; whether it refuses those of a trial shows in sampling
-    except ValueError:
-        if not isinstance(arguments[0], Solver):  # which may refuse schedules in the same way
-            raise
-    except UnmetError as error:
-        raise UnmetError(f"{error} (required: {' '.join((check.__doc__ or '').split()).removesuffix('.')})") from error
+def _say_what_is_required(check: Callable[..., None], component: Component, *context: Context) -> None:
+    # A component that draws from global generators meets the same numbers each time.
+    with isolated(torch.device("cpu"), check.__name__), drawing(name_of(component)):
+        try:
+            check(component, *context)
+        except BrokenRowError as error:
+            if error.__cause__ is None:
+                raise _unmet(check, error.what.removeprefix(f"{component.row} '{component.name}': ")) from error
+            if not (isinstance(component, Solver) and isinstance(error.__cause__, ValueError)):
+                raise
+        except RowError:
+            return  # it refuses the steps or levels of this check; those of a trial are tried out later
+        except ValueError:
+            if not isinstance(component, Solver):  # which may refuse schedules in the same way
+                raise
+        except UnmetError as error:
+            also = "; it draws from a global random generator" if drawn() else ""
+            raise _unmet(check, f"{error}{also}") from error
+
+
+def _unmet(check: Callable[..., None], what: str) -> UnmetError:
+    return UnmetError(f"{what} (required: {' '.join((check.__doc__ or '').split()).removesuffix('.')})")
 
 
 def _of_rows(
@@ -165,7 +182,29 @@ def round_trips(component: Component) -> None:
     require(first == second, "the identity of the component read back", first, second)
 
 
+def takes_the_arguments(component: Component) -> None:
+    """Each method can be called with the arguments that are passed to it."""
+    cls = type(component)
+    for base in cls.__mro__:
+        if base is Component or not issubclass(base, Component) or not base.built_in():
+            continue
+        for name, method in vars(base).items():
+            own = inspect.getattr_static(cls, name, None)
+            if inspect.isfunction(method) and inspect.isfunction(own) and own is not method:
+                _require_arguments(name, own, method)
+
+
+def _require_arguments(name: str, own: Callable[..., Any], method: Callable[..., Any]) -> None:
+    passed = [key for key, p in inspect.signature(method).parameters.items() if p.default is p.empty]
+    try:
+        inspect.signature(own).bind(*passed)
+    except TypeError:
+        expected, got = (f"({', '.join(names)})" for names in (passed, inspect.signature(own).parameters))
+        require(False, f"the arguments of {name}", expected, got)
+
+
 _ALONE: dict[type[Component], list[Callable[..., None]]] = {
+    Component: [takes_the_arguments],
     Solver: [
         sampling.keeps_shape_and_dtype,
         sampling.is_exact_for_a_constant_denoiser,
