@@ -85,7 +85,7 @@ def _say_what_is_required(check: Callable[..., None], component: Component, *con
             check(component, *context)
         except BrokenRowError as error:
             if error.__cause__ is None:
-                raise _unmet(check, error.what.removeprefix(f"{component.row} '{component.name}': ")) from error
+                raise _unmet(check, _without_name(error, component)) from error
             if not (isinstance(component, Solver) and isinstance(error.__cause__, ValueError)):
                 raise
         except RowError:
@@ -96,6 +96,10 @@ def _say_what_is_required(check: Callable[..., None], component: Component, *con
         except UnmetError as error:
             also = "; it draws from a global random generator" if drawn() else ""
             raise _unmet(check, f"{error}{also}") from error
+
+
+def _without_name(error: BrokenRowError, component: Component | type[Component]) -> str:
+    return error.what.removeprefix(f"{component.row} '{component.name}': ")
 
 
 def _unmet(check: Callable[..., None], what: str) -> UnmetError:
@@ -141,6 +145,9 @@ def _bound(check: Callable[..., None], component: Component | type[Component]) -
             check(component)
         except AssertionError as error:
             raise AssertionError(f"{component.row} {shown}: {error or function.__doc__}") from error
+        except BrokenRowError as error:
+            what = _without_name(error, component) if error.__cause__ is None else error.what
+            raise AssertionError(f"{component.row} {shown}: {what}") from error
         except DataError:
             raise
         except Exception as error:
