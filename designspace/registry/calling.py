@@ -54,7 +54,7 @@ def blame(component: Component, error: Exception) -> str:
     if not isinstance(error, ValueError):
         return f"{component.row} '{component.name}' fails: {brief(error)}{end}"
     named = "" if str(error).startswith(f"{component.row} ") else f"{component.row} '{component.name}': "
-    return f"{named}{error}{end}"
+    return f"{named}{' '.join(str(error).split())}{end}"
 
 
 def line_in(cls: type[Component], error: Exception) -> str:
