@@ -61,10 +61,13 @@ def euler(change=lambda x: x):
 
 
 STEPS = {
-    "samples are missing": (lambda x: x[:1], r"x after step 1 is float32 \[1, 1, 4, 4\]; it must be a float32 tensor"),
-    "another dtype": (lambda x: x.double(), r"x after step 1 is float64 \[3, 1, 4, 4\]"),
-    "an array": (lambda x: x.numpy(), "x after step 1 is a ndarray"),
-    "an average": (lambda x: x.mean().item(), "x after step 1 is the number"),
+    "samples are missing": (
+        lambda x: x[:1],
+        r"x after step 1: .* \[3, 1, 4, 4\], got float32 \[1, 1, 4, 4\]",
+    ),
+    "another dtype": (lambda x: x.double(), "x after step 1: .* got float64"),
+    "an array": (lambda x: x.numpy(), "x after step 1: .* got a ndarray"),
+    "an average": (lambda x: x.mean().item(), "x after step 1: .* got "),
 }
 
 
@@ -77,10 +80,10 @@ def test_what_a_step_returns_is_checked(change, message, define):
 ENDS = {
     "too few": (
         lambda self, flow, x: iter([x]),
-        r"yields 1 times; it must yield x at the last positive level and at 0",
+        "solve: expected x at the last positive level and at 0, got 1 of them",
     ),
-    "too many": (lambda self, flow, x: iter([x] * 3), "solve yields 3 times"),
-    "another shape": (lambda self, flow, x: iter([x, x[:2]]), r"x number 2 of solve is float32 \[2, 1, 4, 4\]"),
+    "too many": (lambda self, flow, x: iter([x] * 3), "solve: .*, got more"),
+    "another shape": (lambda self, flow, x: iter([x, x[:2]]), r"x number 2 of solve: .*, got float32 \[2, 1, 4, 4\]"),
     "none": (lambda self, flow, x: None, "fails: TypeError: 'NoneType' object is not iterable"),
 }
 
@@ -92,34 +95,38 @@ def test_what_an_adaptive_solver_yields_is_checked(solve, message, define):
 
 
 ROWS = {
-    "time_steps as a list": (ds.TimeSteps, {"sigmas": lambda self, n: [80.0] * n}, r"sigmas\(5\) is a list"),
+    "time_steps as a list": (ds.TimeSteps, {"sigmas": lambda self, n: [80.0] * n}, r"sigmas\(5\): .*, got a list"),
     "time_steps that are too few": (
         ds.TimeSteps,
         {"sigmas": lambda self, n: torch.ones(n - 1)},
-        r"sigmas\(5\) is float32 \[4\]; it must be a floating-point tensor \[5\]",
+        r"sigmas\(5\): expected a floating-point tensor \[5\], got float32 \[4\]",
     ),
     "schedule by math": (
         ds.Schedule,
         {"sigma": lambda self, t: __import__("math").pow(t, 2)},
         "use functions of torch, not of math",
     ),
-    "schedule with one value": (ds.Schedule, {"sigma": lambda self, t: t.mean()}, r"sigma\(t\) of float64 \[64\] is"),
+    "schedule with one value": (
+        ds.Schedule,
+        {"sigma": lambda self, t: t.mean()},
+        r"sigma\(t\) of float64 \[64\]: .*, got float64 \[\]",
+    ),
     "slope of a schedule": (
         ds.Schedule,
         {"sigma": lambda self, t: t, "sigma_inv": lambda self, s: s, "sigma_dot": lambda self, t: 1.0},
-        r"sigma_dot\(t\) of float64 \[6\] is the number 1.0",
+        r"sigma_dot\(t\) of float64 \[6\]: .*, got 1\.0",
     ),
-    "scaling": (ds.Scaling, {"s": lambda self, t, schedule: 1.0}, r"s\(t\) of float64 \[6\] is the number 1.0"),
-    "stochasticity of one number": (ds.Stochasticity, {"lift": lambda self, sigma, n: sigma}, "must return the pair"),
+    "scaling": (ds.Scaling, {"s": lambda self, t, schedule: 1.0}, r"s\(t\) of float64 \[6\]: .*, got 1\.0"),
+    "stochasticity of one number": (ds.Stochasticity, {"lift": lambda self, sigma, n: sigma}, "expected the pair"),
     "stochasticity without a number": (
         ds.Stochasticity,
         {"lift": lambda self, sigma, n: (float("nan"), 1.0)},
-        r"sigma_hat of lift\(80, 5\) is the number nan; it must be a finite number",
+        r"sigma_hat of lift\(80, 5\): expected a finite number, got nan",
     ),
     "stochasticity downwards": (
         ds.Stochasticity,
         {"lift": lambda self, sigma, n: (sigma / 2, 1.0)},
-        "it lowers the level 80 to 40; noise can only be added",
+        r"sigma_hat of lift\(80, 5\): expected at least 80, got 40",
     ),
 }
 
@@ -178,35 +185,44 @@ def test_features_are_checked(define):
     for network, message in (
         (
             lambda x: x.float().mean(0, keepdim=True).flatten(1),
-            r"float32 \[1, 4\]; it must be a float32 tensor \[4, d\]",
+            r"float32 \[1, 4\]",
         ),
         (lambda x: x.double().flatten(1), r"float64 \[4, 4\]"),
         (lambda x: x.float().flatten(1).numpy(), "a ndarray"),
     ):
-        with pytest.raises(BrokenRowError, match=f"^detector 'mine': the features of 4 images is {message}"):
+        with pytest.raises(
+            BrokenRowError,
+            match=f"^detector 'mine': the features of 4 images: .* \[4, d\], got {message}",
+        ):
             features_of(detector, network, PIXELS)
-    with pytest.raises(BrokenRowError, match="different images have 3 and 4 features"):
+    with pytest.raises(BrokenRowError, match="the number of features: expected the same for all images, got 3 and 4"):
         joined(detector, [torch.zeros(2, 3), torch.zeros(2, 4)], 4)
-    with pytest.raises(BrokenRowError, match="there are the features of 4 images; there must be those of 5"):
+    with pytest.raises(BrokenRowError, match="the features: expected those of 5 images, got those of 4"):
         joined(detector, [torch.zeros(2, 3), torch.zeros(2, 3)], 5)
     reference = define(ds.Reference, content_hash=lambda self: "", load=lambda self, detector: torch.zeros(3, 2))
-    with pytest.raises(BrokenRowError, match=r"^reference 'mine': load returned float32"):
+    with pytest.raises(BrokenRowError, match=r"^reference 'mine': load\(\): expected a Sample .*, got float32"):
         known_of(reference, detector)
 
 
 EFFECT = torch.zeros(4)
 MEASURED = {
-    "a number": (1.0, "it returned the number 1.0; it must return a Measured"),
-    "value": (Measured(float("nan")), "the value is the number nan"),
-    "tensor": (Measured(torch.tensor(1.0)), r"the value is float32 \[\]; it must be a finite number"),
-    "bool": (Measured(True), "the value is the number True"),
-    "se": (Measured(1.0, -0.5), "the standard error is -0.5; it must be None or at least 0"),
-    "infinite se": (Measured(1.0, float("inf")), "the standard error is the number inf"),
-    "influence": (Measured(1.0, 1.0, EFFECT[:3]), r"the influence is float32 \[3\]; it must be a floating-point"),
-    "infinite influence": (Measured(1.0, 1.0, EFFECT / 0), "the influence of 4 images is not finite, first of image 0"),
-    "pairs": (Measured(1.0, 1.0, EFFECT, EFFECT[:2]), r"the pairs is float32 \[2\]"),
-    "extra": (Measured(1.0, extra={"skew": None, "other": "x"}), "other is a str; it must be a finite number"),
-    "profile": (Measured(1.0, profile=Profile(EFFECT, EFFECT[:3])), "the column value of the profile is float32"),
+    "a number": (1.0, r"its result: expected a Measured\(value, se, influence\), got 1\.0"),
+    "value": (Measured(float("nan")), "the value: expected a finite number, got nan"),
+    "tensor": (Measured(torch.tensor(1.0)), r"the value: expected a finite number, got float32 \[\]"),
+    "bool": (Measured(True), "the value: expected a finite number, got True"),
+    "se": (Measured(1.0, -0.5), r"the standard error: expected None or a number that is not negative, got -0\.5"),
+    "infinite se": (Measured(1.0, float("inf")), "the standard error: expected a finite number, got inf"),
+    "influence": (
+        Measured(1.0, 1.0, EFFECT[:3]),
+        r"the influence: .* \[4\], got float32 \[3\]",
+    ),
+    "infinite influence": (
+        Measured(1.0, 1.0, EFFECT / 0),
+        r"the influence: .* 4 images \(0, 1, 2, 3\)",
+    ),
+    "pairs": (Measured(1.0, 1.0, EFFECT, EFFECT[:2]), r"the pairs: .*, got float32 \[2\]"),
+    "extra": (Measured(1.0, extra={"skew": None, "other": "x"}), "other: expected a finite number, got a str"),
+    "profile": (Measured(1.0, profile=Profile(EFFECT, EFFECT[:3])), "the column value of the profile: .*, got float32"),
 }
 
 
@@ -219,17 +235,17 @@ def test_what_a_metric_returns_is_checked(found, message):
 
 def test_the_value_of_a_metric_is_a_number(define):
     metric = define(ds.Metric, measure=lambda self, a, b: Measured(1.0), value=lambda self, a, b: torch.ones(()))
-    with pytest.raises(BrokenRowError, match=r"^metric 'mine': the value is float32 \[\]"):
+    with pytest.raises(BrokenRowError, match=r"^metric 'mine': the value: expected a finite number, got float32 \[\]"):
         value_of(metric, Sample(torch.zeros(3, 2)), Sample(torch.zeros(3, 2)))
 
 
 def test_what_an_augmentation_returns_is_checked(define):
     images = torch.zeros(4, 1, 2, 2)
     for returned, message in (
-        (images, "must return the pair"),
-        ((images[:3], torch.zeros(4, 2)), r"the images is float32 \[3, 1, 2, 2\]"),
-        ((images.double(), torch.zeros(4, 2)), "the images is float64"),
-        ((images, torch.zeros(4, 3)), r"the labels is float32 \[4, 3\]; it must be a floating-point tensor \[4, 2\]"),
+        (images, r"its result: expected the pair \(images, labels\), got float32"),
+        ((images[:3], torch.zeros(4, 2)), r"the images: .*, got float32 \[3, 1, 2, 2\]"),
+        ((images.double(), torch.zeros(4, 2)), "the images: .*, got float64"),
+        ((images, torch.zeros(4, 3)), r"the labels: expected a floating-point tensor \[4, 2\], got float32 \[4, 3\]"),
     ):
         augmentation = define(ds.Augmentation, size=2, __call__=lambda self, x, draw, returned=returned: returned)
         with pytest.raises(BrokenRowError, match=f"^augmentation 'mine'.*{message}"):
@@ -241,7 +257,7 @@ def test_a_loss_weight_for_the_whole_batch_is_refused(define):
 
     design = ds.Design.preset("edm", loss_weight=define(ds.LossWeight, __call__=lambda self, sigma: sigma.mean()))
     y, sigma = torch.zeros(4, 1, 2, 2), torch.ones(4, dtype=torch.float64)
-    with pytest.raises(BrokenRowError, match=r"^loss_weight 'mine': the weight of float64 \[4\] is float64 \[\]"):
+    with pytest.raises(BrokenRowError, match=r"^loss_weight 'mine': the weight .* \[4\], got float64 \[\]"):
         errors(denoise, design, y, sigma, y)
 
 
@@ -367,7 +383,9 @@ def test_settings_that_a_component_leaves_behind_do_not_change_other_trials(tmp_
 def test_one_row_of_features_per_chunk_is_no_result(tmp_path):
     results = go(spec(tmp_path, detector="few"))
     assert not results.rows()
-    assert results.failures[0].error.startswith("detector 'few': the features of 200 images is float32 [1, 64]")
+    assert results.failures[0].error.startswith(
+        "detector 'few': the features of 200 images: expected a float32 tensor [200, d], got"
+    )
 
 
 @pytest.mark.parametrize(

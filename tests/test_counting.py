@@ -283,8 +283,8 @@ BUDGET = SPEC.replace("design: edm", "design: {preset: edm, time_steps: test_few
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        (lambda sigmas: sigmas.flip(0), "not positive and decreasing"),
-        (lambda sigmas: sigmas[:24], r"is float64 \[24\]"),
+        (lambda sigmas: sigmas.flip(0), "expected positive levels in decreasing order"),
+        (lambda sigmas: sigmas[:24], r"got float64 \[24\]"),
     ],
 )
 def test_a_budget_never_hides_that_time_steps_are_wrong(wrong, message, steps_up_to_24, tmp_path):

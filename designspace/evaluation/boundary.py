@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
+from designspace.errors import first_of
 from designspace.evaluation.measure import Measured, Sample, Summary
 from designspace.evaluation.rows import Detector, Metric, Reference
-from designspace.registry.calling import broken, calling, described, require_number, require_tensor
+from designspace.registry.calling import calling, described, require_number, require_tensor, unmet
 
 
 def features_of(detector: Detector, network: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
@@ -31,10 +31,10 @@ def joined(detector: Detector, parts: Sequence[Tensor], images: int) -> Sample:
     """
     widths = sorted({part.shape[1] for part in parts})
     if len(widths) > 1:
-        broken(detector, f"different images have {widths[0]} and {widths[-1]} features; all must have the same number")
+        unmet(detector, "the number of features", "the same for all images", f"{widths[0]} and {widths[-1]}")
     sample = Sample(torch.cat(list(parts)))
     if len(sample) != images:
-        broken(detector, f"there are the features of {len(sample)} images; there must be those of {images}")
+        unmet(detector, "the features", f"those of {images} images", f"those of {len(sample)}")
     return sample
 
 
@@ -45,7 +45,7 @@ def known_of(reference: Reference, detector: Detector) -> Sample:
     if isinstance(found, Summary):
         return found
     if not isinstance(found, Sample):
-        broken(reference, f"load returned {described(found)}; it must return a Sample or a Summary")
+        unmet(reference, "load()", "a Sample or a Summary", described(found))
     require_tensor(reference, "the features", found.features, ("n", "d"))
     return found
 
@@ -67,10 +67,10 @@ def value_of(metric: Metric, generated: Sample, reference: Sample) -> float:
 def checked(metric: Metric, found: object, images: int) -> Measured:
     """Return what ``metric`` found on so many images. Raises ``RowError`` if it is not what ``Measured`` says."""
     if not isinstance(found, Measured):
-        broken(metric, f"it returned {described(found)}; it must return a Measured(value, se, influence)")
+        unmet(metric, "its result", "a Measured(value, se, influence)", described(found))
     require_number(metric, "the value", found.value)
     if found.se is not None and require_number(metric, "the standard error", found.se) < 0:
-        broken(metric, f"the standard error is {found.se:g}; it must be None or at least 0")
+        unmet(metric, "the standard error", "None or a number that is not negative", described(found.se))
     for name, number in {"floor": found.floor, **found.extra}.items():
         if number is not None:
             require_number(metric, name, number)
@@ -85,5 +85,5 @@ def checked(metric: Metric, found: object, images: int) -> Measured:
 
 
 def _require_finite(metric: Metric, what: str, each: Tensor) -> None:
-    if not math.isfinite(float(each.sum())) and (broken_at := (~each.isfinite()).nonzero().flatten().tolist()):
-        broken(metric, f"{what} of {len(broken_at)} images is not finite, first of image {broken_at[0]}")
+    if infinite := (~each.isfinite()).nonzero().flatten().tolist():
+        unmet(metric, what, "finite numbers", f"others for {len(infinite)} images ({first_of(infinite)})")

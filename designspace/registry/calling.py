@@ -79,14 +79,14 @@ def require_tensor(
     if isinstance(value, Tensor) and _fits(value, shape, dtype):
         return value
     of = "floating-point" if dtype is None else name_of_dtype(dtype)
-    broken(component, f"{what} is {described(value)}; it must be a {of} tensor [{', '.join(map(str, shape))}]")
+    unmet(component, what, f"a {of} tensor [{', '.join(map(str, shape))}]", described(value))
 
 
 def require_like(component: Component, what: str, value: object, like: Tensor) -> Tensor:
     """Return ``value`` if it is a tensor with the shape, dtype and device of ``like``."""
     found = require_tensor(component, what, value, like.shape, like.dtype)
     if found.device != like.device:
-        broken(component, f"{what} is on {found.device}; it must be on {like.device}, as its input is")
+        unmet(component, what, f"a tensor on {like.device}, as the input is", f"one on {found.device}")
     return found
 
 
@@ -98,13 +98,13 @@ def require_elementwise(component: Component, what: str, value: object, given: T
 def require_number(component: Component, what: str, value: object) -> float:
     """Return ``value`` if it is a finite number."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        broken(component, f"{what} is {described(value)}; it must be a finite number")
+        unmet(component, what, "a finite number", described(value))
     return value
 
 
-def broken(component: Component, what: str) -> NoReturn:
-    """Raise the ``BrokenRowError`` that says what is wrong with ``component``."""
-    raise BrokenRowError(component.row, f"{component.row} '{component.name}': {what}")
+def unmet(component: Component, what: str, expected: str, got: str) -> NoReturn:
+    """Raise the ``BrokenRowError`` that says what ``component`` returned instead of what it should return."""
+    raise BrokenRowError(component.row, f"{component.row} '{component.name}': {what}: expected {expected}, got {got}")
 
 
 def described(value: object) -> str:
@@ -112,7 +112,7 @@ def described(value: object) -> str:
     if isinstance(value, Tensor):
         return f"{name_of_dtype(value.dtype)} {list(value.shape)}"
     if isinstance(value, bool | int | float):
-        return f"the number {value}"
+        return str(value)
     return "None" if value is None else f"a {type(value).__qualname__}"
 
 

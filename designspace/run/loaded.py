@@ -18,7 +18,7 @@ from designspace.evaluation.boundary import features_of, joined, known_of
 from designspace.evaluation.evaluate import DRAWS, drawn, floor
 from designspace.evaluation.measure import Sample, Summary
 from designspace.evaluation.rows import Detector, Metric, Reference
-from designspace.registry.calling import broken, calling, described
+from designspace.registry.calling import calling, described, unmet
 from designspace.registry.component import Component
 from designspace.registry.isolation import isolated
 from designspace.run.generate import chunks
@@ -74,7 +74,7 @@ class Loaded:
             with isolated(self.device, "data", data), calling(data):
                 images: object = data.load()
             if not isinstance(images, Images):
-                broken(data, f"load returned {described(images)}; it must return Images(pixels, labels, classes)")
+                unmet(data, "load()", "Images(pixels, labels, classes)", described(images))
             return images
 
         return self._data.get(data, load)
@@ -123,8 +123,8 @@ def source_of(trial: Trial) -> Component:
 def _require_conditional(trial: Trial, loaded: object) -> None:
     shape = getattr(loaded, "shape", None)
     if not (isinstance(shape, tuple | list) and len(shape) == 3 and callable(getattr(loaded, "bind", None))):
-        text = "an object with shape, the (C, H, W) of a sample, and bind(labels)"
-        broken(trial.denoiser, f"load returned {described(loaded)} with shape {shape}; it must return {text}")
+        expected = "an object with bind(labels) and shape, the (C, H, W) of a sample"
+        unmet(trial.denoiser, "load()", expected, f"{described(loaded)} with shape {shape}")
 
 
 Tensors = dict[str, Tensor]

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from designspace.registry.calling import broken, calling, require_elementwise, require_tensor
+from designspace.registry.calling import calling, require_elementwise, require_tensor, unmet
 from designspace.sampling import rows
 from designspace.sampling.counted import CountedDenoiser
 
@@ -128,7 +128,7 @@ def make_flow(design: rows.FlowRows, D: rows.D, num_steps: int, noise: Callable[
         given = rule.within(lo, hi).sigmas(num_steps)
     levels = rounding(D)(require_tensor(rule, f"sigmas({num_steps})", given, (num_steps,))).double()
     if not bool((levels > 0).all() and (levels.diff() <= 0).all()):
-        broken(rule, f"the levels are not positive and decreasing: {levels.tolist()}")
+        unmet(rule, f"sigmas({num_steps})", "positive levels in decreasing order", str(levels.tolist()))
     with calling(design.schedule, may_refuse=True):
         schedule = design.schedule.within(lo, hi)
     sigma = (*levels.tolist(), 0.0) if design.to_zero else tuple(levels.tolist())

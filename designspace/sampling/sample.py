@@ -11,7 +11,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from designspace.registry.calling import broken, calling, described, require_number
+from designspace.registry.calling import calling, described, require_number, unmet
 from designspace.registry.component import Component
 from designspace.sampling import rows
 from designspace.sampling.flow import Flow, Lift, make_flow, rounding
@@ -151,7 +151,7 @@ def churn(design: SamplingRows, sigma: tuple[float, ...], num_steps: int, D: row
     for level in sigma[:-1]:
         hat, S_noise = lift(design.stochasticity, level, num_steps)
         if hat < level:
-            broken(design.stochasticity, f"it lowers the level {level:g} to {hat:g}; noise can only be added")
+            unmet(design.stochasticity, f"sigma_hat of lift({level:g}, {num_steps})", f"at least {level:g}", f"{hat:g}")
         if hat > level:
             hat = float(rounding(D)(torch.tensor(hat, dtype=torch.float64)))
         lifts.append(Lift(hat, math.sqrt(max(hat**2 - level**2, 0.0)) * S_noise))
@@ -164,7 +164,7 @@ def lift(rule: rows.Stochasticity, sigma: float, num_steps: int) -> tuple[float,
         found = rule.lift(sigma, num_steps)
     what = f"lift({sigma:g}, {num_steps})"
     if not isinstance(found, tuple) or len(found) != 2:
-        broken(rule, f"{what} returned {described(found)}; it must return the pair (sigma_hat, S_noise)")
+        unmet(rule, what, "the pair (sigma_hat, S_noise)", described(found))
     hat = require_number(rule, f"sigma_hat of {what}", found[0])
     S_noise = require_number(rule, f"S_noise of {what}", found[1])
     return hat, S_noise

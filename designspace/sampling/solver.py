@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Protocol, Self
 
 from torch import Tensor
 
-from designspace.registry.calling import broken, calling, described, require_like
+from designspace.registry.calling import calling, described, require_like, unmet
 from designspace.registry.component import Component, NonNegative
 from designspace.sampling.flow import Flow
 from designspace.sampling.rows import FlowRows, TimeSteps
@@ -66,7 +66,7 @@ def take_step(solver: Solver, flow: Flow, x: Tensor, i: int, sigma: float, memor
     with calling(solver):
         result = solver.step(flow, x, i, sigma, memory)
     if not isinstance(result, tuple) or len(result) != 2:
-        broken(solver, f"step returned {described(result)}; it must return the pair (x, memory)")
+        unmet(solver, "step", "the pair (x, memory)", described(result))
     return require_like(solver, f"x after step {i + 1}", result[0], x), result[1]
 
 
@@ -100,8 +100,8 @@ def solved(solver: AdaptiveSolver, flow: Flow, x: Tensor) -> Iterator[Tensor]:
         found += 1
         yield require_like(solver, f"x number {found} of solve", result, x)
     if found != ends:
-        levels = "at the last positive level" + (" and at 0" if ends == 2 else "")
-        broken(solver, f"solve yields {found} times; it must yield x {levels}")
+        at = "at the last positive level" + (" and at 0" if ends == 2 else "")
+        unmet(solver, "solve", f"x {at}", "more" if found > ends else f"{found} of them")
 
 
 class Ancestral(Solver):

@@ -15,8 +15,6 @@ Loading a spec makes the quick ones of these checks for components that are not 
 
 from __future__ import annotations
 
-import inspect
-import json
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -29,7 +27,6 @@ import torch
 from designspace.data.images import Images
 from designspace.data.rows import Data
 from designspace.denoising.rows import CIn, CNoise, COut, CSkip, Denoiser, Guidance, Network
-from designspace.design import Design
 from designspace.errors import BrokenRowError, DataError, RowError, brief
 from designspace.evaluation.rows import DenoiserMetric, Detector, Diagnostic, Metric, Reference
 from designspace.registry.calling import name_of
@@ -38,8 +35,8 @@ from designspace.registry.isolation import drawing, drawn, isolated
 from designspace.registry.known import ROWS
 from designspace.sampling.rows import Scaling, Schedule, Stochasticity, TimeSteps
 from designspace.sampling.solver import Solver
-from designspace.testing import denoising, evaluation, sampling, training
-from designspace.testing.assertions import UnmetError, require
+from designspace.testing import denoising, evaluation, general, sampling, training
+from designspace.testing.assertions import UnmetError
 from designspace.testing.context import Context
 from designspace.training.rows import Augmentation, LossWeight, NoiseDistribution
 
@@ -128,7 +125,7 @@ def _of_class(cls: type[Component], examples: list[Component]) -> Iterator[Check
     instances = [example for example in examples if type(example) is cls]
     required = [name for name, field in cls.model_fields.items() if field.is_required()]
     if required and not instances:
-        yield _bound(partial(has_an_example, required), cls)
+        yield _bound(partial(general.has_an_example, required), cls)
         return
     for instance in [*([] if required else [cls()]), *instances]:
         yield from checks(instance)
@@ -163,55 +160,8 @@ def _last_call(error: Exception) -> str:
     return here[-1].line or here[-1].name
 
 
-def has_an_example(required: list[str], cls: type[Component]) -> None:
-    """A component with required fields needs an example on which it can be checked."""
-    require(
-        False, "examples for checks_of", f"an instance, because of the required fields {', '.join(required)}", "none"
-    )
-
-
-def is_documented(component: Component) -> None:
-    """It has a docstring. A built-in component of a row of Table 1 declares its formula and its sources."""
-    cls = type(component)
-    require(bool((cls.__doc__ or "").strip()), "the docstring", "a description", "none")
-    if cls.__module__.startswith("designspace.") and component.row in Design.model_fields:
-        require(bool(component.sources), "sources", "at least one publication", "none")
-        require(bool(component.formula), "formula", "a formula in LaTeX", "none")
-
-
-def round_trips(component: Component) -> None:
-    """It can be read back from its JSON, hashed, and identified."""
-    text = json.dumps(component.model_dump(mode="json"), allow_nan=False)
-    again = ROWS[component.row].model_validate(json.loads(text))
-    require(again == component, "the component read back from its JSON", component, again)
-    require(hash(again) == hash(component), "the hash of the component read back", hash(component), hash(again))
-    first, second = (json.dumps(each.identity(), allow_nan=False) for each in (component, again))
-    require(first == second, "the identity of the component read back", first, second)
-
-
-def takes_the_arguments(component: Component) -> None:
-    """Each method can be called with the arguments that are passed to it."""
-    cls = type(component)
-    for base in cls.__mro__:
-        if base is Component or not issubclass(base, Component) or not base.built_in():
-            continue
-        for name, method in vars(base).items():
-            own = inspect.getattr_static(cls, name, None)
-            if inspect.isfunction(method) and inspect.isfunction(own) and own is not method:
-                _require_arguments(name, own, method)
-
-
-def _require_arguments(name: str, own: Callable[..., Any], method: Callable[..., Any]) -> None:
-    passed = [key for key, p in inspect.signature(method).parameters.items() if p.default is p.empty]
-    try:
-        inspect.signature(own).bind(*passed)
-    except TypeError:
-        expected, got = (f"({', '.join(names)})" for names in (passed, inspect.signature(own).parameters))
-        require(False, f"the arguments of {name}", expected, got)
-
-
 _ALONE: dict[type[Component], list[Callable[..., None]]] = {
-    Component: [takes_the_arguments],
+    Component: [general.takes_the_arguments],
     Solver: [
         sampling.keeps_shape_and_dtype,
         sampling.is_exact_for_a_constant_denoiser,
@@ -249,7 +199,7 @@ _WITHIN: dict[type[Component], list[Callable[[Any, Context], None]]] = {
 }
 """Quick checks of correctness that depend on the surroundings of the component."""
 _FOR_AUTHORS: dict[type[Component], list[Callable[..., None]]] = {
-    Component: [is_documented, round_trips],
+    Component: [general.is_documented, general.round_trips],
     Solver: [sampling.converges_at_its_order],
     TimeSteps: [sampling.one_level_is_refused],
     CSkip: [denoising.passes_a_share_of_the_input],

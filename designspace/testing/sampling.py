@@ -125,10 +125,8 @@ def keeps_shape_and_dtype(solver: Solver) -> None:
     for dtype, to_zero in product((torch.float32, torch.float64), (False, True)):
         latents = torch.randn(3, 5, dtype=dtype, generator=torch.Generator().manual_seed(0))
         design = _design(solver).model_copy(update={"to_zero": to_zero})
-        x, what = sample(design, _gaussian, latents, 4).x, f"samples for latents of {dtype}{' at 0' * to_zero}"
-        require(x.shape == latents.shape, f"the shape of {what}", list(latents.shape), list(x.shape))
-        require(x.dtype == dtype, f"the dtype of {what}", dtype, x.dtype)
-        require_finite(what, x)
+        x = sample(design, _gaussian, latents, 4).x  # which checks shape and dtype
+        require_finite(f"samples for latents of {dtype}{' at 0' * to_zero}", x)
 
 
 def is_exact_for_a_constant_denoiser(solver: Solver) -> None:

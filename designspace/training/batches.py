@@ -12,12 +12,12 @@ from torch import Tensor
 from designspace.data.images import Images
 from designspace.denoising.device import sent
 from designspace.registry.calling import (
-    broken,
     calling,
     described,
     require_elementwise,
     require_like,
     require_tensor,
+    unmet,
 )
 from designspace.registry.isolation import isolated
 from designspace.sampling.noise import generator
@@ -109,7 +109,7 @@ def augmented(augmentation: Augmentation, y: Tensor, draw: torch.Generator) -> t
     with calling(augmentation):
         found: object = augmentation(y, draw)
     if not isinstance(found, tuple) or len(found) != 2:
-        broken(augmentation, f"it returned {described(found)}; it must return the pair (images, labels)")
+        unmet(augmentation, "its result", "the pair (images, labels)", described(found))
     labels = require_tensor(augmentation, "the labels", found[1], (len(y), augmentation.size))
     return require_like(augmentation, "the images", found[0], y), labels
 
