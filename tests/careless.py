@@ -1,8 +1,12 @@
 """Components that do what components should not do."""
 
+import random
+
+import numpy as np
 import torch
 
 import designspace as ds
+from designspace.evaluation.measure import Measured
 
 
 class Noisy(ds.Solver, name="noisy"):
@@ -60,3 +64,22 @@ class Net(torch.nn.Module):
 
 def net(at):
     return Net(at).eval()
+
+
+class Jittered(ds.Detector, name="jittered"):
+    """Pixels with a little noise from Python's global generator."""
+
+    def protocol(self):
+        return "FD-jittered"
+
+    def load(self, device):
+        return lambda x: x.flatten(1).float() + random.random()
+
+
+class Bootstrapped(ds.Metric, name="bootstrapped"):
+    """The norm of the mean of features, with a standard error from NumPy's global generator."""
+
+    def measure(self, generated, reference):
+        n = len(generated)
+        draws = [generated.features[np.random.randint(n, size=n)].mean(0).norm().item() for _ in range(20)]
+        return Measured(generated.features.mean(0).norm().item(), float(np.std(draws)))

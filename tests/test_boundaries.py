@@ -373,6 +373,15 @@ def test_a_network_that_draws_is_named(tmp_path):
     assert [row.unseeded for row in results.rows()] == [["network/module"]]
 
 
+def test_detectors_and_metrics_that_draw_are_named(tmp_path):
+    path = spec(tmp_path, detector="jittered")
+    path.write_text(path.read_text().replace("[frechet]", "[frechet, bootstrapped]"))
+    with pytest.warns(UserWarning, match="detector 'jittered' draws .* computes differs by chance from trial to trial"):
+        first, again = (go(path, out=out).rows()[0] for out in ("a", "b"))
+    assert first.unseeded == ["detector/jittered", "metric/bootstrapped"]
+    assert first.metrics == again.metrics
+
+
 def test_settings_that_a_component_leaves_behind_do_not_change_other_trials(tmp_path):
     alone = go(spec(tmp_path / "a", solver="euler"))
     after = go(spec(tmp_path / "b", solver="sloppy, euler"), batch_size=200)

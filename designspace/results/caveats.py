@@ -13,6 +13,9 @@ ENOUGH = 10
 FEW = 5
 """Effective images below which the error bars of Fréchet distances may be too narrow; see ``effective_images``."""
 
+SEEDED = ("detector", "metric")
+"""The rows whose components see the same images whatever the batch size is."""
+
 
 def too_few_images(images: int, features: int, metrics: Iterable[str]) -> str:
     """A warning if one of the ``metrics`` needs more images for this number of features; empty if none does."""
@@ -27,8 +30,9 @@ def unseeded(rows: Iterable[Result]) -> list[str]:
     for path in dict.fromkeys(path for result in rows for path in result.unseeded):
         row, _, name = path.partition("/")
         instead = "flow.noise(i, draw)" if row == "solver" else "a generator of its own with a fixed seed"
+        effect = "differs by chance from trial to trial" if row in SEEDED else "depends on the batch size"
         drew = f"{row} '{name}' draws from a global random generator"
-        found.append(f"{drew}: its numbers depend on the batch size; let it use {instead}")
+        found.append(f"{drew}, so that what it computes {effect}: let it use {instead}")
     return found
 
 
