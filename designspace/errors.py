@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from enum import StrEnum, auto
 from typing import NamedTuple
 
@@ -16,13 +15,16 @@ class DataError(Exception):
 
 
 class NotFiniteError(FloatingPointError):
-    """Some samples are not finite; ``images`` holds the indices of all of them, the message lists the first few."""
+    """Some samples are not finite; ``images`` holds the indices of all of them, the message lists the first few.
 
-    def __init__(self, images: Sequence[int], of: range) -> None:
+    ``origin`` says where the first value that is not finite appeared.
+    """
+
+    def __init__(self, images: Sequence[int], of: range, origin: str) -> None:
         self.images = list(images)
         super().__init__(
-            f"{len(images)} of the images {of.start} to {of.stop - 1} are not finite ({first_of(images)}): the sampler "
-            "diverged. No metric is computed, because leaving these images out would change its value"
+            f"{len(images)} of the images {of.start} to {of.stop - 1} are not finite ({first_of(images)}): {origin}. "
+            "No metric is computed, because leaving these images out would change its value"
         )
 
 
@@ -56,17 +58,6 @@ class RowError(ValueError):
 
 class BrokenRowError(RowError):
     """A row returns something wrong, as no correct row does, however many steps are asked for."""
-
-
-@contextmanager
-def blaming(row: str) -> Iterator[None]:
-    """Turn a ``ValueError`` raised inside the ``with`` block into a ``RowError`` of ``row``; keep a ``RowError``."""
-    try:
-        yield
-    except RowError:
-        raise
-    except ValueError as error:
-        raise RowError(row, str(error)) from error
 
 
 class Place(NamedTuple):
@@ -166,5 +157,9 @@ class SpecError(ValueError):
 
 
 def brief(error: BaseException) -> str:
-    """The type and message of an error on one line: ``NameError: name 'x' is not defined``."""
-    return f"{type(error).__name__}: {' '.join(str(error).split())}".removesuffix(": ")
+    """The type and message of an error on one line: ``NameError: name 'x' is not defined``.
+
+    The message of a ``RowError`` says enough without its type.
+    """
+    text = " ".join(str(error).split())
+    return text if isinstance(error, RowError) else f"{type(error).__name__}: {text}".removesuffix(": ")

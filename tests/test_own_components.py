@@ -75,7 +75,7 @@ WRONG = [
     for case in BROKEN
     if case[2] in QUICK
     and case[0].row != "guidance"  # no spec can name one yet
-    and "RowError" not in case[3]  # refused by the sampler, see test_spec.py
+    and "expected no error" not in case[3]  # refused by the sampler, see test_spec.py
     and case[2] != "respects_the_limits_of_a_denoiser"  # the exact denoiser has none; see below
 ]
 

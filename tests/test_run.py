@@ -146,9 +146,13 @@ def test_a_trial_that_raises_is_recorded_and_the_others_finish(tmp_path):
     assert [row.axes["denoiser.fail"] for row in results.rows()] == [""]
     raised, diverged = results.failures
     assert raised.axes == {"denoiser.fail": "raise", "num_steps": 3}
-    assert raised.error == "ValueError: no such luck second line"
+    assert raised.error.startswith("denoiser 'stand_in_denoiser': no such luck second line (")
+    assert "stand_ins.py:" in raised.error
     assert "stand_ins.py" in raised.traceback
     assert diverged.error.startswith("NotFiniteError: 200 of the images 0 to 199 are not finite (0, 1, 2, 3, 4, 5, 6,")
+    assert "(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, ...): denoiser 'stand_in_denoiser' gave NaN at step 1 of 3, sigma 80." in (
+        diverged.error
+    )
     assert diverged.not_finite == list(range(200))
     assert len(go(tmp_path, spec=spec).failures) == 2  # tried again, said again
     assert go(tmp_path, spec=spec | {"grid": {"num_steps": [3]}}).failures == []  # of this ablation's points only

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from designspace.errors import DataError
+from designspace.registry.calling import described
 
 MOST_CLASSES = 100_000
 """The largest number of classes; larger labels are probably not class numbers."""
@@ -29,6 +30,20 @@ class Images:
     """The class of each image, int64 ``[N]``; ``None`` without classes."""
     classes: tuple[str, ...] = ()
     """The name of each class."""
+
+    def __post_init__(self) -> None:
+        """Raise ``ValueError`` unless pixels, labels and classes are as stated here."""
+        pixels, labels = self.pixels, self.labels
+        if not (isinstance(pixels, Tensor) and pixels.dtype == torch.uint8 and pixels.ndim == 4 and pixels.numel()):
+            raise ValueError(f"the pixels are {described(pixels)}; they must be a uint8 tensor [N, C, H, W]")
+        if labels is None:
+            return
+        if not (isinstance(labels, Tensor) and labels.dtype == torch.int64 and labels.shape == (len(pixels),)):
+            raise ValueError(f"the labels are {described(labels)}; they must be an int64 tensor [{len(pixels)}]")
+        low, high = int(labels.min()), int(labels.max())
+        if low < 0 or (self.classes and high >= len(self.classes)):
+            of = f"0 to {len(self.classes) - 1}, the numbers of the classes" if self.classes else "at least 0"
+            raise ValueError(f"the labels are {low} to {high}; they must be {of}")
 
     def __len__(self) -> int:
         return len(self.pixels)

@@ -13,6 +13,7 @@ from torch import Tensor
 from designspace.data.images import UINT8
 from designspace.data.rows import Data
 from designspace.errors import first_of
+from designspace.evaluation.boundary import measured, value_of
 from designspace.evaluation.measure import Measured, PartlyKnown, Sample, Summary
 from designspace.evaluation.moments import check_widths, table
 from designspace.evaluation.rows import Detector, Metric, Observation, Reference
@@ -42,19 +43,19 @@ def measure(
         _enough(metrics, reference, "in the reference")
     found = {}
     for metric in metrics:
-        measured = metric.measure(generated, reference)
+        found_by = measured(metric, generated, reference)
         low, size = floor(metric) or (None, None)
-        extra: dict[str, Any] = dict(measured.extra)
+        extra: dict[str, Any] = dict(found_by.extra)
         value = MetricValue(
-            value=measured.value,
-            se=measured.se,
+            value=found_by.value,
+            se=found_by.se,
             protocol=metric.called(detector.protocol()),
             higher_is_better=metric.higher_is_better,
             floor=low,
             floor_n=size,
             **extra,
         )
-        found[metric.name] = value, measured
+        found[metric.name] = value, found_by
     return found
 
 
@@ -94,20 +95,20 @@ def _constant(features: Tensor) -> bool:
     return len(features) > 1 and bool((features == features[0]).all())
 
 
-def observation(metric: Observation, measured: Measured) -> MetricValue:
+def observation(metric: Observation, found: Measured) -> MetricValue:
     """The result of an ``Observation`` for the line of results.
 
     It depends on neither features nor a reference, so the metric with its fields is the whole protocol.
     """
-    optional: dict[str, Any] = dict(measured.extra)
-    if measured.floor is not None:
-        optional["floor"] = measured.floor
-    if measured.profile is not None:
-        columns = {name: column.tolist() for name, column in measured.profile.columns().items()}
+    optional: dict[str, Any] = dict(found.extra)
+    if found.floor is not None:
+        optional["floor"] = found.floor
+    if found.profile is not None:
+        columns = {name: column.tolist() for name, column in found.profile.columns().items()}
         optional["profile"] = columns | {"of": metric.profile_of}
     return MetricValue(
-        value=measured.value,
-        se=measured.se,
+        value=found.value,
+        se=found.se,
         protocol=str(metric),
         n=metric.images,
         higher_is_better=metric.higher_is_better,
@@ -126,7 +127,7 @@ def floor(metric: Metric, reference: Sample, n: int) -> tuple[float, int]:
         text = f"a reference of {len(reference)} images cannot be split into halves for metric {metric}"
         raise ValueError(f"{text}: it needs at least {2 * metric.least} images")
     one, other = reference.once(("halves", size), lambda: _halves(reference, size))
-    return metric.value(one, other), size
+    return value_of(metric, one, other), size
 
 
 def drawn(metric: Metric, reference: Sample, n: int) -> tuple[float, float]:
@@ -135,7 +136,7 @@ def drawn(metric: Metric, reference: Sample, n: int) -> tuple[float, float]:
     Images are drawn with replacement and compared with the whole reference. This is the score of a perfect sampler with
     a denoiser that reproduces its training data: only chance and bias remain. The draws depend only on N and n.
     """
-    values = [metric.value(_draw(reference, n, k), reference) for k in range(DRAWS)]
+    values = [value_of(metric, _draw(reference, n, k), reference) for k in range(DRAWS)]
     return statistics.fmean(values), statistics.stdev(values)
 
 

@@ -21,6 +21,7 @@ from pydantic import AfterValidator, ConfigDict, JsonValue, ValidationInfo, mode
 from designspace.errors import DataError, brief
 from designspace.registry import sources
 from designspace.registry.component import Spec, folder_of
+from designspace.registry.isolation import settings_kept
 from designspace.registry.known import ROWS
 from designspace.storage.files import reading
 from designspace.text import did_you_mean
@@ -31,10 +32,11 @@ def import_user(name: str, *, relative_to: Path) -> None:
 
     Raises ``ImportError`` saying what is missing. Exceptions that the module itself raises are passed on.
     """
-    if name.endswith(".py"):
-        import_file((relative_to / name).resolve())
-    else:
-        import_module(name)
+    with settings_kept():
+        if name.endswith(".py"):
+            import_file((relative_to / name).resolve())
+        else:
+            import_module(name)
 
 
 def import_file(path: Path) -> ModuleType:

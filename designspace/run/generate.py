@@ -12,7 +12,11 @@ from torch import Tensor
 
 from designspace.denoising.rows import Conditional
 from designspace.errors import NotFiniteError
+from designspace.registry.calling import calling
+from designspace.registry.isolation import Generators
+from designspace.sampling import rows
 from designspace.sampling.noise import KeyedNoise, latents
+from designspace.sampling.not_finite import first_not_finite
 from designspace.sampling.sample import Samples, sample
 
 if TYPE_CHECKING:
@@ -47,24 +51,62 @@ def chunks(images: int) -> list[range]:
     return [range(start, min(start + CHUNK, images)) for start in range(0, images, CHUNK)]
 
 
+@dataclass(frozen=True)
+class _Sampler:
+    """Samples batches of a trial's images."""
+
+    trial: Trial
+    denoiser: Conditional
+    labels: Tensor | None
+    """The labels of ``images``."""
+    images: range
+    device: torch.device
+
+    def sample(self, batch: range) -> Samples:
+        design, num_steps = self.trial.design, self.trial.num_steps
+        D, start, noise = self._bound(batch), self._latents(batch), self._noise(batch)
+        return sample(design, D, start, num_steps, dtype=torch.float32, noise=noise)
+
+    def origin(self, batch: range) -> str:
+        """Where values that are not finite first appear in a batch, whose sampling is repeated."""
+        trial, noise = self.trial, self._noise(batch)
+        who = "the network" if trial.denoiser.has_network else f"denoiser '{trial.denoiser.name}'"
+        start = self._latents(batch)
+        return first_not_finite(
+            trial.design, self._bound(batch), who, start, trial.num_steps, lambda step, k: noise(step, k).to(start)
+        )
+
+    def _bound(self, batch: range) -> rows.D:
+        here = slice(batch.start - self.images.start, batch.stop - self.images.start)
+        with calling(self.trial.denoiser):
+            return self.denoiser.bind(None if self.labels is None else self.labels[here].to(self.device))
+
+    def _latents(self, batch: range) -> Tensor:
+        return latents(self.trial.seed, batch, self.denoiser.shape).to(self.device)
+
+    def _noise(self, batch: range) -> KeyedNoise:
+        return KeyedNoise(self.trial.seed, batch, self.denoiser.shape)
+
+
 def generate(
     trial: Trial, denoiser: Conditional, labels: Tensor | None, images: range, device: torch.device, batch_size: int
 ) -> Generated:
     """Sample the given ``images`` of ``trial`` in batches. The ``denoiser`` must be on ``device``.
 
-    Raises ``NotFiniteError``, which lists the images, if samples are not finite.
+    Raises ``NotFiniteError``, which lists the images and says where it began, if samples are not finite.
     """
+    sampler = _Sampler(trial, denoiser, labels, images, device)
     done: list[tuple[range, Samples]] = []
+    before: list[Generators] = []
     for batch in _batches(images, batch_size):
-        here = slice(batch.start - images.start, batch.stop - images.start)
-        bound = denoiser.bind(None if labels is None else labels[here].to(device))
-        noise = KeyedNoise(trial.seed, batch, denoiser.shape)
-        start = latents(trial.seed, batch, denoiser.shape).to(device)
-        done.append((batch, sample(trial.design, bound, start, trial.num_steps, dtype=torch.float32, noise=noise)))
+        before.append(Generators(device))
+        done.append((batch, sampler.sample(batch)))
     x = torch.cat([out.x.cpu() for _, out in done])
     broken = (~x.isfinite().flatten(1).all(1)).nonzero().flatten().tolist()
     if broken:
-        raise NotFiniteError([images[k] for k in broken], images)
+        first = broken[0] // batch_size
+        before[first].restore()
+        raise NotFiniteError([images[k] for k in broken], images, sampler.origin(done[first][0]))
     return Generated(
         x=x,
         nfe=math.fsum(out.nfe * len(batch) for batch, out in done) / len(images),

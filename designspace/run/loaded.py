@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, TypeVar
@@ -11,12 +12,16 @@ from torch import Tensor
 
 from designspace.data.images import Images
 from designspace.data.rows import Data
-from designspace.denoising.rows import Conditional
+from designspace.denoising.rows import Conditional, Network
 from designspace.errors import DataError
+from designspace.evaluation.boundary import features_of, joined, known_of
 from designspace.evaluation.evaluate import DRAWS, drawn, floor
 from designspace.evaluation.measure import PartlyKnown, Sample, Summary
 from designspace.evaluation.moments import Moments
 from designspace.evaluation.rows import Detector, Metric, Reference
+from designspace.registry.calling import calling, described, unmet
+from designspace.registry.component import Component
+from designspace.registry.isolation import isolated
 from designspace.run.generate import chunks
 from designspace.run.labels import labels_for
 from designspace.storage.cache import Cache
@@ -65,14 +70,25 @@ class Loaded:
 
     def data(self, data: Data) -> Images:
         """The images of a data set."""
-        return self._data.get(data, data.load)
+
+        def load() -> Images:
+            with isolated(self.device, "data", data), calling(data):
+                images: object = data.load()
+            if not isinstance(images, Images):
+                unmet(data, "load()", "Images(pixels, labels, classes)", described(images))
+            return images
+
+        return self._data.get(data, load)
 
     def denoiser(self, trial: Trial) -> Conditional:
         """The trial's denoiser. Raises ``DataError`` if files have changed since ``keys`` was first called."""
 
         def load() -> Conditional:
-            expected = self.keys(trial)[0]
-            loaded = trial.denoiser.load(self.data(trial.data), trial.design, self.device)
+            expected, data = self.keys(trial)[0], self.data(trial.data)
+            key = content_key(trial.denoiser.identity(), [component.identity() for component in rows_of(trial)])
+            with isolated(self.device, "denoiser", key), calling(trial.denoiser):
+                loaded = trial.denoiser.load(data, trial.design, self.device)
+            _require_conditional(trial, loaded)
             if content_key(trial.sampling_identity()) != expected:
                 raise DataError("files of the denoiser or of its data have changed since the run began: run again")
             return loaded
@@ -81,7 +97,12 @@ class Loaded:
 
     def detect(self, detector: Detector, images: Tensor) -> Tensor:
         """The features of ``images``, float32 ``[n, d]``."""
-        return self._detector.get(detector, lambda: detector.load(self.device))(images)
+
+        def load() -> Callable[[Tensor], Tensor]:
+            with isolated(self.device, "detector", content_key(detector.identity())), calling(detector):
+                return detector.load(self.device)
+
+        return features_of(detector, self._detector.get(detector, load), images)
 
     def labels(self, trial: Trial, images: range) -> Tensor | None:
         """The labels of some of the trial's images, int64, on the CPU; ``None`` if the trial is unconditional."""
@@ -89,12 +110,47 @@ class Loaded:
         return None if rule == "none" else labels_for(rule, trial.seed, images, self.data(trial.data))
 
 
-def rows_of(trial: Trial) -> list[object]:
+def rows_of(trial: Trial) -> list[Component]:
     """The components of the design on which the trial's denoiser depends."""
     return [getattr(trial.design, row) for row in trial.denoiser.rows]
 
 
+def source_of(trial: Trial) -> Component:
+    """The component whose code computes D: the network of a built-in denoiser that has one, or else the denoiser."""
+    network = getattr(trial.denoiser, "network", None)
+    return network if isinstance(network, Network) and trial.denoiser.built_in() else trial.denoiser
+
+
+def _require_conditional(trial: Trial, loaded: object) -> None:
+    shape = getattr(loaded, "shape", None)
+    if not (isinstance(shape, tuple | list) and len(shape) == 3 and callable(getattr(loaded, "bind", None))):
+        expected = "an object with bind(labels) and shape, the (C, H, W) of a sample"
+        unmet(trial.denoiser, "load()", expected, f"{described(loaded)} with shape {shape}")
+
+
 Tensors = dict[str, Tensor]
+UNSEEDED = "unseeded"
+"""The entry of a cache file with the names of components that drew from global generators, as JSON in uint8."""
+
+
+def made(cache: Cache, device: torch.device, stage: str, key: str, make: Callable[[], Tensors]) -> Tensors:
+    """The tensors of ``key`` from the cache, or by ``make``, isolated from everything else that the process computes.
+
+    If components drew from global generators, there is the entry ``UNSEEDED``.
+    """
+
+    def run() -> Tensors:
+        with isolated(device, stage, key) as drew:
+            found = make()
+        names = sorted(drew | unseeded(found))
+        return found | ({UNSEEDED: torch.tensor(list(json.dumps(names).encode()), dtype=torch.uint8)} if names else {})
+
+    return cache.get_or_make(stage, key, run)
+
+
+def unseeded(found: Tensors) -> set[str]:
+    """The components that drew from global generators in the making of a cache file."""
+    return set(json.loads(bytes(found[UNSEEDED].tolist()))) if UNSEEDED in found else set()
 
 
 @dataclass(frozen=True)
@@ -113,7 +169,7 @@ class References:
         """
         key, detector, given = self.key(trial), trial.evaluate.detector, trial.evaluate.reference
         if given is not None:
-            return self._samples.get(key, lambda: given.load(detector))
+            return self._samples.get(key, lambda: self._known(given, detector, key))
         return self._samples.get(key, lambda: self._features(trial.data, detector, key))
 
     def key(self, trial: Trial) -> str:
@@ -150,7 +206,11 @@ class References:
         if isinstance(reference, Summary):
             return None
         key = content_key(*what, self.key(trial), trial.evaluate.images)
-        return self.cache.get_or_make("floor", key, lambda: make(reference))
+        return made(self.cache, self.loaded.device, "floor", key, lambda: make(reference))
+
+    def _known(self, reference: Reference, detector: Detector, key: str) -> Sample:
+        with isolated(self.loaded.device, "reference", key):
+            return known_of(reference, detector)
 
     def _features(self, data: Data, detector: Detector, key: str) -> Sample:
         if known := data.known_features(detector.identity()):
@@ -160,8 +220,9 @@ class References:
             return {"features": self.loaded.detect(detector, self.loaded.data(data).pixels[chunk.start : chunk.stop])}
 
         def part(chunk: range) -> Tensors:
-            return self.cache.get_or_make("features", content_key(key, chunk.start, chunk.stop), lambda: see(chunk))
+            part_key = content_key(key, chunk.start, chunk.stop)
+            return made(self.cache, self.loaded.device, "features", part_key, lambda: see(chunk))
 
         with self.cache.lock(f"reference-{key}"):
             n = self.cache.get_or_make("reference", key, lambda: {"n": torch.tensor(len(self.loaded.data(data)))})["n"]
-            return Sample(torch.cat([part(chunk)["features"] for chunk in chunks(int(n))]))
+            return joined(detector, [part(chunk)["features"] for chunk in chunks(int(n))], int(n))

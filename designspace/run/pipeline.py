@@ -12,12 +12,15 @@ import torch
 from torch import Tensor
 
 from designspace.errors import StorageError, brief
+from designspace.evaluation.boundary import joined
 from designspace.evaluation.evaluate import measure, observation, record
-from designspace.evaluation.measure import Measured, Sample
+from designspace.evaluation.measure import Measured
 from designspace.evaluation.rows import Metric, Observation
+from designspace.registry.isolation import isolated
 from designspace.results.records import SCHEMA, MetricValue, Protocol, Result
 from designspace.results.store import Results
 from designspace.run.generate import FURTHER, chunks
+from designspace.run.loaded import unseeded
 from designspace.run.stages import Stage, Stages, Tensors
 from designspace.sampling.probe import MeasuredTimeSteps
 
@@ -40,10 +43,14 @@ def evaluate(trial: Trial, stages: Stages, results: Results, seen: Seen) -> Resu
     distances = [metric for metric in metrics if not isinstance(metric, Observation)]
     parts = _chunks("features" if distances else "images", trial, stages, seen)
     start = perf_counter()
-    found = _distances(distances, trial, parts, stages) if distances else {}
-    found |= {m.name: _observed(m, trial, stages) for m in metrics if isinstance(m, Observation)}
+    with isolated(stages.device, "metrics", trial.id) as drew:
+        found = _distances(distances, trial, parts, stages) if distances else {}
+    seen_by = {m: stages.observed(trial, m) for m in metrics if isinstance(m, Observation)}
+    found |= {m.name: _observation(m, tensors) for m, tensors in seen_by.items()}
+    drew = drew.union(*map(unseeded, [*parts, *seen_by.values(), *_levels(trial, stages)]))
     seconds = {"metrics": perf_counter() - start} | _seconds(trial, parts, stages)
     _keep(trial, found, stages, results)
+    optional: dict[str, Any] = {"unseeded": sorted(drew)} if drew else {}
     return Result(
         schema=SCHEMA,
         id=trial.id,
@@ -58,6 +65,7 @@ def evaluate(trial: Trial, stages: Stages, results: Results, seen: Seen) -> Resu
         seconds=seconds,
         sigmas=parts[0]["sigmas"].tolist(),
         axes={},
+        **optional,
     )
 
 
@@ -99,7 +107,7 @@ def _chunks(stage: Stage, trial: Trial, stages: Stages, seen: Seen) -> list[Tens
 
 def _distances(metrics: Sequence[Metric], trial: Trial, parts: list[Tensors], stages: Stages) -> Found:
     detector, references = trial.evaluate.detector, stages.references
-    generated = Sample(torch.cat([part["features"] for part in parts]))
+    generated = joined(detector, [part["features"] for part in parts], trial.evaluate.images)
     found = measure(metrics, detector, generated, references.of(trial), lambda metric: references.floor(metric, trial))
     values = {}
     for metric in metrics:
@@ -109,9 +117,13 @@ def _distances(metrics: Sequence[Metric], trial: Trial, parts: list[Tensors], st
     return values
 
 
-def _observed(metric: Observation, trial: Trial, stages: Stages) -> tuple[MetricValue, Measured]:
-    measured = stages.observed(trial, metric)
+def _observation(metric: Observation, tensors: Tensors) -> tuple[MetricValue, Measured]:
+    measured = Measured.of(tensors)
     return observation(metric, measured), measured
+
+
+def _levels(trial: Trial, stages: Stages) -> list[Tensors]:
+    return [stages.levels(trial)] if isinstance(trial.design.time_steps, MeasuredTimeSteps) else []
 
 
 def _keep(trial: Trial, found: Found, stages: Stages, results: Results) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from designspace.errors import DataError
-from designspace.results.caveats import few_effective, too_few_images
+from designspace.results.caveats import few_effective, too_few_images, unseeded
 from designspace.results.lines import PointKey, point_key
 from designspace.results.records import Result
 from designspace.results.store import Results, write_description
@@ -86,7 +86,7 @@ def run(
             EXECUTORS[executor](job, several, report)
         elif todo:
             Worker(job, report).work()
-    _warn_of_few_images(results.rows())
+    _warn(results.rows())
     return results
 
 
@@ -124,8 +124,10 @@ def _require_unchanged(points: Sequence[Point]) -> None:
             raise DataError("code or data have changed since the ablation was loaded: load it again")
 
 
-def _warn_of_few_images(rows: Sequence[Result]) -> None:
+def _warn(rows: Sequence[Result]) -> None:
     said = (too_few_images(row.images, row.features, row.metrics) for row in rows if row.features)
     for found in said, (few_effective(row.metrics) for row in rows):
         if warning := next(filter(None, found), None):
             warnings.warn(warning, stacklevel=3)
+    for warning in unseeded(rows):
+        warnings.warn(warning, stacklevel=3)

@@ -6,24 +6,30 @@ one-dimensional flow are computed on a few images of their own. The features of 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from time import perf_counter
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor
 
 from designspace.data.images import to_uint8
 from designspace.denoising.preconditioned import PreconditionedNetwork
+from designspace.denoising.rows import Conditional
+from designspace.evaluation.boundary import checked
 from designspace.evaluation.denoiser_probe import DenoiserProbe, denoising
-from designspace.evaluation.measure import Measured
 from designspace.evaluation.rows import DenoiserMetric, Diagnostic, Observation
+from designspace.registry.calling import calling, name_of
+from designspace.registry.component import Component
+from designspace.registry.isolation import drawing
 from designspace.run.generate import FURTHER, generate
-from designspace.run.loaded import Kept, Loaded, References, rows_of
+from designspace.run.loaded import Kept, Loaded, References, made, rows_of, source_of
+from designspace.sampling import rows
 from designspace.sampling.noise import latents
 from designspace.sampling.plane import CURVES, plane
-from designspace.sampling.probe import Converged, GivenLevels, MeasuredTimeSteps, Probe
+from designspace.sampling.probe import Converged, GivenLevels, MeasuredTimeSteps, Probe, placed
 from designspace.storage.cache import Cache
 from designspace.storage.files import content_key
 from designspace.training.rows import training_rows
@@ -35,6 +41,35 @@ Tensors = dict[str, Tensor]
 Stage = Literal["images", "features"]
 FORMAT = 2
 """The version of the cache files that hold images; raised when their tensors change."""
+
+
+@dataclass(frozen=True)
+class Attributed:
+    """A denoiser, to whose component the errors of D and its draws from global generators are attributed."""
+
+    denoiser: Conditional
+    component: Component
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of one sample."""
+        return self.denoiser.shape
+
+    def bind(self, labels: Tensor | None) -> rows.D:
+        """``D(x, sigma)`` with the noise levels that it supports."""
+        return _AttributedD(self.denoiser.bind(labels), self.component)
+
+
+class _AttributedD:
+    def __init__(self, D: rows.D, component: Component) -> None:
+        self._D, self._component = D, component
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._D, name)
+
+    def __call__(self, x: Tensor, sigma: Tensor) -> Tensor:
+        with calling(self._component):
+            return self._D(x, sigma)
 
 
 @dataclass(frozen=True)
@@ -68,10 +103,10 @@ class Stages:
             rule = trial.design.time_steps
             assert isinstance(rule, MeasuredTimeSteps)
             start = perf_counter()
-            found = rule.place(self._probe(trial, rule.images, "time_steps"))
+            found = placed(rule, self._probe(trial, rule.images, "time_steps"))
             return {"sigmas": found, "seconds": _float64(perf_counter() - start)}
 
-        return self.cache.get_or_make("levels", content_key("levels", self.loaded.keys(trial)[0]), place)
+        return self._made("levels", content_key("levels", self.loaded.keys(trial)[0]), place)
 
     def images(self, trial: Trial, chunk: range) -> Tensors:
         """The chunk's ``images``, uint8 ``[n, C, H, W]``, with ``nfe``, ``sigmas`` and ``seconds``.
@@ -80,43 +115,50 @@ class Stages:
         """
 
         def make() -> Tensors:
-            denoiser, labels = self.loaded.denoiser(trial), self.loaded.labels(trial, chunk)
-            placed = self._placed(trial)
+            denoiser, labels = self._attributed(trial), self.loaded.labels(trial, chunk)
+            resolved = self._placed(trial)
             start = perf_counter()
-            made = generate(placed, denoiser, labels, chunk, self.device, self.batch_size)
-            found = {"images": to_uint8(made.x), "nfe": _float64(made.nfe), "sigmas": _float64(made.sigmas)}
-            found |= {} if made.nfe_each is None else {"nfe_each": made.nfe_each}
-            found |= {key: _float64(value) for key in FURTHER if (value := getattr(made, key))}
+            out = generate(resolved, denoiser, labels, chunk, self.device, self.batch_size)
+            found = {"images": to_uint8(out.x), "nfe": _float64(out.nfe), "sigmas": _float64(out.sigmas)}
+            found |= {} if out.nfe_each is None else {"nfe_each": out.nfe_each}
+            found |= {key: _float64(value) for key in FURTHER if (value := getattr(out, key))}
             return found | {"seconds": _float64([perf_counter() - start])}
 
-        return self.cache.get_or_make("images", self._key("images", trial, chunk), make)
+        return self._made("images", self._key("images", trial, chunk), make)
 
     def features(self, trial: Trial, chunk: range) -> Tensors:
         """The chunk's ``features``, float32 ``[n, d]``, and everything of ``images`` except the images themselves."""
 
         def make() -> Tensors:
-            made = self.images(trial, chunk)
+            found = self.images(trial, chunk)
             start = perf_counter()
-            features = self.loaded.detect(trial.evaluate.detector, made.pop("images"))
-            seconds = torch.cat([made["seconds"], _float64([perf_counter() - start])])
-            return made | {"features": features, "seconds": seconds}
+            features = self.loaded.detect(trial.evaluate.detector, found.pop("images"))
+            seconds = torch.cat([found["seconds"], _float64([perf_counter() - start])])
+            return found | {"features": features, "seconds": seconds}
 
-        return self.cache.get_or_make("features", self._key("features", trial, chunk), make)
+        return self._made("features", self._key("features", trial, chunk), make)
 
     def has(self, stage: Stage, trial: Trial, chunk: range) -> bool:
         """Whether the cache has a chunk's images or features."""
         return self.cache.path(stage, self._key(stage, trial, chunk)).is_file()
 
-    def observed(self, trial: Trial, metric: Observation) -> Measured:
-        """What ``metric`` measures directly on the sampler or the denoiser, rather than on images."""
+    def observed(self, trial: Trial, metric: Observation) -> Tensors:
+        """What ``metric`` measures directly on the sampler or the denoiser, for ``Measured.of``."""
 
         def make() -> Tensors:
             if isinstance(metric, DenoiserMetric):
-                return metric.observe(self._denoising(trial, metric.images)).tensors()
+                seen = self._denoising(trial, metric.images)
+                by = source_of(trial) if metric.built_in() else metric  # no built-in metric draws from generators
+                with calling(metric), drawing(name_of(by)):
+                    found: object = metric.observe(seen)
+                return checked(metric, found, len(seen.y)).tensors()
             assert isinstance(metric, Diagnostic)
-            return metric.observe(self._probe(self._placed(trial), metric.images, trial.seed)).tensors()
+            probe = self._probe(self._placed(trial), metric.images, trial.seed)
+            with calling(metric):
+                found = metric.observe(probe)
+            return checked(metric, found, len(probe.latents)).tensors()
 
-        return Measured.of(self.cache.get_or_make("observed", self._observation_key(trial, metric), make))
+        return self._made("observed", self._observation_key(trial, metric), make)
 
     def has_observed(self, trial: Trial, metric: Observation) -> bool:
         """Whether the cache has an observation."""
@@ -130,7 +172,10 @@ class Stages:
             return plane(self._probe(self._placed(trial), CURVES, trial.seed), values)
 
         key = content_key("plane", self.loaded.keys(trial)[0], trial.data.content_hash())
-        return self.cache.get_or_make("plane", key, make)
+        return self._made("plane", key, make)
+
+    def _made(self, stage: str, key: str, make: Callable[[], Tensors]) -> Tensors:
+        return made(self.cache, self.device, stage, key, make)
 
     def _key(self, stage: Stage, trial: Trial, chunk: range) -> str:
         """The cache key of a chunk. That of images covers neither their total number nor how they are measured."""
@@ -149,8 +194,11 @@ class Stages:
         levels = GivenLevels(levels=tuple(self.levels(trial)["sigmas"].tolist()))
         return trial.model_copy(update={"design": trial.design.with_time_steps(levels)})
 
+    def _attributed(self, trial: Trial) -> Conditional:
+        return Attributed(self.loaded.denoiser(trial), source_of(trial))
+
     def _probe(self, trial: Trial, images: int, seed: object) -> Probe:
-        denoiser, labels = self.loaded.denoiser(trial), self.loaded.labels(trial, range(images))
+        denoiser, labels = self._attributed(trial), self.loaded.labels(trial, range(images))
         D = denoiser.bind(None if labels is None else labels.to(self.device))
         start = latents(seed, range(images), denoiser.shape).double().to(self.device)
         key = (trial.denoiser, trial.data, trial.evaluate.labels, images, seed, *rows_of(trial))

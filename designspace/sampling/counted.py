@@ -10,7 +10,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from designspace.errors import BrokenRowError, RowError
+from designspace.registry.calling import described
 from designspace.sampling import rows
+
+DENOISER = "denoiser"
+"""The row that errors of D are attributed to."""
 
 
 @dataclass
@@ -111,19 +116,20 @@ class CountedDenoiser:
     def __call__(self, x: Tensor, sigma: float | Tensor, active: Tensor | None = None) -> Tensor:
         """``D(x; sigma)`` in the dtype of ``x``. With ``active``, bool ``[B]``, it is counted only for those images.
 
-        Raises ``ValueError`` if the shape of D's output differs from that of ``x``, or if D mixes images up; see
-        ``_check_images``.
+        Raises ``RowError``, a ``ValueError``, if D does, if its output is not a floating-point tensor with the shape
+        and on the device of ``x``, or if it mixes images up; see ``_check_images``.
         """
         sigma = torch.as_tensor(sigma, dtype=torch.float64)
         with _counting() as images:
-            out = self._D(x, sigma)
+            try:
+                out = self._D(x, sigma)
+            except RowError:
+                raise
+            except ValueError as error:
+                raise RowError(DENOISER, str(error)) from error
         self.main.add(_per_image(images.main, x) or 1, active)
         self.guidance.add(_per_image(images.guidance, x), active)
-        if not isinstance(out, Tensor) or out.shape != x.shape:
-            given = list(out.shape) if isinstance(out, Tensor) else f"a {type(out).__name__}"
-            raise ValueError(
-                f"D returns {given} for x {list(x.shape)}; it must return the denoised x, in the same shape"
-            )
+        _require_denoised(out, x)
         if sigma.ndim and self._may_mistake_images and len(x) == x.shape[-1] > 1:
             self._check_images(x, sigma, out)
         return out.to(x.dtype)
@@ -141,7 +147,16 @@ class CountedDenoiser:
         if (first - again).abs().max() > 1e-3 * first.abs().max():
             shape = ", ".join(["-1", *["1"] * (x.ndim - 1)])
             text = "its output for an image depends on the noise level of another"
-            raise ValueError(f"D gets sigma [{len(x)}], one level per image, but {text}: use sigma.reshape({shape})")
+            text = f"D gets sigma [{len(x)}], one level per image, but {text}: use sigma.reshape({shape})"
+            raise BrokenRowError(DENOISER, text)
+
+
+def _require_denoised(out: object, x: Tensor) -> None:
+    fits = isinstance(out, Tensor) and out.shape == x.shape and out.is_floating_point() and out.device == x.device
+    if not fits:
+        place = f" on {out.device} for x on {x.device}" if isinstance(out, Tensor) and out.device != x.device else ""
+        text = f"D returns {described(out)}{place} for x {list(x.shape)}; it must return the denoised x"
+        raise BrokenRowError(DENOISER, f"{text}, in the same shape")
 
 
 def _per_image(images: int, x: Tensor) -> int | float:

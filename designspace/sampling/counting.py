@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from designspace.errors import BrokenRowError, RowError
+from designspace.registry.isolation import settings_kept
 from designspace.sampling.probe import MeasuredTimeSteps
 from designspace.sampling.rows import SupportedLevels
 from designspace.sampling.sample import fall_together, follow, prepare
@@ -84,8 +85,9 @@ def cost(design: SamplingRows, num_steps: int, known: SupportedLevels | None = N
     one, rule = torch.ones(1, 1, dtype=torch.float64), design.time_steps
     if isinstance(rule, MeasuredTimeSteps):  # the number of evaluations does not depend on where the levels lie
         design = design.with_time_steps(rule.start())
-    flow = prepare(design, Half(known), num_steps, lambda step, draw: one)
-    deque(follow(design.solver, flow, one), maxlen=0)
+    with settings_kept():
+        flow = prepare(design, Half(known), num_steps, lambda step, draw: one)
+        deque(follow(design.solver, flow, one), maxlen=0)
     known_levels = not isinstance(rule, MeasuredTimeSteps)
     return Cost(flow.D.main.mean(), fall_together(flow, known) if flow.D.idle and known_levels else "")
 

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from designspace.errors import BrokenRowError, blaming
+from designspace.registry.calling import calling, require_elementwise, require_tensor, unmet
 from designspace.sampling import rows
 from designspace.sampling.counted import CountedDenoiser
 
@@ -70,8 +70,8 @@ class Flow:
 
     def _compute(self, sigmas: list[float]) -> None:
         positive = torch.tensor([v for v in sigmas if v > 0 and v not in self._levels], dtype=torch.float64)
-        with blaming("schedule"):
-            t = self.schedule.sigma_inv(positive)
+        with calling(self.schedule, may_refuse=True):
+            t = require_elementwise(self.schedule, "sigma_inv(sigma)", self.schedule.sigma_inv(positive), positive)
         for level in self._evaluate(torch.cat([t, t.new_zeros(1)]), [*positive.tolist(), 0.0]):
             self._levels[level.sigma] = level
 
@@ -93,7 +93,9 @@ class Flow:
     def at_time(self, t: float) -> Level:
         """The coefficients at any time ``t > 0``."""
         times = torch.tensor([t], dtype=torch.float64)
-        return self._evaluate(times, self.schedule.sigma(times).tolist())[0]
+        with calling(self.schedule, may_refuse=True):
+            sigma = require_elementwise(self.schedule, "sigma(t)", self.schedule.sigma(times), times)
+        return self._evaluate(times, sigma.tolist())[0]
 
     def start(self, i: int) -> float:
         """The noise level from which step ``i`` goes down: ``sigma[i]``, or higher where noise is added."""
@@ -105,15 +107,14 @@ class Flow:
 
     def _evaluate(self, t: Tensor, sigmas: list[float]) -> list[Level]:
         schedule, scaling = self.schedule, self.scaling
-        with blaming("schedule"):
-            sigma_dot = schedule.sigma_dot(t)
-        with blaming("scaling"):
-            columns = (t, sigma_dot, scaling.s(t, schedule), scaling.s_dot(t, schedule))
+        with calling(schedule, may_refuse=True):
+            sigma_dot = require_elementwise(schedule, "sigma_dot(t)", schedule.sigma_dot(t), t)
+        with calling(scaling, may_refuse=True):
+            s = require_elementwise(scaling, "s(t)", scaling.s(t, schedule), t)
+            s_dot = require_elementwise(scaling, "s_dot(t)", scaling.s_dot(t, schedule), t)
         # The given noise levels are used, not sigma(t), so that levels of the grid have no rounding errors.
-        return [
-            Level(time, sigma, slope, s, s_dot)
-            for sigma, time, slope, s, s_dot in zip(sigmas, *(c.tolist() for c in columns), strict=True)
-        ]
+        columns = zip(t.tolist(), sigmas, sigma_dot.tolist(), s.tolist(), s_dot.tolist(), strict=True)
+        return [Level(*row) for row in columns]
 
 
 def make_flow(design: rows.FlowRows, D: rows.D, num_steps: int, noise: Callable[[int, int], Tensor]) -> Flow:
@@ -122,15 +123,13 @@ def make_flow(design: rows.FlowRows, D: rows.D, num_steps: int, noise: Callable[
     Rounding by ``D`` can make levels equal. A step between equal levels evaluates D and leaves x as it is.
     """
     lo, hi = float(getattr(D, "sigma_min", 0.0)), float(getattr(D, "sigma_max", math.inf))
-    with blaming("time_steps"):
-        levels = rounding(D)(design.time_steps.within(lo, hi).sigmas(num_steps)).double()
-    if levels.shape != (num_steps,):
-        text = f"time_steps {design.time_steps}: sigmas({num_steps}) has the shape {list(levels.shape)}"
-        raise BrokenRowError("time_steps", text)
+    rule = design.time_steps
+    with calling(rule, may_refuse=True):
+        given = rule.within(lo, hi).sigmas(num_steps)
+    levels = rounding(D)(require_tensor(rule, f"sigmas({num_steps})", given, (num_steps,))).double()
     if not bool((levels > 0).all() and (levels.diff() <= 0).all()):
-        text = f"time_steps {design.time_steps}: the levels are not positive and decreasing: {levels.tolist()}"
-        raise BrokenRowError("time_steps", text)
-    with blaming("schedule"):
+        unmet(rule, f"sigmas({num_steps})", "positive levels in decreasing order", str(levels.tolist()))
+    with calling(design.schedule, may_refuse=True):
         schedule = design.schedule.within(lo, hi)
     sigma = (*levels.tolist(), 0.0) if design.to_zero else tuple(levels.tolist())
     return Flow(schedule, design.scaling, CountedDenoiser(D), sigma, num_steps, noise)

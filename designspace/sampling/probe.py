@@ -16,12 +16,13 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from designspace.registry.calling import calling, require_tensor
 from designspace.registry.component import Count
 from designspace.sampling import rows
 from designspace.sampling.flow import Flow, make_flow
 from designspace.sampling.levels import interpolated
 from designspace.sampling.rows import TimeSteps
-from designspace.sampling.solver import SamplingRows
+from designspace.sampling.solver import SamplingRows, take_step
 
 STEPS = 256
 """The number of steps of the classical Runge-Kutta method, at four evaluations each."""
@@ -85,7 +86,8 @@ class Probe:
     def flow(self) -> Flow:
         """The flow through the levels of the design."""
         flow = make_flow(self.design, self.D, self.num_steps, lambda step, draw: torch.zeros_like(self.latents))
-        self.design.solver.check(flow)
+        with calling(self.design.solver, may_refuse=True):
+            self.design.solver.check(flow)
         return flow
 
     @torch.no_grad()
@@ -122,7 +124,7 @@ class Probe:
         """The end of each step of the solver that begins on the converged solution."""
         exact, memory = self.solution(), None
         for i, sigma in enumerate(self.flow.sigma[:-1]):
-            x, memory = self.design.solver.step(self.flow, exact.at(sigma), i, sigma, memory)
+            x, memory = take_step(self.design.solver, self.flow, exact.at(sigma), i, sigma, memory)
             yield x
 
 
@@ -143,6 +145,13 @@ class MeasuredTimeSteps(TimeSteps):
     @abstractmethod
     def place(self, probe: Probe) -> Tensor:
         """The levels for the design, the denoiser and the images of ``probe``, float64 ``[N]``."""
+
+
+def placed(rule: MeasuredTimeSteps, probe: Probe) -> Tensor:
+    """Call ``rule.place``. Raises ``BrokenRowError`` unless it returns ``[N]`` floating-point numbers."""
+    with calling(rule):
+        found = rule.place(probe)
+    return require_tensor(rule, "the result of place", found, (probe.num_steps,))
 
 
 class GivenLevels(TimeSteps):

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from designspace.errors import RowError
+from designspace.registry.calling import calling, require_elementwise
 from designspace.registry.component import Component
 from designspace.sampling.inverse import inverse
 
@@ -77,7 +78,7 @@ class Schedule(_Ranged, row="schedule"):
 
     def sigma_dot(self, t: Tensor) -> Tensor:
         r""":math:`\dot\sigma(t)`, by automatic differentiation unless a class defines it."""
-        slope = _derivative(self.sigma, t)
+        slope = _derivative(self._sigma, t)
         if slope is None:
             raise ValueError(f"schedule {self}: PyTorch cannot differentiate sigma(t); define sigma_dot as well")
         return slope
@@ -89,13 +90,19 @@ class Schedule(_Ranged, row="schedule"):
         0 at t = 0, is not increasing, or jumps.
         """
         try:
-            return inverse(self.sigma, sigma, self.t_max)
+            return inverse(self._sigma, sigma, self.t_max)
+        except RowError:
+            raise
         except ValueError as error:
             raise RowError("schedule", f"schedule {self}: {error}") from error
 
     def within(self, lo: float, hi: float) -> Self:
         """The schedule to use with a denoiser that supports the noise levels ``[lo, hi]`` only."""
         return self
+
+    def _sigma(self, t: Tensor) -> Tensor:
+        with calling(self):
+            return require_elementwise(self, "sigma(t)", self.sigma(t), t)
 
 
 class Scaling(Component, row="scaling"):
@@ -110,7 +117,7 @@ class Scaling(Component, row="scaling"):
 
     def s_dot(self, t: Tensor, schedule: Schedule) -> Tensor:
         r""":math:`\dot s(t)`, by automatic differentiation unless a class defines it."""
-        slope = _derivative(lambda times: self.s(times, schedule), t)
+        slope = _derivative(lambda times: require_elementwise(self, "s(t)", self.s(times, schedule), times), t)
         if slope is None and bool((self.s(t, schedule) == 1).all()):
             return torch.zeros_like(t)
         if slope is None:

@@ -6,19 +6,19 @@ import math
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
-from designspace.errors import blaming
+from designspace.registry.calling import calling, described, require_number, unmet
 from designspace.registry.component import Component
 from designspace.sampling import rows
 from designspace.sampling.flow import Flow, Lift, make_flow, rounding
 from designspace.sampling.noise import KeyedNoise
 from designspace.sampling.noise import latents as latents_of
-from designspace.sampling.probe import GivenLevels, MeasuredTimeSteps, Probe
-from designspace.sampling.solver import AdaptiveSolver, SamplingRows, Solver
+from designspace.sampling.probe import GivenLevels, MeasuredTimeSteps, Probe, placed
+from designspace.sampling.solver import AdaptiveSolver, SamplingRows, Solver, solved, take_step
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ def prepare(design: SamplingRows, D: rows.D, num_steps: int, noise: Callable[[in
     flow = make_flow(design, D, num_steps, noise)
     if design.stochasticity.noisy:
         flow = replace(flow, lifts=churn(design, flow.sigma, num_steps, D))
-    with blaming("solver"):
+    with calling(design.solver, may_refuse=True):
         design.solver.check(flow)
     return flow
 
@@ -149,11 +149,25 @@ def churn(design: SamplingRows, sigma: tuple[float, ...], num_steps: int, D: row
     """Algorithm 2, lines 4 and 5: the noise that is added before each step, up to a level that ``D`` supports."""
     lifts = []
     for level in sigma[:-1]:
-        hat, S_noise = design.stochasticity.lift(level, num_steps)
+        hat, S_noise = lift(design.stochasticity, level, num_steps)
+        if hat < level:
+            unmet(design.stochasticity, f"sigma_hat of lift({level:g}, {num_steps})", f"at least {level:g}", f"{hat:g}")
         if hat > level:
             hat = float(rounding(D)(torch.tensor(hat, dtype=torch.float64)))
         lifts.append(Lift(hat, math.sqrt(max(hat**2 - level**2, 0.0)) * S_noise))
     return tuple(lifts)
+
+
+def lift(rule: rows.Stochasticity, sigma: float, num_steps: int) -> tuple[float, float]:
+    """Call ``rule.lift``. Raises ``BrokenRowError`` unless it returns two finite numbers."""
+    with calling(rule, may_refuse=True):
+        found = rule.lift(sigma, num_steps)
+    what = f"lift({sigma:g}, {num_steps})"
+    if not isinstance(found, tuple) or len(found) != 2:
+        unmet(rule, what, "the pair (sigma_hat, S_noise)", described(found))
+    hat = require_number(rule, f"sigma_hat of {what}", found[0])
+    S_noise = require_number(rule, f"S_noise of {what}", found[1])
+    return hat, S_noise
 
 
 def follow(solver: Solver, flow: Flow, latents: Tensor) -> Iterator[Tensor]:
@@ -161,23 +175,17 @@ def follow(solver: Solver, flow: Flow, latents: Tensor) -> Iterator[Tensor]:
     x = latents * flow.sigma[0]
     yield x
     if isinstance(solver, AdaptiveSolver):
-        yield from solver.solve(flow, x)
+        yield from solved(solver, flow, x)
         return
     memory = None
     for i in range(flow.steps):
         before, spent = x if flow.sigma[i] == flow.sigma[i + 1] else None, flow.D.main.whole
         if flow.lifts:  # Algorithm 2, line 6
             x = flow.add_noise(x, i, flow.lifts[i].std)
-        x, memory = _pair(solver, solver.step(flow, x, i, flow.start(i), memory))
+        x, memory = take_step(solver, flow, x, i, flow.start(i), memory)
         if before is not None and torch.equal(x, before):  # noise moves x between equal levels, too
             flow.D.idle += flow.D.main.whole - spent
         yield x
-
-
-def _pair(solver: Solver, result: object) -> tuple[Tensor, Any]:
-    if isinstance(result, tuple) and len(result) == 2 and isinstance(result[0], Tensor):
-        return result
-    raise TypeError(f"solver '{solver.name}': step must return the pair (x, memory), not {type(result).__name__}")
 
 
 def fall_together(flow: Flow, grid: object) -> str:
@@ -207,6 +215,5 @@ def place(design: Rows, D: rows.D, like: Tensor, num_steps: int) -> Rows:
     if not isinstance(design.time_steps, MeasuredTimeSteps):
         return design
     own = latents_of("time_steps", range(design.time_steps.images), tuple(like.shape[1:]))
-    probe = Probe(design, D, own.double().to(like.device), num_steps)
-    levels = design.time_steps.place(probe)
+    levels = placed(design.time_steps, Probe(design, D, own.double().to(like.device), num_steps))
     return design.with_time_steps(GivenLevels(levels=tuple(levels.tolist())))

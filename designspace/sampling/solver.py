@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Protocol, Self
 
 from torch import Tensor
 
+from designspace.registry.calling import calling, described, require_like, unmet
 from designspace.registry.component import Component, NonNegative
 from designspace.sampling.flow import Flow
 from designspace.sampling.rows import FlowRows, TimeSteps
@@ -60,6 +61,15 @@ class Solver(Component, row="solver"):
         """Raise ``ValueError`` if this solver cannot run on the levels of ``flow``."""
 
 
+def take_step(solver: Solver, flow: Flow, x: Tensor, i: int, sigma: float, memory: Any) -> tuple[Tensor, Any]:
+    """Call ``solver.step``. Raises ``BrokenRowError`` if it does not return samples like ``x`` and a memory."""
+    with calling(solver):
+        result = solver.step(flow, x, i, sigma, memory)
+    if not isinstance(result, tuple) or len(result) != 2:
+        unmet(solver, "step", "the pair (x, memory)", described(result))
+    return require_like(solver, f"x after step {i + 1}", result[0], x), result[1]
+
+
 class AdaptiveSolver(Solver):
     """A solver that chooses its own steps between the first and the last level, for each image."""
 
@@ -74,6 +84,24 @@ class AdaptiveSolver(Solver):
     def step(self, flow: Flow, x: Tensor, i: int, sigma: float, memory: Any) -> tuple[Tensor, Any]:
         """Raise ``TypeError``: an adaptive solver takes no steps between given levels."""
         raise TypeError(f"solver {self.name} chooses its own steps: use solve")
+
+
+def solved(solver: AdaptiveSolver, flow: Flow, x: Tensor) -> Iterator[Tensor]:
+    """Call ``solver.solve``. Raises ``BrokenRowError`` if it does not yield samples like ``x`` at each end."""
+    ends = 1 + (flow.sigma[-1] == 0)
+    with calling(solver):
+        states: Iterator[object] = iter(solver.solve(flow, x))
+    found = 0
+    while found <= ends:
+        with calling(solver):
+            result = next(states, None)
+        if result is None:
+            break
+        found += 1
+        yield require_like(solver, f"x number {found} of solve", result, x)
+    if found != ends:
+        at = "at the last positive level" + (" and at 0" if ends == 2 else "")
+        unmet(solver, "solve", f"x {at}", "more" if found > ends else f"{found} of them")
 
 
 class Ancestral(Solver):

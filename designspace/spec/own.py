@@ -8,9 +8,7 @@ scored like any other.
 from __future__ import annotations
 
 import signal
-import sys
 import threading
-import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,7 +18,8 @@ from typing import TYPE_CHECKING
 
 from designspace.data.images import Images
 from designspace.data.rows import Data
-from designspace.errors import DataError, DocPath, Kind, Problem, brief
+from designspace.errors import DataError, DocPath, Kind, Problem, RowError
+from designspace.registry.calling import blame
 from designspace.registry.component import Component
 from designspace.spec.paths import Location, Setting, written
 from designspace.spec.problems import Problems
@@ -93,8 +92,10 @@ def _problem(component: Component, draft: Draft, images: Callable[[], Images]) -
         return ""
     except UnmetError as error:
         return f"{component.row} '{component.name}' is wrong: {' '.join(str(error).split())}"
+    except RowError as error:
+        return str(error)
     except Exception as error:
-        return f"{component.row} '{component.name}' fails: {brief(error)}{_line_in(type(component), error)}"
+        return blame(component, error)
     return ""
 
 
@@ -107,13 +108,6 @@ def _context(draft: Draft) -> Context:
     augmentation = getattr(denoiser, "augmentation", None)
     labels = (4 if getattr(denoiser, "labels", False) else 0, augmentation.size if augmentation else 0)
     return Context(draft.design, draft.evaluate.detector, num_steps, limits, (labels,))
-
-
-def _line_in(cls: type[Component], error: Exception) -> str:
-    """The last line of the file that defines ``cls`` in the traceback, as `` (file:line)``, or an empty string."""
-    file = getattr(sys.modules.get(cls.__module__), "__file__", None)
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
-    return f" ({file}:{lines[-1]})" if lines else ""
 
 
 class _TooSlow(BaseException):

@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 
 from designspace.data.rows import Data
 from designspace.denoising.sigma_data import MEASURE
-from designspace.errors import DataError, DocPath, Kind, Problem, RowError, SpecError, brief
+from designspace.errors import BrokenRowError, DataError, DocPath, Kind, Problem, RowError, SpecError, brief
 from designspace.evaluation.measure import Summary
 from designspace.evaluation.rows import Metric, Observation
 from designspace.registry.component import FOLDER
@@ -151,10 +151,12 @@ def _num_steps(draft: Draft, settings: Sequence[Setting]) -> int:
 def _culprit(error: ValueError, steps: str, settings: Sequence[Setting]) -> DocPath:
     """The path of the row that raised ``error`` or of the number of steps, preferably of one that varies.
 
-    It is never the number of steps if the schedule raised ``error``, since it would do so with other numbers of steps.
+    It is never the number of steps if the row is broken, or if the schedule raised ``error``, since either would do so
+    with other numbers of steps.
     """
     row: list[DocPath] = [("design", error.row)] if isinstance(error, RowError) else []
-    locations = row if row == [("design", "schedule")] else [*row, (steps,)]
+    final = isinstance(error, BrokenRowError) or row == [("design", "schedule")]
+    locations = row if final else [*row, (steps,)]
     for varies in (True, False):
         for location in locations:
             for setting in settings[::-1]:

@@ -15,7 +15,6 @@ Loading a spec makes the quick ones of these checks for components that are not 
 
 from __future__ import annotations
 
-import json
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -23,18 +22,21 @@ from functools import partial, wraps
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from designspace.data.images import Images
 from designspace.data.rows import Data
 from designspace.denoising.rows import CIn, CNoise, COut, CSkip, Denoiser, Guidance, Network
-from designspace.design import Design
-from designspace.errors import DataError, RowError, brief
+from designspace.errors import BrokenRowError, DataError, RowError, brief
 from designspace.evaluation.rows import DenoiserMetric, Detector, Diagnostic, Metric, Reference
+from designspace.registry.calling import name_of
 from designspace.registry.component import Component
+from designspace.registry.isolation import drawing, drawn, isolated
 from designspace.registry.known import ROWS
 from designspace.sampling.rows import Scaling, Schedule, Stochasticity, TimeSteps
 from designspace.sampling.solver import Solver
-from designspace.testing import denoising, evaluation, sampling, training
-from designspace.testing.assertions import UnmetError, require
+from designspace.testing import denoising, evaluation, general, sampling, training
+from designspace.testing.assertions import UnmetError
 from designspace.testing.context import Context
 from designspace.training.rows import Augmentation, LossWeight, NoiseDistribution
 
@@ -73,16 +75,32 @@ def require_correct(component: Component, given: Context, images: Callable[[], I
             _say_what_is_required(check, component, replace(given, images=images()))
 
 
-def _say_what_is_required(check: Callable[..., None], *arguments: object) -> None:
-    try:
-        check(*arguments)
-    except RowError:
-        return  # it refuses the steps or levels of this check; whether it refuses those of a trial shows in sampling
-    except ValueError:
-        if not isinstance(arguments[0], Solver):  # which may refuse schedules in the same way
-            raise
-    except UnmetError as error:
-        raise UnmetError(f"{error} (required: {' '.join((check.__doc__ or '').split()).removesuffix('.')})") from error
+def _say_what_is_required(check: Callable[..., None], component: Component, *context: Context) -> None:
+    # A component that draws from global generators meets the same numbers each time.
+    with isolated(torch.device("cpu"), check.__name__), drawing(name_of(component)):
+        try:
+            check(component, *context)
+        except BrokenRowError as error:
+            if error.__cause__ is None:
+                raise _unmet(check, _without_name(error, component)) from error
+            if not (isinstance(component, Solver) and isinstance(error.__cause__, ValueError)):
+                raise
+        except RowError:
+            return  # it refuses the steps or levels of this check; those of a trial are tried out later
+        except ValueError:
+            if not isinstance(component, Solver):  # which may refuse schedules in the same way
+                raise
+        except UnmetError as error:
+            also = "; it draws from a global random generator" if drawn() else ""
+            raise _unmet(check, f"{error}{also}") from error
+
+
+def _without_name(error: BrokenRowError, component: Component | type[Component]) -> str:
+    return error.what.removeprefix(f"{component.row} '{component.name}': ")
+
+
+def _unmet(check: Callable[..., None], what: str) -> UnmetError:
+    return UnmetError(f"{what} (required: {' '.join((check.__doc__ or '').split()).removesuffix('.')})")
 
 
 def _of_rows(
@@ -107,7 +125,7 @@ def _of_class(cls: type[Component], examples: list[Component]) -> Iterator[Check
     instances = [example for example in examples if type(example) is cls]
     required = [name for name, field in cls.model_fields.items() if field.is_required()]
     if required and not instances:
-        yield _bound(partial(has_an_example, required), cls)
+        yield _bound(partial(general.has_an_example, required), cls)
         return
     for instance in [*([] if required else [cls()]), *instances]:
         yield from checks(instance)
@@ -124,6 +142,9 @@ def _bound(check: Callable[..., None], component: Component | type[Component]) -
             check(component)
         except AssertionError as error:
             raise AssertionError(f"{component.row} {shown}: {error or function.__doc__}") from error
+        except BrokenRowError as error:
+            what = _without_name(error, component) if error.__cause__ is None else error.what
+            raise AssertionError(f"{component.row} {shown}: {what}") from error
         except DataError:
             raise
         except Exception as error:
@@ -139,33 +160,8 @@ def _last_call(error: Exception) -> str:
     return here[-1].line or here[-1].name
 
 
-def has_an_example(required: list[str], cls: type[Component]) -> None:
-    """A component with required fields needs an example on which it can be checked."""
-    require(
-        False, "examples for checks_of", f"an instance, because of the required fields {', '.join(required)}", "none"
-    )
-
-
-def is_documented(component: Component) -> None:
-    """It has a docstring. A built-in component of a row of Table 1 declares its formula and its sources."""
-    cls = type(component)
-    require(bool((cls.__doc__ or "").strip()), "the docstring", "a description", "none")
-    if cls.__module__.startswith("designspace.") and component.row in Design.model_fields:
-        require(bool(component.sources), "sources", "at least one publication", "none")
-        require(bool(component.formula), "formula", "a formula in LaTeX", "none")
-
-
-def round_trips(component: Component) -> None:
-    """It can be read back from its JSON, hashed, and identified."""
-    text = json.dumps(component.model_dump(mode="json"), allow_nan=False)
-    again = ROWS[component.row].model_validate(json.loads(text))
-    require(again == component, "the component read back from its JSON", component, again)
-    require(hash(again) == hash(component), "the hash of the component read back", hash(component), hash(again))
-    first, second = (json.dumps(each.identity(), allow_nan=False) for each in (component, again))
-    require(first == second, "the identity of the component read back", first, second)
-
-
 _ALONE: dict[type[Component], list[Callable[..., None]]] = {
+    Component: [general.takes_the_arguments],
     Solver: [
         sampling.keeps_shape_and_dtype,
         sampling.is_exact_for_a_constant_denoiser,
@@ -203,7 +199,7 @@ _WITHIN: dict[type[Component], list[Callable[[Any, Context], None]]] = {
 }
 """Quick checks of correctness that depend on the surroundings of the component."""
 _FOR_AUTHORS: dict[type[Component], list[Callable[..., None]]] = {
-    Component: [is_documented, round_trips],
+    Component: [general.is_documented, general.round_trips],
     Solver: [sampling.converges_at_its_order],
     TimeSteps: [sampling.one_level_is_refused],
     CSkip: [denoising.passes_a_share_of_the_input],

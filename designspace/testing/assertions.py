@@ -9,6 +9,9 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
+from designspace.registry.calling import described
+from designspace.registry.isolation import drawn
+
 SIGMAS = torch.logspace(-2, 2, 50, dtype=torch.float64)
 """The noise levels at which rows are checked."""
 
@@ -33,6 +36,7 @@ def require_close(
     at: Tensor | None = None,
 ) -> None:
     """Require two tensors to agree. The message shows the entry that differs most, and the value of ``at`` there."""
+    require(isinstance(got, Tensor), what, f"a tensor {list(expected.shape)}", described(got))
     require(got.shape == expected.shape, f"the shape of {what}", list(expected.shape), list(got.shape))
     excess = ((got - expected).abs() - rtol * expected.abs() - atol).nan_to_num(nan=torch.inf).flatten()
     excess[(got == expected).flatten()] = -1.0  # infinities that agree
@@ -42,8 +46,17 @@ def require_close(
     require(bool(excess[worst] <= 0), what + where, *(f"{value:.9g}" for value in pair))
 
 
+def require_same(what: str, got: Tensor, expected: Tensor, *, rtol: float = 1e-7, atol: float = 0.0) -> None:
+    """Require a repetition to agree, unless the component draws from global generators, which a run says of it."""
+    if drawn():
+        require(got.shape == expected.shape, f"the shape of {what}", list(expected.shape), list(got.shape))
+    else:
+        require_close(what, got, expected, rtol=rtol, atol=atol)
+
+
 def require_finite(what: str, value: Tensor) -> None:
     """Require all entries to be finite numbers."""
+    require(isinstance(value, Tensor), what, "a tensor", described(value))
     require(bool(value.isfinite().all()), what, "finite numbers", value[~value.isfinite()])
 
 

@@ -9,9 +9,10 @@ from torch import Tensor
 
 from designspace.denoising.rows import CIn, CNoise, Conditional, COut, CSkip, Denoiser, Guidance, Network
 from designspace.errors import brief
+from designspace.registry.calling import described, require_elementwise
 from designspace.sampling.counted import CountedDenoiser, count_call
 from designspace.sampling.rows import D
-from designspace.testing.assertions import SIGMAS, require, require_close, require_finite
+from designspace.testing.assertions import SIGMAS, require, require_close, require_finite, require_same
 from designspace.testing.context import STAND_INS, Context, stand_in_images
 from designspace.training.rows import LossWeight
 
@@ -22,9 +23,10 @@ LARGE = torch.tensor([1e6, 1e12], dtype=torch.float64)
 
 def is_a_function_of_the_noise_level(row: CSkip | COut | CIn | CNoise | LossWeight) -> None:
     """The value is finite and float64 at each noise level, for tensors of any shape."""
-    values = row(SIGMAS)
+    values = require_elementwise(row, "the value", row(SIGMAS), SIGMAS)
     for sigma, expected in ((SIGMAS, values), (SIGMAS.reshape(5, 10), values.reshape(5, 10)), (SIGMAS[3], values[3])):
-        value, what = row(sigma), f"the value for sigma {list(sigma.shape)}"
+        value = require_elementwise(row, "the value", row(sigma), sigma)
+        what = f"the value for sigma {list(sigma.shape)}"
         require(value.dtype == torch.float64, f"the dtype of {what}", torch.float64, value.dtype)
         require_finite(what, value)
         require_close(what, value, expected, at=sigma)
@@ -174,15 +176,14 @@ def _independent(together: D, alone: D, x: Tensor, *, each: bool = True) -> None
     """Check a denoiser; with ``each``, also with a noise level of its own for each image, as in adaptive solvers."""
     before, level = x.clone(), _level(0.5)
     out = together(x, level)
-    require(
-        isinstance(out, Tensor) and out.shape == x.shape, "the shape of D(x; sigma)", list(x.shape), list(out.shape)
-    )
+    fits = isinstance(out, Tensor) and out.shape == x.shape
+    require(fits, "the output of D(x; sigma)", f"a tensor {list(x.shape)}", described(out))
     require_finite("D(x; sigma)", out)
     require(torch.equal(x, before), "x after D(x; sigma)", "unchanged", "another tensor")
-    require_close("D(x; sigma) a second time", together(x, level), out, rtol=1e-5, atol=1e-5)
+    require_same("D(x; sigma) a second time", together(x, level), out, rtol=1e-5, atol=1e-5)
     if each:
-        require_close("D(x; sigma) with sigma [B]", together(x, level.expand(len(x))), out, rtol=1e-4, atol=1e-4)
-    require_close("D(x; sigma) for an image alone", alone(x[:1], level), out[:1], rtol=1e-4, atol=1e-4)
+        require_same("D(x; sigma) with sigma [B]", together(x, level.expand(len(x))), out, rtol=1e-4, atol=1e-4)
+    require_same("D(x; sigma) for an image alone", alone(x[:1], level), out[:1], rtol=1e-4, atol=1e-4)
 
 
 def _loaded(denoiser: Denoiser, given: Context) -> tuple[Conditional, Tensor, Tensor | None]:

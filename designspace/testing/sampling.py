@@ -11,10 +11,19 @@ import torch
 from torch import Tensor
 
 from designspace.design import Design
+from designspace.registry.calling import require_elementwise, require_tensor
 from designspace.sampling.rows import D, Scaling, Schedule, Stochasticity, TimeSteps
-from designspace.sampling.sample import sample
+from designspace.sampling.sample import lift, sample
 from designspace.sampling.solver import Solver
-from designspace.testing.assertions import SIGMAS, derivative, require, require_close, require_error, require_finite
+from designspace.testing.assertions import (
+    SIGMAS,
+    derivative,
+    require,
+    require_close,
+    require_error,
+    require_finite,
+    require_same,
+)
 from designspace.testing.context import STAND_INS, Context
 
 STD = 0.5
@@ -31,7 +40,7 @@ def sigma_increases_from_zero(schedule: Schedule) -> None:
     """sigma(0) is 0, and sigma increases with t."""
     require_close("sigma(0)", schedule.sigma(ZERO), ZERO)
     t = _times(schedule)
-    sigma = schedule.sigma(t)
+    sigma = require_elementwise(schedule, "sigma(t)", schedule.sigma(t), t)
     require(sigma.dtype == torch.float64, "the dtype of sigma(t) for float64 times", torch.float64, sigma.dtype)
     require_close("sigma(t) for times of shape [5, 10]", schedule.sigma(t.reshape(5, 10)).flatten(), sigma, at=t)
     even = torch.linspace(0, 1, DENSE, dtype=torch.float64)
@@ -72,11 +81,12 @@ def levels_decrease(steps: TimeSteps, given: Context = STAND_INS) -> None:
     """sigmas(n) has n positive levels in decreasing order, float64."""
     for n in given.num_steps:
         try:
-            sigmas, what = steps.sigmas(n), f"sigmas({n})"
+            found, what = steps.sigmas(n), f"sigmas({n})"
         except ValueError:  # which says that there are no n levels
             if given.in_trial:
                 continue
             raise
+        sigmas = require_tensor(steps, what, found, ("n",))
         require(sigmas.shape == (n,), f"the shape of {what}", [n], list(sigmas.shape))
         require(sigmas.dtype == torch.float64, f"the dtype of {what}", torch.float64, sigmas.dtype)
         decreasing = bool((sigmas > 0).all() and (sigmas.diff() < 0).all())
@@ -103,7 +113,7 @@ def one_level_is_refused(steps: TimeSteps) -> None:
 def noise_is_only_added(stochasticity: Stochasticity) -> None:
     """``lift`` never lowers the noise level, and does not change it if the rule is not noisy."""
     for sigma in SIGMAS.tolist():
-        hat, std = stochasticity.lift(sigma, 18)
+        hat, std = lift(stochasticity, sigma, 18)
         require(hat >= sigma, f"the level of lift({sigma:.4g}, 18)", f"at least {sigma:.4g}", hat)
         require(std >= 0, f"S_noise of lift({sigma:.4g}, 18)", "at least 0", std)
         still = stochasticity.noisy or hat == sigma
@@ -115,10 +125,8 @@ def keeps_shape_and_dtype(solver: Solver) -> None:
     for dtype, to_zero in product((torch.float32, torch.float64), (False, True)):
         latents = torch.randn(3, 5, dtype=dtype, generator=torch.Generator().manual_seed(0))
         design = _design(solver).model_copy(update={"to_zero": to_zero})
-        x, what = sample(design, _gaussian, latents, 4).x, f"samples for latents of {dtype}{' at 0' * to_zero}"
-        require(x.shape == latents.shape, f"the shape of {what}", list(latents.shape), list(x.shape))
-        require(x.dtype == dtype, f"the dtype of {what}", dtype, x.dtype)
-        require_finite(what, x)
+        x = sample(design, _gaussian, latents, 4).x  # which checks shape and dtype
+        require_finite(f"samples for latents of {dtype}{' at 0' * to_zero}", x)
 
 
 def is_exact_for_a_constant_denoiser(solver: Solver) -> None:
@@ -169,7 +177,7 @@ def does_not_depend_on_the_batch(solver: Solver) -> None:
     latents = torch.randn(3, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     together = sample(_design(solver), _gaussian, latents, 8)
     alone = sample(_design(solver), _gaussian, latents[:1], 8)
-    require_close("an image alone and in a batch", alone.x, together.x[:1], rtol=1e-12, atol=1e-12)
+    require_same("an image alone and in a batch", alone.x, together.x[:1], rtol=1e-12, atol=1e-12)
     nfe = together.nfe if together.nfe_each is None else together.nfe_each[0].item()
     require(alone.nfe == nfe, "the evaluations of an image alone and in a batch", nfe, alone.nfe)
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import torch
 
-from designspace.testing.assertions import require, require_close, require_finite
+from designspace.registry.calling import require_elementwise
+from designspace.testing.assertions import require, require_close, require_finite, require_same
 from designspace.testing.context import STAND_INS, Context
+from designspace.training.batches import augmented
 from designspace.training.rows import Augmentation, NoiseDistribution
 
 
 def draws_noise_levels(distribution: NoiseDistribution) -> None:
     """Levels are positive, monotone in u, and reproducible."""
     u = torch.linspace(0.001, 0.999, 99, dtype=torch.float64)
-    sigma = distribution.from_uniform(u)
-    require(sigma.shape == u.shape, "the shape of from_uniform(u)", list(u.shape), list(sigma.shape))
+    sigma = require_elementwise(distribution, "from_uniform(u)", distribution.from_uniform(u), u)
     require_finite("from_uniform(u)", sigma)
     require(bool((sigma > 0).all()), "from_uniform(u)", "positive numbers", sigma[~(sigma > 0)])
     monotone = bool((sigma.diff() >= 0).all() or (sigma.diff() <= 0).all())
@@ -29,15 +30,12 @@ def transforms_images(augmentation: Augmentation, given: Context = STAND_INS) ->
     for shape in given.shapes:
         images = torch.rand(32, *shape, generator=torch.Generator().manual_seed(0)) * 2 - 1
         before = images.clone()
-        out, labels = augmentation(images, torch.Generator().manual_seed(1))
+        out, labels = augmented(augmentation, images, torch.Generator().manual_seed(1))
         what = f"for images of {shape[0]} channels"
-        require(out.shape == images.shape, f"the shape {what}", list(images.shape), list(out.shape))
-        size = (32, augmentation.size)
-        require(labels.shape == size, f"the shape of the labels {what}", list(size), list(labels.shape))
         require_finite(f"the images {what}", out)
         require(torch.equal(images, before), f"the given images {what}", "unchanged", "modified in place")
         plain = (labels == 0).flatten(1).all(1)
         require_close(f"images whose labels are all zero, {what}", out[plain], images[plain], rtol=0)
         again = augmentation(images, torch.Generator().manual_seed(1))
-        require_close(f"the images with the same seed again, {what}", again[0], out, rtol=0)
-        require_close(f"the labels with the same seed again, {what}", again[1], labels, rtol=0)
+        require_same(f"the images with the same seed again, {what}", again[0], out, rtol=0)
+        require_same(f"the labels with the same seed again, {what}", again[1], labels, rtol=0)

@@ -11,6 +11,15 @@ from torch import Tensor
 
 from designspace.data.images import Images
 from designspace.denoising.device import sent
+from designspace.registry.calling import (
+    calling,
+    described,
+    require_elementwise,
+    require_like,
+    require_tensor,
+    unmet,
+)
+from designspace.registry.isolation import isolated
 from designspace.sampling.noise import generator
 from designspace.training.rows import Augmentation, TrainingRows
 
@@ -62,17 +71,28 @@ class Batches:
         chosen = sent(self._chosen(step), self.pixels.device)
         random = generator("train", self.seed, step)
         u = torch.from_numpy(random.random(self.size)).clamp_min(2.0**-54)
-        sigma = self.design.c_noise.supported(self.design.noise_distribution.from_uniform(u))
+        distribution = self.design.noise_distribution
+        with calling(distribution):
+            sigma = require_elementwise(distribution, "from_uniform(u)", distribution.from_uniform(u), u)
+        sigma = self.design.c_noise.supported(sigma)
         draw = torch.Generator(self.pixels.device).manual_seed(int(random.integers(2**62)))
         y, augment = self.pixels[chosen].float() / 127.5 - 1, None
         if self.augmentation is not None:
-            y, augment = self.augmentation(y, draw)
+            y, augment = self._augmented(y, draw, step)
         noise = torch.empty_like(y).normal_(generator=draw)
         return Batch(y, sigma, noise, None if self.labels is None else self.labels[chosen], augment)
 
     def seed_of(self, step: int) -> int:
         """The seed for everything else that is drawn in a step, such as dropout."""
         return int(generator("network", self.seed, step).integers(2**62))
+
+    def _augmented(self, y: Tensor, draw: torch.Generator, step: int) -> tuple[Tensor, Tensor]:
+        """The transformed images; what a user's augmentation draws from global generators depends on the step only."""
+        assert self.augmentation is not None
+        if self.augmentation.built_in():
+            return augmented(self.augmentation, y, draw)
+        with isolated(y.device, "augmentation", self.seed, step):
+            return augmented(self.augmentation, y, draw)
 
     def _chosen(self, step: int) -> Tensor:
         n, start, parts = len(self.pixels), step * self.size, []
@@ -82,6 +102,16 @@ class Batches:
             parts.append(_order(n, self.seed, epoch)[place : place + end - start])
             start += len(parts[-1])
         return torch.from_numpy(np.concatenate(parts))
+
+
+def augmented(augmentation: Augmentation, y: Tensor, draw: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Call ``augmentation``. Raises ``RowError`` unless it returns images like ``y`` and labels ``[B, size]``."""
+    with calling(augmentation):
+        found: object = augmentation(y, draw)
+    if not isinstance(found, tuple) or len(found) != 2:
+        unmet(augmentation, "its result", "the pair (images, labels)", described(found))
+    labels = require_tensor(augmentation, "the labels", found[1], (len(y), augmentation.size))
+    return require_like(augmentation, "the images", found[0], y), labels
 
 
 @lru_cache(4)

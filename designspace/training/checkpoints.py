@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from designspace.data.images import Images
+from designspace.registry.isolation import isolated
 from designspace.storage.cache import Cache
 from designspace.storage.files import content_key
 from designspace.training.batches import Batches
@@ -69,7 +70,9 @@ def trained(
     checkpoint. Raises ``DivergedError``, and ``StorageError`` if a checkpoint cannot be written.
     """
     kept = Checkpoints(cache or Cache(), plan)
-    state = State(plan.build(), plan.recipe, device)
+    with isolated(device, "network", plan.key):  # a user's network may draw its parameters from global generators
+        network = plan.build()
+    state = State(network, plan.recipe, device)
     steps = math.ceil(images / plan.recipe.batch_size)
     with kept.cache.lock(f"{STAGE}-{plan.key}"):
         if (start := kept.at_most(steps)) is not None:
