@@ -10,8 +10,6 @@ from typing import Any, NoReturn
 from designspace.results.records import plain
 
 CHECKSUM = "sha256"
-LONGEST = 2**24
-"""The largest size of a line in bytes."""
 
 
 class LineError(ValueError):
@@ -35,8 +33,6 @@ def decoded(line: bytes) -> dict[str, Any]:
 
     Raises ``LineError``, or ``EditedError`` if the checksum does not match.
     """
-    if len(line) > LONGEST:
-        raise LineError(f"longer than {LONGEST:,} bytes")
     try:
         found = json.loads(line.decode("utf-8-sig"), object_pairs_hook=_object, parse_constant=_constant)
     except UnicodeDecodeError as error:

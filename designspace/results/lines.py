@@ -10,13 +10,14 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from sys import intern
 from typing import Any, BinaryIO, Generic, TypeVar
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from designspace.errors import DataError, SkippedLineWarning
-from designspace.results.encoded import LONGEST, EditedError, LineError, decoded, encoded
+from designspace.results.encoded import EditedError, LineError, decoded, encoded
 from designspace.results.records import SCHEMA, Failure, Result, plain
 from designspace.results.shared import Shared
 from designspace.storage.files import reading, storing
@@ -27,6 +28,9 @@ PointKey = tuple[str, str]
 
 _said: dict[Path, set[int]] = {}
 """The lines of each file that a warning has been issued for, so that each is reported once per process."""
+LONGEST = 2**24
+"""The largest size of a line in bytes."""
+AGAIN = "Delete the line and run the ablation again, which takes the images from the cache"
 MOST_SAID = 20
 """The largest number of warnings per file."""
 KEPT = 4096
@@ -35,7 +39,7 @@ KEPT = 4096
 
 def point_key(id: str, axes: Mapping[str, Any]) -> PointKey:
     """The key of a record. It includes the axes, because several points of a grid may share a trial."""
-    return id, json.dumps(plain(axes), sort_keys=True)
+    return intern(str(id)), intern(json.dumps(plain(axes), sort_keys=True))
 
 
 class Lines(Generic[R]):
@@ -64,12 +68,16 @@ class Lines(Generic[R]):
     def of_trial(self, id: str) -> dict[PointKey, R]:
         """The records of one trial, which are looked up: their number does not depend on that of the others."""
         found = self.read()
+        if self._of_trial is None:  # only runs need it
+            self._of_trial = {}
+            for key in found:
+                self._of_trial.setdefault(key[0], {})[key] = None
         return {key: found[key] for key in self._of_trial.get(id, ()) if key in found}
 
     def _begin_anew(self, inode: int = 0) -> None:
         self._inode, self._end, self._count, self._last = inode, 0, 0, b""
         self._found: dict[PointKey, R] = {}
-        self._of_trial: dict[str, tuple[PointKey, ...]] = {}
+        self._of_trial: dict[str, dict[PointKey, None]] | None = None
         self._shared = Shared()
 
     def _read(self, file: BinaryIO) -> dict[PointKey, R]:
@@ -95,21 +103,19 @@ class Lines(Generic[R]):
         if not line.strip():
             return
         try:
+            if len(line) > LONGEST:
+                raise LineError(f"longer than {LONGEST:,} bytes")
             record = self._shared.record(self._record, decoded(line))
         except EditedError as error:
-            _warn(
-                self._path,
-                number,
-                f"{error}; left out. Delete the line and run the ablation again, which takes the point from the cache",
-            )
+            _warn(self._path, number, f"{error}; left out. {AGAIN}")
         except (LineError, ValidationError) as error:
             what = problem(error) if isinstance(error, ValidationError) else str(error)
             _warn(self._path, number, f"not a result, skipped ({what})")
         else:
             key = point_key(record.id, record.axes)
             found[key] = record
-            if key not in (known := self._of_trial.get(record.id, ())):
-                self._of_trial[record.id] = (*known, key)
+            if self._of_trial is not None:
+                self._of_trial.setdefault(record.id, {})[key] = None
 
 
 def _next_line(file: BinaryIO) -> bytes:

@@ -11,8 +11,8 @@ from pydantic import ValidationError
 from designspace.results.records import Protocol, Record
 
 R = TypeVar("R", bound=Record)
-PARTS = ("trial", "provenance", "sigmas", "axes")
-"""The fields of a result whose parts are often equal to those of others."""
+PARTS = ("provenance", "sigmas")
+"""The fields of a result that are often equal to those of others, or parts of which are."""
 
 
 class Shared:
@@ -25,11 +25,14 @@ class Shared:
     def record(self, kind: type[R], content: dict[str, Any]) -> R:
         """The record with this content, which shares parts with earlier ones. Raises ``ValidationError``."""
         content |= {name: self._shared(content[name]) for name in PARTS if name in content}
+        content |= {name: self._named(content[name]) for name in ("trial", "axes") if name in content}
+        if isinstance(id := content.get("id"), str):
+            content["id"] = intern(id)
         if isinstance(protocol := content.get("protocol"), dict):
             content["protocol"] = self._protocol(protocol)
         record = self._names_of(kind.model_validate(content))
-        for metric in getattr(record, "metrics", {}).values():
-            self._names_of(metric)
+        for part in record.parts():
+            self._names_of(part)
         return record
 
     def _names_of(self, record: R) -> R:
@@ -47,15 +50,21 @@ class Shared:
                 return content  # the error is raised again for the result, which names the field
         return self._known[key]
 
+    def _named(self, value: Any) -> Any:
+        """An object that is itself not shared, because no other one is equal to it."""
+        if not isinstance(value, dict):
+            return value
+        return {intern(key): self._shared(item) for key, item in value.items()}
+
     def _shared(self, value: Any) -> Any:
         if isinstance(value, str):
-            return intern(value) if len(value) < 256 and type(value) is str else value
+            return intern(value) if len(value) < 256 else value
         if isinstance(value, dict):
-            found: Any = {intern(key): self._shared(item) for key, item in value.items()}
-            return self._once(found) if not any(isinstance(item, dict | list) for item in value.values()) else found
-        if isinstance(value, list):
-            return self._once([self._shared(item) for item in value])
-        return value
+            return self._once(self._named(value), [*value])
+        return self._once([self._shared(item) for item in value], []) if isinstance(value, list) else value
 
-    def _once(self, value: Any) -> Any:
-        return self._known.setdefault(marshal.dumps(value, 2), value)  # tells 1, 1.0 and true apart
+    def _once(self, found: Any, names: list[str]) -> Any:
+        """The first of equal objects or lists. Those inside it are known, so that their addresses tell them apart."""
+        inside = found.values() if isinstance(found, dict) else found
+        short = [(id(item),) if isinstance(item, dict | list) else item for item in inside]
+        return self._known.setdefault(marshal.dumps([names, short], 2), found)  # tells 1, 1.0 and true apart

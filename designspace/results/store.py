@@ -14,8 +14,10 @@ import numpy as np
 from pydantic import ValidationError
 
 from designspace.errors import DamagedError, DataError
+from designspace.results.encoded import LineError, decoded
 from designspace.results.lines import Lines, PointKey, append_line, point_key, problem
 from designspace.results.records import Description, Failure, Result, further_counts
+from designspace.results.shared import Shared
 from designspace.storage.arrays import pack, unpack
 from designspace.storage.files import CacheFolder, content_key, reading, write_whole
 
@@ -38,7 +40,11 @@ class Results:
 
     def rows(self) -> list[Result]:
         """One result per finished point. Invalid lines are skipped, with one warning each (``file:line``)."""
-        return [row for key, row in self._results.read().items() if self._has(key)]
+        return list(self.by_point().values())
+
+    def by_point(self) -> dict[PointKey, Result]:
+        """The results of ``rows`` with their keys."""
+        return {key: row for key, row in self._results.read().items() if self._has(key)}
 
     def done(self) -> set[PointKey]:
         """The points that have a result."""
@@ -118,11 +124,10 @@ def read_description(folder: Path) -> Description:
     with reading(path):
         text = path.read_bytes()
     try:
-        return Description.model_validate_json(text)
-    except ValidationError as error:
-        raise DataError(
-            f"{path}: not the description of an ablation ({problem(error)}); run the ablation again"
-        ) from error
+        return Shared().record(Description, decoded(text))
+    except (LineError, ValidationError) as error:
+        what = problem(error) if isinstance(error, ValidationError) else str(error)
+        raise DataError(f"{path}: not the description of an ablation ({what}); run the ablation again") from error
 
 
 def write_description(folder: Path, description: Description) -> None:
