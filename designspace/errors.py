@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from enum import StrEnum, auto
 from typing import NamedTuple
 
+from designspace.text import clean, one_line
+
 NAMED = 10
 """The largest number of image indices listed in a message."""
 
@@ -167,4 +169,4 @@ class SpecError(ValueError):
 
 def brief(error: BaseException) -> str:
     """The type and message of an error on one line: ``NameError: name 'x' is not defined``."""
-    return f"{type(error).__name__}: {' '.join(str(error).split())}".removesuffix(": ")
+    return one_line(clean(f"{type(error).__name__}: {error}")).removesuffix(":")

@@ -26,10 +26,10 @@ def _quoted(value: object) -> str:
     return text if len(text) <= 60 else f"{text[:60]}..."
 
 
-def _number(value: object) -> float | int | None:
+def _number(value: Any) -> float | int | None:
     """The value as an int or a float; ``None`` if it is neither (true and false are not numbers)."""
-    if type(value) in (float, int):
-        return value  # type: ignore[no-any-return]
+    if type(value) is float or type(value) is int:
+        return value
     if value in ("inf", "-inf"):
         return float(str(value))
     if isinstance(value, bool) or not isinstance(value, Real):

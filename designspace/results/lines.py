@@ -48,7 +48,10 @@ class Lines(Generic[R]):
     def __init__(self, path: Path, record: type[R]) -> None:
         self._path = path
         self._record: type[R] = record
-        self._begin_anew()
+        self._inode, self._end, self._count, self._last = 0, 0, 0, b""
+        self._found: dict[PointKey, R] = {}
+        self._of_trial: dict[str, dict[PointKey, None]] | None = None
+        self._shared = Shared()
 
     def read(self) -> dict[PointKey, R]:
         """The last valid record of each point. Invalid lines are skipped, with one warning each (``file:line``).
@@ -76,9 +79,7 @@ class Lines(Generic[R]):
 
     def _begin_anew(self, inode: int = 0) -> None:
         self._inode, self._end, self._count, self._last = inode, 0, 0, b""
-        self._found: dict[PointKey, R] = {}
-        self._of_trial: dict[str, dict[PointKey, None]] | None = None
-        self._shared = Shared()
+        self._found, self._of_trial, self._shared = {}, None, Shared()
 
     def _read(self, file: BinaryIO) -> dict[PointKey, R]:
         if not self._is_known(file):

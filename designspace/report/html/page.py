@@ -24,7 +24,7 @@ LARGEST = 2_500_000
 PAGE = 7_500_000
 """The largest size of a page including its pictures, in bytes; the data of many trials leave less room for pictures."""
 EXCERPT = (
-    f"This ablation has more than {MOST:,} points. The plots and tables of this page show the {BEST} best of each metric "
+    f"This ablation has more than {MOST:,} points. Plots and tables of this page show the {BEST} best of each metric "
     "at each budget; table.csv has all points. Comparisons and p-values take all points into account."
 )
 PICTURES = {

@@ -13,7 +13,7 @@ from designspace.report.evidence.verdicts import verdicts
 from designspace.report.study import Study
 from designspace.report.tables import effects, values
 from designspace.report.tables.table import Table
-from designspace.text import one_line
+from designspace.text import clean, one_line
 
 MOST_ROWS = 100
 """The largest number of rows of a table that is printed in full."""
@@ -46,7 +46,7 @@ def terminal_table(folder: Path | Study, *, live: bool = False) -> Group:
         parts += [Text.assemble((f"{found.headline}: ", f"bold {COLOURS[found.outcome]}"), found.say)]
         parts += [Text(f"  {found.numbers}", style="dim")]
     if missing := values.gaps(study):
-        parts += [Text(one_line(line)) for line in (missing.summary, *missing.points)]
+        parts += [Text(clean(line)) for line in (missing.summary, *missing.points)]
     return Group(*parts)
 
 
