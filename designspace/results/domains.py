@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from numbers import Integral, Real
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, PlainValidator
+from pydantic import AfterValidator, PlainValidator
 
 LARGEST = 1e100
 """The largest absolute value of a finite number: squares of larger ones overflow."""
@@ -68,9 +68,15 @@ def _any(value: Any) -> float:
     return float(found)
 
 
+def _spread(value: Any) -> float:
+    found = _number(value)
+    if found is None or not (0 <= found <= LARGEST or found == math.inf):
+        raise ValueError(f"{_quoted(value)} is not a number of at least 0")
+    return found
+
+
 def _positive(value: Any) -> float | int:
-    found = _not_negative(value)
-    if not found:
+    if not (found := _not_negative(value)):
         raise ValueError(f"{_quoted(value)} is not a finite number above 0")
     return found
 
@@ -126,8 +132,8 @@ OptionalNumber = Annotated[float | None, PlainValidator(lambda value: None if va
 """A number that was not always recorded."""
 Offset = Annotated[float | None, PlainValidator(_or_missing(_finite(-LARGEST, "a finite number")))]
 """A finite number; ``None`` if it is unknown, which NaN means as well."""
-Spread = Annotated[float | None, PlainValidator(_or_missing(_not_negative))]
-"""A standard error or deviation: a finite number of at least 0; ``None`` if it is unknown, which NaN means as well."""
+Spread = Annotated[float | None, PlainValidator(_or_missing(_spread))]
+"""A standard error or deviation of at least 0, infinite for values that are; ``None``, or NaN, if it is unknown."""
 Count = Annotated[int, PlainValidator(_whole(1, "a whole number of at least 1"))]
 OptionalCount = Annotated[int | None, PlainValidator(_or_missing(_whole(1, "a whole number of at least 1")))]
 Seed = Annotated[int, PlainValidator(_whole(-MOST, "a whole number"))]
@@ -141,8 +147,6 @@ Seconds = Annotated[dict[str, float] | None, PlainValidator(lambda value: None i
 
 Axes = Annotated[dict[str, Any], AfterValidator(_plain_values)]
 """The values of a point's axes: text, numbers, true and false. Infinity is the string ``inf``."""
-Id = Annotated[str, Field(pattern=r"^[\w.+-]{1,200}$")]
-"""The id of a trial, which is part of names of files."""
 Spec = Annotated[dict[str, Any] | None, PlainValidator(_spec)]
 """A resolved spec. Like the other objects here, it is not copied, so that records can share equal ones."""
 Part = Annotated[dict[str, Any] | None, PlainValidator(_part)]

@@ -182,9 +182,7 @@ def problem(error: ValidationError) -> str:
 def _in_words(error: ErrorDetails) -> str:
     place = ".".join(str(part) for part in error["loc"] if part not in ("int", "float"))
     what = str(error["ctx"]["error"]) if error["type"] == "value_error" else error["msg"]
-    if error["type"] == "missing":
-        return f"no '{place}'"
-    return f"'{place}': {what}" if place else what
+    return f"no usable '{place}'" + ("" if error["type"] == "missing" else f": {what}") if place else what
 
 
 def _other_schema(found: Any) -> str:

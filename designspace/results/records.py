@@ -17,7 +17,6 @@ from designspace.results.domains import (
     Count,
     Evaluations,
     FurtherEvaluations,
-    Id,
     Levels,
     Number,
     Offset,
@@ -114,7 +113,7 @@ class Result(Record):
     """A line of results.jsonl: what was measured at one point of the grid, with one seed."""
 
     schema_version: Literal[1] = Field(alias="schema")
-    id: Id
+    id: str
     """The trial's id, which several points may share."""
     ablation: str = ""
     trial: Spec = None
@@ -162,7 +161,7 @@ class Failure(Record):
     """A line of failures.jsonl: why a point has no result."""
 
     schema_version: Literal[1] = Field(alias="schema")
-    id: Id
+    id: str
     ablation: str = ""
     axes: Axes
     error: str
@@ -175,7 +174,7 @@ class Failure(Record):
 class GridPoint(Record):
     """A point of the grid and the id of its trial."""
 
-    id: Id
+    id: str
     axes: Axes
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import warnings
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -24,6 +25,8 @@ from designspace.storage.files import CacheFolder, content_key, reading, write_w
 if TYPE_CHECKING:
     import pandas as pd
 
+NAME = re.compile(r"[\w-]+")
+"""The ids of trials whose artefacts are read."""
 LARGEST_ARTEFACT = 256_000
 """Artefacts of more bytes are written to the cache, so that report folders stay small enough to commit."""
 
@@ -83,6 +86,8 @@ class Results:
 
     def artefact(self, id: str) -> dict[str, np.ndarray] | None:
         """The arrays of a trial, or ``None`` if they are absent or (with a warning) damaged."""
+        if not NAME.fullmatch(id):  # in a file from elsewhere, it may be a path to another folder
+            return None
         for path in (self._artefact(id), self._cache.path("artefacts", id)):
             try:
                 return unpack(f"artefacts/{id}", path.read_bytes())
