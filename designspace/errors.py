@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 from enum import StrEnum, auto
 from typing import NamedTuple
 
+from designspace.text import clean, one_line
+
 NAMED = 10
 """The largest number of image indices listed in a message."""
 
@@ -161,5 +163,5 @@ def brief(error: BaseException) -> str:
 
     The message of a ``RowError`` says enough without its type.
     """
-    text = " ".join(str(error).split())
-    return text if isinstance(error, RowError) else f"{type(error).__name__}: {text}".removesuffix(": ")
+    text = str(error) if isinstance(error, RowError) else f"{type(error).__name__}: {error}"
+    return one_line(clean(text)).removesuffix(":")

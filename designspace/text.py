@@ -13,6 +13,8 @@ UNNAMED = (MERGED, "stage", "variant")
 """Axes whose values are clear without the name of the axis."""
 NAMED = 4
 """The largest number of names that a sentence lists; of any others, it gives the number."""
+LONGEST = 2000
+"""The largest number of characters of a text from elsewhere that is shown on a terminal."""
 SMALLEST_P = 1e-4
 """Smaller p-values are written as a bound."""
 LATEX = {c: rf"\{c}" for c in "&%$#_{}"} | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}"}
@@ -67,9 +69,26 @@ def p_number(p: float) -> str:
     return "< 0.0001" if p < SMALLEST_P else f"{p:.2g}"
 
 
+def clean(text: object, most: int = LONGEST) -> str:
+    r"""Text from files, components and users for a terminal, on one line and cut after ``most`` characters.
+
+    Characters that control a terminal, or change the direction or order of text, are written as escapes such as
+    ``\x1b`` and ``\u202e``, so that no text can move the cursor, change colours or hide parts of itself.
+    """
+    found = str(text)
+    found = f"{found[:most]}..." if len(found) > most else found
+    return _visible(" ".join(found.splitlines()))
+
+
 def one_line(text: object) -> str:
-    """The text on one line, without control characters."""
-    return " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())
+    """The text as ``clean`` shows it, in full length and with single spaces between words."""
+    return _visible(" ".join(str(text).split()))
+
+
+def _visible(text: str) -> str:
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else " " if c.isspace() else c.encode("unicode_escape").decode() for c in text)
 
 
 def sentence(text: object) -> str:

@@ -10,6 +10,8 @@ from typing import Any, NoReturn
 
 import typer
 
+from designspace.text import clean
+
 
 @contextmanager
 def clean_errors() -> Iterator[None]:
@@ -21,7 +23,7 @@ def clean_errors() -> Iterator[None]:
     def say(message: Warning | str, *_: Any) -> None:
         if str(message) not in said:  # matplotlib repeats a warning for each label and format
             said.add(str(message))
-            typer.secho(f"warning: {message}", err=True, fg="yellow")
+            typer.secho(f"warning: {clean(message)}", err=True, fg="yellow")
 
     with warnings.catch_warnings():
         warnings.showwarning = say  # type: ignore[assignment]
@@ -40,7 +42,7 @@ def clean_errors() -> Iterator[None]:
 def stop(status: int, *lines: str) -> NoReturn:
     """Print ``lines`` on stderr and exit."""
     for line in lines:
-        typer.secho(line, err=True, fg="red")
+        typer.secho(clean(line), err=True, fg="red")
     raise typer.Exit(status)
 
 

@@ -12,6 +12,7 @@ import typer
 from designspace.cli.errors import clean_errors, print_json, stop
 from designspace.cli.options import Device, File, Json, Out, Sets, require_device
 from designspace.cli.report import print_report, write_overview
+from designspace.text import clean, describe
 
 if TYPE_CHECKING:
     from designspace.results.records import Failure
@@ -84,8 +85,7 @@ def _run(ablation: Ablation, device: str, executor: str, workers: int, out: Path
 
 def _print_failures(failures: Sequence[Failure], folder: Path) -> None:
     for failure in failures:
-        axes = ", ".join(f"{key}={value}" for key, value in failure.axes.items())
-        typer.secho(f"failed: {axes}: {failure.error}", err=True, fg="red")
+        typer.secho(clean(f"failed: {describe(failure.axes)}: {failure.error}"), err=True, fg="red")
     if failures:
         typer.secho(f"tracebacks: {folder / 'failures.jsonl'}; run the command again to retry", err=True, fg="red")
 

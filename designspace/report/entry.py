@@ -6,6 +6,7 @@ import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from designspace.report import protocols
@@ -86,10 +87,11 @@ class Entry:
 
     def between_trainings(self, metric: str) -> Scatter | None:
         """The uncertainty from the variation between training runs; ``None`` unless training was repeated."""
-        known = self.runs is not None and math.isfinite(self.value(metric))
-        return self.runs.scatter(metric, [(1.0, self.series(metric))]) if known and self.runs else None
+        if self.runs is None or len(self.rows) < 2 or not self.trainings or not math.isfinite(self.value(metric)):
+            return None
+        return self.runs.scatter(metric, [(1.0, self.series(metric))])
 
-    @property
+    @cached_property
     def trainings(self) -> int | None:
         """The number of training runs over which values are averaged; ``None`` without a trained network."""
         return len({network_of(row) for row in self.rows} - {None}) or None
@@ -163,7 +165,13 @@ class Entry:
 
     def protocol(self, metric: str) -> protocols.Key:
         """The protocol of the metric; the values of two entries may be compared if their protocols are equal."""
-        return protocols.key(self.rows[0], metric, self.images(metric))
+        if metric not in self._protocols:
+            self._protocols[metric] = protocols.key(self.rows[0], metric, self.images(metric))
+        return self._protocols[metric]
+
+    @cached_property
+    def _protocols(self) -> dict[str, protocols.Key]:
+        return {}
 
 
 def images_in(row: Result, metric: str) -> int:

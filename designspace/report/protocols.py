@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from designspace.results.lines import PointKey
@@ -25,7 +26,13 @@ def key(row: Result, metric: str, images: int) -> Key:
     is_observation = about.n is not None
     reference = trial.get("data") if is_observation else evaluate.get("reference") or trial.get("data")
     whole = "" if is_observation else (row.protocol and row.protocol.hash) or ""
-    return about.protocol, images, _text(reference), _text(evaluate.get("labels")), whole
+    return _once((about.protocol, images, _text(reference), _text(evaluate.get("labels")), whole))
+
+
+@lru_cache(maxsize=1024)
+def _once(key: Key) -> Key:
+    """The first of equal keys: thousands of points have the same one."""
+    return key
 
 
 def equally_recorded(rows: Mapping[PointKey, Result]) -> dict[PointKey, Result]:

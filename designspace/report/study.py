@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +19,9 @@ from designspace.results.lines import PointKey, point_key
 from designspace.results.records import Description, Failure, Result, Source
 from designspace.results.sources import sources_of
 from designspace.results.store import Results, read_description
+
+MOST_ARTEFACTS = 2000
+"""The largest number of artefacts that are kept in memory, each of at most 256 kB unless it is in the cache."""
 
 
 @dataclass(frozen=True)
@@ -123,11 +126,18 @@ class Study:
         return {name.removeprefix("plane."): array for name, array in kept.items() if name.startswith("plane.")}
 
     @cached_property
+    def kept(self) -> dict[Hashable, Any]:
+        """What was computed of this study and is needed more than once, such as rankings."""
+        return {}
+
+    @cached_property
     def _artefacts(self) -> dict[str, dict[str, np.ndarray]]:
         return {}
 
     def _artefact(self, id: str) -> dict[str, np.ndarray]:
         if id not in self._artefacts:  # kept, because a report compares each point with several others
+            if len(self._artefacts) >= MOST_ARTEFACTS:
+                del self._artefacts[next(iter(self._artefacts))]  # the oldest one
             self._artefacts[id] = self.results.artefact(id) or {}
         return self._artefacts[id]
 
@@ -141,7 +151,7 @@ class Study:
 
     @cached_property
     def _rows(self) -> dict[PointKey, Result]:
-        return equally_recorded({point_key(row.id, row.axes): row for row in self.results.rows()})
+        return equally_recorded(self.results.by_point())
 
 
 def budgets(study: Study, points: Sequence[Entry]) -> list[object]:

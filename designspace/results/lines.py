@@ -5,18 +5,22 @@ from __future__ import annotations
 import gc
 import json
 import os
+import stat
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from sys import intern
 from typing import Any, BinaryIO, Generic, TypeVar
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from designspace.errors import SkippedLineWarning
+from designspace.errors import DataError, SkippedLineWarning
+from designspace.results.encoded import EditedError, LineError, decoded, encoded
 from designspace.results.records import SCHEMA, Failure, Result, plain
-from designspace.storage.files import storing
+from designspace.results.shared import Shared
+from designspace.storage.files import reading, storing
 
 R = TypeVar("R", Result, Failure)
 PointKey = tuple[str, str]
@@ -24,13 +28,18 @@ PointKey = tuple[str, str]
 
 _said: dict[Path, set[int]] = {}
 """The lines of each file that a warning has been issued for, so that each is reported once per process."""
+LONGEST = 2**24
+"""The largest size of a line in bytes."""
+AGAIN = "Delete the line and run the ablation again, which takes the images from the cache"
 MOST_SAID = 20
 """The largest number of warnings per file."""
+KEPT = 4096
+"""How many bytes at the end of the last line are compared to find out whether a file was replaced."""
 
 
 def point_key(id: str, axes: Mapping[str, Any]) -> PointKey:
     """The key of a record. It includes the axes, because several points of a grid may share a trial."""
-    return id, json.dumps(plain(axes), sort_keys=True)
+    return intern(str(id)), intern(json.dumps(plain(axes), sort_keys=True))
 
 
 class Lines(Generic[R]):
@@ -41,55 +50,81 @@ class Lines(Generic[R]):
         self._record: type[R] = record
         self._inode, self._end, self._count, self._last = 0, 0, 0, b""
         self._found: dict[PointKey, R] = {}
-        self._of_trial: dict[str, dict[PointKey, None]] = {}
+        self._of_trial: dict[str, dict[PointKey, None]] | None = None
+        self._shared = Shared()
 
     def read(self) -> dict[PointKey, R]:
-        """The last valid record of each point. Invalid lines are skipped, with one warning each (``file:line``)."""
+        """The last valid record of each point. Invalid lines are skipped, with one warning each (``file:line``).
+
+        Raises ``DataError`` if the file cannot be read.
+        """
         try:
-            with self._path.open("rb") as file:
-                if not self._is_known(file):
-                    self._begin_anew(os.fstat(file.fileno()).st_ino)
-                file.seek(self._end)
-                whole, newline, rest = file.read().rpartition(b"\n")
+            mode = self._path.stat().st_mode
         except (FileNotFoundError, NotADirectoryError):
             self._begin_anew()
             return {}
-        if newline:
-            lines = whole.split(b"\n")
-            with _collector_paused():
-                for number, line in enumerate(lines, self._count + 1):
-                    self._add(self._found, number, line)
-            self._end, self._count, self._last = self._end + len(whole) + 1, self._count + len(lines), lines[-1]
-        if not rest:
-            return self._found
-        found = dict(self._found)  # the last line may still grow, so it is read again
-        self._add(found, self._count + 1, rest)
-        return found
+        if not stat.S_ISREG(mode):  # reading a pipe would wait forever
+            raise DataError(f"{self._path}: not a regular file")
+        with reading(self._path), self._path.open("rb") as file, _collector_paused():
+            return self._read(file)
 
     def of_trial(self, id: str) -> dict[PointKey, R]:
         """The records of one trial, which are looked up: their number does not depend on that of the others."""
         found = self.read()
+        if self._of_trial is None:  # only runs need it
+            self._of_trial = {}
+            for key in found:
+                self._of_trial.setdefault(key[0], {})[key] = None
         return {key: found[key] for key in self._of_trial.get(id, ()) if key in found}
 
     def _begin_anew(self, inode: int = 0) -> None:
         self._inode, self._end, self._count, self._last = inode, 0, 0, b""
-        self._found, self._of_trial = {}, {}
+        self._found, self._of_trial, self._shared = {}, None, Shared()
+
+    def _read(self, file: BinaryIO) -> dict[PointKey, R]:
+        if not self._is_known(file):
+            self._begin_anew(os.fstat(file.fileno()).st_ino)
+        file.seek(self._end)
+        while (line := _next_line(file)).endswith(b"\n"):
+            self._count += 1
+            self._add(self._found, self._count, line)
+            self._end, self._last = file.tell(), line[-KEPT:] if len(line) <= LONGEST else b"\n"
+        if not line:
+            return self._found
+        found = dict(self._found)  # the last line may still grow, so it is read again
+        self._add(found, self._count + 1, line)
+        return found
 
     def _is_known(self, file: BinaryIO) -> bool:
         """Whether the file still holds the lines read so far: an editor or git may have replaced it."""
-        last = self._last + b"\n" if self._end else b""
-        file.seek(self._end - len(last))
-        return os.fstat(file.fileno()).st_ino == self._inode and file.read(len(last)) == last
+        file.seek(self._end - len(self._last))
+        return os.fstat(file.fileno()).st_ino == self._inode and file.read(len(self._last)) == self._last
 
     def _add(self, found: dict[PointKey, R], number: int, line: bytes) -> None:
+        if not line.strip():
+            return
         try:
-            record = self._record.model_validate_json(line)
-        except ValidationError as error:
-            _warn(self._path, number, f"not a result, skipped ({problem(error)})")
+            if len(line) > LONGEST:
+                raise LineError(f"longer than {LONGEST:,} bytes")
+            record = self._shared.record(self._record, decoded(line))
+        except EditedError as error:
+            _warn(self._path, number, f"{error}; left out. {AGAIN}")
+        except (LineError, ValidationError) as error:
+            what = problem(error) if isinstance(error, ValidationError) else str(error)
+            _warn(self._path, number, f"not a result, skipped ({what})")
         else:
             key = point_key(record.id, record.axes)
             found[key] = record
-            self._of_trial.setdefault(record.id, {})[key] = None
+            if self._of_trial is not None:
+                self._of_trial.setdefault(record.id, {})[key] = None
+
+
+def _next_line(file: BinaryIO) -> bytes:
+    """The next line; if it is longer than ``LONGEST``, only its beginning and its end."""
+    line = file.readline(LONGEST + 1)
+    while len(line) > LONGEST and not line.endswith(b"\n") and (more := file.readline(LONGEST)):
+        line = line[:LONGEST] + more[-1:]
+    return line
 
 
 @contextmanager
@@ -109,7 +144,7 @@ def append_line(path: Path, record: Mapping[str, Any]) -> None:
 
     Raises ``StorageError``; if the disk is full, nothing is added.
     """
-    line = json.dumps(plain(record), allow_nan=False, ensure_ascii=False).encode() + b"\n"
+    line = encoded(record)
     with storing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a+b", buffering=0) as file:
@@ -145,10 +180,9 @@ def problem(error: ValidationError) -> str:
 
 
 def _in_words(error: ErrorDetails) -> str:
-    if error["type"] == "value_error":
-        return str(error["ctx"]["error"])
     place = ".".join(str(part) for part in error["loc"] if part not in ("int", "float"))
-    return f"no usable '{place}'" if place else error["msg"]
+    what = str(error["ctx"]["error"]) if error["type"] == "value_error" else error["msg"]
+    return f"no usable '{place}'" + ("" if error["type"] == "missing" else f": {what}") if place else what
 
 
 def _other_schema(found: Any) -> str:

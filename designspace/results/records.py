@@ -6,29 +6,33 @@ Unknown fields are kept, so that files written by other versions can be read and
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Any, Final, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from designspace.results.domains import (
+    Axes,
+    Count,
+    Evaluations,
+    FurtherEvaluations,
+    Levels,
+    Number,
+    Offset,
+    OptionalCount,
+    OptionalNumber,
+    OptionalSeed,
+    Part,
+    Profile,
+    Seconds,
+    Seed,
+    Spec,
+    Spread,
+)
 
 SCHEMA: Final = 1
 """The version of the file format. It is raised when old files can no longer be read."""
-LONGEST = 1000
-"""The largest size of an integer on an axis, in bits; larger ones would not fit into a float for plotting."""
-
-
-def _plain_values(axes: dict[str, Any]) -> dict[str, Any]:
-    for axis, value in axes.items():
-        if not isinstance(value, str | int | float) or (isinstance(value, int) and value.bit_length() > LONGEST):
-            raise ValueError(f"the value of axis '{axis}' is not text, a number, true or false")
-    return axes
-
-
-Axes = Annotated[dict[str, Any], AfterValidator(_plain_values)]
-"""The values of a point's axes: text, numbers, true and false. Infinity is the string ``inf``."""
-Number = Annotated[float, BeforeValidator(lambda value: math.nan if value is None else value)]
-"""A number in a JSON file, where NaN is written as null and infinity as the string ``inf``."""
 
 
 class Record(BaseModel):
@@ -41,38 +45,42 @@ class Record(BaseModel):
         found: dict[str, Any] = plain(self.model_dump(by_alias=True, exclude_unset=True))
         return found
 
+    def parts(self) -> Iterable[Record]:
+        """The many small records in this one."""
+        return ()
+
 
 class MetricValue(Record):
     """A metric of a trial. Distances have a standard error and a floor; observations have their own image count."""
 
     value: Number
-    se: Number | None = None
+    se: Spread = None
     """The standard error."""
     protocol: str
     """The name of how the value was measured; values with different names cannot be compared."""
-    n: int | None = None
+    n: OptionalCount = None
     """For an observation, the number of images it was made on; other metrics are measured on all images."""
     higher_is_better: bool | None = False
     """``None`` if neither higher nor lower values are better."""
-    floor: Number | None = None
+    floor: OptionalNumber = None
     """The metric between two halves of the reference or, for an observation, the error of its converged solution."""
-    floor_n: int | None = None
+    floor_n: OptionalCount = None
     """The number of images in each half."""
-    skew: Number | None = None
+    skew: Offset = None
     """The distance by which the middle of a 95 % interval lies above the value, with and without bias correction."""
-    effective_images: Number | None = None
+    effective_images: OptionalNumber = None
     """The number of equally influential images that would determine the standard error as well as all images do."""
-    bias_corrected: Number | None = None
+    bias_corrected: OptionalNumber = None
     """The value for infinitely many generated images, if the reference is the whole population that it stands for."""
-    bias_corrected_se: Number | None = None
-    both_corrected: Number | None = None
+    bias_corrected_se: Spread = None
+    both_corrected: OptionalNumber = None
     """The value for infinitely many images on both sides, if the reference is a sample of a distribution."""
-    both_corrected_se: Number | None = None
+    both_corrected_se: Spread = None
     """Its standard error, which includes the sampling of the reference."""
-    drawn: Number | None = None
+    drawn: OptionalNumber = None
     """The mean value of the metric for as many images, drawn from the reference itself."""
-    drawn_sd: Number | None = None
-    profile: dict[str, Any] | None = None
+    drawn_sd: Spread = None
+    profile: Profile = None
     """For some observations, columns with one value per noise level."""
 
 
@@ -83,18 +91,18 @@ class Protocol(Record):
     """The hash of the fields, without the seed and what describes the reference."""
     name: str | None = None
     """The name of the detector's protocol, for instance FID."""
-    images: int | None = None
+    images: OptionalCount = None
     labels: Any = None
     """The rule of the labels of generated images, or their list."""
     pixels: str | None = None
     resize: str | None = None
-    detector: dict[str, Any] | None = None
+    detector: Part = None
     """What the features depend on."""
-    reference: dict[str, Any] | None = None
+    reference: Part = None
     """What images are compared with, and how many images it has."""
     formats: dict[str, int] | None = None
     """The number of files of the reference in each image format, such as ``{"jpeg": 10000}``; not part of the hash."""
-    seed: int | None = None
+    seed: OptionalSeed = None
     stands_for: Literal["population", "sample", "both"] | None = None
     """What the reference is: the population itself, for which ``bias_corrected`` is right; a sample of a distribution,
     for which ``both_corrected`` is; or both, as the training images of a network are. It is not part of the hash.
@@ -108,31 +116,35 @@ class Result(Record):
     id: str
     """The trial's id, which several points may share."""
     ablation: str = ""
-    trial: dict[str, Any] | None = None
+    trial: Spec = None
     """The resolved spec."""
-    seed: int
+    seed: Seed
     network: str | None = None
     """A hash that tells trained networks apart; ``None`` without a network, and in results of earlier versions."""
-    nfe: int | float
+    nfe: Evaluations
     """Counted evaluations per image; the mean if an adaptive solver takes more for some images than for others."""
-    nfe_sd: float | None = None
-    nfe_guidance: int | float = 0
+    nfe_sd: Spread = None
+    nfe_guidance: FurtherEvaluations = 0
     """Further calls of networks per image, which guidance adds; recorded only if there are any."""
-    nfe_idle: int | float = 0
+    nfe_idle: FurtherEvaluations = 0
     """The evaluations among ``nfe`` that move nothing, because levels fall together; recorded only if there are any."""
-    images: int
-    features: int | None = None
+    images: Count
+    features: OptionalCount = None
     """The width of the features that distances were measured with."""
     unseeded: list[str] = []
     """Components that drew from a global random generator, as ``row/name``: images depend on the batch size."""
     protocol: Protocol | None = None
     """Earlier versions recorded none."""
     metrics: dict[str, MetricValue]
-    seconds: dict[str, Any] | None = None
-    sigmas: list[Number] | None = None
+    seconds: Seconds = None
+    sigmas: Levels = None
     """The noise levels at which the solver's steps start and end."""
-    provenance: dict[str, Any] | None = None
+    provenance: Part = None
     axes: Axes
+
+    def parts(self) -> Iterable[Record]:
+        """The values of the metrics."""
+        return self.metrics.values()
 
     @property
     def nfe_total(self) -> int | float:
@@ -206,6 +218,10 @@ class Description(Record):
     """The files and modules of the user's own components, as written in the ablation."""
     sources: dict[str, list[Source]] | None = None
     """The publications behind each component, by ``row/name``. Earlier versions recorded none."""
+
+    def parts(self) -> Iterable[Record]:
+        """The points."""
+        return self.points
 
     @model_validator(mode="after")
     def _each_point_has_all_axes(self) -> Self:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import warnings
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -14,14 +15,18 @@ import numpy as np
 from pydantic import ValidationError
 
 from designspace.errors import DamagedError, DataError
+from designspace.results.encoded import LineError, decoded
 from designspace.results.lines import Lines, PointKey, append_line, point_key, problem
 from designspace.results.records import Description, Failure, Result, further_counts
+from designspace.results.shared import Shared
 from designspace.storage.arrays import pack, unpack
 from designspace.storage.files import CacheFolder, content_key, reading, write_whole
 
 if TYPE_CHECKING:
     import pandas as pd
 
+NAME = re.compile(r"[\w-]+")
+"""The ids of trials whose artefacts are read."""
 LARGEST_ARTEFACT = 256_000
 """Artefacts of more bytes are written to the cache, so that report folders stay small enough to commit."""
 
@@ -38,7 +43,11 @@ class Results:
 
     def rows(self) -> list[Result]:
         """One result per finished point. Invalid lines are skipped, with one warning each (``file:line``)."""
-        return [row for key, row in self._results.read().items() if self._has(key)]
+        return list(self.by_point().values())
+
+    def by_point(self) -> dict[PointKey, Result]:
+        """The results of ``rows`` with their keys."""
+        return {key: row for key, row in self._results.read().items() if self._has(key)}
 
     def done(self) -> set[PointKey]:
         """The points that have a result."""
@@ -77,6 +86,8 @@ class Results:
 
     def artefact(self, id: str) -> dict[str, np.ndarray] | None:
         """The arrays of a trial, or ``None`` if they are absent or (with a warning) damaged."""
+        if not NAME.fullmatch(id):  # in a file from elsewhere, it may be a path to another folder
+            return None
         for path in (self._artefact(id), self._cache.path("artefacts", id)):
             try:
                 return unpack(f"artefacts/{id}", path.read_bytes())
@@ -118,11 +129,10 @@ def read_description(folder: Path) -> Description:
     with reading(path):
         text = path.read_bytes()
     try:
-        return Description.model_validate_json(text)
-    except ValidationError as error:
-        raise DataError(
-            f"{path}: not the description of an ablation ({problem(error)}); run the ablation again"
-        ) from error
+        return Shared().record(Description, decoded(text))
+    except (LineError, ValidationError) as error:
+        what = problem(error) if isinstance(error, ValidationError) else str(error)
+        raise DataError(f"{path}: not the description of an ablation ({what}); run the ablation again") from error
 
 
 def write_description(folder: Path, description: Description) -> None:

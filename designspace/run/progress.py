@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING, Literal
 
+from designspace.text import clean
 from designspace.training.loop import Progress, Seen
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def seldom() -> Callable[..., bool]:
 
 def say(text: str) -> None:
     """Print a line on stderr."""
-    print(text, file=sys.stderr, flush=True)
+    print(clean(text), file=sys.stderr, flush=True)
 
 
 @contextmanager
@@ -194,7 +195,9 @@ class _Bars:
         elif event.trial in self._tasks:
             self._progress.remove_task(self._tasks.pop(event.trial))
         if event.kind == "failed":
-            self._progress.console.print(f"{event.label}: {event.note}", style="red", markup=False, highlight=False)
+            self._progress.console.print(
+                clean(f"{event.label}: {event.note}"), style="red", markup=False, highlight=False
+            )
 
     def _show(self, event: Event) -> None:
         if event.trial not in self._tasks:

@@ -35,7 +35,7 @@ class Term(NamedTuple):
     """The study that has the results of the point."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Difference:
     """The metric of one point minus that of another, or another linear combination of the metric at several points."""
 
@@ -143,6 +143,8 @@ def combination(terms: Sequence[Term], metric: str) -> Difference:
 
 def _between_trainings(terms: Sequence[Term], metric: str) -> Scatter | None:
     """The uncertainty from repeated trainings, pooled over the points of all studies."""
+    if not any(term.point.trainings for term in terms):
+        return None
     series = [(term.times, term.point.series(metric)) for term in terms]
     if not all(math.isfinite(value) for _, s in series for value in s.values.values()):
         return None

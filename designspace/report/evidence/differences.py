@@ -47,6 +47,14 @@ def rank(study: Study, entries: Sequence[Entry], metric: str) -> Ranking:
     the drawn reference count as equal to it (``above_drawn``). ``best`` is empty if neither higher nor lower values
     are better.
     """
+    key = "rank", metric, tuple(entries)
+    if key not in study.kept:  # tables, figures and the page need the same ranking
+        study.kept[key] = _rank(study, entries, metric)
+    found: Ranking = study.kept[key]
+    return found
+
+
+def _rank(study: Study, entries: Sequence[Entry], metric: str) -> Ranking:
     known = finite(entries, metric)
     higher = entries[0].higher_is_better(metric) if entries else None
     if not known or higher is None:
@@ -113,7 +121,10 @@ def listed(study: Study, metric: str) -> Iterator[list[Comparison]]:
 
 def by_budget(study: Study, points: Sequence[Entry]) -> dict[object, list[Entry]]:
     """The points of each budget, lowest budget first; all in one group if the ablation has no axis for the budget."""
-    return {budget: [p for p in points if study.budget(p) == budget] for budget in budgets(study, points)}
+    found: dict[object, list[Entry]] = {budget: [] for budget in budgets(study, points)}
+    for point in points:
+        found[study.budget(point)].append(point)
+    return found
 
 
 def finite(entries: Iterable[Entry], metric: str) -> list[Entry]:

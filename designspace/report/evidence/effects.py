@@ -148,8 +148,13 @@ class Effects:
 
 def effects(study: Study, metric: str) -> list[list[Effects]]:
     """For each group of comparable points, the effects of every factor at every budget (perhaps none)."""
-    groups = [finite(group, metric) for group in comparable(study.entries, metric)]
-    return [[one for factor in factors(study) for one in _effects(study, factor, group, metric)] for group in groups]
+    if ("effects", metric) not in study.kept:  # several tables and figures need them
+        groups = [finite(group, metric) for group in comparable(study.entries, metric)]
+        study.kept["effects", metric] = [
+            [one for factor in factors(study) for one in _effects(study, factor, group, metric)] for group in groups
+        ]
+    found: list[list[Effects]] = study.kept["effects", metric]
+    return found
 
 
 def _effects(study: Study, factor: Factor, entries: Sequence[Entry], metric: str) -> list[Effects]:

@@ -26,6 +26,8 @@ NAMED = 12
 """The largest number of curves with their own colour and name; if there are more curves, the best ones have them."""
 SHORT_LEGEND = 8
 """The largest number of keys in a legend of normal font size."""
+MANY = 10_000
+"""If there are more points than this, those without a name are drawn as an image in vector formats."""
 AXIS = 2.8
 """The length of the x axis in inches."""
 LEVEL: dict[str, Any] = {"color": DARK, "linewidth": 0.9, "linestyle": (0, (4, 2))}
@@ -181,8 +183,10 @@ def _best(names: Sequence[str], panels: Sequence[MetricPanel]) -> list[str]:
 def _draw_panel(axes: Axes, panel: MetricPanel, looks: dict[str, dict[str, Any]]) -> None:
     scale = panel.y_scale
     named = [curve for curve in panel.curves if curve.name in looks]
-    for curve in (curve for curve in panel.curves if curve.name not in looks):
-        axes.plot(curve.x, curve.y, **OTHERS)
+    others = [curve for curve in panel.curves if curve.name not in looks]
+    x = [number for curve in others for number in (*curve.x, math.nan)]
+    y = [number for curve in others for number in (*curve.y, math.nan)]
+    axes.plot(x, y, **OTHERS, rasterized=len(x) > MANY)  # one line with gaps, because thousands of lines take minutes
     for curve, aside in zip(named, dodge(panel.x, len(named)), strict=True):
         shifted = replace(curve, x=[aside * x for x in curve.x])
         lowest = None if scale.threshold else scale.low

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from designspace.drawing.legend import Key, Legend
@@ -12,7 +13,7 @@ from designspace.drawing.look import DARK, FAINT, SMALL, look, plain
 from designspace.drawing.panels import annotate, stacked
 from designspace.drawing.scales import set_log_ticks
 from designspace.report.entry import Entry
-from designspace.report.figures.metric import NFE, each_once
+from designspace.report.figures.metric import MANY, NFE, each_once
 from designspace.report.study import Study, comparable
 from designspace.text import one_line
 
@@ -88,7 +89,13 @@ def cost_panels(study: Study, metric: str) -> list[CostPanel]:
 
 def front(points: Sequence[tuple[float, float]]) -> list[bool]:
     """For each point (cost, value), whether no other point is at least as low in both and lower in one."""
-    return [not any(c <= cost and v <= value and (c < cost or v < value) for c, v in points) for cost, value in points]
+    lowest = math.inf
+    unbeaten: set[tuple[float, float]] = set()
+    for cost, of in groupby(sorted(points), key=lambda point: point[0]):
+        if (best := next(of)[1]) < lowest:
+            lowest = best
+            unbeaten.add((cost, best))
+    return [point in unbeaten for point in points]
 
 
 def _points(entries: Sequence[Entry], metric: str, cost: Callable[[Entry], float]) -> list[CostPoint]:
@@ -127,9 +134,12 @@ def _made_on(provenance: dict[str, Any] | None) -> str:
 
 
 def _draw(axes: Axes, panel: CostPanel, looks: dict[str, dict[str, Any]]) -> None:
+    others = [point for point in panel.points if not (point.on_front and point.name in looks)]
+    many = len(others) > MANY  # as an image, because a vector for each would make the file too large
+    axes.plot([p.cost for p in others], [p.value for p in others], **BEATEN, linestyle="none", rasterized=many)
     for point in panel.points:
-        own = looks.get(point.name) if point.on_front else None
-        axes.plot(point.cost, point.value, **(own or BEATEN))
+        if point.on_front and point.name in looks:
+            axes.plot(point.cost, point.value, **looks[point.name])
     best = [point for point in panel.points if point.on_front]
     axes.step([p.cost for p in best], [p.value for p in best], where="post", **FRONT)
     ends = [(max(low, p.value / 10), high) for p in best for low, high in (p.interval,)]

@@ -12,7 +12,7 @@ from designspace.report.bibtex import bibtex
 from designspace.report.evidence.verdicts import verdicts
 from designspace.report.html.answer import answers
 from designspace.report.html.render import embedded, picture, render, scripts
-from designspace.report.html.sections import Section, sections
+from designspace.report.html.sections import BEST, MOST, Section, listed, sections
 from designspace.report.html.trials import points, trials
 from designspace.report.study import Study
 from designspace.report.tables import caption, claims, comparisons, effects, values
@@ -23,6 +23,10 @@ LARGEST = 2_500_000
 """The largest total size of the pictures in a page, in bytes; further ones are only available as files."""
 PAGE = 7_500_000
 """The largest size of a page including its pictures, in bytes; the data of many trials leave less room for pictures."""
+EXCERPT = (
+    f"This ablation has more than {MOST:,} points. Plots and tables of this page show the {BEST} best of each metric "
+    "at each budget; table.csv has all points. Comparisons and p-values take all points into account."
+)
 PICTURES = {
     "samples": "Sample images, one row per configuration. Images in the same column start from the same latent.",
     "samples_difference": "Half the difference of these images from those of the first configuration; grey means none.",
@@ -54,11 +58,11 @@ def page(study: Study, pictures: Mapping[str, bytes], *, live: bool = False) -> 
         live: Whether the page will be updated: browsers then reload it every few seconds, and verdicts are always
             valid until all results are there.
     """
-    found, known = [*sections(study)], trials(study, study.points)
+    found, known = [*sections(study)], trials(study, listed(study))
     decided, missing = verdicts(study, live=live), values.gaps(study)
     choices = [pair for metric in study.about.metrics for pair in effects.tables(study, metric)]
     data = {
-        "points": points(study, study.points),
+        "points": points(study, listed(study)),
         "sections": [section.data for section in found],
         "trials": known,
         "look": {"colours": COLOURS, "faint": FAINT},
@@ -80,6 +84,7 @@ def page(study: Study, pictures: Mapping[str, bytes], *, live: bool = False) -> 
         pictures_of=_by_section(found, drawn),
         trials=bool(known["rows"]),
         gaps=missing,
+        excerpt=EXCERPT if len(study.points) > MOST else "",
         bibtex=bibtex(study.sources),
         files=[*_files(study, found, choices)],
         better=caption.better,

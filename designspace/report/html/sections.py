@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from designspace.report.entry import Entry
-from designspace.report.evidence.differences import Ranking, by_budget, rank
+from designspace.report.evidence.differences import Ranking, by_budget, finite, rank
 from designspace.report.figures.metric import NFE, curve_name, each_once, level_of, numeric_axes
 from designspace.report.html.render import cell
 from designspace.report.study import Study, comparable
@@ -19,6 +19,10 @@ from designspace.text import measured, measured_parts, number, one_line
 
 COLUMNS = {"value": "value", "se": "se", "sd": "sd over seeds", "n": "n"}
 """The titles of a table's columns, by the keys that the scripts use."""
+MOST = 10_000
+"""The largest number of points that a page lists in full; browsers take minutes for more."""
+BEST = 20
+"""The number of points per metric and budget that a page lists if there are more points than ``MOST``."""
 ALWAYS = ("value", "se", "n")
 """The columns that are shown even if they are empty."""
 
@@ -37,9 +41,22 @@ class Section:
     """The data that the scripts read."""
 
 
+def listed(study: Study) -> list[Entry]:
+    """The points that a page lists: all or, of more than ``MOST``, the best ones of each metric at each budget."""
+    if len(study.points) <= MOST:
+        return study.points
+    best: set[Entry] = set()
+    for metric in study.about.metrics:
+        for group in comparable(study.entries, metric):
+            for column in by_budget(study, finite(group, metric)).values():
+                higher = bool(column[0].higher_is_better(metric))
+                best.update(sorted(column, key=lambda entry: entry.value(metric), reverse=higher)[:BEST])
+    return [point for point in study.points if point in best]
+
+
 def sections(study: Study) -> Iterator[Section]:
     """All sections, in the order of the metrics."""
-    place = {point: i for i, point in enumerate(study.points)}
+    place = {point: i for i, point in enumerate(listed(study))}
     axes = [None, *numeric_axes(study)]
     for metric in study.about.metrics:
         groups = comparable(study.entries, metric)
@@ -58,19 +75,20 @@ def _section(
 ) -> Section:
     ranked = [rank(study, column, metric) for column in by_budget(study, entries).values()]
     best = {entry for ranking in ranked for entry in ranking.best}
-    absent = [] if why else [point for point in study.points if not point.rows]
-    titles, cells = _values(metric, entries)
-    rows = [[place[e], int(e in best), *row] for e, row in zip(entries, cells, strict=True)]
+    absent = [] if why else [point for point in place if not point.rows]
+    shown = [entry for entry in entries if entry in place]
+    titles, cells = _values(metric, shown)
+    rows = [[place[e], int(e in best), *row] for e, row in zip(shown, cells, strict=True)]
     rows += [[place[point], 0, study.word(point), *[""] * (len(titles) - 1)] for point in absent]
     first, higher = entries[0], entries[0].higher_is_better(metric)
     data: dict[str, Any] = {
         "label": one_line(first.about(metric).protocol),
         "higher": higher,
         "level": asdict(level) if (level := level_of(first, metric)) else None,
-        "intervals": [_ends(entry, metric) for entry in entries],
+        "intervals": [_ends(entry, metric) for entry in shown],
         "table": {"keys": list(titles), "columns": list(titles.values()), "rows": rows},
         "compared": {"columns": COMPARED, "rows": [*_compared(ranked, place)]},
-        "against": [_curves(entries, metric, axis) for axis in axes],
+        "against": [_curves(shown, metric, axis) for axis in axes],
     }
     told = [caption.of_table(study, metric, entries, ranked, why)]
     told += [f"Without bias ({one.reference}): {one.caption}" for one, _ in corrected.shown(entries, metric)]
@@ -112,7 +130,8 @@ def _compared(ranked: Sequence[Ranking], place: Mapping[Entry, int]) -> Iterator
     """The rows that compare each point with the best of its budget."""
     for ranking in ranked:
         top = ranking.best[:1] if ranking.against else []
-        for entry in sorted((*top, *ranking.against), key=lambda entry: place[entry]):
+        shown = [entry for entry in (*top, *ranking.against) if entry in place]
+        for entry in sorted(shown, key=lambda entry: place[entry]):
             gap, p = ranking.against.get(entry, (None, math.nan))
             texts = words(gap, p) if gap else ["best", "", "", ""]
             numbers = (gap.value, gap.gain, gap.p, p) if gap else (0.0, None, None, None)

@@ -92,13 +92,8 @@ def words(found: Difference, corrected: float) -> list[str]:
 
 def tidy(study: Study) -> str:
     """comparisons.csv: the comparisons that the report lists; empty if there are none."""
-    rows = [
-        {"metric": metric, **flat(study, one, metric)}
-        for metric in study.about.metrics
-        for group in listed(study, metric)
-        for one in group
-    ]
-    return csv_text([{key: _short(value) for key, value in row.items()} for row in rows])
+    found = [(metric, one) for metric in study.about.metrics for group in listed(study, metric) for one in group]
+    return csv_text(lambda: ({"metric": metric} | _shortened(flat(study, one, metric)) for metric, one in found))
 
 
 def flat(study: Study, one: Comparison, metric: str) -> dict[str, Any]:
@@ -112,5 +107,5 @@ def flat(study: Study, one: Comparison, metric: str) -> dict[str, Any]:
     return protocol | budget | {"a": a.config, "b": b.config, "nfe_a": a.nfe, "nfe_b": b.nfe, **known}
 
 
-def _short(value: Any) -> Any:
-    return f"{value:.6g}" if isinstance(value, float) else value
+def _shortened(row: dict[str, Any]) -> dict[str, Any]:
+    return {key: f"{value:.6g}" if isinstance(value, float) else value for key, value in row.items()}

@@ -58,15 +58,14 @@ def page(study: Study) -> str:
 def tidy(study: Study) -> str:
     """effects.csv: one row per effect, at every budget."""
     budget = study.column_axis or "budget"
-    return csv_text(
-        [
-            _flat(budget, metric, one_line(group[0].about(metric).protocol), one, choice)
-            for metric in study.about.metrics
-            for group, found in zip(comparable(study.entries, metric), effects(study, metric), strict=True)
-            for one in found
-            for choice in one.against
-        ]
-    )
+    rows = [
+        _flat(budget, metric, one_line(group[0].about(metric).protocol), one, choice)
+        for metric in study.about.metrics
+        for group, found in zip(comparable(study.entries, metric), effects(study, metric), strict=True)
+        for one in found
+        for choice in one.against
+    ]
+    return csv_text(lambda: rows)
 
 
 def _flat(budget: str, metric: str, protocol: str, one: Effects, choice: Any) -> dict[str, Any]:

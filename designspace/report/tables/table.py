@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
 from designspace.text import escape
+
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 class Kind(Enum):
@@ -59,12 +62,31 @@ def markdown(table: Table) -> list[str]:
     return ["| " + " | ".join(row) + " |" for row in (header, rule, *body)]
 
 
-def csv_text(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Rows as CSV, with columns in the order of their first occurrence; empty if there are no rows."""
-    if not rows:
+def csv_text(rows: Callable[[], Iterable[Mapping[str, Any]]]) -> str:
+    """Rows as CSV, with columns in the order of their first occurrence; empty if there are no rows.
+
+    ``rows`` is called twice, so that all rows never have to be in memory. Spreadsheets take text that begins with one
+    of ``FORMULA`` for a formula, which may run commands, so that such text is written after an apostrophe. Numbers are
+    written as they are.
+    """
+    columns = list(dict.fromkeys(key for row in rows() for key in row))
+    if not columns:
         return ""
     file = io.StringIO()
-    writer = csv.DictWriter(file, list(dict.fromkeys(key for row in rows for key in row)), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(map(_csv_cell, columns))
+    writer.writerows([_csv_cell(row.get(column)) for column in columns] for row in rows())
     return file.getvalue()
+
+
+def _csv_cell(value: Any) -> Any:
+    if not isinstance(value, str) or not value.startswith(FORMULA) or _is_number(value):
+        return value
+    return f"'{value}"
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text)) or text == "-inf"
+    except ValueError:
+        return False

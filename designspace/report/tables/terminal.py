@@ -13,8 +13,10 @@ from designspace.report.evidence.verdicts import verdicts
 from designspace.report.study import Study
 from designspace.report.tables import effects, values
 from designspace.report.tables.table import Table
-from designspace.text import one_line
+from designspace.text import clean, one_line
 
+MOST_ROWS = 100
+"""The largest number of rows of a table that is printed in full."""
 COLOURS = {
     Outcome.HOLDS: "green",
     Outcome.PART: "yellow",
@@ -38,13 +40,24 @@ def terminal_table(folder: Path | Study, *, live: bool = False) -> Group:
     parts: list[RichTable | Text] = [Text(one_line(study.about.question), style="bold"), Text()]
     favoured = [pair.favoured for metric in study.about.metrics[:1] for pair in effects.tables(study, metric)]
     for table in values.all_tables(study) + favoured:
-        parts += [_drawn(table), Text(table.caption, style="dim"), Text()]
+        shown = _excerpt(table)
+        parts += [_drawn(shown), Text(shown.caption, style="dim"), Text()]
     for found in verdicts(study, live=live):
         parts += [Text.assemble((f"{found.headline}: ", f"bold {COLOURS[found.outcome]}"), found.say)]
         parts += [Text(f"  {found.numbers}", style="dim")]
     if missing := values.gaps(study):
-        parts += [Text(one_line(line)) for line in (missing.summary, *missing.points)]
+        parts += [Text(clean(line)) for line in (missing.summary, *missing.points)]
     return Group(*parts)
+
+
+def _excerpt(table: Table) -> Table:
+    """The table or, if it has more than ``MOST_ROWS`` rows, an excerpt with those that have a value in bold first."""
+    more = len(table.rows) - MOST_ROWS
+    if more <= 0:
+        return table
+    ranked = sorted(range(len(table.rows)), key=lambda row: not any(cell.best for cell in table.rows[row]))
+    rows = [table.rows[row] for row in sorted(ranked[:MOST_ROWS])]
+    return Table(table.header, rows, f"{table.caption} {more:,} more rows are in table.md.")
 
 
 def _drawn(table: Table) -> RichTable:

@@ -39,7 +39,7 @@ def page(study: Study) -> str:
 def tidy(study: Study) -> str:
     """table.csv: one row per point and seed, with every number in full precision."""
     further = further_counts([row for entry in study.entries for row in entry.rows])
-    return csv_text([_flat(entry, row, study, further) for entry in study.entries for row in entry.rows])
+    return csv_text(lambda: (_flat(entry, row, study, further) for entry in study.entries for row in entry.rows))
 
 
 def all_tables(study: Study) -> list[Table]:
