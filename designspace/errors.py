@@ -62,6 +62,17 @@ class BrokenRowError(RowError):
     """A row returns something wrong, as no correct row does, however many steps are asked for."""
 
 
+class UnmetRowError(BrokenRowError):
+    """A component returns something other than its row requires; ``what`` says it without the name of the component."""
+
+    def __init__(self, row: str, name: str, what: str) -> None:
+        super().__init__(row, what)
+        self.args, self.name = (row, name, what), name
+
+    def __str__(self) -> str:
+        return f"{self.row} '{self.name}': {self.what}"
+
+
 class Place(NamedTuple):
     """A position in a file, or, with line 0, a source without lines such as a command-line option."""
 

@@ -559,12 +559,13 @@ def stubborn(folder):
 
 def test_the_row_that_fails_is_found_whatever_its_message_says(stubborn):
     text = GOOD + "components: [stubborn.py]\n"
+    said = f"time_steps 'test_stubborn': not today ({stubborn / 'stubborn.py'}:8)"
     for steps in ("num_steps: [9]", "nfe: [9]"):  # both vary: the row is to blame
         lines = lines_of(stubborn, text + f"grid: {{time_steps: [edm, test_stubborn], {steps}}}")
-        assert lines == ["7:26: grid.time_steps.1: not today"]
+        assert lines == [f"7:26: grid.time_steps.1: {said}"]
     design = text.replace("design: edm", "design: {preset: edm, time_steps: test_stubborn}")
-    assert lines_of(stubborn, design) == ["4:35: design.time_steps: not today"]
-    assert lines_of(stubborn, design + "grid: {num_steps: [9]}") == ["7:20: grid.num_steps.0: not today"]
+    assert lines_of(stubborn, design) == [f"4:35: design.time_steps: {said}"]
+    assert lines_of(stubborn, design + "grid: {num_steps: [9]}") == [f"7:20: grid.num_steps.0: {said}"]
 
 
 def test_errors_cross_processes(folder):

@@ -104,7 +104,7 @@ ROWS = {
     "schedule by math": (
         ds.Schedule,
         {"sigma": lambda self, t: __import__("math").pow(t, 2)},
-        "use functions of torch, not of math",
+        r"\(.*:\d+\); its argument is a tensor of any shape, for functions of torch and not of math$",
     ),
     "schedule with one value": (
         ds.Schedule,
@@ -345,7 +345,7 @@ def value(results):
 
 def test_a_solver_that_draws_from_a_global_generator_is_repeatable_and_named(tmp_path, monkeypatch):
     path = spec(tmp_path / "a", solver="noisy")
-    with pytest.warns(UserWarning, match=r"solver 'noisy' draws from a global random generator: .* flow\.noise"):
+    with pytest.warns(UserWarning, match=r"solver 'noisy' draws from a global random generator, .* flow\.noise"):
         here = go(path)
     assert [row.unseeded for row in here.rows()] == [["solver/noisy"]]
     monkeypatch.setenv("DESIGNSPACE_CACHE", str(tmp_path / "other"))
@@ -368,7 +368,7 @@ def test_built_in_components_and_networks_that_draw_nothing_are_not_named(tmp_pa
 
 def test_a_network_that_draws_is_named(tmp_path):
     path = spec(tmp_path, solver="heun", denoiser=network(-10.0))
-    with pytest.warns(UserWarning, match="network 'module' draws from a global random generator"):
+    with pytest.warns(UserWarning, match="network 'module' draws from a global random generator, so"):
         results = go(path)
     assert [row.unseeded for row in results.rows()] == [["network/module"]]
 

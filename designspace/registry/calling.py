@@ -8,29 +8,30 @@ from __future__ import annotations
 import math
 import sys
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NoReturn
 
 import torch
 from torch import Tensor
 
-from designspace.errors import BrokenRowError, DataError, RowError, StorageError, brief
+from designspace.errors import BrokenRowError, DataError, RowError, StorageError, UnmetRowError, brief
 from designspace.registry.component import Component
 from designspace.registry.isolation import drawing
 
 OF_THE_FRAMEWORK = (RowError, DataError, StorageError, FloatingPointError)
 """Exceptions that say themselves what is wrong; a component passes them on."""
-SCALAR_ONLY = ("converted to Scalar", "converted to Python scalars")
-"""What PyTorch says if a tensor is given to a function of the module ``math``."""
+ELEMENTWISE = "its argument is a tensor of any shape, for functions of torch and not of math"
+"""The advice where a function of ``math`` is a common mistake."""
 
 
 @contextmanager
-def calling(component: Component, *, may_refuse: bool = False) -> Iterator[None]:
+def calling(component: Component, *, may_refuse: bool = False, advice: str = "") -> Iterator[None]:
     """Attribute what happens in the block to ``component``: its errors, and its use of global random generators.
 
     A ``ValueError`` becomes a ``RowError``. Any exception of a user's own component becomes a ``BrokenRowError``, whose
-    message names the component and the line of its file, unless it ``may_refuse`` its input by a ``ValueError``.
+    message names the component and the line of its file, unless it ``may_refuse`` its input by a ``ValueError``. The
+    message ends with the ``advice``.
     """
     with drawing(name_of(component)):
         try:
@@ -42,19 +43,20 @@ def calling(component: Component, *, may_refuse: bool = False) -> Iterator[None]
             if not refuses and component.built_in():
                 raise
             kind = RowError if refuses else BrokenRowError
-            raise kind(component.row, blame(component, error)) from error
+            raise kind(component.row, blame(component, error, advice)) from error
 
 
-def blame(component: Component, error: Exception) -> str:
-    """An error of ``component`` as one line. For a user's own component, it ends with the line that raised it."""
+def blame(component: Component, error: Exception, advice: str = "") -> str:
+    """An error of ``component`` as one line. For a user's own component, it has the name and the line of its file.
+
+    The ``advice`` is left out if a ``raise`` statement explains the error.
+    """
     if component.built_in():
         return str(error)
-    end = "; use functions of torch, not of math" if any(text in str(error) for text in SCALAR_ONLY) else ""
-    end += line_in(type(component), error)
-    if not isinstance(error, ValueError):
-        return f"{component.row} '{component.name}' fails: {brief(error)}{end}"
-    named = "" if str(error).startswith(f"{component.row} ") else f"{component.row} '{component.name}': "
-    return f"{named}{' '.join(str(error).split())}{end}"
+    said = f": {' '.join(str(error).split())}" if isinstance(error, ValueError) else f" fails: {brief(error)}"
+    raised = (traceback.extract_tb(error.__traceback__)[-1].line or "").startswith("raise ")
+    end = f"; {advice}" if advice and not raised else ""
+    return f"{component.row} '{component.name}'{said}{line_in(type(component), error)}{end}"
 
 
 def line_in(cls: type[Component], error: Exception) -> str:
@@ -72,7 +74,7 @@ def name_of(component: Component) -> str:
 def require_tensor(
     component: Component, what: str, value: object, shape: Sequence[int | str], dtype: torch.dtype | None = None
 ) -> Tensor:
-    """Return ``value`` if it is a tensor of ``shape`` and ``dtype``. Raises ``BrokenRowError`` otherwise.
+    """Return ``value`` if it is a tensor of ``shape`` and ``dtype``. Raises ``UnmetRowError`` otherwise.
 
     Sizes in ``shape`` may be letters, which stand for any size. Without ``dtype``, any floating-point type will do.
     """
@@ -90,8 +92,10 @@ def require_like(component: Component, what: str, value: object, like: Tensor) -
     return found
 
 
-def require_elementwise(component: Component, what: str, value: object, given: Tensor) -> Tensor:
-    """Return ``value`` if it has one floating-point number for each of those that were ``given``."""
+def elementwise(component: Component, what: str, function: Callable[[Tensor], object], given: Tensor) -> Tensor:
+    """Call a function of ``component``. Raises ``RowError`` unless it returns a floating-point number per element."""
+    with calling(component, may_refuse=True, advice=ELEMENTWISE):
+        value = function(given)
     return require_tensor(component, f"{what} of {described(given)}", value, given.shape)
 
 
@@ -103,8 +107,8 @@ def require_number(component: Component, what: str, value: object) -> float:
 
 
 def unmet(component: Component, what: str, expected: str, got: str) -> NoReturn:
-    """Raise the ``BrokenRowError`` that says what ``component`` returned instead of what it should return."""
-    raise BrokenRowError(component.row, f"{component.row} '{component.name}': {what}: expected {expected}, got {got}")
+    """Raise the ``UnmetRowError`` that says what ``component`` returned instead of what it should return."""
+    raise UnmetRowError(component.row, component.name, f"{what}: expected {expected}, got {got}")
 
 
 def described(value: object) -> str:

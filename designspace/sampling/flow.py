@@ -12,12 +12,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from designspace.registry.calling import calling, require_elementwise, require_tensor, unmet
+from designspace.registry.calling import calling, elementwise, require_tensor, unmet
 from designspace.sampling import rows
 from designspace.sampling.counted import CountedDenoiser
 
@@ -70,8 +71,7 @@ class Flow:
 
     def _compute(self, sigmas: list[float]) -> None:
         positive = torch.tensor([v for v in sigmas if v > 0 and v not in self._levels], dtype=torch.float64)
-        with calling(self.schedule, may_refuse=True):
-            t = require_elementwise(self.schedule, "sigma_inv(sigma)", self.schedule.sigma_inv(positive), positive)
+        t = elementwise(self.schedule, "sigma_inv(sigma)", self.schedule.sigma_inv, positive)
         for level in self._evaluate(torch.cat([t, t.new_zeros(1)]), [*positive.tolist(), 0.0]):
             self._levels[level.sigma] = level
 
@@ -93,8 +93,7 @@ class Flow:
     def at_time(self, t: float) -> Level:
         """The coefficients at any time ``t > 0``."""
         times = torch.tensor([t], dtype=torch.float64)
-        with calling(self.schedule, may_refuse=True):
-            sigma = require_elementwise(self.schedule, "sigma(t)", self.schedule.sigma(times), times)
+        sigma = elementwise(self.schedule, "sigma(t)", self.schedule.sigma, times)
         return self._evaluate(times, sigma.tolist())[0]
 
     def start(self, i: int) -> float:
@@ -107,11 +106,9 @@ class Flow:
 
     def _evaluate(self, t: Tensor, sigmas: list[float]) -> list[Level]:
         schedule, scaling = self.schedule, self.scaling
-        with calling(schedule, may_refuse=True):
-            sigma_dot = require_elementwise(schedule, "sigma_dot(t)", schedule.sigma_dot(t), t)
-        with calling(scaling, may_refuse=True):
-            s = require_elementwise(scaling, "s(t)", scaling.s(t, schedule), t)
-            s_dot = require_elementwise(scaling, "s_dot(t)", scaling.s_dot(t, schedule), t)
+        sigma_dot = elementwise(schedule, "sigma_dot(t)", schedule.sigma_dot, t)
+        s = elementwise(scaling, "s(t)", partial(scaling.s, schedule=schedule), t)
+        s_dot = elementwise(scaling, "s_dot(t)", partial(scaling.s_dot, schedule=schedule), t)
         # The given noise levels are used, not sigma(t), so that levels of the grid have no rounding errors.
         columns = zip(t.tolist(), sigmas, sigma_dot.tolist(), s.tolist(), s_dot.tolist(), strict=True)
         return [Level(*row) for row in columns]

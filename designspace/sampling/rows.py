@@ -10,13 +10,14 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Callable
+from functools import partial
 from typing import ClassVar, Protocol, Self
 
 import torch
 from torch import Tensor
 
 from designspace.errors import RowError
-from designspace.registry.calling import calling, require_elementwise
+from designspace.registry.calling import elementwise
 from designspace.registry.component import Component
 from designspace.sampling.inverse import inverse
 
@@ -101,8 +102,7 @@ class Schedule(_Ranged, row="schedule"):
         return self
 
     def _sigma(self, t: Tensor) -> Tensor:
-        with calling(self):
-            return require_elementwise(self, "sigma(t)", self.sigma(t), t)
+        return elementwise(self, "sigma(t)", self.sigma, t)
 
 
 class Scaling(Component, row="scaling"):
@@ -117,7 +117,7 @@ class Scaling(Component, row="scaling"):
 
     def s_dot(self, t: Tensor, schedule: Schedule) -> Tensor:
         r""":math:`\dot s(t)`, by automatic differentiation unless a class defines it."""
-        slope = _derivative(lambda times: require_elementwise(self, "s(t)", self.s(times, schedule), times), t)
+        slope = _derivative(lambda times: elementwise(self, "s(t)", partial(self.s, schedule=schedule), times), t)
         if slope is None and bool((self.s(t, schedule) == 1).all()):
             return torch.zeros_like(t)
         if slope is None:

@@ -27,7 +27,7 @@ import torch
 from designspace.data.images import Images
 from designspace.data.rows import Data
 from designspace.denoising.rows import CIn, CNoise, COut, CSkip, Denoiser, Guidance, Network
-from designspace.errors import BrokenRowError, DataError, RowError, brief
+from designspace.errors import BrokenRowError, DataError, RowError, UnmetRowError, brief
 from designspace.evaluation.rows import DenoiserMetric, Detector, Diagnostic, Metric, Reference
 from designspace.registry.calling import name_of
 from designspace.registry.component import Component
@@ -80,9 +80,9 @@ def _say_what_is_required(check: Callable[..., None], component: Component, *con
     with isolated(torch.device("cpu"), check.__name__), drawing(name_of(component)):
         try:
             check(component, *context)
+        except UnmetRowError as error:
+            raise _unmet(check, error.what) from error
         except BrokenRowError as error:
-            if error.__cause__ is None:
-                raise _unmet(check, _without_name(error, component)) from error
             if not (isinstance(component, Solver) and isinstance(error.__cause__, ValueError)):
                 raise
         except RowError:
@@ -93,10 +93,6 @@ def _say_what_is_required(check: Callable[..., None], component: Component, *con
         except UnmetError as error:
             also = "; it draws from a global random generator" if drawn() else ""
             raise _unmet(check, f"{error}{also}") from error
-
-
-def _without_name(error: BrokenRowError, component: Component | type[Component]) -> str:
-    return error.what.removeprefix(f"{component.row} '{component.name}': ")
 
 
 def _unmet(check: Callable[..., None], what: str) -> UnmetError:
@@ -142,9 +138,8 @@ def _bound(check: Callable[..., None], component: Component | type[Component]) -
             check(component)
         except AssertionError as error:
             raise AssertionError(f"{component.row} {shown}: {error or function.__doc__}") from error
-        except BrokenRowError as error:
-            what = _without_name(error, component) if error.__cause__ is None else error.what
-            raise AssertionError(f"{component.row} {shown}: {what}") from error
+        except UnmetRowError as error:
+            raise AssertionError(f"{component.row} {shown}: {error.what}") from error
         except DataError:
             raise
         except Exception as error:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from designspace.denoising.rows import CIn, CNoise, Conditional, COut, CSkip, Denoiser, Guidance, Network
 from designspace.errors import brief
-from designspace.registry.calling import described, require_elementwise
+from designspace.registry.calling import described, elementwise
 from designspace.sampling.counted import CountedDenoiser, count_call
 from designspace.sampling.rows import D
 from designspace.testing.assertions import SIGMAS, require, require_close, require_finite, require_same
@@ -23,9 +23,9 @@ LARGE = torch.tensor([1e6, 1e12], dtype=torch.float64)
 
 def is_a_function_of_the_noise_level(row: CSkip | COut | CIn | CNoise | LossWeight) -> None:
     """The value is finite and float64 at each noise level, for tensors of any shape."""
-    values = require_elementwise(row, "the value", row(SIGMAS), SIGMAS)
+    values = elementwise(row, "the value", row, SIGMAS)
     for sigma, expected in ((SIGMAS, values), (SIGMAS.reshape(5, 10), values.reshape(5, 10)), (SIGMAS[3], values[3])):
-        value = require_elementwise(row, "the value", row(sigma), sigma)
+        value = elementwise(row, "the value", row, sigma)
         what = f"the value for sigma {list(sigma.shape)}"
         require(value.dtype == torch.float64, f"the dtype of {what}", torch.float64, value.dtype)
         require_finite(what, value)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from designspace.design import Design
-from designspace.registry.calling import require_elementwise, require_tensor
+from designspace.registry.calling import elementwise, require_tensor
 from designspace.sampling.rows import D, Scaling, Schedule, Stochasticity, TimeSteps
 from designspace.sampling.sample import lift, sample
 from designspace.sampling.solver import Solver
@@ -38,9 +38,9 @@ ZERO = torch.zeros(1, dtype=torch.float64)
 
 def sigma_increases_from_zero(schedule: Schedule) -> None:
     """sigma(0) is 0, and sigma increases with t."""
-    require_close("sigma(0)", schedule.sigma(ZERO), ZERO)
+    require_close("sigma(0)", elementwise(schedule, "sigma(t)", schedule.sigma, ZERO), ZERO)
     t = _times(schedule)
-    sigma = require_elementwise(schedule, "sigma(t)", schedule.sigma(t), t)
+    sigma = elementwise(schedule, "sigma(t)", schedule.sigma, t)
     require(sigma.dtype == torch.float64, "the dtype of sigma(t) for float64 times", torch.float64, sigma.dtype)
     require_close("sigma(t) for times of shape [5, 10]", schedule.sigma(t.reshape(5, 10)).flatten(), sigma, at=t)
     even = torch.linspace(0, 1, DENSE, dtype=torch.float64)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from designspace.registry.calling import require_elementwise
+from designspace.registry.calling import elementwise
 from designspace.testing.assertions import require, require_close, require_finite, require_same
 from designspace.testing.context import STAND_INS, Context
 from designspace.training.batches import augmented
@@ -14,7 +14,7 @@ from designspace.training.rows import Augmentation, NoiseDistribution
 def draws_noise_levels(distribution: NoiseDistribution) -> None:
     """Levels are positive, monotone in u, and reproducible."""
     u = torch.linspace(0.001, 0.999, 99, dtype=torch.float64)
-    sigma = require_elementwise(distribution, "from_uniform(u)", distribution.from_uniform(u), u)
+    sigma = elementwise(distribution, "from_uniform(u)", distribution.from_uniform, u)
     require_finite("from_uniform(u)", sigma)
     require(bool((sigma > 0).all()), "from_uniform(u)", "positive numbers", sigma[~(sigma > 0)])
     monotone = bool((sigma.diff() >= 0).all() or (sigma.diff() <= 0).all())

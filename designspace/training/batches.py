@@ -14,7 +14,7 @@ from designspace.denoising.device import sent
 from designspace.registry.calling import (
     calling,
     described,
-    require_elementwise,
+    elementwise,
     require_like,
     require_tensor,
     unmet,
@@ -72,8 +72,7 @@ class Batches:
         random = generator("train", self.seed, step)
         u = torch.from_numpy(random.random(self.size)).clamp_min(2.0**-54)
         distribution = self.design.noise_distribution
-        with calling(distribution):
-            sigma = require_elementwise(distribution, "from_uniform(u)", distribution.from_uniform(u), u)
+        sigma = elementwise(distribution, "from_uniform(u)", distribution.from_uniform, u)
         sigma = self.design.c_noise.supported(sigma)
         draw = torch.Generator(self.pixels.device).manual_seed(int(random.integers(2**62)))
         y, augment = self.pixels[chosen].float() / 127.5 - 1, None

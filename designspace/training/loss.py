@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from designspace.denoising.device import sent
-from designspace.registry.calling import calling, require_elementwise
+from designspace.registry.calling import elementwise
 from designspace.sampling import rows
 from designspace.training.rows import TrainingRows
 
@@ -21,8 +21,7 @@ def errors(D: rows.D, design: TrainingRows, y: Tensor, sigma: Tensor, noise: Ten
 
     ``y`` are images ``[B, ...]``, ``noise`` unit Gaussian of their shape, ``sigma`` float64 ``[B]``.
     """
-    with calling(design.loss_weight):
-        weight = require_elementwise(design.loss_weight, "the weight", design.loss_weight(sigma), sigma)
+    weight = elementwise(design.loss_weight, "the weight", design.loss_weight, sigma)
     return sent(weight, y.device, torch.float32) * squared_errors(D, y, sigma, noise)
 
 
