@@ -13,7 +13,7 @@ from designspace.report.evidence.verdicts import verdicts
 from designspace.report.study import Study
 from designspace.report.tables import effects, values
 from designspace.report.tables.table import Table
-from designspace.text import clean, one_line
+from designspace.text import clean, counted, one_line
 
 MOST_ROWS = 100
 """The largest number of rows of a table that is printed in full."""
@@ -57,7 +57,7 @@ def _excerpt(table: Table) -> Table:
         return table
     ranked = sorted(range(len(table.rows)), key=lambda row: not any(cell.best for cell in table.rows[row]))
     rows = [table.rows[row] for row in sorted(ranked[:MOST_ROWS])]
-    return Table(table.header, rows, f"{table.caption} {more:,} more rows are in table.md.")
+    return Table(table.header, rows, f"{table.caption} The whole table, with {counted(more, 'more row')}, is table.md.")
 
 
 def _drawn(table: Table) -> RichTable:
