@@ -13,7 +13,7 @@ import typer
 from designspace.cli.errors import clean_errors, print_json, stop
 from designspace.cli.options import Json, Out
 from designspace.cli.report import folder_of
-from designspace.text import did_you_mean
+from designspace.text import clean, did_you_mean
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -201,7 +201,7 @@ def _show(a: Side, b: Side | None, found: Found) -> None:
             about += f"p corrected for {len(comparisons)} comparisons (Holm). " if len(comparisons) > 1 else ""
             points = [point for one in comparisons for point in (one.a, one.b)]
             about += " ".join(filter(None, [caption.yardstick(metric, first), caption.training_runs(points)]))
-            console.print(Text(about.strip(), style="dim"))
+            console.print(Text(clean(about.strip()), style="dim"))
             drawn = _drawn(a, b, comparisons)
             console.print(drawn, width=max(console.width, console.measure(drawn).minimum), crop=False)
 
@@ -239,5 +239,5 @@ def _drawn(a: Side, b: Side | None, comparisons: Sequence[Comparison]) -> Table:
         # At least as wide as its longest word, or its longest number with error, so that none is broken.
         drawn.add_column(Text(name), justify="left" if name in sides else "right", min_width=max(map(len, parts)))
     for one, cells in zip(comparisons, rows, strict=True):
-        drawn.add_row(*map(Text, cells), style="bold" if one.corrected <= LEVEL else "")
+        drawn.add_row(*(Text(clean(cell)) for cell in cells), style="bold" if one.corrected <= LEVEL else "")
     return drawn

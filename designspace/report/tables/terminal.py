@@ -41,10 +41,10 @@ def terminal_table(folder: Path | Study, *, live: bool = False) -> Group:
     favoured = [pair.favoured for metric in study.about.metrics[:1] for pair in effects.tables(study, metric)]
     for table in values.all_tables(study) + favoured:
         shown = _excerpt(table)
-        parts += [_drawn(shown), Text(shown.caption, style="dim"), Text()]
+        parts += [_drawn(shown), Text(clean(shown.caption), style="dim"), Text()]
     for found in verdicts(study, live=live):
-        parts += [Text.assemble((f"{found.headline}: ", f"bold {COLOURS[found.outcome]}"), found.say)]
-        parts += [Text(f"  {found.numbers}", style="dim")]
+        parts += [Text.assemble((f"{found.headline}: ", f"bold {COLOURS[found.outcome]}"), clean(found.say))]
+        parts += [Text(f"  {clean(found.numbers)}", style="dim")]
     if missing := values.gaps(study):
         parts += [Text(clean(line)) for line in (missing.summary, *missing.points)]
     return Group(*parts)
@@ -63,9 +63,9 @@ def _excerpt(table: Table) -> Table:
 def _drawn(table: Table) -> RichTable:
     drawn = RichTable(box=None, header_style="bold")
     for name, right in zip(table.header, table.numbers, strict=True):
-        drawn.add_column(name, justify="right" if right else "left", no_wrap=right)
+        drawn.add_column(Text(clean(name)), justify="right" if right else "left", no_wrap=right)
     for row in table.rows:
-        drawn.add_row(*(Text(_narrow(c.text), style="bold green" if c.best else "") for c in row))
+        drawn.add_row(*(Text(_narrow(clean(c.text)), style="bold green" if c.best else "") for c in row))
     return drawn
 
 
