@@ -138,6 +138,11 @@ def joined(words: Sequence[str]) -> str:
     return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
 
 
+def counted(number: int, noun: str) -> str:
+    """A number with its noun: ``1 point``, ``2 points``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def few(names: Sequence[str]) -> str:
     """Names as in a sentence, at most ``NAMED`` of them: ``a and b``, ``a, b, c, d and 3 more``."""
     if len(names) > NAMED:

@@ -67,6 +67,15 @@ class Bench:
         return Study(self.folder)
 
 
+def edit(folder, change):
+    """Change the lines of results.jsonl, each a dict, and write them as another version would: without checksums."""
+    rows = [json.loads(line) for line in (folder / "results.jsonl").read_text().splitlines()]
+    for row in rows:
+        row.pop("sha256", None)
+    change(rows)
+    (folder / "results.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
 def by_hand():
     """The value, standard error and influence of each recorded point, read without using the package."""
     found = {}

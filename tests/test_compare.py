@@ -8,7 +8,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from studies import Bench, N, by_hand, gap_by_hand, influence
+from studies import Bench, N, by_hand, edit, gap_by_hand, influence
 from typer.testing import CliRunner
 
 from designspace.cli.app import app
@@ -99,10 +99,9 @@ def test_a_trial_by_two_names_differs_from_itself_by_nothing(bench):
     made = bench(axes=("design",))
     for design, value in (("ddpm", 3.0), ("vp", 3.0), ("ve", 3.5)):
         made.point({"design": design}, value, se=0.4)
-    rows = [json.loads(line) for line in (made.folder / "results.jsonl").read_text().splitlines()]
-    made.points[1]["id"] = rows[1]["id"] = rows[0]["id"]
+    made.points[1]["id"] = made.points[0]["id"]
     (made.folder / "ablation.json").write_text(json.dumps(made.about))
-    (made.folder / "results.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    edit(made.folder, lambda rows: rows[1].update(id=rows[0]["id"]))
     study = made.study()
     same, other = (difference(study, study.entries[0], entry, "frechet") for entry in study.entries[1:])
     assert (same.value, same.se, same.p) == (0.0, 0.0, 1.0)

@@ -443,7 +443,7 @@ def test_rows_that_cannot_be_used_are_skipped_and_named(bench):
     made = bench()
     made.point({"solver": "a", "nfe": 7}, 3.0)
     made.point({"solver": "b", "nfe": 7}, 3.0, nfe=None)
-    with pytest.warns(UserWarning, match=r"results\.jsonl:2: not a result, skipped \(no usable 'nfe': None is not a finite"):
+    with pytest.warns(UserWarning, match=r"results\.jsonl:2: not a result, skipped \(no usable 'nfe': None is not"):
         assert [entry.config for entry in made.study().entries] == ["a"]
 
 
@@ -470,7 +470,10 @@ def test_a_damaged_description_is_a_clear_error(tmp_path, text, error):
         ({"claims": [{"say": "x", "expect": []}]}, "no usable 'claims.0.expect': .*"),
         ({"points": [{"id": [1], "axes": {"solver": "a", "nfe": 7}}]}, "no usable 'points.0.id': .*"),
         ({"points": [{"id": "0", "axes": {"solver": {}, "nfe": 7}}]}, ".*the value of axis 'solver' is not text, .*"),
-        ({"points": [{"id": "0", "axes": {"solver": "a", "nfe": 10**400}}]}, ".*the value of axis 'nfe' is not text, .*"),
+        (
+            {"points": [{"id": "0", "axes": {"solver": "a", "nfe": 10**400}}]},
+            ".*the value of axis 'nfe' is not .*",
+        ),
         ({"points": [{"id": "0", "axes": {"solver": "a"}}]}, "a point has no value on the axis 'nfe'"),
     ],
 )

@@ -5,14 +5,17 @@ import resource
 import subprocess
 import sys
 import textwrap
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from designspace.errors import SkippedLineWarning, StorageError
+from designspace.errors import DataError, SkippedLineWarning, StorageError
 from designspace.registry.component import ROWS
+from designspace.results import lines as lines_module
+from designspace.results.encoded import EditedError, decoded, encoded
 from designspace.results.lines import point_key
 from designspace.results.records import Failure, Result, Source
 from designspace.results.sources import CITATIONS, sources_of
@@ -20,6 +23,8 @@ from designspace.results.store import LARGEST_ARTEFACT, Results, read_descriptio
 from designspace.storage import arrays as as_arrays
 from designspace.storage import cache as as_tensors
 from designspace.storage.cache import Cache
+
+ROOT = Path(__file__).parents[1]
 
 
 def line(id="a", value=1.5, **axes):
@@ -119,8 +124,7 @@ def test_a_line_cut_short_is_skipped_and_does_not_spoil_the_next(results, recwar
 
 def test_only_what_is_new_is_read(results, monkeypatch):
     parsed = []
-    parse = Result.model_validate_json
-    monkeypatch.setattr(Result, "model_validate_json", lambda line: parsed.append(line) or parse(line))
+    monkeypatch.setattr(lines_module, "decoded", lambda line: parsed.append(line) or decoded(line))
     other = Results(results.folder, cache=Cache(results.folder.parent / "cache"))
     for id in "abcdef":
         (results if id in "ace" else other).append(row(id))  # two processes
@@ -141,8 +145,9 @@ def test_a_line_is_read_when_it_is_whole_and_a_file_that_was_replaced_is_read_an
         assert [r.id for r in results.rows()] == ["a", "b"]
         file.write("\n" + line.replace('"b"', '"c"') + "\n")
     assert [r.id for r in results.rows()] == ["a", "b", "c"]
-    text = path.read_text().replace('"id": "a"', '"id": "d"')
-    path.write_text("".join(reversed(text.splitlines(keepends=True))))  # an editor: same file, same size
+    text = path.read_text().splitlines(keepends=True)
+    text[0] = encoded(row("d").plain()).decode()
+    path.write_text("".join(reversed(text)))  # an editor: same file, same size
     assert [r.id for r in results.rows()] == ["c", "b", "d"]
     path.unlink()
     assert results.rows() == []
@@ -261,7 +266,7 @@ def test_fields_that_this_version_does_not_know_are_kept(results):
     given = line("a") | {"schema": 1, "later": {"field": [1, None]}}
     given["metrics"]["frechet"]["later"] = "inf"
     results.append(Result.model_validate(given))
-    assert json.loads(lines(results)[0]) == given
+    assert decoded(lines(results)[0].encode()) == given
     assert results.rows()[0].plain() == given
 
 
@@ -278,13 +283,123 @@ def test_infinities_and_missing_numbers_are_read_as_floats(results):
     assert found.plain() == given
 
 
-COMMITTED = sorted((Path(__file__).parents[1] / "reports").glob("*/results.jsonl"))
+WRONG = [
+    (("metrics", "frechet", "se"), -0.5, "'metrics.frechet.se': -0.5 is not a number of at least 0"),
+    (("metrics", "frechet", "se"), True, "'metrics.frechet.se': True is not a number of at least 0"),
+    (("metrics", "frechet", "value"), "5", "'metrics.frechet.value': '5' is not a number"),
+    (("metrics", "frechet", "value"), True, "'metrics.frechet.value': True is not a number"),
+    (("metrics", "frechet", "value"), 1e200, "'metrics.frechet.value': 1e.200 is not a number between -1e.100"),
+    (("metrics", "frechet", "skew"), "inf", "'metrics.frechet.skew': 'inf' is not a finite number"),
+    (("metrics", "frechet", "drawn_sd"), -1, "'metrics.frechet.drawn_sd': -1 is not a number of at least 0"),
+    (("metrics", "frechet", "floor_n"), 0, "'metrics.frechet.floor_n': 0 is not a whole number of at least 1"),
+    (("metrics", "frechet", "n"), 2.5, "'metrics.frechet.n': 2.5 is not a whole number of at least 1"),
+    (("metrics", "frechet", "profile"), {"a": [1], "b": [1, 2]}, "'metrics.frechet.profile': columns of different len"),
+    (("nfe",), 0, "'nfe': 0 is not a finite number above 0"),
+    (("nfe",), -3, "'nfe': -3 is not a finite number"),
+    (("nfe",), "inf", "'nfe': 'inf' is not a finite number"),
+    (("nfe",), 10**400, "'nfe': 1000"),
+    (("nfe_guidance",), -1, "'nfe_guidance': -1 is not a finite number of at least 0"),
+    (("images",), 0, "'images': 0 is not a whole number of at least 1"),
+    (("images",), 1e12, "'images': 1000000000000.0 is not a whole number"),
+    (("seed",), False, "'seed': False is not a whole number"),
+    (("sigmas",), [80.0, -1.0], "'sigmas': the noise level -1.0 is negative"),
+    (("seconds",), {"sampling": -1.0}, "'seconds': -1.0 is not a finite number of at least 0"),
+    (("trial",), {"evaluate": [1]}, r"'trial': \[1\] is not an object"),
+    (("axes",), {"nfe": [1]}, "'axes': the value of axis 'nfe' is not text, a number, true or false"),
+]
+
+
+@pytest.mark.parametrize(("path", "value", "what"), WRONG, ids=lambda part: str(part)[:30])
+def test_a_value_out_of_its_domain_is_named_and_hides_no_earlier_result(results, path, value, what):
+    results.append(row("a"))
+    given = {"schema": 1, **line("a", 2.0)}
+    place = given
+    for key in path[:-1]:
+        place = place[key]
+    place[path[-1]] = value
+    with (results.folder / "results.jsonl").open("a") as file:
+        file.write(json.dumps(given) + "\n")
+    with pytest.warns(SkippedLineWarning, match=rf"results\.jsonl:2: not a result, skipped \(no usable {what}"):
+        assert results.rows() == [row("a")]
+
+
+BROKEN = {
+    "not UTF-8": b"\xff\xfe",
+    "not JSON": b"\0" * 20,
+    "nested too deeply": b"[" * 200_000,
+    r"the key 'id' is there twice": b'{"id": "a", "id": "b"}',
+    "NaN is not JSON": b'{"nfe": NaN}',
+    "not a JSON object": b"[]",
+    "longer than 16,777,216 bytes": b'{"id": "' + b"x" * 2**24 + b'"}',
+    "not JSON: a number is too long": b'{"nfe": ' + b"1" * 5000 + b"}",
+}
+
+
+@pytest.mark.parametrize("what", BROKEN)
+def test_a_broken_line_is_named_and_the_next_one_is_read(results, what):
+    results.append(row("a"))
+    with (results.folder / "results.jsonl").open("ab") as file:
+        file.write(BROKEN[what] + b"\n")
+    with pytest.warns(SkippedLineWarning, match=rf"results\.jsonl:2: not a result, skipped \({what}"):
+        results.append(row("b"))
+    assert [found.id for found in Results(results.folder).rows()] == ["a", "b"]
+
+
+def test_an_edited_line_is_named_and_computed_again(results):
+    results.append(row("a"))
+    results.append(row("b"))
+    path = results.folder / "results.jsonl"
+    path.write_text(path.read_text().replace('"value": 1.5', '"value": 1.4', 1))
+    again = Results(results.folder, cache=Cache(results.folder / "cache"))
+    with pytest.warns(SkippedLineWarning, match=r"results\.jsonl:1: edited after it was written.*run the"):
+        assert [found.id for found in again.rows()] == ["b"]
+    again.append(row("a"))
+    assert {found.id: found.metrics["frechet"].value for found in again.rows()} == {"b": 1.5, "a": 1.5}
+
+
+def test_the_checksum_is_that_of_the_content_and_not_of_its_form(results):
+    failed = Failure(schema=1, id="a", axes={"k": "\udc80 名"}, error="no", later={10: 1, 9: 2.0})
+    for line in (encoded(row("a").plain()), encoded(failed.plain())):
+        content = json.loads(line)
+        assert len(content["sha256"]) == 16
+        assert decoded(json.dumps(dict(reversed(content.items())), indent=2).encode()) == decoded(line)
+        with pytest.raises(EditedError):
+            decoded(line.replace(b'"id": "a"', b'"id": "b"'))
+        content.pop("sha256")
+        assert decoded(json.dumps(content).encode()) == content  # as earlier versions wrote it
+
+
+def test_a_result_takes_little_memory(tmp_path):
+    """Results differ in few numbers, so that all of a large grid fit into memory."""
+    base = json.loads((ROOT / "reports" / "solver_grid" / "results.jsonl").read_text().splitlines()[0])
+    base.pop("sha256", None)
+    with (tmp_path / "results.jsonl").open("w") as file:
+        for i in range(2000):
+            about = {"id": f"{i:016x}", "axes": {"solver": "heun", "rho": i / 10, "nfe": i % 10}}
+            file.write(json.dumps(base | about | {"sigmas": [80.0, 1.0 + i % 10, 0.0]}) + "\n")
+    results = Results(tmp_path)
+    tracemalloc.start()
+    try:
+        assert len(results.rows()) == 2000
+        assert tracemalloc.get_traced_memory()[0] / 2000 < 6000
+        assert tracemalloc.get_traced_memory()[1] / 2000 < 7000
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_pipe_is_no_file_of_results(tmp_path):
+    os.mkfifo(tmp_path / "results.jsonl")
+    with pytest.raises(DataError, match=r"results\.jsonl: not a regular file"):
+        Results(tmp_path).rows()
+
+
+COMMITTED = sorted((ROOT / "reports").glob("*/results.jsonl"))
 
 
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("path", COMMITTED, ids=lambda path: path.parent.name)
 def test_every_committed_line_is_read_and_loses_nothing(path):
-    written = [json.loads(text) for text in path.read_text().splitlines()]
+    written = [decoded(text) for text in path.read_bytes().splitlines()]
     rows = Results(path.parent).rows()
     points = {point_key(row["id"], row["axes"]): row for row in written}
     assert [row.plain() for row in rows] == list(points.values())

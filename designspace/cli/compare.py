@@ -13,7 +13,7 @@ import typer
 from designspace.cli.errors import clean_errors, print_json, stop
 from designspace.cli.options import Json, Out
 from designspace.cli.report import folder_of
-from designspace.text import did_you_mean
+from designspace.text import clean, did_you_mean
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -201,8 +201,9 @@ def _show(a: Side, b: Side | None, found: Found) -> None:
             about += f"p corrected for {len(comparisons)} comparisons (Holm). " if len(comparisons) > 1 else ""
             points = [point for one in comparisons for point in (one.a, one.b)]
             about += " ".join(filter(None, [caption.yardstick(metric, first), caption.training_runs(points)]))
-            console.print(Text(about.strip(), style="dim"))
-            console.print(_drawn(a, b, comparisons))
+            console.print(Text(clean(about.strip()), style="dim"))
+            drawn = _drawn(a, b, comparisons)
+            console.print(drawn, width=max(console.width, console.measure(drawn).minimum), crop=False)
 
 
 def _drawn(a: Side, b: Side | None, comparisons: Sequence[Comparison]) -> Table:
@@ -224,13 +225,19 @@ def _drawn(a: Side, b: Side | None, comparisons: Sequence[Comparison]) -> Table:
     names = [one_line(side.study.about.name) for side in (a, b or a)]
     sides = [f"{side} ({name})" if names[0] != names[1] else side for side, name in zip("AB", names, strict=True)]
     drawn = Table(box=None, header_style="bold")
+    rows: list[list[str]] = []
     unequal = any(one.a.nfe != one.b.nfe for one in comparisons)
     spent = ["NFE A", "NFE B"] if unequal else []
-    for name in [*budget, *sides, *spent, "A - B", "gain", "p", "corrected"]:
-        drawn.add_column(name, justify="left" if name in sides else "right", overflow="fold")
     for one in comparisons:
         points = [p.config if equal else describe(p.axes) for p in (one.a, one.b)]
         counts = [f"{p.nfe:.4g}" for p in (one.a, one.b) if unequal]
         cells = [*(value_of(one.a.axes[axis]) for axis in budget), *points, *counts, *words(one.found, one.corrected)]
-        drawn.add_row(*map(Text, cells), style="bold" if one.corrected <= LEVEL else "")
+        rows.append(cells)
+    names = [*budget, *sides, *spent, "A - B", "gain", "p", "corrected"]
+    for name, *column in zip(names, *rows, strict=True):
+        parts = [part for text in (name, *column) for part in (text.split() if name in sides else [text])]
+        # At least as wide as its longest word, or its longest number with error, so that none is broken.
+        drawn.add_column(Text(name), justify="left" if name in sides else "right", min_width=max(map(len, parts)))
+    for one, cells in zip(comparisons, rows, strict=True):
+        drawn.add_row(*(Text(clean(cell)) for cell in cells), style="bold" if one.corrected <= LEVEL else "")
     return drawn

@@ -11,7 +11,7 @@ import typer
 
 from designspace.cli.errors import clean_errors, stop
 from designspace.cli.options import Out
-from designspace.text import did_you_mean
+from designspace.text import did_you_mean, few
 
 if TYPE_CHECKING:
     from designspace.report import Study
@@ -33,18 +33,33 @@ def report(
     The command only reads what runs have written, so it can be used during a run. With several names, it also writes a
     report of all of them together to OUT/A+B, provided that they were measured under the same protocol.
 
-    Verdicts on claims are preliminary while results are missing. With --watch, their p-values and intervals stay valid
+    Verdicts on claims are preliminary while results are missing. --watch may be started before the run: it waits for
+    the first result. With it, their p-values and intervals stay valid
     however often they are looked at.
 
     Example: designspace report solver_grid
     """
     with clean_errors():
+        if watch:
+            _wait(names or [str(out)], out)
         folders, places = _wanted(names or [], out)
         before = _sizes(folders)
         while _write(folders, out if names and len(names) > 1 else None, places, watch):
             while _sizes(folders) == before:
                 time.sleep(PAUSE)
             before = _sizes(folders)
+
+
+def _wait(names: Sequence[str], out: Path) -> None:
+    """Wait until all ablations with these names have been started, and say so."""
+    from designspace.report import find
+
+    said: list[str] = []
+    while missing := [name for name in names if not (_folder(name, out) or find(Path(name)))]:
+        if missing != said:
+            typer.echo(f"waiting for the first result of {few(missing)}", err=True)
+            said = missing
+        time.sleep(PAUSE)
 
 
 def _wanted(names: Sequence[str], out: Path) -> tuple[list[Path], list[Path]]:

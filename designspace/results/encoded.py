@@ -41,6 +41,10 @@ def decoded(line: bytes) -> dict[str, Any]:
         raise LineError(f"not JSON: {error.msg} (column {error.colno})") from error
     except RecursionError as error:
         raise LineError("nested too deeply") from error
+    except LineError:
+        raise
+    except ValueError as error:  # an integer of thousands of digits
+        raise LineError("not JSON: a number is too long") from error
     if not isinstance(found, dict):
         raise LineError("not a JSON object")
     if CHECKSUM in found and found.pop(CHECKSUM) != _checksum(found):

@@ -28,6 +28,8 @@ SHORT_LEGEND = 8
 """The largest number of keys in a legend of normal font size."""
 MANY = 10_000
 """If there are more points than this, those without a name are drawn as an image in vector formats."""
+TOGETHER = 50
+"""The number of curves without a name that are drawn as one line."""
 AXIS = 2.8
 """The length of the x axis in inches."""
 LEVEL: dict[str, Any] = {"color": DARK, "linewidth": 0.9, "linestyle": (0, (4, 2))}
@@ -183,10 +185,7 @@ def _best(names: Sequence[str], panels: Sequence[MetricPanel]) -> list[str]:
 def _draw_panel(axes: Axes, panel: MetricPanel, looks: dict[str, dict[str, Any]]) -> None:
     scale = panel.y_scale
     named = [curve for curve in panel.curves if curve.name in looks]
-    others = [curve for curve in panel.curves if curve.name not in looks]
-    x = [number for curve in others for number in (*curve.x, math.nan)]
-    y = [number for curve in others for number in (*curve.y, math.nan)]
-    axes.plot(x, y, **OTHERS, rasterized=len(x) > MANY)  # one line with gaps, because thousands of lines take minutes
+    _draw_others(axes, [curve for curve in panel.curves if curve.name not in looks])
     for curve, aside in zip(named, dodge(panel.x, len(named)), strict=True):
         shifted = replace(curve, x=[aside * x for x in curve.x])
         lowest = None if scale.threshold else scale.low
@@ -201,6 +200,16 @@ def _draw_panel(axes: Axes, panel: MetricPanel, looks: dict[str, dict[str, Any]]
     axes.set_ylabel(plain(panel.label) + (f"\n(linear below {scale.threshold:g})" if scale.mixed else ""))
     axes.set_xlabel(plain(panel.x_label))
     annotate(axes, _note(panel, scale))
+
+
+def _draw_others(axes: Axes, curves: Sequence[Curve]) -> None:
+    """Draw the curves without a name as lines with gaps: one for each takes minutes, and one for all much memory."""
+    many = sum(len(curve.x) for curve in curves) > MANY
+    for start in range(0, len(curves), TOGETHER):
+        some = curves[start : start + TOGETHER]
+        x = [number for curve in some for number in (*curve.x, math.nan)]
+        y = [number for curve in some for number in (*curve.y, math.nan)]
+        axes.plot(x, y, **OTHERS, rasterized=many)
 
 
 def _level_keys(panels: Sequence[MetricPanel]) -> list[Key]:

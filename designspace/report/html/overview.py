@@ -14,7 +14,7 @@ from designspace.report.html.render import render
 from designspace.report.html.sections import sections
 from designspace.report.study import Study
 from designspace.report.tables import claims
-from designspace.text import one_line
+from designspace.text import counted, one_line
 
 
 def overview(folders: Sequence[Path], *, live: bool = False) -> bytes:
@@ -36,7 +36,7 @@ def _summary(study: Study, live: bool) -> dict[str, Any]:
     return {
         "name": one_line(study.about.name),
         "question": one_line(study.about.question),
-        "size": f"{done} trials" if done == expected else f"{done} of {expected} trials",
+        "size": counted(done, "trial") if done == expected else f"{done:,} of {counted(expected, 'trial')}",
         "counts": claims.labels(verdicts(study, live=live)),
         "answer": " ".join(best[:1]),
     }

@@ -13,7 +13,7 @@ from designspace.report.evidence.verdicts import verdicts
 from designspace.report.study import Study
 from designspace.report.tables import effects, values
 from designspace.report.tables.table import Table
-from designspace.text import clean, one_line
+from designspace.text import clean, counted, one_line
 
 MOST_ROWS = 100
 """The largest number of rows of a table that is printed in full."""
@@ -41,10 +41,10 @@ def terminal_table(folder: Path | Study, *, live: bool = False) -> Group:
     favoured = [pair.favoured for metric in study.about.metrics[:1] for pair in effects.tables(study, metric)]
     for table in values.all_tables(study) + favoured:
         shown = _excerpt(table)
-        parts += [_drawn(shown), Text(shown.caption, style="dim"), Text()]
+        parts += [_drawn(shown), Text(clean(shown.caption), style="dim"), Text()]
     for found in verdicts(study, live=live):
-        parts += [Text.assemble((f"{found.headline}: ", f"bold {COLOURS[found.outcome]}"), found.say)]
-        parts += [Text(f"  {found.numbers}", style="dim")]
+        parts += [Text.assemble((f"{found.headline}: ", f"bold {COLOURS[found.outcome]}"), clean(found.say))]
+        parts += [Text(f"  {clean(found.numbers)}", style="dim")]
     if missing := values.gaps(study):
         parts += [Text(clean(line)) for line in (missing.summary, *missing.points)]
     return Group(*parts)
@@ -57,15 +57,15 @@ def _excerpt(table: Table) -> Table:
         return table
     ranked = sorted(range(len(table.rows)), key=lambda row: not any(cell.best for cell in table.rows[row]))
     rows = [table.rows[row] for row in sorted(ranked[:MOST_ROWS])]
-    return Table(table.header, rows, f"{table.caption} {more:,} more rows are in table.md.")
+    return Table(table.header, rows, f"{table.caption} The whole table, with {counted(more, 'more row')}, is table.md.")
 
 
 def _drawn(table: Table) -> RichTable:
     drawn = RichTable(box=None, header_style="bold")
     for name, right in zip(table.header, table.numbers, strict=True):
-        drawn.add_column(name, justify="right" if right else "left", no_wrap=right)
+        drawn.add_column(Text(clean(name)), justify="right" if right else "left", no_wrap=right)
     for row in table.rows:
-        drawn.add_row(*(Text(_narrow(c.text), style="bold green" if c.best else "") for c in row))
+        drawn.add_row(*(Text(_narrow(clean(c.text)), style="bold green" if c.best else "") for c in row))
     return drawn
 
 

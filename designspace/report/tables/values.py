@@ -16,7 +16,7 @@ from designspace.report.tables import caption, corrected
 from designspace.report.tables.corrected import Correction
 from designspace.report.tables.table import Cell, Kind, Table, csv_text, markdown, number_cell
 from designspace.results.records import Result, further_counts
-from designspace.text import describe, escape, measured, number, one_line, value_of
+from designspace.text import counted, describe, escape, measured, number, one_line, value_of
 
 OF_RESULT = ("id", "seed", "nfe", "nfe_sd", "images", "features")
 """The columns of table.csv that all metrics share."""
@@ -84,7 +84,8 @@ def gaps(study: Study) -> Gaps | None:
         lines.append(f"missing: {describe(point.axes)}{seeds}")
     if len(waiting) > LISTED:
         lines.append(f"missing: {len(waiting) - LISTED} more")
-    return Gaps(f"{len(missing)} of {len(study.points)} points are not complete:", lines)
+    verb = "is" if len(missing) == 1 else "are"
+    return Gaps(f"{len(missing):,} of {counted(len(study.points), 'point')} {verb} not complete:", lines)
 
 
 def _table(study: Study, metric: str, entries: list[Entry], why: str) -> Table:
