@@ -151,7 +151,7 @@ class TestLayouts:
         [
             ({"a.png": grey(1), "b.png": grey(1, (3, 3))}, "b.png is 3 x 3 grey and a.png 3 x 2 grey; all images must"),
             ({"a.png": grey(1), "b.png": Image.new("RGB", (3, 2))}, "b.png is 3 x 2 RGB and a.png 3 x 2 grey"),
-            ({"a.png": Image.new("I;16", (3, 2))}, "a.png cannot be decoded: mode I;16 has more than 8 bits"),
+            ({"a.png": Image.new("I;16", (3, 2))}, "a.png has more than 8 bits per channel; convert it to 8"),
             ({"a.png": grey(1), "b.png": b""}, "b.png is not an image of a known format"),
             ({"a.png": b"%!PS-Adobe-3.0 EPSF-3.0\n"}, "a.png is not an image of a known format"),
             ({"notes.txt": "hello"}, "no images found"),
@@ -379,7 +379,10 @@ class TestNpz:
             ({"images": IMAGES, "labels": np.eye(2, dtype=int)}, "labels of shape [2, 2] for 2 images"),
             ({"images": IMAGES, "labels": np.array([0, -1])}, "labels from -1 to 0; class numbers must be"),
             ({"images": IMAGES, "labels": np.array([0, 10**9])}, "labels from 0 to 1000000000; class numbers must be"),
-            ({"images": np.array([None])}, "cannot be read as an npz file of plain arrays: Object arrays"),
+            (
+                {"images": np.array([None])},
+                "the images must be uint8 [N, H, W, C], [N, C, H, W] with C = 1 or 3, or [N, H, W]; it has images obj",
+            ),
         ],
     )
     def test_errors(self, saved, arrays, says):
@@ -453,8 +456,8 @@ class TestFashionMNIST:
             (b"\0\0\x08", None, "images-idx3-ubyte.gz is not an idx file"),
             (b"\0\0\x08\x03\0\0", None, "images-idx3-ubyte.gz is not an idx file"),
             (b"\x89PNG\r\n", None, "images-idx3-ubyte.gz is not an idx file"),
-            (idx(PIXELS)[:-1], None, "is incomplete: 59 bytes of data for an array [3, 4, 5]"),
-            (idx(PIXELS) + b"x", None, "is incomplete: 61 bytes of data"),
+            (idx(PIXELS)[:-1], None, "is damaged: 59 bytes of data for an array [3, 4, 5]"),
+            (idx(PIXELS) + b"x", None, "is damaged: more than 60 bytes of data"),
             (None, idx(LABELS[:2]), "not images [N, H, W] and labels 0..9 [N]: arrays [3, 4, 5] and [2]"),
             (None, idx(LABELS + 1), "not images [N, H, W] and labels 0..9 [N]"),
             (idx(PIXELS[:0]), idx(LABELS[:0]), "arrays [0, 4, 5] and [0]"),

@@ -378,7 +378,7 @@ def test_artefacts_are_made_again_without_sampling(tmp_path, evaluations, cache)
 
 
 LABELS = {
-    "absent": ({"denoiser": "exact"}, "[0, 77]", "the data set has no image of class 77; it has 0 to 2"),
+    "absent": ({"denoiser": "exact"}, "[0, 77]", "the data set has no image of class 77; it has the classes 0 to 2"),
     "no labels": ({"denoiser": "exact", "data": "unlabelled"}, "[0]", "the data set has no labels; use labels: none$"),
     "data": ({"data": "unlabelled"}, "data", "the data set has no labels; use labels: none, or a list of labels"),
     "balanced": (

@@ -3,10 +3,23 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from dataclasses import dataclass
 from typing import Any
+
+from torch import Tensor
 
 from designspace.data.images import Images
 from designspace.registry.component import Component
+
+
+@dataclass(frozen=True)
+class Files:
+    """The image files of a data set."""
+
+    formats: dict[str, int]
+    """The number of files in each format: ``{"jpeg": 10, "png": 9}``."""
+    ignored: dict[str, int]
+    """The number of files that are not read, by suffix."""
 
 
 class Data(Component, row="data"):
@@ -19,6 +32,14 @@ class Data(Component, row="data"):
     @abstractmethod
     def content_hash(self) -> str:
         """The sha256 of the content, independent of its path. Raises ``DataError`` if it is missing."""
+
+    def each(self) -> list[Tensor]:
+        """The images one by one, uint8 ``[C, H, W]``. Unlike those of ``load``, they may differ in size and mode."""
+        return list(self.load().pixels)
+
+    def files_read(self) -> Files | None:
+        """The files from which the images are read; ``None`` if they are arrays."""
+        return None
 
     def identity(self) -> dict[str, Any]:
         """The hash of the content in place of the path, so that files may be moved."""

@@ -1,4 +1,4 @@
-"""Warnings about values that rest on too few images, for the terminal."""
+"""Warnings about values that are misleading, for the terminal: few images, and compression of one set only."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ FRECHET = ("frechet", "fid_infinity")
 """Metrics that need more images than there are features, by name, because readers of results know no components."""
 ENOUGH = 10
 """Images per feature, below which their bias is large."""
+LOSSY = ("jpeg", "webp")
+"""Formats of image files that lose information; lossless WebP has a name of its own."""
 FEW = 5
 """Effective images below which the error bars of Fréchet distances may be too narrow; see ``effective_images``."""
 
@@ -19,6 +21,22 @@ def too_few_images(images: int, features: int, metrics: Iterable[str]) -> str:
     if images >= ENOUGH * features or not set(FRECHET).intersection(metrics):
         return ""
     return f"{images} images are fewer than {ENOUGH} x {features} features: Fréchet distances are too high"
+
+
+def compressed(formats: Mapping[str, int] | None) -> float:
+    """The share of image files in formats that lose information, from 0 to 1; 0 without files."""
+    total = sum((formats or {}).values())
+    return sum(count for name, count in (formats or {}).items() if name in LOSSY) / total if total else 0.0
+
+
+def unlike_compressed(a: Mapping[str, int] | None, b: Mapping[str, int] | None) -> str:
+    """A warning if one of two sets of image files is compressed with loss and the other is not; empty otherwise."""
+    share = [compressed(formats) for formats in (a, b)]
+    if abs(share[0] - share[1]) <= 0.1:
+        return ""
+    names = " and ".join(sorted({name for formats in (a, b) for name in formats or {} if name in LOSSY}))
+    text = f"{share[0]:.0%} of A and {share[1]:.0%} of B were read from files compressed with loss ({names})"
+    return f"{text}: the compression is part of the distance"
 
 
 def few_effective(metrics: Mapping[str, MetricValue]) -> str:
