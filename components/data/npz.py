@@ -9,6 +9,7 @@ from designspace.data.archives import arrays, headers
 from designspace.data.decode import fitted
 from designspace.data.files import FromFiles
 from designspace.data.images import Images, numbered_classes
+from designspace.data.limits import require_room
 from designspace.errors import DataError
 from designspace.storage.files import file_hash
 
@@ -40,6 +41,7 @@ class Npz(FromFiles, name="npz"):
             raise DataError(f"{self.path}: the images must be {wanted}; it has {found}")
         if labels is not None and known[labels].dtype.kind not in "iu":
             raise DataError(f"{self.path}: the labels must be integers; it has {found}")
+        require_room(2 * known[images].size, self.path)  # channels that come last are moved, which takes a copy
         read = arrays(self.path, filter(None, (images, labels)))
         pixels = self._resized(_channels_first(read[images]))
         if labels is None:

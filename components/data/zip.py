@@ -3,7 +3,7 @@ from contextlib import contextmanager
 from typing import ClassVar
 from zipfile import BadZipFile, ZipFile, ZipInfo
 
-from designspace.data.files import ImageFiles, Opened
+from designspace.data.files import LARGEST, ImageFiles, Opened
 from designspace.data.limits import require_room
 from designspace.data.listing import Listing
 from designspace.errors import DataError
@@ -24,7 +24,11 @@ class Zip(ImageFiles, name="zip"):
         with self._archive() as archive:
             members = self._members(archive)
             listing = Listing.of(members)
-            require_room(sum(members[name].file_size for name in listing.files), self.path)
+            sizes = {name: members[name].file_size for name in listing.files}
+            require_room(sum(sizes.values()), self.path)
+            if large := [name for name, size in sizes.items() if size > LARGEST]:
+                much = f"{sizes[large[0]] / 1e9:.3g} GB"
+                raise DataError(f"{self.path}: {large[0]} has {much} when unpacked, too much for an image")
             yield Opened(listing, lambda name: archive.open(members[name]))
 
     def files_hash(self) -> str:

@@ -30,6 +30,11 @@ class Header:
     dtype: np.dtype[Any]
     shape: tuple[int, ...]
 
+    @property
+    def size(self) -> int:
+        """The size of the array in bytes."""
+        return math.prod(self.shape) * self.dtype.itemsize
+
     def __str__(self) -> str:
         return f"{self.dtype} {list(self.shape)}"
 
@@ -55,7 +60,7 @@ def arrays(path: Path, names: Iterable[str]) -> dict[str, NDArray[Any]]:
     """
     known = headers(path)
     chosen = {name: known[name] for name in names}
-    require_room(sum(math.prod(header.shape) * header.dtype.itemsize for header in chosen.values()), path)
+    require_room(sum(header.size for header in chosen.values()), path)
     with reading(path), path.open("rb") as file:
         try:
             with ZipFile(file) as archive:
@@ -67,10 +72,10 @@ def arrays(path: Path, names: Iterable[str]) -> dict[str, NDArray[Any]]:
 def _header(archive: ZipFile, name: str) -> Header:
     with archive.open(name) as member:
         shape, _, dtype = HEADERS[np.lib.format.read_magic(member)](member)
-        size, claimed = archive.getinfo(name).file_size, math.prod(shape) * dtype.itemsize
-        if claimed > size and not dtype.hasobject:
-            raise ValueError(f"{name} has {size} bytes for an array {list(shape)} of {dtype}")
-        return Header(dtype, tuple(shape))
+        found, size = Header(dtype, tuple(shape)), archive.getinfo(name).file_size
+        if found.size > size and not dtype.hasobject:
+            raise ValueError(f"{name} has {size} bytes for {found}")
+        return found
 
 
 def _array(archive: ZipFile, name: str) -> NDArray[Any]:

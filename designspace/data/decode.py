@@ -36,7 +36,7 @@ def decode(content: bytes) -> Image.Image:
     """
     try:
         with Image.open(io.BytesIO(content), formats=FORMATS) as image:
-            require_room(3 * image.width * image.height, "is too large")
+            require_room(3 * image.width * image.height, f"has {image.width} x {image.height} pixels and")
             _refuse(image)
             return _upright(image)
     except DataError:

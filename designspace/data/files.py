@@ -29,6 +29,9 @@ from designspace.errors import DataError
 from designspace.registry.component import Count
 from designspace.registry.identity import Since
 
+LARGEST = 2**30
+"""The largest size of a file in bytes; Pillow refuses images that need more."""
+
 
 @dataclass(frozen=True)
 class Opened:
@@ -42,11 +45,14 @@ class Opened:
         """The content of a file. Raises ``DataError``, naming it, if it is damaged."""
         try:
             with self.open(name) as file:
-                return file.read()
+                content = file.read(LARGEST + 1)
         except DataError:
             raise
         except Exception as error:  # on damaged archives zipfile and zlib raise nearly anything
             raise DataError(f"{name} cannot be read: {error}") from error
+        if len(content) > LARGEST:
+            raise DataError(f"{name} has more than {LARGEST / 1e9:.3g} GB, too much for an image")
+        return content
 
 
 class FromFiles(Data):

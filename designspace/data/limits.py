@@ -20,8 +20,8 @@ def require_room(size: int, what: object) -> None:
     The limit is ``$DESIGNSPACE_MAX_BYTES`` or else half of the memory of the machine or container.
     """
     if size > (limit := _limit()):
-        much = f"{size / 1e9:.3g} GB when decoded, and the limit is {limit / 1e9:.3g} GB"
-        raise DataError(f"{what}: {much}; set ${VARIABLE} (in bytes) to raise it")
+        much = f"needs {size / 1e9:.3g} GB of memory when decoded, and the limit is {limit / 1e9:.3g} GB"
+        raise DataError(f"{what} {much}; set ${VARIABLE} (in bytes) to raise it")
 
 
 def _limit() -> int:

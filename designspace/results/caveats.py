@@ -35,8 +35,9 @@ def unlike_compressed(a: Mapping[str, int] | None, b: Mapping[str, int] | None) 
     if abs(share[0] - share[1]) <= 0.1:
         return ""
     names = " and ".join(sorted({name for formats in (a, b) for name in formats or {} if name in LOSSY}))
-    text = f"{share[0]:.0%} of A and {share[1]:.0%} of B were read from files compressed with loss ({names})"
-    return f"{text}: the compression is part of the distance"
+    a_, b_ = (f"{100 * part:.0f} %" for part in share)
+    files = f"{a_} of A and {b_} of B were read from files compressed with loss ({names})"
+    return f"{files}: the compression is part of the distance"
 
 
 def few_effective(metrics: Mapping[str, MetricValue]) -> str:

@@ -28,7 +28,7 @@ def lossy_reference(entry: Entry) -> str:
     formats = entry.record.get("formats")
     if not isinstance(formats, dict) or not (share := compressed(formats)):
         return ""
-    files = "files" if share == 1 else f"files ({share:.0%} of them)"
+    files = "files" if share == 1 else f"files ({100 * share:.0f} % of them)"
     names = " and ".join(name.upper() if name == "jpeg" else "lossy WebP" for name in formats if name in LOSSY)
     return f"The reference was read from {names} {files}: artefacts of compression that samples lack add to distances."
 
