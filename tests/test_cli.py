@@ -222,9 +222,10 @@ def test_labels_that_the_data_does_not_have_are_wrong_input(shell, tmp_path):
     for i in range(3):
         Image.new("L", (2, 2), 80 * i).save(tmp_path / "flat" / f"{i}.png")
     data = ("--set", "data={name: folder, path: ./flat}")
-    status, out, err = shell("run", "tiny.yaml", *data, "--set", "evaluate.labels=balanced")
-    assert (status, out) == (2, "")
-    assert "the data set has no labels" in err
+    for command in ("check", "run"):
+        status, out, err = shell(command, "tiny.yaml", *data, "--set", "evaluate.labels=balanced")
+        assert (status, out) == (2, "")
+        assert "the data set has no labels" in err
     assert not (tmp_path / "reports").exists()
 
 

@@ -124,6 +124,7 @@ class TestLayouts:
         assert values(images) == [1, 2, 3]
         assert images.labels.tolist() == [4, 0, 0]
         assert images.classes == ("0", "1", "2", "3", "4")
+        assert (images.class_count, images.present) == (5, (0, 4))
 
     def test_dataset_json_without_labels(self, written):
         images = written({"0/a.png": grey(1), "1/b.png": grey(2), "dataset.json": '{"labels": null}'}).load()

@@ -15,6 +15,7 @@ from designspace.sampling.noise import generator
 
 if TYPE_CHECKING:
     from designspace.denoising.rows import Denoiser
+    from designspace.registry.component import Component
     from designspace.spec import Ablation
 
 _UNLIKE = {
@@ -66,18 +67,28 @@ def require_labels(ablation: Ablation) -> None:
 
     Raises ``SpecError``, which names the place in the YAML.
     """
-    asked = {(t.data, t.denoiser, t.evaluate.labels) for t in (point.trial for point in ablation.points())}
+    trials = (point.trial for point in ablation.points())
+    asked = {(_hashable(t.data), _hashable(t.denoiser), t.evaluate.labels): t for t in trials}
     found: dict[tuple[str, Rule], None] = {}
-    for _, group in groupby(sorted(asked, key=str), key=lambda key: key[0]):
+    for _, group in groupby(sorted(asked.values(), key=lambda t: str(t.data)), key=lambda t: t.data):
         data: Images | None = None
-        for source, denoiser, rule in group:
+        for trial in group:
+            rule, denoiser = trial.evaluate.labels, trial.denoiser
             if isinstance(denoiser, Labelled) and denoiser.labels == (rule == "none"):
                 found[_UNLIKE[denoiser.labels], rule] = None
             elif rule != "none":
-                data = data or source.load()
+                data = data or trial.data.load()
                 found |= dict.fromkeys((text, rule) for text in _problems(rule, data, denoiser))
     if found:
         raise SpecError([ablation.problem(("evaluate", "labels"), rule, text) for text, rule in found])
+
+
+def _hashable(component: Component) -> object:
+    try:
+        hash(component)
+    except TypeError:  # a component of the user's own with lists or mappings among its fields
+        return repr(component)
+    return component
 
 
 def _problems(rule: Rule, data: Images, denoiser: Denoiser) -> Iterator[str]:
