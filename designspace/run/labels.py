@@ -97,11 +97,7 @@ def _problems(rule: Rule, data: Images, denoiser: Denoiser) -> Iterator[str]:
         yield "the data set has no labels; use labels: none" + ("" if denoiser.reads_data else ", or a list of labels")
         return
     wanted = sorted(set(rule)) if not isinstance(rule, str) else data.present
-    if not wanted:
-        yield "the list of labels is empty; use labels: none"
-    elif wanted[0] < -1:
-        yield f"{wanted[0]} is no class: classes are 0, 1, ..., and -1 means no class"
-    elif listed and denoiser.reads_data and (absent := [label for label in wanted if label not in data.present]):
+    if listed and denoiser.reads_data and (absent := [label for label in wanted if label not in data.present]):
         yield f"the data set has no image of class {absent[0]}; it has {_range(data.present)}"
     elif known is not None and wanted[-1] >= known:
         yield f"denoiser {denoiser.name} knows {_range(range(known))}, not {wanted[-1]}"
