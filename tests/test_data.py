@@ -614,7 +614,7 @@ class TestLimit:
         ):
             component.load()
         monkeypatch.setenv("DESIGNSPACE_MAX_BYTES", "1e10")
-        with pytest.raises(DataError, match=r"bomb\.zip: a\.png has 5\.7 GB when unpacked, too much for an image"):
+        with pytest.raises(DataError, match=r"bomb\.zip: a\.png has 5\.7 GB, too much for an image"):
             component.load()
 
     def test_a_member_larger_than_it_claims(self, tmp_path):
@@ -622,6 +622,12 @@ class TestLimit:
         self.claims(component.path, 50, content=coded(grey(1), "a.png"))
         with pytest.raises(DataError, match=r"bomb\.zip: a\.png cannot be read: (Bad CRC|.*Overlapped)"):
             component.load()
+
+    def test_a_sparse_file(self, tmp_path):
+        with (tmp_path / "a.png").open("wb") as file:
+            file.truncate(2**40)
+        with pytest.raises(DataError, match=r"a\.png has 1\.1e\+03 GB, too much for an image"):
+            data("folder", path=tmp_path).load()
 
     @pytest.mark.parametrize("field", ["images", "labels"])
     def test_an_array_that_says_so(self, tmp_path, field):

@@ -3,7 +3,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, ClassVar
 
-from designspace.data.files import ImageFiles, Opened, hashed
+from designspace.data.files import ImageFiles, Opened, hashed, require_size_of_an_image
 from designspace.data.listing import Listing, walk
 from designspace.errors import DataError
 from designspace.storage.files import file_hash, reading
@@ -30,7 +30,7 @@ class Folder(ImageFiles, name="folder"):
 
     @contextmanager
     def opened(self) -> Iterator[Opened]:
-        yield Opened(self._listing(), self._open)
+        yield Opened(self.path, self._listing(), self._open)
 
     def files_hash(self) -> str:
         return hashed(self._listing().files, lambda name: file_hash(self.path / name))
@@ -45,4 +45,5 @@ class Folder(ImageFiles, name="folder"):
     def _open(self, name: str) -> IO[bytes]:
         file: Path = self.path / name
         with reading(file):
+            require_size_of_an_image(file, file.stat().st_size)
             return file.open("rb")

@@ -3,7 +3,7 @@ from contextlib import contextmanager
 from typing import ClassVar
 from zipfile import BadZipFile, ZipFile, ZipInfo
 
-from designspace.data.files import LARGEST, ImageFiles, Opened
+from designspace.data.files import ImageFiles, Opened, require_size_of_an_image
 from designspace.data.limits import require_room
 from designspace.data.listing import Listing
 from designspace.errors import DataError
@@ -26,10 +26,9 @@ class Zip(ImageFiles, name="zip"):
             listing = Listing.of(members)
             sizes = {name: members[name].file_size for name in listing.files}
             require_room(sum(sizes.values()), self.path)
-            if large := [name for name, size in sizes.items() if size > LARGEST]:
-                much = f"{sizes[large[0]] / 1e9:.3g} GB"
-                raise DataError(f"{self.path}: {large[0]} has {much} when unpacked, too much for an image")
-            yield Opened(listing, lambda name: archive.open(members[name]))
+            for name, size in sizes.items():
+                require_size_of_an_image(f"{self.path}: {name}", size)
+            yield Opened(self.path, listing, lambda name: archive.open(members[name]))
 
     def files_hash(self) -> str:
         return file_hash(self.path)

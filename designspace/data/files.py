@@ -30,13 +30,15 @@ from designspace.registry.component import Count
 from designspace.registry.identity import Since
 
 LARGEST = 2**30
-"""The largest size of a file in bytes; Pillow refuses images that need more."""
+"""The largest size of an image file in bytes; Pillow refuses images that need more."""
 
 
 @dataclass(frozen=True)
 class Opened:
     """The files of a data set while it is read."""
 
+    where: Path
+    """The folder or archive, which errors name."""
     listing: Listing
     open: Callable[[str], IO[bytes]]
     """Opens one of the files."""
@@ -45,14 +47,11 @@ class Opened:
         """The content of a file. Raises ``DataError``, naming it, if it is damaged."""
         try:
             with self.open(name) as file:
-                content = file.read(LARGEST + 1)
+                return file.read()
         except DataError:
             raise
         except Exception as error:  # on damaged archives zipfile and zlib raise nearly anything
-            raise DataError(f"{name} cannot be read: {error}") from error
-        if len(content) > LARGEST:
-            raise DataError(f"{name} has more than {LARGEST / 1e9:.3g} GB, too much for an image")
-        return content
+            raise DataError(f"{self.where}: {name} cannot be read: {error}") from error
 
 
 class FromFiles(Data):
@@ -114,10 +113,7 @@ class ImageFiles(FromFiles):
             warnings.warn(f"{self.path}: {files.listing.left_out}", stacklevel=4)
         with strictly():
             for name in files.listing.images:
-                try:
-                    content = files.read(name)
-                except DataError as error:
-                    raise DataError(f"{self.path}: {error}") from error
+                content = files.read(name)
                 try:
                     yield fitted(decode(content), self.size, self.crop)
                 except DataError as error:
@@ -141,6 +137,12 @@ def _files(data: ImageFiles, content: str) -> Files:
             with files.open(name) as file:
                 formats[file_format(file)] += 1
         return Files(dict(sorted(formats.items())), files.listing.ignored)
+
+
+def require_size_of_an_image(name: object, size: int) -> None:
+    """Raise ``DataError`` if a file of ``size`` bytes is too large for an image; called before it is read."""
+    if size > LARGEST:
+        raise DataError(f"{name} has {size / 1e9:.3g} GB, too much for an image")
 
 
 def hashed(names: tuple[str, ...], hash_of: Callable[[str], str]) -> str:

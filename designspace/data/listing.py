@@ -40,11 +40,12 @@ class Listing:
         """Sort out ``names``; ``links`` is the number of symbolic links that were not followed."""
         seen = sorted(name for name in names if not any(map(is_hidden, name.split("/"))))
         images = tuple(name for name in seen if name.lower().endswith(SUFFIXES))
-        index = [name for name in seen if name.split("/")[-1] == INDEX]
-        root = _common_folder([*images, *index])
-        others = Counter(_kind(name) for name in seen if name not in {*images, *index})
+        root = _common_folder([*images, *(name for name in seen if name.split("/")[-1] == INDEX)])
+        index = root + INDEX if root + INDEX in seen else None
+        read = {*images, index}
+        others = Counter(_kind(name) for name in seen if name not in read)
         ignored = dict(sorted(others.items())) | ({LINKS: links} if links else {})
-        return cls(images, root + INDEX if root + INDEX in index else None, root, ignored)
+        return cls(images, index, root, ignored)
 
     @property
     def files(self) -> tuple[str, ...]:
