@@ -7,9 +7,9 @@ import designspace as ds
 from designspace.evaluation.evaluate import drawn
 from designspace.evaluation.measure import Sample
 from designspace.report.entry import Entry
-from designspace.report.evidence.caveats import few_effective, like_copies, too_few_images
+from designspace.report.evidence.caveats import few_effective, like_copies, lossy_reference, too_few_images
 from designspace.report.tables.caption import copies
-from designspace.results.records import Result
+from designspace.results.records import Protocol, Result
 
 KID = ds.Metric.get("kid")()
 
@@ -66,6 +66,22 @@ def test_ten_images_per_feature_are_asked_for(metric, n, few):
 
 def test_other_metrics_need_no_number_of_images():
     assert too_few_images("kid", entry("kid", 10, value=1.0)) == ""
+
+
+@pytest.mark.parametrize(
+    ("formats", "named"),
+    [
+        (None, ""),
+        ({"png": 9, "webp (lossless)": 1}, ""),
+        ({"jpeg": 10}, "The reference was read from JPEG files: "),
+        ({"jpeg": 1, "png": 2, "webp": 1}, "The reference was read from JPEG and lossy WebP files (50 % of them): "),
+    ],
+)
+def test_a_compressed_reference_is_named(formats, named):
+    found = entry("frechet", 80, value=1.0)
+    row = found.rows[0].model_copy(update={"protocol": Protocol(hash="x", formats=formats)})
+    warning = lossy_reference(Entry(found.axes, (row,)))
+    assert warning == (named and f"{named}artefacts of compression that samples lack add to distances.")
 
 
 @pytest.mark.parametrize(("effective", "few"), [(4.9, True), (5.0, False), (None, False)])

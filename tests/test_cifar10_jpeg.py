@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from pipeline import write_spec
-
 from designspace.components.data.cifar10_jpeg import Cifar10Jpeg
 from designspace.components.detector.lite0 import Lite0
+from pipeline import write_spec
+
 from designspace.errors import DataError
 from designspace.evaluation.expansion import expanded
 from designspace.evaluation.measure import PartlyKnown, Sample

@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 import designspace as ds
 from designspace.cli.app import app
+from designspace.cli.distance import _features as features_of
 from designspace.testing import checks
 
 ROOT = Path(__file__).parents[1]
@@ -114,6 +115,9 @@ WRONG = [
     (("plot", "rows", "iddpm", "--num-steps", "1200"), "--num-steps 1200: "),
     (("table", "edm:solver=eulr"), "unknown solver 'eulr'. Did you mean 'euler'?"),
     (("distance", "digits", "missing.zip"), "missing.zip: no such folder or file"),
+    (("distance", "digits", "/dev/zero"), "/dev/zero: is neither a folder nor a zip nor an npz file"),
+    (("distance", "digits", "{name: npz, path: /dev/zero}"), "/dev/zero is a device, not a file or folder"),
+    (("distance", "digits", "{name: statistics, path: /dev/zero}"), "/dev/zero is a device, not a file or folder"),
     (("distance", "digits", "tiny.yaml"), "tiny.yaml: is neither a folder nor a zip nor an npz file"),
     (("distance", "digits", "digts"), "digts: unknown data 'digts'. Did you mean 'digits'?"),
     (("distance", "digits", "digits", "--detector", "inceptoin"), "unknown detector 'inceptoin'. Did you mean"),
@@ -218,9 +222,10 @@ def test_labels_that_the_data_does_not_have_are_wrong_input(shell, tmp_path):
     for i in range(3):
         Image.new("L", (2, 2), 80 * i).save(tmp_path / "flat" / f"{i}.png")
     data = ("--set", "data={name: folder, path: ./flat}")
-    status, out, err = shell("run", "tiny.yaml", *data, "--set", "evaluate.labels=balanced")
-    assert (status, out) == (2, "")
-    assert "the data set has no labels" in err
+    for command in ("check", "run"):
+        status, out, err = shell(command, "tiny.yaml", *data, "--set", "evaluate.labels=balanced")
+        assert (status, out) == (2, "")
+        assert "the data set has no labels" in err
     assert not (tmp_path / "reports").exists()
 
 
@@ -283,6 +288,53 @@ def test_plot_writes_each_figure_in_three_formats_and_says_where(shell, tmp_path
     assert status == 0
     assert out.split() == [f"figures/rows_{name}.{kind}" for name in names for kind in ("png", "svg", "pdf")]
     assert all((tmp_path / line).is_file() for line in out.split())
+
+
+def test_distance_between_images_of_several_sizes(shell, tmp_path):
+    """Detectors that resize each image measure them in their order; others refuse them before anything is measured."""
+    random = np.random.default_rng(0)
+    for folder in "ab":
+        (tmp_path / folder).mkdir()
+        for k in range(12):
+            image = Image.fromarray(random.integers(0, 256, (24, 24 + 8 * (k % 3), 3), np.uint8))
+            image.save(tmp_path / folder / f"{k:02}.png")
+    status, out, err = shell("distance", "a", "b", "--metric", "frechet", "--json")
+    assert status == 0, err
+    protocol = json.loads(out)["protocol"]
+    assert (protocol["formats"], protocol["images"]) == ({"png": 12}, 12)
+    status, out, err = shell("distance", "a", "b", *PIXELS)
+    assert (status, out) == (2, "")
+    assert "images of [3, 24, 24] and of [3, 24, 32]: detector pixels needs images of one size: resize one set" in err
+    square = "{name: folder, path: %s, size: 8, crop: center}"
+    assert shell("distance", square % "a", square % "b", *PIXELS)[0] == 0
+
+
+def test_features_are_those_of_each_image_alone():
+    """Batches of equal sizes do not change the order."""
+    detector = ds.Detector.get("lite0")(size=32)
+    network, draw = detector.load(torch.device("cpu")), torch.Generator().manual_seed(0)
+    shapes = [(3, 8, 8), (1, 9, 8), (3, 8, 8), (1, 9, 8), (3, 20, 4)]
+    images = [torch.randint(256, shape, dtype=torch.uint8, generator=draw) for shape in shapes]
+    alone = torch.cat([network(image[None]) for image in images])
+    torch.testing.assert_close(features_of(detector, network, images), alone, rtol=1e-4, atol=1e-4)
+
+
+def test_compression_of_one_set_is_named(shell, tmp_path):
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (4, 4), np.uint8))
+    for folder, suffix in (("raw", "png"), ("jpeg", "jfif")):
+        (tmp_path / folder).mkdir()
+        for k in range(4):
+            image.rotate(90 * k).save(tmp_path / folder / f"{k}.{suffix}", "JPEG" if suffix == "jfif" else None)
+    (tmp_path / "raw" / "movie.gif").touch()
+    said = "0 % of A and 100 % of B were read from files compressed with loss (jpeg)"
+    status, out, err = shell("distance", "raw", "jpeg", *PIXELS, "--metric", "kid", "--json")
+    assert status == 0, err
+    assert said in err
+    assert "raw: read 4 of 5 files; ignored: 1 .gif" in err
+    assert json.loads(out)["protocol"]["formats"] == {"jpeg": 4}
+    status, out, err = shell("distance", "raw", "raw", *PIXELS, "--metric", "kid", "--json")
+    assert "compressed" not in err
+    assert json.loads(out)["protocol"]["reference"]["ignored"] == {".gif": 1}
 
 
 def test_distance_between_folders(shell, tmp_path):

@@ -1,18 +1,24 @@
 """The row ``data``: images are read correctly from files, and wrong files cause clear errors."""
 
 import gzip
+import io
 import json
+import os
 import shutil
+import socket
+import struct
 import zipfile
+import zlib
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageCms, ImageFile
 from pydantic import ValidationError
 
 import designspace as ds
 from designspace.data.images import Images, numbered_classes, to_uint8
+from designspace.data.rows import Files
 from designspace.errors import DataError
 from designspace.testing import checks
 
@@ -60,6 +66,13 @@ def values(images):
     return images.pixels[:, 0, 0, 0].tolist()
 
 
+def coded(image, name, **options):
+    """The bytes of an image file."""
+    content, format_ = io.BytesIO(), Image.registered_extensions()[name[name.index(".") :]]
+    image.save(content, format_, **options)
+    return content.getvalue()
+
+
 class TestDigits:
     def test_values(self):
         images = data("digits").load()
@@ -77,7 +90,7 @@ class TestDigits:
 
 class TestLayouts:
     def test_class_folders(self, written):
-        images = written({"dog/b.png": grey(3), "dog/a.png": grey(2), "cat/z.png": grey(1), "README.md": "hi"}).load()
+        images = written({"dog/b.png": grey(3), "dog/a.png": grey(2), "cat/z.png": grey(1)}).load()
         assert values(images) == [1, 2, 3]
         assert images.labels.tolist() == [0, 1, 1]
         assert images.labels.dtype == torch.int64
@@ -111,6 +124,7 @@ class TestLayouts:
         assert values(images) == [1, 2, 3]
         assert images.labels.tolist() == [4, 0, 0]
         assert images.classes == ("0", "1", "2", "3", "4")
+        assert (images.class_count, images.present) == (5, (0, 4))
 
     def test_dataset_json_without_labels(self, written):
         images = written({"0/a.png": grey(1), "1/b.png": grey(2), "dataset.json": '{"labels": null}'}).load()
@@ -118,8 +132,10 @@ class TestLayouts:
         assert values(images) == [1, 2]
 
     def test_hidden_files_are_ignored(self, written):
-        images = written({"a.png": grey(1), "__MACOSX/._a.png": b"x", ".cache/b.png": b"x", "._a.png": b"x"}).load()
-        assert len(images) == 1
+        hidden = ("__MACOSX/._a.png", ".cache/b.png", "._a.png", "@eaDir/a.png/SYNO.png", "Thumbs.db", ".DS_Store")
+        component = written({"a.png": grey(1)} | dict.fromkeys(hidden, b"x"))
+        assert len(component.load()) == 1
+        assert component.files_read() == Files({"png": 1}, {})
 
     def test_colour_is_channels_first(self, written):
         array = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3)
@@ -127,11 +143,119 @@ class TestLayouts:
         assert images.pixels.is_contiguous()
         assert torch.equal(images.pixels[0], torch.from_numpy(array).permute(2, 0, 1))
 
-    @pytest.mark.parametrize("mode", ["RGBA", "P"])
-    def test_other_modes_become_rgb(self, written, mode):
+    @pytest.mark.parametrize(
+        ("mode", "name"), [("RGBA", "b.png"), ("P", "b.png"), ("CMYK", "b.tif"), ("RGBA", "b.webp"), ("YCbCr", "b.tif")]
+    )
+    def test_other_modes_become_rgb(self, written, mode, name):
         red = Image.new("RGB", (2, 2), (255, 0, 0))
-        images = written({"a.png": red, "b.png": red.convert(mode)}).load()
-        assert torch.equal(images.pixels[0], images.pixels[1])
+        images = written({"a.png": red, name: coded(red.convert(mode), name, lossless=True)}).load()
+        assert (images.pixels[0].int() - images.pixels[1].int()).abs().max() <= 1
+
+    @pytest.mark.parametrize("mode", ["1", "LA"])
+    def test_without_colour_they_become_grey(self, written, mode):
+        images = written({"a.png": grey(255), "b.png": grey(255).convert(mode)}).load()
+        assert values(images) == [255, 255]
+        assert images.shape == (1, 2, 3)
+
+    @pytest.mark.parametrize("mode", ["RGBA", "LA", "P", "L", "RGB"])
+    def test_transparency_is_refused(self, written, mode):
+        image = grey(0).convert(mode)
+        about = {} if mode in ("RGBA", "LA") else {"transparency": (0, 0, 0) if mode == "RGB" else 0}
+        if not about:
+            image.putalpha(254)
+        with pytest.raises(DataError, match=r"set(\.zip)?: a\.png is transparent in places"):
+            written({"a.png": coded(image, "a.png", **about)}).load()
+
+    @pytest.mark.parametrize(
+        ("format_", "suffix"), [("JPEG", "jpg"), ("PNG", "png"), ("WEBP", "webp"), ("TIFF", "tif")]
+    )
+    @pytest.mark.parametrize("orientation", range(1, 9))
+    def test_orientation(self, written, format_, suffix, orientation):
+        """A white corner at the left top of the upright picture, wherever the camera stored it."""
+        upright = Image.new("L", (32, 16))
+        upright.paste(255, (0, 0, 8, 8))
+        how = (None, 0, 3, 1, 5, 2, 6, 4)[orientation - 1]  # transposes from what is seen to what is stored
+        stored, exif = upright if how is None else upright.transpose(how), Image.Exif()
+        exif[0x0112] = orientation
+        options = {"lossless": True} if format_ == "WEBP" else {}
+        name = f"a.{suffix}"
+        found = written({name: coded(stored.convert("RGB"), name, exif=exif, **options)}).load()
+        assert found.shape == (3, 16, 32)
+        assert torch.equal(found.pixels[0, 0] > 128, torch.from_numpy(np.asarray(upright)) > 128)
+
+    @pytest.mark.parametrize("kind", [2, 4, 6])
+    def test_png_of_16_bits(self, written, kind):
+        """RGB, grey and RGB with alpha: Pillow drops the lower byte without a word."""
+        row = b"\0" + bytes([127, 255] * 8 * {2: 3, 4: 2, 6: 4}[kind])
+        header = struct.pack(">IIBBBBB", 8, 8, 16, kind, 0, 0, 0)
+        parts = [(b"IHDR", header), (b"IDAT", zlib.compress(row * 8)), (b"IEND", b"")]
+        content = b"".join(struct.pack(">I", len(b)) + t + b + struct.pack(">I", zlib.crc32(t + b)) for t, b in parts)
+        with pytest.raises(DataError, match=r"a\.png has more than 8 bits per channel"):
+            written({"a.png": b"\x89PNG\r\n\x1a\n" + content}).load()
+
+    @pytest.mark.parametrize(
+        ("name", "content"),
+        [("a.ppm", b"P6 1 1 65535\n" + bytes(6)), ("a.ppm", b"P3 1 1 1000\n1 2 3\n"), ("a.pgm", b"P5 1 1 999\n\0\1")],
+    )
+    def test_pnm_of_more_than_8_bits(self, written, name, content):
+        with pytest.raises(DataError, match=f"{name} has more than 8 bits"):
+            written({name: content}).load()
+
+    def test_tiff_of_16_bits(self, written):
+        image = Image.new("RGB", (2, 2))
+        content = coded(image, "a.tif").replace(struct.pack("<3H", 8, 8, 8), struct.pack("<3H", 16, 16, 16))
+        with pytest.raises(DataError, match="has more than 8 bits"):
+            written({"a.tif": content}).load()
+
+    @pytest.mark.parametrize("suffix", ["tif", "png", "webp"])
+    def test_several_frames(self, written, suffix):
+        frames = [Image.new("RGB", (8, 8), (k, k, k)) for k in range(0, 250, 50)]
+        content = coded(frames[0], f"a.{suffix}", save_all=True, append_images=frames[1:])
+        with pytest.raises(DataError, match=rf"a\.{suffix} has 5 frames; save each"):
+            written({f"a.{suffix}": content}).load()
+
+    def test_files_of_other_kinds_are_counted(self, written):
+        files = {f"{kind}{k}.{kind}": Image.new("L", (8, 8), 100) for k in range(3) for kind in ("png", "gif")}
+        component = written(files | {"c.jfif": coded(grey(100, (8, 8)), "c.jpg"), "NOTES": "", "movie.mp4": b"x"})
+        with pytest.warns(
+            UserWarning, match=r"set(\.zip)?: read 4 of 9 files; ignored: 3 \.gif, 1 \.mp4, 1 without suff"
+        ):
+            assert values(component.load()) == [100] * 4
+        assert component.files_read() == Files({"jpeg": 1, "png": 3}, {".gif": 3, ".mp4": 1, "without suffix": 1})
+
+    def test_formats_are_those_of_the_content(self, written):
+        image, icc = Image.new("RGB", (8, 8), (90, 20, 30)), ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
+        files = {
+            "a.png": coded(image, "a.jpg"),
+            "b.webp": coded(image, "b.webp"),
+            "c.webp": coded(image, "c.webp", lossless=True),
+            "d.webp": coded(image, "d.webp", lossless=True, icc_profile=icc.tobytes()),
+            "e.webp": coded(image, "e.webp", icc_profile=icc.tobytes()),
+            "f.bmp": image,
+            "g.tif": image,
+            "h.ppm": image,
+        }
+        expected = {"bmp": 1, "jpeg": 1, "pnm": 1, "tiff": 1, "webp": 2, "webp (lossless)": 2}
+        assert written(files).files_read().formats == expected
+
+    def test_size_and_crop(self, written):
+        """The central square, antialiased: a coarse chequerboard of the right colours."""
+        array = np.zeros((40, 60, 3), np.uint8)
+        array[:20, 10:30], array[20:, 30:50], array[:, :10], array[:, 50:] = 255, 255, 77, 77
+        whole = written({"a.png": Image.fromarray(array), "b.png": Image.fromarray(array[:, 10:50])})
+        component = whole.model_copy(update={"size": 4, "crop": "center"})
+        expected = np.kron([[1, 0], [0, 1]], np.ones((2, 2))) * 255
+        assert (
+            component.load().pixels - torch.from_numpy(expected)
+        ).abs().max() <= 40  # the filter reaches across edges
+        assert torch.equal(component.load().pixels[0], component.load().pixels[1])
+        cropped = whole.model_copy(update={"crop": "center"}).load()
+        assert torch.equal(cropped.pixels[0], torch.from_numpy(array[:, 10:50]).permute(2, 0, 1))
+        keys = [c.content_hash() for c in (whole, component, whole.model_copy(update={"size": 4}))]
+        assert len(set(keys)) == 3
+        with pytest.raises(DataError, match=r"a\.png is 60 x 40, not square; add `crop: center`"):
+            whole.model_copy(update={"size": 4}).load()
+        assert [tuple(image.shape) for image in whole.each()] == [(3, 40, 60), (3, 40, 40)]
 
     def test_jpeg(self, written):
         images = written({"a.jpg": Image.new("RGB", (16, 16), (40, 40, 40))}).load()
@@ -151,7 +275,7 @@ class TestLayouts:
         [
             ({"a.png": grey(1), "b.png": grey(1, (3, 3))}, "b.png is 3 x 3 grey and a.png 3 x 2 grey; all images must"),
             ({"a.png": grey(1), "b.png": Image.new("RGB", (3, 2))}, "b.png is 3 x 2 RGB and a.png 3 x 2 grey"),
-            ({"a.png": Image.new("I;16", (3, 2))}, "a.png cannot be decoded: mode I;16 has more than 8 bits"),
+            ({"a.png": Image.new("I;16", (3, 2))}, "a.png has more than 8 bits per channel; convert it to 8"),
             ({"a.png": grey(1), "b.png": b""}, "b.png is not an image of a known format"),
             ({"a.png": b"%!PS-Adobe-3.0 EPSF-3.0\n"}, "a.png is not an image of a known format"),
             ({"notes.txt": "hello"}, "no images found"),
@@ -173,8 +297,15 @@ class TestLayouts:
             component.load()
         assert says in str(error.value)
 
+    def test_other_code_cannot_make_truncated_images_pass(self, written, monkeypatch):
+        monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
+        noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (32, 32), np.uint8))
+        with pytest.raises(DataError, match=r"a\.png cannot be decoded"):
+            written({"a.png": coded(noise, "a.png")[:600]}).load()
+        assert ImageFile.LOAD_TRUNCATED_IMAGES
+
     @pytest.mark.parametrize("keep", [0.3, 0.9])
-    @pytest.mark.parametrize("suffix", ["png", "jpg"])
+    @pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "bmp", "tif", "ppm"])
     def test_truncated_image(self, written, tmp_path, keep, suffix):
         noise = np.random.default_rng(0).integers(0, 256, (32, 32), np.uint8)
         Image.fromarray(noise).save(tmp_path / f"whole.{suffix}")
@@ -246,6 +377,50 @@ class TestPaths:
         grey(2).save(tmp_path / "set" / "a" / "y.png")
         (tmp_path / "set" / "b").symlink_to(tmp_path / "far")
         assert data("folder", path=tmp_path / "set").load().classes == ("a", "b")
+
+    def test_every_file_is_read_once(self, tmp_path):
+        """Links to a parent, to each other, to a sibling, to a file, and two to a folder elsewhere."""
+        home, far = tmp_path / "set", tmp_path / "far"
+        for name in ("a/0.png", "a/1.png", "b/0.png"):
+            (home / name).parent.mkdir(parents=True, exist_ok=True)
+            grey(1).save(home / name)
+        far.mkdir()
+        grey(2).save(far / "x.png")
+        links = {"a/up": "..", "a/top": "../..", "b/a": "../a", "b/1.png": "0.png", "c": far, "d": far}
+        for name, target in links.items():
+            (home / name).symlink_to(target)
+        (far / "back").symlink_to(home)
+        component = data("folder", path=home)
+        with pytest.warns(UserWarning, match="read 4 of 10 files; ignored: 6 repeated by links"):
+            images = component.load()
+        assert images.classes == ("a", "b", "c")
+        assert images.labels.tolist() == [0, 0, 1, 2]
+
+    def test_a_hard_link_is_an_image_of_its_own(self, tmp_path):
+        """Tools that remove duplicates replace equal files by hard links."""
+        grey(1).save(tmp_path / "a.png")
+        os.link(tmp_path / "a.png", tmp_path / "b.png")
+        assert len(data("folder", path=tmp_path).load()) == 2
+
+    @pytest.mark.parametrize("name", ["folder", "zip", "npz"])
+    def test_special_files_are_refused(self, tmp_path, name):
+        os.mkfifo(tmp_path / "pipe.png")
+        special = ["pipe.png", "/dev/zero"]
+        with socket.socket(socket.AF_UNIX) as end:
+            end.bind(str(tmp_path / "end"))
+            for path in [*special, "end"]:
+                component = data(name, path=tmp_path / path)
+                for read in (component.load, component.content_hash):
+                    with pytest.raises(DataError, match=rf"{path} is a (FIFO|device|socket), not a file or folder"):
+                        read()
+        inside = data("folder", path=tmp_path)
+        with pytest.raises(DataError, match=r"pipe\.png is a FIFO"):
+            inside.content_hash()
+        with (
+            pytest.raises(DataError, match=r"pipe\.png is a FIFO"),
+            pytest.warns(UserWarning, match="1 without suffix"),
+        ):
+            inside.load()
 
     def test_a_dangling_link_is_named(self, tmp_path):
         (tmp_path / "x.png").symlink_to(tmp_path / "gone.png")
@@ -324,6 +499,19 @@ class TestZip:
         with pytest.raises(DataError, match=r"set\.zip: 1\.png cannot be read"):
             data("zip", path=archive).load()
 
+    def test_backslashes_separate_folders(self, tmp_path):
+        with zipfile.ZipFile(tmp_path / "set.zip", "w") as out:
+            for k, name in enumerate(("set\\dog\\x.png", "set\\cat\\x.png", "set\\__MACOSX\\x.png")):
+                out.writestr(name, coded(grey(k), "x.png"))
+        images = data("zip", path=tmp_path / "set.zip").load()
+        assert (images.classes, values(images)) == (("cat", "dog"), [1, 0])
+
+    def test_two_members_of_one_name(self, archive):
+        with pytest.warns(UserWarning, match="Duplicate name"), zipfile.ZipFile(archive, "a") as out:
+            out.writestr("1.png", coded(grey(9, (32, 32)), "x.png"))
+        with pytest.raises(DataError, match=r"set\.zip: two members are called 1\.png"):
+            data("zip", path=archive).load()
+
     def test_nothing_is_extracted(self, archive, tmp_path, monkeypatch):
         with zipfile.ZipFile(archive, "a") as out:
             out.write(tmp_path / "x.png", "../../escaped.png")
@@ -379,7 +567,10 @@ class TestNpz:
             ({"images": IMAGES, "labels": np.eye(2, dtype=int)}, "labels of shape [2, 2] for 2 images"),
             ({"images": IMAGES, "labels": np.array([0, -1])}, "labels from -1 to 0; class numbers must be"),
             ({"images": IMAGES, "labels": np.array([0, 10**9])}, "labels from 0 to 1000000000; class numbers must be"),
-            ({"images": np.array([None])}, "cannot be read as an npz file of plain arrays: Object arrays"),
+            (
+                {"images": np.array([None])},
+                "the images must be uint8 [N, H, W, C], [N, C, H, W] with C = 1 or 3, or [N, H, W]; it has images obj",
+            ),
         ],
     )
     def test_errors(self, saved, arrays, says):
@@ -400,6 +591,91 @@ class TestNpz:
         np.save(tmp_path / "x.npy", self.IMAGES)
         with pytest.raises(DataError, match=r"x\.npy cannot be read as an npz file"):
             data("npz", path=tmp_path / "x.npy").load()
+
+
+class TestLimit:
+    """Files that would fill the memory are refused by what they say about themselves, before they are read."""
+
+    @pytest.fixture(autouse=True)
+    def limit(self, monkeypatch):
+        monkeypatch.setenv("DESIGNSPACE_MAX_BYTES", "1e6")
+
+    def claims(self, path, size, name="a.png", content=b"x"):
+        """A zip whose member claims to have ``size`` bytes."""
+        with zipfile.ZipFile(path, "w") as out:
+            out.writestr(name, content)
+            out.getinfo(name).file_size = size
+
+    def test_members_of_a_zip(self, tmp_path, monkeypatch):
+        component = data("zip", path=tmp_path / "bomb.zip")
+        self.claims(component.path, 5_700_000_000)
+        with pytest.raises(
+            DataError, match=r"bomb\.zip needs 5\.7 GB of memory when decoded, and the limit is 0\.001 GB;"
+        ):
+            component.load()
+        monkeypatch.setenv("DESIGNSPACE_MAX_BYTES", "1e10")
+        with pytest.raises(DataError, match=r"bomb\.zip: a\.png has 5\.7 GB, too much for an image"):
+            component.load()
+
+    def test_a_member_larger_than_it_claims(self, tmp_path):
+        component = data("zip", path=tmp_path / "bomb.zip")
+        self.claims(component.path, 50, content=coded(grey(1), "a.png"))
+        with pytest.raises(DataError, match=r"bomb\.zip: a\.png cannot be read: (Bad CRC|.*Overlapped)"):
+            component.load()
+
+    def test_a_sparse_file(self, tmp_path):
+        with (tmp_path / "a.png").open("wb") as file:
+            file.truncate(2**40)
+        with pytest.raises(DataError, match=r"a\.png has 1\.1e\+03 GB, too much for an image"):
+            data("folder", path=tmp_path).load()
+
+    @pytest.mark.parametrize("field", ["images", "labels"])
+    def test_an_array_that_says_so(self, tmp_path, field):
+        header, component = io.BytesIO(), data("npz", path=tmp_path / "bomb.npz")
+        about = {
+            "descr": "|u1",
+            "fortran_order": False,
+            "shape": (1_900_000, 1000, 3) if field == "images" else (10**9,),
+        }
+        np.lib.format.write_array_header_1_0(header, about)
+        np.savez(component.path, images=np.zeros((1, 2, 2, 1), np.uint8))
+        with zipfile.ZipFile(component.path, "a" if field == "labels" else "w") as out:
+            out.writestr(f"{field}.npy", header.getvalue())
+        with pytest.raises(DataError, match=rf"{field}\.npy has 128 bytes for uint8"):
+            component.load()
+        with zipfile.ZipFile(component.path, "a") as out:
+            out.getinfo(f"{field}.npy").file_size = 6 * 10**9
+            out.writestr("more.npy", b"")
+            del out.filelist[-1]
+        with pytest.raises(DataError, match=r"bomb\.npz needs .* GB of memory when decoded"):
+            component.load()
+
+    @pytest.mark.parametrize("count", [1, 4])
+    def test_pixels(self, tmp_path, count):
+        """A compressed image, and images that are too many together."""
+        for k in range(count):
+            grey(0, (1100, 1100) if count == 1 else (520, 520)).save(tmp_path / f"{k}.png")
+        component = data("folder", path=tmp_path)
+        for read in (component.load, component.each):
+            with pytest.raises(DataError, match=r"needs 0\.00\d* GB of memory when decoded"):
+                read()
+
+    def test_idx(self, tmp_path):
+        for name in FASHION:
+            content = b"\0\0\x08\x03" + struct.pack(">3I", 1_900_000, 1000, 3)
+            (tmp_path / f"{name}.gz").write_bytes(gzip.compress(content + bytes(1000)))
+        with pytest.raises(DataError, match=r"gz needs 5\.7 GB of memory"):
+            data("fashion_mnist", path=tmp_path).load()
+
+    def test_points_of_a_mixture(self):
+        with pytest.raises(DataError, match=r"data mixture needs .* GB of memory"):
+            data("mixture", count=10**12).load()
+
+    def test_a_limit_that_is_no_number(self, tmp_path, monkeypatch):
+        grey(1).save(tmp_path / "a.png")
+        monkeypatch.setenv("DESIGNSPACE_MAX_BYTES", "16 GB")
+        with pytest.raises(DataError, match=r"\$DESIGNSPACE_MAX_BYTES is '16 GB', not a number of bytes such as 16e9"):
+            data("folder", path=tmp_path).load()
 
 
 def idx(array):
@@ -453,8 +729,8 @@ class TestFashionMNIST:
             (b"\0\0\x08", None, "images-idx3-ubyte.gz is not an idx file"),
             (b"\0\0\x08\x03\0\0", None, "images-idx3-ubyte.gz is not an idx file"),
             (b"\x89PNG\r\n", None, "images-idx3-ubyte.gz is not an idx file"),
-            (idx(PIXELS)[:-1], None, "is incomplete: 59 bytes of data for an array [3, 4, 5]"),
-            (idx(PIXELS) + b"x", None, "is incomplete: 61 bytes of data"),
+            (idx(PIXELS)[:-1], None, "is damaged: 59 bytes of data for an array [3, 4, 5]"),
+            (idx(PIXELS) + b"x", None, "is damaged: more than 60 bytes of data"),
             (None, idx(LABELS[:2]), "not images [N, H, W] and labels 0..9 [N]: arrays [3, 4, 5] and [2]"),
             (None, idx(LABELS + 1), "not images [N, H, W] and labels 0..9 [N]"),
             (idx(PIXELS[:0]), idx(LABELS[:0]), "arrays [0, 4, 5] and [0]"),

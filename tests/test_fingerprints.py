@@ -82,6 +82,7 @@ MORE: dict[str, list[dict[str, Any]]] = {
     ],
     "denoiser/gaussian_mixture": [{"weights": [1.0], "means": [[0.2]], "covs": [[[0.3]]]}],
     "data/mixture": [{"weights": [0.5, 0.5], "means": [[-0.3], [0.1]], "covs": [[[0.02]], [[0.03]]]}],
+    **{f"data/{name}": [{"crop": "center"}, {"crop": "center", "size": 3}] for name in ("folder", "npz", "zip")},
 }  # fmt: skip
 """Instances that ``others`` does not find. A field that one of them changes alone has no other values from there."""
 WITHOUT_EFFECT = {
@@ -280,7 +281,7 @@ def files() -> tempfile.TemporaryDirectory[str]:
     """Images in each layout that is read, statistics of features and a network; deleted at the end of the process."""
     made = tempfile.TemporaryDirectory()
     folder = Path(made.name)
-    images = pixels(6, 5, 5, 3).numpy()
+    images = pixels(6, 5, 7, 3).numpy()
     np.savez(folder / "images.npz", images=images, labels=np.arange(6) % 2)
     with zipfile.ZipFile(folder / "images.zip", "w") as archive:
         for i, image in enumerate(images):

@@ -23,7 +23,7 @@ from designspace.results.uncertainty import standard_error
 from designspace.run.estimate import dry_run
 from designspace.run.generate import chunks, generate
 from designspace.run.job import Job
-from designspace.run.labels import labels_for
+from designspace.run.labels import labels_for, require_labels
 from designspace.run.run import run
 from designspace.run.worker import Worker
 from designspace.spec import SpecError, load
@@ -381,7 +381,7 @@ def test_artefacts_are_made_again_without_sampling(tmp_path, evaluations, cache)
 
 
 LABELS = {
-    "absent": ({"denoiser": "exact"}, "[0, 77]", "the data set has no image of class 77; it has 0 to 2"),
+    "absent": ({"denoiser": "exact"}, "[0, 77]", "the data set has no image of class 77; it has the classes 0 to 2"),
     "no labels": ({"denoiser": "exact", "data": "unlabelled"}, "[0]", "the data set has no labels; use labels: none$"),
     "data": ({"data": "unlabelled"}, "data", "the data set has no labels; use labels: none, or a list of labels"),
     "balanced": (
@@ -403,6 +403,24 @@ def test_labels_that_the_data_does_not_have(case, tmp_path):
         with pytest.raises(SpecError, match=rf"--set evaluate\.labels=.*: {message}"):
             attempt(ablation, out=tmp_path / "reports")
     assert not (tmp_path / "reports").exists()
+
+
+@pytest.mark.parametrize(
+    ("denoiser", "labels", "message"),
+    [
+        ("exact", "[3]", "the data set has no image of class 3; it has the classes 0, 2$"),
+        ("gaussian_mixture", "[0, 2]", "denoiser gaussian_mixture knows the classes 0 to 1, not 2$"),
+        ("gaussian_mixture", "balanced", "denoiser gaussian_mixture knows the classes 0 to 1, not 2$"),
+        ("{name: pretrained, model: digits}", "[0]", "the network is trained without class labels"),
+    ],
+)
+def test_classes_that_nobody_has_are_refused_by_check(denoiser, labels, message, tmp_path):
+    pixels = np.arange(64, dtype=np.uint8).reshape(4, 4, 4, 1)
+    np.savez(tmp_path / "gaps.npz", pixels, np.array([0, 2, 2, 0]))
+    path = write_spec(tmp_path, data={"name": "npz", "path": "./gaps.npz"})
+    ablation = load(path, [f"denoiser={denoiser}", f"evaluate.labels={labels}"])
+    with pytest.raises(SpecError, match=rf"--set evaluate\.labels=.*: ({message})"):
+        require_labels(ablation)
 
 
 def test_a_list_of_labels_is_the_networks_own_business(tmp_path):
@@ -505,7 +523,7 @@ def test_labels_are_a_function_of_seed_and_image():
     data = Images(torch.zeros(100, 1, 2, 2, dtype=torch.uint8), torch.tensor([0] * 80 + [2] * 20), ("a", "b", "c"))
     assert labels_for("none", 0, range(5), data) is None
     assert labels_for((4, 5), 0, range(3, 6), data).tolist() == [5, 4, 5]
-    assert labels_for("balanced", 0, range(2, 9), data).tolist() == [2, 0, 1, 2, 0, 1, 2]
+    assert labels_for("balanced", 0, range(1, 6), data).tolist() == [2, 0, 2, 0, 2]
     drawn = labels_for("data", 0, range(1000), data)
     assert drawn.dtype == torch.int64
     assert torch.equal(labels_for("data", 0, range(200, 400), data), drawn[200:400])

@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from designspace.data.images import Images, Unseen
-from designspace.data.rows import Data, KnownFeatures
+from designspace.data.rows import Data, Files, KnownFeatures
 from designspace.errors import DamagedError, DataError
 from designspace.registry.literature import KRIZHEVSKY_2009
 from designspace.storage.cache import unpack
@@ -41,6 +41,9 @@ class Cifar10Jpeg(Data, name="cifar10_jpeg"):
 
     def content_hash(self) -> str:
         return file_hash(FILE)
+
+    def files_read(self) -> Files:
+        return Files(formats={"jpeg": _about()["n"]}, ignored={})
 
     def known_features(self, detector: dict[str, Any]) -> KnownFeatures | None:
         if detector != _about()["detector"]:

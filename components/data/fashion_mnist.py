@@ -1,15 +1,21 @@
+import gzip
 import hashlib
+import math
+import zlib
 from pathlib import Path
-from typing import Literal
+from typing import IO, Literal, cast
 
+import numpy as np
+import torch
+from torch import Tensor
 from torch.nn.functional import pad
 
 from designspace.data.images import Images
-from designspace.data.readers import read_idx
+from designspace.data.limits import require_room
 from designspace.data.rows import Data
 from designspace.errors import DataError
 from designspace.registry.literature import XIAO_2017
-from designspace.storage.files import file_hash
+from designspace.storage.files import file_hash, reading
 
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")
 CLASSES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
@@ -30,7 +36,7 @@ class FashionMNIST(Data, name="fashion_mnist"):
 
     def load(self) -> Images:
         files = self._files()
-        pixels, labels = map(read_idx, files)
+        pixels, labels = map(_read_idx, files)
         if pixels.ndim != 3 or labels.shape != pixels.shape[:1] or not len(labels) or labels.max() >= len(CLASSES):
             found = f"arrays {list(pixels.shape)} and {list(labels.shape)}"
             raise DataError(f"{files[0]} and {files[1].name} are not images [N, H, W] and labels 0..9 [N]: {found}")
@@ -52,3 +58,33 @@ class FashionMNIST(Data, name="fashion_mnist"):
                 return file
         advice = "apt-get install dataset-fashion-mnist puts it there, or give `path`, the folder that holds the files"
         raise DataError(f"there is no {folder.absolute() / name}.gz for data fashion_mnist: {advice}")
+
+
+def _read_idx(path: Path) -> Tensor:
+    """The uint8 array in an idx file, compressed if the name ends in ``.gz``.
+
+    The format of LeCun, Cortes and Burges (1998), http://yann.lecun.com/exdb/mnist/: two zero bytes, the type
+    (8: unsigned bytes), the number of dimensions, each size as a big-endian 32-bit integer, then the data.
+    """
+    with reading(path), path.open("rb") as plain:
+        if path.suffix != ".gz":
+            return _array(plain, path)
+        try:
+            with gzip.open(plain) as unpacked:
+                return _array(cast(IO[bytes], unpacked), path)
+        except (OSError, EOFError, zlib.error) as error:
+            raise DataError(f"{path} is not a complete gzip file ({error}); copy it again") from error
+
+
+def _array(file: IO[bytes], path: Path) -> Tensor:
+    start = file.read(4)
+    sizes = file.read(4 * int.from_bytes(start[3:]))
+    if start[:3] != b"\0\0\x08" or len(start) < 4 or len(sizes) < 4 * start[3]:
+        raise DataError(f"{path} is not an idx file of bytes")
+    shape = np.frombuffer(sizes, ">u4").tolist()
+    require_room(size := math.prod(shape), path)
+    data = file.read(size + 1)
+    if len(data) != size:
+        found = f"more than {size}" if len(data) > size else len(data)
+        raise DataError(f"{path} is damaged: {found} bytes of data for an array {shape}; copy it again")
+    return torch.from_numpy(np.frombuffer(data, np.uint8).reshape(shape).copy())

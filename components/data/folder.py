@@ -1,41 +1,49 @@
-import hashlib
-import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO, ClassVar
 
-from designspace.data.images import Images
-from designspace.data.readers import data_files, read_images
-from designspace.data.rows import Data
+from designspace.data.files import ImageFiles, Opened, hashed, require_size_of_an_image
+from designspace.data.listing import Listing, walk
 from designspace.errors import DataError
 from designspace.storage.files import file_hash, reading
 
 
-class Folder(Data, name="folder"):
+class Folder(ImageFiles, name="folder"):
     """Images in class folders (``<class>/<image>``), in a flat folder, or with a ``dataset.json`` of class numbers.
 
-    Images and classes are in the order of their names. Folders may be nested and linked; hidden files and files of
-    other types are ignored. All images must have one size and be all grey or all RGB; images of other modes (palette,
-    alpha, CMYK) are converted to RGB. Raises ``DataError`` otherwise. The layout with ``dataset.json`` is defined at
-    https://github.com/NVlabs/edm#preparing-datasets
+    Images and classes are in the order of their names. Folders may be nested; a common parent folder is ignored. Links
+    are followed, but every file is read once. Formats are PNG, JPEG (also ``.jfif``), WebP, BMP, TIFF and PNM; files of
+    other kinds are counted in a warning, hidden ones are not.
+
+    Images are turned upright if their EXIF data say so. Those with a palette or in CMYK become RGB. More than 8 bits
+    per channel, several frames per file and transparency are refused. All images must have one size and be all grey or
+    all RGB. With ``size``, square images are resized to ``size`` x ``size`` pixels by Pillow's Lanczos filter, which is
+    antialiased; with ``crop: center``, the central square of each image is used. Together they are the transform
+    ``center-crop`` of EDM's dataset tool.
+
+    Raises ``DataError`` otherwise, and if the images exceed ``$DESIGNSPACE_MAX_BYTES``, by default half of the memory.
+    The layout with ``dataset.json`` is defined at https://github.com/NVlabs/edm#preparing-datasets
     """
 
-    path: Path
+    version: ClassVar[int] = 2
 
-    def load(self) -> Images:
-        return read_images(self.path, self._names(), lambda name: (self.path / name).read_bytes())
+    @contextmanager
+    def opened(self) -> Iterator[Opened]:
+        yield Opened(self.path, self._listing(), self._open)
 
-    def content_hash(self) -> str:
-        """The sha256 of the names and bytes of all files that are read."""
-        digest = hashlib.sha256()
-        for name in data_files(self._names()):
-            digest.update(f"{name}\0{file_hash(self.path / name)}".encode())
-        return digest.hexdigest()
+    def files_hash(self) -> str:
+        return hashed(self._listing().files, lambda name: file_hash(self.path / name))
 
-    def _names(self) -> Iterator[str]:
+    def _listing(self) -> Listing:
         with reading(self.path):
             self.path.stat()
         if not self.path.is_dir():
             raise DataError(f"{self.path} is a file, not a folder; use data 'zip' or 'npz' for archives")
-        for at, _, names in os.walk(self.path, followlinks=True):
-            folder = Path(at).relative_to(self.path).as_posix()
-            yield from (f"{folder}/{name}".removeprefix("./") for name in names)
+        return Listing.of(*walk(self.path))
+
+    def _open(self, name: str) -> IO[bytes]:
+        file: Path = self.path / name
+        with reading(file):
+            require_size_of_an_image(file, file.stat().st_size)
+            return file.open("rb")

@@ -3,6 +3,7 @@ from functools import cache
 import torch
 
 from designspace.data.images import Images, to_uint8
+from designspace.data.limits import require_room
 from designspace.data.rows import Data
 from designspace.denoising.mixture import GaussianMixture
 from designspace.registry.component import Count
@@ -22,6 +23,7 @@ class Mixture(GaussianMixture, Data, name="mixture"):
     seed: int = 0
 
     def load(self) -> Images:
+        require_room(16 * self.count * (self.dim + 1), "data mixture")
         weights, means, covs = self.parameters()
         u = torch.from_numpy(generator("mixture", "mode", self.seed).random(self.count))
         x = torch.from_numpy(generator("mixture", "point", self.seed).standard_normal((self.count, self.dim)))

@@ -1,66 +1,72 @@
-from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 
+from designspace.data.archives import arrays, headers
+from designspace.data.decode import fitted
+from designspace.data.files import FromFiles
 from designspace.data.images import Images, numbered_classes
-from designspace.data.rows import Data
+from designspace.data.limits import require_room
 from designspace.errors import DataError
-from designspace.storage.files import file_hash, reading
+from designspace.storage.files import file_hash
 
 IMAGES = ("images", "x", "arr_0")
 LABELS = ("labels", "y", "arr_1")
 
 
-class Npz(Data, name="npz"):
+class Npz(FromFiles, name="npz"):
     """Images in a NumPy archive, as ``numpy.savez`` writes it.
 
     The images are the array ``images``, ``x`` or ``arr_0``: uint8 ``[N, H, W, C]``, ``[N, C, H, W]`` or ``[N, H, W]``
     with C = 1 or 3; where both layouts are possible, the last axis is C. The optional class numbers are the array
-    ``labels``, ``y`` or ``arr_1``: integers ``[N]``. Pickled arrays are refused. Raises ``DataError``, which lists the
-    arrays of the archive, if it holds no such arrays.
+    ``labels``, ``y`` or ``arr_1``: integers ``[N]``. ``size`` and ``crop`` are those of the data set ``folder``.
+
+    Raises ``DataError``, which lists the arrays of the archive, if it holds no such arrays or exceeds the limit on
+    decoded data, and for pickled arrays.
     """
 
-    path: Path
+    version: ClassVar[int] = 2
 
     def load(self) -> Images:
-        arrays = self._arrays()
-        images, labels = (next((arrays[k] for k in keys if k in arrays), None) for keys in (IMAGES, LABELS))
+        known = headers(self.path)
+        found = ", ".join(f"{name} {header}" for name, header in known.items()) or "none"
+        images, labels = (next((key for key in keys if key in known), None) for keys in (IMAGES, LABELS))
         if images is None:
-            raise DataError(f"{self.path}: no array {' or '.join(IMAGES)}; it has {self._found(arrays)}")
-        pixels = self._channels_first(images)
-        if pixels is None or images.dtype != np.uint8 or not images.size:
+            raise DataError(f"{self.path}: no array {' or '.join(IMAGES)}; it has {found}")
+        if known[images].dtype != np.uint8 or not _is_images(known[images].shape):
             wanted = "uint8 [N, H, W, C], [N, C, H, W] with C = 1 or 3, or [N, H, W]"
-            raise DataError(f"{self.path}: the images must be {wanted}; it has {self._found(arrays)}")
+            raise DataError(f"{self.path}: the images must be {wanted}; it has {found}")
+        if labels is not None and known[labels].dtype.kind not in "iu":
+            raise DataError(f"{self.path}: the labels must be integers; it has {found}")
+        require_room(2 * known[images].size, self.path)  # channels that come last are moved, which takes a copy
+        read = arrays(self.path, filter(None, (images, labels)))
+        pixels = self._resized(_channels_first(read[images]))
         if labels is None:
-            return Images(torch.from_numpy(pixels))
-        if labels.dtype.kind not in "iu":
-            raise DataError(f"{self.path}: the labels must be integers; it has {self._found(arrays)}")
-        numbers = torch.from_numpy(labels.astype(np.int64))
-        return Images(torch.from_numpy(pixels), numbers, numbered_classes(numbers, len(pixels), str(self.path)))
+            return Images(pixels)
+        numbers = torch.from_numpy(read[labels].astype(np.int64))
+        return Images(pixels, numbers, numbered_classes(numbers, len(pixels), str(self.path)))
 
-    def content_hash(self) -> str:
+    def files_hash(self) -> str:
         return file_hash(self.path)
 
-    def _arrays(self) -> dict[str, NDArray[Any]]:
-        with reading(self.path), self.path.open("rb") as file:
-            try:
-                with np.load(file, allow_pickle=False) as archive:
-                    return {key: archive[key] for key in archive.files}
-            except Exception as error:  # numpy, zipfile and zlib raise nearly anything on damaged bytes
-                raise DataError(f"{self.path} cannot be read as an npz file of plain arrays: {error}") from error
+    def _resized(self, pixels: NDArray[np.uint8]) -> torch.Tensor:
+        if self.size is None and self.crop is None:
+            return torch.from_numpy(pixels)
+        pictures = (Image.fromarray(each[0] if len(each) == 1 else each.transpose(1, 2, 0)) for each in pixels)
+        try:
+            return torch.from_numpy(np.stack([fitted(each, self.size, self.crop) for each in pictures]))
+        except DataError as error:
+            raise DataError(f"{self.path}: an image {error}") from error
 
-    @staticmethod
-    def _channels_first(images: NDArray[Any]) -> NDArray[Any] | None:
-        if images.ndim == 3:
-            return images[:, None]
-        if images.ndim != 4 or not {images.shape[1], images.shape[3]} & {1, 3}:
-            return None
-        last = images.shape[3] in (1, 3)
-        return np.ascontiguousarray(images.transpose(0, 3, 1, 2)) if last else images
 
-    @staticmethod
-    def _found(arrays: dict[str, NDArray[Any]]) -> str:
-        return ", ".join(f"{k} {a.dtype} {list(a.shape)}" for k, a in arrays.items()) or "none"
+def _is_images(shape: tuple[int, ...]) -> bool:
+    return 0 not in shape and (len(shape) == 3 or (len(shape) == 4 and bool({shape[1], shape[3]} & {1, 3})))
+
+
+def _channels_first(images: NDArray[Any]) -> NDArray[Any]:
+    if images.ndim == 3:
+        return images[:, None]
+    return np.ascontiguousarray(images.transpose(0, 3, 1, 2)) if images.shape[3] in (1, 3) else images

@@ -20,5 +20,8 @@ class Exact(Denoiser, name="exact"):
     sources = (KARRAS_2022,)
     reads_data: ClassVar[bool] = True
 
+    def known_classes(self, data: Images) -> int:
+        return data.class_count
+
     def load(self, data: Images, design: PreconditioningRows, device: torch.device) -> Conditional:
         return ExactDenoiser(data, device)

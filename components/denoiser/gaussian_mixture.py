@@ -31,6 +31,9 @@ class GaussianMixtureDenoiser(GaussianMixture, Denoiser, name="gaussian_mixture"
         """The shape of an image of the data set ``mixture``."""
         return (1, 1, self.dim)
 
+    def known_classes(self, data: Images) -> int:
+        return len(self.weights)
+
     def load(self, data: Images, design: PreconditioningRows, device: torch.device) -> Conditional:
         if data.shape != self.shape:
             size = "x".join(map(str, data.shape))

@@ -25,7 +25,10 @@ class Preconditioned(Denoiser, name="preconditioned"):
     has_network: ClassVar[bool] = True
     network: Network
 
+    def known_classes(self, data: Images) -> int:
+        return data.class_count
+
     def load(self, data: Images, design: PreconditioningRows, device: torch.device) -> Conditional:
         shape = self.network.shape_of(data)
-        network = self.network.build(shape, len(data.classes)).to(device).eval().requires_grad_(False)
+        network = self.network.build(shape, self.known_classes(data)).to(device).eval().requires_grad_(False)
         return PreconditionedNetwork(network, design, shape)

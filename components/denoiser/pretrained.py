@@ -49,6 +49,15 @@ class Pretrained(Denoiser, name="pretrained"):
             hint = did_you_mean(self.model, known)
             raise DataError(f"there is no model '{self.model}'.{hint} Models shipped: {', '.join(known) or 'none'}.")
 
+    @property
+    def labels(self) -> bool:
+        """Whether the network was trained with class labels."""
+        self.require()
+        return bool(read(self.path).about["denoiser"]["labels"])
+
+    def known_classes(self, data: Images) -> int:
+        return int(read(self.path).about["data"]["classes"]) if self.labels else 0
+
     def load(self, data: Images, design: PreconditioningRows, device: torch.device) -> Conditional:
         made = self.untrained(data, design, device)
         assert isinstance(made.network, torch.nn.Module)
@@ -65,7 +74,7 @@ class Pretrained(Denoiser, name="pretrained"):
             raise DataError(f"model {self.model} makes images of {about['data']['shape']}, the data have {data.shape}")
         rows, network_row = self._parts()
         spec = about["denoiser"]
-        network = network_row.build(data.shape, about["data"]["classes"] if spec["labels"] else 0, spec["augment"])
+        network = network_row.build(data.shape, self.known_classes(data), spec["augment"])
         return PreconditionedNetwork(network.to(device).eval().requires_grad_(False), rows, data.shape)
 
     def identity(self) -> dict[str, Any]:

@@ -37,6 +37,9 @@ class Trained(Recipe, Denoiser, name="trained"):
     augmentation: Augmentation | None = None
     labels: bool = False
 
+    def known_classes(self, data: Images) -> int:
+        return data.class_count if self.labels else 0
+
     def load(self, data: Images, design: PreconditioningRows, device: torch.device) -> Conditional:
         network = trained(self.plan(data, design), self.training_images, device).average
         return PreconditionedNetwork(network, design, data.shape)
@@ -62,4 +65,4 @@ class Trained(Recipe, Denoiser, name="trained"):
         return self.augmentation.size if self.augmentation else 0
 
     def _build(self, data: Images) -> nn.Module:
-        return self.network.build(data.shape, len(data.classes) if self.labels else 0, self._augment)
+        return self.network.build(data.shape, self.known_classes(data), self._augment)

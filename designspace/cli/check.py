@@ -15,10 +15,12 @@ def check(file: File, set_: Sets = []) -> None:  # noqa: B006  # typer copies it
 
     Example: designspace check ablations/solver_grid.yaml
     """
+    from designspace.run.labels import require_labels
     from designspace.spec import load
 
     with clean_errors():
         ablation = load(file, set_)
+        require_labels(ablation)
         for warning in ablation.warnings:
             typer.secho(warning, err=True, fg="yellow")
         trials = ablation.trials()

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from designspace.results.records import MetricValue, Protocol
 
 CHUNK = 200
+RESIZE = "resize one set, for instance with '{name: folder, path: a, size: 64, crop: center}'"
 DEFAULT = ("frechet", "kid")
 LOW = 3
 """The number of standard errors by which a corrected distance may lie below 0."""
@@ -134,15 +135,15 @@ def _compare(
     known = None if isinstance(of, Data) else of.load(detector)
     if isinstance(known, Summary):
         metrics = usable_metrics(metrics, asked)
-    pixels = _some(a.load().pixels, count)
-    other = of.load().pixels if isinstance(of, Data) else None
+    pixels = _some(a.each(), count)
+    other = of.each() if isinstance(of, Data) else None
     network = detector.load(torch.device(device))
-    generated = Sample(_features(network, pixels))
-    reference = Sample(_features(network, other)) if other is not None else known
+    generated = Sample(_features(detector, network, pixels))
+    reference = Sample(_features(detector, network, other)) if other is not None else known
     assert reference is not None
     if other is not None and (d := generated.features.shape[1]) != (theirs := reference.features.shape[1]):
-        shapes = f"images of {list(pixels.shape[1:])} and of {list(other.shape[1:])}"
-        stop(2, f"{shapes} have {d} and {theirs} features: resize one set")
+        shapes = f"images of {list(pixels[0].shape)} and of {list(other[0].shape)}"
+        stop(2, f"{shapes} have {d} and {theirs} features: {RESIZE}")
 
     try:
         found = measure(metrics, detector, generated, reference, lambda metric: None)
@@ -155,30 +156,47 @@ def _compare(
     about = record(detector, of, reference, images=len(generated), pixels="uint8 as given")
     size = (about.reference or {}).get("images") or len(generated)
     few = too_few_images(min(len(generated), size), generated.features.shape[1], values)
-    for warning in filter(None, (few, few_effective(values))):
+    for warning in filter(None, (few, few_effective(values), _unlike(a, of, about))):
         warnings.warn(warning, stacklevel=2)
     return len(generated), values, about
 
 
-def _some(pixels: Tensor, count: int | None) -> Tensor:
-    import torch
+def _unlike(a: Data, of: Data | Reference, about: Protocol) -> str:
+    """A warning if only one of two sets of images was compressed with loss; empty otherwise."""
+    from designspace.data.rows import Data
+    from designspace.results.caveats import unlike_compressed
 
+    files = a.files_read()
+    return unlike_compressed(None if files is None else files.formats, about.formats) if isinstance(of, Data) else ""
+
+
+def _some(images: list[Tensor], count: int | None) -> list[Tensor]:
     from designspace.sampling.noise import generator
 
     if count is None:
-        return pixels
-    if count > len(pixels):
-        stop(2, f"--images {count}: there are only {len(pixels)} images")
-    return pixels[torch.from_numpy(generator("distance").permutation(len(pixels))[:count])]
+        return images
+    if count > len(images):
+        stop(2, f"--images {count}: there are only {len(images)} images")
+    return [images[k] for k in generator("distance").permutation(len(images))[:count]]
 
 
-def _features(network: Any, pixels: Tensor) -> Tensor:
-    """The features of ``pixels``, computed in chunks, with a progress bar on a terminal."""
+def _features(detector: Detector, network: Any, images: list[Tensor]) -> Tensor:
+    """The features of ``images`` in their order, with a progress bar on a terminal.
+
+    Images of one size and mode share chunks. They may differ only if the detector resizes them, so that the number of
+    features is the same for all.
+    """
     import torch
     from rich.console import Console
     from rich.progress import track
 
-    console = Console(stderr=True)
-    starts = range(0, len(pixels), CHUNK)
-    shown = track(starts, "features", console=console, disable=not sys.stderr.isatty(), transient=True)
-    return torch.cat([network(pixels[start : start + CHUNK]) for start in shown])
+    alike: dict[tuple[int, ...], list[int]] = {}
+    for k, image in enumerate(images):
+        alike.setdefault(tuple(image.shape), []).append(k)
+    if len(alike) > 1 and detector.width is None:
+        one, other = [list(shape) for shape in alike][:2]
+        stop(2, f"images of {one} and of {other}: detector {detector.name} needs images of one size: {RESIZE}")
+    chunks = [group[start : start + CHUNK] for group in alike.values() for start in range(0, len(group), CHUNK)]
+    shown = track(chunks, "features", console=Console(stderr=True), disable=not sys.stderr.isatty(), transient=True)
+    found = torch.cat([network(torch.stack([images[k] for k in chunk])) for chunk in shown])
+    return found[torch.tensor([k for chunk in chunks for k in chunk]).argsort()]

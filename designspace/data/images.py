@@ -53,6 +53,16 @@ class Images:
         """``(C, H, W)``."""
         return tuple(self.pixels.shape[1:])
 
+    @property
+    def class_count(self) -> int:
+        """The number of classes for which a network is built: the largest class number plus 1; 0 without classes."""
+        return len(self.classes) or max(self.present, default=-1) + 1
+
+    @cached_property
+    def present(self) -> tuple[int, ...]:
+        """The classes that have images, in ascending order; class numbers may have gaps."""
+        return () if self.labels is None else tuple(torch.unique(self.labels).tolist())
+
     @cached_property
     def sigma_data(self) -> float:
         """The root mean square of all values of ``scaled()``, which is EDM's sigma_data."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from torch import Tensor
@@ -24,6 +25,16 @@ class KnownFeatures(NamedTuple):
     """Their covariance, float64 ``[d, d]``, with n - 1 in the denominator."""
 
 
+@dataclass(frozen=True)
+class Files:
+    """The image files of a data set."""
+
+    formats: dict[str, int]
+    """The number of files in each format: ``{"jpeg": 10, "png": 9}``."""
+    ignored: dict[str, int]
+    """The number of files that are not read, by suffix."""
+
+
 class Data(Component, row="data"):
     """A data set of images, held in memory as uint8."""
 
@@ -37,6 +48,14 @@ class Data(Component, row="data"):
 
     def known_features(self, detector: dict[str, Any]) -> KnownFeatures | None:
         """Features that come with the data set, for the detector with this identity; by default there are none."""
+        return None
+
+    def each(self) -> list[Tensor]:
+        """The images one by one, uint8 ``[C, H, W]``. Unlike those of ``load``, they may differ in size and mode."""
+        return list(self.load().pixels)
+
+    def files_read(self) -> Files | None:
+        """The files from which the images are read; ``None`` if they are arrays."""
         return None
 
     def identity(self) -> dict[str, Any]:

@@ -151,6 +151,10 @@ class Denoiser(Component, row="denoiser"):
         """The denoiser before training, or ``None`` if it is not available."""
         return None
 
+    def known_classes(self, data: Images) -> int | None:
+        """The number of classes that the denoiser knows, 0 if it takes no labels; ``None`` if it does not say."""
+        return None
+
     def repeated(self, k: int) -> Self:
         """The denoiser of repeat k: with other random numbers if it is trained, otherwise itself."""
         return self

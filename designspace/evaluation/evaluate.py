@@ -177,10 +177,15 @@ def record(
         "detector": detector.identity(),
         "reference": compared,
     }
+    hash_of = content_key(about)[:DIGITS]
     told = compared | {"images": _count(known)} | _told(of)
     if isinstance(known, PartlyKnown):
         told |= {"features_of": len(known)}
-    return Protocol(hash=content_key(about)[:DIGITS], **about | {"reference": told}, seed=seed)
+    files = of.files_read() if isinstance(of, Data) else None
+    if files is not None:
+        told |= {"ignored": files.ignored} if files.ignored else {}
+        about |= {"formats": files.formats}
+    return Protocol(hash=hash_of, **about | {"reference": told}, seed=seed)
 
 
 def _count(known: Sample) -> int | None:

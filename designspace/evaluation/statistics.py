@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -11,10 +12,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from designspace.data.archives import Header, arrays, headers
 from designspace.errors import DataError
 from designspace.evaluation.measure import Sample, Summary
 from designspace.evaluation.moments import Moments, float64
-from designspace.storage.files import file_hash, reading
+from designspace.storage.files import file_hash
 
 MOMENTS = ("mu", "sigma")
 FEATURES = "feats"
@@ -53,44 +55,39 @@ def read_statistics(path: Path, images: int | None = None) -> Statistics:
 
 @lru_cache(maxsize=1)  # each trial asks for it
 def _read(path: Path, sha256: str, images: int | None) -> Statistics:
-    arrays, names = _arrays(path)
+    found, names = _arrays(path)
     try:
-        said = _said(arrays.get(COUNT))
+        said = _said(found.get(COUNT))
         sample = (
-            _features(arrays[FEATURES], said)
-            if FEATURES in arrays
-            else _moments(arrays, images if said is None else said)
+            _features(found[FEATURES], said) if FEATURES in found else _moments(found, images if said is None else said)
         )
     except ValueError as error:
         raise DataError(f"{path}: {error}") from error
-    n, d = (len(sample), sample.features.shape[1]) if FEATURES in arrays else (sample.moments.n, sample.moments.d)
+    n, d = (len(sample), sample.features.shape[1]) if FEATURES in found else (sample.moments.n, sample.moments.d)
     if images is not None and images != n:
         raise DataError(f"{path}: the file describes {n} images, not {images}")
-    return Statistics(sample, n, d, tuple(arrays), tuple(name for name in names if name not in arrays))
+    return Statistics(sample, n, d, tuple(found), tuple(name for name in names if name not in found))
 
 
 def has_statistics(path: Path) -> bool:
     """Whether the file is an npz with statistics. Raises ``DataError`` if it cannot be read."""
-    return bool(_arrays(path, load=False)[0])
+    return bool(_used(headers(path)))
 
 
-def _arrays(path: Path, load: bool = True) -> tuple[Arrays, list[str]]:
+def _arrays(path: Path) -> tuple[Arrays, list[str]]:
     """The arrays that are used, and the names of all. Others, such as ADM's gigabytes of images, are not loaded."""
-    with reading(path), path.open("rb") as file:
-        try:
-            with np.load(file, allow_pickle=False) as archive:
-                names = list(archive.files)
-                wanted = (FEATURES,) if FEATURES in names else MOMENTS if set(MOMENTS) <= set(names) else ()
-                used = [*wanted, *([COUNT] if wanted and COUNT in names else [])]
-                found = {name: archive[name] if load else np.zeros(0) for name in used}
-        except Exception as error:  # damaged bytes make numpy, zipfile and zlib raise nearly anything
-            raise DataError(f"{path} cannot be read as an npz file of plain arrays: {error}") from error
-    if load and not found:
-        has = ", ".join(names) or "none"
+    known = headers(path)
+    if not (used := _used(known)):
+        has = ", ".join(known) or "none"
         raise DataError(
             f"{path}: has neither the arrays mu and sigma nor feats, but {has}. For images, use the data set npz"
         )
-    return found, names
+    return arrays(path, used), list(known)
+
+
+def _used(known: Mapping[str, Header]) -> list[str]:
+    wanted = (FEATURES,) if FEATURES in known else MOMENTS if set(MOMENTS) <= set(known) else ()
+    return [*wanted, *([COUNT] if wanted and COUNT in known else [])]
 
 
 def _said(n: NDArray[Any] | None) -> int | None:

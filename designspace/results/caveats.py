@@ -1,4 +1,4 @@
-"""Warnings about values that rest on too few images, for the terminal."""
+"""Warnings about values that are misleading, for the terminal: few images, and compression of one set only."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ FRECHET = ("frechet", "fid_infinity")
 """Metrics that need more images than there are features, by name, because readers of results know no components."""
 ENOUGH = 10
 """Images per feature, below which their bias is large."""
+LOSSY = ("jpeg", "webp")
+"""Formats of image files that lose information; lossless WebP has a name of its own."""
 FEW = 5
 """Effective images below which the error bars of Fréchet distances may be too narrow; see ``effective_images``."""
 
@@ -34,6 +36,23 @@ def unseeded(rows: Iterable[Result]) -> list[str]:
         drew = f"{row} '{name}' draws from a global random generator"
         found.append(f"{drew}, so that what it computes {effect}: let it use {instead}")
     return found
+
+
+def compressed(formats: Mapping[str, int] | None) -> float:
+    """The share of image files in formats that lose information, from 0 to 1; 0 without files."""
+    total = sum((formats or {}).values())
+    return sum(count for name, count in (formats or {}).items() if name in LOSSY) / total if total else 0.0
+
+
+def unlike_compressed(a: Mapping[str, int] | None, b: Mapping[str, int] | None) -> str:
+    """A warning if one of two sets of image files is compressed with loss and the other is not; empty otherwise."""
+    share = [compressed(formats) for formats in (a, b)]
+    if abs(share[0] - share[1]) <= 0.1:
+        return ""
+    names = " and ".join(sorted({name for formats in (a, b) for name in formats or {} if name in LOSSY}))
+    a_, b_ = (f"{100 * part:.0f} %" for part in share)
+    files = f"{a_} of A and {b_} of B were read from files compressed with loss ({names})"
+    return f"{files}: the compression is part of the distance"
 
 
 def few_effective(metrics: Mapping[str, MetricValue]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -12,23 +12,35 @@ from torch import Tensor
 from designspace.data.images import Images
 from designspace.errors import DataError, SpecError
 from designspace.sampling.noise import generator
-from designspace.training.checkpoints import Trainable
 
 if TYPE_CHECKING:
+    from designspace.denoising.rows import Denoiser
+    from designspace.registry.component import Component
     from designspace.spec import Ablation
 
 _UNLIKE = {
     True: "the network is trained with class labels (denoiser.labels: true): use labels: data, balanced, or a list",
     False: "the network is trained without class labels: set denoiser.labels: true, or use labels: none",
 }
+Rule = str | tuple[int, ...]
+"""``none``, ``data``, ``balanced``, or a list of labels."""
+FEW = 20
+"""Up to this many classes are listed one by one in messages."""
+
+
+@runtime_checkable
+class Labelled(Protocol):
+    """A denoiser whose network was trained either with or without class labels."""
+
+    labels: bool
 
 
 def labels_for(rule: str | Sequence[int], seed: int, images: range, data: Images) -> Tensor | None:
     """The labels of ``images``, int64 ``[len(images)]``: the label of image k is a function of (rule, seed, k).
 
     Args:
-        rule: ``none``; ``data``: the label of an image drawn at random from ``data``; ``balanced``: k mod the number
-            of classes; or a list of labels, which is repeated.
+        rule: ``none``; ``data``: the label of an image drawn at random from ``data``; ``balanced``: the classes
+            that have images, in turn; or a list of labels, which is repeated.
         seed: The seed of the trial.
         images: The indices k.
         data: The data set that provides the labels.
@@ -44,42 +56,57 @@ def labels_for(rule: str | Sequence[int], seed: int, images: range, data: Images
         raise DataError(f"evaluate.labels: {rule}: the data set has no labels. Use labels: none, or a list of labels.")
     if rule == "data":
         return data.labels[[int(generator("label", seed, k).integers(len(data))) for k in images]]
-    classes = len(data.classes) or int(data.labels.max()) + 1
-    return torch.tensor([k % classes for k in images])
+    return torch.tensor([data.present[k % len(data.present)] for k in images])
 
 
 def require_labels(ablation: Ablation) -> None:
-    """Check, before anything is computed, that each data set has the labels that its trials need.
+    """Check, before anything is computed, that data sets and denoisers have the classes that trials ask for.
 
-    A list of labels needs no labelled data, unless the denoiser is made from the data. A network that is trained here
-    must be sampled with labels if and only if it is trained with them.
+    A list of labels needs no labelled data, unless the denoiser is made from the data. A network that was trained here
+    must be sampled with labels if and only if it was trained with them.
 
     Raises ``SpecError``, which names the place in the YAML.
     """
-    trials = [point.trial for point in ablation.points()]
-    asked = {(t.data, t.evaluate.labels, t.denoiser.reads_data) for t in trials if t.evaluate.labels != "none"}
-    needy = sorted((key for key in asked if key[2] or isinstance(key[1], str)), key=lambda key: str(key[0]))
-    problems = []
-    for source, group in groupby(needy, key=lambda key: key[0]):
-        data = source.load()
-        for _, rule, reads_data in group:
-            missing = _missing(rule, data, reads_data)
-            problems += [ablation.problem(("evaluate", "labels"), rule, text) for text in missing]
-    told = {(t.denoiser.labels, t.evaluate.labels) for t in trials if isinstance(t.denoiser, Trainable)}
-    problems += [
-        ablation.problem(("evaluate", "labels"), rule, _UNLIKE[with_labels])
-        for with_labels, rule in sorted(told, key=str)
-        if with_labels == (rule == "none")
-    ]
-    if problems:
-        raise SpecError(problems)
+    trials = (point.trial for point in ablation.points())
+    asked = {(_hashable(t.data), _hashable(t.denoiser), t.evaluate.labels): t for t in trials}
+    found: dict[tuple[str, Rule], None] = {}
+    for _, group in groupby(sorted(asked.values(), key=lambda t: str(t.data)), key=lambda t: t.data):
+        data: Images | None = None
+        for trial in group:
+            rule, denoiser = trial.evaluate.labels, trial.denoiser
+            if isinstance(denoiser, Labelled) and denoiser.labels == (rule == "none"):
+                found[_UNLIKE[denoiser.labels], rule] = None
+            elif rule != "none":
+                data = data or trial.data.load()
+                found |= dict.fromkeys((text, rule) for text in _problems(rule, data, denoiser))
+    if found:
+        raise SpecError([ablation.problem(("evaluate", "labels"), rule, text) for text, rule in found])
 
 
-def _missing(rule: str | tuple[int, ...], data: Images, reads_data: bool) -> Iterator[str]:
-    if data.labels is None:
-        yield "the data set has no labels; use labels: none" + ("" if reads_data else ", or a list of labels")
-    elif not isinstance(rule, str):
-        there = sorted(set(data.labels.tolist()))
-        absent = [label for label in rule if label not in there]
-        if absent:
-            yield f"the data set has no image of class {absent[0]}; it has {there[0]} to {there[-1]}"
+def _hashable(component: Component) -> object:
+    try:
+        hash(component)
+    except TypeError:  # a component of the user's own with lists or mappings among its fields
+        return repr(component)
+    return component
+
+
+def _problems(rule: Rule, data: Images, denoiser: Denoiser) -> Iterator[str]:
+    listed, known = not isinstance(rule, str), denoiser.known_classes(data)
+    if data.labels is None and (denoiser.reads_data or not listed):
+        yield "the data set has no labels; use labels: none" + ("" if denoiser.reads_data else ", or a list of labels")
+        return
+    wanted = sorted(set(rule)) if not isinstance(rule, str) else data.present
+    if listed and denoiser.reads_data and (absent := [label for label in wanted if label not in data.present]):
+        yield f"the data set has no image of class {absent[0]}; it has {_range(data.present)}"
+    elif known is not None and wanted[-1] >= known:
+        yield f"denoiser {denoiser.name} knows {_range(range(known))}, not {wanted[-1]}"
+
+
+def _range(classes: Sequence[int]) -> str:
+    """Classes in words: ``the classes 0 to 9``, ``the classes 0, 5, 9``."""
+    if not classes:
+        return "no classes"
+    if len(classes) > FEW or list(classes) == list(range(len(classes))):
+        return f"the classes {classes[0]} to {classes[-1]}"
+    return f"the classes {', '.join(map(str, classes))}"

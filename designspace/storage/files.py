@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import secrets
+import stat
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -16,6 +17,9 @@ import platformdirs
 from filelock import FileLock, Timeout
 
 from designspace.errors import DataError, StorageError
+
+SPECIAL = {stat.S_IFIFO: "FIFO", stat.S_IFSOCK: "socket", stat.S_IFCHR: "device", stat.S_IFBLK: "device"}
+"""The kinds of special files, which are refused as input."""
 
 
 @contextmanager
@@ -48,8 +52,13 @@ def write_whole(path: Path, data: bytes) -> None:
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Turn an ``OSError`` raised while ``path`` is read into a ``DataError`` that names ``path``."""
+    """Turn an ``OSError`` raised while ``path`` is read into a ``DataError`` that names ``path``.
+
+    A FIFO, socket or device, which could be read forever or never, is refused with a ``DataError`` beforehand.
+    """
     try:
+        if (kind := SPECIAL.get(stat.S_IFMT(path.stat().st_mode))) is not None:
+            raise DataError(f"{path.absolute()} is a {kind}, not a file or folder")
         yield
     except FileNotFoundError as error:
         raise DataError(f"there is no {path.absolute()}: check the path") from error
@@ -65,8 +74,8 @@ def content_key(*parts: object) -> str:
 def file_hash(path: Path) -> str:
     """The sha256 of a file's bytes, computed again only if its time or size has changed. Raises ``DataError``."""
     with reading(path):
-        stat = path.stat()
-        return _file_hash(path.absolute(), stat.st_mtime_ns, stat.st_size)
+        about = path.stat()
+        return _file_hash(path.absolute(), about.st_mtime_ns, about.st_size)
 
 
 @cache

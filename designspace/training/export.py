@@ -49,7 +49,7 @@ def export(state: State, plan: Plan, path: Path, device: torch.device, *, half: 
         "key": plan.key,
         "denoiser": plan.spec,
         "design": {row: getattr(plan.design, row).model_dump(mode="json") for row in ROWS},
-        "data": {"sha256": plan.data.content_hash, "shape": list(plan.data.shape), "classes": len(plan.data.classes)},
+        "data": {"sha256": plan.data.content_hash, "shape": list(plan.data.shape), "classes": plan.data.class_count},
         "images": state.images,
         "loss": {"images": record.images, "mean": record.mean},
         "loss_by_sigma": {"sigma": bin_levels().tolist(), "mean": (sums / counts).nan_to_num(-1).tolist()},

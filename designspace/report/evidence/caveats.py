@@ -1,9 +1,9 @@
-"""Conditions under which a value is misleading: too few images, or samples that copy the training data."""
+"""Conditions under which a value is misleading: few images, a compressed reference, copies of the training data."""
 
 from __future__ import annotations
 
 from designspace.report.entry import Entry
-from designspace.results.caveats import ENOUGH, FEW, FRECHET
+from designspace.results.caveats import ENOUGH, FEW, FRECHET, LOSSY, compressed
 
 
 def too_few_images(metric: str, entry: Entry) -> str:
@@ -21,6 +21,16 @@ def few_effective(metric: str, entry: Entry) -> str:
     if not any(number is not None and number < FEW for number in found):
         return ""
     return f"Error bars that rest on fewer than {FEW} effective images may be too narrow."
+
+
+def lossy_reference(entry: Entry) -> str:
+    """A warning if the images of the reference were read from files compressed with loss, otherwise empty."""
+    formats = entry.record.get("formats")
+    if not isinstance(formats, dict) or not (share := compressed(formats)):
+        return ""
+    files = "files" if share == 1 else f"files ({100 * share:.0f} % of them)"
+    names = " and ".join(name.upper() if name == "jpeg" else "lossy WebP" for name in formats if name in LOSSY)
+    return f"The reference was read from {names} {files}: artefacts of compression that samples lack add to distances."
 
 
 def like_copies(metric: str, entry: Entry) -> bool:

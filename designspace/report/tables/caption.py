@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from designspace.report.entry import Entry, converged_error
-from designspace.report.evidence.caveats import few_effective, like_copies, too_few_images
+from designspace.report.evidence.caveats import few_effective, like_copies, lossy_reference, too_few_images
 from designspace.report.evidence.differences import Ranking
 from designspace.report.protocols import differences
 from designspace.report.study import Study, budgets
@@ -26,6 +26,7 @@ def of_table(study: Study, metric: str, entries: list[Entry], ranked: Sequence[R
         training_runs(entries),
         yardstick(metric, entries[0]),
         too_few_images(metric, entries[0]),
+        "" if _is_diagnostic(metric, entries[0]) else lossy_reference(entries[0]),
         corrected.absent(entries, metric),
         next(filter(None, (few_effective(metric, entry) for entry in entries)), ""),
         *_bold(study, metric, entries[0], ranked),

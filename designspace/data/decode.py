@@ -1,0 +1,123 @@
+"""Decoding of single image files, which are refused if a pixel, a frame or a bit would be lost."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
+
+from designspace.data.limits import require_room
+from designspace.errors import DataError
+
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "PPM")
+"""Only these, because some decoders of Pillow start other programs."""
+SIGNATURES = {
+    b"\x89PNG": "png",
+    b"\xff\xd8\xff": "jpeg",
+    b"BM": "bmp",
+    **dict.fromkeys((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"), "tiff"),
+    **{b"P%d" % k: "pnm" for k in range(1, 7)},
+}
+BITS_PER_SAMPLE = 258
+"""A tag of TIFF files."""
+
+
+def decode(content: bytes) -> Image.Image:
+    """An image file as a grey or RGB image, turned upright if its EXIF data say so.
+
+    Images with a palette, in CMYK or with an alpha channel that is opaque everywhere become RGB; images of one bit, and
+    of grey with such an alpha channel, become grey. Raises ``DataError`` for damaged files and for what cannot be kept:
+    more than 8 bits per channel, several frames, and transparency. The message continues the name of the file.
+    """
+    try:
+        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+            require_room(3 * image.width * image.height, f"has {image.width} x {image.height} pixels and")
+            _refuse(image)
+            return _upright(image)
+    except DataError:
+        raise
+    except UnidentifiedImageError:
+        raise DataError(f"is not an image of a known format ({', '.join(FORMATS)})") from None
+    except Exception as error:  # on damaged bytes Pillow raises nearly anything
+        raise DataError(f"cannot be decoded: {error}") from error
+
+
+def _refuse(image: Image.Image) -> None:
+    if _bits(image) > 8:
+        raise DataError("has more than 8 bits per channel; convert it to 8")
+    if (frames := getattr(image, "n_frames", 1)) > 1:
+        raise DataError(f"has {frames} frames; save each of them to a file of its own")
+
+
+def _bits(image: Image.Image) -> int:
+    """The number of bits per channel, which the mode does not tell: Pillow reads RGB images of 16 bits as 8."""
+    if image.mode.startswith(("I", "F")):
+        return 16
+    if image.format == "TIFF":
+        return int(max(image.tag_v2.get(BITS_PER_SAMPLE, (1,))))  # type: ignore[attr-defined]
+    how = image.tile[0][3] if image.tile else ""  # type: ignore[attr-defined]
+    if image.format == "PNG":
+        return 16 if str(how).endswith(";16B") else 8
+    if image.format == "PPM" and isinstance(how, tuple):
+        return int(how[1]).bit_length()
+    return 8
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    ImageOps.exif_transpose(image, in_place=True)
+    if image.has_transparency_data and image.convert("RGBA").getchannel("A").getextrema() != (255, 255):
+        raise DataError("is transparent in places; paste it onto a background and save it without an alpha channel")
+    if image.mode not in ("L", "RGB"):
+        return image.convert("L" if image.mode in ("1", "LA") else "RGB")
+    image.load()
+    return image
+
+
+@contextmanager
+def strictly() -> Iterator[None]:
+    """Within the block, truncated files are errors even if other code has told Pillow to fill them with grey."""
+    before, ImageFile.LOAD_TRUNCATED_IMAGES = ImageFile.LOAD_TRUNCATED_IMAGES, False
+    try:
+        yield
+    finally:
+        ImageFile.LOAD_TRUNCATED_IMAGES = before
+
+
+def fitted(image: Image.Image, size: int | None, crop: str | None) -> NDArray[np.uint8]:
+    """The pixels ``[C, H, W]`` of an image after the optional crop to its central square and resizing.
+
+    Raises ``DataError`` if an image that is not square would be distorted.
+    """
+    if crop == "center":
+        side = min(image.size)
+        left, top = (image.width - side) // 2, (image.height - side) // 2
+        image = image.crop((left, top, left + side, top + side))
+    if size is not None and image.size != (size, size):
+        if image.width != image.height:
+            raise DataError(f"is {image.width} x {image.height}, not square; add `crop: center`")
+        image = image.resize((size, size), Image.Resampling.LANCZOS)
+    array = np.asarray(image)
+    return array.reshape(*array.shape[:2], -1).transpose(2, 0, 1)
+
+
+def file_format(file: IO[bytes]) -> str:
+    """The format of an image file by its content: ``png``, ``jpeg``, ``webp``, ``webp (lossless)``, ...."""
+    start = file.read(12)
+    if start[:4] == b"RIFF" and start[8:] == b"WEBP":
+        return _webp(file)
+    return next((name for signature, name in SIGNATURES.items() if start.startswith(signature)), "unknown")
+
+
+def _webp(file: IO[bytes]) -> str:
+    """Whether a WebP file is compressed with loss, by its first chunk of image data."""
+    while len(chunk := file.read(8)) == 8:
+        if chunk[:4] in (b"VP8 ", b"VP8L"):
+            break
+        size = int.from_bytes(chunk[4:], "little")
+        file.seek(size + size % 2, 1)
+    return "webp (lossless)" if chunk[:4] == b"VP8L" else "webp"

@@ -1,0 +1,45 @@
+"""The limit on the size of decoded data, which keeps damaged and hostile files from filling the memory."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from designspace.errors import DataError
+
+VARIABLE = "DESIGNSPACE_MAX_BYTES"
+"""The environment variable that sets the limit in bytes."""
+FALLBACK = 16 * 2**30
+"""The limit on systems that do not tell the size of their memory."""
+CGROUP = Path("/sys/fs/cgroup/memory.max")
+
+
+def require_room(size: int, what: object) -> None:
+    """Raise ``DataError`` if data of ``size`` bytes exceed the limit; called before memory is allocated for ``what``.
+
+    The limit is ``$DESIGNSPACE_MAX_BYTES`` or else half of the memory of the machine or container.
+    """
+    if size > (limit := _limit()):
+        much = f"needs {size / 1e9:.3g} GB of memory when decoded, and the limit is {limit / 1e9:.3g} GB"
+        raise DataError(f"{what} {much}; set ${VARIABLE} (in bytes) to raise it")
+
+
+def _limit() -> int:
+    text = os.environ.get(VARIABLE)
+    if not text:
+        return _memory() // 2
+    try:
+        return int(float(text))
+    except (ValueError, OverflowError):
+        raise DataError(f"${VARIABLE} is '{text}', not a number of bytes such as 16e9") from None
+
+
+def _memory() -> int:
+    try:
+        physical = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):
+        return 2 * FALLBACK
+    try:
+        return min(physical, int(CGROUP.read_text()))
+    except (OSError, ValueError):  # without cgroups, or without a limit, which reads "max"
+        return physical
