@@ -24,6 +24,7 @@ from designspace.registry import sources
 from designspace.registry.component import Spec, folder_of
 from designspace.registry.identity import CountsAs
 from designspace.registry.known import ROWS
+from designspace.registry.siblings import make_importable
 from designspace.storage.files import reading
 from designspace.text import did_you_mean
 
@@ -56,6 +57,7 @@ def import_file(path: Path) -> ModuleType:
     module = sys.modules[name] = importlib.util.module_from_spec(spec)
     try:
         source = path.read_bytes()  # not by the loader, which may use the bytecode of an older version
+        make_importable(path, source)
         with sources.executing(name, source):
             exec(loader.source_to_code(source, str(path)), vars(module))
     except BaseException:
@@ -75,8 +77,10 @@ def import_module(name: str) -> ModuleType:
 
 
 def file_module(path: Path) -> str:
-    """The module name under which a file is imported."""
-    return f"designspace_user_{path.stem}_{sha256(bytes(path)).hexdigest()[:8]}"
+    """The module name under which a file is imported, in its package if it is in one, for relative imports."""
+    package = sources.package_of(path)
+    stem = re.sub(r"\W", "_", path.stem)
+    return (package and f"{package}.") + f"designspace_user_{stem}_{sha256(bytes(path)).hexdigest()[:8]}"
 
 
 def is_current(name: str) -> bool:
