@@ -125,6 +125,7 @@ def _why_not_called(
 
     try:
         network.require()
+        network.identity()
         data = images(draft.data)
     except DataError:  # a file is missing, which is reported elsewhere
         return "", Kind.FILE, ()
