@@ -118,16 +118,18 @@ def beside(file: Path, source: bytes) -> dict[str, Path]:
     They are given by name and sorted. Import statements are found anywhere in the code, but a module that is imported
     under a computed name is missed. Installed packages and the framework itself are left out.
     """
-    found: dict[str, Path] = {}
+    found, tried = dict[str, Path](), set[tuple[str, Path]]()
     todo = [(file.resolve(), source, "")]
     home, top = home_of(file.resolve())
+    further = _paths_below(top)
     while todo:
         here, text, package = todo.pop()
         for name in _imports(text, package or _package(here, home)):
-            if name.partition(".")[0] in IGNORED:
+            if name in found or (name, here.parent) in tried or name.partition(".")[0] in IGNORED:
                 continue
-            path = found.get(name) or _locate(name, [home, here.parent, *_paths_below(top)])
-            if path and name not in found and path != file.resolve() and _counts(path, top):
+            tried.add((name, here.parent))
+            path = _locate(name, [home, here.parent, *further])
+            if path and path != file.resolve() and _counts(path, top):
                 found[name] = path
                 inside = name if path.name == "__init__.py" else name.rpartition(".")[0]
                 todo.append((path, path.read_bytes() if path.suffix == ".py" else b"", inside))
@@ -207,7 +209,15 @@ def _changed(path: Path, digest: str) -> bool:
 
 
 def _digest(file: Path, content: bytes) -> str:
+    return (_digest_once if INSTALLED & {*file.parts} else _digest_now)(file, content)
+
+
+def _digest_now(file: Path, content: bytes) -> str:
     return hashed(content, {name: path.read_bytes() for name, path in beside(file, content).items()})
+
+
+_digest_once = lru_cache(64)(_digest_now)
+"""That of an installed package, which takes seconds for a large one and does not change while a process runs."""
 
 
 def _sha256(data: bytes) -> str:
