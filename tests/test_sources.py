@@ -278,3 +278,24 @@ ds.Network.get("module").model_validate({"factory": sys.argv[1]}).build((1, 2, 2
 assert sys.modules["torch"] is torch and sys.modules["torch.nn"] is torch.nn
 """
     subprocess.run([sys.executable, "-c", script, f"{tmp_path}/mine.py:make"], check=True)
+
+
+def test_weights_that_are_replaced_in_place_give_another_trial(folder):
+    """The factory reads them from a folder that ``kwargs`` names."""
+    text = "import torch, pathlib\nfrom net import Net\ndef make(weights):\n    net = Net()\n"
+    text += "    net.factor = float(pathlib.Path(weights, 'w.txt').read_text())\n    return net\n"
+    (folder / "read.py").write_text(text)
+    (folder / "net.py").write_text(NETWORK.replace("FACTOR", "self.factor"))
+    (folder / "a.yaml").write_text(
+        NETWORK_SPEC.replace('"./net.py:make"', '"./read.py:make", kwargs: {weights: ./dir}')
+    )
+    (folder / "dir").mkdir()
+    (folder / "dir" / "w.txt").write_text("0.1")
+    first = load(folder / "a.yaml")
+    before = outcome(first, folder / "out")
+    (folder / "dir" / "w.txt").write_text("0.9")
+    with pytest.raises(DataError, match="have changed since the ablation was loaded"):
+        run(first, out=folder / "out", progress=False)
+    after = outcome(load(folder / "a.yaml"), folder / "out")
+    assert before[0] != after[0]
+    assert before[1] != after[1]
