@@ -15,6 +15,13 @@ NAMED = 10
 class DataError(Exception):
     """A file that is missing, unreadable or has the wrong content; the message names it and says what to do."""
 
+    at: tuple[str | int, ...] = ()
+    """The fields of the component that lead to the one that names the file."""
+
+    def within(self, key: str | int) -> None:
+        """Add that ``key`` leads to the component or value that raised the error."""
+        self.at = (key, *self.at)
+
 
 class NotFiniteError(FloatingPointError):
     """Some samples are not finite; ``images`` holds the indices of all of them, the message lists the first few.

@@ -22,6 +22,8 @@ For results, each function takes the return value of ``ds.run`` or the folder of
     figure = ds.plots.metric_vs_nfe("reports/solver_grid")
     figure.axes[0].set_ylim(3, 100)
     figure.savefig("solvers.pdf")
+
+In a notebook, ``%matplotlib inline`` shows figures below their cells.
 """
 
 from __future__ import annotations

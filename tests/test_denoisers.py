@@ -379,13 +379,11 @@ WRONG = {
     "a file that fails": ({"factory": "./broken.py:make"}, "cannot be imported: NameError: name 'nn'"),
     "no weights": ({"weights": "x.safetensors"}, "there is no .*x.safetensors"),
     "other weights": ({"weights": "w.safetensors"}, "not the weights of .*net.py:make: .*inner.weight"),
-    "a pickle": ({"weights": "w.pt"}, "w.pt: not a safetensors file"),
 }
 
 
 @pytest.mark.parametrize(("fields", "message"), WRONG.values(), ids=WRONG)
 def test_networks_that_cannot_be_built(folder, fields, message):
-    torch.save({"inner.bias": torch.zeros(4)}, folder / "w.pt")
     (folder / "broken.py").write_text("class Net(nn.Module): pass")
     with pytest.raises(DataError, match=message) as error:
         module(folder, **fields).build((1, 8, 8))
@@ -415,6 +413,67 @@ def test_paths_are_relative_to_the_spec(folder):
     network = module(folder, weights="w.safetensors")
     assert Path(network.factory.rpartition(":")[0]) == folder / "net.py"
     assert network.weights == folder / "w.safetensors"
+
+
+READS = """
+import torch
+from pathlib import Path
+
+def make(path, other=None):
+    assert Path(path).is_absolute()
+    return torch.nn.Identity()
+"""
+
+
+def test_what_the_factory_reads_is_part_of_the_identity(folder):
+    """Paths in ``kwargs``, names of files beside the spec that the factory sees as they are, and ``files``."""
+    (folder / "reads.py").write_text(READS)
+    for name in ("told.bin", "named.bin", "own.bin"):
+        (folder / name).write_text("1")
+    kwargs = {"path": "./told.bin", "other": ["named.bin", "no.bin"]}
+    known = set()
+    for name in ("told.bin", "named.bin", "own.bin", ""):
+        network = module(folder, "./reads.py:make", kwargs=kwargs, files=["own.bin"])
+        network.build((1, 8, 8))
+        assert network.files == (folder / "own.bin", folder / "named.bin")
+        assert ds.Network.model_validate(json.loads(network.model_dump_json())) == network  # as workers receive it
+        known.add(json.dumps(network.identity(), sort_keys=True))
+        if name:
+            (folder / name).write_text("2")
+    assert len(known) == 4
+
+
+def test_a_missing_file_is_reported_where_it_is_named(folder, monkeypatch):
+    monkeypatch.setenv("DESIGNSPACE_CACHE", str(folder / "cache"))
+    text = (
+        "data: digits\ndenoiser:\n  name: preconditioned\n  network:\n    name: module\n    factory: ./reads.py:make\n"
+    )
+    (folder / "reads.py").write_text(READS)
+    (folder / "a.yaml").write_text(text + "    kwargs: {path: ./gone.bin}\ndesign: edm\nnum_steps: 3\n")
+    with pytest.raises(ds.SpecError) as error:
+        ds.load(folder / "a.yaml")
+    assert error.value.lines == [
+        f"{folder}/a.yaml:7:20: denoiser.network.kwargs.path: there is no {folder}/gone.bin: check the path"
+    ]
+
+
+def test_a_model_of_ones_own_is_relative_to_the_spec(folder, monkeypatch):
+    shipped = ds.Denoiser.get("pretrained")(model="digits")
+    (folder / "sub").mkdir()
+    for suffix in (".json", ".safetensors"):
+        (folder / f"sub/mine{suffix}").write_bytes(shipped.path.with_suffix(suffix).read_bytes())
+    monkeypatch.chdir(folder)
+
+    def pretrained(model, place):
+        return ds.Denoiser.model_validate({"name": "pretrained", "model": model}, context={FOLDER: place})
+
+    for model, place in (("mine", folder / "sub"), ("./mine", folder / "sub"), ("sub/mine", folder)):
+        found = pretrained(model, place)
+        assert found.identity() == shipped.identity()
+        assert ds.Denoiser.model_validate(found.model_dump()).path == folder / "sub/mine"
+    with pytest.raises(DataError, match="there is no model 'mine'"):
+        pretrained("mine", folder).identity()
+    assert pretrained("digits", folder).path == shipped.path
 
 
 def test_a_network_without_weights_is_the_same_every_time(tmp_path):

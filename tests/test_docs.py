@@ -79,7 +79,18 @@ def test_commands_and_their_options_exist(page, least):
     assert seen >= least
 
 
-NETWORK = "import torch\n\n\ndef make():\n    return torch.nn.Conv2d(3, 3, 1)\n"
+NETWORK = """
+import torch
+
+
+class Net(torch.nn.Conv2d):
+    def forward(self, x, c_noise, labels=None):
+        return super().forward(x)
+
+
+def make():
+    return Net(3, 3, 1)
+"""
 
 
 @pytest.fixture

@@ -92,7 +92,7 @@ WITHOUT_EFFECT = {
     **{f"metric/{name}": {"images"}
        for name in ("curvature", "denoiser_change", "denoising_error", "endpoint_error", "gradient_norm", "loss",
                     "truncation_error")},
-    "network/module": {"factory", "weights", "shape", "seed"},
+    "network/module": {"factory", "weights", "shape", "seed", "key", "files", "output", "labels"},
     "network/unet": {"dropout"},
     "reference/statistics": {"path", "images", "made_by", "source"},
     "time_steps/equal_error": {"images"},

@@ -2,6 +2,7 @@
 
 import json
 import linecache
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,18 +10,20 @@ from typing import Annotated, Any
 
 import pytest
 import torch
-from pydantic import create_model
+from pydantic import BaseModel, create_model
 
 import designspace as ds
 from designspace.design import Design
 from designspace.errors import DataError
 from designspace.evaluation.measure import Sample, Summary
 from designspace.evaluation.moments import Moments
-from designspace.registry.component import Component
-from designspace.registry.identity import Since, identified
+from designspace.registry.component import FOLDER, Component
+from designspace.registry.discovery import Arguments
+from designspace.registry.identity import Since, identified, identity_of
 from designspace.registry.known import ROWS
 from designspace.run.run import EXECUTORS
 from designspace.spec.trial import Evaluate, Trial
+from designspace.storage.files import path_hash
 
 PINNED = json.loads((Path(__file__).parent / "data" / "ids.json").read_text("utf-8"))
 """Specs with the ids of their trials. An id changes only if the version of something that it depends on is raised."""
@@ -220,6 +223,105 @@ def test_what_the_reference_stands_for_depends_on_reference_and_denoiser(tmp_pat
     assert stands_for(denoiser=trained, reference_is="population") == "population"
 
 
+# Files count by content
+
+
+class Inner(BaseModel):
+    """A plain model with a path."""
+
+    file: Path | None = None
+
+
+@pytest.fixture
+def with_paths():
+    """A component with paths in fields of many kinds."""
+
+    class WithPaths(ds.Scaling, name="test_with_paths"):
+        """Of no use."""
+
+        file: Path | None = None
+        several: tuple[Path, ...] = ()
+        named: dict[str, Path] = {}
+        inner: Inner = Inner()
+        kwargs: Arguments = Arguments.model_validate({})
+
+        def s(self, t, schedule):
+            return t
+
+        s_dot = s
+
+    yield WithPaths
+    del ds.Scaling.known["test_with_paths"]
+
+
+IN_FIELDS = {
+    "a field": {"file": "a"},
+    "a folder": {"file": "d"},
+    "a list": {"several": ["b", "a"]},
+    "a mapping": {"named": {"x": "a"}},
+    "a model": {"inner": {"file": "a"}},
+    "arguments": {"kwargs": {"path": "./a"}},
+    "nested arguments": {"kwargs": {"deep": [{"path": "./d"}]}},
+}
+
+
+@pytest.mark.parametrize("fields", IN_FIELDS.values(), ids=IN_FIELDS)
+def test_a_path_is_the_content_that_it_leads_to(fields, with_paths, tmp_path):
+    def identity(folder):
+        found = with_paths.model_validate(fields, context={FOLDER: folder})
+        assert with_paths.model_validate(json.loads(found.model_dump_json())) == found  # as workers receive it
+        return json.dumps(found.identity(), sort_keys=True)
+
+    for folder in (tmp_path / "one", tmp_path / "two"):
+        (folder / "d" / "e").mkdir(parents=True)
+        for name in ("a", "b", "d/a", "d/e/a"):
+            (folder / name).write_text(name)
+    first = identity(tmp_path / "one")
+    assert first == identity(tmp_path / "two")
+    assert "one" not in first
+    for name in ("a", "d/e/a"):
+        (tmp_path / "two" / name).write_text("x")
+    assert first != identity(tmp_path / "two")
+
+
+def test_what_a_missing_path_is_named_by(with_paths, tmp_path):
+    component = with_paths.model_validate({"kwargs": {"deep": [1, {"path": "./gone"}]}}, context={FOLDER: tmp_path})
+    with pytest.raises(DataError, match=r"there is no .*/gone: check the path") as error:
+        component.identity()
+    assert error.value.at == ("kwargs", "deep", 1, "path")
+
+
+def test_arguments_without_paths_are_what_they_were():
+    given = {"a": 1, "b": "text", "c": [1.5, None, {"d": True}], "e": "and/or"}
+    arguments = Arguments.model_validate(given)
+    assert arguments.model_dump() == identity_of(arguments) == given
+
+
+def test_names_in_a_folder_count_and_links_and_hidden_files_do_not(tmp_path):
+    folder = tmp_path / "folder"
+    (folder / "sub").mkdir(parents=True)
+    (folder / "a").write_text("1")
+    before = path_hash(folder)
+    (folder / ".hidden").write_text("1")
+    (folder / "__pycache__").mkdir()
+    (folder / "__pycache__" / "a.pyc").write_text("1")
+    assert path_hash(folder) == before
+    (folder / "a").rename(folder / "b")
+    assert path_hash(folder) != before
+    for name in ("up", "sub/up", "sub/again"):  # 3 to the power of many paths, if each link were followed
+        (folder / name).symlink_to(folder)
+    assert path_hash(folder) == path_hash(folder)
+    (tmp_path / "link").symlink_to(folder)
+    assert path_hash(tmp_path / "link") == path_hash(folder)
+
+
+def test_a_pipe_is_no_file(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", tmp_path):
+        with pytest.raises(DataError, match="pipe is a device, a pipe or a socket, not a file"):
+            path_hash(path)
+
+
 # Code without a file
 
 CELL = """
@@ -294,6 +396,26 @@ def test_what_a_class_uses_from_other_cells_counts(cell, change):
         assert (space["InCell"]().identity()["source"] != before) == (cell != "unused")
     finally:
         ds.TimeSteps.known.pop("in_cell", None)
+
+
+def test_a_class_in_a_cell_runs_and_another_cell_gives_another_result(tmp_path, monkeypatch):
+    monkeypatch.setenv("DESIGNSPACE_CACHE", str(tmp_path / "cache"))
+    design = {"preset": "edm", "time_steps": "in_cell"}
+    evaluate = {"images": 4, "detector": "pixels", "metrics": ["frechet"]}
+    base = {"data": "mixture", "denoiser": "exact", "design": design, "num_steps": 3, "evaluate": evaluate}
+    (tmp_path / "spec.yaml").write_text(json.dumps(base), "utf-8")
+    found = {}
+    try:
+        for rho in (7, 3, 7):
+            cell = CELL.replace("raise NotImplementedError", f"return ds.TimeSteps.get('edm')(rho={rho}).sigmas(n)")
+            run_cell(cell.replace("POWER", "1"), f"<cell {len(found)}>")
+            (row,) = ds.run(ds.load(tmp_path / "spec.yaml"), out=tmp_path / "reports", progress=False).rows()
+            found.setdefault(row.id, (rho, row.sigmas))
+    finally:
+        ds.TimeSteps.known.pop("in_cell", None)
+    (one, first), (other, second) = found.values()
+    assert (one, other) == (7, 3)
+    assert first != second
 
 
 @pytest.mark.parametrize("executor", ["local", "ray"])

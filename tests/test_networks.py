@@ -280,7 +280,7 @@ def test_without_diffusers_the_extra_is_named(monkeypatch, tmp_path):
         network("unet").build(SHAPE)
     text = "data: digits\ndenoiser: {name: preconditioned, network: unet}\ndesign: edm\n"
     (tmp_path / "a.yaml").write_text(text)
-    with pytest.raises(ds.SpecError, match=r"a.yaml:2:\d+: denoiser: network unet needs the package diffusers"):
+    with pytest.raises(ds.SpecError, match=r"a.yaml:2:\d+: denoiser.network: network unet needs the package diffusers"):
         ds.load(tmp_path / "a.yaml")
 
 

@@ -150,9 +150,10 @@ def test_files_that_change_before_they_are_read_are_detected(folder):
 
 
 IMPORTS = {
-    "a module": ("import sys\nsys.path.insert(0, HERE)\nimport base_a\n", "base_a.P", "base_a.py"),
-    "of a module": ("import sys\nsys.path.insert(0, HERE)\nimport middle_b\n", "middle_b.P", "base_b.py"),
-    "in a folder": ("import sys\nsys.path.insert(0, HERE)\nfrom lib_c.base import P\n", "P", "lib_c/base.py"),
+    "a module": ("import base_a\n", "base_a.P", "base_a.py"),
+    "of a module": ("import middle_b\n", "middle_b.P", "base_b.py"),
+    "in a folder": ("from lib_c.base import P\n", "P", "lib_c/base.py"),
+    "late": ("def late():\n    import base_f\n    return base_f.P\n", "late()", "base_f.py"),
     "of another path": ("import sys\nsys.path.insert(0, HERE + '/lib')\nimport base_d\n", "base_d.P", "lib/base_d.py"),
 }
 
@@ -205,12 +206,57 @@ def test_modules_of_one_name_beside_two_files(folder):
     for name, power in (("one", 0.5), ("two", 0.9)):
         (folder / name).mkdir()
         (folder / name / "base_e.py").write_text(f"P = {power}\n")
-        head = f"import sys\nsys.path.insert(0, {str(folder / name)!r})\nimport base_e\n"
-        (folder / name / "c.py").write_text(head + own("base_e.P"))
+        (folder / name / "c.py").write_text("import base_e\n" + own("base_e.P"))
     found = values("one", "two")
     assert found["one"][1] == pytest.approx(80 * (0.002 / 80) ** (0.5**0.5))
     assert found["two"][1] == pytest.approx(80 * (0.002 / 80) ** (0.5**0.9))
     assert len({id for id, _ in found.values()}) == 2
+
+
+def test_a_factory_in_another_folder_imports_its_own_package_and_what_is_beside_it(folder, monkeypatch):
+    """Neither the folder of the spec nor that of the factory is on Python's path or the working directory."""
+    package, specs = folder / "lib" / "own_nets", folder / "specs"
+    package.mkdir(parents=True)
+    specs.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "net.py").write_text("from .scale_g import FACTOR\nimport beside_g\n" + NETWORK)
+    (package / "beside_g.py").write_text("")
+    (specs / "a.yaml").write_text(NETWORK_SPEC.replace("./net.py", "../lib/own_nets/net.py"))
+    found = {}
+    for factor in (0.1, 0.9):
+        (package / "scale_g.py").write_text(f"FACTOR = {factor}\n")
+        trial = load(specs / "a.yaml").points()[0].trial
+        found[trial.id] = trial.denoiser.network.build((1, 8, 8))(torch.ones(1, 1, 8, 8), None).max().item()
+    assert list(found.values()) == pytest.approx([0.1, 0.9])
+
+
+@pytest.mark.parametrize("name", ["random", "yaml"])
+def test_a_module_beside_with_the_name_of_another_one_is_refused(name, folder):
+    (folder / "c.py").write_text(f"import {name}\n" + own(0.5))
+    (folder / f"{name}.py").write_text("")
+    with pytest.raises(SpecError, match=rf"'{name}' is both .*/{name}.py and a module .*: rename the first"):
+        loaded(folder)
+    (folder / "c.py").write_text(own(0.6))  # what nobody imports disturbs nobody
+    loaded(folder)
+
+
+def test_a_folder_of_data_hides_no_installed_package(folder):
+    import yaml
+
+    (folder / "yaml").mkdir()
+    (folder / "c.py").write_text("import yaml\nassert yaml.safe_load('1') == 1\n" + own(0.5))
+    loaded(folder)
+    assert sys.modules["yaml"] is yaml
+
+
+def test_workers_import_what_is_beside_a_file(folder):
+    (folder / "base_h.py").write_text("P = 0.5\n")
+    (folder / "c.py").write_text("import base_h\n" + own("base_h.P"))
+    text = SPEC.replace("num_steps: 3", "grid: {num_steps: [3, 4]}").replace("COMPONENTS", "./c.py")
+    (folder / "a.yaml").write_text(text)
+    results = run(load(folder / "a.yaml"), out=folder / "out", workers=2, progress=False)
+    assert len(results.rows()) == 2
+    assert not results.failures
 
 
 def test_the_identity_of_a_single_file_is_its_own_bytes(folder):
@@ -232,3 +278,24 @@ ds.Network.get("module").model_validate({"factory": sys.argv[1]}).build((1, 2, 2
 assert sys.modules["torch"] is torch and sys.modules["torch.nn"] is torch.nn
 """
     subprocess.run([sys.executable, "-c", script, f"{tmp_path}/mine.py:make"], check=True)
+
+
+def test_weights_that_are_replaced_in_place_give_another_trial(folder):
+    """The factory reads them from a folder that ``kwargs`` names."""
+    text = "import torch, pathlib\nfrom net import Net\ndef make(weights):\n    net = Net()\n"
+    text += "    net.factor = float(pathlib.Path(weights, 'w.txt').read_text())\n    return net\n"
+    (folder / "read.py").write_text(text)
+    (folder / "net.py").write_text(NETWORK.replace("FACTOR", "self.factor"))
+    (folder / "a.yaml").write_text(
+        NETWORK_SPEC.replace('"./net.py:make"', '"./read.py:make", kwargs: {weights: ./dir}')
+    )
+    (folder / "dir").mkdir()
+    (folder / "dir" / "w.txt").write_text("0.1")
+    first = load(folder / "a.yaml")
+    before = outcome(first, folder / "out")
+    (folder / "dir" / "w.txt").write_text("0.9")
+    with pytest.raises(DataError, match="have changed since the ablation was loaded"):
+        run(first, out=folder / "out", progress=False)
+    after = outcome(load(folder / "a.yaml"), folder / "out")
+    assert before[0] != after[0]
+    assert before[1] != after[1]

@@ -214,7 +214,8 @@ def test_an_ablation_may_be_made_in_python():
 
 def test_levels_are_those_that_the_network_knows(write, tmp_path):
     """Unsupported levels are reported on loading, but only for denoisers that depend on c_noise."""
-    (tmp_path / "net.py").write_text("import torch\ndef make():\n    return torch.nn.Identity()\n")
+    network = "class Net(torch.nn.Module):\n    def forward(self, x, c_noise, labels=None):\n        return x\n"
+    (tmp_path / "net.py").write_text(f"import torch\n{network}make = Net\n")
     design = "{preset: edm, c_noise: iddpm, solver: dpmpp_2m}"
     network = '{name: preconditioned, network: {name: module, factory: "./net.py:make"}}'
     text = SPEC.replace("design: edm", f"design: {design}").replace("num_steps: 5", "num_steps: 400")

@@ -1,14 +1,15 @@
-from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
+from pydantic import ValidationInfo, field_validator
 
 from designspace.data.images import Images
 from designspace.denoising.preconditioned import PreconditionedNetwork
 from designspace.denoising.rows import Conditional, Denoiser, Network, PreconditioningRows
 from designspace.errors import DataError
+from designspace.registry.component import folder_of
 from designspace.registry.identity import built_with
 from designspace.registry.literature import KARRAS_2022
 from designspace.storage.files import file_hash
@@ -22,10 +23,10 @@ SHIPPED = Path(str(files("designspace"))) / "models"
 class Pretrained(Denoiser, name="pretrained"):
     """A trained denoiser from files, with the scalings that it was trained with.
 
-    ``model`` is the name of a model that comes with the package, or a path: ``<path>.safetensors`` holds the parameters
-    and ``<path>.json`` everything that they depend on, as ``designspace train --export`` writes them. The model's own
-    rows c_* are used, whatever the design says. Raises ``DataError`` if a file is missing or the images of the data set
-    have a different shape. Karras et al. (2022), Eq. 7.
+    ``model`` is the name of a model that comes with the package, or a path relative to the YAML file:
+    ``<path>.safetensors`` holds the parameters and ``<path>.json`` everything that they depend on, as
+    ``designspace train --export`` writes them. The model's own rows c_* are used, whatever the design says. Raises
+    ``DataError`` if a file is missing or the images of the data set have another shape. Karras et al. (2022), Eq. 7.
     """
 
     formula = r"""
@@ -36,11 +37,16 @@ class Pretrained(Denoiser, name="pretrained"):
     has_network: ClassVar[bool] = True
     model: str
 
-    @cached_property
+    @field_validator("model")
+    @classmethod
+    def _beside_the_spec(cls, model: str, info: ValidationInfo) -> str:
+        """Make a path absolute. A name without ``/`` is that of a file beside the spec or else of a shipped model."""
+        place = (folder_of(info) or Path.cwd()) / Path(model).expanduser()
+        return str(place) if "/" in model or place.with_suffix(".json").is_file() else model
+
+    @property
     def path(self) -> Path:
         """The path of the files without their suffix."""
-        if "/" in self.model or (Path.cwd() / self.model).with_suffix(".json").is_file():
-            return Path(self.model)
         return SHIPPED / self.model
 
     def require(self) -> None:

@@ -1,21 +1,21 @@
 import inspect
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar, Literal
 
 import torch
-from pydantic import Field
-from safetensors import SafetensorError
-from safetensors.torch import load_model
+from pydantic import Field, ValidationInfo, field_validator
 
 from designspace.data.images import Images
+from designspace.denoising.adapted import Adapted
 from designspace.denoising.networks import seeded
 from designspace.denoising.rows import Network
+from designspace.denoising.weights import load_weights
 from designspace.errors import DataError, brief
-from designspace.registry.discovery import Arguments, Factory, content, find
+from designspace.registry.component import folder_of
+from designspace.registry.discovery import Arguments, Factory, find
 from designspace.registry.identity import Since
 from designspace.registry.literature import KARRAS_2022
-from designspace.storage.files import file_hash
 
 
 class Module(Network, name="module"):
@@ -23,27 +23,55 @@ class Module(Network, name="module"):
 
     ``factory`` names the callable that makes it, ``package.module:callable`` or ``./file.py:callable`` relative to the
     YAML file. It is called with ``kwargs``, after torch is seeded with ``seed``. If it has parameters named ``shape``,
-    ``classes`` or ``augment`` that ``kwargs`` does not give, these are passed as well. ``weights`` is a safetensors
-    file with its state dict. ``shape`` is the shape of one sample, [C, H, W], by default that of the data set.
+    ``classes`` or ``augment`` that ``kwargs`` does not give, these are passed as well. A text in ``kwargs`` that begins
+    with ``./``, ``../``, ``/`` or ``~/`` is a path relative to the YAML file. ``files`` lists files and folders that
+    the factory reads without being told in ``kwargs``.
 
-    Two networks are the same if the source of the factory's file, the name of the callable, the arguments and the
-    weights are the same, wherever the files are. Raises ``DataError`` if a part is missing or does not fit. Karras et
-    al. (2022), Eq. 7.
+    ``weights`` is a file with the state dict of the network: safetensors, or a checkpoint of ``torch.save`` without
+    pickled classes. ``key`` says where in a checkpoint the state dict is: ``ema``, ``state.model``. ``shape`` is the
+    shape of one sample, [C, H, W], by default that of the data set.
+
+    Networks that differ from F are adapted by three fields. ``output`` is the key, attribute or index of the tensor in
+    what the network returns; a tuple of one tensor, and ``sample`` if it is the only tensor, need none. ``noise: int``
+    rounds c_noise to int64, for networks that look it up in a table. ``labels: one_hot`` passes labels as vectors, in
+    which "no class" is zero, and ``labels: none`` passes none to a network of two arguments.
+
+    Two networks are the same if the source of the factory's file, the name of the callable, the arguments, and the
+    contents of all files are the same, wherever the files are. Raises ``DataError`` if a part is missing or does not
+    fit. Karras et al. (2022), Eq. 7.
     """
 
     formula = r"F_\theta(c_\mathrm{in} x; c_\mathrm{noise})"
     sources = (KARRAS_2022,)
+    runs_user_code: ClassVar[bool] = True
     factory: Factory
     kwargs: Arguments = Arguments.model_validate({})
     weights: Path | None = None
     shape: tuple[Annotated[int, Field(ge=1)], ...] | None = None
     seed: Annotated[int, Since(0)] = 0
+    key: Annotated[str | None, Since(None)] = None
+    files: Annotated[tuple[Path, ...], Field(validate_default=True), Since(())] = ()
+    output: Annotated[str | int | None, Since(None)] = None
+    noise: Annotated[Literal["float", "int"], Since("float")] = "float"
+    labels: Annotated[Literal["index", "one_hot", "none"], Since("index")] = "index"
+
+    @field_validator("files")
+    @classmethod
+    def _and_those_in_kwargs(cls, files: tuple[Path, ...], info: ValidationInfo) -> tuple[Path, ...]:
+        """Add the files beside the spec that ``kwargs`` names as the factory will see them, without ``./``."""
+        folder, kwargs = folder_of(info), info.data.get("kwargs")
+        named = kwargs.files_in(folder) if folder and kwargs else []
+        return (*files, *(file for file in named if file not in files))
 
     def shape_of(self, data: Images) -> tuple[int, ...]:
         return self.shape or data.shape
 
     def require(self) -> None:
-        find(self.factory, again=True)
+        try:
+            find(self.factory, again=True)
+        except DataError as error:
+            error.within("factory")
+            raise
 
     def build(self, shape: tuple[int, ...], classes: int = 0, augment: int = 0) -> torch.nn.Module:
         make = find(self.factory)
@@ -52,19 +80,21 @@ class Module(Network, name="module"):
         try:
             with seeded(self.seed):
                 network = make(**(wanted | self.kwargs.model_dump()))
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise DataError(f"{self.factory} fails: {brief(error)}") from error
         if not isinstance(network, torch.nn.Module):
             raise DataError(f"{self.factory} gives a {type(network).__name__}, not a torch.nn.Module")
         if self.weights:
-            _load(network, self.weights, self.factory)
-        return network.eval()
+            self._load(network, self.weights)
+        plain = (self.output, self.noise, self.labels) == (None, "float", "index")
+        return (network if plain else Adapted(network, self.output, self.noise, self.labels, classes)).eval()
 
-    def identity(self) -> dict[str, Any]:
-        weights = file_hash(self.weights) if self.weights else None
-        about: dict[str, Any] = {"factory": content(self.factory), "kwargs": self.kwargs.model_dump(mode="json")}
-        about |= {"seed": self.seed} if self.seed else {}
-        return self.origin() | about | {"weights": weights, "shape": self.shape}
+    def _load(self, network: torch.nn.Module, weights: Path) -> None:
+        try:
+            load_weights(network, weights, self.key, self.factory)
+        except DataError as error:
+            error.within("weights")
+            raise
 
 
 def _parameters(make: Callable[..., Any]) -> list[str]:
@@ -72,13 +102,3 @@ def _parameters(make: Callable[..., Any]) -> list[str]:
         return list(inspect.signature(make).parameters)
     except ValueError:  # some callables written in C have no signature
         return []
-
-
-def _load(network: torch.nn.Module, weights: Path, made_by: str) -> None:
-    file_hash(weights)  # raises an error that names the file if it cannot be read
-    try:
-        load_model(network, weights)
-    except SafetensorError as error:
-        raise DataError(f"{weights}: not a safetensors file: {error}") from error
-    except RuntimeError as error:
-        raise DataError(f"{weights}: not the weights of {made_by}: {' '.join(str(error).split())}") from error

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from designspace.denoising.adapted import Adapted, called, require_integers, tensor_of
 from designspace.denoising.device import sent
 from designspace.denoising.rows import PreconditioningRows
 from designspace.sampling.counted import count_call
@@ -37,20 +38,23 @@ class Preconditioned:
         self._network, self._design, self._labels = network, design, labels
         self._augment = () if augment is None else (augment,)  # F need not accept the argument
         self._dtype = _dtype(network)
+        if isinstance(network, Adapted) and network.noise == "int":
+            require_integers(design.c_noise)
         self.sigma_min, self.sigma_max = design.c_noise.limits()
         self.round_sigma = design.c_noise.round_sigma
 
     def __call__(self, x: Tensor, sigma: Tensor) -> Tensor:
         """Denoise ``x`` ``[B, C, ...]``, keeping shape and dtype; ``sigma`` is 0-dim or ``[B]``.
 
-        Raises ``ValueError`` if the output of F has the wrong shape.
+        Raises ``ValueError``, which says how to adapt F, if F does not take its arguments or its output is not a tensor
+        of the right shape.
         """
         design, sigma = self._design, torch.as_tensor(sigma, dtype=torch.float64)
         c_skip, c_out, c_in = (_over(row(sigma), x) for row in (design.c_skip, design.c_out, design.c_in))
         c_noise = sent(design.c_noise(sigma), x.device, torch.promote_types(self._dtype, torch.float32)).expand(len(x))
         count_call(len(x))
-        output = self._network((c_in * x).to(self._dtype), c_noise, self._labels, *self._augment)
-        return c_skip * x + c_out * _mean_part(output, x).to(x.dtype)
+        output = called(self._network, (c_in * x).to(self._dtype), c_noise, self._labels, *self._augment)
+        return c_skip * x + c_out * _mean_part(tensor_of(output, x), x).to(x.dtype)
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,7 @@ def precondition(network: F, design: PreconditioningRows, labels: Tensor | None 
 
     Args:
         network: Called as ``F(x [B, C, ...], c_noise [B], labels)``; a ``torch.nn.Module`` is put in evaluation mode.
+            It returns a tensor, which may be alone in a tuple, or be called ``sample`` and the only one in an object.
         design: Its rows c_skip, c_out, c_in and c_noise must be those that the network was trained with.
         labels: Passed to the network unchanged.
     """

@@ -109,6 +109,9 @@ class Network(Component, row="network"):
     A network built for augmentation takes its labels ``[B, L]`` as an optional fourth argument, by default zero.
     """
 
+    runs_user_code: ClassVar[bool] = False
+    """Whether ``build`` executes code that a spec names, so that the network is called once when a spec is loaded."""
+
     @abstractmethod
     def build(self, shape: tuple[int, ...], classes: int = 0, augment: int = 0) -> torch.nn.Module:
         """Build the network with its weights, in evaluation mode on the CPU, without changing PyTorch's generators.

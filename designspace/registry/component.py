@@ -28,7 +28,7 @@ from designspace.errors import DataError
 from designspace.registry import sources
 from designspace.registry.cells import Cell
 from designspace.registry.description import documented
-from designspace.registry.identity import as_json, built_with, identified
+from designspace.registry.identity import as_json, beside, built_with, identified
 from designspace.registry.known import ROWS, Known
 from designspace.registry.literature import Source
 from designspace.text import did_you_mean
@@ -149,7 +149,7 @@ class Component(Spec):
     @classmethod
     def _beside_the_spec(cls, value: Any, info: ValidationInfo) -> Any:
         folder = folder_of(info)
-        return folder / value.expanduser() if folder and isinstance(value, Path) else value
+        return value if folder is None else beside(value, folder)
 
     @model_validator(mode="after")
     def _range(self) -> Self:
@@ -174,14 +174,19 @@ class Component(Spec):
 
     def require(self) -> None:
         """Raise ``DataError`` if a file or module that it needs is missing; called before anything is computed."""
-        for _, value in self:
+        for name, value in self:
             if isinstance(value, Component):
-                value.require()
+                try:
+                    value.require()
+                except DataError as error:
+                    error.within(name)
+                    raise
 
     def identity(self) -> dict[str, Any]:
         """Everything that the numbers of the component depend on: its origin and its fields.
 
-        A component with paths among its fields overrides this and gives the hash of the content in place of the path.
+        A field of type ``Path`` counts by the content of the file or folder, which has to exist. A component that only
+        writes to a path, or reads but a part of a folder, overrides this method.
         """
         return self.origin() | identified(self)
 

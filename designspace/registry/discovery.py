@@ -10,19 +10,22 @@ import importlib.util
 import json
 import re
 import sys
+from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, ConfigDict, JsonValue, ValidationInfo, model_validator
+from pydantic import AfterValidator, ConfigDict, JsonValue, PlainSerializer, ValidationInfo, model_validator
 
 from designspace.errors import DataError, brief
 from designspace.registry import sources
 from designspace.registry.component import Spec, folder_of
+from designspace.registry.identity import CountsAs
 from designspace.registry.isolation import settings_kept
 from designspace.registry.known import ROWS
+from designspace.registry.siblings import make_importable
 from designspace.storage.files import reading
 from designspace.text import did_you_mean
 
@@ -56,6 +59,7 @@ def import_file(path: Path) -> ModuleType:
     module = sys.modules[name] = importlib.util.module_from_spec(spec)
     try:
         source = path.read_bytes()  # not by the loader, which may use the bytecode of an older version
+        make_importable(path, source)
         with sources.executing(name, source):
             exec(loader.source_to_code(source, str(path)), vars(module))
     except BaseException:
@@ -75,8 +79,10 @@ def import_module(name: str) -> ModuleType:
 
 
 def file_module(path: Path) -> str:
-    """The module name under which a file is imported."""
-    return f"designspace_user_{path.stem}_{sha256(bytes(path)).hexdigest()[:8]}"
+    """The module name under which a file is imported, in its package if it is in one, for relative imports."""
+    package = sources.package_of(path)
+    stem = re.sub(r"\W", "_", path.stem)
+    return (package and f"{package}.") + f"designspace_user_{stem}_{sha256(bytes(path)).hexdigest()[:8]}"
 
 
 def is_current(name: str) -> bool:
@@ -87,11 +93,40 @@ def is_current(name: str) -> bool:
     return not (file and sources.recorded(name)) or sources.of_file(Path(file)) == sources.recorded(name)
 
 
+PATH = ("./", "../", "/", "~/")
+"""How a text in keyword arguments begins that is a path."""
+
+
+def _with_paths(value: Any, info: ValidationInfo) -> Any:
+    """``value`` with a path, relative to the spec, for each text in it that begins as one."""
+    if isinstance(value, str) and value.startswith(PATH):
+        return (folder_of(info) or Path.cwd()) / Path(value).expanduser()
+    if isinstance(value, list):
+        return [_with_paths(item, info) for item in value]
+    return {key: _with_paths(item, info) for key, item in value.items()} if isinstance(value, dict) else value
+
+
+def _as_text(value: Any) -> Any:
+    """``value`` with text for each path in it."""
+    if isinstance(value, list):
+        return [_as_text(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _as_text(item) for key, item in value.items()}
+    return str(value) if isinstance(value, Path) else value
+
+
+Argument = Annotated[JsonValue, AfterValidator(_with_paths), PlainSerializer(_as_text)]
+
+
 class Arguments(Spec):
-    """Keyword arguments with any names and with JSON values, so that a spec that contains them can be stored."""
+    """Keyword arguments with any names and with JSON values, so that a spec that contains them can be stored.
+
+    A text that begins with ``./``, ``../``, ``/`` or ``~/`` is a path relative to the spec. It counts by the content of
+    the file or folder, wherever that is. ``model_dump`` gives the arguments with absolute paths as text.
+    """
 
     model_config = ConfigDict(extra="allow")
-    __pydantic_extra__: dict[str, JsonValue]
+    __pydantic_extra__: dict[str, Argument]
 
     @model_validator(mode="after")
     def _finite(self) -> Self:
@@ -101,6 +136,26 @@ class Arguments(Spec):
             raise ValueError("should be finite numbers, text, lists and mappings") from None
         return self
 
+    def files_in(self, folder: Path) -> list[Path]:
+        """The files and folders in ``folder``, that of the spec, that texts name without beginning as paths."""
+        texts = dict.fromkeys(text for text in _texts(self.model_extra) if text.strip("./"))
+        return [folder / text for text in texts if _exists(folder / text)]
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # the text is too long for a path
+        return False
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping | list):
+        for item in value.values() if isinstance(value, Mapping) else value:
+            yield from _texts(item)
+
 
 def _beside_the_spec(factory: str, info: ValidationInfo) -> str:
     if not re.fullmatch(r"[^:].*:[^\W\d]\w*", factory):
@@ -108,10 +163,6 @@ def _beside_the_spec(factory: str, info: ValidationInfo) -> str:
     place, name = _parts(factory)
     folder = folder_of(info)
     return f"{folder / Path(place).expanduser()}:{name}" if folder and place.endswith(".py") else factory
-
-
-Factory = Annotated[str, AfterValidator(_beside_the_spec)]
-"""The name of a callable; a file is relative to the spec that names it."""
 
 
 def find(factory: str, *, again: bool = False) -> Any:
@@ -144,6 +195,10 @@ def content(factory: str) -> list[str]:
         return [place, name]
     with reading(source):
         return [sources.of_file(source), name]
+
+
+Factory = Annotated[str, AfterValidator(_beside_the_spec), CountsAs(content)]
+"""The name of a callable; a file is relative to the spec that names it. It counts by its source."""
 
 
 def _parts(factory: str) -> tuple[str, str]:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from pydantic import BaseModel
 
+from designspace.errors import DataError
 from designspace.registry.known import ROWS
+from designspace.storage.files import path_hash
 
 
 @runtime_checkable
@@ -45,13 +47,24 @@ class Since:
         return _is_first(type(value)) and value == ROWS[value.row].model_validate(self.value)
 
 
+@dataclass(frozen=True)
+class CountsAs:
+    """Marks a field that enters the identity as ``of(value)``, such as the source of the code that ``value`` names."""
+
+    of: Callable[[Any], Any]
+
+
 def identified(spec: BaseModel, names: Iterable[str] | None = None) -> dict[str, Any]:
-    """The identities of all fields of ``spec``, or of those in ``names``, except those that ``Since`` leaves out."""
+    """The identities of all fields of ``spec``, or of those in ``names``, except those that ``Since`` leaves out.
+
+    Raises ``DataError``, which tells the field, if a file or folder that a field names cannot be read.
+    """
     found = {}
     for name in type(spec).model_fields if names is None else names:
         value, marks = getattr(spec, name), type(spec).model_fields[name].metadata
         if not any(isinstance(mark, Since) and mark.covers(value) for mark in marks):
-            found[name] = identity_of(value)
+            of = next((mark.of for mark in marks if isinstance(mark, CountsAs)), identity_of)
+            found[name] = _within(name, value, of)
     return found
 
 
@@ -69,10 +82,42 @@ def _is_first(cls: type[Identified]) -> bool:
 
 
 def identity_of(value: Any) -> Any:
-    """The identity of a value: a component's own identity, or the JSON of anything else."""
+    """The identity of a value: a component's own, the hash of what a path leads to, or the JSON of anything else.
+
+    Paths count by their content wherever they stand: in lists, mappings and models, too.
+    """
     if isinstance(value, Identified):
         return value.identity()
-    return [identity_of(item) for item in value] if isinstance(value, tuple) else as_json(value)
+    if isinstance(value, Path):
+        return path_hash(value)
+    if isinstance(value, tuple | list):
+        return [_within(i, item) for i, item in enumerate(value)]
+    if isinstance(value, Set):
+        return sorted((identity_of(item) for item in value), key=repr)
+    if isinstance(value, BaseModel):
+        return identified(value) | identity_of(value.model_extra or {})
+    return {str(k): _within(k, v) for k, v in value.items()} if isinstance(value, Mapping) else as_json(value)
+
+
+def _within(key: str | int, value: Any, of: Callable[[Any], Any] = identity_of) -> Any:
+    try:
+        return of(value)
+    except DataError as error:
+        error.within(key)
+        raise
+
+
+def beside(value: Any, folder: Path) -> Any:
+    """``value`` with every path in it relative to ``folder``, in lists, mappings and models, too."""
+    if isinstance(value, Path):
+        return folder / value.expanduser()
+    if type(value) in (tuple, list, set, frozenset):
+        return type(value)(beside(item, folder) for item in value)
+    if isinstance(value, dict):
+        return {key: beside(item, folder) for key, item in value.items()}
+    if isinstance(value, BaseModel) and not isinstance(value, Identified):  # components have seen to it themselves
+        return value.model_copy(update={name: beside(item, folder) for name, item in value})
+    return value
 
 
 def as_json(value: Any) -> Any:

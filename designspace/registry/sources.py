@@ -25,6 +25,9 @@ from designspace.registry.cells import Cell, hashed
 
 INSTALLED = {"site-packages", "dist-packages"}
 """Folders of installed packages, which are not a user's own code."""
+IGNORED = {"designspace", *sys.stdlib_module_names}
+"""Modules that are never beside a user's file."""
+
 
 _recorded: dict[str, str] = {}
 _executing: dict[str, bytes] = {}
@@ -115,18 +118,30 @@ def beside(file: Path, source: bytes) -> dict[str, Path]:
     They are given by name and sorted. Import statements are found anywhere in the code, but a module that is imported
     under a computed name is missed. Installed packages and the framework itself are left out.
     """
-    found: dict[str, Path] = {}
+    found, tried = dict[str, Path](), set[tuple[str, Path]]()
     todo = [(file.resolve(), source, "")]
     home, top = home_of(file.resolve())
+    further = _paths_below(top)
     while todo:
         here, text, package = todo.pop()
         for name in _imports(text, package or _package(here, home)):
-            path = found.get(name) or _locate(name, [home, here.parent, *_paths_below(top)])
-            if name not in found and path and path != file.resolve() and _counts(path, top):
+            if name in found or (name, here.parent) in tried or name.partition(".")[0] in IGNORED:
+                continue
+            tried.add((name, here.parent))
+            path = _locate(name, [home, here.parent, *further])
+            if path and path != file.resolve() and _counts(path, top):
                 found[name] = path
                 inside = name if path.name == "__init__.py" else name.rpartition(".")[0]
                 todo.append((path, path.read_bytes() if path.suffix == ".py" else b"", inside))
     return dict(sorted(found.items()))
+
+
+def imported(file: Path, source: bytes) -> set[str]:
+    """The first parts of the names that ``file``, and the modules beside it, import."""
+    home, _ = home_of(file)
+    texts = [(file, source), *((path, path.read_bytes()) for path in beside(file, source).values())]
+    names = {name for path, text in texts if path.suffix == ".py" for name in _imports(text, _package(path, home))}
+    return {name.partition(".")[0] for name in names}
 
 
 def home_of(file: Path) -> tuple[Path, Path]:
@@ -135,6 +150,11 @@ def home_of(file: Path) -> tuple[Path, Path]:
     while (home / "__init__.py").is_file():
         home, top = home.parent, home
     return home, top
+
+
+def package_of(file: Path) -> str:
+    """The name of the package that ``file`` is in; empty if it is in none."""
+    return _package(file, home_of(file)[0])
 
 
 def _package(file: Path, home: Path) -> str:
@@ -167,8 +187,7 @@ def _imports(source: bytes, package: str) -> tuple[str, ...]:
             except ImportError:  # a relative import beyond the top package, which would fail
                 continue
             names.update(dict.fromkeys([*_with_parents(module), *(f"{module}.{alias.name}" for alias in node.names)]))
-    ignored = {"designspace", *sys.stdlib_module_names}
-    return tuple(name for name in names if name.partition(".")[0] not in ignored)
+    return tuple(names)
 
 
 def _with_parents(name: str) -> Iterator[str]:
@@ -190,7 +209,15 @@ def _changed(path: Path, digest: str) -> bool:
 
 
 def _digest(file: Path, content: bytes) -> str:
+    return (_digest_once if INSTALLED & {*file.parts} else _digest_now)(file, content)
+
+
+def _digest_now(file: Path, content: bytes) -> str:
     return hashed(content, {name: path.read_bytes() for name, path in beside(file, content).items()})
+
+
+_digest_once = lru_cache(64)(_digest_now)
+"""That of an installed package, which takes seconds for a large one and does not change while a process runs."""
 
 
 def _sha256(data: bytes) -> str:

@@ -105,7 +105,8 @@ def load(path: Path | str, overrides: Sequence[str] = ()) -> Ablation:
 
     Components that are not built in are checked for what would make results wrong: shapes, dtypes, finite values,
     inverses, derivatives, decreasing levels. Each distinct instance is checked, up to 50 of a class and 10 seconds
-    each; those for which a file is missing are left to the run.
+    each; those for which a file is missing are left to the run. Networks that the user's code makes are built with
+    their weights and called once with two images.
 
     Args:
         path: A YAML file. It may name Python files to import, so read only files that you trust.

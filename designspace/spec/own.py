@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING
 
 from designspace.data.images import Images
 from designspace.data.rows import Data
-from designspace.errors import DataError, DocPath, Kind, Problem, RowError
+from designspace.denoising.rows import Network
+from designspace.errors import DataError, DocPath, Kind, Problem, RowError, brief
 from designspace.registry.calling import blame
 from designspace.registry.component import Component
 from designspace.spec.paths import Location, Setting, written
@@ -41,6 +42,7 @@ class OwnComponents:
         self.unchecked = Problems()
         """A warning for each class whose check took too long."""
         self._found: dict[tuple[type[Component], str], str] = {}
+        self._networks: dict[tuple[type[Component], str], tuple[str, Kind, DocPath]] = {}
         self._instances = Counter[type[Component]]()
         self._images: Callable[[Data], Images] = lru_cache(1)(lambda data: data.load())
 
@@ -49,6 +51,7 @@ class OwnComponents:
 
         Each distinct instance is checked the first time that it appears, at most ``MOST`` of a class.
         """
+        yield from self._network_problems(draft, settings)
         for location, component in draft.components():
             for place, part in _with_parts(location, component):
                 if not type(part).built_in():
@@ -57,6 +60,22 @@ class OwnComponents:
                         self._found[key] = self._check(part, draft, path)
                     if what := self._found[key]:
                         yield Problem(what, path, Kind.USER_CODE)
+
+    def _network_problems(self, draft: Draft, settings: Sequence[Setting]) -> Iterator[Problem]:
+        """Yield the problem of calling a network that the user's code makes, for each network and what it is used with.
+
+        A network of a denoiser of the user's own is checked with the denoiser.
+        """
+        denoiser = draft.denoiser
+        labelled = tuple(dict.fromkeys([draft.evaluate.labels != "none", getattr(denoiser, "labels", False)]))
+        for location, part in _with_parts(("denoiser",), denoiser):
+            if isinstance(part, Network) and part.runs_user_code and type(denoiser).built_in():
+                key = (type(part), repr((denoiser, draft.data, draft.design.c_noise, labelled)))
+                if key not in self._networks:
+                    self._networks[key] = _why_not_called(part, draft, self._images, labelled)
+                what, kind, inside = self._networks[key]
+                if what:
+                    yield Problem(what, written(settings, (*location, *inside)), kind)
 
     def _check(self, component: Component, draft: Draft, path: DocPath) -> str:
         cls = type(component)
@@ -97,6 +116,29 @@ def _problem(component: Component, draft: Draft, images: Callable[[], Images]) -
     except Exception as error:
         return blame(component, error)
     return ""
+
+
+def _why_not_called(
+    network: Network, draft: Draft, images: Callable[[Data], Images], labelled: Sequence[bool]
+) -> tuple[str, Kind, DocPath]:
+    """Why the network cannot be used, of which kind the problem is, and the field to blame; all empty if it can be."""
+    from designspace.testing.denoising import network_answers
+
+    try:
+        network.require()
+        network.identity()
+        data = images(draft.data)
+    except DataError:  # a file is missing, which is reported elsewhere
+        return "", Kind.FILE, ()
+    try:
+        network_answers(draft.denoiser, data, draft.design, labelled)
+    except DataError as error:
+        return str(error), Kind.FILE, error.at
+    except ValueError as error:
+        return str(error), Kind.USER_CODE, ()
+    except Exception as error:
+        return f"the network fails for two images: {brief(error):.300}", Kind.USER_CODE, ()
+    return "", Kind.USER_CODE, ()
 
 
 def _context(draft: Draft) -> Context:

@@ -174,7 +174,8 @@ def _file_problems(draft: Draft, settings: Sequence[Setting]) -> Iterator[Proble
             component.identity()
         except (DataError, OSError) as error:
             missing = True
-            yield Problem(str(error), written(settings, location), Kind.FILE)
+            inside = error.at if isinstance(error, DataError) else ()
+            yield Problem(str(error), written(settings, (*location, *inside)), Kind.FILE)
     if not missing:
         yield from _reference_problems(draft.evaluate, written(settings, ("evaluate", "reference")))
 

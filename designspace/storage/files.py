@@ -74,14 +74,47 @@ def content_key(*parts: object) -> str:
 def file_hash(path: Path) -> str:
     """The sha256 of a file's bytes, computed again only if its time or size has changed. Raises ``DataError``."""
     with reading(path):
-        about = path.stat()
-        return _file_hash(path.absolute(), about.st_mtime_ns, about.st_size)
+        status = path.stat()
+        if stat.S_ISDIR(status.st_mode):
+            raise DataError(f"{path.absolute()} is a folder, not a file")
+        return _file_hash(path.absolute(), status.st_mtime_ns, status.st_ctime_ns, status.st_size)
 
 
 @cache
-def _file_hash(path: Path, mtime_ns: int, size: int) -> str:
+def _file_hash(path: Path, mtime_ns: int, ctime_ns: int, size: int) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def path_hash(path: Path) -> str:
+    """The sha256 of the content of a file, or of the names and contents of all files in a folder.
+
+    Hidden files and folders and ``__pycache__`` do not count, because tools write them while the folder is used. Links
+    are followed; a folder to which several links lead is read once. Raises ``DataError``.
+    """
+    if not path.is_dir():
+        return file_hash(path)
+    found, seen = dict[str, str](), dict[tuple[int, int], str]()
+    with reading(path):
+        _add_folder(path, "", found, seen)
+    return content_key(found)
+
+
+def _add_folder(folder: Path, name: str, found: dict[str, str], seen: dict[tuple[int, int], str]) -> None:
+    """Add the hash of each file below ``folder`` to ``found``, by its name relative to the first folder."""
+    status = folder.stat()
+    first = seen.setdefault((status.st_dev, status.st_ino), name)
+    if first != name:  # a link, perhaps to a folder above
+        found[name] = f"link to {first or '.'}"
+        return
+    for path in sorted(folder.iterdir()):
+        below = f"{name}/{path.name}".removeprefix("/")
+        if path.name.startswith(".") or path.name == "__pycache__":
+            continue
+        if path.is_dir():
+            _add_folder(path, below, found, seen)
+        else:
+            found[below] = file_hash(path)
 
 
 class CacheFolder:

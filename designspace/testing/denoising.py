@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import suppress
 
 import torch
 from torch import Tensor
 
-from designspace.denoising.rows import CIn, CNoise, Conditional, COut, CSkip, Denoiser, Guidance, Network
+from designspace.data.images import Images
+from designspace.denoising.adapted import called, tensor_of
+from designspace.denoising.networks import seeded
+from designspace.denoising.rows import (
+    CIn,
+    CNoise,
+    Conditional,
+    COut,
+    CSkip,
+    Denoiser,
+    Guidance,
+    Network,
+    PreconditioningRows,
+)
 from designspace.errors import brief
 from designspace.registry.calling import described, elementwise
 from designspace.sampling.counted import CountedDenoiser, count_call
@@ -18,6 +32,7 @@ from designspace.training.rows import LossWeight
 
 SHAPE = (2, 8, 8)
 NEAR_ZERO = torch.tensor([1e-12, 1e-6], dtype=torch.float64)
+LOW_AND_HIGH = torch.tensor([0.002, 80.0], dtype=torch.float64)
 LARGE = torch.tensor([1e6, 1e12], dtype=torch.float64)
 
 
@@ -89,7 +104,7 @@ def keeps_the_shape(network: Network, given: Context = STAND_INS) -> None:
         what = f"with {classes} classes and {augment} augmentation labels"
         built = network.build(shape, classes, augment).eval()
         labels = torch.tensor([0, classes - 1, 0]) if classes else None
-        output = built(x, c_noise, labels)
+        output = tensor_of(called(built, x, c_noise, labels), x)
         shapes = [(3, *shape), (3, 2 * shape[0], *shape[1:])]
         require(tuple(output.shape) in shapes, f"the shape of the output {what}", shapes, tuple(output.shape))
         require_finite(f"the output {what}", output)
@@ -97,9 +112,25 @@ def keeps_the_shape(network: Network, given: Context = STAND_INS) -> None:
             try:
                 zeros = built(x, c_noise, labels, torch.zeros(3, augment))
             except TypeError as error:
-                called = "F(x, c_noise, labels, augment) of the network"
-                require(False, called, "a fourth argument, the augmentation labels [B, L] or None", brief(error))
+                call = "F(x, c_noise, labels, augment) of the network"
+                require(False, call, "a fourth argument, the augmentation labels [B, L] or None", brief(error))
             require_close("the output for augmentation labels of zero and for none", output, zeros, rtol=0)
+
+
+def network_answers(denoiser: Denoiser, data: Images, design: PreconditioningRows, labelled: Iterable[bool]) -> None:
+    """The network of the denoiser returns finite numbers for two images, with and without their classes as asked.
+
+    Raises ``ValueError`` or ``DataError`` saying what is wrong; exceptions of the network itself are passed on.
+    """
+    device, classes = torch.device("cpu"), len(data.classes)
+    with seeded(0), torch.no_grad():
+        loaded = denoiser.untrained(data, design, device) or denoiser.load(data, design, device)
+        x, sigma = torch.randn(2, *loaded.shape), design.c_noise.supported(LOW_AND_HIGH)
+        for with_labels in labelled:
+            D = loaded.bind(torch.tensor([0, classes - 1]) if with_labels and classes else None)
+            if not bool(D(x, sigma).isfinite().all()):
+                levels = " or ".join(f"{level:.4g}" for level in sigma.tolist())
+                raise ValueError(f"the network gives NaN or infinity for noise at sigma = {levels}")
 
 
 def is_built_for_evaluation(network: Network) -> None:

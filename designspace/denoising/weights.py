@@ -1,0 +1,171 @@
+"""State dicts from files of other programs, which are safetensors or checkpoints of PyTorch."""
+
+from __future__ import annotations
+
+import pickle
+import warnings
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from designspace.errors import DataError, brief
+from designspace.storage.files import file_hash, reading
+
+PREFIXES = ("module.", "_orig_mod.", "ema.", "ema_model.", "model.", "net.", "network.", "state_dict.")
+"""Beginnings of names that wrappers of a network add: DataParallel, torch.compile, moving averages, trainers."""
+CONVERT = "torch.save(network.state_dict(), 'weights.pt')"
+TORCHSCRIPT = f"is an archive of TorchScript: load it with torch.jit.load, then write its weights with {CONVERT}"
+NAMED = 3
+"""The number of names that a message lists."""
+
+
+def load_weights(network: torch.nn.Module, path: Path, key: str | None, made_by: str) -> None:
+    """Load the state dict in ``path``, or at the dotted ``key`` in it, into ``network``, which ``made_by`` made.
+
+    If the names fit only without prefixes that wrappers add, they are left out with a warning. Raises ``DataError`` if
+    the file is no state dict, does not fit, or holds numbers that are not finite.
+    """
+    tensors, wanted = read_weights(path, key), network.state_dict()
+    fitting = _without_prefixes(tensors, wanted, path)
+    _require_fit(fitting, wanted, f"{path}: not the weights of {made_by}")
+    broken = [name for name, t in fitting.items() if t.is_floating_point() and not bool(t.isfinite().all())]
+    if broken:
+        raise DataError(f"{path}: {_counted(broken, 'tensor')} with NaN or infinity: the training diverged")
+    network.load_state_dict(fitting, strict=False)  # tensors that share memory may be stored under one name only
+
+
+def read_weights(path: Path, key: str | None = None) -> dict[str, Tensor]:
+    """The state dict in a file or, in a file with several, at the dotted ``key``. Raises ``DataError``."""
+    file_hash(path)  # its errors name a file that cannot be read
+    with reading(path), path.open("rb") as file:
+        start = file.read(512)
+    if _is_safetensors(start):  # first, because the length with which it begins may look like a pickle
+        try:
+            found = load_file(path)
+        except Exception as error:  # the errors of safetensors have no common base class
+            raise DataError(f"{path} is a damaged safetensors file, perhaps cut off: {error}") from error
+        return _state_dict(found, key, path)
+    if start[:4] == b"PK\x03\x04" or start[:1] == b"\x80":
+        return _state_dict(_checkpoint(path), key, path)
+    raise DataError(f"{path} {_what_else(start)}")
+
+
+def _is_safetensors(start: bytes) -> bool:
+    """Whether a file begins with the length of a header and a mapping in JSON."""
+    return start[8:9] == b"{" and int.from_bytes(start[:8], "little") < 100_000_000
+
+
+def _what_else(start: bytes) -> str:
+    if not start:
+        return "is empty: copy or download it again"
+    if start.startswith(b"version https://git-lfs"):
+        return "is a pointer of Git LFS, not the file itself: run `git lfs pull`"
+    if start.lstrip()[:1] == b"<":
+        return "is a web page (HTML), not weights: download the file again, logged in if the page requires it"
+    return (
+        "is neither a safetensors file nor a checkpoint of PyTorch: load it with the code that wrote it, then write the"
+        f" weights with {CONVERT}"
+    )
+
+
+def _checkpoint(path: Path) -> Any:
+    """The content of a file of ``torch.save``, of which no code is run."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about archives of TorchScript, which are refused below
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise DataError(f"{path} {_why_unsafe(str(error))}") from error
+    except (RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
+        if "torchscript" in str(error).lower():
+            raise DataError(f"{path} {TORCHSCRIPT}") from error
+        raise DataError(f"{path} is a damaged checkpoint of PyTorch, perhaps cut off: {brief(error):.200}") from error
+
+
+def _why_unsafe(text: str) -> str:
+    if "torchscript" in text.lower():
+        return TORCHSCRIPT
+    if "GLOBAL " not in text:
+        return f"is a damaged checkpoint of PyTorch, or another pickle: write the state dict with {CONVERT}"
+    cls = text.partition("GLOBAL ")[2].split()[0].rstrip(".")
+    return (
+        f"contains objects of {cls} beside tensors, and reading them could run any code. If you trust the file, write"
+        " its state dict alone: checkpoint = torch.load(path, weights_only=False);"
+        " torch.save(checkpoint['model'].state_dict(), 'weights.pt')"
+    )
+
+
+def _state_dict(content: Any, key: str | None, path: Path) -> dict[str, Tensor]:
+    for part in key.split(".") if key else ():
+        if not isinstance(content, Mapping) or part not in content:
+            known = f"it has the keys {_keys(content)}" if isinstance(content, Mapping) else "its value is no mapping"
+            raise DataError(f"{path}: has nothing at `key: {key}`: at '{part}', {known}")
+        content = content[part]
+    here = f"{path}: `key: {key}`" if key else str(path)
+    if not isinstance(content, Mapping):
+        raise DataError(f"{here} is of type {type(content).__name__}, not a state dict: write one with {CONVERT}")
+    tensors = {str(name): value for name, value in content.items() if isinstance(value, Tensor)}
+    inside = [name for name, value in content.items() if isinstance(value, Mapping)]
+    if tensors and not inside:  # beside tensors there may be numbers, such as the count of steps
+        return tensors
+    if not inside:
+        raise DataError(f"{here} has no tensors: its keys are {_keys(content)}")
+    say = f"say which with `key: {(key + '.') if key else ''}{inside[0]}`"
+    raise DataError(f"{here} is a PyTorch checkpoint with the keys {_keys(content)}: {say}")
+
+
+def _keys(content: Mapping[Any, Any]) -> str:
+    names = [str(key) for key in content]
+    return (", ".join(names[:10]) or "none") + (", ..." if len(names) > 10 else "")
+
+
+def _without_prefixes(tensors: dict[str, Tensor], wanted: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
+    """``tensors`` under the names that the network has, if leaving out known prefixes gives these."""
+    found, removed = tensors, list[str]()
+    while not found.keys() >= wanted.keys():
+        prefix = next((p for p in PREFIXES if found and all(name.startswith(p) for name in found)), None)
+        if prefix is None:
+            found = {name.replace("_orig_mod.", ""): tensor for name, tensor in found.items()}
+            removed += ["_orig_mod."] if found.keys() >= wanted.keys() else []
+            break
+        found, removed = {name.removeprefix(prefix): tensor for name, tensor in found.items()}, [*removed, prefix]
+    if not removed or not found.keys() >= wanted.keys():
+        return tensors
+    warnings.warn(f"{path}: the prefix '{''.join(removed)}' of its names is left out", stacklevel=4)
+    return found
+
+
+def _require_fit(tensors: Mapping[str, Tensor], wanted: Mapping[str, Tensor], message: str) -> None:
+    shared = {wanted[name].data_ptr() for name in tensors if name in wanted}
+    missing = [name for name, t in wanted.items() if name not in tensors and t.data_ptr() not in shared]
+    unexpected = [name for name in tensors if name not in wanted]
+    others = [
+        f"{name} (file: {_form(tensors[name])}, network: {_form(t)})"
+        for name, t in wanted.items()
+        if name in tensors and not _fits(tensors[name], t)
+    ]
+    found = {"missing": missing, "unexpected": unexpected, "of another shape or type": others}
+    if any(found.values()):
+        parts = (f"{len(names)} {what}: {_listed(names)}" for what, names in found.items() if names)
+        raise DataError(f"{message}: {'; '.join(parts)}")
+
+
+def _fits(given: Tensor, wanted: Tensor) -> bool:
+    return given.shape == wanted.shape and given.is_floating_point() == wanted.is_floating_point()
+
+
+def _form(tensor: Tensor) -> str:
+    return f"{str(tensor.dtype).removeprefix('torch.')} {list(tensor.shape)}"
+
+
+def _listed(names: Iterable[str]) -> str:
+    each = list(names)
+    return ", ".join(each[:NAMED]) + (", ..." if len(each) > NAMED else "")
+
+
+def _counted(names: list[str], what: str) -> str:
+    return f"{len(names)} {what}{'s' if len(names) > 1 else ''} ({_listed(names)})"
