@@ -1,4 +1,4 @@
-"""Limits on the size of a YAML file in every respect, which are checked before it can take much time or memory."""
+"""Limits on the size of a YAML file and of its grid, which are checked before these can take much time or memory."""
 
 from __future__ import annotations
 
@@ -21,6 +21,10 @@ LONGEST = 10_000
 """The largest number of characters of a scalar."""
 DIGITS = 300
 """The largest number of characters of a number: integers below 10**300 are finite as floating-point numbers."""
+MOST_TRIALS = 100_000
+"""The largest number of points of a grid, and of trials. The description that reports read then has about 20 MB."""
+MOST_STEPS_TRIED = 60_000
+"""The number of steps of the sampler that are tried when an ablation is checked, which takes a few seconds."""
 NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 
 

@@ -42,6 +42,7 @@ class OwnComponents:
         self.unchecked = Problems()
         """A warning for each class whose check took too long."""
         self._found: dict[tuple[type[Component], str], str] = {}
+        self._right: dict[int, Component] = {}
         self._instances = Counter[type[Component]]()
         self._images: Callable[[Data], Images] = lru_cache(1)(lambda data: data.load())
 
@@ -51,13 +52,19 @@ class OwnComponents:
         Each distinct instance is checked the first time that it appears, at most ``MOST`` of a class.
         """
         for location, component in draft.components():
+            if id(component) in self._right:
+                continue
+            wrong = False
             for place, part in _with_parts(location, component):
                 if not type(part).built_in():
                     path, key = written(settings, place), (type(part), repr(part))  # fields may not be hashable
                     if key not in self._found:
                         self._found[key] = self._check(part, draft, path)
                     if what := self._found[key]:
+                        wrong = True
                         yield Problem(what, path, Kind.USER_CODE)
+            if not wrong:
+                self._right[id(component)] = component
 
     def _check(self, component: Component, draft: Draft, path: DocPath) -> str:
         cls = type(component)
@@ -102,7 +109,7 @@ def _context(draft: Draft) -> Context:
     """What the components of ``draft`` meet in its trials."""
     from designspace.testing.context import Context
 
-    denoiser, num_steps = draft.denoiser, (draft.num_steps,) if draft.nfe is None else (2, 5, 18)
+    denoiser, num_steps = draft.denoiser, (draft.steps.num_steps,) if draft.steps.nfe is None else (2, 5, 18)
     limits = draft.design.c_noise.limits() if "c_noise" in denoiser.rows else (0.0, float("inf"))
     augmentation = getattr(denoiser, "augmentation", None)
     labels = (4 if getattr(denoiser, "labels", False) else 0, augmentation.size if augmentation else 0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,11 +16,10 @@ from designspace.spec.axes import Choice, choices
 from designspace.spec.baseline import baseline
 from designspace.spec.claims import Claim, checked
 from designspace.spec.document import Document
-from designspace.spec.evaluations import budget_of, warnings_of
 from designspace.spec.own import OwnComponents
 from designspace.spec.paths import PARTS, STEPS, FieldPath, Setting, axis_name
 from designspace.spec.problems import Problems
-from designspace.spec.resolve import errors_of, trials, unmeasured
+from designspace.spec.resolve import Resolver, unmeasured
 from designspace.spec.trial import Evaluate, Point, Trial, used_rows
 from designspace.text import did_you_mean
 
@@ -56,16 +55,18 @@ def plan(fields: Mapping[str, Any], document: Document) -> Plan:
         problems.append(Problem("num_steps is given too; give one of the two", ("nfe",), key=True))
     of_axes = Problems()
     found = choices(parts, of_axes)
+    varied = list({id(setting): setting for choice in found for setting in choice.settings}.values())
     problems += of_axes
     consequences = {Kind.UNKNOWN_COMPONENT} if not_imported else set()  # it may be defined in the failing file
     if of_axes or any(_may_set_a_missing_field(problem) for problem in document.problems):
         consequences.add(Kind.MISSING)
-    own = OwnComponents()
-    points = _points(base, found, folder, consequences, own, problems)
+    own, of_points = OwnComponents(), Problems()
+    points, evaluations = Resolver(base, folder, own).points(found, of_points)
+    problems += (problem for problem in dict.fromkeys(of_points) if problem.kind not in consequences)
     problems += own.unchecked
     claims: tuple[Claim, ...] = ()
     if not of_axes:
-        metrics = _metrics([*base, *(setting for choice in found for setting in choice.settings)])
+        metrics = _metrics([*base, *varied])
         of_claims = Problems()
         claims = checked(fields["claims"], [choice.labels for choice in found], metrics, of_claims)
         problems += _not_misspelt_in_the_grid(of_claims, problems)
@@ -73,7 +74,7 @@ def plan(fields: Mapping[str, Any], document: Document) -> Plan:
     problems += _axes_without_effect(found, different)
     problems += _overruled(document, base, found)
     problems += unmeasured(base, different)
-    problems += warnings_of(points, [*base, *(setting for choice in found for setting in choice.settings)])
+    problems += evaluations.warnings(points, [*base, *varied])
     return Plan(points, claims, [document.locate(problem) for problem in problems])
 
 
@@ -119,27 +120,6 @@ def _is_machinery(file: str) -> bool:
 def _may_set_a_missing_field(problem: Problem) -> bool:
     """Whether this problem may be the reason why a required field is missing."""
     return problem.kind is Kind.UNKNOWN_FIELD or (problem.path != () and problem.path[0] in PARTS)
-
-
-def _points(
-    base: list[Setting],
-    found: Sequence[Choice],
-    folder: Path,
-    consequences: Collection[Kind],
-    own: OwnComponents,
-    problems: Problems,
-) -> list[Point]:
-    """The points of the grid. Problems whose kind is in ``consequences`` follow from others and are dropped."""
-    points: list[Point] = []
-    known = errors_of(base, folder)
-    for choice in found:
-        failed = Problems()
-        with failed.collecting():
-            settings = choice.on(base)
-            made = trials(settings, known, folder, own)
-            points += [Point(dict(choice.labels), trial, budget_of(settings)) for trial in made]
-        problems += (problem for problem in failed if problem.kind not in consequences)
-    return points
 
 
 def _not_misspelt_in_the_grid(of_claims: Sequence[Problem], known: Sequence[Problem]) -> list[Problem]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
@@ -32,8 +32,6 @@ It is part of every trial's id. Raise it when these numbers change, so that old 
 Label = str | int | float | bool
 """The name of an axis value in tables and figures."""
 RULES = ("none", "data", "balanced")
-NOT_MEASURED = {"repeats", "seed", "reference_is"}
-"""The fields of ``Evaluate`` that no number of a trial depends on; the trial has its own seed."""
 
 
 def label_of(value: Any) -> Label:
@@ -94,19 +92,28 @@ class Evaluate(Spec):
         return self
 
 
+MEASURED = sorted(Evaluate.model_fields.keys() - {"repeats", "seed", "reference_is"})
+"""The fields of ``Evaluate`` that numbers of a trial depend on; the trial has a seed of its own."""
 MOST = 10_000
 """The largest allowed number of steps or evaluations; larger ones must be mistakes and would take long to count."""
 
 
-class Draft(Spec):
+class Steps(Spec):
+    """The number of noise levels, or the budget of evaluations per image from which it follows."""
+
+    num_steps: Annotated[int, Field(ge=2, le=MOST)] = 18
+    nfe: Annotated[int, Field(ge=1, le=MOST)] | None = None
+
+
+@dataclass(frozen=True)
+class Draft:
     """A trial before its steps are counted and before it is repeated."""
 
     design: Design
     data: Data
     denoiser: Denoiser
     evaluate: Evaluate
-    num_steps: Annotated[int, Field(ge=2, le=MOST)] = 18
-    nfe: Annotated[int, Field(ge=1, le=MOST)] | None = None
+    steps: Steps
 
     def components(self) -> Iterator[tuple[Location, Component]]:
         """The components that it names, each with its location, without those in the fields of others."""
@@ -137,8 +144,7 @@ class Trial(Spec):
     @cached_property
     def id(self) -> str:
         """The first 16 hex digits of the sha256 of ``identity()``. Raises ``DataError`` if a file is missing."""
-        text = json.dumps(self.identity(), sort_keys=True, allow_nan=False)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        return Ids().of(self)
 
     def identity(self) -> dict[str, Any]:
         """Everything that the results depend on: fields and version (or source) of each row, and contents of files."""
@@ -148,9 +154,7 @@ class Trial(Spec):
             "num_steps": self.num_steps,
             "data": self.data.identity(),
             "denoiser": self.denoiser.identity(),
-            "evaluate": identified(
-                self.evaluate, [*Evaluate.model_fields.keys() - {"repeats", "seed", "reference_is"}]
-            ),
+            "evaluate": identified(self.evaluate, MEASURED),
             "seed": self.seed,
         }
 
@@ -201,6 +205,39 @@ class Trial(Spec):
         rows = identified(self.design, self.denoiser.rows)
         about = {"design": rows, "data": self.data.identity() if self.denoiser.reads_data else None}
         return content_key(about, self.denoiser.identity())[:12]
+
+
+class Ids:
+    """The ids of trials that share components, each of which is described and encoded only once.
+
+    An object of this class remembers the contents of files and code that it has seen, so a new one is needed to find
+    out whether they have changed.
+    """
+
+    def __init__(self) -> None:
+        self._texts: dict[tuple[str, int], tuple[object, str]] = {}
+
+    def of(self, trial: Trial) -> str:
+        """The first 16 hex digits of the sha256 of the JSON of ``trial.identity()``, with its keys sorted."""
+        rows = (self._text(row, value, partial(identified, trial.design, [row])) for row, value in trial.design)
+        parts = {
+            "version": str(VERSION),
+            "design": f"{{{', '.join(sorted(filter(None, (row[1:-1] for row in rows))))}}}",
+            "num_steps": str(trial.num_steps),
+            "data": self._text("data", trial.data, trial.data.identity),
+            "denoiser": self._text("denoiser", trial.denoiser, trial.denoiser.identity),
+            "evaluate": self._text("evaluate", trial.evaluate, partial(identified, trial.evaluate, MEASURED)),
+            "seed": str(trial.seed),
+        }
+        text = ", ".join(f'"{name}": {part}' for name, part in sorted(parts.items()))
+        return hashlib.sha256(f"{{{text}}}".encode()).hexdigest()[:16]
+
+    def _text(self, name: str, part: object, identity: Callable[[], Any]) -> str:
+        """The JSON of the identity of ``part``, which is kept alive so that its ``id`` stays its own."""
+        key = name, id(part)
+        if key not in self._texts:
+            self._texts[key] = part, json.dumps(identity(), sort_keys=True, allow_nan=False)
+        return self._texts[key][1]
 
 
 @dataclass(frozen=True)
