@@ -23,7 +23,7 @@ DIGITS = 300
 """The largest number of characters of a number: integers below 10**300 are finite as floating-point numbers."""
 MOST_TRIALS = 100_000
 """The largest number of points of a grid, and of trials. The description that reports read then has about 20 MB."""
-MOST_STEPS_TRIED = 60_000
+MOST_STEPS_TRIED = 40_000
 """The number of steps of the sampler that are tried when an ablation is checked, which takes a few seconds."""
 NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 

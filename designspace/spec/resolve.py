@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from designspace.denoising.rows import Denoiser
-from designspace.errors import DataError, DocPath, Kind, Problem, RowError, SpecError, brief
+from designspace.errors import BrokenRowError, DataError, DocPath, Kind, Problem, RowError, SpecError, brief
 from designspace.evaluation.measure import Summary
 from designspace.evaluation.rows import Metric, Observation
-from designspace.registry.component import Component
 from designspace.spec.axes import Choice
 from designspace.spec.evaluations import Evaluations
 from designspace.spec.limits import MOST_TRIALS
@@ -42,39 +41,40 @@ class Resolver:
 
         Each problem carries the path of the value that causes it.
         """
-        drafts: list[tuple[Choice, Draft]] = []
+        valid: list[tuple[Choice, list[Setting], Draft]] = []
         for choice in found:
             with problems.collecting():
-                drafts.append((choice, self._draft(choice)))
-        evaluations = Evaluations([draft for _, draft in drafts])
-        points: list[Point] = []
-        if several := _too_many(drafts, self._base):
-            problems.append(several)
-            drafts = []
-        for choice, draft in drafts:
+                settings = choice.on(self._base)
+                valid.append((choice, settings, self._draft(settings)))
+        drafts, points = [draft for *_, draft in valid], list[Point]()
+        evaluations = Evaluations(drafts)
+        if (number := sum(draft.evaluate.repeats for draft in drafts)) > MOST_TRIALS:
+            what = f"{len(drafts):,} points with their repeats are {number:,} trials; the limit is {MOST_TRIALS:,}"
+            problems.append(Problem(what, written(self._base, ("evaluate", "repeats"))))
+            valid = []
+        for choice, settings, draft in valid:
             with problems.collecting():
-                trials = self._trials(draft, choice, evaluations)
+                trials = self._trials(draft, settings, evaluations)
                 points += [Point(dict(choice.labels), trial, draft.steps.nfe) for trial in trials]
         return points, evaluations
 
-    def _draft(self, choice: Choice) -> Draft:
-        settings = choice.on(self._base)
+    def _draft(self, settings: Sequence[Setting]) -> Draft:
         draft = self._sections.draft(settings)
         if problems := list(self._own.problems(draft, settings)):
             raise SpecError(problems)
         return draft
 
-    def _trials(self, draft: Draft, choice: Choice, evaluations: Evaluations) -> list[Trial]:
+    def _trials(self, draft: Draft, settings: Sequence[Setting], evaluations: Evaluations) -> list[Trial]:
         """The trials of a draft, one per repeat. Raises ``SpecError`` if it cannot be sampled or lacks a file."""
         try:
             num_steps = evaluations.num_steps(draft)
         except ValueError as error:
             steps = "num_steps" if draft.steps.nfe is None else "nfe"
-            raise refusal(str(error), _culprit(error, steps, choice.on(self._base)), Kind.SAMPLING) from error
+            raise refusal(str(error), _culprit(error, steps, settings), Kind.SAMPLING) from error
         except Exception as error:  # in a component of the user
             what = f"cannot count evaluations: {brief(error)}"
-            raise refusal(what, written(choice.on(self._base), ("nfe",)), Kind.USER_CODE) from error
-        if problems := list(self._file_problems(draft, choice)):
+            raise refusal(what, written(settings, ("nfe",)), Kind.USER_CODE) from error
+        if problems := list(self._file_problems(draft, settings)):
             raise SpecError(problems)
         return [self._trial(draft, num_steps, k) for k in range(draft.evaluate.repeats)]
 
@@ -88,41 +88,36 @@ class Resolver:
         trial.__dict__["id"] = self._ids.of(trial)
         return trial
 
-    def _file_problems(self, draft: Draft, choice: Choice) -> Iterator[Problem]:
+    def _file_problems(self, draft: Draft, settings: Sequence[Setting]) -> Iterator[Problem]:
         """Yield a problem for each file that a component needs and that is missing or unsuitable."""
         missing = False
         for location, component in draft.components():
-            if id(component) not in self._with_files:
-                if what := _why_no_file(component):
-                    missing = True
-                    yield Problem(what, written(choice.on(self._base), location), Kind.FILE)
-                else:
-                    self._with_files[id(component)] = component
+            if id(component) in self._with_files:
+                continue
+            try:
+                component.require()
+                component.identity()
+            except (DataError, OSError) as error:
+                missing = True
+                yield Problem(str(error), written(settings, location), Kind.FILE)
+            else:
+                self._with_files[id(component)] = component
         if not missing and id(draft.evaluate) not in self._with_files:
-            problems = [
-                Problem(what, written(choice.on(self._base), ("evaluate", "reference")), Kind.FILE)
-                for what in _why_no_reference(draft.evaluate)
-            ]
+            problems = list(_reference_problems(draft.evaluate, written(settings, ("evaluate", "reference"))))
             yield from problems
             if not problems:
                 self._with_files[id(draft.evaluate)] = draft.evaluate
 
 
-def _too_many(drafts: Sequence[tuple[Choice, Draft]], base: Sequence[Setting]) -> Problem | None:
-    number = sum(draft.evaluate.repeats for _, draft in drafts)
-    if number <= MOST_TRIALS:
-        return None
-    what = f"{len(drafts):,} points with their repeats are {number:,} trials; the limit is {MOST_TRIALS:,}"
-    return Problem(what, written(base, ("evaluate", "repeats")))
-
-
 def _culprit(error: ValueError, steps: str, settings: Sequence[Setting]) -> DocPath:
     """The path of the row that raised ``error`` or of the number of steps, preferably of one that varies.
 
-    It is never the number of steps if the schedule raised ``error``, since it would do so with other numbers of steps.
+    It is never the number of steps if the row is broken, or if the schedule raised ``error``, since either would do so
+    with other numbers of steps.
     """
     row: list[DocPath] = [("design", error.row)] if isinstance(error, RowError) else []
-    locations = row if row == [("design", "schedule")] else [*row, (steps,)]
+    final = isinstance(error, BrokenRowError) or row == [("design", "schedule")]
+    locations = row if final else [*row, (steps,)]
     for varies in (True, False):
         for location in locations:
             for setting in settings[::-1]:
@@ -131,31 +126,22 @@ def _culprit(error: ValueError, steps: str, settings: Sequence[Setting]) -> DocP
     return written(settings, [*row, ("design",)][0])
 
 
-def _why_no_file(component: Component) -> str:
-    """Why a file that ``component`` needs cannot be used, or an empty string."""
-    try:
-        component.require()
-        component.identity()
-    except (DataError, OSError) as error:
-        return str(error)
-    return ""
-
-
-def _why_no_reference(evaluate: Evaluate) -> Iterator[str]:
-    """Yield why the reference cannot be used with the detector and the metrics."""
+def _reference_problems(evaluate: Evaluate, path: DocPath) -> Iterator[Problem]:
+    """Yield the problems of using the reference, which is written at ``path``, with the detector and the metrics."""
     if evaluate.reference is None:
         return
     try:
         known = evaluate.reference.load(evaluate.detector)
     except DataError as error:
-        yield str(error)
+        yield Problem(str(error), path, Kind.FILE)
         return
     needy = [m.name for m in evaluate.metrics if not (isinstance(m, Observation) or m.moments_suffice)]
     if needy and isinstance(known, Summary):
-        yield (
+        what = (
             f"metric {' and '.join(needy)} compares with the features of each image, but this reference gives only"
             " their mean and covariance: leave the metric out, as in metrics: [frechet], or use images as the reference"
         )
+        yield Problem(what, path, Kind.FILE)
 
 
 def unmeasured(base: Sequence[Setting], trials: Sequence[Trial]) -> Iterator[Problem]:
