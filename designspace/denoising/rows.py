@@ -151,6 +151,10 @@ class Denoiser(Component, row="denoiser"):
         """The denoiser before training, or ``None`` if it is not available."""
         return None
 
+    def supported(self, design: PreconditioningRows) -> CNoise | None:
+        """The row that limits and rounds noise levels to those that the denoiser supports; ``None`` for any level."""
+        return design.c_noise if "c_noise" in self.rows else None
+
     def repeated(self, k: int) -> Self:
         """The denoiser of repeat k: with other random numbers if it is trained, otherwise itself."""
         return self

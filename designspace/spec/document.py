@@ -13,6 +13,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import Node, ScalarNode, SequenceNode
 
+from designspace.denoising.sigma_data import NAME as SIGMA_DATA
 from designspace.design import Design
 from designspace.errors import DocPath, Kind, Place, Problem, SpecError
 from designspace.spec.limits import MOST_BYTES, LimitedComposer, LimitError, expanded, too_long, unprintable
@@ -240,7 +241,7 @@ def _path(key: str, data: dict[str, Any], fields: Sequence[str]) -> tuple[str, .
         return (first, same[0] if same else axis)
     if first in fields:
         return (first, *rest)
-    if first in Design.model_fields:
+    if first in Design.model_fields or key == SIGMA_DATA:
         return ("design", first, *rest)
     if key == "seed":
         return SEED

@@ -16,19 +16,15 @@ from designspace.sampling.rows import Scaling, Schedule, Stochasticity, TimeStep
 from designspace.sampling.solver import Solver
 from designspace.spec.limits import MOST_STEPS_TRIED, MOST_TRIALS
 from designspace.spec.paths import STEPS, Setting
-from designspace.spec.trial import Draft, Point, Trial
+from designspace.spec.sections import Draft
+from designspace.spec.trial import Point, Trial
 
-Configuration = tuple[int, bool, int]
-"""The id of a design, whether the denoiser supports only the levels of its c_noise, and the number of steps."""
+Configuration = tuple[int, int, int]
+"""The ids of a design and of the row c_noise that its denoiser has, and a number of steps."""
 LISTED = 3
 """The largest number of configurations whose levels fall together that are described individually."""
 OVERHEAD = 10
 """The number of steps that take about as long as the preparation of a flow."""
-
-
-def rounds(denoiser: Denoiser) -> bool:
-    """Whether the denoiser supports only the noise levels that the row c_noise supports."""
-    return "c_noise" in denoiser.rows
 
 
 class Sampled(NamedTuple):
@@ -41,12 +37,12 @@ class Sampled(NamedTuple):
     stochasticity: Stochasticity
     to_zero: bool
     known: CNoise | None
-    """The row that limits and rounds noise levels to those that the denoiser supports, if it depends on this row."""
+    """The row that limits and rounds noise levels to those that the denoiser supports, if it has one."""
 
     @classmethod
     def of(cls, design: Design, denoiser: Denoiser) -> Self:
         """The sampling rows of a design, for a denoiser."""
-        known = design.c_noise if rounds(denoiser) else None
+        known = denoiser.supported(design)
         rows = (design.solver, design.time_steps, design.schedule, design.scaling, design.stochasticity)
         return cls(*rows, design.to_zero, known)
 
@@ -99,7 +95,7 @@ class Evaluations:
 
     def __init__(self, drafts: Sequence[Draft]) -> None:
         self._drafts = drafts  # keeps the objects alive that are recognised by their ids
-        self._steps: dict[tuple[int, bool, int], int | Exception] = {}
+        self._steps: dict[tuple[int, int, int], int | Exception] = {}
         self._costs: dict[Configuration, Cost | None] = {}
         self._left = _left_to_the_run(drafts)
 
@@ -109,7 +105,7 @@ class Evaluations:
         Raises what the rows raise if the design cannot be sampled with it. An error other than ``ValueError`` is left
         for the run to record, unless the count is needed here.
         """
-        key = id(draft.design), rounds(draft.denoiser), id(draft.steps)
+        key = id(draft.design), id(draft.denoiser), id(draft.steps)
         if key not in self._steps:
             try:
                 self._steps[key] = self._allowed(draft)
@@ -124,7 +120,7 @@ class Evaluations:
         steps, sampled = draft.steps, Sampled.of(draft.design, draft.denoiser)
         if steps.nfe is not None:
             return sampled.affordable(steps.nfe)
-        if (id(draft.design), rounds(draft.denoiser), steps.num_steps) not in self._left:
+        if _configuration(draft, steps.num_steps) not in self._left:
             try:
                 sampled.cost(steps.num_steps)
             except ValueError:
@@ -135,7 +131,7 @@ class Evaluations:
 
     def cost(self, trial: Trial) -> Cost | None:
         """The evaluations of a trial; ``None`` if they are not counted, vary among images, or a component fails."""
-        key = id(trial.design), rounds(trial.denoiser), trial.num_steps
+        key = _configuration(trial, trial.num_steps)
         if key in self._left or trial.design.solver.adaptive:
             return None
         if key not in self._costs:
@@ -161,10 +157,14 @@ class Evaluations:
             yield Problem(what, place, Kind.UNCHECKED, key=True)
 
 
+def _configuration(of: Draft | Trial, num_steps: int) -> Configuration:
+    return id(of.design), id(of.denoiser.supported(of.design)), num_steps
+
+
 def _left_to_the_run(drafts: Sequence[Draft]) -> set[Configuration]:
     """The configurations with given numbers of steps that are not tried, beyond ``MOST_STEPS_TRIED`` steps in all."""
     fixed = (draft for draft in drafts if draft.steps.nfe is None)
-    found = dict.fromkeys((id(d.design), rounds(d.denoiser), d.steps.num_steps) for d in fixed)
+    found = dict.fromkeys(_configuration(draft, draft.steps.num_steps) for draft in fixed)
     shuffled = random.Random(0).sample(list(found), len(found))
     steps = itertools.accumulate(num_steps + OVERHEAD for *_, num_steps in shuffled)
     return {

@@ -18,13 +18,15 @@ from functools import lru_cache, partial
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from pydantic import ValidationError
+
 from designspace.data.images import Images
 from designspace.data.rows import Data
-from designspace.errors import DataError, DocPath, Kind, Problem, brief
+from designspace.errors import DataError, DocPath, Kind, Problem, brief, dotted
 from designspace.registry.component import Component
 from designspace.spec.paths import Location, Setting, written
-from designspace.spec.problems import Problems
-from designspace.spec.trial import Draft
+from designspace.spec.problems import Problems, worded
+from designspace.spec.sections import Draft
 
 if TYPE_CHECKING:
     from designspace.testing.context import Context
@@ -42,7 +44,7 @@ class OwnComponents:
         self.unchecked = Problems()
         """A warning for each class whose check took too long."""
         self._found: dict[tuple[type[Component], str], str] = {}
-        self._right: dict[int, Component] = {}
+        self._right: dict[int, Component] = {}  # by id, since points share components
         self._instances = Counter[type[Component]]()
         self._images: Callable[[Data], Images] = lru_cache(1)(lambda data: data.load())
 
@@ -54,17 +56,15 @@ class OwnComponents:
         for location, component in draft.components():
             if id(component) in self._right:
                 continue
-            wrong = False
+            self._right[id(component)] = component  # for now
             for place, part in _with_parts(location, component):
                 if not type(part).built_in():
                     path, key = written(settings, place), (type(part), repr(part))  # fields may not be hashable
                     if key not in self._found:
                         self._found[key] = self._check(part, draft, path)
                     if what := self._found[key]:
-                        wrong = True
+                        self._right.pop(id(component), None)
                         yield Problem(what, path, Kind.USER_CODE)
-            if not wrong:
-                self._right[id(component)] = component
 
     def _check(self, component: Component, draft: Draft, path: DocPath) -> str:
         cls = type(component)
@@ -94,6 +94,8 @@ def _problem(component: Component, draft: Draft, images: Callable[[], Images]) -
     from designspace.testing import require_correct  # here, because most specs name built-in components only
     from designspace.testing.assertions import UnmetError
 
+    if what := _why_wrong_default(component):
+        return f"{component.row} '{component.name}' is wrong: {what}"
     try:
         require_correct(component, _context(draft), images)
     except DataError:  # a file is missing, which is reported elsewhere
@@ -105,12 +107,26 @@ def _problem(component: Component, draft: Draft, images: Callable[[], Images]) -
     return ""
 
 
+def _why_wrong_default(component: Component) -> str:
+    """Which default of its class is outside the domain of its field, which pydantic does not check; or nothing."""
+    fields = type(component).model_fields.items()
+    given = {name: getattr(component, name) for name, field in fields if field.is_required()}
+    defaults = {name: field.get_default(call_default_factory=True) for name, field in fields if name not in given}
+    try:
+        type(component).model_validate(given | defaults)
+    except ValidationError as error:
+        wrong = (details for details in error.errors() if details["loc"] and details["loc"][0] in defaults)
+        return next((f"the default of {dotted(details['loc'])} {worded(details)}" for details in wrong), "")
+    return ""
+
+
 def _context(draft: Draft) -> Context:
     """What the components of ``draft`` meet in its trials."""
     from designspace.testing.context import Context
 
     denoiser, num_steps = draft.denoiser, (draft.steps.num_steps,) if draft.steps.nfe is None else (2, 5, 18)
-    limits = draft.design.c_noise.limits() if "c_noise" in denoiser.rows else (0.0, float("inf"))
+    known = denoiser.supported(draft.design)
+    limits = known.limits() if known else (0.0, float("inf"))
     augmentation = getattr(denoiser, "augmentation", None)
     labels = (4 if getattr(denoiser, "labels", False) else 0, augmentation.size if augmentation else 0)
     return Context(draft.design, draft.evaluate.detector, num_steps, limits, (labels,))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import sys
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -10,14 +12,15 @@ from typing import Any, NamedTuple
 from designspace.denoising.sigma_data import NAME as SIGMA_DATA
 from designspace.denoising.sigma_data import has_field
 from designspace.errors import DocPath, Kind, Problem, brief, dotted
-from designspace.registry.discovery import import_user
+from designspace.registry.component import Component
+from designspace.registry.discovery import file_module, import_user
 from designspace.registry.known import ROWS
 from designspace.spec.axes import Choice, choices
 from designspace.spec.baseline import baseline
 from designspace.spec.claims import Claim, checked
 from designspace.spec.document import Document
 from designspace.spec.own import OwnComponents
-from designspace.spec.paths import PARTS, STEPS, FieldPath, Setting, axis_name
+from designspace.spec.paths import PARTS, STEPS, FieldPath, Setting, axis_name, written
 from designspace.spec.problems import Problems
 from designspace.spec.resolve import Resolver, unmeasured
 from designspace.spec.trial import Evaluate, Point, Trial, used_rows
@@ -74,6 +77,7 @@ def plan(fields: Mapping[str, Any], document: Document) -> Plan:
     problems += _axes_without_effect(found, different)
     problems += _overruled(document, base, found)
     problems += unmeasured(base, different)
+    problems += _few_repeats(base, different)
     problems += evaluations.warnings(points, [*base, *varied])
     return Plan(points, claims, [document.locate(problem) for problem in problems])
 
@@ -93,8 +97,20 @@ def _import_components(names: Sequence[str], folder: Path) -> Iterator[Problem]:
     for i, name in enumerate(names):
         try:
             import_user(name, relative_to=folder)
+            yield from (Problem(what, ("components", i), Kind.USER_CODE) for what in _unnamed(name, folder))
         except (Exception, SystemExit) as error:
             yield Problem(_why_not_imported(name, error, folder), ("components", i), Kind.USER_CODE)
+
+
+def _unnamed(name: str, folder: Path) -> Iterator[str]:
+    """Yield what is wrong with each class of a user's module that no spec can name, because it has no name."""
+    module = file_module((folder / name).resolve()) if name.endswith(".py") else name
+    for cls in vars(sys.modules[module]).values():
+        if isinstance(cls, type) and issubclass(cls, Component) and cls.__module__ == module:
+            named = {"name", "row"} & vars(cls).keys() or cls.__subclasses__() or inspect.isabstract(cls)
+            if not (named or cls.__name__.startswith("_")):
+                line = f'class {cls.__name__}({cls.__bases__[0].__name__}, name="...")'
+                yield f"{name}: class {cls.__name__} has no name, so no spec can use it: write {line}"
 
 
 def _why_not_imported(name: str, error: BaseException, folder: Path) -> str:
@@ -123,8 +139,8 @@ def _may_set_a_missing_field(problem: Problem) -> bool:
 
 
 def _not_misspelt_in_the_grid(of_claims: Sequence[Problem], known: Sequence[Problem]) -> list[Problem]:
-    """The problems of claims, without those that only follow from a misspelt component in the axes of the grid."""
-    wrong = [p for p in known if p.kind is Kind.UNKNOWN_COMPONENT and p.path[0] in ("grid", "zip")]
+    """The problems of claims, without those of values on axes of the grid that have wrong values themselves."""
+    wrong = [p for p in known if not p.kind.is_warning and p.path[:1] in (("grid",), ("zip",)) and len(p.path) > 2]
     axes = {axis_name(str(problem.path[1])) for problem in wrong}
     return [p for p in of_claims if not (p.kind is Kind.UNMATCHED and axes.intersection(map(str, p.path)))]
 
@@ -181,6 +197,14 @@ def _idle_solvers(axis: DocPath, rows: set[str], trials: Sequence[Trial]) -> str
 
 def _names(names: Iterator[str] | Sequence[str]) -> str:
     return ", ".join(dict.fromkeys(names))
+
+
+def _few_repeats(base: Sequence[Setting], trials: Sequence[Trial]) -> Iterator[Problem]:
+    if any(trial.evaluate.repeats == 2 for trial in trials):
+        what = (
+            "2 repeats leave one degree of freedom: intervals are 12.7 standard errors wide to each side; use 3 or more"
+        )
+        yield Problem(what, written(base, ("evaluate", "repeats")), Kind.FEW_REPEATS)
 
 
 def _overruled(document: Document, base: Sequence[Setting], found: Sequence[Choice]) -> Iterator[Problem]:

@@ -16,8 +16,8 @@ from designspace.spec.limits import MOST_TRIALS
 from designspace.spec.own import OwnComponents
 from designspace.spec.paths import Setting, written
 from designspace.spec.problems import Problems, refusal
-from designspace.spec.sections import Sections
-from designspace.spec.trial import Draft, Evaluate, Ids, Point, Trial
+from designspace.spec.sections import Draft, Sections
+from designspace.spec.trial import Evaluate, Ids, Point, Trial
 
 
 class Resolver:

@@ -7,11 +7,12 @@ have it share the object.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from designspace.data.rows import Data
@@ -20,13 +21,51 @@ from designspace.denoising.sigma_data import MEASURE
 from designspace.denoising.sigma_data import NAME as SIGMA_DATA
 from designspace.design import Design
 from designspace.errors import DataError, Kind, Problem, SpecError, brief
-from designspace.registry.component import FOLDER, Spec
+from designspace.registry.component import FOLDER, Component, Spec
 from designspace.spec.paths import STEPS, Location, Setting, build, written
 from designspace.spec.problems import Problems, problem_at, refusal
-from designspace.spec.trial import Draft, Evaluate, Steps
+from designspace.spec.trial import Evaluate, at_most
 
 NAME_ERRORS = {"unknown_component", "unnamed_component", "wrong_component", "not_a_component"}
 """The types of pydantic errors that concern the name of a component rather than its fields."""
+
+Key = tuple[Any, ...]
+"""What a section or one of its fields is made of: its name and the settings concerned, by their ``id``."""
+Signature = tuple[str, Location, str, str]
+"""What identifies one of pydantic's errors: its section, location, type and message."""
+
+
+STEP_LIMIT = at_most(10_000, "more would take days and change next to nothing")
+
+
+class Steps(Spec):
+    """The number of noise levels, or the budget of evaluations per image from which it follows."""
+
+    num_steps: Annotated[int, Field(ge=2), STEP_LIMIT] = 18
+    nfe: Annotated[int, Field(ge=1), STEP_LIMIT] | None = None
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A trial before its steps are counted and before it is repeated."""
+
+    design: Design
+    data: Data
+    denoiser: Denoiser
+    evaluate: Evaluate
+    steps: Steps
+
+    def components(self) -> Iterator[tuple[Location, Component]]:
+        """The components that it names, each with its location, without those in the fields of others."""
+        yield ("data",), self.data
+        yield ("denoiser",), self.denoiser
+        yield ("evaluate", "detector"), self.evaluate.detector
+        if self.evaluate.reference is not None:
+            yield ("evaluate", "reference"), self.evaluate.reference
+        yield from ((("evaluate", "metrics", i), metric) for i, metric in enumerate(self.evaluate.metrics))
+        yield from ((("design", row), value) for row, value in self.design if isinstance(value, Component))
+
+
 MODELS: Mapping[str, type[Spec]] = {
     "design": Design,
     "data": Data,
@@ -34,11 +73,7 @@ MODELS: Mapping[str, type[Spec]] = {
     "evaluate": Evaluate,
     "steps": Steps,
 }
-
-Key = tuple[Any, ...]
-"""What a section or one of its fields is made of: its name and the settings concerned, by their ``id``."""
-Signature = tuple[str, Location, str, str]
-"""What identifies one of pydantic's errors: its section, location, type and message."""
+"""The sections of a trial, in the order in which they are validated."""
 
 
 class Sections:

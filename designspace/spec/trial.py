@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from designspace.data.rows import Data
@@ -17,9 +17,8 @@ from designspace.denoising.rows import Denoiser
 from designspace.design import Design
 from designspace.evaluation.measure import Sample, Summary
 from designspace.evaluation.rows import Detector, Metric, Reference
-from designspace.registry.component import Component, Count, Spec
+from designspace.registry.component import Count, Spec
 from designspace.registry.identity import Since, identified
-from designspace.spec.paths import Location
 from designspace.storage.files import content_key
 from designspace.text import did_you_mean
 
@@ -45,7 +44,7 @@ def label_of(value: Any) -> Label:
 
 
 def _labels(value: Any) -> Any:
-    if isinstance(value, list | tuple) and value and all(type(label) is int and label >= 0 for label in value):
+    if isinstance(value, list | tuple) and value and all(type(label) is int and 0 <= label < 2**31 for label in value):
         return tuple(value)
     if value not in RULES:
         text = f"labels are one of {', '.join(RULES)}, or a list of class numbers, not {value!r}."
@@ -53,11 +52,25 @@ def _labels(value: Any) -> Any:
     return value
 
 
+def at_most(limit: int, why: str) -> AfterValidator:
+    """The largest value of an integer field, and ``why`` there is a limit, which the message says."""
+
+    def check(value: int) -> int:
+        if value > limit:
+            text = f"should be at most {limit}, not {value}: {why}"
+            raise PydanticCustomError("too_large", "{text}", {"text": text})
+        return value
+
+    return AfterValidator(check)
+
+
 class Evaluate(Spec):
     """How a trial is measured: the number of images, their class labels, the detector and the metrics."""
 
-    images: Count = 2000
-    repeats: Annotated[int, Field(ge=1)] = 1
+    images: Annotated[int, Field(ge=2), at_most(10_000_000, "the features of more images do not fit into memory")] = (
+        2000
+    )
+    repeats: Annotated[int, Field(ge=1), at_most(1_000, "each repeat is a trial of its own")] = 1
     """The number of trials per point; their seeds are ``seed``, ``seed + 1``, ...
 
     If the denoiser is trained, each repeat also trains a network of its own: the seeds of the training (and of the
@@ -73,7 +86,7 @@ class Evaluate(Spec):
     """What the reference stands for. A ``sample`` is drawn from a distribution, to which the distance is estimated by
     correcting for the bias of both sides. A ``population`` is itself what the distance is measured to. ``auto`` decides
     by the reference and the denoiser; see ``Trial.stands_for``. It only says how to read the numbers."""
-    seed: int = 0
+    seed: Annotated[int, Field(ge=-(2**63)), at_most(2**63 - 1, "tables store seeds in 64 bits")] = 0
 
     @field_validator("metrics")
     @classmethod
@@ -94,36 +107,6 @@ class Evaluate(Spec):
 
 MEASURED = sorted(Evaluate.model_fields.keys() - {"repeats", "seed", "reference_is"})
 """The fields of ``Evaluate`` that numbers of a trial depend on; the trial has a seed of its own."""
-MOST = 10_000
-"""The largest allowed number of steps or evaluations; larger ones must be mistakes and would take long to count."""
-
-
-class Steps(Spec):
-    """The number of noise levels, or the budget of evaluations per image from which it follows."""
-
-    num_steps: Annotated[int, Field(ge=2, le=MOST)] = 18
-    nfe: Annotated[int, Field(ge=1, le=MOST)] | None = None
-
-
-@dataclass(frozen=True)
-class Draft:
-    """A trial before its steps are counted and before it is repeated."""
-
-    design: Design
-    data: Data
-    denoiser: Denoiser
-    evaluate: Evaluate
-    steps: Steps
-
-    def components(self) -> Iterator[tuple[Location, Component]]:
-        """The components that it names, each with its location, without those in the fields of others."""
-        yield ("data",), self.data
-        yield ("denoiser",), self.denoiser
-        yield ("evaluate", "detector"), self.evaluate.detector
-        if self.evaluate.reference is not None:
-            yield ("evaluate", "reference"), self.evaluate.reference
-        yield from ((("evaluate", "metrics", i), metric) for i, metric in enumerate(self.evaluate.metrics))
-        yield from ((("design", row), value) for row, value in self.design if isinstance(value, Component))
 
 
 class Trial(Spec):
