@@ -19,7 +19,7 @@ from designspace.spec.document import Document, override, read
 from designspace.spec.paths import PARTS, FieldPath, field_path
 from designspace.spec.plan import Plan, place_of, plan
 from designspace.spec.problems import problems_of
-from designspace.spec.trial import Point, Trial
+from designspace.spec.trial import Evaluate, Point, Trial
 
 
 def _folder_name(name: str) -> str:
@@ -145,7 +145,7 @@ def _valid_part(document: Document) -> Ablation:
 def _with_its_section(problem: Problem) -> Problem:
     """``problem``, with the section of a field that is written beside the sections, such as ``solver: heun``."""
     name, *below = map(str, problem.path)
-    path = field_path(name)
+    path = ("evaluate", name) if name in Evaluate.model_fields else field_path(name)
     if problem.kind is not Kind.UNKNOWN_FIELD or below or path is None or len(path) < 2:
         return problem
     rest = "".join(f"{{{field}: " for field in path[1:]) + ".." + "}" * len(path[1:])
