@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Annotated, Any, Literal, Self
@@ -202,18 +202,22 @@ class Ids:
 
     def of(self, trial: Trial) -> str:
         """The first 16 hex digits of the sha256 of the JSON of ``trial.identity()``, with its keys sorted."""
-        rows = (self._text(row, value, partial(identified, trial.design, [row])) for row, value in trial.design)
         parts = {
             "version": str(VERSION),
-            "design": f"{{{', '.join(sorted(filter(None, (row[1:-1] for row in rows))))}}}",
+            "design": self._fields(trial.design, Design.model_fields),
             "num_steps": str(trial.num_steps),
             "data": self._text("data", trial.data, trial.data.identity),
             "denoiser": self._text("denoiser", trial.denoiser, trial.denoiser.identity),
-            "evaluate": self._text("evaluate", trial.evaluate, partial(identified, trial.evaluate, MEASURED)),
+            "evaluate": self._fields(trial.evaluate, MEASURED),
             "seed": str(trial.seed),
         }
         text = ", ".join(f'"{name}": {part}' for name, part in sorted(parts.items()))
         return hashlib.sha256(f"{{{text}}}".encode()).hexdigest()[:16]
+
+    def _fields(self, section: Design | Evaluate, names: Iterable[str]) -> str:
+        """The JSON of the fields of a section that ``identified`` does not leave out."""
+        texts = (self._text(name, getattr(section, name), partial(identified, section, [name])) for name in names)
+        return f"{{{', '.join(sorted(text[1:-1] for text in texts if text != '{}'))}}}"
 
     def _text(self, name: str, part: object, identity: Callable[[], Any]) -> str:
         """The JSON of the identity of ``part``, which is kept alive so that its ``id`` stays its own."""
