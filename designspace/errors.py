@@ -126,11 +126,21 @@ class Kind(StrEnum):
     """A warning: a budget of evaluations that a solver cannot spend in full."""
     IDLE = auto()
     """A warning: evaluations that move nothing."""
+    FEW_REPEATS = auto()
+    """A warning: repeats that are too few for intervals of use."""
 
     @property
     def is_warning(self) -> bool:
         """Whether the spec can be used nevertheless."""
-        warnings = (Kind.PARTLY_UNMEASURED, Kind.NO_EFFECT, Kind.UNCHECKED, Kind.UNEXPLAINED, Kind.UNSPENT, Kind.IDLE)
+        warnings = (
+            Kind.PARTLY_UNMEASURED,
+            Kind.NO_EFFECT,
+            Kind.UNCHECKED,
+            Kind.UNEXPLAINED,
+            Kind.UNSPENT,
+            Kind.IDLE,
+            Kind.FEW_REPEATS,
+        )
         return self in warnings
 
 

@@ -186,3 +186,14 @@ def test_the_figure_shows_training(tmp_path, monkeypatch):
     assert [list(line.get_ydata()) for line in axes.lines] == [list(profile.y), list(profile.before)]
     assert [list(line.get_ydata()) for line in below.lines] == [list(profile.density)]
     assert below.collections  # the area below it
+
+
+def test_the_levels_that_a_denoiser_supports_are_those_of_its_own_network():
+    coarse = ds.CNoise.get("iddpm")()
+    trained, exact = ds.Denoiser.get("preconditioned"), ds.Denoiser.get("exact")()
+    design = ds.Design.preset("edm", c_noise=coarse)
+    assert "c_noise" in trained.rows
+    assert exact.supported(design) is None
+    model = ds.Denoiser.get("pretrained")(model="digits")
+    assert model.supported(design) == model._parts()[0].c_noise != coarse
+    assert ds.Denoiser.get("pretrained")(model="none").supported(design) is None

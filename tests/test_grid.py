@@ -1,9 +1,14 @@
 """The axes of an ablation and their order."""
 
+import json
+from hashlib import sha256
+
 import pytest
 
+import designspace as ds
+from designspace.errors import Kind, SpecError
 from designspace.sampling.counting import count_nfe
-from designspace.spec import Ablation
+from designspace.spec import Ablation, evaluations
 
 BASE = {"name": "a", "data": "digits", "denoiser": "exact", "design": "edm", "num_steps": 5}
 EVALUATE = {"images": 50, "detector": "pixels", "metrics": ["frechet"]}
@@ -194,3 +199,74 @@ def test_points_that_are_the_same_trial_are_computed_once():
     ]  # fmt: skip
     assert len({point.trial.id for point in found.points()}) == len(found.trials()) == 2
     assert found.trials()[0].design.solver.name == "heun"
+
+
+# What points share
+
+
+def test_points_share_what_they_have_in_common():
+    found = ablation(
+        grid={"solver": ["euler", "heun"], "time_steps.rho": [3, 5, 7], "num_steps": [4, 6], "seed": [0, 1]}
+    )
+    trials = found.trials()
+    assert len(trials) == 24
+    assert len({id(trial.design) for trial in trials}) == 6
+    assert len({id(trial.design.solver) for trial in trials}) == 2
+    assert len({id(trial.design.time_steps) for trial in trials}) == 3
+    assert len({id(trial.design.loss_weight) for trial in trials}) == 1
+    assert len({id(trial.data) for trial in trials}) == len({id(trial.denoiser) for trial in trials}) == 1
+    assert len({id(trial.evaluate) for trial in trials}) == len({trial.evaluate.seed for trial in trials}) == 2
+    rows = [(t.design.solver.name, t.design.time_steps.rho, t.num_steps, t.seed) for t in trials]
+    assert rows == [tuple(point.axes.values()) for point in found.points()]
+
+
+def test_ids_are_those_of_the_identity_however_they_are_computed():
+    sigma_data = {"preset": "edm", "sigma_data": 0.7}
+    found = ablation(
+        grid={
+            "design": ["vp", sigma_data, {"preset": "edm", "stochasticity": {"name": "churn", "S_max": "inf"}}],
+            "evaluate.labels": ["none", [1, 2]],
+            "seed": [-1, 3],
+        }
+    )
+    for trial in found.trials():
+        text = json.dumps(trial.identity(), sort_keys=True, allow_nan=False)
+        assert trial.id == sha256(text.encode()).hexdigest()[:16] == trial.model_copy().id
+        assert trial == type(trial).model_validate(trial.model_dump())
+
+
+def test_one_sigma_data_reaches_the_rows_of_every_point():
+    rows = {"c_skip": ["edm", "velocity"], "loss_weight": ["edm", "vp"], "sigma_data": [0.5, 0.7]}
+    for point in ablation(grid=rows).points():
+        design = point.trial.design
+        alone = ds.Design.preset("edm", **{row: point.axes[row] for row in rows})
+        assert design == alone
+        assert design.c_out.sigma_data == point.axes["sigma_data"]
+
+
+def test_an_error_of_one_value_is_reported_once_and_those_of_others_too():
+    wrong = ablation(
+        grid={"seed": [0, 1, 2], "time_steps.rho": [7, -1], "solver": ["heun", "hein"], "num_steps": [5, 1]}
+    )
+    with pytest.raises(SpecError) as error:
+        wrong.points()
+    paths = [problem.path for problem in error.value.problems]
+    assert sorted(paths) == [("grid", "num_steps", 1), ("grid", "solver", 1), ("grid", "time_steps.rho", 1)]
+
+
+def test_of_very_many_configurations_some_are_tried(monkeypatch):
+    monkeypatch.setattr(evaluations, "MOST_STEPS_TRIED", 100)
+    many = ablation(grid={"time_steps.rho": [3, 5, 7], "num_steps": [5, 10, 20]})
+    assert [point.trial.num_steps for point in many.points()] == [5, 10, 20] * 3
+    (warning,) = (problem for problem in many._planned().warnings if problem.kind is Kind.UNCHECKED)
+    number = int(warning.what.partition(" ")[0])
+    assert 1 <= number < 9
+    budgets = ablation(num_steps=None, grid={"time_steps.rho": [3, 5, 7], "nfe": [5, 10, 20]})
+    assert [point.trial.num_steps for point in budgets.points()] == [3, 5, 10] * 3
+    assert not [problem for problem in budgets._planned().warnings if problem.kind is Kind.UNCHECKED]
+
+
+def test_two_repeats_are_too_few_for_an_interval():
+    few, enough = (ablation(evaluate=EVALUATE | {"repeats": repeats}) for repeats in (2, 3))
+    assert [problem.kind for problem in few._planned().warnings] == [Kind.FEW_REPEATS]
+    assert enough.warnings == []

@@ -294,3 +294,29 @@ def test_examples_and_templates_are_right(folder):
             for row in (ds.TimeSteps, ds.Schedule):
                 for name in ("my_steps", "my_schedule", "sinh"):
                     row.known.pop(name, None)
+
+
+DEFAULT = """
+import designspace as ds
+
+
+class Mine(ds.LossWeight, name="test_default"):
+    power: ds.Positive = -1.0
+
+    def __call__(self, sigma):
+        return sigma**self.power
+"""
+
+
+def test_a_default_outside_its_domain_is_refused(tmp_path):
+    (tmp_path / "mine.py").write_text(DEFAULT)
+    (tmp_path / "my.yaml").write_text(
+        "components: [mine.py]\ndesign: {preset: edm, loss_weight: test_default}\ndata: digits\ndenoiser: exact\n"
+    )
+    try:
+        with pytest.raises(
+            SpecError, match=r"2:36: design\.loss_weight: .* the default of power should be greater than 0"
+        ):
+            load(tmp_path / "my.yaml")
+    finally:
+        del ds.LossWeight.known["test_default"]

@@ -7,7 +7,7 @@ from pydantic import ValidationInfo, field_validator
 
 from designspace.data.images import Images
 from designspace.denoising.preconditioned import PreconditionedNetwork
-from designspace.denoising.rows import Conditional, Denoiser, Network, PreconditioningRows
+from designspace.denoising.rows import CNoise, Conditional, Denoiser, Network, PreconditioningRows
 from designspace.errors import DataError
 from designspace.registry.component import folder_of
 from designspace.registry.identity import built_with
@@ -82,6 +82,17 @@ class Pretrained(Denoiser, name="pretrained"):
         spec = about["denoiser"]
         network = network_row.build(data.shape, self.known_classes(data), spec["augment"])
         return PreconditionedNetwork(network.to(device).eval().requires_grad_(False), rows, data.shape)
+
+    def supported(self, design: PreconditioningRows) -> CNoise | None:
+        return self._c_noise
+
+    @cached_property
+    def _c_noise(self) -> CNoise | None:
+        """The model's own row; ``None`` if there is no such model, which ``require`` reports."""
+        try:
+            return self._parts()[0].c_noise
+        except (DataError, OSError):
+            return None
 
     def identity(self) -> dict[str, Any]:
         """The identity by content, without the measurements of the model, which may be added later."""

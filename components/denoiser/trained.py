@@ -33,7 +33,7 @@ class Trained(Recipe, Denoiser, name="trained"):
     reads_data: ClassVar[bool] = True
     has_network: ClassVar[bool] = True
     network: Network
-    training_images: Annotated[int, Field(ge=0)] = 1_000_000
+    training_images: Annotated[int, Field(ge=0, le=100_000_000_000)] = 1_000_000
     augmentation: Augmentation | None = None
     labels: bool = False
 

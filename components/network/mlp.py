@@ -25,8 +25,8 @@ class MLP(Network, name="mlp"):
             F_\theta = G\, \mathrm{silu}(h_\mathrm{depth}), \quad G = 0 \text{ at the start}
     """
     sources = (HE_2016, VASWANI_2017)
-    width: Annotated[int, Field(ge=2, multiple_of=2)] = 128
-    depth: Annotated[int, Field(ge=1)] = 3
+    width: Annotated[int, Field(ge=2, le=65_536, multiple_of=2)] = 128
+    depth: Annotated[int, Field(ge=1, le=1_000)] = 3
     seed: int = 0
 
     def build(self, shape: tuple[int, ...], classes: int = 0, augment: int = 0) -> torch.nn.Module:

@@ -60,7 +60,7 @@ def spread(design: Mapping[str, Any], context: Any = None) -> dict[str, Any]:
         line = InitErrorDetails(type=kind, loc=(NAME,), input=design[NAME])
         raise ValidationError.from_exception_data("Design", [line])
     number = _Shared.model_validate({NAME: design[NAME]}, context=context).sigma_data
-    return rows | {row: {NAME: number} | fields for row, fields in takers.items()}
+    return rows | {row: {NAME: number} | fields for row, fields in takers.items() if NAME not in fields}
 
 
 def has_field(row: str, name: str | None = None) -> bool:

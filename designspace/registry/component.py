@@ -43,8 +43,9 @@ def folder_of(info: ValidationInfo) -> Path | None:
     return folder
 
 
-Count = Annotated[int, Field(ge=2)]
-Neighbours = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=2, le=10_000_000)]
+"""A number of images, levels and the like. More would be a mistake and would not fit into memory."""
+Neighbours = Annotated[int, Field(ge=1, le=10_000)]
 Order = Annotated[float, Field(ge=1, allow_inf_nan=False)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]

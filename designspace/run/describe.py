@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
+
+from pydantic_core import to_jsonable_python
 
 from designspace.registry.component import Component
 from designspace.registry.known import ROWS
@@ -13,7 +15,7 @@ from designspace.spec.baseline import default_labels
 
 if TYPE_CHECKING:
     from designspace.spec import Ablation
-    from designspace.spec.trial import Point
+    from designspace.spec.trial import Point, Trial
 
 BASELINE = ("data", "denoiser", "design", "num_steps", "nfe", "evaluate")
 """The fields of an ablation that every point starts from."""
@@ -47,8 +49,15 @@ def _sources(points: Sequence[Point]) -> dict[str, list[Source]]:
 
 def components_of(points: Sequence[Point]) -> dict[str, type[Component]]:
     """The classes of all components of the trials by ``row/name``, in the order of names."""
-    trials = {point.trial.id: point.trial for point in points}
-    specs = (trial.model_dump(mode="json") for trial in trials.values())
+    distinct = {id(value): {name: value} for point in points for name, value in _fields(point.trial)}  # many are shared
+    specs = (to_jsonable_python(field) for field in distinct.values())
     paths = (name.split("/", 1) for name in sorted({name for spec in specs for name in components_in(spec)}))
     found = {f"{row}/{name}": ROWS[row].known.get(name) for row, name in paths if row in ROWS}
     return {path: cls for path, cls in found.items() if cls}
+
+
+def _fields(trial: Trial) -> Iterator[tuple[str, Any]]:
+    """The fields of a trial, with those of its sections ``design`` and ``evaluate`` in place of these."""
+    yield from (("data", trial.data), ("denoiser", trial.denoiser))
+    yield from trial.design
+    yield from trial.evaluate

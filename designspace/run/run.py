@@ -22,12 +22,12 @@ from designspace.run.pipeline import restore_artefacts
 from designspace.run.progress import watching
 from designspace.run.stages import Stages
 from designspace.run.worker import Worker
+from designspace.spec.trial import Ids, Point, Trial
 from designspace.storage.cache import Cache
 from designspace.storage.provenance import now
 
 if TYPE_CHECKING:
     from designspace.spec import Ablation
-    from designspace.spec.trial import Point, Trial
 
 
 def run(
@@ -119,8 +119,9 @@ def _costs(points: Sequence[Point]) -> dict[str, float]:
 
 def _require_unchanged(points: Sequence[Point]) -> None:
     """Raise ``DataError`` if a trial's id has changed, because its results would be stored under the old id."""
+    ids = Ids()
     for id, trial in _trials(points).items():
-        if trial.model_copy().id != id:
+        if ids.of(trial) != id:
             raise DataError("code or data have changed since the ablation was loaded: load it again")
 
 

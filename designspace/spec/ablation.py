@@ -11,15 +11,15 @@ from pydantic import AfterValidator, PrivateAttr, ValidationError, field_validat
 from pydantic_core import PydanticCustomError
 
 from designspace.design import Design
-from designspace.errors import Problem, SpecError
+from designspace.errors import Kind, Problem, SpecError
 from designspace.registry.component import Spec
 from designspace.spec.axes import Change, axes_of
 from designspace.spec.claims import Claim
 from designspace.spec.document import Document, override, read
-from designspace.spec.paths import PARTS, FieldPath
+from designspace.spec.paths import PARTS, FieldPath, field_path
 from designspace.spec.plan import Plan, place_of, plan
 from designspace.spec.problems import problems_of
-from designspace.spec.trial import Point, Trial
+from designspace.spec.trial import Evaluate, Point, Trial
 
 
 def _folder_name(name: str) -> str:
@@ -135,9 +135,20 @@ def _valid_part(document: Document) -> Ablation:
     try:
         return Ablation.model_validate(document.data)
     except ValidationError as error:
-        problems = problems_of(error)
+        problems = [_with_its_section(problem) for problem in problems_of(error)]
     document.problems += map(document.locate, problems)
     wrong = {problem.path[0] for problem in problems}
     wrong |= {"claims"} if wrong & set(PARTS) else set()
     rest = {key: value for key, value in document.data.items() if key not in wrong}
     return Ablation.model_validate({"name": "unnamed"} | rest)
+
+
+def _with_its_section(problem: Problem) -> Problem:
+    """``problem``, with the section of a field that is written beside the sections, such as ``solver: heun``."""
+    name, *below = map(str, problem.path)
+    path = ("evaluate", name) if name in Evaluate.model_fields else field_path(name)
+    if problem.kind is not Kind.UNKNOWN_FIELD or below or path is None or len(path) < 2:
+        return problem
+    rest = "".join(f"{{{field}: " for field in path[1:]) + ".." + "}" * len(path[1:])
+    where = rest.replace("{", "{preset: edm, ", 1) if path[0] == "design" else rest
+    return problem._replace(what=f"unknown field '{name}' at the top level. Did you mean {path[0]}: {where}?")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +12,7 @@ from pydantic import ValidationError
 
 from designspace.errors import DocPath, Kind, Problem, SpecError, dotted
 from designspace.registry.component import Spec
+from designspace.spec.limits import MOST_TRIALS
 from designspace.spec.paths import PARTS, STEPS, Setting, axis_name, field_path, suggest_field
 from designspace.spec.problems import Problems, problem_at, refusal
 from designspace.spec.trial import Label, label_of
@@ -73,8 +75,14 @@ def choices(parts: Mapping[str, Any], problems: Problems) -> list[Choice]:
     _refuse_unequal(read["zip"], problems)
     _refuse_conflicts({"cumulative": {"stage": stages}} | read, problems)
     zipped = [sum(values, Choice()) for values in zip(*read["zip"].values(), strict=False)]
-    several = [stages, _variants(read["one_at_a_time"]), zipped, *read["grid"].values()]
-    return [sum(point, Choice()) for point in itertools.product(*filter(None, several))]
+    several = list(filter(None, [stages, _variants(read["one_at_a_time"]), zipped, *read["grid"].values()]))
+    if (number := math.prod(map(len, several))) > MOST_TRIALS:
+        part = next(part for part in reversed(PARTS) if parts.get(part))
+        sizes = " x ".join(f"{len(values):,}" for values in several)
+        what = f"the axes give {number:,} points ({sizes}); the limit is {MOST_TRIALS:,}: use fewer values"
+        problems.append(Problem(what, (part,), key=True))
+        several = [values[:1] for values in several]
+    return [sum(point, Choice()) for point in itertools.product(*several)]
 
 
 def read_axes(part: str, axes: Mapping[str, Sequence[Any]], problems: Problems) -> dict[str, list[Choice]]:

@@ -34,25 +34,26 @@ def default_labels(fields: Mapping[str, Any], points: Sequence[Point]) -> dict[s
     """
     base = baseline(fields)
     design = _design(base)
+    first: dict[tuple[str, Label], Point] = {}
+    for point in points:
+        for place in point.axes.items():
+            first.setdefault(place, point)
     found: dict[str, Label] = {}
     for part in ("zip", "grid"):
         for choices in read_axes(part, fields[part], Problems()).values():
             for choice in choices:
                 ((axis, label),) = choice.labels.items()
-                if axis not in found and _is_base(choice, base, design, points, axis):
+                if axis not in found and _is_base(choice, base, design, first.get((axis, label))):
                     found[axis] = label
     return found
 
 
-def _is_base(
-    choice: Choice, base: Sequence[Setting], design: Design | None, points: Sequence[Point], axis: str
-) -> bool:
-    """Whether the baseline has, once resolved, the values that a choice sets."""
+def _is_base(choice: Choice, base: Sequence[Setting], design: Design | None, point: Point | None) -> bool:
+    """Whether the baseline has, once resolved, the values that a choice sets at ``point``."""
     paths = [new.path for new in choice.settings]
     if not all(path[0] == "design" for path in paths):
         given = {setting.path: setting.value for setting in base}
         return all(given.get(new.path) == new.value for new in choice.settings)
-    point = next((point for point in points if point.axes.get(axis) == choice.labels[axis]), None)
     if design is None or point is None or not paths:
         return False
     return all(_at(point.trial.design, path[1:]) == _at(design, path[1:]) for path in paths)

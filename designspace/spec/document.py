@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,13 +13,18 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import Node, ScalarNode, SequenceNode
 
+from designspace.denoising.sigma_data import NAME as SIGMA_DATA
 from designspace.design import Design
 from designspace.errors import DocPath, Kind, Place, Problem, SpecError
+from designspace.spec.limits import MOST_BYTES, LimitedComposer, LimitError, expanded, too_long, unprintable
 from designspace.spec.paths import PARTS, SEED, axis_name, set_in_spec, suggest_field
 from designspace.spec.problems import Problems, refusal
 from designspace.text import did_you_mean
 
+LISTED = 20
+"""The largest number of files that a message lists."""
 SCALARS = (str, bool, int, float, type(None))
+PLAIN_TAGS = ("tag:yaml.org,2002:seq", "tag:yaml.org,2002:map")
 
 
 class Spot(NamedTuple):
@@ -59,27 +66,39 @@ class Document:
 
 
 def read(path: Path) -> Document:
-    """Read a YAML file. Repeated keys are recorded as problems of the document.
+    """Read a YAML file. Repeated keys and unusable values are recorded as problems of the document.
 
     Raises:
-        SpecError: The file cannot be read.
+        SpecError: The file cannot be read, or it exceeds one of ``limits``.
     """
     try:
-        content = path.read_bytes()
+        if not (path.is_file() or path.is_dir()) and path.exists():  # reading a pipe or a device might never end
+            raise _unreadable("is not a regular file", Place(str(path)))
+        with path.open("rb") as file:
+            content = file.read(MOST_BYTES + 1)
     except IsADirectoryError:
-        files = ", ".join(sorted(file.name for file in path.glob("*.yaml")))
-        raise _unreadable(f"is a folder, not a file. It has: {files or 'no YAML'}", Place(str(path))) from None
+        names = sorted(file.name for file in path.glob("*.yaml"))
+        files = ", ".join(names[:LISTED] + ["..."] * (len(names) > LISTED)) or "no YAML"
+        raise _unreadable(f"is a folder, not a file. It has: {files}", Place(str(path))) from None
     except FileNotFoundError:
         near = did_you_mean(path.name, [file.name for file in path.parent.glob("*.y*ml")])
         raise _unreadable(f"no such file.{near}", Place(str(path))) from None
     except OSError as error:
         raise _unreadable(f"cannot be read: {error.strerror}", Place(str(path))) from None
+    if len(content) > MOST_BYTES:
+        what = f"is larger than {MOST_BYTES // 2**20} MiB, the limit for an ablation"
+        raise _unreadable(what, Place(str(path)))
+    return parse(_decoded(content, str(path)), str(path))
+
+
+def _decoded(content: bytes, source: str) -> str:
     try:
-        text = content.decode("utf-8-sig")
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        place = _place_after(content[: error.start].decode("utf-8-sig"), str(path))
+        place = _place_after(content[: error.start].decode("utf-8-sig"), source)
+        if content.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
+            raise _unreadable("is UTF-16; save it as UTF-8", place) from None
         raise _unreadable(f"is not UTF-8: byte 0x{content[error.start]:02x}", place) from None
-    return parse(text, str(path))
 
 
 def parse(text: str, source: str, *, lines: bool = True) -> Document:
@@ -91,12 +110,16 @@ def parse(text: str, source: str, *, lines: bool = True) -> Document:
         lines: Whether places have a line and a column; otherwise every place is just ``source``.
 
     Raises:
-        SpecError: The text is not YAML.
+        SpecError: The text is not YAML, or it exceeds one of ``limits``.
     """
     reader = _Reader(Document(None, source), lines)
     try:
         node = reader.yaml.compose(text)
-        reader.document.data = None if node is None else reader.plain(node, ())
+        if node is not None:
+            expanded(node, {})
+            reader.document.data = reader.plain(node, ())
+    except LimitError as error:
+        raise _unreadable(str(error.problem), reader.at(error.problem_mark)) from None
     except YAMLError as error:
         what, place = _syntax(error, text, source)
         raise _unreadable(f"is not YAML: {what}", place if lines else Place(source)) from None
@@ -104,8 +127,11 @@ def parse(text: str, source: str, *, lines: bool = True) -> Document:
 
 
 class _Reader:
+    """Turns the nodes of a document into plain data, and records the place of each."""
+
     def __init__(self, document: Document, lines: bool) -> None:
         self.yaml = YAML(typ="safe", pure=True)
+        self.yaml.Composer = LimitedComposer
         self.document, self._lines, self._open = document, lines, set[int]()
 
     def plain(self, node: Any, path: DocPath, key: Node | None = None) -> Any:
@@ -114,6 +140,8 @@ class _Reader:
         self.document.spots[path] = Spot(self._at(key or node), value)
         if isinstance(node, ScalarNode):
             return self._scalar(node, path)
+        if node.tag not in PLAIN_TAGS:
+            return self._refuse(path, f"unknown tag {node.tag}", node)
         if id(node) in self._open:
             return self._refuse(path, "contains itself")
         self._open.add(id(node))
@@ -133,17 +161,25 @@ class _Reader:
         self.yaml.constructor.flatten_mapping(node)  # anchors: `<<: *base`
         result = {}
         for key, value in node.value:
-            if isinstance(key, ScalarNode):
-                result[key.value] = self.plain(value, (*path, key.value), key)
-            else:
+            if not isinstance(key, ScalarNode):
                 self._refuse(path, "a key should be a word, not a list or a mapping", key)
+            elif what := too_long(key) or unprintable(key.value, allowed=""):
+                self._refuse(path, f"a key {what}", key)
+            else:
+                result[key.value] = self.plain(value, (*path, key.value), key)
         return result
 
     def _scalar(self, node: ScalarNode, path: DocPath) -> Any:
+        if what := too_long(node) or unprintable(node.value, allowed="\n\t"):
+            return self._refuse(path, what, node)
         try:
             value = self.yaml.constructor.construct_object(node)
-        except (YAMLError, ValueError):
+        except Exception:  # ruamel lets various errors of conversions pass
             return self._refuse(path, f"unknown tag {node.tag}, or a value that it does not allow", node)
+        if isinstance(value, bytes):
+            return self._refuse(path, "no field takes binary data", node)
+        if isinstance(value, float) and math.isinf(value) and "inf" not in node.value.lower():
+            return self._refuse(path, f"{node.value} is too large for a number", node)
         return value if isinstance(value, SCALARS) else node.value  # dates stay text
 
     def _refuse(self, path: DocPath, what: str, node: Node | None = None) -> None:
@@ -151,7 +187,11 @@ class _Reader:
         self.document.problems.append(Problem(what, path, Kind.UNREADABLE, place=place))
 
     def _at(self, node: Node) -> Place:
-        mark, source = node.start_mark, self.document.source
+        return self.at(node.start_mark)
+
+    def at(self, mark: Any) -> Place:
+        """The place of a mark in the text."""
+        source = self.document.source
         return Place(source, mark.line + 1, mark.column + 1) if self._lines else Place(source)
 
 
@@ -201,7 +241,7 @@ def _path(key: str, data: dict[str, Any], fields: Sequence[str]) -> tuple[str, .
         return (first, same[0] if same else axis)
     if first in fields:
         return (first, *rest)
-    if first in Design.model_fields:
+    if first in Design.model_fields or key == SIGMA_DATA:
         return ("design", first, *rest)
     if key == "seed":
         return SEED

@@ -1,54 +1,177 @@
-"""Warnings about evaluations: budgets that a solver cannot spend in full, and evaluations that move nothing."""
+"""The evaluations that trials cost: the steps that a budget affords, and warnings about evaluations without use."""
 
 from __future__ import annotations
 
+import itertools
+import random
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from typing import NamedTuple, Self
 
 from designspace.denoising.rows import CNoise, Denoiser
 from designspace.design import Design
 from designspace.errors import DocPath, Kind, Problem
-from designspace.sampling.counting import Cost, cost
+from designspace.sampling.counting import Cost, cost, most_within
+from designspace.sampling.rows import Scaling, Schedule, Stochasticity, TimeSteps
+from designspace.sampling.solver import Solver
+from designspace.spec.limits import MOST_STEPS_TRIED, MOST_TRIALS
 from designspace.spec.paths import STEPS, Setting
+from designspace.spec.sections import Draft
 from designspace.spec.trial import Point, Trial
 
+Configuration = tuple[int, int, int]
+"""The ids of a design and of the row c_noise that its denoiser has, and a number of steps."""
 LISTED = 3
 """The largest number of configurations whose levels fall together that are described individually."""
+OVERHEAD = 10
+"""The number of steps that take about as long as the preparation of a flow."""
 
-_cost = lru_cache(4096)(cost)
+
+class Sampled(NamedTuple):
+    """What the evaluations of a trial depend on, besides the number of steps: the sampling rows of its design."""
+
+    solver: Solver
+    time_steps: TimeSteps
+    schedule: Schedule
+    scaling: Scaling
+    stochasticity: Stochasticity
+    to_zero: bool
+    known: CNoise | None
+    """The row that limits and rounds noise levels to those that the denoiser supports, if it has one."""
+
+    @classmethod
+    def of(cls, design: Design, denoiser: Denoiser) -> Self:
+        """The sampling rows of a design, for a denoiser."""
+        known = denoiser.supported(design)
+        rows = (design.solver, design.time_steps, design.schedule, design.scaling, design.stochasticity)
+        return cls(*rows, design.to_zero, known)
+
+    def with_time_steps(self, time_steps: TimeSteps) -> Self:
+        """The same rows with other time steps."""
+        return self._replace(time_steps=time_steps)
+
+    def cost(self, num_steps: int) -> Cost:
+        """The evaluations that ``num_steps`` steps cost. Raises what the rows raise."""
+        found = _counted(self, num_steps) if self._hashable() else _count(self, num_steps)
+        if isinstance(found, Exception):
+            raise found.with_traceback(None)
+        return found
+
+    def affordable(self, nfe: int) -> int:
+        """The largest number of steps that costs at most ``nfe`` evaluations; see ``steps_for``."""
+        if self.solver.adaptive:
+            raise ValueError(f"solver {self.solver} is adaptive: its NFE is a result, not a choice")
+        return most_within(lambda n: self.cost(n).nfe, nfe, f"solver {self.solver}")
+
+    def _hashable(self) -> bool:
+        try:
+            hash(self)
+        except TypeError:  # a component of the user has a field of a type such as list
+            return False
+        return True
 
 
-def supported(design: Design, denoiser: Denoiser) -> CNoise | None:
-    """The row that limits and rounds noise levels to those that the denoiser supports, if it depends on this row."""
-    return design.c_noise if "c_noise" in denoiser.rows else None
+def _count(rows: Sampled, num_steps: int) -> Cost | Exception:
+    try:
+        return cost(rows, num_steps, rows.known)
+    except Exception as error:
+        return error
+
+
+_counted = lru_cache(2 * MOST_TRIALS)(_count)
 
 
 def cost_of(design: Design, denoiser: Denoiser, num_steps: int) -> Cost:
     """The evaluations of a trial, counted at the levels that its denoiser supports. Raises what its rows raise."""
-    return _cost(design, num_steps, supported(design, denoiser))
+    return Sampled.of(design, denoiser).cost(num_steps)
 
 
-def budget_of(settings: Sequence[Setting]) -> int | None:
-    """The budget of evaluations that the settings of a valid trial give; ``None`` if they give the number of steps."""
-    steps = [setting for setting in settings if setting.path[0] in STEPS]
-    return int(steps[-1].value) if steps and steps[-1].path == ("nfe",) else None
+class Evaluations:
+    """The evaluations of the trials of a grid. Each distinct configuration is counted once.
+
+    A configuration is what ``Sampled`` holds, and a number of steps. If there are very many, a random selection is
+    tried. The others are left to the run, which records a failure for a trial that cannot be sampled.
+    """
+
+    def __init__(self, drafts: Sequence[Draft]) -> None:
+        self._drafts = drafts  # keeps the objects alive that are recognised by their ids
+        self._steps: dict[tuple[int, int, int], int | Exception] = {}
+        self._costs: dict[Configuration, Cost | None] = {}
+        self._left = _left_to_the_run(drafts)
+
+    def num_steps(self, draft: Draft) -> int:
+        """The number of steps of a draft: the given one, or the largest that its budget of evaluations allows.
+
+        Raises what the rows raise if the design cannot be sampled with it. An error other than ``ValueError`` is left
+        for the run to record, unless the count is needed here.
+        """
+        key = id(draft.design), id(draft.denoiser), id(draft.steps)
+        if key not in self._steps:
+            try:
+                self._steps[key] = self._allowed(draft)
+            except Exception as error:
+                self._steps[key] = error
+        found = self._steps[key]
+        if isinstance(found, Exception):
+            raise found.with_traceback(None)
+        return found
+
+    def _allowed(self, draft: Draft) -> int:
+        steps, sampled = draft.steps, Sampled.of(draft.design, draft.denoiser)
+        if steps.nfe is not None:
+            return sampled.affordable(steps.nfe)
+        if _configuration(draft, steps.num_steps) not in self._left:
+            try:
+                sampled.cost(steps.num_steps)
+            except ValueError:
+                raise
+            except Exception:  # in a component of the user
+                pass
+        return steps.num_steps
+
+    def cost(self, trial: Trial) -> Cost | None:
+        """The evaluations of a trial; ``None`` if they are not counted, vary among images, or a component fails."""
+        key = _configuration(trial, trial.num_steps)
+        if key in self._left or trial.design.solver.adaptive:
+            return None
+        if key not in self._costs:
+            try:
+                self._costs[key] = cost_of(trial.design, trial.denoiser, trial.num_steps)
+            except Exception:  # in a component of the user: the run will record it
+                self._costs[key] = None
+        return self._costs[key]
+
+    def warnings(self, points: Sequence[Point], settings: Sequence[Setting]) -> Iterator[Problem]:
+        """Yield at most three warnings about the ``points``, whose numbers of steps are among ``settings``."""
+        place = next((s.key for s in reversed(settings) if s.path[0] in STEPS), ("num_steps",))
+        costs = [(point, found) for point in points if (found := self.cost(point.trial))]
+        yield from _unspent(costs, place)
+        if idle := list(dict.fromkeys(found.idle for _, found in costs if found.idle)):
+            more = [f"and {len(idle) - LISTED} more configurations have such levels"] if len(idle) > LISTED else []
+            yield Problem("; ".join(idle[:LISTED] + more), place, Kind.IDLE, key=True)
+        if self._left:
+            what = (
+                f"{len(self._left):,} combinations of a design and a number of steps were not tried, because there are"
+                " so many; a run reports those that cannot be sampled"
+            )
+            yield Problem(what, place, Kind.UNCHECKED, key=True)
 
 
-def warnings_of(points: Sequence[Point], settings: Sequence[Setting]) -> Iterator[Problem]:
-    """Yield at most two warnings about the ``points``, whose numbers of steps are among ``settings``."""
-    place = next((s.key for s in reversed(settings) if s.path[0] in STEPS), ("num_steps",))
-    costs = [(point, found) for point in points if (found := _cost_if_known(point.trial))]
-    yield from _unspent(costs, place)
-    if idle := list(dict.fromkeys(found.idle for _, found in costs if found.idle)):
-        more = [f"and {len(idle) - LISTED} more configurations have such levels"] if len(idle) > LISTED else []
-        yield Problem("; ".join(idle[:LISTED] + more), place, Kind.IDLE, key=True)
+def _configuration(of: Draft | Trial, num_steps: int) -> Configuration:
+    return id(of.design), id(of.denoiser.supported(of.design)), num_steps
 
 
-def _cost_if_known(trial: Trial) -> Cost | None:
-    try:
-        return None if trial.design.solver.adaptive else cost_of(trial.design, trial.denoiser, trial.num_steps)
-    except Exception:  # in a component of the user: the run will record it
-        return None
+def _left_to_the_run(drafts: Sequence[Draft]) -> set[Configuration]:
+    """The configurations with given numbers of steps that are not tried, beyond ``MOST_STEPS_TRIED`` steps in all."""
+    fixed = (draft for draft in drafts if draft.steps.nfe is None)
+    found = dict.fromkeys(_configuration(draft, draft.steps.num_steps) for draft in fixed)
+    shuffled = random.Random(0).sample(list(found), len(found))
+    steps = itertools.accumulate(num_steps + OVERHEAD for *_, num_steps in shuffled)
+    return {
+        configuration
+        for configuration, until_here in zip(shuffled, steps, strict=True)
+        if until_here > MOST_STEPS_TRIED
+    }
 
 
 def _why_no_more(trial: Trial) -> str:

@@ -16,15 +16,17 @@ from functools import lru_cache, partial
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from pydantic import ValidationError
+
 from designspace.data.images import Images
 from designspace.data.rows import Data
 from designspace.denoising.rows import Network
-from designspace.errors import DataError, DocPath, Kind, Problem, RowError, brief
+from designspace.errors import DataError, DocPath, Kind, Problem, RowError, brief, dotted
 from designspace.registry.calling import blame
 from designspace.registry.component import Component
 from designspace.spec.paths import Location, Setting, written
-from designspace.spec.problems import Problems
-from designspace.spec.trial import Draft
+from designspace.spec.problems import Problems, worded
+from designspace.spec.sections import Draft
 
 if TYPE_CHECKING:
     from designspace.testing.context import Context
@@ -42,7 +44,9 @@ class OwnComponents:
         self.unchecked = Problems()
         """A warning for each class whose check took too long."""
         self._found: dict[tuple[type[Component], str], str] = {}
-        self._networks: dict[tuple[type[Component], str], tuple[str, Kind, DocPath]] = {}
+        self._networks: dict[tuple[object, ...], tuple[str, Kind, DocPath]] = {}
+        self._used: dict[int, Component] = {}
+        self._right: dict[int, Component] = {}  # by id, since points share components
         self._instances = Counter[type[Component]]()
         self._images: Callable[[Data], Images] = lru_cache(1)(lambda data: data.load())
 
@@ -53,12 +57,16 @@ class OwnComponents:
         """
         yield from self._network_problems(draft, settings)
         for location, component in draft.components():
+            if id(component) in self._right:
+                continue
+            self._right[id(component)] = component  # for now
             for place, part in _with_parts(location, component):
                 if not type(part).built_in():
                     path, key = written(settings, place), (type(part), repr(part))  # fields may not be hashable
                     if key not in self._found:
                         self._found[key] = self._check(part, draft, path)
                     if what := self._found[key]:
+                        self._right.pop(id(component), None)
                         yield Problem(what, path, Kind.USER_CODE)
 
     def _network_problems(self, draft: Draft, settings: Sequence[Setting]) -> Iterator[Problem]:
@@ -70,7 +78,9 @@ class OwnComponents:
         labelled = tuple(dict.fromkeys([draft.evaluate.labels != "none", getattr(denoiser, "labels", False)]))
         for location, part in _with_parts(("denoiser",), denoiser):
             if isinstance(part, Network) and part.runs_user_code and type(denoiser).built_in():
-                key = (type(part), repr((denoiser, draft.data, draft.design.c_noise, labelled)))
+                used = (denoiser, draft.data, draft.design.c_noise)
+                self._used.update((id(each), each) for each in used)  # kept, so that ids stay theirs
+                key = (id(part), *map(id, used), labelled)
                 if key not in self._networks:
                     self._networks[key] = _why_not_called(part, draft, self._images, labelled)
                 what, kind, inside = self._networks[key]
@@ -105,6 +115,8 @@ def _problem(component: Component, draft: Draft, images: Callable[[], Images]) -
     from designspace.testing import require_correct  # here, because most specs name built-in components only
     from designspace.testing.assertions import UnmetError
 
+    if what := _why_wrong_default(component):
+        return f"{component.row} '{component.name}' is wrong: {what}"
     try:
         require_correct(component, _context(draft), images)
     except DataError:  # a file is missing, which is reported elsewhere
@@ -141,12 +153,26 @@ def _why_not_called(
     return "", Kind.USER_CODE, ()
 
 
+def _why_wrong_default(component: Component) -> str:
+    """Which default of its class is outside the domain of its field, which pydantic does not check; or nothing."""
+    fields = type(component).model_fields.items()
+    given = {name: getattr(component, name) for name, field in fields if field.is_required()}
+    defaults = {name: field.get_default(call_default_factory=True) for name, field in fields if name not in given}
+    try:
+        type(component).model_validate(given | defaults)
+    except ValidationError as error:
+        wrong = (details for details in error.errors() if details["loc"] and details["loc"][0] in defaults)
+        return next((f"the default of {dotted(details['loc'])} {worded(details)}" for details in wrong), "")
+    return ""
+
+
 def _context(draft: Draft) -> Context:
     """What the components of ``draft`` meet in its trials."""
     from designspace.testing.context import Context
 
-    denoiser, num_steps = draft.denoiser, (draft.num_steps,) if draft.nfe is None else (2, 5, 18)
-    limits = draft.design.c_noise.limits() if "c_noise" in denoiser.rows else (0.0, float("inf"))
+    denoiser, num_steps = draft.denoiser, (draft.steps.num_steps,) if draft.steps.nfe is None else (2, 5, 18)
+    known = denoiser.supported(draft.design)
+    limits = known.limits() if known else (0.0, float("inf"))
     augmentation = getattr(denoiser, "augmentation", None)
     labels = (4 if getattr(denoiser, "labels", False) else 0, augmentation.size if augmentation else 0)
     return Context(draft.design, draft.evaluate.detector, num_steps, limits, (labels,))

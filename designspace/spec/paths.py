@@ -49,8 +49,8 @@ def axis_name(name: str) -> str:
 def suggest_field(name: str, others: Sequence[str] = ()) -> str:
     """The suggestion `` Did you mean 'time_steps.rho'?`` for ``rho`` or ``time_step.rho``, or an empty string."""
     fields = [*others, *_fields()]
-    inner = [field for field in fields if field.endswith(f".{name}")]
-    return f" Did you mean {inner[0]!r}?" if inner else did_you_mean(name, fields)
+    inner = [repr(field) for field in dict.fromkeys(fields) if field.endswith(f".{name}")]
+    return f" Did you mean {' or '.join(inner)}?" if inner else did_you_mean(name, fields)
 
 
 def _fields() -> Iterator[str]:

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+import inspect
+import sys
 import traceback
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from designspace.denoising.sigma_data import NAME as SIGMA_DATA
 from designspace.denoising.sigma_data import has_field
 from designspace.errors import DocPath, Kind, Problem, brief, dotted
-from designspace.registry.discovery import import_user
+from designspace.registry.component import Component
+from designspace.registry.discovery import file_module, import_user
 from designspace.registry.known import ROWS
 from designspace.spec.axes import Choice, choices
 from designspace.spec.baseline import baseline
 from designspace.spec.claims import Claim, checked
 from designspace.spec.document import Document
-from designspace.spec.evaluations import budget_of, warnings_of
 from designspace.spec.own import OwnComponents
-from designspace.spec.paths import PARTS, STEPS, FieldPath, Setting, axis_name
+from designspace.spec.paths import PARTS, STEPS, FieldPath, Setting, axis_name, written
 from designspace.spec.problems import Problems
-from designspace.spec.resolve import errors_of, trials, unmeasured
+from designspace.spec.resolve import Resolver, unmeasured
 from designspace.spec.trial import Evaluate, Point, Trial, used_rows
 from designspace.text import did_you_mean
 
@@ -56,16 +58,18 @@ def plan(fields: Mapping[str, Any], document: Document) -> Plan:
         problems.append(Problem("num_steps is given too; give one of the two", ("nfe",), key=True))
     of_axes = Problems()
     found = choices(parts, of_axes)
+    varied = list({id(setting): setting for choice in found for setting in choice.settings}.values())
     problems += of_axes
     consequences = {Kind.UNKNOWN_COMPONENT} if not_imported else set()  # it may be defined in the failing file
     if of_axes or any(_may_set_a_missing_field(problem) for problem in document.problems):
         consequences.add(Kind.MISSING)
-    own = OwnComponents()
-    points = _points(base, found, folder, consequences, own, problems)
+    own, of_points = OwnComponents(), Problems()
+    points, evaluations = Resolver(base, folder, own).points(found, of_points)
+    problems += (problem for problem in dict.fromkeys(of_points) if problem.kind not in consequences)
     problems += own.unchecked
     claims: tuple[Claim, ...] = ()
     if not of_axes:
-        metrics = _metrics([*base, *(setting for choice in found for setting in choice.settings)])
+        metrics = _metrics([*base, *varied])
         of_claims = Problems()
         claims = checked(fields["claims"], [choice.labels for choice in found], metrics, of_claims)
         problems += _not_misspelt_in_the_grid(of_claims, problems)
@@ -73,7 +77,8 @@ def plan(fields: Mapping[str, Any], document: Document) -> Plan:
     problems += _axes_without_effect(found, different)
     problems += _overruled(document, base, found)
     problems += unmeasured(base, different)
-    problems += warnings_of(points, [*base, *(setting for choice in found for setting in choice.settings)])
+    problems += _few_repeats(base, different)
+    problems += evaluations.warnings(points, [*base, *varied])
     return Plan(points, claims, [document.locate(problem) for problem in problems])
 
 
@@ -92,8 +97,20 @@ def _import_components(names: Sequence[str], folder: Path) -> Iterator[Problem]:
     for i, name in enumerate(names):
         try:
             import_user(name, relative_to=folder)
+            yield from (Problem(what, ("components", i), Kind.USER_CODE) for what in _unnamed(name, folder))
         except (Exception, SystemExit) as error:
             yield Problem(_why_not_imported(name, error, folder), ("components", i), Kind.USER_CODE)
+
+
+def _unnamed(name: str, folder: Path) -> Iterator[str]:
+    """Yield what is wrong with each class of a user's module that no spec can name, because it has no name."""
+    module = file_module((folder / name).resolve()) if name.endswith(".py") else name
+    for cls in vars(sys.modules[module]).values():
+        if isinstance(cls, type) and issubclass(cls, Component) and cls.__module__ == module:
+            named = {"name", "row"} & vars(cls).keys() or cls.__subclasses__() or inspect.isabstract(cls)
+            if not (named or cls.__name__.startswith("_")):
+                line = f'class {cls.__name__}({cls.__bases__[0].__name__}, name="...")'
+                yield f"{name}: class {cls.__name__} has no name, so no spec can use it: write {line}"
 
 
 def _why_not_imported(name: str, error: BaseException, folder: Path) -> str:
@@ -121,30 +138,9 @@ def _may_set_a_missing_field(problem: Problem) -> bool:
     return problem.kind is Kind.UNKNOWN_FIELD or (problem.path != () and problem.path[0] in PARTS)
 
 
-def _points(
-    base: list[Setting],
-    found: Sequence[Choice],
-    folder: Path,
-    consequences: Collection[Kind],
-    own: OwnComponents,
-    problems: Problems,
-) -> list[Point]:
-    """The points of the grid. Problems whose kind is in ``consequences`` follow from others and are dropped."""
-    points: list[Point] = []
-    known = errors_of(base, folder)
-    for choice in found:
-        failed = Problems()
-        with failed.collecting():
-            settings = choice.on(base)
-            made = trials(settings, known, folder, own)
-            points += [Point(dict(choice.labels), trial, budget_of(settings)) for trial in made]
-        problems += (problem for problem in failed if problem.kind not in consequences)
-    return points
-
-
 def _not_misspelt_in_the_grid(of_claims: Sequence[Problem], known: Sequence[Problem]) -> list[Problem]:
-    """The problems of claims, without those that only follow from a misspelt component in the axes of the grid."""
-    wrong = [p for p in known if p.kind is Kind.UNKNOWN_COMPONENT and p.path[0] in ("grid", "zip")]
+    """The problems of claims, without those of values on axes of the grid that have wrong values themselves."""
+    wrong = [p for p in known if not p.kind.is_warning and p.path[:1] in (("grid",), ("zip",)) and len(p.path) > 2]
     axes = {axis_name(str(problem.path[1])) for problem in wrong}
     return [p for p in of_claims if not (p.kind is Kind.UNMATCHED and axes.intersection(map(str, p.path)))]
 
@@ -201,6 +197,14 @@ def _idle_solvers(axis: DocPath, rows: set[str], trials: Sequence[Trial]) -> str
 
 def _names(names: Iterator[str] | Sequence[str]) -> str:
     return ", ".join(dict.fromkeys(names))
+
+
+def _few_repeats(base: Sequence[Setting], trials: Sequence[Trial]) -> Iterator[Problem]:
+    if any(trial.evaluate.repeats == 2 for trial in trials):
+        what = (
+            "2 repeats leave one degree of freedom: intervals are 12.7 standard errors wide to each side; use 3 or more"
+        )
+        yield Problem(what, written(base, ("evaluate", "repeats")), Kind.FEW_REPEATS)
 
 
 def _overruled(document: Document, base: Sequence[Setting], found: Sequence[Choice]) -> Iterator[Problem]:

@@ -53,13 +53,19 @@ def worded(error: ErrorDetails) -> str:
         return error["msg"]
     text = _WORDS[error["type"]].format_map({name: _number(value) for name, value in context.items()})
     says_what_it_is = error["type"] != "missing" and isinstance(error["input"], str | int | float | None)
-    return f"{text}, not {error['input']!r}" if says_what_it_is else text
+    return f"{text}, not {_shortened(repr(error['input']))}" if says_what_it_is else text
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
 
 
 def _number(value: Any) -> Any:
     return f"{value:.12g}" if isinstance(value, float) else value
 
 
+LONGEST = 80
+"""The largest number of characters of a wrong value that a message repeats."""
 _KINDS = {
     "missing": Kind.MISSING,
     "extra_forbidden": Kind.UNKNOWN_FIELD,

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from designspace.data.rows import Data
@@ -17,9 +17,8 @@ from designspace.denoising.rows import Denoiser
 from designspace.design import Design
 from designspace.evaluation.measure import PartlyKnown, Sample, Summary
 from designspace.evaluation.rows import Detector, Metric, Reference
-from designspace.registry.component import Component, Count, Spec
+from designspace.registry.component import Count, Spec
 from designspace.registry.identity import Since, identified
-from designspace.spec.paths import Location
 from designspace.storage.files import content_key
 from designspace.text import did_you_mean
 
@@ -32,8 +31,6 @@ It is part of every trial's id. Raise it when these numbers change, so that old 
 Label = str | int | float | bool
 """The name of an axis value in tables and figures."""
 RULES = ("none", "data", "balanced")
-NOT_MEASURED = {"repeats", "seed", "reference_is"}
-"""The fields of ``Evaluate`` that no number of a trial depends on; the trial has its own seed."""
 
 
 def label_of(value: Any) -> Label:
@@ -47,7 +44,7 @@ def label_of(value: Any) -> Label:
 
 
 def _labels(value: Any) -> Any:
-    if isinstance(value, list | tuple) and value and all(type(label) is int and label >= 0 for label in value):
+    if isinstance(value, list | tuple) and value and all(type(label) is int and 0 <= label < 2**31 for label in value):
         return tuple(value)
     if value not in RULES:
         text = f"labels are one of {', '.join(RULES)}, or a list of class numbers, not {value!r}."
@@ -55,11 +52,25 @@ def _labels(value: Any) -> Any:
     return value
 
 
+def at_most(limit: int, why: str) -> AfterValidator:
+    """The largest value of an integer field, and ``why`` there is a limit, which the message says."""
+
+    def check(value: int) -> int:
+        if value > limit:
+            text = f"should be at most {limit}, not {value}: {why}"
+            raise PydanticCustomError("too_large", "{text}", {"text": text})
+        return value
+
+    return AfterValidator(check)
+
+
 class Evaluate(Spec):
     """How a trial is measured: the number of images, their class labels, the detector and the metrics."""
 
-    images: Count = 2000
-    repeats: Annotated[int, Field(ge=1)] = 1
+    images: Annotated[int, Field(ge=2), at_most(10_000_000, "the features of more images do not fit into memory")] = (
+        2000
+    )
+    repeats: Annotated[int, Field(ge=1), at_most(1_000, "each repeat is a trial of its own")] = 1
     """The number of trials per point; their seeds are ``seed``, ``seed + 1``, ...
 
     If the denoiser is trained, each repeat also trains a network of its own: the seeds of the training (and of the
@@ -75,7 +86,7 @@ class Evaluate(Spec):
     """What the reference stands for. A ``sample`` is drawn from a distribution, to which the distance is estimated by
     correcting for the bias of both sides. A ``population`` is itself what the distance is measured to. ``auto`` decides
     by the reference and the denoiser; see ``Trial.stands_for``. It only says how to read the numbers."""
-    seed: int = 0
+    seed: Annotated[int, Field(ge=-(2**63)), at_most(2**63 - 1, "tables store seeds in 64 bits")] = 0
 
     @field_validator("metrics")
     @classmethod
@@ -94,29 +105,8 @@ class Evaluate(Spec):
         return self
 
 
-MOST = 10_000
-"""The largest allowed number of steps or evaluations; larger ones must be mistakes and would take long to count."""
-
-
-class Draft(Spec):
-    """A trial before its steps are counted and before it is repeated."""
-
-    design: Design
-    data: Data
-    denoiser: Denoiser
-    evaluate: Evaluate
-    num_steps: Annotated[int, Field(ge=2, le=MOST)] = 18
-    nfe: Annotated[int, Field(ge=1, le=MOST)] | None = None
-
-    def components(self) -> Iterator[tuple[Location, Component]]:
-        """The components that it names, each with its location, without those in the fields of others."""
-        yield ("data",), self.data
-        yield ("denoiser",), self.denoiser
-        yield ("evaluate", "detector"), self.evaluate.detector
-        if self.evaluate.reference is not None:
-            yield ("evaluate", "reference"), self.evaluate.reference
-        yield from ((("evaluate", "metrics", i), metric) for i, metric in enumerate(self.evaluate.metrics))
-        yield from ((("design", row), value) for row, value in self.design if isinstance(value, Component))
+MEASURED = sorted(Evaluate.model_fields.keys() - {"repeats", "seed", "reference_is"})
+"""The fields of ``Evaluate`` that numbers of a trial depend on; the trial has a seed of its own."""
 
 
 class Trial(Spec):
@@ -137,8 +127,7 @@ class Trial(Spec):
     @cached_property
     def id(self) -> str:
         """The first 16 hex digits of the sha256 of ``identity()``. Raises ``DataError`` if a file is missing."""
-        text = json.dumps(self.identity(), sort_keys=True, allow_nan=False)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        return Ids().of(self)
 
     def identity(self) -> dict[str, Any]:
         """Everything that the results depend on: fields and version (or source) of each row, and contents of files."""
@@ -148,9 +137,7 @@ class Trial(Spec):
             "num_steps": self.num_steps,
             "data": self.data.identity(),
             "denoiser": self.denoiser.identity(),
-            "evaluate": identified(
-                self.evaluate, [*Evaluate.model_fields.keys() - {"repeats", "seed", "reference_is"}]
-            ),
+            "evaluate": identified(self.evaluate, MEASURED),
             "seed": self.seed,
         }
 
@@ -201,6 +188,43 @@ class Trial(Spec):
         rows = identified(self.design, self.denoiser.rows)
         about = {"design": rows, "data": self.data.identity() if self.denoiser.reads_data else None}
         return content_key(about, self.denoiser.identity())[:12]
+
+
+class Ids:
+    """The ids of trials that share components, each of which is described and encoded only once.
+
+    An object of this class remembers the contents of files and code that it has seen, so a new one is needed to find
+    out whether they have changed.
+    """
+
+    def __init__(self) -> None:
+        self._texts: dict[tuple[str, int], tuple[object, str]] = {}
+
+    def of(self, trial: Trial) -> str:
+        """The first 16 hex digits of the sha256 of the JSON of ``trial.identity()``, with its keys sorted."""
+        parts = {
+            "version": str(VERSION),
+            "design": self._fields(trial.design, Design.model_fields),
+            "num_steps": str(trial.num_steps),
+            "data": self._text("data", trial.data, trial.data.identity),
+            "denoiser": self._text("denoiser", trial.denoiser, trial.denoiser.identity),
+            "evaluate": self._fields(trial.evaluate, MEASURED),
+            "seed": str(trial.seed),
+        }
+        text = ", ".join(f'"{name}": {part}' for name, part in sorted(parts.items()))
+        return hashlib.sha256(f"{{{text}}}".encode()).hexdigest()[:16]
+
+    def _fields(self, section: Design | Evaluate, names: Iterable[str]) -> str:
+        """The JSON of the fields of a section that ``identified`` does not leave out."""
+        texts = (self._text(name, getattr(section, name), partial(identified, section, [name])) for name in names)
+        return f"{{{', '.join(sorted(text[1:-1] for text in texts if text != '{}'))}}}"
+
+    def _text(self, name: str, part: object, identity: Callable[[], Any]) -> str:
+        """The JSON of the identity of ``part``, which is kept alive so that its ``id`` stays its own."""
+        key = name, id(part)
+        if key not in self._texts:
+            self._texts[key] = part, json.dumps(identity(), sort_keys=True, allow_nan=False)
+        return self._texts[key][1]
 
 
 @dataclass(frozen=True)

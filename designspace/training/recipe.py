@@ -8,7 +8,8 @@ from pydantic import Field
 
 from designspace.registry.component import Fraction, NonNegative, Positive, Spec
 
-Images = Annotated[int, Field(ge=1)]
+Images = Annotated[int, Field(ge=1, le=1_000_000)]
+"""A number of images of a batch; the limit excludes mistakes, since no memory holds larger batches."""
 
 
 class Recipe(Spec):
