@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +15,8 @@ import typer
 @contextmanager
 def clean_errors() -> Iterator[None]:
     """Print errors on stderr, one line each, and exit with status 2 (invalid input) or 1 (a file cannot be written)."""
-    from designspace.errors import DataError, SpecError, StorageError
+    from designspace.errors import DataError, PluginError, SpecError, StorageError
+    from designspace.registry.execution import LOG
 
     said: set[str] = set()
 
@@ -23,18 +25,41 @@ def clean_errors() -> Iterator[None]:
             said.add(str(message))
             typer.secho(f"warning: {message}", err=True, fg="yellow")
 
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _shown(LOG):
         warnings.showwarning = say  # type: ignore[assignment]
         try:
             yield
         except SpecError as error:
             stop(2, *error.lines)
-        except DataError as error:
+        except (DataError, PluginError) as error:
             stop(2, str(error))
         except StorageError as error:
             stop(1, str(error))
         except KeyboardInterrupt:
             stop(130, "interrupted; run the same command again to continue")
+
+
+@contextmanager
+def _shown(log: logging.Logger) -> Iterator[None]:
+    """Print each distinct message of ``log`` once on stderr."""
+    said: set[str] = set()
+
+    class Printed(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if (line := record.getMessage()) not in said:
+                said.add(line)
+                typer.echo(line, err=True)
+
+    handler, level, propagate = Printed(), log.level, log.propagate
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    log.propagate = False
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(level)
+        log.propagate = propagate
 
 
 def stop(status: int, *lines: str) -> NoReturn:

@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 
 from designspace.denoising.sigma_data import NAME as SIGMA_DATA
 from designspace.denoising.sigma_data import has_field
-from designspace.errors import DocPath, Kind, Problem, brief, dotted
+from designspace.errors import DocPath, Kind, Problem, WithheldError, brief, dotted
 from designspace.registry.discovery import import_user
+from designspace.registry.execution import not_executed
 from designspace.registry.known import ROWS
 from designspace.spec.axes import Choice, choices
 from designspace.spec.baseline import baseline
@@ -43,7 +44,7 @@ class Plan(NamedTuple):
     @property
     def warnings(self) -> list[Problem]:
         """The problems that do not prevent it."""
-        return [problem for problem in self.problems if problem.kind.is_warning]
+        return list(dict.fromkeys(problem for problem in self.problems if problem.kind.is_warning))
 
 
 def plan(fields: Mapping[str, Any], document: Document) -> Plan:
@@ -51,7 +52,7 @@ def plan(fields: Mapping[str, Any], document: Document) -> Plan:
     folder = Path(document.source).absolute().parent if document.source else Path.cwd()
     problems, base, parts = Problems(), baseline(fields), {part: fields[part] for part in PARTS}
     problems += _import_components(fields["components"], folder)
-    not_imported = bool(problems)
+    not_imported = any(not problem.kind.is_warning for problem in problems)
     if fields["num_steps"] is not None and fields["nfe"] is not None:
         problems.append(Problem("num_steps is given too; give one of the two", ("nfe",), key=True))
     of_axes = Problems()
@@ -70,9 +71,10 @@ def plan(fields: Mapping[str, Any], document: Document) -> Plan:
         claims = checked(fields["claims"], [choice.labels for choice in found], metrics, of_claims)
         problems += _not_misspelt_in_the_grid(of_claims, problems)
     different = [point.trial for point in points]
-    problems += _axes_without_effect(found, different)
+    if not any(problem.kind is Kind.WITHHELD for problem in problems):  # the points that need code may differ
+        problems += _axes_without_effect(found, different)
+        problems += unmeasured(base, different)
     problems += _overruled(document, base, found)
-    problems += unmeasured(base, different)
     problems += warnings_of(points, [*base, *(setting for choice in found for setting in choice.settings)])
     return Plan(points, claims, [document.locate(problem) for problem in problems])
 
@@ -92,6 +94,8 @@ def _import_components(names: Sequence[str], folder: Path) -> Iterator[Problem]:
     for i, name in enumerate(names):
         try:
             import_user(name, relative_to=folder)
+        except WithheldError as error:
+            yield Problem(str(error), ("components", i), Kind.WITHHELD)
         except (Exception, SystemExit) as error:
             yield Problem(_why_not_imported(name, error, folder), ("components", i), Kind.USER_CODE)
 
@@ -138,8 +142,15 @@ def _points(
             settings = choice.on(base)
             made = trials(settings, known, folder, own)
             points += [Point(dict(choice.labels), trial, budget_of(settings)) for trial in made]
-        problems += (problem for problem in failed if problem.kind not in consequences)
+        problems += (_withheld(problem) for problem in failed if problem.kind not in consequences)
     return points
+
+
+def _withheld(problem: Problem) -> Problem:
+    """An unknown name as a warning, if code that is not executed may define it."""
+    if problem.kind is not Kind.UNKNOWN_COMPONENT or not not_executed():
+        return problem
+    return problem._replace(what=f"not checked: needs {' or '.join(not_executed())}", kind=Kind.WITHHELD)
 
 
 def _not_misspelt_in_the_grid(of_claims: Sequence[Problem], known: Sequence[Problem]) -> list[Problem]:

@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 
 from designspace.data.rows import Data
 from designspace.denoising.sigma_data import MEASURE
-from designspace.errors import DataError, DocPath, Kind, Problem, RowError, SpecError, brief
+from designspace.errors import DataError, DocPath, Kind, Problem, RowError, SpecError, WithheldError, brief
 from designspace.evaluation.measure import Summary
 from designspace.evaluation.rows import Metric, Observation
 from designspace.registry.component import FOLDER
@@ -62,7 +62,9 @@ def trials(settings: Sequence[Setting], known: set[Signature], folder: Path, own
     if problems := list(own.problems(draft, settings)):
         raise SpecError(problems)
     num_steps = _num_steps(draft, settings)
-    if problems := list(_file_problems(draft, settings)):
+    files = list(_file_problems(draft, settings))
+    own.unchecked += [problem for problem in files if problem.kind.is_warning]
+    if problems := [problem for problem in files if not problem.kind.is_warning]:
         raise SpecError(problems)
     parts: dict[str, Any] = {name: getattr(draft, name) for name in ("design", "data", "evaluate")}
     return [
@@ -164,12 +166,14 @@ def _culprit(error: ValueError, steps: str, settings: Sequence[Setting]) -> DocP
 
 
 def _file_problems(draft: Draft, settings: Sequence[Setting]) -> Iterator[Problem]:
-    """Yield a problem for each file that a component needs and that is missing or unsuitable."""
+    """Yield a problem for each file that a component needs and that is missing or unsuitable, or is not executed."""
     missing = False
     for location, component in draft.components():
         try:
             component.require()
             component.identity()
+        except WithheldError as error:
+            yield Problem(str(error), written(settings, location), Kind.WITHHELD)
         except (DataError, OSError) as error:
             missing = True
             yield Problem(str(error), written(settings, location), Kind.FILE)
