@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 import designspace as ds
 from designspace.cli.app import app
+from designspace.registry.known import ROWS
 from designspace.testing import checks
 
 ROOT = Path(__file__).parents[1]
@@ -72,6 +73,24 @@ def test_check_run_report(shell, tmp_path):
         status, out, _ = shell("report", *name)
         assert status == 0
         assert "frechet_vs_nfe.png" in out
+
+
+def test_warnings_of_check_say_that_they_are(shell, tmp_path):
+    (tmp_path / "tiny.yaml").write_text(
+        TINY.replace("solver: [euler, heun]", "c_skip: [edm, vp]").partition("claims")[0]
+    )
+    status, _, err = shell("check", "tiny.yaml")
+    assert status == 0
+    assert err == "warning: tiny.yaml:6:8: grid.c_skip: has no effect: denoiser exact does not depend on c_skip\n"
+
+
+def test_a_run_says_which_results_its_report_leaves_out(shell):
+    few = ("run", "tiny.yaml", "--set", "claims=[]", "--set", "grid.nfe=[3]")
+    assert "also holds" not in shell(*few)[2]
+    status, _, err = shell(*few, "--set", "evaluate.images=30")
+    assert status == 0
+    assert "reports/tiny/results.jsonl also holds 2 results of other settings or versions" in err
+    assert "also holds" not in shell(*few, "--set", "evaluate.images=20", "--out", "elsewhere")[2]
 
 
 def test_json_is_all_there_is_on_stdout(shell):
@@ -277,6 +296,37 @@ def test_show_and_table_have_formulas(shell):
     assert all(name in out for name in ("ddpm", "iddpm", "vp", "ve", "edm"))
 
 
+def test_show_of_a_row_says_what_a_class_defines(shell):
+    def shown(row):
+        status, out, _ = shell("show", row)
+        assert status == 0
+        return [" ".join(line.split()) for line in out.splitlines()]
+
+    lines = shown("schedule")
+    assert lines[0] == "the row schedule"
+    required, optional = lines.index("has to define"), lines.index("may define")
+    assert next(line for line in lines[required:optional] if "(" in line) == "sigma(t: Tensor) -> Tensor"
+    assert "sigma_inv(sigma: Tensor) -> Tensor" in lines[optional:]
+    assert (
+        lines[lines.index("t_max: float = math.inf") + 1]
+        == "The end of the time axis. sigma is not evaluated beyond it."
+    )
+    assert lines[-1] == "components: linear, ve, vp"
+    lines = shown("solver")
+    assert 'class Mine(Solver, name="mine")' in lines
+    bases = [line.split()[-1] for line in lines if line.startswith("from designspace.")]
+    assert {"AdaptiveSolver", "RungeKutta", "SingleStep"} <= set(bases)
+
+
+@pytest.mark.parametrize("row", list(ROWS))
+def test_show_of_any_row_names_every_abstract_method(shell, row):
+    status, out, _ = shell("show", row)
+    assert status == 0
+    required = out.partition("has to define")[2].partition("may define")[0]
+    assert ROWS[row].__abstractmethods__
+    assert all(f"{name}(" in required for name in ROWS[row].__abstractmethods__)
+
+
 def test_plot_writes_each_figure_in_three_formats_and_says_where(shell, tmp_path):
     status, out, _ = shell("plot", "rows", "edm", "--num-steps", "5", "--out", "figures")
     names = ("schedule", "time_steps", "preconditioning", "training")
@@ -395,7 +445,9 @@ def test_new_makes_a_project_that_runs(shell, tmp_path):
     status, out, err = shell("new", "study")
     assert status == 0, err
     assert "designspace run study/ablation.yaml" in out
-    assert shell("check", "study/ablation.yaml")[1] == "study/ablation.yaml: study: 12 points, 12 trials\n"
+    status, out, err = shell("check", "study/ablation.yaml")
+    assert out == "study/ablation.yaml: study: 12 points, 12 trials\n"
+    assert err.splitlines() == [f"executing ./study/{name}.py (components)" for name in ("my_steps", "my_schedule")]
     settings = ("--set", "evaluate.images=20", "--set", "evaluate.detector=pixels")
     status, out, err = shell("run", "study/ablation.yaml", *settings)
     assert status == 0, err
