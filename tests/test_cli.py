@@ -1,6 +1,7 @@
 """The command line, run in a shell."""
 
 import hashlib
+import io
 import json
 import os
 import re
@@ -132,6 +133,8 @@ WRONG = [
     (("plot", "rows", "edm:time_steps.rho=-1"), "edm:time_steps.rho=-1: time_steps.rho: should be"),
     (("plot", "rows", "iddpm", "--num-steps", "1200"), "--num-steps 1200: "),
     (("table", "edm:solver=eulr"), "unknown solver 'eulr'. Did you mean 'euler'?"),
+    (("table", "edm:solver=euler,solver=heun"), "edm:solver=euler,solver=heun: 'solver' is given twice"),
+    (("check", "tiny.yaml", "--set", f"name={'a' * 300}"), "may have only up to 100 letters"),
     (("distance", "digits", "missing.zip"), "missing.zip: no such folder or file"),
     (("distance", "digits", "tiny.yaml"), "tiny.yaml: is neither a folder nor a zip nor an npz file"),
     (("distance", "digits", "digts"), "digts: unknown data 'digts'. Did you mean 'digits'?"),
@@ -458,6 +461,62 @@ def test_new_makes_a_project_that_runs(shell, tmp_path):
             check()
     schedule = (tmp_path / "study" / "my_schedule.py").read_text().partition("class ")[2]
     assert len(schedule.splitlines()) == 8  # one formula
+
+
+@pytest.mark.parametrize(
+    ("folder", "name", "printed"),
+    [
+        ("true", "my_study", "true/ablation.yaml"),
+        ("my study", "my_study", "'my study/ablation.yaml'"),
+        ("-x", "my_study", "./-x/ablation.yaml"),
+        ("a/b", "b", "a/b/ablation.yaml"),
+    ],
+)
+def test_new_makes_a_project_in_any_folder(shell, tmp_path, folder, name, printed):
+    status, out, err = shell("new", "--", folder)
+    assert status == 0, err
+    assert out.splitlines()[-1] == f"next: designspace run {printed}"
+    assert (tmp_path / folder / "ablation.yaml").read_text().startswith(f"name: {name}\n")
+
+
+def test_an_ablation_without_a_name_is_called_after_its_file(shell, tmp_path):
+    for file, name in (
+        (".my [first] study!.yaml", "my_first_study_"),
+        ("größe.yaml", "größe"),
+        ("---.yaml", "ablation"),
+    ):
+        (tmp_path / file).write_text(TINY.partition("\n")[2])
+        assert shell("check", "--", file)[1] == f"{file}: {name}: 4 points, 4 trials\n"
+
+
+@pytest.fixture
+def in_ascii(monkeypatch):
+    """Streams like those of a terminal that knows no Unicode: stdout and stderr, as files of bytes."""
+    found = {name: io.TextIOWrapper(io.BytesIO(), "ascii", write_through=True) for name in ("stdout", "stderr")}
+    for name, stream in found.items():
+        monkeypatch.setattr(sys, name, stream)
+    return found
+
+
+def test_a_terminal_without_unicode_ends_no_command(in_ascii):
+    with pytest.raises(SystemExit) as ended:
+        app(["show", "heun"], prog_name="designspace")
+    assert ended.value.code == 0
+    shown = in_ascii["stdout"].buffer.getvalue().decode("ascii")
+    assert "z' = z? + ? h d?" in shown
+    with pytest.raises(SystemExit):
+        app(["schema"], prog_name="designspace")
+    printed = in_ascii["stdout"].buffer.getvalue().decode("ascii").removeprefix(shown)
+    assert json.loads(printed)["properties"]
+
+
+def test_a_full_device_for_the_output_is_one_line(shell, monkeypatch, capfd):
+    with Path("/dev/full").open("w") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        with pytest.raises(SystemExit) as ended:
+            app(["check", "tiny.yaml"], prog_name="designspace")
+        assert ended.value.code == 1
+    assert capfd.readouterr().err == "cannot write to standard output: No space left on device\n"
 
 
 PLUGIN = "import designspace as ds\nclass P(ds.Scaling, name={name!r}):\n    '''A plugin.'''\n"

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
+import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, NoReturn
 
 import typer
+
+UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
+"""The errors of a full or broken file, such as the one to which the output goes."""
 
 
 @contextmanager
@@ -35,6 +40,12 @@ def clean_errors() -> Iterator[None]:
             stop(2, str(error))
         except StorageError as error:
             stop(1, str(error))
+        except OSError as error:
+            if error.errno not in UNWRITABLE or error.filename is not None:
+                raise
+            with suppress(OSError):
+                sys.stdout.close()  # otherwise Python tries to write the rest at its end
+            stop(1, f"cannot write to standard output: {error.strerror}")
         except KeyboardInterrupt:
             stop(130, "interrupted; run the same command again to continue")
 
@@ -70,5 +81,6 @@ def stop(status: int, *lines: str) -> NoReturn:
 
 
 def print_json(value: Any) -> None:
-    """Print a value as JSON on stdout."""
-    typer.echo(json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False))
+    """Print a value as JSON on stdout; where stdout is not UTF-8, other characters are escaped."""
+    ascii_only = (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"
+    typer.echo(json.dumps(value, indent=1, ensure_ascii=ascii_only, allow_nan=False))

@@ -18,6 +18,7 @@ from torch.nn.functional import interpolate
 
 from designspace.errors import DataError
 from designspace.evaluation.resize import BICUBIC, resized
+from designspace.registry.execution import about_to_execute
 from designspace.storage.files import CacheFolder, file_hash
 
 Mode = Literal["clean", "legacy_pytorch", "legacy_tensorflow"]
@@ -145,6 +146,7 @@ def _torchscript(file: Path, resize_inside: bool) -> torch.nn.Module:
     """Load the network with clean-fid's class, which expects a folder that contains a file of a fixed name."""
     from cleanfid.inception_torchscript import InceptionV3W
 
+    about_to_execute(file, "detector inception")
     with TemporaryDirectory() as folder:
         if file.name != TORCHSCRIPT.name:
             shutil.copyfile(file, Path(folder) / TORCHSCRIPT.name)
