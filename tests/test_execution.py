@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import logging
+import os
 
 import pytest
 from typer.testing import CliRunner
@@ -44,6 +45,7 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.setenv("DESIGNSPACE_CACHE", str(tmp_path / "cache"))
     (tmp_path / "mine.py").write_text(MARK + SCHEDULE)
     (tmp_path / "net.py").write_text(MARK + NETWORK)
+    os.mkfifo(tmp_path / "pipe.py")
     (tmp_path / "a.yaml").write_text(SPEC)
     yield tmp_path
     monkeypatch.undo()
@@ -77,6 +79,9 @@ def test_no_code_is_executed_and_what_needs_it_is_named(folder):
         ("images", "imags", "unknown field 'imags'. Did you mean 'images'?"),
         ("./mine.py", "./missing.py", "components.0: no such file"),
         ("./net.py:make", "subprocess:getoutput", "module 'subprocess' belongs to Python's standard library"),
+        ("./mine.py", "./mine", "components.0: should be ./file.py or package.module, not './mine'"),
+        ("./net.py:make", "./pipe.py:make", "pipe.py is not a file"),
+        ("./mine.py", "./pipe.py", "components.0: no such file"),
         ("./mine.py", "antigravity", "module 'antigravity' belongs to Python's standard library"),
     ],
 )
@@ -116,6 +121,16 @@ def test_code_is_named_on_stderr_before_it_is_executed(folder, command):
     assert status == 0, err
     named = [line for line in err.splitlines() if line.startswith(("executing", "inside"))]
     assert named == ["executing ./mine.py (components)", "executing ./net.py (factory)", "inside"]
+
+
+def test_names_cannot_write_to_the_terminal(folder):
+    (folder / "\x1b[2J.py").write_text("")
+    (folder / "a.yaml").write_text(SPEC.replace("./mine.py", '"./\\x1b[2J.py", ./mine.py'))
+    for options in ([], ["--no-code"]):
+        status, out, err = shell("check", "a.yaml", *options)
+        assert status == 0, err
+        assert "./ [2J.py" in err
+        assert "\x1b" not in out + err
 
 
 def test_in_python_the_names_are_logged(folder, caplog):

@@ -34,6 +34,8 @@ def import_user(name: str, *, relative_to: Path) -> None:
     """
     if name.endswith(".py"):
         import_file((relative_to / name).resolve(), "components")
+    elif not re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)*", name):
+        raise ImportError(f"should be ./file.py or package.module, not {name!r}")
     elif why := _why_no_user_module(name):
         raise ImportError(why)
     else:
@@ -159,6 +161,8 @@ def content(factory: str) -> list[str]:
     source = _source(place)
     if source is None:
         return [place, name]
+    if source.exists() and not source.is_file():
+        raise DataError(f"{source} is not a file")  # but a folder or, for instance, a pipe, which would never end
     with reading(source):
         return [sources.of_file(source), name]
 

@@ -14,6 +14,7 @@ from contextvars import ContextVar
 from pathlib import Path
 
 from designspace.errors import WithheldError
+from designspace.text import one_line
 
 LOG = logging.getLogger("designspace.execution")
 """Logs one line of level INFO before each file or module of the user is executed."""
@@ -42,7 +43,7 @@ def about_to_execute(code: Path | str, purpose: str) -> None:
 
     Raises ``WithheldError`` within ``withheld``.
     """
-    name = _shown(code) if isinstance(code, Path) else code
+    name = one_line(_shown(code) if isinstance(code, Path) else code)
     if (refused := _withheld.get()) is None:
         LOG.info("executing %s (%s)", name, purpose)
         return

@@ -103,7 +103,7 @@ def _import_components(names: Sequence[str], folder: Path) -> Iterator[Problem]:
 def _why_not_imported(name: str, error: BaseException, folder: Path) -> str:
     if line := _line_of(error):
         return f"{name} fails: {brief(error)} ({line})"
-    near = did_you_mean(Path(name).name, [file.name for file in (folder / name).parent.glob("*.py")])
+    near = did_you_mean(Path(name).name, [file.name for file in (folder / name).parent.glob("*.py") if file.is_file()])
     return f"{error}.{near if name.endswith('.py') else ''}"
 
 
