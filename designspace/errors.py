@@ -23,6 +23,14 @@ class DataError(Exception):
         self.at = (key, *self.at)
 
 
+class WithheldError(DataError):
+    """Code of the user that is needed and not executed, because the caller asked for a check without code."""
+
+
+class PluginError(ImportError):
+    """An installed package with components cannot be imported; the message names it."""
+
+
 class NotFiniteError(FloatingPointError):
     """Some samples are not finite; ``images`` holds the indices of all of them, the message lists the first few.
 
@@ -120,6 +128,8 @@ class Kind(StrEnum):
     """A warning: a value that changes nothing."""
     UNCHECKED = auto()
     """A warning: a component of the user's that takes too long to be checked."""
+    WITHHELD = auto()
+    """A warning: something that is not checked, because it needs code that is not executed."""
     UNEXPLAINED = auto()
     """A warning: a claim that names a budget without saying why, or says why without naming one."""
     UNSPENT = auto()
@@ -132,17 +142,13 @@ class Kind(StrEnum):
     @property
     def is_warning(self) -> bool:
         """Whether the spec can be used nevertheless."""
-        warnings = (
-            Kind.PARTLY_UNMEASURED,
-            Kind.NO_EFFECT,
-            Kind.UNCHECKED,
-            Kind.UNEXPLAINED,
-            Kind.UNSPENT,
-            Kind.IDLE,
-            Kind.FEW_REPEATS,
-        )
-        return self in warnings
+        return self in _WARNINGS
 
+
+_WARNINGS = {
+    *(Kind.PARTLY_UNMEASURED, Kind.NO_EFFECT, Kind.UNCHECKED, Kind.WITHHELD),
+    *(Kind.UNEXPLAINED, Kind.UNSPENT, Kind.IDLE, Kind.FEW_REPEATS),
+}
 
 DocPath = tuple[str | int, ...]
 """The keys and list positions that lead to a value: ``("grid", "solver", 1)``."""

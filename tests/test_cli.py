@@ -1,6 +1,7 @@
 """The command line, run in a shell."""
 
 import hashlib
+import io
 import json
 import os
 import re
@@ -17,6 +18,7 @@ from typer.testing import CliRunner
 import designspace as ds
 from designspace.cli.app import app
 from designspace.cli.distance import _features as features_of
+from designspace.registry.known import ROWS
 from designspace.testing import checks
 
 ROOT = Path(__file__).parents[1]
@@ -75,6 +77,24 @@ def test_check_run_report(shell, tmp_path):
         assert "frechet_vs_nfe.png" in out
 
 
+def test_warnings_of_check_say_that_they_are(shell, tmp_path):
+    (tmp_path / "tiny.yaml").write_text(
+        TINY.replace("solver: [euler, heun]", "c_skip: [edm, vp]").partition("claims")[0]
+    )
+    status, _, err = shell("check", "tiny.yaml")
+    assert status == 0
+    assert err == "warning: tiny.yaml:6:8: grid.c_skip: has no effect: denoiser exact does not depend on c_skip\n"
+
+
+def test_a_run_says_which_results_its_report_leaves_out(shell):
+    few = ("run", "tiny.yaml", "--set", "claims=[]", "--set", "grid.nfe=[3]")
+    assert "also holds" not in shell(*few)[2]
+    status, _, err = shell(*few, "--set", "evaluate.images=30")
+    assert status == 0
+    assert "reports/tiny/results.jsonl also holds 2 results of other settings or versions" in err
+    assert "also holds" not in shell(*few, "--set", "evaluate.images=20", "--out", "elsewhere")[2]
+
+
 def test_json_is_all_there_is_on_stdout(shell):
     status, out, err = shell("run", "tiny.yaml", "--json", "--set", "claims=[]", "--set", "grid.nfe=[3]")
     assert status == 0, err
@@ -114,6 +134,8 @@ WRONG = [
     (("plot", "rows", "edm:time_steps.rho=-1"), "edm:time_steps.rho=-1: time_steps.rho: should be"),
     (("plot", "rows", "iddpm", "--num-steps", "1200"), "--num-steps 1200: "),
     (("table", "edm:solver=eulr"), "unknown solver 'eulr'. Did you mean 'euler'?"),
+    (("table", "edm:solver=euler,solver=heun"), "edm:solver=euler,solver=heun: 'solver' is given twice"),
+    (("check", "tiny.yaml", "--set", f"name={'a' * 300}"), "may have only up to 100 letters"),
     (("distance", "digits", "missing.zip"), "missing.zip: no such folder or file"),
     (("distance", "digits", "/dev/zero"), "/dev/zero: is neither a folder nor a zip nor an npz file"),
     (("distance", "digits", "{name: npz, path: /dev/zero}"), "/dev/zero is a device, not a file or folder"),
@@ -282,6 +304,37 @@ def test_show_and_table_have_formulas(shell):
     assert all(name in out for name in ("ddpm", "iddpm", "vp", "ve", "edm"))
 
 
+def test_show_of_a_row_says_what_a_class_defines(shell):
+    def shown(row):
+        status, out, _ = shell("show", row)
+        assert status == 0
+        return [" ".join(line.split()) for line in out.splitlines()]
+
+    lines = shown("schedule")
+    assert lines[0] == "the row schedule"
+    required, optional = lines.index("has to define"), lines.index("may define")
+    assert next(line for line in lines[required:optional] if "(" in line) == "sigma(t: Tensor) -> Tensor"
+    assert "sigma_inv(sigma: Tensor) -> Tensor" in lines[optional:]
+    assert (
+        lines[lines.index("t_max: float = math.inf") + 1]
+        == "The end of the time axis. sigma is not evaluated beyond it."
+    )
+    assert lines[-1] == "components: linear, ve, vp"
+    lines = shown("solver")
+    assert 'class Mine(Solver, name="mine")' in lines
+    bases = [line.split()[-1] for line in lines if line.startswith("from designspace.")]
+    assert {"AdaptiveSolver", "RungeKutta", "SingleStep"} <= set(bases)
+
+
+@pytest.mark.parametrize("row", list(ROWS))
+def test_show_of_any_row_names_every_abstract_method(shell, row):
+    status, out, _ = shell("show", row)
+    assert status == 0
+    required = out.partition("has to define")[2].partition("may define")[0]
+    assert ROWS[row].__abstractmethods__
+    assert all(f"{name}(" in required for name in ROWS[row].__abstractmethods__)
+
+
 def test_plot_writes_each_figure_in_three_formats_and_says_where(shell, tmp_path):
     status, out, _ = shell("plot", "rows", "edm", "--num-steps", "5", "--out", "figures")
     names = ("schedule", "time_steps", "preconditioning", "training")
@@ -447,7 +500,9 @@ def test_new_makes_a_project_that_runs(shell, tmp_path):
     status, out, err = shell("new", "study")
     assert status == 0, err
     assert "designspace run study/ablation.yaml" in out
-    assert shell("check", "study/ablation.yaml")[1] == "study/ablation.yaml: study: 12 points, 12 trials\n"
+    status, out, err = shell("check", "study/ablation.yaml")
+    assert out == "study/ablation.yaml: study: 12 points, 12 trials\n"
+    assert err.splitlines() == [f"executing ./study/{name}.py (components)" for name in ("my_steps", "my_schedule")]
     settings = ("--set", "evaluate.images=20", "--set", "evaluate.detector=pixels")
     status, out, err = shell("run", "study/ablation.yaml", *settings)
     assert status == 0, err
@@ -458,6 +513,55 @@ def test_new_makes_a_project_that_runs(shell, tmp_path):
             check()
     schedule = (tmp_path / "study" / "my_schedule.py").read_text().partition("class ")[2]
     assert len(schedule.splitlines()) == 8  # one formula
+
+
+@pytest.mark.parametrize(
+    ("folder", "name", "printed"),
+    [
+        ("true", "my_study", "true/ablation.yaml"),
+        ("my study", "my_study", "'my study/ablation.yaml'"),
+        ("-x", "my_study", "./-x/ablation.yaml"),
+        ("a/b", "b", "a/b/ablation.yaml"),
+    ],
+)
+def test_new_makes_a_project_in_any_folder(shell, tmp_path, folder, name, printed):
+    status, out, err = shell("new", "--", folder)
+    assert status == 0, err
+    assert out.splitlines()[-1] == f"next: designspace run {printed}"
+    assert (tmp_path / folder / "ablation.yaml").read_text().startswith(f"name: {name}\n")
+
+
+def test_an_ablation_without_a_name_is_called_after_its_file(shell, tmp_path):
+    for file, name in (
+        (".my [first] study!.yaml", "my_first_study_"),
+        ("größe.yaml", "größe"),
+        ("---.yaml", "ablation"),
+    ):
+        (tmp_path / file).write_text(TINY.partition("\n")[2])
+        assert shell("check", "--", file)[1] == f"{file}: {name}: 4 points, 4 trials\n"
+
+
+def test_a_terminal_without_unicode_ends_no_command(monkeypatch):
+    def in_ascii(*arguments):
+        with monkeypatch.context() as patch:
+            stdout = io.TextIOWrapper(io.BytesIO(), "ascii", write_through=True)
+            patch.setattr(sys, "stdout", stdout)
+            with pytest.raises(SystemExit) as ended:
+                app(list(arguments), prog_name="designspace")
+            assert ended.value.code == 0
+        return stdout.buffer.getvalue().decode("ascii")
+
+    assert "z' = z? + ? h d?" in in_ascii("show", "heun")
+    assert json.loads(in_ascii("list", "solver", "--json"))["solver"]["deis"]
+
+
+def test_a_full_device_for_the_output_is_one_line(shell, monkeypatch, capfd):
+    with Path("/dev/full").open("w") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        with pytest.raises(SystemExit) as ended:
+            app(["check", "tiny.yaml"], prog_name="designspace")
+        assert ended.value.code == 1
+    assert capfd.readouterr().err == "cannot write to standard output: No space left on device\n"
 
 
 PLUGIN = "import designspace as ds\nclass P(ds.Scaling, name={name!r}):\n    '''A plugin.'''\n"

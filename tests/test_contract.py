@@ -681,7 +681,9 @@ def test_components_with_required_fields_need_an_example(define):
 def test_duplicates_name_both_places(tmp_path):
     source = "import designspace as ds\nclass E(ds.Solver, name='euler'):\n    def step(self, *a): ...\n"
     (tmp_path / "mine.py").write_text(source)
-    code = "import designspace.registry.discovery as d, pathlib; d.import_file(pathlib.Path('mine.py').resolve())"
+    code = (
+        "import designspace.registry.discovery as d, pathlib as p; d.import_user('./mine.py', relative_to=p.Path.cwd())"
+    )
     environment = os.environ | {"PYTHONPATH": str(Path(ds.__file__).parents[1])}
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, env=environment)
     assert "solver 'euler' is defined twice" in done.stderr

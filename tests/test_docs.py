@@ -64,9 +64,11 @@ def test_the_tutorial_runs(tmp_path):
     assert [line.strip() for line in done.stdout.splitlines() if line.startswith("$ ")] == run
 
 
-@pytest.mark.parametrize(("page", "least"), [("index", 0), ("tutorial", 16), ("recipes", 14), ("error_bars", 0)])
+@pytest.mark.parametrize(
+    ("page", "least"), [("index", 0), ("tutorial", 16), ("recipes", 14), ("error_bars", 0), ("security", 1)]
+)
 def test_commands_and_their_options_exist(page, least):
-    assert len(PAGES) == 4
+    assert len(PAGES) == 5
     root, seen = typer.main.get_command(app), 0
     for block in blocks_of(page, "console"):
         for program, *words in block.commands:

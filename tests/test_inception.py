@@ -122,7 +122,8 @@ def assert_same_numbers(ours, network, mode, folder, count, channels, dims):
 
 @pytest.fixture
 def nowhere(tmp_path, monkeypatch):
-    """No network in clean-fid's folder or the environment, but a server that has it at ``nowhere / "url"``."""
+    """No network in the cache, clean-fid's folder or the environment, but a server has it at ``nowhere / "url"``."""
+    monkeypatch.setenv("DESIGNSPACE_CACHE", str(tmp_path / "cache"))
     for source in ("TORCHSCRIPT", "PYTORCH"):
         moved = replace(getattr(inception_file, source), folder=lambda: tmp_path, url=(tmp_path / "url").as_uri())
         monkeypatch.delenv(moved.variable, raising=False)
@@ -210,11 +211,15 @@ class TestInception:
         assert sha256 in identity.values()
         assert identity != detector().identity()
 
-    def test_looks_in_the_field_then_the_environment_then_where_clean_fid_does(self, stand_in, nowhere, monkeypatch):
+    def test_looks_in_the_field_the_environment_the_cache_and_clean_fids_folder(self, stand_in, nowhere, monkeypatch):
         path, sha256 = stand_in
         source = inception_file.source_of("clean")
         shutil.copy(path, nowhere / TORCHSCRIPT.name)
         assert network_file(source, None, sha256, False) == nowhere / TORCHSCRIPT.name
+        cached = nowhere / "cache" / "weights" / TORCHSCRIPT.name
+        cached.parent.mkdir(parents=True)
+        shutil.copy(path, cached)
+        assert network_file(source, None, sha256, False) == cached
         shutil.copy(path, nowhere / "environment.pt")
         monkeypatch.setenv(TORCHSCRIPT.variable, str(nowhere / "environment.pt"))
         assert network_file(source, None, sha256, False) == nowhere / "environment.pt"
@@ -225,7 +230,13 @@ class TestInception:
         source = inception_file.source_of(mode)
         with pytest.raises(DataError) as error:
             detector(mode=mode).load(CPU)
-        for part in (source.url, str(nowhere / source.name), f"${source.variable}", "`weights`", "download: true"):
+        for part in (
+            source.url,
+            str(nowhere / "cache" / "weights" / source.name),
+            f"${source.variable}",
+            "`weights`",
+            "download: true",
+        ):
             assert part in str(error.value)
         with pytest.raises(DataError, match=r"elsewhere\.pt"):
             detector(weights=nowhere / "elsewhere.pt").load(CPU)
@@ -236,16 +247,16 @@ class TestInception:
         with pytest.raises(DataError, match="there is no"):
             detector(sha256=sha256).load(CPU)
         detector(sha256=sha256, download=True).load(CPU)
-        assert (nowhere / TORCHSCRIPT.name).read_bytes() == path.read_bytes()
+        assert (nowhere / "cache" / "weights" / TORCHSCRIPT.name).read_bytes() == path.read_bytes()
 
     @pytest.mark.parametrize("content", [None, b"truncated"])
     def test_a_failed_download_leaves_no_file(self, nowhere, content):
         if content:
             (nowhere / "url").write_bytes(content)
-        before = set(nowhere.iterdir())
+        before = [file for file in nowhere.rglob("*") if file.is_file()]
         with pytest.raises(DataError, match=r"cannot download file.*url to .*: .*(No such file|invalid hash)"):
             detector(download=True).load(CPU)
-        assert set(nowhere.iterdir()) == before
+        assert [file for file in nowhere.rglob("*") if file.is_file()] == before
 
     def test_another_network_is_refused_unless_its_hash_is_stated(self, stand_in):
         with pytest.raises(DataError, match=f"has the sha256 {stand_in[1]}, not {TORCHSCRIPT.sha256}.*damaged"):

@@ -243,7 +243,8 @@ def test_every_command_refuses_it_before_any_work(folder, command):
         env=os.environ | {"PYTHONPATH": str(ROOT)},
     )
     assert (done.returncode, done.stdout) == (2, "")
-    (line,) = done.stderr.splitlines()
+    (named, line) = done.stderr.splitlines()
+    assert named == "executing ./my.py (components)"
     assert line.startswith("my.yaml:6:33: design.schedule: schedule 'test_squared' is wrong: ")
     assert {path.name for path in folder.iterdir()} - {"cache", "__pycache__"} == {"my.py", "my.yaml"}
 

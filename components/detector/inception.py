@@ -16,9 +16,10 @@ class Inception(Detector, name="inception"):
     """The 2,048 pooled features of Inception-v3, with clean-fid's protocol; their Fréchet distance is the FID.
 
     The network is read from the file ``weights``. By default this is the file that ``$DESIGNSPACE_INCEPTION`` names
-    (for the mode ``legacy_pytorch``: ``$DESIGNSPACE_INCEPTION_PYTORCH``), or else the one in clean-fid's own folder, to
-    which it is downloaded if ``download`` is true. The file must have the ``sha256`` of the genuine network. Another
-    network with the same interface can be used by stating its hash, but then the distance is not called FID.
+    (for the mode ``legacy_pytorch``: ``$DESIGNSPACE_INCEPTION_PYTORCH``), or else the one in the folder ``weights`` of
+    the cache or in clean-fid's own folder. If ``download`` is true, a missing file is downloaded. The file must have
+    the ``sha256`` of the genuine network. Another network with the same interface can be used by stating its hash, but
+    then the distance is not called FID.
 
     Resized images stay in memory and are not rounded. The ``mode`` says how they are resized to 299 x 299 pixels:
     ``clean`` by an antialiased bicubic filter; ``legacy_pytorch`` as pytorch-fid does, bilinear and aliased, with its

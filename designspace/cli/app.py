@@ -6,6 +6,8 @@ commands that only read results work without PyTorch.
 
 from __future__ import annotations
 
+import sys
+from io import TextIOWrapper
 from typing import Annotated
 
 import typer
@@ -51,6 +53,9 @@ def main(
     ] = False,
 ) -> None:
     """Compare design choices of diffusion models by Fréchet distance against the number of network evaluations."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # a terminal without Unicode must not end a command that has computed all
+            stream.reconfigure(errors="replace")
 
 
 app.command()(run.run)

@@ -2,26 +2,39 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+from typing import Annotated
+
 import typer
 
 from designspace.cli.errors import clean_errors
-from designspace.cli.options import File, Sets
+from designspace.cli.options import File, Sets, load_ablation
 
 
-def check(file: File, set_: Sets = []) -> None:  # noqa: B006  # typer copies it
+def check(
+    file: File,
+    set_: Sets = [],  # noqa: B006  # typer copies it
+    no_code: Annotated[
+        bool, typer.Option("--no-code", help="Execute no code that the ablation names; say what is not checked then.")
+    ] = False,
+) -> None:
     """Report everything that is wrong with an ablation, with file, line and column, without computing anything.
 
     Components that are not built in are checked as well: shapes, inverses, derivatives, decreasing levels and the like.
 
+    This executes the files and modules that the ablation names under `components:` and `factory:`, and installed
+    plugins; stderr names each before it is executed. For a file from someone else, use --no-code first.
+
     Example: designspace check ablations/solver_grid.yaml
     """
+    from designspace.registry.execution import withheld
     from designspace.run.labels import require_labels
-    from designspace.spec import load
 
-    with clean_errors():
-        ablation = load(file, set_)
-        require_labels(ablation)
-        for warning in ablation.warnings:
-            typer.secho(warning, err=True, fg="yellow")
-        trials = ablation.trials()
-        typer.echo(f"{file}: {ablation.name}: {len(ablation.points())} points, {len(trials)} trials")
+    with clean_errors(), withheld() if no_code else nullcontext() as refused:
+        ablation = load_ablation(file, set_)
+        found = f"{file}: {ablation.name}: {len(ablation.points())} points"
+        if refused is None:
+            require_labels(ablation)
+            typer.echo(f"{found}, {len(ablation.trials())} trials")
+        else:
+            typer.echo(f"{found}; not executed: {', '.join(refused) or 'nothing'}")

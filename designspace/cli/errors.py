@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import logging
+import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, NoReturn
 
 import typer
 
 from designspace.text import clean
 
+UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
+"""The errors of a full or broken file, such as the one to which the output goes."""
+
 
 @contextmanager
 def clean_errors() -> Iterator[None]:
     """Print errors on stderr, one line each, and exit with status 2 (invalid input) or 1 (a file cannot be written)."""
-    from designspace.errors import DataError, SpecError, StorageError
+    from designspace.errors import DataError, PluginError, SpecError, StorageError
+    from designspace.registry.execution import LOG
 
     said: set[str] = set()
 
@@ -25,18 +32,47 @@ def clean_errors() -> Iterator[None]:
             said.add(str(message))
             typer.secho(f"warning: {clean(message)}", err=True, fg="yellow")
 
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _shown(LOG):
         warnings.showwarning = say  # type: ignore[assignment]
         try:
             yield
         except SpecError as error:
             stop(2, *error.lines)
-        except DataError as error:
+        except (DataError, PluginError) as error:
             stop(2, str(error))
         except StorageError as error:
             stop(1, str(error))
+        except OSError as error:
+            if error.errno not in UNWRITABLE or error.filename is not None:
+                raise
+            with suppress(OSError):
+                sys.stdout.close()  # otherwise Python tries to write the rest at its end
+            stop(1, f"cannot write to standard output: {error.strerror}")
         except KeyboardInterrupt:
             stop(130, "interrupted; run the same command again to continue")
+
+
+@contextmanager
+def _shown(log: logging.Logger) -> Iterator[None]:
+    """Print each distinct message of ``log`` once on stderr."""
+    said: set[str] = set()
+
+    class Printed(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if (line := record.getMessage()) not in said:
+                said.add(line)
+                typer.echo(line, err=True)
+
+    handler, level, propagate = Printed(), log.level, log.propagate
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    log.propagate = False
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(level)
+        log.propagate = propagate
 
 
 def stop(status: int, *lines: str) -> NoReturn:
@@ -47,5 +83,6 @@ def stop(status: int, *lines: str) -> NoReturn:
 
 
 def print_json(value: Any) -> None:
-    """Print a value as JSON on stdout."""
-    typer.echo(json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False))
+    """Print a value as JSON on stdout; where stdout is not UTF-8, other characters are escaped."""
+    ascii_only = (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"
+    typer.echo(json.dumps(value, indent=1, ensure_ascii=ascii_only, allow_nan=False))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from designspace.cli.errors import print_json, stop
+from designspace.cli.errors import clean_errors, print_json, stop
 from designspace.cli.options import Json
 
 if TYPE_CHECKING:
@@ -33,7 +33,8 @@ def list_(
 
     if row is not None and row not in ROWS:
         stop(2, f"unknown row '{row}'.{did_you_mean(row, ROWS)} Rows: {', '.join(ROWS)}.")
-    found = {name: dict(sorted(ROWS[name].known.items())) for name in ([row] if row else ROWS)}
+    with clean_errors():
+        found = {name: dict(sorted(ROWS[name].known.items())) for name in ([row] if row else ROWS)}
     if json:
         print_json({name: {key: _summary(cls) for key, cls in known.items()} for name, known in found.items()})
         return

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from designspace.cli.errors import stop
+
+if TYPE_CHECKING:
+    from designspace.spec import Ablation
 
 File = Annotated[Path, typer.Argument(help="An ablation: a YAML file.", show_default=False)]
 Designs = Annotated[
@@ -33,3 +38,13 @@ def require_device(device: str) -> None:
         executors.require_device(device)
     except ValueError as error:
         stop(2, f"--{error}")
+
+
+def load_ablation(file: Path, settings: Sequence[str]) -> Ablation:
+    """Load an ablation and print its warnings. Raises ``SpecError``."""
+    from designspace.spec import load
+
+    ablation = load(file, settings)
+    for warning in ablation.warnings:
+        warnings.warn(warning, stacklevel=2)
+    return ablation

@@ -24,7 +24,7 @@ def plot() -> None:
 @app.command()
 def rows(
     designs: Designs = None,
-    num_steps: Annotated[int, typer.Option(min=2, help="The number of time steps N.")] = 18,
+    num_steps: Annotated[int, typer.Option(min=2, max=10_000, help="The number of time steps N.")] = 18,
     out: Annotated[Path, typer.Option(help="The folder of the figures.")] = Path(),
 ) -> None:
     """Draw the rows of Table 1: schedule and scaling, time steps, preconditioning, and noise levels in training.

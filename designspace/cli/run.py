@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from designspace.cli.errors import clean_errors, print_json, stop
-from designspace.cli.options import Device, File, Json, Out, Sets, require_device
+from designspace.cli.options import Device, File, Json, Out, Sets, load_ablation, require_device
 from designspace.cli.report import print_report, write_overview
 from designspace.text import clean, describe
 
@@ -32,6 +32,9 @@ def run(
 ) -> None:
     """Compute the points of an ablation that have no result yet, and write the report.
 
+    It executes the files and modules that the ablation names under `components:` and `factory:`, and installed plugins,
+    also with --dry-run; stderr names each before it is executed. To look first: designspace check --no-code FILE.
+
     To resume, run the same command again: a run that is killed loses at most the images of the current chunk.
 
     Example: designspace run ablations/solver_grid.yaml --set evaluate.images=500 --workers 2
@@ -51,17 +54,13 @@ def run(
 def _load(file: Path, settings: Sequence[str], executor: str, device: str) -> Ablation:
     """The ablation, once the options are known to be possible."""
     from designspace.run.executors import require_executor
-    from designspace.spec import load
 
     try:
         require_executor(executor)
     except ValueError as error:
         stop(2, f"--{error}")
     require_device(device)
-    ablation = load(file, settings)
-    for warning in ablation.warnings:
-        warnings.warn(warning, stacklevel=2)
-    return ablation
+    return load_ablation(file, settings)
 
 
 def _run(ablation: Ablation, device: str, executor: str, workers: int, out: Path, json: bool) -> Results:
@@ -74,6 +73,7 @@ def _run(ablation: Ablation, device: str, executor: str, workers: int, out: Path
         rows, failures = ([record.plain() for record in records] for records in (results.rows(), results.failures))
         print_json({"name": ablation.name, "results": rows, "failures": failures})
         return results
+    _warn_of_other_results(results)
     print_report(Study(results.folder))
     write_overview(out)
     if results.done():
@@ -81,6 +81,19 @@ def _run(ablation: Ablation, device: str, executor: str, workers: int, out: Path
         typer.echo(f"results: {results.folder / 'results.jsonl'}")
         typer.echo(f"next: designspace report {ablation.name}{option}")
     return results
+
+
+def _warn_of_other_results(results: Results) -> None:
+    """Warn that the report replaces one of other settings, if the folder holds results of any."""
+    from designspace.results.store import Results
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # damaged lines have been named before
+        others = len(Results(results.folder).done() - results.done())
+    if others:
+        file = results.folder / "results.jsonl"
+        what = f"{others} result{'s' * (others > 1)} of other settings or versions, which this report leaves out"
+        warnings.warn(f"{file} also holds {what}; with --out FOLDER, both reports are kept", stacklevel=2)
 
 
 def _print_failures(failures: Sequence[Failure], folder: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from designspace.cli.errors import print_json
+from designspace.cli.errors import clean_errors, print_json
 
 
 def schema() -> None:
@@ -13,4 +13,5 @@ def schema() -> None:
     """
     from designspace.spec.schema import schema as make
 
-    print_json(make())
+    with clean_errors():
+        print_json(make())

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from designspace.cli.errors import clean_errors, stop
-from designspace.cli.options import Device, File, Sets, require_device
+from designspace.cli.options import Device, File, Sets, load_ablation, require_device
 
 if TYPE_CHECKING:
     from designspace.data.images import Images
@@ -36,7 +36,6 @@ def train(
     from designspace.run.job import label
     from designspace.run.labels import require_labels
     from designspace.run.progress import training_shown
-    from designspace.spec import load
     from designspace.training.checkpoints import trained
     from designspace.training.export import export as write
 
@@ -44,7 +43,7 @@ def train(
         require_device(device)
         if half and not export:
             stop(2, "--half needs --export FOLDER")
-        ablation = load(file, set_)
+        ablation = load_ablation(file, set_)
         require_labels(ablation)
         plans = _plans(ablation)
         if not plans:

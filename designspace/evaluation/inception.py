@@ -18,7 +18,8 @@ from torch.nn.functional import interpolate
 
 from designspace.errors import DataError
 from designspace.evaluation.resize import BICUBIC, resized
-from designspace.storage.files import file_hash
+from designspace.registry.execution import about_to_execute
+from designspace.storage.files import CacheFolder, file_hash
 
 Mode = Literal["clean", "legacy_pytorch", "legacy_tensorflow"]
 """clean-fid's names for how images are resized: with clean-fid's own filter; as in pytorch-fid, which also has its own
@@ -70,11 +71,14 @@ def source_of(mode: Mode) -> Source:
 
 
 def network_file(source: Source, weights: Path | None, sha256: str, download: bool) -> Path:
-    """The file to use: ``weights``, otherwise the one named by the environment variable, otherwise clean-fid's.
+    """The file to use: ``weights``, otherwise the one named by the environment variable, otherwise the cached one.
 
+    That is the file in the folder ``weights`` of the cache or, if only that exists, the one in clean-fid's folder.
     Raises ``DataError`` if the file is missing and cannot or must not be downloaded, or if its hash is not ``sha256``.
     """
-    file = Path(weights or os.environ.get(source.variable) or source.folder() / source.name).absolute()
+    cached, clean_fid = CacheFolder().root / "weights" / source.name, source.folder() / source.name
+    default = clean_fid if clean_fid.exists() and not cached.exists() else cached
+    file = Path(weights or os.environ.get(source.variable) or default).absolute()
     if download and not file.exists():
         _fetch(source.url, file, sha256)
     if not file.exists():
@@ -142,6 +146,7 @@ def _torchscript(file: Path, resize_inside: bool) -> torch.nn.Module:
     """Load the network with clean-fid's class, which expects a folder that contains a file of a fixed name."""
     from cleanfid.inception_torchscript import InceptionV3W
 
+    about_to_execute(file, "detector inception")
     with TemporaryDirectory() as folder:
         if file.name != TORCHSCRIPT.name:
             shutil.copyfile(file, Path(folder) / TORCHSCRIPT.name)

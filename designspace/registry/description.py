@@ -1,9 +1,11 @@
-"""Components described for people: the docstring with formula and sources, and the fields."""
+"""Components and rows described for people: docstrings with formula and sources, fields, and what a class defines."""
 
 from __future__ import annotations
 
+import ast
 import inspect
 import textwrap
+from collections.abc import Iterator
 from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
 
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
     from pydantic.fields import FieldInfo
 
+OBJECTS = ("__call__",)
+"""The special methods that a row may ask for."""
 SIGNS = {"gt": ">", "ge": ">=", "lt": "<", "le": "<=", "multiple_of": "multiple of", "pattern": "matches"}
 
 
@@ -39,6 +43,44 @@ def described(name: str, about: FieldInfo) -> Field:
     default = about.get_default(call_default_factory=True)
     ends = "required" if about.is_required() else f"default {written(default)}"
     return Field(name, _type(about.annotation), _domain(about), ends)
+
+
+class Member(NamedTuple):
+    """A method or class variable of a row, described for the author of a class."""
+
+    signature: str
+    """``sigma(t: Tensor) -> Tensor``, ``one_step: bool = True``."""
+    doc: str
+    required: bool
+    """Whether a class has to define it; otherwise the row has a default."""
+
+
+def members_of(row: type[BaseModel]) -> Iterator[Member]:
+    """The methods and class variables that ``row`` itself declares for classes to define."""
+    required: frozenset[str] = getattr(row, "__abstractmethods__", frozenset())
+    body = ast.parse(textwrap.dedent(inspect.getsource(row))).body[0]
+    nodes = body.body if isinstance(body, ast.ClassDef) else []
+    for node, after in zip(nodes, [*nodes[1:], None], strict=True):
+        if isinstance(node, ast.AnnAssign) and "ClassVar" in ast.unparse(node.annotation):
+            doc = after.value.value if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant) else ""
+            kind = ast.unparse(node.annotation).removeprefix("ClassVar[").removesuffix("]")
+            default = f" = {ast.unparse(node.value)}" if node.value else ""
+            yield Member(f"{ast.unparse(node.target)}: {kind}{default}", inspect.cleandoc(str(doc)), not node.value)
+        elif isinstance(node, ast.FunctionDef) and _may_be_defined(node):
+            yield Member(_signature(node), ast.get_docstring(node) or "", node.name in required)
+
+
+def _may_be_defined(method: ast.FunctionDef) -> bool:
+    hidden = method.name.startswith("_") and method.name not in OBJECTS
+    return not hidden and not any(ast.unparse(decorator) == "classmethod" for decorator in method.decorator_list)
+
+
+def _signature(method: ast.FunctionDef) -> str:
+    returns = f" -> {ast.unparse(method.returns)}" if method.returns else ""
+    if any(ast.unparse(decorator) == "property" for decorator in method.decorator_list):
+        return f"{method.name}: {returns.removeprefix(' -> ')}, a property"
+    arguments = ast.unparse(method.args).partition("self")[2].removeprefix(", ")
+    return f"{method.name}({arguments}){returns}"
 
 
 def documented(doc: str | None, formula: str, sources: tuple[Source, ...]) -> str:

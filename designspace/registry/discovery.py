@@ -19,9 +19,10 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, ConfigDict, JsonValue, PlainSerializer, ValidationInfo, model_validator
 
-from designspace.errors import DataError, brief
+from designspace.errors import DataError, WithheldError, brief
 from designspace.registry import sources
 from designspace.registry.component import Spec, folder_of
+from designspace.registry.execution import about_to_execute
 from designspace.registry.identity import CountsAs
 from designspace.registry.isolation import settings_kept
 from designspace.registry.known import ROWS
@@ -37,39 +38,50 @@ def import_user(name: str, *, relative_to: Path) -> None:
     """
     with settings_kept():
         if name.endswith(".py"):
-            import_file((relative_to / name).resolve())
+            import_file((relative_to / name).resolve(), "components")
+        elif not re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)*", name):
+            raise ImportError(f"should be ./file.py or package.module, not {name!r}")
+        elif why := _why_no_user_module(name):
+            raise ImportError(why)
         else:
-            import_module(name)
+            import_module(name, "components")
 
 
-def import_file(path: Path) -> ModuleType:
+def import_file(path: Path, purpose: str) -> ModuleType:
     """Import a Python file under a module name that no other file has.
 
-    It is imported again if it, or a module that it imports from its own folder or package, has changed since.
+    It is imported again if it, or a module that it imports from its own folder or package, has changed since. The
+    ``purpose`` is what the spec names it for. Raises ``WithheldError`` if no code of the user may be executed.
     """
     if not path.is_file():
         raise ImportError(f"no such file: {path}")
     name = file_module(path)
+    loader = SourceFileLoader(name, str(path))
+    source = path.read_bytes()  # not by the loader, which may use the bytecode of an older version
+    code = loader.source_to_code(source, str(path))
+    about_to_execute(path, purpose)
     if is_current(name):
         return sys.modules[name]
     _forget(name, path)
-    loader = SourceFileLoader(name, str(path))
     spec = importlib.util.spec_from_file_location(name, path, loader=loader)
     assert spec
     module = sys.modules[name] = importlib.util.module_from_spec(spec)
     try:
-        source = path.read_bytes()  # not by the loader, which may use the bytecode of an older version
         make_importable(path, source)
         with sources.executing(name, source):
-            exec(loader.source_to_code(source, str(path)), vars(module))
+            exec(code, vars(module))
     except BaseException:
         del sys.modules[name]
         raise
     return module
 
 
-def import_module(name: str) -> ModuleType:
-    """Import a module by name; import it again if it, or a module that it imports from its own package, has changed."""
+def import_module(name: str, purpose: str) -> ModuleType:
+    """Import a module by name; import it again if it, or a module that it imports from its own package, has changed.
+
+    Raises ``WithheldError`` if no code of the user may be executed.
+    """
+    about_to_execute(name, purpose)
     if name in sys.modules and not is_current(name):
         _forget(name, Path(str(sys.modules[name].__file__)))
     module = importlib.import_module(name)
@@ -161,8 +173,17 @@ def _beside_the_spec(factory: str, info: ValidationInfo) -> str:
     if not re.fullmatch(r"[^:].*:[^\W\d]\w*", factory):
         raise ValueError(f"should be package.module:callable or ./file.py:callable, not {factory!r}")
     place, name = _parts(factory)
+    if why := _why_no_user_module(place):
+        raise ValueError(why)
     folder = folder_of(info)
     return f"{folder / Path(place).expanduser()}:{name}" if folder and place.endswith(".py") else factory
+
+
+def _why_no_user_module(place: str) -> str:
+    """Why a spec may not name this module; empty if it may."""
+    top = place.partition(".")[0]
+    standard = not place.endswith(".py") and top in sys.stdlib_module_names
+    return f"module '{top}' belongs to Python's standard library, which has neither components nor networks" * standard
 
 
 def find(factory: str, *, again: bool = False) -> Any:
@@ -193,6 +214,8 @@ def content(factory: str) -> list[str]:
     source = _source(place)
     if source is None:
         return [place, name]
+    if source.exists() and not source.is_file():
+        raise DataError(f"{source} is not a file")  # but a folder or, for instance, a pipe, which would never end
     with reading(source):
         return [sources.of_file(source), name]
 
@@ -214,7 +237,11 @@ def _module(place: str, again: bool) -> ModuleType:
     if not again and sources.recorded(_name(place)):
         return sys.modules[_name(place)]
     try:
-        return import_file(Path(place).resolve()) if place.endswith(".py") else import_module(place)
+        if place.endswith(".py"):
+            return import_file(Path(place).resolve(), "factory")
+        return import_module(place, "factory")
+    except WithheldError:
+        raise
     except Exception as error:
         raise DataError(f"{place} cannot be imported: {brief(error)}") from error
 
@@ -222,6 +249,8 @@ def _module(place: str, again: bool) -> ModuleType:
 def _source(place: str) -> Path | None:
     if place.endswith(".py"):
         return Path(place)
+    if "." in place:
+        about_to_execute(place, "factory")  # looking for it executes the package that it is in
     try:
         spec = importlib.util.find_spec(place)
     except Exception as error:

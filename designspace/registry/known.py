@@ -7,9 +7,13 @@ import importlib.util
 import pkgutil
 import sys
 from collections.abc import Iterator, Mapping, MutableMapping
+from contextlib import suppress
 from functools import cache
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, EntryPoints, entry_points
 from typing import Any
+
+from designspace.errors import PluginError, WithheldError, brief
+from designspace.registry.execution import about_to_execute
 
 COMPONENTS = "designspace.components"
 """The package of the built-in components, and the entry point under which plugins name their modules."""
@@ -103,17 +107,29 @@ def import_builtin(row: str, name: str | None = None) -> None:
         importlib.import_module(f"{folder}.{module}")
 
 
-@cache
 def import_plugins() -> None:
     """Import every module that an installed distribution names under ``designspace.components``, once.
 
-    Raises ``ImportError`` naming the plugin that cannot be imported.
+    Without effect where no code of users may be executed. Raises ``PluginError`` if one cannot be imported.
     """
-    for entry_point in entry_points(group=COMPONENTS):
-        try:
-            entry_point.load()
-        except Exception as error:
-            raise ImportError(f"the plugin {entry_point.name} ({entry_point.value}) fails: {error}") from error
+    for entry_point in _plugins():
+        with suppress(WithheldError):
+            _import_plugin(entry_point)
+
+
+@cache
+def _plugins() -> EntryPoints:
+    return entry_points(group=COMPONENTS)
+
+
+@cache
+def _import_plugin(entry_point: EntryPoint) -> None:
+    about_to_execute(entry_point.value, f"plugin {entry_point.name}")
+    try:
+        entry_point.load()
+    except Exception as error:
+        what = f"the plugin {entry_point.name} ({entry_point.value}) fails: {brief(error)}. Mend or uninstall it"
+        raise PluginError(what) from error
 
 
 def _place(cls: type[Any]) -> str:

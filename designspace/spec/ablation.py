@@ -21,12 +21,21 @@ from designspace.spec.plan import Plan, place_of, plan
 from designspace.spec.problems import problems_of
 from designspace.spec.trial import Evaluate, Point, Trial
 
+LONGEST_NAME = 100
+"""The largest number of characters of a name; file systems limit those of a folder to 255 bytes."""
+
 
 def _folder_name(name: str) -> str:
-    if not re.fullmatch(r"\w[\w.-]*", name):
-        text = f"names the report's folder, so it may have only letters, digits, '_', '-' and '.', not {name!r}"
+    if not re.fullmatch(rf"\w[\w.-]{{,{LONGEST_NAME - 1}}}", name):
+        which = f"up to {LONGEST_NAME} letters, digits, '_', '-' and '.'"
+        text = f"names the report's folder, so it may have only {which}, not {name[:LONGEST_NAME]!r}"
         raise PydanticCustomError("name", "{text}", {"text": text})
     return name
+
+
+def _name_from(file: Path) -> str:
+    """The name of an ablation that states none: that of its file, with ``_`` for what a name may not have."""
+    return re.sub(r"[^\w.-]+", "_", file.stem).lstrip("-.")[:LONGEST_NAME] or "ablation"
 
 
 class Ablation(Spec):
@@ -119,7 +128,7 @@ def load(path: Path | str, overrides: Sequence[str] = ()) -> Ablation:
     if not isinstance(document.data, dict):
         what = "is empty" if document.data is None else f"should be a mapping of fields, not {document.data!r:.60}"
         raise SpecError([document.locate(Problem(what))])
-    document.data.setdefault("name", Path(path).stem)
+    document.data.setdefault("name", _name_from(Path(path)))
     override(document, overrides, list(Ablation.model_fields))
     ablation = _valid_part(document)
     found = plan(dict(ablation), document)

@@ -11,9 +11,10 @@ from typing import Any, NamedTuple
 
 from designspace.denoising.sigma_data import NAME as SIGMA_DATA
 from designspace.denoising.sigma_data import has_field
-from designspace.errors import DocPath, Kind, Problem, brief, dotted
+from designspace.errors import DocPath, Kind, Problem, WithheldError, brief, dotted
 from designspace.registry.component import Component
 from designspace.registry.discovery import file_module, import_user
+from designspace.registry.execution import not_executed
 from designspace.registry.known import ROWS
 from designspace.spec.axes import Choice, choices
 from designspace.spec.baseline import baseline
@@ -45,7 +46,7 @@ class Plan(NamedTuple):
     @property
     def warnings(self) -> list[Problem]:
         """The problems that do not prevent it."""
-        return [problem for problem in self.problems if problem.kind.is_warning]
+        return list(dict.fromkeys(problem for problem in self.problems if problem.kind.is_warning))
 
 
 def plan(fields: Mapping[str, Any], document: Document) -> Plan:
@@ -53,7 +54,7 @@ def plan(fields: Mapping[str, Any], document: Document) -> Plan:
     folder = Path(document.source).absolute().parent if document.source else Path.cwd()
     problems, base, parts = Problems(), baseline(fields), {part: fields[part] for part in PARTS}
     problems += _import_components(fields["components"], folder)
-    not_imported = bool(problems)
+    not_imported = any(not problem.kind.is_warning for problem in problems)
     if fields["num_steps"] is not None and fields["nfe"] is not None:
         problems.append(Problem("num_steps is given too; give one of the two", ("nfe",), key=True))
     of_axes = Problems()
@@ -65,7 +66,7 @@ def plan(fields: Mapping[str, Any], document: Document) -> Plan:
         consequences.add(Kind.MISSING)
     own, of_points = OwnComponents(), Problems()
     points, evaluations = Resolver(base, folder, own).points(found, of_points)
-    problems += (problem for problem in dict.fromkeys(of_points) if problem.kind not in consequences)
+    problems += (_withheld(problem) for problem in dict.fromkeys(of_points) if problem.kind not in consequences)
     problems += own.unchecked
     claims: tuple[Claim, ...] = ()
     if not of_axes:
@@ -74,9 +75,10 @@ def plan(fields: Mapping[str, Any], document: Document) -> Plan:
         claims = checked(fields["claims"], [choice.labels for choice in found], metrics, of_claims)
         problems += _not_misspelt_in_the_grid(of_claims, problems)
     different = [point.trial for point in points]
-    problems += _axes_without_effect(found, different)
+    if not any(problem.kind is Kind.WITHHELD for problem in problems):  # the points that need code may differ
+        problems += _axes_without_effect(found, different)
+        problems += unmeasured(base, different)
     problems += _overruled(document, base, found)
-    problems += unmeasured(base, different)
     problems += _few_repeats(base, different)
     problems += evaluations.warnings(points, [*base, *varied])
     return Plan(points, claims, [document.locate(problem) for problem in problems])
@@ -98,6 +100,8 @@ def _import_components(names: Sequence[str], folder: Path) -> Iterator[Problem]:
         try:
             import_user(name, relative_to=folder)
             yield from (Problem(what, ("components", i), Kind.USER_CODE) for what in _unnamed(name, folder))
+        except WithheldError as error:
+            yield Problem(str(error), ("components", i), Kind.WITHHELD)
         except (Exception, SystemExit) as error:
             yield Problem(_why_not_imported(name, error, folder), ("components", i), Kind.USER_CODE)
 
@@ -116,7 +120,7 @@ def _unnamed(name: str, folder: Path) -> Iterator[str]:
 def _why_not_imported(name: str, error: BaseException, folder: Path) -> str:
     if line := _line_of(error):
         return f"{name} fails: {brief(error)} ({line})"
-    near = did_you_mean(Path(name).name, [file.name for file in (folder / name).parent.glob("*.py")])
+    near = did_you_mean(Path(name).name, [file.name for file in (folder / name).parent.glob("*.py") if file.is_file()])
     return f"{error}.{near if name.endswith('.py') else ''}"
 
 
@@ -136,6 +140,13 @@ def _is_machinery(file: str) -> bool:
 def _may_set_a_missing_field(problem: Problem) -> bool:
     """Whether this problem may be the reason why a required field is missing."""
     return problem.kind is Kind.UNKNOWN_FIELD or (problem.path != () and problem.path[0] in PARTS)
+
+
+def _withheld(problem: Problem) -> Problem:
+    """An unknown name as a warning, if code that is not executed may define it."""
+    if problem.kind is not Kind.UNKNOWN_COMPONENT or not not_executed():
+        return problem
+    return problem._replace(what=f"not checked: needs {' or '.join(not_executed())}", kind=Kind.WITHHELD)
 
 
 def _not_misspelt_in_the_grid(of_claims: Sequence[Problem], known: Sequence[Problem]) -> list[Problem]:

@@ -7,7 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from designspace.denoising.rows import Denoiser
-from designspace.errors import BrokenRowError, DataError, DocPath, Kind, Problem, RowError, SpecError, brief
+from designspace.errors import (
+    BrokenRowError,
+    DataError,
+    DocPath,
+    Kind,
+    Problem,
+    RowError,
+    SpecError,
+    WithheldError,
+    brief,
+)
 from designspace.evaluation.measure import Summary
 from designspace.evaluation.rows import Metric, Observation
 from designspace.spec.axes import Choice
@@ -97,6 +107,8 @@ class Resolver:
             try:
                 component.require()
                 component.identity()
+            except WithheldError as error:
+                self._own.unchecked.append(Problem(str(error), written(settings, location), Kind.WITHHELD))
             except (DataError, OSError) as error:
                 missing = True
                 inside = error.at if isinstance(error, DataError) else ()

@@ -81,10 +81,14 @@ def _named(text: str) -> Iterator[tuple[str, Design]]:
 
 def _settings(text: str) -> Iterator[Setting]:
     """The settings in ``ROW=VALUE,ROW=VALUE``. A comma inside a value does not end a setting."""
+    seen: set[str] = set()
     for part in re.split(r",(?=[\s\w.]+=)", text) if text else ():
         name, equals, value = part.partition("=")
         if not equals:
             raise refusal(f"'{part}' is not ROW=VALUE", ())
+        if name.strip() in seen:
+            raise refusal(f"'{name.strip()}' is given twice", ())
+        seen.add(name.strip())
         for setting in Change(set={name.strip(): _value(value)}).settings(()):
             if setting.path[0] != "design" or setting.path == ("design",):
                 near = did_you_mean(name, _ROWS)
