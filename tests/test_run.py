@@ -4,6 +4,7 @@ import json
 import math
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -198,7 +199,7 @@ def test_an_interrupted_run_keeps_what_is_finished(tmp_path, monkeypatch):
     def interrupted(*arguments):
         calls.append(arguments)
         if len(calls) == 3:
-            raise KeyboardInterrupt
+            signal.raise_signal(signal.SIGINT)
         return evaluate(*arguments)
 
     monkeypatch.setattr(worker, "evaluate", interrupted)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from designspace.cli.errors import clean_errors, print_json, stop
+from designspace.cli.errors import clean_errors, print_json, stop, terminal
 from designspace.cli.options import Device, Json, require_device
 from designspace.cli.sets import component, data_set, reference_set, refuse_observations, usable_metrics
 from designspace.results.uncertainty import LEAST
@@ -175,10 +175,9 @@ def _some(pixels: Tensor, count: int | None) -> Tensor:
 def _features(network: Any, pixels: Tensor) -> Tensor:
     """The features of ``pixels``, computed in chunks, with a progress bar on a terminal."""
     import torch
-    from rich.console import Console
     from rich.progress import track
 
-    console = Console(stderr=True)
+    console = terminal(stderr=True)
     starts = range(0, len(pixels), CHUNK)
     shown = track(starts, "features", console=console, disable=not sys.stderr.isatty(), transient=True)
     return torch.cat([network(pixels[start : start + CHUNK]) for start in shown])

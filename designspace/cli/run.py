@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from designspace.cli.errors import clean_errors, print_json, stop
+from designspace.cli.errors import clean_errors, print_json, stop, terminal
 from designspace.cli.options import Device, File, Json, Out, Sets, require_device
 from designspace.cli.report import print_report, write_overview
 
@@ -92,7 +92,6 @@ def _print_failures(failures: Sequence[Failure], folder: Path) -> None:
 
 def _estimate(ablation: Ablation, device: str, out: Path, json: bool) -> None:
     """Print the trials and an estimate of the time that they would take."""
-    from rich.console import Console
     from rich.table import Table
 
     from designspace.run.estimate import dry_run
@@ -107,7 +106,7 @@ def _estimate(ablation: Ablation, device: str, out: Path, json: bool) -> None:
         there = "done" if row.done else f"{row.cached:.0%}"
         cells = (row.id, row.num_steps, row.nfe or "adaptive", row.images, there, _time(row.seconds))
         table.add_row(*(str(row.axes.get(axis, "")) for axis in ablation.axes), *map(str, cells))
-    Console().print(table)
+    terminal().print(table)
     known = [row.seconds for row in rows if row.seconds is not None]
     more = " and adaptive trials" if len(known) < len(rows) else ""
     typer.echo(f"{len(rows)} points, about {_time(sum(known))} in one process{more}; measured on one batch")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from designspace.cli.errors import stop
+from designspace.cli.errors import stop, terminal
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -22,8 +22,6 @@ def show(
 
     Example: designspace show schedule/vp
     """
-    from rich.console import Console
-
     from designspace.registry.known import ROWS
     from designspace.text import did_you_mean
 
@@ -32,7 +30,7 @@ def show(
     if not found:
         known = [f"{key}/{n}" if row else n for key, kind in ROWS.items() for n in kind.known]
         stop(2, f"unknown component '{name}'.{did_you_mean(name, known)} See: designspace list")
-    console = Console()
+    console = terminal()
     for cls in found:
         for part in _description(cls):
             console.print(part)
