@@ -98,8 +98,15 @@ class Job:
 
 
 def label(point: Point) -> str:
-    """The name of a point in progress messages: the values of its axes."""
-    return ", ".join(f"{axis}={value}" for axis, value in point.axes.items()) or point.trial.id
+    """The name of a point in messages: the values of its axes and, if it is repeated, which repeat it is."""
+    axes = ", ".join(f"{axis}={value}" for axis, value in point.axes.items()) or point.trial.id
+    repeats = point.trial.evaluate.repeats
+    return axes if repeats == 1 else f"{axes}, repeat {repeat_of(point.trial)} of {repeats}"
+
+
+def repeat_of(trial: Trial) -> int:
+    """Which of the trials of its point this one is, from 1."""
+    return trial.seed - trial.evaluate.seed + 1
 
 
 def error_message(error: Exception) -> Message:

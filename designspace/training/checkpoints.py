@@ -81,7 +81,7 @@ def trained(
         if (start := kept.at_most(steps)) is not None:
             state.restore(start)
         if state.step < steps:
-            trainer = Trainer(state, plan.design, _batches(plan, device))
+            trainer = Trainer(state, plan.design, batches_of(plan, device))
             kept.train(state, trainer, images, seen or _LISTENER.get() or _silent)
     return state
 
@@ -103,7 +103,8 @@ def _silent(progress: Progress) -> None:
     pass
 
 
-def _batches(plan: Plan, device: torch.device) -> Batches:
+def batches_of(plan: Plan, device: torch.device) -> Batches:
+    """The batches of a training."""
     size, seed = plan.recipe.batch_size, plan.recipe.seed
     return Batches.of(plan.data, plan.design, plan.augmentation, seed, size, labelled=plan.labelled, device=device)
 
