@@ -12,6 +12,7 @@ from designspace.data.images import Images
 from designspace.denoising.networks import seeded
 from designspace.denoising.rows import Network
 from designspace.errors import DataError, brief
+from designspace.interrupts import contained
 from designspace.registry.discovery import Arguments, Factory, content, find
 from designspace.registry.identity import Since
 from designspace.registry.literature import KARRAS_2022
@@ -50,7 +51,7 @@ class Module(Network, name="module"):
         offered = {"shape": shape, "classes": classes, "augment": augment}
         wanted = {name: offered[name] for name in _parameters(make) if name in offered}
         try:
-            with seeded(self.seed):
+            with seeded(self.seed), contained():
                 network = make(**(wanted | self.kwargs.model_dump()))
         except Exception as error:
             raise DataError(f"{self.factory} fails: {brief(error)}") from error

@@ -19,6 +19,7 @@ from typing import Annotated, Any, Self
 from pydantic import AfterValidator, ConfigDict, JsonValue, ValidationInfo, model_validator
 
 from designspace.errors import DataError, brief
+from designspace.interrupts import contained
 from designspace.registry import sources
 from designspace.registry.component import Spec, folder_of
 from designspace.registry.known import ROWS
@@ -157,7 +158,8 @@ def _module(place: str, again: bool) -> ModuleType:
     if not again and sources.recorded(_name(place)):
         return sys.modules[_name(place)]
     try:
-        return import_file(Path(place).resolve()) if place.endswith(".py") else import_module(place)
+        with contained():
+            return import_file(Path(place).resolve()) if place.endswith(".py") else import_module(place)
     except Exception as error:
         raise DataError(f"{place} cannot be imported: {brief(error)}") from error
 

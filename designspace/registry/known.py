@@ -11,6 +11,8 @@ from functools import cache
 from importlib.metadata import entry_points
 from typing import Any
 
+from designspace.interrupts import contained
+
 COMPONENTS = "designspace.components"
 """The package of the built-in components, and the entry point under which plugins name their modules."""
 ROW_MODULES = ("sampling.rows", "denoising.rows", "training.rows", "data.rows", "evaluation.rows")
@@ -111,7 +113,8 @@ def import_plugins() -> None:
     """
     for entry_point in entry_points(group=COMPONENTS):
         try:
-            entry_point.load()
+            with contained():
+                entry_point.load()
         except Exception as error:
             raise ImportError(f"the plugin {entry_point.name} ({entry_point.value}) fails: {error}") from error
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from designspace.errors import NotFiniteError, SkippedLineWarning, StorageError, brief
+from designspace.errors import IdleWarning, NotFiniteError, SkippedLineWarning, StorageError, brief
 from designspace.interrupts import contained, handled, stop_if_asked
 from designspace.results.records import Result
 from designspace.results.store import Results
@@ -18,6 +18,7 @@ from designspace.run.job import Job, Message, error_message, label
 from designspace.run.pipeline import evaluate
 from designspace.run.progress import Event, Report
 from designspace.run.stages import Stages
+from designspace.sampling.probe import MeasuredTimeSteps
 from designspace.storage.cache import Cache
 from designspace.storage.files import SharedCacheWarning
 from designspace.storage.provenance import now, provenance
@@ -91,7 +92,9 @@ class Worker:
             images = min(progress.images, progress.of)
             self._report(Event("training", trial.id, name, images, progress.of, True, progress.pace))
 
-        with heard_by(trained):
+        with heard_by(trained), warnings.catch_warnings():
+            if not isinstance(trial.design.time_steps, MeasuredTimeSteps):
+                warnings.simplefilter("ignore", IdleWarning)  # for all trials together, ``load`` has warned
             result = evaluate(trial, self._stages, self._results, seen)
         return result.model_copy(update={"provenance": {**self._provenance, "time": now()}})
 

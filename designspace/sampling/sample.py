@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from designspace.errors import blaming
+from designspace.errors import IdleWarning, blaming
 from designspace.registry.component import Component
 from designspace.sampling import rows
 from designspace.sampling.flow import Flow, Lift, make_flow, rounding
@@ -103,7 +103,7 @@ def sample(
             trajectory.append(x)
     if flow.D.idle:
         grid = getattr(getattr(D, "round_sigma", None), "__self__", None)
-        warnings.warn(fall_together(flow, grid), stacklevel=3)
+        warnings.warn(fall_together(flow, grid), IdleWarning, stacklevel=3)
     return Samples(
         x=x,
         nfe=flow.D.main.mean(),

@@ -15,7 +15,7 @@ from designspace.design import Design
 from designspace.errors import DocPath, Kind, Place, Problem, SpecError
 from designspace.spec.paths import PARTS, SEED, axis_name, set_in_spec, suggest_field
 from designspace.spec.problems import Problems, refusal
-from designspace.text import did_you_mean
+from designspace.text import did_you_mean_file
 
 SCALARS = (str, bool, int, float, type(None))
 
@@ -70,7 +70,7 @@ def read(path: Path) -> Document:
         files = ", ".join(sorted(file.name for file in path.glob("*.yaml")))
         raise _unreadable(f"is a folder, not a file. It has: {files or 'no YAML'}", Place(str(path))) from None
     except FileNotFoundError:
-        near = did_you_mean(path.name, [file.name for file in path.parent.glob("*.y*ml")])
+        near = did_you_mean_file(path, path.parent.glob("*.y*ml"))
         raise _unreadable(f"no such file.{near}", Place(str(path))) from None
     except OSError as error:
         raise _unreadable(f"cannot be read: {error.strerror}", Place(str(path))) from None

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 from designspace.data.images import Images
 from designspace.data.rows import Data
 from designspace.errors import DataError, DocPath, Kind, Problem, brief
+from designspace.interrupts import contained
 from designspace.registry.component import Component
 from designspace.spec.paths import Location, Setting, written
 from designspace.spec.problems import Problems
@@ -88,7 +89,8 @@ def _problem(component: Component, draft: Draft, images: Callable[[], Images]) -
     from designspace.testing.assertions import UnmetError
 
     try:
-        require_correct(component, _context(draft), images)
+        with contained():
+            require_correct(component, _context(draft), images)
     except DataError:  # a file is missing, which is reported elsewhere
         return ""
     except UnmetError as error:

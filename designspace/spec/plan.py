@@ -22,7 +22,7 @@ from designspace.spec.paths import PARTS, STEPS, FieldPath, Setting, axis_name
 from designspace.spec.problems import Problems
 from designspace.spec.resolve import errors_of, trials, unmeasured
 from designspace.spec.trial import Evaluate, Point, Trial, used_rows
-from designspace.text import did_you_mean
+from designspace.text import did_you_mean_file
 
 FRAMEWORK = str(Path(__file__).parents[1])
 
@@ -99,7 +99,7 @@ def _import_components(names: Sequence[str], folder: Path) -> Iterator[Problem]:
 def _why_not_imported(name: str, error: BaseException, folder: Path) -> str:
     if line := _line_of(error):
         return f"{name} fails: {brief(error)} ({line})"
-    near = did_you_mean(Path(name).name, [file.name for file in (folder / name).parent.glob("*.py")])
+    near = did_you_mean_file(folder / name, (folder / name).parent.glob("*.py"))
     return f"{error}.{near if name.endswith('.py') else ''}"
 
 

@@ -15,6 +15,7 @@ from designspace.denoising.sigma_data import MEASURE
 from designspace.errors import DataError, DocPath, Kind, Problem, RowError, SpecError, brief
 from designspace.evaluation.measure import Summary
 from designspace.evaluation.rows import Metric, Observation
+from designspace.interrupts import contained
 from designspace.registry.component import FOLDER
 from designspace.sampling.counting import steps_for
 from designspace.spec.evaluations import cost_of, supported
@@ -75,9 +76,10 @@ def _validate(settings: Sequence[Setting], folder: Path) -> Draft:
     """The draft that ``settings`` give. Raises ``ValidationError``, or ``SpecError`` for other problems."""
     raw = build(settings)
     try:
-        return Draft.model_validate(
-            raw, context={FOLDER: folder, MEASURE: partial(_sigma_data, raw.get("data"), folder)}
-        )
+        with contained():
+            return Draft.model_validate(
+                raw, context={FOLDER: folder, MEASURE: partial(_sigma_data, raw.get("data"), folder)}
+            )
     except DataError as error:  # there are no data on which sigma_data could be measured
         raise refusal(str(error), written(settings, ("data",)), Kind.FILE) from None
     except ValidationError:
@@ -135,9 +137,10 @@ def _num_steps(draft: Draft, settings: Sequence[Setting]) -> int:
         SpecError: The design cannot be sampled from with this number of steps or evaluations.
     """
     try:
-        if draft.nfe is not None:
-            return _affordable(draft.design, draft.nfe, known=supported(draft.design, draft.denoiser))
-        cost_of(draft.design, draft.denoiser, draft.num_steps)
+        with contained():
+            if draft.nfe is not None:
+                return _affordable(draft.design, draft.nfe, known=supported(draft.design, draft.denoiser))
+            cost_of(draft.design, draft.denoiser, draft.num_steps)
     except ValueError as error:
         steps = "num_steps" if draft.nfe is None else "nfe"
         raise refusal(str(error), _culprit(error, steps, settings), Kind.SAMPLING) from error
