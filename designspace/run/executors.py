@@ -32,7 +32,8 @@ def require_device(device: str, *, here: bool = True) -> None:
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         name = device.partition(":")[0]
         if name in DEVICES:
-            why = f"PyTorch cannot use it. It can use: {', '.join(devices())}. ({str(error).splitlines()[0].partition('. ')[0]})"
+            reason = str(error).splitlines()[0].partition(". ")[0]
+            why = f"PyTorch cannot use it. It can use: {', '.join(devices())}. ({reason})"
         else:
             why = f"there is no such device.{did_you_mean(name, DEVICES)} Known: {', '.join(DEVICES)}."
         raise ValueError(f"device {device}: {why}") from error
