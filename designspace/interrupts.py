@@ -60,14 +60,14 @@ def handled() -> Iterator[None]:
     """Raise ``Interrupted`` for SIGINT and SIGTERM, and restore their handlers afterwards.
 
     Without effect outside the main thread, which alone may handle signals, and within another ``handled``. Signals that
-    are ignored, as under ``nohup``, or that a program handles itself keep their handlers.
+    are ignored, as under ``nohup``, or that a program handles itself keep their handlers, except for that of Ray, which
+    only exits.
     """
     if not _in_main_thread() or _signals.before:
         yield
         return
-    defaults = (signal.default_int_handler, signal.SIG_DFL)
     found = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    _signals.before = {number: handler for number, handler in found.items() if handler in defaults}
+    _signals.before = {number: handler for number, handler in found.items() if _only_ends(handler)}
     _signals.asked = None
     try:
         for number in _signals.before:
@@ -75,6 +75,11 @@ def handled() -> Iterator[None]:
         yield
     finally:
         _restore()
+
+
+def _only_ends(handler: Any) -> bool:
+    of_ray = getattr(handler, "__module__", "").startswith("ray.")
+    return of_ray or handler in (signal.default_int_handler, signal.SIG_DFL)
 
 
 def _restore() -> None:
