@@ -58,6 +58,10 @@ class SkippedLineWarning(UserWarning):
     """A line of a file of results cannot be used; the message names the file and the line."""
 
 
+class IdleWarning(UserWarning):
+    """Evaluations move nothing, because noise levels fall together."""
+
+
 class DamagedError(Exception):
     """A file of tensors does not have the content that was written."""
 

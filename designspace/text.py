@@ -6,6 +6,7 @@ import difflib
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import PurePath
 
 MERGED = "ablation"
 """The name of the axis that distinguishes several ablations in one report."""
@@ -170,3 +171,10 @@ def did_you_mean(word: object, known: Iterable[object]) -> str:
     """A suggestion for a misspelt word, `` Did you mean 'heun'?``; empty if no known word is similar."""
     near = difflib.get_close_matches(str(word), [str(k) for k in known], n=1)
     return f" Did you mean {near[0]!r}?" if near else ""
+
+
+def did_you_mean_file(path: PurePath, known: Iterable[PurePath]) -> str:
+    """A suggestion for a misspelt file name, as by ``did_you_mean``; the suffix does not make names similar."""
+    names = {file.stem: file.name for file in known}
+    near = difflib.get_close_matches(path.stem, names, n=1)
+    return f" Did you mean {names[near[0]]!r}?" if near else ""

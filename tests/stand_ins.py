@@ -4,10 +4,12 @@ Environment variables, which are not part of a trial's identity, make them do mo
 STAND_IN_LOG   a file that gets a letter for each evaluation: D denoiser, F features, R data read
 STAND_IN_PAUSE seconds that each evaluation of the denoiser takes
 STAND_IN_STOP  a file: the metric creates it, then never ends
+STAND_IN_ONCE  a file: with fail: die_once, the first process that gets there creates it and is killed
 """
 
 import os
 import signal
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,6 +62,13 @@ class Linear:
             time.sleep(float(os.environ.get("STAND_IN_PAUSE", "0")))
             if self.fail == "die":  # as a process that takes more memory than there is
                 os.kill(os.getpid(), signal.SIGKILL)
+            if self.fail == "die_once" and not (once := Path(os.environ["STAND_IN_ONCE"])).exists():
+                once.touch()
+                os.kill(os.getpid(), signal.SIGKILL)
+            if self.fail == "exit":
+                sys.exit(0)
+            if self.fail == "interrupt":  # not by a signal
+                raise KeyboardInterrupt
             if self.fail == "raise":
                 raise ValueError("no such luck\nsecond line")
             return x * float("inf") if self.fail == "diverge" else x

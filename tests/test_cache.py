@@ -3,11 +3,13 @@ import resource
 import subprocess
 import sys
 import textwrap
+import time
 
 import pytest
 import torch
 
 from designspace.errors import StorageError
+from designspace.storage import files
 from designspace.storage.cache import Cache
 from designspace.storage.files import content_key
 
@@ -130,6 +132,67 @@ def test_the_root_is_taken_from_the_environment(monkeypatch, tmp_path):
     monkeypatch.delenv("DESIGNSPACE_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
     assert Cache().root.name == "designspace"
+
+
+def ended():
+    """The id of a process that has ended."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+def test_what_a_killed_process_was_writing_is_removed(tmp_path):
+    """When a process writes to the same folder. Files of other machines are removed by their age."""
+    here, old = files._host(), time.time() - 2 * files.ABANDONED
+    parts = {
+        f".a.{here}-{ended()}-0.part": False,
+        f".a.{here}-{os.getpid()}-0.part": True,
+        f".a.{here}-{os.getpid()}-1.part": False,
+        f".a.elsewhere-{ended()}-0.part": True,
+        f".a.elsewhere-{ended()}-1.part": False,
+        ".a.part": True,
+        "a.part": True,
+    }
+    for name in parts:
+        (tmp_path / name).touch()
+        if name.endswith("1.part"):
+            os.utime(tmp_path / name, (old, old))
+    (tmp_path / ".b.part").symlink_to("nowhere")
+    files.write_whole(tmp_path / "b", b"content")
+    left = {path.name for path in tmp_path.iterdir()} - {"b", ".b.part"}
+    assert left == {name for name, stays in parts.items() if stays}
+
+
+@pytest.mark.parametrize(
+    ("mode", "above", "open"),
+    [(0o755, 0o755, None), (0o777, 0o755, "root"), (0o755, 0o777, "above"), (0o755, 0o1777, None)],
+)
+def test_a_cache_that_others_can_change_is_warned_of(tmp_path, recwarn, mode, above, open):
+    folder = tmp_path / "above"
+    root = folder / "root"
+    root.mkdir(parents=True)
+    root.chmod(mode)
+    folder.chmod(above)
+    for _ in range(2):
+        Cache(root)
+    said = [str(warning.message) for warning in recwarn]
+    folder.chmod(0o700)
+    if open is None:
+        assert said == []
+    else:
+        (text,) = said
+        assert f"chmod o-w {root if open == 'root' else folder}, or name another folder" in text
+
+
+def test_a_lock_is_no_symbolic_link(cache, tmp_path):
+    """Otherwise another user could have any file of this one truncated."""
+    victim = tmp_path / "victim"
+    victim.write_text("content")
+    (cache.root / "locks").mkdir()
+    (cache.root / "locks" / "trial.lock").symlink_to(victim)
+    with pytest.raises(StorageError, match=r"cannot write .*trial\.lock"), cache.lock("trial"):
+        pass
+    assert victim.read_text() == "content"
 
 
 def test_a_lock_is_held_by_one_and_freed_when_its_holder_is_killed(cache):

@@ -106,6 +106,41 @@ def test_json_is_all_there_is_on_stdout(shell):
     assert json.loads(shell("schema")[1])["properties"]
 
 
+def test_a_dry_run_shows_text_as_it_is_and_names_what_fails(shell, tmp_path):
+    (tmp_path / "net.py").write_text(
+        "import sys\nimport torch\n\n\nclass Bad(torch.nn.Module):\n"
+        "    def forward(self, x, c, labels=None):\n        sys.exit(0)\n\n\ndef make():\n    return Bad()\n"
+    )
+    question = "[bold] [/oops] :smile: [red]?"
+    options = ("--dry-run", "--set", "claims=[]", "--set", f"question='{question}'")
+    status, out, err = shell("run", "tiny.yaml", *options)
+    assert status == 0, err
+    assert question in out
+    broken = "denoiser={name: preconditioned, network: {name: module, factory: './net.py:make'}}"
+    status, _, err = shell("run", "tiny.yaml", *options, "--set", broken)
+    assert status in (1, 2)
+    assert len(err.splitlines()) == 1
+    assert "sys.exit(0) in " in err
+
+
+def test_a_component_that_exits_is_an_error_of_the_check(shell, tmp_path):
+    (tmp_path / "own.py").write_text(
+        "import sys\nimport designspace as ds\n\n\nclass Quits(ds.TimeSteps, name='quits'):\n"
+        "    def sigmas(self, n):\n        sys.exit(0)\n"
+    )
+    options = ("--set", "components=[./own.py]", "--set", "design={preset: edm, time_steps: quits}")
+    for command in (("check",), ("run",), ("run", "--dry-run")):
+        status, _, err = shell(*command, "tiny.yaml", *options)
+        assert status == 2, err
+        assert re.search(r"time_steps 'quits' fails: EndedError: sys\.exit\(0\) in .*own\.py:7", err)
+        assert "Traceback" not in err
+
+
+def test_only_similar_file_names_are_suggested(shell, tmp_path):
+    assert "Did you mean" not in shell("run", "nofile.yaml")[2]
+    assert "Did you mean 'tiny.yaml'?" in shell("run", "tinny.yml")[2]
+
+
 def test_dry_run_computes_nothing(shell, tmp_path):
     status, out, err = shell("run", "tiny.yaml", "--dry-run")
     assert status == 0, err

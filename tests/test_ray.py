@@ -1,9 +1,20 @@
 """Trials on a Ray cluster give the same results as in one process."""
 
+import ast
+import os
+import re
+import signal
+import subprocess
+import sys
+from contextlib import nullcontext
+from pathlib import Path
+
 import pytest
 from pipeline import assert_same, write_spec
+from training_stand_in import SPEC
 
 from designspace import load, run
+from designspace.run import ray as executor
 
 ray = pytest.importorskip("ray", reason="Ray is not installed")
 
@@ -30,13 +41,63 @@ def test_workers_on_ray_give_the_same_results(tmp_path, monkeypatch, capfd):
 
 
 def test_what_fails_on_ray_is_recorded(tmp_path, monkeypatch):
-    spec = {"grid": {"denoiser.fail": ["", "raise", "die"], "num_steps": [3]}}
+    spec = {"grid": {"denoiser.fail": ["", "raise", "exit", "die"], "num_steps": [3]}}
     results = go(tmp_path, monkeypatch, "failing", spec, executor="ray", workers=2)
     assert len(results.rows()) == 1
-    assert [row.error.partition(", Ray")[0] for row in results.failures] == [
+    assert [re.split(r", Ray| in /", row.error)[0] for row in results.failures] == [
         "ValueError: no such luck second line",
+        "EndedError: sys.exit(0)",
         "its process ended early",
     ]
+
+
+def test_a_run_goes_on_without_its_queue_of_events(tmp_path, monkeypatch):
+    pass_on = executor._pass_on
+
+    def lose(events, report):
+        ray.kill(events.actor)
+        pass_on(events, report)
+
+    monkeypatch.setattr(executor, "_pass_on", lose)
+    results = go(tmp_path, monkeypatch, "alone", executor="ray", workers=2)
+    assert len(results.rows()) == 4
+    assert results.failures == []
+
+
+def test_a_worker_on_ray_saves_its_training_when_the_run_is_interrupted(tmp_path, monkeypatch):
+    spec = SPEC | {"denoiser": SPEC["denoiser"] | {"training_images": 10**8}, "grid": {"solver": ["euler"]}}
+
+    def interrupt(event):
+        assert event.kind == "training"
+        signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(sys.modules[run.__module__], "watching", lambda *_, **__: nullcontext(interrupt))
+    with pytest.raises(KeyboardInterrupt, match="run again to continue"):
+        go(tmp_path, monkeypatch, "training", spec, executor="ray")
+    (saved,) = (tmp_path / "cache_training" / "training").rglob("*.safetensors")
+    assert saved.stat().st_size > 1000
+
+
+OWN = """
+import os
+from designspace.run.ray import LOCAL_ONLY, _cluster
+with _cluster():
+    import psutil
+    mine = psutil.Process().children(recursive=True)
+    heard = [c.laddr.ip for p in mine for c in p.net_connections() if c.status == psutil.CONN_LISTEN]
+assert LOCAL_ONLY not in os.environ
+print(sorted(set(heard)))
+"""
+
+
+def test_a_cluster_of_our_own_cannot_be_reached_from_elsewhere():
+    """In another process, because this one has a cluster already."""
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("RAY_")}
+    environment["PYTHONPATH"] = str(Path(executor.__file__).parents[2])
+    done = subprocess.run([sys.executable, "-c", OWN], capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    heard = ast.literal_eval(done.stdout.splitlines()[-1])
+    assert {address.removeprefix("::ffff:") for address in heard} == {"127.0.0.1"}
 
 
 def test_components_that_ray_cannot_find_are_a_clear_error(tmp_path, monkeypatch):

@@ -3,21 +3,25 @@
 import json
 import math
 import os
+import re
 import shutil
+import signal
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pytest
 import torch
-from pipeline import assert_same, write_spec
+from pipeline import SPEC, assert_same, write_spec
 
 from designspace.data.images import Images
 from designspace.data.rows import Data
 from designspace.denoising.rows import Denoiser
 from designspace.errors import DataError
+from designspace.interrupts import EndedError, Interrupted
 from designspace.results.store import Results
 from designspace.results.uncertainty import standard_error
 from designspace.run.estimate import dry_run
@@ -31,6 +35,7 @@ from designspace.storage.cache import Cache
 from designspace.storage.provenance import git_state, now
 
 CPU = torch.device("cpu")
+EVALUATE = SPEC["evaluate"]
 
 
 @pytest.fixture(autouse=True)
@@ -158,6 +163,34 @@ def test_a_trial_that_raises_is_recorded_and_the_others_finish(tmp_path):
     assert go(tmp_path, spec=spec | {"grid": {"num_steps": [3]}}).failures == []  # of this ablation's points only
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_code_that_ends_the_process_fails_its_trial_only(tmp_path, workers):
+    spec = {"grid": {"denoiser.fail": ["", "exit", "interrupt"], "num_steps": [3]}}
+    results = go(tmp_path, spec=spec, workers=workers)
+    assert [row.axes["denoiser.fail"] for row in results.rows()] == [""]
+    errors = {row.axes["denoiser.fail"]: row.error for row in results.failures}
+    assert re.match(r"EndedError: sys\.exit\(0\) in .*stand_ins\.py:\d+ would end the whole run", errors["exit"])
+    assert "raise KeyboardInterrupt in " in errors["interrupt"]
+
+
+def test_code_that_ends_the_process_before_the_first_trial_is_an_error(tmp_path, monkeypatch):
+    ablation = load(write_spec(tmp_path, data="digits", denoiser="exact"), ["evaluate.labels=data"])
+    monkeypatch.setattr(type(ablation.points()[0].trial.data), "load", lambda self: sys.exit(0))
+    with pytest.raises(EndedError, match=r"sys\.exit\(0\) in .*test_run\.py"):
+        run(ablation, out=tmp_path / "reports")
+
+
+def test_handlers_of_signals_are_restored(tmp_path):
+    signals = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.getsignal(number) for number in signals]
+    go(tmp_path, spec={"grid": {"num_steps": [3]}})
+    assert [signal.getsignal(number) for number in signals] == before
+    thread = Thread(target=go, args=(tmp_path, (), "other"))  # where no handler can be installed
+    thread.start()
+    thread.join()
+    assert len(Results(tmp_path / "other" / "small").rows()) == 4
+
+
 def test_images_that_are_not_finite_are_named_not_averaged_in(tmp_path):
     trial = load(write_spec(tmp_path)).trials()[0]
 
@@ -194,7 +227,8 @@ def test_the_protocol_is_recorded_and_hashed(tmp_path):
     assert len({*hashes, one.hash}) == 4
 
 
-def test_an_interrupted_run_keeps_what_is_finished(tmp_path, monkeypatch):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_keeps_what_is_finished(tmp_path, monkeypatch, number):
     from designspace.run import worker
 
     evaluate, calls = worker.evaluate, []
@@ -202,12 +236,13 @@ def test_an_interrupted_run_keeps_what_is_finished(tmp_path, monkeypatch):
     def interrupted(*arguments):
         calls.append(arguments)
         if len(calls) == 3:
-            raise KeyboardInterrupt
+            signal.raise_signal(number)
         return evaluate(*arguments)
 
     monkeypatch.setattr(worker, "evaluate", interrupted)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(Interrupted, match=r"^interrupted; run again to continue$") as interrupted:
         go(tmp_path)
+    assert interrupted.value.status == 128 + number
     monkeypatch.undo()
     monkeypatch.setenv("DESIGNSPACE_CACHE", str(tmp_path / "cache"))
     assert len((tmp_path / "reports" / "small" / "results.jsonl").read_text().splitlines()) == 2
@@ -244,6 +279,14 @@ def test_what_fails_in_a_worker_is_recorded(tmp_path):
     assert raised.startswith("denoiser 'stand_in_denoiser': no such luck second line (")
     assert died.startswith("its process ended early, with exit")
     assert "[-9, -9]" in results.failures[1].error
+
+
+def test_a_worker_that_dies_is_mentioned_if_the_others_do_its_work(tmp_path, monkeypatch):
+    monkeypatch.setenv("STAND_IN_ONCE", str(tmp_path / "once"))
+    with pytest.warns(UserWarning, match=r"a worker ended early, with exit statuses \[(-9, 0|0, -9)\] .* all trials"):
+        results = go(tmp_path, spec={"grid": {"denoiser.fail": ["die_once", ""], "num_steps": [3]}}, workers=2)
+    assert len(results.rows()) == 2
+    assert results.failures == []
 
 
 def test_components_that_workers_cannot_find_are_a_clear_error(tmp_path):
@@ -283,8 +326,8 @@ WRONG = {
     "executor, nearly": ("locl", r"executor: unknown executor 'locl'\. Did you mean 'local'\? Known: local, ray\."),
     "workers": (0, "workers: should be at least 1, not 0"),
     "batch_size": (0, "batch_size: should be at least 1, not 0"),
-    "device": ("cdua", r"device cdua: .* Did you mean 'cuda'\?"),
-    "device, absent": ("cuda:99", "device cuda:99: "),
+    "device": ("cdua", r"device cdua: there is no such device\. Did you mean 'cuda'\? Known: cpu, cuda, mps, xpu\."),
+    "device, absent": ("cuda:99", r"device cuda:99: PyTorch cannot use it\. It can use: cpu"),
 }
 
 
@@ -439,14 +482,49 @@ def test_a_dry_run_says_what_is_to_do_and_does_nothing(tmp_path, cache):
     assert rows[0].axes == {"solver": "euler", "num_steps": 3}
     assert [row.nfe for row in rows] == [3, 4, 5, 7]
     assert all((row.images, row.done, row.cached) == (450, False, 0) for row in rows)
-    assert all(row.seconds > 0 for row in rows)
-    ratio = (rows[3].seconds - rows[0].seconds) / (rows[1].seconds - rows[0].seconds)
-    assert ratio == pytest.approx(4)  # linear in NFE
+    assert all(0 < row.seconds == pytest.approx(sum(row.parts.values())) for row in rows)
+    sampling = [row.parts["sampling"] for row in rows]
+    assert (sampling[3] - sampling[0]) / (sampling[1] - sampling[0]) == pytest.approx(4)  # linear in NFE
+    assert ["reference" in row.parts for row in rows] == [True, False, False, False]
+    assert rows[0].parts["metrics"] > rows[1].parts["metrics"] > 0  # with the floor and the draws
     assert not (tmp_path / "reports").exists()
     assert not cache.root.exists()
     run(load(spec), out=tmp_path / "reports", progress=False)
     after = dry_run(load(spec), out=tmp_path / "reports")
     assert all((row.done, row.cached, row.seconds) == (True, 1, 0) for row in after)
+
+
+def test_a_dry_run_names_the_trials_that_fail(tmp_path):
+    spec = {"grid": {"denoiser.fail": ["", "raise", "exit"], "num_steps": [3]}}
+    fine, raises, exits = dry_run(load(write_spec(tmp_path, **spec)), out=tmp_path / "reports")
+    assert (fine.error, fine.seconds > 0) == (None, True)
+    assert (raises.error, raises.seconds) == ("ValueError: no such luck second line", None)
+    assert exits.error.startswith("EndedError: sys.exit(0) in ")
+
+
+def test_a_dry_run_counts_the_evaluations_of_measured_time_steps_and_diagnostics(tmp_path):
+    """With four images each, which share a solution of 1,025 evaluations, they cost more than sampling."""
+    steps = {"name": "equal_error", "images": 4}
+    metrics = [{"name": "truncation_error", "images": 4}, "frechet"]
+    spec = {"grid": {"num_steps": [3]}, "design": {"preset": "edm", "solver": "euler", "time_steps": steps}}
+    (row,) = dry_run(load(write_spec(tmp_path, **spec), [f"evaluate.metrics={json.dumps(metrics)}"]), out=tmp_path)
+    each = row.parts["sampling"] / (450 * 3)
+    assert row.parts["time_steps"] / each == pytest.approx(4 * 1025, rel=0.1)
+    assert row.parts["observations"] / each == pytest.approx(4 * 1025, rel=0.1)
+
+
+def test_repeats_have_names(tmp_path, capsys):
+    spec = write_spec(tmp_path, grid={"num_steps": [3]}, evaluate=EVALUATE | {"repeats": 2})
+    assert [row.repeat for row in dry_run(load(spec), out=tmp_path)] == [1, 2]
+    run(load(spec), out=tmp_path / "reports")
+    said = capsys.readouterr().err
+    assert "[0/2] num_steps=3, repeat 1 of 2: chunk 1/3" in said
+    assert "[2/2] num_steps=3, repeat 2 of 2: stand_in_metric" in said
+
+
+def test_one_trial_is_singular(tmp_path, capsys):
+    go(tmp_path, spec={"grid": {"num_steps": [3]}}, progress=True)
+    assert capsys.readouterr().err.startswith("1 trial to do\n")
 
 
 class Watched:

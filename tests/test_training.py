@@ -20,6 +20,7 @@ from training_stand_in import SPEC, trained
 
 import designspace as ds
 from designspace.data.images import Images
+from designspace.interrupts import Interrupted
 from designspace.run.estimate import dry_run
 from designspace.run.run import run
 from designspace.spec import load
@@ -363,6 +364,77 @@ def test_a_time_limit_keeps_what_was_trained(digits, cache):
     assert same(state, whole)
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_training_after_the_step_and_saves_it(digits, cache, monkeypatch, number):
+    monkeypatch.setattr("designspace.training.loop.PATIENCE", 0.0)
+    plan, before, seen = trained(160).plan(digits, EDM), signal.getsignal(number), []
+
+    def interrupt(progress):
+        seen.append(progress.images)
+        if progress.images == 64:
+            signal.raise_signal(number)
+
+    with pytest.raises(Interrupted) as interrupted:
+        run_training(plan, 160, CPU, seen=interrupt)
+    assert str(interrupted.value) == "interrupted: training saved at 64 of 160 images; run again to continue"
+    assert interrupted.value.status == 128 + number
+    assert signal.getsignal(number) == before
+    state = run_training(plan, 160, CPU, seen=interrupt)
+    assert seen == [32, 64, 96, 128, 160]
+    assert same(state, run_training(plan, 160, CPU, Cache(cache.root / "whole"), seen=lambda progress: None))
+
+
+def test_a_second_ctrl_c_ends_training_at_once(digits, monkeypatch):
+    monkeypatch.setattr("designspace.training.loop.PATIENCE", 0.0)
+
+    def interrupt_twice(progress):
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGTERM)  # a cluster may repeat it while the training is saved
+        signal.raise_signal(signal.SIGINT)
+        raise AssertionError("training went on")
+
+    with pytest.raises(Interrupted, match=r"^interrupted; run again to continue$"):
+        run_training(trained(160).plan(digits, EDM), 160, CPU, seen=interrupt_twice)
+
+
+def test_a_shorter_training_is_saved_beside_a_longer_one(digits, monkeypatch):
+    """Both resume where they ended."""
+    monkeypatch.setattr("designspace.training.loop.PATIENCE", 0.0)
+    long = state_of(trained(160), digits)
+    seen = []
+
+    def once(progress):
+        seen.append(progress.images)
+        if progress.images == 64:
+            signal.raise_signal(signal.SIGTERM)
+
+    with pytest.raises(Interrupted):
+        run_training(trained(96).plan(digits, EDM), 96, CPU, seen=once)
+    run_training(trained(96).plan(digits, EDM), 96, CPU, seen=once)
+    assert seen == [32, 64, 96]
+    assert same(state_of(trained(160), digits), long)
+
+
+def test_workers_save_their_training_when_the_run_is_interrupted(tmp_path, cache):
+    """The signal reaches only the process of the run, which passes it on."""
+    denoiser = SPEC["denoiser"] | {"training_images": 10**8}
+    spec = write_spec(tmp_path, **SPEC | {"denoiser": denoiser, "grid": {"loss_weight": ["edm", "ve"]}, "num_steps": 4})
+    command = [sys.executable, "-m", "designspace", "run", spec, "--workers", "2"]
+    environment = os.environ | {"PYTHONPATH": str(Path(ds.__file__).parents[1]), "OMP_NUM_THREADS": "1"}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment, cwd=tmp_path) as process:
+        lines = []
+        while len({line.partition(":")[0] for line in lines if "training" in line}) < 2:
+            lines.append(process.stderr.readline())
+            assert process.poll() is None, lines
+        process.send_signal(signal.SIGTERM)
+        rest = process.stderr.read()
+    assert process.returncode == 143
+    assert len(re.findall("interrupted: training saved at [0-9,]+ of 100,000,000 images; run again", rest)) == 2, rest
+    assert rest.splitlines()[-1] == "interrupted; run again to continue"
+    assert "Traceback" not in rest
+    assert len(list((cache.root / "training").rglob("*.safetensors"))) == 2
+
+
 def test_a_damaged_state_is_set_aside(digits, cache):
     whole = state_of(trained(640), digits)
     for file in (cache.root / "training").rglob("*.safetensors"):
@@ -521,9 +593,23 @@ def on_a_terminal(folder, *command):
 
 
 def test_a_dry_run_does_not_train(tmp_path, cache):
-    rows = dry_run(load(write_spec(tmp_path, **SPEC)), out=tmp_path)
-    assert len(rows) == 2
+    denoiser = SPEC["denoiser"] | {"training_images": 64_000}
+    rows = dry_run(load(write_spec(tmp_path, **SPEC | {"denoiser": denoiser})), out=tmp_path)
+    assert ["training" in row.parts for row in rows] == [True, False]  # which they share
     assert not (cache.root / "training").exists()
+
+
+def test_a_dry_run_estimates_the_training_that_is_left(tmp_path):
+    """Trainings of 1, 2 and 4 units of images for two seeds, of which one unit of one is in the cache."""
+    grid = {"training_images": [16_000, 32_000, 64_000]}
+    spec = SPEC | {"grid": grid, "num_steps": 4, "evaluate": SPEC["evaluate"] | {"repeats": 2}}
+    ablation = load(write_spec(tmp_path, **spec))
+    first = ablation.points()[0].trial
+    run_training(first.denoiser.plan(first.data.load(), first.design), 16_000, CPU, seen=lambda progress: None)
+    rows = dry_run(ablation, out=tmp_path)
+    assert [row.repeat for row in rows] == [1, 2] * 3
+    unit = rows[1].parts["training"]
+    assert [row.parts.get("training", 0) / unit for row in rows] == pytest.approx([0, 1, 1, 1, 2, 2])
 
 
 def test_divergence_fails_a_trial_and_not_the_ablation(tmp_path):

@@ -12,6 +12,7 @@ from designspace.denoising.networks import seeded
 from designspace.denoising.rows import Network
 from designspace.denoising.weights import load_weights
 from designspace.errors import DataError, brief
+from designspace.interrupts import contained
 from designspace.registry.component import folder_of
 from designspace.registry.discovery import Arguments, Factory, find
 from designspace.registry.identity import Since
@@ -78,7 +79,7 @@ class Module(Network, name="module"):
         offered = {"shape": shape, "classes": classes, "augment": augment}
         wanted = {name: offered[name] for name in _parameters(make) if name in offered}
         try:
-            with seeded(self.seed):
+            with seeded(self.seed), contained():
                 network = make(**(wanted | self.kwargs.model_dump()))
         except (Exception, SystemExit) as error:
             raise DataError(f"{self.factory} fails: {brief(error)}") from error

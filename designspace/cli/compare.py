@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from designspace.cli.errors import clean_errors, print_json, stop
+from designspace.cli.errors import clean_errors, print_json, stop, terminal
 from designspace.cli.options import Json, Out
 from designspace.cli.report import folder_of
 from designspace.text import clean, did_you_mean
@@ -188,12 +188,11 @@ def _rows(a: Side, b: Side | None, metric: str, comparisons: Sequence[Comparison
 
 
 def _show(a: Side, b: Side | None, found: Found) -> None:
-    from rich.console import Console
     from rich.text import Text
 
     from designspace.report.tables import caption
 
-    console = Console()
+    console = terminal()
     for metric, comparisons in found:
         if comparisons:
             first = comparisons[0].a

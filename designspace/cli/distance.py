@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from designspace.cli.errors import clean_errors, print_json, stop
+from designspace.cli.errors import clean_errors, print_json, stop, terminal
 from designspace.cli.options import Device, Json, require_device
 from designspace.cli.sets import component, data_set, reference_set, refuse_observations, usable_metrics
 from designspace.results.uncertainty import LEAST
@@ -187,7 +187,6 @@ def _features(detector: Detector, network: Any, images: list[Tensor]) -> Tensor:
     features is the same for all.
     """
     import torch
-    from rich.console import Console
     from rich.progress import track
 
     alike: dict[tuple[int, ...], list[int]] = {}
@@ -197,6 +196,6 @@ def _features(detector: Detector, network: Any, images: list[Tensor]) -> Tensor:
         one, other = [list(shape) for shape in alike][:2]
         stop(2, f"images of {one} and of {other}: detector {detector.name} needs images of one size: {RESIZE}")
     chunks = [group[start : start + CHUNK] for group in alike.values() for start in range(0, len(group), CHUNK)]
-    shown = track(chunks, "features", console=Console(stderr=True), disable=not sys.stderr.isatty(), transient=True)
+    shown = track(chunks, "features", console=terminal(stderr=True), disable=not sys.stderr.isatty(), transient=True)
     found = torch.cat([network(torch.stack([images[k] for k in chunk])) for chunk in shown])
     return found[torch.tensor([k for chunk in chunks for k in chunk]).argsort()]

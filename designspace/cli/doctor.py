@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from designspace.cli.errors import clean_errors, print_json
+from designspace.cli.errors import clean_errors, print_json, terminal
 from designspace.cli.options import Json
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ def doctor(json: Json = False) -> None:
 
     Example: designspace doctor
     """
-    from rich.console import Console
     from rich.table import Column, Table
     from rich.text import Text
 
@@ -41,7 +40,7 @@ def doctor(json: Json = False) -> None:
     for part, facts in found.items():
         for i, (name, fact) in enumerate(facts.items()):
             table.add_row(Text(part if i == 0 else "", style="bold"), name, Text(_words(fact)))
-    Console().print(table)
+    terminal().print(table)
 
 
 def _versions() -> Found:

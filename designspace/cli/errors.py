@@ -1,4 +1,4 @@
-"""Errors and warnings of commands: one line each, without a traceback."""
+"""The output of commands: errors and warnings of one line each, without a traceback, JSON and tables."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
 from designspace.text import clean
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 """The errors of a full or broken file, such as the one to which the output goes."""
@@ -21,8 +24,13 @@ UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 
 @contextmanager
 def clean_errors() -> Iterator[None]:
-    """Print errors on stderr, one line each, and exit with status 2 (invalid input) or 1 (a file cannot be written)."""
+    """Print errors on stderr, one line each, and exit with the status that belongs to them.
+
+    It is 2 for invalid input, such as a component that calls ``sys.exit``, 1 if a file cannot be written, and 130 or
+    143 if SIGINT or SIGTERM has interrupted the command.
+    """
     from designspace.errors import DataError, PluginError, SpecError, StorageError
+    from designspace.interrupts import EndedError, Interrupted, contained, handled
     from designspace.registry.execution import LOG
 
     said: set[str] = set()
@@ -32,13 +40,16 @@ def clean_errors() -> Iterator[None]:
             said.add(str(message))
             typer.secho(f"warning: {clean(message)}", err=True, fg="yellow")
 
-    with warnings.catch_warnings(), _shown(LOG):
+    with handled(), warnings.catch_warnings(), _shown(LOG):
         warnings.showwarning = say  # type: ignore[assignment]
         try:
-            yield
+            with contained():
+                yield
         except SpecError as error:
             stop(2, *error.lines)
         except (DataError, PluginError) as error:
+            stop(2, str(error))
+        except EndedError as error:
             stop(2, str(error))
         except StorageError as error:
             stop(1, str(error))
@@ -48,8 +59,8 @@ def clean_errors() -> Iterator[None]:
             with suppress(OSError):
                 sys.stdout.close()  # otherwise Python tries to write the rest at its end
             stop(1, f"cannot write to standard output: {error.strerror}")
-        except KeyboardInterrupt:
-            stop(130, "interrupted; run the same command again to continue")
+        except Interrupted as interrupted:
+            stop(interrupted.status, str(interrupted))
 
 
 @contextmanager
@@ -80,6 +91,16 @@ def stop(status: int, *lines: str) -> NoReturn:
     for line in lines:
         typer.secho(clean(line), err=True, fg="red")
     raise typer.Exit(status)
+
+
+def terminal(*, stderr: bool = False) -> Console:
+    """A terminal on which the text of users appears as it is, such as a question with square brackets or ``:smile:``.
+
+    Styles are given with ``rich.text.Text`` or ``style=``.
+    """
+    from rich.console import Console
+
+    return Console(stderr=stderr, markup=False, emoji=False, highlight=False)
 
 
 def print_json(value: Any) -> None:

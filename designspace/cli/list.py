@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from designspace.cli.errors import clean_errors, print_json, stop
+from designspace.cli.errors import clean_errors, print_json, stop, terminal
 from designspace.cli.options import Json
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ def list_(
 
     Example: designspace list solver
     """
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -42,7 +41,7 @@ def list_(
     for name, known in found.items():
         for i, (key, cls) in enumerate(known.items()):
             table.add_row(Text(name if i == 0 else "", style="bold"), key, Text(_summary(cls)))
-    Console().print(table)
+    terminal().print(table)
 
 
 def _summary(cls: type[Component]) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from designspace.cli.errors import clean_errors, print_json, stop
+from designspace.cli.errors import clean_errors, print_json, stop, terminal
 from designspace.cli.options import Json
 from designspace.cli.sets import component, data_set
 
@@ -89,11 +89,10 @@ def _network(data: Images) -> Network:
 
 
 def _print(survey: Survey, trained: str) -> None:
-    from rich.console import Console
     from rich.table import Column, Table
     from rich.text import Text
 
-    console = Console()
+    console = terminal()
     facts = Table("", Column(overflow="fold"), box=None, show_header=False)
     for name, words in _facts(survey.facts):
         facts.add_row(Text(name, style="bold"), words)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from designspace.cli.errors import clean_errors, stop
+from designspace.cli.errors import clean_errors, stop, terminal
 from designspace.cli.options import Out
 from designspace.text import did_you_mean, few
 
@@ -142,12 +142,10 @@ def _nowhere(name: str, out: Path, known: Sequence[Path]) -> NoReturn:
 
 def print_report(study: Study, *, live: bool = False) -> None:
     """Write a report and print its tables, its verdicts and the paths of its files."""
-    from rich.console import Console
-
     from designspace.report import terminal_table, write
 
     written = write(study, live=live)
-    Console().print(terminal_table(study, live=live))
+    terminal().print(terminal_table(study, live=live))
     for path in written:
         if path.suffix in (".png", ".md", ".html"):
             typer.echo(f"{KINDS.get(path.suffix, path.stem)}: {path}")

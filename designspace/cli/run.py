@@ -9,14 +9,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from designspace.cli.errors import clean_errors, print_json, stop
+from designspace.cli.errors import clean_errors, print_json, stop, terminal
 from designspace.cli.options import Device, File, Json, Out, Sets, load_ablation, require_device
 from designspace.cli.report import print_report, write_overview
-from designspace.text import clean, describe
+from designspace.text import clean, describe, value_of
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from designspace.results.records import Failure
     from designspace.results.store import Results
+    from designspace.run.estimate import PlannedPoint
     from designspace.spec import Ablation
 
 
@@ -35,19 +38,20 @@ def run(
     It executes the files and modules that the ablation names under `components:` and `factory:`, and installed plugins,
     also with --dry-run; stderr names each before it is executed. To look first: designspace check --no-code FILE.
 
-    To resume, run the same command again: a run that is killed loses at most the images of the current chunk.
+    To resume, run the same command again. Ctrl-C and SIGTERM save the training in progress before they end the run; a
+    second Ctrl-C ends it at once. A process that is killed (SIGKILL) loses at most 200 images or 70 s of training.
 
     Example: designspace run ablations/solver_grid.yaml --set evaluate.images=500 --workers 2
 
-    Exit status: 0 if all trials succeeded, 1 if some failed (the results of the others are kept), 2 for invalid input.
+    Exit status: 0 if all trials succeeded, 1 if some failed (the results of the others are kept), 2 for invalid input,
+    130 after Ctrl-C, 143 after SIGTERM.
     """
     with clean_errors():
         ablation = _load(file, set_, executor, device)
         if dry_run:
-            _estimate(ablation, device, out, json)
-            return
+            raise typer.Exit(_estimate(ablation, device, workers, out, json))
         results = _run(ablation, device, executor, workers, out, json)
-        _print_failures(results.failures, results.folder)
+        _print_failures(ablation, results.failures, results.folder)
         raise typer.Exit(1 if results.failures else 0)
 
 
@@ -96,37 +100,73 @@ def _warn_of_other_results(results: Results) -> None:
         warnings.warn(f"{file} also holds {what}; with --out FOLDER, both reports are kept", stacklevel=2)
 
 
-def _print_failures(failures: Sequence[Failure], folder: Path) -> None:
+def _print_failures(ablation: Ablation, failures: Sequence[Failure], folder: Path) -> None:
+    from designspace.results.lines import point_key
+    from designspace.run.job import label
+
+    names = {point_key(point.trial.id, point.axes): label(point) for point in ablation.points()} if failures else {}
     for failure in failures:
-        typer.secho(clean(f"failed: {describe(failure.axes)}: {failure.error}"), err=True, fg="red")
+        name = names[point_key(failure.id, failure.axes)]
+        typer.secho(clean(f"failed: {name}: {failure.error}"), err=True, fg="red")
     if failures:
         typer.secho(f"tracebacks: {folder / 'failures.jsonl'}; run the command again to retry", err=True, fg="red")
 
 
-def _estimate(ablation: Ablation, device: str, out: Path, json: bool) -> None:
-    """Print the trials and an estimate of the time that they would take."""
-    from rich.console import Console
-    from rich.table import Table
-
+def _estimate(ablation: Ablation, device: str, workers: int, out: Path, json: bool) -> int:
+    """Print the trials and an estimate of the time that they would take. Returns the exit status."""
     from designspace.run.estimate import dry_run
 
     rows = dry_run(ablation, device=device, out=out)
     if json:
         print_json({"name": ablation.name, "trials": [row._asdict() for row in rows]})
-        return
-    columns = [*ablation.axes, "trial", "steps", "NFE", "images", "there", "time"]
+    else:
+        terminal().print(_trials(ablation, rows))
+        typer.echo(_total(rows, workers))
+    failing: dict[str, list[PlannedPoint]] = {}
+    for row in rows:
+        if row.error:
+            failing.setdefault(row.error, []).append(row)
+    for error, failed in failing.items():
+        more = f" and {len(failed) - 1} more" if len(failed) > 1 else ""
+        typer.secho(f"fails: {describe(failed[0].axes)}{more}: {error}", err=True, fg="red")
+    return 1 if failing else 0
+
+
+def _trials(ablation: Ablation, rows: Sequence[PlannedPoint]) -> Table:
+    """The trials as a table."""
+    from rich.table import Table
+
+    repeated = any(row.repeat > 1 for row in rows)
+    columns = [*ablation.axes, *["repeat"] * repeated, "trial", "steps", "NFE", "images", "there", "time"]
     table = Table(*columns, title=ablation.question, box=None)
     for row in rows:
+        axes = [value_of(row.axes.get(axis, "")) for axis in ablation.axes]
         there = "done" if row.done else f"{row.cached:.0%}"
-        cells = (row.id, row.num_steps, row.nfe or "adaptive", row.images, there, _time(row.seconds))
-        table.add_row(*(str(row.axes.get(axis, "")) for axis in ablation.axes), *map(str, cells))
-    Console().print(table)
-    known = [row.seconds for row in rows if row.seconds is not None]
-    more = " and adaptive trials" if len(known) < len(rows) else ""
-    typer.echo(f"{len(rows)} points, about {_time(sum(known))} in one process{more}; measured on one batch")
+        time = "fails" if row.error else "unknown" if row.seconds is None else _time(row.seconds)
+        nfe = ("unknown" if row.error else "adaptive") if row.nfe is None else row.nfe
+        cells = [row.id, row.num_steps, nfe, row.images, there, time]
+        table.add_row(*axes, *[str(row.repeat)] * repeated, *map(str, cells))
+    return table
 
 
-def _time(seconds: float | None) -> str:
-    if seconds is None:
-        return "unknown"
-    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+def _total(rows: Sequence[PlannedPoint], workers: int) -> str:
+    """The time of the whole run: ``4 points, about 3 min in one process (training 2 min, sampling 40 s)``."""
+    parts: dict[str, float] = {}
+    for row in rows:
+        for name, seconds in row.parts.items():
+            parts[name] = parts.get(name, 0.0) + seconds
+    total = sum(parts.values())
+    largest = sorted(parts.items(), key=lambda part: -part[1])
+    listed = ", ".join(f"{name.replace('_', ' ')} {_time(seconds)}" for name, seconds in largest if seconds >= 1)
+    unknown = sum(row.seconds is None and not row.error for row in rows)
+    points = f"{len(rows)} point{'s' * (len(rows) != 1)}"
+    more = f", without the sampling of {unknown} with an adaptive solver" if unknown else ""
+    shared = f"; {workers} workers need at least {_time(total / workers)}" if workers > 1 else ""
+    return f"{points}, about {_time(total)} in one process{f' ({listed})' * bool(listed)}{more}{shared}"
+
+
+def _time(seconds: float) -> str:
+    if 0 < seconds < 1:
+        return "under 1 s"
+    minutes = seconds / 60
+    return f"{seconds:.0f} s" if minutes < 2 else f"{minutes:.0f} min" if minutes < 120 else f"{minutes / 60:.1f} h"

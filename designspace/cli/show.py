@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from designspace.cli.errors import clean_errors, stop
+from designspace.cli.errors import clean_errors, stop, terminal
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -27,10 +27,8 @@ def show(
 
     Example: designspace show schedule/vp; designspace show schedule
     """
-    from rich.console import Console
-
     with clean_errors():
-        console = Console()
+        console = terminal()
         for part in _parts(name):
             console.print(part)
 

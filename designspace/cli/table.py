@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from designspace.cli.errors import clean_errors
+from designspace.cli.errors import clean_errors, terminal
 from designspace.cli.options import Designs
 
 
@@ -18,15 +18,13 @@ def table(
 
     Example: designspace table edm vp edm:solver=euler,time_steps.rho=5 ablations/time_steps.yaml --format latex
     """
-    from rich.console import Console
-
     from designspace import table as table1
     from designspace.design import preset_names
     from designspace.table.columns import read_columns
 
     with clean_errors():
         columns = read_columns(designs or preset_names())
-        console = Console()
+        console = terminal()
         if format == "text":
             console.print(table1.terminal(columns, console.width))
         else:

@@ -25,14 +25,15 @@ def train(
 ) -> None:
     """Train the denoisers of an ablation that are not in the cache yet, so that `run` finds them there.
 
-    Interrupted training resumes from its last checkpoint, which is at most a minute old. Trials that share a denoiser
-    share its training.
+    Ctrl-C and SIGTERM save the training before they end it, and the same command resumes it. A process that is killed
+    (SIGKILL) loses at most 70 s. Trials that share a denoiser share its training.
 
     Example: designspace train ablations/training_rows.yaml --device cuda
     """
     import torch
 
     from designspace.errors import DataError, StorageError, brief
+    from designspace.interrupts import contained
     from designspace.run.job import label
     from designspace.run.labels import require_labels
     from designspace.run.progress import training_shown
@@ -53,7 +54,7 @@ def train(
             more = f" and {len(points) - 1} more" if len(points) > 1 else ""
             name = f"{plan.key[:12]} ({label(points[0])}{more}, seed {plan.recipe.seed}): {images:,} images"
             try:
-                with training_shown() as seen:
+                with contained(), training_shown() as seen:
                     state = trained(plan, images, torch.device(device), seen=seen)
             except (StorageError, DataError):
                 raise

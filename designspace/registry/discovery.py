@@ -20,6 +20,7 @@ from typing import Annotated, Any, Self
 from pydantic import AfterValidator, ConfigDict, JsonValue, PlainSerializer, ValidationInfo, model_validator
 
 from designspace.errors import DataError, WithheldError, brief
+from designspace.interrupts import contained
 from designspace.registry import sources
 from designspace.registry.component import Spec, folder_of
 from designspace.registry.execution import about_to_execute
@@ -237,9 +238,10 @@ def _module(place: str, again: bool) -> ModuleType:
     if not again and sources.recorded(_name(place)):
         return sys.modules[_name(place)]
     try:
-        if place.endswith(".py"):
-            return import_file(Path(place).resolve(), "factory")
-        return import_module(place, "factory")
+        with contained():
+            if place.endswith(".py"):
+                return import_file(Path(place).resolve(), "factory")
+            return import_module(place, "factory")
     except WithheldError:
         raise
     except Exception as error:

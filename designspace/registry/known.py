@@ -13,6 +13,7 @@ from importlib.metadata import EntryPoint, EntryPoints, entry_points
 from typing import Any
 
 from designspace.errors import PluginError, WithheldError, brief
+from designspace.interrupts import contained
 from designspace.registry.execution import about_to_execute
 
 COMPONENTS = "designspace.components"
@@ -126,7 +127,8 @@ def _plugins() -> EntryPoints:
 def _import_plugin(entry_point: EntryPoint) -> None:
     about_to_execute(entry_point.value, f"plugin {entry_point.name}")
     try:
-        entry_point.load()
+        with contained():
+            entry_point.load()
     except Exception as error:
         what = f"the plugin {entry_point.name} ({entry_point.value}) fails: {brief(error)}. Mend or uninstall it"
         raise PluginError(what) from error

@@ -2,32 +2,40 @@
 
 from __future__ import annotations
 
+import math
+from collections import defaultdict
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
+from torch import Tensor
 
-from designspace.data.images import to_uint8
-from designspace.results.lines import point_key
+from designspace.errors import brief
+from designspace.evaluation.denoiser_probe import denoising
+from designspace.evaluation.evaluate import DRAWS
+from designspace.evaluation.rows import DenoiserMetric, Metric, Observation
+from designspace.interrupts import contained, handled
+from designspace.results.lines import PointKey, point_key
 from designspace.results.store import Results
 from designspace.run.generate import chunks
-from designspace.run.labels import labels_for, require_labels
+from designspace.run.job import repeat_of
+from designspace.run.labels import require_labels
+from designspace.run.pace import Paces
+from designspace.run.pipeline import applies
 from designspace.run.stages import Stages
 from designspace.sampling.noise import latents
+from designspace.sampling.probe import MeasuredTimeSteps, Probe
 from designspace.spec.evaluations import cost_of
 from designspace.storage.cache import Cache
+from designspace.storage.files import content_key
+from designspace.training.checkpoints import Checkpoints, Trainable
+from designspace.training.rows import training_rows
 
 if TYPE_CHECKING:
     from designspace.spec import Ablation
-    from designspace.spec.trial import Trial
-
-
-class Speed(NamedTuple):
-    """Seconds per image."""
-
-    evaluation: float
-    features: float
+    from designspace.spec.trial import Point, Trial
 
 
 class PlannedPoint(NamedTuple):
@@ -35,6 +43,8 @@ class PlannedPoint(NamedTuple):
 
     axes: dict[str, Any]
     id: str
+    repeat: int
+    """1 for the first trial of the point, 2 for the second."""
     num_steps: int
     nfe: int | float | None
     """``None`` for adaptive solvers."""
@@ -43,52 +53,184 @@ class PlannedPoint(NamedTuple):
     cached: float
     """The share of the images whose features are in the cache."""
     seconds: float | None
-    """An estimate from one batch through the denoiser and the detector; ``None`` for adaptive solvers."""
+    """The estimated time of everything that earlier points do not compute; ``None`` if it is not known."""
+    parts: dict[str, float]
+    """The known parts of this time: training, time_steps, sampling, features, reference, metrics, observations."""
+    error: str | None = None
+    """Why the trial would fail, if that is already known."""
 
 
+@handled()
+@contained()
 def dry_run(ablation: Ablation, *, device: str = "cpu", out: Path | str = "reports") -> list[PlannedPoint]:
-    """The points of ``ablation``, without computing any of them. Times are proportional to NFE and images."""
+    """The points of ``ablation`` with the time that each would take, measured without computing any of them.
+
+    Every distinct denoiser and detector is applied to a batch of images, every distinct training is measured on a few
+    steps, and every metric on random features. The times are for one process; checkpoints and files are left out.
+    """
     require_labels(ablation)
-    stages = Stages(Cache(), torch.device(device))
-    done = Results(Path(out) / ablation.name).done()
-    speeds: dict[object, Speed] = {}
-    settled = {id for id, _ in done}
-    rows = []
-    for point in ablation.points():
+    work = _Work(Stages(Cache(), torch.device(device)), Results(Path(out) / ablation.name).done())
+    return [work.planned(point) for point in ablation.points()]
+
+
+class _Work:
+    """What a run has to compute, point by point; what points share is counted for the first of them."""
+
+    def __init__(self, stages: Stages, done: set[PointKey]) -> None:
+        self._stages, self._done, self._paces = stages, done, Paces(stages)
+        self._settled = {id for id, _ in done}
+        self._shared: set[object] = set()
+        self._trained: defaultdict[str, set[int]] = defaultdict(set)
+        """The numbers of steps at which a state of each training would be known."""
+
+    def planned(self, point: Point) -> PlannedPoint:
+        """The point with the time that it would take."""
         trial, id = point.trial, point.trial.id
-        nfe = None if trial.design.solver.adaptive else cost_of(trial.design, trial.denoiser, trial.num_steps).nfe
-        missing = _missing(trial, stages)
-        seconds: float | None = 0.0
-        if id not in settled and missing:
-            key = trial.denoiser, trial.evaluate.detector
-            speed = speeds[key] = speeds.get(key) or measured(trial, stages)
-            seconds = None if nfe is None else missing * (speed.evaluation * nfe + speed.features)
-        settled.add(id)
-        images = trial.evaluate.images
-        is_done, cached = point_key(id, point.axes) in done, 1 - missing / images
-        rows.append(PlannedPoint(point.axes, id, trial.num_steps, nfe, images, is_done, cached, seconds))
-    return rows
+        nfe, parts, cached, error = None, {}, 0.0, None
+        try:
+            with contained():
+                nfe = None if trial.design.solver.adaptive else _cost(trial)
+                missing = _Missing.of(trial, self._stages)
+                cached = 1 - missing.features / trial.evaluate.images
+                if id not in self._settled:
+                    parts = self._parts(trial, missing, nfe)
+        except Exception as failure:  # in a component; the run would record it for this trial
+            error = brief(failure)
+        self._settled.add(id)
+        known = {name: seconds for name, seconds in parts.items() if seconds and not math.isnan(seconds)}
+        seconds = None if error or any(map(math.isnan, parts.values())) else math.fsum(known.values())
+        is_done = point_key(id, point.axes) in self._done
+        images, repeat = trial.evaluate.images, repeat_of(trial)
+        return PlannedPoint(
+            point.axes, id, repeat, trial.num_steps, nfe, images, is_done, cached, seconds, known, error
+        )
+
+    def _parts(self, trial: Trial, missing: _Missing, nfe: float | None) -> dict[str, float]:
+        """Seconds of each part, NaN where they are unknown."""
+        metrics = [metric for metric in trial.evaluate.metrics if applies(metric, trial)]
+        distances = [metric for metric in metrics if not isinstance(metric, Observation)]
+        seen = [metric for metric in metrics if isinstance(metric, Observation) and self._is_new(trial, metric)]
+        placed = self._placed(trial) if missing.images else 0
+        observed = sum(_evaluations(trial, metric, self._stages) for metric in seen)
+        sampled = missing.images * (math.nan if nfe is None else nfe) if missing.images else 0
+        parts = {"time_steps": placed, "sampling": sampled, "observations": observed}
+        if any(parts.values()):
+            pace = self._paces.evaluation(trial)
+            parts = {name: evaluations * pace for name, evaluations in parts.items()}
+            parts["training"] = self._training(trial)
+        if distances:
+            pace = self._paces.features(trial)
+            parts["features"] = missing.features * pace
+            parts["reference"] = self._reference(trial) * pace
+            parts["metrics"] = sum(self._metric(trial, metric) for metric in distances)
+        return parts
+
+    def _once(self, *key: object) -> bool:
+        """Whether this is the first trial that needs what ``key`` names."""
+        new = key not in self._shared
+        self._shared.add(key)
+        return new
+
+    def _training(self, trial: Trial) -> float:
+        denoiser, loaded = trial.denoiser, self._stages.loaded
+        if not isinstance(denoiser, Trainable):
+            return 0.0
+        plan = denoiser.plan(loaded.data(trial.data), trial.design)
+        steps = math.ceil(denoiser.training_images / plan.recipe.batch_size)
+        known = self._trained[plan.key]
+        if not known:
+            state = Checkpoints(self._stages.cache, plan).at_most(steps)
+            known.add(0 if state is None else int(state["step"]))
+        todo = steps - max(step for step in (0, *known) if step <= steps)
+        known.add(steps)
+        return todo * plan.recipe.batch_size * self._paces.training(trial, plan) if todo else 0.0
+
+    def _placed(self, trial: Trial) -> float:
+        """The evaluations that measured time steps need."""
+        rule = trial.design.time_steps
+        if not isinstance(rule, MeasuredTimeSteps) or self._stages.has_levels(trial):
+            return 0
+        counted = _Counted(trial)
+        rule.place(counted.probe(rule.images))
+        return counted.evaluations
+
+    def _is_new(self, trial: Trial, metric: Observation) -> bool:
+        if self._stages.has_observed(trial, metric):
+            return False
+        of_denoiser = isinstance(metric, DenoiserMetric)
+        seen = trial.denoising_identity() if of_denoiser else trial.sampling_identity()
+        return self._once(metric, content_key(seen))
+
+    def _reference(self, trial: Trial) -> int:
+        """The images of the reference whose features are not known yet."""
+        key, given = self._stages.references.key(trial), trial.evaluate.reference
+        if given is not None or not self._once("reference", key):
+            return 0
+        return self._stages.references.missing(trial)
+
+    def _metric(self, trial: Trial, metric: Metric) -> float:
+        """Seconds of a metric and, for the first trial with this reference, of its floor and its draws."""
+        given = trial.evaluate.reference
+        reference = len(self._stages.loaded.data(trial.data)) if given is None else trial.evaluate.images
+        measure, value = self._paces.metric(trial, metric, reference)
+        first = self._once(metric, self._stages.references.key(trial), trial.evaluate.images)
+        return measure + (1 + DRAWS) * value * first
 
 
-def measured(trial: Trial, stages: Stages) -> Speed:
-    """Measure the speed of the trial's denoiser and detector on one batch."""
-    given = stages.loaded.data(trial.data), trial.design, stages.device
-    denoiser = trial.denoiser.untrained(*given) or trial.denoiser.load(*given)
-    batch = chunks(trial.evaluate.images)[0]
-    rule = trial.evaluate.labels
-    labels = None if rule == "none" else labels_for(rule, trial.seed, batch, stages.loaded.data(trial.data))
-    D = denoiser.bind(None if labels is None else labels.to(stages.device))
-    sigma = trial.design.time_steps.sigmas(trial.num_steps)[trial.num_steps // 2]
-    x = (latents(trial.seed, batch, denoiser.shape) * sigma).float().to(stages.device)
-    D(x, sigma).cpu()  # the first call includes one-time costs
-    start = perf_counter()
-    images = to_uint8(D(x, sigma).cpu())
-    evaluation = (perf_counter() - start) / len(batch)
-    stages.loaded.detect(trial.evaluate.detector, images)
-    start = perf_counter()
-    stages.loaded.detect(trial.evaluate.detector, images)
-    return Speed(evaluation, (perf_counter() - start) / len(images))
+@dataclass(frozen=True)
+class _Missing:
+    """The numbers of images of a trial that are not in the cache."""
+
+    images: int
+    features: int
+
+    @classmethod
+    def of(cls, trial: Trial, stages: Stages) -> _Missing:
+        unseen = [chunk for chunk in chunks(trial.evaluate.images) if not stages.has("features", trial, chunk)]
+        unsampled = [chunk for chunk in unseen if not stages.has("images", trial, chunk)]
+        return cls(*(sum(map(len, found)) for found in (unsampled, unseen)))
 
 
-def _missing(trial: Trial, stages: Stages) -> int:
-    return sum(len(chunk) for chunk in chunks(trial.evaluate.images) if not stages.has("features", trial, chunk))
+def _cost(trial: Trial) -> int | float:
+    return cost_of(trial.design, trial.denoiser, trial.num_steps).nfe
+
+
+def _evaluations(trial: Trial, metric: Observation, stages: Stages) -> float:
+    """The evaluations that a metric of the sampler or the denoiser needs."""
+    counted = _Counted(trial)
+    if not isinstance(metric, DenoiserMetric):
+        metric.observe(counted.probe(metric.images))  # type: ignore[attr-defined]
+        return counted.evaluations
+    with suppress(Exception):  # it may need a network, for its gradients
+        data = stages.loaded.data(trial.data)
+        counted.shape = data.shape
+        loaded = counted, counted if trial.denoiser.has_network else None
+        metric.observe(
+            denoising(data, training_rows(trial.design), loaded, metric.images, torch.device("cpu"), labelled=False)
+        )
+    return counted.evaluations or 3 * metric.images * (metric.levels + 1)  # a gradient costs two evaluations more
+
+
+class _Counted:
+    """The ideal denoiser of a Gaussian in place of the trial's own, which counts the images of its evaluations."""
+
+    shape: tuple[int, ...] = (1,)
+
+    def __init__(self, trial: Trial) -> None:
+        self._trial, self.evaluations = trial, 0
+        if row := trial.denoiser.supported(trial.design):
+            self.sigma_min, self.sigma_max = row.limits()
+            self.round_sigma = row.round_sigma
+
+    def __call__(self, x: Tensor, sigma: Tensor) -> Tensor:
+        self.evaluations += len(x)
+        shrink = 0.25 / (0.25 + torch.as_tensor(sigma) ** 2)
+        return x * (shrink.to(x) if shrink.ndim == 0 else shrink.to(x).reshape(-1, *[1] * (x.ndim - 1)))
+
+    def bind(self, labels: Tensor | None) -> _Counted:
+        return self
+
+    def probe(self, images: int) -> Probe:
+        """A probe of the trial with this denoiser."""
+        start = latents(self._trial.seed, range(images), self.shape).double()
+        return Probe(self._trial.design, self, start, self._trial.num_steps)

@@ -31,5 +31,16 @@ def require_device(device: str, *, here: bool = True) -> None:
             torch.ones(1, device=named).sum().item()
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         name = device.partition(":")[0]
-        near = did_you_mean(name, DEVICES) if name not in DEVICES else ""
-        raise ValueError(f"device {device}: {str(error).splitlines()[0]}{near}") from error
+        if name in DEVICES:
+            reason = str(error).splitlines()[0].partition(". ")[0]
+            why = f"PyTorch cannot use it. It can use: {', '.join(devices())}. ({reason})"
+        else:
+            why = f"there is no such device.{did_you_mean(name, DEVICES)} Known: {', '.join(DEVICES)}."
+        raise ValueError(f"device {device}: {why}") from error
+
+
+def devices() -> list[str]:
+    """The devices on which PyTorch can compute here."""
+    found = [name for name in DEVICES if hasattr(torch, name) and getattr(torch, name).is_available()]
+    gpus = [f"cuda:{i}" for i in range(torch.cuda.device_count())]
+    return [device for name in found for device in (gpus if name == "cuda" else [name])]

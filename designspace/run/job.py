@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,14 +62,20 @@ class Job:
             about: dict[str, Any] = {"id": point.trial.id, "ablation": self.ablation, "axes": point.axes}
             results.append_failure(Failure(schema=SCHEMA, **about, error=error, **more, time=now()))
 
-    def fail_the_rest(self, why: str, report: Report) -> None:
-        """Record a failure for each trial that was not settled because the process of its worker ended."""
+    def account_for(self, lost: int, why: str, report: Report) -> None:
+        """Account for ``lost`` workers that ended early: record a failure for each trial that nobody has settled.
+
+        If the other workers have settled all trials, a warning says what has happened.
+        """
         results = Results(self.folder)
-        for id, points in self.trials.items():
-            if not self.settled(results, points):
-                error = f"its process ended early, {why}"
-                self.fail(results, points, error)
-                report(Event("failed", id, label(points[0]), note=error))
+        rest = [points for points in self.trials.values() if not self.settled(results, points)]
+        for points in rest:
+            error = f"its process ended early, {why}"
+            self.fail(results, points, error)
+            report(Event("failed", points[0].trial.id, label(points[0]), note=error))
+        if not rest:
+            workers = "a worker" if lost == 1 else f"{lost} workers"
+            warnings.warn(f"{workers} ended early, {why}; the others have computed all trials", stacklevel=2)
 
     def message(self) -> Message:
         """The job as a message to another process."""
@@ -91,8 +98,15 @@ class Job:
 
 
 def label(point: Point) -> str:
-    """The name of a point in progress messages: the values of its axes."""
-    return ", ".join(f"{axis}={value}" for axis, value in point.axes.items()) or point.trial.id
+    """The name of a point in messages: the values of its axes and, if it is repeated, which repeat it is."""
+    axes = ", ".join(f"{axis}={value}" for axis, value in point.axes.items()) or point.trial.id
+    repeats = point.trial.evaluate.repeats
+    return axes if repeats == 1 else f"{axes}, repeat {repeat_of(point.trial)} of {repeats}"
+
+
+def repeat_of(trial: Trial) -> int:
+    """Which of the trials of its point this one is, from 1."""
+    return trial.seed - trial.evaluate.seed + 1
 
 
 def error_message(error: Exception) -> Message:

@@ -179,6 +179,13 @@ class References:
             self._keys[of, detector] = content_key(of.content_hash(), detector.identity())
         return self._keys[of, detector]
 
+    def missing(self, trial: Trial) -> int:
+        """The number of images of the trial's data set whose features are not in the cache."""
+        key = self.key(trial)
+        parts = chunks(len(self.loaded.data(trial.data)))
+        known = (self.cache.path("features", content_key(key, part.start, part.stop)).is_file() for part in parts)
+        return sum(len(part) for part, is_known in zip(parts, known, strict=True) if not is_known)
+
     def floor(self, metric: Metric, trial: Trial) -> tuple[float, int] | None:
         """The metric between two halves of the reference, and the size n' of each half.
 

@@ -1,7 +1,8 @@
 """Workers as separate processes on this machine.
 
-A worker reads its job from stdin and writes each event to stdout as one line of JSON. It exits when stdin is closed,
-so that no worker outlives a run that is killed.
+A worker reads its job from stdin and writes each event to stdout as one line of JSON. When its stdin is closed, because
+the run is interrupted or killed, it saves the training in progress and exits. No worker outlives its run by more than
+``GRACE`` seconds.
 
 The standard library's ``multiprocessing`` and ``concurrent.futures`` import the user's main script again in each
 worker. A script that calls ``run(..., workers=2)`` outside ``if __name__ == "__main__":`` would therefore start itself
@@ -14,41 +15,47 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Thread
+from time import monotonic, sleep
 from typing import Any
 
 import torch
 
+from designspace.interrupts import GRACE, Interrupted, end_main_thread
 from designspace.run.job import Job, Message, error_of
-from designspace.run.progress import Event, Report
+from designspace.run.progress import Event, Report, say
 from designspace.run.worker import work_elsewhere
 
 
 def share(job: Job, workers: int, report: Report) -> None:
     """Run ``job`` in ``workers`` processes.
 
-    Raises ``StorageError`` or ``RuntimeError`` if a worker cannot go on; the other workers are stopped.
+    Raises ``StorageError`` or ``RuntimeError`` if a worker cannot go on; the other workers are stopped. A worker that
+    ends early is named in a failure, if its trial has no result, or else in a warning.
     """
     messages: SimpleQueue[Message | None] = SimpleQueue()
     with _spawned(job, workers) as processes:
         for process in processes:
             Thread(target=_listen, args=(process, messages), daemon=True).start()
-        running = workers
+        running, lost = workers, workers
         while running:
             message = messages.get()
             if message is None:
                 running -= 1
             elif "event" in message:
                 report(Event(**message["event"]))
+            elif "finished" in message:
+                lost -= 1
             else:
                 raise error_of(message)
         statuses = [process.wait() for process in processes]
-        job.fail_the_rest(f"with exit statuses {statuses} (-9: killed, perhaps because memory ran out)", report)
+    if lost:
+        job.account_for(lost, f"with exit statuses {statuses} (-9: killed, perhaps because memory ran out)", report)
 
 
 @contextmanager
@@ -62,12 +69,30 @@ def _spawned(job: Job, workers: int) -> Iterator[list[subprocess.Popen[str]]]:
     try:
         for _ in range(workers):
             pipe = subprocess.PIPE
-            processes.append(subprocess.Popen(command, text=True, env=environment, stdin=pipe, stdout=pipe))
+            # In a session of its own, Ctrl-C does not reach a worker directly, but once, when its stdin is closed.
+            processes.append(
+                subprocess.Popen(command, text=True, env=environment, stdin=pipe, stdout=pipe, start_new_session=True)
+            )
         for i, process in enumerate(processes):
             assert process.stdin
             process.stdin.write(json.dumps(job.message() | {"first": job.first(i, workers)}) + "\n")
             process.stdin.flush()
         yield processes
+    finally:
+        _end(processes)
+
+
+def _end(processes: Sequence[subprocess.Popen[str]]) -> None:
+    """Let workers that still run save their training, and kill those that do not end in time."""
+    until = monotonic() + GRACE
+    try:
+        for process in processes:
+            with suppress(OSError):
+                assert process.stdin
+                process.stdin.close()
+        for process in processes:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(max(0.0, until - monotonic()))
     finally:
         for process in processes:
             process.kill()  # the next run resumes an interrupted trial after its last chunk
@@ -84,7 +109,9 @@ def _listen(process: subprocess.Popen[str], messages: SimpleQueue[Message | None
 def _exit_with_parent() -> None:
     while os.read(0, 1):
         pass
-    os._exit(1)
+    end_main_thread()
+    sleep(GRACE)
+    os._exit(1)  # for instance in a long call of a library
 
 
 def main() -> None:
@@ -93,13 +120,17 @@ def main() -> None:
     os.dup2(2, 1)  # redirects print() in components to stderr, because stdout carries messages
 
     def send(**message: Any) -> None:
-        print(json.dumps(message), file=channel, flush=True)
+        try:
+            print(json.dumps(message), file=channel, flush=True)
+        except BrokenPipeError:  # the run was killed, which is no failure of the trial
+            raise Interrupted from None
 
     message = json.loads(sys.stdin.readline())
     Thread(target=_exit_with_parent, daemon=True).start()
     try:
         error = work_elsewhere(message, lambda event: send(event=asdict(event)))
-    except KeyboardInterrupt:
-        sys.exit(130)
-    if error:
-        send(**error)
+        send(**(error or {"finished": True}))
+    except Interrupted as interrupted:
+        if interrupted.kept:
+            say(str(interrupted))
+        os._exit(interrupted.status)  # without waiting for threads of components

@@ -39,7 +39,7 @@ Found = dict[str, tuple[MetricValue, Measured]]
 def evaluate(trial: Trial, stages: Stages, results: Results, seen: Seen) -> Result:
     """Compute ``trial``, write its artefact to ``results`` and return its result, in which ``axes`` is still empty."""
     asked = trial.evaluate
-    metrics = [metric for metric in asked.metrics if _applies(metric, trial)]
+    metrics = [metric for metric in asked.metrics if applies(metric, trial)]
     distances = [metric for metric in metrics if not isinstance(metric, Observation)]
     parts = _chunks("features" if distances else "images", trial, stages, seen)
     start = perf_counter()
@@ -87,7 +87,8 @@ def restore_artefacts(trials: Iterable[Trial], results: Results, stages: Stages)
             warnings.warn(f"the artefact of {trial.id} cannot be made again: {brief(error)}", stacklevel=3)
 
 
-def _applies(metric: Metric, trial: Trial) -> bool:
+def applies(metric: Metric, trial: Trial) -> bool:
+    """Whether ``metric`` is defined for ``trial``; otherwise it is left out."""
     try:
         metric.check(trial.design, trial.denoiser)
     except ValueError:  # ``load`` has already warned about it

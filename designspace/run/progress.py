@@ -113,7 +113,7 @@ def watching(costs: Mapping[str, float], done: int, *, show: bool) -> Iterator[R
         with _Bars(costs) as bars:
             yield bars
     else:
-        say(f"{len(costs)} trials to do" + (f", {done} already done" if done else ""))
+        say(f"{len(costs)} trial{'s' * (len(costs) != 1)} to do" + (f", {done} already done" if done else ""))
         yield _Lines(costs)
 
 

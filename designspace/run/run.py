@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from designspace.errors import DataError
+from designspace.interrupts import contained, handled
 from designspace.results.caveats import few_effective, too_few_images, unseeded
 from designspace.results.lines import PointKey, point_key
 from designspace.results.records import Result
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from designspace.spec import Ablation
 
 
+@handled()
+@contained()
 def run(
     ablation: Ablation,
     *,
@@ -44,7 +47,8 @@ def run(
 
     To resume a run, run it again: finished points in ``out/<name>/results.jsonl`` are kept, and images and features
     are read from the cache. Several processes may run the same ablation at the same time; they share the work. A trial
-    that raises an error is recorded in the ``failures`` of the results, and the other trials continue.
+    that raises an error, or calls ``sys.exit``, is recorded in the ``failures`` of the results, and the other trials
+    continue. In the main thread, SIGINT and SIGTERM save the training in progress before they end the run.
 
     Args:
         ablation: An ablation, usually from ``designspace.load``.
@@ -61,7 +65,9 @@ def run(
         SpecError: Trials use labels that the data set or the denoiser does not support.
         DataError: Code or data have changed since the ablation was loaded, or other processes would need a component
             that is defined in a notebook.
+        EndedError: A component called ``sys.exit`` before the first trial.
         StorageError: A file cannot be written, for instance because the disk is full; finished points are kept.
+        KeyboardInterrupt: The run was interrupted; the message says what was saved.
     """
     require_executor(executor)
     require_device(device, here=executor == "local")

@@ -108,6 +108,10 @@ class Stages:
 
         return self._made("levels", content_key("levels", self.loaded.keys(trial)[0]), place)
 
+    def has_levels(self, trial: Trial) -> bool:
+        """Whether the cache has the noise levels of measured time steps."""
+        return self.cache.path("levels", content_key("levels", self.loaded.keys(trial)[0])).is_file()
+
     def images(self, trial: Trial, chunk: range) -> Tensors:
         """The chunk's ``images``, uint8 ``[n, C, H, W]``, with ``nfe``, ``sigmas`` and ``seconds``.
 

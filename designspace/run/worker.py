@@ -10,14 +10,17 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from designspace.errors import NotFiniteError, SkippedLineWarning, StorageError, brief
+from designspace.errors import IdleWarning, NotFiniteError, SkippedLineWarning, StorageError, brief
+from designspace.interrupts import contained, handled, stop_if_asked
 from designspace.results.records import Result
 from designspace.results.store import Results
 from designspace.run.job import Job, Message, error_message, label
 from designspace.run.pipeline import evaluate
 from designspace.run.progress import Event, Report
 from designspace.run.stages import Stages
+from designspace.sampling.probe import MeasuredTimeSteps
 from designspace.storage.cache import Cache
+from designspace.storage.files import SharedCacheWarning
 from designspace.storage.provenance import now, provenance
 from designspace.training.checkpoints import heard_by
 from designspace.training.loop import Progress
@@ -55,6 +58,7 @@ class Worker:
                 with self._cache.lock(f"trial-{id}", wait=False) as locked:
                     if locked:
                         self._settle(waiting.pop(id))
+                stop_if_asked()
             if len(waiting) == before:  # others hold all locks; if one is killed, its lock becomes free
                 time.sleep(POLL)
 
@@ -65,7 +69,8 @@ class Worker:
             return
         try:
             known = self._results.of_trial(trial.id)  # under other axes
-            result = known[0] if known else self._evaluate(trial, name)
+            with contained():
+                result = known[0] if known else self._evaluate(trial, name)
         except StorageError:
             raise
         except Exception as error:  # an error in a component must not stop the other trials
@@ -87,17 +92,22 @@ class Worker:
             images = min(progress.images, progress.of)
             self._report(Event("training", trial.id, name, images, progress.of, True, progress.pace))
 
-        with heard_by(trained):
+        with heard_by(trained), warnings.catch_warnings():
+            if not isinstance(trial.design.time_steps, MeasuredTimeSteps):
+                warnings.simplefilter("ignore", IdleWarning)  # for all trials together, ``load`` has warned
             result = evaluate(trial, self._stages, self._results, seen)
         return result.model_copy(update={"provenance": {**self._provenance, "time": now()}})
 
 
+@handled()
 def work_elsewhere(message: Message, report: Report) -> Message | None:
     """Work on the job of a ``message`` from another process. Returns the error, if any, that stops the whole job."""
-    warnings.simplefilter("ignore", SkippedLineWarning)  # the process that started this one warns
+    for category in (SkippedLineWarning, SharedCacheWarning):
+        warnings.simplefilter("ignore", category)  # the process that started this one warns
     first = message.pop("first")
     try:
-        Worker(Job.received(message), report).work(first)
+        with contained():
+            Worker(Job.received(message), report).work(first)
     except Exception as error:
         return error_message(error)
     return None

@@ -11,6 +11,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
+from designspace.errors import IdleWarning
 from designspace.registry.calling import calling, described, require_number, unmet
 from designspace.registry.component import Component
 from designspace.sampling import rows
@@ -103,7 +104,7 @@ def sample(
             trajectory.append(x)
     if flow.D.idle:
         grid = getattr(getattr(D, "round_sigma", None), "__self__", None)
-        warnings.warn(fall_together(flow, grid), stacklevel=3)
+        warnings.warn(fall_together(flow, grid), IdleWarning, stacklevel=3)
     return Samples(
         x=x,
         nfe=flow.D.main.mean(),

@@ -19,7 +19,7 @@ from designspace.errors import DocPath, Kind, Place, Problem, SpecError
 from designspace.spec.limits import MOST_BYTES, LimitedComposer, LimitError, expanded, too_long, unprintable
 from designspace.spec.paths import PARTS, SEED, axis_name, set_in_spec, suggest_field
 from designspace.spec.problems import Problems, refusal
-from designspace.text import did_you_mean
+from designspace.text import did_you_mean_file
 
 LISTED = 20
 """The largest number of files that a message lists."""
@@ -81,7 +81,7 @@ def read(path: Path) -> Document:
         files = ", ".join(names[:LISTED] + ["..."] * (len(names) > LISTED)) or "no YAML"
         raise _unreadable(f"is a folder, not a file. It has: {files}", Place(str(path))) from None
     except FileNotFoundError:
-        near = did_you_mean(path.name, [file.name for file in path.parent.glob("*.y*ml")])
+        near = did_you_mean_file(path, path.parent.glob("*.y*ml"))
         raise _unreadable(f"no such file.{near}", Place(str(path))) from None
     except OSError as error:
         raise _unreadable(f"cannot be read: {error.strerror}", Place(str(path))) from None

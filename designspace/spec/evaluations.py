@@ -11,6 +11,7 @@ from typing import NamedTuple, Self
 from designspace.denoising.rows import CNoise, Denoiser
 from designspace.design import Design
 from designspace.errors import DocPath, Kind, Problem
+from designspace.interrupts import contained
 from designspace.sampling.counting import Cost, cost, most_within
 from designspace.sampling.rows import Scaling, Schedule, Stochasticity, TimeSteps
 from designspace.sampling.solver import Solver
@@ -108,7 +109,8 @@ class Evaluations:
         key = id(draft.design), id(draft.denoiser), id(draft.steps)
         if key not in self._steps:
             try:
-                self._steps[key] = self._allowed(draft)
+                with contained():
+                    self._steps[key] = self._allowed(draft)
             except Exception as error:
                 self._steps[key] = error
         found = self._steps[key]
@@ -136,7 +138,8 @@ class Evaluations:
             return None
         if key not in self._costs:
             try:
-                self._costs[key] = cost_of(trial.design, trial.denoiser, trial.num_steps)
+                with contained():
+                    self._costs[key] = cost_of(trial.design, trial.denoiser, trial.num_steps)
             except Exception:  # in a component of the user: the run will record it
                 self._costs[key] = None
         return self._costs[key]

@@ -22,6 +22,7 @@ from designspace.data.images import Images
 from designspace.data.rows import Data
 from designspace.denoising.rows import Network
 from designspace.errors import DataError, DocPath, Kind, Problem, RowError, brief, dotted
+from designspace.interrupts import contained
 from designspace.registry.calling import blame
 from designspace.registry.component import Component
 from designspace.spec.paths import Location, Setting, written
@@ -118,7 +119,8 @@ def _problem(component: Component, draft: Draft, images: Callable[[], Images]) -
     if what := _why_wrong_default(component):
         return f"{component.row} '{component.name}' is wrong: {what}"
     try:
-        require_correct(component, _context(draft), images)
+        with contained():
+            require_correct(component, _context(draft), images)
     except DataError:  # a file is missing, which is reported elsewhere
         return ""
     except UnmetError as error:

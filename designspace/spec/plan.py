@@ -25,7 +25,7 @@ from designspace.spec.paths import PARTS, STEPS, FieldPath, Setting, axis_name, 
 from designspace.spec.problems import Problems
 from designspace.spec.resolve import Resolver, unmeasured
 from designspace.spec.trial import Evaluate, Point, Trial, used_rows
-from designspace.text import did_you_mean
+from designspace.text import did_you_mean_file
 
 FRAMEWORK = str(Path(__file__).parents[1])
 
@@ -120,7 +120,7 @@ def _unnamed(name: str, folder: Path) -> Iterator[str]:
 def _why_not_imported(name: str, error: BaseException, folder: Path) -> str:
     if line := _line_of(error):
         return f"{name} fails: {brief(error)} ({line})"
-    near = did_you_mean(Path(name).name, [file.name for file in (folder / name).parent.glob("*.py") if file.is_file()])
+    near = did_you_mean_file(folder / name, (folder / name).parent.glob("*.py"))
     return f"{error}.{near if name.endswith('.py') else ''}"
 
 

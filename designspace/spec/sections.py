@@ -21,6 +21,7 @@ from designspace.denoising.sigma_data import MEASURE
 from designspace.denoising.sigma_data import NAME as SIGMA_DATA
 from designspace.design import Design
 from designspace.errors import DataError, Kind, Problem, SpecError, brief
+from designspace.interrupts import contained
 from designspace.registry.component import FOLDER, Component, Spec
 from designspace.spec.paths import STEPS, Location, Setting, build, written
 from designspace.spec.problems import Problems, problem_at, refusal
@@ -140,7 +141,8 @@ class Sections:
         keys = _keys_of_fields(name, raw, own, data)
         known = {field: self._fields[key] for field, key in keys.items() if key in self._fields}
         context = {FOLDER: self._folder, MEASURE: partial(self._sigma_data, data)}
-        made = MODELS[name].model_validate({**raw, **known} if known else raw, context=context)
+        with contained():
+            made = MODELS[name].model_validate({**raw, **known} if known else raw, context=context)
         self._fields |= {key: getattr(made, field) for field, key in keys.items() if field not in known}
         return made
 

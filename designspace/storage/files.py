@@ -5,8 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import platform
 import secrets
 import stat
+import sys
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -20,6 +23,16 @@ from designspace.errors import DataError, StorageError
 
 SPECIAL = {stat.S_IFIFO: "FIFO", stat.S_IFSOCK: "socket", stat.S_IFCHR: "device", stat.S_IFBLK: "device"}
 """The kinds of special files, which are refused as input."""
+
+
+PART = ".part"
+"""The end of the name of a file that is being written. The name also holds the machine and the process."""
+ABANDONED = 3600.0
+"""The age in seconds above which such a file is abandoned, even if its process cannot be looked up from here."""
+
+
+class SharedCacheWarning(UserWarning):
+    """Other users may change the cache; the message names the folder."""
 
 
 @contextmanager
@@ -36,9 +49,10 @@ def write_whole(path: Path, data: bytes) -> None:
 
     Raises ``StorageError``, in which case no partial file is left behind.
     """
-    part = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
+    part = path.with_name(f".{path.name}.{_host()}-{os.getpid()}-{secrets.token_hex(4)}{PART}")
     with storing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
+        _remove_parts(path.parent.absolute())
         try:
             with part.open("xb") as file:
                 file.write(data)
@@ -48,6 +62,42 @@ def write_whole(path: Path, data: bytes) -> None:
         except BaseException:
             part.unlink(missing_ok=True)
             raise
+
+
+@cache
+def _remove_parts(folder: Path) -> None:
+    """Remove the files that killed processes left in ``folder``; a process looks at each folder once."""
+    for part in folder.glob(f".*{PART}"):
+        with suppress(OSError):  # another process may have removed it
+            if _is_abandoned(part):
+                part.unlink()
+
+
+def _is_abandoned(part: Path) -> bool:
+    """Whether the process that was writing ``part`` has ended. On other machines, only its age can tell."""
+    host, pid, *_ = [*part.name.removesuffix(PART).rpartition(".")[2].split("-"), ""]
+    ended = host == _host() and pid.isdecimal() and not _is_running(int(pid))
+    return ended or time.time() - part.stat().st_mtime > ABANDONED
+
+
+def _is_running(pid: int) -> bool:
+    if sys.platform == "win32":  # where os.kill would end the process
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # it belongs to another user
+        pass
+    return True
+
+
+@cache
+def _host() -> str:
+    """A hash of this machine and, on Linux, of the namespace in which process ids are unique, as in a container."""
+    namespace = Path("/proc/self/ns/pid")
+    inode = namespace.stat().st_ino if namespace.exists() else 0
+    return content_key(platform.node(), inode)[:8]
 
 
 @contextmanager
@@ -117,11 +167,37 @@ def _add_folder(folder: Path, name: str, found: dict[str, str], seen: dict[tuple
             found[below] = file_hash(path)
 
 
+@cache
+def _warn_of_other_users(root: Path) -> None:
+    if folder := open_to_others(root):
+        what = f"the cache {root}" if folder == root else f"{folder}, in which the cache is,"
+        warnings.warn(
+            f"{what} can be changed by any user of this machine, and results with it: chmod o-w {folder}, or name "
+            "another folder with $DESIGNSPACE_CACHE",
+            SharedCacheWarning,
+            stacklevel=4,
+        )
+
+
+def open_to_others(root: Path) -> Path | None:
+    """The folder that allows every user to change ``root``: itself, or one above it; ``None`` if there is none.
+
+    In a folder with the sticky bit, such as /tmp, others cannot replace folders that are not theirs.
+    """
+    for folder in (root, *root.parents):
+        with suppress(OSError):  # it does not exist yet
+            mode = folder.stat().st_mode
+            if mode & stat.S_IWOTH and (folder == root or not mode & stat.S_ISVTX):
+                return folder
+    return None
+
+
 class CacheFolder:
     """The folder of the cache, ``$DESIGNSPACE_CACHE`` or the user's cache folder, with a subfolder per stage."""
 
     def __init__(self, root: Path | None = None) -> None:
         self.root = root or Path(os.environ.get("DESIGNSPACE_CACHE") or platformdirs.user_cache_dir("designspace"))
+        _warn_of_other_users(self.root.absolute())
 
     def path(self, stage: str, key: str) -> Path:
         """The file that holds the tensors of ``key``."""

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from designspace.data.images import Images
+from designspace.interrupts import deferred, stop
 from designspace.registry.isolation import isolated
 from designspace.storage.cache import Cache
 from designspace.storage.files import content_key
@@ -28,7 +29,11 @@ if TYPE_CHECKING:
 
 STAGE = "training"
 SAVE_SECONDS = 60.0
-"""The shortest time between checkpoints, in seconds; a killed process loses little more than this."""
+"""The shortest time between checkpoints, in seconds.
+
+They are written when the loop reports its progress, so that a killed process loses at most this time and
+``training.loop.PATIENCE``, or one step if that takes longer.
+"""
 _LISTENER: ContextVar[Seen | None] = ContextVar("listener", default=None)
 
 
@@ -67,7 +72,8 @@ def trained(
 
     Only one process trains a plan at a time; others wait for it. ``seen`` is called about every hundred steps; without
     it, the listener given to ``heard_by`` is called. An exception raised by ``seen`` ends the training after saving a
-    checkpoint. Raises ``DivergedError``, and ``StorageError`` if a checkpoint cannot be written.
+    checkpoint, and so do SIGINT and SIGTERM in the main thread, after the current step. Raises ``DivergedError``,
+    ``Interrupted``, and ``StorageError`` if a checkpoint cannot be written.
     """
     kept = Checkpoints(cache or Cache(), plan)
     with isolated(device, "network", plan.key):  # a user's network may draw its parameters from global generators
@@ -78,7 +84,7 @@ def trained(
         if (start := kept.at_most(steps)) is not None:
             state.restore(start)
         if state.step < steps:
-            trainer = Trainer(state, plan.design, _batches(plan, device))
+            trainer = Trainer(state, plan.design, batches_of(plan, device))
             kept.train(state, trainer, images, seen or _LISTENER.get() or _silent)
     return state
 
@@ -100,14 +106,18 @@ def _silent(progress: Progress) -> None:
     pass
 
 
-def _batches(plan: Plan, device: torch.device) -> Batches:
+def batches_of(plan: Plan, device: torch.device) -> Batches:
+    """The batches of a training."""
     size, seed = plan.recipe.batch_size, plan.recipe.seed
     return Batches.of(plan.data, plan.design, plan.augmentation, seed, size, labelled=plan.labelled, device=device)
 
 
 @dataclass(frozen=True)
 class Checkpoints:
-    """The cached states of a training run: its latest state, and those at which earlier requests ended."""
+    """The cached states of a training run: its latest state, and those at which earlier requests ended.
+
+    If fewer images are requested than before, the latest state of that training is kept as well.
+    """
 
     cache: Cache
     plan: Plan
@@ -115,10 +125,12 @@ class Checkpoints:
     def at_most(self, steps: int) -> dict[str, Tensor] | None:
         """The latest cached state with at most ``steps`` steps, or ``None``."""
         now = self._get("now")
-        ends = [] if now is None else sorted(int(end) for end in now["ends"] if end <= steps)
         if now is not None and int(now["step"]) <= steps:
             return now
-        return next((found for end in reversed(ends) if (found := self._get(end)) is not None), None)
+        ends = [] if now is None else sorted(int(end) for end in now["ends"] if end <= steps)
+        end = next((found for end in reversed(ends) if (found := self._get(end)) is not None), None)
+        kept = [found for found in (end, self._get("earlier")) if found is not None and int(found["step"]) <= steps]
+        return max(kept, key=lambda found: int(found["step"]), default=None)
 
     def train(self, state: State, trainer: Trainer, images: int, seen: Seen) -> None:
         """Train until ``images`` images have been seen, saving checkpoints on the way and at the end."""
@@ -137,7 +149,11 @@ class Checkpoints:
                 self._put_now(state)
                 raise
 
-        trainer.run(images, tell, save)
+        with deferred() as interrupted:
+            trainer.run(images, tell, save, interrupted)
+            if state.images < images:
+                self._put_now(state)
+                stop(f"training saved at {state.images:,} of {images:,} images")
         self._put(state.step, state.tensors())
         self._put_now(state, end=state.step)
 
@@ -147,7 +163,9 @@ class Checkpoints:
         known = sorted({*ends, *([] if end is None else [end])})
         if before is None or int(before["step"]) <= state.step:
             self._put("now", state.tensors() | {"ends": torch.tensor(known, dtype=torch.int64)})
-        else:  # an earlier state was requested: keep the latest one
+        elif end is None:  # fewer images were requested than before: keep the latest state as well
+            self._put("earlier", state.tensors())
+        else:
             self._put("now", before | {"ends": torch.tensor(known, dtype=torch.int64)})
 
     def _get(self, name: object) -> dict[str, Tensor] | None:

@@ -63,15 +63,17 @@ class Trainer:
         self.state, self._design, self._batches = state, design, batches
         self._network: nn.Module = torch.compile(state.network) if state.recipe.compile else state.network  # type: ignore[assignment]
 
-    def run(self, images: int, seen: Seen, save: Callable[[], None]) -> None:
-        """Train until at least ``images`` images have been seen.
+    def run(
+        self, images: int, seen: Seen, save: Callable[[], None], interrupted: Callable[[], bool] = lambda: False
+    ) -> None:
+        """Train until at least ``images`` images have been seen, or until ``interrupted`` returns true after a step.
 
         ``seen`` and ``save`` are called after each entry, and every ``PATIENCE`` seconds within slow ones. Raises
         ``DivergedError``.
         """
         start, before = monotonic(), self.state.images
         told = start
-        while self.state.images < images:
+        while self.state.images < images and not interrupted():
             self._step(self._batches(self.state.step))
             whole = self.state.step % ENTRY == 0
             if whole or self.state.images >= images or monotonic() - told > PATIENCE:
