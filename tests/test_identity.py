@@ -18,7 +18,7 @@ from designspace.errors import DataError
 from designspace.evaluation.measure import Sample, Summary
 from designspace.evaluation.moments import Moments
 from designspace.registry.component import FOLDER, Component
-from designspace.registry.discovery import Arguments
+from designspace.registry.factories import Arguments
 from designspace.registry.identity import Since, identified, identity_of
 from designspace.registry.known import ROWS
 from designspace.run.run import EXECUTORS

@@ -14,7 +14,7 @@ from designspace.denoising.weights import load_weights
 from designspace.errors import DataError, brief
 from designspace.interrupts import contained
 from designspace.registry.component import folder_of
-from designspace.registry.discovery import Arguments, Factory, find
+from designspace.registry.factories import Arguments, Factory, find
 from designspace.registry.identity import Since
 from designspace.registry.literature import KARRAS_2022
 
