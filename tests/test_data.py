@@ -677,7 +677,7 @@ class TestLimit:
 
     def test_points_of_a_mixture(self):
         with pytest.raises(DataError, match=r"data mixture needs .* GB of memory"):
-            data("mixture", count=10**12).load()
+            data("mixture", count=10**7).load()
 
     def test_a_limit_that_is_no_number(self, tmp_path, monkeypatch):
         grey(1).save(tmp_path / "a.png")
