@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import os
+import random
 import re
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from typer.testing import CliRunner
 import designspace as ds
 from designspace.cli.app import app
 from designspace.cli.distance import _features as features_of
+from designspace.evaluation.measure import Measured
 from designspace.registry.known import ROWS
 from designspace.testing import checks
 
@@ -406,7 +408,61 @@ def test_features_are_those_of_each_image_alone():
     shapes = [(3, 8, 8), (1, 9, 8), (3, 8, 8), (1, 9, 8), (3, 20, 4)]
     images = [torch.randint(256, shape, dtype=torch.uint8, generator=draw) for shape in shapes]
     alone = torch.cat([network(image[None]) for image in images])
-    torch.testing.assert_close(features_of(detector, network, images), alone, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(features_of(detector, network, images).features, alone, rtol=1e-4, atol=1e-4)
+
+
+WRONG_FEATURES = {
+    "one per chunk": (
+        lambda x: x.float().mean(0).flatten()[None],
+        r"expected a float32 tensor [40, d], got float32 [1, 64]",
+    ),
+    "two per image": (
+        lambda x: x.float().flatten(1).repeat(2, 1),
+        "expected a float32 tensor [40, d], got float32 [80, 64]",
+    ),
+    "none": (lambda x: x.float().flatten(1)[:, :0], "at least one feature per image"),
+    "NumPy": (lambda x: x.float().flatten(1).numpy(), "got a ndarray"),
+    "double": (lambda x: x.double().flatten(1), "got float64 [40, 64]"),
+}
+
+
+@pytest.fixture
+def own():
+    """Define detectors and metrics for the duration of a test."""
+    made = []
+
+    def define(base, name, **attributes):
+        made.append(type(base)(name, (base,), {"__module__": __name__, "__doc__": "Own."} | attributes, name=name))
+
+    yield define
+    for cls in made:
+        del cls.known[cls.name]
+
+
+@pytest.mark.parametrize(("network", "message"), WRONG_FEATURES.values(), ids=WRONG_FEATURES)
+def test_distance_refuses_features_that_are_not_those_of_the_images(network, message, shell, own):
+    own(ds.Detector, "own", protocol=lambda self: "FD-own", load=lambda self, device: network)
+    status, out, err = shell("distance", "digits", "digits", "--images", 40, "--detector", "own", "--metric", "frechet")
+    assert (status, out) == (2, "")
+    assert err.startswith("detector 'own': the features of 40 images: ")
+    assert message in err
+
+
+def test_distance_is_repeatable_and_names_what_draws(shell, own):
+    def jittered(x):
+        return x.float().flatten(1) + torch.rand(len(x), 64)
+
+    def bootstrapped(self, a, b):
+        return Measured(float(torch.rand(())) + random.random())
+
+    own(ds.Detector, "jittered", protocol=lambda self: "FD-own", load=lambda self, device: jittered)
+    own(ds.Metric, "bootstrapped", measure=bootstrapped)
+    command = ("distance", "digits", "digits", "--images", 40, "--detector", "jittered", "--metric", "bootstrapped")
+    first, again = (shell(*command) for _ in range(2))
+    assert first[0] == 0, first[2]
+    assert first == again
+    assert "detector 'jittered' draws from a global random generator" in first[2]
+    assert "metric 'bootstrapped' draws from a global random generator" in first[2]
 
 
 def test_compression_of_one_set_is_named(shell, tmp_path):

@@ -14,9 +14,11 @@ from designspace.cli.sets import component, data_set, reference_set, refuse_obse
 from designspace.results.uncertainty import LEAST
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
     from designspace.data.rows import Data
+    from designspace.evaluation.measure import Sample
     from designspace.evaluation.rows import Detector, Metric, Reference
     from designspace.results.records import MetricValue, Protocol
 
@@ -56,15 +58,17 @@ def distance(
     Example: designspace distance samples/ digits --detector lite0
     """
     import designspace as ds
+    from designspace.results.caveats import unseeded
     from designspace.text import number
 
     with clean_errors():
         network = component(ds.Detector, detector, "--detector")
         metrics = [component(ds.Metric, name, "--metric") for name in metric or DEFAULT]
         refuse_observations(metrics)
-        n, values, about = _compare(data_set(a), reference_set(b), network, metrics, images, device, asked=bool(metric))
+        n, values, about, drew = _compare(data_set(a), reference_set(b), network, metrics, images, device, bool(metric))
         about = about.model_copy(update={"stands_for": _stands_for(reference_is, about)})
-        for warning in filter(None, (_too_low(name, value, about) for name, value in values.items())):
+        low = (_too_low(name, value, about) for name, value in values.items())
+        for warning in filter(None, (*unseeded(drew), *low)):
             warnings.warn(warning, stacklevel=2)
     known = about.reference and about.reference["images"]
     if json:
@@ -122,43 +126,65 @@ def _compare(
     count: int | None,
     device: str,
     asked: bool,
-) -> tuple[int, dict[str, MetricValue], Protocol]:
-    """The number of images that are compared, the metrics by name, and the protocol."""
+) -> tuple[int, dict[str, MetricValue], Protocol, list[str]]:
+    """The number of images that are compared, the metrics by name, the protocol, and the components that drew.
+
+    Components that draw from global generators get the same numbers each time, as they do in a trial.
+    """
     import torch
 
-    from designspace.data.rows import Data
     from designspace.evaluation.evaluate import drawn, measure, record
-    from designspace.evaluation.measure import Sample, Summary
+    from designspace.evaluation.measure import Summary
+    from designspace.registry.isolation import isolated
     from designspace.results.caveats import few_effective, too_few_images
+    from designspace.storage.files import content_key
 
     require_device(device)
-    known = None if isinstance(of, Data) else of.load(detector)
-    if isinstance(known, Summary):
-        metrics = usable_metrics(metrics, asked)
-    pixels = _some(a.each(), count)
-    other = of.each() if isinstance(of, Data) else None
-    network = detector.load(torch.device(device))
-    generated = Sample(_features(detector, network, pixels))
-    reference = Sample(_features(detector, network, other)) if other is not None else known
-    assert reference is not None
-    if other is not None and (d := generated.features.shape[1]) != (theirs := reference.features.shape[1]):
-        shapes = f"images of {list(pixels[0].shape)} and of {list(other[0].shape)}"
-        stop(2, f"{shapes} have {d} and {theirs} features: {RESIZE}")
-
+    key = content_key(detector.identity(), [metric.identity() for metric in metrics])
     try:
-        found = measure(metrics, detector, generated, reference, lambda metric: None)
-        values = {name: value for name, (value, _) in found.items()}
-        for metric in () if isinstance(reference, Summary) else metrics:
-            mean, sd = drawn(metric, reference, len(generated))
-            values[metric.name] = values[metric.name].model_copy(update={"drawn": mean, "drawn_sd": sd})
+        with isolated(torch.device(device), "distance", key) as drew:
+            generated, reference = _samples(a, of, detector, count, torch.device(device))
+            if isinstance(reference, Summary):
+                metrics = usable_metrics(metrics, asked)
+            found = measure(metrics, detector, generated, reference, lambda metric: None)
+            values = {name: value for name, (value, _) in found.items()}
+            for metric in () if isinstance(reference, Summary) else metrics:
+                mean, sd = drawn(metric, reference, len(generated))
+                values[metric.name] = values[metric.name].model_copy(update={"drawn": mean, "drawn_sd": sd})
+            about = record(detector, of, reference, images=len(generated), pixels="uint8 as given")
     except ValueError as error:
         stop(2, str(error))
-    about = record(detector, of, reference, images=len(generated), pixels="uint8 as given")
     size = (about.reference or {}).get("images") or len(generated)
     few = too_few_images(min(len(generated), size), generated.features.shape[1], values)
     for warning in filter(None, (few, few_effective(values), _unlike(a, of, about))):
         warnings.warn(warning, stacklevel=2)
-    return len(generated), values, about
+    return len(generated), values, about, sorted(drew)
+
+
+def _samples(
+    a: Data, of: Data | Reference, detector: Detector, count: int | None, device: torch.device
+) -> tuple[Sample, Sample]:
+    """The features of both sets, or the moments of those of the reference."""
+    from designspace.data.rows import Data
+    from designspace.evaluation.boundary import known_of
+    from designspace.registry.calling import calling
+
+    known = None if isinstance(of, Data) else known_of(of, detector)
+    with calling(a):
+        pixels = _some(a.each(), count)
+    with calling(detector):
+        network = detector.load(device)
+    generated = _features(detector, network, pixels)
+    if known is not None:
+        return generated, known
+    assert isinstance(of, Data)
+    with calling(of):
+        other = of.each()
+    reference = _features(detector, network, other)
+    if (d := generated.features.shape[1]) != (theirs := reference.features.shape[1]):
+        shapes = f"images of {list(pixels[0].shape)} and of {list(other[0].shape)}"
+        stop(2, f"{shapes} have {d} and {theirs} features: {RESIZE}")
+    return generated, reference
 
 
 def _unlike(a: Data, of: Data | Reference, about: Protocol) -> str:
@@ -180,7 +206,7 @@ def _some(images: list[Tensor], count: int | None) -> list[Tensor]:
     return [images[k] for k in generator("distance").permutation(len(images))[:count]]
 
 
-def _features(detector: Detector, network: Any, images: list[Tensor]) -> Tensor:
+def _features(detector: Detector, network: Any, images: list[Tensor]) -> Sample:
     """The features of ``images`` in their order, with a progress bar on a terminal.
 
     Images of one size and mode share chunks. They may differ only if the detector resizes them, so that the number of
@@ -188,6 +214,9 @@ def _features(detector: Detector, network: Any, images: list[Tensor]) -> Tensor:
     """
     import torch
     from rich.progress import track
+
+    from designspace.evaluation.boundary import features_of, joined
+    from designspace.evaluation.measure import Sample
 
     alike: dict[tuple[int, ...], list[int]] = {}
     for k, image in enumerate(images):
@@ -197,5 +226,9 @@ def _features(detector: Detector, network: Any, images: list[Tensor]) -> Tensor:
         stop(2, f"images of {one} and of {other}: detector {detector.name} needs images of one size: {RESIZE}")
     chunks = [group[start : start + CHUNK] for group in alike.values() for start in range(0, len(group), CHUNK)]
     shown = track(chunks, "features", console=terminal(stderr=True), disable=not sys.stderr.isatty(), transient=True)
-    found = torch.cat([network(torch.stack([images[k] for k in chunk])) for chunk in shown])
-    return found[torch.tensor([k for chunk in chunks for k in chunk]).argsort()]
+    found = joined(
+        detector,
+        [features_of(detector, network, torch.stack([images[k] for k in chunk])) for chunk in shown],
+        len(images),
+    )
+    return Sample(found.features[torch.tensor([k for chunk in chunks for k in chunk]).argsort()])

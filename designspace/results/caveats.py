@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from designspace.results.records import MetricValue, Result
+from designspace.results.records import MetricValue
 
 FRECHET = ("frechet", "fid_infinity")
 """Metrics that need more images than there are features, by name, because readers of results know no components."""
@@ -26,10 +26,10 @@ def too_few_images(images: int, features: int, metrics: Iterable[str]) -> str:
     return f"{images} images are fewer than {ENOUGH} x {features} features: Fréchet distances are too high"
 
 
-def unseeded(rows: Iterable[Result]) -> list[str]:
-    """A warning for each component that drew from a global random generator."""
+def unseeded(drew: Iterable[str]) -> list[str]:
+    """A warning for each of the components that ``drew`` from a global random generator, given as ``row/name``."""
     found = []
-    for path in dict.fromkeys(path for result in rows for path in result.unseeded):
+    for path in dict.fromkeys(drew):
         row, _, name = path.partition("/")
         instead = "flow.noise(i, draw)" if row == "solver" else "a generator of its own with a fixed seed"
         effect = "differs by chance from trial to trial" if row in SEEDED else "depends on the batch size"

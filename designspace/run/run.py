@@ -135,5 +135,5 @@ def _warn(rows: Sequence[Result]) -> None:
     for found in said, (few_effective(row.metrics) for row in rows):
         if warning := next(filter(None, found), None):
             warnings.warn(warning, stacklevel=3)
-    for warning in unseeded(rows):
+    for warning in unseeded(name for row in rows for name in row.unseeded):
         warnings.warn(warning, stacklevel=3)
