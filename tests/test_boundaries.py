@@ -12,8 +12,9 @@ import torch
 import designspace as ds
 from designspace.data.images import Images
 from designspace.errors import BrokenRowError, RowError
-from designspace.evaluation.boundary import checked, features_of, joined, known_of, value_of
-from designspace.evaluation.measure import Measured, Profile, Sample
+from designspace.evaluation.boundary import checked, features_of, joined, known_of, protocol_of, value_of
+from designspace.evaluation.measure import Measured, Profile, Sample, Summary
+from designspace.evaluation.moments import Moments
 from designspace.registry.isolation import drawing, isolated
 from designspace.results.store import Results
 from designspace.run.run import run
@@ -189,10 +190,11 @@ def test_features_are_checked(define):
         ),
         (lambda x: x.double().flatten(1), r"float64 \[4, 4\]"),
         (lambda x: x.float().flatten(1).numpy(), "a ndarray"),
+        (lambda x: x.float().flatten(1)[:, :0], r"float32 \[4, 0\]"),
     ):
         with pytest.raises(
             BrokenRowError,
-            match=f"^detector 'mine': the features of 4 images: .* \[4, d\], got {message}",
+            match=f"^detector 'mine': the features of 4 images: expected .*, got {message}",
         ):
             features_of(detector, network, PIXELS)
     with pytest.raises(BrokenRowError, match="the number of features: expected the same for all images, got 3 and 4"):
@@ -202,6 +204,20 @@ def test_features_are_checked(define):
     reference = define(ds.Reference, content_hash=lambda self: "", load=lambda self, detector: torch.zeros(3, 2))
     with pytest.raises(BrokenRowError, match=r"^reference 'mine': load\(\): expected a Sample .*, got float32"):
         known_of(reference, detector)
+
+    for found in (None, b"FD"):
+        detector = define(ds.Detector, protocol=lambda self, found=found: found, load=lambda self, device: None)
+        with pytest.raises(BrokenRowError, match=r"^detector 'mine': protocol\(\): expected text, got (None|a bytes)"):
+            protocol_of(detector)
+
+
+@pytest.mark.parametrize("cov", [-np.eye(2), [[1.0, 3], [0, 1]], [[1.0, 2], [2, 1]], np.zeros((2, 2))])
+def test_the_covariance_of_a_reference_is_checked(cov, define):
+    known = Summary(Moments(50, np.zeros(2), np.asarray(cov)))
+    reference = define(ds.Reference, content_hash=lambda self: "", load=lambda self, detector: known)
+    message = r"^reference 'mine': load\(\): expected the covariance of features, got .*sigma"
+    with pytest.raises(BrokenRowError, match=message):
+        known_of(reference, ds.Detector.get("pixels")())
 
 
 EFFECT = torch.zeros(4)
@@ -222,6 +238,9 @@ MEASURED = {
     ),
     "pairs": (Measured(1.0, 1.0, EFFECT, EFFECT[:2]), r"the pairs: .*, got float32 \[2\]"),
     "extra": (Measured(1.0, extra={"skew": None, "other": "x"}), "other: expected a finite number, got a str"),
+    "no extra": (Measured(1.0, extra=None), "extra: expected a dictionary of numbers by name, got None"),
+    "extra field": (Measured(1.0, extra={"n": 3.0}), "extra: expected names that results do not use otherwise, got n"),
+    "too large": (Measured(10**400), "the value: expected a finite number, got an integer above 1e308"),
     "profile": (Measured(1.0, profile=Profile(EFFECT, EFFECT[:3])), "the column value of the profile: .*, got float32"),
 }
 

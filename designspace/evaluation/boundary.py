@@ -11,6 +11,13 @@ from designspace.errors import first_of
 from designspace.evaluation.measure import Measured, Sample, Summary
 from designspace.evaluation.rows import Detector, Metric, Reference
 from designspace.registry.calling import calling, described, require_number, require_tensor, unmet
+from designspace.registry.component import Component
+from designspace.results.records import MetricValue
+
+RECORDED = set(MetricValue.model_fields) - {
+    *("skew", "effective_images", "bias_corrected", "bias_corrected_se", "both_corrected", "both_corrected_se")
+}
+"""The names of fields of a result that ``Measured.extra`` cannot fill."""
 
 
 def features_of(detector: Detector, network: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
@@ -21,7 +28,23 @@ def features_of(detector: Detector, network: Callable[[Tensor], Tensor], images:
     with calling(detector):
         found = network(images)
     what = f"the features of {len(images)} images"
-    return require_tensor(detector, what, found, (len(images), "d"), torch.float32).cpu()
+    features = require_tensor(detector, what, found, (len(images), "d"), torch.float32)
+    _require_features(detector, what, features)
+    return features.cpu()
+
+
+def protocol_of(detector: Detector) -> str:
+    """The name of a Fréchet distance of the features. Raises ``RowError`` if it is not text."""
+    with calling(detector):
+        found: object = detector.protocol()
+    if not isinstance(found, str):
+        unmet(detector, "protocol()", "text", described(found))
+    return found
+
+
+def _require_features(component: Component, what: str, features: Tensor) -> None:
+    if not features.shape[1]:
+        unmet(component, what, "at least one feature per image", described(features))
 
 
 def joined(detector: Detector, parts: Sequence[Tensor], images: int) -> Sample:
@@ -43,10 +66,12 @@ def known_of(reference: Reference, detector: Detector) -> Sample:
     with calling(reference):
         found: object = reference.load(detector)
     if isinstance(found, Summary):
+        if found.moments.flaw:
+            unmet(reference, "load()", "the covariance of features", found.moments.flaw)
         return found
     if not isinstance(found, Sample):
         unmet(reference, "load()", "a Sample or a Summary", described(found))
-    require_tensor(reference, "the features", found.features, ("n", "d"))
+    _require_features(reference, "load()", require_tensor(reference, "the features", found.features, ("n", "d")))
     return found
 
 
@@ -71,6 +96,7 @@ def checked(metric: Metric, found: object, images: int) -> Measured:
     require_number(metric, "the value", found.value)
     if found.se is not None and require_number(metric, "the standard error", found.se) < 0:
         unmet(metric, "the standard error", "None or a number that is not negative", described(found.se))
+    _require_names(metric, found.extra)
     for name, number in {"floor": found.floor, **found.extra}.items():
         if number is not None:
             require_number(metric, name, number)
@@ -82,6 +108,13 @@ def checked(metric: Metric, found: object, images: int) -> Measured:
         for name, column in found.profile.columns().items():
             require_tensor(metric, f"the column {name} of the profile", column, sizes)
     return found
+
+
+def _require_names(metric: Metric, extra: object) -> None:
+    if not isinstance(extra, dict) or not all(isinstance(name, str) for name in extra):
+        unmet(metric, "extra", "a dictionary of numbers by name", described(extra))
+    if taken := sorted(RECORDED & set(extra)):
+        unmet(metric, "extra", "names that results do not use otherwise", ", ".join(taken))
 
 
 def _require_finite(metric: Metric, what: str, each: Tensor) -> None:

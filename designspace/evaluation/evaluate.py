@@ -13,7 +13,7 @@ from torch import Tensor
 from designspace.data.images import UINT8
 from designspace.data.rows import Data
 from designspace.errors import first_of
-from designspace.evaluation.boundary import measured, value_of
+from designspace.evaluation.boundary import measured, protocol_of, value_of
 from designspace.evaluation.measure import Measured, PartlyKnown, Sample, Summary
 from designspace.evaluation.moments import check_widths, table
 from designspace.evaluation.rows import Detector, Metric, Observation, Reference
@@ -41,7 +41,7 @@ def measure(
     _enough(metrics, generated, "generated")
     if not isinstance(reference, Summary):
         _enough(metrics, reference, "in the reference")
-    found = {}
+    found, name = {}, protocol_of(detector)
     for metric in metrics:
         found_by = measured(metric, generated, reference)
         low, size = floor(metric) or (None, None)
@@ -49,7 +49,7 @@ def measure(
         value = MetricValue(
             value=found_by.value,
             se=found_by.se,
-            protocol=metric.called(detector.protocol()),
+            protocol=metric.called(name),
             higher_is_better=metric.higher_is_better,
             floor=low,
             floor_n=size,
@@ -169,7 +169,7 @@ def record(
     """
     compared = of.identity() | {"known": "moments" if isinstance(known, Summary) else "features"}
     about: dict[str, Any] = {
-        "name": detector.protocol(),
+        "name": protocol_of(detector),
         "images": images,
         "labels": list(labels) if isinstance(labels, tuple) else labels,
         "pixels": pixels,

@@ -15,6 +15,8 @@ from torch import Tensor
 Array = NDArray[np.float64]
 Features = Tensor | NDArray[Any]
 
+TOLERANCE = 1e-3
+"""The tolerance, relative to the largest variance, for a matrix to count as a covariance; some files hold float32."""
 BLOCK = 4096
 """The number of rows that are converted to float64 at a time."""
 
@@ -111,6 +113,20 @@ class Moments:
             parts = self.factor * (one - 1) ** 0.5, other.factor * (more - 1) ** 0.5, between[None]
             factor = torch.cat(parts) / (n - 1) ** 0.5
         return Moments(n, self.mean + gap * (more / n), scatter / (n - 1), factor)
+
+    @cached_property
+    def flaw(self) -> str:
+        """Why ``cov`` is not the covariance of features that differ, up to rounding; empty if it is."""
+        variances, wrong = self.cov.diagonal(), "sigma is not a covariance"
+        largest = float(variances.max())
+        if largest <= 0:
+            return "no variance in sigma is positive: the features are all equal, or it is not a covariance"
+        root = variances.clamp(min=0).sqrt()
+        if max((self.cov - self.cov.mT).abs().max(), (self.cov.abs() - root.outer(root)).max()) > TOLERANCE * largest:
+            return f"{wrong}: it is not symmetric, or an entry exceeds what the variances allow"
+        failed = torch.linalg.cholesky_ex(self.cov)[1]  # much faster than the eigenvalues
+        least = float(torch.linalg.eigvalsh(self.cov)[0]) if failed else 0.0
+        return f"{wrong}: it has the negative eigenvalue {least:.3g}" if least < -TOLERANCE * largest else ""
 
     @cached_property
     def root(self) -> Tensor:

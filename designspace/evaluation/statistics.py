@@ -21,8 +21,6 @@ from designspace.storage.files import file_hash
 MOMENTS = ("mu", "sigma")
 FEATURES = "feats"
 COUNT = "n"
-TOLERANCE = 1e-3
-"""The tolerance, relative to the largest variance, for a matrix to count as a covariance; some files hold float32."""
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -113,33 +111,11 @@ def _moments(arrays: Arrays, images: int | None) -> Summary:
     if mu.ndim != 1 or not mu.size or sigma.shape != (mu.size, mu.size):
         raise ValueError(f"mu has shape {list(mu.shape)} and sigma {list(sigma.shape)}, not [d] and [d, d]")
     moments = Moments(images, torch.from_numpy(mu), torch.from_numpy(sigma))
-    _covariance(moments.cov.numpy())
+    if moments.flaw:
+        raise ValueError(moments.flaw)
     return Summary(moments)
 
 
 def _numbers(name: str, array: NDArray[Any]) -> None:
     if array.dtype.kind != "f":
         raise ValueError(f"{name} must have a floating-point dtype, not {array.dtype}")
-
-
-def _covariance(sigma: NDArray[np.float64]) -> None:
-    variances = sigma.diagonal()
-    largest = float(variances.max())
-    if largest <= 0:
-        raise ValueError("no variance in sigma is positive: the features are all equal, or it is not a covariance")
-    limit = np.sqrt(np.outer(variances.clip(0), variances.clip(0)))
-    wrong = np.abs(sigma - sigma.T).max() > TOLERANCE * largest or (np.abs(sigma) - limit).max() > TOLERANCE * largest
-    if wrong:
-        raise ValueError("sigma is not a covariance: it is not symmetric, or an entry exceeds what the variances allow")
-    least = _least_eigenvalue(sigma)
-    if least < -TOLERANCE * largest:
-        raise ValueError(f"sigma is not a covariance: it has the negative eigenvalue {least:.3g}")
-
-
-def _least_eigenvalue(sigma: NDArray[np.float64]) -> float:
-    """The smallest eigenvalue, or 0 if all are positive, which a Cholesky factorisation shows much faster."""
-    try:
-        np.linalg.cholesky(sigma)
-    except np.linalg.LinAlgError:
-        return float(np.linalg.eigvalsh(sigma)[0])
-    return 0.0

@@ -5,7 +5,6 @@ Only types, shapes and dtypes are checked here, which costs nothing and never wa
 
 from __future__ import annotations
 
-import math
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -100,8 +99,8 @@ def elementwise(component: Component, what: str, function: Callable[[Tensor], ob
 
 
 def require_number(component: Component, what: str, value: object) -> float:
-    """Return ``value`` if it is a finite number."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    """Return ``value`` if it is a finite number, and not an integer that no float can represent."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= sys.float_info.max:
         unmet(component, what, "a finite number", described(value))
     return value
 
@@ -116,7 +115,7 @@ def described(value: object) -> str:
     if isinstance(value, Tensor):
         return f"{name_of_dtype(value.dtype)} {list(value.shape)}"
     if isinstance(value, bool | int | float):
-        return str(value)
+        return str(value) if isinstance(value, float) or abs(value) <= sys.float_info.max else "an integer above 1e308"
     return "None" if value is None else f"a {type(value).__qualname__}"
 
 
