@@ -4,6 +4,7 @@ import random
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from designspace.evaluation.moments import Moments
 from designspace.registry.isolation import drawing, isolated
 from designspace.results.store import Results
 from designspace.run.run import run
+from designspace.run.stages import Attributed
 from designspace.sampling.solver import AdaptiveSolver
 from designspace.spec import load
 from designspace.training.batches import augmented
@@ -146,6 +148,10 @@ def test_what_a_denoiser_returns_is_checked():
     ):
         with pytest.raises((ValueError, TypeError), match=f"D returns {given}|takes exactly one argument"):
             ds.sample(ds.Design.preset("edm"), D, torch.ones(3, 1, 4, 4), 5)
+    conditional = SimpleNamespace(bind=lambda labels: lambda x, sigma: x[:2])
+    D = Attributed(conditional, ds.Denoiser.get("exact")()).bind(None)
+    with pytest.raises(BrokenRowError, match=r"^denoiser 'exact': D returns float32 \[2, 1, 4, 4\]"):
+        ds.sample(ds.Design.preset("edm"), D, torch.ones(3, 1, 4, 4), 5)
 
 
 def test_an_error_names_the_component_and_its_line(define):
@@ -284,6 +290,7 @@ GLOBAL = {
     "torch": lambda: torch.rand(1),
     "numpy": lambda: np.random.rand(),
     "python": lambda: random.random(),
+    "the second of two normal numbers": lambda: random.gauss(0, 1),
 }
 
 
@@ -295,6 +302,7 @@ def test_global_generators_are_seeded_and_restored_and_their_users_are_named(dra
     numbers = []
     for key in ("a", "a", "b"):
         with isolated(CPU, key) as drew:
+            random.gauss(0, 1)  # keeps a second number, which takes nothing from the generator
             with drawing("solver/quiet"):
                 pass
             with drawing("solver/mine"), drawing("denoiser/loud"):
@@ -394,10 +402,10 @@ def test_a_network_that_draws_is_named(tmp_path):
 
 def test_detectors_and_metrics_that_draw_are_named(tmp_path):
     path = spec(tmp_path, detector="jittered")
-    path.write_text(path.read_text().replace("[frechet]", "[frechet, bootstrapped]"))
+    path.write_text(path.read_text().replace("[frechet]", "[frechet, bootstrapped, hasty]"))
     with pytest.warns(UserWarning, match="detector 'jittered' draws .* computes differs by chance from trial to trial"):
         first, again = (go(path, out=out).rows()[0] for out in ("a", "b"))
-    assert first.unseeded == ["detector/jittered", "metric/bootstrapped"]
+    assert first.unseeded == ["detector/jittered", "metric/bootstrapped", "metric/hasty"]
     assert first.metrics == again.metrics
 
 

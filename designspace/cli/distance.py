@@ -67,8 +67,8 @@ def distance(
         refuse_observations(metrics)
         n, values, about, drew = _compare(data_set(a), reference_set(b), network, metrics, images, device, bool(metric))
         about = about.model_copy(update={"stands_for": _stands_for(reference_is, about)})
-        low = (_too_low(name, value, about) for name, value in values.items())
-        for warning in filter(None, (*unseeded(drew), *low)):
+        too_low = (_too_low(name, value, about) for name, value in values.items())
+        for warning in filter(None, (*unseeded(drew), *too_low)):
             warnings.warn(warning, stacklevel=2)
     known = about.reference and about.reference["images"]
     if json:

@@ -21,6 +21,7 @@ from designspace.evaluation.moments import Moments
 from designspace.evaluation.rows import Detector, Metric, Reference
 from designspace.registry.calling import calling, described, unmet
 from designspace.registry.component import Component
+from designspace.registry.isolation import drawn as drawn_by
 from designspace.registry.isolation import isolated
 from designspace.run.generate import chunks
 from designspace.run.labels import labels_for
@@ -136,16 +137,19 @@ UNSEEDED = "unseeded"
 def made(cache: Cache, device: torch.device, stage: str, key: str, make: Callable[[], Tensors]) -> Tensors:
     """The tensors of ``key`` from the cache, or by ``make``, isolated from everything else that the process computes.
 
-    If components drew from global generators, there is the entry ``UNSEEDED``.
+    If components drew from global generators, there is the entry ``UNSEEDED``, and a block of ``isolated`` around the
+    call receives their names, too.
     """
 
     def run() -> Tensors:
         with isolated(device, stage, key) as drew:
             found = make()
-        names = sorted(drew | unseeded(found))
+        names = sorted(drew)
         return found | ({UNSEEDED: torch.tensor(list(json.dumps(names).encode()), dtype=torch.uint8)} if names else {})
 
-    return cache.get_or_make(stage, key, run)
+    kept = cache.get_or_make(stage, key, run)
+    drawn_by().update(unseeded(kept))
+    return kept
 
 
 def unseeded(found: Tensors) -> set[str]:

@@ -62,13 +62,13 @@ class Attributed:
 
 class _AttributedD:
     def __init__(self, D: rows.D, component: Component) -> None:
-        self._D, self._component = D, component
+        self._D, self.component = D, component
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._D, name)
 
     def __call__(self, x: Tensor, sigma: Tensor) -> Tensor:
-        with calling(self._component):
+        with calling(self.component):
             return self._D(x, sigma)
 
 

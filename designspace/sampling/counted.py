@@ -12,6 +12,7 @@ from torch import Tensor
 
 from designspace.errors import BrokenRowError, RowError
 from designspace.registry.calling import described
+from designspace.registry.component import Component
 from designspace.sampling import rows
 
 DENOISER = "denoiser"
@@ -105,6 +106,8 @@ class CountedDenoiser:
 
     def __init__(self, D: rows.D) -> None:
         self._D = D
+        by = getattr(D, "component", None)
+        self._name = f"{by.row} '{by.name}': " if isinstance(by, Component) else ""
         self._may_mistake_images = True
         self.main = Calls()
         """The calls of the main network with the condition of the image, at least one per evaluation."""
@@ -129,7 +132,7 @@ class CountedDenoiser:
                 raise RowError(DENOISER, str(error)) from error
         self.main.add(_per_image(images.main, x) or 1, active)
         self.guidance.add(_per_image(images.guidance, x), active)
-        _require_denoised(out, x)
+        _require_denoised(out, x, self._name)
         if sigma.ndim and self._may_mistake_images and len(x) == x.shape[-1] > 1:
             self._check_images(x, sigma, out)
         return out.to(x.dtype)
@@ -147,15 +150,15 @@ class CountedDenoiser:
         if (first - again).abs().max() > 1e-3 * first.abs().max():
             shape = ", ".join(["-1", *["1"] * (x.ndim - 1)])
             text = "its output for an image depends on the noise level of another"
-            text = f"D gets sigma [{len(x)}], one level per image, but {text}: use sigma.reshape({shape})"
+            text = f"{self._name}D gets sigma [{len(x)}], one level per image, but {text}: use sigma.reshape({shape})"
             raise BrokenRowError(DENOISER, text)
 
 
-def _require_denoised(out: object, x: Tensor) -> None:
+def _require_denoised(out: object, x: Tensor, name: str) -> None:
     fits = isinstance(out, Tensor) and out.shape == x.shape and out.is_floating_point() and out.device == x.device
     if not fits:
         place = f" on {out.device} for x on {x.device}" if isinstance(out, Tensor) and out.device != x.device else ""
-        text = f"D returns {described(out)}{place} for x {list(x.shape)}; it must return the denoised x"
+        text = f"{name}D returns {described(out)}{place} for x {list(x.shape)}; it must return the denoised x"
         raise BrokenRowError(DENOISER, f"{text}, in the same shape")
 
 
