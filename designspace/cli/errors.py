@@ -47,9 +47,7 @@ def clean_errors() -> Iterator[None]:
                 yield
         except SpecError as error:
             stop(2, *error.lines)
-        except (DataError, PluginError) as error:
-            stop(2, str(error))
-        except EndedError as error:
+        except (DataError, PluginError, EndedError) as error:
             stop(2, str(error))
         except StorageError as error:
             stop(1, str(error))

@@ -53,7 +53,10 @@ class Sampled(NamedTuple):
 
     def cost(self, num_steps: int) -> Cost:
         """The evaluations that ``num_steps`` steps cost. Raises what the rows raise."""
-        found = _counted(self, num_steps) if self._hashable() else _count(self, num_steps)
+        try:
+            found = _counted(self, num_steps)
+        except TypeError:  # a component of the user has a field of a type such as list, which has no hash
+            found = _count(self, num_steps)
         if isinstance(found, Exception):
             raise found.with_traceback(None)
         return found
@@ -63,13 +66,6 @@ class Sampled(NamedTuple):
         if self.solver.adaptive:
             raise ValueError(f"solver {self.solver} is adaptive: its NFE is a result, not a choice")
         return most_within(lambda n: self.cost(n).nfe, nfe, f"solver {self.solver}")
-
-    def _hashable(self) -> bool:
-        try:
-            hash(self)
-        except TypeError:  # a component of the user has a field of a type such as list
-            return False
-        return True
 
 
 def _count(rows: Sampled, num_steps: int) -> Cost | Exception:
