@@ -427,7 +427,8 @@ def test_a_factory_leaves_the_settings_of_the_process_as_they_were(code, tmp_pat
     (tmp_path / "net.py").write_text(f"import torch\n{code}\n")
     denoiser = "{name: preconditioned, network: {name: module, factory: './net.py:make', labels: none}}"
     (tmp_path / "a.yaml").write_text(
-        f"question: q\ndata: mixture\ndenoiser: {denoiser}\nevaluate: {{detector: pixels}}\ngrid: {{solver: [euler]}}\n"
+        f"question: q\ndesign: {{preset: edm}}\ndata: mixture\ndenoiser: {denoiser}\n"
+        "evaluate: {detector: pixels}\ngrid: {solver: [euler]}\n"
     )
     with contextlib.suppress(SpecError):  # the network may be refused
         load(tmp_path / "a.yaml")
