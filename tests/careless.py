@@ -57,9 +57,9 @@ class Net(torch.nn.Module):
         self.at = at
 
     def forward(self, x, c_noise, labels=None):
-        return (
-            x * float("nan") if c_noise[0] < self.at else torch.nn.functional.dropout(x, 0.01 if self.at < -9 else 0.0)
-        )
+        if c_noise[0] < self.at and len(x) > 2:  # the two images of the check pass
+            return x * float("nan")
+        return torch.nn.functional.dropout(x, 0.01 if self.at < -9 else 0.0)
 
 
 def net(at):

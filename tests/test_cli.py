@@ -119,8 +119,10 @@ def test_a_dry_run_shows_text_as_it_is_and_names_what_fails(shell, tmp_path):
     broken = "denoiser={name: preconditioned, network: {name: module, factory: './net.py:make'}}"
     status, _, err = shell("run", "tiny.yaml", *options, "--set", broken)
     assert status in (1, 2)
-    assert len(err.splitlines()) == 1
-    assert "sys.exit(0) in " in err
+    first, *others = err.splitlines()
+    assert first == "executing ./net.py (factory)"
+    assert len(others) == 1
+    assert "sys.exit(0) in " in others[0]
 
 
 def test_a_component_that_exits_is_an_error_of_the_check(shell, tmp_path):
@@ -510,10 +512,11 @@ def test_distance_to_statistics(shell, tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore:overflow")
-def test_a_distance_that_is_infinite_is_json_all_the_same(shell, tmp_path):
+def test_a_distance_that_is_infinite_is_an_error(shell, tmp_path):
     np.savez(tmp_path / "huge.npz", mu=np.full(64, 1e200), sigma=np.eye(64))
-    status, out, _ = shell("distance", "digits", "huge.npz", *PIXELS, "--json")
-    assert (status, json.loads(out)["metrics"]["frechet"]["value"]) == (0, "inf")
+    status, out, err = shell("distance", "digits", "huge.npz", *PIXELS, "--json")
+    assert (status, out) == (2, "")
+    assert "metric 'frechet': the value: expected a finite number, got inf" in err
 
 
 def test_doctor_says_what_is_missing_and_where_it_is_looked_for(shell, tmp_path, monkeypatch):

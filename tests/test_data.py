@@ -617,6 +617,14 @@ class TestLimit:
         with pytest.raises(DataError, match=r"bomb\.zip: a\.png has 5\.7 GB, too much for an image"):
             component.load()
 
+    def test_what_no_images_compress_to(self, tmp_path, monkeypatch):
+        """The limit is not set, and half of the memory may be a lot: the ratio tells."""
+        monkeypatch.delenv("DESIGNSPACE_MAX_BYTES")
+        component = data("zip", path=tmp_path / "bomb.zip")
+        self.claims(component.path, 1_500_000_000)
+        with pytest.raises(DataError, match=r"bomb\.zip has 0\.\d+ MB and decodes to 1\.5 GB, which no images do; set"):
+            component.load()
+
     def test_a_member_larger_than_it_claims(self, tmp_path):
         component = data("zip", path=tmp_path / "bomb.zip")
         self.claims(component.path, 50, content=coded(grey(1), "a.png"))
@@ -669,7 +677,7 @@ class TestLimit:
 
     def test_points_of_a_mixture(self):
         with pytest.raises(DataError, match=r"data mixture needs .* GB of memory"):
-            data("mixture", count=10**12).load()
+            data("mixture", count=10**7).load()
 
     def test_a_limit_that_is_no_number(self, tmp_path, monkeypatch):
         grey(1).save(tmp_path / "a.png")

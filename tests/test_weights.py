@@ -157,7 +157,7 @@ UNFIT = {
         "damaged safetensors file, perhaps cut off",
     ),
     "cut checkpoint": (cut(lambda path: torch.save(GIVEN, path), -99), None, "damaged checkpoint .* perhaps cut off"),
-    "a folder": (lambda path: path.mkdir(), None, "w is a folder, not a file"),
+    "a folder": (lambda path: path.mkdir(), None, "w: Is a directory"),
 }
 
 

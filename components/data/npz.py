@@ -41,7 +41,8 @@ class Npz(FromFiles, name="npz"):
             raise DataError(f"{self.path}: the images must be {wanted}; it has {found}")
         if labels is not None and known[labels].dtype.kind not in "iu":
             raise DataError(f"{self.path}: the labels must be integers; it has {found}")
-        require_room(2 * known[images].size, self.path)  # channels that come last are moved, which takes a copy
+        twice = 2 * known[images].size  # channels that come last are moved, which takes a copy
+        require_room(twice, self.path, self.path.stat().st_size)
         read = arrays(self.path, filter(None, (images, labels)))
         pixels = self._resized(_channels_first(read[images]))
         if labels is None:

@@ -25,7 +25,7 @@ class Zip(ImageFiles, name="zip"):
             members = self._members(archive)
             listing = Listing.of(members)
             sizes = {name: members[name].file_size for name in listing.files}
-            require_room(sum(sizes.values()), self.path)
+            require_room(sum(sizes.values()), self.path, self.path.stat().st_size)
             for name, size in sizes.items():
                 require_size_of_an_image(f"{self.path}: {name}", size)
             yield Opened(self.path, listing, lambda name: archive.open(members[name]))

@@ -91,7 +91,7 @@ def _write(folders: Sequence[Path], together: Path | None, places: Sequence[Path
     if together:
         print_report(merge(studies, together), live=live)
     for place in places:
-        write_overview(place, live=live)
+        write_overview(place, studies, live=live)
     return live
 
 
@@ -100,13 +100,13 @@ def _sizes(folders: Sequence[Path]) -> list[int]:
     return [file.stat().st_size if file.exists() else 0 for file in files]
 
 
-def write_overview(place: Path, *, live: bool = False) -> None:
+def write_overview(place: Path, known: Sequence[Study] = (), *, live: bool = False) -> None:
     """Write the overview page of all ablations in a folder and print its path, or print which packages it needs."""
     from designspace.report import find, html
     from designspace.storage.files import write_whole
 
     if html.available():
-        write_whole(place / "index.html", html.overview(find(place), live=live))
+        write_whole(place / "index.html", html.overview(find(place), known, live=live))
         typer.echo(f"all: {place / 'index.html'}")
     else:
         typer.echo(html.NEEDED)

@@ -78,8 +78,9 @@ def _run(ablation: Ablation, device: str, executor: str, workers: int, out: Path
         print_json({"name": ablation.name, "results": rows, "failures": failures})
         return results
     _warn_of_other_results(results)
-    print_report(Study(results.folder))
-    write_overview(out)
+    study = Study(results.folder)
+    print_report(study)
+    write_overview(out, [study])
     if results.done():
         option = "" if out == Path("reports") else f" --out {out}"
         typer.echo(f"results: {results.folder / 'results.jsonl'}")

@@ -60,7 +60,7 @@ def arrays(path: Path, names: Iterable[str]) -> dict[str, NDArray[Any]]:
     """
     known = headers(path)
     chosen = {name: known[name] for name in names}
-    require_room(sum(header.size for header in chosen.values()), path)
+    require_room(sum(header.size for header in chosen.values()), path, path.stat().st_size)
     with reading(path), path.open("rb") as file:
         try:
             with ZipFile(file) as archive:

@@ -11,14 +11,20 @@ VARIABLE = "DESIGNSPACE_MAX_BYTES"
 """The environment variable that sets the limit in bytes."""
 FALLBACK = 16 * 2**30
 """The limit on systems that do not tell the size of their memory."""
+RATIO, SMALL = 200, 2**30
+"""Files that decode to more than ``SMALL`` bytes and ``RATIO`` times their own size are hardly images."""
 CGROUP = Path("/sys/fs/cgroup/memory.max")
 
 
-def require_room(size: int, what: object) -> None:
+def require_room(size: int, what: object, stored: int | None = None) -> None:
     """Raise ``DataError`` if data of ``size`` bytes exceed the limit; called before memory is allocated for ``what``.
 
-    The limit is ``$DESIGNSPACE_MAX_BYTES`` or else half of the memory of the machine or container.
+    The limit is ``$DESIGNSPACE_MAX_BYTES`` or else half of the memory of the machine or container. Without the
+    variable, more than 1 GiB from a file of ``stored`` bytes may also be at most 200 times as large as the file.
     """
+    if stored is not None and VARIABLE not in os.environ and size > max(SMALL, RATIO * stored):
+        much = f"has {stored / 1e6:.3g} MB and decodes to {size / 1e9:.3g} GB, which no images do"
+        raise DataError(f"{what} {much}; set ${VARIABLE} (in bytes) to read it nevertheless")
     if size > (limit := _limit()):
         much = f"needs {size / 1e9:.3g} GB of memory when decoded, and the limit is {limit / 1e9:.3g} GB"
         raise DataError(f"{what} {much}; set ${VARIABLE} (in bytes) to raise it")

@@ -1,4 +1,4 @@
-"""Import users' modules, which registers their components. A module is named ``./file.py`` or ``package.module``."""
+"""Import modules of users and register their components. A module is named ``./file.py`` or ``package.module``."""
 
 from __future__ import annotations
 

@@ -48,12 +48,12 @@ class Study:
     @cached_property
     def points(self) -> list[Entry]:
         """All points of the grid, in order; the ``rows`` of points without results are empty."""
-        same: dict[str, dict[PointKey, dict[str, Any]]] = {}
-        for key, axes in self._keys.items():
-            same.setdefault(key[1], {})[key] = axes
+        same: dict[str, list[PointKey]] = {}
+        for key in self._keys:
+            same.setdefault(key[1], []).append(key)
         rows, runs = self._rows, TrainingRuns(self.series)
         return [
-            Entry(next(iter(keys.values())), tuple(rows[key] for key in keys if key in rows), len(keys), runs)
+            Entry(self._keys[keys[0]], tuple(rows[key] for key in keys if key in rows), len(keys), runs)
             for keys in same.values()
         ]
 

@@ -6,7 +6,7 @@ Unknown fields are kept, so that files written by other versions can be read and
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any, Final, Literal, Self
 
@@ -44,10 +44,6 @@ class Record(BaseModel):
         """The fields that were set, as plain data for JSON."""
         found: dict[str, Any] = plain(self.model_dump(by_alias=True, exclude_unset=True))
         return found
-
-    def parts(self) -> Iterable[Record]:
-        """The many small records in this one."""
-        return ()
 
 
 class MetricValue(Record):
@@ -142,10 +138,6 @@ class Result(Record):
     provenance: Part = None
     axes: Axes
 
-    def parts(self) -> Iterable[Record]:
-        """The values of the metrics."""
-        return self.metrics.values()
-
     @property
     def nfe_total(self) -> int | float:
         """All calls of networks per image."""
@@ -218,10 +210,6 @@ class Description(Record):
     """The files and modules of the user's own components, as written in the ablation."""
     sources: dict[str, list[Source]] | None = None
     """The publications behind each component, by ``row/name``. Earlier versions recorded none."""
-
-    def parts(self) -> Iterable[Record]:
-        """The points."""
-        return self.points
 
     @model_validator(mode="after")
     def _each_point_has_all_axes(self) -> Self:

@@ -63,8 +63,7 @@ def run(
     Raises:
         ValueError: There is no such device or executor, or ``workers`` or ``batch_size`` are less than 1.
         SpecError: Trials use labels that the data set or the denoiser does not support.
-        DataError: Code or data have changed since the ablation was loaded, or other processes would need a component
-            that is defined in a notebook.
+        DataError: Code or data have changed since loading, or workers would need a component defined in a notebook.
         EndedError: A component called ``sys.exit`` before the first trial.
         StorageError: A file cannot be written, for instance because the disk is full; finished points are kept.
         KeyboardInterrupt: The run was interrupted; the message says what was saved.

@@ -125,8 +125,6 @@ def file_hash(path: Path) -> str:
     """The sha256 of a file's bytes, computed again only if its time or size has changed. Raises ``DataError``."""
     with reading(path):
         status = path.stat()
-        if stat.S_ISDIR(status.st_mode):
-            raise DataError(f"{path.absolute()} is a folder, not a file")
         return _file_hash(path.absolute(), status.st_mtime_ns, status.st_ctime_ns, status.st_size)
 
 

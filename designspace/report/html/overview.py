@@ -17,12 +17,19 @@ from designspace.report.tables import claims
 from designspace.text import counted, one_line
 
 
-def overview(folders: Sequence[Path], *, live: bool = False) -> bytes:
-    """The page; folders that cannot be read are left out. ``live`` asks for verdicts that are always valid."""
+def overview(folders: Sequence[Path], known: Sequence[Study] = (), *, live: bool = False) -> bytes:
+    """The page; folders that cannot be read are left out.
+
+    Args:
+        folders: The folders of the ablations.
+        known: Studies of some of them, so that they are not read a second time.
+        live: Whether verdicts must be always valid.
+    """
+    studies = {study.folder: study for study in known}
     items = []
     for folder in folders:
         try:
-            item = _summary(Study(folder), live)
+            item = _summary(studies.get(folder) or Study(folder), live)
         except DataError:
             continue
         link = f"{quote(folder.name)}/index.html" if (folder / "index.html").is_file() else ""
