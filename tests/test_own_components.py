@@ -293,7 +293,7 @@ def test_examples_and_templates_are_right(folder):
             assert load(path).trials()
         finally:
             for row in (ds.TimeSteps, ds.Schedule):
-                for name in ("my_steps", "my_schedule", "sinh"):
+                for name in ("my_steps", "my_schedule"):
                     row.known.pop(name, None)
 
 
