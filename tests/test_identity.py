@@ -318,7 +318,7 @@ def test_names_in_a_folder_count_and_links_and_hidden_files_do_not(tmp_path):
 def test_a_pipe_is_no_file(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path / "pipe", tmp_path):
-        with pytest.raises(DataError, match="pipe is a device, a pipe or a socket, not a file"):
+        with pytest.raises(DataError, match="pipe is a FIFO, not a file or folder"):
             path_hash(path)
 
 

@@ -133,6 +133,8 @@ def _compare(
     """
     import torch
 
+    from designspace.data.rows import Data
+    from designspace.evaluation.boundary import known_of
     from designspace.evaluation.evaluate import drawn, measure, record
     from designspace.evaluation.measure import Summary
     from designspace.registry.isolation import isolated
@@ -143,9 +145,10 @@ def _compare(
     key = content_key(detector.identity(), [metric.identity() for metric in metrics])
     try:
         with isolated(torch.device(device), "distance", key) as drew:
-            generated, reference = _samples(a, of, detector, count, torch.device(device))
-            if isinstance(reference, Summary):
+            other = of if isinstance(of, Data) else known_of(of, detector)
+            if isinstance(other, Summary):
                 metrics = usable_metrics(metrics, asked)
+            generated, reference = _samples(a, other, detector, count, torch.device(device))
             found = measure(metrics, detector, generated, reference, lambda metric: None)
             values = {name: value for name, (value, _) in found.items()}
             for metric in () if isinstance(reference, Summary) else metrics:
@@ -162,24 +165,22 @@ def _compare(
 
 
 def _samples(
-    a: Data, of: Data | Reference, detector: Detector, count: int | None, device: torch.device
+    a: Data, b: Data | Sample, detector: Detector, count: int | None, device: torch.device
 ) -> tuple[Sample, Sample]:
-    """The features of both sets, or the moments of those of the reference."""
-    from designspace.data.rows import Data
-    from designspace.evaluation.boundary import known_of
+    """The features of both sets; if only the moments of the reference are known, these."""
+    from designspace.evaluation.measure import Sample
     from designspace.registry.calling import calling
 
-    known = None if isinstance(of, Data) else known_of(of, detector)
     with calling(a):
-        pixels = _some(a.each(), count)
+        pixels = a.each()
+    pixels = _some(pixels, count)
     with calling(detector):
         network = detector.load(device)
     generated = _features(detector, network, pixels)
-    if known is not None:
-        return generated, known
-    assert isinstance(of, Data)
-    with calling(of):
-        other = of.each()
+    if isinstance(b, Sample):
+        return generated, b
+    with calling(b):
+        other = b.each()
     reference = _features(detector, network, other)
     if (d := generated.features.shape[1]) != (theirs := reference.features.shape[1]):
         shapes = f"images of {list(pixels[0].shape)} and of {list(other[0].shape)}"

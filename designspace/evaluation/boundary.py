@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from designspace.errors import first_of
 from designspace.evaluation.measure import Measured, Sample, Summary
 from designspace.evaluation.rows import Detector, Metric, Reference
 from designspace.registry.calling import calling, described, require_number, require_tensor, unmet
 from designspace.registry.component import Component
 from designspace.results.records import MetricValue
+from designspace.text import first_of
 
 RECORDED = set(MetricValue.model_fields) - {
     *("skew", "effective_images", "bias_corrected", "bias_corrected_se", "both_corrected", "both_corrected_se")

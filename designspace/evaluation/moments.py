@@ -181,4 +181,6 @@ def float64(features: Features) -> Array:
 def check_widths(d: int, other: int) -> None:
     """Raise ``ValueError`` unless both dimensions are equal."""
     if d != other:
-        raise ValueError(f"features of {d} and of {other} dimensions: they must come from the same detector and shape of images")
+        raise ValueError(
+            f"features of {d} and of {other} dimensions: they must come from the same detector and shape of images"
+        )
