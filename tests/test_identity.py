@@ -284,6 +284,36 @@ def test_a_path_is_the_content_that_it_leads_to(fields, with_paths, tmp_path):
     assert first != identity(tmp_path / "two")
 
 
+@pytest.mark.parametrize("row", [ds.Data, ds.Reference])
+def test_the_fields_of_data_and_references_of_ones_own_count(row, tmp_path):
+    """Even if ``content_hash`` leaves them out; those of built-in classes are in it."""
+
+    class Own(row, name="test_own"):
+        """Of no use."""
+
+        path: Path
+        scale: float = 1.0
+
+        def load(self, *detector):
+            raise NotImplementedError
+
+        def content_hash(self):
+            return "constant"
+
+    try:
+        (tmp_path / "a").write_text("1")
+        first = Own(path=tmp_path / "a").identity()
+        assert first["content"] == "constant"
+        assert Own(path=tmp_path / "a", scale=2.0).identity() != first
+        (tmp_path / "a").rename(tmp_path / "b")
+        assert Own(path=tmp_path / "b").identity() == first
+        (tmp_path / "b").write_text("2")
+        assert Own(path=tmp_path / "b").identity() != first
+    finally:
+        del row.known["test_own"]
+    assert ds.Data.get("digits")().identity().keys() == {"name", "version", "content"}
+
+
 def test_what_a_missing_path_is_named_by(with_paths, tmp_path):
     component = with_paths.model_validate({"kwargs": {"deep": [1, {"path": "./gone"}]}}, context={FOLDER: tmp_path})
     with pytest.raises(DataError, match=r"there is no .*/gone: check the path") as error:
@@ -318,7 +348,7 @@ def test_names_in_a_folder_count_and_links_and_hidden_files_do_not(tmp_path):
 def test_a_pipe_is_no_file(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path / "pipe", tmp_path):
-        with pytest.raises(DataError, match="pipe is a device, a pipe or a socket, not a file"):
+        with pytest.raises(DataError, match="pipe is a FIFO, not a file or folder"):
             path_hash(path)
 
 
