@@ -5,12 +5,13 @@ import linecache
 import os
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
 import torch
-from pydantic import BaseModel, create_model
+from pydantic import BaseModel, DirectoryPath, Field, FilePath, ValidationError, create_model
 
 import designspace as ds
 from designspace.design import Design
@@ -19,7 +20,7 @@ from designspace.evaluation.measure import Sample, Summary
 from designspace.evaluation.moments import Moments
 from designspace.registry.component import FOLDER, Component
 from designspace.registry.factories import Arguments
-from designspace.registry.identity import Since, identified, identity_of
+from designspace.registry.identity import CountsAs, Since, identified, identity_of
 from designspace.registry.known import ROWS
 from designspace.run.run import EXECUTORS
 from designspace.spec.trial import Evaluate, Trial
@@ -312,6 +313,45 @@ def test_the_fields_of_data_and_references_of_ones_own_count(row, tmp_path):
     finally:
         del row.known["test_own"]
     assert ds.Data.get("digits")().identity().keys() == {"name", "version", "content"}
+
+
+def scaling_with(annotation, default=None):
+    fields = {"__annotations__": {"file": annotation}, "file": default, "__module__": __name__}
+    fields |= {"s": lambda self, t, schedule: t, "s_dot": lambda self, t, schedule: t}
+    return type(ds.Scaling)("TestField", (ds.Scaling,), fields, name="test_field")
+
+
+@pytest.mark.parametrize(
+    ("annotation", "why"),
+    [
+        (str | Path | None, "a file that it names as text does not count"),
+        (dict[str, Annotated[Path, Since(None)] | str], "a file that it names as text does not count"),
+        (FilePath, "pydantic looks for it in the working directory"),
+        (tuple[DirectoryPath, ...] | None, "pydantic looks for it in the working directory"),
+        (Path | dict[str, Path] | None, ""),
+        (Annotated[str | Path, CountsAs(str)], ""),
+    ],
+    ids=str,
+)
+def test_fields_whose_files_would_not_count_are_refused(annotation, why):
+    try:
+        with pytest.raises(TypeError, match=f"field 'file' of TestField: {why}") if why else nullcontext():
+            scaling_with(annotation)
+    finally:
+        del ds.Scaling.known["test_field"]
+
+
+def test_a_default_is_no_relative_path(tmp_path):
+    """It would be relative to the working directory, while a path in a spec is relative to the spec."""
+    try:
+        for relative in (Path("w.bin"), Field(default_factory=lambda: (Path("w.bin"),))):
+            with pytest.raises(ValidationError, match="the default of file is a relative path: begin it with Path"):
+                scaling_with(Path | tuple[Path, ...], relative)()
+        absolute = scaling_with(Path, tmp_path / "w.bin")
+        assert absolute().file == tmp_path / "w.bin"
+        assert absolute.model_validate({"file": "a"}, context={FOLDER: tmp_path}).file == tmp_path / "a"
+    finally:
+        del ds.Scaling.known["test_field"]
 
 
 def test_what_a_missing_path_is_named_by(with_paths, tmp_path):
