@@ -22,8 +22,10 @@ from designspace.registry.component import FOLDER, Component
 from designspace.registry.factories import Arguments
 from designspace.registry.identity import CountsAs, Since, identified, identity_of
 from designspace.registry.known import ROWS
+from designspace.run.loaded import Loaded, References
 from designspace.run.run import EXECUTORS
 from designspace.spec.trial import Evaluate, Trial
+from designspace.storage.cache import Cache
 from designspace.storage.files import path_hash
 
 PINNED = json.loads((Path(__file__).parent / "data" / "ids.json").read_text("utf-8"))
@@ -310,6 +312,12 @@ def test_the_fields_of_data_and_references_of_ones_own_count(row, tmp_path):
         assert Own(path=tmp_path / "b").identity() == first
         (tmp_path / "b").write_text("2")
         assert Own(path=tmp_path / "b").identity() != first
+        keys = set()
+        for scale in (1.0, 2.0):
+            own = Own(path=tmp_path / "b", scale=scale)
+            used_in = trial(data=own) if row is ds.Data else trial(evaluate={"detector": "pixels", "reference": own})
+            keys.add(References(Cache(tmp_path), Loaded(torch.device("cpu"))).key(used_in))
+        assert len(keys) == 2  # of cached features
     finally:
         del row.known["test_own"]
     assert ds.Data.get("digits")().identity().keys() == {"name", "version", "content"}
