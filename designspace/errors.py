@@ -6,10 +6,7 @@ from collections.abc import Iterable, Sequence
 from enum import StrEnum, auto
 from typing import NamedTuple
 
-from designspace.text import clean, one_line
-
-NAMED = 10
-"""The largest number of image indices listed in a message."""
+from designspace.text import clean, first_of, one_line
 
 
 class DataError(Exception):
@@ -43,11 +40,6 @@ class NotFiniteError(FloatingPointError):
             f"{len(images)} of the images {of.start} to {of.stop - 1} are not finite ({first_of(images)}): {origin}. "
             "No metric is computed, because leaving these images out would change its value"
         )
-
-
-def first_of(images: Sequence[int]) -> str:
-    """The indices of the first images as text for a message: ``3, 17, 40, ...``."""
-    return ", ".join(map(str, images[:NAMED])) + (", ..." if len(images) > NAMED else "")
 
 
 class StorageError(Exception):

@@ -68,7 +68,6 @@ def handled() -> Iterator[None]:
         return
     found = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     _signals.before = {number: handler for number, handler in found.items() if _only_ends(handler)}
-    _signals.asked = None
     try:
         for number in _signals.before:
             signal.signal(number, _handle)
@@ -85,7 +84,7 @@ def _only_ends(handler: Any) -> bool:
 def _restore() -> None:
     for number, handler in _signals.before.items():
         signal.signal(number, handler)
-    _signals.before = {}
+    _signals.before, _signals.asked = {}, None
 
 
 if hasattr(os, "register_at_fork"):  # else a child that a component starts and terminates would print a traceback

@@ -144,6 +144,11 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
+def first_of(items: Sequence[object], most: int = 10) -> str:
+    """The first of many names or indices for a message: ``3, 17, 40, ...``."""
+    return ", ".join(map(str, items[:most])) + (", ..." if len(items) > most else "")
+
+
 def few(names: Sequence[str]) -> str:
     """Names as in a sentence, at most ``NAMED`` of them: ``a and b``, ``a, b, c, d and 3 more``."""
     if len(names) > NAMED:

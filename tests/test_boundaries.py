@@ -1,5 +1,6 @@
 """What components hand over is checked, and what they do to the state of the process stays with them."""
 
+import contextlib
 import random
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from designspace.registry.isolation import drawing, isolated
 from designspace.results.store import Results
 from designspace.run.run import run
 from designspace.sampling.solver import AdaptiveSolver
-from designspace.spec import load
+from designspace.spec import SpecError, load
 from designspace.training.batches import augmented
 
 CPU = torch.device("cpu")
@@ -192,7 +193,7 @@ def test_features_are_checked(define):
     ):
         with pytest.raises(
             BrokenRowError,
-            match=f"^detector 'mine': the features of 4 images: .* \[4, d\], got {message}",
+            match=rf"^detector 'mine': the features of 4 images: .* \[4, d\], got {message}",
         ):
             features_of(detector, network, PIXELS)
     with pytest.raises(BrokenRowError, match="the number of features: expected the same for all images, got 3 and 4"):
@@ -410,3 +411,25 @@ def test_values_that_are_not_finite_are_traced_to_their_origin(at, origin, tmp_p
     assert failure.not_finite == list(range(200))
     assert origin.replace("\\", "") in failure.error
     assert "diverged" not in failure.error
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "torch.set_default_dtype(torch.float64)\ndef make(): return torch.nn.Identity()",
+        "def make(): return Net()\nclass Net(torch.nn.Module):\n"
+        "    def forward(self, x, c_noise, labels=None):\n"
+        "        torch.set_default_dtype(torch.float64)\n        return x",
+    ],
+    ids=["import", "call"],
+)
+def test_a_factory_leaves_the_settings_of_the_process_as_they_were(code, tmp_path):
+    (tmp_path / "net.py").write_text(f"import torch\n{code}\n")
+    denoiser = "{name: preconditioned, network: {name: module, factory: './net.py:make', labels: none}}"
+    (tmp_path / "a.yaml").write_text(
+        f"question: q\ndesign: {{preset: edm}}\ndata: mixture\ndenoiser: {denoiser}\n"
+        "evaluate: {detector: pixels}\ngrid: {solver: [euler]}\n"
+    )
+    with contextlib.suppress(SpecError):  # the network may be refused
+        load(tmp_path / "a.yaml")
+    assert torch.get_default_dtype() == torch.float32

@@ -2,10 +2,9 @@
 
 import pytest
 import torch
-from designspace.components.data.cifar10_jpeg import Cifar10Jpeg
-from designspace.components.detector.lite0 import Lite0
 from pipeline import write_spec
 
+import designspace as ds
 from designspace.errors import DataError
 from designspace.evaluation.expansion import expanded
 from designspace.evaluation.measure import PartlyKnown, Sample
@@ -14,6 +13,7 @@ from designspace.results.uncertainty import suffices
 from designspace.run.run import run
 from designspace.spec import load
 
+Cifar10Jpeg, Lite0 = ds.Data.get("cifar10_jpeg"), ds.Detector.get("lite0")
 SPEC = {
     "data": "cifar10_jpeg",
     "denoiser": {"name": "pretrained", "model": "cifar10_jpeg"},

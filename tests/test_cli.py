@@ -356,7 +356,7 @@ def test_show_of_a_row_says_what_a_class_defines(shell):
         lines[lines.index("t_max: float = math.inf") + 1]
         == "The end of the time axis. sigma is not evaluated beyond it."
     )
-    assert lines[-1] == "components: linear, ve, vp"
+    assert {"linear", "ve", "vp"} <= {*lines[-1].removeprefix("components: ").split(", ")}
     lines = shown("solver")
     assert 'class Mine(Solver, name="mine")' in lines
     bases = [line.split()[-1] for line in lines if line.startswith("from designspace.")]

@@ -174,7 +174,8 @@ def test_code_that_ends_the_process_fails_its_trial_only(tmp_path, workers):
 
 
 def test_code_that_ends_the_process_before_the_first_trial_is_an_error(tmp_path, monkeypatch):
-    ablation = load(write_spec(tmp_path, data="digits", denoiser="exact"), ["evaluate.labels=data"])
+    evaluate = {"images": 20, "labels": "data", "detector": "pixels", "metrics": ["frechet"]}
+    ablation = load(write_spec(tmp_path, data="digits", denoiser="exact", evaluate=evaluate))
     monkeypatch.setattr(type(ablation.points()[0].trial.data), "load", lambda self: sys.exit(0))
     with pytest.raises(EndedError, match=r"sys\.exit\(0\) in .*test_run\.py"):
         run(ablation, out=tmp_path / "reports")

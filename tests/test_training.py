@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -20,7 +21,7 @@ from training_stand_in import SPEC, trained
 
 import designspace as ds
 from designspace.data.images import Images
-from designspace.interrupts import Interrupted
+from designspace.interrupts import Interrupted, deferred, handled
 from designspace.run.estimate import dry_run
 from designspace.run.run import run
 from designspace.spec import load
@@ -690,3 +691,18 @@ def test_a_shipped_denoiser_is_what_its_file_says(model, data):
         [errors(D, design, *part) for part in zip(*(x.split(100) for x in (some, sigma, noise)), strict=True)]
     )
     assert found.mean().item() == pytest.approx(about["loss_by_sigma"]["mean"][place], rel=0.15)
+
+
+def test_an_interruption_does_not_end_a_later_training_in_a_thread():
+    with pytest.raises(Interrupted), handled():
+        signal.raise_signal(signal.SIGINT)
+    asked = []
+
+    def work():
+        with deferred() as interrupted:
+            asked.append(interrupted())
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert asked == [False]

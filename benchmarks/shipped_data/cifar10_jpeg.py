@@ -14,14 +14,13 @@ import json
 from pathlib import Path
 
 import torch
-from designspace.components.data.cifar10_jpeg import FILE
-from designspace.components.data.zip import Zip
-from designspace.components.detector.lite0 import Lite0
 
+import designspace as ds
 from designspace.evaluation.moments import Moments
 from designspace.storage.cache import pack
 from designspace.storage.files import write_whole
 
+FILE: Path = ds.Data.get("cifar10_jpeg").file  # type: ignore[attr-defined]
 EVERY = 5
 BATCH = 500
 
@@ -30,7 +29,7 @@ def main() -> None:
     """Write the file."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("archive", type=Path)
-    data, detector = Zip(path=parser.parse_args().archive).load(), Lite0()
+    data, detector = ds.Data.get("zip")(path=parser.parse_args().archive).load(), ds.Detector.get("lite0")()
     features = detector.load(torch.device("cpu"))
     found = torch.cat([features(batch) for batch in data.pixels.split(BATCH)])
     assert data.labels is not None
@@ -51,7 +50,7 @@ def write(features: torch.Tensor, labels: torch.Tensor, sigma_data: float, conte
         "classes": ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"],
         "n": len(features),
         "features": f"every {EVERY}th image in the order of the labels, float16",
-        "detector": Lite0().identity(),
+        "detector": ds.Detector.get("lite0")().identity(),
         "made_by": "benchmarks/shipped_data/cifar10_jpeg.py",
     }
     write_whole(FILE.with_suffix(".json"), (json.dumps(about, indent=1) + "\n").encode())

@@ -2,7 +2,7 @@ import json
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor
 
@@ -33,6 +33,7 @@ class Cifar10Jpeg(Data, name="cifar10_jpeg"):
     """
 
     sources = (KRIZHEVSKY_2009,)
+    file: ClassVar[Path] = FILE
 
     def load(self) -> Images:
         about = _about()

@@ -127,12 +127,13 @@ def _compare(
     import torch
 
     from designspace.data.rows import Data
+    from designspace.evaluation.boundary import known_of
     from designspace.evaluation.evaluate import drawn, measure, record
     from designspace.evaluation.measure import Sample, Summary
     from designspace.results.caveats import few_effective, too_few_images
 
     require_device(device)
-    known = None if isinstance(of, Data) else of.load(detector)
+    known = None if isinstance(of, Data) else known_of(of, detector)
     if isinstance(known, Summary):
         metrics = usable_metrics(metrics, asked)
     pixels = _some(a.each(), count)
@@ -189,6 +190,8 @@ def _features(detector: Detector, network: Any, images: list[Tensor]) -> Tensor:
     import torch
     from rich.progress import track
 
+    from designspace.evaluation.boundary import features_of
+
     alike: dict[tuple[int, ...], list[int]] = {}
     for k, image in enumerate(images):
         alike.setdefault(tuple(image.shape), []).append(k)
@@ -197,5 +200,5 @@ def _features(detector: Detector, network: Any, images: list[Tensor]) -> Tensor:
         stop(2, f"images of {one} and of {other}: detector {detector.name} needs images of one size: {RESIZE}")
     chunks = [group[start : start + CHUNK] for group in alike.values() for start in range(0, len(group), CHUNK)]
     shown = track(chunks, "features", console=terminal(stderr=True), disable=not sys.stderr.isatty(), transient=True)
-    found = torch.cat([network(torch.stack([images[k] for k in chunk])) for chunk in shown])
+    found = torch.cat([features_of(detector, network, torch.stack([images[k] for k in chunk])) for chunk in shown])
     return found[torch.tensor([k for chunk in chunks for k in chunk]).argsort()]

@@ -18,6 +18,8 @@ from designspace.text import clean
 if TYPE_CHECKING:
     from rich.console import Console
 
+EXECUTION = "designspace.execution"
+"""The log of ``registry.execution``, by its name, since importing the registry takes time."""
 UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 """The errors of a full or broken file, such as the one to which the output goes."""
 
@@ -31,7 +33,6 @@ def clean_errors() -> Iterator[None]:
     """
     from designspace.errors import DataError, PluginError, SpecError, StorageError
     from designspace.interrupts import EndedError, Interrupted, contained, handled
-    from designspace.registry.execution import LOG
 
     said: set[str] = set()
 
@@ -40,16 +41,14 @@ def clean_errors() -> Iterator[None]:
             said.add(str(message))
             typer.secho(f"warning: {clean(message)}", err=True, fg="yellow")
 
-    with handled(), warnings.catch_warnings(), _shown(LOG):
+    with handled(), warnings.catch_warnings(), _shown(logging.getLogger(EXECUTION)):
         warnings.showwarning = say  # type: ignore[assignment]
         try:
             with contained():
                 yield
         except SpecError as error:
             stop(2, *error.lines)
-        except (DataError, PluginError) as error:
-            stop(2, str(error))
-        except EndedError as error:
+        except (DataError, PluginError, EndedError) as error:
             stop(2, str(error))
         except StorageError as error:
             stop(1, str(error))

@@ -12,7 +12,7 @@ import typer
 from designspace.cli.errors import clean_errors, print_json, stop, terminal
 from designspace.cli.options import Device, File, Json, Out, Sets, load_ablation, require_device
 from designspace.cli.report import print_report, write_overview
-from designspace.text import clean, describe, value_of
+from designspace.text import clean, counted, describe, value_of
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -97,7 +97,7 @@ def _warn_of_other_results(results: Results) -> None:
         others = len(Results(results.folder).done() - results.done())
     if others:
         file = results.folder / "results.jsonl"
-        what = f"{others} result{'s' * (others > 1)} of other settings or versions, which this report leaves out"
+        what = f"{counted(others, 'result')} of other settings or versions, which this report leaves out"
         warnings.warn(f"{file} also holds {what}; with --out FOLDER, both reports are kept", stacklevel=2)
 
 
@@ -160,7 +160,7 @@ def _total(rows: Sequence[PlannedPoint], workers: int) -> str:
     largest = sorted(parts.items(), key=lambda part: -part[1])
     listed = ", ".join(f"{name.replace('_', ' ')} {_time(seconds)}" for name, seconds in largest if seconds >= 1)
     unknown = sum(row.seconds is None and not row.error for row in rows)
-    points = f"{len(rows)} point{'s' * (len(rows) != 1)}"
+    points = counted(len(rows), "point")
     more = f", without the sampling of {unknown} with an adaptive solver" if unknown else ""
     shared = f"; {workers} workers need at least {_time(total / workers)}" if workers > 1 else ""
     return f"{points}, about {_time(total)} in one process{f' ({listed})' * bool(listed)}{more}{shared}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,9 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from designspace.errors import DataError, brief
+from designspace.registry.calling import described
 from designspace.storage.files import file_hash, reading
+from designspace.text import counted, first_of
 
 PREFIXES = ("module.", "_orig_mod.", "ema.", "ema_model.", "model.", "net.", "network.", "state_dict.")
 """Beginnings of names that wrappers of a network add: DataParallel, torch.compile, moving averages, trainers."""
@@ -34,7 +36,8 @@ def load_weights(network: torch.nn.Module, path: Path, key: str | None, made_by:
     _require_fit(fitting, wanted, f"{path}: not the weights of {made_by}")
     broken = [name for name, t in fitting.items() if t.is_floating_point() and not bool(t.isfinite().all())]
     if broken:
-        raise DataError(f"{path}: {_counted(broken, 'tensor')} with NaN or infinity: the training diverged")
+        which = f"{counted(len(broken), 'tensor')} ({first_of(broken, NAMED)})"
+        raise DataError(f"{path}: {which} with NaN or infinity: the training diverged")
     network.load_state_dict(fitting, strict=False)  # tensors that share memory may be stored under one name only
 
 
@@ -119,8 +122,7 @@ def _state_dict(content: Any, key: str | None, path: Path) -> dict[str, Tensor]:
 
 
 def _keys(content: Mapping[Any, Any]) -> str:
-    names = [str(key) for key in content]
-    return (", ".join(names[:10]) or "none") + (", ..." if len(names) > 10 else "")
+    return first_of(list(content)) or "none"
 
 
 def _without_prefixes(tensors: dict[str, Tensor], wanted: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
@@ -144,28 +146,15 @@ def _require_fit(tensors: Mapping[str, Tensor], wanted: Mapping[str, Tensor], me
     missing = [name for name, t in wanted.items() if name not in tensors and t.data_ptr() not in shared]
     unexpected = [name for name in tensors if name not in wanted]
     others = [
-        f"{name} (file: {_form(tensors[name])}, network: {_form(t)})"
+        f"{name} (file: {described(tensors[name])}, network: {described(t)})"
         for name, t in wanted.items()
         if name in tensors and not _fits(tensors[name], t)
     ]
     found = {"missing": missing, "unexpected": unexpected, "of another shape or type": others}
     if any(found.values()):
-        parts = (f"{len(names)} {what}: {_listed(names)}" for what, names in found.items() if names)
+        parts = (f"{len(names)} {what}: {first_of(names, NAMED)}" for what, names in found.items() if names)
         raise DataError(f"{message}: {'; '.join(parts)}")
 
 
 def _fits(given: Tensor, wanted: Tensor) -> bool:
     return given.shape == wanted.shape and given.is_floating_point() == wanted.is_floating_point()
-
-
-def _form(tensor: Tensor) -> str:
-    return f"{str(tensor.dtype).removeprefix('torch.')} {list(tensor.shape)}"
-
-
-def _listed(names: Iterable[str]) -> str:
-    each = list(names)
-    return ", ".join(each[:NAMED]) + (", ..." if len(each) > NAMED else "")
-
-
-def _counted(names: list[str], what: str) -> str:
-    return f"{len(names)} {what}{'s' if len(names) > 1 else ''} ({_listed(names)})"

@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from designspace.errors import first_of
 from designspace.evaluation.measure import Measured, Sample, Summary
 from designspace.evaluation.rows import Detector, Metric, Reference
 from designspace.registry.calling import calling, described, require_number, require_tensor, unmet
+from designspace.text import first_of
 
 
 def features_of(detector: Detector, network: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:

@@ -12,7 +12,6 @@ from torch import Tensor
 
 from designspace.data.images import UINT8
 from designspace.data.rows import Data
-from designspace.errors import first_of
 from designspace.evaluation.boundary import measured, value_of
 from designspace.evaluation.measure import Measured, PartlyKnown, Sample, Summary
 from designspace.evaluation.moments import check_widths, table
@@ -20,6 +19,7 @@ from designspace.evaluation.rows import Detector, Metric, Observation, Reference
 from designspace.results.records import MetricValue, Protocol
 from designspace.sampling.noise import generator
 from designspace.storage.files import content_key
+from designspace.text import first_of
 
 Floor = Callable[[Metric], tuple[float, int] | None]
 """Returns the floor of a metric and the number of images it was measured with, or ``None`` if there is none."""

@@ -185,6 +185,13 @@ class Component(Spec):
         """A sentence that ``designspace show`` and the documentation add to the docstring; by default none."""
         return ""
 
+    def __hash__(self) -> int:
+        fields = tuple(getattr(self, name) for name in type(self).model_fields)
+        try:
+            return hash((type(self), fields))
+        except TypeError:  # a component of the user's own with lists or mappings among its fields
+            return hash((type(self), repr(fields)))
+
     def __str__(self) -> str:
         changed = {k: v for k, v in self if k in self.model_fields_set and v != type(self).model_fields[k].default}
         return self.name + (f"({', '.join(f'{k}={v}' for k, v in changed.items())})" if changed else "")

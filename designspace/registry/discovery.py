@@ -23,15 +23,14 @@ def import_user(name: str, *, relative_to: Path) -> None:
 
     Raises ``ImportError`` saying what is missing. Exceptions that the module itself raises are passed on.
     """
-    with settings_kept():
-        if name.endswith(".py"):
-            import_file((relative_to / name).resolve(), "components")
-        elif not re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)*", name):
-            raise ImportError(f"should be ./file.py or package.module, not {name!r}")
-        elif why := why_no_user_module(name):
-            raise ImportError(why)
-        else:
-            import_module(name, "components")
+    if name.endswith(".py"):
+        import_file((relative_to / name).resolve(), "components")
+    elif not re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)*", name):
+        raise ImportError(f"should be ./file.py or package.module, not {name!r}")
+    elif why := why_no_user_module(name):
+        raise ImportError(why)
+    else:
+        import_module(name, "components")
 
 
 def import_file(path: Path, purpose: str) -> ModuleType:
@@ -55,7 +54,7 @@ def import_file(path: Path, purpose: str) -> ModuleType:
     module = sys.modules[name] = importlib.util.module_from_spec(spec)
     try:
         make_importable(path, source)
-        with sources.executing(name, source):
+        with sources.executing(name, source), settings_kept():
             exec(code, vars(module))
     except BaseException:
         del sys.modules[name]
@@ -71,7 +70,8 @@ def import_module(name: str, purpose: str) -> ModuleType:
     about_to_execute(name, purpose)
     if name in sys.modules and not is_current(name):
         _forget(name, Path(str(sys.modules[name].__file__)))
-    module = importlib.import_module(name)
+    with settings_kept():
+        module = importlib.import_module(name)
     if sources.recorded(name) is None:
         sources.record(name)
     return module

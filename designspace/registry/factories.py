@@ -15,6 +15,7 @@ from types import ModuleType
 from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, ConfigDict, JsonValue, PlainSerializer, ValidationInfo, model_validator
+from pydantic_core import to_jsonable_python
 
 from designspace.errors import DataError, WithheldError, brief
 from designspace.interrupts import contained
@@ -48,16 +49,7 @@ def _no_file(text: str, folder: Path) -> str:
     return text
 
 
-def _as_text(value: Any) -> Any:
-    """``value`` with text for each path in it."""
-    if isinstance(value, list):
-        return [_as_text(item) for item in value]
-    if isinstance(value, dict):
-        return {key: _as_text(item) for key, item in value.items()}
-    return str(value) if isinstance(value, Path) else value
-
-
-Argument = Annotated[JsonValue, AfterValidator(_with_paths), PlainSerializer(_as_text)]
+Argument = Annotated[JsonValue, AfterValidator(_with_paths), PlainSerializer(to_jsonable_python)]
 
 
 class Arguments(Spec):

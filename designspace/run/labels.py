@@ -15,7 +15,6 @@ from designspace.sampling.noise import generator
 
 if TYPE_CHECKING:
     from designspace.denoising.rows import Denoiser
-    from designspace.registry.component import Component
     from designspace.spec import Ablation
 
 _UNLIKE = {
@@ -68,7 +67,7 @@ def require_labels(ablation: Ablation) -> None:
     Raises ``SpecError``, which names the place in the YAML.
     """
     trials = (point.trial for point in ablation.points())
-    asked = {(_hashable(t.data), _hashable(t.denoiser), t.evaluate.labels): t for t in trials}
+    asked = {(t.data, t.denoiser, t.evaluate.labels): t for t in trials}
     found: dict[tuple[str, Rule], None] = {}
     for _, group in groupby(sorted(asked.values(), key=lambda t: str(t.data)), key=lambda t: t.data):
         data: Images | None = None
@@ -81,14 +80,6 @@ def require_labels(ablation: Ablation) -> None:
                 found |= dict.fromkeys((text, rule) for text in _problems(rule, data, denoiser))
     if found:
         raise SpecError([ablation.problem(("evaluate", "labels"), rule, text) for text, rule in found])
-
-
-def _hashable(component: Component) -> object:
-    try:
-        hash(component)
-    except TypeError:  # a component of the user's own with lists or mappings among its fields
-        return repr(component)
-    return component
 
 
 def _problems(rule: Rule, data: Images, denoiser: Denoiser) -> Iterator[str]:

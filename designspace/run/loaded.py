@@ -72,7 +72,7 @@ class Loaded:
         """The images of a data set."""
 
         def load() -> Images:
-            with isolated(self.device, "data", data), calling(data):
+            with isolated(self.device, "data", content_key(data.identity())), calling(data):
                 images: object = data.load()
             if not isinstance(images, Images):
                 unmet(data, "load()", "Images(pixels, labels, classes)", described(images))

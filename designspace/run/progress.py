@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING, Literal
 
-from designspace.text import clean
+from designspace.text import clean, counted
 from designspace.training.loop import Progress, Seen
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def watching(costs: Mapping[str, float], done: int, *, show: bool) -> Iterator[R
         with _Bars(costs) as bars:
             yield bars
     else:
-        say(f"{len(costs)} trial{'s' * (len(costs) != 1)} to do" + (f", {done} already done" if done else ""))
+        say(f"{counted(len(costs), 'trial')} to do" + (f", {done} already done" if done else ""))
         yield _Lines(costs)
 
 

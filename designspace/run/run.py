@@ -53,9 +53,9 @@ def run(
     Args:
         ablation: An ablation, usually from ``designspace.load``.
         device: A PyTorch device: ``cpu``, ``cuda``, ``cuda:1``.
-        executor: Where workers run: ``local``, on this machine; ``ray``, on a cluster whose nodes share the folder of
-            the reports and the cache (``designspace[ray]``).
-        workers: The number of workers; local workers are processes that share the cores of this machine.
+        executor: Where workers run: ``local``, on this machine, whose cores they share; ``ray``, on a cluster whose
+            nodes share the folder of the reports and the cache (``designspace[ray]``).
+        workers: The number of workers.
         out: The folder of all reports.
         batch_size: Images per call of the denoiser. It affects the images only through rounding errors.
         progress: Show progress on stderr.

@@ -19,7 +19,7 @@ from designspace.errors import DocPath, Kind, Place, Problem, SpecError
 from designspace.spec.limits import MOST_BYTES, LimitedComposer, LimitError, expanded, too_long, unprintable
 from designspace.spec.paths import PARTS, SEED, axis_name, set_in_spec, suggest_field
 from designspace.spec.problems import Problems, refusal
-from designspace.text import did_you_mean_file
+from designspace.text import did_you_mean_file, first_of
 
 LISTED = 20
 """The largest number of files that a message lists."""
@@ -78,7 +78,7 @@ def read(path: Path) -> Document:
             content = file.read(MOST_BYTES + 1)
     except IsADirectoryError:
         names = sorted(file.name for file in path.glob("*.yaml"))
-        files = ", ".join(names[:LISTED] + ["..."] * (len(names) > LISTED)) or "no YAML"
+        files = first_of(names, LISTED) or "no YAML"
         raise _unreadable(f"is a folder, not a file. It has: {files}", Place(str(path))) from None
     except FileNotFoundError:
         near = did_you_mean_file(path, path.parent.glob("*.y*ml"))

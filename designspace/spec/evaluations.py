@@ -53,7 +53,7 @@ class Sampled(NamedTuple):
 
     def cost(self, num_steps: int) -> Cost:
         """The evaluations that ``num_steps`` steps cost. Raises what the rows raise."""
-        found = _counted(self, num_steps) if self._hashable() else _count(self, num_steps)
+        found = _counted(self, num_steps)
         if isinstance(found, Exception):
             raise found.with_traceback(None)
         return found
@@ -64,22 +64,13 @@ class Sampled(NamedTuple):
             raise ValueError(f"solver {self.solver} is adaptive: its NFE is a result, not a choice")
         return most_within(lambda n: self.cost(n).nfe, nfe, f"solver {self.solver}")
 
-    def _hashable(self) -> bool:
-        try:
-            hash(self)
-        except TypeError:  # a component of the user has a field of a type such as list
-            return False
-        return True
 
-
-def _count(rows: Sampled, num_steps: int) -> Cost | Exception:
+@lru_cache(2 * MOST_TRIALS)
+def _counted(rows: Sampled, num_steps: int) -> Cost | Exception:
     try:
         return cost(rows, num_steps, rows.known)
     except Exception as error:
         return error
-
-
-_counted = lru_cache(2 * MOST_TRIALS)(_count)
 
 
 def cost_of(design: Design, denoiser: Denoiser, num_steps: int) -> Cost:

@@ -44,7 +44,7 @@ class OwnComponents:
     def __init__(self) -> None:
         self.unchecked = Problems()
         """A warning for each class whose check took too long."""
-        self._found: dict[tuple[type[Component], str], str] = {}
+        self._found: dict[Component, str] = {}
         self._networks: dict[tuple[object, ...], tuple[str, Kind, DocPath]] = {}
         self._used: dict[int, Component] = {}
         self._right: dict[int, Component] = {}  # by id, since points share components
@@ -63,10 +63,10 @@ class OwnComponents:
             self._right[id(component)] = component  # for now
             for place, part in _with_parts(location, component):
                 if not type(part).built_in():
-                    path, key = written(settings, place), (type(part), repr(part))  # fields may not be hashable
-                    if key not in self._found:
-                        self._found[key] = self._check(part, draft, path)
-                    if what := self._found[key]:
+                    path = written(settings, place)
+                    if part not in self._found:
+                        self._found[part] = self._check(part, draft, path)
+                    if what := self._found[part]:
                         self._right.pop(id(component), None)
                         yield Problem(what, path, Kind.USER_CODE)
 

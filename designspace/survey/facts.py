@@ -12,6 +12,7 @@ from torch import Tensor
 
 from designspace.data.images import Images
 from designspace.errors import DataError
+from designspace.text import counted
 
 FEWEST = 20
 """The least number of images for which the survey makes sense."""
@@ -47,7 +48,7 @@ class Facts:
     def of(cls, data: Images) -> Facts:
         """Measure ``data``. Raises ``DataError`` if there are fewer than ``FEWEST`` images, or all are equal."""
         if len(data) < FEWEST:
-            raise DataError(f"{_counted(len(data), 'image')} found, but a survey needs at least {FEWEST}")
+            raise DataError(f"{counted(len(data), 'image')} found, but a survey needs at least {FEWEST}")
         seen = Counter(hashlib.blake2b(image, digest_size=16).digest() for image in data.pixels.contiguous().numpy())
         if len(seen) == 1:
             raise DataError(f"all {len(data)} images are the same: there is nothing to learn")
@@ -92,7 +93,3 @@ def _classes(data: Images) -> dict[str, int]:
         return {}
     counts = torch.bincount(data.labels, minlength=len(data.classes)).tolist()
     return dict(zip(data.classes, counts, strict=True))
-
-
-def _counted(n: int, what: str) -> str:
-    return f"{n} {what}" if n == 1 else f"{n} {what}s"

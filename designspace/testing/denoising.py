@@ -10,7 +10,6 @@ from torch import Tensor
 
 from designspace.data.images import Images
 from designspace.denoising.adapted import called, tensor_of
-from designspace.denoising.networks import seeded
 from designspace.denoising.rows import (
     CIn,
     CNoise,
@@ -23,7 +22,9 @@ from designspace.denoising.rows import (
     PreconditioningRows,
 )
 from designspace.errors import brief
+from designspace.interrupts import contained
 from designspace.registry.calling import described, elementwise
+from designspace.registry.isolation import isolated
 from designspace.sampling.counted import CountedDenoiser, count_call
 from designspace.sampling.rows import D
 from designspace.testing.assertions import SIGMAS, require, require_close, require_finite, require_same
@@ -123,7 +124,7 @@ def network_answers(denoiser: Denoiser, data: Images, design: PreconditioningRow
     Raises ``ValueError`` or ``DataError`` saying what is wrong; exceptions of the network itself are passed on.
     """
     device, classes = torch.device("cpu"), len(data.classes)
-    with seeded(0), torch.no_grad():
+    with isolated(device, "network"), contained(), torch.no_grad():
         loaded = denoiser.untrained(data, design, device) or denoiser.load(data, design, device)
         x, sigma = torch.randn(2, *loaded.shape), design.c_noise.supported(LOW_AND_HIGH)
         for with_labels in labelled:
