@@ -426,21 +426,34 @@ def make(path, other=None):
 
 
 def test_what_the_factory_reads_is_part_of_the_identity(folder):
-    """Paths in ``kwargs``, names of files beside the spec that the factory sees as they are, and ``files``."""
+    """Paths in ``kwargs``, names of folders beside the spec that the factory sees as they are, and ``files``."""
     (folder / "reads.py").write_text(READS)
-    for name in ("told.bin", "named.bin", "own.bin"):
+    (folder / "unet").mkdir()
+    for name in ("told.bin", "unet/a.bin", "own.bin"):
         (folder / name).write_text("1")
-    kwargs = {"path": "./told.bin", "other": ["named.bin", "no.bin"]}
+    kwargs = {"path": "./told.bin", "other": ["unet", "no.bin"]}
     known = set()
-    for name in ("told.bin", "named.bin", "own.bin", ""):
+    for name in ("told.bin", "unet/a.bin", "own.bin", ""):
         network = module(folder, "./reads.py:make", kwargs=kwargs, files=["own.bin"])
         network.build((1, 8, 8))
-        assert network.files == (folder / "own.bin", folder / "named.bin")
+        assert network.files == (folder / "own.bin", folder / "unet")
+        assert network.kwargs.model_dump()["other"] == kwargs["other"]
         assert ds.Network.model_validate(json.loads(network.model_dump_json())) == network  # as workers receive it
         known.add(json.dumps(network.identity(), sort_keys=True))
         if name:
             (folder / name).write_text("2")
     assert len(known) == 4
+
+
+def test_a_file_without_a_path_is_refused(folder, tmp_path_factory, monkeypatch):
+    """What counts is the file beside the spec, and what a factory opens the one in its working directory."""
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    monkeypatch.chdir(elsewhere)
+    for place, path in ((folder, "./a.bin"), (elsewhere, elsewhere / "b.bin")):
+        (place / Path(path).name).write_text("1")
+        with pytest.raises(ValidationError, match=f"{Path(path).name} names a file: write {path}\\b"):
+            module(folder, kwargs={"deep": [{"at": Path(path).name}]})
+        assert module(folder, kwargs={"at": str(path)}).kwargs.model_dump() == {"at": str(place / Path(path).name)}
 
 
 def test_a_missing_file_is_reported_where_it_is_named(folder, monkeypatch):

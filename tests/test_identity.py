@@ -5,12 +5,13 @@ import linecache
 import os
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
 import torch
-from pydantic import BaseModel, create_model
+from pydantic import BaseModel, DirectoryPath, Field, FilePath, ValidationError, create_model
 
 import designspace as ds
 from designspace.design import Design
@@ -19,10 +20,12 @@ from designspace.evaluation.measure import Sample, Summary
 from designspace.evaluation.moments import Moments
 from designspace.registry.component import FOLDER, Component
 from designspace.registry.factories import Arguments
-from designspace.registry.identity import Since, identified, identity_of
+from designspace.registry.identity import CountsAs, Since, identified, identity_of
 from designspace.registry.known import ROWS
+from designspace.run.loaded import Loaded, References
 from designspace.run.run import EXECUTORS
 from designspace.spec.trial import Evaluate, Trial
+from designspace.storage.cache import Cache
 from designspace.storage.files import path_hash
 
 PINNED = json.loads((Path(__file__).parent / "data" / "ids.json").read_text("utf-8"))
@@ -282,6 +285,81 @@ def test_a_path_is_the_content_that_it_leads_to(fields, with_paths, tmp_path):
     for name in ("a", "d/e/a"):
         (tmp_path / "two" / name).write_text("x")
     assert first != identity(tmp_path / "two")
+
+
+@pytest.mark.parametrize("row", [ds.Data, ds.Reference])
+def test_the_fields_of_data_and_references_of_ones_own_count(row, tmp_path):
+    """Even if ``content_hash`` leaves them out; those of built-in classes are in it."""
+
+    class Own(row, name="test_own"):
+        """Of no use."""
+
+        path: Path
+        scale: float = 1.0
+
+        def load(self, *detector):
+            raise NotImplementedError
+
+        def content_hash(self):
+            return "constant"
+
+    try:
+        (tmp_path / "a").write_text("1")
+        first = Own(path=tmp_path / "a").identity()
+        assert first["content"] == "constant"
+        assert Own(path=tmp_path / "a", scale=2.0).identity() != first
+        (tmp_path / "a").rename(tmp_path / "b")
+        assert Own(path=tmp_path / "b").identity() == first
+        (tmp_path / "b").write_text("2")
+        assert Own(path=tmp_path / "b").identity() != first
+        keys = set()
+        for scale in (1.0, 2.0):
+            own = Own(path=tmp_path / "b", scale=scale)
+            used_in = trial(data=own) if row is ds.Data else trial(evaluate={"detector": "pixels", "reference": own})
+            keys.add(References(Cache(tmp_path), Loaded(torch.device("cpu"))).key(used_in))
+        assert len(keys) == 2  # of cached features
+    finally:
+        del row.known["test_own"]
+    assert ds.Data.get("digits")().identity().keys() == {"name", "version", "content"}
+
+
+def scaling_with(annotation, default=None):
+    fields = {"__annotations__": {"file": annotation}, "file": default, "__module__": __name__}
+    fields |= {"s": lambda self, t, schedule: t, "s_dot": lambda self, t, schedule: t}
+    return type(ds.Scaling)("TestField", (ds.Scaling,), fields, name="test_field")
+
+
+@pytest.mark.parametrize(
+    ("annotation", "why"),
+    [
+        (str | Path | None, "a file that it names as text does not count"),
+        (dict[str, Annotated[Path, Since(None)] | str], "a file that it names as text does not count"),
+        (FilePath, "pydantic looks for it in the working directory"),
+        (tuple[DirectoryPath, ...] | None, "pydantic looks for it in the working directory"),
+        (Path | dict[str, Path] | None, ""),
+        (Annotated[str | Path, CountsAs(str)], ""),
+    ],
+    ids=str,
+)
+def test_fields_whose_files_would_not_count_are_refused(annotation, why):
+    try:
+        with pytest.raises(TypeError, match=f"field 'file' of TestField: {why}") if why else nullcontext():
+            scaling_with(annotation)
+    finally:
+        del ds.Scaling.known["test_field"]
+
+
+def test_a_default_is_no_relative_path(tmp_path):
+    """It would be relative to the working directory, while a path in a spec is relative to the spec."""
+    try:
+        for relative in (Path("w.bin"), Field(default_factory=lambda: (Path("w.bin"),))):
+            with pytest.raises(ValidationError, match="the default of file is a relative path: begin it with Path"):
+                scaling_with(Path | tuple[Path, ...], relative)()
+        absolute = scaling_with(Path, tmp_path / "w.bin")
+        assert absolute().file == tmp_path / "w.bin"
+        assert absolute.model_validate({"file": "a"}, context={FOLDER: tmp_path}).file == tmp_path / "a"
+    finally:
+        del ds.Scaling.known["test_field"]
 
 
 def test_what_a_missing_path_is_named_by(with_paths, tmp_path):

@@ -25,8 +25,8 @@ class Module(Network, name="module"):
     ``factory`` names the callable that makes it, ``package.module:callable`` or ``./file.py:callable`` relative to the
     YAML file. It is called with ``kwargs``, after torch is seeded with ``seed``. If it has parameters named ``shape``,
     ``classes`` or ``augment`` that ``kwargs`` does not give, these are passed as well. A text in ``kwargs`` that begins
-    with ``./``, ``../``, ``/`` or ``~/`` is a path relative to the YAML file. ``files`` lists files and folders that
-    the factory reads without being told in ``kwargs``.
+    with ``./``, ``../``, ``/`` or ``~/`` is a path relative to the YAML file; any other text that names a file is
+    refused. ``files`` lists files and folders that the factory reads without being told in ``kwargs``.
 
     ``weights`` is a file with the state dict of the network: safetensors, or a checkpoint of ``torch.save`` without
     pickled classes. ``key`` says where in a checkpoint the state dict is: ``ema``, ``state.model``. ``shape`` is the
@@ -59,9 +59,9 @@ class Module(Network, name="module"):
     @field_validator("files")
     @classmethod
     def _and_those_in_kwargs(cls, files: tuple[Path, ...], info: ValidationInfo) -> tuple[Path, ...]:
-        """Add the files beside the spec that ``kwargs`` names as the factory will see them, without ``./``."""
+        """Add the folders beside the spec that ``kwargs`` names as the factory will see them, without ``./``."""
         folder, kwargs = folder_of(info), info.data.get("kwargs")
-        named = kwargs.files_in(folder) if folder and kwargs else []
+        named = kwargs.folders_in(folder) if folder and kwargs else []
         return (*files, *(file for file in named if file not in files))
 
     def shape_of(self, data: Images) -> tuple[int, ...]:

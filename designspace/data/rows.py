@@ -59,5 +59,6 @@ class Data(Component, row="data"):
         return None
 
     def identity(self) -> dict[str, Any]:
-        """The hash of the content in place of the path, so that files may be moved."""
-        return self.origin() | {"content": self.content_hash()}
+        """The origin and the hash of the content, wherever the files are; for a class of a user, its fields as well."""
+        own = self.origin() if self.built_in() else super().identity()
+        return own | {"content": self.content_hash()}

@@ -60,8 +60,9 @@ class Reference(Component, row="reference"):
         return {}
 
     def identity(self) -> dict[str, Any]:
-        """The hash of the content in place of the path, so that a file may be moved."""
-        return self.origin() | {"content": self.content_hash()}
+        """The origin and the hash of the content, wherever the files are; for a class of a user, its fields as well."""
+        own = self.origin() if self.built_in() else super().identity()
+        return own | {"content": self.content_hash()}
 
 
 class Metric(Component, row="metric"):

@@ -28,7 +28,7 @@ from designspace.errors import DataError
 from designspace.registry import sources
 from designspace.registry.cells import Cell
 from designspace.registry.description import documented
-from designspace.registry.identity import as_json, beside, built_with, identified
+from designspace.registry.identity import as_json, beside, built_with, identified, why_not_hashed
 from designspace.registry.known import ROWS, Known
 from designspace.registry.literature import Source
 from designspace.text import did_you_mean
@@ -119,6 +119,13 @@ class Component(Spec):
             cls.known[name] = cast(Any, cls)
 
     @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        super().__pydantic_init_subclass__(**kwargs)
+        for name, field in cls.model_fields.items():
+            if why := why_not_hashed(field):
+                raise TypeError(f"field '{name}' of {cls.__name__}: {why}")
+
+    @classmethod
     def get(cls, name: str) -> type[Self]:
         """The component called ``name`` of this row. Raises an error with a suggestion if there is none."""
         if name not in cls.known:
@@ -151,6 +158,15 @@ class Component(Spec):
     def _beside_the_spec(cls, value: Any, info: ValidationInfo) -> Any:
         folder = folder_of(info)
         return value if folder is None else beside(value, folder)
+
+    @model_validator(mode="after")
+    def _no_relative_defaults(self) -> Self:
+        for name in type(self).model_fields.keys() - self.model_fields_set:
+            value = getattr(self, name)
+            if (absolute := beside(value, Path("/"))) is not value and absolute != value:
+                text = f"the default of {name} is a relative path: begin it with Path(__file__).parent"
+                raise PydanticCustomError("relative_default", "{text}", {"text": text})
+        return self
 
     @model_validator(mode="after")
     def _range(self) -> Self:
@@ -193,8 +209,9 @@ class Component(Spec):
     def identity(self) -> dict[str, Any]:
         """Everything that the numbers of the component depend on: its origin and its fields.
 
-        A field of type ``Path`` counts by the content of the file or folder, which has to exist. A component that only
-        writes to a path, or reads but a part of a folder, overrides this method.
+        A field of type ``Path`` counts by the content of the file or folder, which has to exist. It is relative to the
+        spec that gives it; a default is absolute, such as ``Path(__file__).parent / "weights.bin"``. A component that
+        only writes to a path, or reads but a part of a folder, overrides this method.
         """
         return self.origin() | identified(self)
 

@@ -9,7 +9,7 @@ import importlib.util
 import json
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any, Self
@@ -33,11 +33,20 @@ PATH = ("./", "../", "/", "~/")
 
 def _with_paths(value: Any, info: ValidationInfo) -> Any:
     """``value`` with a path, relative to the spec, for each text in it that begins as one."""
-    if isinstance(value, str) and value.startswith(PATH):
-        return (folder_of(info) or Path.cwd()) / Path(value).expanduser()
+    if isinstance(value, str):
+        folder = folder_of(info) or Path.cwd()
+        return folder / Path(value).expanduser() if value.startswith(PATH) else _no_file(value, folder)
     if isinstance(value, list):
         return [_with_paths(item, info) for item in value]
     return {key: _with_paths(item, info) for key, item in value.items()} if isinstance(value, dict) else value
+
+
+def _no_file(text: str, folder: Path) -> str:
+    """``text``, unless it names a file: the factory would open the one in its working directory, whichever counts."""
+    for place, path in ((folder, f"./{text}"), (Path.cwd(), Path.cwd() / text)):
+        if _leads_to(place / text, Path.is_file):
+            raise ValueError(f"{text} names a file: write {path}")
+    return text
 
 
 Argument = Annotated[JsonValue, AfterValidator(_with_paths), PlainSerializer(to_jsonable_python)]
@@ -47,7 +56,8 @@ class Arguments(Spec):
     """Keyword arguments with any names and with JSON values, so that a spec that contains them can be stored.
 
     A text that begins with ``./``, ``../``, ``/`` or ``~/`` is a path relative to the spec. It counts by the content of
-    the file or folder, wherever that is. ``model_dump`` gives the arguments with absolute paths as text.
+    the file or folder, wherever that is. ``model_dump`` gives the arguments with absolute paths as text. Other texts
+    must not be names of files, neither beside the spec nor in the working directory.
     """
 
     model_config = ConfigDict(extra="allow")
@@ -61,15 +71,15 @@ class Arguments(Spec):
             raise ValueError("should be finite numbers, text, lists and mappings") from None
         return self
 
-    def files_in(self, folder: Path) -> list[Path]:
-        """The files and folders in ``folder``, that of the spec, that texts name without beginning as paths."""
+    def folders_in(self, folder: Path) -> list[Path]:
+        """The folders in ``folder``, that of the spec, that texts name without beginning as paths."""
         texts = dict.fromkeys(text for text in _texts(self.model_extra) if text.strip("./"))
-        return [folder / text for text in texts if _exists(folder / text)]
+        return [folder / text for text in texts if _leads_to(folder / text, Path.exists)]
 
 
-def _exists(path: Path) -> bool:
+def _leads_to(path: Path, kind: Callable[[Path], bool]) -> bool:
     try:
-        return path.exists()
+        return kind(path)
     except OSError:  # the text is too long for a path
         return False
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from types import UnionType
+from typing import Annotated, Any, ClassVar, Protocol, Union, get_args, get_origin, runtime_checkable
 
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from pydantic.types import PathType
 
 from designspace.errors import DataError
 from designspace.registry.known import ROWS
@@ -118,6 +121,29 @@ def beside(value: Any, folder: Path) -> Any:
     if isinstance(value, BaseModel) and not isinstance(value, Identified):  # components have seen to it themselves
         return value.model_copy(update={name: beside(item, folder) for name, item in value})
     return value
+
+
+def why_not_hashed(field: FieldInfo) -> str:
+    """Why files that a field of a component names may not count by their content; empty if they do."""
+    if any(isinstance(mark, CountsAs) for mark in field.metadata):
+        return ""
+    parts = [*_parts(field.annotation), *field.metadata]
+    if any(isinstance(part, PathType) for part in parts):
+        return "pydantic looks for it in the working directory, not beside the spec: annotate it with Path"
+    if any(get_origin(part) in (Union, UnionType) and _text_or_path(get_args(part)) for part in parts):
+        return "a file that it names as text does not count: annotate it with Path, not with Path or str"
+    return ""
+
+
+def _parts(annotation: Any) -> Iterator[Any]:
+    yield annotation
+    for part in get_args(annotation):
+        yield from _parts(part)
+
+
+def _text_or_path(options: tuple[Any, ...]) -> bool:
+    plain = [get_args(option)[0] if get_origin(option) is Annotated else option for option in options]
+    return str in plain and any(isinstance(option, type) and issubclass(option, Path) for option in plain)
 
 
 def as_json(value: Any) -> Any:

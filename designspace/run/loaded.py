@@ -180,7 +180,8 @@ class References:
         """The hash of everything that ``of`` depends on."""
         of, detector = trial.evaluate.reference or trial.data, trial.evaluate.detector
         if (of, detector) not in self._keys:
-            self._keys[of, detector] = content_key(of.content_hash(), detector.identity())
+            content = of.content_hash() if of.built_in() else of.identity()
+            self._keys[of, detector] = content_key(content, detector.identity())
         return self._keys[of, detector]
 
     def missing(self, trial: Trial) -> int:

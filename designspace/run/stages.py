@@ -175,7 +175,7 @@ class Stages:
             values = self.loaded.data(trial.data).scaled().flatten()
             return plane(self._probe(self._placed(trial), CURVES, trial.seed), values)
 
-        key = content_key("plane", self.loaded.keys(trial)[0], trial.data.content_hash())
+        key = content_key("plane", self.loaded.keys(trial)[0], trial.data.identity())
         return self._made("plane", key, make)
 
     def _made(self, stage: str, key: str, make: Callable[[], Tensors]) -> Tensors:

@@ -26,6 +26,7 @@ from designspace.registry.component import FOLDER, Component, Spec
 from designspace.spec.paths import STEPS, Location, Setting, build, written
 from designspace.spec.problems import Problems, problem_at, refusal
 from designspace.spec.trial import Evaluate, at_most
+from designspace.storage.files import content_key
 
 NAME_ERRORS = {"unknown_component", "unnamed_component", "wrong_component", "not_a_component"}
 """The types of pydantic errors that concern the name of a component rather than its fields."""
@@ -152,7 +153,7 @@ class Sections:
             found = self._section("data", data, data)
         except SpecError:
             return 1.0
-        return _measured(found, found.content_hash())
+        return _measured(found, content_key(found.identity()))
 
     def _errors_of(self, base: Sequence[Setting]) -> Iterator[Signature]:
         """The signatures of pydantic's errors for the baseline."""
