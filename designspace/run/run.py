@@ -81,10 +81,8 @@ def run(
     todo = tuple(point for point in points if _key(point) not in done)
     finished = {point.trial.id: point.trial for point in points if _key(point) in done}
     restore_artefacts(finished.values(), results, Stages(Cache(), torch.device(device), batch_size))
-    spec = Path(ablation.path).resolve() if ablation.path else None
-    job = Job(
-        ablation.name, todo, results.folder.absolute(), device, batch_size, spec, tuple(ablation.components), now()
-    )
+    spec, folder = Path(ablation.path).resolve() if ablation.path else None, results.folder.absolute()
+    job = Job(ablation.name, todo, folder, device, batch_size, spec, tuple(ablation.components), now())
     several = min(workers, len(job.trials))
     elsewhere = several > 1 or (todo and executor != "local")
     if elsewhere:
