@@ -14,6 +14,7 @@ from designspace.spec import SpecError, load
 
 EDM = ds.Design.preset("edm")
 NETS = """
+import numpy as np
 import torch
 from types import SimpleNamespace
 from torch import nn
@@ -61,6 +62,26 @@ class Infinite(nn.Module):
 class Narrow(nn.Module):
     def forward(self, x, c_noise, labels=None):
         return x[..., 1:]
+
+class Whole(nn.Module):
+    def forward(self, x, c_noise, labels=None):
+        return x.int()
+
+class Complex(nn.Module):
+    def forward(self, x, c_noise, labels=None):
+        return x + 1j
+
+class Chance(nn.Module):
+    def forward(self, x, c_noise, labels=None):
+        return x + 1e-3 * np.random.default_rng().random()
+
+class Classes(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.table = nn.Embedding(11, 64)
+
+    def forward(self, x, c_noise, labels):
+        return x + self.table(labels)[:, :1, None, None]
 
 class Broken(nn.Module):
     def forward(self, x, c_noise, labels=None):
@@ -127,6 +148,10 @@ REFUSED = {
     "more arguments": ("Text", {}, "the network takes x, t, text, mask, size; it is called as F(x, c_noise, labels)"),
     "not finite": ("Infinite", {}, "the network gives NaN or infinity for noise at sigma = 0.002 or 80"),
     "another shape": ("Narrow", {}, "the network returns [2, 1, 8, 7] for an input [2, 1, 8, 8]"),
+    "whole numbers": ("Whole", {}, "the network returns numbers of type int32; it must return floating-point numbers"),
+    "complex numbers": ("Complex", {}, "the network returns numbers of type complex64"),
+    "chance": ("Chance", {}, "the network gives other numbers when it is called again: a random generator, such as"),
+    "a table of classes": ("Classes", {"labels": "one_hot"}, "the network looks its labels or c_noise up in a table"),
     "an exception": ("Broken", {}, "the network fails for two images: KeyError: 'weights'"),
     "an exit": ("leaves", {}, "would end the whole run: raise another exception"),
 }

@@ -1,9 +1,11 @@
 """What components hand over is checked, and what they do to the state of the process stays with them."""
 
 import contextlib
+import os
 import random
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -313,8 +315,8 @@ def test_global_generators_are_seeded_and_restored_and_their_users_are_named(dra
     assert [torch.rand(1).item(), np.random.rand(), random.random()] == expected
 
 
-def test_settings_of_the_process_are_restored():
-    threads = torch.get_num_threads()
+def test_settings_of_the_process_are_restored(tmp_path):
+    threads, folder, environment, filters = torch.get_num_threads(), Path.cwd(), dict(os.environ), warnings.filters[:]
 
     def careless():
         torch.set_default_dtype(torch.float64)
@@ -324,7 +326,14 @@ def test_settings_of_the_process_are_restored():
         torch.use_deterministic_algorithms(True)
         torch.backends.cudnn.benchmark = True
         torch.set_float32_matmul_precision("high")
+        torch.backends.fp32_precision = "tf32"
+        torch.backends.mkldnn.enabled = False
+        torch.set_autocast_enabled("cpu", True)
+        torch.set_anomaly_enabled(True)
         np.seterr(all="raise")
+        os.chdir(tmp_path)
+        os.environ["CARELESS"] = os.environ.pop("PATH")
+        warnings.simplefilter("error")
         raise KeyError
 
     with pytest.raises(KeyError), isolated(CPU, "settings"):
@@ -335,7 +344,13 @@ def test_settings_of_the_process_are_restored():
     assert torch.is_grad_enabled()
     assert not torch.are_deterministic_algorithms_enabled()
     assert not torch.backends.cudnn.benchmark
-    assert torch.backends.cuda.matmul.fp32_precision != "tf32"
+    precisions = torch.backends, torch.backends.cuda.matmul, torch.backends.mkldnn.matmul
+    assert "tf32" not in [backend.fp32_precision for backend in precisions]
+    assert torch.get_float32_matmul_precision() == "highest"
+    assert torch.backends.mkldnn.enabled
+    assert not torch.is_autocast_enabled("cpu")
+    assert not torch.is_anomaly_enabled()
+    assert (Path.cwd(), dict(os.environ), warnings.filters) == (folder, environment, filters)
     assert np.geterr()["divide"] == "warn"
 
 
@@ -410,9 +425,15 @@ def test_detectors_and_metrics_that_draw_are_named(tmp_path):
     assert first.metrics == again.metrics
 
 
-def test_settings_that_a_component_leaves_behind_do_not_change_other_trials(tmp_path):
+def test_settings_that_a_component_leaves_behind_do_not_change_other_trials(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DESIGNSPACE_CACHE", "cache")
     alone = go(spec(tmp_path / "a", solver="euler"))
-    after = go(spec(tmp_path / "b", solver="sloppy, euler"), batch_size=200)
+    monkeypatch.setenv("DESIGNSPACE_CACHE", "other")
+    after = run(load(spec(tmp_path / "b", solver="sloppy, euler")), out="reports", progress=False)
+    assert Results(tmp_path / "reports" / "mine").done() == after.done()
+    assert len(after.rows()) == 2
+    assert (tmp_path / "other" / "images").is_dir()
     assert torch.get_default_dtype() == torch.float32
     assert value(alone) == next(row for row in after.rows() if row.axes["solver"] == "euler").metrics["frechet"].value
 

@@ -407,6 +407,12 @@ BROKEN = [
     ),
     (
         ds.Network,
+        {"build": lambda self, shape, classes=0, augment=0: Restless().eval()},
+        "keeps_the_shape",
+        "the output with 0 classes and 0 augmentation labels, a second time",
+    ),
+    (
+        ds.Network,
         {"build": lambda self, shape, classes=0, augment=0: torch.nn.Identity()},
         "is_built_for_evaluation",
         "the mode of the built network: expected evaluation, got training",
@@ -536,6 +542,12 @@ BROKEN = [
         "the standard deviation of the influence, divided by √n: expected at least ",
     ),
     (
+        ds.Metric,
+        {"measure": lambda self, generated, reference: Measured(1.0, se=np.random.default_rng().random())},
+        "measures_a_number",
+        "the standard error a second time (a random generator, such as numpy.random.default_rng(), needs a fixed seed)",
+    ),
+    (
         ds.Solver,
         heun(after=lambda before, x, memory: (x.double(), memory)),
         "keeps_shape_and_dtype",
@@ -560,6 +572,13 @@ BROKEN = [
         "the value: expected a finite number, got nan",
     ),
 ]
+
+
+class Restless(torch.nn.Module):
+    """A network that draws from a generator without a seed."""
+
+    def forward(self, x, c_noise, labels=None, augment=None):
+        return x + np.random.default_rng().random()
 
 
 class Cropping(torch.nn.Module):

@@ -1,6 +1,7 @@
 """The row ``data``: images are read correctly from files, and wrong files cause clear errors."""
 
 import gzip
+import hashlib
 import io
 import json
 import os
@@ -132,7 +133,16 @@ class TestLayouts:
         assert values(images) == [1, 2]
 
     def test_hidden_files_are_ignored(self, written):
-        hidden = ("__MACOSX/._a.png", ".cache/b.png", "._a.png", "@eaDir/a.png/SYNO.png", "Thumbs.db", ".DS_Store")
+        hidden = (
+            "__MACOSX/._a.png",
+            ".cache/b.png",
+            "._a.png",
+            "@eaDir/a.png/SYNO.png",
+            "@Recycle/c.png",
+            "System Volume Information/d.png",
+            "Thumbs.db",
+            ".DS_Store",
+        )
         component = written({"a.png": grey(1)} | dict.fromkeys(hidden, b"x"))
         assert len(component.load()) == 1
         assert component.files_read() == Files({"png": 1}, {})
@@ -214,6 +224,21 @@ class TestLayouts:
         with pytest.raises(DataError, match=rf"a\.{suffix} has 5 frames; save each"):
             written({f"a.{suffix}": content}).load()
 
+    @pytest.mark.parametrize(
+        ("name", "content"),
+        [
+            ("a.pgm", b"P5 2 2 255\n" + bytes(4)),
+            ("a.ppm", b"P6 2 2 255\n" + bytes(12)),
+            ("a.pbm", b"P4 2 2\n" + bytes(2)),
+            ("a.pgm", b"P2 2 2 255\n1 2\n3 4\n"),
+            ("a.pgm", b"P5 2 2 15\n" + bytes(4)),
+        ],
+    )
+    def test_pnm_files_joined_to_one(self, written, name, content):
+        assert len(written({name: content}).load()) == 1
+        with pytest.raises(DataError, match=rf"{name} has several images; save each"):
+            written({name: 2 * content}).load()
+
     def test_files_of_other_kinds_are_counted(self, written):
         files = {f"{kind}{k}.{kind}": Image.new("L", (8, 8), 100) for k in range(3) for kind in ("png", "gif")}
         component = written(files | {"c.jfif": coded(grey(100, (8, 8)), "c.jpg"), "NOTES": "", "movie.mp4": b"x"})
@@ -234,8 +259,10 @@ class TestLayouts:
             "f.bmp": image,
             "g.tif": image,
             "h.ppm": image,
+            "i.tif": coded(image, "i.tif", compression="jpeg"),
+            "j.tif": coded(image, "j.tif", compression="tiff_lzw"),
         }
-        expected = {"bmp": 1, "jpeg": 1, "pnm": 1, "tiff": 1, "webp": 2, "webp (lossless)": 2}
+        expected = {"bmp": 1, "jpeg": 1, "pnm": 1, "tiff": 2, "tiff (jpeg)": 1, "webp": 2, "webp (lossless)": 2}
         assert written(files).files_read().formats == expected
 
     def test_size_and_crop(self, written):
@@ -274,7 +301,7 @@ class TestLayouts:
         ("files", "says"),
         [
             ({"a.png": grey(1), "b.png": grey(1, (3, 3))}, "b.png is 3 x 3 grey and a.png 3 x 2 grey; all images must"),
-            ({"a.png": grey(1), "b.png": Image.new("RGB", (3, 2))}, "b.png is 3 x 2 RGB and a.png 3 x 2 grey"),
+            ({"a.png": grey(1), "b.png": Image.new("RGB", (3, 2))}, "same size and mode: convert all to RGB"),
             ({"a.png": Image.new("I;16", (3, 2))}, "a.png has more than 8 bits per channel; convert it to 8"),
             ({"a.png": grey(1), "b.png": b""}, "b.png is not an image of a known format"),
             ({"a.png": b"%!PS-Adobe-3.0 EPSF-3.0\n"}, "a.png is not an image of a known format"),
@@ -285,6 +312,10 @@ class TestLayouts:
             ({"a.png": grey(1), "dataset.json": '{"labels": [["a.png", 0.5]]}'}, "dataset.json: labels.0.1: Input"),
             ({"a.png": grey(1), "dataset.json": '{"labels": [["a.png", -1]]}'}, "dataset.json: labels.0.1: Input"),
             ({"a.png": grey(1), "dataset.json": '{"labels": []}'}, "dataset.json gives no label for a.png"),
+            (
+                {"a.png": grey(1), "dataset.json": '{"labels": [["a.png", 0], ["a.png", 1]]}'},
+                "dataset.json lists a.png more than once",
+            ),
             (
                 {"a.png": grey(1), "dataset.json": '{"labels": [["a.png", 0], ["b.png", 0], ["c.png", 1]]}'},
                 "dataset.json lists b.png and 1 more, which is missing",
@@ -512,9 +543,20 @@ class TestZip:
         with pytest.raises(DataError, match=r"set\.zip: two members are called 1\.png"):
             data("zip", path=archive).load()
 
-    def test_nothing_is_extracted(self, archive, tmp_path, monkeypatch):
+    def test_encrypted_members(self, archive):
+        content = bytearray(archive.read_bytes())
+        content[content.index(b"PK\1\2") + 8] |= 1
+        archive.write_bytes(content)
+        with pytest.raises(DataError, match=r"set\.zip: .+\.png is encrypted; unpack it"):
+            data("zip", path=archive).load()
+
+    def test_a_name_outside_of_the_archive(self, archive, tmp_path):
         with zipfile.ZipFile(archive, "a") as out:
             out.write(tmp_path / "x.png", "../../escaped.png")
+        with pytest.raises(DataError, match=r"the member \.\./\.\./escaped\.png is outside of the archive"):
+            data("zip", path=archive).load()
+
+    def test_nothing_is_extracted(self, archive, tmp_path, monkeypatch):
         (tmp_path / "a" / "b").mkdir(parents=True)
         monkeypatch.chdir(tmp_path / "a" / "b")
         before = sorted(tmp_path.rglob("*"))
@@ -544,6 +586,11 @@ class TestNpz:
         assert images.labels.dtype == torch.int64
         assert images.labels.tolist() == [2, 0]
         assert images.classes == ("0", "1", "2")
+
+    def test_the_hash_is_that_of_the_file(self, saved):
+        component = saved(images=np.zeros((2, 4, 4), np.uint8))
+        assert component.content_hash() == hashlib.sha256(component.path.read_bytes()).hexdigest()
+        assert component.model_copy(update={"size": 2}).content_hash() != component.content_hash()
 
     def test_grey_without_channels(self, saved):
         images = saved(images=self.IMAGES[:, 0]).load()

@@ -1,4 +1,4 @@
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,8 +27,6 @@ class Npz(FromFiles, name="npz"):
     Raises ``DataError``, which lists the arrays of the archive, if it holds no such arrays or exceeds the limit on
     decoded data, and for pickled arrays.
     """
-
-    version: ClassVar[int] = 2
 
     def load(self) -> Images:
         known = headers(self.path)

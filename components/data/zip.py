@@ -9,12 +9,16 @@ from designspace.data.listing import Listing
 from designspace.errors import DataError
 from designspace.storage.files import file_hash, reading
 
+ENCRYPTED = 1
+"""The bit of the flags of a member that says that a password is needed."""
+
 
 class Zip(ImageFiles, name="zip"):
     """Images in a zip archive; layouts, formats, ``size`` and ``crop`` are those of the data set ``folder``.
 
     The archive is read in place and never extracted. Backslashes in names separate folders. Raises ``DataError`` if the
-    file is damaged or not a zip archive, if two members have the same name, and wherever ``folder`` does.
+    file is damaged or not a zip archive, if members are encrypted or have the same name or names with ``..``, and
+    wherever ``folder`` does.
     """
 
     version: ClassVar[int] = 2
@@ -44,7 +48,12 @@ class Zip(ImageFiles, name="zip"):
         """The files in the archive by their names with slashes."""
         found: dict[str, ZipInfo] = {}
         for info in archive.infolist():
-            name = info.filename.replace("\\", "/").removeprefix("./")
+            parts = info.filename.replace("\\", "/").split("/")
+            name = "/".join(part for part in parts if part != ".")
+            if ".." in parts:
+                raise DataError(f"{self.path}: the member {name} is outside of the archive; pack it again without `..`")
+            if info.flag_bits & ENCRYPTED:
+                raise DataError(f"{self.path}: {name} is encrypted; unpack it and pack it again without a password")
             if found.setdefault(name, info) is not info:
                 raise DataError(f"{self.path}: two members are called {name}; pack it again")
         return {name: info for name, info in found.items() if not name.endswith("/")}

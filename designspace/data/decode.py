@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO
@@ -23,8 +24,11 @@ SIGNATURES = {
     **dict.fromkeys((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"), "tiff"),
     **{b"P%d" % k: "pnm" for k in range(1, 7)},
 }
-BITS_PER_SAMPLE = 258
-"""A tag of TIFF files."""
+BITS_PER_SAMPLE, COMPRESSION = 258, 259
+"""Tags of TIFF files."""
+LOSSY_TIFF = (6, 7, 34892, 50001)
+"""Compressions of TIFF files that lose information: JPEG, of which there are three kinds, and WebP."""
+SEPARATE = "save each of them to a file of its own"
 
 
 def decode(content: bytes) -> Image.Image:
@@ -37,7 +41,7 @@ def decode(content: bytes) -> Image.Image:
     try:
         with Image.open(io.BytesIO(content), formats=FORMATS) as image:
             require_room(3 * image.width * image.height, f"has {image.width} x {image.height} pixels and")
-            _refuse(image)
+            _refuse(image, content)
             return _upright(image)
     except DataError:
         raise
@@ -47,11 +51,22 @@ def decode(content: bytes) -> Image.Image:
         raise DataError(f"cannot be decoded: {error}") from error
 
 
-def _refuse(image: Image.Image) -> None:
+def _refuse(image: Image.Image, content: bytes) -> None:
     if _bits(image) > 8:
         raise DataError("has more than 8 bits per channel; convert it to 8")
     if (frames := getattr(image, "n_frames", 1)) > 1:
-        raise DataError(f"has {frames} frames; save each of them to a file of its own")
+        raise DataError(f"has {frames} frames; {SEPARATE}")
+    if image.format == "PPM" and _is_continued(image, content):
+        raise DataError(f"has several images; {SEPARATE}")
+
+
+def _is_continued(image: Image.Image, content: bytes) -> bool:
+    """Whether another image follows the first of a PNM file, of which Pillow reads the first."""
+    codec, _, offset, *_ = image.tile[0]  # type: ignore[attr-defined]
+    if codec == "ppm_plain":
+        return re.search(rb"^P[1-6]\s", content[offset:], re.MULTILINE) is not None
+    row = {"1": -(-image.width // 8), "L": image.width}.get(image.mode, 3 * image.width)
+    return content[offset + row * image.height :].lstrip().startswith(b"P")
 
 
 def _bits(image: Image.Image) -> int:
@@ -106,11 +121,23 @@ def fitted(image: Image.Image, size: int | None, crop: str | None) -> NDArray[np
 
 
 def file_format(file: IO[bytes]) -> str:
-    """The format of an image file by its content: ``png``, ``jpeg``, ``webp``, ``webp (lossless)``, ...."""
+    """The format of an image file by its content: ``png``, ``jpeg``, ``tiff (jpeg)``, ``webp (lossless)``, ...."""
     start = file.read(12)
     if start[:4] == b"RIFF" and start[8:] == b"WEBP":
         return _webp(file)
-    return next((name for signature, name in SIGNATURES.items() if start.startswith(signature)), "unknown")
+    name = next((name for signature, name in SIGNATURES.items() if start.startswith(signature)), "unknown")
+    return _tiff(file) if name == "tiff" else name
+
+
+def _tiff(file: IO[bytes]) -> str:
+    """Whether a TIFF file is compressed with loss, by JPEG or WebP."""
+    file.seek(0)
+    try:
+        with Image.open(file, formats=("TIFF",)) as image:
+            lossy = image.tag_v2.get(COMPRESSION) in LOSSY_TIFF  # type: ignore[attr-defined]
+    except Exception:  # it is damaged, as decoding it will say
+        return "tiff"
+    return "tiff (jpeg)" if lossy else "tiff"
 
 
 def _webp(file: IO[bytes]) -> str:

@@ -31,6 +31,7 @@ from designspace.registry.identity import Since
 
 LARGEST = 2**30
 """The largest size of an image file in bytes; Pillow refuses images that need more."""
+RESIZE = "`size: 64, crop: center` resizes them"
 
 
 @dataclass(frozen=True)
@@ -67,8 +68,10 @@ class FromFiles(Data):
 
     def content_hash(self) -> str:
         """The sha256 of the files and of everything that turns them into pixels."""
-        made = [str(self.version), *(f"{key} {value}" for key in ("size", "crop") if (value := getattr(self, key)))]
-        return hashlib.sha256("\n".join([self.files_hash(), *made]).encode()).hexdigest()
+        version = [str(self.version)] if self.version > 1 else []
+        made = [*version, *(f"{key} {value}" for key in ("size", "crop") if (value := getattr(self, key)))]
+        files = self.files_hash()
+        return hashlib.sha256("\n".join([files, *made]).encode()).hexdigest() if made else files
 
 
 class ImageFiles(FromFiles):
@@ -88,8 +91,8 @@ class ImageFiles(FromFiles):
                     first, pixels = array, np.empty((len(names), *array.shape), np.uint8)
                 if array.shape != first.shape:
                     sizes = f"{names[k]} is {_size(array)} and {names[0]} {_size(first)}"
-                    advice = "all images must have the same size and mode; `size: 64, crop: center` resizes them"
-                    raise DataError(f"{self.path}: {sizes}; {advice}")
+                    advice = RESIZE if array.shape[1:] != first.shape[1:] else "convert all to RGB or all to grey"
+                    raise DataError(f"{self.path}: {sizes}; all images must have the same size and mode: {advice}")
                 pixels[k] = array
             return Images(torch.from_numpy(pixels), *self._classes(files))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -36,6 +37,8 @@ def indexed(where: Path, text: bytes, images: Sequence[str]) -> Classes:
     if listed is None:
         return None, ()
     known = {name.replace("\\", "/"): label for name, label in listed}
+    if twice := [name for name, count in Counter(name.replace("\\", "/") for name, _ in listed).items() if count > 1]:
+        raise DataError(f"{where}: {INDEX} lists {_some(twice)} more than once; give each image one label")
     if unlisted := sorted(set(images) - set(known)):
         raise DataError(f"{where}: {INDEX} gives no label for {_some(unlisted)}")
     if missing := sorted(set(known) - set(images)):

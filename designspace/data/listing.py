@@ -17,7 +17,10 @@ SUFFIXES = (
 )
 INDEX = "dataset.json"
 """The file of class numbers in NVIDIA's format."""
-SYSTEM = {"__macosx", "@eadir", "thumbs.db", "desktop.ini", "#recycle", "$recycle.bin", "lost+found"}
+SYSTEM = {
+    *("__macosx", "thumbs.db", "desktop.ini", "$recycle.bin", "system volume information", "lost+found"),
+    *("@eadir", "#recycle", "#snapshot", "@recycle", "@recently-snapshot"),
+}
 """Files and folders that operating systems and storage devices add, in lower case."""
 LINKS = "repeated by links"
 

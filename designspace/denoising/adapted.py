@@ -144,6 +144,10 @@ def _why_not(network: Network, arguments: Sequence[Any], more: Mapping[str, Any]
         return why
     c_noise, labels = (*arguments[1:], None)[:2]
     text = str(error)
+    if _of_integers(text) and labels is not None and labels.is_floating_point():
+        also = " or c_noise" if c_noise.is_floating_point() else ""
+        mend = "set `labels: index`" + (" or `noise: int`" if also else "")
+        return f"the network looks its labels{also} up in a table, which takes integers: {mend} of network module"
     if _of_integers(text) and c_noise.is_floating_point():
         return (
             "the network looks c_noise up in a table, which takes integers: set `noise: int` of network module or, in"

@@ -46,8 +46,8 @@ class Preconditioned:
     def __call__(self, x: Tensor, sigma: Tensor) -> Tensor:
         """Denoise ``x`` ``[B, C, ...]``, keeping shape and dtype; ``sigma`` is 0-dim or ``[B]``.
 
-        Raises ``ValueError``, which says how to adapt F, if F does not take its arguments or its output is not a tensor
-        of the right shape.
+        Raises ``ValueError``, which says how to adapt F, if F does not take its arguments or its output is not a
+        floating-point tensor of the right shape.
         """
         design, sigma = self._design, torch.as_tensor(sigma, dtype=torch.float64)
         c_skip, c_out, c_in = (_over(row(sigma), x) for row in (design.c_skip, design.c_out, design.c_in))
@@ -100,4 +100,7 @@ def _mean_part(output: Tensor, x: Tensor) -> Tensor:
     if output.shape not in ((batch, channels, *size), (batch, 2 * channels, *size)):
         text = f"the network returns {list(output.shape)} for an input {list(x.shape)}; it must return the same shape"
         raise ValueError(f"{text}, or twice the channels")
+    if not output.is_floating_point():
+        dtype = str(output.dtype).removeprefix("torch.")
+        raise ValueError(f"the network returns numbers of type {dtype}; it must return floating-point numbers")
     return output[:, :channels]

@@ -7,13 +7,15 @@ nevertheless get the same numbers each time, and are named, because their output
 from __future__ import annotations
 
 import hashlib
+import os
 import random
+import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from ctypes import string_at
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -21,19 +23,56 @@ import torch
 MT19937 = 625 * 4
 """The size in bytes of the state of NumPy's global generator. Reading it there is 100 times as fast as a copy."""
 
+
+def _matmul_precision() -> str | None:
+    with suppress(RuntimeError):  # raised if it was set by backend, which is kept as well
+        return torch.get_float32_matmul_precision()
+    return None
+
+
+def _set_matmul_precision(precision: str | None) -> None:
+    if precision:
+        torch.set_float32_matmul_precision(precision)
+
+
+def _set_environment(variables: dict[str, str]) -> None:
+    os.environ.clear()
+    os.environ.update(variables)
+
+
+def _set_filters(filters: list[Any]) -> None:
+    warnings.resetwarnings()
+    cast(list[Any], warnings.filters).extend(filters)
+
+
 _BACKENDS: Any = torch.backends
 _SETTINGS: tuple[tuple[Callable[[], Any], Callable[[Any], object]], ...] = (
     (torch.get_default_dtype, torch.set_default_dtype),
     (torch.get_num_threads, torch.set_num_threads),
     (torch.is_grad_enabled, torch.set_grad_enabled),
+    (torch.is_anomaly_enabled, torch.set_anomaly_enabled),
     (torch.get_deterministic_debug_mode, torch.set_deterministic_debug_mode),
     (torch.get_default_device, lambda device: torch.set_default_device(None if device.type == "cpu" else device)),
+    (_matmul_precision, _set_matmul_precision),
     (np.geterr, lambda handling: np.seterr(**handling)),
+    (os.getcwd, os.chdir),
+    (lambda: dict(os.environ), _set_environment),
+    (lambda: list(warnings.filters), _set_filters),
+    *(
+        (partial(get, device), partial(put, device))
+        for device in ("cpu", "cuda")
+        for get, put in (
+            (torch.is_autocast_enabled, torch.set_autocast_enabled),
+            (torch.get_autocast_dtype, torch.set_autocast_dtype),
+        )
+    ),
     *(
         (partial(getattr, backend, name), partial(setattr, backend, name))
         for backend, name in (
             (_BACKENDS.cudnn, "benchmark"),
             (_BACKENDS.cudnn, "deterministic"),
+            (_BACKENDS.mkldnn, "enabled"),
+            (_BACKENDS, "fp32_precision"),  # before those below, which it changes
             (_BACKENDS.cuda.matmul, "fp32_precision"),
             (_BACKENDS.cudnn.conv, "fp32_precision"),
             (_BACKENDS.mkldnn.matmul, "fp32_precision"),
@@ -45,7 +84,7 @@ _SETTINGS: tuple[tuple[Callable[[], Any], Callable[[Any], object]], ...] = (
 
 @contextmanager
 def settings_kept() -> Iterator[None]:
-    """Restore the settings of PyTorch and NumPy after the block: default dtype and device, threads, grad mode, ..."""
+    """Restore the settings of the process after the block: those of PyTorch and NumPy, the working directory, ...."""
     before = [get() for get, _ in _SETTINGS]
     try:
         yield

@@ -10,8 +10,8 @@ FRECHET = ("frechet", "fid_infinity")
 """Metrics that need more images than there are features, by name, because readers of results know no components."""
 ENOUGH = 10
 """Images per feature, below which their bias is large."""
-LOSSY = ("jpeg", "webp")
-"""Formats of image files that lose information; lossless WebP has a name of its own."""
+LOSSY = ("jpeg", "webp", "tiff (jpeg)")
+"""Formats of image files that lose information; lossless WebP and TIFF have names of their own."""
 FEW = 5
 """Effective images below which the error bars of Fréchet distances may be too narrow; see ``effective_images``."""
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from designspace.data.images import Images
+from designspace.data.load import load_images
 from designspace.errors import DataError, SpecError
 from designspace.sampling.noise import generator
 
@@ -76,7 +77,7 @@ def require_labels(ablation: Ablation) -> None:
             if isinstance(denoiser, Labelled) and denoiser.labels == (rule == "none"):
                 found[_UNLIKE[denoiser.labels], rule] = None
             elif rule != "none":
-                data = data or trial.data.load()
+                data = data or load_images(trial.data)
                 found |= dict.fromkeys((text, rule) for text in _problems(rule, data, denoiser))
     if found:
         raise SpecError([ablation.problem(("evaluate", "labels"), rule, text) for text, rule in found])

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from designspace.data.images import Images
+from designspace.data.load import load_images
 from designspace.data.rows import Data
 from designspace.denoising.rows import Conditional, Network
 from designspace.errors import DataError
@@ -71,15 +72,7 @@ class Loaded:
 
     def data(self, data: Data) -> Images:
         """The images of a data set."""
-
-        def load() -> Images:
-            with isolated(self.device, "data", content_key(data.identity())), calling(data):
-                images: object = data.load()
-            if not isinstance(images, Images):
-                unmet(data, "load()", "Images(pixels, labels, classes)", described(images))
-            return images
-
-        return self._data.get(data, load)
+        return self._data.get(data, lambda: load_images(data, self.device))
 
     def denoiser(self, trial: Trial) -> Conditional:
         """The trial's denoiser. Raises ``DataError`` if files have changed since ``keys`` was first called."""

@@ -11,6 +11,7 @@ import torch
 
 from designspace.errors import DataError
 from designspace.interrupts import contained, handled
+from designspace.registry.isolation import settings_kept
 from designspace.results.caveats import few_effective, too_few_images, unseeded
 from designspace.results.lines import PointKey, point_key
 from designspace.results.records import Result
@@ -80,13 +81,13 @@ def run(
     todo = tuple(point for point in points if _key(point) not in done)
     finished = {point.trial.id: point.trial for point in points if _key(point) in done}
     restore_artefacts(finished.values(), results, Stages(Cache(), torch.device(device), batch_size))
-    spec = Path(ablation.path).resolve() if ablation.path else None
-    job = Job(ablation.name, todo, results.folder, device, batch_size, spec, tuple(ablation.components), now())
+    spec, folder = Path(ablation.path).resolve() if ablation.path else None, results.folder.absolute()
+    job = Job(ablation.name, todo, folder, device, batch_size, spec, tuple(ablation.components), now())
     several = min(workers, len(job.trials))
     elsewhere = several > 1 or (todo and executor != "local")
     if elsewhere:
         _require_files(todo)
-    with watching(_costs(todo), len(done), show=progress) as report:
+    with settings_kept(), watching(_costs(todo), len(done), show=progress) as report:
         if elsewhere:
             EXECUTORS[executor](job, several, report)
         elif todo:

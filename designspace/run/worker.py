@@ -12,6 +12,7 @@ import torch
 
 from designspace.errors import IdleWarning, NotFiniteError, SkippedLineWarning, StorageError, brief
 from designspace.interrupts import contained, handled, stop_if_asked
+from designspace.registry.isolation import settings_kept
 from designspace.results.records import Result
 from designspace.results.store import Results
 from designspace.run.job import Job, Message, error_message, label
@@ -92,7 +93,7 @@ class Worker:
             images = min(progress.images, progress.of)
             self._report(Event("training", trial.id, name, images, progress.of, True, progress.pace))
 
-        with heard_by(trained), warnings.catch_warnings():
+        with heard_by(trained), settings_kept():
             if not isinstance(trial.design.time_steps, MeasuredTimeSteps):
                 warnings.simplefilter("ignore", IdleWarning)  # for all trials together, ``load`` has warned
             result = evaluate(trial, self._stages, self._results, seen)

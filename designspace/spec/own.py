@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from designspace.data.images import Images
+from designspace.data.load import load_images
 from designspace.data.rows import Data
 from designspace.denoising.rows import Network
 from designspace.errors import DataError, DocPath, Kind, Problem, RowError, brief, dotted
@@ -49,7 +50,7 @@ class OwnComponents:
         self._used: dict[int, Component] = {}
         self._right: dict[int, Component] = {}  # by id, since points share components
         self._instances = Counter[type[Component]]()
-        self._images: Callable[[Data], Images] = lru_cache(1)(lambda data: data.load())
+        self._images: Callable[[Data], Images] = lru_cache(1)(load_images)
 
     def problems(self, draft: Draft, settings: Sequence[Setting]) -> Iterator[Problem]:
         """Yield a problem for each of the user's own components in ``draft`` that does not compute what it should.

@@ -15,6 +15,7 @@ from typing import Annotated, Any
 from pydantic import Field, ValidationError
 from pydantic_core import ErrorDetails
 
+from designspace.data.load import load_images
 from designspace.data.rows import Data
 from designspace.denoising.rows import Denoiser
 from designspace.denoising.sigma_data import MEASURE
@@ -208,7 +209,7 @@ def _keys_of_fields(name: str, raw: Any, own: Sequence[Setting], data: Sequence[
 
 @lru_cache
 def _measured(data: Data, content: str) -> float:
-    return data.load().sigma_data
+    return load_images(data).sigma_data
 
 
 def _relevant(error: ValidationError) -> list[ErrorDetails]:

@@ -194,8 +194,9 @@ class CacheFolder:
     """The folder of the cache, ``$DESIGNSPACE_CACHE`` or the user's cache folder, with a subfolder per stage."""
 
     def __init__(self, root: Path | None = None) -> None:
-        self.root = root or Path(os.environ.get("DESIGNSPACE_CACHE") or platformdirs.user_cache_dir("designspace"))
-        _warn_of_other_users(self.root.absolute())
+        given = root or Path(os.environ.get("DESIGNSPACE_CACHE") or platformdirs.user_cache_dir("designspace"))
+        self.root = given.absolute()  # the code of components may change the working directory
+        _warn_of_other_users(self.root)
 
     def path(self, stage: str, key: str) -> Path:
         """The file that holds the tensors of ``key``."""

@@ -14,6 +14,8 @@ from designspace.registry.isolation import drawn
 
 SIGMAS = torch.logspace(-2, 2, 50, dtype=torch.float64)
 """The noise levels at which rows are checked."""
+SEEDS = "a random generator, such as numpy.random.default_rng(), needs a fixed seed"
+"""What to do about results that differ although the global generators are in the same state."""
 
 
 class UnmetError(AssertionError):

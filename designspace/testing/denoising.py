@@ -27,7 +27,7 @@ from designspace.registry.calling import described, elementwise
 from designspace.registry.isolation import isolated
 from designspace.sampling.counted import CountedDenoiser, count_call
 from designspace.sampling.rows import D
-from designspace.testing.assertions import SIGMAS, require, require_close, require_finite, require_same
+from designspace.testing.assertions import SEEDS, SIGMAS, require, require_close, require_finite, require_same
 from designspace.testing.context import STAND_INS, Context, stand_in_images
 from designspace.training.rows import LossWeight
 
@@ -98,7 +98,7 @@ def rounds_to_supported_levels(c_noise: CNoise) -> None:
 
 
 def keeps_the_shape(network: Network, given: Context = STAND_INS) -> None:
-    """The output has the shape of the input, or twice its channels, with and without class and augmentation labels."""
+    """The output is reproducible and has the shape of the input, or twice its channels, with and without any labels."""
     shape = given.shapes[-1]
     x, c_noise = torch.ones(3, *shape), torch.tensor([-1.5, 0.0, 999.0])
     for classes, augment in given.labels:
@@ -109,6 +109,8 @@ def keeps_the_shape(network: Network, given: Context = STAND_INS) -> None:
         shapes = [(3, *shape), (3, 2 * shape[0], *shape[1:])]
         require(tuple(output.shape) in shapes, f"the shape of the output {what}", shapes, tuple(output.shape))
         require_finite(f"the output {what}", output)
+        again = tensor_of(built(x, c_noise, labels), x)
+        require_same(f"the output {what}, a second time", again, output, rtol=1e-5, atol=1e-5)
         if augment:
             try:
                 zeros = built(x, c_noise, labels, torch.zeros(3, augment))
@@ -121,7 +123,8 @@ def keeps_the_shape(network: Network, given: Context = STAND_INS) -> None:
 def network_answers(denoiser: Denoiser, data: Images, design: PreconditioningRows, labelled: Iterable[bool]) -> None:
     """The network of the denoiser returns finite numbers for two images, with and without their classes as asked.
 
-    Raises ``ValueError`` or ``DataError`` saying what is wrong; exceptions of the network itself are passed on.
+    Called again, with the global generators in the same state, it returns the same numbers. Raises ``ValueError`` or
+    ``DataError`` saying what is wrong; exceptions of the network itself are passed on.
     """
     device, classes = torch.device("cpu"), len(data.classes)
     with isolated(device, "network"), contained(), torch.no_grad():
@@ -129,9 +132,18 @@ def network_answers(denoiser: Denoiser, data: Images, design: PreconditioningRow
         x, sigma = torch.randn(2, *loaded.shape), design.c_noise.supported(LOW_AND_HIGH)
         for with_labels in labelled:
             D = loaded.bind(torch.tensor([0, classes - 1]) if with_labels and classes else None)
-            if not bool(D(x, sigma).isfinite().all()):
+            first, again = (_seeded(D, x, sigma) for _ in range(2))
+            if not bool(first.isfinite().all()):
                 levels = " or ".join(f"{level:.4g}" for level in sigma.tolist())
                 raise ValueError(f"the network gives NaN or infinity for noise at sigma = {levels}")
+            if not torch.equal(first, again):
+                raise ValueError(f"the network gives other numbers when it is called again: {SEEDS}")
+
+
+def _seeded(D: D, x: Tensor, sigma: Tensor) -> Tensor:
+    """``D(x, sigma)`` with the global generators in the same state each time."""
+    with isolated(x.device, "answer"):
+        return D(x, sigma)
 
 
 def is_built_for_evaluation(network: Network) -> None:

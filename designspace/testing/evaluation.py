@@ -20,9 +20,9 @@ from designspace.evaluation.denoiser_probe import denoising
 from designspace.evaluation.measure import Measured, Sample
 from designspace.evaluation.rows import DenoiserMetric, Detector, Diagnostic, Metric, Observation, Reference
 from designspace.registry.calling import described
-from designspace.registry.isolation import drawn
+from designspace.registry.isolation import Generators, drawn
 from designspace.sampling.probe import Probe
-from designspace.testing.assertions import require, require_error, require_finite, require_same
+from designspace.testing.assertions import SEEDS, require, require_error, require_finite, require_same
 from designspace.testing.context import STAND_INS, Context
 
 RESAMPLED, SMALL = 8, 10
@@ -73,12 +73,27 @@ def measures_a_number(metric: Metric, given: Context = STAND_INS) -> None:
     else:
         x = given.detectors[0].load(torch.device("cpu"))(given.images.pixels[: 2 * n])
     half = len(x) // 2
-    found = measured(metric, Sample(x[:half]), Sample(x[half:]))
+    found = _measured_alike(metric, Sample(x[:half]), Sample(x[half:]))
     alone = value_of(metric, Sample(x[:half]), Sample(x[half:]))
-    same = math.isclose(alone, found.value, rel_tol=1e-6, abs_tol=1e-12) or bool(drawn())
-    require(same, "the value alone", found.value, alone)
+    require(_close(alone, found.value) or bool(drawn()), "the value alone", found.value, alone)
     _has_centred_influence(found, 1e-6 * abs(found.value))
     _is_as_uncertain_as_it_says(metric, found, x[:half], Sample(x[half:]))
+
+
+def _measured_alike(metric: Metric, generated: Sample, reference: Sample) -> Measured:
+    """What the metric measures, which must be the same again if the global generators are in the same state."""
+    state = Generators(torch.device("cpu"))
+    found = measured(metric, generated, reference)
+    state.restore()
+    again = measured(metric, generated, reference)
+    for what, first, second in (("value", found.value, again.value), ("standard error", found.se, again.se)):
+        same = first is second or (first is not None and second is not None and _close(first, second))
+        require(same, f"the {what} a second time ({SEEDS})", first, second)
+    return found
+
+
+def _close(value: float, other: float) -> bool:
+    return math.isclose(value, other, rel_tol=1e-6, abs_tol=1e-12)
 
 
 def _is_as_uncertain_as_it_says(metric: Metric, found: Measured, x: Tensor, reference: Sample) -> None:

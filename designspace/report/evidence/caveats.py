@@ -29,7 +29,8 @@ def lossy_reference(entry: Entry) -> str:
     if not isinstance(formats, dict) or not (share := compressed(formats)):
         return ""
     files = "files" if share == 1 else f"files ({100 * share:.0f} % of them)"
-    names = " and ".join(name.upper() if name == "jpeg" else "lossy WebP" for name in formats if name in LOSSY)
+    words = {"jpeg": "JPEG", "webp": "lossy WebP"}
+    names = " and ".join(words.get(name, "lossy TIFF") for name in formats if name in LOSSY)
     return f"The reference was read from {names} {files}: artefacts of compression that samples lack add to distances."
 
 
