@@ -62,6 +62,22 @@ class Narrow(nn.Module):
     def forward(self, x, c_noise, labels=None):
         return x[..., 1:]
 
+class Index(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.table = nn.Embedding(11, 1)
+
+    def forward(self, x, c_noise, labels):
+        return x + self.table(labels)[:, :, None, None]
+
+class Misshapen(nn.Module):
+    def forward(self, x, c_noise, labels=None):
+        return x + torch.zeros(3)  # here
+
+class Refusing(nn.Module):
+    def forward(self, x, c_noise, labels=None):
+        raise ValueError("no")
+
 class Broken(nn.Module):
     def forward(self, x, c_noise, labels=None):
         raise KeyError("weights")
@@ -127,7 +143,19 @@ REFUSED = {
     "more arguments": ("Text", {}, "the network takes x, t, text, mask, size; it is called as F(x, c_noise, labels)"),
     "not finite": ("Infinite", {}, "the network gives NaN or infinity for noise at sigma = 0.002 or 80"),
     "another shape": ("Narrow", {}, "the network returns [2, 1, 8, 7] for an input [2, 1, 8, 8]"),
-    "an exception": ("Broken", {}, "the network fails for two images: KeyError: 'weights'"),
+    "labels that it does not get": (
+        "Two",
+        {"labels": "none", "of_images": "balanced"},
+        "`labels: none` of network module keeps the labels from the network, but the run has some",
+    ),
+    "an exception": ("Broken", {}, "): KeyError: 'weights'"),
+    "a ValueError": ("Refusing", {}, "): ValueError: no"),
+    "another width": (
+        "Misshapen",
+        {},
+        f"nets.py:{NETS[: NETS.index('# here')].count(chr(10)) + 1}): RuntimeError: The size of tensor a (8) must match"
+        " the size of tensor b (3) at non-singleton dimension 3; called as F([2, 1, 8, 8], [2], None)",
+    ),
     "an exit": ("leaves", {}, "would end the whole run: raise another exception"),
 }
 
@@ -139,6 +167,12 @@ def test_a_network_that_cannot_be_used_is_refused_where_it_is_named(name, fields
     (line,) = error.value.lines
     assert message in line
     assert re.match(rf"{tmp_path}/a.yaml:1:\d+: denoiser.network: ", line)
+
+
+def test_a_network_is_called_with_labels_if_the_run_has_labels(spec):
+    assert spec("Index", of_images="balanced").trials()
+    with pytest.raises(SpecError, match=r"fails without labels .* set `labels: balanced` of evaluate"):
+        spec("Index")
 
 
 def test_labels_are_vectors_or_indices(spec):

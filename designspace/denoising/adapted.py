@@ -46,6 +46,11 @@ class Adapted(torch.nn.Module):
     def forward(
         self, x: Tensor, c_noise: Tensor, labels: Tensor | None = None, augment: Tensor | None = None
     ) -> Tensor:
+        if self.labels == "none" and labels is not None:
+            raise ValueError(
+                "`labels: none` of network module keeps the labels from the network, but the run has some, by"
+                " `labels: balanced` of evaluate or `labels: true` of the denoiser: leave one of the two out"
+            )
         level = c_noise.round().long() if self.noise == "int" else c_noise
         third = () if self.labels == "none" else (self._given(labels, x),)
         more = {} if augment is None else {"augment": augment}
@@ -61,12 +66,17 @@ class Adapted(torch.nn.Module):
 
 
 def called(network: Network, *arguments: Any, **more: Any) -> Any:
-    """``network(*arguments)``. Raises ``ValueError`` with a way out if it does not take these arguments."""
+    """``network(*arguments)``. Raises ``ValueError`` with a way out if it does not take these arguments.
+
+    Other errors get a note with the shapes of the arguments.
+    """
     try:
         return network(*arguments, **more)
     except (TypeError, RuntimeError, IndexError, AttributeError) as error:
         if why := _why_not(network, arguments, more, error):
             raise ValueError(why) from error
+        if not isinstance(network, Adapted):  # whose network already has a note
+            error.add_note(f"called as F({', '.join(map(_shape, arguments))})")
         raise
 
 
@@ -132,6 +142,10 @@ def _part(output: Any, key: str | int) -> Tensor:
     if not isinstance(part, Tensor):
         raise ValueError(f"the part {key!r} of what the network returns is {described(part)}, not a tensor")
     return part
+
+
+def _shape(argument: Any) -> str:
+    return f"{list(argument.shape)}" if isinstance(argument, Tensor) else str(argument)
 
 
 def _kind(part: Any) -> str:
