@@ -74,6 +74,10 @@ class Misshapen(nn.Module):
     def forward(self, x, c_noise, labels=None):
         return x + torch.zeros(3)  # here
 
+class Nothing(nn.Module):
+    def forward(self, x, c_noise, labels=None):
+        pass
+
 class Refusing(nn.Module):
     def forward(self, x, c_noise, labels=None):
         raise ValueError("no")
@@ -81,6 +85,9 @@ class Refusing(nn.Module):
 class Broken(nn.Module):
     def forward(self, x, c_noise, labels=None):
         raise KeyError("weights")
+
+def function():
+    return lambda x, c_noise, labels: x
 
 def leaves():
     raise SystemExit
@@ -129,9 +136,15 @@ REFUSED = {
     "an object": (
         "Output",
         {},
-        "the network returns a SimpleNamespace (sample: tensor [2, 1, 8, 8], loss: tensor [2])",
+        "the network returns an object of SimpleNamespace (sample: tensor [2, 1, 8, 8], loss: tensor [2])",
     ),
-    "no such part": ("Output", {"output": "x"}, "which has no part 'x': see `output`"),
+    "no such part": ("Output", {"output": "x"}, "which has no part 'x': use `output: sample` or `output: loss`"),
+    "nothing": ("Nothing", {"output": 0}, "returns None, which has no part 0: it must return a tensor of the shape"),
+    "no parts": (
+        "Plain",
+        {"output": 5},
+        "the network returns a tensor [2, 1, 8, 8], which has no part 5: leave out `output`",
+    ),
     "a table": ("Table", {}, "the network looks c_noise up in a table, which takes integers: set `noise: int`"),
     "no whole numbers": ("Table", {"noise": "int"}, "`noise: int` needs whole numbers, but c_noise 'edm' gives"),
     "a short table": (
@@ -228,7 +241,7 @@ def test_a_tensor_that_is_alone_is_taken(network):
         (lambda x, c_noise, labels: {"eps": x}, r"returns a dict \(eps: tensor \[2, 1, 4, 4\]\), .*\['eps'\]"),
         (
             lambda x, c_noise, labels: None,
-            "returns a NoneType, not a tensor: it must return a tensor of the shape of x",
+            "returns None, not a tensor: it must return a tensor of the shape of x",
         ),
         (lambda x, c_noise: x, r"takes x, c_noise, but no labels: .* lambda x, c_noise, labels: network\(x, c_noise\)"),
     ],
@@ -244,3 +257,10 @@ def test_errors_inside_a_network_stay_what_they_are():
 
     with pytest.raises(RuntimeError, match="size of tensor"):
         ds.precondition(network, EDM)(torch.zeros(2, 1, 4, 4), torch.tensor(1.0))
+
+
+def test_a_factory_that_gives_a_function_is_told_to_give_a_module(spec):
+    with pytest.raises(
+        SpecError, match=r"gives a function, not a torch.nn.Module: let it return a Module whose forward"
+    ):
+        spec("function")
