@@ -167,7 +167,7 @@ REFUSED = {
         "Misshapen",
         {},
         f"nets.py:{NETS[: NETS.index('# here')].count(chr(10)) + 1}): RuntimeError: The size of tensor a (8) must match"
-        " the size of tensor b (3) at non-singleton dimension 3; called as F([2, 1, 8, 8], [2], None)",
+        " the size of tensor b (3) at non-singleton dimension 3; called as F(x [2, 1, 8, 8], c_noise [2], labels None)",
     ),
     "an exit": ("leaves", {}, "would end the whole run: raise another exception"),
 }

@@ -76,7 +76,8 @@ def called(network: F, *arguments: Any, **more: Any) -> Any:
         if why := _why_not(network, arguments, more, error):
             raise ValueError(why) from error
         if not isinstance(network, Adapted):  # whose network already has a note
-            error.add_note(f"called as F({', '.join(map(_shape, arguments))})")
+            given = zip(("x", "c_noise", "labels", "augment"), map(_shape, arguments), strict=False)
+            error.add_note(f"called as F({', '.join(map(' '.join, given))})")
         raise
 
 
