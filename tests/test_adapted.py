@@ -83,9 +83,32 @@ class Classes(nn.Module):
     def forward(self, x, c_noise, labels):
         return x + self.table(labels)[:, :1, None, None]
 
+class Index(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.table = nn.Embedding(11, 1)
+
+    def forward(self, x, c_noise, labels):
+        return x + self.table(labels)[:, :, None, None]
+
+class Misshapen(nn.Module):
+    def forward(self, x, c_noise, labels=None):
+        return x + torch.zeros(3)  # here
+
+class Nothing(nn.Module):
+    def forward(self, x, c_noise, labels=None):
+        pass
+
+class Refusing(nn.Module):
+    def forward(self, x, c_noise, labels=None):
+        raise ValueError("no")
+
 class Broken(nn.Module):
     def forward(self, x, c_noise, labels=None):
         raise KeyError("weights")
+
+def function():
+    return lambda x, c_noise, labels: x
 
 def leaves():
     raise SystemExit
@@ -134,9 +157,15 @@ REFUSED = {
     "an object": (
         "Output",
         {},
-        "the network returns a SimpleNamespace (sample: tensor [2, 1, 8, 8], loss: tensor [2])",
+        "the network returns an object of SimpleNamespace (sample: tensor [2, 1, 8, 8], loss: tensor [2])",
     ),
-    "no such part": ("Output", {"output": "x"}, "which has no part 'x': see `output`"),
+    "no such part": ("Output", {"output": "x"}, "which has no part 'x': use `output: sample` or `output: loss`"),
+    "nothing": ("Nothing", {"output": 0}, "returns None, which has no part 0: it must return a tensor of the shape"),
+    "no parts": (
+        "Plain",
+        {"output": 5},
+        "the network returns a tensor [2, 1, 8, 8], which has no part 5: leave out `output`",
+    ),
     "a table": ("Table", {}, "the network looks c_noise up in a table, which takes integers: set `noise: int`"),
     "no whole numbers": ("Table", {"noise": "int"}, "`noise: int` needs whole numbers, but c_noise 'edm' gives"),
     "a short table": (
@@ -152,7 +181,19 @@ REFUSED = {
     "complex numbers": ("Complex", {}, "the network returns numbers of type complex64"),
     "chance": ("Chance", {}, "the network gives other numbers when it is called again: a random generator, such as"),
     "a table of classes": ("Classes", {"labels": "one_hot"}, "the network looks its labels or c_noise up in a table"),
-    "an exception": ("Broken", {}, "the network fails for two images: KeyError: 'weights'"),
+    "labels that it does not get": (
+        "Two",
+        {"labels": "none", "of_images": "balanced"},
+        "`labels: none` of network module keeps the labels from the network, but the run has some",
+    ),
+    "an exception": ("Broken", {}, "): KeyError: 'weights'"),
+    "a ValueError": ("Refusing", {}, "): ValueError: no"),
+    "another width": (
+        "Misshapen",
+        {},
+        f"nets.py:{NETS[: NETS.index('# here')].count(chr(10)) + 1}): RuntimeError: The size of tensor a (8) must match"
+        " the size of tensor b (3) at non-singleton dimension 3; called as F(x [2, 1, 8, 8], c_noise [2], labels None)",
+    ),
     "an exit": ("leaves", {}, "would end the whole run: raise another exception"),
 }
 
@@ -164,6 +205,12 @@ def test_a_network_that_cannot_be_used_is_refused_where_it_is_named(name, fields
     (line,) = error.value.lines
     assert message in line
     assert re.match(rf"{tmp_path}/a.yaml:1:\d+: denoiser.network: ", line)
+
+
+def test_a_network_is_called_with_labels_if_the_run_has_labels(spec):
+    assert spec("Index", of_images="balanced").trials()
+    with pytest.raises(SpecError, match=r"fails without labels .* set `labels: balanced` of evaluate"):
+        spec("Index")
 
 
 def test_labels_are_vectors_or_indices(spec):
@@ -219,7 +266,7 @@ def test_a_tensor_that_is_alone_is_taken(network):
         (lambda x, c_noise, labels: {"eps": x}, r"returns a dict \(eps: tensor \[2, 1, 4, 4\]\), .*\['eps'\]"),
         (
             lambda x, c_noise, labels: None,
-            "returns a NoneType, not a tensor: it must return a tensor of the shape of x",
+            "returns None, not a tensor: it must return a tensor of the shape of x",
         ),
         (lambda x, c_noise: x, r"takes x, c_noise, but no labels: .* lambda x, c_noise, labels: network\(x, c_noise\)"),
     ],
@@ -235,3 +282,10 @@ def test_errors_inside_a_network_stay_what_they_are():
 
     with pytest.raises(RuntimeError, match="size of tensor"):
         ds.precondition(network, EDM)(torch.zeros(2, 1, 4, 4), torch.tensor(1.0))
+
+
+def test_a_factory_that_gives_a_function_is_told_to_give_a_module(spec):
+    with pytest.raises(
+        SpecError, match=r"gives a function, not a torch.nn.Module: let it return a Module whose forward"
+    ):
+        spec("function")

@@ -374,7 +374,7 @@ WRONG = {
     "no file": ({"factory": "./nett.py:make"}, "there is no .*nett.py: check the path"),
     "no module": ({"factory": "no_such_package.nets:make"}, "no_such_package"),
     "no callable": ({"factory": "./net.py:mak"}, "has no callable 'mak'. Did you mean 'make'"),
-    "not a network": ({"factory": "./net.py:number"}, "gives a int, not a torch.nn.Module"),
+    "not a network": ({"factory": "./net.py:number"}, "gives 7, not a torch.nn.Module"),
     "wrong argument": ({"kwargs": {"wdth": 3}}, "unexpected keyword argument 'wdth'"),
     "a file that fails": ({"factory": "./broken.py:make"}, "cannot be imported: NameError: name 'nn'"),
     "no weights": ({"weights": "x.safetensors"}, "there is no .*x.safetensors"),

@@ -4,6 +4,7 @@ import pickle
 import zipfile
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -46,6 +47,7 @@ FITTING = {
     "checkpoint": (lambda path: torch.save(GIVEN, path), None, ""),
     "old checkpoint": (lambda path: torch.save(GIVEN, path, _use_new_zipfile_serialization=False), None, ""),
     "a key": (lambda path: torch.save({"model": {}, "ema": GIVEN, "step": 1}, path), "ema", ""),
+    "a prefix": (lambda path: torch.save(named("ema.") | {"a.bias": torch.ones(2)}, path), "ema", ""),
     "a dotted key": (lambda path: torch.save({"state": {"ema": GIVEN, "step": 1}}, path), "state.ema", ""),
     "parallel": (lambda path: torch.save(named("module."), path), None, "module."),
     "compiled": (lambda path: torch.save(named("module._orig_mod."), path), None, "module._orig_mod."),
@@ -95,9 +97,9 @@ def of_torchscript(path):
 
 UNFIT = {
     "no key": (
-        lambda path: torch.save({"model": GIVEN, "ema": {}, "step": 1}, path),
+        lambda path: torch.save({"model": GIVEN, "ema": GIVEN, "step": 1}, path),
         None,
-        "w is a PyTorch checkpoint with the keys model, ema, step: say which with `key: model`",
+        "w is a PyTorch checkpoint with the keys model, ema, step: say which with `key: ema` or `key: model`",
     ),
     "a wrong key": (
         lambda path: torch.save({"model": GIVEN}, path),
@@ -109,6 +111,17 @@ UNFIT = {
         "state",
         "with the keys ema: say which with `key: state.ema`",
     ),
+    "a key two levels below": (
+        lambda path: torch.save({"state": {"model": GIVEN, "optimizer": {"state": {0: GIVEN}}}}, path),
+        None,
+        "with the keys state: say which with `key: state.model`",
+    ),
+    "two networks": (
+        lambda path: torch.save(GIVEN | named("ema."), path),
+        None,
+        "2 unexpected: ema.a.weight, ema.a.bias; `key: ema` takes the names that begin so",
+    ),
+    "an npz": (lambda path: np.savez(path.open("wb"), a=np.ones(2)), None, "w is an npz archive of NumPy, not weights"),
     "a number": (
         lambda path: torch.save({"step": 1}, path),
         "step",
@@ -167,6 +180,24 @@ def test_files_that_cannot_be_used_say_why_on_one_line(write, key, message, tmp_
     with pytest.raises(DataError, match=message) as error:
         load_weights(network(), tmp_path / "w", key, "net")
     assert "\n" not in str(error.value)
+
+
+WITH_OBJECTS = {
+    "a module": lambda: network(),
+    "of EDM": lambda: {"ema": network(), "loss": SimpleNamespace()},
+    "arguments": lambda: {"model": GIVEN, "args": SimpleNamespace()},
+    "of Lightning": lambda: {"state_dict": GIVEN, "hyper_parameters": SimpleNamespace()},
+}
+
+
+@pytest.mark.parametrize("content", WITH_OBJECTS.values(), ids=WITH_OBJECTS)
+def test_the_code_that_converts_a_checkpoint_with_objects_works(content, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    torch.save(content(), "w")
+    with pytest.raises(DataError, match="If you trust the file") as error:
+        read_weights(tmp_path / "w")
+    exec(str(error.value).partition("in Python: ")[2], {})
+    assert read_weights(tmp_path / "weights.pt").keys() == GIVEN.keys()
 
 
 def test_reading_a_checkpoint_runs_no_code(tmp_path):

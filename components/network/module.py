@@ -13,6 +13,7 @@ from designspace.denoising.rows import Network
 from designspace.denoising.weights import load_weights
 from designspace.errors import DataError, brief
 from designspace.interrupts import contained
+from designspace.registry.calling import described
 from designspace.registry.component import folder_of
 from designspace.registry.factories import Arguments, Factory, find
 from designspace.registry.identity import Since
@@ -35,7 +36,8 @@ class Module(Network, name="module"):
     Networks that differ from F are adapted by three fields. ``output`` is the key, attribute or index of the tensor in
     what the network returns; a tuple of one tensor, and ``sample`` if it is the only tensor, need none. ``noise: int``
     rounds c_noise to int64, for networks that look it up in a table. ``labels: one_hot`` passes labels as vectors, in
-    which "no class" is zero, and ``labels: none`` passes none to a network of two arguments.
+    which "no class" is zero, and ``labels: none`` passes none to a network of two arguments. Of an output with twice
+    the channels of x, the second half is taken to be learned variances and ignored.
 
     Two networks are the same if the source of the factory's file, the name of the callable, the arguments, and the
     contents of all files are the same, wherever the files are. Raises ``DataError`` if a part is missing or does not
@@ -84,7 +86,8 @@ class Module(Network, name="module"):
         except (Exception, SystemExit) as error:
             raise DataError(f"{self.factory} fails: {brief(error)}") from error
         if not isinstance(network, torch.nn.Module):
-            raise DataError(f"{self.factory} gives a {type(network).__name__}, not a torch.nn.Module")
+            gives = f"{self.factory} gives {described(network)}, not a torch.nn.Module"
+            raise DataError(f"{gives}: let it return a Module whose forward(x, c_noise, labels=None) computes F")
         if self.weights:
             self._load(network, self.weights)
         plain = (self.output, self.noise, self.labels) == (None, "float", "index")

@@ -1,4 +1,4 @@
-"""The command check: report everything that is wrong with an ablation, without computing anything."""
+"""The command check: report everything that is wrong with an ablation, without running it."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ def check(
         bool, typer.Option("--no-code", help="Execute no code that the ablation names; say what is not checked then.")
     ] = False,
 ) -> None:
-    """Report everything that is wrong with an ablation, with file, line and column, without computing anything.
+    """Report everything that is wrong with an ablation, with file, line and column, without running it.
 
     Components that are not built in are checked as well: shapes, inverses, derivatives, decreasing levels and the like.
+    A network of your own is built and called with two images.
 
     This executes the files and modules that the ablation names under `components:` and `factory:`, and installed
     plugins; stderr names each before it is executed. For a file from someone else, use --no-code first.

@@ -163,7 +163,8 @@ def _total(rows: Sequence[PlannedPoint], workers: int) -> str:
     points = counted(len(rows), "point")
     more = f", without the sampling of {unknown} with an adaptive solver" if unknown else ""
     shared = f"; {workers} workers need at least {_time(total / workers)}" if workers > 1 else ""
-    return f"{points}, about {_time(total)} in one process{f' ({listed})' * bool(listed)}{more}{shared}"
+    took = f"{'about ' if total >= 1 else ''}{_time(total)}"
+    return f"{points}, {took} in one process{f' ({listed})' * bool(listed)}{more}{shared}"
 
 
 def _time(seconds: float) -> str:

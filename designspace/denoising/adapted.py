@@ -16,7 +16,7 @@ from torch import Tensor
 
 from designspace.denoising.rows import CNoise
 
-Network = Callable[..., Any]
+F = Callable[..., Any]
 LEVELS = torch.logspace(-3, 3, 61, dtype=torch.float64)
 
 
@@ -46,6 +46,11 @@ class Adapted(torch.nn.Module):
     def forward(
         self, x: Tensor, c_noise: Tensor, labels: Tensor | None = None, augment: Tensor | None = None
     ) -> Tensor:
+        if self.labels == "none" and labels is not None:
+            raise ValueError(
+                "`labels: none` of network module keeps the labels from the network, but the run has some, by"
+                " `labels: balanced` of evaluate or `labels: true` of the denoiser: leave one of the two out"
+            )
         level = c_noise.round().long() if self.noise == "int" else c_noise
         third = () if self.labels == "none" else (self._given(labels, x),)
         more = {} if augment is None else {"augment": augment}
@@ -60,13 +65,19 @@ class Adapted(torch.nn.Module):
         return (labels[:, None] == torch.arange(self.classes, device=labels.device)).to(x.dtype)
 
 
-def called(network: Network, *arguments: Any, **more: Any) -> Any:
-    """``network(*arguments)``. Raises ``ValueError`` with a way out if it does not take these arguments."""
+def called(network: F, *arguments: Any, **more: Any) -> Any:
+    """``network(*arguments)``. Raises ``ValueError`` with a way out if it does not take these arguments.
+
+    Other errors get a note with the shapes of the arguments.
+    """
     try:
         return network(*arguments, **more)
     except (TypeError, RuntimeError, IndexError, AttributeError) as error:
         if why := _why_not(network, arguments, more, error):
             raise ValueError(why) from error
+        if not isinstance(network, Adapted):  # whose network already has a note
+            given = zip(("x", "c_noise", "labels", "augment"), map(_shape, arguments), strict=False)
+            error.add_note(f"called as F({', '.join(map(' '.join, given))})")
         raise
 
 
@@ -87,16 +98,19 @@ def tensor_of(output: Any, x: Tensor) -> Tensor:
     if key is not None:
         inside = f"[{key!r}]" if isinstance(output, Mapping | tuple | list) else f".{key}"
         mend = f"set `output: {key}` of network module or, in Python, wrap it: lambda *args: network(*args){inside}"
-    raise ValueError(f"the network returns {described(output)}, not a tensor: {mend}")
+    raise ValueError(f"the network returns {structure_of(output)}, not a tensor: {mend}")
 
 
-def described(output: Any) -> str:
+def structure_of(output: Any) -> str:
     """What a network returned, in a few words: ``a dict (sample: tensor [2, 3, 32, 32], loss: float)``."""
-    kind = type(output).__name__
+    if output is None or isinstance(output, Tensor):
+        return "None" if output is None else f"a {_kind(output)}"
+    cls = type(output)
     parts = [f"{key}: {_kind(part)}" for key, part in _parts(output)]
     more = f", and {len(parts) - 5} more" if len(parts) > 5 else ""
-    article = "an" if kind[:1].lower() in "aeiou" and not kind.startswith("U") else "a"
-    return f"{article} {kind}" + (f" ({', '.join(parts[:5])}{more})" if parts else "")
+    article = "an" if cls is int else "a"
+    kind = f"{article} {cls.__name__}" if cls.__module__ == "builtins" else f"an object of {cls.__name__}"
+    return kind + (f" ({', '.join(parts[:5])}{more})" if parts else "")
 
 
 def require_integers(c_noise: CNoise) -> None:
@@ -128,17 +142,24 @@ def _part(output: Any, key: str | int) -> Tensor:
     try:
         part = output[key] if isinstance(key, int) or isinstance(output, Mapping) else getattr(output, key)
     except (KeyError, IndexError, AttributeError, TypeError):
-        raise ValueError(f"the network returns {described(output)}, which has no part {key!r}: see `output`") from None
+        keys = [f"`output: {name}`" for name, value in _parts(output) if isinstance(value, Tensor)]
+        mend = f"use {' or '.join(keys[:5])}" if keys else "it must return a tensor of the shape of x"
+        mend = "leave out `output` of network module" if isinstance(output, Tensor) else mend
+        raise ValueError(f"the network returns {structure_of(output)}, which has no part {key!r}: {mend}") from None
     if not isinstance(part, Tensor):
-        raise ValueError(f"the part {key!r} of what the network returns is {described(part)}, not a tensor")
+        raise ValueError(f"the part {key!r} of what the network returns is {structure_of(part)}, not a tensor")
     return part
+
+
+def _shape(argument: Any) -> str:
+    return f"{list(argument.shape)}" if isinstance(argument, Tensor) else str(argument)
 
 
 def _kind(part: Any) -> str:
     return f"tensor {list(part.shape)}" if isinstance(part, Tensor) else type(part).__name__
 
 
-def _why_not(network: Network, arguments: Sequence[Any], more: Mapping[str, Any], error: Exception) -> str:
+def _why_not(network: F, arguments: Sequence[Any], more: Mapping[str, Any], error: Exception) -> str:
     """Why the network does not take the arguments and what to do; empty if the reason is another one."""
     if isinstance(error, TypeError) and (why := _signature(network, arguments, more)):
         return why
@@ -153,15 +174,17 @@ def _why_not(network: Network, arguments: Sequence[Any], more: Mapping[str, Any]
             "the network looks c_noise up in a table, which takes integers: set `noise: int` of network module or, in"
             " Python, wrap it: lambda x, c_noise, *args: network(x, c_noise.round().long(), *args)"
         )
-    if "out of range" in text and isinstance(error, IndexError):
+    if text == "index out of range in self" and isinstance(error, IndexError):  # so says torch.nn.Embedding
         level = f"c_noise is up to {c_noise.max().item():g}"
         classes = "" if labels is None else f", labels are up to {labels.max().item():g}"
         return f"a table of the network has too few entries: {level}{classes}"
+    # "argument 'input' must be Tensor, not NoneType", "'NoneType' object has no attribute 'shape'"
     if labels is None and "NoneType" in text and len(arguments) > 2:
         return (
             f"the network fails without labels ({type(error).__name__}: {text.splitlines()[0]}): set `labels: balanced`"
             " of evaluate; `labels: one_hot` of network module gives zeros where there are none"
         )
+    # "mat1 and mat2 must have the same dtype, but got Long and Float", "... but got: long int != float"
     if labels is not None and not labels.is_floating_point() and "dtype" in text and "ong" in text:
         return (
             "the network computes with its labels, which are int64: set `labels: one_hot` of network module or, in"
@@ -172,10 +195,18 @@ def _why_not(network: Network, arguments: Sequence[Any], more: Mapping[str, Any]
 
 def _of_integers(text: str) -> bool:
     """Whether PyTorch's error is about indices that are no integers."""
-    return any(words in text for words in ("scalar types: Long, Int", "tensors used as indices", "index tensor"))
+    return any(
+        words in text
+        for words in (
+            "scalar types: Long, Int",  # "Expected tensor for argument #1 'indices' to have one of the following ..."
+            "tensors used as indices",  # "tensors used as indices must be long, int, byte or bool tensors"
+            "for index",  # "gather(): Expected dtype int32/int64 for index"
+            "applicable to index tensor",  # "one_hot is only applicable to index tensor of type LongTensor."
+        )
+    )
 
 
-def _signature(network: Network, arguments: Sequence[Any], more: Mapping[str, Any]) -> str:
+def _signature(network: F, arguments: Sequence[Any], more: Mapping[str, Any]) -> str:
     try:
         signature = inspect.signature(network.forward if isinstance(network, torch.nn.Module) else network)
     except (TypeError, ValueError):  # some callables written in C have no signature

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +12,20 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from designspace.errors import DataError, brief
+from designspace.errors import DataError
 from designspace.registry.calling import described
-from designspace.storage.files import file_hash, reading
+from designspace.storage.files import reading
 from designspace.text import counted, first_of
 
 PREFIXES = ("module.", "_orig_mod.", "ema.", "ema_model.", "model.", "net.", "network.", "state_dict.")
 """Beginnings of names that wrappers of a network add: DataParallel, torch.compile, moving averages, trainers."""
 CONVERT = "torch.save(network.state_dict(), 'weights.pt')"
+CONVERT_OBJECTS = (
+    "import torch; c = torch.load({path!r}, map_location='cpu', weights_only=False); c = next((c[k] for k in ('ema',"
+    " 'model', 'state_dict') if k in c), c) if isinstance(c, dict) else c; torch.save(c if isinstance(c, dict) else"
+    " c.state_dict(), 'weights.pt')"
+)
+"""For checkpoints that hold modules or other objects; the moving average is preferred, as trainers store it."""
 TORCHSCRIPT = f"is an archive of TorchScript: load it with torch.jit.load, then write its weights with {CONVERT}"
 NAMED = 3
 """The number of names that a message lists."""
@@ -33,7 +39,7 @@ def load_weights(network: torch.nn.Module, path: Path, key: str | None, made_by:
     """
     tensors, wanted = read_weights(path, key), network.state_dict()
     fitting = _without_prefixes(tensors, wanted, path)
-    _require_fit(fitting, wanted, f"{path}: not the weights of {made_by}")
+    _require_fit(fitting, wanted, f"{path}: not the weights of {made_by}", _fitting_keys(tensors, wanted, key))
     broken = [name for name, t in fitting.items() if t.is_floating_point() and not bool(t.isfinite().all())]
     if broken:
         which = f"{counted(len(broken), 'tensor')} ({first_of(broken, NAMED)})"
@@ -43,7 +49,6 @@ def load_weights(network: torch.nn.Module, path: Path, key: str | None, made_by:
 
 def read_weights(path: Path, key: str | None = None) -> dict[str, Tensor]:
     """The state dict in a file or, in a file with several, at the dotted ``key``. Raises ``DataError``."""
-    file_hash(path)  # its errors name a file that cannot be read
     with reading(path), path.open("rb") as file:
         start = file.read(512)
     if _is_safetensors(start):  # first, because the length with which it begins may look like a pickle
@@ -52,7 +57,7 @@ def read_weights(path: Path, key: str | None = None) -> dict[str, Tensor]:
         except Exception as error:  # the errors of safetensors have no common base class
             raise DataError(f"{path} is a damaged safetensors file, perhaps cut off: {error}") from error
         return _state_dict(found, key, path)
-    if start[:4] == b"PK\x03\x04" or start[:1] == b"\x80":
+    if (start[:4] == b"PK\x03\x04" and not _is_npz(start)) or start[:1] == b"\x80":
         return _state_dict(_checkpoint(path), key, path)
     raise DataError(f"{path} {_what_else(start)}")
 
@@ -62,6 +67,11 @@ def _is_safetensors(start: bytes) -> bool:
     return start[8:9] == b"{" and int.from_bytes(start[:8], "little") < 100_000_000
 
 
+def _is_npz(start: bytes) -> bool:
+    """Whether the first file in a zip archive, whose name follows 30 bytes, is an array of NumPy."""
+    return start[:4] == b"PK\x03\x04" and start[30 : 30 + start[26] + 256 * start[27]].endswith(b".npy")
+
+
 def _what_else(start: bytes) -> str:
     if not start:
         return "is empty: copy or download it again"
@@ -69,6 +79,11 @@ def _what_else(start: bytes) -> str:
         return "is a pointer of Git LFS, not the file itself: run `git lfs pull`"
     if start.lstrip()[:1] == b"<":
         return "is a web page (HTML), not weights: download the file again, logged in if the page requires it"
+    if _is_npz(start):
+        return (
+            "is an npz archive of NumPy, not weights: convert it with"
+            " safetensors.numpy.save_file(dict(numpy.load(path)), 'weights.safetensors')"
+        )
     return (
         "is neither a safetensors file nor a checkpoint of PyTorch: load it with the code that wrote it, then write the"
         f" weights with {CONVERT}"
@@ -82,14 +97,16 @@ def _checkpoint(path: Path) -> Any:
             warnings.simplefilter("ignore")  # about archives of TorchScript, which are refused below
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        raise DataError(f"{path} {_why_unsafe(str(error))}") from error
+        raise DataError(f"{path} {_why_unsafe(str(error), path)}") from error
     except (RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
         if "torchscript" in str(error).lower():
             raise DataError(f"{path} {TORCHSCRIPT}") from error
-        raise DataError(f"{path} is a damaged checkpoint of PyTorch, perhaps cut off: {brief(error):.200}") from error
+        raise DataError(
+            f"{path} is a damaged checkpoint of PyTorch, perhaps cut off: copy or download it again"
+        ) from error
 
 
-def _why_unsafe(text: str) -> str:
+def _why_unsafe(text: str, path: Path) -> str:
     if "torchscript" in text.lower():
         return TORCHSCRIPT
     if "GLOBAL " not in text:
@@ -97,28 +114,48 @@ def _why_unsafe(text: str) -> str:
     cls = text.partition("GLOBAL ")[2].split()[0].rstrip(".")
     return (
         f"contains objects of {cls} beside tensors, and reading them could run any code. If you trust the file, write"
-        " its state dict alone: checkpoint = torch.load(path, weights_only=False);"
-        " torch.save(checkpoint['model'].state_dict(), 'weights.pt')"
+        f" its state dict alone, in Python: {CONVERT_OBJECTS.format(path=str(path))}"
     )
 
 
 def _state_dict(content: Any, key: str | None, path: Path) -> dict[str, Tensor]:
-    for part in key.split(".") if key else ():
-        if not isinstance(content, Mapping) or part not in content:
-            known = f"it has the keys {_keys(content)}" if isinstance(content, Mapping) else "its value is no mapping"
-            raise DataError(f"{path}: has nothing at `key: {key}`: at '{part}', {known}")
-        content = content[part]
+    content = _at(content, key, path) if key else content
     here = f"{path}: `key: {key}`" if key else str(path)
     if not isinstance(content, Mapping):
         raise DataError(f"{here} is of type {type(content).__name__}, not a state dict: write one with {CONVERT}")
     tensors = {str(name): value for name, value in content.items() if isinstance(value, Tensor)}
-    inside = [name for name, value in content.items() if isinstance(value, Mapping)]
+    inside = sorted(_inside(content, f"{key}." if key else ""), key=lambda name: "ema" not in name.lower())
     if tensors and not inside:  # beside tensors there may be numbers, such as the count of steps
         return tensors
     if not inside:
         raise DataError(f"{here} has no tensors: its keys are {_keys(content)}")
-    say = f"say which with `key: {(key + '.') if key else ''}{inside[0]}`"
-    raise DataError(f"{here} is a PyTorch checkpoint with the keys {_keys(content)}: {say}")
+    say = " or ".join(f"`key: {name}`" for name in inside[:NAMED])
+    raise DataError(f"{here} is a PyTorch checkpoint with the keys {_keys(content)}: say which with {say}")
+
+
+def _at(content: Any, key: str, path: Path) -> Any:
+    """What is at the dotted ``key``, whose last parts may be the beginning of names: ``ema`` of ``ema.conv.weight``."""
+    parts = key.split(".")
+    for i, part in enumerate(parts):
+        if isinstance(content, Mapping) and part in content:
+            content = content[part]
+            continue
+        begin, names = ".".join(parts[i:]) + ".", content if isinstance(content, Mapping) else {}
+        if begun := {str(n).removeprefix(begin): value for n, value in names.items() if str(n).startswith(begin)}:
+            return begun
+        known = f"it has the keys {_keys(content)}" if isinstance(content, Mapping) else "its value is no mapping"
+        raise DataError(f"{path} has nothing at `key: {key}`: at '{part}', {known}")
+    return content
+
+
+def _inside(content: Mapping[Any, Any], before: str) -> Iterator[str]:
+    """The dotted keys of the state dicts in a checkpoint. Those of optimizers have numbers as keys."""
+    for name, value in content.items():
+        if isinstance(name, str) and isinstance(value, Mapping):
+            if any(isinstance(tensor, Tensor) for tensor in value.values()):
+                yield f"{before}{name}"
+            else:
+                yield from _inside(value, f"{before}{name}.")
 
 
 def _keys(content: Mapping[Any, Any]) -> str:
@@ -141,7 +178,16 @@ def _without_prefixes(tensors: dict[str, Tensor], wanted: Mapping[str, Tensor], 
     return found
 
 
-def _require_fit(tensors: Mapping[str, Tensor], wanted: Mapping[str, Tensor], message: str) -> None:
+def _fitting_keys(tensors: Mapping[str, Tensor], wanted: Mapping[str, Tensor], key: str | None) -> str:
+    """The advice to set ``key`` to a beginning of names that occurs with all names of the network."""
+    some = next(iter(wanted), "")
+    begins = [name.removesuffix(f".{some}") for name in tensors if name.endswith(f".{some}")]
+    fitting = [begin for begin in begins if all(f"{begin}.{name}" in tensors for name in wanted)]
+    keys = " or ".join(f"`key: {key + '.' if key else ''}{begin}`" for begin in fitting[:NAMED])
+    return f"; {keys} takes the names that begin so" if keys else ""
+
+
+def _require_fit(tensors: Mapping[str, Tensor], wanted: Mapping[str, Tensor], message: str, advice: str) -> None:
     shared = {wanted[name].data_ptr() for name in tensors if name in wanted}
     missing = [name for name, t in wanted.items() if name not in tensors and t.data_ptr() not in shared]
     unexpected = [name for name in tensors if name not in wanted]
@@ -153,7 +199,7 @@ def _require_fit(tensors: Mapping[str, Tensor], wanted: Mapping[str, Tensor], me
     found = {"missing": missing, "unexpected": unexpected, "of another shape or type": others}
     if any(found.values()):
         parts = (f"{len(names)} {what}: {first_of(names, NAMED)}" for what, names in found.items() if names)
-        raise DataError(f"{message}: {'; '.join(parts)}")
+        raise DataError(f"{message}: {'; '.join(parts)}{advice}")
 
 
 def _fits(given: Tensor, wanted: Tensor) -> bool:

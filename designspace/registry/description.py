@@ -41,6 +41,7 @@ def fields_of(cls: type[BaseModel]) -> list[Field]:
 def described(name: str, about: FieldInfo) -> Field:
     """The description of one field of a pydantic model."""
     default = about.get_default(call_default_factory=True)
+    default = default.model_dump() if getattr(default, "model_extra", None) is not None else default  # any arguments
     ends = "required" if about.is_required() else f"default {written(default)}"
     return Field(name, _type(about.annotation), _domain(about), ends)
 

@@ -7,12 +7,16 @@ scored like any other.
 
 from __future__ import annotations
 
+import os
 import signal
+import sysconfig
 import threading
+import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache, partial
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -37,6 +41,12 @@ MOST = 50
 """The number of instances of a class that are checked. They differ only in their fields."""
 SECONDS = 10.0
 """The time that the check of an instance may take."""
+ROOT = Path(__file__).parents[2]
+INSTALLED = tuple(
+    f"{path}{os.sep}"
+    for path in (ROOT / "designspace", ROOT / "components", *map(sysconfig.get_path, ("stdlib", "purelib", "platlib")))
+)
+"""The folders of this package, of Python, and of installed packages such as PyTorch."""
 
 
 class OwnComponents:
@@ -74,10 +84,11 @@ class OwnComponents:
     def _network_problems(self, draft: Draft, settings: Sequence[Setting]) -> Iterator[Problem]:
         """Yield the problem of calling a network that the user's code makes, for each network and what it is used with.
 
-        A network of a denoiser of the user's own is checked with the denoiser.
+        It is called with and without labels as the run calls it. A network of a denoiser of the user's own is checked
+        with the denoiser.
         """
-        denoiser = draft.denoiser
-        labelled = tuple(dict.fromkeys([draft.evaluate.labels != "none", getattr(denoiser, "labels", False)]))
+        denoiser, asked = draft.denoiser, draft.evaluate.labels != "none"
+        labelled = tuple(dict.fromkeys([asked, getattr(denoiser, "labels", asked)]))
         for location, part in _with_parts(("denoiser",), denoiser):
             if isinstance(part, Network) and part.runs_user_code and type(denoiser).built_in():
                 used = (denoiser, draft.data, draft.design.c_noise)
@@ -149,11 +160,20 @@ def _why_not_called(
         network_answers(draft.denoiser, data, draft.design, labelled)
     except DataError as error:
         return str(error), Kind.FILE, error.at
-    except ValueError as error:
-        return str(error), Kind.USER_CODE, ()
     except Exception as error:
-        return f"the network fails for two images: {brief(error):.300}", Kind.USER_CODE, ()
+        line = _users_line(error)
+        if isinstance(error, ValueError) and not line:  # one of this package, which says what to do
+            return str(error), Kind.USER_CODE, ()
+        notes = "".join(f"; {note}" for note in getattr(error, "__notes__", ()))
+        return f"the network fails for two images{line}: {brief(error):.300}{notes}", Kind.USER_CODE, ()
     return "", Kind.USER_CODE, ()
+
+
+def _users_line(error: Exception) -> str:
+    """The last line of the user's code in the traceback, as `` (file:line)``; empty if there is none."""
+    files = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
+    lines = [f" ({file}:{line})" for file, line in files if file[:1] != "<" and not file.startswith(INSTALLED)]
+    return lines[-1] if lines else ""
 
 
 def _why_wrong_default(component: Component) -> str:
