@@ -545,6 +545,15 @@ def test_yaml_that_expands(content, expected, folder):
     assert lines_of(folder, content) == [expected]
 
 
+@pytest.mark.parametrize("text", ['question: "\\x1b[31m"', f"grid: {{num_steps: [3, {'1' * 400}]}}"])
+def test_a_value_that_cannot_be_read_is_one_problem(text, folder):
+    (folder / "one.yaml").write_text(f"data: digits\ndenoiser: exact\ndesign: edm\n{text}\n")
+    with pytest.raises(SpecError) as caught:
+        load(folder / "one.yaml")
+    (line,) = caught.value.lines
+    assert "has the control character" in line or "is a number of 400 characters" in line
+
+
 def test_a_large_file(folder):
     path = folder / "bad.yaml"
     path.write_text("#" * (2**20 + 1))

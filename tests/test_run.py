@@ -495,6 +495,13 @@ def test_a_dry_run_says_what_is_to_do_and_does_nothing(tmp_path, cache):
     assert all((row.done, row.cached, row.seconds) == (True, 1, 0) for row in after)
 
 
+def test_a_dry_run_counts_the_chunks_in_the_cache(tmp_path, cache):
+    spec, out = write_spec(tmp_path), tmp_path / "reports"
+    run(load(spec), out=out, progress=False)
+    more = dry_run(load(spec, ["evaluate.images=650"]), out=out)
+    assert [row.cached for row in more] == [pytest.approx(400 / 650)] * 4  # the third chunk had 50 images
+
+
 def test_a_dry_run_names_the_trials_that_fail(tmp_path):
     spec = {"grid": {"denoiser.fail": ["", "raise", "exit"], "num_steps": [3]}}
     fine, raises, exits = dry_run(load(write_spec(tmp_path, **spec)), out=tmp_path / "reports")

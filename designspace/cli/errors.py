@@ -17,6 +17,7 @@ from designspace.text import clean
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.text import Text
 
 EXECUTION = "designspace.execution"
 """The log of ``registry.execution``, by its name, since importing the registry takes time."""
@@ -95,11 +96,24 @@ def stop(status: int, *lines: str) -> NoReturn:
 def terminal(*, stderr: bool = False) -> Console:
     """A terminal on which the text of users appears as it is, such as a question with square brackets or ``:smile:``.
 
-    Styles are given with ``rich.text.Text`` or ``style=``.
+    Characters that control a terminal are shown as escapes. Styles are given with ``rich.text.Text`` or ``style=``.
     """
     from rich.console import Console
+    from rich.segment import Segment
 
-    return Console(stderr=stderr, markup=False, emoji=False, highlight=False)
+    class Cleaned(Console):
+        def render_str(self, text: str, **options: Any) -> Text:  # before the widths of columns are measured
+            return super().render_str(_clean_lines(text), **options)
+
+        def render(self, renderable: Any, options: Any = None) -> Iterator[Segment]:
+            for text, style, control in super().render(renderable, options):
+                yield Segment(text if control else _clean_lines(text), style, control)
+
+    return Cleaned(stderr=stderr, markup=False, emoji=False, highlight=False)
+
+
+def _clean_lines(text: str) -> str:
+    return "\n".join(map(clean, text.split("\n")))
 
 
 def print_json(value: Any) -> None:

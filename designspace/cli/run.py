@@ -129,16 +129,18 @@ def _estimate(ablation: Ablation, device: str, workers: int, out: Path, json: bo
             failing.setdefault(row.error, []).append(row)
     for error, failed in failing.items():
         more = f" and {len(failed) - 1} more" if len(failed) > 1 else ""
-        typer.secho(f"fails: {describe(failed[0].axes)}{more}: {error}", err=True, fg="red")
+        typer.secho(clean(f"fails: {describe(failed[0].axes)}{more}: {error}"), err=True, fg="red")
     return 1 if failing else 0
 
 
 def _trials(ablation: Ablation, rows: Sequence[PlannedPoint]) -> Table:
     """The trials as a table."""
-    from rich.table import Table
+    from rich.table import Column, Table
 
     repeated = any(row.repeat > 1 for row in rows)
-    columns = [*ablation.axes, *["repeat"] * repeated, "trial", "steps", "NFE", "images", "there", "time"]
+    others = [*["repeat"] * repeated, "trial", "steps", "NFE", "images", "there", "time"]
+    columns = [Column(axis, overflow="fold") for axis in ablation.axes]
+    columns += [Column(name, no_wrap=True) for name in others]
     table = Table(*columns, title=ablation.question, box=None)
     for row in rows:
         axes = [value_of(row.axes.get(axis, "")) for axis in ablation.axes]

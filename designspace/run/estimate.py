@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections import defaultdict
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +26,7 @@ from designspace.run.job import repeat_of
 from designspace.run.labels import require_labels
 from designspace.run.pace import Paces
 from designspace.run.pipeline import applies
-from designspace.run.stages import Stages
+from designspace.run.stages import Stage, Stages
 from designspace.sampling.noise import latents
 from designspace.sampling.probe import MeasuredTimeSteps, Probe
 from designspace.spec.evaluations import cost_of
@@ -186,9 +188,16 @@ class _Missing:
 
     @classmethod
     def of(cls, trial: Trial, stages: Stages) -> _Missing:
-        unseen = [chunk for chunk in chunks(trial.evaluate.images) if not stages.has("features", trial, chunk)]
-        unsampled = [chunk for chunk in unseen if not stages.has("images", trial, chunk)]
-        return cls(*(sum(map(len, found)) for found in (unsampled, unseen)))
+        """A run computes chunks in order, so that those in the cache come first and need not all be looked up."""
+
+        def missing(stage: Stage, todo: Sequence[range]) -> Sequence[range]:
+            def is_missing(chunk: range) -> bool:
+                return not stages.has(stage, trial, chunk)
+
+            return todo if not todo or is_missing(todo[0]) else todo[bisect_left(todo, True, key=is_missing) :]
+
+        unseen = missing("features", chunks(trial.evaluate.images))
+        return cls(*(sum(map(len, found)) for found in (missing("images", unseen), unseen)))
 
 
 def _cost(trial: Trial) -> int | float:

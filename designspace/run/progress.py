@@ -201,6 +201,6 @@ class _Bars:
 
     def _show(self, event: Event) -> None:
         if event.trial not in self._tasks:
-            self._tasks[event.trial] = self._progress.add_task(event.label, total=event.total, state="")
+            self._tasks[event.trial] = self._progress.add_task(clean(event.label), total=event.total, state="")
         state = f"chunk {event.done}/{event.total}" if event.kind == "sampling" else f"training, {event.note}"
         self._progress.update(self._tasks[event.trial], total=event.total, completed=event.done, state=state)

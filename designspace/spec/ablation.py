@@ -132,7 +132,7 @@ def load(path: Path | str, overrides: Sequence[str] = ()) -> Ablation:
     override(document, overrides, list(Ablation.model_fields))
     ablation = _valid_part(document)
     found = plan(dict(ablation), document)
-    if problems := [*document.problems, *found.errors]:
+    if problems := _causes([*document.problems, *found.errors]):
         raise SpecError(problems)
     ablation = ablation.model_copy(update={"claims": found.claims})
     ablation._document, ablation._plan = document, found
@@ -150,6 +150,16 @@ def _valid_part(document: Document) -> Ablation:
     wrong |= {"claims"} if wrong & set(PARTS) else set()
     rest = {key: value for key, value in document.data.items() if key not in wrong}
     return Ablation.model_validate({"name": "unnamed"} | rest)
+
+
+def _causes(problems: Sequence[Problem]) -> list[Problem]:
+    """``problems`` without those that only follow from a value that could not be read."""
+    refused = {problem.path for problem in problems if problem.kind is Kind.UNREADABLE and problem.path}
+    return [
+        problem
+        for problem in problems
+        if problem.kind is Kind.UNREADABLE or not any(problem.path[: len(path)] == path for path in refused)
+    ]
 
 
 def _with_its_section(problem: Problem) -> Problem:

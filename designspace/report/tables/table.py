@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from designspace.text import escape
+from designspace.text import escape, one_line
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
+FORMULA = ("=", "+", "-", "@")
 
 
 class Kind(Enum):
@@ -67,7 +67,7 @@ def csv_text(rows: Callable[[], Iterable[Mapping[str, Any]]]) -> str:
 
     ``rows`` is called twice, so that all rows never have to be in memory. Spreadsheets take text that begins with one
     of ``FORMULA`` for a formula, which may run commands, so that such text is written after an apostrophe. Numbers are
-    written as they are.
+    written as they are. Text is on one line, without characters that control a terminal.
     """
     columns = list(dict.fromkeys(key for row in rows() for key in row))
     if not columns:
@@ -80,9 +80,10 @@ def csv_text(rows: Callable[[], Iterable[Mapping[str, Any]]]) -> str:
 
 
 def _csv_cell(value: Any) -> Any:
-    if not isinstance(value, str) or not value.startswith(FORMULA) or _is_number(value):
+    if not isinstance(value, str):
         return value
-    return f"'{value}"
+    text = one_line(value)
+    return f"'{text}" if text.startswith(FORMULA) and not _is_number(text) else text
 
 
 def _is_number(text: str) -> bool:
