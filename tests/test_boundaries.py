@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
 
 import designspace as ds
 from designspace.data.images import Images
@@ -481,3 +482,27 @@ def test_a_factory_leaves_the_settings_of_the_process_as_they_were(code, tmp_pat
     with contextlib.suppress(SpecError):  # the network may be refused
         load(tmp_path / "a.yaml")
     assert torch.get_default_dtype() == torch.float32
+
+
+@pytest.mark.parametrize("name", ["FID", "mine", "FD-"])
+def test_only_the_detector_inception_has_an_fid(define, name):
+    detector = define(ds.Detector, protocol=lambda self: name, load=lambda self, device: None)
+    with pytest.raises(BrokenRowError, match=rf"protocol\(\): expected FD- and a name for the features, got '{name}'"):
+        protocol_of(detector)
+
+
+def test_a_class_that_is_not_complete_says_what_is_missing():
+    class Half(ds.NoiseDistribution, name="half"):
+        def sample(self, n):
+            return torch.ones(n)
+
+    with pytest.raises(
+        ValidationError, match="noise_distribution 'half' does not define from_uniform; see: designspace"
+    ):
+        ds.NoiseDistribution.model_validate("half")
+    del ds.NoiseDistribution.known["half"]
+    with pytest.raises(TypeError, match="solver 'own_init' defines __init__: its arguments are fields"):
+
+        class OwnInit(ds.Solver, name="own_init"):
+            def __init__(self, order=2):
+                self.order = order

@@ -9,6 +9,7 @@ import typer
 
 from designspace.cli.errors import clean_errors
 from designspace.cli.options import File, Sets, load_ablation
+from designspace.text import counted
 
 
 def check(
@@ -33,9 +34,9 @@ def check(
 
     with clean_errors(), withheld() if no_code else nullcontext() as refused:
         ablation = load_ablation(file, set_)
-        found = f"{file}: {ablation.name}: {len(ablation.points())} points"
+        found = f"{file}: {ablation.name}: {counted(len(ablation.points()), 'point')}"
         if refused is None:
             require_labels(ablation)
-            typer.echo(f"{found}, {len(ablation.trials())} trials")
+            typer.echo(f"{found}, {counted(len(ablation.trials()), 'trial')}")
         else:
             typer.echo(f"{found}; not executed: {', '.join(refused) or 'nothing'}")

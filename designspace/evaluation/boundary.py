@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 
 import torch
@@ -34,11 +35,16 @@ def features_of(detector: Detector, network: Callable[[Tensor], Tensor], images:
 
 
 def protocol_of(detector: Detector) -> str:
-    """The name of a Fréchet distance of the features. Raises ``RowError`` if it is not text."""
+    """The name of a Fréchet distance of the features. Raises ``RowError`` unless it is FD- and a name.
+
+    Only the distance of the built-in detector ``inception`` is called FID.
+    """
     with calling(detector):
         found: object = detector.protocol()
     if not isinstance(found, str):
         unmet(detector, "protocol()", "text", described(found))
+    if not (detector.built_in() or re.fullmatch(r"FD-\S+", found)):
+        unmet(detector, "protocol()", "FD- and a name for the features", repr(found))
     return found
 
 

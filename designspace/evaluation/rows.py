@@ -26,7 +26,10 @@ class Detector(Component, row="detector"):
 
     @abstractmethod
     def protocol(self) -> str:
-        """The name of a Fréchet distance of these features: ``FID``, or ``FD-`` followed by a name for the features."""
+        """The name of a Fréchet distance of these features: ``FD-`` and a name for them.
+
+        Only that of the built-in detector ``inception`` is called ``FID``.
+        """
 
     def resize(self) -> str:
         """A description of how images are resized to the network's input size; it is part of the protocol."""

@@ -113,6 +113,8 @@ class Component(Spec):
             cls.row, cls.known = row, Known(row)
             ROWS.add(row, cls)
         elif name:
+            if "__init__" in vars(cls):
+                raise TypeError(f"{cls.row} '{name}' defines __init__: its arguments are fields, `order: int = 2`")
             cls.name = name
             cls.formula, cls.sources = vars(cls).get("formula", ""), vars(cls).get("sources", ())
             cls.__doc__ = documented(vars(cls).get("__doc__"), cls.formula, cls.sources)
@@ -131,7 +133,11 @@ class Component(Spec):
         if name not in cls.known:
             text = f"unknown {cls.row} '{name}'.{did_you_mean(name, cls.known)} Known: {', '.join(sorted(cls.known))}."
             raise PydanticCustomError("unknown_component", "{text}", {"text": text})
-        return cls.known[name]
+        found = cls.known[name]
+        if missing := sorted(found.__abstractmethods__):
+            text = f"{cls.row} '{name}' does not define {', '.join(missing)}; see: designspace show {cls.row}"
+            raise PydanticCustomError("unknown_component", "{text}", {"text": text})
+        return found
 
     @model_validator(mode="wrap")
     @classmethod
