@@ -496,9 +496,7 @@ def test_a_class_that_is_not_complete_says_what_is_missing():
         def sample(self, n):
             return torch.ones(n)
 
-    with pytest.raises(
-        ValidationError, match="noise_distribution 'half' does not define from_uniform; see"
-    ):
+    with pytest.raises(ValidationError, match="noise_distribution 'half' does not define from_uniform; see"):
         ds.NoiseDistribution.model_validate("half")
     del ds.NoiseDistribution.known["half"]
     with pytest.raises(TypeError, match="solver 'own_init' defines __init__: its arguments are fields"):
