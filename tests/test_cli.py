@@ -152,6 +152,14 @@ def test_a_component_that_exits_is_an_error_of_the_check(shell, tmp_path):
         assert "Traceback" not in err
 
 
+def test_results_without_a_description_are_named(shell, tmp_path):
+    (tmp_path / "reports" / "tiny").mkdir(parents=True)
+    (tmp_path / "reports" / "tiny" / "results.jsonl").write_text("")
+    status, _, err = shell("report", "tiny")
+    assert status == 2
+    assert "reports/tiny: has results.jsonl, but no ablation.json" in err
+
+
 def test_only_similar_file_names_are_suggested(shell, tmp_path):
     assert "Did you mean" not in shell("run", "nofile.yaml")[2]
     assert "Did you mean 'tiny.yaml'?" in shell("run", "tinny.yml")[2]

@@ -136,6 +136,9 @@ def _places(name: str, out: Path) -> list[Path]:
 
 
 def _nowhere(name: str, out: Path, known: Sequence[Path]) -> NoReturn:
+    for folder in _places(name, out):
+        if (folder / "results.jsonl").is_file():
+            stop(2, f"{folder}: has results.jsonl, but no ablation.json, which describes it: run the ablation again")
     near = did_you_mean(name, [folder.name for folder in known])
     stop(2, f"{name}: no results in {' nor in '.join(map(str, _places(name, out)))}.{near}")
 
