@@ -138,8 +138,8 @@ def contained() -> Iterator[None]:
     except Interrupted:
         raise
     except (SystemExit, GeneratorExit, KeyboardInterrupt) as error:
-        signalled = isinstance(error, KeyboardInterrupt) and signal.SIGINT not in _signals.before and _in_main_thread()
-        if signalled:
+        ours = signal.SIGINT in _signals.before or signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+        if isinstance(error, KeyboardInterrupt) and not ours and _in_main_thread():
             raise
         raise EndedError(_what(error)) from error
 

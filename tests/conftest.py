@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 from functools import cache
 from pathlib import Path
 
@@ -13,6 +14,8 @@ import torch
 from studies import RECORDED, Bench
 
 torch.set_num_threads(1)
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell has it for what runs in the background
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 GOLDEN = json.loads((Path(__file__).parent / "data" / "edm.json").read_text())
 
 

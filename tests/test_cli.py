@@ -475,14 +475,15 @@ def test_distance_is_repeatable_and_names_what_draws(shell, own):
     def bootstrapped(self, a, b):
         return Measured(float(torch.rand(())) + random.random())
 
-    own(ds.Detector, "jittered", protocol=lambda self: "FD-own", load=lambda self, device: jittered)
-    own(ds.Metric, "bootstrapped", measure=bootstrapped)
-    command = ("distance", "digits", "digits", "--images", 40, "--detector", "jittered", "--metric", "bootstrapped")
+    own(ds.Detector, "jittered_here", protocol=lambda self: "FD-own", load=lambda self, device: jittered)
+    own(ds.Metric, "bootstrapped_here", measure=bootstrapped)
+    mine = ("--detector", "jittered_here", "--metric", "bootstrapped_here")
+    command = ("distance", "digits", "digits", "--images", 40, *mine)
     first, again = (shell(*command) for _ in range(2))
     assert first[0] == 0, first[2]
     assert first == again
-    assert "detector 'jittered' draws from a global random generator" in first[2]
-    assert "metric 'bootstrapped' draws from a global random generator" in first[2]
+    assert "detector 'jittered_here' draws from a global random generator" in first[2]
+    assert "metric 'bootstrapped_here' draws from a global random generator" in first[2]
 
 
 def test_compression_of_one_set_is_named(shell, tmp_path):

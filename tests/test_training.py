@@ -424,7 +424,7 @@ def test_workers_save_their_training_when_the_run_is_interrupted(tmp_path, cache
     environment = os.environ | {"PYTHONPATH": str(Path(ds.__file__).parents[1]), "OMP_NUM_THREADS": "1"}
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment, cwd=tmp_path) as process:
         lines = []
-        while len({line.partition(":")[0] for line in lines if "training" in line}) < 2:
+        while len({line.partition(":")[0] for line in lines if ": training: " in line}) < 2:
             lines.append(process.stderr.readline())
             assert process.poll() is None, lines
         process.send_signal(signal.SIGTERM)
