@@ -360,7 +360,7 @@ def test_whether_a_trial_is_settled_is_looked_up(tmp_path):
     done = go(tmp_path, spec={"grid": {"solver": ["euler"], "num_steps": [3]}})
     results.append(done.rows()[0].model_copy(update={"axes": first[0].axes}))
     for file in (results._results, results._failures):
-        file.read()
+        file.of_trial("")  # gathers the lines of each trial once
         file._found = Unscanned(file._found)
     assert [job.settled(results, points) for points in (first, second, third)] == [True, True, False]
     assert not replace(job, started="9999-12-31").settled(results, second)  # a later run tries again
