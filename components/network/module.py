@@ -83,7 +83,7 @@ class Module(Network, name="module"):
         try:
             with seeded(self.seed), contained():
                 network = make(**(wanted | self.kwargs.model_dump()))
-        except (Exception, SystemExit) as error:
+        except Exception as error:
             raise DataError(f"{self.factory} fails: {brief(error)}") from error
         if not isinstance(network, torch.nn.Module):
             gives = f"{self.factory} gives {described(network)}, not a torch.nn.Module"
