@@ -117,6 +117,7 @@ KYNKAANNIEMI_2019 = Source(
     "Improved Precision and Recall Metric for Assessing Generative Models",
     "https://arxiv.org/abs/1904.06991",
 )
+LIPMAN_2023 = Source("Lipman et al.", 2023, "Flow Matching for Generative Modeling", "https://arxiv.org/abs/2210.02747")
 LIU_2022_PNDM = Source(
     "Liu et al.", 2022, "Pseudo Numerical Methods for Diffusion Models on Manifolds", "https://arxiv.org/abs/2202.09778"
 )
