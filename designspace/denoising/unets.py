@@ -106,6 +106,16 @@ def groups(channels: int) -> int:
     return min(32, channels // 4)
 
 
+def heads_of(place: Place, sides: Sequence[int], per_head: int) -> int:
+    """The heads of the attention in a block of a network with ``per_head`` channels per head; 0 without attention.
+
+    Blocks at the given ``sides`` and the first one at the bottom have attention if they have enough channels.
+    """
+    if not (place.part == "in0" or (place.is_block and place.side in sides)):
+        return 0
+    return place.cout // per_head
+
+
 def sinusoids(c_noise: Tensor, n: int, last: int) -> Tensor:
     r"""The angles :math:`c_\mathrm{noise}\, 10^{-4 k / \mathrm{last}}` for k below n / 2, ``[B, n / 2]``."""
     frequency = LONGEST ** -(torch.arange(n // 2, dtype=c_noise.dtype, device=c_noise.device) / last)
