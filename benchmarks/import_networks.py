@@ -2,9 +2,9 @@
 
     python benchmarks/import_networks.py [--rounds 7] [--batch 8] [--dtype float32]
 
-Each pair has the same channels, blocks, sides with attention and batch. The methods take turns on one thread. Ratios are
-of CPU time per floating-point operation of convolutions and matrix products, as torch.utils.flop_counter counts them.
-The goal is 1.15.
+Each pair has the same channels, blocks, sides with attention and batch. The methods take turns on one thread. Ratios
+are of CPU time per floating-point operation of convolutions and matrix products, as torch.utils.flop_counter counts
+them. The goal is 1.15.
 """
 
 from __future__ import annotations

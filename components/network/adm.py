@@ -6,19 +6,17 @@ from pydantic import model_validator
 from torch import Tensor, nn
 from torch.nn.functional import silu
 
+from designspace.denoising.layers import Block, Convolution, Style
 from designspace.denoising.networks import refuse_unexpected, seeded
 from designspace.denoising.rows import Network
 from designspace.denoising.unets import (
-    Block,
     Blocks,
     Channels,
-    Convolution,
     Multiple,
     Multiples,
     Place,
     Rate,
     Resolutions,
-    Style,
     decoder,
     encoder,
     heads_of,
@@ -33,21 +31,22 @@ CHANNELS_PER_HEAD = 64
 
 
 class ADM(Network, name="adm"):
-    """The U-Net of Dhariwal and Nichol (2021) as trained by Karras et al. (2022) on ImageNet at 64 x 64 pixels.
+    """The U-Net of Dhariwal and Nichol (2021) as Karras et al. (2022) train it on ImageNet at 64 x 64 pixels.
 
-    Parameters have the names and shapes of ``DhariwalUNet`` in NVIDIA's checkpoints, and fields those of its arguments.
-    Level l of the network has images of side R / 2^l, ``model_channels`` times ``channel_mult[l]`` channels, and
-    ``num_blocks`` residual blocks on the way down and one more on the way up. Those at the sides ``attn_resolutions``
-    have self-attention with one head per 64 channels, as has the first block at the bottom.
+    The fields are the arguments of ``DhariwalUNet`` in NVIDIA's checkpoints, and the parameters have the same names and
+    shapes. Level l has images with sides of R / 2^l and ``model_channels`` times ``channel_mult[l]`` channels. It has
+    ``num_blocks`` residual blocks in the encoder and one more in the decoder. All blocks of the levels whose side is in
+    ``attn_resolutions``, and the first decoder block of the network, have self-attention with one head per 64 channels.
 
-    The embedding of the noise level, sinusoids of c_noise, passes through two layers of ``model_channels`` times
-    ``channel_mult_emb`` numbers; each class adds a vector of its own, and no class (-1 or None) none. Augmentation
-    labels are added before these layers. The embedding scales and shifts the second normalisation of each block.
+    The noise level enters as ``model_channels`` sinusoids of c_noise, to which a linear map of augmentation labels is
+    added. Two layers turn them into ``model_channels`` times ``channel_mult_emb`` numbers, and each class adds a vector
+    of its own; a missing label (-1 or None) adds nothing. The embedding e scales and shifts the second normalisation in
+    each block.
 
-    ``dropout`` and ``label_dropout``, the probability that a label is left out, apply to training. The initial weights
-    are drawn with ``seed``; the last layers of all sums and of the network are zero. With ``learned_variance`` there
-    are twice as many channels in the output, of which the second half is ignored. Raises ``DataError`` for images whose
-    sides cannot be halved at each level. Dhariwal and Nichol (2021), Section 3; Karras et al. (2022), Appendix F.
+    ``dropout``, and ``label_dropout``, the probability that a label is left out, apply to training. The initial weights
+    are drawn with ``seed``; the last layers of all sums and of the network are zero. With ``learned_variance``, the
+    output has twice as many channels, of which the second half is ignored. Raises ``DataError`` if the sides of images
+    cannot be halved at each level. Dhariwal and Nichol (2021), Section 3; Karras et al. (2022), Appendix F.
     """
 
     formula = r"""
@@ -97,9 +96,7 @@ class _DhariwalUNet(nn.Module):
             for place in places:
                 heads = heads_of(place, spec.attn_resolutions, CHANNELS_PER_HEAD)
                 block = place.part != "conv"
-                layers[place.name] = (
-                    Block(place, style, heads) if block else Convolution(place.cin, place.cout, 3)
-                )
+                layers[place.name] = Block(place, style, heads) if block else Convolution(place.cin, place.cout, 3)
         self.out_norm = style.norm(self._up[-1].cout)
         self.out_conv = Convolution(self._up[-1].cout, shape[0] * (1 + spec.learned_variance), 3)
         _initialise(self)

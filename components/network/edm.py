@@ -6,19 +6,17 @@ from pydantic import model_validator
 from torch import Tensor, nn
 from torch.nn.functional import silu
 
+from designspace.denoising.layers import Block, Convolution, Style
 from designspace.denoising.networks import refuse_unexpected, seeded
 from designspace.denoising.rows import Network
 from designspace.denoising.unets import (
-    Block,
     Blocks,
     Channels,
-    Convolution,
     Multiple,
     Multiples,
     Place,
     Rate,
     Resolutions,
-    Style,
     Taps,
     decoder,
     encoder,
@@ -31,26 +29,28 @@ from designspace.registry.literature import HO_2020, KARRAS_2022, SONG_2021
 
 
 class EDM(Network, name="edm"):
-    """The U-Net of Song et al. (2021) as trained by Karras et al. (2022): DDPM++ with the defaults, and NCSN++.
+    """The U-Net of Song et al. (2021) as Karras et al. (2022) train it: DDPM++ by default, or NCSN++.
 
-    Parameters have the names and shapes of ``SongUNet`` in NVIDIA's checkpoints, and fields those of its arguments.
-    Level l of the network has images of side R / 2^l, ``model_channels`` times ``channel_mult[l]`` channels, and
-    ``num_blocks`` residual blocks on the way down and one more on the way up. Those at the sides ``attn_resolutions``
-    have self-attention with one head: all on the way down, and the last on the way up. The two blocks at the bottom
-    have it always for the first.
+    The fields are the arguments of ``SongUNet`` in NVIDIA's checkpoints, and the parameters have the same names and
+    shapes. Level l has images with sides of R / 2^l and ``model_channels`` times ``channel_mult[l]`` channels. It has
+    ``num_blocks`` residual blocks in the encoder and one more in the decoder. The levels whose side is in
+    ``attn_resolutions`` have self-attention with one head in each encoder block and in the last decoder block, and so
+    has the first decoder block of the network.
 
-    The embedding of the noise level has ``model_channels`` times ``channel_mult_noise`` numbers, sinusoids of c_noise
-    with fixed (``positional``) or random frequencies (``fourier``). Labels are added to it; without a class (-1 or
-    None), or with augmentation labels of zero, nothing is. Two layers make ``model_channels`` times
-    ``channel_mult_emb`` numbers of it, which each block gets. ``resample_filter`` are the weights of the filter that is
-    applied in both directions when the size changes. An encoder of type ``skip`` or ``residual`` passes the image down
-    in smaller sizes as well, and a decoder of type ``skip`` sums images of all sizes. NCSN++ is ``embedding_type:
-    fourier``, ``channel_mult_noise: 2``, ``encoder_type: residual``, ``resample_filter: [1, 3, 3, 1]``.
+    The noise level enters as ``model_channels`` times ``channel_mult_noise`` sinusoids of c_noise, whose frequencies
+    are fixed (``embedding_type: positional``) or random (``fourier``). Linear maps of class and augmentation labels are
+    added; a missing label (-1 or None) is a vector of zeros. Two layers turn the sum into the embedding e, which has
+    ``model_channels`` times ``channel_mult_emb`` numbers and enters each block.
 
-    ``dropout`` and ``label_dropout``, the probability that a label is left out, apply to training. The initial weights
-    are drawn with ``seed``. With ``learned_variance`` there are twice as many channels in the output, of which the
-    second half is ignored. Raises ``DataError`` for images whose sides cannot be halved at each level. Ho et al.
-    (2020), Appendix B; Song et al. (2021), Appendix H; Karras et al. (2022), Appendix F.
+    ``resample_filter`` has the weights, in each direction, of the low-pass filter of up- and down-sampling. With
+    ``encoder_type`` ``skip`` or ``residual``, the encoder also gets the filtered input at each smaller size; with
+    ``decoder_type: skip``, the output is a sum of images of all levels. NCSN++ is ``embedding_type: fourier``,
+    ``channel_mult_noise: 2``, ``encoder_type: residual`` and ``resample_filter: [1, 3, 3, 1]``.
+
+    ``dropout``, and ``label_dropout``, the probability that a label is left out, apply to training. The initial weights
+    are drawn with ``seed``. With ``learned_variance``, the output has twice as many channels, of which the second half
+    is ignored. Raises ``DataError`` if the sides of images cannot be halved at each level. Ho et al. (2020), Appendix
+    B; Song et al. (2021), Appendix H; Karras et al. (2022), Appendix F.
     """
 
     formula = r"""
@@ -102,7 +102,15 @@ class _SongUNet(nn.Module):
         self.map_layer0, self.map_layer1 = nn.Linear(noise, width), nn.Linear(width, width)
         plan = (shape, spec.model_channels, spec.widths, spec.num_blocks)
         self._down, self._up = encoder(*plan), decoder(*plan)
-        self._style = Style(width, False, math.sqrt(0.5), 1e-6, True, spec.dropout, spec.resample_filter)
+        self._style = Style(
+            width,
+            adaptive=False,
+            scale=math.sqrt(0.5),
+            eps=1e-6,
+            project=True,
+            dropout=spec.dropout,
+            taps=spec.resample_filter,
+        )
         self.enc, self.dec = nn.ModuleDict(), nn.ModuleDict()
         aux = shape[0]
         for place in self._down:

@@ -8,6 +8,7 @@ from torch.nn import functional
 from torch.nn.functional import silu
 
 from designspace.denoising.balanced import SILU, Weight, mixed, weights_of
+from designspace.denoising.layers import attention, is_box, low_pass, resampled, unit_rms
 from designspace.denoising.networks import refuse_unexpected, seeded
 from designspace.denoising.rows import Network
 from designspace.denoising.unets import (
@@ -19,16 +20,11 @@ from designspace.denoising.unets import (
     Rate,
     Resolutions,
     Taps,
-    attention,
     decoder,
     encoder,
     heads_of,
-    is_box,
-    low_pass,
     one_hot,
     require_size,
-    resampled,
-    unit_rms,
 )
 from designspace.registry.component import Positive
 from designspace.registry.literature import KARRAS_2024
@@ -37,26 +33,27 @@ Balance = Annotated[float, Field(ge=0, le=1)]
 
 
 class EDM2(Network, name="edm2"):
-    """The magnitude-preserving U-Net of Karras et al. (2024), its configuration G.
+    """The magnitude-preserving U-Net of Karras et al. (2024), their configuration G.
 
-    Parameters have the names and shapes of ``UNet`` in NVIDIA's checkpoints, and fields those of its arguments. Level l
-    of the network has images of side R / 2^l, ``model_channels`` times ``channel_mult[l]`` channels, and ``num_blocks``
-    residual blocks on the way down and one more on the way up. Those at the sides ``attn_resolutions`` have
-    self-attention with one head per ``channels_per_head`` channels, as has the first block at the bottom.
+    The fields are the arguments of ``UNet`` in NVIDIA's checkpoints, and the parameters have the same names and shapes.
+    Level l has images with sides of R / 2^l and ``model_channels`` times ``channel_mult[l]`` channels. It has
+    ``num_blocks`` residual blocks in the encoder and one more in the decoder. All blocks of the levels whose side is in
+    ``attn_resolutions``, and the first decoder block of the network, have self-attention with one head per
+    ``channels_per_head`` channels.
 
-    Each weight w is used as w / |w|, times the root of the number of its outputs over the fan-in, so that activations
-    keep their magnitude, and there are no biases and no other normalisations. In training each weight is itself
-    replaced by its normalised values before it is used; in evaluation the weights in use are computed once. Two inputs
-    a and b are summed as ((1 - t) a + t b) / sqrt((1 - t)^2 + t^2): noise level and label with t = ``label_balance``,
-    the two ways of a block with ``res_balance``, attention with ``attn_balance``. The channels of a skip connection are
-    weighted alike with ``concat_balance``. Activations are cut at +-``clip_act``.
+    There are no biases. The weights of each output are used with norm 1; in training, the parameters themselves are
+    scaled to a root mean square of 1 first. Sums are weighted so that they keep the magnitude of their terms:
+    ``label_balance`` is the share t of the class label in the embedding, ``res_balance`` that of the residual branch,
+    ``attn_balance`` that of attention, and ``concat_balance`` that of the skip connection in a concatenation.
+    Activations are clipped to +-``clip_act``.
 
-    The noise level enters by ``channel_mult_noise`` times ``model_channels`` cosines of c_noise (by default as many as
-    the first level has channels), and the embedding has ``channel_mult_emb`` times ``model_channels`` numbers (by
-    default as many as the widest level). A class of -1 or None adds nothing to it. Augmentation labels, which the
-    published networks do not have, are added linearly. ``dropout`` applies to training. The initial weights are drawn
-    with ``seed``. Raises ``DataError`` for images whose sides cannot be halved at each level. Karras et al. (2024),
-    Sections 2.2 to 2.4 and Appendix B.
+    The noise level enters as cosines of c_noise with random frequencies and phases, as many as the first level has
+    channels, or ``channel_mult_noise`` times ``model_channels``. The embedding e has as many numbers as the widest
+    level has channels, or ``channel_mult_emb`` times ``model_channels``. A missing class label (-1 or None) is a vector
+    of zeros. A linear map of augmentation labels is added to the noise level; published networks do not have it.
+
+    ``dropout`` applies to training. The initial weights are drawn with ``seed``. Raises ``DataError`` if the sides of
+    images cannot be halved at each level. Karras et al. (2024), Section 2 and Appendix B.
     """
 
     formula = r"""
@@ -138,7 +135,9 @@ class _Block(nn.Module):
     def __init__(self, place: Place, spec: EDM2, width: int, *, up: bool) -> None:
         super().__init__()
         self.spec, self.up, self.part = spec, up, place.part
-        self.register_buffer("kernel", None if is_box(spec.resample_filter) else low_pass(spec.resample_filter), persistent=False)
+        self.register_buffer(
+            "kernel", None if is_box(spec.resample_filter) else low_pass(spec.resample_filter), persistent=False
+        )
         self.emb_gain = nn.Parameter(torch.zeros(()))
         own, other = weights_of(spec.res_balance)
         self.own = own
@@ -149,7 +148,10 @@ class _Block(nn.Module):
         self.heads = heads_of(place, spec.attn_resolutions, spec.channels_per_head)
         if self.heads:
             self.attn_own, other = weights_of(spec.attn_balance)
-            self.attn_qkv, self.attn_proj = Weight(place.cout, 3 * place.cout, 1), Weight(place.cout, place.cout, 1, other)
+            self.attn_qkv, self.attn_proj = (
+                Weight(place.cout, 3 * place.cout, 1),
+                Weight(place.cout, place.cout, 1, other),
+            )
 
     def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
         if self.part in ("up", "down"):
