@@ -104,7 +104,8 @@ class _DhariwalUNet(nn.Module):
     def forward(
         self, x: Tensor, c_noise: Tensor, labels: Tensor | None = None, augment: Tensor | None = None
     ) -> Tensor:
-        embedding, skips = self._embedding(x, c_noise, labels, augment), list[Tensor]()
+        embedding = self._embedding(x, c_noise, labels, augment)
+        skips: list[Tensor] = []
         for place in self._down:
             layer = self.enc[place.name]
             x = layer(x) if place.part == "conv" else layer(x, embedding)

@@ -153,7 +153,8 @@ class _SongUNet(nn.Module):
     def forward(
         self, x: Tensor, c_noise: Tensor, labels: Tensor | None = None, augment: Tensor | None = None
     ) -> Tensor:
-        embedding, skips, aux = self._embedding(x, c_noise, labels, augment), list[Tensor](), x
+        embedding, aux = self._embedding(x, c_noise, labels, augment), x
+        skips: list[Tensor] = []
         for place in self._down:
             layer = self.enc[place.name]
             x = layer(x) if place.part == "conv" else layer(x, embedding)

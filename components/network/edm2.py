@@ -105,7 +105,8 @@ class _UNet(nn.Module):
     def forward(
         self, x: Tensor, c_noise: Tensor, labels: Tensor | None = None, augment: Tensor | None = None
     ) -> Tensor:
-        embedding, skips = self._embedding(x, c_noise, labels, augment), list[Tensor]()
+        embedding = self._embedding(x, c_noise, labels, augment)
+        skips: list[Tensor] = []
         x = torch.cat([x, torch.ones_like(x[:, :1])], 1)
         for place in self._down:
             layer = self.enc[place.name]

@@ -46,7 +46,7 @@ class Place(NamedTuple):
     cin: int
     cout: int
     last: bool = False
-    """Whether it is the last of its level."""
+    """Whether it is the last block of a level of the decoder."""
 
     @property
     def name(self) -> str:
@@ -66,7 +66,7 @@ def encoder(shape: Sequence[int], first: int, widths: Sequence[int], blocks: int
         at = _at(shape, level)
         places.append(Place(at[0], "down" if level else "conv", *at[1:], now if level else shape[0], now))
         for k in range(blocks):
-            places.append(Place(at[0], f"block{k}", *at[1:], now, width, k == blocks - 1))
+            places.append(Place(at[0], f"block{k}", *at[1:], now, width))
             now = width
     return places
 
@@ -100,7 +100,7 @@ def require_size(network: str, shape: Sequence[int], levels: int) -> None:
 
 def require_groups(places: Sequence[Place]) -> None:
     """Raise ``ValueError`` if the channels of a block cannot be normalised in groups of equal size."""
-    for channels in {width for place in places if place.part != "conv" for width in (place.cin, place.cout)}:
+    for channels in sorted({width for place in places if place.part != "conv" for width in (place.cin, place.cout)}):
         if channels % groups(channels):
             text = f"a block has {channels} channels, which do not divide into {groups(channels)} groups"
             raise ValueError(f"{text}: let model_channels be a multiple of 32")
