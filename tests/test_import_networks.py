@@ -165,6 +165,23 @@ def test_attention_is_that_of_a_loop_over_heads_and_pixels(unit, layout):
 # How the networks are put together
 
 
+@pytest.mark.parametrize(
+    ("name", "shape", "classes", "fields", "millions"),
+    [
+        ("edm", (3, 32, 32), 0, {"channel_mult": (2, 2, 2)}, 55.7),  # Karras et al. (2022), for CIFAR-10
+        ("adm", (3, 64, 64), 1000, {}, 296),  # and for ImageNet
+        # Karras et al. (2024), from XS to XXL
+        *(("edm2", (4, 64, 64), 1000, {"model_channels": channels}, millions)
+          for channels, millions in ((128, 125), (192, 280), (256, 498), (320, 777), (384, 1119), (448, 1523))),
+    ],
+)  # fmt: skip
+def test_numbers_of_parameters_are_those_published(name, shape, classes, fields, millions):
+    with torch.device("meta"):
+        built = ds.Network.get(name).model_validate(fields).build(shape, classes, 9 if name == "edm" else 0)
+    count = sum(parameter.numel() for parameter in built.parameters()) / 1e6
+    assert round(count, 1 if millions < 100 else 0) == millions
+
+
 @pytest.mark.parametrize("kind", ["skip", "residual"])
 @pytest.mark.parametrize("taps", [(1, 1), (1, 3, 3, 1)])
 def test_the_encoder_gets_the_image_in_each_size(kind, taps):
