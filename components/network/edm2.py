@@ -140,8 +140,7 @@ class _Block(nn.Module):
             "kernel", None if is_box(spec.resample_filter) else low_pass(spec.resample_filter), persistent=False
         )
         self.emb_gain = nn.Parameter(torch.zeros(()))
-        own, other = weights_of(spec.res_balance)
-        self.own = own
+        self.own, other = weights_of(spec.res_balance)  # the weights of sums are gains of the layers before them
         self.conv_res0 = Weight(place.cin if up else place.cout, place.cout, 3, 1 / SILU)
         self.emb_linear = Weight(width, place.cout)
         self.conv_res1 = Weight(place.cout, place.cout, 3, other / SILU)

@@ -43,16 +43,16 @@ def resampled(x: Tensor, kernel: Tensor | None, *, up: bool, padding: int | None
 
 
 def _doubled(x: Tensor) -> Tensor:
-    """Four pixels for each."""
+    """Four pixels for each; in the usual memory format, on a CPU in a third of the time of ``interpolate``."""
     if not x.is_contiguous():
         return functional.interpolate(x, scale_factor=2.0)
-    batch, channels, height, width = x.shape  # three times as fast on a CPU as interpolate
+    batch, channels, height, width = x.shape
     copies = x[:, :, :, None, :, None].expand(-1, -1, -1, 2, -1, 2)
     return copies.reshape(batch, channels, 2 * height, 2 * width)
 
 
 def _halved(x: Tensor) -> Tensor:
-    """The means of 2 x 2 pixels; on a CPU in a quarter of the time of ``avg_pool2d``."""
+    """The means of 2 x 2 pixels, on a CPU in a fifth of the time of ``avg_pool2d``."""
     rows = x[:, :, ::2] + x[:, :, 1::2]
     return (rows[..., ::2] + rows[..., 1::2]) * 0.25
 
@@ -101,7 +101,7 @@ def attention(qkv: Tensor, heads: int, *, unit: bool = False) -> Tensor:
     parts = qkv.reshape(batch, heads, channels // (3 * heads), 3, -1)
     if unit:
         parts = unit_rms(parts, (2,))
-    q, k, v = parts.permute(3, 0, 1, 4, 2).contiguous()  # contiguous vectors are attended to in one pass
+    q, k, v = parts.permute(3, 0, 1, 4, 2).contiguous()  # as the fused kernel of CPUs needs them
     found = functional.scaled_dot_product_attention(q, k, v)
     return found.transpose(2, 3).reshape(batch, channels // 3, *size)
 
