@@ -32,6 +32,8 @@ BUILT_IN = [
 TABLE_1 = ["solver", "time_steps", "schedule", "scaling", "c_skip", "c_out", "c_in", "c_noise", "noise_distribution"]
 FILES = Path(tempfile.gettempdir()) / f"designspace-contract-{os.getpid()}"
 """The components that read files are collected before a fixture can make a folder."""
+SMALL = {"model_channels": 8, "channel_mult": (1, 2), "num_blocks": 1, "attn_resolutions": (4,)}
+"""With their default fields, the networks of NVIDIA's checkpoints have up to 300 million parameters."""
 EXAMPLES = [
     ds.TimeSteps.get("explicit")(levels=(40.0, 10.0, 1.0, 0.1)),
     ds.Data.get("folder")(path=FILES / "folder"),
@@ -42,6 +44,10 @@ EXAMPLES = [
     ds.Denoiser.get("pretrained")(model="digits"),
     ds.Denoiser.get("trained")(network={"name": "mlp", "width": 8}, training_images=256),
     ds.Network.get("module")(factory=f"{FILES / 'identity.py'}:make"),
+    ds.Network.get("edm")(**SMALL),
+    ds.Network.get("edm")(**SMALL, embedding_type="fourier", encoder_type="residual", resample_filter=(1, 3, 3, 1)),
+    ds.Network.get("adm")(**SMALL),
+    ds.Network.get("edm2")(**SMALL, channels_per_head=8),
 ]
 
 

@@ -48,9 +48,13 @@ BUILT_IN = [
 ]
 NOT_HERE = {"detector/inception"}
 """Its weights cannot be part of the repository; tests/test_inception.py has reference values."""
+SMALL = {"model_channels": 8, "channel_mult": [1, 2], "channel_mult_emb": 2, "num_blocks": 1, "attn_resolutions": [4]}
 FIELDS = {
     "time_steps/explicit": {"levels": [40.0, 3.0, 0.1]},
     "network/mlp": {"width": 8},
+    "network/edm": SMALL,
+    "network/adm": {**SMALL, "channel_mult": [1, 8]},
+    "network/edm2": {**SMALL, "channels_per_head": 4},
     "denoiser/preconditioned": {"network": {"name": "mlp", "width": 8}},
     "denoiser/pretrained": {"model": "digits"},
     "denoiser/trained": {
@@ -77,6 +81,15 @@ MORE: dict[str, list[dict[str, Any]]] = {
     "schedule/vp": [{"sigma_min": 0.01, "sigma_max": 100.0}],
     "stochasticity/churn": [{"S_churn": 4.0}, {"S_min": 0.5, "S_max": 10.0}, {"S_max": 2.0}],
     "network/module": [{"kwargs": {"slope": 0.25}}],
+    "network/edm": [
+        {"resample_filter": [1, 3, 3, 1]}, {"attn_resolutions": []}, {"channel_mult": [1, 1, 2]},
+        {"encoder_type": "residual", "resample_filter": [1, 3, 3, 1]},
+    ],
+    "network/adm": [{"attn_resolutions": [8]}, {"channel_mult": [1, 2, 4]}],
+    "network/edm2": [
+        {"resample_filter": [1, 3, 3, 1]}, {"attn_resolutions": []}, {"channel_mult": [1, 1, 2]}, {"num_blocks": 2},
+        {"channel_mult_noise": 2}, {"channel_mult_emb": 1}, {"channels_per_head": 8}, {"clip_act": 0.5},
+    ],
     "denoiser/preconditioned": [{"network": {"name": "mlp", "width": 8, "depth": 1}}],
     "denoiser/trained": [
         {"augmentation": "edm"}, {"ema_sigma_rel": 0.1}, {"network": {"name": "mlp", "width": 16}},
@@ -95,6 +108,9 @@ WITHOUT_EFFECT = {
                     "truncation_error")},
     "network/module": {"factory", "weights", "shape", "seed", "key", "files", "output", "labels"},
     "network/unet": {"dropout"},
+    "network/edm": {"dropout", "label_dropout"},
+    "network/adm": {"dropout", "label_dropout"},
+    "network/edm2": {"dropout"},
     "reference/statistics": {"path", "images", "made_by", "source"},
     "time_steps/equal_error": {"images"},
 }  # fmt: skip

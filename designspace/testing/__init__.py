@@ -108,7 +108,8 @@ def _of_rows(
 def checks_of(package: str, examples: Iterable[Component] = ()) -> Iterator[tuple[str, Check]]:
     """The checks of all components that ``package`` defines, with names for pytest.
 
-    A component with required fields is checked on its ``examples``. If it has none, its only check is one that fails.
+    A component is checked on its ``examples`` or, if it has none, with its default fields. If it has neither, because
+    it has required fields, its only check is one that fails.
     """
     given = list(examples)
     for row, kind in ROWS.items():
@@ -123,7 +124,7 @@ def _of_class(cls: type[Component], examples: list[Component]) -> Iterator[Check
     if required and not instances:
         yield _bound(partial(general.has_an_example, required), cls)
         return
-    for instance in [*([] if required else [cls()]), *instances]:
+    for instance in instances or [cls()]:
         yield from checks(instance)
 
 
