@@ -37,7 +37,14 @@ def load_weights(network: torch.nn.Module, path: Path, key: str | None, made_by:
     If the names fit only without prefixes that wrappers add, they are left out with a warning. Raises ``DataError`` if
     the file is no state dict, does not fit, or holds numbers that are not finite.
     """
-    tensors, wanted = read_weights(path, key), network.state_dict()
+    load_tensors(network, read_weights(path, key), path, key, made_by)
+
+
+def load_tensors(
+    network: torch.nn.Module, tensors: dict[str, Tensor], path: Path, key: str | None, made_by: str
+) -> None:
+    """Load ``tensors``, which were read from ``path``, as ``load_weights`` does."""
+    wanted = network.state_dict()
     fitting = _without_prefixes(tensors, wanted, path)
     _require_fit(fitting, wanted, f"{path}: not the weights of {made_by}", _fitting_keys(tensors, wanted, key))
     broken = [name for name, t in fitting.items() if t.is_floating_point() and not bool(t.isfinite().all())]
