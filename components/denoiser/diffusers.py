@@ -10,7 +10,7 @@ from designspace.denoising.clip import ClipField, chosen
 from designspace.denoising.pipelines import Folder, read_folder
 from designspace.denoising.preconditioned import PreconditionedNetwork
 from designspace.denoising.rows import CNoise, Conditional, Denoiser, Network, PreconditioningRows
-from designspace.denoising.weights import load_tensors
+from designspace.denoising.weights import load_tensors, require_fit
 from designspace.errors import DataError
 from designspace.registry.identity import as_json
 from designspace.registry.literature import KARRAS_2022, VON_PLATEN_2022
@@ -45,14 +45,17 @@ class DiffusersDenoiser(Denoiser, name="diffusers"):
     scheduler: Path | dict[str, Any] | None = None
     variant: str | None = None
     conditioning: Path | None = None
-    clip: ClipField = "own"
+    clip: ClipField = None
 
     def require(self) -> None:
         folder = self._folder()
-        _network(folder).require()
+        network = _network(folder)
+        network.require()
         self._rows(folder)
         try:
-            folder.require_readable()
+            with torch.device("meta"):  # names and shapes only
+                built = network.build(folder.shape if len(folder.shape) == 3 else (*folder.shape, 8, 8), folder.classes)
+            require_fit(folder.outline(), built.state_dict(), folder.weights, folder.network["model"])
         except DataError as error:
             error.within("path")
             raise
@@ -85,7 +88,7 @@ class DiffusersDenoiser(Denoiser, name="diffusers"):
 
     def cautions(self) -> list[str]:
         folder = self._folder()
-        return [quirk for quirk in folder.quirks if "clip_sample" not in quirk or self.clip == "own"]
+        return [quirk for quirk in folder.quirks if "clip_sample" not in quirk or self.clip is None]
 
     def identity(self) -> dict[str, Any]:
         """The identity by content; the rest of the folder, such as text encoders or a README, does not count."""

@@ -40,7 +40,7 @@ class Pretrained(Denoiser, name="pretrained"):
     sources = (KARRAS_2022,)
     has_network: ClassVar[bool] = True
     model: str
-    clip: Annotated[ClipField, Since("own")] = "own"
+    clip: Annotated[ClipField, Since(None)] = None
 
     @field_validator("model")
     @classmethod
@@ -106,7 +106,7 @@ class Pretrained(Denoiser, name="pretrained"):
         rows, network = self._parts()
         parts = built_with(type(part) for part in [network, *dict(rows).values()])
         files = [described(self.path), file_hash(self.path.with_suffix(".safetensors"))]
-        clip = {} if self.clip == "own" else {"clip": None if self.clip is None else as_json(self.clip)}
+        clip = {} if self.clip is None else {"clip": as_json(self.clip)}
         return self.origin() | {"files": files} | parts | clip
 
     def _parts(self) -> tuple[OwnRows, Network]:

@@ -122,7 +122,7 @@ def _batched(name: str, tensor: Tensor, file: Path) -> Tensor:
 class _Called(torch.nn.Module):
     """A model of diffusers behind the arguments F(x, c_noise, labels)."""
 
-    def __init__(self, model: torch.nn.Module, x: str, classes: int, embeddings: Mapping[str, Tensor]) -> None:
+    def __init__(self, model: Any, x: str, classes: int, embeddings: Mapping[str, Tensor]) -> None:
         super().__init__()
         self.model, self.x, self.classes = model, x, classes
         self.indexed = model.config.get("time_embedding_type") == "learned"

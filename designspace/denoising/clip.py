@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 import torch
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 from torch import Tensor
 
-from designspace.registry.component import Positive, Spec
+from designspace.registry.component import Spec
 
 
 class Clip(Spec):
@@ -21,7 +22,7 @@ class Clip(Spec):
     least 1 and at most ``limit``, and D is clipped to [-s, s] and divided by s.
     """
 
-    limit: Positive = 1.0
+    limit: Annotated[float, Field(gt=0)] = 1.0
     quantile: Annotated[float, Field(gt=0, le=1)] | None = None
 
     @model_validator(mode="after")
@@ -30,6 +31,11 @@ class Clip(Spec):
             text = f"the limit of dynamic thresholding is at least 1, not {self.limit:g}"
             raise PydanticCustomError("clip", "{text}", {"text": text})
         return self
+
+    @property
+    def has_effect(self) -> bool:
+        """False for an infinite limit."""
+        return self.limit < math.inf or self.quantile is not None
 
     def __call__(self, denoised: Tensor) -> Tensor:
         """The clipped images ``[B, ...]``."""
@@ -43,19 +49,22 @@ class Clip(Spec):
 
 
 def _as_fields(value: Any) -> Any:
-    """A number ``r`` as ``{limit: r}``, and the text ``none`` as nothing."""
-    if isinstance(value, Mapping | Clip) or value in ("own", "none", None):
-        return None if value == "none" else value
+    if isinstance(value, Mapping | Clip) or value in ("own", None):
+        return None if value == "own" else value
+    if value == "none":
+        return {"limit": math.inf}
     if isinstance(value, int | float) and not isinstance(value, bool):
         return {"limit": value}
-    text = f"clip is own, none, a number or the fields {', '.join(Clip.model_fields)}, not {value!r}"
+    text = f"clip is own, none, a number or the fields {' and '.join(Clip.model_fields)}, not {value!r}"
     raise PydanticCustomError("clip", "{text}", {"text": text})
 
 
-ClipField = Annotated[Clip | Literal["own"] | None, BeforeValidator(_as_fields)]
-"""The type of the field ``clip``: ``own`` is what the model asks for, ``none`` is no clipping, and r is [-r, r]."""
+ClipField = Annotated[Clip | None, BeforeValidator(_as_fields)]
+"""The type of the field ``clip``: fields of ``Clip``, a number for its ``limit``, ``none`` for an infinite one, or
+``own`` (``None``) for what the model asks for."""
 
 
-def chosen(field: Clip | Literal["own"] | None, own: Clip | None) -> Clip | None:
-    """The clipping of a denoiser with this value of the field ``clip``, for a model that asks for ``own``."""
-    return own if field == "own" else field
+def chosen(field: Clip | None, own: Clip | None) -> Clip | None:
+    """What is done to D, if anything, by a denoiser with this ``field`` and a model that asks for ``own``."""
+    clip = own if field is None else field
+    return clip if clip is not None and clip.has_effect else None

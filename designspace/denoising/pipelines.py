@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
@@ -21,7 +22,7 @@ from designspace.denoising.schedulers import Scheduled, arguments, read_schedule
 from designspace.denoising.weights import read_weights
 from designspace.errors import DataError
 from designspace.storage.files import reading
-from designspace.text import first_of, one_line
+from designspace.text import did_you_mean, first_of, one_line
 
 INDEX, CONFIG, SCHEDULER, WEIGHTS = (
     "model_index.json",
@@ -70,22 +71,15 @@ class Folder:
             raise DataError(f"{self.weights} lists {first_of(missing)}, which is not there: download it again")
         return [self.weights.parent / name for name in names]
 
-    def require_readable(self) -> None:
-        """Raise ``DataError`` if a file of weights is missing, damaged or unsafe, without keeping its content."""
-        for file in self.files():
-            if file.suffix != ".safetensors":
-                read_weights(file)
-                continue
-            try:
-                with reading(file), safe_open(file, "pt") as tensors:
-                    tensors.keys()
-            except SafetensorError as error:
-                raise DataError(f"{file} is a damaged safetensors file, perhaps cut off: {error}") from error
-
     def tensors(self) -> dict[str, Tensor]:
         """The weights, under the names that they have in the network. Raises ``DataError``."""
-        found = {name: tensor for file in self.files() for name, tensor in read_weights(file).items()}
-        return {f"model.{_renamed(name)}": tensor for name, tensor in found.items()}
+        found = (read_weights(file) for file in self.files())
+        return {f"model.{_renamed(name)}": tensor for tensors in found for name, tensor in tensors.items()}
+
+    def outline(self) -> dict[str, Tensor]:
+        """The same without values, on the device ``meta``, from what the files say about their content."""
+        found = (_outline(file) for file in self.files())
+        return {f"model.{_renamed(name)}": tensor for tensors in found for name, tensor in tensors.items()}
 
 
 def read_folder(
@@ -112,10 +106,10 @@ def read_folder(
     about = _scheduler(path, own, scheduler)
     try:
         scheduled = read_scheduler(about)
-    except (KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{own or path}: the configuration of the scheduler is wrong: {_line(error)}") from error
-    except DataError as error:
-        raise DataError(f"{own if own and not isinstance(scheduler, Path) else scheduler or path}: {error}") from error
+    except (DataError, KeyError, TypeError, ValueError) as error:
+        where = scheduler if isinstance(scheduler, Path) else own or path
+        what = str(error) if isinstance(error, DataError) else f"the scheduler's configuration is wrong: {_line(error)}"
+        raise DataError(f"{where}: {what}") from error
     network, shape, classes = _network(model / CONFIG, config)
     network |= {} if conditioning is None else {"conditioning": str(conditioning)}
     return Folder(
@@ -164,6 +158,11 @@ def _scheduler(path: Path, own: Path | None, given: Path | Mapping[str, Any] | N
         raise DataError(f"{path} is a model without a scheduler, which says what it predicts: give {need}{above}")
     else:
         config = _json(own) | dict(given or {})
+    if isinstance(given, Mapping):
+        known = [*arguments(str(config["_class_name"])), "_class_name"] if "_class_name" in config else []
+        if unknown := [key for key in given if known and key not in known]:
+            hint = did_you_mean(unknown[0], known)
+            raise DataError(f"scheduler {config['_class_name']} has no value '{unknown[0]}'.{hint}")
     return {key: value for key, value in config.items() if key == "_class_name" or not key.startswith("_")}
 
 
@@ -184,6 +183,8 @@ def _network(file: Path, config: Mapping[str, Any]) -> tuple[dict[str, Any], tup
         )
         raise DataError(f"{file}: {text}: {INSTEAD}")
     sizes = [size, size] if isinstance(size, int) else size or []
+    if not isinstance(sizes, list) or not all(isinstance(side, int) for side in sizes):
+        raise DataError(f"{file}: sample_size is {size!r}, not a number of pixels or a list of two")
     if full.get("class_embed_type"):
         raise DataError(f"{file}: class_embed_type {full['class_embed_type']} takes no class numbers: {INSTEAD}")
     classes = full.get("num_embeds_ada_norm" if name == "DiTTransformer2DModel" else "num_class_embeds") or 0
@@ -203,6 +204,23 @@ def _weights(model: Path, variant: str | None) -> Path:
     variants = sorted({match[1] for match in there if match})
     hint = f"set variant: {' or '.join(variants)}" if variants else "download the folder again, with its large files"
     raise DataError(f"{model} has no weights {names[0]}: {hint}")
+
+
+def _outline(file: Path) -> dict[str, Tensor]:
+    try:
+        with reading(file), safe_open(file, "pt") as opened:
+            parts = {name: opened.get_slice(name) for name in opened.keys()}  # noqa: SIM118 - it is no mapping
+            return {
+                name: torch.empty(part.get_shape(), dtype=_dtype(part.get_dtype()), device="meta")
+                for name, part in parts.items()
+            }
+    except SafetensorError:  # another format, or damaged, which the following tells
+        return {name: tensor.to("meta") for name, tensor in read_weights(file).items()}
+
+
+def _dtype(name: str) -> torch.dtype:
+    """Any dtype of the same kind as the one that safetensors calls ``name``, such as ``BF16``."""
+    return torch.float32 if "F" in name else torch.int64
 
 
 def _notes(scheduled: Scheduled) -> list[str]:

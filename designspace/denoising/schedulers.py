@@ -12,6 +12,8 @@ from collections.abc import Iterator, Mapping
 from importlib import import_module
 from typing import Any, NamedTuple
 
+from pydantic import ValidationError
+
 from designspace.denoising.clip import Clip
 from designspace.errors import DataError
 from designspace.text import did_you_mean
@@ -146,10 +148,14 @@ def _named(levels: Mapping[str, Any]) -> str:
 
 
 def _clip(given: Mapping[str, Any]) -> Clip | None:
-    if given.get("thresholding"):
-        limit, quantile = given.get("sample_max_value", 1.0), given.get("dynamic_thresholding_ratio", 0.995)
-        return Clip(limit=limit, quantile=quantile)
-    return Clip(limit=given.get("clip_sample_range", 1.0)) if given.get("clip_sample") else None
+    if not given.get("thresholding") and not given.get("clip_sample"):
+        return None
+    key = "sample_max_value" if given.get("thresholding") else "clip_sample_range"
+    quantile = given.get("dynamic_thresholding_ratio", 0.995) if given.get("thresholding") else None
+    try:
+        return Clip(limit=given.get(key, 1.0), quantile=quantile)
+    except ValidationError as error:
+        raise DataError(f"{key} or dynamic_thresholding_ratio: {error.errors()[0]['msg']}") from error
 
 
 def _quirks(name: str, given: Mapping[str, Any]) -> Iterator[str]:
@@ -160,11 +166,10 @@ def _quirks(name: str, given: Mapping[str, Any]) -> Iterator[str]:
             f"{name} applies its shift {shift:g} twice, because its end points are shifted already; the row time_steps"
             f" decides here, for instance flow with shift: {shift:g}"
         )
-    if given.get("timestep_spacing") == "leading" or given.get("steps_offset"):
-        spacing, offset = given.get("timestep_spacing"), given.get("steps_offset", 0)
+    if given.get("timestep_spacing") == "leading":
         yield (
-            f"{name} has timestep_spacing {spacing} and steps_offset {offset}, by which few steps begin far below the"
-            " highest noise level; the row time_steps decides here"
+            f"{name} has timestep_spacing leading (steps_offset {given.get('steps_offset', 0)}), so that few steps"
+            " begin far below the highest noise level; the row time_steps decides here"
         )
     if given.get("clip_sample") and not given.get("thresholding"):
         r = given.get("clip_sample_range", 1.0)
