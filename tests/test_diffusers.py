@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 
 import pytest
@@ -182,7 +183,7 @@ def test_levels_of_betas_are_those_of_diffusers(ours, theirs, zero):
     levels = ds.CNoise.get("betas")(schedule=ours, zero_terminal_snr=zero).levels()
     assert (levels.diff() < 0).all()
     below = expected < (1000 if zero else float("inf"))
-    torch.testing.assert_close(levels[:-1][below], expected[below], rtol=3e-4, atol=0)
+    torch.testing.assert_close(levels[:-1][below], expected[below], rtol=1e-3 if zero else 3e-4, atol=0)
     if zero:
         assert levels[0] == 4096
 
@@ -331,7 +332,7 @@ def cut(path):
 
 SCHEDULER, CONFIG = "scheduler/scheduler_config.json", "unet/config.json"
 WRONG = {
-    "no index": (lambda path: (path / "model_index.json").unlink(), r"pipe has neither model_index.json nor config.json"),
+    "no index": (lambda path: (path / "model_index.json").unlink(), r"pipe has neither model_index.json nor config"),
     "cut index": (lambda path: (path / "model_index.json").write_text('{"unet":'), r"model_index.json is not JSON"),
     "list": (lambda path: (path / "model_index.json").write_text("[]"), r"model_index.json holds no mapping, but list"),
     "no unet": (changed("model_index.json", unet=None), r"has no unet and no transformer: load it with a function"),
@@ -355,7 +356,7 @@ WRONG = {
     "clip": (changed(SCHEDULER, clip_sample=True, clip_sample_range=-1), r"clip_sample_range .* greater than 0"),
     "network": (changed(CONFIG, _class_name="UNet3DConditionModel"), r"the network UNet3DConditionModel is not DiT"),
     "arguments": (changed(CONFIG, block_out_channels=[8]), r"UNet2DModel cannot be built with this config"),
-    "other shapes": (changed(CONFIG, block_out_channels=[16, 16]), r"not the weights of UNet2DModel: .* of another shape"),
+    "other shapes": (changed(CONFIG, block_out_channels=[16, 16]), r"not the weights of UNet2DModel: .* another shape"),
     "inputs": (changed(CONFIG, in_channels=9), r"in_channels is 9 and out_channels 1, so it needs more than a noisy"),
     "size": (changed(CONFIG, sample_size="x"), r"sample_size is 'x', not a number of pixels"),
 }  # fmt: skip
@@ -392,10 +393,8 @@ def test_a_run_from_yaml(folder, tmp_path, monkeypatch):
         "DDPMScheduler has timestep_spacing leading (steps_offset 0)",
         "DDPMScheduler clips D to [-1",
     ]
-    results = ds.run(ablation, out=tmp_path / "out")
-    values = results["frechet"].tolist()
-    assert len(values) == 2
-    assert values[0] != values[1]
+    first, second = ds.run(ablation, out=tmp_path / "out", progress=False).rows()
+    assert first.metrics["frechet"].value != second.metrics["frechet"].value
 
 
 @pytest.mark.parametrize(
@@ -411,8 +410,8 @@ def test_a_run_from_yaml(folder, tmp_path, monkeypatch):
 def test_quirks_of_schedulers_are_named(folder, scheduler, quirk):
     path, _ = folder(scheduler())
     cautions = ds.Denoiser.get("diffusers")(path=path).cautions()
-    assert cautions == [*filter(__import__("re").compile(quirk).search, cautions)] or len(cautions) > 1
-    assert any(__import__("re").search(quirk, line) for line in cautions)
+    assert len([line for line in cautions if re.search(quirk, line)]) == 1
+    assert [line for line in ds.Denoiser.get("diffusers")(path=path, clip="none").cautions() if "clips D" in line] == []
 
 
 def test_a_network_of_diffusers_can_be_trained():
@@ -423,5 +422,5 @@ def test_a_network_of_diffusers_can_be_trained():
     none = built(x, c_noise, None)
     assert torch.equal(none, built(x, c_noise, torch.full((4,), -1)))
     assert not torch.equal(none, built(x, c_noise, torch.tensor([0, 1, 2, 3])))
-    with pytest.raises(DataError, match="has no argument 'block_out_chanels'. Did you mean 'block_out_channels'"):
+    with pytest.raises(DataError, match=r"has no argument 'block_out_chanels'\. Did you mean 'block_out_channels'"):
         ds.Network.get("diffusers")(model="UNet2DModel", config={"block_out_chanels": [8]}).build((1, 8, 8))

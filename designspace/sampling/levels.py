@@ -21,7 +21,7 @@ VP_EPSILON_S = 1e-3
 """The time at which the VP sampler of Song et al. (2021) stops."""
 TERMINAL = 4096.0
 """The highest level of betas with zero terminal SNR, where it would be infinite; as in diffusers."""
-DISTINCT = 1e-9
+DISTINCT = 1e-6
 """The relative distance between levels that would otherwise lie at or above ``TERMINAL``."""
 
 
