@@ -101,7 +101,7 @@ def test_every_row_has_checks_of_its_own():
 def test_the_target_of_the_network_is_bounded_as_the_noise_vanishes():
     """D(x; 0) = x needs F = (1 - c_skip) / c_out x, in every preset."""
     sigma = torch.logspace(-6, -2, 5, dtype=torch.float64)
-    for preset in ("ddpm", "iddpm", "vp", "ve", "edm", "velocity"):
+    for preset in ("ddpm", "iddpm", "vp", "ve", "edm", "flow", "velocity"):
         design = ds.Design.preset(preset)
         assert ((1 - design.c_skip(sigma)) / design.c_out(sigma)).abs().max() < 0.1, preset
 
@@ -259,13 +259,13 @@ BROKEN = [
         ds.Scaling,
         {"s": lambda self, t, schedule: 1 / (1 + t), "s_dot": lambda self, t, schedule: -1 / (1 + t)},
         "scales_the_signal",
-        "s_dot(t), the derivative of s(t), with schedule linear at",
+        "s_dot(t), the derivative of s(t), with schedule flow at",
     ),
     (
         ds.Scaling,
         {"s": lambda self, t, schedule: 2 / (1 + t)},
         "scales_the_signal",
-        "s(0) with schedule linear: expected 1, got 2",
+        "s(0) with schedule flow: expected 1, got 2",
     ),
     (
         ds.TimeSteps,
