@@ -32,6 +32,11 @@ BUILT_IN = [
 TABLE_1 = ["solver", "time_steps", "schedule", "scaling", "c_skip", "c_out", "c_in", "c_noise", "noise_distribution"]
 FILES = Path(tempfile.gettempdir()) / f"designspace-contract-{os.getpid()}"
 """The components that read files are collected before a fixture can make a folder."""
+PIPELINE = Path(__file__).parent / "data" / "diffusers"
+TINY = {
+    "block_out_channels": [4, 8], "layers_per_block": 1, "down_block_types": ["DownBlock2D", "AttnDownBlock2D"],
+    "up_block_types": ["AttnUpBlock2D", "UpBlock2D"], "norm_num_groups": 2, "attention_head_dim": 4,
+}  # fmt: skip
 EXAMPLES = [
     ds.TimeSteps.get("explicit")(levels=(40.0, 10.0, 1.0, 0.1)),
     ds.Data.get("folder")(path=FILES / "folder"),
@@ -42,6 +47,8 @@ EXAMPLES = [
     ds.Denoiser.get("pretrained")(model="digits"),
     ds.Denoiser.get("trained")(network={"name": "mlp", "width": 8}, training_images=256),
     ds.Network.get("module")(factory=f"{FILES / 'identity.py'}:make"),
+    ds.Network.get("diffusers")(model="UNet2DModel", config=TINY),
+    ds.Denoiser.get("diffusers")(path=PIPELINE),
 ]
 
 

@@ -12,7 +12,7 @@ from designspace.denoising.preconditioned import PreconditionedNetwork
 from designspace.denoising.rows import CNoise, Conditional, Denoiser, Network, PreconditioningRows
 from designspace.denoising.weights import load_tensors, require_fit
 from designspace.errors import DataError
-from designspace.registry.identity import as_json
+from designspace.registry.identity import as_json, built_with
 from designspace.registry.literature import KARRAS_2022, VON_PLATEN_2022
 from designspace.storage.files import file_hash
 from designspace.training.rows import OwnRows
@@ -63,6 +63,10 @@ class DiffusersDenoiser(Denoiser, name="diffusers"):
     def known_classes(self, data: Images) -> int:
         return self._folder().classes
 
+    def shape_of(self, data: Images) -> tuple[int, ...]:
+        """The shape of a sample, whose size is that of the data if the folder does not say it."""
+        return _shape(self._folder(), data)
+
     def load(self, data: Images, design: PreconditioningRows, device: torch.device) -> Conditional:
         folder = self._folder()
         network = self._built(folder, data)
@@ -94,13 +98,14 @@ class DiffusersDenoiser(Denoiser, name="diffusers"):
         """The identity by content; the rest of the folder, such as text encoders or a README, does not count."""
         folder = self._folder()
         rows, network, clip = self._rows(folder), _network(folder), chosen(self.clip, folder.clip)
-        return self.origin() | {
+        about = {
             "scheduler": folder.about["scheduler"],
-            "rows": {row: getattr(rows, row).identity() for row in type(rows).model_fields},
+            "rows": folder.rows,
             "network": network.identity(),
             "weights": [file_hash(file) for file in folder.files()],
             "clip": None if clip is None else as_json(clip),
         }
+        return self.origin() | about | built_with(type(part) for part in [network, *dict(rows).values()])
 
     def _folder(self) -> Folder:
         try:
@@ -137,5 +142,4 @@ def _network(folder: Folder) -> Network:
 
 
 def _shape(folder: Folder, data: Images) -> tuple[int, ...]:
-    """The shape of a sample, whose size is that of the data if the folder does not say it."""
     return folder.shape if len(folder.shape) == 3 else (folder.shape[0], *data.shape[1:])

@@ -56,7 +56,7 @@ class Folder:
     quirks: list[str]
     """What the scheduler does in sampling that is not taken over."""
     about: dict[str, Any]
-    """The configuration of the scheduler and the version of diffusers that wrote the model."""
+    """The class and the configuration of the scheduler, and the version of diffusers that wrote the model."""
 
     def files(self) -> list[Path]:
         """The files with the weights. Raises ``DataError`` if one is missing."""
@@ -121,7 +121,7 @@ def read_folder(
         weights=_weights(model, variant),
         notes=[*_notes(scheduled), *scheduled.quirks],
         quirks=scheduled.quirks,
-        about={"scheduler": about, "diffusers": config.get("_diffusers_version")},
+        about={"class": about["_class_name"], "scheduler": about, "diffusers": config.get("_diffusers_version")},
     )
 
 

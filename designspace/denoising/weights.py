@@ -42,8 +42,8 @@ def load_weights(network: torch.nn.Module, path: Path, key: str | None, made_by:
 
 def load_tensors(
     network: torch.nn.Module, tensors: dict[str, Tensor], path: Path, key: str | None, made_by: str
-) -> None:
-    """Load ``tensors``, which were read from ``path``, as ``load_weights`` does."""
+) -> dict[str, Tensor]:
+    """Load ``tensors``, which are those in ``path`` at ``key``, like ``load_weights``; return them by fitting names."""
     wanted = network.state_dict()
     fitting = _without_prefixes(tensors, wanted, path)
     require_fit(fitting, wanted, path, made_by, _fitting_keys(tensors, wanted, key))
@@ -52,6 +52,7 @@ def load_tensors(
         which = f"{counted(len(broken), 'tensor')} ({first_of(broken, NAMED)})"
         raise DataError(f"{path}: {which} with NaN or infinity: the training diverged")
     network.load_state_dict(fitting, strict=False)  # tensors that share memory may be stored under one name only
+    return fitting
 
 
 def read_weights(path: Path, key: str | None = None) -> dict[str, Tensor]:
