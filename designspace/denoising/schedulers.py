@@ -90,11 +90,9 @@ def _rows(name: str, given: Mapping[str, Any]) -> tuple[str, Rows]:
     if prediction not in ("epsilon", "v_prediction", "sample"):
         raise DataError(f"prediction_type {prediction!r} is not epsilon, v_prediction, sample or flow_prediction")
     continuous = given.get("timestep_type") == "continuous" and prediction == "v_prediction"
-    levels = _levels(given)
-    rows = _predicting(prediction) | {
-        "noise_distribution": levels,
-        "c_noise": {"name": "edm"} if continuous else levels,
-    }
+    levels: dict[str, Any] = _levels(given)
+    rows = _predicting(prediction)
+    rows |= {"noise_distribution": levels, "c_noise": {"name": "edm"} if continuous else levels}
     told = "a continuous noise level" if continuous else f"the index of {_named(levels)}"
     return f"{name}: predicts {prediction}, told {told}", rows
 
