@@ -180,6 +180,6 @@ class Guidance(Component, row="guidance"):
 
         Whatever it evaluates besides ``denoiser.bind(labels)`` is wrapped with ``guiding``, so that it counts as
         ``nfe_guidance``: for instance ``guiding(denoiser.bind(None))``, the denoiser without labels. At noise levels
-        where it evaluates nothing else, an evaluation costs one call. The attributes ``sigma_min``, ``sigma_max`` and
-        ``round_sigma`` of ``denoiser.bind(labels)``, if it has them, should be passed on.
+        where it evaluates nothing else, an evaluation costs one call. The attributes ``sigma_min``, ``sigma_max``,
+        ``round_sigma`` and ``c_in`` of ``denoiser.bind(labels)``, if it has them, should be passed on.
         """
