@@ -158,6 +158,10 @@ class Denoiser(Component, row="denoiser"):
         """The number of classes that the denoiser knows, 0 if it takes no labels; ``None`` if it does not say."""
         return None
 
+    def needs_labels(self) -> bool:
+        """Whether it cannot be evaluated without labels."""
+        return False
+
     def supported(self, design: PreconditioningRows) -> CNoise | None:
         """The row that limits and rounds noise levels to those that the denoiser supports; ``None`` for any level."""
         return design.c_noise if "c_noise" in self.rows else None
