@@ -431,3 +431,23 @@ def test_a_network_of_diffusers_can_be_trained():
     assert not torch.equal(none, built(x, c_noise, torch.tensor([0, 1, 2, 3])))
     with pytest.raises(DataError, match=r"has no argument 'block_out_chanels'\. Did you mean 'block_out_channels'"):
         ds.Network.get("diffusers")(model="UNet2DModel", config={"block_out_chanels": [8]}).build((1, 8, 8))
+
+
+def test_a_pretrained_model_may_ask_for_clipping(tmp_path):
+    shipped = ds.Denoiser.get("pretrained")(model="digits")
+    for suffix in (".json", ".safetensors"):
+        shutil.copy(shipped.path.with_suffix(suffix), tmp_path / f"m{suffix}")
+    about = json.loads((tmp_path / "m.json").read_text())
+    about["denoiser"]["clip"] = {"limit": 0.5}
+    (tmp_path / "m.json").write_text(json.dumps(about))
+    images, x, sigma = ds.Data.get("digits")().load(), noise(), torch.tensor(0.3, dtype=torch.float64)
+
+    def largest(**clip):
+        denoiser = ds.Denoiser.get("pretrained")(model=str(tmp_path / "m"), **clip)
+        return denoiser.load(images, None, CPU).bind(None)(x, sigma).abs().max().item(), denoiser.identity()
+
+    found = [largest(), largest(clip="own"), largest(clip=0.25), largest(clip="none")]
+    assert [value for value, _ in found[:3]] == [0.5, 0.5, 0.25]
+    assert found[3][0] > 0.9
+    assert found[0][1] == found[1][1]
+    assert len({json.dumps(identity, allow_nan=False) for _, identity in found}) == 3

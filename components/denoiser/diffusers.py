@@ -13,7 +13,7 @@ from designspace.denoising.rows import CNoise, Conditional, Denoiser, Network, P
 from designspace.denoising.weights import load_tensors, require_fit
 from designspace.errors import DataError
 from designspace.registry.identity import as_json, built_with
-from designspace.registry.literature import KARRAS_2022, VON_PLATEN_2022
+from designspace.registry.literature import KARRAS_2022, PLATEN_2022
 from designspace.storage.files import file_hash
 from designspace.training.rows import OwnRows
 
@@ -39,7 +39,7 @@ class DiffusersDenoiser(Denoiser, name="diffusers"):
         D(x; \sigma) = c_\mathrm{skip}(\sigma)\, x
             + c_\mathrm{out}(\sigma)\, F(c_\mathrm{in}(\sigma)\, x; c_\mathrm{noise}(\sigma))
     """
-    sources = (VON_PLATEN_2022, KARRAS_2022)
+    sources = (PLATEN_2022, KARRAS_2022)
     has_network: ClassVar[bool] = True
     path: Path
     scheduler: Path | dict[str, Any] | None = None

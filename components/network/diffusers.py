@@ -1,6 +1,6 @@
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -11,7 +11,7 @@ from designspace.denoising.schedulers import arguments, of_diffusers
 from designspace.denoising.weights import read_weights
 from designspace.errors import DataError, brief
 from designspace.interrupts import contained
-from designspace.registry.literature import VON_PLATEN_2022
+from designspace.registry.literature import PLATEN_2022
 from designspace.text import did_you_mean
 
 
@@ -50,7 +50,8 @@ class DiffusersNetwork(Network, name="diffusers"):
     """
 
     formula = r"F_\theta(c_\mathrm{in} x; c_\mathrm{noise})"
-    sources = (VON_PLATEN_2022,)
+    sources = (PLATEN_2022,)
+    takes_augmentation: ClassVar[bool] = False
     model: Literal["UNet2DModel", "UNet2DConditionModel", "DiTTransformer2DModel", "SD3Transformer2DModel"]
     config: dict[str, Any]
     conditioning: Path | None = None

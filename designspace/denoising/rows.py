@@ -111,6 +111,8 @@ class Network(Component, row="network"):
 
     runs_user_code: ClassVar[bool] = False
     """Whether ``build`` executes code that a spec names, so that the network is called once when a spec is loaded."""
+    takes_augmentation: ClassVar[bool] = True
+    """Whether it can be built for augmentation; if not, ``build`` raises ``DataError`` for a length of labels above 0."""
 
     @abstractmethod
     def build(self, shape: tuple[int, ...], classes: int = 0, augment: int = 0) -> torch.nn.Module:

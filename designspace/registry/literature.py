@@ -160,6 +160,7 @@ PARMAR_2022 = Source(
     "On Aliased Resizing and Surprising Subtleties in GAN Evaluation",
     "https://arxiv.org/abs/2104.11222",
 )
+PLATEN_2022 = Source("von Platen et al.", 2022, "Diffusers", "https://github.com/huggingface/diffusers")
 RABIN_2011 = Source(
     "Rabin et al.",
     2011,
@@ -207,7 +208,6 @@ VASERSTEIN_1969 = Source(
     "http://mi.mathnet.ru/ppi1811",
 )
 VASWANI_2017 = Source("Vaswani et al.", 2017, "Attention Is All You Need", "https://arxiv.org/abs/1706.03762")
-VON_PLATEN_2022 = Source("von Platen et al.", 2022, "Diffusers", "https://github.com/huggingface/diffusers")
 XIAO_2017 = Source(
     "Xiao, Rasul and Vollgraf",
     2017,

@@ -124,7 +124,8 @@ def make_flow(design: rows.FlowRows, D: rows.D, num_steps: int, noise: Callable[
 
     Rounding by ``D`` can make levels equal. A step between equal levels evaluates D and leaves x as it is. Latents are
     multiplied by the first level or, with ``start: unit``, by 1 / c_in of it, so that the first input of the network is
-    unit noise. The row c_in is then that of ``D``, if it has the attribute, or else that of the design.
+    unit noise, as in samplers that are written in z = s(t) x: for the c_in of ``ddpm`` this is the root of 1 +
+    sigma_max^2. The row c_in is then that of ``D``, if it has the attribute, or else that of the design.
     """
     lo, hi = float(getattr(D, "sigma_min", 0.0)), float(getattr(D, "sigma_max", math.inf))
     rule = design.time_steps

@@ -85,19 +85,15 @@ def sample(
         step_noise: The noise of step i, ``[B, ...]``, for stochastic designs; it replaces draw 0 of ``noise``.
         noise: The noise of (step, draw), ``[B, ...]``; by default keyed by the position in the batch, with seed 0.
         record: Whether to return the whole trajectory.
-        start: ``unit`` begins with :math:`x_0 = n / c_\mathrm{in}(\sigma(t_0))`, so that the first input of the network
-            is unit noise, as in samplers that are written in z = s(t) x: for the c_in of ``ddpm`` this is
-            :math:`n \sqrt{1 + \sigma_\max^2}`. The c_in is that of D, if it has the attribute, or else that of the
-            design. ``sigma_max`` begins with :math:`x_0 = \sigma(t_0)\, n`. By default, what ``design.start`` says.
+        start: ``sigma_max`` multiplies latents by the first level, ``unit`` by 1 / c_in of it; see ``make_flow``. By
+            default, what ``design.start`` says.
 
     Raises:
         ValueError: The time steps, the solver and the limits of the denoiser are incompatible, or an argument, the
             output of D or the noise does not have the shape or type stated here.
 
-    Components of your own are not checked here, as they are when a spec is loaded; see ``designspace.testing``.
-
-    Time steps that have to be measured are placed first, see ``place``. The evaluations that this takes are not
-    counted. If evaluations move nothing because D rounds levels to the same one, a warning says so.
+    Components of your own are not checked here, see ``designspace.testing``. Time steps that have to be measured are
+    placed first, see ``place``; their evaluations are not counted. A warning says if evaluations move nothing.
     """
     _check(latents, num_steps, dtype, start)
     design = design if start is None else design.with_start(start)
