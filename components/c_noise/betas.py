@@ -8,10 +8,10 @@ class BetasCNoise(BetaLevels, DiscreteCNoise, name="betas"):
 
     ``schedule`` says how beta grows from ``beta_1`` to ``beta_M``: ``linear``, as in ``ddpm``; ``scaled_linear``, in
     which its square root is linear, as in Stable Diffusion; ``sigmoid``; or ``cosine``, which is that of ``iddpm`` and
-    ignores the two. ``betas``, if they are given, replace all of these and ``M``. With ``zero_terminal_snr`` the betas
-    are rescaled so that no signal is left at the highest level, which is taken to be :math:`\sigma = 4096`. The network
-    supports :math:`u_{M-1}` to :math:`u_0`, and the sampler rounds to these levels; :math:`u_M = 0` has the index -1.
-    Ho et al. (2020); Nichol and Dhariwal (2021); Lin et al. (2024), Algorithm 1.
+    ignores the two. ``betas``, if they are given, replace these three fields and ``M``. With ``zero_terminal_snr``,
+    betas are rescaled so that no signal is left at the highest level, which is taken to be :math:`\sigma = 4096`. The
+    network supports :math:`u_{M-1}` to :math:`u_0`, and the sampler rounds to these levels; :math:`u_M = 0` has the
+    index -1. Ho et al. (2020); Nichol and Dhariwal (2021); Lin et al. (2024), Algorithm 1.
     """
 
     formula = r"""

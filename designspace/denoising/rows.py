@@ -112,7 +112,7 @@ class Network(Component, row="network"):
     runs_user_code: ClassVar[bool] = False
     """Whether ``build`` executes code that a spec names, so that the network is called once when a spec is loaded."""
     takes_augmentation: ClassVar[bool] = True
-    """Whether it can be built for augmentation; if not, ``build`` raises ``DataError`` for a length of labels above 0."""
+    """Whether it can be built for augmentation labels; otherwise ``build`` raises ``DataError`` for them."""
 
     @abstractmethod
     def build(self, shape: tuple[int, ...], classes: int = 0, augment: int = 0) -> torch.nn.Module:
