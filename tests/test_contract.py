@@ -34,6 +34,11 @@ FILES = Path(tempfile.gettempdir()) / f"designspace-contract-{os.getpid()}"
 """The components that read files are collected before a fixture can make a folder."""
 SMALL = {"model_channels": 8, "channel_mult": (1, 2), "num_blocks": 1, "attn_resolutions": (4,)}
 """With their default fields, the networks of NVIDIA's checkpoints have up to 300 million parameters."""
+PIPELINE = Path(__file__).parent / "data" / "diffusers"
+TINY = {
+    "block_out_channels": [4, 8], "layers_per_block": 1, "down_block_types": ["DownBlock2D", "AttnDownBlock2D"],
+    "up_block_types": ["AttnUpBlock2D", "UpBlock2D"], "norm_num_groups": 2, "attention_head_dim": 4,
+}  # fmt: skip
 EXAMPLES = [
     ds.TimeSteps.get("explicit")(levels=(40.0, 10.0, 1.0, 0.1)),
     ds.Data.get("folder")(path=FILES / "folder"),
@@ -48,6 +53,8 @@ EXAMPLES = [
     ds.Network.get("edm")(**SMALL, embedding_type="fourier", encoder_type="residual", resample_filter=(1, 3, 3, 1)),
     ds.Network.get("adm")(**SMALL),
     ds.Network.get("edm2")(**SMALL, channels_per_head=8),
+    ds.Network.get("diffusers")(model="UNet2DModel", config=TINY),
+    ds.Denoiser.get("diffusers")(path=PIPELINE),
 ]
 
 

@@ -55,6 +55,14 @@ FIELDS = {
     "network/edm": SMALL,
     "network/adm": {**SMALL, "channel_mult": [1, 8]},
     "network/edm2": {**SMALL, "channels_per_head": 4},
+    "network/diffusers": {
+        "model": "UNet2DModel",
+        "config": {
+            "block_out_channels": [4, 8], "layers_per_block": 1, "down_block_types": ["DownBlock2D", "AttnDownBlock2D"],
+            "up_block_types": ["AttnUpBlock2D", "UpBlock2D"], "norm_num_groups": 2, "attention_head_dim": 4,
+        },
+    },
+    "denoiser/diffusers": {"path": Path(__file__).parent / "data" / "diffusers"},
     "denoiser/preconditioned": {"network": {"name": "mlp", "width": 8}},
     "denoiser/pretrained": {"model": "digits"},
     "denoiser/trained": {
@@ -80,6 +88,10 @@ MORE: dict[str, list[dict[str, Any]]] = {
     "time_steps/explicit": [{"levels": [5.0, 2.0, 1.0, 0.5]}],
     "schedule/vp": [{"sigma_min": 0.01, "sigma_max": 100.0}],
     "stochasticity/churn": [{"S_churn": 4.0}, {"S_min": 0.5, "S_max": 10.0}, {"S_max": 2.0}],
+    "c_noise/betas": [{"betas": [0.1, 0.3, 0.5]}],
+    "noise_distribution/betas": [{"betas": [0.1, 0.3, 0.5]}],
+    "denoiser/diffusers": [{"scheduler": {"prediction_type": "sample"}}, {"clip": 0.5}],
+    "denoiser/pretrained": [{"clip": 0.5}],
     "network/module": [{"kwargs": {"slope": 0.25}}],
     "network/edm": [
         {"resample_filter": [1, 3, 3, 1]}, {"attn_resolutions": []}, {"channel_mult": [1, 1, 2]},
@@ -102,11 +114,13 @@ MORE: dict[str, list[dict[str, Any]]] = {
 WITHOUT_EFFECT = {
     "data/fashion_mnist": {"path"},
     "denoiser/pretrained": {"model"},
+    "denoiser/diffusers": {"path", "variant", "conditioning"},
     "denoiser/trained": {"accumulate", "compile", "channels_last", "precision"},
     **{f"metric/{name}": {"images"}
        for name in ("curvature", "denoiser_change", "denoising_error", "endpoint_error", "gradient_norm", "loss",
                     "truncation_error")},
     "network/module": {"factory", "weights", "shape", "seed", "key", "files", "output", "labels"},
+    "network/diffusers": {"model", "config", "conditioning"},
     "network/unet": {"dropout"},
     "network/edm": {"dropout", "label_dropout"},
     "network/adm": {"dropout", "label_dropout"},

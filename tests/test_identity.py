@@ -30,16 +30,23 @@ from designspace.storage.files import path_hash
 
 PINNED = json.loads((Path(__file__).parent / "data" / "ids.json").read_text("utf-8"))
 """Specs with the ids of their trials. An id changes only if the version of something that it depends on is raised."""
-FIELDS = {
+PIPELINE = Path(__file__).parent / "data" / "diffusers"
+FIELDS: dict[str, dict[str, Any]] = {
     "time_steps/explicit": {"levels": [10.0, 1.0]},
+    "denoiser/diffusers": {"path": PIPELINE},
     "denoiser/preconditioned": {"network": "mlp"},
     "denoiser/pretrained": {"model": "digits"},
     "denoiser/trained": {"network": "mlp"},
+    "network/diffusers": {"model": "UNet2DModel", "config": {}},
 }
 """The fields that a component cannot do without."""
 INSIDE = {
     "solver/restart": {"solver/heun", "time_steps/edm"},
     "time_steps/equal_error": {"time_steps/edm"},
+    "denoiser/diffusers": {
+        "network/diffusers", "c_skip/ddpm", "c_out/ddpm", "c_in/ddpm", "c_noise/ddpm", "noise_distribution/ddpm",
+        "loss_weight/ddpm",
+    },
     "denoiser/pretrained": {
         "network/unet", "c_skip/edm", "c_out/edm", "c_in/edm", "c_noise/edm", "noise_distribution/edm",
         "loss_weight/edm",
@@ -56,6 +63,8 @@ BUILT_IN = [
 
 def pinned_trial(pinned: dict[str, Any], folder: Path) -> Trial:
     spec = folder / "spec.yaml"
+    if not (folder / "pipe").exists():
+        (folder / "pipe").symlink_to(PIPELINE)
     spec.write_text(json.dumps(pinned["spec"]), "utf-8")
     (point,) = ds.load(spec).points()
     return point.trial

@@ -111,6 +111,8 @@ class Network(Component, row="network"):
 
     runs_user_code: ClassVar[bool] = False
     """Whether ``build`` executes code that a spec names, so that the network is called once when a spec is loaded."""
+    takes_augmentation: ClassVar[bool] = True
+    """Whether it can be built for augmentation labels; otherwise ``build`` raises ``DataError`` for them."""
 
     @abstractmethod
     def build(self, shape: tuple[int, ...], classes: int = 0, augment: int = 0) -> torch.nn.Module:
@@ -158,9 +160,17 @@ class Denoiser(Component, row="denoiser"):
         """The number of classes that the denoiser knows, 0 if it takes no labels; ``None`` if it does not say."""
         return None
 
+    def needs_labels(self) -> bool:
+        """Whether it cannot be evaluated without labels."""
+        return False
+
     def supported(self, design: PreconditioningRows) -> CNoise | None:
         """The row that limits and rounds noise levels to those that the denoiser supports; ``None`` for any level."""
         return design.c_noise if "c_noise" in self.rows else None
+
+    def cautions(self) -> list[str]:
+        """What users of the denoiser's files may not know; each is a warning when a spec is loaded."""
+        return []
 
     def repeated(self, k: int) -> Self:
         """The denoiser of repeat k: with other random numbers if it is trained, otherwise itself."""
@@ -176,6 +186,6 @@ class Guidance(Component, row="guidance"):
 
         Whatever it evaluates besides ``denoiser.bind(labels)`` is wrapped with ``guiding``, so that it counts as
         ``nfe_guidance``: for instance ``guiding(denoiser.bind(None))``, the denoiser without labels. At noise levels
-        where it evaluates nothing else, an evaluation costs one call. The attributes ``sigma_min``, ``sigma_max`` and
-        ``round_sigma`` of ``denoiser.bind(labels)``, if it has them, should be passed on.
+        where it evaluates nothing else, an evaluation costs one call. The attributes ``sigma_min``, ``sigma_max``,
+        ``round_sigma`` and ``c_in`` of ``denoiser.bind(labels)``, if it has them, should be passed on.
         """

@@ -151,5 +151,5 @@ def as_json(value: Any) -> Any:
     if isinstance(value, float) and math.isinf(value):
         return "inf" if value > 0 else "-inf"
     if isinstance(value, BaseModel):
-        return value.model_dump()
+        return {key: as_json(item) for key, item in value.model_dump().items()}
     return str(value) if isinstance(value, Path) else value

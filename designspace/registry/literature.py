@@ -120,6 +120,12 @@ KYNKAANNIEMI_2019 = Source(
     "Improved Precision and Recall Metric for Assessing Generative Models",
     "https://arxiv.org/abs/1904.06991",
 )
+LIN_2024 = Source(
+    "Lin et al.",
+    2024,
+    "Common Diffusion Noise Schedules and Sample Steps are Flawed",
+    "https://arxiv.org/abs/2305.08891",
+)
 LIPMAN_2023 = Source("Lipman et al.", 2023, "Flow Matching for Generative Modeling", "https://arxiv.org/abs/2210.02747")
 LIU_2022_PNDM = Source(
     "Liu et al.", 2022, "Pseudo Numerical Methods for Diffusion Models on Manifolds", "https://arxiv.org/abs/2202.09778"
@@ -157,6 +163,7 @@ PARMAR_2022 = Source(
     "On Aliased Resizing and Surprising Subtleties in GAN Evaluation",
     "https://arxiv.org/abs/2104.11222",
 )
+PLATEN_2022 = Source("von Platen et al.", 2022, "Diffusers", "https://github.com/huggingface/diffusers")
 RABIN_2011 = Source(
     "Rabin et al.",
     2011,
