@@ -61,7 +61,7 @@ def import_(
             path.stat()
         name = path.resolve().name
         place = out or Path("models") / (Path(name).stem if name.endswith(CHECKPOINTS) else name)
-        given = _given(network, rows, shape, classes, place.parent)
+        given = _given(network, rows, shape, classes)
         require_free(place, path_hash(path), force)
         model = read_model(path, key, given)
         parameters = model.write(place, force=force)
@@ -71,7 +71,7 @@ def import_(
     _print(model, place, parameters)
 
 
-def _given(network: str | None, rows: str | None, shape: str | None, classes: int, folder: Path) -> Given | None:
+def _given(network: str | None, rows: str | None, shape: str | None, classes: int) -> Given | None:
     """What the options say about weights alone; ``None`` if they say nothing."""
     from designspace.importing.read import Given
     from designspace.importing.rows import dumped
@@ -87,12 +87,11 @@ def _given(network: str | None, rows: str | None, shape: str | None, classes: in
     if not all(size.strip().isdecimal() and int(size) > 0 for size in sizes):
         stop(2, f"--shape {shape}: write the shape of a sample as C,H,W, for instance 3,32,32")
     found = dumped({row: getattr(design, row) for row in ROWS})
-    return Given(_network(network, folder), found, f"{rows} (--rows)", tuple(map(int, sizes)), classes)
+    return Given(_network(network), found, f"{rows} (--rows)", tuple(map(int, sizes)), classes)
 
 
-def _network(text: str, folder: Path) -> dict[str, Any]:
-    """The network that the user names. The file of a factory is relative to ``folder``, that of the model."""
-    import os
+def _network(text: str) -> dict[str, Any]:
+    """The network that the user names."""
     import re
 
     import designspace as ds
@@ -101,8 +100,7 @@ def _network(text: str, folder: Path) -> dict[str, Any]:
     if re.fullmatch(r"[^{].*:[^\W\d]\w*", text):
         text = f"{{name: module, factory: '{text}'}}"
     found: dict[str, Any] = component(ds.Network, text, "--network").model_dump(mode="json")
-    file, _, name = str(found.get("factory", "")).rpartition(":")
-    return found | {"factory": f"{os.path.relpath(file, folder)}:{name}"} if file.endswith(".py") else found
+    return found
 
 
 def _design(text: str) -> Design:

@@ -128,13 +128,19 @@ def _why_unsafe(text: str, path: Path) -> str:
     )
 
 
-def state_dict_in(content: Any, key: str | None, path: Path, kind: type[T] = Tensor) -> dict[str, T]:  # type: ignore[assignment]
+def state_dict_in(
+    content: Any,
+    key: str | None,
+    path: Path,
+    kind: type[T] = Tensor,  # type: ignore[assignment]
+    option: str = "`key: {}`",
+) -> dict[str, T]:
     """The state dict in the content of ``path``, at the dotted ``key``; its tensors are objects of type ``kind``.
 
-    Raises ``DataError`` if there is none or if there are several.
+    Raises ``DataError`` if there is none or if there are several; ``option`` is how the user gives the key.
     """
-    content = _at(content, key, path) if key else content
-    here = f"{path}: `key: {key}`" if key else str(path)
+    content = _at(content, key, path, option) if key else content
+    here = f"{path}: {option.format(key)}" if key else str(path)
     if not isinstance(content, Mapping):
         raise DataError(f"{here} is of type {type(content).__name__}, not a state dict: write one with {CONVERT}")
     tensors = {str(name): value for name, value in content.items() if isinstance(value, kind)}
@@ -143,11 +149,11 @@ def state_dict_in(content: Any, key: str | None, path: Path, kind: type[T] = Ten
         return tensors
     if not inside:
         raise DataError(f"{here} has no tensors: its keys are {_keys(content)}")
-    say = " or ".join(f"`key: {name}`" for name in inside[:NAMED])
+    say = " or ".join(option.format(name) for name in inside[:NAMED])
     raise DataError(f"{here} is a PyTorch checkpoint with the keys {_keys(content)}: say which with {say}")
 
 
-def _at(content: Any, key: str, path: Path) -> Any:
+def _at(content: Any, key: str, path: Path, option: str) -> Any:
     """What is at the dotted ``key``, whose last parts may be the beginning of names: ``ema`` of ``ema.conv.weight``."""
     parts = key.split(".")
     for i, part in enumerate(parts):
@@ -158,7 +164,7 @@ def _at(content: Any, key: str, path: Path) -> Any:
         if begun := {str(n).removeprefix(begin): value for n, value in names.items() if str(n).startswith(begin)}:
             return begun
         known = f"it has the keys {_keys(content)}" if isinstance(content, Mapping) else "its value is no mapping"
-        raise DataError(f"{path} has nothing at `key: {key}`: at '{part}', {known}")
+        raise DataError(f"{path} has nothing at {option.format(key)}: at '{part}', {known}")
     return content
 
 

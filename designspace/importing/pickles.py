@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from designspace.errors import DataError
-from designspace.text import clean
+from designspace.text import clean, counted
 
 MOST_OPCODES = 1_000_000
 """Above what any checkpoint has: EDM's largest have about 100,000. Each opcode takes up to 250 bytes of memory."""
@@ -90,8 +90,8 @@ class Pickle:
     def take(self, size: int) -> memoryview:
         """The next ``size`` bytes."""
         if size > len(self._data) - self.at:
-            left = f"claims {size:,} bytes where {len(self._data) - self.at:,} are left"
-            raise PickleError(f"{left}: it is damaged or cut off: copy or download it again")
+            left = f"it claims {counted(size, 'byte')} where {len(self._data) - self.at:,} are left"
+            raise PickleError(f"ends too early ({left}): copy or download it again")
         self.at += size
         return self._data[self.at - size : self.at]
 
@@ -137,13 +137,13 @@ class Pickle:
     def append(self, values: list[Any]) -> None:
         target = self._stack[-1]
         if not isinstance(target, list | Inert):
-            raise PickleError(f"appends to {_kind(target)}")
+            raise PickleError(f"appends to {kind_of(target)}")
         (target.parts if isinstance(target, Inert) else target).extend(values)
 
     def set_items(self, pairs: list[Any]) -> None:
         target = self._stack[-1]
         if not isinstance(target, dict | Inert):
-            raise PickleError(f"sets items of {_kind(target)}")
+            raise PickleError(f"sets items of {kind_of(target)}")
         into = target.items if isinstance(target, Inert) else target
         into.update((_key(key), value) for key, value in zip(pairs[::2], pairs[1::2], strict=True))
 
@@ -166,7 +166,7 @@ class Pickle:
         """Call what is known, and make an inert object of what is not."""
         arguments, function = self.pop(), self.pop()
         if not isinstance(function, Label) or not isinstance(arguments, tuple):
-            raise PickleError(f"calls {_kind(function)}")
+            raise PickleError(f"calls {kind_of(function)}")
         known = self._known.get(function.name)
         self.push(Inert(function, arguments) if known is None else known(*arguments))
 
@@ -176,7 +176,7 @@ class Pickle:
         if isinstance(target, Inert):
             target.state = state
         elif not isinstance(target, dict):
-            raise PickleError(f"sets the state of {_kind(target)}, as no checkpoint does: it may be hostile")
+            raise PickleError(f"sets the state of {kind_of(target)}, as no checkpoint does: it may be hostile")
 
     def refer(self) -> None:
         if self._persistent is None:
@@ -187,15 +187,17 @@ class Pickle:
 def _key(key: Any) -> Any:
     """``key``, if it is a plain value: other keys could be made such that their hashes take any time or are equal."""
     if not isinstance(key, str | int | float | None) or (isinstance(key, int) and abs(key) >= LARGEST_KEY):
-        raise PickleError(f"has a mapping with {_kind(key)} as a key")
+        raise PickleError(f"has a mapping with {kind_of(key)} as a key")
     return key
 
 
-def _kind(value: Any) -> str:
+def kind_of(value: Any) -> str:
+    """What a value is, in a few words for a message."""
     if isinstance(value, Label | Inert):
         label = value if isinstance(value, Label) else value.of
         return clean(label.name, 100)
-    return f"a value of type {type(value).__name__}"
+    name = type(value).__name__.lower()
+    return {"deferred": "a tensor", "memoryview": "bytes", "nonetype": "nothing"}.get(name, f"a value of type {name}")
 
 
 def _signed(data: memoryview) -> int:

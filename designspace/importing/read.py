@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import mmap
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ from designspace.errors import DataError
 from designspace.importing import nvidia, physicsnemo
 from designspace.importing.model import Model
 from designspace.importing.nvidia import Wrapped
-from designspace.importing.pickles import Inert, PickleError
+from designspace.importing.pickles import Inert, PickleError, kind_of
 from designspace.importing.rows import Rows, rows_of
 from designspace.importing.tensors import Deferred, content_of, read_all
 from designspace.storage.files import path_hash, reading
@@ -82,7 +82,7 @@ def _mapped(path: Path) -> Iterator[tuple[IO[bytes], memoryview]]:
         yield file, memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))  # closed with the last view of it
 
 
-def _nvidia(path: Path, found: Wrapped, form: str, labels: set[str] = frozenset()) -> Model:  # type: ignore[assignment]
+def _nvidia(path: Path, found: Wrapped, form: str, labels: Collection[str] = ()) -> Model:
     rows, why = rows_of(found)
     sizes, network = found.kwargs, {k: v for k, v in found.kwargs.items() if k not in NOT_FIELDS}
     if not all(isinstance(name, str) and len(name) < 60 for name in network) or len(network) > 60:
@@ -100,7 +100,6 @@ def _nvidia(path: Path, found: Wrapped, form: str, labels: set[str] = frozenset(
     if outputs not in (channels, 2 * numbers["in_channels"]):
         raise PickleError(f"has a network of {channels} to {outputs} channels, which is not conditional denoising")
     network |= {"learned_variance": True} if outputs != channels else {}
-    others = sorted(labels - {"torch.nn.modules.container.ModuleDict"})
     return Model(
         path=path,
         network={"name": NETWORKS[found.network], **network},
@@ -112,8 +111,14 @@ def _nvidia(path: Path, found: Wrapped, form: str, labels: set[str] = frozenset(
         tensors=dict(found.tensors),
         source=_source(path, form, found.wrapper) | {"licence": nvidia.LICENCE},
         title=f"{found.wrapper}, {_title(found)}",
-        notes=[*found.notes, *([f"objects of {few(others)} were left out"] if others else [])],
+        notes=[*found.notes, *_others(labels)],
     )
+
+
+def _others(labels: Collection[str]) -> list[str]:
+    """A note on the objects in a file that mean nothing here."""
+    names = sorted(label for label in labels if not label.startswith("torch."))
+    return [f"objects of {few(names)} were left out"] if names else []
 
 
 def _title(found: Wrapped) -> str:
@@ -173,12 +178,14 @@ def _tensors(content: Any, key: str | None, path: Path, size: int) -> dict[str, 
     if isinstance(content, dict) and isinstance(content.get("config"), dict) and "model_ema" in content and not key:
         raise PickleError(KDIFFUSION)
     found = _Plain()(content)
+    if not isinstance(found, dict):
+        raise PickleError(f"holds {kind_of(content)}, neither a checkpoint nor a state dict")
     states = found["ema"].get("emas") if isinstance(found, dict) and isinstance(found.get("ema"), dict) else None
     if isinstance(states, dict) and states and not key:
         first = next(iter(states.values()))
         width = next((t.size[0] for name, t in first.items() if name.endswith("_conv.weight") and t.size), "...")
         raise PickleError(EDM2.format(width=width, key=f"ema.emas.{next(iter(states))}.unet"))
-    return read_all(state_dict_in(found, key, path, Deferred), size)
+    return read_all(state_dict_in(found, key, path, Deferred, "--key {}"), size)
 
 
 class _Plain:
@@ -221,8 +228,8 @@ def _weights(path: Path, tensors: dict[str, Tensor], key: str | None, given: Giv
         tensors=tensors,
         key=key,
         source=_source(path, "state dict") | {"key": key},
-        title=str(given.network.get("factory") or f"network {given.network['name']}"),
-        notes=[f"objects of {few(sorted(labels))} were left out"] if labels else [],
+        title=f"network {Path(str(given.network.get('factory') or given.network['name'])).name}",
+        notes=_others(labels),
     )
 
 

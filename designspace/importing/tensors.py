@@ -17,7 +17,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from designspace.importing.pickles import Inert, Known, Label, Pickle, PickleError
+from designspace.denoising.weights import TORCHSCRIPT
+from designspace.importing.pickles import Inert, Known, Label, Pickle, PickleError, kind_of
+from designspace.text import first_of
 
 LEGACY = 0x1950A86A20F9469CFC6C
 """The number with which files in the older format of PyTorch begin."""
@@ -26,7 +28,10 @@ DTYPES = {
     **{"BFloat16Storage": torch.bfloat16, "LongStorage": torch.int64, "IntStorage": torch.int32},
     **{"ShortStorage": torch.int16, "CharStorage": torch.int8, "ByteStorage": torch.uint8, "BoolStorage": torch.bool},
 }
-MOST_DIMENSIONS = 16
+MOST_DIMENSIONS, LARGEST = 16, 2**44
+"""Limits of the shape of a tensor; what is in the file is checked as well."""
+LONGEST_CODE = 256
+"""The largest number of bytes that protocol 2 writes as text: those of a number of NumPy."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,8 @@ class Storage:
         """A copy of the tensor at ``offset``. Raises ``PickleError`` if it does not lie in the storage."""
         _require_shape(size, stride, offset)
         count, last = math.prod(size), offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
+        if math.prod(max(n, 1) for n in size) > LARGEST:
+            raise PickleError(f"has a tensor {list(size)}, which is too large")
         if count == 0:
             return torch.empty(size, dtype=self.dtype)
         if last >= len(self) or count > len(self):
@@ -88,12 +95,20 @@ def plain(of: Callable[[memoryview], Storage]) -> Known:
     }
 
 
-def from_bytes(data: memoryview) -> Storage:
-    """A storage from the bytes of a pickled one."""
-    found = Legacy(data, {}).load()
-    if not isinstance(found, Storage):
-        raise PickleError("has a nested pickle that is not a storage, as no checkpoint does: it may be hostile")
-    return found
+class Nested:
+    """Storages from the bytes of pickled ones, of together at most ``size`` bytes."""
+
+    def __init__(self, size: int) -> None:
+        self._left = size
+
+    def __call__(self, data: memoryview) -> Storage:
+        self._left -= len(data)
+        if self._left < 0:
+            raise PickleError("loads the same nested pickle many times, as no checkpoint does: it may be hostile")
+        found = Legacy(data, {}).load()
+        if not isinstance(found, Storage):
+            raise PickleError("has a nested pickle that is not a storage, as no checkpoint does: it may be hostile")
+        return found
 
 
 class Legacy:
@@ -106,7 +121,7 @@ class Legacy:
     def load(self) -> Any:
         reader = Pickle(self._data, {}, None)
         if (magic := reader.load()) != LEGACY:
-            raise PickleError(f"has a nested pickle that begins with {type(magic).__name__}, not with a storage")
+            raise PickleError(f"has a nested pickle that begins with {kind_of(magic)}, not with a storage")
         version, _ = reader.load(), reader.load()
         if version != 1001:
             raise PickleError("is of an unknown version of PyTorch's format")
@@ -121,18 +136,22 @@ class Legacy:
         first.load()
         reader.take(first.at)
         storages = self._storages(reader, wanted)
+        if missing := wanted.keys() - storages.keys():
+            raise PickleError(f"lacks the storage {first_of(sorted(missing), 1)}: it is damaged")
         second = Pickle(self._data[begin:], self._known, lambda reference: storages[_reference(reference)[0]])
         found = second.load()
         self.labels = second.labels
         return found
 
     def _storages(self, reader: Pickle, wanted: Mapping[str, tuple[torch.dtype, int]]) -> dict[str, Storage]:
-        found = {}
-        for key in reader.load():
-            dtype, count = wanted[str(key)]
+        found, keys = {}, reader.load()
+        if not isinstance(keys, list) or not all(isinstance(key, str) and key in wanted for key in keys):
+            raise PickleError("has storages that no tensor refers to: it is damaged")
+        for key in keys:
+            dtype, count = wanted[key]
             if (stored := reader.integer(8)) != count:
                 raise PickleError(f"has a storage of {stored:,} numbers that should have {count:,}: it is damaged")
-            found[str(key)] = Storage(dtype, reader.take(count * dtype.itemsize))
+            found[key] = Storage(dtype, reader.take(count * dtype.itemsize))
         return found
 
 
@@ -144,7 +163,7 @@ def content_of(file: Any, data: memoryview, more: Known) -> tuple[Any, set[str]]
         data: Its bytes.
         more: Callables that the pickle may call, beside those of tensors. Tensors become ``Deferred``.
     """
-    known = {**plain(from_bytes), **more}
+    known = {**plain(Nested(len(data))), **more}
     if bytes(data[:4]) == b"PK\x03\x04":
         try:
             with ZipFile(file) as archive:
@@ -162,6 +181,10 @@ def content_of(file: Any, data: memoryview, more: Known) -> tuple[Any, set[str]]
 def _from_zip(archive: ZipFile, known: Known, size: int) -> tuple[Any, set[str]]:
     pickled = next((name for name in archive.namelist() if name.endswith("data.pkl")), "")
     folder = pickled.removesuffix("data.pkl")
+    if not pickled:
+        raise PickleError("is a zip archive without data.pkl, so that it is no checkpoint of PyTorch")
+    if f"{folder}constants.pkl" in archive.namelist():
+        raise PickleError(TORCHSCRIPT)
     if sum(member.file_size for member in archive.infolist()) > size:
         raise PickleError("is an archive that claims to hold more than it does: it is damaged or hostile")
     for member in archive.infolist():
@@ -234,8 +257,8 @@ def _list(*items: Any) -> list[Any]:
 
 def _encoded(text: Any, encoding: Any = "latin1") -> memoryview:
     """Bytes, as protocol 2 writes them."""
-    if not isinstance(text, str) or encoding != "latin1":
-        raise PickleError("asks for an encoding of text")
+    if not isinstance(text, str) or encoding != "latin1" or len(text) > LONGEST_CODE:
+        raise PickleError("asks for an encoding of text, which no network needs")
     return memoryview(text.encode("latin1"))
 
 
