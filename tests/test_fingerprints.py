@@ -51,6 +51,14 @@ NOT_HERE = {"detector/inception"}
 FIELDS = {
     "time_steps/explicit": {"levels": [40.0, 3.0, 0.1]},
     "network/mlp": {"width": 8},
+    "network/diffusers": {
+        "model": "UNet2DModel",
+        "config": {
+            "block_out_channels": [4, 8], "layers_per_block": 1, "down_block_types": ["DownBlock2D", "AttnDownBlock2D"],
+            "up_block_types": ["AttnUpBlock2D", "UpBlock2D"], "norm_num_groups": 2, "attention_head_dim": 4,
+        },
+    },
+    "denoiser/diffusers": {"path": Path(__file__).parent / "data" / "diffusers"},
     "denoiser/preconditioned": {"network": {"name": "mlp", "width": 8}},
     "denoiser/pretrained": {"model": "digits"},
     "denoiser/trained": {
@@ -69,12 +77,17 @@ MORE: dict[str, list[dict[str, Any]]] = {
     "solver/restart": [{"sigma_min": 0.15}],
     "solver/sa_solver": [{"order": 1, "corrector_order": 0}, {"tau": 0.0, "order": 2, "corrector_order": 2}],
     "time_steps/ddpm": [{"sigma_min": 0.1}],
+    "time_steps/flow": [{"terminal": 0.1}, {"shift": 3.0, "spacing": "diffusers"}],
     "time_steps/iddpm": [{"sigma_min": 0.05}, {"C_1": 0.99}],
     "time_steps/equal_error": [{"sigma_min": 0.02}],
     "noise_distribution/iddpm": [{"C_1": 0.99}],
     "time_steps/explicit": [{"levels": [5.0, 2.0, 1.0, 0.5]}],
     "schedule/vp": [{"sigma_min": 0.01, "sigma_max": 100.0}],
     "stochasticity/churn": [{"S_churn": 4.0}, {"S_min": 0.5, "S_max": 10.0}, {"S_max": 2.0}],
+    "c_noise/betas": [{"betas": [0.1, 0.3, 0.5]}],
+    "noise_distribution/betas": [{"betas": [0.1, 0.3, 0.5]}],
+    "denoiser/diffusers": [{"scheduler": {"prediction_type": "sample"}}, {"clip": 0.5}],
+    "denoiser/pretrained": [{"clip": 0.5}],
     "network/module": [{"kwargs": {"slope": 0.25}}],
     "denoiser/preconditioned": [{"network": {"name": "mlp", "width": 8, "depth": 1}}],
     "denoiser/trained": [
@@ -88,11 +101,13 @@ MORE: dict[str, list[dict[str, Any]]] = {
 WITHOUT_EFFECT = {
     "data/fashion_mnist": {"path"},
     "denoiser/pretrained": {"model"},
+    "denoiser/diffusers": {"path", "variant", "conditioning"},
     "denoiser/trained": {"accumulate", "compile", "channels_last", "precision"},
     **{f"metric/{name}": {"images"}
        for name in ("curvature", "denoiser_change", "denoising_error", "endpoint_error", "gradient_norm", "loss",
                     "truncation_error")},
     "network/module": {"factory", "weights", "shape", "seed", "key", "files", "output", "labels"},
+    "network/diffusers": {"model", "config", "conditioning"},
     "network/unet": {"dropout"},
     "reference/statistics": {"path", "images", "made_by", "source"},
     "time_steps/equal_error": {"images"},
@@ -327,7 +342,7 @@ FRAMEWORK: dict[str, Callable[[], list[object]]] = {
        for name in ("heun", "euler", "dpm2")},
     "sampler/churn vp": loop("vp", stochasticity=churned(S_churn=30.0)),
     "sampler/to_zero false": loop(to_zero=False),
-    **{f"sampler/preset {name}": loop(name) for name in ("vp", "ve", "velocity")},
+    **{f"sampler/preset {name}": loop(name) for name in ("vp", "ve", "velocity", "flow")},
     "sampler/own schedule": own_schedule,
     "sampler/own schedule heun": loop(schedule=Own()),
     "sampler/measured levels": loop(time_steps=fetched("time_steps", "equal_error", images=4)),

@@ -184,7 +184,7 @@ def test_the_rows_have_the_fields_of_the_checkpoint(name, tmp_path):
     about = about | {"class_name": name, "attributes": {"sigma_min": 0, "sigma_max": float("inf")} | fields}
     model = read_model(written("edm-ddpmpp-uncond", tmp_path / "x.pkl", about))
     assert model.rows[row] == {"name": column} | fields
-    assert model.why.startswith(f"{column} ({name}: ")
+    assert model.why.startswith(f"rows: {column} ({name}: ")
 
 
 @needs_golden
@@ -223,6 +223,28 @@ def test_a_file_with_other_tensors_or_arguments_is_refused(run, tmp_path):
     (tmp_path / "nan.pkl").write_bytes(pickle.dumps({"ema": broken}, 4))
     assert "NaN or infinity" in run("nan.pkl")[2]
     assert list(tmp_path.glob("models/*")) == []
+
+
+def test_a_folder_of_diffusers_gives_the_denoiser_of_the_folder(run, tmp_path):
+    diffusers = pytest.importorskip("diffusers")
+    torch.manual_seed(0)
+    unet = diffusers.UNet2DModel(
+        **{"sample_size": 8, "in_channels": 1, "out_channels": 1, "block_out_channels": (8, 16), "norm_num_groups": 4},
+        **{"down_block_types": ("DownBlock2D",) * 2, "up_block_types": ("UpBlock2D",) * 2, "layers_per_block": 1},
+    )
+    diffusers.DDPMPipeline(unet, diffusers.DDPMScheduler(prediction_type="v_prediction")).save_pretrained("pipe.v1")
+    status, out, err = run("pipe.v1", "-o", "m")
+    assert status == 0, err
+    assert "diffusers UNet2DModel, " in out
+    assert "predicts v_prediction" in out
+    assert "; rows: c_skip velocity, c_out velocity" in out
+    x, sigma = torch.randn(2, 1, 8, 8), torch.tensor(3.0, dtype=torch.float64)
+    images = Images(torch.zeros(1, 1, 8, 8, dtype=torch.uint8))
+    folder = ds.Denoiser.get("diffusers")(path=tmp_path / "pipe.v1").load(images, EDM, CPU)
+    with torch.no_grad():
+        found, expected = (made.bind(None)(x, sigma) for made in (denoiser("./m", (1, 8, 8)), folder))
+    assert torch.equal(found, expected)
+    assert found.abs().max() <= 1  # clip_sample of the scheduler
 
 
 def a_network():

@@ -38,6 +38,9 @@ def import_(
     ] = None,
     shape: Annotated[str | None, typer.Option(help="For weights alone: C,H,W of a sample, such as 3,32,32.")] = None,
     classes: Annotated[int, typer.Option(min=0, help="For weights alone: the number of classes.")] = 0,
+    scheduler: Annotated[
+        Path | None, typer.Option(help="For a folder of a model alone: its scheduler_config.json.")
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite another model of this name.")] = False,
     json: Json = False,
 ) -> None:
@@ -61,9 +64,10 @@ def import_(
             path.stat()
         name = path.resolve().name
         place = out or Path("models") / (Path(name).stem if name.endswith(CHECKPOINTS) else name)
-        given = _given(network, rows, shape, classes)
+        sizes = None if shape is None else _sizes(shape)
+        given = None if path.is_dir() else _given(network, rows, sizes, classes)
         require_free(place, path_hash(path), force)
-        model = read_model(path, key, given)
+        model = read_model(path, key, given, scheduler=scheduler, shape=sizes)
         parameters = model.write(place, force=force)
     if json:
         print_json({"model": str(place), "parameters": parameters, "why": model.why} | model.about())
@@ -71,7 +75,7 @@ def import_(
     _print(model, place, parameters)
 
 
-def _given(network: str | None, rows: str | None, shape: str | None, classes: int) -> Given | None:
+def _given(network: str | None, rows: str | None, shape: tuple[int, ...] | None, classes: int) -> Given | None:
     """What the options say about weights alone; ``None`` if they say nothing."""
     from designspace.importing.read import Given
     from designspace.importing.rows import dumped
@@ -83,11 +87,15 @@ def _given(network: str | None, rows: str | None, shape: str | None, classes: in
         example = "--network ./model.py:make --rows edm --shape 3,32,32"
         stop(2, f"weights alone need --network, --rows and --shape, for instance {example}")
     design = _design(rows)
+    found = dumped({row: getattr(design, row) for row in ROWS})
+    return Given(_network(network), found, f"rows: {rows} (--rows)", shape, classes)
+
+
+def _sizes(shape: str) -> tuple[int, ...]:
     sizes = shape.replace("x", ",").split(",")
     if not all(size.strip().isdecimal() and int(size) > 0 for size in sizes):
         stop(2, f"--shape {shape}: write the shape of a sample as C,H,W, for instance 3,32,32")
-    found = dumped({row: getattr(design, row) for row in ROWS})
-    return Given(_network(network), found, f"{rows} (--rows)", tuple(map(int, sizes)), classes)
+    return tuple(map(int, sizes))
 
 
 def _network(text: str) -> dict[str, Any]:
@@ -127,7 +135,7 @@ def _print(model: Model, place: Path, parameters: int) -> None:
     classes = f"{model.classes:,} classes" if model.classes else "unconditional"
     size = f"{parameters / 1e6:.1f} M parameters" if parameters >= 1e5 else counted(parameters, "parameter")
     shape = " x ".join(map(str, model.shape))
-    console.print(f"{model.title}, {size}, {shape}, {classes}; rows: {model.why}")
+    console.print(f"{model.title}, {size}, {shape}, {classes}; {model.why}")
     for note in model.notes:
         console.print(f"note: {note}")
     licence = model.source.get("licence")

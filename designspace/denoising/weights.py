@@ -47,7 +47,7 @@ def load_tensors(
     """Load ``tensors``, which are those in ``path`` at ``key``, like ``load_weights``; return them by fitting names."""
     wanted = network.state_dict()
     fitting = _without_prefixes(tensors, wanted, path)
-    _require_fit(fitting, wanted, f"{path}: not the weights of {made_by}", _fitting_keys(tensors, wanted, key))
+    require_fit(fitting, wanted, path, made_by, _fitting_keys(tensors, wanted, key))
     broken = [name for name, t in fitting.items() if t.is_floating_point() and not bool(t.isfinite().all())]
     if broken:
         which = f"{counted(len(broken), 'tensor')} ({first_of(broken, NAMED)})"
@@ -207,9 +207,15 @@ def _fitting_keys(tensors: Mapping[str, Tensor], wanted: Mapping[str, Tensor], k
     return f"; {keys} takes the names that begin so" if keys else ""
 
 
-def _require_fit(tensors: Mapping[str, Tensor], wanted: Mapping[str, Tensor], message: str, advice: str) -> None:
-    shared = {wanted[name].data_ptr() for name in tensors if name in wanted}
-    missing = [name for name, t in wanted.items() if name not in tensors and t.data_ptr() not in shared]
+def require_fit(
+    tensors: Mapping[str, Tensor], wanted: Mapping[str, Tensor], path: Path, made_by: str, advice: str = ""
+) -> None:
+    """Raise ``DataError`` unless ``tensors``, read from ``path``, have the names and shapes of those that are wanted.
+
+    The tensors may be on the device ``meta``, which holds no values.
+    """
+    shared = {_memory(wanted[name]) for name in tensors if name in wanted}
+    missing = [name for name, t in wanted.items() if name not in tensors and _memory(t) not in shared]
     unexpected = [name for name in tensors if name not in wanted]
     others = [
         f"{name} (file: {described(tensors[name])}, network: {described(t)})"
@@ -219,7 +225,12 @@ def _require_fit(tensors: Mapping[str, Tensor], wanted: Mapping[str, Tensor], me
     found = {"missing": missing, "unexpected": unexpected, "of another shape or type": others}
     if any(found.values()):
         parts = (f"{len(names)} {what}: {first_of(names, NAMED)}" for what, names in found.items() if names)
-        raise DataError(f"{message}: {'; '.join(parts)}{advice}")
+        raise DataError(f"{path}: not the weights of {made_by}: {'; '.join(parts)}{advice}")
+
+
+def _memory(tensor: Tensor) -> tuple[int, int]:
+    """Where the values of a tensor are: the same for tensors that share memory, on the device ``meta``, too."""
+    return tensor.untyped_storage()._cdata, tensor.storage_offset()
 
 
 def _fits(given: Tensor, wanted: Tensor) -> bool:

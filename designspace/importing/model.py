@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from designspace.data.images import Images
+from designspace.denoising.clip import Clip
 from designspace.denoising.preconditioned import PreconditionedNetwork
 from designspace.denoising.rows import Denoiser, Network
 from designspace.denoising.weights import load_tensors
@@ -45,14 +46,14 @@ class Model:
     """The component of the row ``network``, as in YAML."""
     rows: Rows
     why: str
-    """The reason for the rows, in a few words."""
+    """The rows in a few words, and the reason: ``rows: edm (EDMPrecond)``."""
     shape: tuple[int, ...]
     classes: int
     tensors: dict[str, Tensor]
     source: dict[str, Any]
     """What the file is: its name, sha256, format, class and licence."""
     augment: int = 0
-    clip: Any = None
+    clip: dict[str, Any] | None = None
     key: str | None = None
     title: str = ""
     """What the network is, in a few words."""
@@ -80,7 +81,8 @@ class Model:
         title = f"network {component.name}"
         fitting = load_tensors(network, {k: _single(t) for k, t in self.tensors.items()}, self.path, self.key, title)
         rows = OwnRows.model_validate({row: self.rows[row] for row in ROWS})
-        expected = self._finite(PreconditionedNetwork(network, rows, self.shape))
+        clip = None if self.clip is None else Clip.model_validate(self.clip)
+        expected = self._finite(PreconditionedNetwork(network, rows, self.shape, clip))
         stored = {k: fitting.get(k, t).contiguous() for k, t in network.state_dict().items()}
         spec = component.model_dump(mode="json")
         draft = out.with_name(f".{file_of(out, '').name}-{secrets.token_hex(4)}")

@@ -12,6 +12,7 @@ from typing import IO, Any
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from designspace.denoising.pipelines import read_folder
 from designspace.denoising.weights import is_safetensors, read_weights, state_dict_in, what_else
 from designspace.errors import DataError
 from designspace.importing import nvidia, physicsnemo
@@ -42,19 +43,28 @@ class Given:
     classes: int = 0
 
 
-def read_model(path: Path, key: str | None = None, given: Given | None = None) -> Model:
+def read_model(
+    path: Path,
+    key: str | None = None,
+    given: Given | None = None,
+    *,
+    scheduler: Path | None = None,
+    shape: tuple[int, ...] | None = None,
+) -> Model:
     """The model in a file or folder.
 
     Args:
         path: A checkpoint, or a folder of diffusers.
         key: The entry of the checkpoint that holds the network or its state dict; by default the moving average.
         given: Network and rows of a file that holds neither.
+        scheduler: The configuration of the scheduler for a folder that holds a model alone.
+        shape: The shape of a sample for a folder that does not say it.
 
     Raises:
         DataError: The file is damaged, hostile or of an unknown format, or holds no network that is known.
     """
     if path.is_dir():
-        return _folder(path)
+        return _folder(path, scheduler, shape)
     with reading(path), path.open("rb") as file:
         start = file.read(512)
     try:
@@ -130,22 +140,24 @@ def _source(path: Path, form: str, cls: str | None = None) -> dict[str, Any]:
     return {"file": path.name, "sha256": path_hash(path), "format": form, "class": cls}
 
 
-def _folder(path: Path) -> Model:
+def _folder(path: Path, scheduler: Path | None, shape: tuple[int, ...] | None) -> Model:
     """A folder of diffusers."""
-    from designspace.denoising.pipelines import read_folder
-
-    found = read_folder(path)
+    found = read_folder(path, scheduler=scheduler)
+    if len(found.shape) < 2 and shape is None:
+        raise DataError(f"{path} does not say the size of its samples: give --shape {found.shape[0]},H,W")
+    clip = found.clip if found.clip is not None and found.clip.has_effect else None
     return Model(
         path=path,
         network=dict(found.network),
         rows=dict(found.rows),
-        why="; ".join(found.notes) or "from the scheduler",
-        shape=tuple(found.shape),
+        why=found.notes[0],
+        shape=found.shape if shape is None else shape,
         classes=found.classes,
-        clip=found.clip,
-        tensors=read_weights(found.weights),
-        source=_source(path, "diffusers", str(found.about.get("class", "")) or None),
-        title=f"diffusers, {found.network.get('class', found.network['name'])}",
+        clip=None if clip is None else clip.model_dump(),
+        tensors=found.tensors(),
+        source=_source(path, "diffusers", found.network["model"]),
+        title=f"diffusers {found.network['model']}",
+        notes=found.notes[1:],
     )
 
 

@@ -50,7 +50,7 @@ def rows_of(model: Wrapped) -> tuple[Rows, str]:
     if model.levels is not None:
         _require_levels(rows["c_noise"], model.levels)
     why = ", ".join(f"{name} {value:g}" for name, value in fields.items())
-    return dumped(rows), f"{column} ({model.wrapper}{f': {why}' if why else ''})"
+    return dumped(rows), f"rows: {column} ({model.wrapper}{f': {why}' if why else ''})"
 
 
 def dumped(rows: Mapping[str, Component]) -> Rows:
