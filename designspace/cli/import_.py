@@ -12,8 +12,8 @@ from designspace.cli.options import Json
 
 if TYPE_CHECKING:
     from designspace.design import Design
+    from designspace.importing.alone import Given
     from designspace.importing.model import Model
-    from designspace.importing.read import Given
 
 CHECKPOINTS = (".pkl", ".pt", ".pth", ".ckpt", ".bin", ".mdlus", ".safetensors")
 """Suffixes that are left out of the default name of a model."""
@@ -77,7 +77,7 @@ def import_(
 
 def _given(network: str | None, rows: str | None, shape: tuple[int, ...] | None, classes: int) -> Given | None:
     """What the options say about weights alone; ``None`` if they say nothing."""
-    from designspace.importing.read import Given
+    from designspace.importing.alone import Given
     from designspace.importing.rows import dumped
     from designspace.training.export import ROWS
 

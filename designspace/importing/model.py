@@ -25,7 +25,7 @@ from designspace.denoising.weights import load_tensors
 from designspace.errors import DataError, brief
 from designspace.importing.rows import Rows
 from designspace.storage.cache import apart
-from designspace.storage.files import storing, write_whole
+from designspace.storage.files import path_hash, storing, write_whole
 from designspace.text import clean
 from designspace.training.export import ROWS, SCHEMA, SUFFIXES, as_text, file_of, read_about
 from designspace.training.rows import OwnRows
@@ -163,6 +163,11 @@ def _at_most(numbers: int) -> Iterator[None]:
         yield
     finally:
         handle.remove()
+
+
+def source_of(path: Path, form: str, cls: str | None = None) -> dict[str, Any]:
+    """What the description of a model says about the file that it was read from."""
+    return {"file": path.name, "sha256": path_hash(path), "format": form, "class": cls}
 
 
 def require_free(out: Path, sha256: str, force: bool) -> None:

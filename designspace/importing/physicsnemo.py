@@ -13,8 +13,9 @@ from zipfile import ZipFile
 from designspace.data.limits import require_room
 from designspace.errors import DataError
 from designspace.importing.nvidia import Wrapped
-from designspace.importing.pickles import PickleError
-from designspace.importing.tensors import Deferred, content_of, read_all
+from designspace.importing.tensors import Deferred, read_all
+from designspace.importing.torch_files import content_of
+from designspace.importing.values import PickleError
 
 ARGUMENTS, WEIGHTS = "args.json", "model.pt"
 ZIP = b"PK\x03\x04"

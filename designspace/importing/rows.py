@@ -11,7 +11,7 @@ from torch import Tensor
 from designspace.denoising.rows import CNoise, DiscreteCNoise
 from designspace.design import Design
 from designspace.importing.nvidia import Wrapped
-from designspace.importing.pickles import PickleError
+from designspace.importing.values import PickleError
 from designspace.registry.component import Component
 from designspace.training.export import ROWS
 
