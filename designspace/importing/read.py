@@ -11,7 +11,7 @@ from typing import IO, Any
 from safetensors import SafetensorError, safe_open
 
 from designspace.denoising.pipelines import read_folder
-from designspace.denoising.weights import is_safetensors, what_else
+from designspace.denoising.weights import is_safetensors, read_weights, what_else
 from designspace.errors import DataError
 from designspace.importing import nvidia, physicsnemo
 from designspace.importing.alone import KDIFFUSION, Given, alone, state_dict

@@ -47,10 +47,8 @@ class Inert:
 def require_harmless(module: str, name: str) -> None:
     """Raise ``PickleError`` for a name of the standard library that is no type of data: it could run something."""
     top = module.partition(".")[0]
-    if top in BUILTINS:
-        refused = name not in DATA_TYPES
-    else:
-        refused = top in sys.stdlib_module_names and top not in DATA_MODULES
+    standard = top in sys.stdlib_module_names and top not in DATA_MODULES
+    refused = name not in DATA_TYPES if top in BUILTINS else standard
     if refused:
         raise PickleError(f"asks for {clean(f'{module}.{name}', 100)}, which no network needs: it may be hostile")
 
