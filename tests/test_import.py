@@ -28,6 +28,7 @@ from designspace.importing import pickles
 from designspace.importing.pickles import Pickle
 from designspace.importing.read import read_model
 from designspace.importing.values import PickleError
+from designspace.sampling.levels import iddpm_levels
 from designspace.training.export import file_of
 
 GOLDEN = Path(__file__).parent / "data" / "import"
@@ -65,16 +66,16 @@ def described(name):
     return json.loads((GOLDEN / f"{name}.json").read_text())
 
 
-def root(name, about=None, dtype=None):
-    """The object at the root of a checkpoint of NVIDIA's."""
+def root(name, about=None, changes=None):
+    """The object at the root of a checkpoint of NVIDIA's, with ``changes`` of its tensors."""
     w, about = writer(), about or described(name)
     tensors = load_file(GOLDEN / f"{name}.safetensors")
-    picked = {key: tensors[key] if dtype is None else tensors[key].to(dtype) for key in about["order"]}
-    return w.build(about["class_name"], w.tree(picked), about, ("enc", "dec"))
+    tensors = {key: tensors[key] for key in about["order"]} | (changes or {})
+    return w.build(about["class_name"], w.tree(tensors), about, ("enc", "dec"))
 
 
-def written(name, path, about=None, **more):
-    content = {"ema": root(name, about), "loss_fn": None, "augment_pipe": None} | more
+def written(name, path, about=None, changes=None, **more):
+    content = {"ema": root(name, about, changes), "loss_fn": None, "augment_pipe": None} | more
     path.write_bytes(pickle.dumps(content, 4))
     return path
 
@@ -189,6 +190,28 @@ def test_the_rows_have_the_fields_of_the_checkpoint(name, tmp_path):
 
 
 @needs_golden
+def test_iddpm_has_learned_variances_and_the_levels_that_it_was_trained_on(run, tmp_path):
+    name, last = "edm-ddpmpp-uncond", "model.dec.16x16_aux_conv"
+    about = described(name) | {"class_name": "iDDPMPrecond", "attributes": {"C_1": 0.001, "C_2": 0.008, "M": 1000}}
+    about["children"]["model"]["init_kwargs"]["out_channels"] = 6
+    tensors = load_file(GOLDEN / f"{name}.safetensors")
+    changes = {key: torch.cat([tensors[key], 9 + tensors[key]]) for key in (f"{last}.weight", f"{last}.bias")}
+    changes["u"] = iddpm_levels(1000, 0.001, 0.008).float()
+    assert run(written(name, tmp_path / "iddpm.pkl", about, changes))[0] == 0
+    assert run(written(name, tmp_path / "edm.pkl"))[0] == 0
+    x, sigma = torch.randn(2, 3, 16, 16), iddpm_levels(1000, 0.001, 0.008)[300]
+    network = denoiser("./models/edm", x.shape[1:]).network
+    with torch.no_grad():
+        expected = ds.precondition(network, ds.Design.preset("iddpm"))(x, sigma)
+        found = denoiser("./models/iddpm", x.shape[1:]).bind(None)(x, sigma)
+    torch.testing.assert_close(found, expected)
+    changes["u"] = changes["u"] * 1.1
+    status, _, err = run(written(name, tmp_path / "other.pkl", about, changes))
+    assert status == 2
+    assert "has noise levels that are not those of iDDPM" in err
+
+
+@needs_golden
 def test_numbers_of_numpy_and_the_loss_are_read(tmp_path):
     about = described("edm-ddpmpp-uncond")
     about["attributes"]["sigma_data"] = np.sqrt(0.36)
@@ -217,11 +240,8 @@ def test_a_file_with_other_tensors_or_arguments_is_refused(run, tmp_path):
         assert (status, out, err.count("\n")) == (2, "", 1), (key, err)
         assert words in err
     about = described(name)
-    tensors = load_file(GOLDEN / f"{name}.safetensors")
-    tensors["model.enc.16x16_conv.weight"][0] = float("nan")
-    w = writer()
-    broken = w.build("EDMPrecond", w.tree({key: tensors[key] for key in about["order"]}), about, ("enc", "dec"))
-    (tmp_path / "nan.pkl").write_bytes(pickle.dumps({"ema": broken}, 4))
+    broken = {"model.enc.16x16_conv.bias": torch.full((32,), float("nan"))}
+    written(name, tmp_path / "nan.pkl", changes=broken)
     assert "NaN or infinity" in run("nan.pkl")[2]
     assert list(tmp_path.glob("models/*")) == []
 

@@ -17,6 +17,10 @@ from designspace.importing.values import Inert, Known, PickleError
 LICENCE = "NVIDIA's weights: CC BY-NC-SA 4.0"
 KEYS = ("ema", "net")
 """The entries of a checkpoint that may hold a network: the moving average first."""
+RAW = "`net` holds the weights of training, not their moving average"
+LATENTS = (
+    "the network makes latents, scaled to a standard deviation of 0.5, which the VAE sd-vae-ft-mse decodes to images"
+)
 MOST_MODULES, LONGEST_NAME = 100_000, 1000
 """Limits for modules that hold each other, which could otherwise go on without end."""
 
@@ -87,8 +91,15 @@ def wrapped(content: Any, key: str | None, size: int) -> Wrapped:
         kwargs=network.kwargs,
         tensors=read_all(state_dict(network.state), size),
         levels=levels.read() if isinstance(levels, Deferred) else None,
-        notes=("`net` holds the weights of training, not their moving average",) if place == "net" else (),
+        notes=(*((RAW,) if place == "net" else ()), *_of_encoder(content)),
     )
+
+
+def _of_encoder(content: Any) -> list[str]:
+    """A note on the encoder of EDM2's latent diffusion."""
+    encoder = content.get("encoder") if isinstance(content, dict) else None
+    latent = isinstance(encoder, Persistent) and encoder.class_name == "StabilityVAEEncoder"
+    return [LATENTS] if latent else []
 
 
 def _chosen(content: Any, key: str | None) -> tuple[Persistent, str | None]:
