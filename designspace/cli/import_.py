@@ -46,12 +46,16 @@ def import_(
 ) -> None:
     """Make a model of a checkpoint for `denoiser: {name: pretrained, model: models/NAME}`, without executing the file.
 
-    These carry their network and its preconditioning: EDM's and EDM2's network-snapshot-*.pkl, EDM's
-    training-state-*.pt, PhysicsNeMo's .mdlus, and folders of diffusers. For weights alone (.pt, .pth, .safetensors),
-    --network names the code that builds the network, --rows the scalings that it was trained with, and --shape a
-    sample; only the code that you name is executed. Objects in a checkpoint are read as labels and numbers.
+    Network and scalings are read from EDM's and EDM2's network-snapshot-*.pkl,
+    EDM's training-state-*.pt, PhysicsNeMo's .mdlus, and folders of diffusers.
 
-    The network is built, its denoiser evaluated and the files written are read back before they are kept.
+    Weights alone (.pt, .pth, .safetensors) need --network, the code that
+    builds their network, --rows, the scalings that it was trained with, and
+    --shape. Only the code that you name is executed; objects beside the
+    weights are read as labels and numbers.
+
+    The model is kept only if the network takes all weights, its denoiser is
+    finite, and the files written give the same denoiser.
 
     Example: designspace import edm-cifar10-32x32-uncond-vp.pkl -o models/cifar10
     """
@@ -63,7 +67,8 @@ def import_(
         with reading(path):
             path.stat()
         name = path.resolve().name
-        place = out or Path("models") / (Path(name).stem if name.endswith(CHECKPOINTS) else name)
+        stem = Path(name).stem if name.endswith(CHECKPOINTS) else name
+        place = out / stem if out and out.is_dir() else out or Path("models") / stem
         sizes = None if shape is None else _sizes(shape)
         given = None if path.is_dir() else _given(network, rows, sizes, classes)
         require_free(place, path_hash(path), force)
@@ -140,8 +145,9 @@ def _print(model: Model, place: Path, parameters: int) -> None:
         console.print(f"note: {note}")
     licence = model.source.get("licence")
     console.print("; ".join(filter(None, ["nothing in the file was executed", licence])))
-    console.print(f"\nIn YAML beside {place.parts[0]}/ (elsewhere, write the absolute path):\n")
+    where = "" if place.is_absolute() else " in this folder (elsewhere, write the absolute path)"
+    console.print(f"\nIn YAML{where}:\n")
     console.print(f"denoiser: {{name: pretrained, model: {place}}}")
-    console.print("\nor with any ablation whose data have this shape:\n")
+    console.print("\nor for any ablation whose data have this shape:\n")
     full = place.absolute()
     console.print(f"designspace run FILE.yaml --set 'denoiser={{name: pretrained, model: {full}}}'", soft_wrap=True)
