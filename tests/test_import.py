@@ -507,7 +507,7 @@ def test_the_suffix_of_a_pickle_makes_no_difference(run, tmp_path, suffix):
 
 
 def test_deep_and_long_pickles_end_soon(monkeypatch):
-    deep = op(b"]" * 300_000, b"a" * 299_999)
+    deep = op(b"]" * 100_000, b"a" * 99_999)
     assert isinstance(Pickle(memoryview(deep), {}).load(), list)
     laughs = op(b"K\1", b"\x94" + b"h\0" * 2 + b"\x86" + b"".join(b"q\1h\1\x86" for _ in range(1000)))
     assert isinstance(Pickle(memoryview(laughs), {}).load(), tuple)
