@@ -11,12 +11,12 @@ from designspace.denoising.clip import Clip, ClipField, chosen
 from designspace.denoising.preconditioned import PreconditionedNetwork
 from designspace.denoising.rows import CNoise, Conditional, Denoiser, Network, PreconditioningRows
 from designspace.errors import DataError
-from designspace.registry.component import folder_of
+from designspace.registry.component import FOLDER, folder_of
 from designspace.registry.identity import Since, as_json, built_with
 from designspace.registry.literature import KARRAS_2022
 from designspace.storage.files import file_hash
 from designspace.text import did_you_mean
-from designspace.training.export import ROWS, described, read
+from designspace.training.export import ROWS, described, file_of, read, read_about
 from designspace.training.rows import OwnRows
 
 SHIPPED = Path(str(files("designspace"))) / "models"
@@ -27,10 +27,10 @@ class Pretrained(Denoiser, name="pretrained"):
 
     ``model`` is the name of a model that comes with the package, or a path relative to the YAML file:
     ``<path>.safetensors`` holds the parameters and ``<path>.json`` everything that they depend on, as
-    ``designspace train --export`` writes them. The model's own rows c_* are used, whatever the design says. ``clip``
-    says what is done to D: ``own``, what the model says, if anything; ``none``; a number r, to clip to [-r, r]; or
-    ``limit`` and ``quantile`` of dynamic thresholding. Raises ``DataError`` if a file is missing or the images of the
-    data set have another shape. Karras et al. (2022), Eq. 7.
+    ``designspace train --export`` and ``designspace import`` write them. The model's own rows c_* are used, whatever
+    the design says. ``clip`` says what is done to D: ``own``, what the model says, if anything; ``none``; a number r,
+    to clip to [-r, r]; or ``limit`` and ``quantile`` of dynamic thresholding. Raises ``DataError`` if a file is missing
+    or the images of the data set have another shape. Karras et al. (2022), Eq. 7.
     """
 
     formula = r"""
@@ -47,7 +47,7 @@ class Pretrained(Denoiser, name="pretrained"):
     def _beside_the_spec(cls, model: str, info: ValidationInfo) -> str:
         """Make a path absolute. A name without ``/`` is that of a file beside the spec or else of a shipped model."""
         place = (folder_of(info) or Path.cwd()) / Path(model).expanduser()
-        return str(place) if "/" in model or place.with_suffix(".json").is_file() else model
+        return str(place) if "/" in model or file_of(place, ".json").is_file() else model
 
     @property
     def path(self) -> Path:
@@ -55,19 +55,20 @@ class Pretrained(Denoiser, name="pretrained"):
         return SHIPPED / self.model
 
     def require(self) -> None:
-        if not self.path.with_suffix(".json").is_file():
+        if not file_of(self.path, ".json").is_file():
             known = sorted(path.stem for path in SHIPPED.glob("*.json"))
             hint = did_you_mean(self.model, known)
-            raise DataError(f"there is no model '{self.model}'.{hint} Models shipped: {', '.join(known) or 'none'}.")
+            make = "`designspace import` makes one from a checkpoint."
+            raise DataError(f"there is no model '{self.model}'.{hint} {make} Models shipped: {', '.join(known)}.")
 
     @property
     def labels(self) -> bool:
         """Whether the network was trained with class labels."""
         self.require()
-        return bool(read(self.path).about["denoiser"]["labels"])
+        return bool(read_about(self.path)["denoiser"]["labels"])
 
     def known_classes(self, data: Images) -> int:
-        return int(read(self.path).about["data"]["classes"]) if self.labels else 0
+        return int(read_about(self.path)["data"]["classes"]) if self.labels else 0
 
     def load(self, data: Images, design: PreconditioningRows, device: torch.device) -> Conditional:
         made = self.untrained(data, design, device)
@@ -75,12 +76,13 @@ class Pretrained(Denoiser, name="pretrained"):
         try:
             made.network.load_state_dict(read(self.path).parameters)
         except RuntimeError as error:
-            raise DataError(f"{self.path}.safetensors does not fit the network in {self.path}.json") from error
+            files = (file_of(self.path, suffix) for suffix in (".safetensors", ".json"))
+            raise DataError("{} does not fit the network in {}".format(*files)) from error
         return made
 
     def untrained(self, data: Images, design: PreconditioningRows, device: torch.device) -> PreconditionedNetwork:
         self.require()
-        about = read(self.path).about
+        about = read_about(self.path)
         if tuple(about["data"]["shape"]) != data.shape:
             raise DataError(f"model {self.model} makes images of {about['data']['shape']}, the data have {data.shape}")
         rows, network_row = self._parts()
@@ -105,15 +107,17 @@ class Pretrained(Denoiser, name="pretrained"):
         self.require()
         rows, network = self._parts()
         parts = built_with(type(part) for part in [network, *dict(rows).values()])
-        files = [described(self.path), file_hash(self.path.with_suffix(".safetensors"))]
+        files = [described(self.path), file_hash(file_of(self.path, ".safetensors"))]
+        own = {"network": network.identity()} if network.runs_user_code else {}
         clip = {} if self.clip is None else {"clip": as_json(self.clip)}
-        return self.origin() | {"files": files} | parts | clip
+        return self.origin() | {"files": files} | own | parts | clip
 
     def _parts(self) -> tuple[OwnRows, Network]:
         """The rows and the network that the model was trained with."""
-        about = read(self.path).about
+        about = read_about(self.path)
         rows = OwnRows.model_validate({row: about["design"][row] for row in ROWS})
-        return rows, Network.model_validate(about["denoiser"]["network"])
+        context = {FOLDER: self.path.absolute().parent}  # which the file of a factory may be relative to
+        return rows, Network.model_validate(about["denoiser"]["network"], context=context)
 
 
 def _own_clip(about: dict[str, Any]) -> Clip | None:

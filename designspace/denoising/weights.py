@@ -6,7 +6,7 @@ import pickle
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from safetensors.torch import load_file
@@ -17,6 +17,7 @@ from designspace.registry.calling import described
 from designspace.storage.files import reading
 from designspace.text import counted, first_of
 
+T = TypeVar("T")
 PREFIXES = ("module.", "_orig_mod.", "ema.", "ema_model.", "model.", "net.", "network.", "state_dict.")
 """Beginnings of names that wrappers of a network add: DataParallel, torch.compile, moving averages, trainers."""
 CONVERT = "torch.save(network.state_dict(), 'weights.pt')"
@@ -59,18 +60,18 @@ def read_weights(path: Path, key: str | None = None) -> dict[str, Tensor]:
     """The state dict in a file or, in a file with several, at the dotted ``key``. Raises ``DataError``."""
     with reading(path), path.open("rb") as file:
         start = file.read(512)
-    if _is_safetensors(start):  # first, because the length with which it begins may look like a pickle
+    if is_safetensors(start):  # first, because the length with which it begins may look like a pickle
         try:
             found = load_file(path)
         except Exception as error:  # the errors of safetensors have no common base class
             raise DataError(f"{path} is a damaged safetensors file, perhaps cut off: {error}") from error
-        return _state_dict(found, key, path)
+        return state_dict_in(found, key, path)
     if (start[:4] == b"PK\x03\x04" and not _is_npz(start)) or start[:1] == b"\x80":
-        return _state_dict(_checkpoint(path), key, path)
-    raise DataError(f"{path} {_what_else(start)}")
+        return state_dict_in(_checkpoint(path), key, path)
+    raise DataError(f"{path} {what_else(start)}")
 
 
-def _is_safetensors(start: bytes) -> bool:
+def is_safetensors(start: bytes) -> bool:
     """Whether a file begins with the length of a header and a mapping in JSON."""
     return start[8:9] == b"{" and int.from_bytes(start[:8], "little") < 100_000_000
 
@@ -80,7 +81,8 @@ def _is_npz(start: bytes) -> bool:
     return start[:4] == b"PK\x03\x04" and start[30 : 30 + start[26] + 256 * start[27]].endswith(b".npy")
 
 
-def _what_else(start: bytes) -> str:
+def what_else(start: bytes) -> str:
+    """What a file is that is no file of weights, given its first bytes, and what to do."""
     if not start:
         return "is empty: copy or download it again"
     if start.startswith(b"version https://git-lfs"):
@@ -126,22 +128,32 @@ def _why_unsafe(text: str, path: Path) -> str:
     )
 
 
-def _state_dict(content: Any, key: str | None, path: Path) -> dict[str, Tensor]:
-    content = _at(content, key, path) if key else content
-    here = f"{path}: `key: {key}`" if key else str(path)
+def state_dict_in(
+    content: Any,
+    key: str | None,
+    path: Path,
+    kind: type[T] = Tensor,  # type: ignore[assignment]
+    option: str = "`key: {}`",
+) -> dict[str, T]:
+    """The state dict in the content of ``path``, at the dotted ``key``; its tensors are objects of type ``kind``.
+
+    Raises ``DataError`` if there is none or if there are several; ``option`` is how the user gives the key.
+    """
+    content = _at(content, key, path, option) if key else content
+    here = f"{path}: {option.format(key)}" if key else str(path)
     if not isinstance(content, Mapping):
         raise DataError(f"{here} is of type {type(content).__name__}, not a state dict: write one with {CONVERT}")
-    tensors = {str(name): value for name, value in content.items() if isinstance(value, Tensor)}
-    inside = sorted(_inside(content, f"{key}." if key else ""), key=lambda name: "ema" not in name.lower())
+    tensors = {str(name): value for name, value in content.items() if isinstance(value, kind)}
+    inside = sorted(_inside(content, f"{key}." if key else "", kind), key=lambda name: "ema" not in name.lower())
     if tensors and not inside:  # beside tensors there may be numbers, such as the count of steps
         return tensors
     if not inside:
         raise DataError(f"{here} has no tensors: its keys are {_keys(content)}")
-    say = " or ".join(f"`key: {name}`" for name in inside[:NAMED])
+    say = " or ".join(option.format(name) for name in inside[:NAMED])
     raise DataError(f"{here} is a PyTorch checkpoint with the keys {_keys(content)}: say which with {say}")
 
 
-def _at(content: Any, key: str, path: Path) -> Any:
+def _at(content: Any, key: str, path: Path, option: str) -> Any:
     """What is at the dotted ``key``, whose last parts may be the beginning of names: ``ema`` of ``ema.conv.weight``."""
     parts = key.split(".")
     for i, part in enumerate(parts):
@@ -152,18 +164,18 @@ def _at(content: Any, key: str, path: Path) -> Any:
         if begun := {str(n).removeprefix(begin): value for n, value in names.items() if str(n).startswith(begin)}:
             return begun
         known = f"it has the keys {_keys(content)}" if isinstance(content, Mapping) else "its value is no mapping"
-        raise DataError(f"{path} has nothing at `key: {key}`: at '{part}', {known}")
+        raise DataError(f"{path} has nothing at {option.format(key)}: at '{part}', {known}")
     return content
 
 
-def _inside(content: Mapping[Any, Any], before: str) -> Iterator[str]:
+def _inside(content: Mapping[Any, Any], before: str, kind: type) -> Iterator[str]:
     """The dotted keys of the state dicts in a checkpoint. Those of optimizers have numbers as keys."""
     for name, value in content.items():
         if isinstance(name, str) and isinstance(value, Mapping):
-            if any(isinstance(tensor, Tensor) for tensor in value.values()):
+            if any(isinstance(tensor, kind) for tensor in value.values()):
                 yield f"{before}{name}"
             else:
-                yield from _inside(value, f"{before}{name}.")
+                yield from _inside(value, f"{before}{name}.", kind)
 
 
 def _keys(content: Mapping[Any, Any]) -> str:
