@@ -122,10 +122,10 @@ def _description(entry: Entry) -> str:
         return ""
     design: dict[str, Any] = entry.trial("design") or {}
     parts = {row: _name(design.get(row)) for row in DESCRIBED}
-    parts |= {row: _name(entry.trial(row)) for row in ("denoiser", "data")}
+    parts |= {row: _name(entry.trial(row)) for row in ("denoiser", "decoder", "data")}
     steps = entry.trial("num_steps")
     words = [str(parts.pop("solver") or ""), f"{steps} steps" if steps is not None else ""]
-    words += [f"{row} {name}" for row, name in parts.items() if name and (row, name) != ("stochasticity", "none")]
+    words += [f"{row} {name}" for row, name in parts.items() if name and name != "none"]
     return ", ".join(one_line(word) for word in words if word)
 
 
