@@ -84,8 +84,16 @@ class VAE(BatchedDecoder, name="vae"):
         raise PydanticCustomError("normalisation", "{text}", {"text": text})
 
     def require(self) -> None:
-        self._normalisation()
-        _weights(self.path)
+        try:
+            channels = self._config()["latent_channels"]
+            _weights(self.path)
+        except DataError as error:
+            error.within("path")
+            raise
+        if self.mean is not None and len(self.mean) != channels:
+            error = DataError(f"has {len(self.mean)} numbers, but latents of {self.path} have {channels} channels")
+            error.within("mean")
+            raise error
 
     def shape_of(self, latents: tuple[int, ...]) -> tuple[int, ...]:
         config = self._config()
@@ -124,10 +132,6 @@ class VAE(BatchedDecoder, name="vae"):
         config = self._config()
         channels = config["latent_channels"]
         if self.mean is not None and self.std is not None:
-            if len(self.mean) != channels:
-                raise DataError(
-                    f"{self.path} has latents of {channels} channels, but mean has {len(self.mean)} numbers"
-                )
             factor = [std / self.final_std for std in self.std]
             return factor, [mean - each * self.final_mean for mean, each in zip(self.mean, factor, strict=True)]
         scale = config["scaling_factor"] if self.scale is None else self.scale
@@ -153,8 +157,6 @@ class VAE(BatchedDecoder, name="vae"):
         except Exception as error:  # of diffusers, of safetensors and of unpickling
             raise DataError(f"{weights} cannot be read: {brief(error):.300}") from error
         if wrong := [*about["missing_keys"], *about["unexpected_keys"]]:
-            raise DataError(
-                f"{weights} does not fit config.json beside it: {len(wrong)} other names, such as {wrong[0]}"
-            )
+            raise DataError(f"{weights} does not fit config.json: {len(wrong)} other names, such as {wrong[0]}")
         network.encoder = network.quant_conv = None
         return network.eval().requires_grad_(False)

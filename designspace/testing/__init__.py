@@ -35,7 +35,7 @@ from designspace.registry.isolation import drawing, drawn, isolated
 from designspace.registry.known import ROWS
 from designspace.sampling.rows import Scaling, Schedule, Stochasticity, TimeSteps
 from designspace.sampling.solver import Solver
-from designspace.testing import denoising, evaluation, general, sampling, training
+from designspace.testing import decoding, denoising, evaluation, general, sampling, training
 from designspace.testing.assertions import UnmetError
 from designspace.testing.context import Context
 from designspace.training.rows import Augmentation, LossWeight, NoiseDistribution
@@ -187,7 +187,7 @@ _WITHIN: dict[type[Component], list[Callable[[Any, Context], None]]] = {
     Scaling: [sampling.scales_the_signal],
     Network: [denoising.keeps_the_shape],
     Denoiser: [denoising.is_a_function_of_x_and_sigma],
-    Decoder: [denoising.decodes_latents],
+    Decoder: [decoding.decodes_latents],
     Augmentation: [training.transforms_images],
     Detector: [evaluation.gives_features],
     Reference: [evaluation.is_a_reference],

@@ -16,12 +16,10 @@ from designspace.denoising.rows import (
     Conditional,
     COut,
     CSkip,
-    Decoder,
     Denoiser,
     Guidance,
     Network,
     PreconditioningRows,
-    decoded,
 )
 from designspace.errors import brief
 from designspace.interrupts import contained
@@ -189,23 +187,6 @@ def keeps_the_limits_of_the_flow(denoiser: Denoiser) -> None:
     require(gap <= 20 * low, f"|D(x; sigma) - x| at sigma = {low:.4g}", f"at most {20 * low:.4g}", gap)
     largest = denoise(clean + high * noise, _level(high)).abs().max().item()
     require(largest <= 10, f"|D(x; sigma)| at sigma = {high:.4g} for data in [-1, 1]", "at most 10", largest)
-
-
-def decodes_latents(decoder: Decoder, given: Context = STAND_INS) -> None:
-    """Images are finite, reproducible, of the shape that shape_of says, and do not depend on each other."""
-    device, shape = torch.device("cpu"), given.latents
-    decode = decoder.load(device)
-    latents = torch.randn(3, *shape, generator=torch.Generator().manual_seed(0))
-    before, images = latents.clone(), decoded(decoder, decode, latents, device)
-    require_finite("the images", images)
-    says = tuple(decoder.shape_of(shape))
-    require(
-        images.shape[1:] == says, f"the shape of an image from latents {list(shape)}", says, tuple(images.shape[1:])
-    )
-    require(torch.equal(latents, before), "the latents after they were decoded", "unchanged", "another tensor")
-    require_same("the images a second time", decoded(decoder, decode, latents, device), images, rtol=1e-5, atol=1e-5)
-    alone = decoded(decoder, decode, latents[:1], device)
-    require_same("the image of a latent alone", alone, images[:1], rtol=1e-4, atol=1e-4)
 
 
 def guides_a_denoiser(guidance: Guidance) -> None:

@@ -13,6 +13,8 @@ from designspace.text import one_line, value_of
 
 DESCRIBED = ("solver", "time_steps", "schedule", "scaling", "stochasticity")
 """The rows of a design that describe a trial in a few words."""
+IDLE = {("stochasticity", "none"), ("decoder", "none")}
+"""Components that do nothing, which are left out."""
 TITLES = {"nfe": "budget (NFE)", "num_steps": "steps"}
 SAFE = 2**53
 """Larger integers cannot be represented exactly as JavaScript numbers."""
@@ -125,7 +127,7 @@ def _description(entry: Entry) -> str:
     parts |= {row: _name(entry.trial(row)) for row in ("denoiser", "decoder", "data")}
     steps = entry.trial("num_steps")
     words = [str(parts.pop("solver") or ""), f"{steps} steps" if steps is not None else ""]
-    words += [f"{row} {name}" for row, name in parts.items() if name and name != "none"]
+    words += [f"{row} {name}" for row, name in parts.items() if name and (row, name) not in IDLE]
     return ", ".join(one_line(word) for word in words if word)
 
 
