@@ -47,10 +47,9 @@ def run(
 ) -> Results:
     """Compute the points of ``ablation`` that have no result yet, and return all of its results.
 
-    To resume a run, run it again: finished points in ``out/<name>/results.jsonl`` are kept, and all else is read from
-    the cache. Several processes may run an ablation at the same time and share the work. A trial that raises an error,
-    or calls ``sys.exit``, is recorded in the ``failures`` of the results, and the other trials continue. In the main
-    thread, SIGINT and SIGTERM save the training in progress before they end the run.
+    To resume a run, run it again: finished points in ``out/<name>/results.jsonl`` are kept, all else is in the cache.
+    Several processes may share the work. A trial that raises an error, or calls ``sys.exit``, is recorded in the
+    ``failures`` of the results. In the main thread, SIGINT and SIGTERM save a training before they end the run.
 
     Args:
         ablation: An ablation, usually from ``designspace.load``.
