@@ -359,6 +359,12 @@ def test_metrics_of_the_denoiser_on_images_are_refused(spec):
         spec(evaluate=SPEC["evaluate"] | {"metrics": ["denoising_error"]})
 
 
+def test_the_spread_of_pixels_is_not_that_of_latents(spec):
+    with pytest.raises(SpecError, match=r"design.sigma_data: 'data' is measured on pixels, .* latents of decoder vae"):
+        spec(design={"preset": "edm", "sigma_data": "data"})
+    assert spec(design={"preset": "edm", "sigma_data": "data"}, decoder="none").trials()
+
+
 PIXELS = {"name": "preconditioned", "network": "mlp"}
 OWN = {"name": "module", "factory": "./net.py:Enlarge"}
 

@@ -28,7 +28,7 @@ WITHOUT_SOURCE = {
     "decoder/module",
     "decoder/none",
 }
-"""Formats, toy data and the pixels themselves: no publication defines them."""
+"""Formats, toy data, the pixels themselves and code of users: no publication defines them."""
 HEUN = ds.Solver.get("heun")
 
 

@@ -91,9 +91,9 @@ class VAE(BatchedDecoder, name="vae"):
             error.within("path")
             raise
         if self.mean is not None and len(self.mean) != channels:
-            error = DataError(f"has {len(self.mean)} numbers, but latents of {self.path} have {channels} channels")
-            error.within("mean")
-            raise error
+            wrong = DataError(f"has {len(self.mean)} numbers, but latents of {self.path} have {channels} channels")
+            wrong.within("mean")
+            raise wrong
 
     def shape_of(self, latents: tuple[int, ...]) -> tuple[int, ...]:
         config = self._config()
