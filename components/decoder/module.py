@@ -4,8 +4,8 @@ import torch
 from torch import Tensor
 
 from designspace.denoising.adapted import structure_of
+from designspace.denoising.decoding import BatchedDecoder
 from designspace.denoising.factory import FromFactory
-from designspace.denoising.rows import BatchedDecoder
 from designspace.errors import DataError
 from designspace.registry.calling import described
 

@@ -8,7 +8,7 @@ from pydantic import model_validator
 from pydantic_core import PydanticCustomError
 from torch import Tensor
 
-from designspace.denoising.rows import BatchedDecoder
+from designspace.denoising.decoding import BatchedDecoder
 from designspace.errors import DataError, brief
 from designspace.registry.component import Finite, Positive
 from designspace.registry.identity import CountsAs

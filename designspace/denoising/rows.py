@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import Annotated, Any, ClassVar, Protocol, Self
+from typing import ClassVar, Protocol, Self
 
 import torch
-from pydantic import Field
 from torch import Tensor
 
 from designspace.data.images import Images
-from designspace.registry.calling import calling, require_tensor
+from designspace.registry.calling import require_tensor
 from designspace.registry.component import Component
 from designspace.sampling.levels import nearest
 from designspace.sampling.rows import D
@@ -192,40 +191,9 @@ class Decoder(Component, row="decoder"):
 
     def shape_of(self, latents: tuple[int, ...]) -> tuple[int, ...]:
         """The shape of an image that is decoded from latents of this shape, by default found by decoding zeros."""
-        device = torch.device("cpu")
-        return decoded(self, self.load(device), torch.zeros(1, *latents), device).shape[1:]
-
-
-class BatchedDecoder(Decoder):
-    """A decoder that takes ``batch_size`` latents at once, because images need much more memory than their latents.
-
-    The size changes images by rounding errors at most, so it is not part of the identity.
-    """
-
-    batch_size: Annotated[int, Field(ge=1)] = 16
-
-    @abstractmethod
-    def make(self, device: torch.device) -> Callable[[Tensor], Tensor]:
-        """Prepare the decoder on ``device``, as ``load`` does, for batches of this size."""
-
-    def load(self, device: torch.device) -> Callable[[Tensor], Tensor]:
-        """The decoder for any number of latents."""
-        decode = self.make(device)
-        return lambda latents: torch.cat([decode(batch) for batch in torch.split(latents, self.batch_size)])
-
-    def identity(self) -> dict[str, Any]:
-        """The identity without the size of batches."""
-        return {name: value for name, value in super().identity().items() if name != "batch_size"}
-
-
-def decoded(decoder: Decoder, decode: Callable[[Tensor], Tensor], latents: Tensor, device: torch.device) -> Tensor:
-    """The images of float32 ``latents`` by the loaded function ``decode`` of ``decoder``, on the CPU.
-
-    Raises ``RowError`` unless there is one image ``[C, H, W]`` for each.
-    """
-    with calling(decoder), torch.no_grad():
-        found: object = decode(latents.to(device))
-    return require_tensor(decoder, "the images", found, (len(latents), "C", "H", "W")).float().cpu()
+        with torch.no_grad():
+            found: object = self.load(torch.device("cpu"))(torch.zeros(1, *latents))
+        return require_tensor(self, "the image of one latent", found, (1, "C", "H", "W")).shape[1:]
 
 
 class Guidance(Component, row="guidance"):

@@ -13,7 +13,7 @@ from torch import Tensor
 from designspace.data.images import Images
 from designspace.data.load import load_images
 from designspace.data.rows import Data
-from designspace.denoising.rows import Conditional, Network, decoded
+from designspace.denoising.rows import Conditional, Network
 from designspace.errors import DataError
 from designspace.evaluation.boundary import features_of
 from designspace.evaluation.rows import Detector
@@ -95,11 +95,8 @@ class Loaded:
 
         return self._denoiser.get((trial.denoiser, *rows_of(trial), trial.data), load)
 
-    def decoded(self, trial: Trial, latents: Tensor, batch_size: int) -> Tensor:
-        """The images of ``latents``, float32 ``[n, C, H, W]``, on the CPU, from at most ``batch_size`` at once.
-
-        Raises ``DataError`` if files have changed since ``keys`` was first called.
-        """
+    def decoder(self, trial: Trial) -> Callable[[Tensor], Tensor]:
+        """The function of the trial's decoder. Raises ``DataError`` if files have changed since ``keys`` was called."""
         decoder = trial.decoder
 
         def load() -> Callable[[Tensor], Tensor]:
@@ -110,8 +107,7 @@ class Loaded:
                 raise DataError("files of the decoder have changed since the run began: run again")
             return loaded
 
-        decode = self._decoder.get(decoder, load)
-        return torch.cat([decoded(decoder, decode, batch, self.device) for batch in torch.split(latents, batch_size)])
+        return self._decoder.get(decoder, load)
 
     def detect(self, detector: Detector, images: Tensor) -> Tensor:
         """The features of ``images``, float32 ``[n, d]``."""

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from designspace.data.images import to_uint8
+from designspace.denoising.decoding import decoded
 from designspace.denoising.rows import Denoiser
 from designspace.evaluation.measure import Sample, Summary
 from designspace.evaluation.rows import Metric
@@ -79,10 +80,11 @@ class Paces:
         """The pace of the trial's decoder, 0 without one, and some outputs of its denoiser as images."""
 
         def measured() -> tuple[float, Tensor]:
-            out, loaded = self._denoised(trial)[1], self._stages.loaded
+            out, stages = self._denoised(trial)[1], self._stages
             if not trial.decoder.decodes:
                 return 0.0, to_uint8(out)
-            pace, images = _pace(lambda n: loaded.decoded(trial, out[:n], self._stages.batch_size), len(out))
+            part = partial(decoded, trial.decoder, stages.loaded.decoder(trial))
+            pace, images = _pace(lambda n: part(out[:n], stages.device, stages.batch_size), len(out))
             return pace, to_uint8(images)
 
         return self._once(("images", trial.decoder, self._alike(trial), trial.evaluate.labels), measured)

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from designspace.data.images import to_uint8
+from designspace.denoising.decoding import decoded
 from designspace.denoising.preconditioned import PreconditionedNetwork
 from designspace.denoising.rows import Conditional
 from designspace.evaluation.boundary import checked
@@ -124,9 +125,9 @@ class Stages:
             if not trial.decoder.decodes:
                 found = self._sampled(trial, chunk)
                 return found | {"images": to_uint8(found.pop("latents"))}
-            found = self.latents(trial, chunk)
+            found, decode = self.latents(trial, chunk), self.loaded.decoder(trial)
             start = perf_counter()
-            images = self.loaded.decoded(trial, found.pop("latents"), self.batch_size)
+            images = decoded(trial.decoder, decode, found.pop("latents"), self.device, self.batch_size)
             require_finite(images, chunk, f"in decoder '{trial.decoder.name}'")
             seconds = torch.cat([found["seconds"], _float64([perf_counter() - start])])
             return found | {"images": to_uint8(images), "seconds": seconds}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from designspace.denoising.rows import Decoder, decoded
+from designspace.denoising.decoding import decoded
+from designspace.denoising.rows import Decoder
 from designspace.testing.assertions import require, require_finite, require_same
 from designspace.testing.context import STAND_INS, Context
 
