@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from diffusers import AutoencoderKL
 from PIL import Image
 
 import designspace as ds
@@ -55,6 +56,8 @@ EXAMPLES = [
     ds.Network.get("edm2")(**SMALL, channels_per_head=8),
     ds.Network.get("diffusers")(model="UNet2DModel", config=TINY),
     ds.Denoiser.get("diffusers")(path=PIPELINE),
+    ds.Decoder.get("module")(factory=f"{FILES / 'identity.py'}:enlarge"),
+    ds.Decoder.get("vae")(path=FILES / "vae"),
 ]
 
 
@@ -70,6 +73,7 @@ def files():
     features = np.random.default_rng(0).normal(size=(20, 5))
     np.savez(FILES / "statistics.npz", mu=features.mean(0), sigma=np.cov(features.T), n=20)
     (FILES / "identity.py").write_text(IDENTITY)
+    AutoencoderKL(block_out_channels=(8,), norm_num_groups=4).save_pretrained(FILES / "vae")
     yield
     for path in sorted(FILES.rglob("*"), reverse=True):
         path.rmdir() if path.is_dir() else path.unlink()
@@ -87,6 +91,10 @@ class Identity(torch.nn.Module):
 
 def make():
     return Identity()
+
+
+def enlarge():
+    return torch.nn.Upsample(scale_factor=2)
 """
 
 
@@ -466,6 +474,33 @@ BROKEN = [
         {"load": lambda self, data, design, device: conditional(lambda x, s: x.clone())},
         "keeps_the_limits_of_the_flow",
         "|D(x; sigma)| at sigma = 1000 for data in [-1, 1]: expected at most 10, got ",
+    ),
+    (
+        ds.Decoder,
+        {"load": lambda self, device: lambda latents: latents.flatten(1)},
+        "decodes_latents",
+        "the images: expected a floating-point tensor [3, C, H, W], got float32 [3, ",
+    ),
+    (
+        ds.Decoder,
+        {"load": lambda self, device: lambda latents: latents - latents.mean()},
+        "decodes_latents",
+        "the image of a latent alone: expected ",
+    ),
+    (
+        ds.Decoder,
+        {"load": lambda self, device: lambda latents: latents.mul_(0.5)},
+        "decodes_latents",
+        "the latents after they were decoded: expected unchanged, got another tensor",
+    ),
+    (
+        ds.Decoder,
+        {
+            "load": lambda self, device: lambda latents: latents.clone(),
+            "shape_of": lambda self, latents: (3, *latents[1:]),
+        },
+        "decodes_latents",
+        "the shape of an image from latents [4, 8, 8]: expected (3, 8, 8), got (4, 8, 8)",
     ),
     (
         ds.Guidance,

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 import typer
+from diffusers import AutoencoderKL
 from PIL import Image
 from ruamel.yaml import YAML
 from safetensors.torch import save_file
@@ -103,6 +104,8 @@ def the_readers_files(tmp_path, monkeypatch):
     for k in (0, 1):
         Image.new("RGB", (32, 32), (100 * k, 0, 0)).save(tmp_path / "images" / f"{k}.png")
     (tmp_path / "my_model.py").write_text(NETWORK)
+    (tmp_path / "my_latents.py").write_text(NETWORK.replace("3, 3", "4, 4"))
+    AutoencoderKL(block_out_channels=(8, 8), norm_num_groups=4).save_pretrained(tmp_path / "vae")
     save_file(torch.nn.Conv2d(3, 3, 1).state_dict(), tmp_path / "weights.safetensors")
     np.savez(tmp_path / "cifar10-32x32.npz", mu=np.zeros(2048), sigma=np.eye(2048))
     return tmp_path

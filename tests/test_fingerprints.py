@@ -21,6 +21,7 @@ from typing import Any, ClassVar, Literal, get_args, get_origin
 import numpy as np
 import pytest
 import torch
+from diffusers import AutoencoderKL
 from PIL import Image
 from pydantic.fields import FieldInfo
 from torch import Tensor
@@ -69,6 +70,7 @@ FIELDS = {
         "network": {"name": "mlp", "width": 8}, "training_images": 512, "learning_rate": 0.02, "warm_up": 256.0,
         "ema_half_life": 128.0, "ema_ramp_up": 0.5,
     },
+    "decoder/vae": {"mean": [5.81, 3.25, 0.12, -2.15], "std": [4.17, 4.62, 3.71, 3.28]},
     "augmentation/edm": {"geometric": 0.8, "colour": 0.8},
     "stochasticity/churn": {"S_churn": 10.0},
     "reference/statistics": {"images": 10},
@@ -102,6 +104,10 @@ MORE: dict[str, list[dict[str, Any]]] = {
         {"resample_filter": [1, 3, 3, 1]}, {"attn_resolutions": []}, {"channel_mult": [1, 1, 2]}, {"num_blocks": 2},
         {"channel_mult_noise": 2}, {"channel_mult_emb": 1}, {"channels_per_head": 8}, {"clip_act": 0.5},
     ],
+    "decoder/module": [{"kwargs": {"slope": 0.25}}],
+    "decoder/vae": [
+        {"mean": None, "std": None} | given for given in ({}, {"scale": 0.5}, {"shift": -0.5})
+    ],
     "denoiser/preconditioned": [{"network": {"name": "mlp", "width": 8, "depth": 1}}],
     "denoiser/trained": [
         {"augmentation": "edm"}, {"ema_sigma_rel": 0.1}, {"network": {"name": "mlp", "width": 16}},
@@ -125,11 +131,13 @@ WITHOUT_EFFECT = {
     "network/edm": {"dropout", "label_dropout"},
     "network/adm": {"dropout", "label_dropout"},
     "network/edm2": {"dropout"},
+    "decoder/module": {"factory", "weights", "seed", "key", "files", "batch_size"},
+    "decoder/vae": {"path", "mean", "std", "scale", "shift", "dtype", "batch_size"},
     "reference/statistics": {"path", "images", "made_by", "source"},
     "time_steps/equal_error": {"images"},
 }  # fmt: skip
 """Fields that need other files, that the framework reads, or that change numbers by rounding errors at most."""
-TOLERANCE = {"network": 1e-3, "denoiser": 1e-3, "detector": 1e-3, "metric": 1e-4, "augmentation": 1e-4}
+TOLERANCE = {"network": 1e-3, "denoiser": 1e-3, "decoder": 1e-3, "detector": 1e-3, "metric": 1e-4, "augmentation": 1e-4}
 """Relative to the size of the numbers, for rows that compute in float32."""
 SEARCHED = {"time_steps/equal_error": 1e-4, "solver/rk45": 1e-6}
 """The same for what is found step by step, so that rounding grows; all else is given to 1e-9."""
@@ -154,6 +162,8 @@ class Affine(torch.nn.Module):
         self.slope = slope
     def forward(self, x, c_noise, labels=None):
         return self.slope * x + c_noise.reshape(-1, 1, 1, 1)
+def scaled(slope=0.5):
+    return lambda latents: slope * latents
 """
 
 
@@ -269,6 +279,11 @@ def _(denoiser: ds.Denoiser):
 
 
 @numbers.register
+def _(decoder: ds.Decoder):
+    return [decoder.load(CPU)(waves(3, 4, 4, 4).float())]
+
+
+@numbers.register
 def _(data: ds.Data):
     images = data.load()
     content = data.content_hash() if isinstance(images, Unseen) else images.content_hash
@@ -322,6 +337,10 @@ def files() -> tempfile.TemporaryDirectory[str]:
             archive.write(path, path.relative_to(folder / "images"))
     spread = waves(4, 4).numpy()
     (folder / "affine.py").write_text(AFFINE, "utf-8")
+    vae = AutoencoderKL(block_out_channels=(8,), norm_num_groups=4, shift_factor=0.25)
+    for parameter in vae.parameters():
+        parameter.data = 0.3 * waves(*parameter.shape).float()
+    vae.save_pretrained(folder / "vae")
     np.savez(folder / "statistics.npz", mu=waves(4).numpy(), sigma=spread @ spread.T + np.eye(4))
     return made
 
@@ -370,8 +389,11 @@ FRAMEWORK: dict[str, Callable[[], list[object]]] = {
 def fields_of(path: str) -> dict[str, Any]:
     """The fields of the first instance of a component."""
     _, _, name = path.partition("/")
-    file = {"npz": "images.npz", "zip": "images.zip", "folder": "images", "statistics": "statistics.npz"}.get(name)
+    read = {"npz": "images.npz", "zip": "images.zip", "folder": "images", "statistics": "statistics.npz", "vae": "vae"}
+    file = read.get(name)
     given: dict[str, Any] = {"path": Path(files().name) / file} if file else {}
+    if path == "decoder/module":
+        given = {"factory": f"{files().name}/affine.py:scaled"}
     if path == "network/module":
         given = {"factory": f"{files().name}/affine.py:Affine"}
     return FIELDS.get(path, {}) | given

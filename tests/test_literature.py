@@ -19,8 +19,16 @@ BUILT_IN = [
     if cls.__module__.startswith("designspace.components.")
 ]
 SOURCES = {name: value for name, value in vars(literature).items() if isinstance(value, ds.Source)}
-WITHOUT_SOURCE = {"data/folder", "data/mixture", "data/npz", "data/zip", "detector/pixels"}
-"""Formats, toy data and the pixels themselves: no publication defines them."""
+WITHOUT_SOURCE = {
+    "data/folder",
+    "data/mixture",
+    "data/npz",
+    "data/zip",
+    "detector/pixels",
+    "decoder/module",
+    "decoder/none",
+}
+"""Formats, toy data, the pixels themselves and code of users: no publication defines them."""
 HEUN = ds.Solver.get("heun")
 
 

@@ -22,6 +22,7 @@ QUICK = {check.__name__ for group in _CHECKS[:2] for checks in group.values() fo
 NAMES = {
     "data": ("data: broken", "2:7: data"),
     "denoiser": ("denoiser: broken", "2:11: denoiser"),
+    "decoder": ("decoder: broken", "2:10: decoder"),
     "network": (
         "denoiser: {name: trained, augmentation: edm, network: broken}",
         "2:55: denoiser.network",

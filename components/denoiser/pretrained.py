@@ -29,8 +29,8 @@ class Pretrained(Denoiser, name="pretrained"):
     ``<path>.safetensors`` holds the parameters and ``<path>.json`` everything that they depend on, as
     ``designspace train --export`` and ``designspace import`` write them. The model's own rows c_* are used, whatever
     the design says. ``clip`` says what is done to D: ``own``, what the model says, if anything; ``none``; a number r,
-    to clip to [-r, r]; or ``limit`` and ``quantile`` of dynamic thresholding. Raises ``DataError`` if a file is missing
-    or the images of the data set have another shape. Karras et al. (2022), Eq. 7.
+    to clip to [-r, r]; or ``limit`` and ``quantile`` of dynamic thresholding. Raises ``DataError`` if a file is
+    missing. Karras et al. (2022), Eq. 7.
     """
 
     formula = r"""
@@ -70,6 +70,10 @@ class Pretrained(Denoiser, name="pretrained"):
     def known_classes(self, data: Images) -> int:
         return int(read_about(self.path)["data"]["classes"]) if self.labels else 0
 
+    def shape_of(self, data: Images) -> tuple[int, ...]:
+        self.require()
+        return tuple(read_about(self.path)["data"]["shape"])
+
     def load(self, data: Images, design: PreconditioningRows, device: torch.device) -> Conditional:
         made = self.untrained(data, design, device)
         assert isinstance(made.network, torch.nn.Module)
@@ -82,14 +86,11 @@ class Pretrained(Denoiser, name="pretrained"):
 
     def untrained(self, data: Images, design: PreconditioningRows, device: torch.device) -> PreconditionedNetwork:
         self.require()
-        about = read_about(self.path)
-        if tuple(about["data"]["shape"]) != data.shape:
-            raise DataError(f"model {self.model} makes images of {about['data']['shape']}, the data have {data.shape}")
+        spec, shape = read_about(self.path)["denoiser"], self.shape_of(data)
         rows, network_row = self._parts()
-        spec = about["denoiser"]
-        network = network_row.build(data.shape, self.known_classes(data), spec["augment"])
+        network = network_row.build(shape, self.known_classes(data), spec["augment"])
         ready = network.to(device).eval().requires_grad_(False)
-        return PreconditionedNetwork(ready, rows, data.shape, chosen(self.clip, _own_clip(spec)))
+        return PreconditionedNetwork(ready, rows, shape, chosen(self.clip, _own_clip(spec)))
 
     def supported(self, design: PreconditioningRows) -> CNoise | None:
         return self._c_noise

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Callable
 from typing import ClassVar, Protocol, Self
 
 import torch
 from torch import Tensor
 
 from designspace.data.images import Images
+from designspace.registry.calling import require_tensor
 from designspace.registry.component import Component
 from designspace.sampling.levels import nearest
 from designspace.sampling.rows import D
@@ -147,6 +149,8 @@ class Denoiser(Component, row="denoiser"):
     """True if the denoiser depends on the data set of the ablation."""
     has_network: ClassVar[bool] = False
     """True if ``load`` returns a ``PreconditionedNetwork`` whose network is a ``torch.nn.Module`` with gradients."""
+    models_pixels: ClassVar[bool] = False
+    """True if its samples are always distributed as the images of the data set, and never latents of a decoder."""
 
     @abstractmethod
     def load(self, data: Images, design: PreconditioningRows, device: torch.device) -> Conditional:
@@ -164,6 +168,10 @@ class Denoiser(Component, row="denoiser"):
         """Whether it cannot be evaluated without labels."""
         return False
 
+    def shape_of(self, data: Images) -> tuple[int, ...] | None:
+        """The shape of one sample for a denoiser used with ``data``; ``None`` if only ``load`` finds out."""
+        return None
+
     def supported(self, design: PreconditioningRows) -> CNoise | None:
         """The row that limits and rounds noise levels to those that the denoiser supports; ``None`` for any level."""
         return design.c_noise if "c_noise" in self.rows else None
@@ -175,6 +183,27 @@ class Denoiser(Component, row="denoiser"):
     def repeated(self, k: int) -> Self:
         """The denoiser of repeat k: with other random numbers if it is trained, otherwise itself."""
         return self
+
+
+class Decoder(Component, row="decoder"):
+    """The map from samples of the denoiser to images, for a denoiser that works on latents."""
+
+    decodes: ClassVar[bool] = True
+    """False if samples are the images themselves."""
+
+    @abstractmethod
+    def load(self, device: torch.device) -> Callable[[Tensor], Tensor]:
+        """Prepare the decoder on ``device``.
+
+        The function that it returns takes latents, float32 ``[B, ...]`` on the device, and gives images in [-1, 1],
+        floating-point ``[B, C, H, W]``, of any size B. Images are clipped and rounded to uint8 afterwards.
+        """
+
+    def shape_of(self, latents: tuple[int, ...]) -> tuple[int, ...]:
+        """The shape of an image that is decoded from latents of this shape, by default found by decoding zeros."""
+        with torch.no_grad():
+            found: object = self.load(torch.device("cpu"))(torch.zeros(1, *latents))
+        return require_tensor(self, "the image of one latent", found, (1, "C", "H", "W")).shape[1:]
 
 
 class Guidance(Component, row="guidance"):

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic_core import ErrorDetails, PydanticCustomError
 
 from designspace.data.load import load_images
 from designspace.data.rows import Data
-from designspace.denoising.rows import Denoiser
+from designspace.denoising.rows import Decoder, Denoiser
 from designspace.denoising.sigma_data import MEASURE
 from designspace.denoising.sigma_data import NAME as SIGMA_DATA
 from designspace.design import Design
@@ -55,6 +55,7 @@ class Draft:
     design: Design
     data: Data
     denoiser: Denoiser
+    decoder: Decoder
     evaluate: Evaluate
     steps: Steps
 
@@ -62,6 +63,7 @@ class Draft:
         """The components that it names, each with its location, without those in the fields of others."""
         yield ("data",), self.data
         yield ("denoiser",), self.denoiser
+        yield ("decoder",), self.decoder
         yield ("evaluate", "detector"), self.evaluate.detector
         if self.evaluate.reference is not None:
             yield ("evaluate", "reference"), self.evaluate.reference
@@ -73,6 +75,7 @@ MODELS: Mapping[str, type[Spec]] = {
     "design": Design,
     "data": Data,
     "denoiser": Denoiser,
+    "decoder": Decoder,
     "evaluate": Evaluate,
     "steps": Steps,
 }
@@ -103,13 +106,16 @@ class Sections:
         problems, found, own = Problems(), dict[str, Any](), _by_section(settings)
         for name in MODELS:
             with problems.collecting():
-                found[name] = self._section(name, own[name], own["data"])
+                found[name] = self._section(name, own[name], _measured_on(own))
         if problems:
             raise SpecError(problems)
         return Draft(**found)
 
     def _section(self, name: str, own: Sequence[Setting], data: Sequence[Setting]) -> Any:
-        """A section from its ``own`` settings; it may depend on those of the ``data`` through ``sigma_data: data``."""
+        """A section from its ``own`` settings; it may depend on those of the ``data`` through ``sigma_data: data``.
+
+        ``data`` includes the settings of the decoder, with which the data say nothing about ``sigma_data``.
+        """
         key = _key(name, "", own, data)
         if key not in self._sections:
             try:
@@ -150,10 +156,14 @@ class Sections:
 
     def _sigma_data(self, data: Sequence[Setting]) -> float:
         """The root mean square of the data set; 1 if its settings are invalid, which is reported elsewhere."""
+        own = _by_section(data)
         try:
-            found = self._section("data", data, data)
+            found, decoder = (self._section(name, own[name], data) for name in ("data", "decoder"))
         except SpecError:
             return 1.0
+        if decoder.decodes:
+            text = f"'data' is measured on pixels, and the denoiser works on latents of decoder {decoder.name}"
+            raise PydanticCustomError("of_pixels", "{text}", {"text": f"{text}: give their root mean square"})
         return _measured(found, content_key(found.identity()))
 
     def _errors_of(self, base: Sequence[Setting]) -> Iterator[Signature]:
@@ -161,7 +171,7 @@ class Sections:
         own = _by_section(base)
         for name in MODELS:
             try:
-                self._validated(name, own[name], own["data"])
+                self._validated(name, own[name], _measured_on(own))
             except ValidationError as error:
                 yield from (_signature(name, details) for details in error.errors())
             except Exception:  # reported for each point that has it
@@ -188,6 +198,11 @@ def _by_section(settings: Sequence[Setting]) -> dict[str, list[Setting]]:
         first = setting.path[0]
         found["steps" if first in STEPS else first].append(setting)
     return found
+
+
+def _measured_on(own: Mapping[str, Sequence[Setting]]) -> list[Setting]:
+    """The settings on which the value of ``sigma_data: data`` depends."""
+    return [*own["data"], *own["decoder"]]
 
 
 def _key(name: str, field: str, own: Sequence[Setting], data: Sequence[Setting]) -> Key:
