@@ -216,6 +216,7 @@ class TestTorchvision:
         [
             ({"dataset": "CIFAR1O"}, r"torchvision has no data set 'CIFAR1O'\. Did you mean 'CIFAR10'\?"),
             ({"dataset": "os"}, "torchvision has no data set 'os'"),
+            ({"dataset": "LSUN"}, "torchvision's LSUN reads a pickle, which may run any code: use data 'folder'"),
             ({"dataset": "ImageFolder", "kwargs": {"split": "x"}}, "ImageFolder in .*unexpected keyword argument"),
             ({"dataset": "ImageFolder"}, "ImageFolder in .*Couldn't find any class folder"),
         ],

@@ -4,7 +4,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from designspace.data.tables import Part, Table, arrow, chosen_split
+from designspace.data.columns import Part, arrow
+from designspace.data.tables import Table, chosen_split
 from designspace.errors import DataError
 from designspace.storage.files import reading
 

@@ -4,9 +4,10 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from designspace.data.columns import Part, arrow
 from designspace.data.limits import require_plausible
 from designspace.data.listing import walk
-from designspace.data.tables import Part, Table, arrow, chosen_split
+from designspace.data.tables import Table, chosen_split
 from designspace.errors import DataError
 from designspace.storage.files import reading
 

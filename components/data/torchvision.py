@@ -16,6 +16,8 @@ from designspace.text import did_you_mean
 
 OURS = ("root", "download", "loader", "transform", "target_transform", "transforms", "is_valid_file")
 """Arguments that are not the user's to give."""
+PICKLES = ("LSUN", "LSUNClass")
+"""Classes that read pickles, which may run code, without comparing them with published hashes."""
 PLACES = ("base_folder", "_base_folder", "raw_folder", "_data_dir", "_data_path", "target_folder", "filename")
 """Attributes of classes that name the file or folder below the root from which they read."""
 
@@ -62,6 +64,8 @@ class Torchvision(Items, name="torchvision"):
         if self.dataset not in known:
             guess = did_you_mean(self.dataset, known) or " See torchvision.datasets"
             raise DataError(f"torchvision has no data set '{self.dataset}'.{guess}")
+        if self.dataset in PICKLES:
+            raise DataError(f"torchvision's {self.dataset} reads a pickle, which may run any code: use data 'folder'")
         return getattr(datasets, self.dataset)
 
     def _made(self) -> Any:
