@@ -196,10 +196,16 @@ WRONG = [
     (("table", "edm:solver=euler,solver=heun"), "edm:solver=euler,solver=heun: 'solver' is given twice"),
     (("check", "tiny.yaml", "--set", f"name={'a' * 300}"), "may have only up to 100 letters"),
     (("distance", "digits", "missing.zip"), "missing.zip: no such folder or file"),
-    (("distance", "digits", "/dev/zero"), "/dev/zero: is neither a folder nor a zip nor an npz file"),
+    (
+        ("distance", "digits", "/dev/zero"),
+        "/dev/zero: is neither a folder nor a file that ends in .zip, .npz",
+    ),
     (("distance", "digits", "{name: npz, path: /dev/zero}"), "/dev/zero is a device, not a file or folder"),
     (("distance", "digits", "{name: statistics, path: /dev/zero}"), "/dev/zero is a device, not a file or folder"),
-    (("distance", "digits", "tiny.yaml"), "tiny.yaml: is neither a folder nor a zip nor an npz file"),
+    (
+        ("distance", "digits", "tiny.yaml"),
+        "tiny.yaml: is neither a folder nor a file that ends in .zip",
+    ),
     (("distance", "digits", "digts"), "digts: unknown data 'digts'. Did you mean 'digits'?"),
     (("distance", "digits", "digits", "--detector", "inceptoin"), "unknown detector 'inceptoin'. Did you mean"),
     (

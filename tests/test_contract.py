@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -45,6 +46,10 @@ EXAMPLES = [
     ds.Data.get("folder")(path=FILES / "folder"),
     ds.Data.get("zip")(path=FILES / "images.zip"),
     ds.Data.get("npz")(path=FILES / "images.npz"),
+    ds.Data.get("parquet")(path=FILES / "images.parquet"),
+    ds.Data.get("hf")(path=FILES / "hf"),
+    ds.Data.get("torchvision")(dataset="ImageFolder", root=FILES / "folder"),
+    ds.Data.get("factory")(factory=f"{FILES / 'items.py'}:make"),
     ds.Reference.get("statistics")(path=FILES / "statistics.npz"),
     ds.Denoiser.get("preconditioned")(network="mlp"),
     ds.Denoiser.get("pretrained")(model="digits"),
@@ -61,6 +66,18 @@ EXAMPLES = [
 ]
 
 
+def write_tables(images):
+    import pyarrow as pa
+    import pyarrow.parquet
+
+    table = pa.table({"image": [path.read_bytes() for path in images], "label": list(range(len(images)))})
+    pyarrow.parquet.write_table(table, FILES / "images.parquet")
+    (FILES / "hf").mkdir()
+    with pa.OSFile(str(FILES / "hf" / "x.arrow"), "wb") as out, pa.ipc.new_stream(out, table.schema) as stream:
+        stream.write_table(table)
+    (FILES / "hf" / "state.json").write_text('{"_data_files": [{"filename": "x.arrow"}]}')
+
+
 @pytest.fixture(scope="module", autouse=True)
 def files():
     """The files that the examples read."""
@@ -70,6 +87,9 @@ def files():
         Image.fromarray(image).save(FILES / "folder" / "a" / f"{k}.png")
     subprocess.run([sys.executable, "-m", "zipfile", "-c", "../images.zip", "a"], cwd=FILES / "folder", check=True)
     np.savez(FILES / "images.npz", images=pixels, labels=np.arange(4) % 2)
+    with suppress(ImportError):
+        write_tables(sorted((FILES / "folder").rglob("*.png")))
+    (FILES / "items.py").write_text("import torch\ndef make():\n    return torch.zeros(4, 1, 8, 8).byte()\n")
     features = np.random.default_rng(0).normal(size=(20, 5))
     np.savez(FILES / "statistics.npz", mu=features.mean(0), sigma=np.cov(features.T), n=20)
     (FILES / "identity.py").write_text(IDENTITY)

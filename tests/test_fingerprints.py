@@ -14,6 +14,7 @@ import sys
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import cache, singledispatch
 from pathlib import Path
 from typing import Any, ClassVar, Literal, get_args, get_origin
@@ -114,11 +115,15 @@ MORE: dict[str, list[dict[str, Any]]] = {
     ],
     "denoiser/gaussian_mixture": [{"weights": [1.0], "means": [[0.2]], "covs": [[[0.3]]]}],
     "data/mixture": [{"weights": [0.5, 0.5], "means": [[-0.3], [0.1]], "covs": [[[0.02]], [[0.03]]]}],
-    **{f"data/{name}": [{"crop": "center"}, {"crop": "center", "size": 3}] for name in ("folder", "npz", "zip")},
+    **{f"data/{name}": [{"crop": "center"}, {"crop": "center", "size": 3}]
+       for name in ("folder", "npz", "zip", "parquet", "hf", "torchvision", "factory")},
 }  # fmt: skip
 """Instances that ``others`` does not find. A field that one of them changes alone has no other values from there."""
 WITHOUT_EFFECT = {
     "data/fashion_mnist": {"path"},
+    **{f"data/{name}": {"image", "label", "split", "path"} for name in ("hf", "parquet")},
+    "data/torchvision": {"dataset", "root", "kwargs", "label"},
+    "data/factory": {"factory", "kwargs", "files"},
     "denoiser/pretrained": {"model"},
     "denoiser/diffusers": {"path", "variant", "conditioning"},
     "denoiser/trained": {"accumulate", "compile", "channels_last", "precision"},
@@ -335,6 +340,9 @@ def files() -> tempfile.TemporaryDirectory[str]:
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(image).save(path)
             archive.write(path, path.relative_to(folder / "images"))
+    with suppress(ImportError):
+        write_tables(folder)
+    (folder / "items.py").write_text("import numpy as np\ndef make(file):\n    return np.load(file)['images']", "utf-8")
     spread = waves(4, 4).numpy()
     (folder / "affine.py").write_text(AFFINE, "utf-8")
     vae = AutoencoderKL(block_out_channels=(8,), norm_num_groups=4, shift_factor=0.25)
@@ -343,6 +351,20 @@ def files() -> tempfile.TemporaryDirectory[str]:
     vae.save_pretrained(folder / "vae")
     np.savez(folder / "statistics.npz", mu=waves(4).numpy(), sigma=spread @ spread.T + np.eye(4))
     return made
+
+
+def write_tables(folder: Path) -> None:
+    """The images as Parquet and as the library ``datasets`` saves them."""
+    import pyarrow as pa
+    import pyarrow.parquet
+
+    encoded = [path.read_bytes() for path in sorted((folder / "images").rglob("*.png"))]
+    table = pa.table({"image": encoded, "label": [0, 0, 0, 1, 1, 1]})
+    pyarrow.parquet.write_table(table, folder / "images.parquet")
+    (folder / "hf").mkdir()
+    with pa.OSFile(str(folder / "hf" / "x.arrow"), "wb") as out, pa.ipc.new_stream(out, table.schema) as stream:
+        stream.write_table(table)
+    (folder / "hf" / "state.json").write_text('{"_data_files": [{"filename": "x.arrow"}]}', "utf-8")
 
 
 class Own(ds.Schedule):
@@ -389,11 +411,18 @@ FRAMEWORK: dict[str, Callable[[], list[object]]] = {
 def fields_of(path: str) -> dict[str, Any]:
     """The fields of the first instance of a component."""
     _, _, name = path.partition("/")
-    read = {"npz": "images.npz", "zip": "images.zip", "folder": "images", "statistics": "statistics.npz", "vae": "vae"}
+    read = {
+        "npz": "images.npz", "zip": "images.zip", "folder": "images", "statistics": "statistics.npz",
+        "parquet": "images.parquet", "hf": "hf", "vae": "vae",
+    }  # fmt: skip
     file = read.get(name)
     given: dict[str, Any] = {"path": Path(files().name) / file} if file else {}
     if path == "decoder/module":
         given = {"factory": f"{files().name}/affine.py:scaled"}
+    if path == "data/torchvision":
+        given = {"dataset": "ImageFolder", "root": Path(files().name) / "images"}
+    if path == "data/factory":
+        given = {"factory": f"{files().name}/items.py:make", "kwargs": {"file": f"{files().name}/images.npz"}}
     if path == "network/module":
         given = {"factory": f"{files().name}/affine.py:Affine"}
     return FIELDS.get(path, {}) | given

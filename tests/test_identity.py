@@ -93,8 +93,10 @@ def trial(design=(), **other) -> Trial:
 def trial_with(path: str, tmp_path: Path) -> Trial:
     """A trial that uses a component and is otherwise the same as the others."""
     row, _, name = path.partition("/")
-    for kind in ("npz", "zip", "folder"):
+    for kind in ("npz", "zip", "folder", "parquet", "hf"):
         FIELDS[f"data/{kind}"] = {"path": str(tmp_path / kind)}
+    FIELDS["data/torchvision"] = {"dataset": "ImageFolder", "root": str(tmp_path / "folder")}
+    FIELDS["data/factory"] = {"factory": f"{tmp_path / 'net.py'}:make"}
     FIELDS["reference/statistics"] = {"path": str(tmp_path / "npz")}
     FIELDS["network/module"] = FIELDS["decoder/module"] = {"factory": f"{tmp_path / 'net.py'}:make"}
     FIELDS["decoder/vae"] = {"path": str(tmp_path / "vae")}

@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from designspace.data.rows import Data
     from designspace.evaluation.rows import Metric, Reference
 
-FILES = {".zip": "zip", ".npz": "npz"}
+FILES = {".zip": "zip", ".npz": "npz", ".parquet": "parquet"}
+HF = ("state.json", "dataset_dict.json")
+"""Files in folders that the library ``datasets`` has written."""
 
 
 def reference_set(place: str) -> Data | Reference:
@@ -62,9 +64,10 @@ def data_set(place: str) -> Data:
 
     path = Path(place)
     if path.exists():
-        kind = "folder" if path.is_dir() else FILES.get(path.suffix.lower())
+        folder = "hf" if any((path / name).is_file() for name in HF) else "folder"
+        kind = folder if path.is_dir() else FILES.get(path.suffix.lower())
         if kind is None:
-            stop(2, f"{place}: is neither a folder nor a zip nor an npz file")
+            stop(2, f"{place}: is neither a folder nor a file that ends in {', '.join(FILES)}")
         return ds.Data.get(kind).model_validate({"path": path})
     if path.suffix.lower() in FILES or ("/" in place and not place.startswith("{")):
         stop(2, f"{place}: no such folder or file")

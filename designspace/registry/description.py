@@ -34,8 +34,9 @@ class Field(NamedTuple):
 
 
 def fields_of(cls: type[BaseModel]) -> list[Field]:
-    """The fields of a component, in the order in which it declares them."""
-    return [described(name, about) for name, about in cls.model_fields.items()]
+    """The fields of a component in the order in which it declares them, required ones first."""
+    fields = sorted(cls.model_fields.items(), key=lambda field: not field[1].is_required())
+    return [described(name, about) for name, about in fields]
 
 
 def described(name: str, about: FieldInfo) -> Field:
