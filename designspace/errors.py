@@ -50,6 +50,10 @@ class SkippedLineWarning(UserWarning):
     """A line of a file of results cannot be used; the message names the file and the line."""
 
 
+class SharedCacheWarning(UserWarning):
+    """Other users may change the cache; the message names the folder."""
+
+
 class IdleWarning(UserWarning):
     """Evaluations move nothing, because noise levels fall together."""
 

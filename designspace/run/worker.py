@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from designspace.bars import hide
-from designspace.errors import IdleWarning, NotFiniteError, SkippedLineWarning, StorageError, brief
+from designspace.errors import IdleWarning, NotFiniteError, SharedCacheWarning, SkippedLineWarning, StorageError, brief
 from designspace.interrupts import contained, handled, stop_if_asked
 from designspace.registry.isolation import settings_kept
 from designspace.results.records import Result
@@ -22,7 +22,6 @@ from designspace.run.progress import Event, Report
 from designspace.run.stages import Stages
 from designspace.sampling.probe import MeasuredTimeSteps
 from designspace.storage.cache import Cache
-from designspace.storage.files import SharedCacheWarning
 from designspace.storage.provenance import now, provenance
 from designspace.training.checkpoints import heard_by
 from designspace.training.loop import Progress

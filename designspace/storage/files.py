@@ -20,7 +20,7 @@ from typing import BinaryIO
 import platformdirs
 from filelock import FileLock, Timeout
 
-from designspace.errors import DataError, StorageError
+from designspace.errors import DataError, SharedCacheWarning, StorageError
 
 SPECIAL = {stat.S_IFIFO: "FIFO", stat.S_IFSOCK: "socket", stat.S_IFCHR: "device", stat.S_IFBLK: "device"}
 """The kinds of special files, which are refused as input."""
@@ -35,10 +35,6 @@ PART = ".part"
 """The end of the name of a file that is being written. The name also holds the machine and the process."""
 ABANDONED = 3600.0
 """The age in seconds above which such a file is abandoned, even if its process cannot be looked up from here."""
-
-
-class SharedCacheWarning(UserWarning):
-    """Other users may change the cache; the message names the folder."""
 
 
 def is_hidden(name: str) -> bool:
