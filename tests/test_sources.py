@@ -9,10 +9,14 @@ import torch
 import designspace as ds
 from designspace.errors import DataError
 from designspace.registry.sources import beside
+from designspace.results.store import Results
+from designspace.run.job import Job
+from designspace.run.local import share
 from designspace.run.run import run
 from designspace.run.stages import Stages
 from designspace.spec import SpecError, load
 from designspace.storage.cache import Cache
+from designspace.storage.provenance import now
 
 STEPS = """\
 from torch import Tensor
@@ -251,10 +255,12 @@ def test_a_folder_of_data_hides_no_installed_package(folder):
 def test_workers_import_what_is_beside_a_file(folder):
     (folder / "base_h.py").write_text("P = 0.5\n")
     (folder / "c.py").write_text("import base_h\n" + own("base_h.P"))
-    text = SPEC.replace("num_steps: 3", "grid: {num_steps: [3, 4]}").replace("COMPONENTS", "./c.py")
-    (folder / "a.yaml").write_text(text)
-    results = run(load(folder / "a.yaml"), out=folder / "out", workers=2, progress=False)
-    assert len(results.rows()) == 2
+    ablation = loaded(folder)
+    points = tuple(ablation.points())
+    job = Job("a", points, folder / "out", "cpu", 200, folder / "a.yaml", tuple(ablation.components), now())
+    share(job, 1, lambda event: None)
+    results = Results(folder / "out")
+    assert len(results.rows()) == 1
     assert not results.failures
 
 
