@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from designspace import plots
     from designspace.data.rows import Data
     from designspace.denoising.preconditioned import precondition
-    from designspace.denoising.rows import CIn, CNoise, COut, CSkip, Denoiser, Guidance, Network
+    from designspace.denoising.rows import CIn, CNoise, COut, CSkip, Decoder, Denoiser, Guidance, Network
     from designspace.design import Design
     from designspace.errors import DataError, SpecError
     from designspace.evaluation.frechet import frechet
@@ -37,16 +37,16 @@ if TYPE_CHECKING:
 
 # fmt: off
 __all__ = [
-    "Ablation", "Augmentation", "CIn", "CNoise", "COut", "CSkip", "Count", "Data", "DataError", "Denoiser", "Design",
-    "Detector", "Finite", "Fraction", "Guidance", "LossWeight", "Metric", "Moments", "Network", "NoiseDistribution",
-    "NonNegative", "Positive", "Reference", "Samples", "Scaling", "Schedule", "Solver", "Source", "SpecError",
-    "Stochasticity", "TimeSteps", "Trial", "count_call", "frechet", "guiding", "load", "plots", "precondition", "run",
-    "sample",
+    "Ablation", "Augmentation", "CIn", "CNoise", "COut", "CSkip", "Count", "Data", "DataError", "Decoder", "Denoiser",
+    "Design", "Detector", "Finite", "Fraction", "Guidance", "LossWeight", "Metric", "Moments", "Network",
+    "NoiseDistribution", "NonNegative", "Positive", "Reference", "Samples", "Scaling", "Schedule", "Solver", "Source",
+    "SpecError", "Stochasticity", "TimeSteps", "Trial", "count_call", "frechet", "guiding", "load", "plots",
+    "precondition", "run", "sample",
 ]
 _HOMES = {
     "data.rows": ["Data"],
     "denoising.preconditioned": ["precondition"],
-    "denoising.rows": ["CIn", "CNoise", "COut", "CSkip", "Denoiser", "Guidance", "Network"],
+    "denoising.rows": ["CIn", "CNoise", "COut", "CSkip", "Decoder", "Denoiser", "Guidance", "Network"],
     "design": ["Design"],
     "errors": ["DataError", "SpecError"],
     "evaluation.frechet": ["frechet"],

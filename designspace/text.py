@@ -7,7 +7,10 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import PurePath
+from typing import Any
 
+Label = str | int | float | bool
+"""The name of an axis value in tables and figures."""
 MERGED = "ablation"
 """The name of the axis that distinguishes several ablations in one report."""
 UNNAMED = (MERGED, "stage", "variant")
@@ -26,6 +29,16 @@ GREEK = (
     "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi _ pi rho _ sigma tau _ phi chi psi omega"
 )
 LATEX |= {chr(945 + i): rf"$\{name}$" for i, name in enumerate(GREEK.split()) if name != "_"}
+
+
+def label_of(value: Any) -> Label:
+    """The name of a value in tables: ``heun(alpha=0.5)`` for ``{name: heun, alpha: 0.5}``."""
+    if isinstance(value, Mapping):
+        fields = ", ".join(f"{k}={label_of(v)}" for k, v in value.items() if k != "name")
+        return f"{value['name']}" + (f"({fields})" if fields else "") if "name" in value else fields
+    if isinstance(value, list | tuple):
+        return ", ".join(str(label_of(item)) for item in value)
+    return value if isinstance(value, Label) else "null" if value is None else str(value)
 
 
 def number(value: float, se: float | None) -> str:

@@ -22,7 +22,8 @@ from designspace.registry.component import FOLDER, Component
 from designspace.registry.factories import Arguments
 from designspace.registry.identity import CountsAs, Since, identified, identity_of
 from designspace.registry.known import ROWS
-from designspace.run.loaded import Loaded, References
+from designspace.run.loaded import Loaded
+from designspace.run.references import References
 from designspace.run.run import EXECUTORS
 from designspace.spec.trial import Evaluate, Trial
 from designspace.storage.cache import Cache
@@ -86,13 +87,14 @@ def trial_with(path: str, tmp_path: Path) -> Trial:
     for kind in ("npz", "zip", "folder"):
         FIELDS[f"data/{kind}"] = {"path": str(tmp_path / kind)}
     FIELDS["reference/statistics"] = {"path": str(tmp_path / "npz")}
-    FIELDS["network/module"] = {"factory": f"{tmp_path / 'net.py'}:make"}
+    FIELDS["network/module"] = FIELDS["decoder/module"] = {"factory": f"{tmp_path / 'net.py'}:make"}
+    FIELDS["decoder/vae"] = {"path": str(tmp_path / "vae")}
     value = {"name": name} | FIELDS.get(path, {})
     if row in Design.model_fields:
         return trial({row: value})
     if row in ("network", "augmentation"):
         return trial(denoiser={"name": "trained", "network": "mlp"} | {row: value})
-    if row in ("data", "denoiser"):
+    if row in ("data", "denoiser", "decoder"):
         return trial(**{row: value})
     return trial(evaluate={"detector": "pixels"} | ({"metrics": [value]} if row == "metric" else {row: value}))
 
@@ -110,8 +112,10 @@ def used(value: Any) -> set[str]:
 @pytest.fixture(scope="module")
 def trials(tmp_path_factory):
     folder = tmp_path_factory.mktemp("files")
-    (folder / "folder").mkdir()
-    for name in ("npz", "zip", "folder/a.png", "net.py"):
+    for name in ("folder", "vae"):
+        (folder / name).mkdir()
+    vae = ("vae/config.json", "vae/diffusion_pytorch_model.safetensors")
+    for name in ("npz", "zip", "folder/a.png", "net.py", *vae):
         (folder / name).write_bytes(b"make = dict")
     return {path: trial_with(path, folder) for path in BUILT_IN}
 

@@ -19,9 +19,13 @@ class Exact(Denoiser, name="exact"):
     formula = r"D(x; \sigma) = \sum_k \mathrm{softmax}_k\!\left(-\frac{|x - y_k|^2}{2 \sigma^2}\right) y_k"
     sources = (KARRAS_2022,)
     reads_data: ClassVar[bool] = True
+    models_pixels: ClassVar[bool] = True
 
     def known_classes(self, data: Images) -> int:
         return data.class_count
+
+    def shape_of(self, data: Images) -> tuple[int, ...]:
+        return data.shape
 
     def load(self, data: Images, design: PreconditioningRows, device: torch.device) -> Conditional:
         return ExactDenoiser(data, device)

@@ -6,7 +6,6 @@ from torch import Tensor
 from designspace.data.images import Images
 from designspace.denoising.mixture import GaussianMixture
 from designspace.denoising.rows import Conditional, Denoiser, PreconditioningRows
-from designspace.errors import DataError
 from designspace.registry.literature import KARRAS_2022
 from designspace.sampling import rows
 from designspace.sampling.counted import count_call
@@ -34,13 +33,10 @@ class GaussianMixtureDenoiser(GaussianMixture, Denoiser, name="gaussian_mixture"
     def known_classes(self, data: Images) -> int:
         return len(self.weights)
 
+    def shape_of(self, data: Images) -> tuple[int, ...]:
+        return self.shape
+
     def load(self, data: Images, design: PreconditioningRows, device: torch.device) -> Conditional:
-        if data.shape != self.shape:
-            size = "x".join(map(str, data.shape))
-            raise DataError(
-                f"denoiser gaussian_mixture: its means have {self.dim} numbers, the images of the data set are {size}:"
-                " use the data set mixture, with the same weights, means and covs"
-            )
         return self
 
     def bind(self, labels: Tensor | None = None) -> rows.D:

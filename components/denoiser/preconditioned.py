@@ -28,6 +28,9 @@ class Preconditioned(Denoiser, name="preconditioned"):
     def known_classes(self, data: Images) -> int:
         return data.class_count
 
+    def shape_of(self, data: Images) -> tuple[int, ...]:
+        return self.network.shape_of(data)
+
     def load(self, data: Images, design: PreconditioningRows, device: torch.device) -> Conditional:
         shape = self.network.shape_of(data)
         network = self.network.build(shape, self.known_classes(data)).to(device).eval().requires_grad_(False)

@@ -27,7 +27,7 @@ class Pretrained(Denoiser, name="pretrained"):
     ``model`` is the name of a model that comes with the package, or a path relative to the YAML file:
     ``<path>.safetensors`` holds the parameters and ``<path>.json`` everything that they depend on, as
     ``designspace train --export`` writes them. The model's own rows c_* are used, whatever the design says. Raises
-    ``DataError`` if a file is missing or the images of the data set have another shape. Karras et al. (2022), Eq. 7.
+    ``DataError`` if a file is missing. Karras et al. (2022), Eq. 7.
     """
 
     formula = r"""
@@ -65,6 +65,10 @@ class Pretrained(Denoiser, name="pretrained"):
     def known_classes(self, data: Images) -> int:
         return int(read(self.path).about["data"]["classes"]) if self.labels else 0
 
+    def shape_of(self, data: Images) -> tuple[int, ...]:
+        self.require()
+        return tuple(read(self.path).about["data"]["shape"])
+
     def load(self, data: Images, design: PreconditioningRows, device: torch.device) -> Conditional:
         made = self.untrained(data, design, device)
         assert isinstance(made.network, torch.nn.Module)
@@ -77,12 +81,10 @@ class Pretrained(Denoiser, name="pretrained"):
     def untrained(self, data: Images, design: PreconditioningRows, device: torch.device) -> PreconditionedNetwork:
         self.require()
         about = read(self.path).about
-        if tuple(about["data"]["shape"]) != data.shape:
-            raise DataError(f"model {self.model} makes images of {about['data']['shape']}, the data have {data.shape}")
         rows, network_row = self._parts()
-        spec = about["denoiser"]
-        network = network_row.build(data.shape, self.known_classes(data), spec["augment"])
-        return PreconditionedNetwork(network.to(device).eval().requires_grad_(False), rows, data.shape)
+        spec, shape = about["denoiser"], self.shape_of(data)
+        network = network_row.build(shape, self.known_classes(data), spec["augment"])
+        return PreconditionedNetwork(network.to(device).eval().requires_grad_(False), rows, shape)
 
     def supported(self, design: PreconditioningRows) -> CNoise | None:
         return self._c_noise

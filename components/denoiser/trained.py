@@ -31,6 +31,7 @@ class Trained(Recipe, Denoiser, name="trained"):
     version: ClassVar[int] = 2
     rows: ClassVar[tuple[str, ...]] = ("c_skip", "c_out", "c_in", "c_noise", "noise_distribution", "loss_weight")
     reads_data: ClassVar[bool] = True
+    models_pixels: ClassVar[bool] = True
     has_network: ClassVar[bool] = True
     network: Network
     training_images: Annotated[int, Field(ge=0, le=100_000_000_000)] = 1_000_000
@@ -39,6 +40,9 @@ class Trained(Recipe, Denoiser, name="trained"):
 
     def known_classes(self, data: Images) -> int:
         return data.class_count if self.labels else 0
+
+    def shape_of(self, data: Images) -> tuple[int, ...]:
+        return data.shape
 
     def load(self, data: Images, design: PreconditioningRows, device: torch.device) -> Conditional:
         network = trained(self.plan(data, design), self.training_images, device).average

@@ -1,26 +1,19 @@
-import inspect
-from collections.abc import Callable
-from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field
 
 from designspace.data.images import Images
 from designspace.denoising.adapted import Adapted
-from designspace.denoising.networks import seeded
+from designspace.denoising.factory import FromFactory
 from designspace.denoising.rows import Network
-from designspace.denoising.weights import load_weights
-from designspace.errors import DataError, brief
-from designspace.interrupts import contained
+from designspace.errors import DataError
 from designspace.registry.calling import described
-from designspace.registry.component import folder_of
-from designspace.registry.factories import Arguments, Factory, find
 from designspace.registry.identity import Since
 from designspace.registry.literature import KARRAS_2022
 
 
-class Module(Network, name="module"):
+class Module(FromFactory, Network, name="module"):
     """Your own ``torch.nn.Module``, called as ``F(x [B, C, H, W], c_noise [B], labels [B] or None)``.
 
     ``factory`` names the callable that makes it, ``package.module:callable`` or ``./file.py:callable`` relative to the
@@ -47,62 +40,18 @@ class Module(Network, name="module"):
     formula = r"F_\theta(c_\mathrm{in} x; c_\mathrm{noise})"
     sources = (KARRAS_2022,)
     runs_user_code: ClassVar[bool] = True
-    factory: Factory
-    kwargs: Arguments = Arguments.model_validate({})
-    weights: Path | None = None
     shape: tuple[Annotated[int, Field(ge=1)], ...] | None = None
-    seed: Annotated[int, Since(0)] = 0
-    key: Annotated[str | None, Since(None)] = None
-    files: Annotated[tuple[Path, ...], Field(validate_default=True), Since(())] = ()
     output: Annotated[str | int | None, Since(None)] = None
     noise: Annotated[Literal["float", "int"], Since("float")] = "float"
     labels: Annotated[Literal["index", "one_hot", "none"], Since("index")] = "index"
 
-    @field_validator("files")
-    @classmethod
-    def _and_those_in_kwargs(cls, files: tuple[Path, ...], info: ValidationInfo) -> tuple[Path, ...]:
-        """Add the folders beside the spec that ``kwargs`` names as the factory will see them, without ``./``."""
-        folder, kwargs = folder_of(info), info.data.get("kwargs")
-        named = kwargs.folders_in(folder) if folder and kwargs else []
-        return (*files, *(file for file in named if file not in files))
-
     def shape_of(self, data: Images) -> tuple[int, ...]:
         return self.shape or data.shape
 
-    def require(self) -> None:
-        try:
-            find(self.factory, again=True)
-        except DataError as error:
-            error.within("factory")
-            raise
-
     def build(self, shape: tuple[int, ...], classes: int = 0, augment: int = 0) -> torch.nn.Module:
-        make = find(self.factory)
-        offered = {"shape": shape, "classes": classes, "augment": augment}
-        wanted = {name: offered[name] for name in _parameters(make) if name in offered}
-        try:
-            with seeded(self.seed), contained():
-                network = make(**(wanted | self.kwargs.model_dump()))
-        except Exception as error:
-            raise DataError(f"{self.factory} fails: {brief(error)}") from error
+        network = self.made({"shape": shape, "classes": classes, "augment": augment})
         if not isinstance(network, torch.nn.Module):
             gives = f"{self.factory} gives {described(network)}, not a torch.nn.Module"
             raise DataError(f"{gives}: let it return a Module whose forward(x, c_noise, labels=None) computes F")
-        if self.weights:
-            self._load(network, self.weights)
         plain = (self.output, self.noise, self.labels) == (None, "float", "index")
         return (network if plain else Adapted(network, self.output, self.noise, self.labels, classes)).eval()
-
-    def _load(self, network: torch.nn.Module, weights: Path) -> None:
-        try:
-            load_weights(network, weights, self.key, self.factory)
-        except DataError as error:
-            error.within("weights")
-            raise
-
-
-def _parameters(make: Callable[..., Any]) -> list[str]:
-    try:
-        return list(inspect.signature(make).parameters)
-    except ValueError:  # some callables written in C have no signature
-        return []

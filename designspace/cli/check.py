@@ -22,7 +22,7 @@ def check(
     """Report everything that is wrong with an ablation, with file, line and column, without running it.
 
     Components that are not built in are checked as well: shapes, inverses, derivatives, decreasing levels and the like.
-    A network of your own is built and called with two images.
+    A network of your own is built and called with two images, and a decoder of your own with one latent.
 
     This executes the files and modules that the ablation names under `components:` and `factory:`, and installed
     plugins; stderr names each before it is executed. For a file from someone else, use --no-code first.
@@ -31,12 +31,14 @@ def check(
     """
     from designspace.registry.execution import withheld
     from designspace.run.labels import require_labels
+    from designspace.run.shapes import require_decoders
 
     with clean_errors(), withheld() if no_code else nullcontext() as refused:
         ablation = load_ablation(file, set_)
         found = f"{file}: {ablation.name}: {counted(len(ablation.points()), 'point')}"
         if refused is None:
             require_labels(ablation)
+            require_decoders(ablation)
             typer.echo(f"{found}, {counted(len(ablation.trials()), 'trial')}")
         else:
             typer.echo(f"{found}; not executed: {', '.join(refused) or 'nothing'}")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import ClassVar, Protocol, Self
+from collections.abc import Callable
+from typing import Annotated, Any, ClassVar, Protocol, Self
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from designspace.data.images import Images
+from designspace.registry.calling import calling, require_tensor
 from designspace.registry.component import Component
 from designspace.sampling.levels import nearest
 from designspace.sampling.rows import D
@@ -145,6 +148,8 @@ class Denoiser(Component, row="denoiser"):
     """True if the denoiser depends on the data set of the ablation."""
     has_network: ClassVar[bool] = False
     """True if ``load`` returns a ``PreconditionedNetwork`` whose network is a ``torch.nn.Module`` with gradients."""
+    models_pixels: ClassVar[bool] = False
+    """True if its samples are always distributed as the images of the data set, and never latents of a decoder."""
 
     @abstractmethod
     def load(self, data: Images, design: PreconditioningRows, device: torch.device) -> Conditional:
@@ -158,6 +163,10 @@ class Denoiser(Component, row="denoiser"):
         """The number of classes that the denoiser knows, 0 if it takes no labels; ``None`` if it does not say."""
         return None
 
+    def shape_of(self, data: Images) -> tuple[int, ...] | None:
+        """The shape of one sample for a denoiser used with ``data``; ``None`` if only ``load`` finds out."""
+        return None
+
     def supported(self, design: PreconditioningRows) -> CNoise | None:
         """The row that limits and rounds noise levels to those that the denoiser supports; ``None`` for any level."""
         return design.c_noise if "c_noise" in self.rows else None
@@ -165,6 +174,58 @@ class Denoiser(Component, row="denoiser"):
     def repeated(self, k: int) -> Self:
         """The denoiser of repeat k: with other random numbers if it is trained, otherwise itself."""
         return self
+
+
+class Decoder(Component, row="decoder"):
+    """The map from samples of the denoiser to images, for a denoiser that works on latents."""
+
+    decodes: ClassVar[bool] = True
+    """False if samples are the images themselves."""
+
+    @abstractmethod
+    def load(self, device: torch.device) -> Callable[[Tensor], Tensor]:
+        """Prepare the decoder on ``device``.
+
+        The function that it returns takes latents, float32 ``[B, ...]`` on the device, and gives images in [-1, 1],
+        floating-point ``[B, C, H, W]``, of any size B. Images are clipped and rounded to uint8 afterwards.
+        """
+
+    def shape_of(self, latents: tuple[int, ...]) -> tuple[int, ...]:
+        """The shape of an image that is decoded from latents of this shape, by default found by decoding zeros."""
+        device = torch.device("cpu")
+        return decoded(self, self.load(device), torch.zeros(1, *latents), device).shape[1:]
+
+
+class BatchedDecoder(Decoder):
+    """A decoder that takes ``batch_size`` latents at once, because images need much more memory than their latents.
+
+    The size changes images by rounding errors at most, so it is not part of the identity.
+    """
+
+    batch_size: Annotated[int, Field(ge=1)] = 16
+
+    @abstractmethod
+    def make(self, device: torch.device) -> Callable[[Tensor], Tensor]:
+        """Prepare the decoder on ``device``, as ``load`` does, for batches of this size."""
+
+    def load(self, device: torch.device) -> Callable[[Tensor], Tensor]:
+        """The decoder for any number of latents."""
+        decode = self.make(device)
+        return lambda latents: torch.cat([decode(batch) for batch in torch.split(latents, self.batch_size)])
+
+    def identity(self) -> dict[str, Any]:
+        """The identity without the size of batches."""
+        return {name: value for name, value in super().identity().items() if name != "batch_size"}
+
+
+def decoded(decoder: Decoder, decode: Callable[[Tensor], Tensor], latents: Tensor, device: torch.device) -> Tensor:
+    """The images of float32 ``latents`` by the loaded function ``decode`` of ``decoder``, on the CPU.
+
+    Raises ``RowError`` unless there is one image ``[C, H, W]`` for each.
+    """
+    with calling(decoder), torch.no_grad():
+        found: object = decode(latents.to(device))
+    return require_tensor(decoder, "the images", found, (len(latents), "C", "H", "W")).float().cpu()
 
 
 class Guidance(Component, row="guidance"):

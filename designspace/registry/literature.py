@@ -159,6 +159,12 @@ RABIN_2011 = Source(
     "Wasserstein Barycenter and Its Application to Texture Mixing",
     "https://doi.org/10.1007/978-3-642-24785-9_37",
 )
+ROMBACH_2022 = Source(
+    "Rombach et al.",
+    2022,
+    "High-Resolution Image Synthesis with Latent Diffusion Models",
+    "https://arxiv.org/abs/2112.10752",
+)
 SABOUR_2024 = Source(
     "Sabour et al.",
     2024,

@@ -19,14 +19,20 @@ EARLIER = "versions of the package, the earlier of which recorded less of the pr
 def key(row: Result, metric: str, images: int) -> Key:
     """The protocol's name, number of images, reference, labels, and the hash of the full protocol.
 
-    An observation uses neither features nor a reference, so its key contains the data set and no hash.
+    An observation uses neither features nor a reference, so its key contains the space of its samples and no hash.
     """
     about, trial = row.metrics[metric], row.trial or {}
     evaluate = trial.get("evaluate") or {}
     is_observation = about.n is not None
-    reference = trial.get("data") if is_observation else evaluate.get("reference") or trial.get("data")
+    reference = _space(trial) if is_observation else evaluate.get("reference") or trial.get("data")
     whole = "" if is_observation else (row.protocol and row.protocol.hash) or ""
     return _once((about.protocol, images, _text(reference), _text(evaluate.get("labels")), whole))
+
+
+def _space(trial: Mapping[str, Any]) -> Any:
+    """The space of samples: the data set, and whether they are latents, whose errors are those of no image."""
+    data, decoder = trial.get("data"), trial.get("decoder") or {}
+    return data if decoder.get("name", "none") == "none" else [data, "latents"]
 
 
 @lru_cache(maxsize=1024)

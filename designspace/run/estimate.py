@@ -6,34 +6,31 @@ import math
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
-from torch import Tensor
 
 from designspace.errors import brief
-from designspace.evaluation.denoiser_probe import denoising
 from designspace.evaluation.evaluate import DRAWS
 from designspace.evaluation.rows import DenoiserMetric, Metric, Observation
 from designspace.interrupts import contained, handled
 from designspace.results.lines import PointKey, point_key
 from designspace.results.store import Results
+from designspace.run.evaluations import Counted, evaluations
 from designspace.run.generate import chunks
 from designspace.run.job import repeat_of
 from designspace.run.labels import require_labels
 from designspace.run.pace import Paces
 from designspace.run.pipeline import applies
+from designspace.run.shapes import require_decoders
 from designspace.run.stages import Stage, Stages
-from designspace.sampling.noise import latents
-from designspace.sampling.probe import MeasuredTimeSteps, Probe
+from designspace.sampling.probe import MeasuredTimeSteps
 from designspace.spec.evaluations import cost_of
 from designspace.storage.cache import Cache
 from designspace.storage.files import content_key
 from designspace.training.checkpoints import Checkpoints, Trainable
-from designspace.training.rows import training_rows
 
 if TYPE_CHECKING:
     from designspace.spec import Ablation
@@ -57,7 +54,10 @@ class PlannedPoint(NamedTuple):
     seconds: float | None
     """The estimated time of everything that earlier points do not compute; ``None`` if it is not known."""
     parts: dict[str, float]
-    """The known parts of this time: training, time_steps, sampling, features, reference, metrics, observations."""
+    """The known parts of this time.
+
+    They are training, time_steps, sampling, decoding, features, reference, metrics and observations.
+    """
     error: str | None = None
     """Why the trial would fail, if that is already known."""
 
@@ -71,6 +71,7 @@ def dry_run(ablation: Ablation, *, device: str = "cpu", out: Path | str = "repor
     steps, and every metric on random features. The times are for one process; checkpoints and files are left out.
     """
     require_labels(ablation)
+    require_decoders(ablation)
     work = _Work(Stages(Cache(), torch.device(device)), Results(Path(out) / ablation.name).done())
     return [work.planned(point) for point in ablation.points()]
 
@@ -82,6 +83,8 @@ class _Work:
         self._stages, self._done, self._paces = stages, done, Paces(stages)
         self._settled = {id for id, _ in done}
         self._shared: set[object] = set()
+        self._sampled: defaultdict[tuple[str, bool], int] = defaultdict(int)
+        """The number of samples of each sampling that would be known, which trials with other decoders share."""
         self._trained: defaultdict[str, set[int]] = defaultdict(set)
         """The numbers of steps at which a state of each training would be known."""
 
@@ -95,7 +98,7 @@ class _Work:
                 missing = _Missing.of(trial, self._stages)
                 cached = 1 - missing.features / trial.evaluate.images
                 if id not in self._settled:
-                    parts = self._parts(trial, missing, nfe)
+                    parts = self._parts(trial, self._shared_with_others(trial, missing), nfe)
         except Exception as failure:  # in a component; the run would record it for this trial
             error = brief(failure)
         self._settled.add(id)
@@ -112,14 +115,16 @@ class _Work:
         metrics = [metric for metric in trial.evaluate.metrics if applies(metric, trial)]
         distances = [metric for metric in metrics if not isinstance(metric, Observation)]
         seen = [metric for metric in metrics if isinstance(metric, Observation) and self._is_new(trial, metric)]
-        placed = self._placed(trial) if missing.images else 0
-        observed = sum(_evaluations(trial, metric, self._stages) for metric in seen)
-        sampled = missing.images * (math.nan if nfe is None else nfe) if missing.images else 0
+        placed = self._placed(trial) if missing.samples else 0
+        observed = sum(evaluations(trial, metric, self._stages) for metric in seen)
+        sampled = missing.samples * (math.nan if nfe is None else nfe) if missing.samples else 0
         parts = {"time_steps": placed, "sampling": sampled, "observations": observed}
         if any(parts.values()):
             pace = self._paces.evaluation(trial)
             parts = {name: evaluations * pace for name, evaluations in parts.items()}
             parts["training"] = self._training(trial)
+        if trial.decoder.decodes and missing.images:
+            parts["decoding"] = missing.images * self._paces.decoding(trial)
         if distances:
             pace = self._paces.features(trial)
             parts["features"] = missing.features * pace
@@ -132,6 +137,12 @@ class _Work:
         new = key not in self._shared
         self._shared.add(key)
         return new
+
+    def _shared_with_others(self, trial: Trial, missing: _Missing) -> _Missing:
+        """``missing`` without the samples that an earlier trial would have sampled."""
+        key, images = (self._stages.loaded.keys(trial).sampling, trial.decoder.decodes), trial.evaluate.images
+        known, self._sampled[key] = self._sampled[key], max(images, self._sampled[key])
+        return replace(missing, samples=min(missing.samples, max(images - known, 0)))
 
     def _training(self, trial: Trial) -> float:
         denoiser, loaded = trial.denoiser, self._stages.loaded
@@ -152,7 +163,7 @@ class _Work:
         rule = trial.design.time_steps
         if not isinstance(rule, MeasuredTimeSteps) or self._stages.has_levels(trial):
             return 0
-        counted = _Counted(trial)
+        counted = Counted(trial)
         rule.place(counted.probe(rule.images))
         return counted.evaluations
 
@@ -181,8 +192,10 @@ class _Work:
 
 @dataclass(frozen=True)
 class _Missing:
-    """The numbers of images of a trial that are not in the cache."""
+    """The numbers of images of a trial, at each stage, that are not in the cache."""
 
+    samples: int
+    """The numbers of latents or, without a decoder, of images."""
     images: int
     features: int
 
@@ -197,49 +210,10 @@ class _Missing:
             return todo if not todo or is_missing(todo[0]) else todo[bisect_left(todo, True, key=is_missing) :]
 
         unseen = missing("features", chunks(trial.evaluate.images))
-        return cls(*(sum(map(len, found)) for found in (missing("images", unseen), unseen)))
+        undecoded = missing("images", unseen)
+        unsampled = missing("latents", undecoded) if trial.decoder.decodes else undecoded
+        return cls(*(sum(map(len, found)) for found in (unsampled, undecoded, unseen)))
 
 
 def _cost(trial: Trial) -> int | float:
     return cost_of(trial.design, trial.denoiser, trial.num_steps).nfe
-
-
-def _evaluations(trial: Trial, metric: Observation, stages: Stages) -> float:
-    """The evaluations that a metric of the sampler or the denoiser needs."""
-    counted = _Counted(trial)
-    if not isinstance(metric, DenoiserMetric):
-        metric.observe(counted.probe(metric.images))  # type: ignore[attr-defined]
-        return counted.evaluations
-    with suppress(Exception):  # it may need a network, for its gradients
-        data = stages.loaded.data(trial.data)
-        counted.shape = data.shape
-        loaded = counted, counted if trial.denoiser.has_network else None
-        metric.observe(
-            denoising(data, training_rows(trial.design), loaded, metric.images, torch.device("cpu"), labelled=False)
-        )
-    return counted.evaluations or 3 * metric.images * (metric.levels + 1)  # a gradient costs two evaluations more
-
-
-class _Counted:
-    """The ideal denoiser of a Gaussian in place of the trial's own, which counts the images of its evaluations."""
-
-    shape: tuple[int, ...] = (1,)
-
-    def __init__(self, trial: Trial) -> None:
-        self._trial, self.evaluations = trial, 0
-        if row := trial.denoiser.supported(trial.design):
-            self.sigma_min, self.sigma_max = row.limits()
-            self.round_sigma = row.round_sigma
-
-    def __call__(self, x: Tensor, sigma: Tensor) -> Tensor:
-        self.evaluations += len(x)
-        shrink = 0.25 / (0.25 + torch.as_tensor(sigma) ** 2)
-        return x * (shrink.to(x) if shrink.ndim == 0 else shrink.to(x).reshape(-1, *[1] * (x.ndim - 1)))
-
-    def bind(self, labels: Tensor | None) -> _Counted:
-        return self
-
-    def probe(self, images: int) -> Probe:
-        """A probe of the trial with this denoiser."""
-        start = latents(self._trial.seed, range(images), self.shape).double()
-        return Probe(self._trial.design, self, start, self._trial.num_steps)

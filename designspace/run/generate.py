@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -33,7 +33,7 @@ class Generated:
     """A chunk of a trial's images."""
 
     x: Tensor
-    """The samples, float32 ``[n, C, H, W]``, on the CPU."""
+    """The samples, float32 ``[n, C, H, W]``, on the CPU: images or, if there is a decoder, latents."""
     nfe: float
     """Counted evaluations per image; the mean if an adaptive solver takes more for some images than for others."""
     nfe_guidance: float
@@ -102,11 +102,12 @@ def generate(
         before.append(Generators(device))
         done.append((batch, sampler.sample(batch)))
     x = torch.cat([out.x.cpu() for _, out in done])
-    broken = (~x.isfinite().flatten(1).all(1)).nonzero().flatten().tolist()
-    if broken:
-        first = broken[0] // batch_size
-        before[first].restore()
-        raise NotFiniteError([images[k] for k in broken], images, sampler.origin(done[first][0]))
+
+    def origin(broken: int) -> str:
+        before[broken // batch_size].restore()
+        return sampler.origin(done[broken // batch_size][0])
+
+    require_finite(x, images, origin)
     return Generated(
         x=x,
         nfe=math.fsum(out.nfe * len(batch) for batch, out in done) / len(images),
@@ -115,6 +116,17 @@ def generate(
         sigmas=done[0][1].sigmas.tolist(),
         nfe_each=None if done[0][1].nfe_each is None else torch.cat([_each(out) for _, out in done]),
     )
+
+
+def require_finite(x: Tensor, images: range, origin: str | Callable[[int], str]) -> None:
+    """Raise ``NotFiniteError``, which lists the ``images``, unless all of ``x`` ``[n, ...]`` is finite.
+
+    ``origin`` says where it began, or finds out by the position of the first image that is not finite.
+    """
+    broken = (~x.isfinite().flatten(1).all(1)).nonzero().flatten().tolist()
+    if broken:
+        where = origin if isinstance(origin, str) else origin(broken[0])
+        raise NotFiniteError([images[k] for k in broken], images, where)
 
 
 def _each(out: Samples) -> Tensor:

@@ -15,6 +15,7 @@ from designspace.denoising.rows import Denoiser
 from designspace.evaluation.measure import Sample, Summary
 from designspace.evaluation.rows import Metric
 from designspace.run.generate import CHUNK
+from designspace.run.shapes import require_images
 from designspace.run.stages import Stages
 from designspace.sampling.noise import latents
 from designspace.storage.files import content_key
@@ -50,6 +51,10 @@ class Paces:
         """Of an evaluation of the trial's denoiser, which need not be trained for it."""
         return self._denoised(trial)[0]
 
+    def decoding(self, trial: Trial) -> float:
+        """Of the trial's decoder."""
+        return self._shown(trial)[0]
+
     def features(self, trial: Trial) -> float:
         """Of the trial's detector."""
         return self._detected(trial)[0]
@@ -70,15 +75,27 @@ class Paces:
         key = "evaluation", self._alike(trial), trial.evaluate.labels
         return self._once(key, partial(_evaluation_pace, trial, self._stages))
 
+    def _shown(self, trial: Trial) -> tuple[float, Tensor]:
+        """The pace of the trial's decoder, 0 without one, and some outputs of its denoiser as images."""
+
+        def measured() -> tuple[float, Tensor]:
+            out, loaded = self._denoised(trial)[1], self._stages.loaded
+            if not trial.decoder.decodes:
+                return 0.0, to_uint8(out)
+            pace, images = _pace(lambda n: loaded.decoded(trial, out[:n], self._stages.batch_size), len(out))
+            return pace, to_uint8(images)
+
+        return self._once(("images", trial.decoder, self._alike(trial), trial.evaluate.labels), measured)
+
     def _detected(self, trial: Trial) -> tuple[float, int]:
         """The pace of the trial's detector and the number of its features."""
 
         def measured() -> tuple[float, int]:
-            images, detector = self._denoised(trial)[1], trial.evaluate.detector
+            images, detector = self._shown(trial)[1], trial.evaluate.detector
             pace, features = _pace(lambda n: self._stages.loaded.detect(detector, images[:n]), len(images))
             return pace, features.shape[1]
 
-        return self._once((trial.evaluate.detector, self._alike(trial)), measured)
+        return self._once((trial.evaluate.detector, trial.decoder, self._alike(trial)), measured)
 
     def _alike(self, trial: Trial) -> object:
         return _speed_of(trial.denoiser), trial.data
@@ -119,9 +136,10 @@ def _timed(call: Callable[[int], Tensor], n: int) -> tuple[float, Tensor]:
 
 
 def _evaluation_pace(trial: Trial, stages: Stages) -> tuple[float, Tensor]:
-    """The pace of the denoiser and some of its outputs as images."""
+    """The pace of the denoiser and some of its outputs."""
     given = stages.loaded.data(trial.data), trial.design, stages.device
     denoiser = trial.denoiser.untrained(*given) or trial.denoiser.load(*given)
+    require_images(trial, denoiser.shape, given[0])
     sigma = trial.design.time_steps.sigmas(trial.num_steps)[trial.num_steps // 2]
 
     def evaluate(n: int) -> Tensor:
@@ -131,8 +149,7 @@ def _evaluation_pace(trial: Trial, stages: Stages) -> tuple[float, Tensor]:
         with torch.no_grad():
             return D(x, sigma)
 
-    pace, out = _pace(evaluate, min(CHUNK, trial.evaluate.images))
-    return pace, to_uint8(out)
+    return _pace(evaluate, min(CHUNK, trial.evaluate.images))
 
 
 def _training_pace(plan: Plan, device: torch.device) -> float:

@@ -1,4 +1,4 @@
-"""Computing one trial: chunks of images -> features -> metrics -> a line of results.jsonl."""
+"""Computing one trial: chunks of images (of latents, if there is a decoder) -> features -> metrics -> a record."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def restore_artefacts(trials: Iterable[Trial], results: Results, stages: Stages)
 def applies(metric: Metric, trial: Trial) -> bool:
     """Whether ``metric`` is defined for ``trial``; otherwise it is left out."""
     try:
-        metric.check(trial.design, trial.denoiser)
+        trial.require_defined(metric)
     except ValueError:  # ``load`` has already warned about it
         return False
     return True
@@ -138,7 +138,7 @@ def _keep(trial: Trial, found: Found, stages: Stages, results: Results) -> None:
 
 def _plane(trial: Trial, shown: Tensor, stages: Stages) -> Tensors:
     """The plane of a one-dimensional flow; empty for adaptive solvers, which have no fixed noise levels."""
-    on_a_grid = shown[0].numel() == 1 and not trial.design.solver.adaptive
+    on_a_grid = shown[0].numel() == 1 and not (trial.design.solver.adaptive or trial.decoder.decodes)
     return {f"plane.{name}": tensor for name, tensor in stages.plane(trial).items()} if on_a_grid else {}
 
 
@@ -151,7 +151,8 @@ def _protocol(trial: Trial, stages: Stages) -> Protocol:
 
 def _seconds(trial: Trial, parts: list[Tensors], stages: Stages) -> dict[str, float]:
     spent = torch.stack([part["seconds"] for part in parts]).sum(0).tolist()
-    found = dict(zip(("sampling", "features"), spent, strict=False))
+    names = ("sampling", *["decoding"] * trial.decoder.decodes, "features")
+    found = dict(zip(names, spent, strict=False))
     measured = isinstance(trial.design.time_steps, MeasuredTimeSteps)
     return found | ({"time_steps": stages.levels(trial)["seconds"].item()} if measured else {})
 

@@ -22,6 +22,7 @@ from designspace.run.job import Job
 from designspace.run.labels import require_labels
 from designspace.run.pipeline import restore_artefacts
 from designspace.run.progress import watching
+from designspace.run.shapes import require_decoders
 from designspace.run.stages import Stages
 from designspace.run.worker import Worker
 from designspace.spec.trial import Ids, Point, Trial
@@ -46,10 +47,10 @@ def run(
 ) -> Results:
     """Compute the points of ``ablation`` that have no result yet, and return all of its results.
 
-    To resume a run, run it again: finished points in ``out/<name>/results.jsonl`` are kept, and images and features
-    are read from the cache. Several processes may run the same ablation at the same time; they share the work. A trial
-    that raises an error, or calls ``sys.exit``, is recorded in the ``failures`` of the results, and the other trials
-    continue. In the main thread, SIGINT and SIGTERM save the training in progress before they end the run.
+    To resume a run, run it again: finished points in ``out/<name>/results.jsonl`` are kept, and all else is read from
+    the cache. Several processes may run an ablation at the same time and share the work. A trial that raises an error,
+    or calls ``sys.exit``, is recorded in the ``failures`` of the results, and the other trials continue. In the main
+    thread, SIGINT and SIGTERM save the training in progress before they end the run.
 
     Args:
         ablation: An ablation, usually from ``designspace.load``.
@@ -63,7 +64,7 @@ def run(
 
     Raises:
         ValueError: There is no such device or executor, or ``workers`` or ``batch_size`` are less than 1.
-        SpecError: Trials use labels that the data set or the denoiser does not support.
+        SpecError: Trials use labels or a decoder that the data set or the denoiser does not support.
         DataError: Code or data have changed since loading, or workers would need a component defined in a notebook.
         EndedError: A component called ``sys.exit`` before the first trial.
         StorageError: A file cannot be written, for instance because the disk is full; finished points are kept.
@@ -75,6 +76,7 @@ def run(
     points = tuple(ablation.points())
     _require_unchanged(points)
     require_labels(ablation)
+    require_decoders(ablation)
     results = Results(Path(out) / ablation.name, only={_key(point) for point in points})
     write_description(results.folder, describe(ablation, points))
     done = results.done()

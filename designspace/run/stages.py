@@ -1,7 +1,8 @@
 """The stages of a trial. The output of each stage is cached under a hash of everything that the stage depends on.
 
-Measured time steps come first, then chunks of images, then their features. Observations and the plane of a
-one-dimensional flow are computed on a few images of their own. The features of the reference are in ``loaded``.
+Measured time steps come first, then chunks of images, then their features. If there is a decoder, chunks of latents
+come before the images, so that trials with other decoders share them. Observations and the plane of a one-dimensional
+flow are computed on a few samples of their own. Those of the reference are in ``references``.
 """
 
 from __future__ import annotations
@@ -24,8 +25,9 @@ from designspace.evaluation.rows import DenoiserMetric, Diagnostic, Observation
 from designspace.registry.calling import calling, name_of
 from designspace.registry.component import Component
 from designspace.registry.isolation import drawing
-from designspace.run.generate import FURTHER, generate
-from designspace.run.loaded import Kept, Loaded, References, made, rows_of, source_of
+from designspace.run.generate import FURTHER, generate, require_finite
+from designspace.run.loaded import Kept, Loaded, made, rows_of, source_of
+from designspace.run.references import References
 from designspace.sampling import rows
 from designspace.sampling.noise import latents
 from designspace.sampling.plane import CURVES, plane
@@ -38,9 +40,9 @@ if TYPE_CHECKING:
     from designspace.spec.trial import Trial
 
 Tensors = dict[str, Tensor]
-Stage = Literal["images", "features"]
+Stage = Literal["latents", "images", "features"]
 FORMAT = 2
-"""The version of the cache files that hold images; raised when their tensors change."""
+"""The version of the cache files that hold latents or images; raised when their tensors change."""
 
 
 @dataclass(frozen=True)
@@ -106,29 +108,47 @@ class Stages:
             found = placed(rule, self._probe(trial, rule.images, "time_steps"))
             return {"sigmas": found, "seconds": _float64(perf_counter() - start)}
 
-        return self._made("levels", content_key("levels", self.loaded.keys(trial)[0]), place)
+        return self._made("levels", content_key("levels", self.loaded.keys(trial).sampling), place)
 
     def has_levels(self, trial: Trial) -> bool:
         """Whether the cache has the noise levels of measured time steps."""
-        return self.cache.path("levels", content_key("levels", self.loaded.keys(trial)[0])).is_file()
+        return self.cache.path("levels", content_key("levels", self.loaded.keys(trial).sampling)).is_file()
 
     def images(self, trial: Trial, chunk: range) -> Tensors:
-        """The chunk's ``images``, uint8 ``[n, C, H, W]``, with ``nfe``, ``sigmas`` and ``seconds``.
+        """The chunk's ``images``, uint8 ``[n, C, H, W]``, and everything of ``latents`` except the latents themselves.
 
-        For some trials there are ``nfe_each``, ``nfe_guidance`` and ``nfe_idle`` as well; see ``Generated``.
+        If there is a decoder, ``seconds`` has its time after that of sampling. Raises ``NotFiniteError``.
         """
 
         def make() -> Tensors:
-            denoiser, labels = self._attributed(trial), self.loaded.labels(trial, chunk)
-            resolved = self._placed(trial)
+            if not trial.decoder.decodes:
+                found = self._sampled(trial, chunk)
+                return found | {"images": to_uint8(found.pop("latents"))}
+            found = self.latents(trial, chunk)
             start = perf_counter()
-            out = generate(resolved, denoiser, labels, chunk, self.device, self.batch_size)
-            found = {"images": to_uint8(out.x), "nfe": _float64(out.nfe), "sigmas": _float64(out.sigmas)}
-            found |= {} if out.nfe_each is None else {"nfe_each": out.nfe_each}
-            found |= {key: _float64(value) for key in FURTHER if (value := getattr(out, key))}
-            return found | {"seconds": _float64([perf_counter() - start])}
+            images = self.loaded.decoded(trial, found.pop("latents"), self.batch_size)
+            require_finite(images, chunk, f"in decoder '{trial.decoder.name}'")
+            seconds = torch.cat([found["seconds"], _float64([perf_counter() - start])])
+            return found | {"images": to_uint8(images), "seconds": seconds}
 
         return self._made("images", self._key("images", trial, chunk), make)
+
+    def latents(self, trial: Trial, chunk: range) -> Tensors:
+        """The chunk's ``latents``, float32 ``[n, ...]``, with ``nfe``, ``sigmas`` and ``seconds``, for a decoder.
+
+        For some trials there are ``nfe_each``, ``nfe_guidance`` and ``nfe_idle`` as well; see ``Generated``.
+        """
+        return self._made("latents", self._key("latents", trial, chunk), lambda: self._sampled(trial, chunk))
+
+    def _sampled(self, trial: Trial, chunk: range) -> Tensors:
+        denoiser, labels = self._attributed(trial), self.loaded.labels(trial, chunk)
+        resolved = self._placed(trial)
+        start = perf_counter()
+        out = generate(resolved, denoiser, labels, chunk, self.device, self.batch_size)
+        found = {"latents": out.x, "nfe": _float64(out.nfe), "sigmas": _float64(out.sigmas)}
+        found |= {} if out.nfe_each is None else {"nfe_each": out.nfe_each}
+        found |= {key: _float64(value) for key in FURTHER if (value := getattr(out, key))}
+        return found | {"seconds": _float64([perf_counter() - start])}
 
     def features(self, trial: Trial, chunk: range) -> Tensors:
         """The chunk's ``features``, float32 ``[n, d]``, and everything of ``images`` except the images themselves."""
@@ -143,7 +163,7 @@ class Stages:
         return self._made("features", self._key("features", trial, chunk), make)
 
     def has(self, stage: Stage, trial: Trial, chunk: range) -> bool:
-        """Whether the cache has a chunk's images or features."""
+        """Whether the cache has a chunk's latents, images or features."""
         return self.cache.path(stage, self._key(stage, trial, chunk)).is_file()
 
     def observed(self, trial: Trial, metric: Observation) -> Tensors:
@@ -175,7 +195,7 @@ class Stages:
             values = self.loaded.data(trial.data).scaled().flatten()
             return plane(self._probe(self._placed(trial), CURVES, trial.seed), values)
 
-        key = content_key("plane", self.loaded.keys(trial)[0], trial.data.identity())
+        key = content_key("plane", self.loaded.keys(trial).sampling, trial.data.identity())
         return self._made("plane", key, make)
 
     def _made(self, stage: str, key: str, make: Callable[[], Tensors]) -> Tensors:
@@ -183,13 +203,16 @@ class Stages:
 
     def _key(self, stage: Stage, trial: Trial, chunk: range) -> str:
         """The cache key of a chunk. That of images covers neither their total number nor how they are measured."""
-        sampling, detector = self.loaded.keys(trial)
-        images = content_key(FORMAT, sampling, chunk.start, chunk.stop)
-        return images if stage == "images" else content_key(images, detector)
+        keys = self.loaded.keys(trial)
+        key = content_key(FORMAT, keys.sampling, chunk.start, chunk.stop)
+        if stage != "latents" and trial.decoder.decodes:
+            key = content_key(key, keys.decoder)
+        return content_key(key, keys.detector) if stage == "features" else key
 
     def _observation_key(self, trial: Trial, metric: Observation) -> str:
         of_denoiser = isinstance(metric, DenoiserMetric)
-        return content_key(metric.identity(), trial.denoising_identity() if of_denoiser else self.loaded.keys(trial)[0])
+        seen = trial.denoising_identity() if of_denoiser else self.loaded.keys(trial).sampling
+        return content_key(metric.identity(), seen)
 
     def _placed(self, trial: Trial) -> Trial:
         """The trial, in which time steps that have to be measured are replaced by the resulting noise levels."""

@@ -47,6 +47,8 @@ class Ablation(Spec):
     """Files (relative to the YAML file) and modules that define the user's own components."""
     data: Any = None
     denoiser: Any = None
+    decoder: Any = None
+    """What turns samples of the denoiser into images, if these are latents."""
     design: Any = None
     """The name of a preset, ``{preset: edm, solver: euler, ...}`` or all rows; in Python also a ``Design``."""
     num_steps: Any = None
@@ -97,8 +99,12 @@ class Ablation(Spec):
         return list(found.values())
 
     def problem(self, path: FieldPath, value: Any, what: str) -> Problem:
-        """A problem with a field that is set to ``value``, with the place in the file where it is set."""
-        return self._document.locate(Problem(what, place_of(dict(self), path, value)))
+        """A problem with a field that is set to ``value``, with the place in the file where it is set.
+
+        A component may have been made of the name or the mapping that is written there.
+        """
+        folder = self.path.absolute().parent if self.path else Path.cwd()
+        return self._document.locate(Problem(what, place_of(dict(self), path, value, folder)))
 
     def _planned(self) -> Plan:
         if self._plan is None:  # the ablation was made in Python; ``load`` sets the plan of one read from a file

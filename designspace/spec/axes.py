@@ -15,7 +15,7 @@ from designspace.registry.component import Spec
 from designspace.spec.limits import MOST_TRIALS
 from designspace.spec.paths import PARTS, STEPS, Setting, axis_name, field_path, suggest_field
 from designspace.spec.problems import Problems, problem_at, refusal
-from designspace.spec.trial import Label, label_of
+from designspace.text import Label, label_of
 
 
 class Change(Spec):

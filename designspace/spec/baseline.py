@@ -13,13 +13,17 @@ from designspace.errors import SpecError
 from designspace.spec.axes import Choice, read_axes
 from designspace.spec.paths import SECTIONS, STEPS, Setting, build
 from designspace.spec.problems import Problems
-from designspace.spec.trial import Evaluate, Label, Point
+from designspace.spec.trial import Evaluate, Point, Trial
+from designspace.text import Label
 
 
 def baseline(fields: Mapping[str, Any]) -> list[Setting]:
     """The settings of every point that does not replace them."""
-    detector = ("evaluate", "detector")
-    found = [Setting(detector, Evaluate.model_fields["detector"].default, detector, detector)]
+    defaults = {
+        ("evaluate", "detector"): Evaluate.model_fields["detector"].default,
+        ("decoder",): Trial.model_fields["decoder"].default,
+    }
+    found = [Setting(path, value, path, path) for path, value in defaults.items()]
     for name in (*SECTIONS, *STEPS):
         if (value := fields[name]) is not None:
             found += Setting((name,), value, (name,), (name,)).parts()

@@ -23,8 +23,7 @@ from designspace.errors import DocPath
 from designspace.registry.component import Finite, NonNegative, Positive, Spec
 from designspace.results.points import known_axis, known_value, listed
 from designspace.spec.problems import refusal
-from designspace.spec.trial import Label, label_of
-from designspace.text import did_you_mean
+from designspace.text import Label, did_you_mean, label_of
 
 Value = Annotated[Label, BeforeValidator(label_of), WithJsonSchema({})]
 Selection = dict[str, Value]

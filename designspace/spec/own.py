@@ -161,7 +161,7 @@ def _why_not_called(
     except DataError as error:
         return str(error), Kind.FILE, error.at
     except Exception as error:
-        line = _users_line(error)
+        line = users_line(error)
         if isinstance(error, ValueError) and not line:  # one of this package, which says what to do
             return str(error), Kind.USER_CODE, ()
         notes = "".join(f"; {note}" for note in getattr(error, "__notes__", ()))
@@ -169,7 +169,7 @@ def _why_not_called(
     return "", Kind.USER_CODE, ()
 
 
-def _users_line(error: Exception) -> str:
+def users_line(error: Exception) -> str:
     """The last line of the user's code in the traceback, as `` (file:line)``; empty if there is none."""
     files = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
     lines = [f" ({file}:{line})" for file, line in files if file[:1] != "<" and not file.startswith(INSTALLED)]
@@ -198,7 +198,9 @@ def _context(draft: Draft) -> Context:
     limits = known.limits() if known else (0.0, float("inf"))
     augmentation = getattr(denoiser, "augmentation", None)
     labels = (4 if getattr(denoiser, "labels", False) else 0, augmentation.size if augmentation else 0)
-    return Context(draft.design, draft.evaluate.detector, num_steps, limits, (labels,))
+    return Context(
+        draft.design, draft.evaluate.detector, num_steps, limits, (labels,), shape_of=draft.denoiser.shape_of
+    )
 
 
 class _TooSlow(BaseException):

@@ -6,13 +6,16 @@ import inspect
 import sys
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from pydantic import ValidationError
 
 from designspace.denoising.sigma_data import NAME as SIGMA_DATA
 from designspace.denoising.sigma_data import has_field
 from designspace.errors import DocPath, Kind, Problem, WithheldError, brief, dotted
-from designspace.registry.component import Component
+from designspace.registry.component import FOLDER, Component
 from designspace.registry.discovery import file_module, import_user
 from designspace.registry.execution import not_executed
 from designspace.registry.known import ROWS
@@ -84,14 +87,24 @@ def plan(fields: Mapping[str, Any], document: Document) -> Plan:
     return Plan(points, claims, [document.locate(problem) for problem in problems])
 
 
-def place_of(fields: Mapping[str, Any], path: FieldPath, value: Any) -> DocPath:
-    """The path in the document where a field is set to ``value``, or ``path`` if ``value`` is its default."""
+def place_of(fields: Mapping[str, Any], path: FieldPath, value: Any, folder: Path) -> DocPath:
+    """The path in the document where a field is set to ``value``, or ``path`` if ``value`` is its default.
+
+    Relative file names are relative to ``folder``.
+    """
     varied = choices({part: fields[part] for part in PARTS}, Problems())
     settings = [*baseline(fields), *(setting for choice in varied for setting in choice.settings)]
-    given = [
-        s for s in settings if s.path == path and (tuple(s.value) if isinstance(s.value, list) else s.value) == value
-    ]
-    return given[0].place if given else path
+    given = (s.place for s in settings if s.path == path and _gives(s.value, value, folder))
+    return next(given, path)
+
+
+def _gives(written: Any, value: Any, folder: Path) -> bool:
+    """Whether what is written in the document gives ``value``, which may be a component."""
+    if isinstance(value, Component):
+        with suppress(ValidationError):
+            return bool(ROWS[value.row].model_validate(written, context={FOLDER: folder}) == value)
+        return False
+    return bool((tuple(written) if isinstance(written, list) else written) == value)
 
 
 def _import_components(names: Sequence[str], folder: Path) -> Iterator[Problem]:

@@ -92,7 +92,7 @@ class Resolver:
         key = id(draft.denoiser), k
         if key not in self._repeated:
             self._repeated[key] = draft.denoiser.repeated(k)
-        parts: dict[str, Any] = {name: getattr(draft, name) for name in ("design", "data", "evaluate")}
+        parts: dict[str, Any] = {name: getattr(draft, name) for name in ("design", "data", "decoder", "evaluate")}
         seed, denoiser = draft.evaluate.seed + k, self._repeated[key]
         trial = Trial.model_construct(num_steps=num_steps, seed=seed, denoiser=denoiser, **parts)  # all parts are valid
         trial.__dict__["id"] = self._ids.of(trial)
@@ -160,10 +160,10 @@ def _reference_problems(evaluate: Evaluate, path: DocPath) -> Iterator[Problem]:
 def unmeasured(base: Sequence[Setting], trials: Sequence[Trial]) -> Iterator[Problem]:
     """Yield an error for each metric that no trial can measure, and a warning if only some trials cannot."""
     reasons: dict[tuple[int, str], list[str]] = {}
-    known: dict[tuple[int, int, int], str] = {}
+    known: dict[tuple[int, int, int, int], str] = {}
     for trial in trials:
         for i, metric in enumerate(trial.evaluate.metrics):
-            key = id(metric), id(trial.design), id(trial.denoiser)
+            key = id(metric), id(trial.design), id(trial.denoiser), id(trial.decoder)
             if key not in known:
                 known[key] = _why_not(metric, trial)
             reasons.setdefault((i, metric.name), []).append(known[key])
@@ -180,7 +180,7 @@ def unmeasured(base: Sequence[Setting], trials: Sequence[Trial]) -> Iterator[Pro
 
 def _why_not(metric: Metric, trial: Trial) -> str:
     try:
-        metric.check(trial.design, trial.denoiser)
+        trial.require_defined(metric)
     except ValueError as error:
         return str(error)
     return ""

@@ -17,7 +17,7 @@ from pydantic_core import ErrorDetails
 
 from designspace.data.load import load_images
 from designspace.data.rows import Data
-from designspace.denoising.rows import Denoiser
+from designspace.denoising.rows import Decoder, Denoiser
 from designspace.denoising.sigma_data import MEASURE
 from designspace.denoising.sigma_data import NAME as SIGMA_DATA
 from designspace.design import Design
@@ -55,6 +55,7 @@ class Draft:
     design: Design
     data: Data
     denoiser: Denoiser
+    decoder: Decoder
     evaluate: Evaluate
     steps: Steps
 
@@ -62,6 +63,7 @@ class Draft:
         """The components that it names, each with its location, without those in the fields of others."""
         yield ("data",), self.data
         yield ("denoiser",), self.denoiser
+        yield ("decoder",), self.decoder
         yield ("evaluate", "detector"), self.evaluate.detector
         if self.evaluate.reference is not None:
             yield ("evaluate", "reference"), self.evaluate.reference
@@ -73,6 +75,7 @@ MODELS: Mapping[str, type[Spec]] = {
     "design": Design,
     "data": Data,
     "denoiser": Denoiser,
+    "decoder": Decoder,
     "evaluate": Evaluate,
     "steps": Steps,
 }

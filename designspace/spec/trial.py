@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Annotated, Any, Literal, Self
@@ -13,14 +13,14 @@ from pydantic import AfterValidator, BeforeValidator, Field, field_validator, mo
 from pydantic_core import PydanticCustomError
 
 from designspace.data.rows import Data
-from designspace.denoising.rows import Denoiser
+from designspace.denoising.rows import Decoder, Denoiser
 from designspace.design import Design
 from designspace.evaluation.measure import PartlyKnown, Sample, Summary
-from designspace.evaluation.rows import Detector, Metric, Reference
+from designspace.evaluation.rows import DenoiserMetric, Detector, Metric, Reference
 from designspace.registry.component import Count, Spec
 from designspace.registry.identity import Since, identified
 from designspace.storage.files import content_key
-from designspace.text import did_you_mean
+from designspace.text import Label, did_you_mean
 
 VERSION = 1
 """The version of the numbers that the framework itself computes (sampler, latents); components have their own versions.
@@ -28,19 +28,7 @@ VERSION = 1
 It is part of every trial's id. Raise it when these numbers change, so that old results are not mistaken for new ones.
 """
 
-Label = str | int | float | bool
-"""The name of an axis value in tables and figures."""
 RULES = ("none", "data", "balanced")
-
-
-def label_of(value: Any) -> Label:
-    """The name of a value in tables: ``heun(alpha=0.5)`` for ``{name: heun, alpha: 0.5}``."""
-    if isinstance(value, Mapping):
-        fields = ", ".join(f"{k}={label_of(v)}" for k, v in value.items() if k != "name")
-        return f"{value['name']}" + (f"({fields})" if fields else "") if "name" in value else fields
-    if isinstance(value, list | tuple):
-        return ", ".join(str(label_of(item)) for item in value)
-    return value if isinstance(value, Label) else "null" if value is None else str(value)
 
 
 def _labels(value: Any) -> Any:
@@ -116,6 +104,7 @@ class Trial(Spec):
     num_steps: Count
     data: Data
     denoiser: Denoiser
+    decoder: Annotated[Decoder, Since("none")] = Field(default="none", validate_default=True)
     evaluate: Evaluate
     seed: int
 
@@ -137,9 +126,19 @@ class Trial(Spec):
             "num_steps": self.num_steps,
             "data": self.data.identity(),
             "denoiser": self.denoiser.identity(),
+            **identified(self, ["decoder"]),
             "evaluate": identified(self.evaluate, MEASURED),
             "seed": self.seed,
         }
+
+    def require_defined(self, metric: Metric) -> None:
+        """Raise ``ValueError``, which says why, if ``metric`` is not defined for this trial."""
+        if self.decoder.decodes and isinstance(metric, DenoiserMetric):
+            raise ValueError(
+                f"{metric.name} evaluates the denoiser on the images of the data set, but the denoiser works on the"
+                f" latents of decoder {self.decoder.name}"
+            )
+        metric.check(self.design, self.denoiser)
 
     def stands_for(self, known: Sample) -> Literal["sample", "population", "both"]:
         """What the reference, whose features or moments are ``known``, stands for.
@@ -158,7 +157,10 @@ class Trial(Spec):
         return "both" if denoiser.has_network else "population" if denoiser.reads_data else "sample"
 
     def sampling_identity(self) -> dict[str, Any]:
-        """Everything that a single sample depends on, which excludes the number of images, metrics and unused rows."""
+        """Everything that a single sample of the denoiser depends on.
+
+        This excludes the decoder, the number of images, metrics and unused rows.
+        """
         needs_data = self.denoiser.reads_data or self.evaluate.labels in ("data", "balanced")
         return {
             "version": VERSION,
@@ -211,10 +213,11 @@ class Ids:
             "evaluate": self._fields(trial.evaluate, MEASURED),
             "seed": str(trial.seed),
         }
-        text = ", ".join(f'"{name}": {part}' for name, part in sorted(parts.items()))
+        texts = [*(f'"{name}": {part}' for name, part in parts.items()), self._fields(trial, ["decoder"])[1:-1]]
+        text = ", ".join(sorted(filter(None, texts)))
         return hashlib.sha256(f"{{{text}}}".encode()).hexdigest()[:16]
 
-    def _fields(self, section: Design | Evaluate, names: Iterable[str]) -> str:
+    def _fields(self, section: Design | Evaluate | Trial, names: Iterable[str]) -> str:
         """The JSON of the fields of a section that ``identified`` does not leave out."""
         texts = (self._text(name, getattr(section, name), partial(identified, section, [name])) for name in names)
         return f"{{{', '.join(sorted(text[1:-1] for text in texts if text != '{}'))}}}"

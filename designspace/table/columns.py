@@ -19,8 +19,7 @@ from designspace.spec.axes import Change, Choice
 from designspace.spec.document import parse
 from designspace.spec.paths import Setting, build
 from designspace.spec.problems import problems_of, refusal
-from designspace.spec.trial import Label
-from designspace.text import config_name, did_you_mean, joint_name
+from designspace.text import Label, config_name, did_you_mean, joint_name
 
 Columns = Mapping[str, Design]
 """Designs by name. All are compared with the first."""

@@ -26,7 +26,7 @@ import torch
 
 from designspace.data.images import Images
 from designspace.data.rows import Data
-from designspace.denoising.rows import CIn, CNoise, COut, CSkip, Denoiser, Guidance, Network
+from designspace.denoising.rows import CIn, CNoise, COut, CSkip, Decoder, Denoiser, Guidance, Network
 from designspace.errors import BrokenRowError, DataError, RowError, UnmetRowError, brief
 from designspace.evaluation.rows import DenoiserMetric, Detector, Diagnostic, Metric, Reference
 from designspace.registry.calling import name_of
@@ -35,7 +35,7 @@ from designspace.registry.isolation import drawing, drawn, isolated
 from designspace.registry.known import ROWS
 from designspace.sampling.rows import Scaling, Schedule, Stochasticity, TimeSteps
 from designspace.sampling.solver import Solver
-from designspace.testing import denoising, evaluation, general, sampling, training
+from designspace.testing import decoding, denoising, evaluation, general, sampling, training
 from designspace.testing.assertions import UnmetError
 from designspace.testing.context import Context
 from designspace.training.rows import Augmentation, LossWeight, NoiseDistribution
@@ -187,6 +187,7 @@ _WITHIN: dict[type[Component], list[Callable[[Any, Context], None]]] = {
     Scaling: [sampling.scales_the_signal],
     Network: [denoising.keeps_the_shape],
     Denoiser: [denoising.is_a_function_of_x_and_sigma],
+    Decoder: [decoding.decodes_latents],
     Augmentation: [training.transforms_images],
     Detector: [evaluation.gives_features],
     Reference: [evaluation.is_a_reference],
@@ -208,4 +209,4 @@ _FOR_AUTHORS: dict[type[Component], list[Callable[..., None]]] = {
 }
 """Slow checks, and checks of what does not make results wrong, such as documentation and good design."""
 _CHECKS = (_ALONE, _WITHIN, _FOR_AUTHORS)
-_DEPENDS_ON_IMAGES = (Network, Denoiser, Augmentation, Detector, Metric)
+_DEPENDS_ON_IMAGES = (Network, Denoiser, Decoder, Augmentation, Detector, Metric)

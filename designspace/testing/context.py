@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -28,6 +29,8 @@ class Context:
     """Pairs of a number of classes and a length of augmentation labels."""
     images: Images | None = None
     """The data set; by default random images."""
+    shape_of: Callable[[Images], tuple[int, ...] | None] = lambda images: None
+    """The shape of a sample of the denoiser that is used with a data set; ``None`` for that of ``latents``."""
 
     @property
     def in_trial(self) -> bool:
@@ -49,6 +52,11 @@ class Context:
     def detectors(self) -> list[Detector]:
         """The detectors that a reference is loaded for."""
         return [self.detector] if self.detector else [cls() for cls in Detector.known.values()]
+
+    @property
+    def latents(self) -> tuple[int, ...]:
+        """The shape of what a decoder is given."""
+        return (self.shape_of(self.images) if self.images else None) or (4, 8, 8)
 
     @property
     def shapes(self) -> list[tuple[int, ...]]:

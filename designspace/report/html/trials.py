@@ -13,6 +13,8 @@ from designspace.text import one_line, value_of
 
 DESCRIBED = ("solver", "time_steps", "schedule", "scaling", "stochasticity")
 """The rows of a design that describe a trial in a few words."""
+IDLE = {("stochasticity", "none"), ("decoder", "none")}
+"""Components that do nothing, which are left out."""
 TITLES = {"nfe": "budget (NFE)", "num_steps": "steps"}
 SAFE = 2**53
 """Larger integers cannot be represented exactly as JavaScript numbers."""
@@ -122,10 +124,10 @@ def _description(entry: Entry) -> str:
         return ""
     design: dict[str, Any] = entry.trial("design") or {}
     parts = {row: _name(design.get(row)) for row in DESCRIBED}
-    parts |= {row: _name(entry.trial(row)) for row in ("denoiser", "data")}
+    parts |= {row: _name(entry.trial(row)) for row in ("denoiser", "decoder", "data")}
     steps = entry.trial("num_steps")
     words = [str(parts.pop("solver") or ""), f"{steps} steps" if steps is not None else ""]
-    words += [f"{row} {name}" for row, name in parts.items() if name and (row, name) != ("stochasticity", "none")]
+    words += [f"{row} {name}" for row, name in parts.items() if name and (row, name) not in IDLE]
     return ", ".join(one_line(word) for word in words if word)
 
 

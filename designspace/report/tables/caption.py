@@ -54,6 +54,7 @@ def protocol(metric: str, entries: Sequence[Entry]) -> str:
     """The protocol in words: ``FD-lite0-96-320, n = 3,200 images, seed 0, detector lite0 (320 features), ...``."""
     first = entries[0]
     text = f"{one_line(first.about(metric).protocol)}, n = {first.images(metric):,} images{_seeds(entries)}"
+    text += _decoders(entries, latents=_is_diagnostic(metric, first))
     if _is_diagnostic(metric, first):
         data = first.trial("data", "name")
         return f"{text}, data {one_line(data)}" if data else text
@@ -137,6 +138,13 @@ def _seeds(entries: Sequence[Entry]) -> str:
         return f", seed {names}"
     several = any(len(entry.rows) > 1 for entry in entries)
     return f" for each of the seeds {names}" if several else f" for one of the seeds {names}"
+
+
+def _decoders(entries: Sequence[Entry], *, latents: bool) -> str:
+    """``, decoded by vae``; for a metric of samples before they are decoded, ``, of the latents of decoder vae``."""
+    found = dict.fromkeys(entry.trial("decoder", "name") for entry in entries)
+    names = " or ".join(one_line(name) for name in found if name not in (None, "none"))
+    return "" if not names else f", of the latents of decoder {names}" if latents else f", decoded by {names}"
 
 
 def _of_reference(record: dict[str, Any]) -> str:

@@ -1,0 +1,78 @@
+"""The checks that samples of the denoiser become images of the data's shape."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import torch
+
+from designspace.data.images import Images
+from designspace.data.load import load_images
+from designspace.data.rows import Data
+from designspace.errors import DataError, SpecError, brief
+from designspace.interrupts import contained
+from designspace.registry.component import Component
+from designspace.registry.isolation import isolated
+from designspace.spec.own import users_line
+
+if TYPE_CHECKING:
+    from designspace.spec import Ablation
+    from designspace.spec.trial import Trial
+
+
+def require_decoders(ablation: Ablation) -> None:
+    """Check, before anything is computed, that each decoder makes images of the data's shape of what it is given.
+
+    Denoisers that do not say what shape their samples have are loaded for it, and decoders of the user's own are called
+    once. Raises ``SpecError``, which names the place in the YAML.
+    """
+    used = {(t.data, t.denoiser, t.decoder): t for t in (p.trial for p in ablation.points()) if t.decoder.decodes}
+    images = lru_cache(1)(load_images)
+    found = dict.fromkeys(problem for trial in used.values() for problem in _problems(trial, images))
+    if found:
+        raise SpecError([ablation.problem((component.row,), component, text) for component, text in found])
+
+
+def require_images(trial: Trial, shape: Sequence[int], data: Images) -> None:
+    """Raise ``DataError`` if the samples, which have this ``shape``, are images themselves, but not like the data."""
+    if not trial.decoder.decodes and tuple(shape) != data.shape:
+        raise DataError(
+            f"denoiser {trial.denoiser.name} makes samples of {_size(shape)}, but the images of the data set are"
+            f" {_size(data.shape)}: use other data or, if the samples are latents, a decoder"
+        )
+
+
+def _problems(trial: Trial, images: Callable[[Data], Images]) -> Iterator[tuple[Component, str]]:
+    """Yield what is wrong with the decoder of a trial or with its use, and which component is to blame."""
+    denoiser, decoder = trial.denoiser, trial.decoder
+    if denoiser.models_pixels:
+        what = f"denoiser {denoiser.name} works on the pixels of the data set, which need no decoder"
+        yield decoder, f"{what}: use decoder none, or a denoiser of latents"
+        return
+    data = images(trial.data)
+    component: Component = denoiser
+    try:
+        with isolated(torch.device("cpu"), "shapes"), contained():
+            latents = denoiser.shape_of(data) or _loaded_shape(trial, data)
+            component = decoder
+            made = tuple(decoder.shape_of(latents))
+    except DataError as error:
+        yield component, str(error)
+        return
+    except Exception as error:
+        yield component, f"{component.row} {component.name} fails{users_line(error)}: {brief(error):.300}"
+        return
+    if made != data.shape:
+        what = f"{decoder.name} makes images of {_size(made)} from the {_size(latents)} of denoiser {denoiser.name}"
+        yield decoder, f"{what}, but the images of the data set are {_size(data.shape)}"
+
+
+def _loaded_shape(trial: Trial, data: Images) -> tuple[int, ...]:
+    given = data, trial.design, torch.device("cpu")
+    return tuple((trial.denoiser.untrained(*given) or trial.denoiser.load(*given)).shape)
+
+
+def _size(shape: Sequence[int]) -> str:
+    return "x".join(map(str, shape))
