@@ -10,12 +10,12 @@ from designspace.data.images import Images
 from designspace.denoising.preconditioned import PreconditionedNetwork
 from designspace.denoising.rows import CNoise, Conditional, Denoiser, Network, PreconditioningRows
 from designspace.errors import DataError
-from designspace.registry.component import folder_of
+from designspace.registry.component import FOLDER, folder_of
 from designspace.registry.identity import built_with
 from designspace.registry.literature import KARRAS_2022
 from designspace.storage.files import file_hash
 from designspace.text import did_you_mean
-from designspace.training.export import ROWS, described, read
+from designspace.training.export import ROWS, described, file_of, read, read_about
 from designspace.training.rows import OwnRows
 
 SHIPPED = Path(str(files("designspace"))) / "models"
@@ -26,8 +26,8 @@ class Pretrained(Denoiser, name="pretrained"):
 
     ``model`` is the name of a model that comes with the package, or a path relative to the YAML file:
     ``<path>.safetensors`` holds the parameters and ``<path>.json`` everything that they depend on, as
-    ``designspace train --export`` writes them. The model's own rows c_* are used, whatever the design says. Raises
-    ``DataError`` if a file is missing. Karras et al. (2022), Eq. 7.
+    ``designspace train --export`` and ``designspace import`` write them. The model's own rows c_* are used, whatever
+    the design says. Raises ``DataError`` if a file is missing. Karras et al. (2022), Eq. 7.
     """
 
     formula = r"""
@@ -43,7 +43,7 @@ class Pretrained(Denoiser, name="pretrained"):
     def _beside_the_spec(cls, model: str, info: ValidationInfo) -> str:
         """Make a path absolute. A name without ``/`` is that of a file beside the spec or else of a shipped model."""
         place = (folder_of(info) or Path.cwd()) / Path(model).expanduser()
-        return str(place) if "/" in model or place.with_suffix(".json").is_file() else model
+        return str(place) if "/" in model or file_of(place, ".json").is_file() else model
 
     @property
     def path(self) -> Path:
@@ -51,23 +51,24 @@ class Pretrained(Denoiser, name="pretrained"):
         return SHIPPED / self.model
 
     def require(self) -> None:
-        if not self.path.with_suffix(".json").is_file():
+        if not file_of(self.path, ".json").is_file():
             known = sorted(path.stem for path in SHIPPED.glob("*.json"))
             hint = did_you_mean(self.model, known)
-            raise DataError(f"there is no model '{self.model}'.{hint} Models shipped: {', '.join(known) or 'none'}.")
+            make = "`designspace import` makes one from a checkpoint."
+            raise DataError(f"there is no model '{self.model}'.{hint} {make} Models shipped: {', '.join(known)}.")
 
     @property
     def labels(self) -> bool:
         """Whether the network was trained with class labels."""
         self.require()
-        return bool(read(self.path).about["denoiser"]["labels"])
+        return bool(read_about(self.path)["denoiser"]["labels"])
 
     def known_classes(self, data: Images) -> int:
-        return int(read(self.path).about["data"]["classes"]) if self.labels else 0
+        return int(read_about(self.path)["data"]["classes"]) if self.labels else 0
 
     def shape_of(self, data: Images) -> tuple[int, ...]:
         self.require()
-        return tuple(read(self.path).about["data"]["shape"])
+        return tuple(read_about(self.path)["data"]["shape"])
 
     def load(self, data: Images, design: PreconditioningRows, device: torch.device) -> Conditional:
         made = self.untrained(data, design, device)
@@ -80,7 +81,7 @@ class Pretrained(Denoiser, name="pretrained"):
 
     def untrained(self, data: Images, design: PreconditioningRows, device: torch.device) -> PreconditionedNetwork:
         self.require()
-        about = read(self.path).about
+        about = read_about(self.path)
         rows, network_row = self._parts()
         spec, shape = about["denoiser"], self.shape_of(data)
         network = network_row.build(shape, self.known_classes(data), spec["augment"])
@@ -102,12 +103,13 @@ class Pretrained(Denoiser, name="pretrained"):
         self.require()
         rows, network = self._parts()
         parts = built_with(type(part) for part in [network, *dict(rows).values()])
-        return (
-            self.origin() | {"files": [described(self.path), file_hash(self.path.with_suffix(".safetensors"))]} | parts
-        )
+        files = [described(self.path), file_hash(file_of(self.path, ".safetensors"))]
+        own = {"network": network.identity()} if network.runs_user_code else {}
+        return self.origin() | {"files": files} | own | parts
 
     def _parts(self) -> tuple[OwnRows, Network]:
         """The rows and the network that the model was trained with."""
-        about = read(self.path).about
+        about = read_about(self.path)
         rows = OwnRows.model_validate({row: about["design"][row] for row in ROWS})
-        return rows, Network.model_validate(about["denoiser"]["network"])
+        context = {FOLDER: self.path.absolute().parent}  # which the file of a factory may be relative to
+        return rows, Network.model_validate(about["denoiser"]["network"], context=context)

@@ -17,6 +17,7 @@ from designspace.cli import (
     compare,
     distance,
     doctor,
+    import_,
     list,
     new,
     plot,
@@ -69,6 +70,7 @@ app.command()(table.table)
 app.add_typer(plot.app, name="plot")
 app.command()(distance.distance)
 app.command()(probe.probe)
+app.command("import")(import_.import_)
 app.command()(doctor.doctor)
 app.command()(new.new)
 app.command()(schema.schema)

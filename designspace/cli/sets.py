@@ -74,17 +74,25 @@ def data_set(place: str) -> Data:
 
 def component(row: Any, text: str, where: str) -> Any:
     """The component that ``text`` denotes, as in YAML: ``{name: lite0, size: 128}``. Errors stop the command."""
-    from pydantic import ValidationError
-
-    from designspace.errors import SpecError, dotted
+    from designspace.errors import SpecError
     from designspace.spec.document import parse
-    from designspace.spec.problems import problems_of
 
     document = parse(text, where, lines=False)
     if document.problems:
         raise SpecError(document.problems)
+    return validated(row, document.data, where)
+
+
+def validated(row: Any, data: Any, where: str) -> Any:
+    """``data`` as a component or design, with files relative to the working directory. Errors stop the command."""
+    from pydantic import ValidationError
+
+    from designspace.errors import dotted
+    from designspace.registry.component import FOLDER
+    from designspace.spec.problems import problems_of
+
     try:
-        return row.model_validate(document.data)
+        return row.model_validate(data, context={FOLDER: Path.cwd()})
     except ValidationError as error:
         stop(2, *(": ".join(filter(None, (where, dotted(p.path), p.what))) for p in problems_of(error)))
 

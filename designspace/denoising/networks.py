@@ -67,10 +67,7 @@ class Conditions(torch.nn.Module):
 
     def forward(self, labels: Tensor | None, augment: Tensor | None, like: Tensor) -> Tensor:
         """The embeddings in the batch size and dtype of ``like``. Raises ``ValueError`` for unexpected labels."""
-        if labels is not None and self.classes is None:
-            raise ValueError("labels were given, but the network was built without classes: sample with `labels: none`")
-        if augment is not None and self.augment is None:
-            raise ValueError("augmentation labels were given, but the network was built without them")
+        refuse_unexpected(labels, augment, classes=self.classes is not None, augmented=self.augment is not None)
         total = like.new_zeros(len(like), self.dim)
         if self.classes is not None:
             none = self.classes.num_embeddings - 1
@@ -79,6 +76,14 @@ class Conditions(torch.nn.Module):
         if augment is not None and self.augment is not None:
             total = total + self.augment(augment.to(total.dtype))
         return total
+
+
+def refuse_unexpected(labels: Tensor | None, augment: Tensor | None, *, classes: bool, augmented: bool) -> None:
+    """Raise ``ValueError`` for labels that the network was not built for."""
+    if labels is not None and not classes:
+        raise ValueError("labels were given, but the network was built without classes: sample with `labels: none`")
+    if augment is not None and not augmented:
+        raise ValueError("augmentation labels were given, but the network was built without them")
 
 
 def zero(layer: torch.nn.Module) -> None:

@@ -6,7 +6,7 @@ import pickle
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from safetensors.torch import load_file
@@ -17,6 +17,7 @@ from designspace.registry.calling import described
 from designspace.storage.files import reading
 from designspace.text import counted, first_of
 
+T = TypeVar("T")
 PREFIXES = ("module.", "_orig_mod.", "ema.", "ema_model.", "model.", "net.", "network.", "state_dict.")
 """Beginnings of names that wrappers of a network add: DataParallel, torch.compile, moving averages, trainers."""
 CONVERT = "torch.save(network.state_dict(), 'weights.pt')"
@@ -37,7 +38,14 @@ def load_weights(network: torch.nn.Module, path: Path, key: str | None, made_by:
     If the names fit only without prefixes that wrappers add, they are left out with a warning. Raises ``DataError`` if
     the file is no state dict, does not fit, or holds numbers that are not finite.
     """
-    tensors, wanted = read_weights(path, key), network.state_dict()
+    load_tensors(network, read_weights(path, key), path, key, made_by)
+
+
+def load_tensors(
+    network: torch.nn.Module, tensors: dict[str, Tensor], path: Path, key: str | None, made_by: str
+) -> dict[str, Tensor]:
+    """Load ``tensors``, which are those in ``path`` at ``key``, like ``load_weights``; return them by fitting names."""
+    wanted = network.state_dict()
     fitting = _without_prefixes(tensors, wanted, path)
     _require_fit(fitting, wanted, f"{path}: not the weights of {made_by}", _fitting_keys(tensors, wanted, key))
     broken = [name for name, t in fitting.items() if t.is_floating_point() and not bool(t.isfinite().all())]
@@ -45,24 +53,25 @@ def load_weights(network: torch.nn.Module, path: Path, key: str | None, made_by:
         which = f"{counted(len(broken), 'tensor')} ({first_of(broken, NAMED)})"
         raise DataError(f"{path}: {which} with NaN or infinity: the training diverged")
     network.load_state_dict(fitting, strict=False)  # tensors that share memory may be stored under one name only
+    return fitting
 
 
 def read_weights(path: Path, key: str | None = None) -> dict[str, Tensor]:
     """The state dict in a file or, in a file with several, at the dotted ``key``. Raises ``DataError``."""
     with reading(path), path.open("rb") as file:
         start = file.read(512)
-    if _is_safetensors(start):  # first, because the length with which it begins may look like a pickle
+    if is_safetensors(start):  # first, because the length with which it begins may look like a pickle
         try:
             found = load_file(path)
         except Exception as error:  # the errors of safetensors have no common base class
             raise DataError(f"{path} is a damaged safetensors file, perhaps cut off: {error}") from error
-        return _state_dict(found, key, path)
+        return state_dict_in(found, key, path)
     if (start[:4] == b"PK\x03\x04" and not _is_npz(start)) or start[:1] == b"\x80":
-        return _state_dict(_checkpoint(path), key, path)
-    raise DataError(f"{path} {_what_else(start)}")
+        return state_dict_in(_checkpoint(path), key, path)
+    raise DataError(f"{path} {what_else(start)}")
 
 
-def _is_safetensors(start: bytes) -> bool:
+def is_safetensors(start: bytes) -> bool:
     """Whether a file begins with the length of a header and a mapping in JSON."""
     return start[8:9] == b"{" and int.from_bytes(start[:8], "little") < 100_000_000
 
@@ -72,7 +81,8 @@ def _is_npz(start: bytes) -> bool:
     return start[:4] == b"PK\x03\x04" and start[30 : 30 + start[26] + 256 * start[27]].endswith(b".npy")
 
 
-def _what_else(start: bytes) -> str:
+def what_else(start: bytes) -> str:
+    """What a file is that is no file of weights, given its first bytes, and what to do."""
     if not start:
         return "is empty: copy or download it again"
     if start.startswith(b"version https://git-lfs"):
@@ -118,13 +128,17 @@ def _why_unsafe(text: str, path: Path) -> str:
     )
 
 
-def _state_dict(content: Any, key: str | None, path: Path) -> dict[str, Tensor]:
+def state_dict_in(content: Any, key: str | None, path: Path, kind: type[T] = Tensor) -> dict[str, T]:  # type: ignore[assignment]
+    """The state dict in the content of ``path``, at the dotted ``key``; its tensors are objects of type ``kind``.
+
+    Raises ``DataError`` if there is none or if there are several.
+    """
     content = _at(content, key, path) if key else content
     here = f"{path}: `key: {key}`" if key else str(path)
     if not isinstance(content, Mapping):
         raise DataError(f"{here} is of type {type(content).__name__}, not a state dict: write one with {CONVERT}")
-    tensors = {str(name): value for name, value in content.items() if isinstance(value, Tensor)}
-    inside = sorted(_inside(content, f"{key}." if key else ""), key=lambda name: "ema" not in name.lower())
+    tensors = {str(name): value for name, value in content.items() if isinstance(value, kind)}
+    inside = sorted(_inside(content, f"{key}." if key else "", kind), key=lambda name: "ema" not in name.lower())
     if tensors and not inside:  # beside tensors there may be numbers, such as the count of steps
         return tensors
     if not inside:
@@ -148,14 +162,14 @@ def _at(content: Any, key: str, path: Path) -> Any:
     return content
 
 
-def _inside(content: Mapping[Any, Any], before: str) -> Iterator[str]:
+def _inside(content: Mapping[Any, Any], before: str, kind: type) -> Iterator[str]:
     """The dotted keys of the state dicts in a checkpoint. Those of optimizers have numbers as keys."""
     for name, value in content.items():
         if isinstance(name, str) and isinstance(value, Mapping):
-            if any(isinstance(tensor, Tensor) for tensor in value.values()):
+            if any(isinstance(tensor, kind) for tensor in value.values()):
                 yield f"{before}{name}"
             else:
-                yield from _inside(value, f"{before}{name}.")
+                yield from _inside(value, f"{before}{name}.", kind)
 
 
 def _keys(content: Mapping[Any, Any]) -> str:

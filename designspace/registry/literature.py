@@ -45,6 +45,9 @@ DELBARRIO_1999 = Source(
     "Central limit theorems for the Wasserstein distance between the empirical and the true distributions",
     "https://doi.org/10.1214/aop/1022677394",
 )
+DHARIWAL_2021 = Source(
+    "Dhariwal and Nichol", 2021, "Diffusion Models Beat GANs on Image Synthesis", "https://arxiv.org/abs/2105.05233"
+)
 DORMAND_1980 = Source(
     "Dormand and Prince",
     1980,

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load as load_tensors
+from safetensors import SafetensorError
+from safetensors.torch import load_file as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
@@ -23,6 +24,7 @@ from designspace.training.state import State
 
 ROWS = ("c_skip", "c_out", "c_in", "c_noise", "noise_distribution", "loss_weight")
 SCHEMA = 1
+SUFFIXES = (".json", ".safetensors")
 
 
 @dataclass(frozen=True)
@@ -56,29 +58,50 @@ def export(state: State, plan: Plan, path: Path, device: torch.device, *, half: 
         "provenance": provenance(device),
     }
     tensors = {name: _stored(tensor, half) for name, tensor in state.average.state_dict().items()}
-    write_whole(path.with_suffix(".safetensors"), save_tensors(apart(tensors)))
-    write_whole(path.with_suffix(".json"), _text(about).encode())
+    write_whole(file_of(path, ".safetensors"), save_tensors(apart(tensors)))
+    write_whole(file_of(path, ".json"), as_text(about).encode())
+
+
+def file_of(path: Path, suffix: str) -> Path:
+    """The file of a model with this suffix; ``path`` is that of its files without their suffix, or with either.
+
+    Other dots belong to the name: ``edm2-0.075`` and ``edm2-0.135`` are two models.
+    """
+    stem = path.with_suffix("") if path.suffix in SUFFIXES else path
+    return stem.with_name(stem.name + suffix)
 
 
 def read(path: Path) -> Exported:
-    """Read the files written as ``path``, ignoring its suffix. Raises ``DataError`` if one is missing or invalid."""
-    with reading(path.with_suffix(".json")):
-        text = path.with_suffix(".json").read_text("utf-8")
-    with reading(path.with_suffix(".safetensors")):
-        data = path.with_suffix(".safetensors").read_bytes()
+    """Read the files written as ``path``. Raises ``DataError`` if one is missing or invalid."""
+    about = read_about(path)
+    weights = file_of(path, ".safetensors")
+    with reading(weights):
+        try:
+            return Exported(about, load_tensors(weights))
+        except SafetensorError as error:
+            raise DataError(f"{weights}: not a trained denoiser: {error}") from error
+
+
+def read_about(path: Path) -> dict[str, Any]:
+    """Read only the description of the files written as ``path``. Raises ``DataError``."""
+    description = file_of(path, ".json")
+    with reading(description):
+        text = description.read_bytes()
     try:
-        about = json.loads(text)
+        about: dict[str, Any] = json.loads(text)
         if about["schema"] != SCHEMA:
             raise ValueError(f"schema {about['schema']}, not {SCHEMA}")
-        return Exported(about, load_tensors(data))
-    except Exception as error:  # the errors of safetensors have no common base class
-        raise DataError(f"{path}: not a trained denoiser: {error}") from error
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise DataError(f"{description}: does not describe a trained denoiser: {error}") from error
+    return about
 
 
 def described(path: Path) -> str:
-    """The sha256 of the description written as ``path``, without the entry ``measured``."""
-    about = {key: value for key, value in read(path).about.items() if key != "measured"}
-    return hashlib.sha256(_text(about).encode()).hexdigest()
+    """The sha256 of the description written as ``path``, without ``measured`` and the name of an imported file."""
+    about = {key: value for key, value in read_about(path).items() if key != "measured"}
+    if isinstance(about.get("source"), dict):
+        about["source"] = {key: value for key, value in about["source"].items() if key != "file"}
+    return hashlib.sha256(as_text(about).encode()).hexdigest()
 
 
 def _stored(tensor: Tensor, half: bool) -> Tensor:
@@ -91,5 +114,6 @@ def _stored(tensor: Tensor, half: bool) -> Tensor:
     return rounded
 
 
-def _text(about: dict[str, Any]) -> str:
+def as_text(about: dict[str, Any]) -> str:
+    """The description of a model as the text of its file."""
     return json.dumps(about, indent=1, allow_nan=False) + "\n"

@@ -1,0 +1,141 @@
+"""The command import: make a model of a checkpoint of another program."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from designspace.cli.errors import clean_errors, print_json, stop, terminal
+from designspace.cli.options import Json
+
+if TYPE_CHECKING:
+    from designspace.design import Design
+    from designspace.importing.model import Model
+    from designspace.importing.read import Given
+
+CHECKPOINTS = (".pkl", ".pt", ".pth", ".ckpt", ".bin", ".mdlus", ".safetensors")
+"""Suffixes that are left out of the default name of a model."""
+
+
+def import_(
+    path: Annotated[Path, typer.Argument(metavar="FILE|FOLDER", help="A checkpoint.", show_default=False)],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="The model to write. Default: models/ and the name of the file.")
+    ] = None,
+    key: Annotated[
+        str | None,
+        typer.Option(help="The entry that holds the network, for instance net or ema.emas.0. Default: ema."),
+    ] = None,
+    network: Annotated[
+        str | None,
+        typer.Option(help="For weights alone: ./model.py:make, package.module:make, or '{name: unet, ...}'."),
+    ] = None,
+    rows: Annotated[
+        str | None,
+        typer.Option(help="For weights alone: the preset that they were trained with, or '{preset: edm, ...}'."),
+    ] = None,
+    shape: Annotated[str | None, typer.Option(help="For weights alone: C,H,W of a sample, such as 3,32,32.")] = None,
+    classes: Annotated[int, typer.Option(min=0, help="For weights alone: the number of classes.")] = 0,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite another model of this name.")] = False,
+    json: Json = False,
+) -> None:
+    """Make a model of a checkpoint for `denoiser: {name: pretrained, model: models/NAME}`, without executing the file.
+
+    These carry their network and its preconditioning: EDM's and EDM2's network-snapshot-*.pkl, EDM's
+    training-state-*.pt, PhysicsNeMo's .mdlus, and folders of diffusers. For weights alone (.pt, .pth, .safetensors),
+    --network names the code that builds the network, --rows the scalings that it was trained with, and --shape a
+    sample; only the code that you name is executed. Objects in a checkpoint are read as labels and numbers.
+
+    The network is built, its denoiser evaluated and the files written are read back before they are kept.
+
+    Example: designspace import edm-cifar10-32x32-uncond-vp.pkl -o models/cifar10
+    """
+    with clean_errors():
+        from designspace.importing.model import require_free
+        from designspace.importing.read import read_model
+        from designspace.storage.files import path_hash, reading
+
+        with reading(path):
+            path.stat()
+        name = path.resolve().name
+        place = out or Path("models") / (Path(name).stem if name.endswith(CHECKPOINTS) else name)
+        given = _given(network, rows, shape, classes, place.parent)
+        require_free(place, path_hash(path), force)
+        model = read_model(path, key, given)
+        parameters = model.write(place, force=force)
+    if json:
+        print_json({"model": str(place), "parameters": parameters, "why": model.why} | model.about())
+        return
+    _print(model, place, parameters)
+
+
+def _given(network: str | None, rows: str | None, shape: str | None, classes: int, folder: Path) -> Given | None:
+    """What the options say about weights alone; ``None`` if they say nothing."""
+    from designspace.importing.read import Given
+    from designspace.importing.rows import dumped
+    from designspace.training.export import ROWS
+
+    if network is None and rows is None and shape is None:
+        return None
+    if network is None or rows is None or shape is None:
+        example = "--network ./model.py:make --rows edm --shape 3,32,32"
+        stop(2, f"weights alone need --network, --rows and --shape, for instance {example}")
+    design = _design(rows)
+    sizes = shape.replace("x", ",").split(",")
+    if not all(size.strip().isdecimal() and int(size) > 0 for size in sizes):
+        stop(2, f"--shape {shape}: write the shape of a sample as C,H,W, for instance 3,32,32")
+    found = dumped({row: getattr(design, row) for row in ROWS})
+    return Given(_network(network, folder), found, f"{rows} (--rows)", tuple(map(int, sizes)), classes)
+
+
+def _network(text: str, folder: Path) -> dict[str, Any]:
+    """The network that the user names. The file of a factory is relative to ``folder``, that of the model."""
+    import os
+    import re
+
+    import designspace as ds
+    from designspace.cli.sets import component
+
+    if re.fullmatch(r"[^{].*:[^\W\d]\w*", text):
+        text = f"{{name: module, factory: '{text}'}}"
+    found: dict[str, Any] = component(ds.Network, text, "--network").model_dump(mode="json")
+    file, _, name = str(found.get("factory", "")).rpartition(":")
+    return found | {"factory": f"{os.path.relpath(file, folder)}:{name}"} if file.endswith(".py") else found
+
+
+def _design(text: str) -> Design:
+    """The design whose rows the user names: a preset, with other rows and fields if it is a mapping."""
+    import designspace as ds
+    from designspace.cli.sets import validated
+    from designspace.design import override, preset_rows
+    from designspace.spec.document import parse
+
+    data = parse(text, "--rows", lines=False).data
+    rows = dict(data) if isinstance(data, dict) else {"preset": text}
+    try:
+        chosen = override(preset_rows(str(rows.pop("preset", "edm"))), rows)
+    except ValueError as error:
+        stop(2, f"--rows: {error}")
+    found: Design = validated(ds.Design, chosen, "--rows")
+    return found
+
+
+def _print(model: Model, place: Path, parameters: int) -> None:
+    from designspace.text import counted
+
+    console = terminal()
+    classes = f"{model.classes:,} classes" if model.classes else "unconditional"
+    size = f"{parameters / 1e6:.1f} M parameters" if parameters >= 1e5 else counted(parameters, "parameter")
+    shape = " x ".join(map(str, model.shape))
+    console.print(f"{model.title}, {size}, {shape}, {classes}; rows: {model.why}")
+    for note in model.notes:
+        console.print(f"note: {note}")
+    licence = model.source.get("licence")
+    console.print("; ".join(filter(None, ["nothing in the file was executed", licence])))
+    console.print(f"\nIn YAML beside {place.parts[0]}/ (elsewhere, write the absolute path):\n")
+    console.print(f"denoiser: {{name: pretrained, model: {place}}}")
+    console.print("\nor with any ablation whose data have this shape:\n")
+    full = place.absolute()
+    console.print(f"designspace run FILE.yaml --set 'denoiser={{name: pretrained, model: {full}}}'", soft_wrap=True)

@@ -1,0 +1,1 @@
+"""Checkpoints of other programs, read without executing anything in them, as models for ``denoiser: pretrained``."""
