@@ -22,7 +22,10 @@ class Folder(ImageFiles, name="folder"):
     antialiased; with ``crop: center``, the central square of each image is used. Together they are the transform
     ``center-crop`` of EDM's dataset tool.
 
-    Raises ``DataError`` otherwise, and if the images exceed ``$DESIGNSPACE_MAX_BYTES``, by default half of the memory.
+    If the decoded images exceed an eighth of the memory, or a quarter of ``$DESIGNSPACE_MAX_BYTES`` if it is set, they
+    are kept in a file of the cache, of which only the parts in use are in memory.
+
+    Raises ``DataError`` otherwise, and if no images decode to that much: more than 1 GiB and 200 times their files.
     The layout with ``dataset.json`` is defined at https://github.com/NVlabs/edm#preparing-datasets
     """
 
@@ -30,7 +33,8 @@ class Folder(ImageFiles, name="folder"):
 
     @contextmanager
     def opened(self) -> Iterator[Opened]:
-        yield Opened(self.path, self._listing(), self._open)
+        listing = self._listing()
+        yield Opened(self.path, listing, self._open, lambda: self._stored(listing))
 
     def files_hash(self) -> str:
         return hashed(self._listing().files, lambda name: file_hash(self.path / name))
@@ -41,6 +45,10 @@ class Folder(ImageFiles, name="folder"):
         if not self.path.is_dir():
             raise DataError(f"{self.path} is a file, not a folder; use data 'zip' or 'npz' for archives")
         return Listing.of(*walk(self.path))
+
+    def _stored(self, listing: Listing) -> int:
+        with reading(self.path):
+            return sum((self.path / name).stat().st_size for name in listing.files)
 
     def _open(self, name: str) -> IO[bytes]:
         file: Path = self.path / name

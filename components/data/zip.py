@@ -4,7 +4,7 @@ from typing import ClassVar
 from zipfile import BadZipFile, ZipFile, ZipInfo
 
 from designspace.data.files import ImageFiles, Opened, require_size_of_an_image
-from designspace.data.limits import require_room
+from designspace.data.limits import require_plausible
 from designspace.data.listing import Listing
 from designspace.errors import DataError
 from designspace.storage.files import file_hash, reading
@@ -29,10 +29,11 @@ class Zip(ImageFiles, name="zip"):
             members = self._members(archive)
             listing = Listing.of(members)
             sizes = {name: members[name].file_size for name in listing.files}
-            require_room(sum(sizes.values()), self.path, self.path.stat().st_size)
+            stored = self.path.stat().st_size
+            require_plausible(sum(sizes.values()), self.path, stored)
             for name, size in sizes.items():
                 require_size_of_an_image(f"{self.path}: {name}", size)
-            yield Opened(self.path, listing, lambda name: archive.open(members[name]))
+            yield Opened(self.path, listing, lambda name: archive.open(members[name]), lambda: stored)
 
     def files_hash(self) -> str:
         return file_hash(self.path)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 import warnings
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from designspace.cli.errors import clean_errors, print_json, stop, terminal
+from designspace.cli.errors import clean_errors, print_json, stop
 from designspace.cli.options import Device, Json, require_device
 from designspace.cli.sets import component, data_set, reference_set, refuse_observations, usable_metrics
 from designspace.results.uncertainty import LEAST
@@ -214,8 +213,8 @@ def _features(detector: Detector, network: Any, images: list[Tensor]) -> Sample:
     features is the same for all.
     """
     import torch
-    from rich.progress import track
 
+    from designspace.bars import shown
     from designspace.evaluation.boundary import features_of, joined
     from designspace.evaluation.measure import Sample
 
@@ -226,10 +225,6 @@ def _features(detector: Detector, network: Any, images: list[Tensor]) -> Sample:
         one, other = [list(shape) for shape in alike][:2]
         stop(2, f"images of {one} and of {other}: detector {detector.name} needs images of one size: {RESIZE}")
     chunks = [group[start : start + CHUNK] for group in alike.values() for start in range(0, len(group), CHUNK)]
-    shown = track(chunks, "features", console=terminal(stderr=True), disable=not sys.stderr.isatty(), transient=True)
-    found = joined(
-        detector,
-        [features_of(detector, network, torch.stack([images[k] for k in chunk])) for chunk in shown],
-        len(images),
-    )
+    seen = (features_of(detector, network, torch.stack([images[k] for k in chunk])) for chunk in chunks)
+    found = joined(detector, list(shown(seen, "features", len(chunks))), len(images))
     return Sample(found.features[torch.tensor([k for chunk in chunks for k in chunk]).argsort()])

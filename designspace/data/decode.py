@@ -15,6 +15,8 @@ from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 from designspace.data.limits import require_room
 from designspace.errors import DataError
 
+Pixels = NDArray[np.uint8]
+"""An image ``[C, H, W]``."""
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "PPM")
 """Only these, because some decoders of Pillow start other programs."""
 SIGNATURES = {
@@ -42,7 +44,7 @@ def decode(content: bytes) -> Image.Image:
         with Image.open(io.BytesIO(content), formats=FORMATS) as image:
             require_room(3 * image.width * image.height, f"has {image.width} x {image.height} pixels and")
             _refuse(image, content)
-            return _upright(image)
+            return upright(image)
     except DataError:
         raise
     except UnidentifiedImageError:
@@ -83,7 +85,8 @@ def _bits(image: Image.Image) -> int:
     return 8
 
 
-def _upright(image: Image.Image) -> Image.Image:
+def upright(image: Image.Image) -> Image.Image:
+    """An image as a grey or RGB image, turned upright if its EXIF data say so. Raises ``DataError`` if transparent."""
     ImageOps.exif_transpose(image, in_place=True)
     if image.has_transparency_data and image.convert("RGBA").getchannel("A").getextrema() != (255, 255):
         raise DataError("is transparent in places; paste it onto a background and save it without an alpha channel")
@@ -103,7 +106,7 @@ def strictly() -> Iterator[None]:
         ImageFile.LOAD_TRUNCATED_IMAGES = before
 
 
-def fitted(image: Image.Image, size: int | None, crop: str | None) -> NDArray[np.uint8]:
+def fitted(image: Image.Image, size: int | None, crop: str | None) -> Pixels:
     """The pixels ``[C, H, W]`` of an image after the optional crop to its central square and resizing.
 
     Raises ``DataError`` if an image that is not square would be distorted.

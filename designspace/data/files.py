@@ -7,31 +7,28 @@ import os
 import warnings
 from abc import abstractmethod
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import IO, Annotated, Literal
+from typing import IO
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from designspace.data.decode import decode, file_format, fitted, strictly
+from designspace.bars import shown
+from designspace.data.decode import Pixels, decode, file_format, fitted
+from designspace.data.gather import Gathered, Series, decoded
 from designspace.data.images import Images
 from designspace.data.layout import class_folders, indexed
 from designspace.data.limits import require_room
 from designspace.data.listing import SUFFIXES, Listing
 from designspace.data.rows import Data, Files
 from designspace.errors import DataError
-from designspace.registry.component import Count
-from designspace.registry.identity import Since
 
 LARGEST = 2**30
 """The largest size of an image file in bytes; Pillow refuses images that need more."""
-RESIZE = "`size: 64, crop: center` resizes them"
 
 
 @dataclass(frozen=True)
@@ -43,6 +40,8 @@ class Opened:
     listing: Listing
     open: Callable[[str], IO[bytes]]
     """Opens one of the files."""
+    stored: Callable[[], int]
+    """The size of all files together, in bytes."""
 
     def read(self, name: str) -> bytes:
         """The content of a file. Raises ``DataError``, naming it, if it is damaged."""
@@ -55,23 +54,14 @@ class Opened:
             raise DataError(f"{self.where}: {name} cannot be read: {error}") from error
 
 
-class FromFiles(Data):
-    """A data set in a file or folder, with the optional resizing of its images."""
+class Located(Data):
+    """A data set in a file or folder."""
 
     path: Path
-    size: Annotated[Count | None, Since(None)] = None
-    crop: Annotated[Literal["center"] | None, Since(None)] = None
 
-    @abstractmethod
-    def files_hash(self) -> str:
-        """The sha256 of the content of the files."""
 
-    def content_hash(self) -> str:
-        """The sha256 of the files and of everything that turns them into pixels."""
-        version = [str(self.version)] if self.version > 1 else []
-        made = [*version, *(f"{key} {value}" for key in ("size", "crop") if (value := getattr(self, key)))]
-        files = self.files_hash()
-        return hashlib.sha256("\n".join([files, *made]).encode()).hexdigest() if made else files
+class FromFiles(Gathered, Located):  # in this order, `path` is the first field
+    """A data set in a file or folder, with the optional resizing of its images."""
 
 
 class ImageFiles(FromFiles):
@@ -83,24 +73,16 @@ class ImageFiles(FromFiles):
 
     def load(self) -> Images:
         with self.opened() as files:
-            names = files.listing.images
-            pixels = np.empty(0, np.uint8)
-            for k, array in enumerate(self._decoded(files)):
-                if k == 0:
-                    require_room(len(names) * array.nbytes, self.path)
-                    first, pixels = array, np.empty((len(names), *array.shape), np.uint8)
-                if array.shape != first.shape:
-                    sizes = f"{names[k]} is {_size(array)} and {names[0]} {_size(first)}"
-                    advice = RESIZE if array.shape[1:] != first.shape[1:] else "convert all to RGB or all to grey"
-                    raise DataError(f"{self.path}: {sizes}; all images must have the same size and mode: {advice}")
-                pixels[k] = array
-            return Images(torch.from_numpy(pixels), *self._classes(files))
+            series = self._series(files)
+            classes = self._classes(files)
+            return Images(self.gathered(series), *classes)
 
     def each(self) -> list[Tensor]:
         found: list[Tensor] = []
         total = 0
         with self.opened() as files:
-            for array in self._decoded(files):
+            series = self._series(files)
+            for _, array in shown(decoded(series), "reading images", series.count):
                 total += array.nbytes
                 require_room(total, self.path)
                 found.append(torch.from_numpy(array.copy()))
@@ -109,18 +91,17 @@ class ImageFiles(FromFiles):
     def files_read(self) -> Files:
         return _files(self, self.content_hash())
 
-    def _decoded(self, files: Opened) -> Iterator[NDArray[np.uint8]]:
-        if not files.listing.images:
+    def _series(self, files: Opened) -> Series:
+        names = files.listing.images
+        if not names:
             raise DataError(f"{self.path}: no images found; known formats are {' '.join(SUFFIXES)}")
         if files.listing.left_out:
             warnings.warn(f"{self.path}: {files.listing.left_out}", stacklevel=4)
-        with strictly():
-            for name in files.listing.images:
-                content = files.read(name)
-                try:
-                    yield fitted(decode(content), self.size, self.crop)
-                except DataError as error:
-                    raise DataError(f"{self.path}: {name} {error}") from error
+        images = ((name, partial(self._pixels, files.read(name))) for name in names)
+        return Series(self.path, len(names), images, files.stored)
+
+    def _pixels(self, content: bytes) -> Pixels:
+        return fitted(decode(content), self.size, self.crop)
 
     def _classes(self, files: Opened) -> tuple[Tensor | None, tuple[str, ...]]:
         """Labels come from a ``dataset.json`` beside the images, else from class folders."""
@@ -146,6 +127,7 @@ def require_size_of_an_image(name: object, size: int) -> None:
     """Raise ``DataError`` if a file of ``size`` bytes is too large for an image; called before it is read."""
     if size > LARGEST:
         raise DataError(f"{name} has {size / 1e9:.3g} GB, too much for an image")
+    require_room(size, name)
 
 
 def hashed(names: tuple[str, ...], hash_of: Callable[[str], str]) -> str:
@@ -154,7 +136,3 @@ def hashed(names: tuple[str, ...], hash_of: Callable[[str], str]) -> str:
     for name in names:
         digest.update(os.fsencode(f"{name}\0{hash_of(name)}"))
     return digest.hexdigest()
-
-
-def _size(image: NDArray[np.uint8]) -> str:
-    return f"{image.shape[2]} x {image.shape[1]} {'grey' if len(image) == 1 else 'RGB'}"

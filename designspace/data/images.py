@@ -1,4 +1,4 @@
-"""Images in memory, and the conversion of samples to pixels."""
+"""Images, and the conversion of samples to pixels."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from designspace.data.limits import require_room
 from designspace.errors import DataError
 from designspace.registry.calling import described
 
@@ -25,7 +26,7 @@ class Images:
     """A data set of images."""
 
     pixels: Tensor
-    """uint8 ``[N, C, H, W]``."""
+    """uint8 ``[N, C, H, W]``; a large set is mapped from the cache, and whoever uses it copies only parts of it."""
     labels: Tensor | None = None
     """The class of each image, int64 ``[N]``; ``None`` without classes."""
     classes: tuple[str, ...] = ()
@@ -80,7 +81,11 @@ class Images:
         return digest.hexdigest()
 
     def scaled(self) -> Tensor:
-        """The images as networks see them, float32 in [-1, 1]: pixels / 127.5 - 1."""
+        """The images as networks see them, float32 in [-1, 1]: pixels / 127.5 - 1.
+
+        Raises ``DataError`` if all of them exceed the limit on decoded data.
+        """
+        require_room(4 * self.pixels.numel(), f"a set of {len(self)} images, which is needed as float32 at once,")
         return self.pixels.float() / 127.5 - 1
 
 

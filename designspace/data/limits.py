@@ -1,4 +1,4 @@
-"""The limit on the size of decoded data, which keeps damaged and hostile files from filling the memory."""
+"""Limits on the size of decoded data, which keep damaged and hostile files from filling the memory."""
 
 from __future__ import annotations
 
@@ -13,21 +13,42 @@ FALLBACK = 16 * 2**30
 """The limit on systems that do not tell the size of their memory."""
 RATIO, SMALL = 200, 2**30
 """Files that decode to more than ``SMALL`` bytes and ``RATIO`` times their own size are hardly images."""
+SHARE = 4
+"""Pixels that take more than this part of the limit are mapped from the cache, where all workers share them."""
 CGROUP = Path("/sys/fs/cgroup/memory.max")
 
 
 def require_room(size: int, what: object, stored: int | None = None) -> None:
     """Raise ``DataError`` if data of ``size`` bytes exceed the limit; called before memory is allocated for ``what``.
 
-    The limit is ``$DESIGNSPACE_MAX_BYTES`` or else half of the memory of the machine or container. Without the
-    variable, more than 1 GiB from a file of ``stored`` bytes may also be at most 200 times as large as the file.
+    The limit is ``$DESIGNSPACE_MAX_BYTES`` or else half of the memory of the machine or container. What comes from a
+    file of ``stored`` bytes must be plausible as well.
     """
-    if stored is not None and VARIABLE not in os.environ and size > max(SMALL, RATIO * stored):
-        much = f"has {stored / 1e6:.3g} MB and decodes to {size / 1e9:.3g} GB, which no images do"
-        raise DataError(f"{what} {much}; set ${VARIABLE} (in bytes) to read it nevertheless")
+    if stored is not None:
+        require_plausible(size, what, stored)
     if size > (limit := _limit()):
         much = f"needs {size / 1e9:.3g} GB of memory when decoded, and the limit is {limit / 1e9:.3g} GB"
         raise DataError(f"{what} {much}; set ${VARIABLE} (in bytes) to raise it")
+
+
+def require_plausible(size: int, what: object, stored: int) -> None:
+    """Raise ``DataError`` if ``stored`` bytes of ``what`` decode to more than 1 GiB and 200 times their size.
+
+    The check is left out if ``$DESIGNSPACE_MAX_BYTES`` is set.
+    """
+    if VARIABLE not in os.environ and size > max(SMALL, RATIO * stored):
+        much = f"has {stored / 1e6:.3g} MB and decodes to {size / 1e9:.3g} GB, which no images do"
+        raise DataError(f"{what} {much}; set ${VARIABLE} (in bytes) to read it nevertheless")
+
+
+def fits_in_memory(size: int) -> bool:
+    """Whether pixels of ``size`` bytes are held in memory: a quarter of the limit, by default 1/8 of the memory."""
+    return SHARE * size <= _limit()
+
+
+def how_many_fit(size: int) -> int:
+    """The number of things of ``size`` bytes that do not exceed the limit together."""
+    return _limit() // size
 
 
 def _limit() -> int:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING, Literal
 
+from designspace.bars import bars
 from designspace.text import clean, counted
 from designspace.training.loop import Progress, Seen
 
@@ -23,15 +24,6 @@ if TYPE_CHECKING:
 
 SECONDS = 10.0
 """The time between two progress lines of a training."""
-
-
-def bars() -> Bars:
-    """Progress bars on stderr; each shows a description and a text ``state``."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn
-
-    name, state = (TextColumn(text, markup=False) for text in ("{task.description}", "{task.fields[state]}"))
-    return Progress(name, BarColumn(), state, console=Console(stderr=True))
 
 
 def seldom() -> Callable[..., bool]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from designspace.bars import hide
 from designspace.errors import IdleWarning, NotFiniteError, SkippedLineWarning, StorageError, brief
 from designspace.interrupts import contained, handled, stop_if_asked
 from designspace.registry.isolation import settings_kept
@@ -105,6 +106,7 @@ def work_elsewhere(message: Message, report: Report) -> Message | None:
     """Work on the job of a ``message`` from another process. Returns the error, if any, that stops the whole job."""
     for category in (SkippedLineWarning, SharedCacheWarning):
         warnings.simplefilter("ignore", category)  # the process that started this one warns
+    hide()  # stderr is that of the process that started this one, which shows the progress
     first = message.pop("first")
     try:
         with contained():

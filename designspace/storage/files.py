@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
+from typing import BinaryIO
 
 import platformdirs
 from filelock import FileLock, Timeout
@@ -49,13 +50,23 @@ def write_whole(path: Path, data: bytes) -> None:
 
     Raises ``StorageError``, in which case no partial file is left behind.
     """
+    with written_whole(path) as file:
+        file.write(data)
+
+
+@contextmanager
+def written_whole(path: Path) -> Iterator[BinaryIO]:
+    """A file for writing that replaces ``path`` at the end of the block, and is removed if the block fails.
+
+    Raises ``StorageError`` if it cannot be written.
+    """
     part = path.with_name(f".{path.name}.{_host()}-{os.getpid()}-{secrets.token_hex(4)}{PART}")
     with storing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         _remove_parts(path.parent.absolute())
         try:
             with part.open("xb") as file:
-                file.write(data)
+                yield file
                 file.flush()
                 os.fsync(file.fileno())
             part.replace(path)

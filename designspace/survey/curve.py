@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from designspace.data.images import Images
+from designspace.data.limits import how_many_fit
 from designspace.denoising.preconditioned import Preconditioned
 from designspace.denoising.rows import Network
 from designspace.design import Design
@@ -116,11 +117,14 @@ def curves(
 ) -> Curves:
     """Train ``network`` on ``images`` images at log-uniform noise levels, and measure the loss on held-out images.
 
+    Of a data set that does not fit into memory as float64, a random part is used that does.
+
     Raises ``DivergedError``, and ``DataError`` if the network cannot be used with images of this shape.
     """
     order = torch.from_numpy(generator("survey", seed).permutation(len(data)))
     split = min(HELD_OUT, len(data) // SHARE)
-    held, rest = data.pixels[order[:split]], replace(data, pixels=data.pixels[order[split:]], labels=None)
+    end = split + how_many_fit(8 * math.prod(data.shape))
+    held, rest = data.pixels[order[:split]], replace(data, pixels=data.pixels[order[split:end]], labels=None)
     y = held.float() / 127.5 - 1
     range_ = {"name": "uniform_log", "sigma_min": sigma_min, "sigma_max": sigma_max}
     design = Design.preset("edm", sigma_data=data.sigma_data, noise_distribution=range_)

@@ -14,6 +14,8 @@ from designspace.data.images import Images
 from designspace.errors import DataError
 from designspace.text import counted
 
+PART = 1000
+"""The number of images whose values are counted at a time."""
 FEWEST = 20
 """The least number of images for which the survey makes sense."""
 
@@ -74,7 +76,9 @@ class Facts:
 
 
 def _histogram(pixels: Tensor) -> Tensor:
-    return torch.bincount(pixels.flatten(), minlength=256)
+    """The number of times that each pixel value occurs, counted in parts, since the pixels of a channel are copied."""
+    parts = (torch.bincount(part.flatten(), minlength=256) for part in torch.split(pixels, PART))
+    return torch.stack(list(parts)).sum(0)
 
 
 def _moments(counts: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:

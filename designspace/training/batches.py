@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from designspace.data.images import Images
+from designspace.data.limits import fits_in_memory
 from designspace.denoising.device import sent
 from designspace.registry.calling import (
     calling,
@@ -41,7 +42,10 @@ class Batch:
 
 @dataclass(frozen=True)
 class Batches:
-    """The data set on the device, reshuffled in each epoch. Call it with the number of a step to get the batch."""
+    """The data set, reshuffled in each epoch. Call it with the number of a step to get the batch on the device.
+
+    Pixels that are mapped from the cache, because they are large, stay there; all others are moved to the device.
+    """
 
     pixels: Tensor
     labels: Tensor | None
@@ -49,6 +53,7 @@ class Batches:
     augmentation: Augmentation | None
     seed: int
     size: int
+    device: torch.device
 
     @classmethod
     def of(
@@ -62,24 +67,28 @@ class Batches:
         labelled: bool,
         device: torch.device,
     ) -> Batches:
-        """Move ``data`` to the device."""
+        """Batches of ``data``."""
         labels = data.labels.to(device) if labelled and data.labels is not None else None
-        return cls(data.pixels.to(device), labels, design, augmentation, seed, size)
+        pixels = data.pixels.to(device) if fits_in_memory(data.pixels.nbytes) else data.pixels
+        return cls(pixels, labels, design, augmentation, seed, size, device)
 
     def __call__(self, step: int) -> Batch:
         """The batch of a step."""
-        chosen = sent(self._chosen(step), self.pixels.device)
+        chosen = self._chosen(step)
+        sent_chosen = sent(chosen, self.device)
         random = generator("train", self.seed, step)
         u = torch.from_numpy(random.random(self.size)).clamp_min(2.0**-54)
         distribution = self.design.noise_distribution
         sigma = elementwise(distribution, "from_uniform(u)", distribution.from_uniform, u)
         sigma = self.design.c_noise.supported(sigma)
-        draw = torch.Generator(self.pixels.device).manual_seed(int(random.integers(2**62)))
-        y, augment = self.pixels[chosen].float() / 127.5 - 1, None
+        draw = torch.Generator(self.device).manual_seed(int(random.integers(2**62)))
+        pixels = sent(self.pixels[chosen if self.pixels.device.type == "cpu" else sent_chosen], self.device)
+        y, augment = pixels.float() / 127.5 - 1, None
         if self.augmentation is not None:
             y, augment = self._augmented(y, draw, step)
         noise = torch.empty_like(y).normal_(generator=draw)
-        return Batch(y, sigma, noise, None if self.labels is None else self.labels[chosen], augment)
+        labels = None if self.labels is None else self.labels[sent_chosen]
+        return Batch(y, sigma, noise, labels, augment)
 
     def seed_of(self, step: int) -> int:
         """The seed for everything else that is drawn in a step, such as dropout."""

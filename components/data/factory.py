@@ -1,0 +1,70 @@
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, ValidationInfo, field_validator
+
+from designspace.data.images import Images
+from designspace.data.items import Items
+from designspace.errors import DataError, brief
+from designspace.interrupts import contained
+from designspace.registry.component import folder_of
+from designspace.registry.factories import Arguments, Factory, content, find
+from designspace.registry.identity import identity_of
+from designspace.storage.files import content_key
+
+
+class FromFactory(Items, name="factory"):
+    """Images that your own function returns: ``factory: "./mydata.py:make"``, called with ``kwargs``.
+
+    ``factory`` is ``package.module:callable`` or ``./file.py:callable``, relative to the YAML file. It returns a
+    sequence with a length, such as a list or a ``torch.utils.data.Dataset``, of images or of pairs (image, class
+    number), or an ``Images``. An image is a uint8 tensor ``[C, H, W]``, a uint8 array ``[H, W, C]`` or ``[H, W]``, or
+    an image of Pillow; an attribute ``classes`` of the sequence names the classes. ``size`` and ``crop``, and what
+    becomes of large sets, are as in the data set ``folder``. Global random generators are seeded before the call.
+
+    A text in ``kwargs`` that begins with ``./``, ``../``, ``/`` or ``~/`` is a path relative to the YAML file; any
+    other text that names a file is refused. ``files`` lists files and folders that the function reads without being
+    told in ``kwargs``. The identity covers the source of the function's file, with what it imports from its own folder
+    or package, the name of the function, the arguments, and the contents of all these files. It does not cover what the
+    function reads from elsewhere: list that in ``files``.
+
+    Raises ``DataError`` if the function fails, and names the item if something else than an image is returned.
+    """
+
+    factory: Factory
+    kwargs: Arguments = Arguments.model_validate({})
+    files: Annotated[tuple[Path, ...], Field(validate_default=True)] = ()
+
+    @field_validator("files")
+    @classmethod
+    def _and_those_in_kwargs(cls, files: tuple[Path, ...], info: ValidationInfo) -> tuple[Path, ...]:
+        """Add the folders beside the spec that ``kwargs`` names as the factory will see them, without ``./``."""
+        folder, kwargs = folder_of(info), info.data.get("kwargs")
+        named = kwargs.folders_in(folder) if folder and kwargs else []
+        return (*files, *(file for file in named if file not in files))
+
+    def require(self) -> None:
+        try:
+            find(self.factory, again=True)
+        except DataError as error:
+            error.within("factory")
+            raise
+
+    def files_hash(self) -> str:
+        return content_key(content(self.factory), identity_of(self.kwargs), identity_of(self.files))
+
+    def load(self) -> Images:
+        make = find(self.factory)
+        try:
+            with contained():
+                found = make(**self.kwargs.model_dump())
+        except Exception as error:
+            raise DataError(f"{self.factory} fails: {brief(error)}") from error
+        if not isinstance(found, Images):
+            return self.read(found, self.factory)
+        if self.size is None and self.crop is None:
+            return found
+        labels = [None] * len(found) if found.labels is None else found.labels.tolist()
+        read = self.read(list(zip(found.pixels, labels, strict=True)), self.factory)
+        return replace(read, classes=found.classes)
