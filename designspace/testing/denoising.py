@@ -25,7 +25,7 @@ from designspace.errors import brief
 from designspace.interrupts import contained
 from designspace.registry.calling import described, elementwise
 from designspace.registry.isolation import isolated
-from designspace.sampling.counted import CountedDenoiser, count_call
+from designspace.sampling.counted import CountedDenoiser, count_call, require_denoised
 from designspace.sampling.rows import D
 from designspace.testing.assertions import SEEDS, SIGMAS, require, require_close, require_finite, require_same
 from designspace.testing.context import STAND_INS, Context, stand_in_images
@@ -120,24 +120,27 @@ def keeps_the_shape(network: Network, given: Context = STAND_INS) -> None:
             require_close("the output for augmentation labels of zero and for none", output, zeros, rtol=0)
 
 
-def network_answers(denoiser: Denoiser, data: Images, design: PreconditioningRows, labelled: Iterable[bool]) -> None:
-    """The network of the denoiser returns finite numbers for two images, with and without their classes as asked.
+def code_answers(
+    denoiser: Denoiser, who: str, data: Images, design: PreconditioningRows, labelled: Iterable[bool]
+) -> None:
+    """D returns finite numbers for two images, with and without their classes as asked.
 
     Called again, with the global generators in the same state, it returns the same numbers. Raises ``ValueError`` or
-    ``DataError`` saying what is wrong; exceptions of the network itself are passed on.
+    ``DataError`` saying what is wrong, in which ``who`` is the user's code; its own exceptions are passed on.
     """
-    device, classes = torch.device("cpu"), len(data.classes)
+    device, known = torch.device("cpu"), denoiser.supported(design) or design.c_noise
+    classes = len(data.classes) if (own := denoiser.known_classes(data)) is None else own
     with isolated(device, "network"), contained(), torch.no_grad():
         loaded = denoiser.untrained(data, design, device) or denoiser.load(data, design, device)
-        x, sigma = torch.randn(2, *loaded.shape), design.c_noise.supported(LOW_AND_HIGH)
+        x, sigma = torch.randn(2, *loaded.shape), known.round_sigma(LOW_AND_HIGH.clamp(*known.limits()))
         for with_labels in labelled:
             D = loaded.bind(torch.tensor([0, classes - 1]) if with_labels and classes else None)
-            first, again = (_seeded(D, x, sigma) for _ in range(2))
+            first, again = (require_denoised(_seeded(D, x, sigma), x, f"{who}: ") for _ in range(2))
             if not bool(first.isfinite().all()):
                 levels = " or ".join(f"{level:.4g}" for level in sigma.tolist())
-                raise ValueError(f"the network gives NaN or infinity for noise at sigma = {levels}")
+                raise ValueError(f"{who} gives NaN or infinity for noise at sigma = {levels}")
             if not torch.equal(first, again):
-                raise ValueError(f"the network gives other numbers when it is called again: {SEEDS}")
+                raise ValueError(f"{who} gives other numbers when it is called again: {SEEDS}")
 
 
 def _seeded(D: D, x: Tensor, sigma: Tensor) -> Tensor:
