@@ -94,7 +94,9 @@ class _Bound:
         return found.to(x.dtype) if isinstance(found, Tensor) and found.is_floating_point() else found
 
 
-def bindable(function: Any, where: str, shape: tuple[int, ...], levels: SupportedLevels, device: torch.device) -> Bindable:
+def bindable(
+    function: Any, where: str, shape: tuple[int, ...], levels: SupportedLevels, device: torch.device
+) -> Bindable:
     """The denoiser of a function that ``where`` gives, or of a module, which is moved to ``device``.
 
     Raises ``DataError`` if it cannot be called.

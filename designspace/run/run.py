@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from designspace.denoising.function import Function, Given
+from designspace.denoising.rows import Denoiser
 from designspace.errors import DataError
 from designspace.interrupts import contained, handled
+from designspace.registry.calling import described
 from designspace.registry.isolation import settings_kept
 from designspace.results.caveats import few_effective, too_few_images, unseeded
 from designspace.results.lines import PointKey, point_key
@@ -44,6 +47,8 @@ def run(
     out: Path | str = "reports",
     batch_size: int = 200,
     progress: bool = True,
+    denoiser: Function | None = None,
+    denoiser_id: str = "",
 ) -> Results:
     """Compute the points of ``ablation`` that have no result yet, and return all of its results.
 
@@ -61,10 +66,20 @@ def run(
         out: The folder of all reports.
         batch_size: Images per call of the denoiser. It affects the images only through rounding errors.
         progress: Show progress on stderr.
+        denoiser: A function ``D(x, sigma, labels)``, or ``D(x, sigma)`` for runs without labels, that replaces the
+            denoiser of the ablation in every trial; an ablation made in Python need not have one. ``x`` is float32
+            ``[B, ...]`` on the device; ``sigma`` is float64 on the CPU, 0-dim or ``[B]``; ``labels`` are int64 ``[B]``
+            or ``None``; D returns the denoised ``x``. A ``torch.nn.Module`` is moved to the device. ``shape``,
+            ``sigma_min``, ``sigma_max`` and ``round_sigma`` are used if D has such attributes. It stays in this
+            process, so ``workers`` must be 1.
+        denoiser_id: The identity of ``denoiser``, which is not looked into: results and images are found again by it.
+            Change it whenever D changes.
 
     Raises:
-        ValueError: There is no such device or executor, or ``workers`` or ``batch_size`` are less than 1.
-        SpecError: Trials use labels or a decoder that the data set or the denoiser does not support.
+        ValueError: There is no such device or executor, or ``workers`` or ``batch_size`` are less than 1, or one of
+            ``denoiser`` and ``denoiser_id`` is missing, or workers are to use a ``denoiser``.
+        SpecError: Trials use labels or a decoder that the data set or the denoiser does not support, or an axis varies
+            the denoiser although ``denoiser`` is given.
         DataError: Code or data have changed since loading, or workers would need a component defined in a notebook.
         EndedError: A component called ``sys.exit`` before the first trial.
         StorageError: A file cannot be written, for instance because the disk is full; finished points are kept.
@@ -73,6 +88,8 @@ def run(
     require_executor(executor)
     require_device(device, here=executor == "local")
     _require_positive(workers=workers, batch_size=batch_size)
+    if denoiser is not None or denoiser_id:
+        ablation = ablation.with_denoiser(_given(denoiser, denoiser_id, here=executor == "local" and workers == 1))
     points = tuple(ablation.points())
     _require_unchanged(points)
     require_labels(ablation)
@@ -102,6 +119,20 @@ def _require_positive(**counts: int) -> None:
     for name, count in counts.items():
         if count < 1:
             raise ValueError(f"{name}: should be at least 1, not {count}")
+
+
+def _given(denoiser: Function | None, id: str, *, here: bool) -> Denoiser:
+    """The denoiser that a program passes. Raises ``ValueError`` if it has no id or must leave this process."""
+    if not callable(denoiser):
+        raise ValueError(f"denoiser: should be a function D(x, sigma, labels), not {described(denoiser)}")
+    if not (isinstance(id, str) and id):
+        raise ValueError("denoiser_id: a denoiser given in Python needs a name by which its results are found again")
+    if not here:
+        spec = "denoiser: {name: function, factory: './file.py:callable'}"
+        raise ValueError(
+            f"workers: a denoiser given in Python stays in its process: use workers=1, or a spec with {spec}"
+        )
+    return Given.of(denoiser, id)
 
 
 def _require_files(points: Sequence[Point]) -> None:
