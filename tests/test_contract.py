@@ -42,6 +42,8 @@ EXAMPLES = [
     ds.Denoiser.get("pretrained")(model="digits"),
     ds.Denoiser.get("trained")(network={"name": "mlp", "width": 8}, training_images=256),
     ds.Network.get("module")(factory=f"{FILES / 'identity.py'}:make"),
+    ds.Denoiser.get("function")(factory=f"{FILES / 'identity.py'}:denoiser"),
+    ds.Data.get("unseen")(shape=(1, 8, 8), classes=3),
 ]
 
 
@@ -74,6 +76,10 @@ class Identity(torch.nn.Module):
 
 def make():
     return Identity()
+
+
+def denoiser():
+    return lambda x, sigma: x / (1 + sigma.to(x).reshape(-1, 1, 1, 1) ** 2)
 """
 
 

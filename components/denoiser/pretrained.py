@@ -37,6 +37,8 @@ class Pretrained(Denoiser, name="pretrained"):
     sources = (KARRAS_2022,)
     has_network: ClassVar[bool] = True
     model: str
+    source: str = ""
+    """Where the model comes from: what to do if it is missing. It is not part of the identity."""
 
     @field_validator("model")
     @classmethod
@@ -54,6 +56,8 @@ class Pretrained(Denoiser, name="pretrained"):
         if not file_of(self.path, ".json").is_file():
             known = sorted(path.stem for path in SHIPPED.glob("*.json"))
             hint = did_you_mean(self.model, known)
+            if self.source:
+                raise DataError(f"there is no {file_of(self.path.resolve(), '.json')}: {self.source}")
             make = "`designspace import` makes one from a checkpoint."
             raise DataError(f"there is no model '{self.model}'.{hint} {make} Models shipped: {', '.join(known)}.")
 

@@ -88,9 +88,9 @@ class OwnComponents:
         with the denoiser.
         """
         denoiser, asked = draft.denoiser, draft.evaluate.labels != "none"
-        labelled = tuple(dict.fromkeys([asked, getattr(denoiser, "labels", asked)]))
         for location, part in _with_parts(("denoiser",), denoiser):
             if isinstance(part, Network | Denoiser) and part.runs_user_code and type(denoiser).built_in():
+                labelled = tuple(dict.fromkeys([asked, getattr(denoiser, "labels", asked)]))
                 used = (denoiser, draft.data, draft.design.c_noise)
                 self._used.update((id(each), each) for each in used)  # kept, so that ids stay theirs
                 key = (id(part), *map(id, used), labelled)
