@@ -60,6 +60,7 @@ FIELDS = {
     "augmentation/edm": {"geometric": 0.8, "colour": 0.8},
     "stochasticity/churn": {"S_churn": 10.0},
     "reference/statistics": {"images": 10},
+    "data/unseen": {"shape": [1, 4, 4], "classes": 3},
 }  # fmt: skip
 """The fields of the first instance of a component, if they are not the default ones."""
 MORE: dict[str, list[dict[str, Any]]] = {
@@ -76,6 +77,8 @@ MORE: dict[str, list[dict[str, Any]]] = {
     "schedule/vp": [{"sigma_min": 0.01, "sigma_max": 100.0}],
     "stochasticity/churn": [{"S_churn": 4.0}, {"S_min": 0.5, "S_max": 10.0}, {"S_max": 2.0}],
     "network/module": [{"kwargs": {"slope": 0.25}}],
+    "denoiser/function": [{"kwargs": {"slope": 0.25}}],
+    "data/unseen": [{"shape": [3, 4, 4]}],
     "denoiser/preconditioned": [{"network": {"name": "mlp", "width": 8, "depth": 1}}],
     "denoiser/trained": [
         {"augmentation": "edm"}, {"ema_sigma_rel": 0.1}, {"network": {"name": "mlp", "width": 16}},
@@ -87,7 +90,8 @@ MORE: dict[str, list[dict[str, Any]]] = {
 """Instances that ``others`` does not find. A field that one of them changes alone has no other values from there."""
 WITHOUT_EFFECT = {
     "data/fashion_mnist": {"path"},
-    "denoiser/pretrained": {"model"},
+    "denoiser/pretrained": {"model", "source"},
+    "denoiser/function": {"factory", "weights", "key", "seed", "files", "shape", "classes", "sigma_min", "sigma_max"},
     "denoiser/trained": {"accumulate", "compile", "channels_last", "precision"},
     **{f"metric/{name}": {"images"}
        for name in ("curvature", "denoiser_change", "denoising_error", "endpoint_error", "gradient_norm", "loss",
@@ -123,6 +127,8 @@ class Affine(torch.nn.Module):
         self.slope = slope
     def forward(self, x, c_noise, labels=None):
         return self.slope * x + c_noise.reshape(-1, 1, 1, 1)
+def shrinking(slope=0.5):
+    return lambda x, sigma: slope * x / (1 + sigma.to(x) ** 2)
 """
 
 
@@ -343,6 +349,8 @@ def fields_of(path: str) -> dict[str, Any]:
     given: dict[str, Any] = {"path": Path(files().name) / file} if file else {}
     if path == "network/module":
         given = {"factory": f"{files().name}/affine.py:Affine"}
+    if path == "denoiser/function":
+        given = {"factory": f"{files().name}/affine.py:shrinking"}
     return FIELDS.get(path, {}) | given
 
 

@@ -5,18 +5,15 @@ import sys
 import numpy as np
 import pytest
 import torch
+from pipeline import in_another_process
 
 import designspace as ds
 from designspace.errors import DataError
 from designspace.registry.sources import beside
-from designspace.results.store import Results
-from designspace.run.job import Job
-from designspace.run.local import share
 from designspace.run.run import run
 from designspace.run.stages import Stages
 from designspace.spec import SpecError, load
 from designspace.storage.cache import Cache
-from designspace.storage.provenance import now
 
 STEPS = """\
 from torch import Tensor
@@ -256,10 +253,7 @@ def test_workers_import_what_is_beside_a_file(folder):
     (folder / "base_h.py").write_text("P = 0.5\n")
     (folder / "c.py").write_text("import base_h\n" + own("base_h.P"))
     ablation = loaded(folder)
-    points = tuple(ablation.points())
-    job = Job("a", points, folder / "out", "cpu", 200, folder / "a.yaml", tuple(ablation.components), now())
-    share(job, 1, lambda event: None)
-    results = Results(folder / "out")
+    results = in_another_process(ablation, folder / "a.yaml", folder / "out")
     assert len(results.rows()) == 1
     assert not results.failures
 

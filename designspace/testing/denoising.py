@@ -235,7 +235,7 @@ def _independent(together: D, alone: D, x: Tensor, *, each: bool = True) -> None
 
 def _loaded(denoiser: Denoiser, given: Context) -> tuple[Conditional, Tensor, Tensor | None]:
     """The denoiser, if possible without training it, with a few images and their classes."""
-    data, device = given.images or stand_in_images(getattr(denoiser, "shape", (1, 8, 8))), torch.device("cpu")
+    data, device = given.images or stand_in_images(getattr(denoiser, "shape", None) or (1, 8, 8)), torch.device("cpu")
     untrained = denoiser.untrained(data, given.design, device) if given.in_trial else None
     loaded = untrained or denoiser.load(data, given.design, device)
     return loaded, data.scaled()[:4], None if data.labels is None else data.labels[:4]
