@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Annotated, Any, NamedTuple, Self
 
 import torch
 from pydantic import ValidationError, ValidationInfo, model_validator
@@ -18,8 +18,9 @@ from designspace.denoising.sigma_data import NAME as SIGMA_DATA
 from designspace.denoising.sigma_data import spread
 from designspace.errors import Problem, SpecError
 from designspace.registry.component import Component, Spec
+from designspace.registry.identity import Since
 from designspace.sampling.probe import MeasuredTimeSteps
-from designspace.sampling.rows import Scaling, Schedule, Stochasticity, TimeSteps
+from designspace.sampling.rows import Scaling, Schedule, Start, Stochasticity, TimeSteps
 from designspace.sampling.solver import Solver
 from designspace.text import did_you_mean
 from designspace.training.rows import LossWeight, NoiseDistribution, training_sigmas
@@ -51,6 +52,9 @@ class Design(Spec):
     stochasticity: Stochasticity
     to_zero: bool = True
     """Whether a last step goes to sigma = 0. If not, N levels make N - 1 steps, as in diff-sampler."""
+    start: Annotated[Start, Since("sigma_max")] = "sigma_max"
+    """What unit Gaussian latents are multiplied by: ``sigma_max``, the first noise level, or, with ``unit``, 1 / c_in
+    at that level. The first input of the network is then unit noise, as in samplers that are written in z = s(t) x."""
 
     @model_validator(mode="before")
     @classmethod
@@ -90,6 +94,10 @@ class Design(Spec):
     def with_time_steps(self, time_steps: TimeSteps) -> Self:
         """A copy with other time steps, which are not checked against the other rows."""
         return self.model_copy(update={"time_steps": time_steps})
+
+    def with_start(self, start: Start) -> Self:
+        """A copy with another start."""
+        return self.model_copy(update={"start": start})
 
 
 def preset_names() -> list[str]:

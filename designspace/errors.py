@@ -132,6 +132,8 @@ class Kind(StrEnum):
     """A warning: a budget of evaluations that a solver cannot spend in full."""
     IDLE = auto()
     """A warning: evaluations that move nothing."""
+    CAUTION = auto()
+    """A warning: something about the files of a denoiser that users may not know."""
     FEW_REPEATS = auto()
     """A warning: repeats that are too few for intervals of use."""
 
@@ -143,7 +145,7 @@ class Kind(StrEnum):
 
 _WARNINGS = {
     *(Kind.PARTLY_UNMEASURED, Kind.NO_EFFECT, Kind.UNCHECKED, Kind.WITHHELD),
-    *(Kind.UNEXPLAINED, Kind.UNSPENT, Kind.IDLE, Kind.FEW_REPEATS),
+    *(Kind.UNEXPLAINED, Kind.UNSPENT, Kind.IDLE, Kind.CAUTION, Kind.FEW_REPEATS),
 }
 
 DocPath = tuple[str | int, ...]

@@ -332,6 +332,7 @@ def test_without_its_weights_inception_is_wrong_input(shell, tmp_path, monkeypat
         "plot",
         "distance",
         "probe",
+        "import",
         "doctor",
         "new",
         "schema",

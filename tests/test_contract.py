@@ -32,6 +32,11 @@ BUILT_IN = [
 TABLE_1 = ["solver", "time_steps", "schedule", "scaling", "c_skip", "c_out", "c_in", "c_noise", "noise_distribution"]
 FILES = Path(tempfile.gettempdir()) / f"designspace-contract-{os.getpid()}"
 """The components that read files are collected before a fixture can make a folder."""
+PIPELINE = Path(__file__).parent / "data" / "diffusers"
+TINY = {
+    "block_out_channels": [4, 8], "layers_per_block": 1, "down_block_types": ["DownBlock2D", "AttnDownBlock2D"],
+    "up_block_types": ["AttnUpBlock2D", "UpBlock2D"], "norm_num_groups": 2, "attention_head_dim": 4,
+}  # fmt: skip
 EXAMPLES = [
     ds.TimeSteps.get("explicit")(levels=(40.0, 10.0, 1.0, 0.1)),
     ds.Data.get("folder")(path=FILES / "folder"),
@@ -44,6 +49,8 @@ EXAMPLES = [
     ds.Network.get("module")(factory=f"{FILES / 'identity.py'}:make"),
     ds.Denoiser.get("function")(factory=f"{FILES / 'identity.py'}:denoiser"),
     ds.Data.get("unseen")(shape=(1, 8, 8), classes=3),
+    ds.Network.get("diffusers")(model="UNet2DModel", config=TINY),
+    ds.Denoiser.get("diffusers")(path=PIPELINE),
 ]
 
 
@@ -107,7 +114,7 @@ def test_every_row_has_checks_of_its_own():
 def test_the_target_of_the_network_is_bounded_as_the_noise_vanishes():
     """D(x; 0) = x needs F = (1 - c_skip) / c_out x, in every preset."""
     sigma = torch.logspace(-6, -2, 5, dtype=torch.float64)
-    for preset in ("ddpm", "iddpm", "vp", "ve", "edm", "velocity"):
+    for preset in ("ddpm", "iddpm", "vp", "ve", "edm", "flow", "velocity"):
         design = ds.Design.preset(preset)
         assert ((1 - design.c_skip(sigma)) / design.c_out(sigma)).abs().max() < 0.1, preset
 
@@ -265,13 +272,13 @@ BROKEN = [
         ds.Scaling,
         {"s": lambda self, t, schedule: 1 / (1 + t), "s_dot": lambda self, t, schedule: -1 / (1 + t)},
         "scales_the_signal",
-        "s_dot(t), the derivative of s(t), with schedule linear at",
+        "s_dot(t), the derivative of s(t), with schedule flow at",
     ),
     (
         ds.Scaling,
         {"s": lambda self, t, schedule: 2 / (1 + t)},
         "scales_the_signal",
-        "s(0) with schedule linear: expected 1, got 2",
+        "s(0) with schedule flow: expected 1, got 2",
     ),
     (
         ds.TimeSteps,

@@ -8,8 +8,10 @@ import pickle
 import struct
 import sys
 import tarfile
+import warnings
 import zipfile
 from collections import OrderedDict
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -22,14 +24,14 @@ import designspace as ds
 from designspace.cli.app import app
 from designspace.data.images import Images
 from designspace.errors import DataError
-from designspace.importing.pickles import MOST_OPCODES, Pickle, PickleError
+from designspace.importing import pickles
+from designspace.importing.pickles import Pickle
 from designspace.importing.read import read_model
+from designspace.importing.values import PickleError
 from designspace.training.export import file_of
 
 GOLDEN = Path(__file__).parent / "data" / "import"
-needs_golden = pytest.mark.skipif(
-    not GOLDEN.is_dir(), reason="tests/data/import is not part of the source distribution"
-)
+needs_golden = pytest.mark.skipif(not GOLDEN.is_dir(), reason="tests/data/import is not in the sdist")
 EDM, CPU = ds.Design.preset("edm"), torch.device("cpu")
 TOLERANCE = {"edm-adm-cond": 1e-5, "edm-ddpmpp-uncond": 1e-5, "ve-ncsnpp-uncond": 1e-5, "edm2-cond": 5e-4}
 """Of std(D); the file of EDM2 has gains in float16, which NVIDIA's code also divides in float16."""
@@ -50,6 +52,7 @@ def run(tmp_path, monkeypatch):
     return call
 
 
+@cache
 def writer():
     """The module that writes files of NVIDIA's format."""
     spec = importlib.util.spec_from_file_location("write_pickle", GOLDEN / "write_pickle.py")
@@ -99,7 +102,8 @@ def test_a_checkpoint_of_nvidia_gives_the_denoiser_of_the_original(run, name, tm
     about = described(name)
     shape = f"3 x {about['init_kwargs']['img_resolution']} x {about['init_kwargs']['img_resolution']}"
     classes = about["init_kwargs"]["label_dim"]
-    assert f"{about['class_name']}, " in out and shape in out and " M parameters" in out
+    assert f"{about['class_name']}, " in out
+    assert all(words in out for words in (shape, " M parameters"))
     assert (f"{classes} classes" if classes else "unconditional") in out
     assert "rows: ve (VEPrecond: sigma_min 0.02, sigma_max 100)" in out or "sigma_data 0.5)" in out
     assert "nothing in the file was executed; NVIDIA's weights: CC BY-NC-SA 4.0" in out
@@ -181,7 +185,7 @@ def test_the_rows_have_the_fields_of_the_checkpoint(name, tmp_path):
     about = about | {"class_name": name, "attributes": {"sigma_min": 0, "sigma_max": float("inf")} | fields}
     model = read_model(written("edm-ddpmpp-uncond", tmp_path / "x.pkl", about))
     assert model.rows[row] == {"name": column} | fields
-    assert model.why.startswith(f"{column} ({name}: ")
+    assert model.why.startswith(f"rows: {column} ({name}: ")
 
 
 @needs_golden
@@ -198,9 +202,9 @@ def test_numbers_of_numpy_and_the_loss_are_read(tmp_path):
 def test_a_file_with_other_tensors_or_arguments_is_refused(run, tmp_path):
     name = "edm-ddpmpp-uncond"
     cases = {
-        "model_channels": (1_000_000_000, "channels, too many for the file"),
-        "num_blocks": (10**9, "blocks, but the file has 147 tensors"),
-        "attn_resolutions": ([4], "are not the weights|not the weights of network edm"),
+        "model_channels": (32_000, "channels, too many for the file"),
+        "num_blocks": (100, "blocks, but the file has 147 tensors"),
+        "attn_resolutions": ([4], "not the weights of network edm"),
         "img_resolution": ("wide", "img_resolution is no whole number"),
         "in_channels": (5, "5 to 3 channels"),
         "colour": (1, "unknown field 'colour'"),
@@ -211,7 +215,7 @@ def test_a_file_with_other_tensors_or_arguments_is_refused(run, tmp_path):
         about["children"]["model"]["init_kwargs"][key] = value
         status, out, err = run(written(name, tmp_path / "x.pkl", about))
         assert (status, out, err.count("\n")) == (2, "", 1), (key, err)
-        assert any(part in err for part in words.split("|")), err
+        assert words in err
     about = described(name)
     tensors = load_file(GOLDEN / f"{name}.safetensors")
     tensors["model.enc.16x16_conv.weight"][0] = float("nan")
@@ -220,6 +224,28 @@ def test_a_file_with_other_tensors_or_arguments_is_refused(run, tmp_path):
     (tmp_path / "nan.pkl").write_bytes(pickle.dumps({"ema": broken}, 4))
     assert "NaN or infinity" in run("nan.pkl")[2]
     assert list(tmp_path.glob("models/*")) == []
+
+
+def test_a_folder_of_diffusers_gives_the_denoiser_of_the_folder(run, tmp_path):
+    diffusers = pytest.importorskip("diffusers")
+    torch.manual_seed(0)
+    unet = diffusers.UNet2DModel(
+        **{"sample_size": 8, "in_channels": 1, "out_channels": 1, "block_out_channels": (8, 16), "norm_num_groups": 4},
+        **{"down_block_types": ("DownBlock2D",) * 2, "up_block_types": ("UpBlock2D",) * 2, "layers_per_block": 1},
+    )
+    diffusers.DDPMPipeline(unet, diffusers.DDPMScheduler(prediction_type="v_prediction")).save_pretrained("pipe.v1")
+    status, out, err = run("pipe.v1", "-o", "m")
+    assert status == 0, err
+    assert "diffusers UNet2DModel, " in out
+    assert "predicts v_prediction" in out
+    assert "; rows: c_skip " in out
+    x, sigma = torch.randn(2, 1, 8, 8), torch.tensor(3.0, dtype=torch.float64)
+    images = Images(torch.zeros(1, 1, 8, 8, dtype=torch.uint8))
+    folder = ds.Denoiser.get("diffusers")(path=tmp_path / "pipe.v1").load(images, EDM, CPU)
+    with torch.no_grad():
+        found, expected = (made.bind(None)(x, sigma) for made in (denoiser("./m", (1, 8, 8)), folder))
+    assert torch.equal(found, expected)
+    assert found.abs().max() <= 1  # clip_sample of the scheduler
 
 
 def a_network():
@@ -251,9 +277,10 @@ def test_weights_alone_need_a_network_and_rows(run, tmp_path, form):
         torch.save({"step": 3, "ema": OrderedDict(state)}, path, _use_new_zipfile_serialization=form == "zip")
     key = () if form == "safetensors" else ("--key", "ema")
     status, _, err = run(path, *key)
-    assert status == 2 and "without the network that they belong to: name it with --network" in err
+    assert status == 2
+    assert "without the network that they belong to: name it with --network" in err
     options = ("--network", "./m.py:make", "--rows", "{preset: edm, sigma_data: 0.8}", "--shape", "1,8,8")
-    status, out, err = run(path, *key, *options, "-o", "sub/w")
+    status, _, err = run(path, *key, *options, "-o", "sub/w")
     assert status == 0, err
     x, sigma = torch.randn(2, 1, 8, 8), torch.tensor(0.7, dtype=torch.float64)
     design = ds.Design.preset("edm", sigma_data=0.8)
@@ -265,25 +292,22 @@ def test_weights_alone_need_a_network_and_rows(run, tmp_path, form):
     if not key:
         return
     status, _, err = run(path, *options)
-    assert status == 2 and "say which with `key: ema`" in err
+    assert status == 2
+    assert "say which with --key ema" in err
     assert before["network"]["factory"][1] == "make"
 
 
 def test_a_pickled_module_is_read_without_its_class(run, tmp_path):
     torch.save(a_network(), tmp_path / "module.pt")
-    (tmp_path / "m.py").write_text(
-        "import torch\ndef make():\n    return torch.nn.Sequential(torch.nn.Conv2d(1, 1, 3))\n"
-    )
+    (tmp_path / "n.py").write_text(SEQUENTIAL)
     network = "{name: module, factory: './n.py:make'}"
-    (tmp_path / "n.py").write_text(
-        MODULE.replace("self.layer", "self.x").replace("def make():", "def _make():") + NAMED
-    )
     status, out, err = run("module.pt", "--network", network, "--rows", "edm", "--shape", "1,8,8")
     assert status == 0, err
-    assert "objects of torch.nn.modules.container.Sequential and torch.nn.modules.conv.Conv2d" in out
+    assert "network n.py:make, 10 parameters, 1 x 8 x 8, unconditional; rows: edm (--rows)" in out
 
 
-NAMED = """
+SEQUENTIAL = """
+import torch
 class G(torch.nn.Sequential):
     def forward(self, x, c_noise, labels=None):
         return super().forward(x)
@@ -319,14 +343,43 @@ TOUCH = "touch canary"
 TENSOR = name("torch._utils", "_rebuild_tensor_v2")
 
 
-def tensor(size, stride, offset=b"K\0"):
-    """A pickled tensor in a storage of four numbers, with any shape."""
-    torch.save(torch.zeros(4).storage(), buffer := io.BytesIO(), _use_new_zipfile_serialization=False)
+def tensor(size, stride, offset=b"K\0", count=4):
+    """A pickled tensor in a storage of ``count`` numbers, with any shape."""
+    with warnings.catch_warnings(action="ignore"):
+        torch.save(torch.zeros(count).storage(), buffer := io.BytesIO(), _use_new_zipfile_serialization=False)
     data = buffer.getvalue()
     storage = name("torch.storage", "_load_from_bytes") + b"B" + struct.pack("<I", len(data)) + data + b"\x85R"
     shape = b"".join(b"\x8a\x08" + struct.pack("<q", n) for n in size)
     steps = b"".join(b"\x8a\x08" + struct.pack("<q", n) for n in stride)
     return TENSOR + b"(" + storage + offset + b"(" + shape + b"t(" + steps + b"t\x89Nt" + b"R"
+
+
+def state_of(pickled):
+    return op(b"}", text("w"), pickled, b"s")
+
+
+def overlapping(count):
+    """A state dict of ``count`` tensors that all are one storage of 4,000 numbers, from the memo."""
+    shape = b"(M\xa0\x0ft(K\1t\x89Nt" + b"R"
+    first = tensor((4000,), (1,), count=4000).replace(b"\x85RK\0", b"\x85Rq\1K\0", 1)
+    again = (text(f"w{k}") + TENSOR + b"(h\1K\0" + shape + b"s" for k in range(count))
+    return op(b"}", text("w"), first, b"s", *again)
+
+
+def loaded_again(count):
+    """A nested pickle that is loaded ``count`` times."""
+    load = name("torch.storage", "_load_from_bytes")
+    data = storage_claiming(0)
+    first = load + b"B" + struct.pack("<I", len(data)) + data + b"q\1\x85R0"
+    return op(first, *[load + b"h\1\x85R0"] * count, b"N")
+
+
+def storage_claiming(count):
+    """A pickled storage that says it has ``count`` numbers, in a file without them."""
+    number = b"\x8a\x08" + struct.pack("<q", count)
+    reference = b"(" + text("storage") + name("torch", "FloatStorage") + text("0") + text("cpu") + number + b"NtQ"
+    head = b"".join(pickle.dumps(value, 2) for value in (0x1950A86A20F9469CFC6C, 1001, {}))
+    return head + op(reference) + pickle.dumps(["0"], 2) + struct.pack("<q", count)
 
 
 def nested(data):
@@ -338,6 +391,11 @@ def hostile_module():
     return buffer.getvalue()
 
 
+def large_key(k):
+    return b"\x8a\x09" + (k * (2**61 - 1)).to_bytes(9, "little") + b"N"
+
+
+SCALAR = name("numpy.core.multiarray", "scalar")
 RUN = text(TOUCH) + b"\x85"
 ATTACKS = {
     "os.system": pickle.dumps({"ema": Calls(os.system, TOUCH)}, 4),
@@ -382,14 +440,20 @@ ATTACKS = {
     "a large place in the memo": op(b"N", b"r", b"\xff\xff\xff\xff", b"h\0"),
     "unknown memo": op(b"h\7"),
     "a key of nested tuples": op(b"}", b")" + b"\x85" * 100_000, b"Ns"),
-    "many keys of one hash": op(b"}(", b"".join(b"\x8a\x09" + (k * (2**61 - 1)).to_bytes(9, "little") + b"N" for k in range(1, 20)), b"u"),
-    "a storage of 10 GB": nested(b""),
-    "a huge tensor": op(tensor((10**6, 10**6), (10**6, 1))),
-    "a stride of zero": op(tensor((10**12,), (0,))),
-    "a negative stride": op(tensor((4,), (-1,))),
-    "an offset outside": op(tensor((4,), (1,), b"K\xff")),
-    "dimensions": op(tensor((1,) * 40, (1,) * 40)),
-    "an array of objects": op(name("numpy.core.multiarray", "scalar"), name("numpy", "dtype"), text("O8") + b"\x85R", b"C\0\x86R"),
+    "many keys of one hash": op(b"}(", b"".join(map(large_key, range(1, 20))), b"u"),
+    "an empty nested pickle": nested(b""),
+    "a storage of 10 GB": nested(storage_claiming(25 * 10**8)),
+    "a storage of an exabyte": nested(storage_claiming(2**58)),
+    "a huge tensor": state_of(tensor((10**6, 10**6), (10**6, 1))),
+    "a stride of zero": state_of(tensor((10**12,), (0,))),
+    "a small stride of zero": state_of(tensor((5,), (0,))),
+    "a negative stride": state_of(tensor((4,), (-1,))),
+    "an offset outside": state_of(tensor((4,), (1,), b"K\xff")),
+    "dimensions": state_of(tensor((1,) * 40, (1,) * 40)),
+    "many tensors in one storage": overlapping(1000),
+    "a nested pickle loaded many times": loaded_again(1000),
+    "a tensor of no size": state_of(tensor((0, 2**47, 2**47), (1, 1, 1))),
+    "an object of numpy": op(SCALAR, name("numpy", "dtype"), text("O8") + b"\x85R", b"C\0\x86R"),
     "an encoding": op(name("_codecs", "encode"), text("x") + text("zlib") + b"\x86R"),
     "truncated": pickle.dumps({"ema": [1, 2, 3]}, 4)[:-3],
     "an empty stack": op(b"R"),
@@ -407,7 +471,8 @@ def test_a_hostile_file_ends_in_one_line_and_executes_nothing(run, tmp_path, att
     before = set(sys.modules)
     status, out, err = run("evil.pkl")
     assert (status, out) == (2, "")
-    assert err.startswith(str(Path("evil.pkl"))) and err.count("\n") == 1, err
+    assert err.startswith("evil.pkl ")
+    assert err.count("\n") == 1, err
     assert {path.name for path in tmp_path.iterdir()} == {"evil.pkl"}
     assert not {"runpy", "antigravity"} & (set(sys.modules) - before)
 
@@ -416,20 +481,19 @@ def test_a_hostile_file_ends_in_one_line_and_executes_nothing(run, tmp_path, att
 def test_the_suffix_of_a_pickle_makes_no_difference(run, tmp_path, suffix):
     (tmp_path / f"evil{suffix}").write_bytes(ATTACKS["os.system"])
     status, _, err = run(f"evil{suffix}")
-    system = "nt" if os.name == "nt" else "posix"
-    assert (status, err) == (
-        2,
-        f"evil{suffix} asks for {system}.system, which no network needs: it may be hostile; nothing in it was executed\n",
-    )
+    assert status == 2
+    asks = f"evil{suffix} asks for {os.system.__module__}.system, which no network needs: it may be hostile"
+    assert err == f"{asks}; nothing in it was executed\n"
 
 
-def test_deep_and_long_pickles_end_soon():
+def test_deep_and_long_pickles_end_soon(monkeypatch):
     deep = op(b"]" * 300_000, b"a" * 299_999)
     assert isinstance(Pickle(memoryview(deep), {}).load(), list)
     laughs = op(b"K\1", b"\x94" + b"h\0" * 2 + b"\x86" + b"".join(b"q\1h\1\x86" for _ in range(1000)))
     assert isinstance(Pickle(memoryview(laughs), {}).load(), tuple)
-    with pytest.raises(PickleError, match="more than 1,000,000 opcodes"):
-        Pickle(memoryview(op(b"N0" * MOST_OPCODES)), {}).load()
+    monkeypatch.setattr(pickles, "MOST_OPCODES", 1000)
+    with pytest.raises(PickleError, match="more than 1,000 opcodes"):
+        Pickle(memoryview(op(b"N0" * 1000)), {}).load()
 
 
 def zipped(path, members, method=zipfile.ZIP_STORED):
@@ -475,7 +539,7 @@ def test_hostile_archives_end_in_one_line(run, tmp_path, monkeypatch):
         (None, "there is no "),
         (b"", "is empty: copy or download it again"),
         (b"<!DOCTYPE html><html>", "is a web page (HTML), not weights: download the file again"),
-        (b"version https://git-lfs.github.com/spec/v1\n", "is a pointer of Git LFS, not the file itself: run `git lfs pull`"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "is a pointer of Git LFS, not the file itself: run"),
         (b"hello", "is neither a safetensors file nor a checkpoint of PyTorch"),
     ],
 )  # fmt: skip
@@ -500,9 +564,11 @@ def test_options_are_checked_before_the_file_is_read(run, tmp_path):
     ]:
         options = {k: v for k, v in (complete | {option: value}).items() if v is not None}
         status, _, err = run("w.pt", *(part for pair in options.items() for part in pair))
-        assert status == 2 and words in err, err
+        assert status == 2, option
+        assert words in err
     status, _, err = run("w.pt", *(part for pair in complete.items() for part in pair))
-    assert status == 2 and "w.pt: not the weights of network module" in err
+    assert status == 2
+    assert "w.pt: not the weights of network module" in err
 
 
 @needs_golden
@@ -522,7 +588,8 @@ def test_the_state_dicts_of_edm2_and_known_programs_are_recognised(run, tmp_path
     torch.save({"net": tensors, "ema": {"stds": [0.05, 0.1], "emas": [tensors, tensors]}}, tmp_path / "state.pt")
     status, _, err = run("state.pt")
     hint = "--network '{name: edm2, model_channels: 64}' --key ema.emas.0.unet --rows edm, --shape and --classes"
-    assert status == 2 and hint in err
+    assert status == 2
+    assert hint in err
     network = "{name: edm2, model_channels: 64, channel_mult: [1, 2], num_blocks: 1, attn_resolutions: [8]}"
     status, _, err = run(
         *("state.pt", "--key", "ema.emas.1.unet", "--network", network),

@@ -84,7 +84,7 @@ def test_one_design_has_no_marks():
 def test_markdown_is_a_table_whose_mathematics_markdown_does_not_touch():
     lines = markdown(ALL).splitlines()
     assert lines[-1] == "Bold: differs from ddpm."
-    assert {line.count("|") for line in lines[:-2]} == {8}
+    assert {line.count("|") for line in lines[:-2]} == {9}
     assert len(lines[:-2]) == 2 + 11
     assert not [found for line in lines for found in re.findall(r"\$[^$]*\$", line) if re.search(r"\\[^A-Za-z]", found)]
     assert any(r"$\sigma(t) = \sqrt t, \quad t \ge 0$" in line for line in lines)

@@ -1,17 +1,18 @@
 from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import torch
 from pydantic import ValidationInfo, field_validator
 
 from designspace.data.images import Images
+from designspace.denoising.clip import Clip, ClipField, chosen
 from designspace.denoising.preconditioned import PreconditionedNetwork
 from designspace.denoising.rows import CNoise, Conditional, Denoiser, Network, PreconditioningRows
 from designspace.errors import DataError
 from designspace.registry.component import FOLDER, folder_of
-from designspace.registry.identity import built_with
+from designspace.registry.identity import Since, as_json, built_with
 from designspace.registry.literature import KARRAS_2022
 from designspace.storage.files import file_hash
 from designspace.text import did_you_mean
@@ -27,7 +28,9 @@ class Pretrained(Denoiser, name="pretrained"):
     ``model`` is the name of a model that comes with the package, or a path relative to the YAML file:
     ``<path>.safetensors`` holds the parameters and ``<path>.json`` everything that they depend on, as
     ``designspace train --export`` and ``designspace import`` write them. The model's own rows c_* are used, whatever
-    the design says. Raises ``DataError`` if a file is missing. Karras et al. (2022), Eq. 7.
+    the design says. ``clip`` says what is done to D: ``own``, what the model says, if anything; ``none``; a number r,
+    to clip to [-r, r]; or ``limit`` and ``quantile`` of dynamic thresholding. Raises ``DataError`` if a file is missing
+    and tells its ``source``, if that is given. Karras et al. (2022), Eq. 7.
     """
 
     formula = r"""
@@ -37,6 +40,7 @@ class Pretrained(Denoiser, name="pretrained"):
     sources = (KARRAS_2022,)
     has_network: ClassVar[bool] = True
     model: str
+    clip: Annotated[ClipField, Since(None)] = None
     source: str = ""
     """Where the model comes from: what to do if it is missing. It is not part of the identity."""
 
@@ -80,7 +84,8 @@ class Pretrained(Denoiser, name="pretrained"):
         try:
             made.network.load_state_dict(read(self.path).parameters)
         except RuntimeError as error:
-            raise DataError(f"{self.path}.safetensors does not fit the network in {self.path}.json") from error
+            files = (file_of(self.path, suffix) for suffix in (".safetensors", ".json"))
+            raise DataError("{} does not fit the network in {}".format(*files)) from error
         return made
 
     def untrained(self, data: Images, design: PreconditioningRows, device: torch.device) -> PreconditionedNetwork:
@@ -89,7 +94,8 @@ class Pretrained(Denoiser, name="pretrained"):
         rows, network_row = self._parts()
         spec, shape = about["denoiser"], self.shape_of(data)
         network = network_row.build(shape, self.known_classes(data), spec["augment"])
-        return PreconditionedNetwork(network.to(device).eval().requires_grad_(False), rows, shape)
+        ready = network.to(device).eval().requires_grad_(False)
+        return PreconditionedNetwork(ready, rows, shape, chosen(self.clip, _own_clip(spec)))
 
     def supported(self, design: PreconditioningRows) -> CNoise | None:
         return self._c_noise
@@ -109,7 +115,8 @@ class Pretrained(Denoiser, name="pretrained"):
         parts = built_with(type(part) for part in [network, *dict(rows).values()])
         files = [described(self.path), file_hash(file_of(self.path, ".safetensors"))]
         own = {"network": network.identity()} if network.runs_user_code else {}
-        return self.origin() | {"files": files} | own | parts
+        clip = {} if self.clip is None else {"clip": as_json(self.clip)}
+        return self.origin() | {"files": files} | own | parts | clip
 
     def _parts(self) -> tuple[OwnRows, Network]:
         """The rows and the network that the model was trained with."""
@@ -117,3 +124,8 @@ class Pretrained(Denoiser, name="pretrained"):
         rows = OwnRows.model_validate({row: about["design"][row] for row in ROWS})
         context = {FOLDER: self.path.absolute().parent}  # which the file of a factory may be relative to
         return rows, Network.model_validate(about["denoiser"]["network"], context=context)
+
+
+def _own_clip(about: dict[str, Any]) -> Clip | None:
+    """The clipping that the description of a denoiser names; most name none."""
+    return None if about.get("clip") is None else Clip.model_validate(about["clip"])

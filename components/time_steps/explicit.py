@@ -11,13 +11,16 @@ from designspace.registry.literature import SABOUR_2024
 from designspace.sampling.levels import interpolated
 from designspace.sampling.rows import TimeSteps
 
+ROUNDING = 3e-4
+"""Levels that are products of 1,000 numbers in float32, as in diffusers, differ by up to this from those in float64."""
+
 
 class Explicit(TimeSteps, name="explicit"):
     r"""A list of levels, such as those that an optimisation found for a model and a solver.
 
     ``levels`` are L positive noise levels in decreasing order, without the final 0. For N = L they are used as they
     are; for another N they are interpolated in :math:`\ln\sigma`. Raises ``ValueError`` if one of them is outside
-    the limits of the denoiser. Sabour et al. (2024).
+    the limits of the denoiser by more than rounding errors of float32. Sabour et al. (2024).
     """
 
     formula = r"\ln\sigma_i = \text{the given } \ln\sigma \text{ at } \tfrac{i}{N-1} (L - 1), \quad i < N"
@@ -37,8 +40,13 @@ class Explicit(TimeSteps, name="explicit"):
         return interpolated(torch.tensor(self.levels, dtype=torch.float64), n)
 
     def within(self, lo: float, hi: float) -> Self:
-        """The same levels, which are never moved. Raises ``ValueError`` if one of them is outside the limits."""
-        if not lo <= self.levels[-1] <= self.levels[0] <= hi:
+        """The same levels; those outside the limits by a relative ``ROUNDING`` at most are moved to the limits.
+
+        Raises ``ValueError`` if one of them is further outside.
+        """
+        if lo <= self.levels[-1] and self.levels[0] <= hi:
+            return self
+        if self.levels[-1] < lo * (1 - ROUNDING) or self.levels[0] > hi * (1 + ROUNDING):
             ends = f"{self.levels[0]:g} to {self.levels[-1]:g}"
             raise ValueError(f"time_steps explicit: {ends} is not within the denoiser's range, {hi:g} to {lo:g}")
-        return self
+        return self.model_copy(update={"levels": tuple(min(max(level, lo), hi) for level in self.levels)})

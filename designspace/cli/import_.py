@@ -12,8 +12,8 @@ from designspace.cli.options import Json
 
 if TYPE_CHECKING:
     from designspace.design import Design
+    from designspace.importing.alone import Given
     from designspace.importing.model import Model
-    from designspace.importing.read import Given
 
 CHECKPOINTS = (".pkl", ".pt", ".pth", ".ckpt", ".bin", ".mdlus", ".safetensors")
 """Suffixes that are left out of the default name of a model."""
@@ -38,6 +38,9 @@ def import_(
     ] = None,
     shape: Annotated[str | None, typer.Option(help="For weights alone: C,H,W of a sample, such as 3,32,32.")] = None,
     classes: Annotated[int, typer.Option(min=0, help="For weights alone: the number of classes.")] = 0,
+    scheduler: Annotated[
+        Path | None, typer.Option(help="For a folder of a model alone: its scheduler_config.json.")
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite another model of this name.")] = False,
     json: Json = False,
 ) -> None:
@@ -61,9 +64,10 @@ def import_(
             path.stat()
         name = path.resolve().name
         place = out or Path("models") / (Path(name).stem if name.endswith(CHECKPOINTS) else name)
-        given = _given(network, rows, shape, classes, place.parent)
+        sizes = None if shape is None else _sizes(shape)
+        given = None if path.is_dir() else _given(network, rows, sizes, classes)
         require_free(place, path_hash(path), force)
-        model = read_model(path, key, given)
+        model = read_model(path, key, given, scheduler=scheduler, shape=sizes)
         parameters = model.write(place, force=force)
     if json:
         print_json({"model": str(place), "parameters": parameters, "why": model.why} | model.about())
@@ -71,9 +75,9 @@ def import_(
     _print(model, place, parameters)
 
 
-def _given(network: str | None, rows: str | None, shape: str | None, classes: int, folder: Path) -> Given | None:
+def _given(network: str | None, rows: str | None, shape: tuple[int, ...] | None, classes: int) -> Given | None:
     """What the options say about weights alone; ``None`` if they say nothing."""
-    from designspace.importing.read import Given
+    from designspace.importing.alone import Given
     from designspace.importing.rows import dumped
     from designspace.training.export import ROWS
 
@@ -83,16 +87,19 @@ def _given(network: str | None, rows: str | None, shape: str | None, classes: in
         example = "--network ./model.py:make --rows edm --shape 3,32,32"
         stop(2, f"weights alone need --network, --rows and --shape, for instance {example}")
     design = _design(rows)
+    found = dumped({row: getattr(design, row) for row in ROWS})
+    return Given(_network(network), found, f"rows: {rows} (--rows)", shape, classes)
+
+
+def _sizes(shape: str) -> tuple[int, ...]:
     sizes = shape.replace("x", ",").split(",")
     if not all(size.strip().isdecimal() and int(size) > 0 for size in sizes):
         stop(2, f"--shape {shape}: write the shape of a sample as C,H,W, for instance 3,32,32")
-    found = dumped({row: getattr(design, row) for row in ROWS})
-    return Given(_network(network, folder), found, f"{rows} (--rows)", tuple(map(int, sizes)), classes)
+    return tuple(map(int, sizes))
 
 
-def _network(text: str, folder: Path) -> dict[str, Any]:
-    """The network that the user names. The file of a factory is relative to ``folder``, that of the model."""
-    import os
+def _network(text: str) -> dict[str, Any]:
+    """The network that the user names."""
     import re
 
     import designspace as ds
@@ -101,8 +108,7 @@ def _network(text: str, folder: Path) -> dict[str, Any]:
     if re.fullmatch(r"[^{].*:[^\W\d]\w*", text):
         text = f"{{name: module, factory: '{text}'}}"
     found: dict[str, Any] = component(ds.Network, text, "--network").model_dump(mode="json")
-    file, _, name = str(found.get("factory", "")).rpartition(":")
-    return found | {"factory": f"{os.path.relpath(file, folder)}:{name}"} if file.endswith(".py") else found
+    return found
 
 
 def _design(text: str) -> Design:
@@ -129,7 +135,7 @@ def _print(model: Model, place: Path, parameters: int) -> None:
     classes = f"{model.classes:,} classes" if model.classes else "unconditional"
     size = f"{parameters / 1e6:.1f} M parameters" if parameters >= 1e5 else counted(parameters, "parameter")
     shape = " x ".join(map(str, model.shape))
-    console.print(f"{model.title}, {size}, {shape}, {classes}; rows: {model.why}")
+    console.print(f"{model.title}, {size}, {shape}, {classes}; {model.why}")
     for note in model.notes:
         console.print(f"note: {note}")
     licence = model.source.get("licence")

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from designspace.denoising.adapted import Adapted, called, require_integers, tensor_of
+from designspace.denoising.clip import Clip
 from designspace.denoising.device import sent
 from designspace.denoising.rows import PreconditioningRows
 from designspace.sampling.counted import count_call
@@ -26,22 +27,28 @@ class Preconditioned:
     """``D(x, sigma)``: a network F with the rows c_skip, c_out, c_in and c_noise of a design, bound to labels.
 
     Augmentation labels ``augment``, ``[B, L]``, are passed to F only if they are given, as in training. ``sigma_min``,
-    ``sigma_max`` and ``round_sigma`` tell the sampler which noise levels ``c_noise`` supports. The input of F has the
-    dtype of its first floating-point parameter, or float32; ``c_noise`` has at least float32. If F returns twice the
-    channels of its input, the second half is taken to be learned variances (Nichol and Dhariwal, 2021,
-    https://arxiv.org/abs/2102.09672) and ignored. Gradients are computed if they are enabled.
+    ``sigma_max`` and ``round_sigma`` tell the sampler which noise levels ``c_noise`` supports, and ``c_in`` how it has
+    to scale latents for ``start: unit``. The input of F has the dtype of its first floating-point parameter, or
+    float32; ``c_noise`` has at least float32. If F returns twice the channels of its input, the second half is taken to
+    be learned variances (Nichol and Dhariwal, 2021, https://arxiv.org/abs/2102.09672) and ignored. ``clip`` is applied
+    to the result. Gradients are computed if they are enabled.
     """
 
     def __init__(
-        self, network: F, design: PreconditioningRows, labels: Tensor | None = None, augment: Tensor | None = None
+        self,
+        network: F,
+        design: PreconditioningRows,
+        labels: Tensor | None = None,
+        augment: Tensor | None = None,
+        clip: Clip | None = None,
     ) -> None:
-        self._network, self._design, self._labels = network, design, labels
+        self._network, self._design, self._labels, self._clip = network, design, labels, clip
         self._augment = () if augment is None else (augment,)  # F need not accept the argument
         self._dtype = _dtype(network)
         if isinstance(network, Adapted) and network.noise == "int":
             require_integers(design.c_noise)
         self.sigma_min, self.sigma_max = design.c_noise.limits()
-        self.round_sigma = design.c_noise.round_sigma
+        self.round_sigma, self.c_in = design.c_noise.round_sigma, design.c_in
 
     def __call__(self, x: Tensor, sigma: Tensor) -> Tensor:
         """Denoise ``x`` ``[B, C, ...]``, keeping shape and dtype; ``sigma`` is 0-dim or ``[B]``.
@@ -54,7 +61,8 @@ class Preconditioned:
         c_noise = sent(design.c_noise(sigma), x.device, torch.promote_types(self._dtype, torch.float32)).expand(len(x))
         count_call(len(x))
         output = called(self._network, (c_in * x).to(self._dtype), c_noise, self._labels, *self._augment)
-        return c_skip * x + c_out * _mean_part(tensor_of(output, x), x).to(x.dtype)
+        denoised = c_skip * x + c_out * _mean_part(tensor_of(output, x), x).to(x.dtype)
+        return denoised if self._clip is None else self._clip(denoised)
 
 
 @dataclass(frozen=True)
@@ -65,10 +73,12 @@ class PreconditionedNetwork:
     design: PreconditioningRows
     shape: tuple[int, ...]
     """The shape of one sample."""
+    clip: Clip | None = None
+    """What is done to D; ``None`` if it is left as it is."""
 
     def bind(self, labels: Tensor | None = None) -> Preconditioned:
         """``D(x, sigma)`` for class labels, int64 ``[B]``, or without labels."""
-        return Preconditioned(self.network, self.design, labels)
+        return Preconditioned(self.network, self.design, labels, clip=self.clip)
 
 
 def precondition(network: F, design: PreconditioningRows, labels: Tensor | None = None) -> Preconditioned:

@@ -173,6 +173,10 @@ class Denoiser(Component, row="denoiser"):
         """What limits and rounds noise levels to those that the denoiser supports; ``None`` for any level."""
         return design.c_noise if "c_noise" in self.rows else None
 
+    def cautions(self) -> list[str]:
+        """What users of the denoiser's files may not know; each is a warning when a spec is loaded."""
+        return []
+
     def repeated(self, k: int) -> Self:
         """The denoiser of repeat k: with other random numbers if it is trained, otherwise itself."""
         return self

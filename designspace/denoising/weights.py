@@ -47,7 +47,7 @@ def load_tensors(
     """Load ``tensors``, which are those in ``path`` at ``key``, like ``load_weights``; return them by fitting names."""
     wanted = network.state_dict()
     fitting = _without_prefixes(tensors, wanted, path)
-    _require_fit(fitting, wanted, f"{path}: not the weights of {made_by}", _fitting_keys(tensors, wanted, key))
+    require_fit(fitting, wanted, path, made_by, _fitting_keys(tensors, wanted, key))
     broken = [name for name, t in fitting.items() if t.is_floating_point() and not bool(t.isfinite().all())]
     if broken:
         which = f"{counted(len(broken), 'tensor')} ({first_of(broken, NAMED)})"
@@ -128,13 +128,19 @@ def _why_unsafe(text: str, path: Path) -> str:
     )
 
 
-def state_dict_in(content: Any, key: str | None, path: Path, kind: type[T] = Tensor) -> dict[str, T]:  # type: ignore[assignment]
+def state_dict_in(
+    content: Any,
+    key: str | None,
+    path: Path,
+    kind: type[T] = Tensor,  # type: ignore[assignment]
+    option: str = "`key: {}`",
+) -> dict[str, T]:
     """The state dict in the content of ``path``, at the dotted ``key``; its tensors are objects of type ``kind``.
 
-    Raises ``DataError`` if there is none or if there are several.
+    Raises ``DataError`` if there is none or if there are several; ``option`` is how the user gives the key.
     """
-    content = _at(content, key, path) if key else content
-    here = f"{path}: `key: {key}`" if key else str(path)
+    content = _at(content, key, path, option) if key else content
+    here = f"{path}: {option.format(key)}" if key else str(path)
     if not isinstance(content, Mapping):
         raise DataError(f"{here} is of type {type(content).__name__}, not a state dict: write one with {CONVERT}")
     tensors = {str(name): value for name, value in content.items() if isinstance(value, kind)}
@@ -143,11 +149,11 @@ def state_dict_in(content: Any, key: str | None, path: Path, kind: type[T] = Ten
         return tensors
     if not inside:
         raise DataError(f"{here} has no tensors: its keys are {_keys(content)}")
-    say = " or ".join(f"`key: {name}`" for name in inside[:NAMED])
+    say = " or ".join(option.format(name) for name in inside[:NAMED])
     raise DataError(f"{here} is a PyTorch checkpoint with the keys {_keys(content)}: say which with {say}")
 
 
-def _at(content: Any, key: str, path: Path) -> Any:
+def _at(content: Any, key: str, path: Path, option: str) -> Any:
     """What is at the dotted ``key``, whose last parts may be the beginning of names: ``ema`` of ``ema.conv.weight``."""
     parts = key.split(".")
     for i, part in enumerate(parts):
@@ -158,7 +164,7 @@ def _at(content: Any, key: str, path: Path) -> Any:
         if begun := {str(n).removeprefix(begin): value for n, value in names.items() if str(n).startswith(begin)}:
             return begun
         known = f"it has the keys {_keys(content)}" if isinstance(content, Mapping) else "its value is no mapping"
-        raise DataError(f"{path} has nothing at `key: {key}`: at '{part}', {known}")
+        raise DataError(f"{path} has nothing at {option.format(key)}: at '{part}', {known}")
     return content
 
 
@@ -201,9 +207,15 @@ def _fitting_keys(tensors: Mapping[str, Tensor], wanted: Mapping[str, Tensor], k
     return f"; {keys} takes the names that begin so" if keys else ""
 
 
-def _require_fit(tensors: Mapping[str, Tensor], wanted: Mapping[str, Tensor], message: str, advice: str) -> None:
-    shared = {wanted[name].data_ptr() for name in tensors if name in wanted}
-    missing = [name for name, t in wanted.items() if name not in tensors and t.data_ptr() not in shared]
+def require_fit(
+    tensors: Mapping[str, Tensor], wanted: Mapping[str, Tensor], path: Path, made_by: str, advice: str = ""
+) -> None:
+    """Raise ``DataError`` unless ``tensors``, read from ``path``, have the names and shapes of those that are wanted.
+
+    The tensors may be on the device ``meta``, which holds no values.
+    """
+    shared = {_memory(wanted[name]) for name in tensors if name in wanted}
+    missing = [name for name, t in wanted.items() if name not in tensors and _memory(t) not in shared]
     unexpected = [name for name in tensors if name not in wanted]
     others = [
         f"{name} (file: {described(tensors[name])}, network: {described(t)})"
@@ -213,7 +225,12 @@ def _require_fit(tensors: Mapping[str, Tensor], wanted: Mapping[str, Tensor], me
     found = {"missing": missing, "unexpected": unexpected, "of another shape or type": others}
     if any(found.values()):
         parts = (f"{len(names)} {what}: {first_of(names, NAMED)}" for what, names in found.items() if names)
-        raise DataError(f"{message}: {'; '.join(parts)}{advice}")
+        raise DataError(f"{path}: not the weights of {made_by}: {'; '.join(parts)}{advice}")
+
+
+def _memory(tensor: Tensor) -> tuple[int, int]:
+    """Where the values of a tensor are: the same for tensors that share memory, on the device ``meta``, too."""
+    return tensor.untyped_storage()._cdata, tensor.storage_offset()
 
 
 def _fits(given: Tensor, wanted: Tensor) -> bool:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import secrets
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
@@ -17,16 +18,16 @@ from torch import Tensor
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from designspace.data.images import Images
+from designspace.denoising.clip import Clip
 from designspace.denoising.preconditioned import PreconditionedNetwork
 from designspace.denoising.rows import Denoiser, Network
 from designspace.denoising.weights import load_tensors
 from designspace.errors import DataError, brief
 from designspace.importing.rows import Rows
-from designspace.registry.component import FOLDER
 from designspace.storage.cache import apart
-from designspace.storage.files import storing, write_whole
+from designspace.storage.files import path_hash, storing, write_whole
 from designspace.text import clean
-from designspace.training.export import ROWS, SCHEMA, as_text, file_of, read_about
+from designspace.training.export import ROWS, SCHEMA, SUFFIXES, as_text, file_of, read_about
 from designspace.training.rows import OwnRows
 
 LEVELS = (0.05, 1.0, 20.0)
@@ -45,14 +46,14 @@ class Model:
     """The component of the row ``network``, as in YAML."""
     rows: Rows
     why: str
-    """The reason for the rows, in a few words."""
+    """The rows in a few words, and the reason: ``rows: edm (EDMPrecond)``."""
     shape: tuple[int, ...]
     classes: int
     tensors: dict[str, Tensor]
     source: dict[str, Any]
     """What the file is: its name, sha256, format, class and licence."""
     augment: int = 0
-    clip: Any = None
+    clip: dict[str, Any] | None = None
     key: str | None = None
     title: str = ""
     """What the network is, in a few words."""
@@ -76,36 +77,42 @@ class Model:
         the network takes all tensors, D is finite, and the denoiser ``pretrained`` gives the same D from the files.
         """
         require_free(out, self.source["sha256"], force)
-        component, network = self._built(out.parent)
-        spec = self.network if component.runs_user_code else component.model_dump(mode="json")
+        component, network = self._built()
         title = f"network {component.name}"
         fitting = load_tensors(network, {k: _single(t) for k, t in self.tensors.items()}, self.path, self.key, title)
         rows = OwnRows.model_validate({row: self.rows[row] for row in ROWS})
-        expected = self._finite(PreconditionedNetwork(network, rows, self.shape))
+        clip = None if self.clip is None else Clip.model_validate(self.clip)
+        expected = self._finite(PreconditionedNetwork(network, rows, self.shape, clip))
         stored = {k: fitting.get(k, t).contiguous() for k, t in network.state_dict().items()}
+        spec = component.model_dump(mode="json")
+        draft = out.with_name(f".{file_of(out, '').name}-{secrets.token_hex(4)}")
         with storing(out):
             out.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=out.parent, prefix=".import-") as folder:
-                replace(self, network=spec)._keep(Path(folder) / out.name, out, stored, expected)
+            try:
+                replace(self, network=_beside(out, spec))._keep(draft, out, stored, expected)
+            finally:
+                for suffix in SUFFIXES:
+                    file_of(draft, suffix).unlink(missing_ok=True)
         return sum(parameter.numel() for parameter in network.parameters())
 
     def _keep(self, draft: Path, out: Path, stored: dict[str, Tensor], expected: list[Tensor]) -> None:
         """Write ``draft`` and move it to ``out`` if its D is the expected one."""
         save_file(apart(stored), file_of(draft, ".safetensors"))
         write_whole(file_of(draft, ".json"), as_text(self.about()).encode())
-        denoiser = Denoiser.get("pretrained").model_validate({"name": "pretrained", "model": str(draft)})
+        model = f"{draft.absolute()}"
+        denoiser = Denoiser.get("pretrained").model_validate({"name": "pretrained", "model": model})
         images = Images(torch.zeros(1, *self.shape, dtype=torch.uint8))
         again = self._finite(denoiser.load(images, OwnRows.model_validate(self.rows), torch.device("cpu")))
         if not all(map(torch.equal, expected, again)):
             raise DataError(f"{self.path}: the files written give another D than the checkpoint: please report this")
         shutil.copymode(file_of(draft, ".json"), file_of(draft, ".safetensors"))  # which only its owner may read
-        for suffix in (".safetensors", ".json"):
-            shutil.move(file_of(draft, suffix), file_of(out, suffix))
+        for suffix in SUFFIXES:
+            file_of(draft, suffix).replace(file_of(out, suffix))
 
-    def _built(self, folder: Path) -> tuple[Network, torch.nn.Module]:
+    def _built(self) -> tuple[Network, torch.nn.Module]:
         """The network, built only if it is about as large as the file says."""
         try:
-            network = Network.model_validate(self.network, context={FOLDER: folder.absolute()})
+            network = Network.model_validate(self.network)
         except ValidationError as error:
             line = error.errors()[0]
             where = ".".join(map(str, line["loc"]))
@@ -158,6 +165,11 @@ def _at_most(numbers: int) -> Iterator[None]:
         handle.remove()
 
 
+def source_of(path: Path, form: str, cls: str | None = None) -> dict[str, Any]:
+    """What the description of a model says about the file that it was read from."""
+    return {"file": path.name, "sha256": path_hash(path), "format": form, "class": cls}
+
+
 def require_free(out: Path, sha256: str, force: bool) -> None:
     """Raise ``DataError`` if there is a model called ``out`` that was not read from the same file."""
     there = [path for suffix in (".json", ".safetensors") if (path := file_of(out, suffix)).exists()]
@@ -169,6 +181,12 @@ def require_free(out: Path, sha256: str, force: bool) -> None:
         same = False
     if not same:
         raise DataError(f"{there[0]} is another model: choose another name with -o, or overwrite it with --force")
+
+
+def _beside(out: Path, network: dict[str, Any]) -> dict[str, Any]:
+    """``network`` with the file of its factory relative to the model, so that both can be moved together."""
+    file, _, name = str(network.get("factory", "")).rpartition(":")
+    return network | {"factory": f"{os.path.relpath(file, out.parent)}:{name}"} if file.endswith(".py") else network
 
 
 def _single(tensor: Tensor) -> Tensor:

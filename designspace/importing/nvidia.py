@@ -11,8 +11,8 @@ from typing import Any
 
 from torch import Tensor
 
-from designspace.importing.pickles import Inert, Known, PickleError
 from designspace.importing.tensors import Deferred, read_all
+from designspace.importing.values import Inert, Known, PickleError
 
 LICENCE = "NVIDIA's weights: CC BY-NC-SA 4.0"
 KEYS = ("ema", "net")

@@ -13,8 +13,9 @@ from zipfile import ZipFile
 from designspace.data.limits import require_room
 from designspace.errors import DataError
 from designspace.importing.nvidia import Wrapped
-from designspace.importing.pickles import PickleError
-from designspace.importing.tensors import Deferred, content_of, read_all
+from designspace.importing.tensors import Deferred, read_all
+from designspace.importing.torch_files import content_of
+from designspace.importing.values import PickleError
 
 ARGUMENTS, WEIGHTS = "args.json", "model.pt"
 ZIP = b"PK\x03\x04"
@@ -74,20 +75,19 @@ def _is_tar(start: bytes) -> bool:
 def _members(path: Path) -> dict[str, bytes]:
     """The two members that are read, into memory: no file is unpacked, so that their names can lead nowhere."""
     found = dict[str, bytes]()
-    size = path.stat().st_size
     try:
         with path.open("rb") as file:
             tar = _is_tar(file.read(512))
         if tar:
             with tarfile.open(path, "r:") as old:
                 for member in old:
-                    name = _wanted(member.name, member.size, size)
+                    name = _wanted(path, member.name, member.size)
                     if name and member.isfile() and (content := old.extractfile(member)):
                         found[name] = content.read(member.size)
         else:
             with ZipFile(path) as archive:
                 for info in archive.infolist():
-                    if name := _wanted(info.filename, info.file_size, size):
+                    if name := _wanted(path, info.filename, info.file_size):
                         found[name] = archive.read(info)
     except DataError:
         raise
@@ -99,13 +99,13 @@ def _members(path: Path) -> dict[str, bytes]:
     return found
 
 
-def _wanted(name: str, size: int, stored: int) -> str:
+def _wanted(path: Path, name: str, size: int) -> str:
     """The name of a member that is read, or nothing. Raises ``DataError`` if it is too large for its archive."""
     plain = _plain(name)
     if plain == ARGUMENTS and size > LARGEST_ARGUMENTS:
         raise PickleError(f"has an {ARGUMENTS} of {size:,} bytes")
     if plain == WEIGHTS:
-        require_room(size, f"{WEIGHTS} in the file", stored)
+        require_room(size, f"{path}: {WEIGHTS}", path.stat().st_size)
     return plain if plain in (ARGUMENTS, WEIGHTS) else ""
 
 

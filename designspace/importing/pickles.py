@@ -11,50 +11,16 @@ from __future__ import annotations
 
 import pickle
 import struct
-import sys
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from typing import Any
 
-from designspace.errors import DataError
-from designspace.text import clean
+from designspace.importing.values import Inert, Known, Label, PickleError, kind_of, require_harmless, require_key
+from designspace.text import clean, counted
 
 MOST_OPCODES = 1_000_000
 """Above what any checkpoint has: EDM's largest have about 100,000. Each opcode takes up to 250 bytes of memory."""
 MOST_DIGITS = 255
 """The largest number of bytes of an integer."""
-LARGEST_KEY = 2**60
-DATA_MODULES = {"argparse", "array", "collections", "copyreg", "datetime", "decimal", "enum", "fractions", "pathlib"}
-"""Modules of the standard library whose classes only hold data, so that a checkpoint may well name them."""
-DATA_MODULES |= {"typing", "uuid", "zoneinfo"}
-DATA_TYPES = {"bytearray", "bytes", "complex", "dict", "float", "frozenset", "int", "list", "object", "range", "set"}
-DATA_TYPES |= {"slice", "str", "tuple", "bool"}
-BUILTINS = ("builtins", "__builtin__")
-
-Known = Mapping[str, Callable[..., Any]]
-"""The callables that a pickle may call, by their dotted names. They check their arguments, which the pickle gives."""
-
-
-class PickleError(DataError):
-    """A pickle that cannot be read or that is refused; the message completes a sentence about the file."""
-
-
-@dataclass(frozen=True)
-class Label:
-    """A global name in a pickle. Nothing is imported for it."""
-
-    name: str
-
-
-@dataclass(eq=False)
-class Inert:
-    """What a pickle makes of a name that is not known: the arguments, the state and the items given to it."""
-
-    of: Label
-    arguments: Any
-    state: Any = None
-    items: dict[Any, Any] = field(default_factory=dict)
-    parts: list[Any] = field(default_factory=list)
 
 
 class Pickle:
@@ -90,8 +56,8 @@ class Pickle:
     def take(self, size: int) -> memoryview:
         """The next ``size`` bytes."""
         if size > len(self._data) - self.at:
-            left = f"claims {size:,} bytes where {len(self._data) - self.at:,} are left"
-            raise PickleError(f"{left}: it is damaged or cut off: copy or download it again")
+            left = f"it claims {counted(size, 'byte')} where {len(self._data) - self.at:,} are left"
+            raise PickleError(f"ends too early ({left}): copy or download it again")
         self.at += size
         return self._data[self.at - size : self.at]
 
@@ -137,28 +103,23 @@ class Pickle:
     def append(self, values: list[Any]) -> None:
         target = self._stack[-1]
         if not isinstance(target, list | Inert):
-            raise PickleError(f"appends to {_kind(target)}")
+            raise PickleError(f"appends to {kind_of(target)}")
         (target.parts if isinstance(target, Inert) else target).extend(values)
 
     def set_items(self, pairs: list[Any]) -> None:
         target = self._stack[-1]
         if not isinstance(target, dict | Inert):
-            raise PickleError(f"sets items of {_kind(target)}")
+            raise PickleError(f"sets items of {kind_of(target)}")
         into = target.items if isinstance(target, Inert) else target
-        into.update((_key(key), value) for key, value in zip(pairs[::2], pairs[1::2], strict=True))
+        into.update((require_key(key), value) for key, value in zip(pairs[::2], pairs[1::2], strict=True))
 
     def name(self, module: Any, name: Any) -> None:
         """Push a label, or refuse a name of the standard library that could run something."""
         if not isinstance(module, str) or not isinstance(name, str):
             raise PickleError("has a global name that is no text")
-        label, top = f"{module}.{name}", module.partition(".")[0]
+        label = f"{module}.{name}"
         if label not in self._known:
-            if top in BUILTINS:
-                refused = name not in DATA_TYPES
-            else:
-                refused = top in sys.stdlib_module_names and top not in DATA_MODULES
-            if refused:
-                raise PickleError(f"asks for {clean(label, 100)}, which no network needs: it may be hostile")
+            require_harmless(module, name)
             self.labels.add(clean(label, 100))
         self.push(Label(label))
 
@@ -166,7 +127,7 @@ class Pickle:
         """Call what is known, and make an inert object of what is not."""
         arguments, function = self.pop(), self.pop()
         if not isinstance(function, Label) or not isinstance(arguments, tuple):
-            raise PickleError(f"calls {_kind(function)}")
+            raise PickleError(f"calls {kind_of(function)}")
         known = self._known.get(function.name)
         self.push(Inert(function, arguments) if known is None else known(*arguments))
 
@@ -176,26 +137,12 @@ class Pickle:
         if isinstance(target, Inert):
             target.state = state
         elif not isinstance(target, dict):
-            raise PickleError(f"sets the state of {_kind(target)}, as no checkpoint does: it may be hostile")
+            raise PickleError(f"sets the state of {kind_of(target)}, as no checkpoint does: it may be hostile")
 
     def refer(self) -> None:
         if self._persistent is None:
             raise PickleError("has persistent ids, which mean nothing here")
         self.push(self._persistent(self.pop()))
-
-
-def _key(key: Any) -> Any:
-    """``key``, if it is a plain value: other keys could be made such that their hashes take any time or are equal."""
-    if not isinstance(key, str | int | float | None) or (isinstance(key, int) and abs(key) >= LARGEST_KEY):
-        raise PickleError(f"has a mapping with {_kind(key)} as a key")
-    return key
-
-
-def _kind(value: Any) -> str:
-    if isinstance(value, Label | Inert):
-        label = value if isinstance(value, Label) else value.of
-        return clean(label.name, 100)
-    return f"a value of type {type(value).__name__}"
 
 
 def _signed(data: memoryview) -> int:

@@ -11,7 +11,7 @@ from torch import Tensor
 from designspace.denoising.rows import CNoise, DiscreteCNoise
 from designspace.design import Design
 from designspace.importing.nvidia import Wrapped
-from designspace.importing.pickles import PickleError
+from designspace.importing.values import PickleError
 from designspace.registry.component import Component
 from designspace.training.export import ROWS
 
@@ -50,7 +50,7 @@ def rows_of(model: Wrapped) -> tuple[Rows, str]:
     if model.levels is not None:
         _require_levels(rows["c_noise"], model.levels)
     why = ", ".join(f"{name} {value:g}" for name, value in fields.items())
-    return dumped(rows), f"{column} ({model.wrapper}{f': {why}' if why else ''})"
+    return dumped(rows), f"rows: {column} ({model.wrapper}{f': {why}' if why else ''})"
 
 
 def dumped(rows: Mapping[str, Component]) -> Rows:

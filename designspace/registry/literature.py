@@ -120,6 +120,13 @@ KYNKAANNIEMI_2019 = Source(
     "Improved Precision and Recall Metric for Assessing Generative Models",
     "https://arxiv.org/abs/1904.06991",
 )
+LIN_2024 = Source(
+    "Lin et al.",
+    2024,
+    "Common Diffusion Noise Schedules and Sample Steps are Flawed",
+    "https://arxiv.org/abs/2305.08891",
+)
+LIPMAN_2023 = Source("Lipman et al.", 2023, "Flow Matching for Generative Modeling", "https://arxiv.org/abs/2210.02747")
 LIU_2022_PNDM = Source(
     "Liu et al.", 2022, "Pseudo Numerical Methods for Diffusion Models on Manifolds", "https://arxiv.org/abs/2202.09778"
 )
@@ -209,6 +216,7 @@ VASERSTEIN_1969 = Source(
     "http://mi.mathnet.ru/ppi1811",
 )
 VASWANI_2017 = Source("Vaswani et al.", 2017, "Attention Is All You Need", "https://arxiv.org/abs/1706.03762")
+VON_PLATEN_2022 = Source("von Platen et al.", 2022, "Diffusers", "https://github.com/huggingface/diffusers")
 XIAO_2017 = Source(
     "Xiao, Rasul and Vollgraf",
     2017,

@@ -81,7 +81,7 @@ class Stages:
     cache: Cache
     device: torch.device
     batch_size: int = 200
-    _solutions: Kept[dict[tuple[float, float, int], Converged]] = field(default_factory=Kept)
+    _solutions: Kept[dict[tuple[float, float, float, int], Converged]] = field(default_factory=Kept)
 
     @cached_property
     def loaded(self) -> Loaded:

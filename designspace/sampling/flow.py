@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import NamedTuple
@@ -18,7 +19,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from designspace.errors import RowError
 from designspace.registry.calling import calling, elementwise, require_tensor, unmet
+from designspace.registry.component import Component
 from designspace.sampling import rows
 from designspace.sampling.counted import CountedDenoiser
 
@@ -61,6 +64,8 @@ class Flow:
     num_steps: int
     noise: Callable[[int, int], Tensor]
     """``noise(step, draw)``: unit Gaussian noise for the batch."""
+    spread: float
+    """The standard deviation of x at the first level: what unit Gaussian latents are multiplied by."""
     lifts: tuple[Lift, ...] = ()
     """The noise added before each step; empty if the design adds none."""
     _levels: dict[float, Level] = field(default_factory=dict)
@@ -117,7 +122,9 @@ class Flow:
 def make_flow(design: rows.FlowRows, D: rows.D, num_steps: int, noise: Callable[[int, int], Tensor]) -> Flow:
     """The flow of ``design`` within the limits of ``D``.
 
-    Rounding by ``D`` can make levels equal. A step between equal levels evaluates D and leaves x as it is.
+    Rounding by ``D`` can make levels equal. A step between equal levels evaluates D and leaves x as it is. Latents are
+    multiplied by the first level or, with ``start: unit``, by 1 / c_in of it, so that the first input of the network is
+    unit noise. The row c_in is then that of ``D``, if it has the attribute, or else that of the design.
     """
     lo, hi = float(getattr(D, "sigma_min", 0.0)), float(getattr(D, "sigma_max", math.inf))
     rule = design.time_steps
@@ -129,7 +136,19 @@ def make_flow(design: rows.FlowRows, D: rows.D, num_steps: int, noise: Callable[
     with calling(design.schedule, may_refuse=True):
         schedule = design.schedule.within(lo, hi)
     sigma = (*levels.tolist(), 0.0) if design.to_zero else tuple(levels.tolist())
-    return Flow(schedule, design.scaling, CountedDenoiser(D), sigma, num_steps, noise)
+    spread = sigma[0] if design.start == "sigma_max" else _spread_of_unit_input(design, D, sigma[0])
+    return Flow(schedule, design.scaling, CountedDenoiser(D), sigma, num_steps, noise, spread)
+
+
+def _spread_of_unit_input(design: rows.FlowRows, D: rows.D, sigma: float) -> float:
+    c_in = getattr(D, "c_in", None) or getattr(design, "c_in", None)
+    if c_in is None:
+        raise ValueError("start: unit needs the row c_in, of the denoiser or of the design")
+    with calling(c_in) if isinstance(c_in, Component) else nullcontext():
+        value = float(c_in(torch.tensor(sigma, dtype=torch.float64)))
+    if not 0 < value < math.inf:
+        raise RowError("c_in", f"start: unit divides by c_in, which is {value:g} at sigma = {sigma:g}")
+    return 1 / value
 
 
 def rounding(D: rows.D) -> Callable[[Tensor], Tensor]:

@@ -8,15 +8,21 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from designspace.registry.component import Count, Fraction, Positive, Spec
 
 VP_EPSILON_S = 1e-3
 """The time at which the VP sampler of Song et al. (2021) stops."""
+TERMINAL = 4096.0
+"""The highest level of betas with zero terminal SNR, where it would be infinite; as in diffusers."""
+DISTINCT = 1e-6
+"""The relative distance between levels that would otherwise lie at or above ``TERMINAL``."""
 
 
 def ramp(n: int) -> Tensor:
@@ -111,6 +117,46 @@ def ddpm_levels(M: int, beta_1: float, beta_M: float) -> Tensor:
     return (-log_alpha_bar).expm1().sqrt().flip(0)
 
 
+Betas = Literal["linear", "scaled_linear", "cosine", "sigmoid"]
+
+
+@lru_cache
+def beta_levels(
+    schedule: Betas | tuple[float, ...], M: int, beta_1: float, beta_M: float, zero_terminal_snr: bool
+) -> Tensor:
+    r""":math:`u_j = \sqrt{(1 - \bar\alpha_t) / \bar\alpha_t}`, :math:`t = M - j`, float64 ``[M + 1]``, decreasing to 0.
+
+    :math:`\bar\alpha_t = \prod_{s \le t} (1 - \beta_s)`, with the betas given, or by the name of their schedule. With
+    ``zero_terminal_snr``, :math:`\sqrt{\bar\alpha}` is shifted and scaled linearly so that it ends at 0 (Lin et al.,
+    2024, https://arxiv.org/abs/2305.08891, Algorithm 1), and levels above ``TERMINAL`` are lowered to it.
+    """
+    beta = (
+        _betas(schedule, M, beta_1, beta_M)
+        if isinstance(schedule, str)
+        else torch.tensor(schedule, dtype=torch.float64)
+    )
+    log_alpha_bar = (-beta).log1p().cumsum(0)
+    if not zero_terminal_snr:
+        return torch.cat([log_alpha_bar.new_zeros(1), -log_alpha_bar]).expm1().sqrt().flip(0)
+    root = (log_alpha_bar / 2).exp()
+    root = (root - root[-1]) * root[0] / (root[0] - root[-1])
+    levels = ((1 - root.square()).sqrt() / root).flip(0)
+    most = TERMINAL * (1 - DISTINCT * torch.arange(len(levels), dtype=torch.float64))
+    return torch.cat([levels.minimum(most), levels.new_zeros(1)])
+
+
+def _betas(schedule: Betas, M: int, beta_1: float, beta_M: float) -> Tensor:
+    if schedule == "cosine":
+        t = torch.arange(M + 1, dtype=torch.float64) / M
+        alpha_bar = ((t + 0.008) / 1.008 * math.pi / 2).cos().square()
+        return (1 - alpha_bar[1:] / alpha_bar[:-1]).clamp_max(0.999)
+    if schedule == "scaled_linear":
+        return torch.linspace(math.sqrt(beta_1), math.sqrt(beta_M), M, dtype=torch.float64).square()
+    if schedule == "sigmoid":
+        return torch.linspace(-6, 6, M, dtype=torch.float64).sigmoid() * (beta_M - beta_1) + beta_1
+    return torch.linspace(beta_1, beta_M, M, dtype=torch.float64)
+
+
 def pick(u: Tensor, n: int, row: str) -> Tensor:
     r""":math:`u_{\lfloor j_0 + \frac{M-1-j_0}{n-1} i + \frac12 \rfloor}` for i < n, where ``u`` begins at :math:`j_0`.
 
@@ -153,3 +199,18 @@ class IDDPMLevels(Spec):
     def levels(self) -> Tensor:
         r""":math:`u_0 > \dots > u_M = 0`, float64 ``[M + 1]``."""
         return iddpm_levels(self.M, self.C_1, self.C_2)
+
+
+class BetaLevels(Spec):
+    """The arguments of ``beta_levels`` as fields: a mixin for rows, like ``DDPMLevels``."""
+
+    schedule: Betas = "linear"
+    M: Count = 1000
+    beta_1: Fraction = 1e-4
+    beta_M: Fraction = 0.02
+    betas: Annotated[tuple[Fraction, ...], Field(min_length=2)] | None = None
+    zero_terminal_snr: bool = False
+
+    def levels(self) -> Tensor:
+        r""":math:`u_0 > \dots > u_M = 0`, float64 ``[M + 1]``."""
+        return beta_levels(self.betas or self.schedule, self.M, self.beta_1, self.beta_M, self.zero_terminal_snr)

@@ -79,8 +79,11 @@ class Probe:
     latents: Tensor
     """The latents of the images, float64 ``[B, ...]``."""
     num_steps: int
-    solutions: dict[tuple[float, float, int], Converged] = field(default_factory=dict)
-    """Solutions for the same images that were computed before, keyed by both end levels and the number of steps."""
+    solutions: dict[tuple[float, float, float, int], Converged] = field(default_factory=dict)
+    """Solutions for the same images that were computed before.
+
+    The key has the standard deviation of the start, both end levels and the number of steps.
+    """
 
     @cached_property
     def flow(self) -> Flow:
@@ -93,9 +96,11 @@ class Probe:
     @torch.no_grad()
     def solution(self, steps: int = STEPS) -> Converged:
         """The solution to which the design would converge with more steps, computed by ``steps`` steps of RK4."""
-        key = (*self.ends(), steps)
+        ends, spread = self.ends(), self.flow.spread
+        key = (spread, *ends, steps)
         if key not in self.solutions:
-            self.solutions[key] = Converged.of(self.D, self.latents, *key)
+            start = self.latents * (spread / ends[0])  # a factor of exactly 1 unless the design starts at unit noise
+            self.solutions[key] = Converged.of(self.D, start, *ends, steps)
         return self.solutions[key]
 
     @property

@@ -11,7 +11,7 @@ import math
 from abc import abstractmethod
 from collections.abc import Callable
 from functools import partial
-from typing import ClassVar, Protocol, Self
+from typing import ClassVar, Literal, Protocol, Self
 
 import torch
 from torch import Tensor
@@ -26,8 +26,10 @@ D = Callable[[Tensor, Tensor], Tensor]
 
 ``sigma`` is float64 on the CPU. It is 0-dimensional, one level for the whole batch, except with solvers that keep each
 image at a level of its own: ``rk45`` passes ``[B]``. A denoiser that supports both reshapes it:
-``sigma.reshape(-1, *[1] * (x.ndim - 1))``. It may have the attributes ``sigma_min``, ``sigma_max`` and ``round_sigma``,
-and it must not modify ``x``."""
+``sigma.reshape(-1, *[1] * (x.ndim - 1))``. It may have the attributes ``sigma_min``, ``sigma_max``, ``round_sigma`` and
+``c_in``, and it must not modify ``x``."""
+Start = Literal["sigma_max", "unit"]
+r"""What unit Gaussian latents n become: :math:`x_0 = \sigma_0 n`, or :math:`x_0 = n / c_\mathrm{in}(\sigma_0)`."""
 
 
 class _Ranged(Component):
@@ -161,6 +163,10 @@ class FlowRows(Protocol):
     @property
     def to_zero(self) -> bool:
         """Whether the last step goes to sigma = 0."""
+
+    @property
+    def start(self) -> Start:
+        """What the latents are multiplied by; see ``make_flow``."""
 
 
 class SupportedLevels(Protocol):

@@ -6,7 +6,7 @@ import math
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import TypeVar, get_args
 
 import torch
 from torch import Tensor
@@ -68,6 +68,7 @@ def sample(
     step_noise: Callable[[int], Tensor] | None = None,
     noise: Callable[[int, int], Tensor] | None = None,
     record: bool = False,
+    start: rows.Start | None = None,
 ) -> Samples:
     r"""Carry ``latents`` to samples along the flow of ``design``.
 
@@ -77,13 +78,17 @@ def sample(
             ``rk45``. D must not modify x. If it has the attributes ``sigma_min``, ``sigma_max`` or ``round_sigma``,
             the levels are kept within these limits and rounded by it. As in the reference implementation, churn may
             exceed ``sigma_max``.
-        latents: :math:`\mathcal N(0, I)`, ``[B, ...]``; they are multiplied by :math:`\sigma(t_0)` here.
+        latents: :math:`\mathcal N(0, I)`, ``[B, ...]``; they are scaled to the first noise level here, see ``start``.
         num_steps: N, the number of positive noise levels, at least 2.
         dtype: The dtype of the state; by default float64 for float64 latents and float32 otherwise. Coefficients are
             always computed in float64.
         step_noise: The noise of step i, ``[B, ...]``, for stochastic designs; it replaces draw 0 of ``noise``.
         noise: The noise of (step, draw), ``[B, ...]``; by default keyed by the position in the batch, with seed 0.
         record: Whether to return the whole trajectory.
+        start: ``unit`` begins with :math:`x_0 = n / c_\mathrm{in}(\sigma(t_0))`, so that the first input of the network
+            is unit noise, as in samplers that are written in z = s(t) x: for the c_in of ``ddpm`` this is
+            :math:`n \sqrt{1 + \sigma_\max^2}`. The c_in is that of D, if it has the attribute, or else that of the
+            design. ``sigma_max`` begins with :math:`x_0 = \sigma(t_0)\, n`. By default, what ``design.start`` says.
 
     Raises:
         ValueError: The time steps, the solver and the limits of the denoiser are incompatible, or an argument, the
@@ -94,7 +99,8 @@ def sample(
     Time steps that have to be measured are placed first, see ``place``. The evaluations that this takes are not
     counted. If evaluations move nothing because D rounds levels to the same one, a warning says so.
     """
-    _check(latents, num_steps, dtype)
+    _check(latents, num_steps, dtype, start)
+    design = design if start is None else design.with_start(start)
     design = place(design, D, latents, num_steps)
     dtype = dtype or (torch.float64 if latents.dtype == torch.float64 else torch.float32)
     flow = prepare(design, D, num_steps, _like(latents, dtype, step_noise, noise))
@@ -173,7 +179,7 @@ def lift(rule: rows.Stochasticity, sigma: float, num_steps: int) -> tuple[float,
 
 def follow(solver: Solver, flow: Flow, latents: Tensor) -> Iterator[Tensor]:
     """The loop of Algorithms 1 and 2: the samples at each of ``flow.sigma``."""
-    x = latents * flow.sigma[0]
+    x = latents * flow.spread
     yield x
     if isinstance(solver, AdaptiveSolver):
         yield from solved(solver, flow, x)
@@ -197,7 +203,7 @@ def fall_together(flow: Flow, grid: object) -> str:
     return f"{levels}: {flow.D.idle} of {flow.D.main.whole} evaluations move nothing"
 
 
-def _check(latents: Tensor, num_steps: int, dtype: torch.dtype | None) -> None:
+def _check(latents: Tensor, num_steps: int, dtype: torch.dtype | None, start: str | None) -> None:
     if not isinstance(latents, Tensor) or latents.ndim == 0 or latents.numel() == 0:
         given = list(latents.shape) if isinstance(latents, Tensor) else f"a {type(latents).__name__}"
         raise ValueError(f"latents must be a non-empty tensor [B, ...], not {given}")
@@ -205,6 +211,8 @@ def _check(latents: Tensor, num_steps: int, dtype: torch.dtype | None) -> None:
         raise ValueError(f"num_steps must be an integer, not {num_steps!r}")
     if dtype is not None and not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
         raise ValueError(f"dtype must be one of PyTorch's floating-point types, such as torch.float64, not {dtype!r}")
+    if start not in (None, *get_args(rows.Start)):
+        raise ValueError(f"start is {' or '.join(get_args(rows.Start))}, not {start!r}")
 
 
 def place(design: Rows, D: rows.D, like: Tensor, num_steps: int) -> Rows:

@@ -13,7 +13,7 @@ from torch import Tensor
 from designspace.registry.calling import calling, described, require_like, unmet
 from designspace.registry.component import Component, NonNegative
 from designspace.sampling.flow import Flow
-from designspace.sampling.rows import FlowRows, TimeSteps
+from designspace.sampling.rows import FlowRows, Start, TimeSteps
 
 
 class Solver(Component, row="solver"):
@@ -144,3 +144,6 @@ class SamplingRows(FlowRows, Protocol):
 
     def with_time_steps(self, time_steps: TimeSteps) -> Self:
         """The same rows with other time steps."""
+
+    def with_start(self, start: Start) -> Self:
+        """The same rows with another start."""

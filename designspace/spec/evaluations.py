@@ -13,7 +13,7 @@ from designspace.design import Design
 from designspace.errors import DocPath, Kind, Problem
 from designspace.interrupts import contained
 from designspace.sampling.counting import Cost, cost, most_within
-from designspace.sampling.rows import Scaling, Schedule, Stochasticity, SupportedLevels, TimeSteps
+from designspace.sampling.rows import Scaling, Schedule, Start, Stochasticity, SupportedLevels, TimeSteps
 from designspace.sampling.solver import Solver
 from designspace.spec.limits import MOST_STEPS_TRIED, MOST_TRIALS
 from designspace.spec.paths import STEPS, Setting
@@ -39,6 +39,8 @@ class Sampled(NamedTuple):
     to_zero: bool
     known: SupportedLevels | None
     """What limits and rounds noise levels to those that the denoiser supports, if it has one."""
+    start: Start = "sigma_max"
+    """What latents are multiplied by has no effect on the number of evaluations."""
 
     @classmethod
     def of(cls, design: Design, denoiser: Denoiser) -> Self:
@@ -50,6 +52,10 @@ class Sampled(NamedTuple):
     def with_time_steps(self, time_steps: TimeSteps) -> Self:
         """The same rows with other time steps."""
         return self._replace(time_steps=time_steps)
+
+    def with_start(self, start: Start) -> Self:
+        """The same rows with another start."""
+        return self._replace(start=start)
 
     def cost(self, num_steps: int) -> Cost:
         """The evaluations that ``num_steps`` steps cost. Raises what the rows raise."""

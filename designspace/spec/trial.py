@@ -243,5 +243,6 @@ class Point:
 def used_rows(design: Design, denoiser: Denoiser) -> list[str]:
     """The rows that samples depend on; a solver that does not step in time, for instance, uses no schedule."""
     in_time = ("schedule", "scaling") if design.solver.in_time else ()
-    used = {"solver", "time_steps", "stochasticity", "to_zero", *in_time, *denoiser.rows}
+    scaled = ("c_in",) if design.start == "unit" and not denoiser.has_network else ()  # networks have one of their own
+    used = {"solver", "time_steps", "stochasticity", "to_zero", "start", *scaled, *in_time, *denoiser.rows}
     return [row for row in Design.model_fields if row in used]

@@ -24,7 +24,7 @@ from designspace.training.state import State
 
 ROWS = ("c_skip", "c_out", "c_in", "c_noise", "noise_distribution", "loss_weight")
 SCHEMA = 1
-SUFFIXES = (".json", ".safetensors")
+SUFFIXES = (".safetensors", ".json")
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,78 @@
+from typing import Literal, Self
+
+import torch
+from pydantic import model_validator
+from pydantic_core import PydanticCustomError
+from torch import Tensor
+
+from designspace.registry.component import Fraction, NonNegative, Positive
+from designspace.registry.literature import ESSER_2024
+from designspace.sampling.levels import ramp
+from designspace.sampling.rows import TimeSteps
+
+END = 1e-3
+"""The end of ``fixed_end`` and ``diffusers``: the time of the first of 1000 training steps."""
+
+
+class Flow(TimeSteps, name="flow"):
+    r"""Uniform in the time of flow matching, then shifted towards more noise, as large images need it.
+
+    The noise level at the time t is :math:`\sigma = t / (1 - t)`. The shift :math:`t = \mathrm{shift} \cdot r / (1 +
+    (\mathrm{shift} - 1)\, r)` multiplies it. ``shift`` is 3 for SD3 at 1024 x 1024 pixels; Flux uses :math:`e^\mu` with
+    :math:`\mu` linear in the number of tokens, from 0.5 for 256 to 1.15 for 4096.
+
+    ``spacing`` gives the last r: 1/N for ``reciprocal``, as in SD3 and Flux, so that all steps including the one to 0
+    are equal; 0.001 for ``fixed_end``. ``diffusers`` shifts twice: 0.001 is shifted, and so are all r up to this value
+    again. This is the default of ``FlowMatchEulerDiscreteScheduler`` in diffusers 0.42. With ``terminal`` the times are
+    stretched so that the last one has this value; LTX-Video uses 0.1.
+
+    ``sigma_max`` takes the place of the infinite level at t = 1. If the second level would exceed it as well, all times
+    are scaled to begin there. If the last level would be below ``sigma_min``, the times are stretched to end there.
+    Esser et al. (2024), Eq. 23.
+    """
+
+    formula = r"""
+        \sigma_i = \mathrm{shift} \cdot r_i / (1 - r_i), \qquad r_i = 1 + \tfrac{i}{N-1} (r_{N-1} - 1), \quad i < N
+    """
+    sources = (ESSER_2024,)
+    shift: Positive = 1.0
+    spacing: Literal["reciprocal", "fixed_end", "diffusers"] = "reciprocal"
+    terminal: Fraction | None = None
+    sigma_min: NonNegative = 0.0
+    sigma_max: Positive = 4096.0
+
+    @model_validator(mode="after")
+    def _ends_after_the_start(self) -> Self:
+        highest = _time(self.sigma_max)
+        if self.terminal is not None and self.terminal >= highest:
+            text = (
+                f"terminal = {self.terminal} is not below t = {highest:.6g}, the time of sigma_max = {self.sigma_max:g}"
+            )
+            raise PydanticCustomError("terminal_above_start", "{text}", {"text": text})
+        return self
+
+    def sigmas(self, n: int) -> Tensor:
+        highest = _time(self.sigma_max)
+        t = self._times(n, 1.0)
+        if t[1] >= highest:
+            t = self._times(n, highest)
+        sigma = t / (1 - t)
+        sigma[0] = self.sigma_max
+        return sigma
+
+    def _times(self, n: int, first: float) -> Tensor:
+        """The times from ``first`` on, stretched where the last one is given or would be too early."""
+        t = first * self._shifted(self._spaced(n))
+        last = max(self.terminal or float(t[-1]), _time(self.sigma_min))
+        return first - (first - t) * ((first - last) / (first - float(t[-1])))
+
+    def _spaced(self, n: int) -> Tensor:
+        even, end = ramp(n), torch.tensor(1 / n if self.spacing == "reciprocal" else END, dtype=torch.float64)
+        return 1 + even * ((self._shifted(end) if self.spacing == "diffusers" else end) - 1)
+
+    def _shifted(self, r: Tensor) -> Tensor:
+        return self.shift * r / (1 + (self.shift - 1) * r)
+
+
+def _time(sigma: float) -> float:
+    return sigma / (1 + sigma)
