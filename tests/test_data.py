@@ -18,10 +18,15 @@ from PIL import Image, ImageCms, ImageFile
 from pydantic import ValidationError
 
 import designspace as ds
+from designspace.data.decode import decode
 from designspace.data.images import Images, numbered_classes, to_uint8
 from designspace.data.rows import Files
-from designspace.errors import DataError
+from designspace.errors import DataError, StorageError
+from designspace.storage.cache import Cache
+from designspace.survey.facts import Facts
+from designspace.survey.spread import Spread
 from designspace.testing import checks
+from designspace.training.batches import Batches
 
 FASHION = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
 
@@ -653,15 +658,13 @@ class TestLimit:
             out.writestr(name, content)
             out.getinfo(name).file_size = size
 
-    def test_members_of_a_zip(self, tmp_path, monkeypatch):
+    def test_members_of_a_zip(self, tmp_path):
         component = data("zip", path=tmp_path / "bomb.zip")
         self.claims(component.path, 5_700_000_000)
-        with pytest.raises(
-            DataError, match=r"bomb\.zip needs 5\.7 GB of memory when decoded, and the limit is 0\.001 GB;"
-        ):
-            component.load()
-        monkeypatch.setenv("DESIGNSPACE_MAX_BYTES", "1e10")
         with pytest.raises(DataError, match=r"bomb\.zip: a\.png has 5\.7 GB, too much for an image"):
+            component.load()
+        self.claims(component.path, 2_000_000)
+        with pytest.raises(DataError, match=r"a\.png needs 0\.002 GB of memory when decoded, and the limit is 0"):
             component.load()
 
     def test_what_no_images_compress_to(self, tmp_path, monkeypatch):
@@ -705,15 +708,31 @@ class TestLimit:
         with pytest.raises(DataError, match=r"bomb\.npz needs .* GB of memory when decoded"):
             component.load()
 
-    @pytest.mark.parametrize("count", [1, 4])
-    def test_pixels(self, tmp_path, count):
-        """A compressed image, and images that are too many together."""
-        for k in range(count):
-            grey(0, (1100, 1100) if count == 1 else (520, 520)).save(tmp_path / f"{k}.png")
+    def test_an_image(self, tmp_path):
+        grey(0, (1100, 1100)).save(tmp_path / "0.png")
         component = data("folder", path=tmp_path)
         for read in (component.load, component.each):
-            with pytest.raises(DataError, match=r"needs 0\.00\d* GB of memory when decoded"):
+            with pytest.raises(DataError, match=r"0\.png has 1100 x 1100 pixels and needs 0\.00\d* GB of memory"):
                 read()
+
+    def test_images_of_several_sizes_are_in_memory(self, tmp_path):
+        for k in range(4):
+            grey(0, (520, 520 + k)).save(tmp_path / f"{k}.png")
+        with pytest.raises(DataError, match=r"needs 0\.00\d* GB of memory when decoded"):
+            data("folder", path=tmp_path).each()
+
+    def test_what_no_files_decode_to(self, tmp_path, monkeypatch):
+        monkeypatch.delenv("DESIGNSPACE_MAX_BYTES")
+        monkeypatch.setattr("designspace.data.limits.SMALL", 10**5)
+        for k in range(4):
+            grey(0, (520, 520)).save(tmp_path / f"{k}.png")
+        with pytest.raises(DataError, match=r"has 0\.\d+ MB and decodes to 0\.00108 GB, which no images do; set"):
+            data("folder", path=tmp_path).load()
+
+    def test_what_is_needed_as_float32_at_once(self):
+        images = Images(torch.zeros(2, 1, 400, 400, dtype=torch.uint8))
+        with pytest.raises(DataError, match=r"a set of 2 images, which is needed as float32 at once, needs 0\.00128"):
+            images.scaled()
 
     def test_idx(self, tmp_path):
         for name in FASHION:
@@ -731,6 +750,138 @@ class TestLimit:
         monkeypatch.setenv("DESIGNSPACE_MAX_BYTES", "16 GB")
         with pytest.raises(DataError, match=r"\$DESIGNSPACE_MAX_BYTES is '16 GB', not a number of bytes such as 16e9"):
             data("folder", path=tmp_path).load()
+
+
+class TestMapped:
+    """Data sets whose pixels exceed a quarter of the limit are mapped from a file in the cache."""
+
+    @pytest.fixture(autouse=True)
+    def small(self, tmp_path, monkeypatch):
+        monkeypatch.setenv("DESIGNSPACE_MAX_BYTES", "1e5")
+        monkeypatch.setenv("DESIGNSPACE_CACHE", str(tmp_path / "cache"))
+
+    @pytest.fixture
+    def images(self):
+        return np.random.default_rng(0).integers(0, 256, (40, 3, 16, 16), np.uint8)
+
+    @pytest.fixture
+    def component(self, written, images):
+        return written(
+            {f"{k % 2}/{k:02}.png": Image.fromarray(each.transpose(1, 2, 0)) for k, each in enumerate(images)}
+        )
+
+    def mapped(self, tmp_path):
+        return [path for path in (tmp_path / "cache" / "pixels").rglob("*") if path.is_file()]
+
+    def expected(self, images):
+        return torch.from_numpy(np.concatenate([images[::2], images[1::2]]))
+
+    def test_pixels_are_the_same(self, component, images, tmp_path, monkeypatch):
+        found = component.load()
+        assert len(self.mapped(tmp_path)) == 1
+        assert torch.equal(found.pixels, self.expected(images))
+        assert found.labels.tolist() == [0] * 20 + [1] * 20
+        monkeypatch.delenv("DESIGNSPACE_MAX_BYTES")
+        usual = component.load()
+        assert (found.content_hash, found.sigma_data) == (usual.content_hash, usual.sigma_data)
+
+    def test_the_file_is_one_of_the_cache(self, component, images, tmp_path):
+        component.load()
+        (path,) = self.mapped(tmp_path)
+        assert torch.equal(Cache().get("pixels", path.stem)["pixels"], self.expected(images))
+
+    def test_nothing_is_decoded_again(self, component, images, monkeypatch):
+        component.load()
+        decoded = []
+        monkeypatch.setattr("designspace.data.files.decode", lambda content: decoded.append(1) or decode(content))
+        assert torch.equal(component.load().pixels, self.expected(images))
+        assert len(decoded) == 1  # the first, which tells the size of all
+
+    def test_what_is_written_to_the_tensor_stays_there(self, component, images):
+        component.load().pixels.zero_()
+        assert torch.equal(component.load().pixels, self.expected(images))
+
+    def test_a_damaged_file_is_written_again(self, component, images, tmp_path):
+        component.load()
+        (path,) = self.mapped(tmp_path)
+        whole = path.read_bytes()
+        for damaged in (whole[:-1] + bytes([whole[-1] ^ 1]), whole[:-5], whole[:30], b"", b"\xff" * 300):
+            path.write_bytes(damaged)
+            with pytest.warns(UserWarning, match="damaged .* set aside"):
+                assert torch.equal(component.load().pixels, self.expected(images))
+            assert path.read_bytes() == whole
+
+    def test_a_failure_leaves_no_file(self, component, tmp_path, monkeypatch):
+        monkeypatch.setattr("designspace.data.files.decode", _fail_after(20))
+        with pytest.raises(DataError, match=r"1/\d\d\.png has had enough"):
+            component.load()
+        assert not self.mapped(tmp_path)
+
+    def test_a_full_disk_is_one_line(self, component, tmp_path, monkeypatch):
+        usage = shutil.disk_usage(tmp_path)._replace(free=1000)
+        monkeypatch.setattr("designspace.storage.mapped.shutil.disk_usage", lambda path: usage)
+        with pytest.raises(StorageError, match=r"cannot write .*: it needs 3\.07e-05 GB and 1e-06 GB are free; name"):
+            component.load()
+        assert not self.mapped(tmp_path)
+
+    def test_other_sizes_are_other_files(self, component, tmp_path):
+        for size in (16, 24):
+            assert component.model_copy(update={"size": size}).load().shape == (3, size, size)
+        assert len(self.mapped(tmp_path)) == 2
+
+    def test_labels_of_a_sequence_are_kept_beside_them(self, tmp_path):
+        """The second time, no item is asked for except the first."""
+        (tmp_path / "own.py").write_text(SEQUENCE)
+        component = data("factory", factory=f"{tmp_path / 'own.py'}:make")
+        first, second = component.load(), component.load()
+        assert len(self.mapped(tmp_path)) == 1
+        assert torch.equal(first.pixels, second.pixels)
+        assert first.labels.tolist() == second.labels.tolist() == [k % 3 for k in range(40)]
+        assert (tmp_path / "own.log").read_text().split() == [str(k) for k in range(40)] + ["0"]
+
+    def test_batches_and_statistics_are_the_same(self, component, monkeypatch):
+        def seen(images):
+            design = ds.Design.preset("edm")
+            batches = Batches.of(images, design, None, 0, 8, labelled=True, device=torch.device("cpu"))
+            return batches(0).y, batches(3).labels, Facts.of(images), Spread.of(images)
+
+        mapped = seen(component.load())
+        monkeypatch.delenv("DESIGNSPACE_MAX_BYTES")
+        usual = seen(component.load())
+        assert all(torch.equal(a, b) for a, b in zip(mapped[:2], usual[:2], strict=True))
+        assert mapped[2:] == usual[2:]
+
+
+SEQUENCE = """
+from pathlib import Path
+
+import torch
+
+
+class Set:
+    def __len__(self):
+        return 40
+
+    def __getitem__(self, k):
+        with Path(__file__).with_suffix(".log").open("a") as log:
+            log.write(f"{k} ")
+        return torch.full((3, 16, 16), k, dtype=torch.uint8), k % 3
+
+
+def make():
+    return Set()
+"""
+
+
+def _fail_after(count):
+    calls = iter(range(count))
+
+    def failing(content):
+        if next(calls, None) is None:
+            raise DataError("has had enough")
+        return decode(content)
+
+    return failing
 
 
 def idx(array):

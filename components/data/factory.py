@@ -1,6 +1,6 @@
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field, ValidationInfo, field_validator
 
@@ -19,9 +19,10 @@ class FromFactory(Items, name="factory"):
 
     ``factory`` is ``package.module:callable`` or ``./file.py:callable``, relative to the YAML file. It returns a
     sequence with a length, such as a list or a ``torch.utils.data.Dataset``, of images or of pairs (image, class
-    number), or an ``Images``. An image is a uint8 tensor ``[C, H, W]``, a uint8 array ``[H, W, C]`` or ``[H, W]``, or
-    an image of Pillow; an attribute ``classes`` of the sequence names the classes. ``size`` and ``crop``, and what
-    becomes of large sets, are as in the data set ``folder``. Global random generators are seeded before the call.
+    number), a pair of arrays of images ``[N, C, H, W]`` or ``[N, H, W, C]`` and of class numbers ``[N]``, or an
+    ``Images``. An image is a uint8 tensor ``[C, H, W]``, a uint8 array ``[H, W, C]`` or ``[H, W]``, or an image of
+    Pillow; an attribute ``classes`` of the sequence names the classes. ``size`` and ``crop``, and what becomes of large
+    sets, are as in the data set ``folder``. Global random generators are seeded before the call.
 
     A text in ``kwargs`` that begins with ``./``, ``../``, ``/`` or ``~/`` is a path relative to the YAML file; any
     other text that names a file is refused. ``files`` lists files and folders that the function reads without being
@@ -61,10 +62,19 @@ class FromFactory(Items, name="factory"):
                 found = make(**self.kwargs.model_dump())
         except Exception as error:
             raise DataError(f"{self.factory} fails: {brief(error)}") from error
+        if isinstance(found, tuple) and len(found) == 2 and getattr(found[0], "ndim", 0) == 4:
+            found = _pairs(*found, self.factory)
         if not isinstance(found, Images):
             return self.read(found, self.factory)
         if self.size is None and self.crop is None:
             return found
-        labels = [None] * len(found) if found.labels is None else found.labels.tolist()
-        read = self.read(list(zip(found.pixels, labels, strict=True)), self.factory)
-        return replace(read, classes=found.classes)
+        items = found.pixels if found.labels is None else _pairs(found.pixels, found.labels, self.factory)
+        return replace(self.read(items, self.factory), classes=found.classes)
+
+
+def _pairs(pixels: Any, labels: Any, where: str) -> list[tuple[Any, Any]]:
+    try:
+        return list(zip(pixels, labels, strict=True))
+    except (TypeError, ValueError):
+        counts = f"{len(pixels)} images and {len(labels) if hasattr(labels, '__len__') else 'no'} labels"
+        raise DataError(f"{where} gives {counts}") from None

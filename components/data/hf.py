@@ -40,6 +40,11 @@ class HF(Table, name="hf"):
 
     def part(self, path: Path) -> Part:
         pyarrow = arrow()
+        with pyarrow.memory_map(str(path)) as file:
+            if any(map(_is_compressed, pyarrow.ipc.MessageReader.open_stream(file))):
+                raise DataError(
+                    f"{path} has compressed buffers, which `save_to_disk` does not write: save the set again"
+                )
         with pyarrow.memory_map(str(path)) as file, pyarrow.ipc.open_stream(file) as reader:
             schema, rows = reader.schema, sum(batch.num_rows for batch in reader)
         return Part(path, schema, rows, path.stat().st_size, partial(_column, path))
@@ -75,6 +80,33 @@ def _column(path: Path, name: str) -> Iterator[Any]:
     with pyarrow.memory_map(str(path)) as file, pyarrow.ipc.open_stream(file) as reader:
         for batch in reader:
             yield batch.column(name)
+
+
+def _is_compressed(message: Any) -> bool:
+    """Whether a message of an Arrow stream has buffers that pyarrow would decompress to any size.
+
+    Its metadata are a table ``Message`` in the format FlatBuffers, whose field 2 is the header: a ``RecordBatch`` with
+    the optional field 3, ``compression``, or a ``DictionaryBatch``, whose field 1 is such a batch.
+    """
+    if message.type not in ("record batch", "dictionary"):
+        return False
+    data = message.metadata.to_pybytes()
+    batch = _field(data, int.from_bytes(data[:4], "little"), 2)
+    if message.type == "dictionary" and batch:
+        batch = _field(data, batch, 1)
+    return batch is not None and _field(data, batch, 3) is not None
+
+
+def _field(data: bytes, table: int, number: int) -> int | None:
+    """Where the table in a field of a table begins; ``None`` if the field is not set."""
+    fields = table - _integer(data, table)
+    place = 4 + 2 * number
+    offset = _integer(data, fields + place, 2) if place < _integer(data, fields, 2) else 0
+    return table + offset + _integer(data, table + offset) if offset else None
+
+
+def _integer(data: bytes, at: int, size: int = 4) -> int:
+    return int.from_bytes(data[at : at + size], "little", signed=size == 4)
 
 
 def _json(path: Path) -> dict[str, Any]:

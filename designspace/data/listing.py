@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from itertools import takewhile
 from pathlib import Path, PurePosixPath
 
-from designspace.storage.files import reading
+from designspace.storage.files import is_hidden, reading
 
 SUFFIXES = (
     *(".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".tif", ".tiff"),
@@ -17,11 +17,6 @@ SUFFIXES = (
 )
 INDEX = "dataset.json"
 """The file of class numbers in NVIDIA's format."""
-SYSTEM = {
-    *("__macosx", "thumbs.db", "desktop.ini", "$recycle.bin", "system volume information", "lost+found"),
-    *("@eadir", "#recycle", "#snapshot", "@recycle", "@recently-snapshot"),
-}
-"""Files and folders that operating systems and storage devices add, in lower case."""
 LINKS = "repeated by links"
 
 
@@ -63,11 +58,6 @@ class Listing:
         total = len(self.images) + sum(self.ignored.values())
         kinds = ", ".join(f"{count} {kind}" for kind, count in self.ignored.items())
         return f"read {len(self.images)} of {total} files; ignored: {kinds}"
-
-
-def is_hidden(name: str) -> bool:
-    """Whether a file or folder of this name is hidden or belongs to the operating system."""
-    return name.startswith(".") or name.lower() in SYSTEM
 
 
 def _kind(name: str) -> str:

@@ -26,6 +26,11 @@ SPECIAL = {stat.S_IFIFO: "FIFO", stat.S_IFSOCK: "socket", stat.S_IFCHR: "device"
 """The kinds of special files, which are refused as input."""
 
 
+SYSTEM = {
+    *("__macosx", "thumbs.db", "desktop.ini", "$recycle.bin", "system volume information", "lost+found"),
+    *("@eadir", "#recycle", "#snapshot", "@recycle", "@recently-snapshot"),
+}
+"""Files and folders that operating systems and storage devices add, in lower case."""
 PART = ".part"
 """The end of the name of a file that is being written. The name also holds the machine and the process."""
 ABANDONED = 3600.0
@@ -34,6 +39,11 @@ ABANDONED = 3600.0
 
 class SharedCacheWarning(UserWarning):
     """Other users may change the cache; the message names the folder."""
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder of this name is hidden or belongs to the operating system."""
+    return name.startswith(".") or name.lower() in SYSTEM
 
 
 @contextmanager
@@ -148,8 +158,8 @@ def _file_hash(path: Path, mtime_ns: int, ctime_ns: int, size: int) -> str:
 def path_hash(path: Path) -> str:
     """The sha256 of the content of a file, or of the names and contents of all files in a folder.
 
-    Hidden files and folders and ``__pycache__`` do not count, because tools write them while the folder is used. Links
-    are followed; a folder to which several links lead is read once. Raises ``DataError``.
+    Hidden files and folders, those of the system and ``__pycache__`` do not count, because they are written while the
+    folder is used. Links are followed; a folder to which several links lead is read once. Raises ``DataError``.
     """
     if not path.is_dir():
         return file_hash(path)
@@ -168,7 +178,7 @@ def _add_folder(folder: Path, name: str, found: dict[str, str], seen: dict[tuple
         return
     for path in sorted(folder.iterdir()):
         below = f"{name}/{path.name}".removeprefix("/")
-        if path.name.startswith(".") or path.name == "__pycache__":
+        if is_hidden(path.name) or path.name == "__pycache__":
             continue
         if path.is_dir():
             _add_folder(path, below, found, seen)
