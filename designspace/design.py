@@ -77,7 +77,7 @@ class Design(Spec):
 
     @classmethod
     def preset(cls, preset: str, **rows: Any) -> Self:
-        """A column of Table 1 (``ddpm``, ``iddpm``, ``vp``, ``ve`` or ``edm``) or ``velocity``, with any rows replaced.
+        """A column of Table 1 (``ddpm``, ``iddpm``, ``vp``, ``ve``, ``edm``), ``flow`` or ``velocity``, with changes.
 
         A row is given as a component, a name, or a mapping. A mapping with ``name`` replaces the row; one without it
         changes fields of the preset's component. ``sigma_data=0.7`` sets that field of all rows that have it.

@@ -63,6 +63,10 @@ class DiffusersDenoiser(Denoiser, name="diffusers"):
     def known_classes(self, data: Images) -> int:
         return self._folder().classes
 
+    def needs_labels(self) -> bool:
+        folder = self._folder()
+        return folder.classes > 0 and folder.network["model"] != "DiTTransformer2DModel"  # which knows "no class"
+
     def shape_of(self, data: Images) -> tuple[int, ...]:
         """The shape of a sample, whose size is that of the data if the folder does not say it."""
         return _shape(self._folder(), data)

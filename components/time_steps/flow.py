@@ -17,18 +17,18 @@ END = 1e-3
 class Flow(TimeSteps, name="flow"):
     r"""Uniform in the time of flow matching, then shifted towards more noise, as large images need it.
 
-    The noise level at the time t is :math:`\sigma = t / (1 - t)`. The shift :math:`t = \mathrm{shift} \cdot r / (1 +
-    (\mathrm{shift} - 1)\, r)` multiplies it. ``shift`` is 3 for SD3 at 1024 x 1024 pixels; Flux uses :math:`e^\mu` with
-    :math:`\mu` linear in the number of tokens, from 0.5 for 256 to 1.15 for 4096.
+    The noise level at the time t is :math:`\sigma = t / (1 - t)`, and ``shift`` multiplies it:
+    :math:`t = \mathrm{shift} \cdot r / (1 + (\mathrm{shift} - 1)\, r)`. It is 3 for SD3 at 1024 x 1024 pixels, and
+    :math:`e^\mu` for Flux, with :math:`\mu` linear in the number of tokens, from 0.5 for 256 to 1.15 for 4096.
 
-    ``spacing`` gives the last r: 1/N for ``reciprocal``, as in SD3 and Flux, so that all steps including the one to 0
-    are equal; 0.001 for ``fixed_end``. ``diffusers`` shifts twice: 0.001 is shifted, and so are all r up to this value
-    again. This is the default of ``FlowMatchEulerDiscreteScheduler`` in diffusers 0.42. With ``terminal`` the times are
-    stretched so that the last one has this value; LTX-Video uses 0.1.
+    ``spacing`` chooses the last r. With ``reciprocal`` it is 1/N, as in SD3 and Flux, so that all steps including the
+    one to 0 are equal. With ``fixed_end`` it is 0.001. With ``diffusers`` it is 0.001 after a shift, so that the last
+    time is shifted twice, as by default in ``FlowMatchEulerDiscreteScheduler`` of diffusers 0.42. ``terminal``
+    stretches the times so that the last one has this value; LTX-Video uses 0.1.
 
-    ``sigma_max`` takes the place of the infinite level at t = 1. If the second level would exceed it as well, all times
-    are scaled to begin there. If the last level would be below ``sigma_min``, the times are stretched to end there.
-    Esser et al. (2024), Eq. 23.
+    ``sigma_max`` replaces the infinite level at t = 1. If the second level would exceed it as well, all times are
+    scaled to begin there. If the last level would be below ``sigma_min``, the times are stretched to end there. Esser
+    et al. (2024), Eq. 23.
     """
 
     formula = r"""

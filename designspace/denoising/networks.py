@@ -1,8 +1,8 @@
 r"""Building blocks of networks: seeding, and embeddings of noise levels and labels.
 
 A network sees the noise level only as :math:`c_\mathrm{noise}`, whose range depends on the row: -1.6 to 1.1 for
-``edm``, -4.6 to 3.9 for ``ve``, 0 to 999 for ``vp``, ``ddpm`` and ``iddpm``. ``timestep`` maps all of them to the range
-that sinusoidal embeddings expect.
+``edm``, -4.6 to 3.9 for ``ve``, 0 to 999 for ``vp``, ``ddpm`` and ``iddpm``, 0 to 1000 for ``flow``. ``timestep`` maps
+all of them to the range that sinusoidal embeddings expect.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from designspace.denoising.clip import Clip
-from designspace.denoising.schedulers import Scheduled, arguments, read_scheduler
+from designspace.denoising.schedulers import arguments, read_scheduler
 from designspace.denoising.weights import read_weights
 from designspace.errors import DataError
 from designspace.storage.files import reading
@@ -119,7 +119,7 @@ def read_folder(
         classes=classes,
         clip=scheduled.clip,
         weights=_weights(model, variant),
-        notes=[*_notes(scheduled), *scheduled.quirks],
+        notes=scheduled.notes,
         quirks=scheduled.quirks,
         about={"class": about["_class_name"], "scheduler": about, "diffusers": config.get("_diffusers_version")},
     )
@@ -210,28 +210,12 @@ def _outline(file: Path) -> dict[str, Tensor]:
     try:
         with reading(file), safe_open(file, "pt") as opened:
             parts = {name: opened.get_slice(name) for name in opened.keys()}  # noqa: SIM118 - it is no mapping
+            kinds = {name: torch.float32 if "F" in part.get_dtype() else torch.int64 for name, part in parts.items()}
             return {
-                name: torch.empty(part.get_shape(), dtype=_dtype(part.get_dtype()), device="meta")
-                for name, part in parts.items()
+                name: torch.empty(part.get_shape(), dtype=kinds[name], device="meta") for name, part in parts.items()
             }
     except SafetensorError:  # another format, or damaged, which the following tells
         return {name: tensor.to("meta") for name, tensor in read_weights(file).items()}
-
-
-def _dtype(name: str) -> torch.dtype:
-    """Any dtype of the same kind as the one that safetensors calls ``name``, such as ``BF16``."""
-    return torch.float32 if "F" in name else torch.int64
-
-
-def _notes(scheduled: Scheduled) -> list[str]:
-    rows = ", ".join(f"{row} {fields['name']}" for row, fields in scheduled.rows.items() if row.startswith("c_"))
-    clip = scheduled.clip
-    how = (
-        ""
-        if clip is None
-        else f"; D is clipped to {clip.limit:g}" + (" by dynamic thresholding" * (clip.quantile is not None))
-    )
-    return [f"{scheduled.chosen}; rows: {rows}{how}"]
 
 
 def _renamed(name: str) -> str:

@@ -165,6 +165,10 @@ class Denoiser(Component, row="denoiser"):
         """The number of classes that the denoiser knows, 0 if it takes no labels; ``None`` if it does not say."""
         return None
 
+    def needs_labels(self) -> bool:
+        """Whether it cannot be evaluated without labels."""
+        return False
+
     def shape_of(self, data: Images) -> tuple[int, ...] | None:
         """The shape of one sample for a denoiser used with ``data``; ``None`` if only ``load`` finds out."""
         return None
@@ -243,6 +247,6 @@ class Guidance(Component, row="guidance"):
 
         Whatever it evaluates besides ``denoiser.bind(labels)`` is wrapped with ``guiding``, so that it counts as
         ``nfe_guidance``: for instance ``guiding(denoiser.bind(None))``, the denoiser without labels. At noise levels
-        where it evaluates nothing else, an evaluation costs one call. The attributes ``sigma_min``, ``sigma_max`` and
-        ``round_sigma`` of ``denoiser.bind(labels)``, if it has them, should be passed on.
+        where it evaluates nothing else, an evaluation costs one call. The attributes ``sigma_min``, ``sigma_max``,
+        ``round_sigma`` and ``c_in`` of ``denoiser.bind(labels)``, if it has them, should be passed on.
         """

@@ -45,6 +45,14 @@ class Scheduled(NamedTuple):
     quirks: list[str]
     """What the scheduler does in sampling that is not taken over."""
 
+    @property
+    def notes(self) -> list[str]:
+        """What was chosen and why, and the quirks, one sentence each."""
+        rows = ", ".join(f"{row} {fields['name']}" for row, fields in self.rows.items() if row.startswith("c_"))
+        how = "" if self.clip is None else f"; D is clipped to {self.clip.limit:g}"
+        dynamic = " by dynamic thresholding" if self.clip and self.clip.quantile is not None else ""
+        return [f"{self.chosen}; rows: {rows}{how}{dynamic}", *self.quirks]
+
 
 def of_diffusers(name: str) -> Any:
     """The class ``name`` of the package diffusers. Raises ``DataError`` if it is not installed or has no such class."""
@@ -90,11 +98,9 @@ def _rows(name: str, given: Mapping[str, Any]) -> tuple[str, Rows]:
     if prediction not in ("epsilon", "v_prediction", "sample"):
         raise DataError(f"prediction_type {prediction!r} is not epsilon, v_prediction, sample or flow_prediction")
     continuous = given.get("timestep_type") == "continuous" and prediction == "v_prediction"
-    levels = _levels(given)
-    rows = _predicting(prediction) | {
-        "noise_distribution": levels,
-        "c_noise": {"name": "edm"} if continuous else levels,
-    }
+    levels: dict[str, Any] = _levels(given)
+    rows = _predicting(prediction)
+    rows |= {"noise_distribution": levels, "c_noise": {"name": "edm"} if continuous else levels}
     told = "a continuous noise level" if continuous else f"the index of {_named(levels)}"
     return f"{name}: predicts {prediction}, told {told}", rows
 
@@ -104,7 +110,7 @@ def _predicting(prediction: str) -> Rows:
         rows = ("c_skip", "c_out", "c_in", "loss_weight")
         return {row: {"name": "velocity", "sigma_data": 1.0} for row in rows}
     if prediction == "sample":
-        signal = {"c_skip": {"name": "zero"}, "c_out": {"name": "data", "sigma_data": 1.0}}
+        signal: Rows = {"c_skip": {"name": "zero"}, "c_out": {"name": "data", "sigma_data": 1.0}}
         return signal | {"c_in": {"name": "ddpm"}, "loss_weight": {"name": "uniform"}}
     return {row: {"name": "ddpm"} for row in ("c_skip", "c_out", "c_in", "loss_weight")}
 

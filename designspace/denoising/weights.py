@@ -228,7 +228,7 @@ def require_fit(
         raise DataError(f"{path}: not the weights of {made_by}: {'; '.join(parts)}{advice}")
 
 
-def _memory(tensor: Tensor) -> tuple[int, int]:
+def _memory(tensor: Tensor) -> tuple[object, object]:
     """Where the values of a tensor are: the same for tensors that share memory, on the device ``meta``, too."""
     return tensor.untyped_storage()._cdata, tensor.storage_offset()
 

@@ -22,6 +22,7 @@ _UNLIKE = {
     True: "the network is trained with class labels (denoiser.labels: true): use labels: data, balanced, or a list",
     False: "the network is trained without class labels: set denoiser.labels: true, or use labels: none",
 }
+_NEEDED = "the network knows classes only, not images without labels: use labels: data, balanced, or a list"
 Rule = str | tuple[int, ...]
 """``none``, ``data``, ``balanced``, or a list of labels."""
 FEW = 20
@@ -76,6 +77,8 @@ def require_labels(ablation: Ablation) -> None:
             rule, denoiser = trial.evaluate.labels, trial.denoiser
             if isinstance(denoiser, Labelled) and denoiser.labels == (rule == "none"):
                 found[_UNLIKE[denoiser.labels], rule] = None
+            elif rule == "none" and denoiser.needs_labels():
+                found[_NEEDED, rule] = None
             elif rule != "none":
                 data = data or load_images(trial.data)
                 found |= dict.fromkeys((text, rule) for text in _problems(rule, data, denoiser))
