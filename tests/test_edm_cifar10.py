@@ -16,7 +16,12 @@ from designspace.results.store import Results
 ROOT = Path(__file__).parents[1]
 GOLDEN = ROOT / "tests" / "data" / "import"
 PKL = "edm-cifar10-32x32-cond-vp.pkl"
-SMALL = ("data.shape=[3,16,16]", "evaluate.images=4", "evaluate.detector=pixels", "evaluate.reference.made_by=FD-pixels")
+SMALL = (
+    "data.shape=[3,16,16]",
+    "evaluate.images=4",
+    "evaluate.detector=pixels",
+    "evaluate.reference.made_by=FD-pixels",
+)
 
 
 @pytest.fixture
@@ -43,7 +48,9 @@ def test_without_its_files_it_says_which_ones_to_get(shell, tmp_path):
     assert (status, out) == (2, "")
     lines = {line.split(": ")[1]: line for line in err.splitlines()}
     assert list(lines) == ["denoiser", "evaluate.detector", "evaluate.reference"]
-    assert f"there is no {tmp_path}/models/edm_cifar10.json: designspace import {PKL} from https://" in lines["denoiser"]
+    assert (
+        f"there is no {tmp_path}/models/edm_cifar10.json: designspace import {PKL} from https://" in lines["denoiser"]
+    )
     assert "download https://nvlabs-fi-cdn.nvidia.com" in lines["evaluate.detector"]
     assert f"there is no {tmp_path}/models/cifar10-32x32.npz: it comes from https://" in lines["evaluate.reference"]
 

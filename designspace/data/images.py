@@ -106,7 +106,13 @@ class Unseen(Images):
         images: int | None = None,
         sigma_data: float | None = None,
     ) -> None:
-        known = {"labels": labels, "classes": classes, "_shape": shape, "_why": why, "_images": images}
+        known: dict[str, object] = {
+            "labels": labels,
+            "classes": classes,
+            "_shape": shape,
+            "_why": why,
+            "_images": images,
+        }
         known |= {} if sigma_data is None else {"sigma_data": sigma_data}
         self.__dict__.update(known)  # the dataclass is frozen
 
