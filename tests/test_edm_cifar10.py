@@ -1,4 +1,4 @@
-"""The ablation for NVIDIA's checkpoint of CIFAR-10, from its two commands to its claim, with a tiny network in its place."""
+"""The ablation for NVIDIA's network of CIFAR-10, from its commands to its claim, with a tiny network in its place."""
 
 import json
 import runpy

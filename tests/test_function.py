@@ -98,8 +98,8 @@ def test_workers_find_the_factory_again(monkeypatch, folder):
 
 
 WRONG = {
-    "of_scalars": r"denoiser 'function' fails for two images \(.*m\.py:15\): RuntimeError: .*; sigma is \[2\], one level"
-    r" per image: use sigma\.to\(x\)\.reshape\(-1, 1, 1, 1\)",
+    "of_scalars": r"denoiser 'function' fails for two images \(.*m\.py:15\): RuntimeError: .*; sigma is \[2\], one"
+    r" level per image: use sigma\.to\(x\)\.reshape\(-1, 1, 1, 1\)",
     "too_small": r"denoiser 'function': D returns float32 \[2, 1, 2, 8\] for x \[2, 1, 8, 8\]",
     "nan": r"denoiser 'function' gives NaN or infinity for noise at sigma = 0\.002 or 80",
     "text": r"denoiser 'function': D returns a str for x",

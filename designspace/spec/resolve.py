@@ -121,9 +121,9 @@ class Resolver:
             if not problems:
                 self._with_files[id(draft.evaluate)] = draft.evaluate
         if not missing and _lacks_a_reference(draft):
-            what = f"data {draft.data.name} has no images to compare with"
+            what = f"data {draft.data.name} has no images to compare with by detector {draft.evaluate.detector}"
             mend = "name published statistics, reference: {name: statistics, path: ...}, or use a data set with images"
-            yield Problem(f"{what} by detector {draft.evaluate.detector}: {mend}", written(settings, ("data",)), Kind.FILE)
+            yield Problem(f"{what}: {mend}", written(settings, ("data",)), Kind.FILE)
 
 
 def _culprit(error: ValueError, steps: str, settings: Sequence[Setting]) -> DocPath:
