@@ -149,7 +149,7 @@ class Denoiser(Component, row="denoiser"):
     has_network: ClassVar[bool] = False
     """True if ``load`` returns a ``PreconditionedNetwork`` whose network is a ``torch.nn.Module`` with gradients."""
     runs_user_code: ClassVar[bool] = False
-    """Whether ``load`` executes code that a spec names, so that D is called once when a spec is loaded."""
+    """Whether ``load`` executes code that a spec names; D is then called when the spec is loaded."""
     models_pixels: ClassVar[bool] = False
     """True if its samples are always distributed as the images of the data set, and never latents of a decoder."""
 

@@ -58,7 +58,7 @@ def run(
     thread, SIGINT and SIGTERM save the training in progress before they end the run.
 
     Args:
-        ablation: An ablation, usually from ``designspace.load``.
+        ablation: An ablation, usually from ``load``.
         device: A PyTorch device: ``cpu``, ``cuda``, ``cuda:1``.
         executor: Where workers run: ``local``, on this machine, whose cores they share; ``ray``, on a cluster whose
             nodes share the folder of the reports and the cache (``designspace[ray]``).
@@ -66,20 +66,14 @@ def run(
         out: The folder of all reports.
         batch_size: Images per call of the denoiser. It affects the images only through rounding errors.
         progress: Show progress on stderr.
-        denoiser: A function ``D(x, sigma, labels)``, or ``D(x, sigma)`` for runs without labels, that replaces the
-            denoiser of the ablation in every trial; an ablation made in Python need not have one. ``x`` is float32
-            ``[B, ...]`` on the device; ``sigma`` is float64 on the CPU, 0-dim or ``[B]``; ``labels`` are int64 ``[B]``
-            or ``None``; D returns the denoised ``x``. A ``torch.nn.Module`` is moved to the device. ``shape``,
-            ``sigma_min``, ``sigma_max`` and ``round_sigma`` are used if D has such attributes. It stays in this
-            process, so ``workers`` must be 1.
-        denoiser_id: The identity of ``denoiser``, which is not looked into: results and images are found again by it.
-            Change it whenever D changes.
+        denoiser: A function or module ``D(x, sigma, labels)`` in place of the ablation's denoiser, which one made in
+            Python may lack, with one worker; see the component ``denoiser/function``. Its attributes ``shape``,
+            ``sigma_min``, ``sigma_max`` and ``round_sigma`` are used if it has them.
+        denoiser_id: The identity of ``denoiser``, by which results are found again. Change it whenever D changes.
 
     Raises:
-        ValueError: There is no such device or executor, or ``workers`` or ``batch_size`` are less than 1, or one of
-            ``denoiser`` and ``denoiser_id`` is missing, or workers are to use a ``denoiser``.
-        SpecError: Trials use labels or a decoder that the data set or the denoiser does not support, or an axis varies
-            the denoiser although ``denoiser`` is given.
+        ValueError: An argument is out of range, or there is no such device or executor, or ``denoiser`` lacks its id.
+        SpecError: Trials use labels or a decoder that data or denoiser do not support, or vary a denoiser that is given.
         DataError: Code or data have changed since loading, or workers would need a component defined in a notebook.
         EndedError: A component called ``sys.exit`` before the first trial.
         StorageError: A file cannot be written, for instance because the disk is full; finished points are kept.
@@ -97,22 +91,27 @@ def run(
     results = Results(Path(out) / ablation.name, only={_key(point) for point in points})
     write_description(results.folder, describe(ablation, points))
     done = results.done()
-    todo = tuple(point for point in points if _key(point) not in done)
-    finished = {point.trial.id: point.trial for point in points if _key(point) in done}
+    finished = _trials([point for point in points if _key(point) in done])
     restore_artefacts(finished.values(), results, Stages(Cache(), torch.device(device), batch_size))
+    todo = tuple(point for point in points if _key(point) not in done)
     spec, folder = Path(ablation.path).resolve() if ablation.path else None, results.folder.absolute()
     job = Job(ablation.name, todo, folder, device, batch_size, spec, tuple(ablation.components), now())
-    several = min(workers, len(job.trials))
-    elsewhere = several > 1 or (todo and executor != "local")
-    if elsewhere:
-        _require_files(todo)
-    with settings_kept(), watching(_costs(todo), len(done), show=progress) as report:
-        if elsewhere:
-            EXECUTORS[executor](job, several, report)
-        elif todo:
-            Worker(job, report).work()
+    _work(job, executor, workers, len(done), progress)
     _warn(results.rows())
     return results
+
+
+def _work(job: Job, executor: str, workers: int, done: int, progress: bool) -> None:
+    """Do the job in this process, or share it among workers; ``done`` points have been computed before."""
+    several = min(workers, len(job.trials))
+    elsewhere = several > 1 or (job.points and executor != "local")
+    if elsewhere:
+        _require_files(job.points)
+    with settings_kept(), watching(_costs(job.points), done, show=progress) as report:
+        if elsewhere:
+            EXECUTORS[executor](job, several, report)
+        elif job.points:
+            Worker(job, report).work()
 
 
 def _require_positive(**counts: int) -> None:

@@ -148,7 +148,7 @@ def _why_not_called(
     part: Network | Denoiser, draft: Draft, images: Callable[[Data], Images], labelled: Sequence[bool]
 ) -> tuple[str, Kind, DocPath]:
     """Why the user's code cannot be used, of which kind the problem is, and the field to blame; all empty if it can."""
-    from designspace.testing.denoising import code_answers
+    from designspace.testing.code import code_answers
 
     who = "the network" if isinstance(part, Network) else f"denoiser '{part.name}'"
     try:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from contextlib import suppress
 
 import torch
 from torch import Tensor
 
-from designspace.data.images import Images
 from designspace.denoising.adapted import called, tensor_of
 from designspace.denoising.rows import (
     CIn,
@@ -19,21 +17,17 @@ from designspace.denoising.rows import (
     Denoiser,
     Guidance,
     Network,
-    PreconditioningRows,
 )
 from designspace.errors import DataError, brief
-from designspace.interrupts import contained
 from designspace.registry.calling import described, elementwise
-from designspace.registry.isolation import isolated
-from designspace.sampling.counted import CountedDenoiser, count_call, require_denoised
+from designspace.sampling.counted import CountedDenoiser, count_call
 from designspace.sampling.rows import D
-from designspace.testing.assertions import SEEDS, SIGMAS, require, require_close, require_finite, require_same
+from designspace.testing.assertions import SIGMAS, require, require_close, require_finite, require_same
 from designspace.testing.context import STAND_INS, Context, stand_in_images
 from designspace.training.rows import LossWeight
 
 SHAPE = (2, 8, 8)
 NEAR_ZERO = torch.tensor([1e-12, 1e-6], dtype=torch.float64)
-LOW_AND_HIGH = torch.tensor([0.002, 80.0], dtype=torch.float64)
 LARGE = torch.tensor([1e6, 1e12], dtype=torch.float64)
 
 
@@ -123,35 +117,6 @@ def keeps_the_shape(network: Network, given: Context = STAND_INS) -> None:
                 call = "F(x, c_noise, labels, augment) of the network"
                 require(False, call, "a fourth argument, the augmentation labels [B, L] or None", brief(error))
             require_close("the output for augmentation labels of zero and for none", output, zeros, rtol=0)
-
-
-def code_answers(
-    denoiser: Denoiser, who: str, data: Images, design: PreconditioningRows, labelled: Iterable[bool]
-) -> None:
-    """D returns finite numbers for two images, with and without their classes as asked.
-
-    Called again, with the global generators in the same state, it returns the same numbers. Raises ``ValueError`` or
-    ``DataError`` saying what is wrong, in which ``who`` is the user's code; its own exceptions are passed on.
-    """
-    device, known = torch.device("cpu"), denoiser.supported(design) or design.c_noise
-    classes = len(data.classes) if (own := denoiser.known_classes(data)) is None else own
-    with isolated(device, "network"), contained(), torch.no_grad():
-        loaded = denoiser.untrained(data, design, device) or denoiser.load(data, design, device)
-        x, sigma = torch.randn(2, *loaded.shape), known.round_sigma(LOW_AND_HIGH.clamp(*known.limits()))
-        for with_labels in labelled:
-            D = loaded.bind(torch.tensor([0, classes - 1]) if with_labels and classes else None)
-            first, again = (require_denoised(_seeded(D, x, sigma), x, f"{who}: ") for _ in range(2))
-            if not bool(first.isfinite().all()):
-                levels = " or ".join(f"{level:.4g}" for level in sigma.tolist())
-                raise ValueError(f"{who} gives NaN or infinity for noise at sigma = {levels}")
-            if not torch.equal(first, again):
-                raise ValueError(f"{who} gives other numbers when it is called again: {SEEDS}")
-
-
-def _seeded(D: D, x: Tensor, sigma: Tensor) -> Tensor:
-    """``D(x, sigma)`` with the global generators in the same state each time."""
-    with isolated(x.device, "answer"):
-        return D(x, sigma)
 
 
 def is_built_for_evaluation(network: Network) -> None:
