@@ -66,14 +66,13 @@ def run(
         out: The folder of all reports.
         batch_size: Images per call of the denoiser. It affects the images only through rounding errors.
         progress: Show progress on stderr.
-        denoiser: A function or module ``D(x, sigma, labels)`` in place of the ablation's denoiser, which one made in
-            Python may lack, with one worker; see the component ``denoiser/function``. Its attributes ``shape``,
-            ``sigma_min``, ``sigma_max`` and ``round_sigma`` are used if it has them.
+        denoiser: A function or module ``D(x, sigma, labels)`` that replaces the denoiser of the ablation; see the
+            component ``denoiser/function``. It may have ``shape``, ``sigma_min``, ``sigma_max`` and ``round_sigma``.
         denoiser_id: The identity of ``denoiser``, by which results are found again. Change it whenever D changes.
 
     Raises:
-        ValueError: An argument is out of range, or there is no such device or executor, or ``denoiser`` lacks its id.
-        SpecError: Trials use labels or a decoder that data or denoiser do not support, or vary a denoiser that is given.
+        ValueError: An argument is out of range, or ``denoiser`` lacks its id or is to be used by several workers.
+        SpecError: Trials use labels or a decoder that data or denoiser do not support, or vary a given denoiser.
         DataError: Code or data have changed since loading, or workers would need a component defined in a notebook.
         EndedError: A component called ``sys.exit`` before the first trial.
         StorageError: A file cannot be written, for instance because the disk is full; finished points are kept.
