@@ -4,10 +4,14 @@ import json
 import os
 import shutil
 import signal
+import tempfile
 from functools import cache
 from pathlib import Path
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before torch: tests run in parallel, and threads that wait for a core spin
+if os.environ.get("PYTHONDONTWRITEBYTECODE"):  # tests start dozens of processes, each of which would compile PyTorch
+    _bytecode = tempfile.TemporaryDirectory()  # until the tests end
+    os.environ |= {"PYTHONPYCACHEPREFIX": _bytecode.name, "PYTHONDONTWRITEBYTECODE": ""}
 
 import pytest
 import torch

@@ -59,6 +59,8 @@ EXAMPLES = [
     ds.Network.get("edm")(**SMALL, embedding_type="fourier", encoder_type="residual", resample_filter=(1, 3, 3, 1)),
     ds.Network.get("adm")(**SMALL),
     ds.Network.get("edm2")(**SMALL, channels_per_head=8),
+    ds.Denoiser.get("function")(factory=f"{FILES / 'identity.py'}:denoiser"),
+    ds.Data.get("unseen")(shape=(1, 8, 8), classes=3),
     ds.Network.get("diffusers")(model="UNet2DModel", config=TINY),
     ds.Denoiser.get("diffusers")(path=PIPELINE),
     ds.Decoder.get("module")(factory=f"{FILES / 'identity.py'}:enlarge"),
@@ -115,6 +117,10 @@ def make():
 
 def enlarge():
     return torch.nn.Upsample(scale_factor=2)
+
+
+def denoiser():
+    return lambda x, sigma: x / (1 + sigma.to(x).reshape(-1, 1, 1, 1) ** 2)
 """
 
 

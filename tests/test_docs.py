@@ -3,6 +3,7 @@
 import importlib
 import os
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -28,6 +29,7 @@ from blocks import blocks, run
 
 import designspace
 from designspace.cli.app import app
+from designspace.data.rows import Data
 from designspace.evaluation.measure import Sample
 from designspace.registry.known import ROWS
 from designspace.spec import Ablation, SpecError, load
@@ -37,8 +39,12 @@ BUILT_IN = [cls for kind in ROWS.values() for cls in kind.known.values() if cls.
 PAGES = {path.stem: path.read_text("utf-8") for path in DOCS.glob("*.md")}
 
 
+def blocks_of_all(page):
+    return list(blocks(PAGES[page]))
+
+
 def blocks_of(page, language):
-    return [block for block in blocks(PAGES[page]) if block.language == language]
+    return [block for block in blocks_of_all(page) if block.language == language]
 
 
 def wrong_with(path):
@@ -66,10 +72,18 @@ def test_the_tutorial_runs(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("page", "least"), [("index", 0), ("tutorial", 16), ("recipes", 14), ("error_bars", 0), ("security", 1)]
+    ("page", "least"),
+    [
+        ("index", 0),
+        ("tutorial", 16),
+        ("bring_your_model", 7),
+        ("recipes", 14),
+        ("error_bars", 0),
+        ("security", 1),
+    ],
 )
 def test_commands_and_their_options_exist(page, least):
-    assert len(PAGES) == 5
+    assert len(PAGES) == 6
     root, seen = typer.main.get_command(app), 0
     for block in blocks_of(page, "console"):
         for program, *words in block.commands:
@@ -143,6 +157,44 @@ def test_recipes_in_python_run(tmp_path, monkeypatch):
         assert len(called) > 1
     finally:
         ROWS["metric"].known.pop("norm")
+
+
+GOLDEN = ROOT / "tests" / "data" / "import"
+
+
+@pytest.mark.skipif(not GOLDEN.is_dir(), reason="the golden networks are not part of the source distribution")
+def test_bring_your_model_runs(tmp_path, monkeypatch, capsys):
+    """With a checkpoint, a folder of diffusers, weights and statistics where the page has them."""
+    diffusers = pytest.importorskip("diffusers")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DESIGNSPACE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(sys, "argv", ["write_pickle.py", str(GOLDEN / "edm-adm-cond.json"), "edm.pkl"])
+    runpy.run_path(str(GOLDEN / "write_pickle.py"), run_name="__main__")
+    parts = {"block_out_channels": (8, 8), "down_block_types": ("DownBlock2D",) * 2, "norm_num_groups": 4}
+    unet = diffusers.UNet2DModel(sample_size=8, layers_per_block=1, up_block_types=("UpBlock2D",) * 2, **parts)
+    diffusers.DDPMPipeline(unet=unet, scheduler=diffusers.DDPMScheduler()).save_pretrained("pipe")
+    first, last = torch.nn.Conv2d(2, 8, 3, padding=1), torch.nn.Conv2d(8, 1, 3, padding=1)
+    torch.save({"ema": torch.nn.ModuleDict({"first": first, "last": last}).state_dict()}, "weights.pt")
+    for name, d in (("statistics", 768), ("small", 192)):
+        np.savez(f"{name}.npz", mu=np.zeros(d), sigma=np.eye(d))
+    found = [block for block in blocks_of_all("bring_your_model") if "./vae" not in block.text]
+    assert len(found) == 14
+    for block in found:
+        run(block)
+    said = capsys.readouterr().out
+    assert "nothing in the file was executed; NVIDIA's weights: CC BY-NC-SA 4.0" in said
+    assert said.count(": 2 points, 2 trials") == 5
+    assert {path.parent.name for path in (tmp_path / "reports").glob("*/results.jsonl")} == {"edm", "function"}
+
+
+def test_data_sets_of_bring_your_model_have_these_fields():
+    lines = [line for line in PAGES["bring_your_model"].splitlines() if line.startswith("| ") and "`{name:" in line]
+    found = [
+        re.findall(r"`({name: .*?})`", line)[-1] for line in lines if "decoder" not in line and "denoiser" not in line
+    ]
+    assert len(found) == 5
+    for text in found:
+        Data.model_validate(YAML(typ="safe").load(text))
 
 
 def test_numbers_of_the_page_on_error_bars_are_those_of_the_reports():

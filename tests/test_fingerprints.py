@@ -75,6 +75,7 @@ FIELDS = {
     "augmentation/edm": {"geometric": 0.8, "colour": 0.8},
     "stochasticity/churn": {"S_churn": 10.0},
     "reference/statistics": {"images": 10},
+    "data/unseen": {"shape": [1, 4, 4], "classes": 3},
 }  # fmt: skip
 """The fields of the first instance of a component, if they are not the default ones."""
 MORE: dict[str, list[dict[str, Any]]] = {
@@ -109,6 +110,8 @@ MORE: dict[str, list[dict[str, Any]]] = {
     "decoder/vae": [
         {"mean": None, "std": None} | given for given in ({}, {"scale": 0.5}, {"shift": -0.5})
     ],
+    "denoiser/function": [{"kwargs": {"slope": 0.25}}],
+    "data/unseen": [{"shape": [3, 4, 4]}],
     "denoiser/preconditioned": [{"network": {"name": "mlp", "width": 8, "depth": 1}}],
     "denoiser/trained": [
         {"augmentation": "edm"}, {"ema_sigma_rel": 0.1}, {"network": {"name": "mlp", "width": 16}},
@@ -124,7 +127,8 @@ WITHOUT_EFFECT = {
     **{f"data/{name}": {"image", "label", "split", "path"} for name in ("hf", "parquet")},
     "data/torchvision": {"dataset", "root", "kwargs", "label"},
     "data/factory": {"factory", "kwargs", "files"},
-    "denoiser/pretrained": {"model"},
+    "denoiser/pretrained": {"model", "source"},
+    "denoiser/function": {"factory", "weights", "key", "seed", "files", "shape", "classes", "sigma_min", "sigma_max"},
     "denoiser/diffusers": {"path", "variant", "conditioning"},
     "denoiser/trained": {"accumulate", "compile", "channels_last", "precision"},
     **{f"metric/{name}": {"images"}
@@ -169,6 +173,8 @@ class Affine(torch.nn.Module):
         return self.slope * x + c_noise.reshape(-1, 1, 1, 1)
 def scaled(slope=0.5):
     return lambda latents: slope * latents
+def shrinking(slope=0.5):
+    return lambda x, sigma: slope * x / (1 + sigma.to(x) ** 2)
 """
 
 
@@ -425,6 +431,8 @@ def fields_of(path: str) -> dict[str, Any]:
         given = {"factory": f"{files().name}/items.py:make", "kwargs": {"file": f"{files().name}/images.npz"}}
     if path == "network/module":
         given = {"factory": f"{files().name}/affine.py:Affine"}
+    if path == "denoiser/function":
+        given = {"factory": f"{files().name}/affine.py:shrinking"}
     return FIELDS.get(path, {}) | given
 
 

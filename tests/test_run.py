@@ -164,11 +164,16 @@ def test_a_trial_that_raises_is_recorded_and_the_others_finish(tmp_path):
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_code_that_ends_the_process_fails_its_trial_only(tmp_path, workers):
-    spec = {"grid": {"denoiser.fail": ["", "exit", "interrupt"], "num_steps": [3]}}
+def test_code_that_fails_or_ends_the_process_fails_its_trial_only(tmp_path, workers):
+    killed = ["die"] if workers > 1 else []
+    spec = {"grid": {"denoiser.fail": ["", "raise", "exit", "interrupt", *killed], "num_steps": [3]}}
     results = go(tmp_path, spec=spec, workers=workers)
     assert [row.axes["denoiser.fail"] for row in results.rows()] == [""]
     errors = {row.axes["denoiser.fail"]: row.error for row in results.failures}
+    assert errors["raise"].startswith("denoiser 'stand_in_denoiser': no such luck second line (")
+    for died in killed:  # both workers, one after the other
+        assert errors[died].startswith("its process ended early, with exit")
+        assert "[-9, -9]" in errors[died]
     assert re.match(r"EndedError: sys\.exit\(0\) in .*stand_ins\.py:\d+ would end the whole run", errors["exit"])
     assert "raise KeyboardInterrupt in " in errors["interrupt"]
 
@@ -250,36 +255,21 @@ def test_an_interrupted_run_keeps_what_is_finished(tmp_path, monkeypatch, number
     assert len(go(tmp_path).rows()) == 4
 
 
-def test_workers_give_the_same_results(tmp_path, cache, monkeypatch, capfd):
+def test_workers_give_the_same_results(tmp_path, cache, monkeypatch):
+    """They do not import the user's main script, so it need not stand under ``if __name__ == "__main__":``."""
     results = go(tmp_path)
     monkeypatch.setenv("DESIGNSPACE_CACHE", str(tmp_path / "other_cache"))
-    assert_same(go(tmp_path, out="other", workers=2, progress=True), results)
-    said = capfd.readouterr()
-    assert said.out == ""
-    assert said.err.count("chunk") == 12
-    assert "Warning" not in said.err
+    script = tmp_path / "script.py"
+    script.write_text("import designspace as ds\nds.run(ds.load('small.yaml'), workers=2, out='out')\n")
+    done = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert_same(Results(tmp_path / "out" / "small"), results)
+    assert done.stdout == ""
+    assert done.stderr.count("chunk") == 12
+    assert "Warning" not in done.stderr
     mine, others = cache.root / "images", tmp_path / "other_cache" / "images"
     names = sorted(path.relative_to(mine) for path in mine.glob("*/*"))
     assert names == sorted(path.relative_to(others) for path in others.glob("*/*"))
-
-
-def test_a_script_without_a_guard_may_use_workers(tmp_path):
-    """Workers do not import the user's main script, so it need not stand under ``if __name__ == "__main__":``."""
-    spec = write_spec(tmp_path, grid={"solver": ["euler", "heun"], "num_steps": [3]})
-    script = tmp_path / "script.py"
-    script.write_text(f"import designspace as ds\nds.run(ds.load({str(spec)!r}), workers=2, out='out')\n")
-    done = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert len((tmp_path / "out" / "small" / "results.jsonl").read_text().splitlines()) == 2
-
-
-def test_what_fails_in_a_worker_is_recorded(tmp_path):
-    results = go(tmp_path, spec={"grid": {"denoiser.fail": ["", "raise", "die"], "num_steps": [3]}}, workers=2)
-    assert len(results.rows()) == 1
-    raised, died = (row.error for row in results.failures)
-    assert raised.startswith("denoiser 'stand_in_denoiser': no such luck second line (")
-    assert died.startswith("its process ended early, with exit")
-    assert "[-9, -9]" in results.failures[1].error
 
 
 def test_a_worker_that_dies_is_mentioned_if_the_others_do_its_work(tmp_path, monkeypatch):

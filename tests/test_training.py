@@ -18,8 +18,10 @@ import torch
 from conftest import f64
 from pipeline import write_spec
 from training_stand_in import SPEC, trained
+from typer.testing import CliRunner
 
 import designspace as ds
+from designspace.cli.app import app
 from designspace.data.images import Images
 from designspace.interrupts import Interrupted, deferred, handled
 from designspace.run.estimate import dry_run
@@ -559,30 +561,31 @@ def test_a_run_shows_training_among_its_trials(tmp_path, capfd):
     run(load(spec), out=tmp_path / "quiet", progress=False)
     assert capfd.readouterr().err == ""
     said = r"^\[0/2\] solver=\w+, num_steps=4: training: 6,400 of 6,400 images, [\d,]+ images/s, loss [\d.]+, 0 s left$"
-    for workers in ("1", "2"):
+    for workers in (1, 2):
         shutil.rmtree(tmp_path / "cache")
-        command = [sys.executable, "-m", "designspace", "run", spec, "--workers", workers, "--out", f"of {workers}"]
-        environment = os.environ | {"PYTHONPATH": str(Path(ds.__file__).parents[1])}
-        done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path)
-        assert len(re.findall(said, done.stderr, re.MULTILINE)) == 1, done.stderr
+        run(load(spec), out=tmp_path / f"of {workers}", workers=workers)
+        shown = capfd.readouterr().err
+        assert len(re.findall(said, shown, re.MULTILINE)) == 1, shown
 
 
 def test_a_bar_on_a_terminal(tmp_path):
     """``train`` shows one by itself, and ``run`` shows it among its trials without other output."""
     spec, longer = write_spec(tmp_path, **SPEC), "denoiser.training_images=16000"
-    alone = on_a_terminal(tmp_path, "train", spec)
+    alone = on_a_terminal(tmp_path, "-m", "designspace", "train", spec)
     assert re.search(r"training .* 6,400 of 6,400 images, [\d,]+ images/s, loss [\d.]+, 0 s left", alone)
-    among = on_a_terminal(tmp_path, "run", spec, "--set", longer)
+    code = "import designspace as ds, sys; ds.run(ds.load(*sys.argv[1:2], sys.argv[2:]))"
+    among = on_a_terminal(tmp_path, "-c", code, spec, longer)
     assert re.search(r"solver=euler, num_steps=4 .* training, [\d,]+ images/s, loss [\d.]+, \d+ s left", among)
     assert "of 16,000 images" not in among
 
 
-def on_a_terminal(folder, *command):
-    """The output of a command on a pseudo-terminal with 120 columns."""
+def on_a_terminal(folder, *arguments):
+    """What Python shows with these arguments on a pseudo-terminal with 120 columns."""
     ours, theirs = pty.openpty()
     environment = os.environ | {"PYTHONPATH": str(Path(ds.__file__).parents[1]), "COLUMNS": "120", "TERM": "xterm"}
-    words = [sys.executable, "-m", "designspace", *command]
-    with subprocess.Popen(words, stderr=theirs, stdout=subprocess.DEVNULL, env=environment, cwd=folder) as process:
+    with subprocess.Popen(
+        [sys.executable, *arguments], stderr=theirs, stdout=subprocess.DEVNULL, env=environment, cwd=folder
+    ) as process:
         os.close(theirs)
         said = b""
         with suppress(OSError):  # Linux's way to say that nobody has it open any more
@@ -622,10 +625,8 @@ def test_divergence_fails_a_trial_and_not_the_ablation(tmp_path):
 
 def test_a_denoiser_that_was_exported_is_the_same(tmp_path, digits):
     spec = write_spec(tmp_path, **SPEC)
-    command = [sys.executable, "-m", "designspace", "train", spec, "--export", tmp_path / "models"]
-    environment = os.environ | {"PYTHONPATH": str(Path(ds.__file__).parents[1])}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+    done = CliRunner().invoke(app, ["train", str(spec), "--export", str(tmp_path / "models")])
+    assert done.exit_code == 0, done.stderr
     assert "6,400 images, loss" in done.stdout
     (path,) = (tmp_path / "models").glob("*.json")
     about = read(path).about

@@ -33,12 +33,13 @@ class Cifar10Jpeg(Data, name="cifar10_jpeg"):
     """
 
     sources = (KRIZHEVSKY_2009,)
+    has_pixels: ClassVar[bool] = False
     file: ClassVar[Path] = FILE
 
     def load(self) -> Images:
         about = _about()
-        labels = _tensors()["labels"].long()
-        return Unseen(tuple(about["shape"]), labels, tuple(about["classes"]), about["sigma_data"], WHY)
+        shape, labels, classes = tuple(about["shape"]), _tensors()["labels"].long(), tuple(about["classes"])
+        return Unseen(shape, labels, classes, WHY, images=len(labels), sigma_data=about["sigma_data"])
 
     def content_hash(self) -> str:
         return file_hash(FILE)

@@ -29,8 +29,8 @@ class Pretrained(Denoiser, name="pretrained"):
     ``<path>.safetensors`` holds the parameters and ``<path>.json`` everything that they depend on, as
     ``designspace train --export`` and ``designspace import`` write them. The model's own rows c_* are used, whatever
     the design says. ``clip`` says what is done to D: ``own``, what the model says, if anything; ``none``; a number r,
-    to clip to [-r, r]; or ``limit`` and ``quantile`` of dynamic thresholding. Raises ``DataError`` if a file is
-    missing. Karras et al. (2022), Eq. 7.
+    to clip to [-r, r]; or ``limit`` and ``quantile`` of dynamic thresholding. Raises ``DataError`` if a file is missing
+    and tells its ``source``, if that is given. Karras et al. (2022), Eq. 7.
     """
 
     formula = r"""
@@ -41,6 +41,8 @@ class Pretrained(Denoiser, name="pretrained"):
     has_network: ClassVar[bool] = True
     model: str
     clip: Annotated[ClipField, Since(None)] = None
+    source: str = ""
+    """Where the model comes from: what to do if it is missing. It is not part of the identity."""
 
     @field_validator("model")
     @classmethod
@@ -58,6 +60,8 @@ class Pretrained(Denoiser, name="pretrained"):
         if not file_of(self.path, ".json").is_file():
             known = sorted(path.stem for path in SHIPPED.glob("*.json"))
             hint = did_you_mean(self.model, known)
+            if self.source:
+                raise DataError(f"there is no {file_of(self.path.resolve(), '.json')}: {self.source}")
             make = "`designspace import` makes one from a checkpoint."
             raise DataError(f"there is no model '{self.model}'.{hint} {make} Models shipped: {', '.join(known)}.")
 

@@ -33,6 +33,10 @@ class Statistics(Reference, name="statistics"):
     made_by: str | None = None
     source: str = ""
 
+    def require(self) -> None:
+        if self.source and not self.path.exists():
+            raise DataError(f"there is no {self.path.resolve()}: it comes from {self.source}")
+
     def content_hash(self) -> str:
         return file_hash(self.path)
 

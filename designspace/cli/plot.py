@@ -35,7 +35,7 @@ def rows(
     Example: designspace plot rows edm vp edm:time_steps.rho=3 --num-steps 10 --out figures
     """
     from designspace.design import preset_names
-    from designspace.drawing.files import FORMATS, saved
+    from designspace.drawing.files import FORMATS, saved, settle
     from designspace.drawing.look import style
     from designspace.plots import curves_of, figures
     from designspace.storage.files import write_whole
@@ -49,6 +49,7 @@ def rows(
             stop(2, f"--num-steps {num_steps}: {error}")
         with style():
             for name, figure in figures(curves):
+                settle(figure)
                 for kind in FORMATS:
                     write_whole(out / f"rows_{name}.{kind}", saved(figure, kind))
                     typer.echo(out / f"rows_{name}.{kind}")

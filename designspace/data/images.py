@@ -90,20 +90,41 @@ class Images:
 
 
 class Unseen(Images):
-    """A data set of which everything is known but the images: ``shape``, ``labels``, ``classes`` and ``sigma_data``.
+    """A data set of which the images are not known, but ``shape``, ``classes`` and maybe more.
 
-    Whatever needs the images raises ``DataError`` with the text ``why``, which says what to use instead.
+    ``labels`` are those of all ``images``, if their number is given, or else one per class. Whatever needs the images
+    raises ``DataError`` with the text ``why``, which says what to use instead.
     """
 
     def __init__(
-        self, shape: tuple[int, ...], labels: Tensor, classes: tuple[str, ...], sigma_data: float, why: str
+        self,
+        shape: tuple[int, ...],
+        labels: Tensor | None,
+        classes: tuple[str, ...],
+        why: str,
+        *,
+        images: int | None = None,
+        sigma_data: float | None = None,
     ) -> None:
-        known = {"labels": labels, "classes": classes, "sigma_data": sigma_data, "_shape": shape, "_why": why}
+        known: dict[str, object] = {
+            "labels": labels,
+            "classes": classes,
+            "_shape": shape,
+            "_why": why,
+            "_images": images,
+        }
+        known |= {} if sigma_data is None else {"sigma_data": sigma_data}
         self.__dict__.update(known)  # the dataclass is frozen
 
     def __len__(self) -> int:
-        assert self.labels is not None
-        return len(self.labels)
+        """Raises ``DataError`` if the number of images is not known."""
+        images: int | None = self.__dict__["_images"]
+        if images is None:
+            raise DataError(self.__dict__["_why"])
+        return images
+
+    def __bool__(self) -> bool:
+        return True
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from torch import Tensor
 
@@ -37,6 +37,9 @@ class Files:
 
 class Data(Component, row="data"):
     """A data set of images, held in memory as uint8."""
+
+    has_pixels: ClassVar[bool] = True
+    """False if the images are not known, but only their shape and the like."""
 
     @abstractmethod
     def load(self) -> Images:

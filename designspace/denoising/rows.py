@@ -13,7 +13,7 @@ from designspace.data.images import Images
 from designspace.registry.calling import require_tensor
 from designspace.registry.component import Component
 from designspace.sampling.levels import nearest
-from designspace.sampling.rows import D
+from designspace.sampling.rows import D, SupportedLevels
 
 
 class CSkip(Component, row="c_skip"):
@@ -149,6 +149,8 @@ class Denoiser(Component, row="denoiser"):
     """True if the denoiser depends on the data set of the ablation."""
     has_network: ClassVar[bool] = False
     """True if ``load`` returns a ``PreconditionedNetwork`` whose network is a ``torch.nn.Module`` with gradients."""
+    runs_user_code: ClassVar[bool] = False
+    """Whether ``load`` executes code that a spec names; D is then called when the spec is loaded."""
     models_pixels: ClassVar[bool] = False
     """True if its samples are always distributed as the images of the data set, and never latents of a decoder."""
 
@@ -172,8 +174,8 @@ class Denoiser(Component, row="denoiser"):
         """The shape of one sample for a denoiser used with ``data``; ``None`` if only ``load`` finds out."""
         return None
 
-    def supported(self, design: PreconditioningRows) -> CNoise | None:
-        """The row that limits and rounds noise levels to those that the denoiser supports; ``None`` for any level."""
+    def supported(self, design: PreconditioningRows) -> SupportedLevels | None:
+        """What limits and rounds noise levels to those that the denoiser supports; ``None`` for any level."""
         return design.c_noise if "c_noise" in self.rows else None
 
     def cautions(self) -> list[str]:

@@ -26,11 +26,12 @@ def saved(figure: Figure, kind: str) -> bytes:
 def settle(figure: Figure) -> None:
     """Round and fix the positions that the layout engine has found.
 
-    The last digits of its solver differ from run to run, and so would the bytes of the files.
+    The last digits of its solver differ from run to run, and so would the bytes of the files. Without a layout engine,
+    ``savefig`` also draws the figure once instead of twice.
     """
     from matplotlib.transforms import Bbox
 
     figure.draw_without_rendering()
-    figure.set_layout_engine("none")
+    figure.set_layout_engine(None)
     for axes in figure.axes:
         axes.set_position(Bbox(axes.get_position(original=True).get_points().round(6)))

@@ -14,6 +14,7 @@ import importlib.util
 import inspect
 import linecache
 import sys
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache
@@ -177,7 +178,7 @@ def _imports(source: bytes, package: str) -> tuple[str, ...]:
         tree = ast.parse(source)
     except (SyntaxError, ValueError):  # it cannot be imported, so nothing can depend on it
         return ()
-    for node in ast.walk(tree):
+    for node in _statements(tree):
         if isinstance(node, ast.Import):
             names.update(dict.fromkeys(part for alias in node.names for part in _with_parents(alias.name)))
         elif isinstance(node, ast.ImportFrom) and (package or not node.level):
@@ -188,6 +189,17 @@ def _imports(source: bytes, package: str) -> tuple[str, ...]:
                 continue
             names.update(dict.fromkeys([*_with_parents(module), *(f"{module}.{alias.name}" for alias in node.names)]))
     return tuple(names)
+
+
+def _statements(tree: ast.AST) -> Iterator[ast.AST]:
+    """``tree`` and the statements in it, in the order of ``ast.walk``. Expressions, most of a tree, hold none."""
+    todo = deque([tree])
+    while todo:
+        node = todo.popleft()
+        for block in ("cases", "body", "handlers", "orelse", "finalbody"):
+            inside = getattr(node, block, ())
+            todo.extend(inside if isinstance(inside, list) else ())  # those of a lambda and of `a if b else c` are not
+        yield node
 
 
 def _with_parents(name: str) -> Iterator[str]:

@@ -56,7 +56,7 @@ def labels_for(rule: str | Sequence[int], seed: int, images: range, data: Images
     if data.labels is None:
         raise DataError(f"evaluate.labels: {rule}: the data set has no labels. Use labels: none, or a list of labels.")
     if rule == "data":
-        return data.labels[[int(generator("label", seed, k).integers(len(data))) for k in images]]
+        return data.labels[[int(generator("label", seed, k).integers(len(data.labels))) for k in images]]
     return torch.tensor([data.present[k % len(data.present)] for k in images])
 
 

@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from designspace.denoising.function import Function, Given
+from designspace.denoising.rows import Denoiser
 from designspace.errors import DataError
 from designspace.interrupts import contained, handled
+from designspace.registry.calling import described
 from designspace.registry.isolation import settings_kept
 from designspace.results.caveats import few_effective, too_few_images, unseeded
 from designspace.results.lines import PointKey, point_key
@@ -44,6 +47,8 @@ def run(
     out: Path | str = "reports",
     batch_size: int = 200,
     progress: bool = True,
+    denoiser: Function | None = None,
+    denoiser_id: str = "",
 ) -> Results:
     """Compute the points of ``ablation`` that have no result yet, and return all of its results.
 
@@ -52,7 +57,7 @@ def run(
     ``failures`` of the results. In the main thread, SIGINT and SIGTERM save a training before they end the run.
 
     Args:
-        ablation: An ablation, usually from ``designspace.load``.
+        ablation: An ablation, usually from ``load``.
         device: A PyTorch device: ``cpu``, ``cuda``, ``cuda:1``.
         executor: Where workers run: ``local``, on this machine, whose cores they share; ``ray``, on a cluster whose
             nodes share the folder of the reports and the cache (``designspace[ray]``).
@@ -60,10 +65,13 @@ def run(
         out: The folder of all reports.
         batch_size: Images per call of the denoiser. It affects the images only through rounding errors.
         progress: Show progress on stderr.
+        denoiser: A function or module ``D(x, sigma, labels)`` that replaces the denoiser of the ablation; see the
+            component ``denoiser/function``. It may have ``shape``, ``sigma_min``, ``sigma_max`` and ``round_sigma``.
+        denoiser_id: The identity of ``denoiser``, by which results are found again. Change it whenever D changes.
 
     Raises:
-        ValueError: There is no such device or executor, or ``workers`` or ``batch_size`` are less than 1.
-        SpecError: Trials use labels or a decoder that the data set or the denoiser does not support.
+        ValueError: An argument is out of range, or ``denoiser`` lacks its id or is to be used by several workers.
+        SpecError: Trials use labels or a decoder that data or denoiser do not support, or vary a given denoiser.
         DataError: Code or data have changed since loading, or workers would need a component defined in a notebook.
         EndedError: A component called ``sys.exit`` before the first trial.
         StorageError: A file cannot be written, for instance because the disk is full; finished points are kept.
@@ -72,6 +80,8 @@ def run(
     require_executor(executor)
     require_device(device, here=executor == "local")
     _require_positive(workers=workers, batch_size=batch_size)
+    if denoiser is not None or denoiser_id:
+        ablation = ablation.with_denoiser(_given(denoiser, denoiser_id, here=executor == "local" and workers == 1))
     points = tuple(ablation.points())
     _require_unchanged(points)
     require_labels(ablation)
@@ -79,28 +89,47 @@ def run(
     results = Results(Path(out) / ablation.name, only={_key(point) for point in points})
     write_description(results.folder, describe(ablation, points))
     done = results.done()
-    todo = tuple(point for point in points if _key(point) not in done)
-    finished = {point.trial.id: point.trial for point in points if _key(point) in done}
+    finished = _trials([point for point in points if _key(point) in done])
     restore_artefacts(finished.values(), results, Stages(Cache(), torch.device(device), batch_size))
+    todo = tuple(point for point in points if _key(point) not in done)
     spec, folder = Path(ablation.path).resolve() if ablation.path else None, results.folder.absolute()
     job = Job(ablation.name, todo, folder, device, batch_size, spec, tuple(ablation.components), now())
-    several = min(workers, len(job.trials))
-    elsewhere = several > 1 or (todo and executor != "local")
-    if elsewhere:
-        _require_files(todo)
-    with settings_kept(), watching(_costs(todo), len(done), show=progress) as report:
-        if elsewhere:
-            EXECUTORS[executor](job, several, report)
-        elif todo:
-            Worker(job, report).work()
+    _work(job, executor, workers, len(done), progress)
     _warn(results.rows())
     return results
+
+
+def _work(job: Job, executor: str, workers: int, done: int, progress: bool) -> None:
+    """Do the job in this process, or share it among workers; ``done`` points have been computed before."""
+    several = min(workers, len(job.trials))
+    elsewhere = several > 1 or (job.points and executor != "local")
+    if elsewhere:
+        _require_files(job.points)
+    with settings_kept(), watching(_costs(job.points), done, show=progress) as report:
+        if elsewhere:
+            EXECUTORS[executor](job, several, report)
+        elif job.points:
+            Worker(job, report).work()
 
 
 def _require_positive(**counts: int) -> None:
     for name, count in counts.items():
         if count < 1:
             raise ValueError(f"{name}: should be at least 1, not {count}")
+
+
+def _given(denoiser: Function | None, id: str, *, here: bool) -> Denoiser:
+    """The denoiser that a program passes. Raises ``ValueError`` if it has no id or must leave this process."""
+    if not callable(denoiser):
+        raise ValueError(f"denoiser: should be a function D(x, sigma, labels), not {described(denoiser)}")
+    if not (isinstance(id, str) and id):
+        raise ValueError("denoiser_id: a denoiser given in Python needs a name by which its results are found again")
+    if not here:
+        spec = "denoiser: {name: function, factory: './file.py:callable'}"
+        raise ValueError(
+            f"workers: a denoiser given in Python stays in its process: use workers=1, or a spec with {spec}"
+        )
+    return Given.of(denoiser, id)
 
 
 def _require_files(points: Sequence[Point]) -> None:

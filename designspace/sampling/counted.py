@@ -132,7 +132,7 @@ class CountedDenoiser:
                 raise RowError(DENOISER, str(error)) from error
         self.main.add(_per_image(images.main, x) or 1, active)
         self.guidance.add(_per_image(images.guidance, x), active)
-        _require_denoised(out, x, self._name)
+        require_denoised(out, x, self._name)
         if sigma.ndim and self._may_mistake_images and len(x) == x.shape[-1] > 1:
             self._check_images(x, sigma, out)
         return out.to(x.dtype)
@@ -154,12 +154,18 @@ class CountedDenoiser:
             raise BrokenRowError(DENOISER, text)
 
 
-def _require_denoised(out: object, x: Tensor, name: str) -> None:
+def require_denoised(out: object, x: Tensor, name: str = "") -> Tensor:
+    """Return what D has returned for ``x`` if it is a floating-point tensor of the same shape on the same device.
+
+    Raises ``BrokenRowError`` otherwise, which begins with ``name``.
+    """
     fits = isinstance(out, Tensor) and out.shape == x.shape and out.is_floating_point() and out.device == x.device
     if not fits:
         place = f" on {out.device} for x on {x.device}" if isinstance(out, Tensor) and out.device != x.device else ""
         text = f"{name}D returns {described(out)}{place} for x {list(x.shape)}; it must return the denoised x"
         raise BrokenRowError(DENOISER, f"{text}, in the same shape")
+    assert isinstance(out, Tensor)
+    return out
 
 
 def _per_image(images: int, x: Tensor) -> int | float:

@@ -5,22 +5,24 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, PrivateAttr, ValidationError, field_validator
 from pydantic_core import PydanticCustomError
 
+from designspace.denoising.rows import Denoiser
 from designspace.design import Design
 from designspace.errors import Kind, Problem, SpecError
 from designspace.registry.component import Spec
-from designspace.spec.axes import Change, axes_of
+from designspace.spec.axes import Change, axes_of, choices
 from designspace.spec.claims import Claim
 from designspace.spec.document import Document, override, read
 from designspace.spec.paths import PARTS, FieldPath, field_path
 from designspace.spec.plan import Plan, place_of, plan
-from designspace.spec.problems import problems_of
+from designspace.spec.problems import Problems, problems_of
 from designspace.spec.trial import Evaluate, Point, Trial
 
+ROW = Denoiser.row
 LONGEST_NAME = 100
 """The largest number of characters of a name; file systems limit those of a folder to 255 bytes."""
 
@@ -97,6 +99,18 @@ class Ablation(Spec):
         for point in self.points():
             found.setdefault(point.trial.id, point.trial)
         return list(found.values())
+
+    def with_denoiser(self, denoiser: Denoiser) -> Self:
+        """The ablation with this denoiser in every trial. Raises ``SpecError`` if an axis varies the denoiser."""
+        fields = dict(self)
+        varied = choices({part: fields[part] for part in PARTS}, Problems())
+        places = {setting.place: None for choice in varied for setting in choice.settings if setting.path[0] == ROW}
+        what = "varies the denoiser, which is given in Python: leave out one of the two"
+        if places:
+            raise SpecError([self._document.locate(Problem(what, place)) for place in places])
+        found = self.model_copy(update={ROW: denoiser})
+        found._plan = None
+        return found
 
     def problem(self, path: FieldPath, value: Any, what: str) -> Problem:
         """A problem with a field that is set to ``value``, with the place in the file where it is set.

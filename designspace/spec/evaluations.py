@@ -8,12 +8,12 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple, Self
 
-from designspace.denoising.rows import CNoise, Denoiser
+from designspace.denoising.rows import Denoiser
 from designspace.design import Design
 from designspace.errors import DocPath, Kind, Problem
 from designspace.interrupts import contained
 from designspace.sampling.counting import Cost, cost, most_within
-from designspace.sampling.rows import Scaling, Schedule, Start, Stochasticity, TimeSteps
+from designspace.sampling.rows import Scaling, Schedule, Start, Stochasticity, SupportedLevels, TimeSteps
 from designspace.sampling.solver import Solver
 from designspace.spec.limits import MOST_STEPS_TRIED, MOST_TRIALS
 from designspace.spec.paths import STEPS, Setting
@@ -21,7 +21,7 @@ from designspace.spec.sections import Draft
 from designspace.spec.trial import Point, Trial
 
 Configuration = tuple[int, int, int]
-"""The ids of a design and of the row c_noise that its denoiser has, and a number of steps."""
+"""The ids of a design and of the levels that its denoiser supports, and a number of steps."""
 LISTED = 3
 """The largest number of configurations whose levels fall together that are described individually."""
 OVERHEAD = 10
@@ -37,8 +37,8 @@ class Sampled(NamedTuple):
     scaling: Scaling
     stochasticity: Stochasticity
     to_zero: bool
-    known: CNoise | None
-    """The row that limits and rounds noise levels to those that the denoiser supports, if it has one."""
+    known: SupportedLevels | None
+    """What limits and rounds noise levels to those that the denoiser supports, if it has one."""
     start: Start = "sigma_max"
     """What latents are multiplied by has no effect on the number of evaluations."""
 

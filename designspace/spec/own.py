@@ -25,7 +25,7 @@ from pydantic import ValidationError
 from designspace.data.images import Images
 from designspace.data.load import load_images
 from designspace.data.rows import Data
-from designspace.denoising.rows import Network
+from designspace.denoising.rows import Denoiser, Network
 from designspace.errors import DataError, DocPath, Kind, Problem, RowError, brief, dotted
 from designspace.interrupts import contained
 from designspace.registry.calling import blame
@@ -82,15 +82,15 @@ class OwnComponents:
                         yield Problem(what, path, Kind.USER_CODE)
 
     def _network_problems(self, draft: Draft, settings: Sequence[Setting]) -> Iterator[Problem]:
-        """Yield the problem of calling a network that the user's code makes, for each network and what it is used with.
+        """Yield the problem of calling the network or the denoiser that the user's code makes, for each use of it.
 
         It is called with and without labels as the run calls it. A network of a denoiser of the user's own is checked
         with the denoiser.
         """
         denoiser, asked = draft.denoiser, draft.evaluate.labels != "none"
-        labelled = tuple(dict.fromkeys([asked, getattr(denoiser, "labels", asked)]))
         for location, part in _with_parts(("denoiser",), denoiser):
-            if isinstance(part, Network) and part.runs_user_code and type(denoiser).built_in():
+            if isinstance(part, Network | Denoiser) and part.runs_user_code and type(denoiser).built_in():
+                labelled = tuple(dict.fromkeys([asked, getattr(denoiser, "labels", asked)]))
                 used = (denoiser, draft.data, draft.design.c_noise)
                 self._used.update((id(each), each) for each in used)  # kept, so that ids stay theirs
                 key = (id(part), *map(id, used), labelled)
@@ -145,19 +145,20 @@ def _problem(component: Component, draft: Draft, images: Callable[[], Images]) -
 
 
 def _why_not_called(
-    network: Network, draft: Draft, images: Callable[[Data], Images], labelled: Sequence[bool]
+    part: Network | Denoiser, draft: Draft, images: Callable[[Data], Images], labelled: Sequence[bool]
 ) -> tuple[str, Kind, DocPath]:
-    """Why the network cannot be used, of which kind the problem is, and the field to blame; all empty if it can be."""
-    from designspace.testing.denoising import network_answers
+    """Why the user's code cannot be used, of which kind the problem is, and the field to blame; all empty if it can."""
+    from designspace.testing.code import code_answers
 
+    who = "the network" if isinstance(part, Network) else f"denoiser '{part.name}'"
     try:
-        network.require()
-        network.identity()
+        part.require()
+        part.identity()
         data = images(draft.data)
     except DataError:  # a file is missing, which is reported elsewhere
         return "", Kind.FILE, ()
     try:
-        network_answers(draft.denoiser, data, draft.design, labelled)
+        code_answers(draft.denoiser, who, data, draft.design, labelled)
     except DataError as error:
         return str(error), Kind.FILE, error.at
     except Exception as error:
@@ -165,7 +166,7 @@ def _why_not_called(
         if isinstance(error, ValueError) and not line:  # one of this package, which says what to do
             return str(error), Kind.USER_CODE, ()
         notes = "".join(f"; {note}" for note in getattr(error, "__notes__", ()))
-        return f"the network fails for two images{line}: {brief(error):.300}{notes}", Kind.USER_CODE, ()
+        return f"{who} fails for two images{line}: {brief(error):.300}{notes}", Kind.USER_CODE, ()
     return "", Kind.USER_CODE, ()
 
 

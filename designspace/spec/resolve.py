@@ -120,6 +120,10 @@ class Resolver:
             yield from problems
             if not problems:
                 self._with_files[id(draft.evaluate)] = draft.evaluate
+        if not missing and _lacks_a_reference(draft):
+            what = f"data {draft.data.name} has no images to compare with by detector {draft.evaluate.detector}"
+            mend = "name published statistics, reference: {name: statistics, path: ...}, or use a data set with images"
+            yield Problem(f"{what}: {mend}", written(settings, ("data",)), Kind.FILE)
 
 
 def _culprit(error: ValueError, steps: str, settings: Sequence[Setting]) -> DocPath:
@@ -137,6 +141,14 @@ def _culprit(error: ValueError, steps: str, settings: Sequence[Setting]) -> DocP
                 if setting.varies is varies and setting.path[: len(location)] == location:
                     return setting.place
     return written(settings, [*row, ("design",)][0])
+
+
+def _lacks_a_reference(draft: Draft) -> bool:
+    """Whether features are to be compared with those of images that are not known."""
+    asked, data = draft.evaluate, draft.data
+    if data.has_pixels or asked.reference is not None or all(isinstance(m, Observation) for m in asked.metrics):
+        return False
+    return data.known_features(asked.detector.identity()) is None
 
 
 def _reference_problems(evaluate: Evaluate, path: DocPath) -> Iterator[Problem]:

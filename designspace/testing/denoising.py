@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from contextlib import suppress
 
 import torch
 from torch import Tensor
 
-from designspace.data.images import Images
 from designspace.denoising.adapted import called, tensor_of
 from designspace.denoising.rows import (
     CIn,
@@ -19,21 +17,17 @@ from designspace.denoising.rows import (
     Denoiser,
     Guidance,
     Network,
-    PreconditioningRows,
 )
 from designspace.errors import brief
-from designspace.interrupts import contained
 from designspace.registry.calling import described, elementwise
-from designspace.registry.isolation import isolated
 from designspace.sampling.counted import CountedDenoiser, count_call
 from designspace.sampling.rows import D
-from designspace.testing.assertions import SEEDS, SIGMAS, require, require_close, require_finite, require_same
+from designspace.testing.assertions import SIGMAS, require, require_close, require_finite, require_same
 from designspace.testing.context import STAND_INS, Context, stand_in_images
 from designspace.training.rows import LossWeight
 
 SHAPE = (2, 8, 8)
 NEAR_ZERO = torch.tensor([1e-12, 1e-6], dtype=torch.float64)
-LOW_AND_HIGH = torch.tensor([0.002, 80.0], dtype=torch.float64)
 LARGE = torch.tensor([1e6, 1e12], dtype=torch.float64)
 
 
@@ -118,32 +112,6 @@ def keeps_the_shape(network: Network, given: Context = STAND_INS) -> None:
                 call = "F(x, c_noise, labels, augment) of the network"
                 require(False, call, "a fourth argument, the augmentation labels [B, L] or None", brief(error))
             require_close("the output for augmentation labels of zero and for none", output, zeros, rtol=0)
-
-
-def network_answers(denoiser: Denoiser, data: Images, design: PreconditioningRows, labelled: Iterable[bool]) -> None:
-    """The network of the denoiser returns finite numbers for two images, with and without their classes as asked.
-
-    Called again, with the global generators in the same state, it returns the same numbers. Raises ``ValueError`` or
-    ``DataError`` saying what is wrong; exceptions of the network itself are passed on.
-    """
-    device, classes = torch.device("cpu"), len(data.classes)
-    with isolated(device, "network"), contained(), torch.no_grad():
-        loaded = denoiser.untrained(data, design, device) or denoiser.load(data, design, device)
-        x, sigma = torch.randn(2, *loaded.shape), design.c_noise.supported(LOW_AND_HIGH)
-        for with_labels in labelled:
-            D = loaded.bind(torch.tensor([0, classes - 1]) if with_labels and classes else None)
-            first, again = (_seeded(D, x, sigma) for _ in range(2))
-            if not bool(first.isfinite().all()):
-                levels = " or ".join(f"{level:.4g}" for level in sigma.tolist())
-                raise ValueError(f"the network gives NaN or infinity for noise at sigma = {levels}")
-            if not torch.equal(first, again):
-                raise ValueError(f"the network gives other numbers when it is called again: {SEEDS}")
-
-
-def _seeded(D: D, x: Tensor, sigma: Tensor) -> Tensor:
-    """``D(x, sigma)`` with the global generators in the same state each time."""
-    with isolated(x.device, "answer"):
-        return D(x, sigma)
 
 
 def is_built_for_evaluation(network: Network) -> None:
@@ -232,7 +200,7 @@ def _independent(together: D, alone: D, x: Tensor, *, each: bool = True) -> None
 
 def _loaded(denoiser: Denoiser, given: Context) -> tuple[Conditional, Tensor, Tensor | None]:
     """The denoiser, if possible without training it, with a few images and their classes."""
-    data, device = given.images or stand_in_images(getattr(denoiser, "shape", (1, 8, 8))), torch.device("cpu")
+    data, device = given.images or stand_in_images(getattr(denoiser, "shape", None) or (1, 8, 8)), torch.device("cpu")
     untrained = denoiser.untrained(data, given.design, device) if given.in_trial else None
     loaded = untrained or denoiser.load(data, given.design, device)
     return loaded, data.scaled()[:4], None if data.labels is None else data.labels[:4]
