@@ -243,7 +243,7 @@ TABLE = {
     ),
     "a stage that is wrong": (
         "cumulative:\n- {label: vp, set: {schedule: vp, scaling: vq}}",
-        ["7:44: cumulative.0.set.scaling: unknown scaling 'vq'. Known: none, vp."],
+        ["7:44: cumulative.0.set.scaling: unknown scaling 'vq'. Known: flow, none, vp."],
     ),
     "two values of one name": (
         "grid: {solver: [{label: a, set: {solver: euler}}, {label: a, set: {solver: heun}}]}",
