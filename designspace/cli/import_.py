@@ -70,6 +70,10 @@ def import_(
         stem = Path(name).stem if name.endswith(CHECKPOINTS) else name
         place = out / stem if out and out.is_dir() else out or Path("models") / stem
         sizes = None if shape is None else _sizes(shape)
+        if path.is_dir() and (key or network or rows or classes):
+            stop(2, f"{path} is a folder, which says what it holds: leave out --key, --network, --rows and --classes")
+        if not path.is_dir() and scheduler:
+            stop(2, f"{path} is a file: --scheduler is for a folder of diffusers")
         given = None if path.is_dir() else _given(network, rows, sizes, classes)
         require_free(place, path_hash(path), force)
         model = read_model(path, key, given, scheduler=scheduler, shape=sizes)
@@ -86,7 +90,7 @@ def _given(network: str | None, rows: str | None, shape: tuple[int, ...] | None,
     from designspace.importing.rows import dumped
     from designspace.training.export import ROWS
 
-    if network is None and rows is None and shape is None:
+    if network is None and rows is None and shape is None and not classes:
         return None
     if network is None or rows is None or shape is None:
         example = "--network ./model.py:make --rows edm --shape 3,32,32"
