@@ -323,6 +323,9 @@ def test_weights_alone_need_a_network_and_rows(run, tmp_path, form):
     model = ds.Denoiser.model_validate({"name": "pretrained", "model": "./sub/w"})
     before = model.identity()
     assert json.loads(Path("sub/w.json").read_text())["denoiser"]["network"]["factory"] == "../m.py:make"
+    for place in ("w.json", "w.safetensors"):
+        (tmp_path / place).write_bytes((tmp_path / "sub" / place).read_bytes().replace(b"../m.py", b"m.py"))
+    assert ds.Denoiser.model_validate({"name": "pretrained", "model": "./w"}).identity() == before
     if not key:
         return
     status, _, err = run(path, *options)

@@ -1,4 +1,5 @@
 import inspect
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -51,11 +52,15 @@ class Torchvision(Items, name="torchvision"):
         return self.read(self._made(), f"torchvision's {self.dataset} in {self.root}", labelled=self.label is None)
 
     def files_hash(self) -> str:
+        own = [self.dataset, identity_of(self.kwargs), *([self.label] if self.label else [])]
+        return content_key(own, path_hash(self._place))
+
+    @cached_property
+    def _place(self) -> Path:
+        """The file or folder from which the class reads. It is kept, because finding it reads the whole data set."""
         made = self._made()
         known = (value for name in PLACES if isinstance(value := getattr(made, name, None), str | Path) and value)
-        places = [place for value in known if (place := self.root / value).exists()]
-        own = [self.dataset, identity_of(self.kwargs), *([self.label] if self.label else [])]
-        return content_key(own, path_hash(places[0] if places else self.root))
+        return next((place for value in known if (place := self.root / value).exists()), self.root)
 
     def _class(self) -> Any:
         from torchvision import datasets  # imported here because it takes a second
