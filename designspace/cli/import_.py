@@ -70,10 +70,7 @@ def import_(
         stem = Path(name).stem if name.endswith(CHECKPOINTS) else name
         place = out / stem if out and out.is_dir() else out or Path("models") / stem
         sizes = None if shape is None else _sizes(shape)
-        if path.is_dir() and (key or network or rows or classes):
-            stop(2, f"{path} is a folder, which says what it holds: leave out --key, --network, --rows and --classes")
-        if not path.is_dir() and scheduler:
-            stop(2, f"{path} is a file: --scheduler is for a folder of diffusers")
+        _require_of_use(path, folder=bool(scheduler), file=bool(key or network or rows or classes))
         given = None if path.is_dir() else _given(network, rows, sizes, classes)
         require_free(place, path_hash(path), force)
         model = read_model(path, key, given, scheduler=scheduler, shape=sizes)
@@ -82,6 +79,14 @@ def import_(
         print_json({"model": str(place), "parameters": parameters, "why": model.why} | model.about())
         return
     _print(model, place, parameters)
+
+
+def _require_of_use(path: Path, *, folder: bool, file: bool) -> None:
+    """Stop if there are options for a ``folder`` although the path is a file, or the other way round."""
+    if path.is_dir() and file:
+        stop(2, f"{path} is a folder, which says what it holds: leave out --key, --network, --rows and --classes")
+    if folder and not path.is_dir():
+        stop(2, f"{path} is a file: --scheduler is for a folder of diffusers")
 
 
 def _given(network: str | None, rows: str | None, shape: tuple[int, ...] | None, classes: int) -> Given | None:
