@@ -150,7 +150,9 @@ def test_an_ablation_made_in_python_needs_no_denoiser(recwarn):
 
     evaluate = {"images": 20, "detector": "pixels", "metrics": ["frechet"]}
     ablation = ds.Ablation(name="mine", data="digits", design="edm", num_steps=3, evaluate=evaluate)
-    (row,) = run(ablation, denoiser=Net(), denoiser_id="net", progress=False).rows()
+    net = Net()
+    (row,) = run(ablation, denoiser=net, denoiser_id="net", progress=False).rows()
+    assert net.weight.requires_grad  # it may be trained further
     assert row.sigmas[0] == pytest.approx(10)
     assert row.trial["denoiser"] == {"name": "function", "id": "net"}
 

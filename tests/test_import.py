@@ -135,6 +135,7 @@ def test_the_training_state_of_edm_and_an_mdlus_file_hold_the_same_network(run, 
     status, out, err = run("t.pt")
     assert status == 0, err
     assert "note: `net` holds the weights of training, not their moving average" in out
+    assert "NVIDIA's weights" not in out  # which are published as pickles
     assert error_against_golden(name, "models/t") < 1e-5
     for kind in ("zip", "tar"):
         status, out, err = run(mdlus(tmp_path / f"{kind}.mdlus", kind))
@@ -268,6 +269,19 @@ def test_a_folder_of_diffusers_gives_the_denoiser_of_the_folder(run, tmp_path):
     assert found.abs().max() <= 1  # clip_sample of the scheduler
 
 
+def test_a_network_that_was_trained_with_classes_only_is_checked_with_a_class(run, tmp_path):
+    diffusers = pytest.importorskip("diffusers")
+    unet = diffusers.UNet2DModel(
+        **{"sample_size": 8, "in_channels": 1, "out_channels": 1, "block_out_channels": (8,), "norm_num_groups": 4},
+        **{"down_block_types": ("DownBlock2D",), "up_block_types": ("UpBlock2D",), "layers_per_block": 1},
+        num_class_embeds=3,
+    )
+    diffusers.DDPMPipeline(unet, diffusers.DDPMScheduler()).save_pretrained("pipe")
+    status, out, err = run("pipe", "-o", "m")
+    assert status == 0, err
+    assert "1 x 8 x 8, 3 classes" in out
+
+
 def a_network():
     torch.manual_seed(0)
     return torch.nn.Sequential(torch.nn.Conv2d(1, 1, 3, padding=1))
@@ -309,6 +323,9 @@ def test_weights_alone_need_a_network_and_rows(run, tmp_path, form):
     model = ds.Denoiser.model_validate({"name": "pretrained", "model": "./sub/w"})
     before = model.identity()
     assert json.loads(Path("sub/w.json").read_text())["denoiser"]["network"]["factory"] == "../m.py:make"
+    for place in ("w.json", "w.safetensors"):
+        (tmp_path / place).write_bytes((tmp_path / "sub" / place).read_bytes().replace(b"../m.py", b"m.py"))
+    assert ds.Denoiser.model_validate({"name": "pretrained", "model": "./w"}).identity() == before
     if not key:
         return
     status, _, err = run(path, *options)
@@ -571,6 +588,7 @@ def test_a_file_that_is_no_checkpoint_is_named_with_a_remedy(run, tmp_path, cont
     assert words in err
 
 
+@needs_golden
 def test_options_are_checked_before_the_file_is_read(run, tmp_path):
     torch.save({"a": torch.zeros(3)}, tmp_path / "w.pt")
     (tmp_path / "m.py").write_text(MODULE)
@@ -586,9 +604,42 @@ def test_options_are_checked_before_the_file_is_read(run, tmp_path):
         status, _, err = run("w.pt", *(part for pair in options.items() for part in pair))
         assert status == 2, option
         assert words in err
-    status, _, err = run("w.pt", *(part for pair in complete.items() for part in pair))
+    given = [part for pair in complete.items() for part in pair]
+    status, _, err = run("w.pt", *given)
     assert status == 2
     assert "w.pt: not the weights of network module" in err
+    for path, options, words in [
+        ("w.pt", ["--classes", "3"], "weights alone need --network, --rows and --shape"),
+        ("w.pt", ["--scheduler", "s.json"], "w.pt is a file: --scheduler is for a folder"),
+        (".", ["--rows", "edm"], "leave out --key, --network, --rows and --classes"),
+        (mdlus(tmp_path / "n.mdlus"), given, "holds its network and rows itself: leave out --network"),
+    ]:
+        status, _, err = run(path, *options)
+        assert status == 2, path
+        assert words in err
+
+
+FAILING = """
+import torch
+class Lacking(torch.nn.Conv2d):
+    def forward(self, x): return x
+class Wide(torch.nn.Conv2d):
+    def forward(self, x, c_noise, labels): return torch.cat([x, x], 3)
+def lacking(): return Lacking(1, 1, 3)
+def wide(): return Wide(1, 1, 3)
+"""
+
+
+def test_a_network_that_fails_is_refused_in_one_line(run, tmp_path):
+    torch.save(a_network()[0].state_dict(), tmp_path / "w.pt")
+    (tmp_path / "m.py").write_text(FAILING)
+    for name, words in [
+        ("lacking", "the network takes x; it is called as F(x, c_noise, labels)"),
+        ("wide", "the network returns [1, 1, 8, 16]"),
+    ]:
+        status, out, err = run("w.pt", "--network", f"./m.py:{name}", "--rows", "edm", "--shape", "1,8,8")
+        assert (status, out) == (2, "")
+        assert f"w.pt: its network fails: ValueError: {words}" in err.splitlines()[-1]
 
 
 @needs_golden

@@ -1,20 +1,15 @@
 from dataclasses import replace
-from pathlib import Path
-from typing import Annotated, Any
-
-from pydantic import Field, ValidationInfo, field_validator
+from typing import Any
 
 from designspace.data.images import Images
 from designspace.data.items import Items
-from designspace.errors import DataError, brief
-from designspace.interrupts import contained
-from designspace.registry.component import folder_of
-from designspace.registry.factories import Arguments, Factory, content, find
+from designspace.errors import DataError
+from designspace.registry.factories import FromCallable, content
 from designspace.registry.identity import identity_of
 from designspace.storage.files import content_key
 
 
-class FromFactory(Items, name="factory"):
+class FromFactory(FromCallable, Items, name="factory"):
     """Images that your own function returns: ``factory: "./mydata.py:make"``, called with ``kwargs``.
 
     ``factory`` is ``package.module:callable`` or ``./file.py:callable``, relative to the YAML file. It returns a
@@ -33,35 +28,11 @@ class FromFactory(Items, name="factory"):
     Raises ``DataError`` if the function fails, and names the item if something else than an image is returned.
     """
 
-    factory: Factory
-    kwargs: Arguments = Arguments.model_validate({})
-    files: Annotated[tuple[Path, ...], Field(validate_default=True)] = ()
-
-    @field_validator("files")
-    @classmethod
-    def _and_those_in_kwargs(cls, files: tuple[Path, ...], info: ValidationInfo) -> tuple[Path, ...]:
-        """Add the folders beside the spec that ``kwargs`` names as the factory will see them, without ``./``."""
-        folder, kwargs = folder_of(info), info.data.get("kwargs")
-        named = kwargs.folders_in(folder) if folder and kwargs else []
-        return (*files, *(file for file in named if file not in files))
-
-    def require(self) -> None:
-        try:
-            find(self.factory, again=True)
-        except DataError as error:
-            error.within("factory")
-            raise
-
     def files_hash(self) -> str:
         return content_key(content(self.factory), identity_of(self.kwargs), identity_of(self.files))
 
     def load(self) -> Images:
-        make = find(self.factory)
-        try:
-            with contained():
-                found = make(**self.kwargs.model_dump())
-        except Exception as error:
-            raise DataError(f"{self.factory} fails: {brief(error)}") from error
+        found = self.called({})
         if isinstance(found, tuple) and len(found) == 2 and getattr(found[0], "ndim", 0) == 4:
             found = _pairs(*found, self.factory)
         if not isinstance(found, Images):

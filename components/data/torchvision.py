@@ -1,4 +1,5 @@
 import inspect
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -51,11 +52,14 @@ class Torchvision(Items, name="torchvision"):
         return self.read(self._made(), f"torchvision's {self.dataset} in {self.root}", labelled=self.label is None)
 
     def files_hash(self) -> str:
+        own = [self.dataset, identity_of(self.kwargs), *([self.label] if self.label else [])]
+        return content_key(own, path_hash(_place(self)))
+
+    def place(self) -> Path:
+        """The file or folder from which the class reads, which a class tells only after it has read it."""
         made = self._made()
         known = (value for name in PLACES if isinstance(value := getattr(made, name, None), str | Path) and value)
-        places = [place for value in known if (place := self.root / value).exists()]
-        own = [self.dataset, identity_of(self.kwargs), *([self.label] if self.label else [])]
-        return content_key(own, path_hash(places[0] if places else self.root))
+        return next((place for value in known if (place := self.root / value).exists()), self.root)
 
     def _class(self) -> Any:
         from torchvision import datasets  # imported here because it takes a second
@@ -85,6 +89,12 @@ class Torchvision(Items, name="torchvision"):
             code = f"from torchvision.datasets import {self.dataset}; {make}"
             why = f"torchvision's {self.dataset} is not in {self.root} ({brief(error)}), and nothing is downloaded"
             raise DataError(f'{why}: python -c "{code}" does it') from error
+
+
+@lru_cache(maxsize=8)
+def _place(data: Torchvision) -> Path:
+    """``data.place()``, found only once."""
+    return data.place()
 
 
 def _image(path: str) -> Image.Image:

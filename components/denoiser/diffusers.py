@@ -65,7 +65,7 @@ class DiffusersDenoiser(Denoiser, name="diffusers"):
 
     def needs_labels(self) -> bool:
         folder = self._folder()
-        return folder.classes > 0 and folder.network["model"] != "DiTTransformer2DModel"  # which knows "no class"
+        return _network(folder).needs_labels(folder.classes)
 
     def shape_of(self, data: Images) -> tuple[int, ...]:
         """The shape of a sample, whose size is that of the data if the folder does not say it."""
@@ -74,9 +74,7 @@ class DiffusersDenoiser(Denoiser, name="diffusers"):
     def load(self, data: Images, design: PreconditioningRows, device: torch.device) -> Conditional:
         folder = self._folder()
         network = self._built(folder, data)
-        load_tensors(
-            network, folder.tensors(), folder.weights, None, f"{folder.network['model']} with its {'config.json'}"
-        )
+        load_tensors(network, folder.tensors(), folder.weights, None, f"{folder.network['model']} with its config.json")
         return self._preconditioned(network, folder, data, device)
 
     def untrained(self, data: Images, design: PreconditioningRows, device: torch.device) -> PreconditionedNetwork:

@@ -70,6 +70,7 @@ def import_(
         stem = Path(name).stem if name.endswith(CHECKPOINTS) else name
         place = out / stem if out and out.is_dir() else out or Path("models") / stem
         sizes = None if shape is None else _sizes(shape)
+        _require_of_use(path, folder=bool(scheduler), file=bool(key or network or rows or classes))
         given = None if path.is_dir() else _given(network, rows, sizes, classes)
         require_free(place, path_hash(path), force)
         model = read_model(path, key, given, scheduler=scheduler, shape=sizes)
@@ -80,13 +81,21 @@ def import_(
     _print(model, place, parameters)
 
 
+def _require_of_use(path: Path, *, folder: bool, file: bool) -> None:
+    """Stop if there are options for a ``folder`` although the path is a file, or the other way round."""
+    if path.is_dir() and file:
+        stop(2, f"{path} is a folder, which says what it holds: leave out --key, --network, --rows and --classes")
+    if folder and not path.is_dir():
+        stop(2, f"{path} is a file: --scheduler is for a folder of diffusers")
+
+
 def _given(network: str | None, rows: str | None, shape: tuple[int, ...] | None, classes: int) -> Given | None:
     """What the options say about weights alone; ``None`` if they say nothing."""
     from designspace.importing.alone import Given
     from designspace.importing.rows import dumped
     from designspace.training.export import ROWS
 
-    if network is None and rows is None and shape is None:
+    if network is None and rows is None and shape is None and not classes:
         return None
     if network is None or rows is None or shape is None:
         example = "--network ./model.py:make --rows edm --shape 3,32,32"

@@ -97,7 +97,7 @@ class _Bound:
 def bindable(
     function: Any, where: str, shape: tuple[int, ...], levels: SupportedLevels, device: torch.device
 ) -> Bindable:
-    """The denoiser of a function that ``where`` gives, or of a module, which is moved to ``device``.
+    """The denoiser of a function that ``where`` gives, or of a module, which is put in evaluation mode on ``device``.
 
     Raises ``DataError`` if it cannot be called.
     """
@@ -105,7 +105,7 @@ def bindable(
         gives = f"{where} gives {described(function)}, which cannot be called"
         raise DataError(f"{gives}: let it return a function D(x, sigma, labels) or a torch.nn.Module")
     if isinstance(function, torch.nn.Module):
-        function = function.to(device).eval().requires_grad_(False)
+        function = function.to(device).eval()  # the caller may train it later, so that its gradients stay enabled
     return Bindable(function, shape, levels)
 
 

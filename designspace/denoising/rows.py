@@ -128,6 +128,10 @@ class Network(Component, row="network"):
         """The shape of one sample for a network used with ``data``; by default that of the images."""
         return data.shape
 
+    def needs_labels(self, classes: int) -> bool:
+        """Whether the network, built for this number of classes, cannot be called without labels."""
+        return False
+
 
 class Conditional(Protocol):
     """A denoiser on its device, as returned by ``Denoiser.load``."""

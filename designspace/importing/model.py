@@ -132,13 +132,17 @@ class Model:
     def _finite(self, made: Any) -> list[Tensor]:
         """D of noise at a few levels, with and without a class. Raises ``DataError`` unless it is finite."""
         x = torch.randn(1, *self.shape, generator=torch.Generator().manual_seed(0))
+        needed = Network.model_validate(self.network).needs_labels(self.classes)
+        given = [*([] if needed else [None]), *([torch.zeros(1, dtype=torch.int64)] if self.classes else [])]
         found = []
-        for labels in (None, torch.zeros(1, dtype=torch.int64))[: 2 if self.classes else 1]:
-            denoise = made.bind(labels)
-            for sigma in torch.tensor(LEVELS, dtype=torch.float64):
-                at = denoise.round_sigma(sigma.clamp(denoise.sigma_min, denoise.sigma_max))
-                with torch.no_grad():
-                    found.append(denoise(at.to(x) * x, at))
+        try:
+            for denoise in map(made.bind, given):
+                for sigma in torch.tensor(LEVELS, dtype=torch.float64):
+                    at = denoise.round_sigma(sigma.clamp(denoise.sigma_min, denoise.sigma_max))
+                    with torch.no_grad():
+                        found.append(denoise(at.to(x) * x, at))
+        except Exception as error:  # of the user's network, which may fail in any way
+            raise DataError(f"{self.path}: its network fails: {brief(error)}") from error
         if not all(bool(d.isfinite().all()) for d in found):
             raise DataError(f"{self.path}: its denoiser gives NaN or infinity: the file is damaged")
         return found

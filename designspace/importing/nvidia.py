@@ -15,6 +15,7 @@ from designspace.importing.tensors import Deferred, read_all
 from designspace.importing.values import Inert, Known, PickleError
 
 LICENCE = "NVIDIA's weights: CC BY-NC-SA 4.0"
+"""The licence of the pickles that NVIDIA publishes. Other programs and training runs write the same formats."""
 KEYS = ("ema", "net")
 """The entries of a checkpoint that may hold a network: the moving average first."""
 RAW = "`net` holds the weights of training, not their moving average"

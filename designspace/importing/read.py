@@ -5,6 +5,7 @@ from __future__ import annotations
 import mmap
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -56,18 +57,28 @@ def read_model(
         if is_safetensors(start):
             return _safetensors(path, key, given)
         if physicsnemo.is_archive(path, start):
+            _require_nothing(given)
             return _nvidia(path, physicsnemo.wrapped(path), "physicsnemo .mdlus")
         if start[:4] != b"PK\x03\x04" and start[:1] != b"\x80":
             raise PickleError(what_else(start))
         with _mapped(path) as (file, data):
             content, labels = content_of(file, data, nvidia.known())
             if nvidia.holds_network(content):
+                _require_nothing(given)
                 found = nvidia.wrapped(content, key, len(data))
-                kind = "training state" if start[:2] == b"PK" else "pickle"
-                return _nvidia(path, found, f"NVIDIA {kind}", labels)
+                if start[:2] == b"PK":
+                    return _nvidia(path, found, "NVIDIA training state", labels)
+                model = _nvidia(path, found, "NVIDIA pickle", labels)
+                return replace(model, source=model.source | {"licence": nvidia.LICENCE})  # they publish pickles only
             return alone(path, state_dict(content, key, path, len(data)), key, given, labels)
     except PickleError as error:
         raise DataError(f"{path} {error}; nothing in it was executed") from error
+
+
+def _require_nothing(given: Given | None) -> None:
+    """Raise ``PickleError`` if the user names a network and rows for a file that holds its own."""
+    if given is not None:
+        raise PickleError("holds its network and rows itself: leave out --network, --rows, --shape and --classes")
 
 
 @contextmanager
@@ -104,7 +115,7 @@ def _nvidia(path: Path, found: Wrapped, form: str, labels: Collection[str] = ())
         classes=numbers["label_dim"],
         augment=numbers["augment_dim"],
         tensors=dict(found.tensors),
-        source=source_of(path, form, found.wrapper) | {"licence": nvidia.LICENCE},
+        source=source_of(path, form, found.wrapper),
         title=f"{found.wrapper}, {_title(found)}",
         notes=[*found.notes, *left_out(labels)],
     )

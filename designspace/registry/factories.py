@@ -6,6 +6,7 @@ A callable is named ``./file.py:callable`` or ``package.module:callable``.
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import json
 import re
 import sys
@@ -14,7 +15,16 @@ from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, ConfigDict, JsonValue, PlainSerializer, ValidationInfo, model_validator
+from pydantic import (
+    AfterValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    PlainSerializer,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import to_jsonable_python
 
 from designspace.errors import DataError, WithheldError, brief
@@ -23,7 +33,7 @@ from designspace.registry import sources
 from designspace.registry.component import Spec, folder_of
 from designspace.registry.discovery import file_module, import_file, import_module, why_no_user_module
 from designspace.registry.execution import about_to_execute
-from designspace.registry.identity import CountsAs
+from designspace.registry.identity import CountsAs, Since
 from designspace.storage.files import reading
 from designspace.text import did_you_mean
 
@@ -138,6 +148,57 @@ def content(factory: str) -> list[str]:
 
 Factory = Annotated[str, AfterValidator(_beside_the_spec), CountsAs(content)]
 """The name of a callable; a file is relative to the spec that names it. It counts by its source."""
+
+
+class FromCallable(Spec):
+    """Fields that name a callable, its arguments and the files that it reads: a mixin for components.
+
+    Attributes:
+        factory: ``package.module:callable`` or ``./file.py:callable``, relative to the YAML file.
+        kwargs: Its keyword arguments. A text that begins with ``./``, ``../``, ``/`` or ``~/`` is a path relative to
+            the YAML file.
+        files: Files and folders that the callable reads without being told in ``kwargs``.
+    """
+
+    factory: Factory
+    kwargs: Arguments = Arguments.model_validate({})
+    files: Annotated[tuple[Path, ...], Field(validate_default=True), Since(())] = ()
+
+    @field_validator("files")
+    @classmethod
+    def _and_those_in_kwargs(cls, files: tuple[Path, ...], info: ValidationInfo) -> tuple[Path, ...]:
+        """Add the folders beside the spec that ``kwargs`` names as the factory will see them, without ``./``."""
+        folder, kwargs = folder_of(info), info.data.get("kwargs")
+        named = kwargs.folders_in(folder) if folder and kwargs else []
+        return (*files, *(file for file in named if file not in files))
+
+    def require(self) -> None:
+        """Import the factory. Raises ``DataError`` if it is missing."""
+        try:
+            find(self.factory, again=True)
+        except DataError as error:
+            error.within("factory")
+            raise
+
+    def called(self, offered: Mapping[str, Any]) -> Any:
+        """What the factory returns for ``kwargs`` and those of the ``offered`` arguments that it has parameters for.
+
+        Raises ``DataError`` if it fails.
+        """
+        make = find(self.factory)
+        wanted = {name: offered[name] for name in _parameters(make) if name in offered}
+        try:
+            with contained():
+                return make(**(wanted | self.kwargs.model_dump()))
+        except Exception as error:
+            raise DataError(f"{self.factory} fails: {brief(error)}") from error
+
+
+def _parameters(make: Callable[..., Any]) -> list[str]:
+    try:
+        return list(inspect.signature(make).parameters)
+    except ValueError:  # some callables written in C have no signature
+        return []
 
 
 def _parts(factory: str) -> tuple[str, str]:

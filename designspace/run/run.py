@@ -66,7 +66,8 @@ def run(
         batch_size: Images per call of the denoiser. It affects the images only through rounding errors.
         progress: Show progress on stderr.
         denoiser: A function or module ``D(x, sigma, labels)`` that replaces the denoiser of the ablation; see the
-            component ``denoiser/function``. It may have ``shape``, ``sigma_min``, ``sigma_max`` and ``round_sigma``.
+            component ``denoiser/function``. It may have ``shape``, ``sigma_min``, ``sigma_max`` and ``round_sigma``. A
+            module is moved to ``device`` and put in evaluation mode.
         denoiser_id: The identity of ``denoiser``, by which results are found again. Change it whenever D changes.
 
     Raises:

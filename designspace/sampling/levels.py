@@ -105,16 +105,9 @@ def iddpm_levels(M: int, C_1: float, C_2: float) -> Tensor:
     return torch.tensor(u, dtype=torch.float64)
 
 
-@lru_cache
 def ddpm_levels(M: int, beta_1: float, beta_M: float) -> Tensor:
-    r""":math:`u_j = \sqrt{(1 - \bar\alpha_t) / \bar\alpha_t}`, :math:`t = M - j`, float64 ``[M + 1]``, decreasing to 0.
-
-    :math:`\bar\alpha_t = \prod_{s \le t} (1 - \beta_s)`, :math:`\beta` linear.
-    Ho et al. (2020), https://arxiv.org/abs/2006.11239.
-    """
-    beta = torch.linspace(beta_1, beta_M, M, dtype=torch.float64)
-    log_alpha_bar = torch.cat([beta.new_zeros(1), (-beta).log1p().cumsum(0)])
-    return (-log_alpha_bar).expm1().sqrt().flip(0)
+    """``beta_levels`` of linear betas. Ho et al. (2020), https://arxiv.org/abs/2006.11239."""
+    return beta_levels("linear", M, beta_1, beta_M)
 
 
 Betas = Literal["linear", "scaled_linear", "cosine", "sigmoid"]
@@ -122,7 +115,7 @@ Betas = Literal["linear", "scaled_linear", "cosine", "sigmoid"]
 
 @lru_cache
 def beta_levels(
-    schedule: Betas | tuple[float, ...], M: int, beta_1: float, beta_M: float, zero_terminal_snr: bool
+    schedule: Betas | tuple[float, ...], M: int, beta_1: float, beta_M: float, zero_terminal_snr: bool = False
 ) -> Tensor:
     r""":math:`u_j = \sqrt{(1 - \bar\alpha_t) / \bar\alpha_t}`, :math:`t = M - j`, float64 ``[M + 1]``, decreasing to 0.
 

@@ -97,9 +97,14 @@ def read_about(path: Path) -> dict[str, Any]:
 
 
 def described(path: Path) -> str:
-    """The sha256 of the description written as ``path``, without ``measured`` and the name of an imported file."""
+    """The sha256 of the description written as ``path``, without ``measured`` and, if it was imported, file names.
+
+    The factory of an imported network, whose place is left out, counts by its source as part of the network.
+    """
     about = {key: value for key, value in read_about(path).items() if key != "measured"}
     if isinstance(about.get("source"), dict):
+        network = {key: value for key, value in about["denoiser"]["network"].items() if key != "factory"}
+        about["denoiser"] = about["denoiser"] | {"network": network}
         about["source"] = {key: value for key, value in about["source"].items() if key != "file"}
     return hashlib.sha256(as_text(about).encode()).hexdigest()
 
