@@ -235,6 +235,7 @@ def test_the_identity_has_what_decides_d_and_nothing_else(folder, tmp_path):
     shutil.copytree(path, tmp_path / "copy")
     assert identity(path) == first == identity(tmp_path / "copy")
     assert identity(path, clip=1) != first != identity(path, scheduler={"prediction_type": "sample"})
+    assert identity(path, scheduler={"timestep_spacing": "leading"}) == first  # which D does not depend on
     with torch.no_grad():
         model.conv_out.bias += 1
     model.save_pretrained(path / "unet")

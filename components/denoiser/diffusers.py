@@ -31,8 +31,9 @@ class DiffusersDenoiser(Denoiser, name="diffusers"):
     a number r, to clip to [-r, r]; or ``limit`` and ``quantile`` of dynamic thresholding. ``variant`` selects files
     such as those of ``fp16``. ``conditioning`` is a file with the embeddings of a prompt; see network ``diffusers``.
 
-    The identity has the contents of the configurations of the scheduler and of the model, and of the weights. Raises
-    ``DataError`` if a file is missing or unsuitable. von Platen et al. (2022); Karras et al. (2022), Eq. 7.
+    The identity has the rows and the clipping that follow from the scheduler's configuration, the configuration of the
+    model, and the contents of the weights. Raises ``DataError`` if a file is missing or unsuitable. von Platen et al.
+    (2022); Karras et al. (2022), Eq. 7.
     """
 
     formula = r"""
@@ -101,7 +102,6 @@ class DiffusersDenoiser(Denoiser, name="diffusers"):
         folder = self._folder()
         rows, network, clip = self._rows(folder), _network(folder), chosen(self.clip, folder.clip)
         about = {
-            "scheduler": folder.about["scheduler"],
             "rows": folder.rows,
             "network": network.identity(),
             "weights": [file_hash(file) for file in folder.files()],

@@ -114,8 +114,10 @@ class Pretrained(Denoiser, name="pretrained"):
         parts = built_with(type(part) for part in [network, *dict(rows).values()])
         files = [described(self.path), file_hash(file_of(self.path, ".safetensors"))]
         own = {"network": network.identity()} if network.runs_user_code else {}
-        clip = {} if self.clip is None else {"clip": as_json(self.clip)}
-        return self.origin() | {"files": files} | own | parts | clip
+        of_model = _own_clip(read_about(self.path)["denoiser"])
+        clip = chosen(self.clip, of_model)
+        other = {} if clip == chosen(None, of_model) else {"clip": None if clip is None else as_json(clip)}
+        return self.origin() | {"files": files} | own | parts | other
 
     def _parts(self) -> tuple[OwnRows, Network]:
         """The rows and the network that the model was trained with."""
