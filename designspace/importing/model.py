@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from pydantic import ValidationError
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn.modules.module import register_module_parameter_registration_hook
@@ -22,7 +23,7 @@ from designspace.denoising.clip import Clip
 from designspace.denoising.preconditioned import PreconditionedNetwork
 from designspace.denoising.rows import Denoiser, Network
 from designspace.denoising.weights import load_tensors
-from designspace.errors import DataError, brief
+from designspace.errors import DataError, StorageError, brief
 from designspace.importing.rows import Rows
 from designspace.storage.cache import apart
 from designspace.storage.files import path_hash, storing, write_whole
@@ -97,7 +98,10 @@ class Model:
 
     def _keep(self, draft: Path, out: Path, stored: dict[str, Tensor], expected: list[Tensor]) -> None:
         """Write ``draft`` and move it to ``out`` if its D is the expected one."""
-        save_file(apart(stored), file_of(draft, ".safetensors"))
+        try:
+            save_file(apart(stored), file_of(draft, ".safetensors"))
+        except SafetensorError as error:  # where Python would raise an OSError
+            raise StorageError(f"cannot write {out}: {brief(error)}") from error
         write_whole(file_of(draft, ".json"), as_text(self.about()).encode())
         model = f"{draft.absolute()}"
         denoiser = Denoiser.get("pretrained").model_validate({"name": "pretrained", "model": model})
@@ -137,8 +141,14 @@ class Model:
             denoise = made.bind(labels)
             for sigma in torch.tensor(LEVELS, dtype=torch.float64):
                 at = denoise.round_sigma(sigma.clamp(denoise.sigma_min, denoise.sigma_max))
-                with torch.no_grad():
-                    found.append(denoise(at.to(x) * x, at))
+                try:
+                    with torch.no_grad():
+                        found.append(denoise(at.to(x) * x, at))
+                except DataError:
+                    raise
+                except Exception as error:  # a network may fail in any way for a shape that it was not made for
+                    shape = list(x.shape)
+                    raise DataError(f"{self.path}: its network fails for x {shape}: {brief(error)}") from error
         if not all(bool(d.isfinite().all()) for d in found):
             raise DataError(f"{self.path}: its denoiser gives NaN or infinity: the file is damaged")
         return found
