@@ -178,7 +178,7 @@ def test_bring_your_model_runs(tmp_path, monkeypatch, capsys):
     for name, d in (("statistics", 768), ("small", 192)):
         np.savez(f"{name}.npz", mu=np.zeros(d), sigma=np.eye(d))
     found = [block for block in blocks_of_all("bring_your_model") if "./vae" not in block.text]
-    assert len(found) == 14
+    assert len(found) == 15
     for block in found:
         run(block)
     said = capsys.readouterr().out

@@ -341,6 +341,9 @@ def test_a_pickled_module_is_read_without_its_class(run, tmp_path):
     status, out, err = run("module.pt", "--network", network, "--rows", "edm", "--shape", "1,8,8")
     assert status == 0, err
     assert "network n.py:make, 10 parameters, 1 x 8 x 8, unconditional; rows: edm (--rows)" in out
+    status, _, err = run("module.pt", "--network", network, "--rows", "edm", "--shape", "2,8,8", "--force")
+    assert status == 2
+    assert "its network fails for x [1, 2, 8, 8]: RuntimeError" in err
 
 
 SEQUENTIAL = """
@@ -598,6 +601,7 @@ def test_options_are_checked_before_the_file_is_read(run, tmp_path):
         ("--shape", "8x", "--shape 8x: write the shape of a sample as C,H,W"),
         ("--network", "unett", "Did you mean 'unet'?"),
         ("--network", "./none.py:make", "none.py"),
+        ("--network", "./m.py", "name the function in it that returns the network, for instance ./m.py:make"),
         ("--network", None, "weights alone need --network, --rows and --shape"),
     ]:
         options = {k: v for k, v in (complete | {option: value}).items() if v is not None}

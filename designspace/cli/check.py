@@ -31,14 +31,14 @@ def check(
     """
     from designspace.registry.execution import withheld
     from designspace.run.labels import require_labels
-    from designspace.run.shapes import require_decoders
+    from designspace.run.shapes import require_shapes
 
     with clean_errors(), withheld() if no_code else nullcontext() as refused:
         ablation = load_ablation(file, set_)
         found = f"{file}: {ablation.name}: {counted(len(ablation.points()), 'point')}"
         if refused is None:
             require_labels(ablation)
-            require_decoders(ablation)
+            require_shapes(ablation)
             typer.echo(f"{found}, {counted(len(ablation.trials()), 'trial')}")
         else:
             typer.echo(f"{found}; not executed: {', '.join(refused) or 'nothing'}")

@@ -119,6 +119,8 @@ def _network(text: str) -> dict[str, Any]:
     import designspace as ds
     from designspace.cli.sets import component
 
+    if re.fullmatch(r"[^{:]*\.py", text):
+        stop(2, f"--network {text}: name the function in it that returns the network, for instance {text}:make")
     if re.fullmatch(r"[^{].*:[^\W\d]\w*", text):
         text = f"{{name: module, factory: '{text}'}}"
     found: dict[str, Any] = component(ds.Network, text, "--network").model_dump(mode="json")

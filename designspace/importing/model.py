@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from pydantic import ValidationError
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn.modules.module import register_module_parameter_registration_hook
@@ -22,7 +23,7 @@ from designspace.denoising.clip import Clip
 from designspace.denoising.preconditioned import PreconditionedNetwork
 from designspace.denoising.rows import Denoiser, Network
 from designspace.denoising.weights import load_tensors
-from designspace.errors import DataError, brief
+from designspace.errors import DataError, StorageError, brief
 from designspace.importing.rows import Rows
 from designspace.storage.cache import apart
 from designspace.storage.files import path_hash, storing, write_whole
@@ -97,7 +98,10 @@ class Model:
 
     def _keep(self, draft: Path, out: Path, stored: dict[str, Tensor], expected: list[Tensor]) -> None:
         """Write ``draft`` and move it to ``out`` if its D is the expected one."""
-        save_file(apart(stored), file_of(draft, ".safetensors"))
+        try:
+            save_file(apart(stored), file_of(draft, ".safetensors"))
+        except SafetensorError as error:  # where Python would raise an OSError
+            raise StorageError(f"cannot write {out}: {brief(error)}") from error
         write_whole(file_of(draft, ".json"), as_text(self.about()).encode())
         model = f"{draft.absolute()}"
         denoiser = Denoiser.get("pretrained").model_validate({"name": "pretrained", "model": model})
@@ -142,7 +146,7 @@ class Model:
                     with torch.no_grad():
                         found.append(denoise(at.to(x) * x, at))
         except Exception as error:  # of the user's network, which may fail in any way
-            raise DataError(f"{self.path}: its network fails: {brief(error)}") from error
+            raise DataError(f"{self.path}: its network fails for x {list(x.shape)}: {brief(error)}") from error
         if not all(bool(d.isfinite().all()) for d in found):
             raise DataError(f"{self.path}: its denoiser gives NaN or infinity: the file is damaged")
         return found

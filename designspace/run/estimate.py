@@ -24,7 +24,7 @@ from designspace.run.job import repeat_of
 from designspace.run.labels import require_labels
 from designspace.run.pace import Paces
 from designspace.run.pipeline import applies
-from designspace.run.shapes import require_decoders
+from designspace.run.shapes import require_shapes
 from designspace.run.stages import Stage, Stages
 from designspace.sampling.probe import MeasuredTimeSteps
 from designspace.spec.evaluations import cost_of
@@ -71,7 +71,7 @@ def dry_run(ablation: Ablation, *, device: str = "cpu", out: Path | str = "repor
     steps, and every metric on random features. The times are for one process; checkpoints and files are left out.
     """
     require_labels(ablation)
-    require_decoders(ablation)
+    require_shapes(ablation)
     work = _Work(Stages(Cache(), torch.device(device)), Results(Path(out) / ablation.name).done())
     return [work.planned(point) for point in ablation.points()]
 

@@ -25,7 +25,7 @@ from designspace.run.job import Job
 from designspace.run.labels import require_labels
 from designspace.run.pipeline import restore_artefacts
 from designspace.run.progress import watching
-from designspace.run.shapes import require_decoders
+from designspace.run.shapes import require_shapes
 from designspace.run.stages import Stages
 from designspace.run.worker import Worker
 from designspace.spec.trial import Ids, Point, Trial
@@ -86,7 +86,7 @@ def run(
     points = tuple(ablation.points())
     _require_unchanged(points)
     require_labels(ablation)
-    require_decoders(ablation)
+    require_shapes(ablation)
     results = Results(Path(out) / ablation.name, only={_key(point) for point in points})
     write_description(results.folder, describe(ablation, points))
     done = results.done()

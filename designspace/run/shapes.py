@@ -22,13 +22,14 @@ if TYPE_CHECKING:
     from designspace.spec.trial import Trial
 
 
-def require_decoders(ablation: Ablation) -> None:
-    """Check, before anything is computed, that each decoder makes images of the data's shape of what it is given.
+def require_shapes(ablation: Ablation) -> None:
+    """Check, before anything is computed, that samples have the shape of the data's images, once they are decoded.
 
-    Denoisers that do not say what shape their samples have are loaded for it, and decoders of the user's own are called
-    once. Raises ``SpecError``, which names the place in the YAML.
+    If there is a decoder, denoisers that do not say what shape their samples have are loaded for it, and decoders of
+    the user's own are called once. Raises ``SpecError``, which names the place in the YAML.
     """
-    used = {(t.data, t.denoiser, t.decoder): t for t in (p.trial for p in ablation.points()) if t.decoder.decodes}
+    trials = (point.trial for point in ablation.points())
+    used = {(t.data, t.denoiser, t.decoder): t for t in trials if t.decoder.decodes or not t.denoiser.models_pixels}
     images = lru_cache(1)(load_images)
     found = dict.fromkeys(problem for trial in used.values() for problem in _problems(trial, images))
     if found:
@@ -38,15 +39,18 @@ def require_decoders(ablation: Ablation) -> None:
 def require_images(trial: Trial, shape: Sequence[int], data: Images) -> None:
     """Raise ``DataError`` if the samples, which have this ``shape``, are images themselves, but not like the data."""
     if not trial.decoder.decodes and tuple(shape) != data.shape:
-        raise DataError(
-            f"denoiser {trial.denoiser.name} makes samples of {_size(shape)}, but the images of the data set are"
-            f" {_size(data.shape)}: use other data or, if the samples are latents, a decoder"
-        )
+        raise DataError(_unlike(trial, shape, data))
 
 
 def _problems(trial: Trial, images: Callable[[Data], Images]) -> Iterator[tuple[Component, str]]:
-    """Yield what is wrong with the decoder of a trial or with its use, and which component is to blame."""
+    """Yield what is wrong with the shapes of a trial or with its use of a decoder, and which component is to blame."""
     denoiser, decoder = trial.denoiser, trial.decoder
+    if not decoder.decodes:
+        data = images(trial.data)
+        made = denoiser.shape_of(data)
+        if made is not None and tuple(made) != data.shape:
+            yield denoiser, _unlike(trial, made, data)
+        return
     if denoiser.models_pixels:
         what = f"denoiser {denoiser.name} works on the pixels of the data set, which need no decoder"
         yield decoder, f"{what}: use decoder none, or a denoiser of latents"
@@ -67,6 +71,12 @@ def _problems(trial: Trial, images: Callable[[Data], Images]) -> Iterator[tuple[
     if made != data.shape:
         what = f"{decoder.name} makes images of {_size(made)} from the {_size(latents)} of denoiser {denoiser.name}"
         yield decoder, f"{what}, but the images of the data set are {_size(data.shape)}"
+
+
+def _unlike(trial: Trial, shape: Sequence[int], data: Images) -> str:
+    samples = f"denoiser {trial.denoiser.name} makes samples of {_size(shape)}"
+    remedy = "use other data or, if the samples are latents, a decoder"
+    return f"{samples}, but the images of the data set are {_size(data.shape)}: {remedy}"
 
 
 def _loaded_shape(trial: Trial, data: Images) -> tuple[int, ...]:
