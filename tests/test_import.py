@@ -643,7 +643,7 @@ def test_a_network_that_fails_is_refused_in_one_line(run, tmp_path):
     ]:
         status, out, err = run("w.pt", "--network", f"./m.py:{name}", "--rows", "edm", "--shape", "1,8,8")
         assert (status, out) == (2, "")
-        assert f"w.pt: its network fails: ValueError: {words}" in err.splitlines()[-1]
+        assert f"w.pt: its network fails for x [1, 1, 8, 8]: ValueError: {words}" in err.splitlines()[-1]
 
 
 @needs_golden
