@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 from typer.testing import CliRunner
 
 import designspace as ds
@@ -156,6 +157,31 @@ def shell(tmp_path, monkeypatch):
         return done.exit_code, done.stdout, done.stderr
 
     return run
+
+
+class Largest(TorchDispatchMode):
+    """Record the size in bytes of the largest tensor that is made."""
+
+    size = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        made = function(*args, **(kwargs or {}))
+        if isinstance(made, torch.Tensor):
+            self.size = max(self.size, made.untyped_storage().nbytes())
+        return made
+
+
+def test_no_measurement_copies_a_large_data_set():
+    """Pixels may be mapped from a file that is larger than the memory."""
+    pixels = torch.randint(0, 256, (2400, 3, 64, 64), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
+    data = Images(pixels)
+    with Largest() as made:
+        spread, found = Spread.of(data), value_by_value(data)
+    assert made.size < 1.5 * pixels.nbytes  # as float64 it has 8 times the size
+    y = data.scaled().flatten(1).double()
+    torch.testing.assert_close(found.mean, y.mean(0), rtol=0, atol=1e-7)
+    torch.testing.assert_close(found.variances, y.var(0, unbiased=False), rtol=1e-6, atol=0)
+    assert spread.covariance_norm == pytest.approx(float(found.variances.square().sum().sqrt()), rel=0.2)
 
 
 def test_the_suggestion_can_be_pasted_into_an_ablation(shell, tmp_path):

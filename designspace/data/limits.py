@@ -46,11 +46,6 @@ def fits_in_memory(size: int) -> bool:
     return SHARE * size <= _limit()
 
 
-def how_many_fit(size: int) -> int:
-    """The number of things of ``size`` bytes that do not exceed the limit together."""
-    return _limit() // size
-
-
 def _limit() -> int:
     text = os.environ.get(VARIABLE)
     if not text:

@@ -18,7 +18,6 @@ import torch
 from torch import Tensor
 
 from designspace.data.images import Images
-from designspace.data.limits import how_many_fit
 from designspace.denoising.preconditioned import Preconditioned
 from designspace.denoising.rows import Network
 from designspace.design import Design
@@ -35,6 +34,10 @@ LARGEST = 4096
 """The largest number of values per image for which the eigenvectors of the covariance are computed."""
 PART = 1000
 """The number of images whose products are summed in float32; these sums are then added in float64."""
+VALUES = 2**22
+"""The number of values that are converted to float64 at a time."""
+MOST = 2**30
+"""The largest size in bytes of the pixels that are used for the curves: the short training sees fewer images."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +56,7 @@ class Wiener:
 
 def value_by_value(data: Images) -> Wiener:
     """The best linear denoiser that treats each value independently of the others."""
-    y = data.scaled().flatten(1).double()
-    return Wiener(y.mean(0), y.var(0, unbiased=False))
+    return Wiener(*_moments(data.pixels.flatten(1)))
 
 
 def linear(data: Images) -> tuple[Wiener, Tensor] | None:
@@ -64,12 +66,22 @@ def linear(data: Images) -> tuple[Wiener, Tensor] | None:
     """
     if math.prod(data.shape) > LARGEST:
         return None
-    y = data.scaled().flatten(1)
-    mean = y.double().mean(0)
+    pixels = data.pixels.flatten(1)
+    mean, _ = _moments(pixels)
     # With products in float32 and sums in float64, rounding stays far below the lowest noise variance.
-    parts = (part - mean.float() for part in torch.split(y, PART))
-    variances, basis = torch.linalg.eigh(sum(((gap.T @ gap).double() for gap in parts), start=0 * mean) / len(y))
+    parts = (part.float() / 127.5 - 1 - mean.float() for part in torch.split(pixels, PART))
+    variances, basis = torch.linalg.eigh(sum(((gap.T @ gap).double() for gap in parts), start=0 * mean) / len(pixels))
     return Wiener(mean @ basis, variances.clamp_min(0)), basis
+
+
+def _moments(pixels: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and variance of each value on the scale [-1, 1], float64 ``[d]``, in the memory of a part of the images."""
+    total = squares = pixels.new_zeros(pixels.shape[1], dtype=torch.float64)  # sums of integers, so they are exact
+    for part in torch.split(pixels, max(1, VALUES // pixels.shape[1])):
+        values = part.double()
+        total, squares = total + values.sum(0), squares + values.square_().sum(0)
+    mean = total / len(pixels)
+    return mean / 127.5 - 1, (squares / len(pixels) - mean.square()).clamp_min(0) / 127.5**2
 
 
 LEVELS = 33
@@ -117,13 +129,13 @@ def curves(
 ) -> Curves:
     """Train ``network`` on ``images`` images at log-uniform noise levels, and measure the loss on held-out images.
 
-    Of a data set that does not fit into memory as float64, a random part is used that does.
+    Of a data set of more than ``MOST`` bytes, which may be larger than the memory, a random part of that size is used.
 
     Raises ``DivergedError``, and ``DataError`` if the network cannot be used with images of this shape.
     """
     order = torch.from_numpy(generator("survey", seed).permutation(len(data)))
     split = min(HELD_OUT, len(data) // SHARE)
-    end = split + how_many_fit(8 * math.prod(data.shape))
+    end = split + max(MOST // math.prod(data.shape), 1)
     held, rest = data.pixels[order[:split]], replace(data, pixels=data.pixels[order[split:end]], labels=None)
     y = held.float() / 127.5 - 1
     range_ = {"name": "uniform_log", "sigma_min": sigma_min, "sigma_max": sigma_max}

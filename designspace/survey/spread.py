@@ -36,10 +36,9 @@ class Spread:
     def of(cls, data: Images) -> Spread:
         """Measure ``data``, in time linear in the number of images."""
         pixels = data.pixels.flatten(1)
-        mean = torch.stack([_double(part).sum(0) for part in _parts(pixels)]).sum(0) / len(pixels)
+        mean = sum((_double(part).sum(0) for part in _parts(pixels)), start=torch.zeros(())) / len(pixels)
         chosen = torch.from_numpy(generator("spread").permutation(len(pixels))[:SOME])
-        gaps = _double(pixels[chosen]) - mean
-        products = (gaps @ gaps.T).square()
+        products = _products(pixels[chosen], mean).square()
         n = len(chosen)  # the diagonal, products of an image with itself, would bias the estimate
         squares = float(products.sum() - products.diagonal().sum()) / (n * (n - 1))
         return cls(_farthest(pixels, mean), float(mean.norm()), math.sqrt(squares))
@@ -60,6 +59,16 @@ class Spread:
         """The noise level at which ``divergence`` equals ``nats``."""
         linear = self.mean_norm**2 / 2
         return math.sqrt((linear + math.sqrt(linear**2 + self.covariance_norm**2 * nats)) / (2 * nats))
+
+
+def _products(pixels: Tensor, mean: Tensor) -> Tensor:
+    """The scalar products of the differences of all images from the mean, float64 ``[N, N]``."""
+    products = mean.new_zeros(len(pixels), len(pixels))
+    width = max(1, PART // len(pixels))
+    for part, middle in zip(torch.split(pixels, width, dim=1), torch.split(mean, width), strict=True):
+        gaps = _double(part) - middle
+        products.addmm_(gaps, gaps.T)
+    return products
 
 
 def _farthest(pixels: Tensor, mean: Tensor) -> float:
