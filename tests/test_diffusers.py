@@ -7,8 +7,10 @@ import shutil
 
 import pytest
 import torch
+from typer.testing import CliRunner
 
 import designspace as ds
+from designspace.cli.app import app
 from designspace.denoising.pipelines import read_folder
 from designspace.errors import DataError
 from designspace.spec import SpecError, load
@@ -403,6 +405,15 @@ def test_a_network_of_classes_is_sampled_with_labels(folder, tmp_path):
     (tmp_path / "a.yaml").write_text(SPEC)
     with pytest.raises(SpecError, match=r":7:11: evaluate.labels: the network knows classes only"):
         ds.run(load(tmp_path / "a.yaml"), out=tmp_path / "out", progress=False)
+
+
+def test_a_network_of_classes_can_be_imported(folder, tmp_path):
+    path, _ = folder(num_class_embeds=10)
+    assert CliRunner().invoke(app, ["import", str(path), "-o", str(tmp_path / "m")]).exit_code == 0
+    model = ds.Denoiser.get("pretrained")(model=str(tmp_path / "m"))
+    labels, sigma, x = torch.arange(4), torch.tensor(2.0), noise()
+    imported = model.load(ds.Data.get("digits")().load(), ds.Design.preset("edm"), CPU).bind(labels)
+    assert torch.equal(imported(x, sigma), denoiser(path, labels)(x, sigma))
 
 
 @pytest.mark.parametrize(
