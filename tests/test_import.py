@@ -150,7 +150,7 @@ def mdlus(path, kind="zip", **arguments):
     inside = {"__name__": "SongUNet", "__args__": about["children"]["model"]["init_kwargs"] | arguments}
     wrapper = {"__name__": "EDMPreconditioner", "__args__": {"model": place, "sigma_data": 0.5}, place: inside}
     names = {".norm2.": ".attn.norm.", ".qkv.": ".attn.qkv.", ".proj.": ".attn.proj."}
-    state = {"sigma_data": torch.tensor(0.5)}
+    state = {"sigma_data": torch.tensor(0.5), "model.map_noise.freqs": torch.ones(16)}
     for key, tensor in tensors.items():
         for ours, theirs in names.items():
             key = key.replace(ours, theirs)
@@ -621,6 +621,9 @@ def test_another_model_is_not_overwritten(run, tmp_path):
     status, _, err = run(other, "-o", "m")
     assert (status, err) == (2, "m.json is another model: choose another name with -o, or overwrite it with --force\n")
     assert run(other, "-o", "m", "--force")[0] == 0
+    status, _, err = run(other, "-o", "n" * 300)
+    assert (status, err.count("\n")) == (1, 1)
+    assert err.endswith("nnn: File name too long\n")
     assert file_of(Path("m"), ".json").exists()
 
 

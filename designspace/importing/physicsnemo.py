@@ -38,6 +38,8 @@ def wrapped(path: Path) -> Wrapped:
     network, kwargs = _network(about, wrapper, fields)
     found = _state_dict(members[WEIGHTS])
     tensors = {_renamed(name.removeprefix("model.")): t for name, t in found.items() if name.startswith("model.")}
+    if network != "SongUNet" or kwargs.get("embedding_type", "positional") == "positional":
+        tensors.pop("map_noise.freqs", None)  # PhysicsNeMo also stores frequencies that are no parameters
     numbers = {name: value for name, value in fields.items() if isinstance(value, int | float)}
     held = {name: t.read().item() for name, t in found.items() if name in ("sigma_data", "sigma_min", "sigma_max")}
     size, levels = len(members[WEIGHTS]), found.get("u")
