@@ -151,7 +151,7 @@ def mdlus(path, kind="zip", **arguments):
     inside = {"__name__": "SongUNet", "__args__": about["children"]["model"]["init_kwargs"] | arguments}
     wrapper = {"__name__": "EDMPreconditioner", "__args__": {"model": place, "sigma_data": 0.5}, place: inside}
     names = {".norm2.": ".attn.norm.", ".qkv.": ".attn.qkv.", ".proj.": ".attn.proj."}
-    state = {"sigma_data": torch.tensor(0.5)}
+    state = {"sigma_data": torch.tensor(0.5), "model.map_noise.freqs": torch.ones(16)}
     for key, tensor in tensors.items():
         for ours, theirs in names.items():
             key = key.replace(ours, theirs)
@@ -544,15 +544,14 @@ def zipped(path, members, method=zipfile.ZIP_STORED):
 
 
 @needs_golden
-def test_hostile_archives_end_in_one_line(run, tmp_path, monkeypatch):
+def test_hostile_archives_end_in_one_line(run, tmp_path):
     torch.save({"a": torch.zeros(3)}, buffer := io.BytesIO())
     with zipfile.ZipFile(buffer) as archive:
         members = {member: archive.read(member) for member in archive.namelist()}
     arguments = json.dumps({"__name__": "EDMPrecond", "__args__": {"model_type": "SongUNet"}}).encode()
-    monkeypatch.setenv("DESIGNSPACE_MAX_BYTES", "1e8")
     cases = {
         "bomb.mdlus": zipped(
-            tmp_path / "bomb.mdlus", {"args.json": arguments, "model.pt": bytes(2 * 10**8)}, zipfile.ZIP_DEFLATED
+            tmp_path / "bomb.mdlus", {"args.json": arguments, "model.pt": bytes(10**7)}, zipfile.ZIP_DEFLATED
         ),
         "bomb.pt": zipped(tmp_path / "bomb.pt", members, zipfile.ZIP_DEFLATED),
         "away.mdlus": zipped(tmp_path / "away.mdlus", {"args.json": arguments, "../../model.pt": b"x"}),
@@ -566,10 +565,33 @@ def test_hostile_archives_end_in_one_line(run, tmp_path, monkeypatch):
             info = tarfile.TarInfo(member)
             info.type, info.linkname = tarfile.SYMTYPE, target
             tar.addfile(info)
+    with warnings.catch_warnings(action="ignore"), zipfile.ZipFile(tmp_path / "twice.mdlus", "w") as archive:
+        for member, data in (("args.json", arguments), ("model.pt", buffer.getvalue()), ("model.pt", b"x")):
+            archive.writestr(member, data)
+    with tarfile.open(tmp_path / "sparse.mdlus", "w") as tar:
+        for member, data in (("args.json", arguments), ("model.pt", b"x" * 512)):
+            info = tarfile.TarInfo(member)
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+    claims = bytearray((tmp_path / "sparse.mdlus").read_bytes())
+    at = claims.index(b"model.pt")
+    claims[at + 156 : at + 157] = b"S"  # a sparse file, in the format of GNU: zeros up to its real size
+    claims[at + 386 : at + 495] = (b"0".zfill(11) + b"\0" + b"1000".zfill(11) + b"\0").ljust(
+        97, b"\0"
+    ) + b"%011o\0" % 10**9
+    claims[at + 148 : at + 156] = b" " * 8
+    claims[at + 148 : at + 156] = b"%06o\0 " % sum(claims[at : at + 512])
+    (tmp_path / "sparse.mdlus").write_bytes(claims)
+    said = {
+        "bomb.mdlus": "is a compressed archive",
+        "twice.mdlus": "has model.pt twice",
+        "sparse.mdlus": "has a model.pt of 1,000,000,000 bytes",
+    }
     before = {path.name for path in tmp_path.iterdir()}
-    for path in cases.values():
+    for path in [*cases.values(), tmp_path / "twice.mdlus", tmp_path / "sparse.mdlus"]:
         status, out, err = run(path)
         assert (status, out, err.count("\n")) == (2, "", 1), (path, err)
+        assert said.get(path.name, "") in err
     assert {path.name for path in tmp_path.iterdir()} == before
 
 
@@ -654,6 +676,9 @@ def test_another_model_is_not_overwritten(run, tmp_path):
     status, _, err = run(other, "-o", "m")
     assert (status, err) == (2, "m.json is another model: choose another name with -o, or overwrite it with --force\n")
     assert run(other, "-o", "m", "--force")[0] == 0
+    status, _, err = run(other, "-o", "n" * 300)
+    assert (status, err.count("\n")) == (1, 1)
+    assert err.endswith("nnn: File name too long\n")
     assert file_of(Path("m"), ".json").exists()
 
 

@@ -62,13 +62,14 @@ def import_(
     with clean_errors():
         from designspace.importing.model import require_free
         from designspace.importing.read import read_model
-        from designspace.storage.files import path_hash, reading
+        from designspace.storage.files import path_hash, reading, storing
 
         with reading(path):
             path.stat()
         name = path.resolve().name
         stem = Path(name).stem if name.endswith(CHECKPOINTS) else name
-        place = out / stem if out and out.is_dir() else out or Path("models") / stem
+        with storing(out or Path("models")):  # a name may be too long
+            place = out / stem if out and out.is_dir() else out or Path("models") / stem
         sizes = None if shape is None else _sizes(shape)
         _require_of_use(path, folder=bool(scheduler), file=bool(key or network or rows or classes))
         given = None if path.is_dir() else _given(network, rows, sizes, classes)

@@ -180,7 +180,8 @@ def source_of(path: Path, form: str, cls: str | None = None) -> dict[str, Any]:
 
 def require_free(out: Path, sha256: str, force: bool) -> None:
     """Raise ``DataError`` if there is a model called ``out`` that was not read from the same file."""
-    there = [path for suffix in (".json", ".safetensors") if (path := file_of(out, suffix)).exists()]
+    with storing(out):  # a name may be too long
+        there = [path for suffix in (".json", ".safetensors") if (path := file_of(out, suffix)).exists()]
     if not there or force:
         return
     try:

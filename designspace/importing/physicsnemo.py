@@ -8,10 +8,8 @@ from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
 from typing import Any
-from zipfile import ZipFile
+from zipfile import ZIP_STORED, ZipFile
 
-from designspace.data.limits import require_room
-from designspace.errors import DataError
 from designspace.importing.nvidia import Wrapped
 from designspace.importing.tensors import Deferred, read_all
 from designspace.importing.torch_files import content_of
@@ -40,6 +38,8 @@ def wrapped(path: Path) -> Wrapped:
     network, kwargs = _network(about, wrapper, fields)
     found = _state_dict(members[WEIGHTS])
     tensors = {_renamed(name.removeprefix("model.")): t for name, t in found.items() if name.startswith("model.")}
+    if network != "SongUNet" or kwargs.get("embedding_type", "positional") == "positional":
+        tensors.pop("map_noise.freqs", None)  # PhysicsNeMo also stores frequencies that are no parameters
     numbers = {name: value for name, value in fields.items() if isinstance(value, int | float)}
     held = {name: t.read().item() for name, t in found.items() if name in ("sigma_data", "sigma_min", "sigma_max")}
     size, levels = len(members[WEIGHTS]), found.get("u")
@@ -74,22 +74,24 @@ def _is_tar(start: bytes) -> bool:
 
 def _members(path: Path) -> dict[str, bytes]:
     """The two members that are read, into memory: no file is unpacked, so that their names can lead nowhere."""
-    found = dict[str, bytes]()
+    found, most = dict[str, bytes](), path.stat().st_size
     try:
         with path.open("rb") as file:
             tar = _is_tar(file.read(512))
         if tar:
             with tarfile.open(path, "r:") as old:
                 for member in old:
-                    name = _wanted(path, member.name, member.size)
+                    name = _wanted(member.name, member.size, found, most)
                     if name and member.isfile() and (content := old.extractfile(member)):
                         found[name] = content.read(member.size)
         else:
             with ZipFile(path) as archive:
                 for info in archive.infolist():
-                    if name := _wanted(path, info.filename, info.file_size):
+                    if name := _wanted(info.filename, info.file_size, found, most):
+                        if info.compress_type != ZIP_STORED:
+                            raise PickleError("is a compressed archive, which PhysicsNeMo does not write: pack it anew")
                         found[name] = archive.read(info)
-    except DataError:
+    except PickleError:
         raise
     except Exception as error:
         raise PickleError(f"is a damaged archive: {error}") from error
@@ -99,14 +101,20 @@ def _members(path: Path) -> dict[str, bytes]:
     return found
 
 
-def _wanted(path: Path, name: str, size: int) -> str:
-    """The name of a member that is read, or nothing. Raises ``DataError`` if it is too large for its archive."""
+def _wanted(name: str, size: int, found: Mapping[str, bytes], most: int) -> str:
+    """The name of a member that is read, or nothing.
+
+    Raises ``PickleError`` if it is larger than the archive of ``most`` bytes, or was found before: many entries may
+    refer to the same bytes.
+    """
     plain = _plain(name)
-    if plain == ARGUMENTS and size > LARGEST_ARGUMENTS:
-        raise PickleError(f"has an {ARGUMENTS} of {size:,} bytes")
-    if plain == WEIGHTS:
-        require_room(size, f"{path}: {WEIGHTS}", path.stat().st_size)
-    return plain if plain in (ARGUMENTS, WEIGHTS) else ""
+    if plain not in (ARGUMENTS, WEIGHTS):
+        return ""
+    if plain in found:
+        raise PickleError(f"has {plain} twice: it is damaged or hostile")
+    if size > (LARGEST_ARGUMENTS if plain == ARGUMENTS else most):
+        raise PickleError(f"has a {plain} of {size:,} bytes: it is damaged or hostile")
+    return plain
 
 
 def _plain(name: str) -> str:
