@@ -66,6 +66,7 @@ def pinned_trial(pinned: dict[str, Any], folder: Path) -> Trial:
     spec = folder / "spec.yaml"
     if not (folder / "pipe").exists():
         (folder / "pipe").symlink_to(PIPELINE)
+        (folder / "own.py").write_text("def load(): return lambda x, sigma: x", "utf-8")
     spec.write_text(json.dumps(pinned["spec"]), "utf-8")
     (point,) = ds.load(spec).points()
     return point.trial
@@ -98,7 +99,9 @@ def trial_with(path: str, tmp_path: Path) -> Trial:
     FIELDS["data/torchvision"] = {"dataset": "ImageFolder", "root": str(tmp_path / "folder")}
     FIELDS["data/factory"] = {"factory": f"{tmp_path / 'net.py'}:make"}
     FIELDS["reference/statistics"] = {"path": str(tmp_path / "npz")}
-    FIELDS["network/module"] = FIELDS["decoder/module"] = {"factory": f"{tmp_path / 'net.py'}:make"}
+    for user in ("network/module", "decoder/module", "denoiser/function"):
+        FIELDS[user] = {"factory": f"{tmp_path / 'net.py'}:make"}
+    FIELDS["data/unseen"] = {"shape": [1, 8, 8]}
     FIELDS["decoder/vae"] = {"path": str(tmp_path / "vae")}
     value = {"name": name} | FIELDS.get(path, {})
     if row in Design.model_fields:
