@@ -175,7 +175,7 @@ REFUSED = {
     ),
     "no labels": ("Vector", {}, "the network fails without labels (TypeError: linear(): argument 'input'"),
     "more arguments": ("Text", {}, "the network takes x, t, text, mask, size; it is called as F(x, c_noise, labels)"),
-    "not finite": ("Infinite", {}, "the network gives NaN or infinity for noise at sigma = 0.002 or 80"),
+    "not finite": ("Infinite", {}, "the network gives NaN or infinity for noise at sigma = 0.002"),
     "another shape": ("Narrow", {}, "the network returns [2, 1, 8, 7] for an input [2, 1, 8, 8]"),
     "whole numbers": ("Whole", {}, "the network returns numbers of type int32; it must return floating-point numbers"),
     "complex numbers": ("Complex", {}, "the network returns numbers of type complex64"),

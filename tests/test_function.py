@@ -98,10 +98,8 @@ def test_workers_find_the_factory_again(monkeypatch, folder):
 
 
 WRONG = {
-    "of_scalars": r"denoiser 'function' fails for two images \(.*m\.py:15\): RuntimeError: .*; sigma is \[2\], one"
-    r" level per image: use sigma\.to\(x\)\.reshape\(-1, 1, 1, 1\)",
     "too_small": r"denoiser 'function': D returns float32 \[2, 1, 2, 8\] for x \[2, 1, 8, 8\]",
-    "nan": r"denoiser 'function' gives NaN or infinity for noise at sigma = 0\.002 or 80",
+    "nan": r"denoiser 'function' gives NaN or infinity for noise at sigma = 0\.002",
     "text": r"denoiser 'function': D returns a str for x",
     "number": r"m\.py:number gives 3, which cannot be called: let it return a function D\(x, sigma, labels\)",
     "fails": r"denoiser 'function' fails for two images \(.*m\.py:28\): KeyError: 'unet'",
@@ -114,6 +112,15 @@ def test_a_function_is_called_when_a_spec_is_loaded(name):
     with pytest.raises(SpecError, match=WRONG[name]) as error:
         load("a.yaml", [factory(name)])
     assert len(error.value.lines) == 1
+
+
+def test_only_solvers_that_give_each_image_its_level_need_a_function_of_several():
+    load("a.yaml", [factory("of_scalars")])
+    message = (
+        r"denoiser 'function' fails for two images \(.*m\.py:15\): RuntimeError: .*; sigma is \[2\], one level per"
+    )
+    with pytest.raises(SpecError, match=message + r" image: use sigma\.to\(x\)\.reshape\(-1, 1, 1, 1\)"):
+        load("a.yaml", [factory("of_scalars"), "design.solver=rk45"])
 
 
 def test_labels_need_a_function_that_takes_them():
@@ -130,11 +137,12 @@ def test_a_program_may_pass_its_denoiser(recwarn):
 
     first = go(denoiser=D, denoiser_id="v3")
     assert [row.nfe for row in first.rows()] == [5, 7]
-    assert calls == [(20, None)] * 12
+    sampling = [(20, None)] * 12
+    assert [call for call in calls if call[0] == 20] == sampling
     assert_same(go(denoiser=D, denoiser_id="v3"), first)
-    assert len(calls) == 12
+    assert [call for call in calls if call[0] == 20] == sampling
     go(denoiser=D, denoiser_id="v4")
-    assert len(calls) == 24
+    assert [call for call in calls if call[0] == 20] == 2 * sampling
 
 
 def test_an_ablation_made_in_python_needs_no_denoiser(recwarn):
@@ -176,9 +184,26 @@ def test_an_axis_of_denoisers_cannot_be_replaced():
         go("grid.denoiser=[exact]", denoiser=lambda x, sigma: x, denoiser_id="v3")
 
 
-def test_what_is_wrong_with_a_denoiser_of_a_program_fails_its_trials():
-    (failure, _) = go(denoiser=lambda x, sigma: x[:, :, :3], denoiser_id="small").failures
-    assert failure.error.startswith("denoiser 'function': D returns float32 [20, 1, 3, 8] for x [20, 1, 8, 8]")
+WRONG_D = {
+    r"denoiser 'function': D returns float32 \[2, 1, 3, 8\] for x \[2, 1, 8, 8\]": lambda x, sigma: x[:, :, :3],
+    r"denoiser 'function' gives NaN or infinity for noise at sigma = 0.002": lambda x, sigma: x / 0,
+    r"denoiser 'function' fails for two images .*test_function.py:\d+.*: KeyError: 'no'": lambda x, sigma: {}["no"],
+}
+
+
+@pytest.mark.parametrize("message", WRONG_D)
+def test_a_denoiser_of_a_program_is_called_before_the_run(message):
+    with pytest.raises(ValueError, match=message):
+        go(denoiser=WRONG_D[message], denoiser_id="small")
+
+
+def test_a_denoiser_of_a_program_may_want_one_level_for_all_images(recwarn):
+    assert go(denoiser=lambda x, sigma: x / (1 + sigma**2), denoiser_id="one").failures == []
+
+
+def test_the_path_of_a_spec_is_no_ablation():
+    with pytest.raises(TypeError, match=r"should be what designspace\.load returns, not a str"):
+        run("a.yaml")
 
 
 UNSEEN = """\

@@ -20,10 +20,10 @@ BUILT_IN = [
 ]
 SOURCES = {name: value for name, value in vars(literature).items() if isinstance(value, ds.Source)}
 WITHOUT_SOURCE = {
-    "data/folder",
-    "data/mixture",
-    "data/npz",
-    "data/zip",
+    *(
+        f"data/{name}"
+        for name in ("factory", "folder", "hf", "mixture", "npz", "parquet", "torchvision", "unseen", "zip")
+    ),
     "detector/pixels",
     "decoder/module",
     "decoder/none",

@@ -54,8 +54,7 @@ def import_(
     --shape. Only the code that you name is executed; objects beside the
     weights are read as labels and numbers.
 
-    The model is kept only if the network takes all weights, its denoiser is
-    finite, and the files written give the same denoiser.
+    The model is kept if all weights fit and its denoiser is finite.
 
     Example: designspace import edm-cifar10-32x32-uncond-vp.pkl -o models/cifar10
     """

@@ -5,10 +5,10 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 
+from designspace.data.load import load_images
 from designspace.denoising.function import Function, Given
 from designspace.denoising.rows import Denoiser
 from designspace.errors import DataError
@@ -28,12 +28,11 @@ from designspace.run.progress import watching
 from designspace.run.shapes import require_shapes
 from designspace.run.stages import Stages
 from designspace.run.worker import Worker
+from designspace.spec.ablation import Ablation
+from designspace.spec.own import why_not_called
 from designspace.spec.trial import Ids, Point, Trial
 from designspace.storage.cache import Cache
 from designspace.storage.provenance import now
-
-if TYPE_CHECKING:
-    from designspace.spec import Ablation
 
 
 @handled()
@@ -52,49 +51,49 @@ def run(
 ) -> Results:
     """Compute the points of ``ablation`` that have no result yet, and return all of its results.
 
-    To resume a run, run it again: finished points in ``out/<name>/results.jsonl`` are kept, all else is in the cache.
-    Several processes may share the work. A trial that raises an error, or calls ``sys.exit``, is recorded in the
-    ``failures`` of the results. In the main thread, SIGINT and SIGTERM save a training before they end the run.
+    To resume, run it again: finished points in ``out/<name>/results.jsonl`` are kept, all else is in the cache. Several
+    processes may share the work. A trial that raises an error, or calls ``sys.exit``, is recorded in ``failures`` of
+    the results. In the main thread, SIGINT and SIGTERM save a training before they end the run.
 
     Args:
         ablation: An ablation, usually from ``load``.
         device: A PyTorch device: ``cpu``, ``cuda``, ``cuda:1``.
-        executor: Where workers run: ``local``, on this machine, whose cores they share; ``ray``, on a cluster whose
-            nodes share the folder of the reports and the cache (``designspace[ray]``).
+        executor: ``local``: workers on this machine. ``ray``: on a cluster that shares the reports and the cache.
         workers: The number of workers.
         out: The folder of all reports.
         batch_size: Images per call of the denoiser. It affects the images only through rounding errors.
         progress: Show progress on stderr.
-        denoiser: A function or module ``D(x, sigma, labels)`` that replaces the denoiser of the ablation; see the
-            component ``denoiser/function``. It may have ``shape``, ``sigma_min``, ``sigma_max`` and ``round_sigma``. A
-            module is moved to ``device`` and put in evaluation mode.
+        denoiser: A function or module ``D(x, sigma, labels)`` in place of the denoiser of the ablation. It may have
+            ``shape``, ``sigma_min``, ``sigma_max``, ``round_sigma``. A module is moved to ``device``, to evaluate only.
         denoiser_id: The identity of ``denoiser``, by which results are found again. Change it whenever D changes.
 
     Raises:
-        ValueError: An argument is out of range, or ``denoiser`` lacks its id or is to be used by several workers.
-        SpecError: Trials use labels or a decoder that data or denoiser do not support, or vary a given denoiser.
+        ValueError: An argument is out of range, or ``denoiser`` fails, has no id or is for several workers.
+        SpecError: Trials use labels, shapes or decoders that do not go together, or vary a given denoiser.
         DataError: Code or data have changed since loading, or workers would need a component defined in a notebook.
         EndedError: A component called ``sys.exit`` before the first trial.
         StorageError: A file cannot be written, for instance because the disk is full; finished points are kept.
         KeyboardInterrupt: The run was interrupted; the message says what was saved.
     """
+    _require_ablation(ablation)
     require_executor(executor)
     require_device(device, here=executor == "local")
     _require_positive(workers=workers, batch_size=batch_size)
     if denoiser is not None or denoiser_id:
-        ablation = ablation.with_denoiser(_given(denoiser, denoiser_id, here=executor == "local" and workers == 1))
+        own = _given(denoiser, denoiser_id, here=executor == "local" and workers == 1)
+        ablation = _with_denoiser(ablation, own, device)
     points = tuple(ablation.points())
     _require_unchanged(points)
     require_labels(ablation)
-    require_shapes(ablation)
     results = Results(Path(out) / ablation.name, only={_key(point) for point in points})
-    write_description(results.folder, describe(ablation, points))
     done = results.done()
-    finished = _trials([point for point in points if _key(point) in done])
-    restore_artefacts(finished.values(), results, Stages(Cache(), torch.device(device), batch_size))
-    todo = tuple(point for point in points if _key(point) not in done)
-    spec, folder = Path(ablation.path).resolve() if ablation.path else None, results.folder.absolute()
-    job = Job(ablation.name, todo, folder, device, batch_size, spec, tuple(ablation.components), now())
+    if todo := tuple(point for point in points if _key(point) not in done):
+        require_shapes(ablation)
+    write_description(results.folder, describe(ablation, points))
+    finished = _trials([point for point in points if _key(point) in done]).values()
+    restore_artefacts(finished, results, Stages(Cache(), torch.device(device), batch_size))
+    spec = Path(ablation.path).resolve() if ablation.path else None
+    job = Job(ablation.name, todo, results.folder.absolute(), device, batch_size, spec, ablation.components, now())
     _work(job, executor, workers, len(done), progress)
     _warn(results.rows())
     return results
@@ -111,6 +110,11 @@ def _work(job: Job, executor: str, workers: int, done: int, progress: bool) -> N
             EXECUTORS[executor](job, several, report)
         elif job.points:
             Worker(job, report).work()
+
+
+def _require_ablation(ablation: object) -> None:
+    if not isinstance(ablation, Ablation):
+        raise TypeError(f"ablation: should be what designspace.load returns, not {described(ablation)}")
 
 
 def _require_positive(**counts: int) -> None:
@@ -131,6 +135,19 @@ def _given(denoiser: Function | None, id: str, *, here: bool) -> Denoiser:
             f"workers: a denoiser given in Python stays in its process: use workers=1, or a spec with {spec}"
         )
     return Given.of(denoiser, id)
+
+
+def _with_denoiser(ablation: Ablation, denoiser: Denoiser, device: str) -> Ablation:
+    """The ablation with a denoiser of the program, which is called once.
+
+    Raises ``ValueError`` unless it returns denoised images.
+    """
+    found = ablation.with_denoiser(denoiser)
+    for trial in [point.trial for point in found.points()][:1]:
+        text, _, _ = why_not_called(denoiser, trial, load_images, [trial.evaluate.labels != "none"], device)
+        if text:
+            raise ValueError(f"denoiser: {text}")
+    return found
 
 
 def _require_files(points: Sequence[Point]) -> None:

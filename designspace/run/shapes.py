@@ -11,6 +11,7 @@ import torch
 from designspace.data.images import Images
 from designspace.data.load import load_images
 from designspace.data.rows import Data
+from designspace.denoising.rows import Denoiser
 from designspace.errors import DataError, SpecError, brief
 from designspace.interrupts import contained
 from designspace.registry.component import Component
@@ -29,11 +30,15 @@ def require_shapes(ablation: Ablation) -> None:
     the user's own are called once. Raises ``SpecError``, which names the place in the YAML.
     """
     trials = (point.trial for point in ablation.points())
-    used = {(t.data, t.denoiser, t.decoder): t for t in trials if t.decoder.decodes or not t.denoiser.models_pixels}
+    used = {(t.data, t.denoiser, t.decoder): t for t in trials if t.decoder.decodes or _says_its_shape(t.denoiser)}
     images = lru_cache(1)(load_images)
     found = dict.fromkeys(problem for trial in used.values() for problem in _problems(trial, images))
     if found:
         raise SpecError([ablation.problem((component.row,), component, text) for component, text in found])
+
+
+def _says_its_shape(denoiser: Denoiser) -> bool:
+    return not denoiser.models_pixels and type(denoiser).shape_of is not Denoiser.shape_of
 
 
 def require_images(trial: Trial, shape: Sequence[int], data: Images) -> None:

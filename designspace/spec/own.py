@@ -33,6 +33,7 @@ from designspace.registry.component import Component
 from designspace.spec.paths import Location, Setting, written
 from designspace.spec.problems import Problems, worded
 from designspace.spec.sections import Draft
+from designspace.spec.trial import Trial
 
 if TYPE_CHECKING:
     from designspace.testing.context import Context
@@ -95,7 +96,7 @@ class OwnComponents:
                 self._used.update((id(each), each) for each in used)  # kept, so that ids stay theirs
                 key = (id(part), *map(id, used), labelled)
                 if key not in self._networks:
-                    self._networks[key] = _why_not_called(part, draft, self._images, labelled)
+                    self._networks[key] = why_not_called(part, draft, self._images, labelled)
                 what, kind, inside = self._networks[key]
                 if what:
                     yield Problem(what, written(settings, (*location, *inside)), kind)
@@ -144,8 +145,12 @@ def _problem(component: Component, draft: Draft, images: Callable[[], Images]) -
     return ""
 
 
-def _why_not_called(
-    part: Network | Denoiser, draft: Draft, images: Callable[[Data], Images], labelled: Sequence[bool]
+def why_not_called(
+    part: Network | Denoiser,
+    draft: Draft | Trial,
+    images: Callable[[Data], Images],
+    labelled: Sequence[bool],
+    device: str = "cpu",
 ) -> tuple[str, Kind, DocPath]:
     """Why the user's code cannot be used, of which kind the problem is, and the field to blame; all empty if it can."""
     from designspace.testing.code import code_answers
@@ -158,7 +163,7 @@ def _why_not_called(
     except DataError:  # a file is missing, which is reported elsewhere
         return "", Kind.FILE, ()
     try:
-        code_answers(draft.denoiser, who, data, draft.design, labelled)
+        code_answers(draft.denoiser, who, data, draft.design, labelled, draft.design.solver.adaptive, device)
     except DataError as error:
         return str(error), Kind.FILE, error.at
     except Exception as error:

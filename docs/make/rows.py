@@ -36,7 +36,12 @@ DRAWN = {
 
 def names() -> list[str]:
     """The rows that have components, in the order of the table."""
-    return [row for row, kind in ROWS.items() if kind.known]
+    return [row for row in ROWS if _built_in(row)]
+
+
+def _built_in(row: str) -> dict[str, type[Component]]:
+    """The components of this package in a row, by name."""
+    return {name: cls for name, cls in sorted(ROWS[row].known.items()) if cls.built_in()}
 
 
 def overview() -> str:
@@ -54,7 +59,7 @@ def page(row: str) -> str:
         parts.append(_presets(row))
     if row in DRAWN:
         parts += [f"![{row}: all components](curves/{row}.svg){{ .column }}", _CAPTION.get(row, "")]
-    return "\n\n".join([*parts, *(_component(cls) for _, cls in sorted(kind.known.items()))]) + "\n"
+    return "\n\n".join([*parts, *(_component(cls) for cls in _built_in(row).values())]) + "\n"
 
 
 def curves() -> Iterator[tuple[str, bytes]]:
@@ -68,7 +73,7 @@ def curves() -> Iterator[tuple[str, bytes]]:
 
 
 def _designs(row: str) -> dict[str, Design]:
-    able = {name: cls for name, cls in sorted(ROWS[row].known.items()) if _stands_alone(cls)}
+    able = {name: cls for name, cls in _built_in(row).items() if _stands_alone(cls)}
     schedule = {"schedule": "vp"} if row == "scaling" else {}
     return {name: Design.preset("edm", **schedule, **{row: name}) for name in able}
 
@@ -78,7 +83,7 @@ def _stands_alone(cls: type[Component]) -> bool:
 
 
 def _listed(row: str) -> str:
-    return ", ".join(f"[{name}]({row}.md#{name})" for name in sorted(ROWS[row].known))
+    return ", ".join(f"[{name}]({row}.md#{name})" for name in _built_in(row))
 
 
 def _presets(row: str) -> str:
