@@ -686,6 +686,14 @@ def test_a_full_device_for_the_output_is_one_line(shell, monkeypatch, capfd):
     assert capfd.readouterr().err == "cannot write to standard output: No space left on device\n"
 
 
+def test_a_reader_that_has_enough_ends_the_command_quietly():
+    command = [sys.executable, "-m", "designspace", "show", "solver"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        process.stdout.close()
+        assert process.stderr.read() == ""
+    assert process.returncode == 1
+
+
 PLUGIN = "import designspace as ds\nclass P(ds.Scaling, name={name!r}):\n    '''A plugin.'''\n"
 
 

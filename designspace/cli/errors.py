@@ -50,6 +50,8 @@ def clean_errors() -> Iterator[None]:
         except SpecError as error:
             stop(2, *error.lines)
         except (DataError, PluginError, EndedError) as error:
+            if error.__cause__ and isinstance(error.__cause__.__context__, BrokenPipeError):
+                raise typer.Exit(1) from error  # whoever reads the output, such as head, has enough; so does rich
             stop(2, str(error))
         except StorageError as error:
             stop(1, str(error))
