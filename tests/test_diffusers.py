@@ -285,6 +285,12 @@ def test_a_model_alone_needs_a_scheduler(folder):
         assert torch.equal(denoiser(path / "unet", scheduler=scheduler)(x, sigma), expected)
 
 
+def test_an_autoencoder_is_told_from_a_denoiser(tmp_path):
+    (tmp_path / "config.json").write_text('{"_class_name": "AutoencoderKL"}')
+    with pytest.raises(DataError, match=r"AutoencoderKL is an autoencoder: name its folder in decoder: \{name: vae"):
+        denoiser(tmp_path)
+
+
 EMBEDDINGS = {
     "cross_attention_dim": 8, "down_block_types": ("CrossAttnDownBlock2D",), "up_block_types": ("CrossAttnUpBlock2D",),
     "mid_block_type": "UNetMidBlock2DCrossAttn", "block_out_channels": (8,),

@@ -267,6 +267,9 @@ def test_a_folder_of_diffusers_gives_the_denoiser_of_the_folder(run, tmp_path):
         found, expected = (made.bind(None)(x, sigma) for made in (denoiser("./m", (1, 8, 8)), folder))
     assert torch.equal(found, expected)
     assert found.abs().max() <= 1  # clip_sample of the scheduler
+    status, _, err = run("pipe.v1/unet", "-o", "bare")
+    assert status == 2
+    assert "unet is a model without a scheduler, which says what it predicts: give --scheduler and its" in err
 
 
 def test_a_network_that_was_trained_with_classes_only_is_checked_with_a_class(run, tmp_path):

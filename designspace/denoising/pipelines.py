@@ -32,6 +32,7 @@ INDEX, CONFIG, SCHEDULER, WEIGHTS = (
 )
 MODELS = ("DiTTransformer2DModel", "SD3Transformer2DModel", "UNet2DConditionModel", "UNet2DModel")
 """The models that the network ``diffusers`` can call."""
+GIVE = "scheduler: ./scheduler_config.json, or scheduler: {_class_name: DDPMScheduler, prediction_type: epsilon}"
 INSTEAD = "load it with a function of yours in network: {name: module, factory: ./file.py:function}"
 OLD_NAMES = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
 """The names that layers of attention had in the first versions of diffusers, and those that they have now."""
@@ -88,6 +89,7 @@ def read_folder(
     scheduler: Path | Mapping[str, Any] | None = None,
     variant: str | None = None,
     conditioning: Path | None = None,
+    remedy: str = GIVE,
 ) -> Folder:
     """Read the configurations in the folder of a pipeline or of a single model.
 
@@ -97,20 +99,21 @@ def read_folder(
             replace some of those in the folder.
         variant: The variant of the weights, such as ``fp16``.
         conditioning: A file with embeddings of a prompt, for networks that need them.
+        remedy: What the user can give if there is no scheduler.
 
     Raises:
         DataError: A file is missing or unsuitable; the message names it.
     """
     model, own = _parts(path)
     config = _json(model / CONFIG)
-    about = _scheduler(path, own, scheduler)
+    network, shape, classes = _network(model / CONFIG, config)
+    about = _scheduler(path, own, scheduler, remedy)
     try:
         scheduled = read_scheduler(about)
     except (DataError, KeyError, TypeError, ValueError) as error:
         where = scheduler if isinstance(scheduler, Path) else own or path
         what = str(error) if isinstance(error, DataError) else f"the scheduler's configuration is wrong: {_line(error)}"
         raise DataError(f"{where}: {what}") from error
-    network, shape, classes = _network(model / CONFIG, config)
     network |= {} if conditioning is None else {"conditioning": str(conditioning)}
     return Folder(
         rows=scheduled.rows,
@@ -144,7 +147,7 @@ def _parts(path: Path) -> tuple[Path, Path | None]:
     return path / part, path / "scheduler" / SCHEDULER
 
 
-def _scheduler(path: Path, own: Path | None, given: Path | Mapping[str, Any] | None) -> dict[str, Any]:
+def _scheduler(path: Path, own: Path | None, given: Path | Mapping[str, Any] | None, remedy: str) -> dict[str, Any]:
     """The configuration of the scheduler, without what only says how it was stored."""
     if isinstance(given, Path):
         config = _json(given / SCHEDULER if given.is_dir() else given)
@@ -152,10 +155,7 @@ def _scheduler(path: Path, own: Path | None, given: Path | Mapping[str, Any] | N
         config = dict(given)
     elif own is None:
         above = f", or path: {path.parent}" if (path.parent / INDEX).is_file() else ""
-        need = (
-            "scheduler: ./scheduler_config.json, or scheduler: {_class_name: DDPMScheduler, prediction_type: epsilon}"
-        )
-        raise DataError(f"{path} is a model without a scheduler, which says what it predicts: give {need}{above}")
+        raise DataError(f"{path} is a model without a scheduler, which says what it predicts: give {remedy}{above}")
     else:
         config = _json(own) | dict(given or {})
     if isinstance(given, Mapping):
@@ -171,6 +171,8 @@ def _network(file: Path, config: Mapping[str, Any]) -> tuple[dict[str, Any], tup
     name = str(config.get("_class_name"))
     if name == "Transformer2DModel" and config.get("norm_type") == "ada_norm_zero":
         name = "DiTTransformer2DModel"  # which was split off later
+    if name.startswith("Autoencoder"):
+        raise DataError(f"{file}: {name} is an autoencoder: name its folder in decoder: {{name: vae, path: ...}}")
     if name not in MODELS:
         raise DataError(f"{file}: the network {name} is not {', '.join(MODELS[:-1])} or {MODELS[-1]}: {INSTEAD}")
     known = arguments(name)

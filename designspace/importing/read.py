@@ -128,7 +128,7 @@ def _title(found: Wrapped) -> str:
 
 def _folder(path: Path, scheduler: Path | None, shape: tuple[int, ...] | None) -> Model:
     """A folder of diffusers."""
-    found = read_folder(path, scheduler=scheduler)
+    found = read_folder(path, scheduler=scheduler, remedy="--scheduler and its scheduler_config.json")
     if len(found.shape) < 2 and shape is None:
         raise DataError(f"{path} does not say the size of its samples: give --shape {found.shape[0]},H,W")
     clip = found.clip if found.clip is not None and found.clip.has_effect else None
