@@ -18,8 +18,9 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 if TYPE_CHECKING:
     from designspace import plots
     from designspace.data.rows import Data
+    from designspace.denoising.guidance import Guidance
     from designspace.denoising.preconditioned import precondition
-    from designspace.denoising.rows import CIn, CNoise, COut, CSkip, Decoder, Denoiser, Guidance, Network
+    from designspace.denoising.rows import CIn, CNoise, COut, CSkip, Decoder, Denoiser, Network
     from designspace.design import Design
     from designspace.errors import DataError, SpecError
     from designspace.evaluation.frechet import frechet
@@ -45,8 +46,9 @@ __all__ = [
 ]
 _HOMES = {
     "data.rows": ["Data"],
+    "denoising.guidance": ["Guidance"],
     "denoising.preconditioned": ["precondition"],
-    "denoising.rows": ["CIn", "CNoise", "COut", "CSkip", "Decoder", "Denoiser", "Guidance", "Network"],
+    "denoising.rows": ["CIn", "CNoise", "COut", "CSkip", "Decoder", "Denoiser", "Network"],
     "design": ["Design"],
     "errors": ["DataError", "SpecError"],
     "evaluation.frechet": ["frechet"],

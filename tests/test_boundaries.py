@@ -22,8 +22,8 @@ from designspace.evaluation.measure import Measured, Profile, Sample, Summary
 from designspace.evaluation.moments import Moments
 from designspace.registry.isolation import drawing, isolated
 from designspace.results.store import Results
+from designspace.run.loaded import Attributed
 from designspace.run.run import run
-from designspace.run.stages import Attributed
 from designspace.sampling.solver import AdaptiveSolver
 from designspace.spec import SpecError, load
 from designspace.training.batches import augmented

@@ -22,6 +22,7 @@ QUICK = {check.__name__ for group in _CHECKS[:2] for checks in group.values() fo
 NAMES = {
     "data": ("data: broken", "2:7: data"),
     "denoiser": ("denoiser: broken", "2:11: denoiser"),
+    "guidance": ("guidance: broken", "2:11: guidance"),
     "decoder": ("decoder: broken", "2:10: decoder"),
     "network": (
         "denoiser: {name: trained, augmentation: edm, network: broken}",
@@ -75,7 +76,6 @@ WRONG = [
     case
     for case in BROKEN
     if case[2] in QUICK
-    and case[0].row != "guidance"  # no spec can name one yet
     and "expected no error" not in case[3]  # refused by the sampler, see test_spec.py
     and case[2] != "respects_the_limits_of_a_denoiser"  # the exact denoiser has none; see below
 ]
@@ -91,7 +91,7 @@ def test_a_wrong_component_is_refused_where_it_is_named(base, attributes, check,
 
 
 def test_every_row_that_a_spec_can_name_is_checked():
-    assert {base.row for base, *_ in WRONG} == set(ROWS) - {"guidance"}
+    assert {base.row for base, *_ in WRONG} == set(ROWS)
 
 
 def euler(self, flow, x, i, sigma, memory):

@@ -26,6 +26,7 @@ class Restart(Solver, name="restart"):
     sources = (XU_2023,)
     uses = ("solver/heun", "time_steps/edm")
     stochastic: ClassVar[bool] = True
+    in_order: ClassVar[bool] = False
     K: Annotated[int, Field(ge=1)] = 2
     levels: Count = 3
     sigma_min: Positive = 0.06

@@ -27,11 +27,12 @@ class Preconditioned:
     """``D(x, sigma)``: a network F with the rows c_skip, c_out, c_in and c_noise of a design, bound to labels.
 
     Augmentation labels ``augment``, ``[B, L]``, are passed to F only if they are given, as in training. ``sigma_min``,
-    ``sigma_max`` and ``round_sigma`` tell the sampler which noise levels ``c_noise`` supports, and ``c_in`` how it has
-    to scale latents for ``start: unit``. The input of F has the dtype of its first floating-point parameter, or
-    float32; ``c_noise`` has at least float32. If F returns twice the channels of its input, the second half is taken to
-    be learned variances (Nichol and Dhariwal, 2021, https://arxiv.org/abs/2102.09672) and ignored. ``clip`` is applied
-    to the result. Gradients are computed if they are enabled.
+    ``sigma_max`` and ``round_sigma`` tell the sampler which noise levels ``c_noise`` supports, ``c_in`` how it has to
+    scale latents for ``start: unit``, and ``c_skip`` and ``c_out`` how guidance obtains the prediction of F from D. The
+    input of F has the dtype of its first floating-point parameter, or float32; ``c_noise`` has at least float32. If F
+    returns twice the channels of its input, the second half is taken to be learned variances (Nichol and Dhariwal,
+    2021, https://arxiv.org/abs/2102.09672) and ignored. ``clip`` is applied to the result. Gradients are computed if
+    they are enabled.
     """
 
     def __init__(
@@ -48,7 +49,8 @@ class Preconditioned:
         if isinstance(network, Adapted) and network.noise == "int":
             require_integers(design.c_noise)
         self.sigma_min, self.sigma_max = design.c_noise.limits()
-        self.round_sigma, self.c_in = design.c_noise.round_sigma, design.c_in
+        self.round_sigma = design.c_noise.round_sigma
+        self.c_skip, self.c_out, self.c_in = design.c_skip, design.c_out, design.c_in
 
     def __call__(self, x: Tensor, sigma: Tensor) -> Tensor:
         """Denoise ``x`` ``[B, C, ...]``, keeping shape and dtype; ``sigma`` is 0-dim or ``[B]``.
@@ -57,7 +59,7 @@ class Preconditioned:
         floating-point tensor of the right shape.
         """
         design, sigma = self._design, torch.as_tensor(sigma, dtype=torch.float64)
-        c_skip, c_out, c_in = (_over(row(sigma), x) for row in (design.c_skip, design.c_out, design.c_in))
+        c_skip, c_out, c_in = (over(row(sigma), x) for row in (design.c_skip, design.c_out, design.c_in))
         c_noise = sent(design.c_noise(sigma), x.device, torch.promote_types(self._dtype, torch.float32)).expand(len(x))
         count_call(len(x))
         output = called(self._network, (c_in * x).to(self._dtype), c_noise, self._labels, *self._augment)
@@ -98,7 +100,7 @@ def _dtype(network: F) -> torch.dtype:
     return next((p.dtype for p in parameters if p.is_floating_point()), torch.float32)
 
 
-def _over(coefficient: Tensor, x: Tensor) -> Tensor:
+def over(coefficient: Tensor, x: Tensor) -> Tensor:
     """Shape ``coefficient`` for multiplication with ``x``. A 0-dim one stays on the CPU, which avoids a copy."""
     return (
         coefficient if coefficient.ndim == 0 else sent(coefficient, x.device, x.dtype).reshape(-1, *[1] * (x.ndim - 1))

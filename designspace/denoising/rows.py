@@ -174,6 +174,10 @@ class Denoiser(Component, row="denoiser"):
         """Whether it cannot be evaluated without labels."""
         return False
 
+    def why_labels(self) -> str:
+        """Why it cannot be evaluated without labels, and what to do, if ``needs_labels`` is true."""
+        return f"denoiser {self.name} knows classes only, not images without labels"
+
     def shape_of(self, data: Images) -> tuple[int, ...] | None:
         """The shape of one sample for a denoiser used with ``data``; ``None`` if only ``load`` finds out."""
         return None
@@ -210,17 +214,3 @@ class Decoder(Component, row="decoder"):
         with torch.no_grad():
             found: object = self.load(torch.device("cpu"))(torch.zeros(1, *latents))
         return require_tensor(self, "the image of one latent", found, (1, "C", "H", "W")).shape[1:]
-
-
-class Guidance(Component, row="guidance"):
-    """A combination of several denoisers into one."""
-
-    @abstractmethod
-    def wrap(self, denoiser: Conditional) -> Conditional:
-        """The guided denoiser.
-
-        Whatever it evaluates besides ``denoiser.bind(labels)`` is wrapped with ``guiding``, so that it counts as
-        ``nfe_guidance``: for instance ``guiding(denoiser.bind(None))``, the denoiser without labels. At noise levels
-        where it evaluates nothing else, an evaluation costs one call. The attributes ``sigma_min``, ``sigma_max``,
-        ``round_sigma`` and ``c_in`` of ``denoiser.bind(labels)``, if it has them, should be passed on.
-        """

@@ -18,7 +18,7 @@ from designspace.registry.execution import about_to_execute
 
 COMPONENTS = "designspace.components"
 """The package of the built-in components, and the entry point under which plugins name their modules."""
-ROW_MODULES = ("sampling.rows", "denoising.rows", "training.rows", "data.rows", "evaluation.rows")
+ROW_MODULES = ("sampling.rows", "denoising.rows", "denoising.guidance", "training.rows", "data.rows", "evaluation.rows")
 """The modules that define rows: first the blocks of Table 1, then data and evaluation."""
 TABLE_1 = (
     "solver", "time_steps", "schedule", "scaling",

@@ -93,8 +93,15 @@ KUTTA_1901 = Source(
     "Beitrag zur näherungsweisen Integration totaler Differentialgleichungen",
     "https://zbmath.org/?q=an:32.0316.02",
 )
+HO_2022 = _arxiv("2207.12598", "Ho and Salimans", 2022, "Classifier-Free Diffusion Guidance")
 KYNKAANNIEMI_2019 = _arxiv(
     "1904.06991", "Kynkäänniemi et al.", 2019, "Improved Precision and Recall Metric for Assessing Generative Models"
+)
+KYNKAANNIEMI_2024 = _arxiv(
+    "2404.07724",
+    "Kynkäänniemi et al.",
+    2024,
+    "Applying Guidance in a Limited Interval Improves Sample and Distribution Quality in Diffusion Models",
 )
 LIN_2024 = _arxiv("2305.08891", "Lin et al.", 2024, "Common Diffusion Noise Schedules and Sample Steps are Flawed")
 LIPMAN_2023 = _arxiv("2210.02747", "Lipman et al.", 2023, "Flow Matching for Generative Modeling")

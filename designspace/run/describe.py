@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from designspace.spec import Ablation
     from designspace.spec.trial import Point, Trial
 
-BASELINE = ("data", "denoiser", "decoder", "design", "num_steps", "nfe", "evaluate")
+BASELINE = ("data", "denoiser", "guidance", "decoder", "design", "num_steps", "nfe", "evaluate")
 """The fields of an ablation that every point starts from."""
 
 
@@ -58,6 +58,7 @@ def components_of(points: Sequence[Point]) -> dict[str, type[Component]]:
 
 def _fields(trial: Trial) -> Iterator[tuple[str, Any]]:
     """The fields of a trial, with those of its sections ``design`` and ``evaluate`` in place of these."""
-    yield from (("data", trial.data), ("denoiser", trial.denoiser), ("decoder", trial.decoder))
+    yield from (("data", trial.data), ("denoiser", trial.denoiser))
+    yield from (("guidance", trial.guidance), ("decoder", trial.decoder))
     yield from trial.design
     yield from trial.evaluate

@@ -216,4 +216,5 @@ class _Missing:
 
 
 def _cost(trial: Trial) -> int | float:
-    return cost_of(trial.design, trial.denoiser, trial.num_steps).nfe
+    found = cost_of(trial, trial.num_steps)
+    return found.nfe + found.guidance

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, cast
 
 import torch
 from torch import Tensor
@@ -13,6 +13,7 @@ from torch import Tensor
 from designspace.data.images import Images
 from designspace.data.load import load_images
 from designspace.data.rows import Data
+from designspace.denoising.guidance import Guidance
 from designspace.denoising.rows import Conditional, Network
 from designspace.errors import DataError
 from designspace.evaluation.boundary import features_of
@@ -22,6 +23,7 @@ from designspace.registry.component import Component
 from designspace.registry.isolation import drawn, isolated
 from designspace.run.labels import labels_for
 from designspace.run.shapes import require_images
+from designspace.sampling import rows
 from designspace.storage.cache import Cache
 from designspace.storage.files import content_key
 
@@ -61,6 +63,7 @@ class Loaded:
     device: torch.device
     _data: Kept[Images] = field(default_factory=Kept)
     _denoiser: Kept[Conditional] = field(default_factory=Kept)
+    _guide: Kept[Conditional] = field(default_factory=Kept)
     _decoder: Kept[Callable[[Tensor], Tensor]] = field(default_factory=Kept)
     _detector: Kept[Callable[[Tensor], Tensor]] = field(default_factory=Kept)
     _keys: dict[str, Keys] = field(default_factory=dict)
@@ -79,21 +82,34 @@ class Loaded:
         """The images of a data set."""
         return self._data.get(data, lambda: load_images(data, self.device))
 
-    def denoiser(self, trial: Trial) -> Conditional:
-        """The trial's denoiser. Raises ``DataError`` if files have changed since ``keys`` was first called."""
+    def guided(self, trial: Trial) -> Conditional:
+        """The trial's denoiser with its guidance; errors are attributed to the component in whose code they occur."""
+        guidance, other = trial.guidance, trial.guidance.guide_of(trial.denoiser)
+        alone = trial.model_copy(update={"denoiser": other, "guidance": Guidance.get("none")()}) if other else trial
+        guides = [Attributed(self.denoiser(alone, self._guide), source_of(alone))] if other else []
+        # The guide comes first: if it is a snapshot of the training of the denoiser, that is continued.
+        denoiser = Attributed(self.denoiser(trial), source_of(trial))
+        if not guidance.effective:
+            return denoiser
+        with calling(guidance):
+            made: object = guidance.wrap(denoiser, *guides)
+        return Attributed(_require_conditional(guidance, "wrap()", made), guidance)
+
+    def denoiser(self, trial: Trial, kept: Kept[Conditional] | None = None) -> Conditional:
+        """The denoiser without guidance. Raises ``DataError`` if files have changed since ``keys`` was first called."""
 
         def load() -> Conditional:
             expected, data = self.keys(trial).sampling, self.data(trial.data)
             key = content_key(trial.denoiser.identity(), [component.identity() for component in rows_of(trial)])
             with isolated(self.device, "denoiser", key), calling(trial.denoiser):
-                loaded = trial.denoiser.load(data, trial.design, self.device)
-            _require_conditional(trial, loaded)
+                made: object = trial.denoiser.load(data, trial.design, self.device)
+            loaded = _require_conditional(trial.denoiser, "load()", made)
             require_images(trial, loaded.shape, data)
             if content_key(trial.sampling_identity()) != expected:
                 raise DataError("files of the denoiser or of its data have changed since the run began: run again")
             return loaded
 
-        return self._denoiser.get((trial.denoiser, *rows_of(trial), trial.data), load)
+        return (kept or self._denoiser).get((trial.denoiser, *rows_of(trial), trial.data), load)
 
     def decoder(self, trial: Trial) -> Callable[[Tensor], Tensor]:
         """The function of the trial's decoder. Raises ``DataError`` if files have changed since ``keys`` was called."""
@@ -135,11 +151,41 @@ def source_of(trial: Trial) -> Component:
     return network if isinstance(network, Network) and trial.denoiser.built_in() else trial.denoiser
 
 
-def _require_conditional(trial: Trial, loaded: object) -> None:
+def _require_conditional(component: Component, what: str, loaded: Any) -> Conditional:
     shape = getattr(loaded, "shape", None)
     if not (isinstance(shape, tuple | list) and len(shape) == 3 and callable(getattr(loaded, "bind", None))):
         expected = "an object with bind(labels) and shape, the (C, H, W) of a sample"
-        unmet(trial.denoiser, "load()", expected, f"{described(loaded)} with shape {shape}")
+        unmet(component, what, expected, f"{described(loaded)} with shape {shape}")
+    return cast(Conditional, loaded)
+
+
+@dataclass(frozen=True)
+class Attributed:
+    """A denoiser, to whose component the errors of D and its draws from global generators are attributed."""
+
+    denoiser: Conditional
+    component: Component
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of one sample."""
+        return self.denoiser.shape
+
+    def bind(self, labels: Tensor | None) -> rows.D:
+        """``D(x, sigma)`` with the noise levels that it supports."""
+        return _AttributedD(self.denoiser.bind(labels), self.component)
+
+
+class _AttributedD:
+    def __init__(self, D: rows.D, component: Component) -> None:
+        self._D, self.component = D, component
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._D, name)
+
+    def __call__(self, x: Tensor, sigma: Tensor) -> Tensor:
+        with calling(self.component):
+            return self._D(x, sigma)
 
 
 Tensors = dict[str, Tensor]

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor
@@ -19,17 +19,14 @@ from torch import Tensor
 from designspace.data.images import to_uint8
 from designspace.denoising.decoding import decoded
 from designspace.denoising.preconditioned import PreconditionedNetwork
-from designspace.denoising.rows import Conditional
 from designspace.evaluation.boundary import checked
 from designspace.evaluation.denoiser_probe import DenoiserProbe, denoising
 from designspace.evaluation.rows import DenoiserMetric, Diagnostic, Observation
 from designspace.registry.calling import calling, name_of
-from designspace.registry.component import Component
 from designspace.registry.isolation import drawing
 from designspace.run.generate import FURTHER, generate, require_finite
 from designspace.run.loaded import Kept, Loaded, made, rows_of, source_of
 from designspace.run.references import References
-from designspace.sampling import rows
 from designspace.sampling.noise import latents
 from designspace.sampling.plane import CURVES, plane
 from designspace.sampling.probe import Converged, GivenLevels, MeasuredTimeSteps, Probe, placed
@@ -44,35 +41,6 @@ Tensors = dict[str, Tensor]
 Stage = Literal["latents", "images", "features"]
 FORMAT = 2
 """The version of the cache files that hold latents or images; raised when their tensors change."""
-
-
-@dataclass(frozen=True)
-class Attributed:
-    """A denoiser, to whose component the errors of D and its draws from global generators are attributed."""
-
-    denoiser: Conditional
-    component: Component
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The shape of one sample."""
-        return self.denoiser.shape
-
-    def bind(self, labels: Tensor | None) -> rows.D:
-        """``D(x, sigma)`` with the noise levels that it supports."""
-        return _AttributedD(self.denoiser.bind(labels), self.component)
-
-
-class _AttributedD:
-    def __init__(self, D: rows.D, component: Component) -> None:
-        self._D, self.component = D, component
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._D, name)
-
-    def __call__(self, x: Tensor, sigma: Tensor) -> Tensor:
-        with calling(self.component):
-            return self._D(x, sigma)
 
 
 @dataclass(frozen=True)
@@ -142,7 +110,7 @@ class Stages:
         return self._made("latents", self._key("latents", trial, chunk), lambda: self._sampled(trial, chunk))
 
     def _sampled(self, trial: Trial, chunk: range) -> Tensors:
-        denoiser, labels = self._attributed(trial), self.loaded.labels(trial, chunk)
+        denoiser, labels = self.loaded.guided(trial), self.loaded.labels(trial, chunk)
         resolved = self._placed(trial)
         start = perf_counter()
         out = generate(resolved, denoiser, labels, chunk, self.device, self.batch_size)
@@ -222,11 +190,8 @@ class Stages:
         levels = GivenLevels(levels=tuple(self.levels(trial)["sigmas"].tolist()))
         return trial.model_copy(update={"design": trial.design.with_time_steps(levels)})
 
-    def _attributed(self, trial: Trial) -> Conditional:
-        return Attributed(self.loaded.denoiser(trial), source_of(trial))
-
     def _probe(self, trial: Trial, images: int, seed: object) -> Probe:
-        denoiser, labels = self._attributed(trial), self.loaded.labels(trial, range(images))
+        denoiser, labels = self.loaded.guided(trial), self.loaded.labels(trial, range(images))
         D = denoiser.bind(None if labels is None else labels.to(self.device))
         start = latents(seed, range(images), denoiser.shape).double().to(self.device)
         key = (trial.denoiser, trial.data, trial.evaluate.labels, images, seed, *rows_of(trial))

@@ -116,6 +116,11 @@ class CountedDenoiser:
         self.idle: int | float = 0
         """The part of ``main`` that was spent on steps that left the samples unchanged."""
 
+    def at_step(self, i: int, sigma: float) -> None:
+        """Tell the denoiser, if it wants to know, that step ``i`` begins at the noise level ``sigma``."""
+        if begin := getattr(self._D, "at_step", None):
+            begin(i, sigma)
+
     def __call__(self, x: Tensor, sigma: float | Tensor, active: Tensor | None = None) -> Tensor:
         """``D(x; sigma)`` in the dtype of ``x``. With ``active``, bool ``[B]``, it is counted only for those images.
 

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from designspace.errors import BrokenRowError, RowError
 from designspace.registry.isolation import settings_kept
+from designspace.sampling import rows
 from designspace.sampling.probe import MeasuredTimeSteps
 from designspace.sampling.rows import SupportedLevels
 from designspace.sampling.sample import fall_together, follow, prepare
@@ -26,6 +27,18 @@ class Half:
         if known:
             self.sigma_min, self.sigma_max = known.limits()
             self.round_sigma = known.round_sigma
+
+        self.c_skip = self.c_in = torch.zeros_like
+        self.c_out = torch.ones_like
+
+    def bind(self, labels: Tensor | None) -> rows.D:
+        """The same function for any labels."""
+        return self
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of one sample."""
+        return (1,)
 
     def __call__(self, x: Tensor, sigma: Tensor) -> Tensor:
         return x / 2
@@ -72,24 +85,33 @@ class Cost(NamedTuple):
     """The evaluations per image that a number of steps costs."""
 
     nfe: int | float
+    guidance: int | float = 0
+    """Those that guidance adds."""
     idle: str = ""
     """Which part of them moves nothing, because levels fall together; empty if all of them are of use."""
 
 
-def cost(design: SamplingRows, num_steps: int, known: SupportedLevels | None = None) -> Cost:
+def cost(
+    design: SamplingRows,
+    num_steps: int,
+    known: SupportedLevels | None = None,
+    guided: Callable[[Half], rows.D] | None = None,
+) -> Cost:
     """The evaluations that ``num_steps`` steps cost, counted on a one-element latent with a simple D.
 
-    With ``known``, D limits and rounds noise levels as a denoiser with the row c_noise does. Raises ``ValueError`` if
-    the design cannot run with this number of steps.
+    With ``known``, D limits and rounds noise levels as a denoiser with the row c_noise does; ``guided`` adds guidance
+    to D. Raises ``ValueError`` if the design cannot run with this number of steps.
     """
     one, rule = torch.ones(1, 1, dtype=torch.float64), design.time_steps
     if isinstance(rule, MeasuredTimeSteps):  # the number of evaluations does not depend on where the levels lie
         design = design.with_time_steps(rule.start())
     with settings_kept():
-        flow = prepare(design, Half(known), num_steps, lambda step, draw: one)
+        D = Half(known)
+        flow = prepare(design, guided(D) if guided else D, num_steps, lambda step, draw: one)
         deque(follow(design.solver, flow, one), maxlen=0)
     known_levels = not isinstance(rule, MeasuredTimeSteps)
-    return Cost(flow.D.main.mean(), fall_together(flow, known) if flow.D.idle and known_levels else "")
+    idle = fall_together(flow, known) if flow.D.idle and known_levels else ""
+    return Cost(flow.D.main.mean(), flow.D.guidance.mean(), idle)
 
 
 def count_nfe(design: SamplingRows, num_steps: int, *, known: SupportedLevels | None = None) -> int | float:

@@ -182,6 +182,7 @@ def follow(solver: Solver, flow: Flow, latents: Tensor) -> Iterator[Tensor]:
         return
     memory = None
     for i in range(flow.steps):
+        flow.D.at_step(i, flow.sigma[i])
         before, spent = x if flow.sigma[i] == flow.sigma[i + 1] else None, flow.D.main.whole
         if flow.lifts:  # Algorithm 2, line 6
             x = flow.add_noise(x, i, flow.lifts[i].std)

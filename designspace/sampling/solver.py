@@ -29,6 +29,8 @@ class Solver(Component, row="solver"):
     """True if the solver steps in ``t``. Otherwise the rows schedule and scaling have no effect."""
     stochastic: ClassVar[bool] = False
     """True if the solver draws noise: its samples then converge in distribution only."""
+    in_order: ClassVar[bool] = True
+    """False if a step returns to higher noise levels."""
     adaptive: ClassVar[bool] = False
     """True if the number of evaluations depends on the image, so that it cannot be chosen by the axis ``nfe``."""
 

@@ -49,6 +49,8 @@ class Ablation(Spec):
     """Files (relative to the YAML file) and modules that define the user's own components."""
     data: Any = None
     denoiser: Any = None
+    guidance: Any = None
+    """How the denoiser is combined with evaluations without the class or of another denoiser."""
     decoder: Any = None
     """What turns samples of the denoiser into images, if these are latents."""
     design: Any = None

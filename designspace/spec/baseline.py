@@ -21,6 +21,7 @@ def baseline(fields: Mapping[str, Any]) -> list[Setting]:
     """The settings of every point that does not replace them."""
     defaults = {
         ("evaluate", "detector"): Evaluate.model_fields["detector"].default,
+        ("guidance",): Trial.model_fields["guidance"].default,
         ("decoder",): Trial.model_fields["decoder"].default,
     }
     found = [Setting(path, value, path, path) for path, value in defaults.items()]

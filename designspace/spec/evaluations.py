@@ -8,11 +8,13 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple, Self
 
+from designspace.denoising.guidance import Guidance
 from designspace.denoising.rows import Denoiser
 from designspace.design import Design
 from designspace.errors import DocPath, Kind, Problem
 from designspace.interrupts import contained
-from designspace.sampling.counting import Cost, cost, most_within
+from designspace.sampling import rows as sampling
+from designspace.sampling.counting import Cost, Half, cost, most_within
 from designspace.sampling.rows import Scaling, Schedule, Start, Stochasticity, SupportedLevels, TimeSteps
 from designspace.sampling.solver import Solver
 from designspace.spec.limits import MOST_STEPS_TRIED, MOST_TRIALS
@@ -20,8 +22,8 @@ from designspace.spec.paths import STEPS, Setting
 from designspace.spec.sections import Draft
 from designspace.spec.trial import Point, Trial
 
-Configuration = tuple[int, int, int]
-"""The ids of a design and of the levels that its denoiser supports, and a number of steps."""
+Configuration = tuple[int, int, int, int]
+"""The ids of a design, of the levels that its denoiser supports and of the guidance, and a number of steps."""
 LISTED = 3
 """The largest number of configurations whose levels fall together that are described individually."""
 OVERHEAD = 10
@@ -39,15 +41,16 @@ class Sampled(NamedTuple):
     to_zero: bool
     known: SupportedLevels | None
     """What limits and rounds noise levels to those that the denoiser supports, if it has one."""
+    guidance: Guidance
     start: Start = "sigma_max"
     """What latents are multiplied by has no effect on the number of evaluations."""
 
     @classmethod
-    def of(cls, design: Design, denoiser: Denoiser) -> Self:
-        """The sampling rows of a design, for a denoiser."""
+    def of(cls, design: Design, denoiser: Denoiser, guidance: Guidance) -> Self:
+        """The sampling rows of a design, for a denoiser with guidance."""
         known = denoiser.supported(design)
         rows = (design.solver, design.time_steps, design.schedule, design.scaling, design.stochasticity)
-        return cls(*rows, design.to_zero, known)
+        return cls(*rows, design.to_zero, known, guidance)
 
     def with_time_steps(self, time_steps: TimeSteps) -> Self:
         """The same rows with other time steps."""
@@ -56,6 +59,10 @@ class Sampled(NamedTuple):
     def with_start(self, start: Start) -> Self:
         """The same rows with another start."""
         return self._replace(start=start)
+
+    def guided(self, D: Half) -> sampling.D:
+        """``D`` with guidance by itself."""
+        return self.guidance.wrap(D, *[D] * self.guidance.takes_guide).bind(None)
 
     def cost(self, num_steps: int) -> Cost:
         """The evaluations that ``num_steps`` steps cost. Raises what the rows raise."""
@@ -74,14 +81,14 @@ class Sampled(NamedTuple):
 @lru_cache(2 * MOST_TRIALS)
 def _counted(rows: Sampled, num_steps: int) -> Cost | Exception:
     try:
-        return cost(rows, num_steps, rows.known)
+        return cost(rows, num_steps, rows.known, rows.guided if rows.guidance.effective else None)
     except Exception as error:
         return error
 
 
-def cost_of(design: Design, denoiser: Denoiser, num_steps: int) -> Cost:
+def cost_of(of: Draft | Trial, num_steps: int) -> Cost:
     """The evaluations of a trial, counted at the levels that its denoiser supports. Raises what its rows raise."""
-    return Sampled.of(design, denoiser).cost(num_steps)
+    return Sampled.of(of.design, of.denoiser, of.guidance).cost(num_steps)
 
 
 class Evaluations:
@@ -93,7 +100,7 @@ class Evaluations:
 
     def __init__(self, drafts: Sequence[Draft]) -> None:
         self._drafts = drafts  # keeps the objects alive that are recognised by their ids
-        self._steps: dict[tuple[int, int, int], int | Exception] = {}
+        self._steps: dict[tuple[int, int, int, int], int | Exception] = {}
         self._costs: dict[Configuration, Cost | None] = {}
         self._left = _left_to_the_run(drafts)
 
@@ -103,7 +110,7 @@ class Evaluations:
         Raises what the rows raise if the design cannot be sampled with it. An error other than ``ValueError`` is left
         for the run to record, unless the count is needed here.
         """
-        key = id(draft.design), id(draft.denoiser), id(draft.steps)
+        key = id(draft.design), id(draft.denoiser), id(draft.guidance), id(draft.steps)
         if key not in self._steps:
             try:
                 with contained():
@@ -116,7 +123,7 @@ class Evaluations:
         return found
 
     def _allowed(self, draft: Draft) -> int:
-        steps, sampled = draft.steps, Sampled.of(draft.design, draft.denoiser)
+        steps, sampled = draft.steps, Sampled.of(draft.design, draft.denoiser, draft.guidance)
         if steps.nfe is not None:
             return sampled.affordable(steps.nfe)
         if _configuration(draft, steps.num_steps) not in self._left:
@@ -136,7 +143,7 @@ class Evaluations:
         if key not in self._costs:
             try:
                 with contained():
-                    self._costs[key] = cost_of(trial.design, trial.denoiser, trial.num_steps)
+                    self._costs[key] = cost_of(trial, trial.num_steps)
             except Exception:  # in a component of the user: the run will record it
                 self._costs[key] = None
         return self._costs[key]
@@ -158,7 +165,7 @@ class Evaluations:
 
 
 def _configuration(of: Draft | Trial, num_steps: int) -> Configuration:
-    return id(of.design), id(of.denoiser.supported(of.design)), num_steps
+    return id(of.design), id(of.denoiser.supported(of.design)), id(of.guidance), num_steps
 
 
 def _left_to_the_run(drafts: Sequence[Draft]) -> set[Configuration]:
@@ -177,7 +184,7 @@ def _left_to_the_run(drafts: Sequence[Draft]) -> set[Configuration]:
 def _why_no_more(trial: Trial) -> str:
     """Why another step is refused, in brackets; empty if it only costs too much."""
     try:
-        cost_of(trial.design, trial.denoiser, trial.num_steps + 1)
+        cost_of(trial, trial.num_steps + 1)
     except ValueError as error:
         return f" ({error})"
     return ""

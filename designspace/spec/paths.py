@@ -23,7 +23,7 @@ PARTS = ("cumulative", "one_at_a_time", "zip", "grid")
 STEPS = ("num_steps", "nfe")
 """The two fields for the number of steps; setting one replaces the other."""
 SEED = ("evaluate", "seed")
-SECTIONS = ("design", "data", "denoiser", "decoder", "evaluate")
+SECTIONS = ("design", "data", "denoiser", "guidance", "decoder", "evaluate")
 
 
 def field_path(name: str) -> FieldPath | None:
@@ -56,7 +56,7 @@ def suggest_field(name: str, others: Sequence[str] = ()) -> str:
 def _fields() -> Iterator[str]:
     yield from (*Design.model_fields, SIGMA_DATA, *SECTIONS, *STEPS, "seed")
     yield from (f"evaluate.{name}" for name in ("images", "repeats", "detector", "metrics", "labels", "seed"))
-    for row in (*Design.model_fields, "data", "denoiser", "decoder"):
+    for row in (*Design.model_fields, "data", "denoiser", "guidance", "decoder"):
         if row in ROWS:
             yield from dict.fromkeys(f"{row}.{name}" for cls in ROWS[row].known.values() for name in cls.model_fields)
 

@@ -184,7 +184,7 @@ def _name(component: Any) -> str:
 
 def _axes_without_effect(found: Sequence[Choice], trials: Sequence[Trial]) -> Iterator[Problem]:
     """Yield a warning for each axis that sets only rows that do not affect the samples."""
-    used = {row for trial in trials for row in used_rows(trial.design, trial.denoiser)}
+    used = {row for trial in trials for row in used_rows(trial.design, *trial.denoisers)}
     for axis, rows in _rows_of_axes(found).items():
         if rows and not rows & used:
             yield Problem(f"has no effect: {_why_unused(rows, trials)}", axis, Kind.NO_EFFECT, key=True)

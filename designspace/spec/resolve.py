@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from designspace.denoising.guidance import Guidance
 from designspace.denoising.rows import Denoiser
 from designspace.errors import (
     BrokenRowError,
@@ -20,6 +21,7 @@ from designspace.errors import (
 )
 from designspace.evaluation.measure import Summary
 from designspace.evaluation.rows import Metric, Observation
+from designspace.interrupts import contained
 from designspace.spec.axes import Choice
 from designspace.spec.evaluations import Evaluations
 from designspace.spec.limits import MOST_TRIALS
@@ -27,7 +29,7 @@ from designspace.spec.own import OwnComponents
 from designspace.spec.paths import Setting, written
 from designspace.spec.problems import Problems, refusal
 from designspace.spec.sections import Draft, Sections
-from designspace.spec.trial import Evaluate, Ids, Point, Trial
+from designspace.spec.trial import Evaluate, Ids, Point, Trial, effective
 
 
 class Resolver:
@@ -43,7 +45,7 @@ class Resolver:
         self._base, self._own = base, own
         self._sections = Sections(base, folder)
         self._with_files: dict[int, object] = {}
-        self._repeated: dict[tuple[int, int], Denoiser] = {}
+        self._repeated: dict[tuple[int, int], Denoiser | Guidance] = {}
         self._ids = Ids()
 
     def points(self, found: Sequence[Choice], problems: Problems) -> tuple[list[Point], Evaluations]:
@@ -86,17 +88,23 @@ class Resolver:
             raise refusal(what, written(settings, ("nfe",)), Kind.USER_CODE) from error
         if problems := list(self._file_problems(draft, settings)):
             raise SpecError(problems)
+        if draft.guidance.effective:
+            _require_guided(draft, settings)
         return [self._trial(draft, num_steps, k) for k in range(draft.evaluate.repeats)]
 
     def _trial(self, draft: Draft, num_steps: int, k: int) -> Trial:
-        key = id(draft.denoiser), k
-        if key not in self._repeated:
-            self._repeated[key] = draft.denoiser.repeated(k)
         parts: dict[str, Any] = {name: getattr(draft, name) for name in ("design", "data", "decoder", "evaluate")}
-        seed, denoiser = draft.evaluate.seed + k, self._repeated[key]
-        trial = Trial.model_construct(num_steps=num_steps, seed=seed, denoiser=denoiser, **parts)  # all parts are valid
+        parts |= {"denoiser": self._repeat(draft.denoiser, k), "guidance": self._repeat(draft.guidance, k)}
+        trial = Trial.model_construct(num_steps=num_steps, seed=draft.evaluate.seed + k, **parts)  # all parts are valid
         trial.__dict__["id"] = self._ids.of(trial)
         return trial
+
+    def _repeat(self, part: Denoiser | Guidance, k: int) -> Denoiser | Guidance:
+        key = id(part), k
+        if key not in self._repeated:
+            repeated = part.repeated(k)
+            self._repeated[key] = effective(repeated) if isinstance(repeated, Guidance) else repeated
+        return self._repeated[key]
 
     def _file_problems(self, draft: Draft, settings: Sequence[Setting]) -> Iterator[Problem]:
         """Yield a problem for each file that a component needs and that is missing or unsuitable."""
@@ -124,6 +132,16 @@ class Resolver:
             what = f"data {draft.data.name} has no images to compare with by detector {draft.evaluate.detector}"
             mend = "name published statistics, reference: {name: statistics, path: ...}, or use a data set with images"
             yield Problem(f"{what}: {mend}", written(settings, ("data",)), Kind.FILE)
+
+
+def _require_guided(draft: Draft, settings: Sequence[Setting]) -> None:
+    """Raise ``SpecError`` if the guidance is not defined for the design, the denoiser and the labels."""
+    guidance = draft.guidance
+    try:
+        with contained():
+            guidance.check(draft.design, draft.denoiser, labelled=draft.evaluate.labels != "none")
+    except ValueError as error:
+        raise refusal(f"guidance {guidance.name}: {error}", written(settings, ("guidance",))) from None
 
 
 def _culprit(error: ValueError, steps: str, settings: Sequence[Setting]) -> DocPath:

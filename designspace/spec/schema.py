@@ -30,7 +30,7 @@ def schema() -> Schema:
             defs |= cls.model_json_schema().get("$defs", {})
     defs |= {row.__name__: _row(row) for row in ROWS.values()}  # instead of pydantic's, which list no fields
     properties = result["properties"]
-    properties |= {name: _ref(name.capitalize()) for name in ("data", "denoiser", "decoder", "evaluate")}
+    properties |= {name: _ref(name.capitalize()) for name in ("data", "denoiser", "guidance", "decoder", "evaluate")}
     rows = defs.pop("Design")["properties"]
     properties["design"] = _design(rows)
     properties |= {step: {"type": "integer", "minimum": 1} for step in STEPS}

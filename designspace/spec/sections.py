@@ -17,6 +17,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 
 from designspace.data.load import load_images
 from designspace.data.rows import Data
+from designspace.denoising.guidance import Guidance
 from designspace.denoising.rows import Decoder, Denoiser
 from designspace.denoising.sigma_data import MEASURE
 from designspace.denoising.sigma_data import NAME as SIGMA_DATA
@@ -55,6 +56,7 @@ class Draft:
     design: Design
     data: Data
     denoiser: Denoiser
+    guidance: Guidance
     decoder: Decoder
     evaluate: Evaluate
     steps: Steps
@@ -63,6 +65,7 @@ class Draft:
         """The components that it names, each with its location, without those in the fields of others."""
         yield ("data",), self.data
         yield ("denoiser",), self.denoiser
+        yield ("guidance",), self.guidance
         yield ("decoder",), self.decoder
         yield ("evaluate", "detector"), self.evaluate.detector
         if self.evaluate.reference is not None:
@@ -75,6 +78,7 @@ MODELS: Mapping[str, type[Spec]] = {
     "design": Design,
     "data": Data,
     "denoiser": Denoiser,
+    "guidance": Guidance,
     "decoder": Decoder,
     "evaluate": Evaluate,
     "steps": Steps,

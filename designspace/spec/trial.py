@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, field_validator, mo
 from pydantic_core import PydanticCustomError
 
 from designspace.data.rows import Data
+from designspace.denoising.guidance import Guidance
 from designspace.denoising.rows import Decoder, Denoiser
 from designspace.design import Design
 from designspace.evaluation.measure import PartlyKnown, Sample, Summary
@@ -97,6 +98,15 @@ MEASURED = sorted(Evaluate.model_fields.keys() - {"repeats", "seed", "reference_
 """The fields of ``Evaluate`` that numbers of a trial depend on; the trial has a seed of its own."""
 
 
+OPTIONAL = ("guidance", "decoder")
+"""The fields of ``Trial`` that its identity leaves out if they are ``none``."""
+
+
+def effective(guidance: Guidance) -> Guidance:
+    """``guidance``, or ``none`` if it has no effect."""
+    return guidance if guidance.effective else Guidance.get("none")()
+
+
 class Trial(Spec):
     """A design with which a denoiser is sampled at ``num_steps`` noise levels, and how the samples are measured."""
 
@@ -104,9 +114,16 @@ class Trial(Spec):
     num_steps: Count
     data: Data
     denoiser: Denoiser
+    guidance: Annotated[Guidance, Since("none")] = Field(default="none", validate_default=True)
+    """Without effect, for instance with weight 1, it is replaced by ``none``: the trial is the same."""
     decoder: Annotated[Decoder, Since("none")] = Field(default="none", validate_default=True)
     evaluate: Evaluate
     seed: int
+
+    @field_validator("guidance")
+    @classmethod
+    def _effective(cls, guidance: Guidance) -> Guidance:
+        return effective(guidance)
 
     def __copy__(self) -> Self:
         copy = super().__copy__()
@@ -126,7 +143,7 @@ class Trial(Spec):
             "num_steps": self.num_steps,
             "data": self.data.identity(),
             "denoiser": self.denoiser.identity(),
-            **identified(self, ["decoder"]),
+            **identified(self, OPTIONAL),
             "evaluate": identified(self.evaluate, MEASURED),
             "seed": self.seed,
         }
@@ -156,18 +173,25 @@ class Trial(Spec):
             return "sample"
         return "both" if denoiser.has_network else "population" if denoiser.reads_data else "sample"
 
+    @property
+    def denoisers(self) -> list[Denoiser]:
+        """The denoiser and, if another one guides it, that one."""
+        guide = self.guidance.guide_of(self.denoiser)
+        return [self.denoiser] if guide is None else [self.denoiser, guide]
+
     def sampling_identity(self) -> dict[str, Any]:
         """Everything that a single sample of the denoiser depends on.
 
         This excludes the decoder, the number of images, metrics and unused rows.
         """
-        needs_data = self.denoiser.reads_data or self.evaluate.labels in ("data", "balanced")
+        needs_data = any(part.reads_data for part in self.denoisers) or self.evaluate.labels in ("data", "balanced")
         return {
             "version": VERSION,
-            "design": identified(self.design, used_rows(self.design, self.denoiser)),
+            "design": identified(self.design, used_rows(self.design, *self.denoisers)),
             "num_steps": self.num_steps,
             "data": self.data.identity() if needs_data else None,
             "denoiser": self.denoiser.identity(),
+            **identified(self, ["guidance"]),
             **identified(self.evaluate, ["labels"]),
             "seed": self.seed,
         }
@@ -185,11 +209,12 @@ class Trial(Spec):
 
     def network(self) -> str | None:
         """A hash that differs between trained networks; ``None`` if the denoiser has no network."""
-        if not self.denoiser.has_network:
+        networks = [part for part in self.denoisers if part.has_network]
+        if not networks:
             return None
-        rows = identified(self.design, self.denoiser.rows)
-        about = {"design": rows, "data": self.data.identity() if self.denoiser.reads_data else None}
-        return content_key(about, self.denoiser.identity())[:12]
+        rows = identified(self.design, dict.fromkeys(row for part in networks for row in part.rows))
+        about = {"design": rows, "data": self.data.identity() if any(part.reads_data for part in networks) else None}
+        return content_key(about, *(part.identity() for part in networks))[:12]
 
 
 class Ids:
@@ -213,7 +238,7 @@ class Ids:
             "evaluate": self._fields(trial.evaluate, MEASURED),
             "seed": str(trial.seed),
         }
-        texts = [*(f'"{name}": {part}' for name, part in parts.items()), self._fields(trial, ["decoder"])[1:-1]]
+        texts = [*(f'"{name}": {part}' for name, part in parts.items()), self._fields(trial, OPTIONAL)[1:-1]]
         text = ", ".join(sorted(filter(None, texts)))
         return hashlib.sha256(f"{{{text}}}".encode()).hexdigest()[:16]
 
@@ -240,9 +265,20 @@ class Point:
     """The evaluations that the trial may use, if its number of steps follows from them."""
 
 
-def used_rows(design: Design, denoiser: Denoiser) -> list[str]:
+def used_rows(design: Design, *denoisers: Denoiser) -> list[str]:
     """The rows that samples depend on; a solver that does not step in time, for instance, uses no schedule."""
     in_time = ("schedule", "scaling") if design.solver.in_time else ()
-    scaled = ("c_in",) if design.start == "unit" and not denoiser.has_network else ()  # networks have one of their own
-    used = {"solver", "time_steps", "stochasticity", "to_zero", "start", *scaled, *in_time, *denoiser.rows}
+    scaled = (
+        ("c_in",) if design.start == "unit" and not denoisers[0].has_network else ()
+    )  # networks have one of their own
+    used = {
+        "solver",
+        "time_steps",
+        "stochasticity",
+        "to_zero",
+        "start",
+        *scaled,
+        *in_time,
+        *(row for part in denoisers for row in part.rows),
+    }
     return [row for row in Design.model_fields if row in used]

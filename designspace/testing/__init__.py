@@ -26,7 +26,8 @@ import torch
 
 from designspace.data.images import Images
 from designspace.data.rows import Data
-from designspace.denoising.rows import CIn, CNoise, COut, CSkip, Decoder, Denoiser, Guidance, Network
+from designspace.denoising.guidance import Guidance
+from designspace.denoising.rows import CIn, CNoise, COut, CSkip, Decoder, Denoiser, Network
 from designspace.errors import BrokenRowError, DataError, RowError, UnmetRowError, brief
 from designspace.evaluation.rows import DenoiserMetric, Detector, Diagnostic, Metric, Reference
 from designspace.registry.calling import name_of

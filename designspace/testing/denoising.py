@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from designspace.denoising.adapted import called, tensor_of
+from designspace.denoising.guidance import Guidance
 from designspace.denoising.rows import (
     CIn,
     CNoise,
@@ -15,7 +16,6 @@ from designspace.denoising.rows import (
     COut,
     CSkip,
     Denoiser,
-    Guidance,
     Network,
 )
 from designspace.errors import brief
@@ -160,7 +160,7 @@ def keeps_the_limits_of_the_flow(denoiser: Denoiser) -> None:
 def guides_a_denoiser(guidance: Guidance) -> None:
     """The guided denoiser is a function of x and sigma that calls the denoiser with its labels once."""
     plain = _Plain()
-    guided, labels = guidance.wrap(plain), torch.tensor([0, 1, 1])
+    guided, labels = guidance.wrap(plain, *[plain] * guidance.takes_guide), torch.tensor([0, 1, 1])
     require(tuple(guided.shape) == plain.shape, "the shape of samples", plain.shape, tuple(guided.shape))
     x = torch.randn(3, *plain.shape, generator=torch.Generator().manual_seed(0))
     _independent(guided.bind(labels), guided.bind(labels[:1]), x)

@@ -13,7 +13,7 @@ from designspace.text import one_line, value_of
 
 DESCRIBED = ("solver", "time_steps", "schedule", "scaling", "stochasticity")
 """The rows of a design that describe a trial in a few words."""
-IDLE = {("stochasticity", "none"), ("decoder", "none")}
+IDLE = {("stochasticity", "none"), ("guidance", "none"), ("decoder", "none")}
 """Components that do nothing, which are left out."""
 TITLES = {"nfe": "budget (NFE)", "num_steps": "steps"}
 SAFE = 2**53

@@ -1,0 +1,1 @@
+"""Denoisers D(x; sigma)."""
