@@ -178,6 +178,10 @@ class Denoiser(Component, row="denoiser"):
         """Why it cannot be evaluated without labels, and what to do, if ``needs_labels`` is true."""
         return f"denoiser {self.name} knows classes only, not images without labels"
 
+    def snapshot(self, fraction: float) -> Denoiser:
+        """The same denoiser after a fraction of its training. Raises ``ValueError`` if there is none."""
+        raise ValueError(f"denoiser {self.name} has no snapshots of its training: name another denoiser as the guide")
+
     def shape_of(self, data: Images) -> tuple[int, ...] | None:
         """The shape of one sample for a denoiser used with ``data``; ``None`` if only ``load`` finds out."""
         return None
@@ -193,14 +197,6 @@ class Denoiser(Component, row="denoiser"):
     def repeated(self, k: int) -> Self:
         """The denoiser of repeat k: with other random numbers if it is trained, otherwise itself."""
         return self
-
-    def snapshot(self, fraction: float) -> Denoiser:
-        """The denoiser after this fraction of its training, a number between 0 and 1.
-
-        Raises ``ValueError``, which says what to do, if it is not trained or has no snapshot there.
-        """
-        what = f"denoiser {self.name} is not trained, so there is no snapshot of its training"
-        raise ValueError(f"{what}: name another denoiser as the guide")
 
 
 class Decoder(Component, row="decoder"):

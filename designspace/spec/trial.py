@@ -17,7 +17,7 @@ from designspace.denoising.guidance import Guidance
 from designspace.denoising.rows import Decoder, Denoiser
 from designspace.design import Design
 from designspace.evaluation.measure import PartlyKnown, Sample, Summary
-from designspace.evaluation.rows import DenoiserMetric, Detector, Metric, Reference
+from designspace.evaluation.rows import DenoiserMetric, Detector, Diagnostic, Metric, Reference
 from designspace.registry.component import Count, Spec
 from designspace.registry.identity import Since, identified
 from designspace.storage.files import content_key
@@ -143,6 +143,7 @@ class Trial(Spec):
             "num_steps": self.num_steps,
             "data": self.data.identity(),
             "denoiser": self.denoiser.identity(),
+            **{"guide": guide.identity() for guide in self.denoisers[1:]},
             **identified(self, OPTIONAL),
             "evaluate": identified(self.evaluate, MEASURED),
             "seed": self.seed,
@@ -154,6 +155,12 @@ class Trial(Spec):
             raise ValueError(
                 f"{metric.name} evaluates the denoiser on the images of the data set, but the denoiser works on the"
                 f" latents of decoder {self.decoder.name}"
+            )
+        if self.guidance.by_step and isinstance(metric, Diagnostic):
+            fields = self.guidance.by_step_unless
+            raise ValueError(
+                f"{metric.name} evaluates the denoiser out of order, but guidance {self.guidance.name} depends on the"
+                f" number of the step{f': use {' and '.join(fields)}' if fields else ''}"
             )
         metric.check(self.design, self.denoiser)
 
@@ -179,6 +186,11 @@ class Trial(Spec):
         guide = self.guidance.guide_of(self.denoiser)
         return [self.denoiser] if guide is None else [self.denoiser, guide]
 
+    @property
+    def told_labels(self) -> list[Denoiser]:
+        """Those of ``denoisers`` that get the labels of the images, if they have any."""
+        return self.denoisers if self.guidance.guide_gets_labels else [self.denoiser]
+
     def sampling_identity(self) -> dict[str, Any]:
         """Everything that a single sample of the denoiser depends on.
 
@@ -191,6 +203,7 @@ class Trial(Spec):
             "num_steps": self.num_steps,
             "data": self.data.identity() if needs_data else None,
             "denoiser": self.denoiser.identity(),
+            **{"guide": guide.identity() for guide in self.denoisers[1:]},
             **identified(self, ["guidance"]),
             **identified(self.evaluate, ["labels"]),
             "seed": self.seed,
@@ -235,6 +248,7 @@ class Ids:
             "num_steps": str(trial.num_steps),
             "data": self._text("data", trial.data, trial.data.identity),
             "denoiser": self._text("denoiser", trial.denoiser, trial.denoiser.identity),
+            **{"guide": self._text("guide", guide, guide.identity) for guide in trial.denoisers[1:]},
             "evaluate": self._fields(trial.evaluate, MEASURED),
             "seed": str(trial.seed),
         }
