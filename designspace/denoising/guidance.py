@@ -42,6 +42,11 @@ class Guidance(Component, row="guidance"):
         """The fields that make it depend on the steps, each with the value with which it would not: ``momentum: 0``."""
         return []
 
+    @property
+    def by_step_remedy(self) -> str:
+        """What to do, at the end of a message, if it must not depend on the steps."""
+        return f": use {' and '.join(self.by_step_unless)}" if self.by_step_unless else ""
+
     takes_guide: ClassVar[bool] = False
     """Whether ``wrap`` gets another denoiser, that of ``guide_of``, as its second argument."""
 
@@ -67,8 +72,7 @@ class Guidance(Component, row="guidance"):
         ``labelled`` says whether images are sampled with class labels. Raises ``DataError`` if a file is missing.
         """
         if self.by_step and (why := _why_no_step_numbers(design)):
-            remedy = f": use {' and '.join(self.by_step_unless)}" if self.by_step_unless else ""
-            raise ValueError(f"it depends on the number of the step, but {why}{remedy}")
+            raise ValueError(f"it depends on the number of the step, but {why}{self.by_step_remedy}")
 
     @abstractmethod
     def wrap(self, denoiser: Conditional, *guides: Conditional) -> Conditional:

@@ -146,8 +146,9 @@ def _require_guided(draft: Draft, settings: Sequence[Setting]) -> None:
         return
     except DataError as error:  # a file that no field of the guidance names, such as that of a snapshot
         raise refusal(str(error), written(settings, ("guidance", *error.at)), Kind.FILE) from None
-    except Exception as error:
-        raise refusal(f"guidance {guidance.name}: {brief(error)}", written(settings, ("guidance",)), Kind.USER_CODE) from error
+    except Exception as error:  # in a component of the user
+        what = f"guidance {guidance.name} fails in check: {brief(error)}"
+        raise refusal(what, written(settings, ("guidance",)), Kind.USER_CODE) from error
 
 
 def _culprit(error: ValueError, steps: str, settings: Sequence[Setting]) -> DocPath:
