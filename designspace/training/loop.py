@@ -73,8 +73,8 @@ class Trainer:
     ) -> None:
         """Train until at least ``images`` images have been seen, or until ``interrupted`` returns true after a step.
 
-        ``seen`` and ``save`` are called after each entry, and every ``PATIENCE`` seconds within slow ones; ``save`` also
-        after the steps ``stops``. Raises ``DivergedError``.
+        ``seen`` and ``save`` are called after each entry, and every ``PATIENCE`` seconds within slow ones; ``save`` is
+        also called after the steps ``stops``. Raises ``DivergedError``.
         """
         start, before = monotonic(), self.state.images
         told = start
