@@ -27,6 +27,7 @@ WITHOUT_SOURCE = {
     "detector/pixels",
     "decoder/module",
     "decoder/none",
+    "guidance/none",
 }
 """Formats, toy data, the pixels themselves and code of users: no publication defines them."""
 HEUN = ds.Solver.get("heun")

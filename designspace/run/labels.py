@@ -66,12 +66,12 @@ def require_labels(ablation: Ablation) -> None:
     Raises ``SpecError``, which names the place in the YAML.
     """
     trials = (point.trial for point in ablation.points())
-    asked = {(t.data, t.denoiser, t.evaluate.labels): t for t in trials}
+    asked = {(t.data, part, t.evaluate.labels): (t, part) for t in trials for part in t.told_labels}
     found: dict[tuple[str, Rule], None] = {}
-    for _, group in groupby(sorted(asked.values(), key=lambda t: str(t.data)), key=lambda t: t.data):
+    for _, group in groupby(sorted(asked.values(), key=lambda pair: str(pair[0].data)), key=lambda pair: pair[0].data):
         data: Images | None = None
-        for trial in group:
-            rule, denoiser = trial.evaluate.labels, trial.denoiser
+        for trial, denoiser in group:
+            rule = trial.evaluate.labels
             if rule == "none" and denoiser.needs_labels():
                 found[f"{denoiser.why_labels()}; {_NEEDED}", rule] = None
             elif rule != "none" and isinstance(denoiser, Labelled) and not denoiser.labels:

@@ -137,8 +137,13 @@ def _keep(trial: Trial, found: Found, stages: Stages, results: Results) -> None:
 
 
 def _plane(trial: Trial, shown: Tensor, stages: Stages) -> Tensors:
-    """The plane of a one-dimensional flow; empty for adaptive solvers, which have no fixed noise levels."""
+    """The plane of a one-dimensional flow; empty for adaptive solvers, which have no fixed noise levels.
+
+    It is empty for guidance that depends on the steps, too, because the plane shows the flow at any level.
+    """
     on_a_grid = shown[0].numel() == 1 and not (trial.design.solver.adaptive or trial.decoder.decodes)
+    if trial.guidance.by_step:
+        return {}
     return {f"plane.{name}": tensor for name, tensor in stages.plane(trial).items()} if on_a_grid else {}
 
 

@@ -25,7 +25,7 @@ from designspace.evaluation.rows import DenoiserMetric, Diagnostic, Observation
 from designspace.registry.calling import calling, name_of
 from designspace.registry.isolation import drawing
 from designspace.run.generate import FURTHER, generate, require_finite
-from designspace.run.loaded import Kept, Loaded, made, rows_of, source_of
+from designspace.run.loaded import Kept, Loaded, made, source_of
 from designspace.run.references import References
 from designspace.sampling.noise import latents
 from designspace.sampling.plane import CURVES, plane
@@ -194,7 +194,8 @@ class Stages:
         denoiser, labels = self.loaded.guided(trial), self.loaded.labels(trial, range(images))
         D = denoiser.bind(None if labels is None else labels.to(self.device))
         start = latents(seed, range(images), denoiser.shape).double().to(self.device)
-        key = (trial.denoiser, trial.data, trial.evaluate.labels, images, seed, *rows_of(trial))
+        rows = [getattr(trial.design, row) for part in trial.denoisers for row in part.rows]
+        key = (trial.denoiser, trial.guidance, trial.data, trial.evaluate.labels, images, seed, *rows)
         return Probe(trial.design, D, start, trial.num_steps, self._solutions.get(key, dict))
 
     def _denoising(self, trial: Trial, images: int) -> DenoiserProbe:

@@ -78,6 +78,10 @@ class Resolver:
 
     def _trials(self, draft: Draft, settings: Sequence[Setting], evaluations: Evaluations) -> list[Trial]:
         """The trials of a draft, one per repeat. Raises ``SpecError`` if it cannot be sampled or lacks a file."""
+        if problems := list(self._file_problems(draft, settings)):
+            raise SpecError(problems)
+        if draft.guidance.effective:
+            _require_guided(draft, settings)
         try:
             num_steps = evaluations.num_steps(draft)
         except ValueError as error:
@@ -86,10 +90,6 @@ class Resolver:
         except Exception as error:  # in a component of the user
             what = f"cannot count evaluations: {brief(error)}"
             raise refusal(what, written(settings, ("nfe",)), Kind.USER_CODE) from error
-        if problems := list(self._file_problems(draft, settings)):
-            raise SpecError(problems)
-        if draft.guidance.effective:
-            _require_guided(draft, settings)
         return [self._trial(draft, num_steps, k) for k in range(draft.evaluate.repeats)]
 
     def _trial(self, draft: Draft, num_steps: int, k: int) -> Trial:
@@ -142,6 +142,13 @@ def _require_guided(draft: Draft, settings: Sequence[Setting]) -> None:
             guidance.check(draft.design, draft.denoiser, labelled=draft.evaluate.labels != "none")
     except ValueError as error:
         raise refusal(f"guidance {guidance.name}: {error}", written(settings, ("guidance",))) from None
+    except WithheldError:  # code that is not executed, which has been reported
+        return
+    except DataError as error:  # a file that no field of the guidance names, such as that of a snapshot
+        raise refusal(str(error), written(settings, ("guidance", *error.at)), Kind.FILE) from None
+    except Exception as error:  # in a component of the user
+        what = f"guidance {guidance.name} fails in check: {brief(error)}"
+        raise refusal(what, written(settings, ("guidance",)), Kind.USER_CODE) from error
 
 
 def _culprit(error: ValueError, steps: str, settings: Sequence[Setting]) -> DocPath:
@@ -190,10 +197,10 @@ def _reference_problems(evaluate: Evaluate, path: DocPath) -> Iterator[Problem]:
 def unmeasured(base: Sequence[Setting], trials: Sequence[Trial]) -> Iterator[Problem]:
     """Yield an error for each metric that no trial can measure, and a warning if only some trials cannot."""
     reasons: dict[tuple[int, str], list[str]] = {}
-    known: dict[tuple[int, int, int, int], str] = {}
+    known: dict[tuple[int, ...], str] = {}
     for trial in trials:
         for i, metric in enumerate(trial.evaluate.metrics):
-            key = id(metric), id(trial.design), id(trial.denoiser), id(trial.decoder)
+            key = id(metric), id(trial.design), id(trial.denoiser), id(trial.guidance), id(trial.decoder)
             if key not in known:
                 known[key] = _why_not(metric, trial)
             reasons.setdefault((i, metric.name), []).append(known[key])

@@ -61,6 +61,13 @@ class Draft:
     evaluate: Evaluate
     steps: Steps
 
+    def denoisers(self) -> Iterator[tuple[Location, Denoiser]]:
+        """The denoisers that it names, each with its location: the denoiser and those in fields of the guidance."""
+        yield ("denoiser",), self.denoiser
+        for name, value in self.guidance:
+            if isinstance(value, Denoiser):
+                yield ("guidance", name), value
+
     def components(self) -> Iterator[tuple[Location, Component]]:
         """The components that it names, each with its location, without those in the fields of others."""
         yield ("data",), self.data

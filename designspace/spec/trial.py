@@ -17,7 +17,7 @@ from designspace.denoising.guidance import Guidance
 from designspace.denoising.rows import Decoder, Denoiser
 from designspace.design import Design
 from designspace.evaluation.measure import PartlyKnown, Sample, Summary
-from designspace.evaluation.rows import DenoiserMetric, Detector, Metric, Reference
+from designspace.evaluation.rows import DenoiserMetric, Detector, Diagnostic, Metric, Reference
 from designspace.registry.component import Count, Spec
 from designspace.registry.identity import Since, identified
 from designspace.storage.files import content_key
@@ -149,6 +149,7 @@ class Trial(Spec):
             "num_steps": self.num_steps,
             "data": self.data.identity(),
             "denoiser": self.denoiser.identity(),
+            **self._guide_identity(),
             **identified(self, OPTIONAL),
             "evaluate": identified(self.evaluate, MEASURED),
             "seed": self.seed,
@@ -160,6 +161,11 @@ class Trial(Spec):
             raise ValueError(
                 f"{metric.name} evaluates the denoiser on the images of the data set, but the denoiser works on the"
                 f" latents of decoder {self.decoder.name}"
+            )
+        if self.guidance.by_step and isinstance(metric, Diagnostic):
+            raise ValueError(
+                f"metric {metric.name} evaluates the denoiser out of order, but guidance {self.guidance.name} depends"
+                f" on the number of the step{self.guidance.by_step_remedy}"
             )
         metric.check(self.design, self.denoiser)
 
@@ -180,10 +186,23 @@ class Trial(Spec):
         return "both" if denoiser.has_network else "population" if denoiser.reads_data else "sample"
 
     @property
+    def guide(self) -> Denoiser | None:
+        """The other denoiser that guides the denoiser; ``None`` if there is none."""
+        return self.guidance.guide_of(self.denoiser)
+
+    @property
     def denoisers(self) -> list[Denoiser]:
         """The denoiser and, if another one guides it, that one."""
-        guide = self.guidance.guide_of(self.denoiser)
-        return [self.denoiser] if guide is None else [self.denoiser, guide]
+        return [self.denoiser, *filter(None, [self.guide])]
+
+    @property
+    def told_labels(self) -> list[Denoiser]:
+        """Those of ``denoisers`` that get the labels of the images, if they have any."""
+        return self.denoisers if self.guidance.guide_gets_labels else [self.denoiser]
+
+    def _guide_identity(self) -> dict[str, Any]:
+        """The entry of the guide, whose files the fields of the guidance need not name."""
+        return {"guide": self.guide.identity()} if self.guide else {}
 
     def sampling_identity(self) -> dict[str, Any]:
         """Everything that a single sample of the denoiser depends on.
@@ -197,6 +216,7 @@ class Trial(Spec):
             "num_steps": self.num_steps,
             "data": self.data.identity() if needs_data else None,
             "denoiser": self.denoiser.identity(),
+            **self._guide_identity(),
             **identified(self, ["guidance"]),
             **identified(self.evaluate, ["labels"]),
             "seed": self.seed,
@@ -244,6 +264,8 @@ class Ids:
             "evaluate": self._fields(trial.evaluate, MEASURED),
             "seed": str(trial.seed),
         }
+        if guide := trial.guide:
+            parts["guide"] = self._text("guide", guide, guide.identity)
         texts = [*(f'"{name}": {part}' for name, part in parts.items()), self._fields(trial, OPTIONAL)[1:-1]]
         text = ", ".join(sorted(filter(None, texts)))
         return hashlib.sha256(f"{{{text}}}".encode()).hexdigest()[:16]
