@@ -37,6 +37,8 @@ def _labels(value: Any) -> Any:
         return tuple(value)
     if value not in RULES:
         text = f"labels are one of {', '.join(RULES)}, or a list of class numbers, not {value!r}."
+        if value == "fixed" or (type(value) is int and value >= 0):
+            text += f" For images of a single class, list it: [{0 if value == 'fixed' else value}]."
         raise PydanticCustomError("labels", "{text}", {"text": text + did_you_mean(value, RULES)})
     return value
 
@@ -68,7 +70,11 @@ class Evaluate(Spec):
     detector: Detector = Field(default="lite0", validate_default=True)
     metrics: tuple[Metric, ...] = Field(default=("frechet", "kid"), validate_default=True, min_length=1)
     labels: Annotated[Literal["none", "data", "balanced"] | tuple[int, ...], BeforeValidator(_labels)] = "none"
-    """``none`` (unconditional), ``data`` (class frequencies of the data), ``balanced``, or a list that is repeated."""
+    """``none`` (unconditional), ``data`` (class frequencies of the data), ``balanced``, or a list that is repeated.
+
+    A list of one label, such as ``[3]``, gives images of this class only. The rule is part of the protocol, so that
+    values of different rules are not compared.
+    """
     reference: Annotated[Reference | None, Since(None)] = None
     """The reference with which samples are compared; by default the data set."""
     reference_is: Literal["sample", "population", "auto"] = "auto"

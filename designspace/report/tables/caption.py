@@ -54,7 +54,7 @@ def protocol(metric: str, entries: Sequence[Entry]) -> str:
     """The protocol in words: ``FD-lite0-96-320, n = 3,200 images, seed 0, detector lite0 (320 features), ...``."""
     first = entries[0]
     text = f"{one_line(first.about(metric).protocol)}, n = {first.images(metric):,} images{_seeds(entries)}"
-    text += _decoders(entries, latents=_is_diagnostic(metric, first))
+    text += _labels(first) + _decoders(entries, latents=_is_diagnostic(metric, first))
     if _is_diagnostic(metric, first):
         data = first.trial("data", "name")
         return f"{text}, data {one_line(data)}" if data else text
@@ -129,6 +129,17 @@ def copies(metric: str, entries: Sequence[Entry]) -> str:
 def _is_diagnostic(metric: str, entry: Entry) -> bool:
     """Whether the metric is an observation, which has its own number of images and neither features nor a reference."""
     return entry.about(metric).n is not None
+
+
+def _labels(entry: Entry) -> str:
+    """The classes of the generated images; empty if they have none."""
+    rule = entry.trial("evaluate", "labels")
+    if isinstance(rule, list) and rule:
+        classes = [one_line(label) for label in rule]
+        return f", class {classes[0]} only" if len(set(classes)) == 1 else f", classes {few(classes)} in turn"
+    if not isinstance(rule, str) or rule == "none":
+        return ""
+    return f", classes {'as frequent as in the data' if rule == 'data' else one_line(rule)}"
 
 
 def _seeds(entries: Sequence[Entry]) -> str:
