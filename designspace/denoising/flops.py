@@ -47,4 +47,4 @@ def flops(denoiser: Denoiser, design: PreconditioningRows, data: Images) -> int:
     # Fused kernels of attention exist on some machines only, and PyTorch does not count those for the CPU.
     with FlopCounterMode(display=False) as counter, torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
         network.bind(labels)(x, sigma)
-    return counter.get_total_flops()
+    return int(counter.get_total_flops())

@@ -240,5 +240,5 @@ class _Missing:
 
 
 def _unguided(trial: Trial) -> list[Trial]:
-    """The trial for each of its denoisers. The guide comes first, because its training may be the beginning of another."""
+    """The trial for each of its denoisers; the guide comes first, because its training may be the start of another."""
     return [trial.model_copy(update={"denoiser": denoiser}) for denoiser in trial.denoisers[::-1]]

@@ -169,7 +169,7 @@ def _nfe(parts: list[Tensors]) -> dict[str, Any]:
     return {"nfe": each.mean().item(), "nfe_sd": each.std(correction=0).item()} | further
 
 
-def _guidance_cost(trial: Trial, parts: list[Tensors], stages: Stages) -> dict[str, int | float]:
+def _guidance_cost(trial: Trial, parts: list[Tensors], stages: Stages) -> dict[str, Any]:
     """The cost of an evaluation of another network that guides; nothing if it is 1."""
     if not any("nfe_guidance" in part for part in parts):
         return {}
