@@ -224,7 +224,7 @@ def _unspent(points: Sequence[tuple[Point, Cost]], place: DocPath) -> Iterator[P
             continue
         most, whole = point.budget
         used, name = found.nfe, str(point.trial.design.solver)
-        if whole and found.guidance:
+        if whole and point.trial.guidance.effective:
             used, name = found.total(guidance_cost_of(point.trial)), f"{name} with guidance {point.trial.guidance.name}"
         if used < most:
             spent.setdefault(name, {})[f"{used:.10g} of {most}{_why_no_more(point.trial)}"] = None

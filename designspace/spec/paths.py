@@ -48,6 +48,8 @@ def axis_name(name: str) -> str:
 
 def suggest_field(name: str, others: Sequence[str] = ()) -> str:
     """The suggestion `` Did you mean 'time_steps.rho'?`` for ``rho`` or ``time_step.rho``, or an empty string."""
+    if name == "nfe_guidance":
+        return " It is 0 without guidance, whatever the number of steps, and thus no budget: use nfe_total."
     fields = [*others, *_fields()]
     inner = [repr(field) for field in dict.fromkeys(fields) if field.endswith(f".{name}")]
     return f" Did you mean {' or '.join(inner)}?" if inner else did_you_mean(name, fields)

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 LEAST_POINTS = 4
 """The smallest number of points for which a front is meaningful."""
+LEAST_RANGE = 1.25
+"""The smallest ratio of the highest to the lowest cost for which a front is meaningful."""
 NAMED = 12
 """The largest number of configurations on the front with their own colour."""
 FRONT: dict[str, Any] = {"color": DARK, "linewidth": 0.9, "zorder": 1.5}
@@ -85,8 +87,8 @@ def cost_panels(study: Study, metric: str) -> list[CostPanel]:
         if (machine := _machine(entries)) and all(_seconds(entry) for entry in entries):
             points = _points(entries, metric, _seconds)
             found.append(CostPanel(protocol, "seconds of sampling per image", machine, points))
-    costs = [{point.cost for point in panel.points} for panel in found]
-    return [panel for panel, of in zip(found, costs, strict=True) if len(of) > 1 and min(of) > 0]
+    costs = [[point.cost for point in panel.points] for panel in found]
+    return [panel for panel, of in zip(found, costs, strict=True) if max(of) >= LEAST_RANGE * min(of) > 0]
 
 
 def front(points: Sequence[tuple[float, float]]) -> list[bool]:
