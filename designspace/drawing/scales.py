@@ -75,6 +75,10 @@ class Scale:
             return place / LINEAR * (self.threshold if self.mixed else 1.0)
         return math.copysign(self.threshold * 10.0 ** (abs(place) - LINEAR), place)
 
+    def moved(self, value: float, distance: float) -> float:
+        """The value that lies at a distance from ``value`` on the axis."""
+        return self.value(self.place(value) + distance) if distance else value
+
     def put_on_x(self, axes: Axes, inches: float) -> None:
         """Apply the scale to an x axis of this length; ticks without room for a label become minor."""
         from matplotlib.ticker import NullFormatter

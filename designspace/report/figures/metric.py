@@ -81,7 +81,7 @@ class MetricPanel(Panel):
 
 def metric_vs_nfe(study: Study, metric: str) -> Figure | None:
     """The metric against the counted evaluations with 95 % intervals; ``None`` if nothing has been measured."""
-    return draw(found) if (found := panels(study, metric, study.count)) else None
+    return draw(found) if (found := panels(study, metric)) else None
 
 
 def metric_vs_axis(study: Study, metric: str, axis: str) -> Figure | None:
@@ -89,11 +89,14 @@ def metric_vs_axis(study: Study, metric: str, axis: str) -> Figure | None:
     return draw(found) if (found := panels(study, metric, axis)) else None
 
 
-def panels(study: Study, metric: str, axis: str) -> list[MetricPanel]:
-    """One panel for each group of comparable points, against the values of ``axis`` or a count of evaluations."""
+def panels(study: Study, metric: str, axis: str = "") -> list[MetricPanel]:
+    """One panel for each group of comparable points, against the values of ``axis`` or a count of evaluations.
+
+    By default it is the count of the study.
+    """
     groups = [[e for e in group if math.isfinite(e.value(metric))] for group in comparable(study.entries, metric)]
     several = len({group[0].reference for group in groups if group}) > 1
-    return [_panel(group, metric, several, axis) for group in groups if group]
+    return [_panel(group, metric, several, axis or study.count) for group in groups if group]
 
 
 def varies_in(study: Study, metric: str, axis: str) -> bool:
@@ -205,7 +208,7 @@ def _draw_panel(axes: Axes, panel: MetricPanel, looks: dict[str, dict[str, Any]]
     named = [curve for curve in panel.curves if curve.name in looks]
     _draw_others(axes, [curve for curve in panel.curves if curve.name not in looks])
     for curve, aside in zip(named, dodge(across, len(named)), strict=True):
-        shifted = replace(curve, x=[across.value(across.place(x) + aside) for x in curve.x])
+        shifted = replace(curve, x=[across.moved(x, aside) for x in curve.x])
         lowest = None if scale.threshold else scale.low
         draw_intervals(axes, shifted, looks[curve.name]["color"], lowest, crowded=len(named) > CROWDED)
         axes.plot(shifted.x, shifted.y, zorder=3, **looks[curve.name])
