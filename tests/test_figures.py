@@ -246,7 +246,7 @@ def test_the_look_of_public_figures_is_that_of_reports(study):
             ("frechett",),
             r"metric 'frechett' was not measured. Did you mean 'frechet'\? Metrics: frechet\.",
         ),
-        ("metric_vs_axis", ("nfe",), "'nfe' is not an axis of several positive numbers. Such axes: none."),
+        ("metric_vs_axis", ("nfe",), "'nfe' is not an axis of at least three numbers. Such axes: none."),
         ("heat_map", (), "nothing to draw: frechet: no two axes"),
         ("metric_vs_sigma", (), "nothing to draw: frechet: the metric has no values at single noise levels"),
         ("walks", (), "nothing to draw: the data are not one-dimensional"),
@@ -294,9 +294,10 @@ def test_labels_are_all_plain_or_all_powers():
 
 @pytest.mark.parametrize("count", [1, 3, 12])
 def test_points_stand_nearer_to_their_own_evaluations_than_to_others(count):
-    factors = dodge([7, 11, 19, 27, 35, 51], count)
-    assert len(set(factors)) == count
-    assert max(factors) / min(factors) < (35 / 27) ** 0.31
+    scale = scale_through([7, 11, 19, 27, 35, 51])
+    moved = [scale.moved(27, distance) for distance in dodge(scale, count)]
+    assert len(set(moved)) == count
+    assert max(moved) / min(moved) < (35 / 27) ** 0.31
 
 
 @pytest.mark.parametrize(("names", "columns"), [(["a"] * 6, 4), (["a name of twenty lett"] * 3, 2), (["x" * 60], 1)])
