@@ -124,6 +124,7 @@ MORE: dict[str, list[dict[str, Any]]] = {
 """Instances that ``others`` does not find. A field that one of them changes alone has no other values from there."""
 WITHOUT_EFFECT = {
     "data/fashion_mnist": {"path"},
+    "data/cifar10": {"path", "split"},
     **{f"data/{name}": {"image", "label", "split", "path"} for name in ("hf", "parquet")},
     "data/torchvision": {"dataset", "root", "kwargs", "label"},
     "data/factory": {"factory", "kwargs", "files"},
