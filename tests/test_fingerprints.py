@@ -48,8 +48,8 @@ BUILT_IN = [
     for name, cls in sorted(kind.known.items())
     if cls.__module__.startswith("designspace.components.")
 ]
-NOT_HERE = {"detector/inception"}
-"""Its weights cannot be part of the repository; tests/test_inception.py has reference values."""
+NOT_HERE = {"data/cifar10", "detector/inception"}
+"""Their files cannot be part of the repository; tests/test_data_cifar10.py and test_inception.py have other tests."""
 SMALL = {"model_channels": 8, "channel_mult": [1, 2], "channel_mult_emb": 2, "num_blocks": 1, "attn_resolutions": [4]}
 FIELDS = {
     "time_steps/explicit": {"levels": [40.0, 3.0, 0.1]},
@@ -124,7 +124,6 @@ MORE: dict[str, list[dict[str, Any]]] = {
 """Instances that ``others`` does not find. A field that one of them changes alone has no other values from there."""
 WITHOUT_EFFECT = {
     "data/fashion_mnist": {"path"},
-    "data/cifar10": {"path", "split"},
     **{f"data/{name}": {"image", "label", "split", "path"} for name in ("hf", "parquet")},
     "data/torchvision": {"dataset", "root", "kwargs", "label"},
     "data/factory": {"factory", "kwargs", "files"},
