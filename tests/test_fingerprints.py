@@ -48,8 +48,8 @@ BUILT_IN = [
     for name, cls in sorted(kind.known.items())
     if cls.__module__.startswith("designspace.components.")
 ]
-NOT_HERE = {"detector/inception"}
-"""Its weights cannot be part of the repository; tests/test_inception.py has reference values."""
+NOT_HERE = {"data/cifar10", "detector/inception"}
+"""Their files cannot be part of the repository; tests/test_data_cifar10.py and test_inception.py have other tests."""
 SMALL = {"model_channels": 8, "channel_mult": [1, 2], "channel_mult_emb": 2, "num_blocks": 1, "attn_resolutions": [4]}
 FIELDS = {
     "time_steps/explicit": {"levels": [40.0, 3.0, 0.1]},
