@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 CHUNK = 200
 """The number of images that are sampled and cached together; a run that is killed loses at most one chunk of them."""
 PIXELS = 25 * 32 * 32
-"""The pixels in a batch of a network on a CPU, whose activations then stay in memory that is close and in use."""
+"""The pixels in a batch of a network on a CPU; with more, the allocator returns most memory after each evaluation."""
 FURTHER = ("nfe_guidance", "nfe_idle")
 """Counts that are 0 for most trials, and that are recorded only if they are not."""
 
