@@ -13,7 +13,7 @@ from torch import Tensor
 
 from designspace.denoising.mixture import Modes
 
-LENGTH, WIDTH = 0.34, 0.02
+LENGTH, WIDTH = 0.33, 0.02
 """The length of the first branch, and the standard deviation across it."""
 THINNER = 0.72
 """The width of a branch relative to that of the branch it grows from."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 COLUMNS, MOST = 3, 12
 """The panels of a row, and the largest number of panels."""
-SIDE, TITLE = 1.55, 0.3
+SIDE, TITLE = 1.7, 0.19
 """The side of a panel and the height of the title above it, in inches."""
 MASS = 0.97
 """The share of the data that the drawn region of each class contains."""
@@ -39,6 +39,10 @@ class Points:
     """Pixel values, ``[n, 2]``."""
     labels: np.ndarray
     """The class of each point, 0 for all without classes."""
+
+    def first(self, count: int) -> Points:
+        """The first points."""
+        return Points(self.xy[:count], self.labels[:count])
 
     def of_classes(self) -> Iterator[tuple[int, np.ndarray]]:
         """The points of each class."""
@@ -69,7 +73,11 @@ def points(study: Study) -> Figure | None:
     found = sampled(study)[: MOST - 1]
     if not found:
         return None
-    panels = [(DATA, found[0].data, found[0].data), *((_title(study, s.entry), s.samples, s.data) for s in found)]
+    most = max(len(s.samples.xy) for s in found)
+    panels = [
+        (DATA, found[0].data.first(most), found[0].data),
+        *((_title(study, s.entry), s.samples, s.data) for s in found),
+    ]
     columns = min(COLUMNS, len(panels))
     rows = math.ceil(len(panels) / columns)
     figure, grid = stacked(rows, rows * (SIDE + TITLE), columns, width=columns * SIDE)
@@ -78,7 +86,8 @@ def points(study: Study) -> Figure | None:
         _draw_regions(axes, data)
         _draw_points(axes, shown)
         axes.set(xlim=limits, ylim=limits, xticks=[], yticks=[], aspect="equal")
-        axes.set_title(plain(wrapped(title, 30)), fontsize=SMALL + 1, color=DARK, pad=3)
+        axes.set_title(plain(wrapped(title, 30)), fontsize=SMALL + 1, color=DARK, pad=2)
+        axes.spines[:].set_visible(False)
     for axes in grid[len(panels) :]:
         axes.set_axis_off()
     return figure
