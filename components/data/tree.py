@@ -1,6 +1,6 @@
 from designspace.denoising.mixture import MixtureData
 from designspace.denoising.tree import Tree
-from designspace.registry.literature import KARRAS_2024B
+from designspace.registry.literature import KARRAS_2024_AUTOGUIDANCE
 
 
 class TreeData(Tree, MixtureData, name="tree"):
@@ -13,4 +13,4 @@ class TreeData(Tree, MixtureData, name="tree"):
     """
 
     formula = r"x \sim \sum_k w_k\, \mathcal N(\mu_k, \Sigma_k), \quad c = \mathrm{class}(k)"
-    sources = (KARRAS_2024B,)
+    sources = (KARRAS_2024_AUTOGUIDANCE,)

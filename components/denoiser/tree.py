@@ -1,6 +1,6 @@
 from designspace.denoising.mixture import MixtureDenoiser
 from designspace.denoising.tree import Tree
-from designspace.registry.literature import KARRAS_2022, KARRAS_2024B
+from designspace.registry.literature import KARRAS_2022, KARRAS_2024_AUTOGUIDANCE
 
 
 class TreeDenoiser(Tree, MixtureDenoiser, name="tree"):
@@ -15,4 +15,4 @@ class TreeDenoiser(Tree, MixtureDenoiser, name="tree"):
         D(x; \sigma, c) = \sum_{k \in c} r_k \left[\mu_k + \Sigma_k (\Sigma_k + \sigma^2 I)^{-1} (x - \mu_k)\right],
             \qquad r_k \propto w_k\, \mathcal N(x; \mu_k, \Sigma_k + \sigma^2 I)
     """
-    sources = (KARRAS_2022, KARRAS_2024B)
+    sources = (KARRAS_2022, KARRAS_2024_AUTOGUIDANCE)

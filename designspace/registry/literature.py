@@ -81,7 +81,9 @@ KARRAS_2022 = _arxiv(
 KARRAS_2024 = _arxiv(
     "2312.02696", "Karras et al.", 2024, "Analyzing and Improving the Training Dynamics of Diffusion Models"
 )
-KARRAS_2024B = _arxiv("2406.02507", "Karras et al.", 2024, "Guiding a Diffusion Model with a Bad Version of Itself")
+KARRAS_2024_AUTOGUIDANCE = _arxiv(
+    "2406.02507", "Karras et al.", 2024, "Guiding a Diffusion Model with a Bad Version of Itself"
+)
 KRIZHEVSKY_2009 = Source(
     "Krizhevsky",
     2009,
