@@ -39,6 +39,7 @@ from designspace.errors import DataError
 from designspace.report.figures import effects, heat, plane, profiles
 from designspace.report.figures import metric as measure
 from designspace.report.figures import pareto as fronts
+from designspace.report.figures import points as scatter
 from designspace.report.figures import samples as images
 from designspace.report.figures import steps as slopes
 from designspace.report.study import Study
@@ -55,8 +56,8 @@ if TYPE_CHECKING:
 # fmt: off
 __all__ = [
     "Panel", "RowCurves", "backward", "curves_of", "figure", "figures", "flow", "heat_map", "main_effects",
-    "metric_vs_axis", "metric_vs_nfe", "metric_vs_sigma", "pareto", "rows", "samples", "samples_difference", "sheets",
-    "steps", "walks", "warps",
+    "metric_vs_axis", "metric_vs_nfe", "metric_vs_sigma", "pareto", "points", "rows", "samples", "samples_difference",
+    "sheets", "steps", "walks", "warps",
 ]
 _OF_DESIGNS = {
     "Panel": "figures", "RowCurves": "curves", "curves_of": "curves", "figure": "figures", "figures": "figures",
@@ -196,6 +197,11 @@ def warps(results: AnyResults) -> Figure:
     Raises ``DataError`` unless several schedules or scalings were used.
     """
     return _drawn(results, plane.warps, "no one-dimensional data were sampled with several schedules or scalings")
+
+
+def points(results: AnyResults) -> Figure:
+    """Draw samples of two numbers in the plane, over the data. Raises ``DataError`` unless samples are two numbers."""
+    return _drawn(results, scatter.points, "the samples are not two numbers")
 
 
 def steps(results: AnyResults) -> Figure:

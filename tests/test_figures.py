@@ -250,6 +250,7 @@ def test_the_look_of_public_figures_is_that_of_reports(study):
         ("heat_map", (), "nothing to draw: frechet: no two axes"),
         ("metric_vs_sigma", (), "nothing to draw: frechet: the metric has no values at single noise levels"),
         ("walks", (), "nothing to draw: the data are not one-dimensional"),
+        ("points", (), "nothing to draw: the samples are not two numbers"),
         ("main_effects", ("frechet", 1), "nothing to draw: frechet: no choices can be compared in group 1"),
     ],
 )

@@ -144,8 +144,15 @@ class Study:
 
     def plane(self, row: Result) -> dict[str, np.ndarray]:
         """Trajectories and densities in the plane of time and sample; empty unless the data are one-dimensional."""
+        return self._within("plane.", row)
+
+    def points_of(self, row: Result) -> dict[str, np.ndarray]:
+        """Samples and data as points of the plane, with their labels; empty unless samples are two numbers."""
+        return self._within("points.", row)
+
+    def _within(self, prefix: str, row: Result) -> dict[str, np.ndarray]:
         kept = self._artefact(row.id)
-        return {name.removeprefix("plane."): array for name, array in kept.items() if name.startswith("plane.")}
+        return {name.removeprefix(prefix): array for name, array in kept.items() if name.startswith(prefix)}
 
     @cached_property
     def kept(self) -> dict[Hashable, Any]:

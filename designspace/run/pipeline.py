@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 SHOWN = 8
 """The number of images per trial that are kept for the report."""
+POINTS = 5000
+"""The largest numbers of samples and of data that are kept if they are points of the plane."""
 
 Seen = Callable[[int, int, bool], None]
 """Called after each chunk with the number done, the total, and whether this one was computed rather than cached."""
@@ -131,11 +133,12 @@ def _levels(trial: Trial, stages: Stages) -> list[Tensors]:
 
 
 def _keep(trial: Trial, found: Found, stages: Stages, results: Results) -> None:
-    """Write the artefact: the first images, the influences of images and of pairs on each metric, and the plane."""
+    """Write the artefact: the first images, the influences of images and of pairs on each metric, and toy data."""
     shown = stages.images(trial, chunks(trial.evaluate.images)[0])["images"][:SHOWN]
     first = {f"influence.{name}": m.influence for name, (_, m) in found.items() if m.influence is not None}
     second = {f"pairs.{name}": m.pairs for name, (_, m) in found.items() if m.pairs is not None}
     kept: dict[str, Tensor] = {"images": shown, **first, **second, **_plane(trial, shown, stages)}
+    kept |= _points(trial, shown, stages)
     results.put_artefact(trial.id, {name: tensor.cpu().numpy() for name, tensor in kept.items()})
 
 
@@ -148,6 +151,22 @@ def _plane(trial: Trial, shown: Tensor, stages: Stages) -> Tensors:
     if trial.guidance.by_step:
         return {}
     return {f"plane.{name}": tensor for name, tensor in stages.plane(trial).items()} if on_a_grid else {}
+
+
+def _points(trial: Trial, shown: Tensor, stages: Stages) -> Tensors:
+    """Samples and data as points of the plane, with their labels; empty unless samples are two numbers."""
+    if (
+        shown[0].numel() != 2
+        or not trial.data.has_pixels
+        or (data := stages.loaded.data(trial.data)).shape != shown[0].shape
+    ):
+        return {}
+    count = min(trial.evaluate.images, POINTS)
+    samples = torch.cat([stages.images(trial, chunk)["images"] for chunk in chunks(count)]).flatten(1)
+    labels = {"samples": stages.loaded.labels(trial, range(count)), "data": data.labels}
+    found = {"samples": samples, "data": data.pixels[:POINTS].flatten(1)}
+    found |= {f"{name}_labels": of[:POINTS].short() for name, of in labels.items() if of is not None}
+    return {f"points.{name}": tensor for name, tensor in found.items()}
 
 
 def _protocol(trial: Trial, stages: Stages) -> Protocol:
