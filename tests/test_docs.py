@@ -23,6 +23,7 @@ sys.path.insert(0, str(DOCS / "make"))
 
 import api
 import mathml
+import readme
 import rows
 import rst
 from blocks import blocks, run
@@ -231,13 +232,25 @@ def sentences(page):
             yield from re.split(r"(?<=[.:;]) ", " ".join(paragraph.split()))
 
 
-def test_tables_of_the_readme_are_those_of_the_reports():
-    lines = [line for line in (ROOT / "README.md").read_text("utf-8").splitlines() if line.startswith("| ")]
-    shown = [line for line in lines if "](" not in line and not line.startswith(("| ---", "| ablation"))]
-    sources = [ROOT / "reports/solver_grid/table.md", ROOT / "reports/sampling_trained/effects.md"]
-    reported = [line for source in sources for line in source.read_text("utf-8").splitlines()]
-    assert len(shown) == 11
-    assert [line for line in shown if line not in reported] == []
+def test_the_tables_of_the_readme_are_those_of_the_reports():
+    """After ``make reports``, every table that is not a list of ablations is between marks, and up to date."""
+    page = readme.README.read_text("utf-8")
+    assert readme.filled(page) == page
+    assert re.findall(r"<!-- table: (\w+) -->\n\n\| ", page) == list(readme.TABLES)
+    rules = [line for line in page.splitlines() if line.startswith("| ---")]
+    assert len(rules) == len(readme.TABLES) + 1
+
+
+def test_the_readme_opens_with_the_images_of_the_report():
+    page = readme.README.read_text("utf-8")
+    order = [readme.PICTURE.name, "cifar10_jpeg_solvers/frechet_vs_nfe.png", "table: best_practices", "make demo"]
+    assert sorted(order, key=page.index) == order
+    (canvas,) = (image.get_array() for image in readme.picture().images)
+    drawn = np.asarray(Image.open(readme.PICTURE).convert("RGB"))
+    assert drawn.shape == canvas.shape
+    written = canvas == 255  # where letters may be
+    assert 0.3 < written.mean() < 0.6
+    assert ((drawn == canvas) | written).all()
 
 
 @pytest.mark.parametrize("cls", BUILT_IN, ids=lambda cls: f"{cls.row}/{cls.name}")
