@@ -194,6 +194,14 @@ class Denoiser(Component, row="denoiser"):
         """The denoiser of repeat k: with other random numbers if it is trained, otherwise itself."""
         return self
 
+    def snapshot(self, fraction: float) -> Denoiser:
+        """The denoiser after this fraction of its training, a number between 0 and 1.
+
+        Raises ``ValueError``, which says what to do, if it is not trained or has no snapshot there.
+        """
+        what = f"denoiser {self.name} is not trained, so there is no snapshot of its training"
+        raise ValueError(f"{what}: name another denoiser as the guide")
+
 
 class Decoder(Component, row="decoder"):
     """The map from samples of the denoiser to images, for a denoiser that works on latents."""
