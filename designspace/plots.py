@@ -105,6 +105,8 @@ def rows(designs: Mapping[str, Design] | Iterable[Design | str] | Design | str, 
 def metric_vs_nfe(results: AnyResults, metric: str | None = None) -> Figure:
     """Draw a metric against the counted evaluations, with 95 % intervals and one curve per configuration.
 
+    If guidance adds evaluations, they are counted as well: see ``Result.nfe_total``.
+
     Args:
         results: The return value of ``ds.run``, or the folder of an ablation.
         metric: The name of the metric; by default the first metric of the ablation.
@@ -116,13 +118,13 @@ def metric_vs_nfe(results: AnyResults, metric: str | None = None) -> Figure:
 
 
 def metric_vs_axis(results: AnyResults, axis: str, metric: str | None = None) -> Figure:
-    """Draw a metric against the positive values of an axis such as ``time_steps.rho``.
+    """Draw a metric against the values of an axis such as ``time_steps.rho``.
 
-    Raises ``DataError`` if the axis does not have several positive numbers.
+    Raises ``DataError`` if the axis does not have at least three values, all of which are numbers.
     """
     study = _study(results)
     if axis not in (known := measure.numeric_axes(study)):
-        why = f"'{axis}' is not an axis of several positive numbers.{did_you_mean(axis, known)}"
+        why = f"'{axis}' is not an axis of at least three numbers.{did_you_mean(axis, known)}"
         raise DataError(f"{study.folder}: {why} Such axes: {', '.join(known) or 'none'}.")
     return _of_metric(study, metric, lambda s, m: measure.metric_vs_axis(s, m, axis), "there are no finite values")
 

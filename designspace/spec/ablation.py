@@ -58,6 +58,8 @@ class Ablation(Spec):
     num_steps: Any = None
     nfe: Any = None
     """A budget of denoiser evaluations per image, as an alternative to ``num_steps``."""
+    nfe_total: Any = None
+    """A budget that includes the evaluations that guidance adds, as another alternative."""
     grid: dict[str, list[Any]] = {}
     zip: dict[str, list[Any]] = {}
     one_at_a_time: dict[str, list[Any]] = {}

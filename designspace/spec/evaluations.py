@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Iterator, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache, partial
 from typing import NamedTuple, Self
 
+from designspace.data.load import load_images
+from designspace.data.rows import Data
+from designspace.denoising.flops import guidance_cost
 from designspace.denoising.guidance import Guidance
 from designspace.denoising.rows import Denoiser
 from designspace.design import Design
@@ -73,9 +76,17 @@ class Sampled(NamedTuple):
 
     def affordable(self, nfe: int) -> int:
         """The largest number of steps that costs at most ``nfe`` evaluations; see ``steps_for``."""
+        return self._most(lambda cost: cost.nfe, nfe, "")
+
+    def affordable_in_total(self, nfe_total: int, guidance_cost: float) -> int:
+        """The largest number of steps that costs at most ``nfe_total`` evaluations with those that guidance adds."""
+        guided = f" with guidance {self.guidance.name}" if self.guidance.effective else ""
+        return self._most(lambda cost: cost.total(guidance_cost), nfe_total, guided)
+
+    def _most(self, spent: Callable[[Cost], float], budget: int, guided: str) -> int:
         if self.solver.adaptive:
             raise ValueError(f"solver {self.solver} is adaptive: its NFE is a result, not a choice")
-        return most_within(lambda n: self.cost(n).nfe, nfe, f"solver {self.solver}")
+        return most_within(lambda n: spent(self.cost(n)), budget, f"solver {self.solver}{guided}")
 
 
 @lru_cache(2 * MOST_TRIALS)
@@ -89,6 +100,16 @@ def _counted(rows: Sampled, num_steps: int) -> Cost | Exception:
 def cost_of(of: Draft | Trial, num_steps: int) -> Cost:
     """The evaluations of a trial, counted at the levels that its denoiser supports. Raises what its rows raise."""
     return Sampled.of(of.design, of.denoiser, of.guidance).cost(num_steps)
+
+
+def guidance_cost_of(of: Draft | Trial) -> int | float:
+    """The cost of an evaluation that guidance adds, in evaluations of the denoiser; see ``guidance_cost``."""
+    return _guidance_cost(of.guidance, of.denoiser, of.design, of.data)
+
+
+@lru_cache(MOST_TRIALS)
+def _guidance_cost(guidance: Guidance, denoiser: Denoiser, design: Design, data: Data) -> int | float:
+    return guidance_cost(guidance, denoiser, design, partial(load_images, data))
 
 
 class Evaluations:
@@ -124,6 +145,8 @@ class Evaluations:
 
     def _allowed(self, draft: Draft) -> int:
         steps, sampled = draft.steps, Sampled.of(draft.design, draft.denoiser, draft.guidance)
+        if steps.nfe_total is not None:
+            return sampled.affordable_in_total(steps.nfe_total, guidance_cost_of(draft))
         if steps.nfe is not None:
             return sampled.affordable(steps.nfe)
         if _configuration(draft, steps.num_steps) not in self._left:
@@ -170,7 +193,7 @@ def _configuration(of: Draft | Trial, num_steps: int) -> Configuration:
 
 def _left_to_the_run(drafts: Sequence[Draft]) -> set[Configuration]:
     """The configurations with given numbers of steps that are not tried, beyond ``MOST_STEPS_TRIED`` steps in all."""
-    fixed = (draft for draft in drafts if draft.steps.nfe is None)
+    fixed = (draft for draft in drafts if draft.steps.budget is None)
     found = dict.fromkeys(_configuration(draft, draft.steps.num_steps) for draft in fixed)
     shuffled = random.Random(0).sample(list(found), len(found))
     steps = itertools.accumulate(num_steps + OVERHEAD for *_, num_steps in shuffled)
@@ -197,9 +220,14 @@ def _unspent(points: Sequence[tuple[Point, Cost]], place: DocPath) -> Iterator[P
     """
     spent: dict[str, dict[str, None]] = {}
     for point, found in points:
-        if point.budget is not None and found.nfe < point.budget:
-            text = f"{found.nfe} of {point.budget}{_why_no_more(point.trial)}"
-            spent.setdefault(str(point.trial.design.solver), {})[text] = None
+        if point.budget is None:
+            continue
+        most, whole = point.budget
+        used, name = found.nfe, str(point.trial.design.solver)
+        if whole and found.guidance:
+            used, name = found.total(guidance_cost_of(point.trial)), f"{name} with guidance {point.trial.guidance.name}"
+        if used < most:
+            spent.setdefault(name, {})[f"{used:.10g} of {most}{_why_no_more(point.trial)}"] = None
     alike: dict[str, list[str]] = {}
     for solver, parts in spent.items():
         alike.setdefault(", ".join(parts), []).append(solver)

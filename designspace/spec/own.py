@@ -199,7 +199,7 @@ def _context(draft: Draft) -> Context:
     """What the components of ``draft`` meet in its trials."""
     from designspace.testing.context import Context
 
-    denoiser, num_steps = draft.denoiser, (draft.steps.num_steps,) if draft.steps.nfe is None else (2, 5, 18)
+    denoiser, num_steps = draft.denoiser, (draft.steps.num_steps,) if draft.steps.budget is None else (2, 5, 18)
     known = denoiser.supported(draft.design)
     limits = known.limits() if known else (0.0, float("inf"))
     augmentation = getattr(denoiser, "augmentation", None)

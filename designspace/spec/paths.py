@@ -20,8 +20,8 @@ Location = tuple[str | int, ...]
 
 PARTS = ("cumulative", "one_at_a_time", "zip", "grid")
 """The parts of an ablation that vary fields, in the order of their product: the last varies fastest."""
-STEPS = ("num_steps", "nfe")
-"""The two fields for the number of steps; setting one replaces the other."""
+STEPS = ("num_steps", "nfe", "nfe_total")
+"""The fields for the number of steps; setting one replaces the others."""
 SEED = ("evaluate", "seed")
 SECTIONS = ("design", "data", "denoiser", "guidance", "decoder", "evaluate")
 
@@ -126,7 +126,7 @@ def build(settings: Sequence[Setting]) -> dict[str, Any]:
 
 
 def set_in_spec(raw: Mapping[str, Any], path: Sequence[str], value: Any) -> dict[str, Any]:
-    """``with_field`` for a whole spec, in which ``num_steps`` and ``nfe`` replace each other."""
+    """``with_field`` for a whole spec, in which the fields of ``STEPS`` replace each other."""
     if path[0] in STEPS:
         raw = {name: old for name, old in raw.items() if name not in STEPS}
     return with_field(raw, path, value)

@@ -58,8 +58,9 @@ def plan(fields: Mapping[str, Any], document: Document) -> Plan:
     problems, base, parts = Problems(), baseline(fields), {part: fields[part] for part in PARTS}
     problems += _import_components(fields["components"], folder)
     not_imported = any(not problem.kind.is_warning for problem in problems)
-    if fields["num_steps"] is not None and fields["nfe"] is not None:
-        problems.append(Problem("num_steps is given too; give one of the two", ("nfe",), key=True))
+    given = [name for name in STEPS if fields[name] is not None]
+    for name in given[1:]:
+        problems.append(Problem(f"{given[0]} is given too; give one of the two", (name,), key=True))
     of_axes = Problems()
     found = choices(parts, of_axes)
     varied = list({id(setting): setting for choice in found for setting in choice.settings}.values())

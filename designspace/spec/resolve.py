@@ -67,7 +67,7 @@ class Resolver:
         for choice, settings, draft in valid:
             with problems.collecting():
                 trials = self._trials(draft, settings, evaluations)
-                points += [Point(dict(choice.labels), trial, draft.steps.nfe) for trial in trials]
+                points += [Point(dict(choice.labels), trial, draft.steps.budget) for trial in trials]
         return points, evaluations
 
     def _draft(self, settings: Sequence[Setting]) -> Draft:
@@ -81,11 +81,10 @@ class Resolver:
         try:
             num_steps = evaluations.num_steps(draft)
         except ValueError as error:
-            steps = "num_steps" if draft.steps.nfe is None else "nfe"
-            raise refusal(str(error), _culprit(error, steps, settings), Kind.SAMPLING) from error
+            raise refusal(str(error), _culprit(error, draft.steps.field, settings), Kind.SAMPLING) from error
         except Exception as error:  # in a component of the user
             what = f"cannot count evaluations: {brief(error)}"
-            raise refusal(what, written(settings, ("nfe",)), Kind.USER_CODE) from error
+            raise refusal(what, written(settings, (draft.steps.field,)), Kind.USER_CODE) from error
         if problems := list(self._file_problems(draft, settings)):
             raise SpecError(problems)
         if draft.guidance.effective:

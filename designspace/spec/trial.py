@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
@@ -255,13 +255,21 @@ class Ids:
         return self._texts[key][1]
 
 
+class Budget(NamedTuple):
+    """A limit on the evaluations per image."""
+
+    evaluations: int
+    total: bool
+    """Whether it includes those that guidance adds."""
+
+
 @dataclass(frozen=True)
 class Point:
     """A point of the ablation's grid and its trial; several points may share one trial."""
 
     axes: dict[str, Label]
     trial: Trial
-    budget: int | None = None
+    budget: Budget | None = None
     """The evaluations that the trial may use, if its number of steps follows from them."""
 
 

@@ -69,10 +69,10 @@ def _first_of_each(found: Sequence[Effects]) -> list[Effects]:
 
 def _budget(study: Study, budget: object) -> str:
     """``NFE 35``, ``steps 18`` or, if some configurations spend another number of evaluations, ``budget of 35 NFE``."""
-    if study.column_axis != "nfe":
-        return f"steps {budget}" if study.column_axis else f"{budget}"
+    if not study.column_axis:
+        return f"{budget}"
     unspent = any(entry.unspent for entry in study.entries if study.budget(entry) == budget)
-    return f"budget of {budget} NFE" if unspent else f"NFE {budget}"
+    return f"budget of {budget} {study.budget_word}" if unspent else f"{study.budget_word} {budget}"
 
 
 def _style(i: int) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from designspace.drawing.look import style
 from designspace.report.figures import plane, samples
 from designspace.report.figures.effects import main_effects
 from designspace.report.figures.heat import heat_map
-from designspace.report.figures.metric import metric_vs_axis, metric_vs_nfe, numeric_axes
+from designspace.report.figures.metric import metric_vs_axis, metric_vs_nfe, numeric_axes, varies_in
 from designspace.report.figures.pareto import pareto
 from designspace.report.figures.profiles import metric_vs_sigma
 from designspace.report.figures.steps import steps
@@ -45,9 +45,12 @@ def _candidates(study: Study) -> Iterator[tuple[str, Figure | None]]:
     metrics = study.about.metrics
     for metric in metrics:
         name = stem(metric)
-        yield f"{name}_vs_nfe", metric_vs_nfe(study, metric)
-        for axis in numeric_axes(study):
-            yield f"{name}_vs_{re.sub(r'[^a-zA-Z0-9]', '_', axis)}", metric_vs_axis(study, metric, axis)
+        axes = numeric_axes(study)
+        if not axes or varies_in(study, metric, study.count):
+            yield f"{name}_vs_nfe", metric_vs_nfe(study, metric)
+        for axis in axes:
+            if varies_in(study, metric, axis):
+                yield f"{name}_vs_{re.sub(r'[^a-zA-Z0-9]', '_', axis)}", metric_vs_axis(study, metric, axis)
         yield f"{name}_vs_sigma", metric_vs_sigma(study, metric)
         yield f"{name}_heat", heat_map(study, metric)
     for metric in metrics[:1]:

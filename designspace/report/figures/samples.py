@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from designspace.drawing.look import DPI, plain, wrapped
-from designspace.report.entry import Entry
+from designspace.report.entry import WORDS, Entry
 from designspace.report.study import Study, budgets, comparable
 from designspace.report.tables.caption import better
 from designspace.text import measured, one_line, value_of
@@ -65,8 +65,9 @@ def samples_difference(study: Study) -> Figure | None:
     found = grid(study)
     if not found or not (blocks := _differences(found)):
         return None
-    where = {"nfe": " at the same cost", "num_steps": " in as many steps"}.get(study.column_axis or "", "")
-    note = f"Half the difference from {found.rows[0]}{where}; grey is none."
+    where = {"nfe": " at the same NFE" if study.guided else " at the same cost", "nfe_total": " at the same cost"}
+    where |= {"num_steps": " in as many steps"}
+    note = f"Half the difference from {found.rows[0]}{where.get(study.column_axis or '', '')}; grey is none."
     used = sorted({block.row for block in blocks})
     moved = [replace(block, row=used.index(block.row)) for block in blocks]
     return draw(Grid([found.rows[row] for row in used], found.columns, moved, {}, note))
@@ -149,8 +150,8 @@ def _three(costs: Sequence[object]) -> list[object]:
 
 
 def _title(study: Study, entries: Sequence[Entry]) -> str:
-    nfe = sorted({entry.nfe for entry in entries})
-    used = f"NFE {nfe[0]:g}" if len(nfe) == 1 else f"NFE {nfe[0]:g} to {nfe[-1]:g}"
+    spent, word = sorted({entry.spent(study.count) for entry in entries}), WORDS[study.count]
+    used = f"{word} {spent[0]:g}" if len(spent) == 1 else f"{word} {spent[0]:g} to {spent[-1]:g}"
     return f"{value_of(study.budget(entries[0]))} steps ({used})" if study.column_axis == "num_steps" else used
 
 

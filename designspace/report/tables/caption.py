@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from designspace.report.entry import Entry, converged_error
+from designspace.report.entry import WORDS, Entry, converged_error
 from designspace.report.evidence.caveats import few_effective, like_copies, lossy_reference, too_few_images
 from designspace.report.evidence.differences import Ranking
 from designspace.report.protocols import differences
@@ -14,7 +14,6 @@ from designspace.report.tables import corrected
 from designspace.text import NAMED, few, joined, number, one_line
 
 COUNTED_AS_DRAWN = "Values below the drawn reference are no better than it: comparisons treat them as equal to it."
-UNSPENT = "[k NFE]: the configuration spends k evaluations, because it cannot spend exactly the budget."
 CHOSEN = "because the best is chosen after seeing the values"
 """Why comparisons with the best are corrected for all pairs."""
 
@@ -187,22 +186,39 @@ def _evaluations(study: Study, entries: Sequence[Entry]) -> Iterator[str]:
     took = [(e.config, f"{e.nfe:.4g} ± {e.nfe_sd:.2g}") for e in entries if e.nfe_sd is not None]
     for name, nfe in dict.fromkeys(took):
         yield f"{name} took {nfe} evaluations per image (mean ± standard deviation)."
-    guided = [
-        f"{e.config} ({e.rows[0].nfe_guidance:.4g} at {e.nfe:.4g} NFE)" for e in entries if e.rows[0].nfe_guidance
-    ]
-    if guided:
-        yield f"Guidance adds calls of networks, which NFE does not count: {few(list(dict.fromkeys(guided)))}."
-    if any(entry.unspent for entry in entries):
-        yield UNSPENT
+    yield from _of_guidance(entries)
+    yield from unspent(entries)
     if study.column_axis == "num_steps":
         yield from _at_equal_steps(study, entries)
+
+
+def unspent(entries: Sequence[Entry]) -> Iterator[str]:
+    """What the brackets in a table of these entries mean, if there are any."""
+    if limited := next((entry.limited for entry in entries if entry.unspent), None):
+        what = "spends k evaluations" + (" with those of guidance" if limited == "nfe_total" else "")
+        yield f"[k {WORDS[limited]}]: the configuration {what}, because it cannot spend exactly the budget."
+
+
+def _of_guidance(entries: Sequence[Entry]) -> Iterator[str]:
+    """What NFE and total NFE count, and both numbers for each configuration with guidance."""
+    guided = [entry for entry in entries if entry.spent("nfe_guidance")]
+    if not guided:
+        return
+    counts = [f"{e.config} ({e.nfe:.4g} + {e.spent('nfe_guidance'):.4g})" for e in guided]
+    yield f"NFE does not count the evaluations that guidance adds, and total NFE does: {few([*dict.fromkeys(counts)])}."
+    costs = [f"{e.config} ({e.rows[0].guidance_cost:.3g})" for e in guided if e.rows[0].guidance_cost != 1]
+    if costs:
+        what = (
+            "An evaluation of a network that guides counts as much as its FLOPs divided by those of the other network"
+        )
+        yield f"{what}: {few([*dict.fromkeys(costs)])}."
 
 
 def _at_equal_steps(study: Study, entries: Sequence[Entry]) -> Iterator[str]:
     """The evaluations of each configuration, if those with the same number of steps spend different numbers."""
     counts: dict[str, dict[object, str]] = {}
     for entry in entries:
-        counts.setdefault(entry.config, {})[study.budget(entry)] = f"{entry.nfe:.4g}"
+        counts.setdefault(entry.config, {})[study.budget(entry)] = f"{entry.spent(study.count):.4g}"
     named: dict[str, list[str]] = {}
     for name, at in counts.items():
         named.setdefault(joined([at[budget] for budget in budgets(study, entries) if budget in at]), []).append(name)

@@ -136,17 +136,18 @@ def _edges(factor: Factor) -> list[Any]:
 
 def _costs(study: Study, found: Sequence[Effects]) -> Iterator[str]:
     """A note on each factor whose choices take different numbers of evaluations at the same budget."""
-    of_nfe, shown = study.column_axis == "nfe", _budgets(found)
+    of_nfe, shown = study.column_axis in ("nfe", "nfe_total"), _budgets(found)
     for factor, at in _by_factor(found).items():
         told = [budget for budget in shown if budget in at] if of_nfe else [*at][-1:]
         unequal = [
-            f"at NFE {value_of(budget)}, {counts}" if of_nfe else counts
+            f"at {study.budget_word} {value_of(budget)}, {counts}" if of_nfe else counts
             for budget in told
             if (counts := _counts(factor, at[budget].nfe, 1.0 if of_nfe else UNEQUAL))
         ]
         if unequal:
             each = "; ".join(unequal)
-            yield f"Not at equal cost: the choices of {factor.name} take different numbers of evaluations ({each})."
+            of = "evaluations, with those of guidance" if study.count == "nfe_total" else "evaluations"
+            yield f"Not at equal cost: the choices of {factor.name} take different numbers of {of} ({each})."
 
 
 def _counts(factor: Factor, nfe: Mapping[Any, float], factor_of_note: float) -> str:
@@ -194,7 +195,7 @@ def change(one: Effects, choice: Any) -> Cell:
 
 
 def _at(study: Study, budget: object) -> str:
-    return f" at {'NFE' if study.column_axis == 'nfe' else 'steps'} {value_of(budget)}" if study.column_axis else ""
+    return f" at {study.budget_word} {value_of(budget)}" if study.column_axis else ""
 
 
 def _budgets(found: Sequence[Effects]) -> list[object]:
