@@ -18,13 +18,10 @@ if TYPE_CHECKING:
     from designspace.denoising.rows import Denoiser
     from designspace.spec import Ablation
 
-_UNLIKE = {
-    True: "the network is trained with class labels (denoiser.labels: true): use labels: data, balanced, or a list",
-    False: "the network is trained without class labels: set denoiser.labels: true, or use labels: none",
-}
-_NEEDED = "the network knows classes only, not images without labels: use labels: data, balanced, or a list"
+_UNKNOWN = "the network is trained without class labels: set denoiser.labels: true, or use labels: none"
+_NEEDED = "to sample with labels, use labels: data, balanced, or a list"
 Rule = str | tuple[int, ...]
-"""``none``, ``data``, ``balanced``, or a list of labels."""
+"""``none``, ``data``, ``balanced``, or a list of labels, which has one entry if all images are of one class."""
 FEW = 20
 """Up to this many classes are listed one by one in messages."""
 
@@ -63,8 +60,8 @@ def labels_for(rule: str | Sequence[int], seed: int, images: range, data: Images
 def require_labels(ablation: Ablation) -> None:
     """Check, before anything is computed, that data sets and denoisers have the classes that trials ask for.
 
-    A list of labels needs no labelled data, unless the denoiser is made from the data. A network that was trained here
-    must be sampled with labels if and only if it was trained with them.
+    A list of labels needs no labelled data, unless the denoiser is made from the data. A network can be sampled with
+    labels if it was trained with them, and without if some of them were left out or there were none.
 
     Raises ``SpecError``, which names the place in the YAML.
     """
@@ -75,10 +72,10 @@ def require_labels(ablation: Ablation) -> None:
         data: Images | None = None
         for trial in group:
             rule, denoiser = trial.evaluate.labels, trial.denoiser
-            if isinstance(denoiser, Labelled) and denoiser.labels == (rule == "none"):
-                found[_UNLIKE[denoiser.labels], rule] = None
-            elif rule == "none" and denoiser.needs_labels():
-                found[_NEEDED, rule] = None
+            if rule == "none" and denoiser.needs_labels():
+                found[f"{denoiser.why_labels()}; {_NEEDED}", rule] = None
+            elif rule != "none" and isinstance(denoiser, Labelled) and not denoiser.labels:
+                found[_UNKNOWN, rule] = None
             elif rule != "none":
                 data = data or load_images(trial.data)
                 found |= dict.fromkeys((text, rule) for text in _problems(rule, data, denoiser))

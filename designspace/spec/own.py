@@ -85,13 +85,16 @@ class OwnComponents:
     def _network_problems(self, draft: Draft, settings: Sequence[Setting]) -> Iterator[Problem]:
         """Yield the problem of calling the network or the denoiser that the user's code makes, for each use of it.
 
-        It is called with and without labels as the run calls it. A network of a denoiser of the user's own is checked
-        with the denoiser.
+        It is called with and without labels as training, the run and its guidance call it. A network of a denoiser of
+        the user's own is checked with the denoiser.
         """
         denoiser, asked = draft.denoiser, draft.evaluate.labels != "none"
         for location, part in _with_parts(("denoiser",), denoiser):
             if isinstance(part, Network | Denoiser) and part.runs_user_code and type(denoiser).built_in():
-                labelled = tuple(dict.fromkeys([asked, getattr(denoiser, "labels", asked)]))
+                without = getattr(denoiser, "label_dropout", 0) or (
+                    draft.guidance.effective and not draft.guidance.takes_guide
+                )
+                labelled = tuple(dict.fromkeys([asked, getattr(denoiser, "labels", asked), *[False] * bool(without)]))
                 used = (denoiser, draft.data, draft.design.c_noise)
                 self._used.update((id(each), each) for each in used)  # kept, so that ids stay theirs
                 key = (id(part), *map(id, used), labelled)
