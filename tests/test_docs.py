@@ -255,7 +255,7 @@ def test_the_readme_opens_with_the_images_of_the_report():
     assert ((drawn == canvas) | written).all()
 
 
-NAMED = "data: cifar10_jpeg\ndenoiser: {name: pretrained, model: cifar10_jpeg}\n"
+NAMED = "data: digits\ndenoiser: {name: trained, network: {name: unet, size: tiny}, labels: true, label_dropout: 0.1}\n"
 """What the pieces of the page on guidance are pieces of, unless they say it themselves."""
 NOT_HERE = ("edm2.yaml", "prompt.yaml")
 """Ablations with networks that the readers have to bring."""
@@ -266,7 +266,7 @@ def test_the_ablations_of_the_page_on_guidance_load(tmp_path):
     assert len(found) == 9
     for block in found:
         named = "" if block.text.startswith("data:") else NAMED
-        rest = "design: edm\nevaluate: {images: 4, labels: LABELS, metrics: [frechet]}\n"
+        rest = "design: edm\nevaluate: {images: 4, labels: LABELS, detector: pixels, metrics: [frechet]}\n"
         unlabelled = block.text.startswith("data:") and "labels: true" not in block.text
         text = named + block.text + rest.replace("LABELS", "none" if unlabelled else "balanced")
         (tmp_path / "piece.yaml").write_text(text)

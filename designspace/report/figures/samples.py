@@ -65,9 +65,9 @@ def samples_difference(study: Study) -> Figure | None:
     found = grid(study)
     if not found or not (blocks := _differences(found)):
         return None
-    where = {"nfe": " at the same NFE" if study.guided else " at the same cost", "nfe_total": " at the same cost"}
-    where |= {"num_steps": " in as many steps"}
-    note = f"Half the difference from {found.rows[0]}{where.get(study.column_axis or '', '')}; grey is none."
+    same = {"nfe": "at the same NFE" if study.guided else "at the same cost", "nfe_total": "at the same cost"}
+    where = (same | {"num_steps": "in as many steps"}).get(study.column_axis or "", "")
+    note = f"Half the difference from {found.rows[0]} {where}".rstrip() + "; grey is none."
     used = sorted({block.row for block in blocks})
     moved = [replace(block, row=used.index(block.row)) for block in blocks]
     return draw(Grid([found.rows[row] for row in used], found.columns, moved, {}, note))
@@ -85,12 +85,9 @@ def grid(study: Study, where: Mapping[str, Any] | None = None) -> Grid | None:
     kept = {name: i for i, name in enumerate(names[:MOST_ROWS])}
     placed = [point for point in points if point.config in kept and study.budget(point) in costs]
     place = {point: (kept[point.config], costs.index(study.budget(point))) for point in placed}
-    metric = _metric(study, [e for e in shown if e in place])
-    blocks = [
-        Block(*place[e], _sized(images, CELL[len(costs)]), _value(e, metric))
-        for e, images in shown.items()
-        if e in place
-    ]
+    rated = [entry for entry in shown if entry in place]
+    metric = _metric(study, rated)
+    blocks = [Block(*place[entry], _sized(shown[entry], CELL[len(costs)]), _value(entry, metric)) for entry in rated]
     columns = [_title(study, [e for e in shown if study.budget(e) == cost]) for cost in costs]
     gaps = {place[p]: study.word(p) for p in place if not p.rows}
     note = "Images one above the other come from the same latent."
