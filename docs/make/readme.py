@@ -38,7 +38,7 @@ def best_practices() -> Table:
     """What was tried for the network ``cifar10_jpeg``, how much each choice changes the distance, and the favoured."""
     folders = [REPORTS / f"cifar10_jpeg_{name}" for name in PRACTICES]
     studies = [Study(folder) for folder in folders if folder.is_dir()]
-    rows = [_row(one) for study in studies for one in _at_budget(study)]
+    rows = [_row(study, one) for study in studies for one in _at_budget(study)]
     return Table(["design choice", "NFE", "baseline (FD)", "change of the FD by others", "favoured"], rows, "")
 
 
@@ -48,9 +48,10 @@ def _at_budget(study: Study) -> list[Effects]:
     return [one for one in found if one.budget == (BUDGET if BUDGET in budgets else budgets[-1])]
 
 
-def _row(one: Effects) -> list[Cell]:
+def _row(study: Study, one: Effects) -> list[Cell]:
     first, *others = one.factor.choices
-    nfe, baseline = f"{one.nfe[first]:g}", f"{one.factor.word(first)} {change(one, first).text}"
+    nfe = f"{study.entries[0].nfe if one.budget is None else one.budget:g}"  # without the evaluations of guidance
+    baseline = f"{one.factor.word(first)} {change(one, first).text}"
     tried = "; ".join(f"{one.factor.word(choice)}: {change(one, choice).text}" for choice in others)
     return [Cell(one.factor.name), number_cell(nfe), Cell(baseline), Cell(tried), words(one)]
 
