@@ -52,13 +52,11 @@ def takes_the_arguments(component: Component) -> None:
 
 
 def _require_arguments(name: str, own: Callable[..., Any], method: Callable[..., Any]) -> None:
-    sent = [
-        p for p in inspect.signature(method).parameters.values() if p.default is p.empty and p.kind != p.VAR_POSITIONAL
-    ]
-    by_name = {p.name: p.name for p in sent if p.kind == p.KEYWORD_ONLY}
+    required = [p for p in inspect.signature(method).parameters.values() if p.default is p.empty]
+    passed = [p.name for p in required]
+    by_name = {p.name: None for p in required if p.kind is p.KEYWORD_ONLY}
     try:
-        inspect.signature(own).bind(*(p.name for p in sent if p.name not in by_name), **by_name)
+        inspect.signature(own).bind(*passed[: len(passed) - len(by_name)], **by_name)
     except TypeError:
-        names = [p.name for p in sent], inspect.signature(own).parameters
-        expected, got = (f"({', '.join(each)})" for each in names)
+        expected, got = (f"({', '.join(names)})" for names in (passed, inspect.signature(own).parameters))
         require(False, f"the arguments of {name}", expected, got)
