@@ -163,9 +163,22 @@ def main_effects(results: AnyResults, metric: str | None = None, group: int = 0)
     return _of_metric(results, metric, lambda s, m: effects.main_effects(s, m, group), otherwise)
 
 
-def samples(results: AnyResults) -> Figure:
-    """Draw images of each configuration from the same latents. Raises ``DataError`` if no images were kept."""
-    return _drawn(results, images.samples, "no images were kept")
+def samples(results: AnyResults, where: Mapping[str, Any] | None = None) -> Figure:
+    """Draw images of each configuration from the same latents, with the value of the first metric beside them.
+
+    Args:
+        results: The return value of ``ds.run``, or the folder of an ablation.
+        where: The points to draw, as values of axes, such as ``{"nfe": 11, "solver": ["euler", "heun"]}``; by default
+            all configurations at the lowest, a middle and the highest cost.
+
+    Raises:
+        DataError: If there is no such axis, or no images of these points were kept.
+    """
+    study, where = _study(results), where or {}
+    for axis in where:
+        if axis not in (known := study.about.axes):
+            raise DataError(f"{study.folder}: no axis '{axis}'.{did_you_mean(axis, known)} Axes: {', '.join(known)}.")
+    return _drawn(study, lambda study: images.samples(study, where), "no images of these points were kept")
 
 
 def samples_difference(results: AnyResults) -> Figure:

@@ -213,11 +213,43 @@ def test_effects_are_the_differences_with_their_intervals(bench):
 
 
 def test_differences_of_samples_are_half_the_difference_around_grey(study):
-    assert [text.get_text() for text in samples(study).texts][:5] == ["NFE 7", "NFE 11", "NFE 19", "euler", "heun"]
     figure = samples_difference(study)
+    assert [text.get_text() for text in figure.texts if text.get_text()][:4] == ["NFE 7", "NFE 11", "NFE 19", "heun"]
     assert "Half the difference from euler at the same cost; grey is none." in [t.get_text() for t in figure.texts]
     (canvas,) = figure.images
     assert {128, 255} == set(np.unique(canvas.get_array()))  # equal images, on white
+
+
+def words(figure):
+    return [text.get_text() for text in figure.texts]
+
+
+def test_samples_have_the_values_of_their_points_beside_them(study):
+    values = [f"{value:.2f}\n± 0.50" for of in VALUES.values() for value in of]
+    shown = words(samples(study))
+    assert shown[:6] == ["NFE 7", "FD", "NFE 11", "FD", "NFE 19", "FD"]
+    assert shown[6:-1] == [*values, "euler", "heun"]
+    assert shown[-1].splitlines()[1] == "FD-x ± standard error; lower is better."
+
+
+def test_samples_of_some_points(study):
+    figure = ds.plots.samples(study, {"solver": ["heun", "euler"], "nfe": 11})
+    assert words(figure)[:6] == ["NFE 11", "FD", "20.00\n± 0.50", "8.00\n± 0.50", "euler", "heun"]
+    with pytest.raises(ds.DataError, match=r"no axis 'solvr'. Did you mean 'solver'\? Axes: solver, nfe."):
+        ds.plots.samples(study, {"solvr": "heun"})
+    with pytest.raises(ds.DataError, match="no images of these points were kept"):
+        ds.plots.samples(study, {"nfe": 12})
+
+
+def test_values_of_different_protocols_are_not_shown_side_by_side(bench):
+    made = bench()
+    for solver, protocol in (("euler", "FD-x"), ("heun", "FD-y")):
+        made.point({"solver": solver, "nfe": 7}, 3.0, se=SE, protocol=protocol)
+    assert words(samples(made.study()))[-3:] == [
+        "euler",
+        "heun",
+        "Images one above the other come from the same latent.",
+    ]
 
 
 RESULTS = ["metric_vs_nfe", "pareto", "main_effects", "samples", "samples_difference"]

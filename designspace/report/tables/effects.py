@@ -97,11 +97,12 @@ def _favoured(study: Study, found: Sequence[Effects], name: str) -> Table:
     rows = []
     for factor, at in _by_factor(found).items():
         tried = ", ".join(map(factor.word, factor.choices))
-        rows.append([Cell(factor.name), Cell(tried), *(_words(at[b]) if b in at else Cell("") for b in shown)])
+        rows.append([Cell(factor.name), Cell(tried), *(words(at[b]) if b in at else Cell("") for b in shown)])
     return Table([name, "tried", *(f"favoured{_at(study, b)}" for b in shown)], rows, FAVOURED)
 
 
-def _words(one: Effects) -> Cell:
+def words(one: Effects) -> Cell:
+    """The favoured choices, by the value of another axis if they depend on it; ``undecided`` if nothing is excluded."""
     if one.dependence:
         return Cell(_by_level(one, one.dependence), best=True)
     return Cell(_names(one.factor, one.favoured), best=True) if one.decided else Cell("undecided")
@@ -174,7 +175,7 @@ def _effects(study: Study, found: Sequence[Effects], name: str) -> Table:
     rows = []
     for factor, at in _by_factor(found).items():
         for choice in factor.choices:
-            cells = [_cell(at[b], choice) if b in at else Cell("") for b in shown]
+            cells = [change(at[b], choice) if b in at else Cell("") for b in shown]
             base = choice == factor.choices[0]
             word = factor.word(choice) + (f" ({factor.compared_with})" if base else "")
             rows.append([Cell(factor.name if base else ""), Cell(word), *cells])
@@ -182,7 +183,8 @@ def _effects(study: Study, found: Sequence[Effects], name: str) -> Table:
     return Table(header, rows, MEANING)
 
 
-def _cell(one: Effects, choice: Any) -> Cell:
+def change(one: Effects, choice: Any) -> Cell:
+    """The effect of a choice; for the one to compare with, the mean of the metric in parentheses."""
     best = one.decided and choice in one.favoured
     if choice == one.factor.choices[0]:
         return number_cell(f"({one.baseline:.4g})", best)
