@@ -140,7 +140,8 @@ class PairGuidance(Guidance):
     def wrap(self, denoiser: Conditional, *guides: Conditional) -> Conditional:
         if not self.effective:
             return denoiser
-        return _Guided(self, denoiser, *guides) if guides else _Guided(self, denoiser, Unlabelled(denoiser))
+        guide = guides[0] if guides else Unlabelled(denoiser)
+        return _Guided(self, denoiser, guide, tuple(denoiser.shape))
 
     def alone(self, c: Tensor, step: int) -> Tensor | None:
         """The guided output, if it does not depend on the guide, which is then not evaluated; otherwise ``None``.
@@ -181,10 +182,7 @@ class _Guided:
     guidance: PairGuidance
     denoiser: Conditional
     guide: Conditional
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return self.denoiser.shape
+    shape: tuple[int, ...]
 
     def bind(self, labels: Tensor | None) -> rows.D:
         return _GuidedD(self.guidance, self.denoiser.bind(labels), self.guide.bind(labels))
