@@ -3,6 +3,7 @@
 import math
 import textwrap
 from dataclasses import dataclass
+from typing import ClassVar
 
 import pytest
 import torch
@@ -144,7 +145,7 @@ def test_guided_gaussians_are_gaussians_with_a_shifted_mean(weight):
         torch.testing.assert_close(denoised(guided, x, sigma, GAUSSIANS), expected, rtol=0, atol=1e-10)
     fine = EDM.model_copy(update={"solver": ds.Solver.get("rk45")(rtol=1e-9, atol=1e-12)})
     found = sampled(guided, fine, GAUSSIANS).x
-    torch.testing.assert_close(found, sampled(guidance("none"), fine, shifted).x, rtol=0, atol=1e-10)
+    torch.testing.assert_close(found, sampled(guidance("none"), fine, shifted, labels=None).x, rtol=0, atol=1e-10)
     # From sigma = 80 to 0.002, x - mean shrinks with the standard deviation of the noisy data; D follows.
     variance, low, high = GAUSSIANS.variance, 0.002**2, 80.0**2
     last = mean + (80 * LATENTS - mean) * ((variance + low) / (variance + high)).sqrt()
@@ -220,7 +221,11 @@ def test_apg_without_its_parts_is_cfg():
 
 def test_the_memory_is_that_of_the_first_evaluation_of_the_previous_guided_step():
     class Seen(PairGuidance):
-        by_step = True
+        name: ClassVar[str] = "seen"
+
+        @property
+        def by_step(self):
+            return True
 
         def combine(self, c, u, step, memory):
             seen.append((step, memory))
@@ -228,9 +233,8 @@ def test_the_memory_is_that_of_the_first_evaluation_of_the_previous_guided_step(
 
     seen = []
     sampled(Seen(weight=2, sigma_min=0.1, sigma_max=30), steps=6)
-    # Steps 0 and 4, 5 begin outside. Heun evaluates each step twice; its second evaluation changes no memory.
-    assert seen == [(0, None), (1, 1), (1, 1), (2, 2), (2, 2), (3, 4), (3, 4)][: len(seen)]
-    assert len(seen) == 7 - (out_of_range := 7 - len(seen)) and out_of_range <= 1
+    # Heun evaluates each of steps 1 to 3 twice at these levels; the second evaluation of a step changes no memory.
+    assert seen == [(0, None), (1, 1), (1, 1), (2, 2), (2, 2), (3, 4), (3, 4)]
 
 
 def test_a_trajectory_begins_without_a_memory():
@@ -311,11 +315,7 @@ def test_only_what_is_inside_the_interval_is_guided(run, per):
     assert seen == expected
     assert (out.nfe, out.nfe_guidance) == (len(levels), len(expected))
     assert 0 < len(expected) < len(levels)
-
-
-def test_the_interval_differs_between_steps_and_evaluations():
-    counts = {per: sampled(guidance("interval", per=per), steps=12).nfe_guidance for per in ("step", "evaluation")}
-    assert counts == {"step": 6, "evaluation": 7}
+    assert all(inside(level, one) for level in seen) == (per == "evaluation" or run == "dpmpp_2m")
 
 
 def test_images_at_levels_of_their_own_are_guided_each_by_its_level():
@@ -336,7 +336,7 @@ def test_guidance_of_a_number_of_steps_is_called_through_sample():
 
 def test_the_prediction_needs_the_preconditioning():
     D = guidance("rescale").wrap(GAUSSIANS).bind(LABELS)
-    with pytest.raises(ValueError, match="D has no c_skip and c_out, .*: use space: D"):
+    with pytest.raises(ValueError, match=r"D has no c_skip and c_out, .*: use space: D"):
         D(LATENTS, torch.tensor(1.0))
 
 
@@ -356,7 +356,7 @@ def test_what_the_sampler_asks_of_D_is_passed_on(one):
     for name in ("sigma_min", "sigma_max", "round_sigma", "c_in", "c_skip", "c_out"):
         assert getattr(D, name) == getattr(plain, name)
     start = sampled(one, RUNS["heun"], steps=3, start="unit", record=True).trajectory
-    assert torch.equal(start[0], LATENTS / EDM.c_in(torch.tensor(80.0, dtype=torch.float64)))
+    torch.testing.assert_close(start[0], LATENTS / EDM.c_in(torch.tensor(80.0, dtype=torch.float64)))
 
 
 # In a spec
@@ -374,6 +374,12 @@ SPEC = {
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("DESIGNSPACE_CACHE", str(tmp_path / "cache"))
+
+
+def run(ablation, out):
+    found = ds.run(ablation, out=out, progress=False)
+    assert not found.failures
+    return {row.id: row for row in found.rows()}
 
 
 def trial(**fields):
@@ -394,8 +400,8 @@ def test_runs_with_guidance(tmp_path):
         "guidance.weight": [1, 2],
     }
     ablation = Ablation.model_validate(SPEC | {"grid": grid})
-    results = ds.run(ablation, tmp_path / "out")
-    values = {(str(p.axes["guidance"]), p.axes["guidance.weight"]): results.get(p.trial.id) for p in ablation.points()}
+    results = run(ablation, tmp_path / "out")
+    values = {(str(p.axes["guidance"]), p.axes["guidance.weight"]): results[p.trial.id] for p in ablation.points()}
     assert len(ablation.trials()) == 3
     found = [row.metrics["frechet"].value for row in values.values()]
     assert found[0] == found[2] != found[1] == found[3]
@@ -466,9 +472,9 @@ def write(tmp_path):
 
 def test_guidance_of_the_users_own(write, tmp_path):
     ablation = load(write("{name: away, by: 0.5}"))
-    results = ds.run(ablation, tmp_path / "out")
-    cfg = ds.run(load(write("{name: cfg, weight: 1.5}")), tmp_path / "cfg")
-    (own,), (other,) = (list(found.rows()) for found in (results, cfg))
+    results = run(ablation, tmp_path / "out")
+    cfg = run(load(write("{name: cfg, weight: 1.5}")), tmp_path / "cfg")
+    (own,), (other,) = (found.values() for found in (results, cfg))
     assert own.nfe_guidance == other.nfe_guidance == 9
     assert own.metrics["frechet"].value == pytest.approx(other.metrics["frechet"].value, rel=1e-4)
 
@@ -542,7 +548,7 @@ REFUSED = {
 def test_what_is_refused_is_refused_when_the_spec_is_loaded(case, write, tmp_path):
     fields, message = REFUSED[case]
     (tmp_path / "d.py").write_text(
-        "def make():\n    return lambda x, sigma: x / (1 + sigma.to(x).reshape(-1, 1, 1, 1))\n"
+        "def make():\n    return lambda x, sigma, labels: x / (1 + sigma.to(x).reshape(-1, 1, 1, 1))\n"
     )
     with pytest.raises(SpecError, match=message) as refused:
         load(write(**fields))
@@ -551,7 +557,7 @@ def test_what_is_refused_is_refused_when_the_spec_is_loaded(case, write, tmp_pat
 
 def test_a_guide_that_knows_no_classes_is_refused(write):
     guide = "{name: function, factory: './d.py:make', classes: 0}"
-    (write("cfg").parent / "d.py").write_text("def make():\n    return lambda x, sigma: 0 * x\n")
+    (write("cfg").parent / "d.py").write_text("def make():\n    return lambda x, sigma, labels: 0 * x\n")
     ablation = load(write(f"{{name: autoguidance, guide: {guide}, sigma_min: 0.01}}"))
     with pytest.raises(SpecError, match=r"a.yaml:10:11: evaluate.labels: denoiser function knows no classes"):
         require_labels(ablation)
@@ -560,7 +566,7 @@ def test_a_guide_that_knows_no_classes_is_refused(write):
 
 def test_a_guide_of_another_shape_is_refused(write):
     guide = "{name: function, factory: './d.py:make', shape: [1, 4, 4]}"
-    (write("cfg").parent / "d.py").write_text("def make():\n    return lambda x, sigma: 0 * x\n")
+    (write("cfg").parent / "d.py").write_text("def make():\n    return lambda x, sigma, labels: 0 * x\n")
     ablation = load(write(f"{{name: autoguidance, guide: {guide}}}"))
     text = "guide function makes samples of 1x4x4, and denoiser exact of 1x8x8: they have to be of the same shape"
     with pytest.raises(SpecError, match=rf"a.yaml:6:11: guidance: {text}"):
@@ -570,19 +576,20 @@ def test_a_guide_of_another_shape_is_refused(write):
 def test_guidance_that_does_not_depend_on_steps_is_probed(write, tmp_path):
     design = "{preset: edm, time_steps: {name: equal_error, images: 2}}"
     metrics = "[{name: endpoint_error, images: 2}, frechet]"
-    (row,) = ds.run(load(write("cfg", design=design, metrics=metrics)), tmp_path / "out").rows()
+    (row,) = run(load(write("cfg", design=design, metrics=metrics)), tmp_path / "out").values()
     assert row.nfe_guidance == row.nfe == 9
     assert row.metrics["endpoint_error"].value > 0
 
 
-def test_converged_solutions_are_those_of_the_guidance(tmp_path):
+def test_converged_solutions_are_those_of_the_guidance(tmp_path, monkeypatch):
     metrics = [{"name": "endpoint_error", "images": 2}]
     fields = {"evaluate": SPEC["evaluate"] | {"metrics": metrics}}
     grid = Ablation.model_validate(SPEC | fields | {"guidance": "cfg", "grid": {"guidance.weight": [1, 3]}})
     alone = Ablation.model_validate(SPEC | fields | {"guidance": {"name": "cfg", "weight": 3}})
-    together, one = ds.run(grid, tmp_path / "grid"), ds.run(alone, tmp_path / "one", cache=tmp_path / "other")
-    id = alone.trials()[0].id
-    assert together.get(id).metrics["endpoint_error"].value == one.get(id).metrics["endpoint_error"].value
+    together = run(grid, tmp_path / "grid")
+    monkeypatch.setenv("DESIGNSPACE_CACHE", str(tmp_path / "empty"))
+    (one,) = run(alone, tmp_path / "one").values()
+    assert together[one.id].metrics["endpoint_error"].value == one.metrics["endpoint_error"].value
 
 
 def test_repeats_repeat_the_guide():

@@ -47,4 +47,4 @@ class ZeroStar(PairGuidance, name="cfg_zero"):
     def combine(self, c: Tensor, u: Tensor, step: int, memory: Any) -> tuple[Tensor, Any]:
         length = dot(u, u)
         scale = torch.where(length > 0, dot(c, u) / length, 1.0)
-        return super().combine(c, scale * u, step, memory)
+        return super().combine(c, scale.to(u.dtype) * u, step, memory)

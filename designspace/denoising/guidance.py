@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Protocol, Self
+from typing import Annotated, Any, ClassVar, Literal, Protocol, Self
 
 import torch
 from pydantic import Field
 from torch import Tensor
 
 from designspace.denoising.device import sent
-from designspace.denoising.preconditioned import over
+from designspace.denoising.preconditioned import Space
 from designspace.denoising.rows import Conditional, Denoiser, PreconditioningRows
 from designspace.registry.component import Component, NonNegative
 from designspace.sampling import rows
@@ -140,7 +140,8 @@ class PairGuidance(Guidance):
     def wrap(self, denoiser: Conditional, *guides: Conditional) -> Conditional:
         if not self.effective:
             return denoiser
-        return _Guided(self, denoiser, *guides) if guides else _Guided(self, denoiser, Unlabelled(denoiser))
+        guide = guides[0] if guides else Unlabelled(denoiser)
+        return _Guided(self, denoiser, guide, tuple(denoiser.shape))
 
     def alone(self, c: Tensor, step: int) -> Tensor | None:
         """The guided output, if it does not depend on the guide, which is then not evaluated; otherwise ``None``.
@@ -181,10 +182,7 @@ class _Guided:
     guidance: PairGuidance
     denoiser: Conditional
     guide: Conditional
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return self.denoiser.shape
+    shape: tuple[int, ...]
 
     def bind(self, labels: Tensor | None) -> rows.D:
         return _GuidedD(self.guidance, self.denoiser.bind(labels), self.guide.bind(labels))
@@ -226,7 +224,9 @@ class _GuidedD:
         return torch.where(sent(inside, x.device).reshape(-1, *[1] * (x.ndim - 1)), guided, c)
 
     def _guided(self, x: Tensor, sigma: Tensor, c: Tensor) -> Tensor:
-        guidance, step, space = self._guidance, self._step or 0, self._space(x, sigma)
+        guidance, step, space = self._guidance, self._step or 0, Space()
+        if guidance.of_prediction:
+            space = Space.of_prediction(self._D, x, sigma)
         prediction = space.into(c)
         guided = guidance.alone(prediction, step)
         if guided is prediction:  # without rounding errors
@@ -237,24 +237,3 @@ class _GuidedD:
             if guidance.by_step and self._next is None:
                 self._next = memory
         return space.back(guided).to(x.dtype)
-
-    def _space(self, x: Tensor, sigma: Tensor) -> _Space:
-        if not self._guidance.of_prediction:
-            return _Space()
-        if not (hasattr(self, "c_skip") and hasattr(self, "c_out")):
-            raise ValueError("D has no c_skip and c_out, which say what the network predicts: use space: D")
-        level = torch.as_tensor(sigma, dtype=torch.float64)
-        return _Space(over(self.c_skip(level), x) * x, over(self.c_out(level), x))
-
-
-class _Space(NamedTuple):
-    """The space of F in D = skipped + out F, or that of D itself."""
-
-    skipped: Tensor | None = None
-    out: Tensor | None = None
-
-    def into(self, D: Tensor) -> Tensor:
-        return D if self.skipped is None or self.out is None else (D - self.skipped) / self.out
-
-    def back(self, F: Tensor) -> Tensor:
-        return F if self.skipped is None or self.out is None else self.skipped + self.out * F
