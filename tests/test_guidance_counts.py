@@ -166,7 +166,10 @@ def test_tables_and_captions_say_which_evaluations_are_counted(folder):
     study = Study(folder)
     page = values.page(study)
     assert "at NFE | 7 | 11 |" in page  # a budget that is written as nfe stays one
-    assert "NFE does not count the evaluations that guidance adds, and total NFE does: cfg(weight=1.5) (7 + 7)" in page
+    assert (
+        "NFE does not count the evaluations that guidance adds, and total NFE does: cfg(weight=1.5) (7 + 7, 11 + 11)"
+        in page
+    )
     assert "| budget | configuration | NFE | total NFE |" in comparisons.page(study)
     assert "nfe_total_a" in comparisons.tidy(study).splitlines()[0]
     header = values.tidy(study).splitlines()[0].split(",")

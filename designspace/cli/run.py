@@ -149,7 +149,7 @@ def _trials(ablation: Ablation, rows: Sequence[PlannedPoint]) -> Table:
         there = "done" if row.done else f"{row.cached:.0%}"
         time = "fails" if row.error else "unknown" if row.seconds is None else _time(row.seconds)
         spent = [row.nfe, *[row.nfe_guidance, row.nfe_total] * guided]
-        nfe = ["unknown" if row.error else "adaptive" if n is None else f"{n:.10g}" for n in spent]
+        nfe = ["unknown" if row.error else "adaptive" if n is None else f"{n:.6g}" for n in spent]
         cells = [row.id, row.num_steps, *nfe, row.images, there, time]
         table.add_row(*axes, *[str(row.repeat)] * repeated, *map(str, cells))
     return table

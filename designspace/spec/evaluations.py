@@ -227,7 +227,7 @@ def _unspent(points: Sequence[tuple[Point, Cost]], place: DocPath) -> Iterator[P
         if whole and point.trial.guidance.effective:
             used, name = found.total(guidance_cost_of(point.trial)), f"{name} with guidance {point.trial.guidance.name}"
         if used < most:
-            spent.setdefault(name, {})[f"{used:.10g} of {most}{_why_no_more(point.trial)}"] = None
+            spent.setdefault(name, {})[f"{used:.6g} of {most}{_why_no_more(point.trial)}"] = None
     alike: dict[str, list[str]] = {}
     for solver, parts in spent.items():
         alike.setdefault(", ".join(parts), []).append(solver)

@@ -84,6 +84,11 @@ class Resolver:
             _require_guided(draft, settings)
         try:
             num_steps = evaluations.num_steps(draft)
+        except WithheldError as error:  # the cost of a guide needs code that is not executed
+            self._own.unchecked.append(Problem(str(error), written(settings, (draft.steps.field,)), Kind.WITHHELD))
+            return []
+        except DataError as error:  # it needs a file
+            raise refusal(str(error), written(settings, ("guidance",)), Kind.FILE) from None
         except ValueError as error:
             raise refusal(str(error), _culprit(error, draft.steps.field, settings), Kind.SAMPLING) from error
         except Exception as error:  # in a component of the user

@@ -215,8 +215,11 @@ def _of_guidance(entries: Sequence[Entry]) -> Iterator[str]:
     guided = [entry for entry in entries if entry.spent("nfe_guidance")]
     if not guided:
         return
-    counts = [f"{e.config} ({e.nfe:.4g} + {e.spent('nfe_guidance'):.4g})" for e in guided]
-    yield f"NFE does not count the evaluations that guidance adds, and total NFE does: {few([*dict.fromkeys(counts)])}."
+    at: dict[str, dict[str, None]] = {}
+    for entry in guided:
+        at.setdefault(entry.config, {})[f"{entry.nfe:.4g} + {entry.spent('nfe_guidance'):.4g}"] = None
+    counts = [f"{name} ({', '.join(each)})" for name, each in at.items()]
+    yield f"NFE does not count the evaluations that guidance adds, and total NFE does: {few(counts)}."
     costs = [f"{e.config} ({e.rows[0].guidance_cost:.3g})" for e in guided if e.rows[0].guidance_cost != 1]
     if costs:
         what = (
