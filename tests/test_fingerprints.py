@@ -292,7 +292,7 @@ def _(network: ds.Network):
 
 @numbers.register
 def _(denoiser: ds.Denoiser):
-    data = fetched("data", "mixture" if denoiser.name == "gaussian_mixture" else "digits").load()
+    data = fetched("data", {"gaussian_mixture": "mixture", "tree": "tree"}.get(denoiser.name, "digits")).load()
     loaded = denoiser.load(data, design(), CPU)
     if denoiser.name == "preconditioned":  # an untrained network gives 0
         perturb(loaded.network)
@@ -570,7 +570,7 @@ def computed(path: str) -> tuple[dict[str, list[object]], set[str]]:
 def look_up_inputs() -> None:
     """Look up all that inputs are made of."""
     design()
-    for path in ("schedule/vp", "data/mixture", "data/digits", "detector/pixels"):
+    for path in ("schedule/vp", "data/mixture", "data/tree", "data/digits", "detector/pixels"):
         fetched(*path.split("/"))
     fetched("network", "mlp", width=8)
 

@@ -133,7 +133,8 @@ def _draw_regions(axes: Axes, data: Points) -> None:
         density = _density(xy)
         level = _level(density)
         colour = COLOURS[label % len(COLOURS)]
-        axes.contourf(centres, centres, density, [level, np.inf], colors=[colour], alpha=0.22)
+        region = axes.contourf(centres, centres, density, [level, np.inf], colors=[colour], alpha=0.22)
+        region.set_rasterized(True)
 
 
 def _density(xy: np.ndarray) -> np.ndarray:
