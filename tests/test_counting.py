@@ -15,7 +15,7 @@ from designspace.results.store import Results
 from designspace.sampling.counted import CountedDenoiser, count_call, guiding
 from designspace.sampling.counting import cost, steps_for
 from designspace.sampling.rows import D
-from designspace.testing.denoising import guides_a_denoiser
+from designspace.testing.guidance import guides_a_denoiser
 
 MERGED = {"preset": "iddpm", "time_steps": "edm", "solver": "heun", "schedule": "linear", "scaling": "none"}
 LATENTS = torch.randn(4, 1, 1, 1, generator=torch.Generator().manual_seed(0))

@@ -25,7 +25,8 @@ from designspace.registry.known import ROWS
 from designspace.run.loaded import Loaded
 from designspace.run.references import References
 from designspace.run.run import EXECUTORS
-from designspace.spec.trial import Evaluate, Trial
+from designspace.spec.evaluate import Evaluate
+from designspace.spec.trial import Trial
 from designspace.storage.cache import Cache
 from designspace.storage.files import path_hash
 

@@ -104,7 +104,7 @@ def attention(qkv: Tensor, heads: int, *, unit: bool = False) -> Tensor:
     q, k, v = parts.permute(3, 0, 1, 4, 2).contiguous()  # as the fused kernel of CPUs needs them
     found = functional.scaled_dot_product_attention(q, k, v)
     if qkv.is_contiguous(memory_format=torch.channels_last):  # stays so, also with several heads
-        return found.transpose(1, 2).reshape(batch, -1, channels // 3).transpose(1, 2).unflatten(2, size)
+        return found.transpose(1, 2).reshape(batch, *size, channels // 3).movedim(-1, 1)
     return found.transpose(2, 3).reshape(batch, channels // 3, *size)
 
 

@@ -17,10 +17,11 @@ from designspace.registry.component import Spec
 from designspace.spec.axes import Change, axes_of, choices
 from designspace.spec.claims import Claim
 from designspace.spec.document import Document, override, read
+from designspace.spec.evaluate import Evaluate
 from designspace.spec.paths import PARTS, FieldPath, field_path
 from designspace.spec.plan import Plan, place_of, plan
 from designspace.spec.problems import Problems, problems_of
-from designspace.spec.trial import Evaluate, Point, Trial
+from designspace.spec.trial import Point, Trial
 
 ROW = Denoiser.row
 LONGEST_NAME = 100

@@ -23,11 +23,12 @@ from designspace.spec.axes import Choice, choices
 from designspace.spec.baseline import baseline
 from designspace.spec.claims import Claim, checked
 from designspace.spec.document import Document
+from designspace.spec.evaluate import Evaluate
 from designspace.spec.own import OwnComponents
 from designspace.spec.paths import PARTS, STEPS, FieldPath, Setting, axis_name, written
 from designspace.spec.problems import Problems
 from designspace.spec.resolve import Resolver, unmeasured
-from designspace.spec.trial import Evaluate, Point, Trial, used_rows
+from designspace.spec.trial import Point, Trial, used_rows
 from designspace.text import did_you_mean_file
 
 FRAMEWORK = str(Path(__file__).parents[1])

@@ -23,13 +23,14 @@ from designspace.evaluation.measure import Summary
 from designspace.evaluation.rows import Metric, Observation
 from designspace.interrupts import contained
 from designspace.spec.axes import Choice
+from designspace.spec.evaluate import Evaluate
 from designspace.spec.evaluations import Evaluations
 from designspace.spec.limits import MOST_TRIALS
 from designspace.spec.own import OwnComponents
 from designspace.spec.paths import Setting, written
 from designspace.spec.problems import Problems, refusal
 from designspace.spec.sections import Draft, Sections
-from designspace.spec.trial import Evaluate, Ids, Point, Trial, effective
+from designspace.spec.trial import Ids, Point, Trial, effective
 
 
 class Resolver:
