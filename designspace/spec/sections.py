@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from designspace.data.load import load_images
@@ -27,7 +27,8 @@ from designspace.interrupts import contained
 from designspace.registry.component import FOLDER, Component, Spec
 from designspace.spec.paths import STEPS, Location, Setting, build, written
 from designspace.spec.problems import Problems, problem_at, refusal
-from designspace.spec.trial import Budget, Evaluate, at_most
+from designspace.spec.steps import Steps
+from designspace.spec.trial import Evaluate
 from designspace.storage.files import content_key
 
 NAME_ERRORS = {"unknown_component", "unnamed_component", "wrong_component", "not_a_component"}
@@ -37,28 +38,6 @@ Key = tuple[Any, ...]
 """What a section or one of its fields is made of: its name and the settings concerned, by their ``id``."""
 Signature = tuple[str, Location, str, str]
 """What identifies one of pydantic's errors: its section, location, type and message."""
-
-
-STEP_LIMIT = at_most(10_000, "more would take days and change next to nothing")
-
-
-class Steps(Spec):
-    """The number of noise levels, or the budget of evaluations per image from which it follows: at most one of both."""
-
-    num_steps: Annotated[int, Field(ge=2), STEP_LIMIT] = 18
-    nfe: Annotated[int, Field(ge=1), STEP_LIMIT] | None = None
-    nfe_total: Annotated[int, Field(ge=1), STEP_LIMIT] | None = None
-
-    @property
-    def budget(self) -> Budget | None:
-        """The budget; ``None`` if the number of noise levels is given."""
-        given = self.nfe if self.nfe_total is None else self.nfe_total
-        return None if given is None else Budget(given, self.nfe_total is not None)
-
-    @property
-    def field(self) -> str:
-        """The name of the field that determines the number of noise levels."""
-        return "num_steps" if self.budget is None else "nfe_total" if self.budget.total else "nfe"
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Annotated, Any, Literal, NamedTuple, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from designspace.data.rows import Data
@@ -20,6 +20,8 @@ from designspace.evaluation.measure import PartlyKnown, Sample, Summary
 from designspace.evaluation.rows import DenoiserMetric, Detector, Metric, Reference
 from designspace.registry.component import Count, Spec
 from designspace.registry.identity import Since, identified
+from designspace.spec.limits import at_most
+from designspace.spec.steps import Budget
 from designspace.storage.files import content_key
 from designspace.text import Label, did_you_mean
 
@@ -39,18 +41,6 @@ def _labels(value: Any) -> Any:
         text = f"labels are one of {', '.join(RULES)}, or a list of class numbers, not {value!r}."
         raise PydanticCustomError("labels", "{text}", {"text": text + did_you_mean(value, RULES)})
     return value
-
-
-def at_most(limit: int, why: str) -> AfterValidator:
-    """The largest value of an integer field, and ``why`` there is a limit, which the message says."""
-
-    def check(value: int) -> int:
-        if value > limit:
-            text = f"should be at most {limit}, not {value}: {why}"
-            raise PydanticCustomError("too_large", "{text}", {"text": text})
-        return value
-
-    return AfterValidator(check)
 
 
 class Evaluate(Spec):
@@ -253,14 +243,6 @@ class Ids:
         if key not in self._texts:
             self._texts[key] = part, json.dumps(identity(), sort_keys=True, allow_nan=False)
         return self._texts[key][1]
-
-
-class Budget(NamedTuple):
-    """A limit on the evaluations per image."""
-
-    evaluations: int
-    total: bool
-    """Whether it includes those that guidance adds."""
 
 
 @dataclass(frozen=True)
