@@ -1,4 +1,4 @@
-"""The number of steps of a trial, or the budget of evaluations from which it follows."""
+"""The number of noise levels of a trial, or the budget of evaluations from which it follows."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from pydantic import Field
 from designspace.registry.component import Spec
 from designspace.spec.limits import at_most
 
-STEP_LIMIT = at_most(10_000, "more would take days and change next to nothing")
-
 
 class Budget(NamedTuple):
     """A limit on the evaluations per image."""
@@ -18,6 +16,9 @@ class Budget(NamedTuple):
     evaluations: int
     total: bool
     """Whether it includes those that guidance adds."""
+
+
+STEP_LIMIT = at_most(10_000, "more would take days and change next to nothing")
 
 
 class Steps(Spec):
