@@ -1,4 +1,4 @@
-"""The check of guidance."""
+"""The check of the row guidance."""
 
 from __future__ import annotations
 
