@@ -39,6 +39,7 @@ FIELDS: dict[str, dict[str, Any]] = {
     "denoiser/preconditioned": {"network": "mlp"},
     "denoiser/pretrained": {"model": "digits"},
     "denoiser/trained": {"network": "mlp"},
+    "guidance/autoguidance": {"guide": "exact"},
     "network/diffusers": {"model": "UNet2DModel", "config": {}},
 }
 """The fields that a component cannot do without."""
@@ -80,7 +81,7 @@ def test_ids_stay(pinned, tmp_path):
 
 def test_every_design_choice_has_an_id_that_stays(tmp_path):
     named = [used(pinned_trial(pinned, tmp_path)) for pinned in PINNED]
-    rows = {*Design.model_fields, "denoiser", "metric"}
+    rows = {*Design.model_fields, "denoiser", "guidance", "metric"}
     assert {path for path in BUILT_IN if path.partition("/")[0] in rows} <= set().union(*named)
 
 
@@ -109,7 +110,7 @@ def trial_with(path: str, tmp_path: Path) -> Trial:
         return trial({row: value})
     if row in ("network", "augmentation"):
         return trial(denoiser={"name": "trained", "network": "mlp"} | {row: value})
-    if row in ("data", "denoiser", "decoder"):
+    if row in ("data", "denoiser", "guidance", "decoder"):
         return trial(**{row: value})
     return trial(evaluate={"detector": "pixels"} | ({"metrics": [value]} if row == "metric" else {row: value}))
 
