@@ -232,8 +232,7 @@ def _of_metric(
     results: AnyResults, metric: str | None, draw: Callable[[Study, str], Figure | None], otherwise: str
 ) -> Figure:
     study = _study(results)
-    known = study.about.metrics
-    name = metric or next(iter(known), "")
+    name = metric or next(iter(known := study.about.metrics), "")
     if name not in known:
         suggestion = did_you_mean(name, known)
         why = f"metric '{name}' was not measured.{suggestion} Metrics: {', '.join(known) or 'none'}."

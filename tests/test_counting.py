@@ -40,6 +40,9 @@ class Guided:
             other = without(x, sigma)
             return other + self.g * (found - other)
 
+        for name in ("sigma_min", "sigma_max", "round_sigma", "c_in"):
+            if hasattr(with_, name):
+                setattr(guided, name, getattr(with_, name))
         return guided
 
 

@@ -131,7 +131,7 @@ def the_readers_files(tmp_path, monkeypatch):
 def test_recipes_are_ablations_that_load(the_readers_files):
     """With these files, only the network of the detector ``inception`` may be missing."""
     found = blocks_of("recipes", "yaml")
-    assert len(found) == 7
+    assert len(found) == 8
     for block in found:
         Ablation.model_validate({"name": "recipe"} | YAML(typ="safe").load(block.text))
         (the_readers_files / "recipe.yaml").write_text(block.text)
@@ -195,7 +195,7 @@ def test_data_sets_of_bring_your_model_have_these_fields():
     found = [
         re.findall(r"`({name: .*?})`", line)[-1] for line in lines if "decoder" not in line and "denoiser" not in line
     ]
-    assert len(found) == 5
+    assert len(found) == 6
     for text in found:
         Data.model_validate(YAML(typ="safe").load(text))
 

@@ -72,6 +72,7 @@ FIELDS = {
         "ema_half_life": 128.0, "ema_ramp_up": 0.5,
     },
     "guidance/autoguidance": {"guide": "exact"},
+    "guidance/apg": {"norm_threshold": 0.5},
     "decoder/vae": {"mean": [5.81, 3.25, 0.12, -2.15], "std": [4.17, 4.62, 3.71, 3.28]},
     "augmentation/edm": {"geometric": 0.8, "colour": 0.8},
     "stochasticity/churn": {"S_churn": 10.0},
@@ -119,6 +120,7 @@ MORE: dict[str, list[dict[str, Any]]] = {
     "denoiser/preconditioned": [{"network": {"name": "mlp", "width": 8, "depth": 1}}],
     "denoiser/trained": [
         {"augmentation": "edm"}, {"ema_sigma_rel": 0.1}, {"network": {"name": "mlp", "width": 16}},
+        {"labels": True, "label_dropout": 0.5},
     ],
     "denoiser/gaussian_mixture": [{"weights": [1.0], "means": [[0.2]], "covs": [[[0.3]]]}],
     "data/mixture": [{"weights": [0.5, 0.5], "means": [[-0.3], [0.1]], "covs": [[[0.02]], [[0.03]]]}],
@@ -134,7 +136,7 @@ WITHOUT_EFFECT = {
     "denoiser/pretrained": {"model", "source"},
     "denoiser/function": {"factory", "weights", "key", "seed", "files", "shape", "classes", "sigma_min", "sigma_max"},
     "denoiser/diffusers": {"path", "variant", "conditioning"},
-    "denoiser/trained": {"accumulate", "compile", "channels_last", "precision"},
+    "denoiser/trained": {"accumulate", "compile", "channels_last", "precision", "label_dropout", "snapshots"},
     **{f"metric/{name}": {"images"}
        for name in ("curvature", "denoiser_change", "denoising_error", "endpoint_error", "gradient_norm", "loss",
                     "truncation_error")},

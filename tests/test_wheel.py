@@ -24,7 +24,7 @@ name: shipped
 data: cifar10_jpeg
 denoiser: {name: pretrained, model: cifar10_jpeg}
 design: edm
-grid: {nfe: [1]}
+grid: {nfe: [3]}
 evaluate: {images: 4, labels: balanced, detector: lite0, metrics: [frechet, kid]}
 """
 FINDER = """\

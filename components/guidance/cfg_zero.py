@@ -25,8 +25,8 @@ class ZeroStar(PairGuidance, name="cfg_zero"):
     """
 
     formula = r"""
-        F = \begin{cases} 0 & \text{in the first steps} \\ s F_u + g\, (F_c - s F_u) & \text{otherwise} \end{cases},
-            \qquad s = \frac{\langle F_c, F_u \rangle}{|F_u|^2}
+        F = 0 \text{ in the first steps, then } F = s F_u + g\, (F_c - s F_u), \qquad
+            s = \frac{\langle F_c, F_u \rangle}{|F_u|^2}
     """
     sources = (FAN_2025,)
     weight: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 7.5

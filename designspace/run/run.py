@@ -61,8 +61,7 @@ def run(
         executor: ``local``: workers on this machine. ``ray``: on a cluster that shares the reports and the cache.
         workers: The number of workers.
         out: The folder of all reports.
-        batch_size: Images per call of the denoiser. It affects the images only through rounding errors. By default, as
-            many as are fast: 200, or on a CPU, for a network, about 25,600 pixels.
+        batch_size: Images per call of the denoiser; by default 200 or, for a network on a CPU, about 25,600 pixels.
         progress: Show progress on stderr.
         denoiser: A function or module ``D(x, sigma, labels)`` in place of the denoiser of the ablation. It may have
             ``shape``, ``sigma_min``, ``sigma_max``, ``round_sigma``. A module is moved to ``device``, to evaluate only.

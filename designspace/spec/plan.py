@@ -228,9 +228,7 @@ def _names(names: Iterator[str] | Sequence[str]) -> str:
 
 def _few_repeats(base: Sequence[Setting], trials: Sequence[Trial]) -> Iterator[Problem]:
     if any(trial.evaluate.repeats == 2 for trial in trials):
-        what = (
-            "2 repeats leave one degree of freedom: intervals are 12.7 standard errors wide to each side; use 3 or more"
-        )
+        what = "2 repeats leave one degree of freedom: intervals extend 12.7 standard errors to each side; use more"
         yield Problem(what, written(base, ("evaluate", "repeats")), Kind.FEW_REPEATS)
 
 
