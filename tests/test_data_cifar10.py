@@ -108,6 +108,21 @@ def tar(root, form, members=None):
     return path
 
 
+def header(name="x", size=0, kind=tarfile.REGTYPE, content=b""):
+    """A member of a tar archive, which may claim another size than it has."""
+    info = tarfile.TarInfo(name)
+    info.size, info.type = size, kind
+    return info.tobuf(tarfile.GNU_FORMAT) + content
+
+
+ATTACKS = {
+    "a large size": (header(size=2**80), "has no data_batch_1"),
+    "a negative size": (header(size=-512), r"is not a complete .tar.gz archive \(a member has a negative size\)"),
+    "many members": (1001 * header(), "has more than 1,000 members, so it is not CIFAR-10"),
+    "nested extensions": (1001 * header(size=1, kind=tarfile.GNUTYPE_LONGNAME, content=bytes(512)), "more than 1,000"),
+}
+
+
 def encoded(image, form="png"):
     Image.fromarray(image.permute(1, 2, 0).numpy()).save(file := io.BytesIO(), form)
     return file.getvalue()
@@ -257,6 +272,29 @@ class TestArchives:
         monkeypatch.setattr(batches, "MOST", 2**20)
         with pytest.raises(DataError, match="unpacks to more than 1 MB, so it is not CIFAR-10"):
             Cifar10(path=path).load()
+
+    def test_an_archive_that_ends_within_a_member_without_an_error_of_compression(self, tmp_path):
+        path = tar(tmp_path, "bin")
+        path.write_bytes(gzip.compress(gzip.decompress(path.read_bytes())[:-30_000]))
+        with pytest.raises(DataError, match=r"is not a complete .tar.gz archive \(it ends within a member\)"):
+            Cifar10(path=path).load()
+
+    @pytest.mark.parametrize("case", ATTACKS)
+    def test_headers_that_take_any_time_are_refused(self, tmp_path, case):
+        """``tarfile`` recurses into extensions, and seeks behind a member for as long as its size claims."""
+        content, message = ATTACKS[case]
+        path = tar(tmp_path, "py")
+        path.write_bytes(gzip.compress(content + gzip.decompress(path.read_bytes())))
+        with pytest.raises(DataError, match=message):
+            Cifar10(path=path).load()
+
+    def test_archives_with_extensions_are_read(self, tmp_path):
+        path = tar(tmp_path, "py")
+        extension = {"path": "cifar-10-batches-py/" + 90 * "long", "comment": "none"}
+        long = [tarfile.TarInfo("x").create_pax_header(extension | tarfile.TarInfo("x").get_info(), "utf-8")]
+        long += [tarfile.TarInfo(300 * "n").tobuf(tarfile.GNU_FORMAT)]
+        path.write_bytes(gzip.compress(b"".join(long) + gzip.decompress(path.read_bytes())))
+        assert torch.equal(Cifar10(path=path).load().pixels, PIXELS[TRAIN])
 
     def test_links_are_not_followed(self, tmp_path):
         members = files("bin")

@@ -23,7 +23,7 @@ from designspace.report.figures.pareto import cost_panels
 from designspace.report.tables import comparisons, values
 from designspace.run.estimate import dry_run
 from designspace.sampling.counting import most_within
-from designspace.spec.evaluations import cost_of
+from designspace.spec.evaluations import Sampled, cost_of
 from designspace.spec.schema import schema
 
 EDM = Design.preset("edm")
@@ -116,6 +116,29 @@ def test_a_count_that_falls_in_between_does_not_hide_a_larger_number_of_steps():
     assert most_within(lambda n: counts.get(n, 2 * n), 10, "it") == 6
     with pytest.raises(ValueError, match=r"^it needs at least 4 evaluations, not 3$"):
         most_within(lambda n: counts.get(n, 2 * n), 3, "it")
+
+
+def test_guidance_without_effect_needs_no_guide_for_a_budget(tmp_path):
+    network = "{name: trained, network: mlp, training_images: 8, labels: true}"
+    guidance = "{name: autoguidance, snapshot: 0.25, weight: 1}"
+    text = SPEC.replace("SOLVER", "heun").replace("BUDGET", "nfe_total: [7]").replace("exact", network)
+    text = text.replace(text[text.index("[none") : text.index("\n  nfe_total")], f"[{guidance}]")
+    (tmp_path / "guided.yaml").write_text(text)
+    (trial,) = ds.load(tmp_path / "guided.yaml").trials()
+    assert (trial.guidance.name, trial.num_steps) == ("none", 4)
+
+
+@pytest.mark.parametrize("budget", [27, 51, 100])
+def test_a_costly_guide_does_not_hide_a_larger_number_of_steps(budget):
+    """With a guide that costs ten evaluations, one level more or fewer within the interval is worth ten steps."""
+    sampled = Sampled.of(
+        EDM.model_copy(update={"solver": ds.Solver.get("euler")()}),
+        Denoiser.get("exact")(),
+        Guidance.get("interval")(weight=2, sigma_min=1, sigma_max=1.5),
+    )
+    totals = {steps: sampled.cost(steps).total(10) for steps in range(2, budget + 2)}
+    expected = max(steps for steps, total in totals.items() if total <= budget)
+    assert sampled.affordable_in_total(budget, 10) == expected
 
 
 def test_budgets_and_numbers_of_steps_replace_each_other(tmp_path):

@@ -25,6 +25,8 @@ BINARY = ".bin"
 """The suffix of binary batches, which pickles lack. Per image, they have a byte for the class, then the pixels."""
 MOST = 2**28
 """The most bytes of an archive that are unpacked; the published ones have 184 and 186 million."""
+MOST_MEMBERS = 1000
+"""The most members of an archive; the published ones have nine."""
 LARGEST_LABEL = 9
 
 Arrays = tuple[NDArray[np.uint8], NDArray[Any]]
@@ -79,32 +81,62 @@ def in_tar(path: Path, names: Sequence[str], count: int) -> Iterator[Batch]:
     """
     wanted = set(names)
     with reading(path), gzip.open(path) as packed:
-        unpacked = _Limited(cast(IO[bytes], packed), path)
+        unpacked = _Unpacked(cast(IO[bytes], packed), path)
         try:
-            with tarfile.open(fileobj=cast(IO[bytes], unpacked), mode="r|") as archive:
-                for member in archive:
-                    name = PurePosixPath(member.name).name
-                    stem = name.removesuffix(BINARY)
-                    if member.isreg() and stem in wanted:
-                        wanted.remove(stem)
-                        where = f"{path}: {name}"
-                        _require_size(where, name, member.size, count)
-                        yield Batch(where, name, cast(IO[bytes], archive.extractfile(member)).read())
-            while unpacked.read(2**20):  # the checksum of the archive comes last
-                pass
+            while member := unpacked.next():
+                name = PurePosixPath(member.name).name
+                stem = name.removesuffix(BINARY)
+                if member.isreg() and stem in wanted:
+                    wanted.remove(stem)
+                    where = f"{path}: {name}"
+                    _require_size(where, name, member.size, count)
+                    yield Batch(where, name, unpacked.content())
+            unpacked.skip(MOST)  # the checksum of the archive comes last
         except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
             raise DataError(f"{path} is not a complete .tar.gz archive ({error}): copy it again") from error
     if wanted:
         raise DataError(f"{path} has no {min(wanted)}: copy it again")
 
 
-class _Limited:
-    """A file of which at most ``MOST`` bytes are unpacked."""
+class _Unpacked:
+    """A tar archive that is read from its beginning to its end, of which at most ``MOST`` bytes are unpacked.
+
+    ``tarfile`` itself follows the extensions of the format, with which a small archive can take any time and memory.
+    The files of CIFAR-10 need none of them: members that belong to an extension are passed over like others.
+    """
 
     def __init__(self, file: IO[bytes], path: Path) -> None:
-        self._file, self._path, self._left = file, path, MOST
+        self._file, self._path, self._left, self._members = file, path, MOST, 0
+        self._size = self._padding = 0
 
-    def read(self, size: int) -> bytes:
+    def next(self) -> tarfile.TarInfo | None:
+        """The header of the next member, ``None`` at the end."""
+        self.skip(self._size + self._padding)
+        header = self._read(tarfile.BLOCKSIZE)
+        if not header.strip(b"\0"):
+            return None
+        self._members += 1
+        if self._members > MOST_MEMBERS:
+            raise DataError(f"{self._path} has more than {MOST_MEMBERS:,} members, so it is not CIFAR-10")
+        member = tarfile.TarInfo.frombuf(header, "utf-8", "surrogateescape")
+        if member.size < 0:
+            raise tarfile.ReadError("a member has a negative size")
+        self._size, self._padding = member.size, -member.size % tarfile.BLOCKSIZE
+        return member
+
+    def content(self) -> bytes:
+        """The content of the member whose header came last."""
+        found, size, self._size = self._read(self._size), self._size, 0
+        if len(found) < size:
+            raise EOFError("it ends within a member")
+        return found
+
+    def skip(self, size: int) -> None:
+        """Read on, to the end of the archive at most."""
+        while size > 0 and (found := self._read(min(size, 2**20))):
+            size -= len(found)
+
+    def _read(self, size: int) -> bytes:
         found = self._file.read(size)
         self._left -= len(found)
         if self._left < 0:

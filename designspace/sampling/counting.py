@@ -20,7 +20,7 @@ from designspace.sampling.sample import fall_together, follow, prepare
 from designspace.sampling.solver import SamplingRows
 
 BEYOND = 4
-"""How many larger numbers of steps are tried once one is found that costs too much."""
+"""How many larger numbers of steps are tried, at least, once one is found that costs too much."""
 
 
 class Half:
@@ -47,11 +47,12 @@ class Half:
         return x / 2
 
 
-def most_within(count: Callable[[int], float], nfe: int, who: str) -> int:
+def most_within(count: Callable[[int], float], nfe: int, who: str, guidance_cost: float = 1) -> int:
     """The largest number of steps for which ``count`` is at most ``nfe``.
 
     A count need not grow with the number of steps: with one step more, the evaluations at which guidance applies may be
-    fewer. The result is the largest number if ``count`` does not return to ``nfe`` after ``BEYOND`` steps above it.
+    fewer. If each of them counts ``guidance_cost``, so many more steps may cost less. The result is the largest number
+    if ``count`` does not return to ``nfe`` after ``BEYOND + 2 * guidance_cost`` steps above it.
 
     Raises ``ValueError``, with a message that begins with ``who``, if there is none.
     """
@@ -63,7 +64,7 @@ def most_within(count: Callable[[int], float], nfe: int, who: str) -> int:
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (middle, high) if _works(count, middle, nfe) else (low, middle)
-    beyond = range(min(low + BEYOND, most - 1), low, -1)
+    beyond = range(min(low + BEYOND + math.ceil(2 * guidance_cost), most - 1), low, -1)
     return next((num_steps for num_steps in beyond if _works(count, num_steps, nfe)), low)
 
 

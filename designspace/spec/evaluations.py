@@ -76,17 +76,17 @@ class Sampled(NamedTuple):
 
     def affordable(self, nfe: int) -> int:
         """The largest number of steps that costs at most ``nfe`` evaluations; see ``steps_for``."""
-        return self._most(lambda cost: cost.nfe, nfe, "")
+        return self._most(lambda cost: cost.nfe, nfe, "", 1)
 
     def affordable_in_total(self, nfe_total: int, guidance_cost: float) -> int:
         """The largest number of steps that costs at most ``nfe_total`` evaluations with those that guidance adds."""
         guided = f" with guidance {self.guidance.name}" if self.guidance.effective else ""
-        return self._most(lambda cost: cost.total(guidance_cost), nfe_total, guided)
+        return self._most(lambda cost: cost.total(guidance_cost), nfe_total, guided, guidance_cost)
 
-    def _most(self, spent: Callable[[Cost], float], budget: int, guided: str) -> int:
+    def _most(self, spent: Callable[[Cost], float], budget: int, guided: str, guidance_cost: float) -> int:
         if self.solver.adaptive:
             raise ValueError(f"solver {self.solver} is adaptive: its NFE is a result, not a choice")
-        return most_within(lambda n: spent(self.cost(n)), budget, f"solver {self.solver}{guided}")
+        return most_within(lambda n: spent(self.cost(n)), budget, f"solver {self.solver}{guided}", guidance_cost)
 
 
 @lru_cache(2 * MOST_TRIALS)
@@ -104,6 +104,8 @@ def cost_of(of: Draft | Trial, num_steps: int) -> Cost:
 
 def guidance_cost_of(of: Draft | Trial) -> int | float:
     """The cost of an evaluation that guidance adds, in evaluations of the denoiser; see ``guidance_cost``."""
+    if not of.guidance.effective:  # it need not even have a guide
+        return 1
     return _guidance_cost(of.guidance, of.denoiser, of.design, of.data)
 
 
