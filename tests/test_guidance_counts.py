@@ -1,7 +1,6 @@
 """The evaluations that guidance adds: counted, priced in FLOPs, limited by budgets, and shown by reports."""
 
 import json
-from dataclasses import replace
 
 import pytest
 import torch
@@ -23,6 +22,7 @@ from designspace.report.figures.pareto import cost_panels
 from designspace.report.tables import comparisons, values
 from designspace.run.estimate import dry_run
 from designspace.sampling.counting import most_within
+from designspace.spec import Ablation
 from designspace.spec.evaluations import Sampled, cost_of
 from designspace.spec.schema import schema
 
@@ -66,7 +66,6 @@ def test_samples_count_both_kinds_of_evaluations(name, added):
         inside = ((levels > guidance.sigma_min) & (levels <= guidance.sigma_max)).int()
         added = int(inside.sum() + inside[1:].sum())
     assert (out.nfe, out.nfe_guidance, out.nfe_total) == (35, added, 35 + added)
-    assert replace(out, guidance_cost=0.25).nfe_total == 35 + added / 4
 
 
 def test_flops_are_those_of_a_count_by_hand():
@@ -77,29 +76,21 @@ def test_flops_are_those_of_a_count_by_hand():
     assert flops(network, design, images) == 2 * multiplications
 
 
-@pytest.mark.parametrize("of", ["exact", {"name": "trained", "network": {"name": "mlp", "width": 32, "depth": 2}}])
-def test_a_guide_costs_its_flops_relative_to_those_of_the_denoiser(of):
-    network = {"name": "mlp", "width": 64, "depth": 2}
-    denoiser = Denoiser.get("trained")(network=network)
-    guide = Denoiser.get(of)() if of == "exact" else Denoiser.get("trained")(network=of["network"])
+def test_a_guide_costs_its_flops_relative_to_those_of_the_denoiser():
+    small, large = (
+        Denoiser.get("trained")(network={"name": "mlp", "width": width, "depth": 2}, labels=True) for width in (32, 64)
+    )
 
-    def data():
-        return load_images(Data.get("digits")())
+    def cost(guidance):
+        return guidance_cost(guidance, large, EDM, lambda: load_images(Data.get("digits")()))
 
-    class Beside:
-        """Guidance by ``guide``."""
+    def guided_by(guide):
+        return Guidance.get("autoguidance")(guide=guide)
 
-        def __init__(self, guide):
-            self.guide = guide
-
-        def guide_of(self, denoiser):
-            return self.guide
-
-    small, large = (7 * width**2 + 2 * 64 * width for width in (32, 64))
-    expected = 1 if of == "exact" else small / large
-    assert guidance_cost(Beside(guide), denoiser, EDM, data) == expected
-    assert guidance_cost(Beside(denoiser), denoiser, EDM, data) == 1
-    assert guidance_cost(Beside(None), denoiser, EDM, data) == 1
+    assert cost(guided_by(small)) == (7 * 32**2 + 2 * 64 * 32) / (7 * 64**2 + 2 * 64 * 64)
+    assert cost(guided_by(large)) == cost(Guidance.get("cfg")()) == 1
+    assert cost(guided_by("exact")) == 1  # it has no network whose FLOPs could be counted
+    assert cost(Guidance.get("autoguidance")(snapshot=0.25)) == 1
 
 
 @pytest.mark.parametrize("solver", ["heun", "dpmpp_2m"])
@@ -168,6 +159,27 @@ def test_a_dry_run_shows_both_counts_and_estimates_the_time_of_both(tmp_path):
     printed = CliRunner().invoke(app, ["run", str(tmp_path / "guided.yaml"), "--dry-run", "--out", str(tmp_path)])
     assert "of guidance" in printed.output
     assert "total" in printed.output
+
+
+@pytest.mark.parametrize(("condition", "labels"), [("same", True), ("none", False)])
+def test_a_dry_run_evaluates_a_guide_with_the_labels_that_it_gets(tmp_path, monkeypatch, condition, labels):
+    monkeypatch.setenv("DESIGNSPACE_CACHE", str(tmp_path / "cache"))
+    network = {"name": "mlp", "width": 8, "depth": 1}
+    guide = {"name": "trained", "network": network, "training_images": 128, "batch_size": 32, "labels": labels}
+    guidance = {"name": "autoguidance", "guide": guide, "condition": condition}
+    fields = {
+        "name": "guided",
+        "data": "digits",
+        "denoiser": guide | {"training_images": 256, "labels": True},
+        "design": "edm",
+        "guidance": guidance,
+        "num_steps": 3,
+        "evaluate": {"images": 8, "labels": "balanced", "detector": "pixels", "metrics": ["frechet"]},
+    }
+    (row,) = dry_run(Ablation.model_validate(fields), out=tmp_path)
+    assert row.error is None
+    assert row.seconds > 0
+    assert {"sampling", "training"} <= row.parts.keys()
 
 
 def test_results_record_what_guidance_adds(folder):

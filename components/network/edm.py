@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn.functional import silu
 
 from designspace.denoising.layers import Block, Convolution, Style
-from designspace.denoising.networks import laid_out, refuse_unexpected, seeded
+from designspace.denoising.networks import refuse_unexpected, seeded
 from designspace.denoising.rows import Network
 from designspace.denoising.unets import (
     Blocks,
@@ -153,7 +153,6 @@ class _SongUNet(nn.Module):
     def forward(
         self, x: Tensor, c_noise: Tensor, labels: Tensor | None = None, augment: Tensor | None = None
     ) -> Tensor:
-        x = laid_out(x, self)
         embedding, aux = self._embedding(x, c_noise, labels, augment), x
         skips: list[Tensor] = []
         for place in self._down:

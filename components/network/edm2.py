@@ -9,7 +9,7 @@ from torch.nn.functional import silu
 
 from designspace.denoising.balanced import SILU, Weight, mixed, weights_of
 from designspace.denoising.layers import attention, is_box, low_pass, resampled, unit_rms
-from designspace.denoising.networks import laid_out, refuse_unexpected, seeded
+from designspace.denoising.networks import refuse_unexpected, seeded
 from designspace.denoising.rows import Network
 from designspace.denoising.unets import (
     Blocks,
@@ -107,7 +107,7 @@ class _UNet(nn.Module):
     ) -> Tensor:
         embedding = self._embedding(x, c_noise, labels, augment)
         skips: list[Tensor] = []
-        x = laid_out(torch.cat([x, torch.ones_like(x[:, :1])], 1), self)
+        x = torch.cat([x, torch.ones_like(x[:, :1])], 1)
         for place in self._down:
             layer = self.enc[place.name]
             x = layer(x) if place.part == "conv" else layer(x, embedding)

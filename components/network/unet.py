@@ -6,7 +6,7 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn.functional import pixel_shuffle, pixel_unshuffle
 
-from designspace.denoising.networks import Conditions, laid_out, seeded, timestep, zero
+from designspace.denoising.networks import Conditions, seeded, timestep, zero
 from designspace.denoising.rows import Network
 from designspace.errors import DataError
 from designspace.registry.literature import HO_2020, HOOGEBOOM_2023
@@ -76,9 +76,9 @@ class _Labelled(torch.nn.Module):
     def forward(
         self, x: Tensor, c_noise: Tensor, labels: Tensor | None = None, augment: Tensor | None = None
     ) -> Tensor:
-        condition, seen = self.conditions(labels, augment, x), x if self.patch == 1 else pixel_unshuffle(x, self.patch)
-        output = cast(Tensor, self.unet(laid_out(seen, self), timestep(c_noise), condition, return_dict=False)[0])
-        return output if self.patch == 1 else pixel_shuffle(output, self.patch)
+        condition, seen = self.conditions(labels, augment, x), pixel_unshuffle(x, self.patch)
+        output = cast(Tensor, self.unet(seen, timestep(c_noise), condition, return_dict=False)[0])
+        return pixel_shuffle(output, self.patch)
 
 
 def _architecture(channels: tuple[int, ...], blocks: int, shape: tuple[int, ...]) -> dict[str, Any]:

@@ -103,8 +103,6 @@ def attention(qkv: Tensor, heads: int, *, unit: bool = False) -> Tensor:
         parts = unit_rms(parts, (2,))
     q, k, v = parts.permute(3, 0, 1, 4, 2).contiguous()  # as the fused kernel of CPUs needs them
     found = functional.scaled_dot_product_attention(q, k, v)
-    if qkv.is_contiguous(memory_format=torch.channels_last):  # stays so, also with several heads
-        return found.transpose(1, 2).reshape(batch, *size, channels // 3).movedim(-1, 1)
     return found.transpose(2, 3).reshape(batch, channels // 3, *size)
 
 

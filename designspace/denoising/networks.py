@@ -52,16 +52,6 @@ def fourier(c_noise: Tensor, n: int) -> Tensor:
     return torch.cat([angle.cos(), angle.sin()], 1)
 
 
-def laid_out(x: Tensor, network: torch.nn.Module) -> Tensor:
-    """The input ``x`` of a convolutional ``network`` in the memory format that is faster: on a CPU, channels_last.
-
-    All layers keep the memory format of their input, and parameters need not have it. Training follows its recipe, and
-    images of one channel, which have both formats at once, stay as they are.
-    """
-    quick = x.device.type == "cpu" and x.dtype == torch.float32 and not network.training
-    return x.contiguous(memory_format=torch.channels_last) if quick else x
-
-
 class Conditions(torch.nn.Module):
     """An embedding ``[B, dim]`` of class and augmentation labels, to be added to that of the noise level.
 

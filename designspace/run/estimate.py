@@ -135,11 +135,12 @@ class _Work:
         seen = [metric for metric in metrics if isinstance(metric, Observation) and self._is_new(trial, metric)]
         placed = self._placed(trial) if missing.samples else 0
         observed = sum(evaluations(trial, metric, self._stages) for metric in seen)
-        parts = {"time_steps": placed, "sampling": missing.samples, "observations": observed}
-        if any(parts.values()):
+        parts: dict[str, float] = {}
+        if placed or missing.samples or observed:
             pace, each = self._paces.evaluation(trial), self._each(trial, cost) if missing.samples else 0.0
-            parts = {"time_steps": placed * pace, "sampling": missing.samples * each, "observations": observed * pace}
-            parts["training"] = sum(self._training(part) for part in _unguided(trial))
+            parts |= {"time_steps": placed * pace, "sampling": missing.samples * each, "observations": observed * pace}
+            # The guide comes first: its training may be the beginning of that of the denoiser.
+            parts["training"] = sum(map(self._training, filter(None, (trial.of_guide, trial))))
         if trial.decoder.decodes and missing.images:
             parts["decoding"] = missing.images * self._paces.decoding(trial)
         if distances:
@@ -153,8 +154,8 @@ class _Work:
         """Seconds per sample, NaN for an adaptive solver; a network that guides has a pace of its own."""
         if cost is None:
             return math.nan
-        guide, denoiser = [self._paces.evaluation(part) for part in (_unguided(trial)[0], trial)]
-        return cost.nfe * denoiser + (cost.guidance * guide if cost.guidance else 0)
+        seconds = cost.nfe * self._paces.evaluation(trial)
+        return seconds + (cost.guidance * self._paces.evaluation(trial.of_guide or trial) if cost.guidance else 0)
 
     def _once(self, *key: object) -> bool:
         """Whether this is the first trial that needs what ``key`` names."""
@@ -237,8 +238,3 @@ class _Missing:
         undecoded = missing("images", unseen)
         unsampled = missing("latents", undecoded) if trial.decoder.decodes else undecoded
         return cls(*(sum(map(len, found)) for found in (unsampled, undecoded, unseen)))
-
-
-def _unguided(trial: Trial) -> list[Trial]:
-    """The trial for each of its denoisers; the guide comes first, because its training may be the start of another."""
-    return [trial.model_copy(update={"denoiser": denoiser}) for denoiser in trial.denoisers[::-1]]

@@ -143,23 +143,22 @@ def _keep(trial: Trial, found: Found, stages: Stages, results: Results) -> None:
 
 
 def _plane(trial: Trial, shown: Tensor, stages: Stages) -> Tensors:
-    """The plane of a one-dimensional flow; empty for adaptive solvers, which have no fixed noise levels.
+    """The plane of a one-dimensional flow, which it shows at any level.
 
-    It is empty for guidance that depends on the steps, too, because the plane shows the flow at any level.
+    It is empty for adaptive solvers, which have no fixed noise levels, and for guidance that depends on the steps.
     """
-    on_a_grid = shown[0].numel() == 1 and not (trial.design.solver.adaptive or trial.decoder.decodes)
-    if trial.guidance.by_step:
+    fixed = not (trial.design.solver.adaptive or trial.decoder.decodes or trial.guidance.by_step)
+    if not fixed or shown[0].numel() != 1:
         return {}
-    return {f"plane.{name}": tensor for name, tensor in stages.plane(trial).items()} if on_a_grid else {}
+    return {f"plane.{name}": tensor for name, tensor in stages.plane(trial).items()}
 
 
 def _points(trial: Trial, shown: Tensor, stages: Stages) -> Tensors:
     """Samples and data as points of the plane, with their labels; empty unless samples are two numbers."""
-    if (
-        shown[0].numel() != 2
-        or not trial.data.has_pixels
-        or (data := stages.loaded.data(trial.data)).shape != shown[0].shape
-    ):
+    if shown[0].numel() != 2 or not trial.data.has_pixels:
+        return {}
+    data = stages.loaded.data(trial.data)
+    if data.shape != shown[0].shape:
         return {}
     count = min(trial.evaluate.images, POINTS)
     samples = torch.cat([stages.images(trial, chunk)["images"] for chunk in chunks(count)]).flatten(1)

@@ -43,9 +43,6 @@ class Samples:
     """``nfe`` for each sample, ``[B]``, if the solver is adaptive."""
     nfe_guidance: int | float = 0
     """The number of all other calls of networks per sample, which guidance adds; see ``guiding``."""
-    guidance_cost: int | float = 1
-    """What one of these calls costs, in evaluations of D. ``sample`` does not know the networks behind D and leaves it
-    at 1; set it with ``dataclasses.replace`` if the guide is a smaller network."""
     nfe_idle: int | float = 0
     """The part of ``nfe`` that moves nothing: it is spent on steps between levels that rounding makes equal."""
     trajectory: Tensor | None = None
@@ -53,8 +50,8 @@ class Samples:
 
     @property
     def nfe_total(self) -> int | float:
-        """The cost per sample in evaluations of D: ``nfe``, and ``nfe_guidance`` times ``guidance_cost``."""
-        return self.nfe + self.nfe_guidance * self.guidance_cost
+        """The number of all calls of networks per sample, whatever each costs; ``sample`` does not know their sizes."""
+        return self.nfe + self.nfe_guidance
 
 
 Rows = TypeVar("Rows", bound=SamplingRows)

@@ -122,6 +122,16 @@ class Trial(Spec):
         return [self.denoiser, *filter(None, [self.guide])]
 
     @property
+    def of_guide(self) -> Trial | None:
+        """The same trial for the guide alone, with the labels that it gets; ``None`` if there is no guide."""
+        if self.guide is None:
+            return None
+        labels = self.evaluate.labels if self.guidance.guide_gets_labels else "none"
+        evaluate = self.evaluate.model_copy(update={"labels": labels})
+        alone = {"denoiser": self.guide, "guidance": Guidance.get("none")(), "evaluate": evaluate}
+        return self.model_copy(update=alone)
+
+    @property
     def told_labels(self) -> list[Denoiser]:
         """Those of ``denoisers`` that get the labels of the images, if they have any."""
         return self.denoisers if self.guidance.guide_gets_labels else [self.denoiser]
@@ -222,9 +232,8 @@ class Point:
 def used_rows(design: Design, *denoisers: Denoiser) -> list[str]:
     """The rows that samples depend on; a solver that does not step in time, for instance, uses no schedule."""
     in_time = ("schedule", "scaling") if design.solver.in_time else ()
-    scaled = (
-        ("c_in",) if design.start == "unit" and not denoisers[0].has_network else ()
-    )  # networks have one of their own
+    # Networks have a c_in of their own.
+    scaled = ("c_in",) if design.start == "unit" and not denoisers[0].has_network else ()
     used = {
         "solver",
         "time_steps",
