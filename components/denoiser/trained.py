@@ -47,7 +47,7 @@ class Trained(Recipe, Denoiser, name="trained"):
     augmentation: Augmentation | None = None
     labels: bool = False
     label_dropout: Annotated[float, Field(ge=0, lt=1), Since(0.0)] = 0.0
-    snapshots: Annotated[tuple[Fraction, ...], Field(max_length=16)] = (0.0625, 0.25)
+    snapshots: Annotated[tuple[Fraction, ...], Field(max_length=16)] = ()
 
     @field_validator("label_dropout")
     @classmethod

@@ -8,7 +8,6 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from designspace.data.images import Images
-from designspace.denoising.guidance import Guidance
 from designspace.denoising.rows import Denoiser, PreconditioningRows
 from designspace.registry.calling import calling
 from designspace.registry.isolation import isolated
@@ -18,14 +17,13 @@ CPU = torch.device("cpu")
 
 
 def guidance_cost(
-    guidance: Guidance, denoiser: Denoiser, design: PreconditioningRows, data: Callable[[], Images]
+    guide: Denoiser | None, denoiser: Denoiser, design: PreconditioningRows, data: Callable[[], Images]
 ) -> int | float:
     """The FLOPs of an evaluation of the guide divided by those of an evaluation of ``denoiser``.
 
-    It is 1 if ``denoiser`` guides itself, and if the guide or ``denoiser`` has no network whose FLOPs can be counted.
-    ``data`` gives the data set, with which networks are built.
+    It is 1 without a ``guide``, when ``denoiser`` guides itself, and if one of the two has no network whose FLOPs can
+    be counted. ``data`` gives the data set, with which networks are built.
     """
-    guide = guidance.guide_of(denoiser)
     if guide is None or not (guide.has_network and denoiser.has_network):
         return 1
     images = data()

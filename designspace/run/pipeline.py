@@ -197,7 +197,7 @@ def _guidance_cost(trial: Trial, parts: list[Tensors], stages: Stages) -> dict[s
     if not any("nfe_guidance" in part for part in parts):
         return {}
     data = partial(stages.loaded.data, trial.data)
-    found = guidance_cost(trial.guidance, trial.denoiser, trial.design, data)
+    found = guidance_cost(trial.guide, trial.denoiser, trial.design, data)
     return {} if found == 1 else {"guidance_cost": found}
 
 

@@ -106,12 +106,12 @@ def guidance_cost_of(of: Draft | Trial) -> int | float:
     """The cost of an evaluation that guidance adds, in evaluations of the denoiser; see ``guidance_cost``."""
     if not of.guidance.effective:  # it need not even have a guide
         return 1
-    return _guidance_cost(of.guidance, of.denoiser, of.design, of.data)
+    return _guidance_cost(of.guidance.guide_of(of.denoiser), of.denoiser, of.design, of.data)
 
 
 @lru_cache(MOST_TRIALS)
-def _guidance_cost(guidance: Guidance, denoiser: Denoiser, design: Design, data: Data) -> int | float:
-    return guidance_cost(guidance, denoiser, design, partial(load_images, data))
+def _guidance_cost(guide: Denoiser | None, denoiser: Denoiser, design: Design, data: Data) -> int | float:
+    return guidance_cost(guide, denoiser, design, partial(load_images, data))
 
 
 class Evaluations:
