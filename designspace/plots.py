@@ -232,10 +232,10 @@ def _of_metric(
     results: AnyResults, metric: str | None, draw: Callable[[Study, str], Figure | None], otherwise: str
 ) -> Figure:
     study = _study(results)
-    name = metric or next(iter(known := study.about.metrics), "")
+    known = study.about.metrics
+    name = metric or next(iter(known), "")
     if name not in known:
-        suggestion = did_you_mean(name, known)
-        why = f"metric '{name}' was not measured.{suggestion} Metrics: {', '.join(known) or 'none'}."
+        why = f"metric '{name}' was not measured.{did_you_mean(name, known)} Metrics: {', '.join(known) or 'none'}."
         raise DataError(f"{study.folder}: {why}")
     return _drawn(study, lambda study: draw(study, name), f"{name}: {otherwise}")
 

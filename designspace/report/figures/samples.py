@@ -105,13 +105,9 @@ def _value(entry: Entry, metric: str) -> str:
 
 
 def _differences(shown: Grid) -> list[Block]:
-    first = {block.column: block.images for block in shown.blocks if block.row == 0}
+    first = {block.column: block.images.astype(float) for block in shown.blocks if block.row == 0}
     return [
-        replace(
-            block,
-            images=((255 + block.images - first[block.column].astype(float)) / 2).round().astype(np.uint8),
-            value="",
-        )
+        replace(block, images=(127.5 + (block.images - first[block.column]) / 2).round().astype(np.uint8), value="")
         for block in shown.blocks
         if block.row > 0 and block.column in first and first[block.column].shape == block.images.shape
     ]
