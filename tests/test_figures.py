@@ -9,6 +9,7 @@ from studies import influence
 
 import designspace as ds
 from designspace.drawing.legend import Key, Legend
+from designspace.drawing.look import wrapped
 from designspace.drawing.scales import (
     dodge,
     labels,
@@ -19,7 +20,7 @@ from designspace.drawing.scales import (
     spaced,
 )
 from designspace.report.evidence.effects import effects
-from designspace.report.figures.effects import main_effects
+from designspace.report.figures.effects import _decades, main_effects
 from designspace.report.figures.heat import heat_map
 from designspace.report.figures.metric import metric_vs_axis, metric_vs_nfe
 from designspace.report.figures.pareto import pareto
@@ -343,3 +344,23 @@ def test_a_legend_has_as_many_columns_as_fit(names, columns):
     figure.draw_without_rendering()
     box = figure.legends[0].get_window_extent()
     assert 0 <= box.x0 < box.x1 <= figure.bbox.width
+
+
+@pytest.mark.parametrize(
+    ("name", "lines"),
+    [
+        ("heun", "heun"),
+        ("autoguidance(snapshot=0.25)", "autoguidance(\nsnapshot=0.25)"),
+        ("autoguidance(guide=exact, condition=none), weight=2", "autoguidance(guide=exact,\ncondition=none), weight=2"),
+        ("autoguidance(guide=trained(network=mlp)), weight=2", "autoguidance(\n… network=mlp)), weight=2"),
+    ],
+)
+def test_names_are_wrapped_at_brackets_and_keep_what_they_differ_in(name, lines):
+    assert wrapped(name, 26) == lines
+
+
+@pytest.mark.parametrize(
+    ("end", "ticks"), [(0.05, [0.1]), (0.8, [0.1, 0.2, 0.5]), (4, [0.1, 0.3, 1, 3]), (120, [0.1, 1, 10, 100])]
+)
+def test_the_logarithmic_part_of_an_axis_is_recognised_by_its_ticks(end, ticks):
+    assert _decades(0.1, end) == pytest.approx(ticks)

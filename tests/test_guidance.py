@@ -599,3 +599,26 @@ def test_repeats_repeat_the_guide():
     assert auto.repeated(2).guide == auto.guide.repeated(2) != auto.guide
     snapshot = guidance("autoguidance", snapshot=0.25)
     assert snapshot.repeated(2) == snapshot
+
+
+@pytest.mark.parametrize(
+    ("denoiser", "guidance", "message"),
+    [
+        ("{name: trained, network: unet}", "cfg", "guide to: set denoiser.labels: true and label_dropout: 0.1, or use"),
+        ("{name: pretrained, model: digits}", "cfg", "so there is nothing to guide to: use autoguidance"),
+        ("exact", "{name: autoguidance, guide: {name: pretrained, model: digits}}", ": set condition: none"),
+        (
+            "exact",
+            "{name: autoguidance, guide: {name: trained, network: unet}}",
+            "set guide.labels: true, or condition: none",
+        ),
+    ],
+)
+def test_networks_without_classes_are_refused_where_they_are_written(denoiser, guidance, message, tmp_path):
+    path = tmp_path / "classes.yaml"
+    path.write_text(
+        f"data: digits\ndenoiser: {denoiser}\ndesign: edm\nnum_steps: 4\nguidance: {guidance}\n"
+        "evaluate: {images: 20, labels: balanced, detector: pixels, metrics: [frechet]}\n"
+    )
+    with pytest.raises(ds.SpecError, match=rf"classes\.yaml:5:11: guidance: .*without class labels.*{message}"):
+        require_labels(ds.load(path))

@@ -143,7 +143,8 @@ def test_budgets_and_numbers_of_steps_replace_each_other(tmp_path):
 
 
 def test_a_warning_says_which_budget_is_not_spent(tmp_path):
-    (warning,) = spec(tmp_path, "nfe_total: [12]").warnings
+    warning, unguided = spec(tmp_path, "nfe_total: [12]").warnings
+    assert "interval guides no evaluation at 5 steps" in unguided
     assert warning.endswith(
         "grid.nfe_total: heun spends 11 of 12; heun with guidance cfg spends 10 of 12; "
         "heun with guidance interval spends 9 of 12 evaluations"
@@ -262,3 +263,14 @@ def test_a_scale_with_zero_is_the_one_that_matplotlib_draws():
     drawn = own.transform(torch.tensor([-3.0, -0.2, 0.0, 0.4, 0.5, 7.0, 100.0]).double().numpy()) / 0.5
     assert found == pytest.approx(list(drawn))
     assert [scale.value(place) for place in found] == pytest.approx([-3.0, -0.2, 0.0, 0.4, 0.5, 7.0, 100.0])
+
+
+def test_guidance_between_the_noise_levels_of_the_steps_is_told(tmp_path):
+    path = tmp_path / "few.yaml"
+    path.write_text(
+        "data: digits\ndenoiser: exact\ndesign: {preset: edm, solver: dpmpp_2m}\nguidance: interval\n"
+        "grid: {num_steps: [5, 20]}\nevaluate: {images: 20, labels: balanced, detector: pixels, metrics: [frechet]}\n"
+    )
+    what = "interval guides no evaluation at 5 steps, as no noise level lies between its sigma_min and sigma_max"
+    assert ds.load(path).warnings == [f"{path}:4:1: guidance: {what}"]
+    assert ds.load(path, ["guidance.weight=1"]).warnings == []

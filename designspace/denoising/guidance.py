@@ -132,6 +132,11 @@ class PairGuidance(Guidance):
             raise ValueError(f"{what}: use space: D")
         if self.takes_guide:
             return
+        if getattr(denoiser, "labels", None) is False:
+            train = "set denoiser.labels: true and label_dropout: 0.1, or " * ("labels" in type(denoiser).model_fields)
+            raise ValueError(
+                f"the network is trained without class labels, so there is nothing to guide to: {train}use autoguidance"
+            )
         if not labelled:
             raise ValueError("it guides towards the class of each image: use evaluate.labels: balanced, data or a list")
         if denoiser.needs_labels():

@@ -11,17 +11,20 @@ from torch import Tensor
 
 from designspace.data.images import Images
 from designspace.data.load import load_images
-from designspace.errors import DataError, SpecError
+from designspace.errors import DataError, Problem, SpecError
 from designspace.sampling.noise import generator
 
 if TYPE_CHECKING:
     from designspace.denoising.rows import Denoiser
     from designspace.spec import Ablation
+    from designspace.spec.trial import Trial
 
-_UNKNOWN = "the network is trained without class labels: set denoiser.labels: true, or use labels: none"
+_UNKNOWN = "the network is trained without class labels"
 _NEEDED = "to sample with labels, use labels: data, balanced, or a list"
 Rule = str | tuple[int, ...]
 """``none``, ``data``, ``balanced``, or a list of labels, which has one entry if all images are of one class."""
+LABELS = ("evaluate", "labels")
+"""The path of the rule in a trial."""
 FEW = 20
 """Up to this many classes are listed one by one in messages."""
 
@@ -67,20 +70,34 @@ def require_labels(ablation: Ablation) -> None:
     """
     trials = (point.trial for point in ablation.points())
     asked = {(t.data, part, t.evaluate.labels): (t, part) for t in trials for part in t.told_labels}
-    found: dict[tuple[str, Rule], None] = {}
+    found: dict[Problem, None] = {}
     for _, group in groupby(sorted(asked.values(), key=lambda pair: str(pair[0].data)), key=lambda pair: pair[0].data):
         data: Images | None = None
         for trial, denoiser in group:
             rule = trial.evaluate.labels
             if rule == "none" and denoiser.needs_labels():
-                found[f"{denoiser.why_labels()}; {_NEEDED}", rule] = None
+                found[ablation.problem(LABELS, rule, f"{denoiser.why_labels()}; {_NEEDED}")] = None
             elif rule != "none" and isinstance(denoiser, Labelled) and not denoiser.labels:
-                found[_UNKNOWN, rule] = None
+                found[_without_classes(ablation, trial, denoiser)] = None
             elif rule != "none":
                 data = data or load_images(trial.data)
-                found |= dict.fromkeys((text, rule) for text in _problems(rule, data, denoiser))
+                found |= dict.fromkeys(ablation.problem(LABELS, rule, text) for text in _problems(rule, data, denoiser))
     if found:
-        raise SpecError([ablation.problem(("evaluate", "labels"), rule, text) for text, rule in found])
+        raise SpecError(list(found))
+
+
+def _without_classes(ablation: Ablation, trial: Trial, denoiser: Denoiser) -> Problem:
+    """That ``denoiser``, which may be the guide of ``trial``, would get labels that its network does not know."""
+    field = "labels: true" if "labels" in type(denoiser).model_fields else ""
+    if denoiser is trial.denoiser:
+        mend = f"set denoiser.{field}, or use labels: none" if field else "use labels: none"
+        return ablation.problem(LABELS, trial.evaluate.labels, f"{_UNKNOWN}: {mend}")
+    ways = [f"guide.{field}"] * bool(field) + ["condition: none"] * ("condition" in type(trial.guidance).model_fields)
+    mend = f"set {', or '.join(ways)}" if ways else "use another guide"
+    what = (
+        f"guidance {trial.guidance.name}: the guide, denoiser {denoiser.name}, would get the labels of the images, but"
+    )
+    return ablation.problem(("guidance",), trial.guidance, f"{what} {_UNKNOWN}: {mend}")
 
 
 def _problems(rule: Rule, data: Images, denoiser: Denoiser) -> Iterator[str]:

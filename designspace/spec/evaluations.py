@@ -174,10 +174,13 @@ class Evaluations:
         return self._costs[key]
 
     def warnings(self, points: Sequence[Point], settings: Sequence[Setting]) -> Iterator[Problem]:
-        """Yield at most three warnings about the ``points``, whose numbers of steps are among ``settings``."""
+        """Yield at most four warnings about the ``points``, whose numbers of steps are among ``settings``."""
         place = next((s.key for s in reversed(settings) if s.path[0] in STEPS), ("num_steps",))
         costs = [(point, found) for point in points if (found := self.cost(point.trial))]
         yield from _unspent(costs, place)
+        if unguided := _unguided(costs):
+            where = next((s.key for s in reversed(settings) if s.path[0] == "guidance"), ("guidance",))
+            yield Problem(unguided, where, Kind.IDLE, key=True)
         if idle := list(dict.fromkeys(found.idle for _, found in costs if found.idle)):
             more = [f"and {len(idle) - LISTED} more configurations have such levels"] if len(idle) > LISTED else []
             yield Problem("; ".join(idle[:LISTED] + more), place, Kind.IDLE, key=True)
@@ -206,6 +209,15 @@ def _left_to_the_run(drafts: Sequence[Draft]) -> set[Configuration]:
     }
 
 
+def _unguided(points: Sequence[tuple[Point, Cost]]) -> str:
+    """Which guidance is applied at none of the noise levels of which numbers of steps; empty if there is none."""
+    trials = [point.trial for point, found in points if point.trial.guidance.effective and not found.guidance]
+    steps = dict.fromkeys((trial.guidance.name, trial.num_steps) for trial in trials)
+    each = [f"{name} guides no evaluation at {n} step{'s' * (n != 1)}" for name, n in list(steps)[:LISTED]]
+    more = [f"and {len(steps) - LISTED} more like this"] * (len(steps) > LISTED)
+    return f"{'; '.join(each + more)}, as no noise level lies between its sigma_min and sigma_max" if each else ""
+
+
 def _why_no_more(trial: Trial) -> str:
     """Why another step is refused, in brackets; empty if it only costs too much."""
     try:
@@ -229,7 +241,7 @@ def _unspent(points: Sequence[tuple[Point, Cost]], place: DocPath) -> Iterator[P
         if whole and point.trial.guidance.effective:
             used, name = found.total(guidance_cost_of(point.trial)), f"{name} with guidance {point.trial.guidance.name}"
         if used < most:
-            spent.setdefault(name, {})[f"{used:.6g} of {most}{_why_no_more(point.trial)}"] = None
+            spent.setdefault(name, {})[f"{round(used, 2):.6g} of {most}{_why_no_more(point.trial)}"] = None
     alike: dict[str, list[str]] = {}
     for solver, parts in spent.items():
         alike.setdefault(", ".join(parts), []).append(solver)

@@ -135,8 +135,17 @@ class Resolver:
                 self._with_files[id(draft.evaluate)] = draft.evaluate
         if not missing and _lacks_a_reference(draft):
             what = f"data {draft.data.name} has no images to compare with by detector {draft.evaluate.detector}"
+            own = f"use detector {draft.data.features_of}, or " * bool(draft.data.features_of)
             mend = "name published statistics, reference: {name: statistics, path: ...}, or use a data set with images"
-            yield Problem(f"{what}: {mend}", written(settings, ("data",)), Kind.FILE)
+            yield Problem(f"{what}: {own}{mend}", written(settings, ("data",)), Kind.FILE)
+        elif not missing and not draft.data.has_pixels:
+            guide = ("guidance", "guide"), getattr(draft.guidance, "guide", None)
+            for at, part in ((("denoiser",), draft.denoiser), guide):
+                if isinstance(part, Denoiser) and part.models_pixels:
+                    what = f"denoiser {part.name} is made from images, and data {draft.data.name} has none"
+                    yield Problem(
+                        f"{what}: use {{name: folder, path: ...}} or the like", written(settings, at), Kind.FILE
+                    )
 
 
 def _require_guided(draft: Draft, settings: Sequence[Setting]) -> None:

@@ -143,6 +143,12 @@ def _set_scale(axes: Axes, gaps: Sequence[Difference]) -> None:
 
 
 def _decades(linear: float, end: float) -> list[float]:
-    """At most four powers of ten, starting at ``linear``; matplotlib's locator cannot limit one side of zero only."""
+    """At most four powers of ten, starting at ``linear``; matplotlib's locator cannot limit one side of zero only.
+
+    If there are fewer than three, multiples of them show that the axis is logarithmic.
+    """
     powers = [linear * 10.0**i for i in range(max(0, math.floor(math.log10(max(end, linear) / linear) + 1e-9)) + 1)]
+    if len(powers) < 3 and end > linear:
+        digits = (1, 2, 5) if len(powers) == 1 else (1, 3)
+        return [tick for power in powers for digit in digits if (tick := digit * power) <= end]
     return powers[:: math.ceil(len(powers) / 4)]

@@ -51,7 +51,7 @@ def page(study: Study) -> str:
 def _explained(study: Study) -> str:
     budget = {
         "nfe": "the same budget of evaluations",
-        "nfe_total": "the same budget of evaluations, with those of guidance,",
+        "nfe_total": "the same budget of evaluations including those of guidance",
         "num_steps": "the same number of steps",
     }
     same = f" at {budget[study.column_axis]}" if study.column_axis else ""
