@@ -11,7 +11,7 @@ from typing import NamedTuple, Self
 from designspace.data.load import load_images
 from designspace.data.rows import Data
 from designspace.denoising.flops import guidance_cost
-from designspace.denoising.guidance import Guidance
+from designspace.denoising.guidance import Guidance, PairGuidance
 from designspace.denoising.rows import Denoiser
 from designspace.design import Design
 from designspace.errors import DocPath, Kind, Problem
@@ -202,17 +202,13 @@ def _left_to_the_run(drafts: Sequence[Draft]) -> set[Configuration]:
     found = dict.fromkeys(_configuration(draft, draft.steps.num_steps) for draft in fixed)
     shuffled = random.Random(0).sample(list(found), len(found))
     steps = itertools.accumulate(num_steps + OVERHEAD for *_, num_steps in shuffled)
-    return {
-        configuration
-        for configuration, until_here in zip(shuffled, steps, strict=True)
-        if until_here > MOST_STEPS_TRIED
-    }
+    return {one for one, until_here in zip(shuffled, steps, strict=True) if until_here > MOST_STEPS_TRIED}
 
 
 def _unguided(points: Sequence[tuple[Point, Cost]]) -> str:
     """Which guidance is applied at none of the noise levels of which numbers of steps; empty if there is none."""
-    trials = [point.trial for point, found in points if point.trial.guidance.effective and not found.guidance]
-    steps = dict.fromkeys((trial.guidance.name, trial.num_steps) for trial in trials)
+    used = ((point.trial.guidance, point.trial.num_steps) for point, found in points if not found.guidance)
+    steps = dict.fromkeys((g.name, n) for g, n in used if isinstance(g, PairGuidance) and g.weight != 1)
     each = [f"{name} guides no evaluation at {n} step{'s' * (n != 1)}" for name, n in list(steps)[:LISTED]]
     more = [f"and {len(steps) - LISTED} more like this"] * (len(steps) > LISTED)
     return f"{'; '.join(each + more)}, as no noise level lies between its sigma_min and sigma_max" if each else ""
