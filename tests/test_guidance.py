@@ -389,7 +389,7 @@ def trial(**fields):
 
 def test_guidance_without_effect_is_the_same_trial():
     plain = trial()
-    for one in ("cfg", "interval", {"name": "autoguidance", "guide": "exact"}):
+    for one in ("cfg", "interval", {"name": "autoguidance", "guide": "exact", "condition": "none"}):
         one = {"name": one} if isinstance(one, str) else one
         assert trial(guidance=one | {"weight": 1}).id == plain.id
         assert trial(guidance=one | {"weight": 2}).id != plain.id
@@ -511,6 +511,10 @@ REFUSED = {
     "two_guides": (
         {"guidance": "{name: autoguidance, guide: exact, snapshot: 0.25}"},
         r"a.yaml:6:11: .* a fraction of the training such as 0.0625, not both",
+    ),
+    "itself": (
+        {"guidance": "{name: autoguidance, guide: exact}"},
+        r"a.yaml:6:11: .*the guide is the denoiser itself, so it has no effect: name a weaker one",
     ),
     "no_training": (
         {"guidance": "{name: autoguidance, snapshot: 0.25}"},

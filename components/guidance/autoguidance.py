@@ -63,6 +63,8 @@ class Autoguidance(PairGuidance, name="autoguidance"):
         except DataError as error:
             error.within("snapshot" if self.guide is None else "guide")
             raise
+        if guide == denoiser and self.guide_gets_labels:
+            raise ValueError("the guide is the denoiser itself, so it has no effect: name a weaker one")
         if not self.guide_gets_labels and guide.needs_labels():
             raise ValueError(f"condition: none evaluates the guide without labels, but {guide.why_labels()}")
         self._require_levels(design, denoiser, guide)
