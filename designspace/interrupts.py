@@ -138,6 +138,8 @@ def contained() -> Iterator[None]:
     except Interrupted:
         raise
     except (SystemExit, GeneratorExit, KeyboardInterrupt) as error:
+        if isinstance(error, KeyboardInterrupt):
+            stop_if_asked()  # extension modules, such as that of Ray, replace what the handler of a signal raises
         ours = signal.SIGINT in _signals.before or signal.getsignal(signal.SIGINT) is signal.SIG_IGN
         if isinstance(error, KeyboardInterrupt) and not ours and _in_main_thread():
             raise

@@ -3,8 +3,8 @@
 import os
 import re
 import signal
+import subprocess
 import sys
-from contextlib import nullcontext
 from importlib.util import find_spec
 
 import pytest
@@ -62,17 +62,20 @@ def test_a_run_goes_on_without_its_queue_of_events(ray, tmp_path, monkeypatch):
     assert results.failures == []
 
 
-def test_a_worker_on_ray_saves_its_training_when_the_run_is_interrupted(tmp_path, monkeypatch):
+def test_a_worker_on_ray_saves_its_training_when_the_run_is_interrupted(ray, tmp_path):
     spec = SPEC | {"denoiser": SPEC["denoiser"] | {"training_images": 10**8}, "grid": {"solver": ["euler"]}}
-
-    def interrupt(event):
-        assert event.kind == "training"
-        signal.raise_signal(signal.SIGTERM)
-
-    monkeypatch.setattr(sys.modules[run.__module__], "watching", lambda *_, **__: nullcontext(interrupt))
-    with pytest.raises(KeyboardInterrupt, match="run again to continue"):
-        go(tmp_path, monkeypatch, "training", spec, executor="ray")
-    (saved,) = (tmp_path / "cache_training" / "training").rglob("*.safetensors")
+    command = [sys.executable, "-m", "designspace", "run", write_spec(tmp_path, **spec), "--out", tmp_path / "reports"]
+    cluster = {"RAY_ADDRESS": ray.get_runtime_context().gcs_address, executor.LOCAL_ONLY: "0"}
+    environment = os.environ | cluster | {"DESIGNSPACE_CACHE": str(tmp_path / "cache")}
+    process = subprocess.Popen([*command, "--executor", "ray"], stderr=subprocess.PIPE, text=True, env=environment)
+    said = ""
+    while "training:" not in said:
+        said += process.stderr.readline() or pytest.fail(said)
+    process.send_signal(signal.SIGTERM)
+    said += process.communicate(timeout=120)[1]
+    assert process.returncode == 143, said
+    assert "run again to continue" in said
+    (saved,) = (tmp_path / "cache" / "training").rglob("*.safetensors")
     assert saved.stat().st_size > 1000
 
 
