@@ -35,13 +35,21 @@ PLANES = [(schedule, scaling) for schedule in own(ds.Schedule) for scaling in ow
 TABLE_1 = [("linear", "none"), ("ve", "none"), ("vp", "vp")]
 
 LEVELS = [80.0, 30.0, 12.0, 6.0, 3.0, 1.7, 1.0, 0.6, 0.3, 0.1, 0.02, 0.002]
-GIVEN = {"explicit": {"levels": LEVELS}, "equal_error": {"images": 4}, "flow": {"sigma_max": 80.0}}
+GIVEN = {
+    "explicit": {"levels": LEVELS},
+    "equal_error": {"images": 4},
+    "flow": {"sigma_max": 80.0},
+    "linear_quadratic": {"sigma_max": 80.0, "threshold": 0.3},
+    "beta": {"over": "flow_time", "sigma_min": 0.002, "sigma_max": 80.0},
+}
 EVEN = {
     "vp": {"epsilon_s": 0.05},
     "cosine": {"sigma_min": 0.1},
     "ddpm": {"sigma_min": 0.3},
     "iddpm": {"sigma_min": 0.2},
     "flow": {"sigma_min": 0.05},
+    "linear_quadratic": {"sigma_min": 0.05},
+    "beta": {"sigma_min": 0.05},
 }
 """On the full range of these grids, the last steps stay large in lambda until there are far more than 1,000 levels, and
 two of the grids do not have as many. On this part of the range, errors fall at the order of the solver."""

@@ -78,13 +78,20 @@ FIELDS = {
     "data/unseen": {"shape": [1, 4, 4], "classes": 3},
 }  # fmt: skip
 """The fields of the first instance of a component, if they are not the default ones."""
+BETAS = [0.01 * i for i in range(1, 41)]
 MORE: dict[str, list[dict[str, Any]]] = {
     "solver/heun": [{"alpha": 0.5}, {"alpha": 2 / 3}, {"alpha": 0.8}, {"alpha": 2 / 3, "euler_last": False}],
     "solver/dpmpp_2m_sde": [{"variant": "heun", "eta": 0.5}, {"variant": "heun", "eta": 0.0}],
     "solver/unipc": [{"variant": "bh1", "order": order} for order in (1, 2)],
     "solver/restart": [{"sigma_min": 0.15}],
     "solver/sa_solver": [{"order": 1, "corrector_order": 0}, {"tau": 0.0, "order": 2, "corrector_order": 2}],
-    "time_steps/ddpm": [{"sigma_min": 0.1}],
+    "time_steps/ddpm": [
+        {"sigma_min": 0.1}, {"offset": 0}, {"spacing": "leading", "offset": 1}, {"betas": BETAS},
+        {"zero_terminal_snr": True, "sigma_max": 5000.0},
+    ],
+    "time_steps/beta": [{"sigma_min": 0.1}, {"sigma_max": 50.0}, {"betas": BETAS}],
+    "time_steps/ays": [{"sigma_min": 0.1}, {"sigma_max": 10.0}],
+    "time_steps/linear_quadratic": [{"linear_steps": 3}],
     "time_steps/flow": [{"terminal": 0.1}, {"shift": 3.0, "spacing": "diffusers"}],
     "time_steps/iddpm": [{"sigma_min": 0.05}, {"C_1": 0.99}],
     "time_steps/equal_error": [{"sigma_min": 0.02}],

@@ -94,7 +94,9 @@ def _presets(row: str) -> str:
 
 def _component(cls: type[Component]) -> str:
     file = Path(inspect.getsourcefile(cls) or "").relative_to(ROOT)
-    parts = [f"## {cls.name} {{ #{cls.name} }}", rst.markdown(cls.__doc__), *filter(None, [cls.remark()])]
+    also = " and ".join(f"`{alias}`" for alias in cls.known.aliases_of(cls))
+    parts = [f"## {cls.name} {{ #{cls.name} }}", *[f"Also called {also}."] * bool(also), rst.markdown(cls.__doc__)]
+    parts += filter(None, [cls.remark()])
     if fields := fields_of(cls):
         cells = [(f"`{f.name}`", f"`{f.type}`", f.domain, f"`{f.default.removeprefix('default ')}`") for f in fields]
         lines = ["| " + " | ".join(cell.replace("|", "&#124;") for cell in line) + " |" for line in cells]
