@@ -136,6 +136,8 @@ class Probe:
 class MeasuredTimeSteps(TimeSteps):
     """Levels that depend on the solver and the denoiser. ``place`` finds them before sampling begins."""
 
+    follows_solver: ClassVar[bool] = True
+    """Whether ``place`` takes steps of the solver of the design, which then has to be deterministic."""
     images: Count = 32
     """The number of images on which the levels are measured, independently of those that are sampled."""
 
