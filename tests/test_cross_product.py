@@ -14,7 +14,7 @@ import torch
 from scipy.integrate import solve_ivp
 
 import designspace as ds
-from designspace.sampling.probe import Converged
+from designspace.sampling.probe import Converged, MeasuredTimeSteps
 from designspace.spec import load
 
 MEAN, VARIANCE = 0.5, 0.04
@@ -40,6 +40,10 @@ GIVEN = {
     "equal_error": {"images": 4},
     "flow": {"sigma_max": 80.0},
     "linear_quadratic": {"sigma_max": 80.0, "threshold": 0.3},
+    "ays": {"end": "lowest"},
+    "fitted": {"images": 4, "runs": 12},
+    "gits": {"images": 4},
+    "oss": {"images": 4},
     "beta": {"over": "flow_time", "sigma_min": 0.002, "sigma_max": 80.0},
 }
 EVEN = {
@@ -53,7 +57,12 @@ EVEN = {
 }
 """On the full range of these grids, the last steps stay large in lambda until there are far more than 1,000 levels, and
 two of the grids do not have as many. On this part of the range, errors fall at the order of the solver."""
-REFUSED = {(s, "equal_error"): "equal_error measures the error of single steps" for s in STOCHASTIC + ADAPTIVE}
+MEASURED = [name for name in STEPS if issubclass(ds.TimeSteps.get(name), MeasuredTimeSteps)]
+REFUSED = {
+    **{(s, steps): f"{steps} measures the error of steps" for s in STOCHASTIC for steps in ("equal_error", "fitted")},
+    **{(s, steps): f"{steps} places the levels of steps" for s in ADAPTIVE for steps in MEASURED},
+    ("deis", "linear_quadratic"): "no VP time spans 80 down to",
+}
 """Combinations that are refused, and the error message."""
 
 
@@ -106,7 +115,7 @@ def refused(solver, steps):
 
 def counts_of(steps):
     """The numbers of steps. There are few for measured levels, which take long to find."""
-    return (12, 48) if steps == "equal_error" else (128, 256)
+    return (12, 48) if steps in MEASURED else (128, 256)
 
 
 @pytest.mark.parametrize("ends", [(80.0, 0.002), (152.2, 0.0105)])
@@ -126,8 +135,8 @@ def test_the_exact_end_points_are_those_of_scipy(ends):
 @pytest.mark.parametrize("solver", [s for s in STEPPING if s in IN_TIME])
 def test_solvers_in_time_converge_in_every_plane(solver, steps):
     """They converge with their order for every schedule and scaling."""
-    least = ds.Solver.get(solver)().order_of_convergence - (0.5 if steps == "equal_error" else 0.3)
-    planes = TABLE_1 if steps == "equal_error" else planes_of(steps)  # the others need more steps than can be measured
+    least = ds.Solver.get(solver)().order_of_convergence - (0.5 if steps in MEASURED else 0.3)
+    planes = TABLE_1 if steps in MEASURED else planes_of(steps)  # the others need more steps than can be measured
     for schedule, scaling in planes:
         found, errors = order(design(solver, steps, schedule, scaling, **EVEN.get(steps, {})), *counts_of(steps))
         assert found > least, (schedule, scaling, found, errors)
@@ -138,12 +147,12 @@ def test_solvers_in_time_converge_in_every_plane(solver, steps):
 def test_solvers_in_sigma_converge_and_know_no_plane(solver, steps):
     if refused(solver, steps):
         return
-    assert error(design(solver, steps), 256 if steps != "equal_error" else 24) < 0.01
+    assert error(design(solver, steps), 256 if steps not in MEASURED else 24) < 0.01
     found, errors = order_on_even_steps(solver, steps)
     # The first steps are of lower order; few steps, and the published weights of dpmpp_3m, are slow to reach theirs.
-    assert found > (1.0 if steps == "equal_error" or solver == "dpmpp_3m" else 1.5), (found, errors)
+    assert found > (1.0 if steps in MEASURED or solver == "dpmpp_3m" else 1.5), (found, errors)
     plain = ds.sample(design(solver, steps), D, LATENTS, 12).x
-    for schedule, scaling in PLANES[-1:] if steps == "equal_error" else planes_of(steps):
+    for schedule, scaling in PLANES[-1:] if steps in MEASURED else planes_of(steps):
         assert torch.equal(ds.sample(design(solver, steps, schedule, scaling), D, LATENTS, 12).x, plain)
 
 

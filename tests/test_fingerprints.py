@@ -95,6 +95,8 @@ MORE: dict[str, list[dict[str, Any]]] = {
     "time_steps/flow": [{"terminal": 0.1}, {"shift": 3.0, "spacing": "diffusers"}],
     "time_steps/iddpm": [{"sigma_min": 0.05}, {"C_1": 0.99}],
     "time_steps/equal_error": [{"sigma_min": 0.02}],
+    "time_steps/fitted": [{"runs": 10}],
+    "time_steps/oss": [{"student": "heun"}],
     "noise_distribution/iddpm": [{"C_1": 0.99}],
     "time_steps/explicit": [{"levels": [5.0, 2.0, 1.0, 0.5]}],
     "schedule/vp": [{"sigma_min": 0.01, "sigma_max": 100.0}],
@@ -150,12 +152,12 @@ WITHOUT_EFFECT = {
     "decoder/module": {"factory", "weights", "seed", "key", "files", "batch_size"},
     "decoder/vae": {"path", "mean", "std", "scale", "shift", "dtype", "batch_size"},
     "reference/statistics": {"path", "images", "made_by", "source"},
-    "time_steps/equal_error": {"images"},
+    **{f"time_steps/{name}": {"images", "denoiser"} for name in ("equal_error", "fitted", "gits", "oss")},
 }  # fmt: skip
 """Fields that need other files, that the framework reads, or that change numbers by rounding errors at most."""
 TOLERANCE = {"network": 1e-3, "denoiser": 1e-3, "decoder": 1e-3, "detector": 1e-3, "metric": 1e-4, "augmentation": 1e-4}
 """Relative to the size of the numbers, for rows that compute in float32."""
-SEARCHED = {"time_steps/equal_error": 1e-4, "solver/rk45": 1e-6}
+SEARCHED = {"time_steps/equal_error": 1e-4, "time_steps/fitted": 1e-4, "solver/rk45": 1e-6}
 """The same for what is found step by step, so that rounding grows; all else is given to 1e-9."""
 SIGMA = torch.tensor([0.03, 0.2, 0.7, 1.0, 3.0, 20.0, 75.0], dtype=torch.float64)
 CPU = torch.device("cpu")

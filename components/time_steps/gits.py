@@ -27,7 +27,8 @@ class GITS(GridSearch, name="gits"):
 
     formula = r"""
         V_k(j) = \min_{i > j} \left( c_{ji} + \gamma\, V_{k-1}(i) \right), \qquad
-            c_{ji} = \operatorname{mean} \left| x^*_j + (\sigma_i - \sigma_j)\, \tfrac{x^*_j - D(x^*_j; \sigma_j)}{\sigma_j} - x^*_i \right|
+            c_{ji} = \operatorname{mean} \left| x^*_j + (\sigma_i - \sigma_j)\, d_j - x^*_i \right|, \qquad
+            d_j = \tfrac{x^*_j - D(x^*_j; \sigma_j)}{\sigma_j}
     """
     sources = (CHEN_2024,)
     uses = ("time_steps/edm",)
@@ -51,7 +52,7 @@ class GITS(GridSearch, name="gits"):
     def _distance(self, ahead: Tensor, exact: Tensor, first: Tensor, last: Tensor) -> Tensor:
         """The distance of states ``[n, B, ...]`` from the solution, ``[n, B]``."""
         if self.metric == "l2":
-            return (ahead - exact).flatten(2).norm(dim=2)
+            return _length(ahead - exact)
         chord = torch.nn.functional.normalize((last - first).flatten(1), dim=1)
         return (_off(ahead - first, chord) - _off(exact - first, chord)).abs()
 
@@ -59,7 +60,11 @@ class GITS(GridSearch, name="gits"):
 def _off(x: Tensor, direction: Tensor) -> Tensor:
     """The distance of ``x`` ``[n, B, ...]`` from the line through 0 in ``direction`` ``[B, d]``."""
     flat = x.flatten(2)
-    return (flat - (flat * direction).sum(2, keepdim=True) * direction).norm(dim=2)
+    return _length(flat - (flat * direction).sum(2, keepdim=True) * direction)
+
+
+def _length(x: Tensor) -> Tensor:
+    return x.flatten(2).square().sum(2).sqrt()
 
 
 def cheapest(costs: np.ndarray, steps: int, gamma: float) -> list[int]:

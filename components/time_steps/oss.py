@@ -64,7 +64,10 @@ class OSS(GridSearch, name="oss"):
         return _median(from_level, last)
 
     def _steps(self, flow: Flow, x: Tensor, i: int, ends: range) -> Tensor:
-        """The student's states at each of the levels ``ends`` after a step from ``x`` at level ``i``, ``[n, B, ...]``."""
+        """The student's states ``[n, B, ...]`` after a step from ``x`` at level ``i`` to each of the levels in ``ends``.
+
+        A step of Euler's method is linear in x and D, which is evaluated only once.
+        """
         sigma = flow.sigma
         if self.student != Solver.get("euler")():
             pairs = (flow.on((sigma[i], sigma[j])) for j in ends)

@@ -122,6 +122,8 @@ class _Work:
         if any(parts.values()):
             pace = self._paces.evaluation(trial)
             parts = {name: evaluations * pace for name, evaluations in parts.items()}
+            if placed:
+                parts["time_steps"] = placed * self._paces.evaluation(self._stages.measuring(trial))
             parts["training"] = self._training(trial)
         if trial.decoder.decodes and missing.images:
             parts["decoding"] = missing.images * self._paces.decoding(trial)
@@ -163,7 +165,7 @@ class _Work:
         rule = trial.design.time_steps
         if not isinstance(rule, MeasuredTimeSteps) or self._stages.has_levels(trial):
             return 0
-        counted = Counted(trial)
+        counted = Counted(self._stages.measuring(trial))
         rule.place(counted.probe(rule.images))
         return counted.evaluations
 

@@ -8,7 +8,7 @@ flow are computed on a few samples of their own. Those of the reference are in `
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from time import perf_counter
 from typing import TYPE_CHECKING, Literal
@@ -18,6 +18,7 @@ from torch import Tensor
 
 from designspace.data.images import to_uint8
 from designspace.denoising.decoding import decoded
+from designspace.denoising.guidance import Guidance
 from designspace.denoising.preconditioned import PreconditionedNetwork
 from designspace.evaluation.boundary import checked
 from designspace.evaluation.denoiser_probe import DenoiserProbe, denoising
@@ -29,7 +30,7 @@ from designspace.run.loaded import Kept, Loaded, made, rows_of, source_of
 from designspace.run.references import References
 from designspace.sampling.noise import latents
 from designspace.sampling.plane import CURVES, plane
-from designspace.sampling.probe import Converged, GivenLevels, MeasuredTimeSteps, Probe, placed
+from designspace.sampling.probe import Converged, Evaluations, GivenLevels, MeasuredTimeSteps, Probe, placed
 from designspace.storage.cache import Cache
 from designspace.storage.files import content_key
 from designspace.training.rows import training_rows
@@ -65,23 +66,47 @@ class Stages:
     def prepare(self, trial: Trial) -> None:
         """Compute the cache keys of a trial before any trial runs, so that later changes to files do not enter them."""
         self.loaded.keys(trial)
+        self.loaded.keys(self.measuring(trial))
         self.references.key(trial)
 
     def levels(self, trial: Trial) -> Tensors:
-        """The noise levels ``sigmas`` of time steps that are placed by measurement, and the ``seconds`` this took."""
+        """The noise levels ``sigmas`` of time steps that are placed by measurement.
+
+        With them are the ``seconds`` and the evaluations per image, ``nfe``, that this took; the latter are without
+        those of a converged solution that an earlier trial of this process had computed.
+        """
+        seen = self.measuring(trial)
 
         def place() -> Tensors:
-            rule = trial.design.time_steps
+            rule = seen.design.time_steps
             assert isinstance(rule, MeasuredTimeSteps)
             start = perf_counter()
-            found = placed(rule, self._probe(trial, rule.images, "time_steps"))
-            return {"sigmas": found, "seconds": _float64(perf_counter() - start)}
+            probe = self._probe(seen, rule.images, "time_steps")
+            probe = replace(probe, D=(counted := Evaluations(probe.D)))
+            found, seconds = placed(rule, probe), perf_counter() - start
+            return {"sigmas": found, "seconds": _float64(seconds), "nfe": _float64(counted.number)}
 
-        return self._made("levels", content_key("levels", self.loaded.keys(trial).sampling), place)
+        return self._made("levels", self._levels_key(seen), place)
 
     def has_levels(self, trial: Trial) -> bool:
         """Whether the cache has the noise levels of measured time steps."""
-        return self.cache.path("levels", content_key("levels", self.loaded.keys(trial).sampling)).is_file()
+        return self.cache.path("levels", self._levels_key(self.measuring(trial))).is_file()
+
+    def measuring(self, trial: Trial) -> Trial:
+        """The trial on which measured time steps are placed.
+
+        It is ``trial`` itself, unless the time steps name another denoiser: then it has this one, no guidance, and the
+        part of the range of levels that the denoiser of ``trial`` supports.
+        """
+        if (other := trial.measured_on) is None:
+            return trial
+        known, design = trial.denoiser.supported(trial.design), trial.design
+        rule = design.time_steps.within(*known.limits()) if known else design.time_steps
+        parts = {"denoiser": other, "guidance": Guidance.get("none")(), "seed": 0}
+        return trial.model_copy(update={**parts, "design": design.with_time_steps(rule)})
+
+    def _levels_key(self, measuring: Trial) -> str:
+        return content_key("levels", self.loaded.keys(measuring).sampling)
 
     def images(self, trial: Trial, chunk: range) -> Tensors:
         """The chunk's ``images``, uint8 ``[n, C, H, W]``, and everything of ``latents`` except the latents themselves.

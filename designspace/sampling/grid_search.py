@@ -48,7 +48,8 @@ class GridSearch(MeasuredTimeSteps):
         Raises ``ValueError`` if there are fewer levels than ``probe.num_steps``.
         """
         fine = self.within(*probe.limits).sigmas(max(self.T, 2 * probe.num_steps))
-        levels = rounding(probe.D)(fine).double().unique().flip(0).tolist()
+        levels = sorted(set(rounding(probe.D)(fine).double().tolist()), reverse=True)
         if len(levels) < probe.num_steps:
-            raise ValueError(f"time_steps {self.name}: {probe.num_steps} steps, but its grid has only {len(levels)} levels")
+            what = f"{probe.num_steps} steps, but its grid has only {len(levels)} levels"
+            raise ValueError(f"time_steps {self.name}: {what}")
         return [*levels, 0.0] if probe.design.to_zero else levels

@@ -11,13 +11,16 @@ from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import ClassVar
+from typing import Annotated, Any, ClassVar
 
 import torch
+from pydantic import BeforeValidator, ValidationInfo, WithJsonSchema
 from torch import Tensor
 
 from designspace.registry.calling import calling, require_tensor
-from designspace.registry.component import Count
+from designspace.registry.component import Component, Count
+from designspace.registry.identity import Since
+from designspace.registry.known import ROWS
 from designspace.sampling import rows
 from designspace.sampling.flow import Flow, make_flow
 from designspace.sampling.levels import interpolated
@@ -67,6 +70,20 @@ class Converged:
         value, slope, last = (1 + 2 * u) * (1 - u) ** 2, u * (1 - u) ** 2, u**2 * (u - 1)
         found: Tensor = value * self.x[i] + slope * slopes[0] + (1 - value) * self.x[i + 1] + last * slopes[1]
         return found
+
+
+class Evaluations:
+    """The denoiser ``D``, with the ``number`` of its evaluations."""
+
+    def __init__(self, D: rows.D) -> None:
+        self._D, self.number = D, 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._D, name)
+
+    def __call__(self, x: Tensor, sigma: Tensor) -> Tensor:
+        self.number += 1
+        return self._D(x, sigma)
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,6 +150,10 @@ class Probe:
             yield x
 
 
+def _denoiser(value: Any, info: ValidationInfo) -> Any:
+    return None if value is None else ROWS["denoiser"].model_validate(value, context=info.context)
+
+
 class MeasuredTimeSteps(TimeSteps):
     """Levels that depend on the solver and the denoiser. ``place`` finds them before sampling begins."""
 
@@ -140,6 +161,13 @@ class MeasuredTimeSteps(TimeSteps):
     """Whether ``place`` takes steps of the solver of the design, which then has to be deterministic."""
     images: Count = 32
     """The number of images on which the levels are measured, independently of those that are sampled."""
+    denoiser: Annotated[
+        Component | None,
+        BeforeValidator(_denoiser),
+        WithJsonSchema({"anyOf": [{"type": kind} for kind in ("string", "object", "null")]}),
+        Since(None),
+    ] = None
+    """The denoiser on which the levels are measured, without guidance; by default that of the trial, with guidance."""
 
     @abstractmethod
     def start(self) -> TimeSteps:

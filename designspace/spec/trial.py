@@ -179,12 +179,18 @@ class Trial(Spec):
         guide = self.guidance.guide_of(self.denoiser)
         return [self.denoiser] if guide is None else [self.denoiser, guide]
 
+    @property
+    def measured_on(self) -> Denoiser | None:
+        """The denoiser on which the time steps are measured, if it is not that of the trial."""
+        return _measured_on(self.design)
+
     def sampling_identity(self) -> dict[str, Any]:
         """Everything that a single sample of the denoiser depends on.
 
         This excludes the decoder, the number of images, metrics and unused rows.
         """
-        needs_data = any(part.reads_data for part in self.denoisers) or self.evaluate.labels in ("data", "balanced")
+        parts = [*self.denoisers, self.measured_on]
+        needs_data = any(part.reads_data for part in parts if part) or self.evaluate.labels in ("data", "balanced")
         return {
             "version": VERSION,
             "design": identified(self.design, used_rows(self.design, *self.denoisers)),
@@ -271,6 +277,8 @@ def used_rows(design: Design, *denoisers: Denoiser) -> list[str]:
     scaled = (
         ("c_in",) if design.start == "unit" and not denoisers[0].has_network else ()
     )  # networks have one of their own
+    measured_on = _measured_on(design)
+    parts = denoisers if measured_on is None else (*denoisers, measured_on)
     used = {
         "solver",
         "time_steps",
@@ -279,6 +287,11 @@ def used_rows(design: Design, *denoisers: Denoiser) -> list[str]:
         "start",
         *scaled,
         *in_time,
-        *(row for part in denoisers for row in part.rows),
+        *(row for part in parts for row in part.rows),
     }
     return [row for row in Design.model_fields if row in used]
+
+
+def _measured_on(design: Design) -> Denoiser | None:
+    other = getattr(design.time_steps, "denoiser", None)
+    return other if isinstance(other, Denoiser) else None
