@@ -64,7 +64,7 @@ class OSS(GridSearch, name="oss"):
         return _median(from_level, last)
 
     def _steps(self, flow: Flow, x: Tensor, i: int, ends: range) -> Tensor:
-        """The student's states ``[n, B, ...]`` after a step from ``x`` at level ``i`` to each of the levels in ``ends``.
+        """The student's states ``[n, B, ...]`` after a step from ``x`` at level ``i`` to each of ``ends``, by index.
 
         A step of Euler's method is linear in x and D, which is evaluated only once.
         """

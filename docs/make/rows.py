@@ -111,7 +111,7 @@ fields, `{name: heun, alpha: 0.5}`. The first rows are those of Table 1 of
 [Karras et al. (2022)](https://arxiv.org/abs/2206.00364); its columns are the presets. These pages are made from
 the components themselves; `designspace show heun` prints the same."""
 _CAPTION = {
-    "time_steps": "For 18 levels; `explicit` has to be given its levels; `equal_error`, `fitted`, `gits` and `oss` find them by measurement.",
+    "time_steps": "For 18 levels, without `explicit` and without those that are measured, such as `oss`.",
     "schedule": "Time is in units of the time of the highest level.",
     "scaling": "With the schedule `vp`.",
 }
