@@ -95,7 +95,7 @@ MORE: dict[str, list[dict[str, Any]]] = {
     "time_steps/flow": [{"terminal": 0.1}, {"shift": 3.0, "spacing": "diffusers"}],
     "time_steps/iddpm": [{"sigma_min": 0.05}, {"C_1": 0.99}],
     "time_steps/equal_error": [{"sigma_min": 0.02}],
-    "time_steps/fitted": [{"runs": 10}],
+    "time_steps/fitted": [{"runs": 10}, {"sigma_min": 0.1}],
     "time_steps/oss": [{"student": "heun"}],
     "noise_distribution/iddpm": [{"C_1": 0.99}],
     "time_steps/explicit": [{"levels": [5.0, 2.0, 1.0, 0.5]}],
