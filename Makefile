@@ -35,8 +35,9 @@ OUT ?= reports
 ablations: $(READY)
 	failed=0; for file in $(filter-out ablations/cifar10_jpeg_% ablations/edm_cifar10.yaml,$(wildcard ablations/*.yaml)); do $(BIN)/designspace run $$file --workers 2 --out $(OUT) || failed=1; done; exit $$failed
 
-reports: $(READY)  ## tables, plots and pages of the committed results
+reports: $(READY)  ## tables, plots and pages of the committed results, and the tables and the picture of README.md
 	$(BIN)/designspace report
+	$(BIN)/python docs/make/readme.py
 
 bench: $(READY)
 	$(BIN)/python -m pip install --quiet -r benchmarks/requirements.txt

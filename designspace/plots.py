@@ -39,6 +39,7 @@ from designspace.errors import DataError
 from designspace.report.figures import effects, heat, plane, profiles
 from designspace.report.figures import metric as measure
 from designspace.report.figures import pareto as fronts
+from designspace.report.figures import points as scatter
 from designspace.report.figures import samples as images
 from designspace.report.figures import steps as slopes
 from designspace.report.study import Study
@@ -55,8 +56,8 @@ if TYPE_CHECKING:
 # fmt: off
 __all__ = [
     "Panel", "RowCurves", "backward", "curves_of", "figure", "figures", "flow", "heat_map", "main_effects",
-    "metric_vs_axis", "metric_vs_nfe", "metric_vs_sigma", "pareto", "rows", "samples", "samples_difference", "sheets",
-    "steps", "walks", "warps",
+    "metric_vs_axis", "metric_vs_nfe", "metric_vs_sigma", "pareto", "points", "rows", "samples", "samples_difference",
+    "sheets", "steps", "walks", "warps",
 ]
 _OF_DESIGNS = {
     "Panel": "figures", "RowCurves": "curves", "curves_of": "curves", "figure": "figures", "figures": "figures",
@@ -105,6 +106,8 @@ def rows(designs: Mapping[str, Design] | Iterable[Design | str] | Design | str, 
 def metric_vs_nfe(results: AnyResults, metric: str | None = None) -> Figure:
     """Draw a metric against the counted evaluations, with 95 % intervals and one curve per configuration.
 
+    If guidance adds evaluations, they are counted as well: see ``Result.nfe_total``.
+
     Args:
         results: The return value of ``ds.run``, or the folder of an ablation.
         metric: The name of the metric; by default the first metric of the ablation.
@@ -116,13 +119,13 @@ def metric_vs_nfe(results: AnyResults, metric: str | None = None) -> Figure:
 
 
 def metric_vs_axis(results: AnyResults, axis: str, metric: str | None = None) -> Figure:
-    """Draw a metric against the positive values of an axis such as ``time_steps.rho``.
+    """Draw a metric against the values of an axis such as ``time_steps.rho``.
 
-    Raises ``DataError`` if the axis does not have several positive numbers.
+    Raises ``DataError`` if the axis does not have at least three values, all of which are numbers.
     """
     study = _study(results)
     if axis not in (known := measure.numeric_axes(study)):
-        why = f"'{axis}' is not an axis of several positive numbers.{did_you_mean(axis, known)}"
+        why = f"'{axis}' is not an axis of at least three numbers.{did_you_mean(axis, known)}"
         raise DataError(f"{study.folder}: {why} Such axes: {', '.join(known) or 'none'}.")
     return _of_metric(study, metric, lambda s, m: measure.metric_vs_axis(s, m, axis), "there are no finite values")
 
@@ -160,9 +163,22 @@ def main_effects(results: AnyResults, metric: str | None = None, group: int = 0)
     return _of_metric(results, metric, lambda s, m: effects.main_effects(s, m, group), otherwise)
 
 
-def samples(results: AnyResults) -> Figure:
-    """Draw images of each configuration from the same latents. Raises ``DataError`` if no images were kept."""
-    return _drawn(results, images.samples, "no images were kept")
+def samples(results: AnyResults, where: Mapping[str, Any] | None = None) -> Figure:
+    """Draw images of each configuration from the same latents, with the value of the first metric beside them.
+
+    Args:
+        results: The return value of ``ds.run``, or the folder of an ablation.
+        where: The points to draw, as values of axes, such as ``{"nfe": 11, "solver": ["euler", "heun"]}``; by default
+            all configurations at the lowest, a middle and the highest cost.
+
+    Raises:
+        DataError: If there is no such axis, or no images of these points were kept.
+    """
+    study, where = _study(results), where or {}
+    for axis in where:
+        if axis not in (known := study.about.axes):
+            raise DataError(f"{study.folder}: no axis '{axis}'.{did_you_mean(axis, known)} Axes: {', '.join(known)}.")
+    return _drawn(study, lambda study: images.samples(study, where), "no images of these points were kept")
 
 
 def samples_difference(results: AnyResults) -> Figure:
@@ -196,6 +212,11 @@ def warps(results: AnyResults) -> Figure:
     return _drawn(results, plane.warps, "no one-dimensional data were sampled with several schedules or scalings")
 
 
+def points(results: AnyResults) -> Figure:
+    """Draw samples of two numbers in the plane, over the data. Raises ``DataError`` unless samples are two numbers."""
+    return _drawn(results, scatter.points, "the samples are not two numbers")
+
+
 def steps(results: AnyResults) -> Figure:
     """Draw a step of Euler's and of Heun's method. Raises ``DataError`` unless both sampled one-dimensional data."""
     return _drawn(results, slopes.steps, "no one-dimensional data were sampled by euler and heun on the same levels")
@@ -214,8 +235,7 @@ def _of_metric(
     known = study.about.metrics
     name = metric or next(iter(known), "")
     if name not in known:
-        suggestion = did_you_mean(name, known)
-        why = f"metric '{name}' was not measured.{suggestion} Metrics: {', '.join(known) or 'none'}."
+        why = f"metric '{name}' was not measured.{did_you_mean(name, known)} Metrics: {', '.join(known) or 'none'}."
         raise DataError(f"{study.folder}: {why}")
     return _drawn(study, lambda study: draw(study, name), f"{name}: {otherwise}")
 

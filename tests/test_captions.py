@@ -210,15 +210,18 @@ def test_evaluations_other_than_the_budget_stand_in_the_cell(bench):
     ]
 
 
+UNSPENT = "[k NFE]: the configuration spends k evaluations, because it cannot spend exactly the budget."
+
+
 def test_values_without_bias_have_them_too(bench):
     made = bench()
     made.point({"solver": "heun", "nfe": 8}, 3.0, nfe=7, about={"bias_corrected": 2.5, "bias_corrected_se": 0.4})
     made.point({"solver": "euler", "nfe": 8}, 3.0, nfe=8, about={"bias_corrected": 2.5, "bias_corrected_se": 0.4})
     (table,) = values.without_bias(made.study(), "frechet")
     assert texts(table) == {"heun": ["2.50 ± 0.40 [7 NFE]"], "euler": ["2.50 ± 0.40"]}
-    assert table.caption.endswith(caption.UNSPENT)
+    assert table.caption.endswith(UNSPENT)
     (section,) = sections(made.study())
-    assert section.caption.count(caption.UNSPENT) == 1
+    assert section.caption.count(UNSPENT) == 1
 
 
 def test_comparisons_have_the_counted_evaluations_and_mark_unequal_ones(bench):
@@ -269,7 +272,7 @@ def test_calls_that_guidance_adds_are_counted_in_the_caption(bench):
     for scale, more in ((1, 0), (2, 7)):
         made.point({"solver": f"w{scale}", "nfe": 7}, 3.0, **({"nfe_guidance": more} if more else {}))
     (table,) = values.tables(made.study(), "frechet")
-    assert "Guidance adds calls of networks, which NFE does not count: w2 (7 at 7 NFE)." in table.caption
+    assert "NFE does not count the evaluations that guidance adds, and total NFE does: w2 (7 + 7)." in table.caption
 
 
 # Values without bias

@@ -1,5 +1,9 @@
 """The data set cifar10_jpeg, which has features instead of images, and the network that comes with it."""
 
+import json
+from importlib.resources import files
+from pathlib import Path
+
 import pytest
 import torch
 from pipeline import write_spec
@@ -9,11 +13,15 @@ from designspace.errors import DataError
 from designspace.evaluation.expansion import expanded
 from designspace.evaluation.measure import PartlyKnown, Sample
 from designspace.evaluation.moments import Moments
+from designspace.results.store import Results
 from designspace.results.uncertainty import suffices
 from designspace.run.run import run
 from designspace.spec import SpecError, load
+from designspace.training.export import described
 
 Cifar10Jpeg, Lite0 = ds.Data.get("cifar10_jpeg"), ds.Detector.get("lite0")
+MODELS = Path(str(files("designspace"))) / "models"
+ROOT = Path(__file__).parents[1]
 SPEC = {
     "data": "cifar10_jpeg",
     "denoiser": {"name": "pretrained", "model": "cifar10_jpeg"},
@@ -68,10 +76,40 @@ def test_a_trial_needs_no_images(tmp_path, monkeypatch):
 def test_what_needs_the_images_says_what_to_use(tmp_path, monkeypatch):
     monkeypatch.setenv("DESIGNSPACE_CACHE", str(tmp_path / "cache"))
     change = {"evaluate": SPEC["evaluate"] | {"detector": "pixels"}}
-    with pytest.raises(SpecError, match=r"data cifar10_jpeg has no images to compare with by detector pixels: name"):
+    with pytest.raises(SpecError, match=r"has no images to compare with by detector pixels: use detector lite0, or"):
         load(write_spec(tmp_path, **SPEC | change))
     change = {"denoiser": "exact", "evaluate": SPEC["evaluate"] | {"labels": "none"}}
-    results = run(load(write_spec(tmp_path, **SPEC | change)), out=tmp_path / "out", progress=False)
-    (failure,) = results.failures
-    assert "data cifar10_jpeg has no images" in failure.error
-    assert "{name: zip, path: ...}" in failure.error
+    with pytest.raises(SpecError, match=r"denoiser exact is made from images, and data cifar10_jpeg has none: use"):
+        load(write_spec(tmp_path, **SPEC | change))
+
+
+@pytest.mark.parametrize("model", sorted(path.stem for path in MODELS.glob("*.json")))
+def test_a_shipped_network_says_what_the_committed_results_say(model):
+    measured = json.loads((MODELS / f"{model}.json").read_text())["measured"]
+    rows = {row.id: row for row in Results(ROOT / "reports" / measured["ablation"]).rows()}
+    row = rows[measured["trial"]]
+    assert row.trial["denoiser"] == {"name": "pretrained", "model": model}
+    assert row.trial["design"] == measured["design"]
+    assert row.trial["evaluate"]["labels"] == measured["labels"]
+    assert (row.nfe, row.images) == (measured["nfe"], measured["images"])
+    assert (row.protocol.hash if row.protocol else None) == measured["protocol"]
+    for name, value in row.metrics.items():
+        assert (value.value, value.se, value.protocol) == tuple(measured["metrics"][name].values())
+
+
+def test_the_documentation_says_what_the_shipped_networks_measure():
+    page = (ROOT / "docs" / "recipes.md").read_text()
+    for path in MODELS.glob("*.json"):
+        about = json.loads(path.read_text())
+        measured, distance = about["measured"], about["measured"]["metrics"]["frechet"]
+        where = f"{measured['solver']}, {measured['nfe']} evaluations"
+        value = f"{distance['value']:.1f} ± {distance['se']:.1f}"
+        (line,) = (line for line in page.splitlines() if line.startswith(f"| `{path.stem}` |"))
+        assert line.endswith(f"| {about['images']:,} | {where} | {value} |")
+
+
+def test_the_identity_of_a_model_does_not_depend_on_what_it_measures(tmp_path):
+    about = json.loads((MODELS / "cifar10_jpeg.json").read_text())
+    for name, content in (("with", about), ("without", {key: about[key] for key in about if key != "measured"})):
+        (tmp_path / f"{name}.json").write_text(json.dumps(content))
+    assert described(tmp_path / "with") == described(tmp_path / "without") == described(MODELS / "cifar10_jpeg")

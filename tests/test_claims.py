@@ -502,7 +502,7 @@ claims:
     )
     ablation = load(tmp_path / "x.yaml")
     what = "names nfe: 7 without saying why (why: ...). A general claim is judged at every budget"
-    unused = "gives a reason for a budget, but names none (num_steps or nfe) for all its points"
+    unused = "gives a reason for a budget, but names none (num_steps, nfe or nfe_total) for all its points"
     assert ablation.warnings == [
         f"{tmp_path}/x.yaml:7:44: claims.0.expect.less.0.nfe: {what}",
         f"{tmp_path}/x.yaml:11:61: claims.4.expect.at.nfe: {what}",

@@ -54,6 +54,7 @@ EXAMPLES = [
     ds.Denoiser.get("preconditioned")(network="mlp"),
     ds.Denoiser.get("pretrained")(model="digits"),
     ds.Denoiser.get("trained")(network={"name": "mlp", "width": 8}, training_images=256),
+    ds.Guidance.get("autoguidance")(guide="gaussian_mixture"),
     ds.Network.get("module")(factory=f"{FILES / 'identity.py'}:make"),
     ds.Network.get("edm")(**SMALL),
     ds.Network.get("edm")(**SMALL, embedding_type="fourier", encoder_type="residual", resample_filter=(1, 3, 3, 1)),
@@ -533,6 +534,12 @@ BROKEN = [
         {"wrap": lambda self, denoiser: conditional(lambda x, s: x[:, :, :2], denoiser.shape)},
         "guides_a_denoiser",
         "the output of D(x; sigma): expected a tensor [3, 1, 4, 4], got float32 [3, 1, 2, 4]",
+    ),
+    (
+        ds.Guidance,
+        {"wrap": lambda self, denoiser: conditional(lambda x, s: denoiser.bind(None)(x, s), denoiser.shape)},
+        "guides_a_denoiser",
+        "sigma_min of the guided D, which has to pass on the attributes of D without guidance: expected 0.01, got none",
     ),
     (
         ds.NoiseDistribution,

@@ -15,7 +15,7 @@ from designspace.results.store import Results
 from designspace.sampling.counted import CountedDenoiser, count_call, guiding
 from designspace.sampling.counting import cost, steps_for
 from designspace.sampling.rows import D
-from designspace.testing.denoising import guides_a_denoiser
+from designspace.testing.guidance import guides_a_denoiser
 
 MERGED = {"preset": "iddpm", "time_steps": "edm", "solver": "heun", "schedule": "linear", "scaling": "none"}
 LATENTS = torch.randn(4, 1, 1, 1, generator=torch.Generator().manual_seed(0))
@@ -40,6 +40,9 @@ class Guided:
             other = without(x, sigma)
             return other + self.g * (found - other)
 
+        for name in ("sigma_min", "sigma_max", "round_sigma", "c_in"):
+            if hasattr(with_, name):
+                setattr(guided, name, getattr(with_, name))
         return guided
 
 

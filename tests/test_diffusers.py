@@ -409,7 +409,7 @@ def test_a_run_from_yaml(folder, tmp_path, monkeypatch):
 def test_a_network_of_classes_is_sampled_with_labels(folder, tmp_path):
     folder(num_class_embeds=10)
     (tmp_path / "a.yaml").write_text(SPEC)
-    with pytest.raises(SpecError, match=r":7:11: evaluate.labels: the network knows classes only"):
+    with pytest.raises(SpecError, match=r":7:11: evaluate.labels: denoiser diffusers knows classes only"):
         ds.run(load(tmp_path / "a.yaml"), out=tmp_path / "out", progress=False)
 
 

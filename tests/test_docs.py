@@ -1,6 +1,7 @@
 """The pages under docs: their commands run, and their numbers are those of the reports."""
 
 import importlib
+import json
 import os
 import re
 import runpy
@@ -23,6 +24,7 @@ sys.path.insert(0, str(DOCS / "make"))
 
 import api
 import mathml
+import readme
 import rows
 import rst
 from blocks import blocks, run
@@ -78,12 +80,13 @@ def test_the_tutorial_runs(tmp_path):
         ("tutorial", 16),
         ("bring_your_model", 7),
         ("recipes", 14),
+        ("guidance", 4),
         ("error_bars", 0),
         ("security", 1),
     ],
 )
 def test_commands_and_their_options_exist(page, least):
-    assert len(PAGES) == 6
+    assert len(PAGES) == 7
     root, seen = typer.main.get_command(app), 0
     for block in blocks_of(page, "console"):
         for program, *words in block.commands:
@@ -146,7 +149,7 @@ def test_recipes_in_python_run(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "reports").symlink_to(ROOT / "reports")
     found = blocks_of("recipes", "python")
-    assert len(found) == 5
+    assert len(found) == 4
     for block in found:
         run(block)
     assert {file.name for file in tmp_path.glob("*.pdf")} == {"solvers.pdf", "training.pdf", "time_steps.pdf"}
@@ -192,7 +195,7 @@ def test_data_sets_of_bring_your_model_have_these_fields():
     found = [
         re.findall(r"`({name: .*?})`", line)[-1] for line in lines if "decoder" not in line and "denoiser" not in line
     ]
-    assert len(found) == 5
+    assert len(found) == 6
     for text in found:
         Data.model_validate(YAML(typ="safe").load(text))
 
@@ -231,13 +234,72 @@ def sentences(page):
             yield from re.split(r"(?<=[.:;]) ", " ".join(paragraph.split()))
 
 
-def test_tables_of_the_readme_are_those_of_the_reports():
-    lines = [line for line in (ROOT / "README.md").read_text("utf-8").splitlines() if line.startswith("| ")]
-    shown = [line for line in lines if "](" not in line and not line.startswith(("| ---", "| ablation"))]
-    sources = [ROOT / "reports/solver_grid/table.md", ROOT / "reports/sampling_trained/effects.md"]
-    reported = [line for source in sources for line in source.read_text("utf-8").splitlines()]
-    assert len(shown) == 11
-    assert [line for line in shown if line not in reported] == []
+def test_the_tables_of_the_readme_are_those_of_the_reports():
+    """After ``make reports``, every table that is not a list of ablations is between marks, and up to date."""
+    page = readme.README.read_text("utf-8")
+    assert readme.filled(page) == page
+    assert re.findall(r"<!-- table: (\w+) -->\n\n\| ", page) == list(readme.TABLES)
+    rules = [line for line in page.splitlines() if line.startswith("| ---")]
+    assert len(rules) == len(readme.TABLES) + 1
+
+
+def test_the_readme_opens_with_the_images_of_the_report():
+    page = readme.README.read_text("utf-8")
+    order = [readme.PICTURE.name, "cifar10_jpeg_solvers/frechet_vs_nfe.png", "table: best_practices", "make demo"]
+    assert sorted(order, key=page.index) == order
+    (canvas,) = (image.get_array() for image in readme.picture().images)
+    drawn = np.asarray(Image.open(readme.PICTURE).convert("RGB"))
+    assert drawn.shape == canvas.shape
+    written = canvas == 255  # where letters may be
+    assert 0.3 < written.mean() < 0.6
+    assert ((drawn == canvas) | written).all()
+
+
+NAMED = "data: digits\ndenoiser: {name: trained, network: {name: unet, size: tiny}, labels: true, label_dropout: 0.1}\n"
+"""What the pieces of the page on guidance are pieces of, unless they say it themselves."""
+NOT_HERE = ("edm2.yaml", "prompt.yaml")
+"""Ablations with networks that the readers have to bring."""
+
+
+def test_the_ablations_of_the_page_on_guidance_load(tmp_path):
+    found = [block for block in blocks_of("guidance", "yaml") if not block.file]
+    assert len(found) == 9
+    for block in found:
+        named = "" if block.text.startswith("data:") else NAMED
+        rest = "design: edm\nevaluate: {images: 4, labels: LABELS, detector: pixels, metrics: [frechet]}\n"
+        unlabelled = block.text.startswith("data:") and "labels: true" not in block.text
+        text = named + block.text + rest.replace("LABELS", "none" if unlabelled else "balanced")
+        (tmp_path / "piece.yaml").write_text(text)
+        assert wrong_with(tmp_path / "piece.yaml") == []
+    for block in blocks_of("guidance", "yaml"):
+        if block.file in NOT_HERE:
+            Ablation.model_validate({"name": "brought"} | YAML(typ="safe").load(block.text))
+
+
+def test_the_commands_and_the_code_of_the_page_on_guidance_run(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DESIGNSPACE_CACHE", str(tmp_path / "cache"))
+    try:
+        code = [block.text for block in blocks_of("guidance", "python") if not block.file]
+        assert len(code) == 2
+        exec(compile("\n".join(code), "guidance", "exec"), {})
+        assert capsys.readouterr().out == "35 35 70\n"
+        for block in blocks_of_all("guidance"):
+            if block.file not in (*NOT_HERE, "") or block.language == "console":
+                run(block)
+        assert "cautious" in capsys.readouterr().out
+    finally:
+        ROWS["guidance"].known.pop("cautious", None)
+    rows = [json.loads(line) for line in Path("reports/cautious/results.jsonl").read_text("utf-8").splitlines()]
+    counts = {(row["axes"]["guidance"], row["axes"]["guidance.weight"]): row.get("nfe_guidance", 0) for row in rows}
+    assert counts == {("cfg", 1): 0, ("cfg", 2): 7, ("cautious", 1): 0, ("cautious", 2): 7}
+
+
+def test_the_page_on_guidance_lists_every_component():
+    page = PAGES["guidance"]
+    built_in = {cls.name for cls in BUILT_IN if cls.row == "guidance"}
+    assert set(re.findall(r"rows/guidance.md#(\w+)\)", page)) == built_in
+    assert {name for name in built_in if f"### `{name}`:" in page} == built_in - {"none"}
 
 
 @pytest.mark.parametrize("cls", BUILT_IN, ids=lambda cls: f"{cls.row}/{cls.name}")

@@ -9,6 +9,7 @@ from studies import influence
 
 import designspace as ds
 from designspace.drawing.legend import Key, Legend
+from designspace.drawing.look import wrapped
 from designspace.drawing.scales import (
     dodge,
     labels,
@@ -19,7 +20,7 @@ from designspace.drawing.scales import (
     spaced,
 )
 from designspace.report.evidence.effects import effects
-from designspace.report.figures.effects import main_effects
+from designspace.report.figures.effects import _decades, main_effects
 from designspace.report.figures.heat import heat_map
 from designspace.report.figures.metric import metric_vs_axis, metric_vs_nfe
 from designspace.report.figures.pareto import pareto
@@ -213,11 +214,43 @@ def test_effects_are_the_differences_with_their_intervals(bench):
 
 
 def test_differences_of_samples_are_half_the_difference_around_grey(study):
-    assert [text.get_text() for text in samples(study).texts][:5] == ["NFE 7", "NFE 11", "NFE 19", "euler", "heun"]
     figure = samples_difference(study)
+    assert [text.get_text() for text in figure.texts if text.get_text()][:4] == ["NFE 7", "NFE 11", "NFE 19", "heun"]
     assert "Half the difference from euler at the same cost; grey is none." in [t.get_text() for t in figure.texts]
     (canvas,) = figure.images
     assert {128, 255} == set(np.unique(canvas.get_array()))  # equal images, on white
+
+
+def words(figure):
+    return [text.get_text() for text in figure.texts]
+
+
+def test_samples_have_the_values_of_their_points_beside_them(study):
+    values = [f"{value:.2f}\n± 0.50" for of in VALUES.values() for value in of]
+    shown = words(samples(study))
+    assert shown[:6] == ["NFE 7", "FD", "NFE 11", "FD", "NFE 19", "FD"]
+    assert shown[6:-1] == [*values, "euler", "heun"]
+    assert shown[-1].splitlines()[1] == "FD-x ± standard error; lower is better."
+
+
+def test_samples_of_some_points(study):
+    figure = ds.plots.samples(study, {"solver": ["heun", "euler"], "nfe": 11})
+    assert words(figure)[:6] == ["NFE 11", "FD", "20.00\n± 0.50", "8.00\n± 0.50", "euler", "heun"]
+    with pytest.raises(ds.DataError, match=r"no axis 'solvr'. Did you mean 'solver'\? Axes: solver, nfe."):
+        ds.plots.samples(study, {"solvr": "heun"})
+    with pytest.raises(ds.DataError, match="no images of these points were kept"):
+        ds.plots.samples(study, {"nfe": 12})
+
+
+def test_values_of_different_protocols_are_not_shown_side_by_side(bench):
+    made = bench()
+    for solver, protocol in (("euler", "FD-x"), ("heun", "FD-y")):
+        made.point({"solver": solver, "nfe": 7}, 3.0, se=SE, protocol=protocol)
+    assert words(samples(made.study()))[-3:] == [
+        "euler",
+        "heun",
+        "Images one above the other come from the same latent.",
+    ]
 
 
 RESULTS = ["metric_vs_nfe", "pareto", "main_effects", "samples", "samples_difference"]
@@ -246,10 +279,11 @@ def test_the_look_of_public_figures_is_that_of_reports(study):
             ("frechett",),
             r"metric 'frechett' was not measured. Did you mean 'frechet'\? Metrics: frechet\.",
         ),
-        ("metric_vs_axis", ("nfe",), "'nfe' is not an axis of several positive numbers. Such axes: none."),
+        ("metric_vs_axis", ("nfe",), "'nfe' is not an axis of at least three numbers. Such axes: none."),
         ("heat_map", (), "nothing to draw: frechet: no two axes"),
         ("metric_vs_sigma", (), "nothing to draw: frechet: the metric has no values at single noise levels"),
         ("walks", (), "nothing to draw: the data are not one-dimensional"),
+        ("points", (), "nothing to draw: the samples are not two numbers"),
         ("main_effects", ("frechet", 1), "nothing to draw: frechet: no choices can be compared in group 1"),
     ],
 )
@@ -294,9 +328,10 @@ def test_labels_are_all_plain_or_all_powers():
 
 @pytest.mark.parametrize("count", [1, 3, 12])
 def test_points_stand_nearer_to_their_own_evaluations_than_to_others(count):
-    factors = dodge([7, 11, 19, 27, 35, 51], count)
-    assert len(set(factors)) == count
-    assert max(factors) / min(factors) < (35 / 27) ** 0.31
+    scale = scale_through([7, 11, 19, 27, 35, 51])
+    moved = [scale.moved(27, distance) for distance in dodge(scale, count)]
+    assert len(set(moved)) == count
+    assert max(moved) / min(moved) < (35 / 27) ** 0.31
 
 
 @pytest.mark.parametrize(("names", "columns"), [(["a"] * 6, 4), (["a name of twenty lett"] * 3, 2), (["x" * 60], 1)])
@@ -309,3 +344,23 @@ def test_a_legend_has_as_many_columns_as_fit(names, columns):
     figure.draw_without_rendering()
     box = figure.legends[0].get_window_extent()
     assert 0 <= box.x0 < box.x1 <= figure.bbox.width
+
+
+@pytest.mark.parametrize(
+    ("name", "lines"),
+    [
+        ("heun", "heun"),
+        ("autoguidance(snapshot=0.25)", "autoguidance(\nsnapshot=0.25)"),
+        ("autoguidance(guide=exact, condition=none), weight=2", "autoguidance(guide=exact,\ncondition=none), weight=2"),
+        ("autoguidance(guide=trained(network=mlp)), weight=2", "autoguidance(\n… network=mlp)), weight=2"),
+    ],
+)
+def test_names_are_wrapped_at_brackets_and_keep_what_they_differ_in(name, lines):
+    assert wrapped(name, 26) == lines
+
+
+@pytest.mark.parametrize(
+    ("end", "ticks"), [(0.05, [0.1]), (0.8, [0.1, 0.2, 0.5]), (4, [0.1, 0.3, 1, 3]), (120, [0.1, 1, 10, 100])]
+)
+def test_the_logarithmic_part_of_an_axis_is_recognised_by_its_ticks(end, ticks):
+    assert _decades(0.1, end) == pytest.approx(ticks)

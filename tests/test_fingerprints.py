@@ -48,8 +48,8 @@ BUILT_IN = [
     for name, cls in sorted(kind.known.items())
     if cls.__module__.startswith("designspace.components.")
 ]
-NOT_HERE = {"detector/inception"}
-"""Its weights cannot be part of the repository; tests/test_inception.py has reference values."""
+NOT_HERE = {"data/cifar10", "detector/inception"}
+"""Their files cannot be part of the repository; tests/test_data_cifar10.py and test_inception.py have other tests."""
 SMALL = {"model_channels": 8, "channel_mult": [1, 2], "channel_mult_emb": 2, "num_blocks": 1, "attn_resolutions": [4]}
 FIELDS = {
     "time_steps/explicit": {"levels": [40.0, 3.0, 0.1]},
@@ -71,6 +71,8 @@ FIELDS = {
         "network": {"name": "mlp", "width": 8}, "training_images": 512, "learning_rate": 0.02, "warm_up": 256.0,
         "ema_half_life": 128.0, "ema_ramp_up": 0.5,
     },
+    "guidance/autoguidance": {"guide": "exact"},
+    "guidance/apg": {"norm_threshold": 0.5},
     "decoder/vae": {"mean": [5.81, 3.25, 0.12, -2.15], "std": [4.17, 4.62, 3.71, 3.28]},
     "augmentation/edm": {"geometric": 0.8, "colour": 0.8},
     "stochasticity/churn": {"S_churn": 10.0},
@@ -115,6 +117,9 @@ MORE: dict[str, list[dict[str, Any]]] = {
         {"resample_filter": [1, 3, 3, 1]}, {"attn_resolutions": []}, {"channel_mult": [1, 1, 2]}, {"num_blocks": 2},
         {"channel_mult_noise": 2}, {"channel_mult_emb": 1}, {"channels_per_head": 8}, {"clip_act": 0.5},
     ],
+    "guidance/interval": [{"sigma_max": 20.0}],
+    **{f"guidance/{name}": [{"sigma_max": 5.0}, {"sigma_max": 5.0, "per": "step"}]
+       for name in ("cfg", "autoguidance", "rescale", "apg", "cfg_zero")},
     "decoder/module": [{"kwargs": {"slope": 0.25}}],
     "decoder/vae": [
         {"mean": None, "std": None} | given for given in ({}, {"scale": 0.5}, {"shift": -0.5})
@@ -124,6 +129,7 @@ MORE: dict[str, list[dict[str, Any]]] = {
     "denoiser/preconditioned": [{"network": {"name": "mlp", "width": 8, "depth": 1}}],
     "denoiser/trained": [
         {"augmentation": "edm"}, {"ema_sigma_rel": 0.1}, {"network": {"name": "mlp", "width": 16}},
+        {"labels": True, "label_dropout": 0.5},
     ],
     "denoiser/gaussian_mixture": [{"weights": [1.0], "means": [[0.2]], "covs": [[[0.3]]]}],
     "data/mixture": [{"weights": [0.5, 0.5], "means": [[-0.3], [0.1]], "covs": [[[0.02]], [[0.03]]]}],
@@ -139,7 +145,7 @@ WITHOUT_EFFECT = {
     "denoiser/pretrained": {"model", "source"},
     "denoiser/function": {"factory", "weights", "key", "seed", "files", "shape", "classes", "sigma_min", "sigma_max"},
     "denoiser/diffusers": {"path", "variant", "conditioning"},
-    "denoiser/trained": {"accumulate", "compile", "channels_last", "precision"},
+    "denoiser/trained": {"accumulate", "compile", "channels_last", "precision", "label_dropout", "snapshots"},
     **{f"metric/{name}": {"images"}
        for name in ("curvature", "denoiser_change", "denoising_error", "endpoint_error", "gradient_norm", "loss",
                     "truncation_error")},
@@ -149,13 +155,22 @@ WITHOUT_EFFECT = {
     "network/edm": {"dropout", "label_dropout"},
     "network/adm": {"dropout", "label_dropout"},
     "network/edm2": {"dropout"},
+    "guidance/autoguidance": {"guide", "snapshot"},
     "decoder/module": {"factory", "weights", "seed", "key", "files", "batch_size"},
     "decoder/vae": {"path", "mean", "std", "scale", "shift", "dtype", "batch_size"},
     "reference/statistics": {"path", "images", "made_by", "source"},
     **{f"time_steps/{name}": {"images", "denoiser"} for name in ("equal_error", "fitted", "gits", "oss")},
 }  # fmt: skip
 """Fields that need other files, that the framework reads, or that change numbers by rounding errors at most."""
-TOLERANCE = {"network": 1e-3, "denoiser": 1e-3, "decoder": 1e-3, "detector": 1e-3, "metric": 1e-4, "augmentation": 1e-4}
+TOLERANCE = {
+    "network": 1e-3,
+    "denoiser": 1e-3,
+    "decoder": 1e-3,
+    "detector": 1e-3,
+    "metric": 1e-4,
+    "augmentation": 1e-4,
+    "guidance": 1e-4,
+}
 """Relative to the size of the numbers, for rows that compute in float32."""
 SEARCHED = {"time_steps/equal_error": 1e-4, "time_steps/fitted": 1e-4, "solver/rk45": 1e-6}
 """The same for what is found step by step, so that rounding grows; all else is given to 1e-9."""
@@ -288,7 +303,7 @@ def _(network: ds.Network):
 
 @numbers.register
 def _(denoiser: ds.Denoiser):
-    data = fetched("data", "mixture" if denoiser.name == "gaussian_mixture" else "digits").load()
+    data = fetched("data", {"gaussian_mixture": "mixture", "tree": "tree"}.get(denoiser.name, "digits")).load()
     loaded = denoiser.load(data, design(), CPU)
     if denoiser.name == "preconditioned":  # an untrained network gives 0
         perturb(loaded.network)
@@ -296,6 +311,23 @@ def _(denoiser: ds.Denoiser):
     noisy = [(images + sigma * waves(*images.shape), sigma) for sigma in (0.1, 1.0, 10.0)]
     with torch.no_grad():
         return [D(x.float(), torch.tensor(sigma, dtype=torch.float64)) for x, sigma in noisy]
+
+
+def tinted(x: Tensor, c_noise: Tensor, labels: Tensor | None) -> Tensor:
+    """A network with classes."""
+    return (x * (1.5 if labels is None else labels[:, None] - 1) + c_noise[:, None]).sin()
+
+
+@numbers.register
+def _(guidance: ds.Guidance):
+    loaded, labels = PreconditionedNetwork(tinted, design(), (2,)), torch.arange(6) % 3
+    guided = guidance.wrap(loaded, *[PreconditionedNetwork(two_classes, design(), (2,))] * guidance.takes_guide)
+    return [ds.sample(design(), guided.bind(labels), waves(6, 2), 9).x]
+
+
+def two_classes(x: Tensor, c_noise: Tensor, labels: Tensor | None) -> Tensor:
+    """A worse one."""
+    return tinted(x, c_noise, None if labels is None else labels % 2) / 2
 
 
 @numbers.register
@@ -549,7 +581,7 @@ def computed(path: str) -> tuple[dict[str, list[object]], set[str]]:
 def look_up_inputs() -> None:
     """Look up all that inputs are made of."""
     design()
-    for path in ("schedule/vp", "data/mixture", "data/digits", "detector/pixels"):
+    for path in ("schedule/vp", "data/mixture", "data/tree", "data/digits", "detector/pixels"):
         fetched(*path.split("/"))
     fetched("network", "mlp", width=8)
 

@@ -250,7 +250,14 @@ def test_what_needs_its_images_is_refused(unseen, override, message):
     assert len(error.value.lines) == 1
 
 
-def test_what_reads_its_images_says_what_to_use(unseen):
-    (failure,) = go("denoiser=exact").failures
-    assert "data unseen has no images" in failure.error
-    assert "{name: folder, path: ...}" in failure.error
+@pytest.mark.parametrize(
+    ("override", "place"),
+    [
+        ("denoiser=exact", "denoiser"),
+        ("denoiser={name: trained, network: unet}", "denoiser"),
+        ("guidance={name: autoguidance, guide: exact}", "guidance"),
+    ],
+)
+def test_what_is_made_from_images_is_refused_before_anything_is_computed(unseen, override, place):
+    with pytest.raises(SpecError, match=f"{place}.*is made from images, and data unseen has none: use {{name: folder"):
+        load("a.yaml", [override])

@@ -25,7 +25,8 @@ from designspace.registry.known import ROWS
 from designspace.run.loaded import Loaded
 from designspace.run.references import References
 from designspace.run.run import EXECUTORS
-from designspace.spec.trial import Evaluate, Trial
+from designspace.spec.evaluate import Evaluate
+from designspace.spec.trial import Trial
 from designspace.storage.cache import Cache
 from designspace.storage.files import path_hash
 
@@ -38,6 +39,7 @@ FIELDS: dict[str, dict[str, Any]] = {
     "denoiser/preconditioned": {"network": "mlp"},
     "denoiser/pretrained": {"model": "digits"},
     "denoiser/trained": {"network": "mlp"},
+    "guidance/autoguidance": {"guide": "exact"},
     "network/diffusers": {"model": "UNet2DModel", "config": {}},
 }
 """The fields that a component cannot do without."""
@@ -82,7 +84,7 @@ def test_ids_stay(pinned, tmp_path):
 
 def test_every_design_choice_has_an_id_that_stays(tmp_path):
     named = [used(pinned_trial(pinned, tmp_path)) for pinned in PINNED]
-    rows = {*Design.model_fields, "denoiser", "metric"}
+    rows = {*Design.model_fields, "denoiser", "guidance", "metric"}
     assert {path for path in BUILT_IN if path.partition("/")[0] in rows} <= set().union(*named)
 
 
@@ -111,7 +113,7 @@ def trial_with(path: str, tmp_path: Path) -> Trial:
         return trial({row: value})
     if row in ("network", "augmentation"):
         return trial(denoiser={"name": "trained", "network": "mlp"} | {row: value})
-    if row in ("data", "denoiser", "decoder"):
+    if row in ("data", "denoiser", "guidance", "decoder"):
         return trial(**{row: value})
     return trial(evaluate={"detector": "pixels"} | ({"metrics": [value]} if row == "metric" else {row: value}))
 

@@ -24,11 +24,11 @@ import designspace as ds
 from designspace.cli.app import app
 from designspace.data.images import Images
 from designspace.errors import DataError
-from designspace.importing import pickles
-from designspace.importing.pickles import Pickle
 from designspace.importing.read import read_model
-from designspace.importing.values import PickleError
 from designspace.sampling.levels import iddpm_levels
+from designspace.storage import pickles
+from designspace.storage.pickled import PickleError
+from designspace.storage.pickles import Pickle
 from designspace.training.export import file_of
 
 GOLDEN = Path(__file__).parent / "data" / "import"
@@ -525,7 +525,7 @@ def test_the_suffix_of_a_pickle_makes_no_difference(run, tmp_path, suffix):
     (tmp_path / f"evil{suffix}").write_bytes(ATTACKS["os.system"])
     status, _, err = run(f"evil{suffix}")
     assert status == 2
-    asks = f"evil{suffix} asks for {os.system.__module__}.system, which no network needs: it may be hostile"
+    asks = f"evil{suffix} asks for {os.system.__module__}.system, which no data need: it may be hostile"
     assert err == f"{asks}; nothing in it was executed\n"
 
 

@@ -27,6 +27,7 @@ WITHOUT_SOURCE = {
     "detector/pixels",
     "decoder/module",
     "decoder/none",
+    "guidance/none",
 }
 """Formats, toy data, the pixels themselves and code of users: no publication defines them."""
 HEUN = ds.Solver.get("heun")
@@ -81,4 +82,4 @@ def test_bibtex_of_all_sources():
     entries = bibtex(SOURCES.values()).split("\n\n")
     keys = [re.match(r"@misc\{(\w+),", entry)[1] for entry in entries]
     assert len(set(keys)) == len(keys) == len(SOURCES)
-    assert {"karras2022", "karras2024", "liu2022a", "liu2022b", "deboor1973"} <= set(keys)
+    assert {"karras2022", "karras2024a", "karras2024b", "liu2022a", "liu2022b", "deboor1973"} <= set(keys)

@@ -19,6 +19,14 @@ design: {preset: iddpm, solver: heun}
 grid: {nfe: [3, 5]}
 evaluate: {images: 20, detector: pixels, metrics: [frechet]}
 """
+SHIPPED = """\
+name: shipped
+data: cifar10_jpeg
+denoiser: {name: pretrained, model: cifar10_jpeg}
+design: edm
+grid: {nfe: [3]}
+evaluate: {images: 4, labels: balanced, detector: lite0, metrics: [frechet, kid]}
+"""
 FINDER = """\
 import sys
 # Dependencies come from the environment of the tests, without its editable install of the checkout.
@@ -81,3 +89,10 @@ def test_the_wheel_is_whole(shell, tmp_path):
     assert len((tmp_path / "reports/tiny/results.jsonl").read_text().splitlines()) == 2
     assert (tmp_path / "reports/tiny/index.html").is_file()
     assert "my_steps" in shell("designspace", "new", "study")
+
+
+def test_the_network_of_cifar10_works_without_any_other_file(shell, tmp_path):
+    (tmp_path / "shipped.yaml").write_text(SHIPPED)
+    shell("designspace", "run", "shipped.yaml")
+    (line,) = (tmp_path / "reports" / "shipped" / "results.jsonl").read_text().splitlines()
+    assert json.loads(line)["metrics"]["frechet"]["value"] > 0

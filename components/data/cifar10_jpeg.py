@@ -34,6 +34,7 @@ class Cifar10Jpeg(Data, name="cifar10_jpeg"):
 
     sources = (KRIZHEVSKY_2009,)
     has_pixels: ClassVar[bool] = False
+    features_of: ClassVar[str] = "lite0"
     file: ClassVar[Path] = FILE
 
     def load(self) -> Images:

@@ -1,7 +1,7 @@
 from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Self
 
 import torch
 from pydantic import ValidationInfo, field_validator
@@ -16,7 +16,7 @@ from designspace.registry.identity import Since, as_json, built_with
 from designspace.registry.literature import KARRAS_2022
 from designspace.storage.files import file_hash
 from designspace.text import did_you_mean
-from designspace.training.export import ROWS, described, file_of, read, read_about
+from designspace.training.export import ROWS, described, file_of, read, read_about, snapshot_of
 from designspace.training.rows import OwnRows
 
 SHIPPED = Path(str(files("designspace"))) / "models"
@@ -30,7 +30,11 @@ class Pretrained(Denoiser, name="pretrained"):
     ``designspace train --export`` and ``designspace import`` write them. The model's own rows c_* are used, whatever
     the design says. ``clip`` says what is done to D: ``own``, what the model says, if anything; ``none``; a number r,
     to clip to [-r, r]; or ``limit`` and ``quantile`` of dynamic thresholding. Raises ``DataError`` if a file is missing
-    and tells its ``source``, if that is given. Karras et al. (2022), Eq. 7.
+    and tells its ``source``, if that is given.
+
+    The snapshot of its training at, say, 0.25 is the model ``<path>-0.25``. A model with labels is sampled and guided
+    without them only if its description says that training left some out: ``label_dropout`` of the denoiser or of the
+    network, or an entry for "no class" in a network of diffusers. Karras et al. (2022), Eq. 7.
     """
 
     formula = r"""
@@ -73,6 +77,33 @@ class Pretrained(Denoiser, name="pretrained"):
 
     def known_classes(self, data: Images) -> int:
         return int(read_about(self.path)["data"]["classes"]) if self.labels else 0
+
+    def needs_labels(self) -> bool:
+        if not self.labels:
+            return False
+        about = read_about(self.path)
+        own, network = about["denoiser"], self._parts()[1]
+        if own.get("label_dropout") or network.drops_labels:
+            return False
+        return own.get("name") == "trained" or not network.knows_no_class(int(about["data"]["classes"]))
+
+    def why_labels(self) -> str:
+        description = file_of(self.path, ".json")
+        why = f"the model does not know images without labels, since {description.name} does not say that training left"
+        return f'{why} out labels; if it did, add the probability to its entry "denoiser", "label_dropout": 0.1'
+
+    def snapshot(self, fraction: float) -> Self:
+        self.require()
+        path = snapshot_of(Path(self.model), fraction)
+        found = type(self)(model=str(path), clip=self.clip, source=self.source)
+        if not file_of(found.path, ".json").is_file():
+            make = "`designspace train --export` writes the snapshots of denoiser trained"
+            raise ValueError(f"model {self.model} has no snapshot {path.name}: {make}; or name another guide")
+        own, its = read_about(self.path), read_about(found.path)
+        expected = own.get("key"), {"fraction": fraction, "of_images": own.get("images")}
+        if (its.get("key"), its.get("snapshot")) != expected:
+            raise ValueError(f"model {path.name} is not the snapshot at {fraction:g} of the training of {self.model}")
+        return found
 
     def shape_of(self, data: Images) -> tuple[int, ...]:
         self.require()

@@ -1,12 +1,17 @@
-from typing import Annotated, ClassVar, Self
+import math
+from typing import Annotated, Any, ClassVar, Self
 
 import torch
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 from torch import nn
 
 from designspace.data.images import Images
 from designspace.denoising.preconditioned import PreconditionedNetwork
 from designspace.denoising.rows import Conditional, Denoiser, Network, PreconditioningRows
+from designspace.errors import DataError
+from designspace.registry.component import Fraction
+from designspace.registry.identity import Since
 from designspace.registry.literature import KARRAS_2022
 from designspace.storage.files import content_key
 from designspace.training.checkpoints import Plan, trained
@@ -19,8 +24,12 @@ class Trained(Recipe, Denoiser, name="trained"):
 
     Training sees ``training_images`` images, whatever the batch size; the denoiser uses the moving average of the
     parameters. All trials that share data, network, recipe and the rows c_*, noise_distribution and loss_weight share
-    one training run, and a longer run continues a shorter one. ``labels`` says whether the network is told the class.
-    Karras et al. (2022), Eq. 8.
+    one training run, and a longer run continues a shorter one.
+
+    ``labels`` says whether the network is told the class. With the probability ``label_dropout`` it is told "no class"
+    (-1) instead, so that it also learns images without labels, which classifier-free guidance needs; 0.1 is usual.
+    ``snapshots`` are fractions of the training after which its state is kept on the way, as a guide for autoguidance;
+    they change no results. Karras et al. (2022), Eq. 8.
     """
 
     formula = r"""
@@ -37,6 +46,26 @@ class Trained(Recipe, Denoiser, name="trained"):
     training_images: Annotated[int, Field(ge=0, le=100_000_000_000)] = 1_000_000
     augmentation: Augmentation | None = None
     labels: bool = False
+    label_dropout: Annotated[float, Field(ge=0, lt=1), Since(0.0)] = 0.0
+    snapshots: Annotated[tuple[Fraction, ...], Field(max_length=16)] = ()
+
+    @field_validator("label_dropout")
+    @classmethod
+    def _of_labels(cls, label_dropout: float, info: ValidationInfo) -> float:
+        if label_dropout and not info.data.get("labels", True):
+            text = "leaves out labels, but the network is trained without any: set denoiser.labels: true"
+            raise PydanticCustomError("no_labels", "{text}", {"text": text})
+        return label_dropout
+
+    def identity(self) -> dict[str, Any]:
+        return {name: value for name, value in super().identity().items() if name != "snapshots"}
+
+    def needs_labels(self) -> bool:
+        return self.labels and not (self.label_dropout or self.network.drops_labels)
+
+    def why_labels(self) -> str:
+        why = "the network is trained with labels and without label_dropout, so it does not know images without labels"
+        return f"{why}: set denoiser.label_dropout: 0.1"
 
     def known_classes(self, data: Images) -> int:
         return data.class_count if self.labels else 0
@@ -56,17 +85,48 @@ class Trained(Recipe, Denoiser, name="trained"):
         seeded = {"seed": self.network.seed + k} if hasattr(self.network, "seed") else {}
         return self.model_copy(update={"seed": self.seed + k, "network": self.network.model_copy(update=seeded)})
 
+    def snapshot(self, fraction: float) -> Self:
+        """The denoiser after the whole number of batches that is nearest to the fraction of the training.
+
+        It keeps those of its own snapshots that come before.
+        """
+        step, stops = self._step(fraction), sorted(map(self._step, self.snapshots))
+        if step >= math.ceil(self.training_images / self.batch_size):
+            few = f"{self.training_images:,} training images in batches of {self.batch_size:,}"
+            raise ValueError(f"{few} are too few for a snapshot at {fraction:g} of the training")
+        before = tuple(stop / step for stop in stops if stop < step)
+        return self.model_copy(update={"training_images": step * self.batch_size, "snapshots": before})
+
+    def _step(self, fraction: float) -> int:
+        return max(1, round(fraction * self.training_images / self.batch_size))
+
     def plan(self, data: Images, design: PreconditioningRows) -> Plan:
         """What to train, with the key under which its states are cached."""
         rows = training_rows(design)
         own = {k: v for k, v in self.identity().items() if k != "training_images"}
         key = content_key(own, {row: getattr(rows, row).identity() for row in self.rows}, data.content_hash)
-        spec = self.model_dump(mode="json") | {"augment": self._augment}
-        return Plan(key, rows, data, self, self.augmentation, self.labels, lambda: self._build(data), spec)
+        spec = {name: value for name, value in self.model_dump(mode="json").items() if name != "snapshots"}
+        return Plan(
+            key,
+            rows,
+            data,
+            self,
+            self.augmentation,
+            self.labels,
+            self.label_dropout,
+            lambda: self._build(data),
+            spec | {"augment": self._augment},
+            tuple(map(self._step, self.snapshots)),
+        )
 
     @property
     def _augment(self) -> int:
         return self.augmentation.size if self.augmentation else 0
 
     def _build(self, data: Images) -> nn.Module:
-        return self.network.build(data.shape, self.known_classes(data), self._augment)
+        classes = self.known_classes(data)
+        if self.label_dropout and self.network.needs_labels(classes):
+            raise DataError(
+                f"network {self.network.name} has no entry for images without labels: leave out label_dropout"
+            )
+        return self.network.build(data.shape, classes, self._augment)

@@ -19,7 +19,7 @@ class Interval(PairGuidance, name="interval"):
 
     formula = r"""
         D(x; \sigma) = D_u(x; \sigma) + g(\sigma) \left[D_c(x; \sigma) - D_u(x; \sigma)\right], \quad
-            g(\sigma) = \begin{cases} g & \sigma_\min < \sigma \le \sigma_\max \\ 1 & \text{otherwise} \end{cases}
+            g(\sigma) = g \text{ if } \sigma_\min < \sigma \le \sigma_\max, \text{ otherwise } 1
     """
     sources = (KYNKAANNIEMI_2024,)
     weight: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 2.0

@@ -65,6 +65,9 @@ class DiffusersNetwork(Network, name="diffusers"):
         """Whether no entry of its table of classes means "no class"; the table of ``DiT`` always has one."""
         return self.model != "DiTTransformer2DModel" and 0 < (self.config.get("num_class_embeds") or 0) <= classes
 
+    def knows_no_class(self, classes: int) -> bool:
+        return not self.needs_labels(classes)
+
     def build(self, shape: tuple[int, ...], classes: int = 0, augment: int = 0) -> torch.nn.Module:
         if augment:
             raise DataError(f"network diffusers: {self.model} takes no augmentation labels: leave out augmentation")

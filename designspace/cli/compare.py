@@ -112,7 +112,7 @@ def compare(
 
     A and B are each the name or folder of a report, followed by values of axes; an axis without a value stands for all
     of its values. Points are compared only if they agree on the axes that neither A nor B fixes, and on the budget
-    (nfe, num_steps) unless both fix it.
+    (nfe, nfe_total, num_steps) unless both fix it.
 
     The gain is the factor by which the number of images would have to grow to reach the same standard error without
     pairing. The corrected p-value takes all printed comparisons of the metric into account (Holm's correction).
@@ -214,6 +214,7 @@ def _drawn(a: Side, b: Side | None, comparisons: Sequence[Comparison]) -> Table:
     from rich.table import Table
     from rich.text import Text
 
+    from designspace.report.entry import WORDS
     from designspace.report.evidence.inference import LEVEL
     from designspace.report.tables.comparisons import words
     from designspace.text import describe, one_line, value_of
@@ -225,11 +226,12 @@ def _drawn(a: Side, b: Side | None, comparisons: Sequence[Comparison]) -> Table:
     sides = [f"{side} ({name})" if names[0] != names[1] else side for side, name in zip("AB", names, strict=True)]
     drawn = Table(box=None, header_style="bold")
     rows: list[list[str]] = []
-    unequal = any(one.a.nfe != one.b.nfe for one in comparisons)
-    spent = ["NFE A", "NFE B"] if unequal else []
+    known = max((side.study.counts for side in (a, b or a)), key=len)
+    shown = [count for count in known if any(one.a.spent(count) != one.b.spent(count) for one in comparisons)]
+    spent = [f"{WORDS[count]} {side}" for count in shown for side in "AB"]
     for one in comparisons:
         points = [p.config if equal else describe(p.axes) for p in (one.a, one.b)]
-        counts = [f"{p.nfe:.4g}" for p in (one.a, one.b) if unequal]
+        counts = [f"{p.spent(count):.4g}" for count in shown for p in (one.a, one.b)]
         cells = [*(value_of(one.a.axes[axis]) for axis in budget), *points, *counts, *words(one.found, one.corrected)]
         rows.append(cells)
     names = [*budget, *sides, *spent, "A - B", "gain", "p", "corrected"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 import typer
 
@@ -15,6 +15,7 @@ from designspace.text import did_you_mean, few
 
 if TYPE_CHECKING:
     from designspace.report import Study
+    from designspace.report.entry import Count
 
 PAUSE = 1.0
 """Seconds between two checks for new results."""
@@ -27,6 +28,12 @@ def report(
     ] = None,
     out: Out = Path("reports"),
     watch: Annotated[bool, typer.Option(help="Update the report with new results until all are there.")] = False,
+    x: Annotated[
+        Literal["nfe", "nfe_guidance", "nfe_total"] | None,
+        typer.Option(
+            help="The evaluations on x axes: nfe, nfe_guidance (of guidance) or nfe_total (all, the default)."
+        ),
+    ] = None,
 ) -> None:
     """Write tables, plots, sample images and verdicts of ablations that have results; by default of all of them.
 
@@ -44,7 +51,7 @@ def report(
             _wait(names or [str(out)], out)
         folders, places = _wanted(names or [], out)
         before = _sizes(folders)
-        while _write(folders, out if names and len(names) > 1 else None, places, watch):
+        while _write(folders, out if names and len(names) > 1 else None, places, watch, x):
             while _sizes(folders) == before:
                 time.sleep(PAUSE)
             before = _sizes(folders)
@@ -74,14 +81,16 @@ def _wanted(names: Sequence[str], out: Path) -> tuple[list[Path], list[Path]]:
     return folders, [place for place in dict.fromkeys((out, *map(Path, names))) if place in parents]
 
 
-def _write(folders: Sequence[Path], together: Path | None, places: Sequence[Path], watch: bool) -> bool:
+def _write(
+    folders: Sequence[Path], together: Path | None, places: Sequence[Path], watch: bool, count: Count | None
+) -> bool:
     """Write all reports, their merged report to the folder ``together`` if it is given, and the overviews.
 
     Returns whether to continue watching.
     """
     from designspace.report import Study, merge, write
 
-    studies = [Study(folder) for folder in folders]
+    studies = [Study(folder, count) for folder in folders]
     live = watch and any(study.waiting for study in studies)
     for study in studies:
         if together:

@@ -138,7 +138,9 @@ def _trials(ablation: Ablation, rows: Sequence[PlannedPoint]) -> Table:
     from rich.table import Column, Table
 
     repeated = any(row.repeat > 1 for row in rows)
-    others = [*["repeat"] * repeated, "trial", "steps", "NFE", "images", "there", "time"]
+    guided = any(row.nfe_guidance for row in rows)
+    counts = ["NFE", *["of guidance", "total"] * guided]
+    others = [*["repeat"] * repeated, "trial", "steps", *counts, "images", "there", "time"]
     columns = [Column(axis, overflow="fold") for axis in ablation.axes]
     columns += [Column(name, no_wrap=True) for name in others]
     table = Table(*columns, title=ablation.question, box=None)
@@ -146,8 +148,9 @@ def _trials(ablation: Ablation, rows: Sequence[PlannedPoint]) -> Table:
         axes = [value_of(row.axes.get(axis, "")) for axis in ablation.axes]
         there = "done" if row.done else f"{row.cached:.0%}"
         time = "fails" if row.error else "unknown" if row.seconds is None else _time(row.seconds)
-        nfe = ("unknown" if row.error else "adaptive") if row.nfe is None else row.nfe
-        cells = [row.id, row.num_steps, nfe, row.images, there, time]
+        spent = [row.nfe, *[row.nfe_guidance, row.nfe_total] * guided]
+        nfe = ["unknown" if row.error else "adaptive" if n is None else f"{n:.6g}" for n in spent]
+        cells = [row.id, row.num_steps, *nfe, row.images, there, time]
         table.add_row(*axes, *[str(row.repeat)] * repeated, *map(str, cells))
     return table
 

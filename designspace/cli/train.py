@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,9 +12,12 @@ from designspace.cli.errors import clean_errors, stop
 from designspace.cli.options import Device, File, Sets, load_ablation, require_device
 
 if TYPE_CHECKING:
+    import torch
+
     from designspace.data.images import Images
     from designspace.spec import Ablation, Point
-    from designspace.training.checkpoints import Plan
+    from designspace.training.checkpoints import Plan, Trainable
+    from designspace.training.state import State
 
 
 def train(
@@ -38,7 +42,6 @@ def train(
     from designspace.run.labels import require_labels
     from designspace.run.progress import training_shown
     from designspace.training.checkpoints import trained
-    from designspace.training.export import export as write
 
     with clean_errors():
         require_device(device)
@@ -50,12 +53,15 @@ def train(
         if not plans:
             stop(2, f"{file}: has no denoiser to train: use `denoiser: {{name: trained, ...}}`")
         failed = 0
-        for plan, images, points in plans:
+        for job, points in plans:
+            plan, images = job.plan, job.denoiser.training_images
             more = f" and {len(points) - 1} more" if len(points) > 1 else ""
             name = f"{plan.key[:12]} ({label(points[0])}{more}, seed {plan.recipe.seed}): {images:,} images"
             try:
                 with contained(), training_shown() as seen:
                     state = trained(plan, images, torch.device(device), seen=seen)
+                    if export:
+                        job.export(state, export, torch.device(device), half=half)
             except (StorageError, DataError):
                 raise
             except Exception as error:  # an error in one network must not stop the others
@@ -64,22 +70,42 @@ def train(
                 continue
             last = state.record.mean[-1] if state.record.images else state.first
             typer.echo(f"{name}, loss {last:.4g}")
-            if export:
-                write(state, plan, export / f"{plan.key[:12]}-{state.images}", torch.device(device), half=half)
     raise typer.Exit(1 if failed else 0)
 
 
-def _plans(ablation: Ablation) -> list[tuple[Plan, int, list[Point]]]:
-    """The distinct trainings with their numbers of images and the points that share them, shortest first."""
+@dataclass(frozen=True)
+class _Job:
+    denoiser: Trainable
+    plan: Plan
+    data: Images
+
+    def export(self, state: State, folder: Path, device: torch.device, *, half: bool) -> None:
+        """Write the denoiser and its snapshots, which are in the cache if it was trained with them."""
+        from designspace.training.checkpoints import trained
+        from designspace.training.export import Snapshot, export, snapshot_of
+
+        path = folder / f"{self.plan.key[:12]}-{state.images}"
+        export(state, self.plan, path, device, half=half)
+        for fraction in self.denoiser.snapshots:
+            part = self.denoiser.snapshot(fraction)
+            plan = part.plan(self.data, self.plan.design)
+            early = trained(plan, part.training_images, device)
+            of = Snapshot(fraction, state.images)
+            export(early, plan, snapshot_of(path, fraction), device, half=half, snapshot=of)
+
+
+def _plans(ablation: Ablation) -> list[tuple[_Job, list[Point]]]:
+    """The distinct trainings and the points that share them, shortest first."""
     from designspace.run.loaded import Kept
     from designspace.training.checkpoints import Trainable
 
     data: Kept[Images] = Kept()
-    found: dict[tuple[str, int], tuple[Plan, list[Point]]] = {}
+    found: dict[tuple[str, int], tuple[_Job, list[Point]]] = {}
     for point in ablation.points():
         trial = point.trial
-        if isinstance(trial.denoiser, Trainable):
-            plan = trial.denoiser.plan(data.get(trial.data, trial.data.load), trial.design)
-            found.setdefault((plan.key, trial.denoiser.training_images), (plan, []))[1].append(point)
-    ordered = sorted(found.items(), key=lambda item: item[0][1])
-    return [(plan, images, points) for (_, images), (plan, points) in ordered]
+        for denoiser in trial.denoisers:
+            if isinstance(denoiser, Trainable):
+                images = data.get(trial.data, trial.data.load)
+                job = _Job(denoiser, denoiser.plan(images, trial.design), images)
+                found.setdefault((job.plan.key, denoiser.training_images), (job, []))[1].append(point)
+    return [found[key] for key in sorted(found, key=lambda key: key[1])]

@@ -40,6 +40,8 @@ class Data(Component, row="data"):
 
     has_pixels: ClassVar[bool] = True
     """False if the images are not known, but only their shape and the like."""
+    features_of: ClassVar[str] = ""
+    """The detector that has ``known_features``; empty if none has."""
 
     @abstractmethod
     def load(self) -> Images:

@@ -175,6 +175,9 @@ def _why_not(network: F, arguments: Sequence[Any], more: Mapping[str, Any], erro
             " Python, wrap it: lambda x, c_noise, *args: network(x, c_noise.round().long(), *args)"
         )
     if text == "index out of range in self" and isinstance(error, IndexError):  # so says torch.nn.Embedding
+        if labels is not None and bool((labels < 0).any()):
+            mend = "give them an entry or zeros in forward, or leave out label_dropout"
+            return f"the network looks up the label -1, which stands for images without a class: {mend}"
         level = f"c_noise is up to {c_noise.max().item():g}"
         classes = "" if labels is None else f", labels are up to {labels.max().item():g}"
         return f"a table of the network has too few entries: {level}{classes}"

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Protocol, Self
 
 import torch
 from pydantic import Field
 from torch import Tensor
 
 from designspace.denoising.device import sent
-from designspace.denoising.preconditioned import over
-from designspace.denoising.rows import Conditional, Denoiser
+from designspace.denoising.preconditioned import Space
+from designspace.denoising.rows import Conditional, Denoiser, PreconditioningRows
 from designspace.registry.component import Component, NonNegative
 from designspace.sampling import rows
-from designspace.sampling.counted import guiding
+from designspace.sampling.counted import component_of, guiding, require_denoised
 from designspace.sampling.probe import MeasuredTimeSteps
 from designspace.sampling.solver import SamplingRows
+
+
+class GuidedRows(SamplingRows, PreconditioningRows, Protocol):
+    """The rows of a design that ``Guidance.check`` sees. A ``Design`` has them."""
 
 
 class Guidance(Component, row="guidance"):
@@ -31,32 +35,44 @@ class Guidance(Component, row="guidance"):
     @property
     def by_step(self) -> bool:
         """Whether it depends on the steps of the solver, which then have to follow one another."""
-        return False
+        return bool(self.by_step_unless)
+
+    @property
+    def by_step_unless(self) -> list[str]:
+        """The fields that make it depend on the steps, each with the value with which it would not: ``momentum: 0``."""
+        return []
+
+    @property
+    def by_step_remedy(self) -> str:
+        """What to do, at the end of a message, if it must not depend on the steps."""
+        return f": use {' and '.join(self.by_step_unless)}" if self.by_step_unless else ""
 
     takes_guide: ClassVar[bool] = False
     """Whether ``wrap`` gets another denoiser, that of ``guide_of``, as its second argument."""
 
+    @property
+    def guide_gets_labels(self) -> bool:
+        """Whether the denoiser of ``guide_of`` is evaluated with the labels of the images, if they have any."""
+        return True
+
     def guide_of(self, denoiser: Denoiser) -> Denoiser | None:
-        """The other denoiser that ``wrap`` gets, if ``takes_guide``; otherwise ``None``."""
+        """The other denoiser that ``wrap`` gets, if ``takes_guide``; otherwise ``None``.
+
+        Raises ``ValueError`` if there is none for this ``denoiser``.
+        """
         return None
 
     def repeated(self, k: int) -> Self:
         """The guidance of repeat k: with a guide that is trained with other random numbers, if it is trained."""
         return self
 
-    def check(self, design: SamplingRows, denoiser: Denoiser, *, labelled: bool) -> None:
+    def check(self, design: GuidedRows, denoiser: Denoiser, *, labelled: bool) -> None:
         """Raise ``ValueError``, which says why, if the guidance is not defined for these.
 
-        ``labelled`` says whether images are sampled with class labels.
+        ``labelled`` says whether images are sampled with class labels. Raises ``DataError`` if a file is missing.
         """
-        if not self.by_step:
-            return
-        solver, rule = design.solver, design.time_steps
-        if solver.adaptive or not solver.in_order:
-            takes = "chooses its own steps" if solver.adaptive else "returns to higher noise levels"
-            raise ValueError(f"it depends on the number of the step, but solver {solver.name} {takes}")
-        if isinstance(rule, MeasuredTimeSteps):
-            raise ValueError(f"it depends on the number of the step, but time_steps {rule.name} tries out single steps")
+        if self.by_step and (why := _why_no_step_numbers(design)):
+            raise ValueError(f"it depends on the number of the step, but {why}{self.by_step_remedy}")
 
     @abstractmethod
     def wrap(self, denoiser: Conditional, *guides: Conditional) -> Conditional:
@@ -70,44 +86,57 @@ class Guidance(Component, row="guidance"):
         """
 
 
+def _why_no_step_numbers(design: SamplingRows) -> str:
+    """Why evaluations do not belong to numbered steps that follow one another; empty if they do."""
+    solver, rule = design.solver, design.time_steps
+    if solver.adaptive:
+        return f"solver {solver.name} chooses its own steps"
+    if not solver.in_order:
+        return f"solver {solver.name} returns to higher noise levels"
+    return f"time_steps {rule.name} tries out single steps" if isinstance(rule, MeasuredTimeSteps) else ""
+
+
 class PairGuidance(Guidance):
     r"""Guidance of :math:`D_c`, the denoiser with the class of the image, by a second denoiser :math:`D_u`.
 
     It is applied where ``sigma_min`` < sigma <= ``sigma_max``; elsewhere the result is :math:`D_c`, which costs nothing
     more. ``per`` says which sigma is meant: that of the ``evaluation``, or that at which the ``step`` begins, so that
     all evaluations of a step are treated alike. With ``weight`` 1 there is no guidance.
+
+    A subclass defines ``combine``. It may have a field ``space``, which is ``D`` or ``prediction``: what ``combine``
+    gets is then D or the output of the network F that belongs to D by Eq. 7.
     """
 
     weight: Annotated[float, Field(ge=0, allow_inf_nan=False)]
     sigma_min: NonNegative = 0.0
     sigma_max: Annotated[float, Field(gt=0)] = float("inf")
     per: Literal["evaluation", "step"] = "evaluation"
-    in_space: ClassVar[Literal["D", "prediction"]] = "D"
-    """The space in which ``combine`` works, unless there is a field ``space``."""
 
     @property
     def effective(self) -> bool:
         return self.weight != 1
 
     @property
-    def by_step(self) -> bool:
-        return self.per == "step"
+    def by_step_unless(self) -> list[str]:
+        return ["per: evaluation"] if self.per == "step" else []
 
     @property
     def of_prediction(self) -> bool:
         """Whether ``combine`` gets predictions of the network instead of D."""
-        return bool(getattr(self, "space", self.in_space) == "prediction")
+        return bool(getattr(self, "space", "D") == "prediction")
 
-    def check(self, design: SamplingRows, denoiser: Denoiser, *, labelled: bool) -> None:
+    def check(self, design: GuidedRows, denoiser: Denoiser, *, labelled: bool) -> None:
         super().check(design, denoiser, labelled=labelled)
         if self.of_prediction and not denoiser.has_network:
             what = f"denoiser {denoiser.name} has no network, so there is no prediction of one"
             raise ValueError(f"{what}: use space: D")
-        if self.guide_of(denoiser) is None:
-            self._require_both(denoiser, labelled=labelled)
-
-    def _require_both(self, denoiser: Denoiser, *, labelled: bool) -> None:
-        """Raise ``ValueError`` unless D is defined with and without labels."""
+        if self.takes_guide:
+            return
+        if getattr(denoiser, "labels", None) is False:
+            train = "set denoiser.labels: true and label_dropout: 0.1, or " * ("labels" in type(denoiser).model_fields)
+            raise ValueError(
+                f"the network is trained without class labels, so there is nothing to guide to: {train}use autoguidance"
+            )
         if not labelled:
             raise ValueError("it guides towards the class of each image: use evaluate.labels: balanced, data or a list")
         if denoiser.needs_labels():
@@ -116,7 +145,15 @@ class PairGuidance(Guidance):
     def wrap(self, denoiser: Conditional, *guides: Conditional) -> Conditional:
         if not self.effective:
             return denoiser
-        return _Guided(self, denoiser, *guides) if guides else _Guided(self, denoiser, Unlabelled(denoiser))
+        guide = guides[0] if guides else Unlabelled(denoiser)
+        return _Guided(self, denoiser, guide, tuple(denoiser.shape))
+
+    def alone(self, c: Tensor, step: int) -> Tensor | None:
+        """The guided output, if it does not depend on the guide, which is then not evaluated; otherwise ``None``.
+
+        The arguments are as in ``combine``.
+        """
+        return c if self.weight == 1 else None
 
     def combine(self, c: Tensor, u: Tensor, step: int, memory: Any) -> tuple[Tensor, Any]:
         """The guided output from ``c``, with the class, and ``u``, that of the guide, both ``[B, ...]``, and a memory.
@@ -150,20 +187,18 @@ class _Guided:
     guidance: PairGuidance
     denoiser: Conditional
     guide: Conditional
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return self.denoiser.shape
+    shape: tuple[int, ...]
 
     def bind(self, labels: Tensor | None) -> rows.D:
-        return _GuidedD(self.guidance, self.denoiser.bind(labels), guiding(self.guide.bind(labels)))
+        return _GuidedD(self.guidance, self.denoiser.bind(labels), self.guide.bind(labels))
 
 
 class _GuidedD:
     """``D(x, sigma)`` with guidance. It has the attributes of D without guidance, such as the levels it supports."""
 
     def __init__(self, guidance: PairGuidance, D: rows.D, guide: rows.D) -> None:
-        self._guidance, self._D, self._guide = guidance, D, guide
+        self._guidance, self._D, self._guide = guidance, D, guiding(guide)
+        self._names = component_of(D), component_of(guide)
         self._step: int | None = None
         self._level = torch.empty(0)
         self._memory: Any = None
@@ -174,7 +209,7 @@ class _GuidedD:
         return getattr(self._D, name)
 
     def at_step(self, i: int, sigma: float) -> None:
-        """Begin step ``i`` at the noise level ``sigma``."""
+        """Begin step ``i`` at the noise level ``sigma``. Step 0 begins another trajectory, without a memory."""
         remembered = self._memory if self._next is None else self._next
         self._step, self._level = i, torch.tensor(sigma, dtype=torch.float64)
         self._memory, self._next = remembered if i else None, None
@@ -185,21 +220,25 @@ class _GuidedD:
             raise ValueError(f"guidance {guidance.name} depends on the number of the step: call it through sample")
         level = self._level if guidance.per == "step" else torch.as_tensor(sigma)
         inside = (level > guidance.sigma_min) & (level <= guidance.sigma_max)
-        c = self._D(x, sigma)
+        c = require_denoised(self._D(x, sigma), x, self._names[0]).to(x.dtype)
         if not bool(inside.any()):
             return c
-        guided = self._guided(x, sigma, c, self._guide(x, sigma))
+        guided = self._guided(x, sigma, c)
         if bool(inside.all()):
             return guided
         return torch.where(sent(inside, x.device).reshape(-1, *[1] * (x.ndim - 1)), guided, c)
 
-    def _guided(self, x: Tensor, sigma: Tensor, c: Tensor, u: Tensor) -> Tensor:
-        if not self._guidance.of_prediction:
-            return self._combined(c, u)
-        skip, out = (over(row(torch.as_tensor(sigma, dtype=torch.float64)), x) for row in (self.c_skip, self.c_out))
-        return skip * x + out * self._combined((c - skip * x) / out, (u - skip * x) / out)
-
-    def _combined(self, c: Tensor, u: Tensor) -> Tensor:
-        guided, memory = self._guidance.combine(c, u, self._step or 0, self._memory)
-        self._next = memory if self._next is None else self._next
-        return guided
+    def _guided(self, x: Tensor, sigma: Tensor, c: Tensor) -> Tensor:
+        guidance, step, space = self._guidance, self._step or 0, Space()
+        if guidance.of_prediction:
+            space = Space.of_prediction(self._D, x, sigma)
+        prediction = space.into(c)
+        guided = guidance.alone(prediction, step)
+        if guided is prediction:  # without rounding errors
+            return c
+        if guided is None:
+            u = require_denoised(self._guide(x, sigma), x, self._names[1]).to(x.dtype)
+            guided, memory = guidance.combine(prediction, space.into(u), step, self._memory)
+            if guidance.by_step and self._next is None:
+                self._next = memory
+        return space.back(guided).to(x.dtype)

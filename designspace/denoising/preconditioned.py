@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor
@@ -16,6 +17,7 @@ from designspace.denoising.adapted import Adapted, called, require_integers, ten
 from designspace.denoising.clip import Clip
 from designspace.denoising.device import sent
 from designspace.denoising.rows import PreconditioningRows
+from designspace.sampling import rows
 from designspace.sampling.counted import count_call
 
 F = Callable[..., Tensor]
@@ -105,6 +107,29 @@ def over(coefficient: Tensor, x: Tensor) -> Tensor:
     return (
         coefficient if coefficient.ndim == 0 else sent(coefficient, x.device, x.dtype).reshape(-1, *[1] * (x.ndim - 1))
     )
+
+
+class Space(NamedTuple):
+    """The space of D itself or, with ``skipped`` and ``out``, that of F in D = skipped + out F: Eq. 7."""
+
+    skipped: Tensor | None = None
+    out: Tensor | None = None
+
+    @classmethod
+    def of_prediction(cls, D: rows.D, x: Tensor, sigma: Tensor) -> Self:
+        """The space of the output of the network at ``x``. Raises ``ValueError`` unless D has c_skip and c_out."""
+        if not (hasattr(D, "c_skip") and hasattr(D, "c_out")):
+            raise ValueError("D has no c_skip and c_out, which say what the network predicts: use space: D")
+        level = torch.as_tensor(sigma, dtype=torch.float64)
+        return cls(over(D.c_skip(level), x) * x, over(D.c_out(level), x))
+
+    def into(self, D: Tensor) -> Tensor:
+        """A value of D in this space."""
+        return D if self.skipped is None or self.out is None else (D - self.skipped) / self.out
+
+    def back(self, F: Tensor) -> Tensor:
+        """The value of D that ``F`` of this space stands for."""
+        return F if self.skipped is None or self.out is None else self.skipped + self.out * F
 
 
 def _mean_part(output: Tensor, x: Tensor) -> Tensor:

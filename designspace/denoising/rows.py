@@ -108,7 +108,8 @@ class PreconditioningRows(Protocol):
 class Network(Component, row="network"):
     r"""The network :math:`F_\theta(c_\mathrm{in} x; c_\mathrm{noise})`: ``F(x, c_noise [B], labels [B] or None)``.
 
-    A network built for augmentation takes its labels ``[B, L]`` as an optional fourth argument, by default zero.
+    The label -1 means "no class"; training with ``label_dropout`` gives it. A network built for augmentation takes its
+    labels ``[B, L]`` as an optional fourth argument, by default zero.
     """
 
     runs_user_code: ClassVar[bool] = False
@@ -131,6 +132,15 @@ class Network(Component, row="network"):
     def needs_labels(self, classes: int) -> bool:
         """Whether the network, built for this number of classes, cannot be called without labels."""
         return False
+
+    @property
+    def drops_labels(self) -> bool:
+        """Whether it leaves out some of its labels in training, by a field ``label_dropout`` of its own."""
+        return bool(getattr(self, "label_dropout", 0.0))
+
+    def knows_no_class(self, classes: int) -> bool:
+        """Whether a network of other programs, with these fields and classes, has been trained without labels, too."""
+        return self.drops_labels
 
 
 class Conditional(Protocol):
@@ -177,6 +187,10 @@ class Denoiser(Component, row="denoiser"):
     def why_labels(self) -> str:
         """Why it cannot be evaluated without labels, and what to do, if ``needs_labels`` is true."""
         return f"denoiser {self.name} knows classes only, not images without labels"
+
+    def snapshot(self, fraction: float) -> Denoiser:
+        """The same denoiser after a fraction of its training. Raises ``ValueError`` if there is none."""
+        raise ValueError(f"denoiser {self.name} has no snapshots of its training: name another denoiser as the guide")
 
     def shape_of(self, data: Images) -> tuple[int, ...] | None:
         """The shape of one sample for a denoiser used with ``data``; ``None`` if only ``load`` finds out."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from contextlib import AbstractContextManager
 from typing import Any
@@ -76,5 +77,28 @@ def plain(text: str) -> str:
 
 
 def wrapped(name: str, width: int) -> str:
-    """The name on at most two lines of ``width`` characters, shortened if it is longer."""
-    return "\n".join(textwrap.wrap(name, width, max_lines=2, placeholder=" …")) or " "
+    """The name on at most two lines of ``width`` characters, which end at spaces, commas and brackets.
+
+    A longer name is shortened in the middle: those of configurations that begin alike differ at the end, ``weight=2``.
+    """
+    wrapper = _Wrapper(width, break_on_hyphens=False)
+    lines = wrapper.wrap(name)
+    if len(lines) > 2:
+        *_, end = _Wrapper(width - 2, break_on_hyphens=False).wrap(name[len(lines[0]) :])
+        before = name.rstrip()[: -len(end)]
+        for part in reversed(wrapper.parts(before)):
+            if len(part) + len(end) > width - 2:
+                break
+            end = part + end
+        lines = [lines[0], f"… {end.strip()}"]
+    return "\n".join(lines) or " "
+
+
+class _Wrapper(textwrap.TextWrapper):
+    """It ends lines at spaces, and after commas and opening brackets."""
+
+    wordsep_simple_re = re.compile(r"(\s+)|(?<=[(,])(?=\S)")
+
+    def parts(self, text: str) -> list[str]:
+        """What ``text`` may be divided into."""
+        return self._split(text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -20,6 +20,10 @@ ROUND = ((1,), (1, 3), (1, 2, 5), (1, 2, 3, 5), (1, 1.5, 2, 3, 4, 5, 6, 7, 8, 9)
 """Sets of leading digits for logarithmic ticks, the roundest first."""
 MOST = 9
 """The largest number of ticks on an axis."""
+LINEAR = 10 / 9
+"""The length of the linear part on either side of 0, in decades, on an axis that is logarithmic beyond it."""
+SMALL_RANGE = 50
+"""Values of which some are not positive are shown on a linear axis if their sizes differ at most by this factor."""
 LETTER = 0.062
 """The width of a character of a tick label, in inches."""
 
@@ -55,11 +59,34 @@ class Scale:
         axes.set_ylim(self.low, self.high)
         axes.set_yticks(self.ticks, list(labels(self.ticks).values()))
 
+    def place(self, value: float) -> float:
+        """Where the axis shows a value: equal differences are equal lengths."""
+        if self.threshold is None:
+            return math.log10(value)
+        if abs(value) <= self.threshold or not self.mixed:
+            return value / (self.threshold if self.mixed else 1.0) * LINEAR
+        return math.copysign(LINEAR + math.log10(abs(value) / self.threshold), value)
+
+    def value(self, place: float) -> float:
+        """The value that the axis shows at a place."""
+        if self.threshold is None:
+            return math.pow(10.0, place)
+        if abs(place) <= LINEAR or not self.mixed:
+            return place / LINEAR * (self.threshold if self.mixed else 1.0)
+        return math.copysign(self.threshold * 10.0 ** (abs(place) - LINEAR), place)
+
+    def moved(self, value: float, distance: float) -> float:
+        """The value that lies at a distance from ``value`` on the axis."""
+        return self.value(self.place(value) + distance) if distance else value
+
     def put_on_x(self, axes: Axes, inches: float) -> None:
-        """Apply the logarithmic scale to an x axis of this length; ticks without room for a label become minor."""
+        """Apply the scale to an x axis of this length; ticks without room for a label become minor."""
         from matplotlib.ticker import NullFormatter
 
-        axes.set_xscale("log")
+        if self.threshold is None:
+            axes.set_xscale("log")
+        elif self.mixed:
+            axes.set_xscale("symlog", linthresh=self.threshold)
         axes.set_xlim(self.low, self.high)
         kept, texts = spaced(self, inches), labels(self.ticks)
         axes.set_xticks(kept, [texts[tick] for tick in kept])
@@ -91,29 +118,39 @@ def linear_scale(values: Sequence[float], intervals: Sequence[Interval], levels:
 
 
 def scale_through(values: Sequence[float]) -> Scale:
-    """A logarithmic scale with a tick at each of the increasing, positive values."""
-    low, high = values[0], values[-1]
-    pad = 1.5 if low == high else max((high / low) ** 0.06, 1.06)
-    return Scale(low / pad, high * pad, list(values))
+    """A scale with a tick at each of the increasing values.
 
-
-def dodge(x: Sequence[float], count: int) -> list[float]:
-    """A factor on ``x`` for each of ``count`` curves, so that their points at the same ``x`` lie side by side.
-
-    The increasing ``x`` are on a logarithmic axis. Moved points stay nearer to their own ``x`` than to the next one.
+    It is logarithmic if all values are positive. Otherwise it is linear or, if their sizes differ much, logarithmic
+    beyond the smallest of them.
     """
-    gaps = [math.log(b / a) for a, b in itertools.pairwise(x)] or [1.0]
-    width = min(0.3 * min(gaps), 0.045 * (math.log(x[-1] / x[0]) or 10.0))
+    low, high = values[0], values[-1]
+    sizes = [abs(value) for value in values if value]
+    wide = bool(sizes) and max(sizes) > SMALL_RANGE * min(sizes)
+    threshold = None if low > 0 else min(sizes) if wide else math.inf
+    scale = Scale(low, high, list(values), threshold)
+    ends = scale.place(low), scale.place(high)
+    pad = math.log10(1.5) if low == high else max(0.06 * (ends[1] - ends[0]), math.log10(1.06) if low > 0 else 0.0)
+    return replace(scale, low=scale.value(ends[0] - pad), high=scale.value(ends[1] + pad))
+
+
+def dodge(scale: Scale, count: int) -> list[float]:
+    """How far to move each of ``count`` curves, so that their points at the same tick lie side by side.
+
+    The distances are those of ``Scale.place``. Moved points stay nearer to their own tick than to the next one.
+    """
+    places = [scale.place(tick) for tick in scale.ticks]
+    gaps = [b - a for a, b in itertools.pairwise(places)] or [math.log10(math.e)]
+    width = min(0.3 * min(gaps), 0.045 * (places[-1] - places[0] or math.log10(math.e) * 10))
     step = min(width / max(count - 1, 1), 0.35 * width)
-    return [math.exp(step * (i - (count - 1) / 2)) for i in range(count)]
+    return [step * (i - (count - 1) / 2) for i in range(count)]
 
 
 def spaced(scale: Scale, inches: float) -> list[float]:
-    """The ticks of a logarithmic axis to label without overlap: the last, and those that fit, from the first on."""
-    unit, texts = inches / math.log(scale.high / scale.low), labels(scale.ticks)
+    """The ticks of an axis to label without overlap: the last, and those that fit, from the first on."""
+    unit, texts = inches / (scale.place(scale.high) - scale.place(scale.low)), labels(scale.ticks)
 
     def fit(a: float, b: float) -> bool:
-        return unit * abs(math.log(a / b)) > LETTER / 2 * (len(texts[a]) + len(texts[b])) + 0.04
+        return unit * abs(scale.place(a) - scale.place(b)) > LETTER / 2 * (len(texts[a]) + len(texts[b])) + 0.04
 
     *most, last = texts
     kept: list[float] = []

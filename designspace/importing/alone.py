@@ -14,7 +14,7 @@ from designspace.importing import nvidia
 from designspace.importing.model import Model, source_of
 from designspace.importing.rows import Rows
 from designspace.importing.tensors import Deferred, read_all
-from designspace.importing.values import Inert, PickleError, kind_of, left_out
+from designspace.storage.pickled import Inert, PickleError, kind_of, left_out
 
 DEEPEST, MOST_VALUES = 20, 1_000_000
 """Limits for mappings that hold each other, which could otherwise go on without end."""

@@ -12,7 +12,7 @@ from typing import Any
 from torch import Tensor
 
 from designspace.importing.tensors import Deferred, read_all
-from designspace.importing.values import Inert, Known, PickleError
+from designspace.storage.pickled import Inert, Known, PickleError
 
 LICENCE = "NVIDIA's weights: CC BY-NC-SA 4.0"
 """The licence of the pickles that NVIDIA publishes. Other programs and training runs write the same formats."""

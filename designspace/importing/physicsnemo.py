@@ -13,7 +13,7 @@ from zipfile import ZIP_STORED, ZipFile
 from designspace.importing.nvidia import Wrapped
 from designspace.importing.tensors import Deferred, read_all
 from designspace.importing.torch_files import content_of
-from designspace.importing.values import PickleError
+from designspace.storage.pickled import PickleError
 
 ARGUMENTS, WEIGHTS = "args.json", "model.pt"
 ZIP = b"PK\x03\x04"

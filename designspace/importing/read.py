@@ -20,8 +20,8 @@ from designspace.importing.model import Model, source_of
 from designspace.importing.nvidia import Wrapped
 from designspace.importing.rows import rows_of
 from designspace.importing.torch_files import content_of
-from designspace.importing.values import PickleError, left_out
 from designspace.storage.files import reading
+from designspace.storage.pickled import PickleError, left_out
 
 NETWORKS = {"SongUNet": "edm", "DhariwalUNet": "adm", "UNet": "edm2"}
 """The components for NVIDIA's classes of networks."""

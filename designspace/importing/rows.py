@@ -11,8 +11,8 @@ from torch import Tensor
 from designspace.denoising.rows import CNoise, DiscreteCNoise
 from designspace.design import Design
 from designspace.importing.nvidia import Wrapped
-from designspace.importing.values import PickleError
 from designspace.registry.component import Component
+from designspace.storage.pickled import PickleError
 from designspace.training.export import ROWS
 
 COLUMNS: dict[str, tuple[str, tuple[str, ...]]] = {

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from designspace.importing.values import Inert, Known, PickleError
+from designspace.storage.pickled import Inert, Known, PickleError
 
 DTYPES = {
     **{"FloatStorage": torch.float32, "DoubleStorage": torch.float64, "HalfStorage": torch.float16},

@@ -13,9 +13,9 @@ from zipfile import ZIP_STORED, BadZipFile, ZipFile
 import torch
 
 from designspace.denoising.weights import TORCHSCRIPT
-from designspace.importing.pickles import Pickle
 from designspace.importing.tensors import DTYPES, Storage, plain
-from designspace.importing.values import Known, Label, PickleError, kind_of
+from designspace.storage.pickled import Known, Label, PickleError, kind_of
+from designspace.storage.pickles import Pickle
 from designspace.text import first_of
 
 LEGACY = 0x1950A86A20F9469CFC6C

@@ -72,7 +72,9 @@ class Spec(BaseModel):
             text, kind = line["msg"], line["type"]
             if kind == "extra_forbidden" and len(line["loc"]) == 1:
                 name, known = line["loc"][0], list(cls.model_fields)
-                text = f"unknown field '{name}'.{did_you_mean(name, known)} Fields: {', '.join(known) or 'none'}."
+                own = f"{getattr(cls, 'row', '')} {getattr(cls, 'name', cls.__name__)}".strip()
+                fields = f"Fields: {', '.join(known)}." if known else f"The {own} has no fields."
+                text = f"unknown field '{name}'.{did_you_mean(name, known)} {fields}"
             final = PydanticCustomError(kind, "{text}", {**line.get("ctx", {}), "text": text})
             return InitErrorDetails(type=final, loc=line["loc"], input=line["input"])
 

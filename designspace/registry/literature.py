@@ -54,6 +54,9 @@ DORMAND_1980 = Source(
 ESSER_2024 = _arxiv(
     "2403.03206", "Esser et al.", 2024, "Scaling Rectified Flow Transformers for High-Resolution Image Synthesis"
 )
+FAN_2025 = _arxiv(
+    "2503.18886", "Fan et al.", 2025, "CFG-Zero*: Improved Classifier-Free Guidance for Flow Matching Models"
+)
 GENMO_2024 = Source("Genmo Team", 2024, "Mochi 1", "https://github.com/genmoai/mochi")
 GU_2023 = _arxiv("2310.02664", "Gu et al.", 2023, "On Memorization in Diffusion Models")
 HANG_2023 = _arxiv("2303.09556", "Hang et al.", 2023, "Efficient Diffusion Training via Min-SNR Weighting Strategy")
@@ -82,6 +85,9 @@ KARRAS_2022 = _arxiv(
 )
 KARRAS_2024 = _arxiv(
     "2312.02696", "Karras et al.", 2024, "Analyzing and Improving the Training Dynamics of Diffusion Models"
+)
+KARRAS_2024_AUTOGUIDANCE = _arxiv(
+    "2406.02507", "Karras et al.", 2024, "Guiding a Diffusion Model with a Bad Version of Itself"
 )
 KRIZHEVSKY_2009 = Source(
     "Krizhevsky",
@@ -148,6 +154,12 @@ ROMBACH_2022 = _arxiv(
 )
 SABOUR_2024 = _arxiv(
     "2404.14507", "Sabour et al.", 2024, "Align Your Steps: Optimizing Sampling Schedules in Diffusion Models"
+)
+SADAT_2024 = _arxiv(
+    "2410.02416",
+    "Sadat et al.",
+    2024,
+    "Eliminating Oversaturation and Artifacts of High Guidance Scales in Diffusion Models",
 )
 SALIMANS_2016 = _arxiv("1606.03498", "Salimans et al.", 2016, "Improved Techniques for Training GANs")
 SALIMANS_2022 = _arxiv(

@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 from designspace.report import protocols
 from designspace.report.trainings import Scatter, Series, TrainingRuns, network_of
@@ -15,8 +15,12 @@ from designspace.results.records import MetricValue, Result
 from designspace.results.uncertainty import critical_value, interval
 from designspace.text import config_name
 
-BUDGET = ("nfe", "num_steps")
+BUDGET = ("nfe", "nfe_total", "num_steps")
 """Axes that limit the cost of a configuration; all other axes define the configuration itself."""
+Count = Literal["nfe", "nfe_guidance", "nfe_total"]
+"""The evaluations with the condition of each image, those that guidance adds, and both together."""
+WORDS = {"nfe": "NFE", "nfe_guidance": "NFE of guidance", "nfe_total": "total NFE", "num_steps": "steps"}
+"""The names of counts and budgets in tables."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,8 +41,12 @@ class Entry:
 
     @property
     def nfe(self) -> float:
-        """The counted evaluations per image."""
-        return statistics.fmean(row.nfe for row in self.rows)
+        """The counted evaluations per image, without those that guidance adds."""
+        return self.spent("nfe")
+
+    def spent(self, count: Count) -> float:
+        """A count of evaluations per image, averaged over the seeds."""
+        return statistics.fmean(getattr(row, count) for row in self.rows)
 
     @property
     def nfe_sd(self) -> float | None:
@@ -49,7 +57,13 @@ class Entry:
     @property
     def unspent(self) -> bool:
         """Whether the counted evaluations differ from the budget, which not every solver can spend exactly."""
-        return bool(self.rows) and self.nfe != self.axes.get("nfe", self.nfe)
+        used = self.spent(self.limited) if self.rows else 0.0
+        return bool(self.rows) and used != self.axes.get(self.limited, used)
+
+    @property
+    def limited(self) -> Count:
+        """The count that a budget limits."""
+        return "nfe_total" if "nfe_total" in self.axes else "nfe"
 
     def images(self, metric: str) -> int:
         """The number of images per seed on which the metric was measured."""

@@ -76,7 +76,7 @@ def merge(studies: Sequence[Study], out: Path) -> Merged:
         raise DataError(f"cannot be merged: their budgets are different axes ({words})")
     if len(budgets) < len(studies):
         raise DataError(f"cannot be merged: two of them are called {next(iter(budgets))}")
-    whole = Merged(out / "+".join(budgets), tuple(studies))
+    whole = Merged(out / "+".join(budgets), studies[0].x, parts=tuple(studies))
     if not any(_share(whole, metric) for metric in whole.about.metrics):
         raise DataError(f"{' and '.join(budgets)} cannot be merged: {_why(whole)}")
     return whole

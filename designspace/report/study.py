@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from designspace.report.entry import BUDGET, Entry, images_in
+from designspace.report.entry import BUDGET, WORDS, Count, Entry, images_in
 from designspace.report.protocols import equally_recorded
 from designspace.report.trainings import Series, TrainingRuns
 from designspace.results.lines import PointKey, point_key
@@ -29,6 +29,23 @@ class Study:
     """An ablation, read from the folder of its results."""
 
     folder: Path
+    x: Count | None = None
+    """The count of evaluations on the x axes of figures; by default ``nfe_total`` if there is guidance, or ``nfe``."""
+
+    @cached_property
+    def guided(self) -> bool:
+        """Whether guidance adds evaluations to those of any point."""
+        return any(row.nfe_guidance for entry in self.entries for row in entry.rows)
+
+    @property
+    def counts(self) -> list[Count]:
+        """The counts of evaluations that tables show."""
+        return ["nfe", "nfe_total"] if self.guided else ["nfe"]
+
+    @property
+    def count(self) -> Count:
+        """The count of evaluations that figures show, and by which tables tell whether costs are equal."""
+        return self.x or ("nfe_total" if self.guided else "nfe")
 
     @cached_property
     def about(self) -> Description:
@@ -87,6 +104,11 @@ class Study:
         """The axis of the budget, if the ablation has one."""
         return next((axis for axis in BUDGET if axis in self.about.axes), None)
 
+    @property
+    def budget_word(self) -> str:
+        """What the budget limits: ``NFE``, ``total NFE`` or ``steps``; empty without a budget."""
+        return WORDS.get(self.column_axis or "", "")
+
     def budget(self, entry: Entry) -> object:
         """The budget of a point, which determines its column in a table."""
         return entry.axes.get(self.column_axis or "")
@@ -122,8 +144,15 @@ class Study:
 
     def plane(self, row: Result) -> dict[str, np.ndarray]:
         """Trajectories and densities in the plane of time and sample; empty unless the data are one-dimensional."""
+        return self._within("plane.", row)
+
+    def points_of(self, row: Result) -> dict[str, np.ndarray]:
+        """Samples and data as points of the plane, with their labels; empty unless samples are two numbers."""
+        return self._within("points.", row)
+
+    def _within(self, prefix: str, row: Result) -> dict[str, np.ndarray]:
         kept = self._artefact(row.id)
-        return {name.removeprefix("plane."): array for name, array in kept.items() if name.startswith("plane.")}
+        return {name.removeprefix(prefix): array for name, array in kept.items() if name.startswith(prefix)}
 
     @cached_property
     def kept(self) -> dict[Hashable, Any]:

@@ -122,6 +122,8 @@ class Result(Record):
     nfe_sd: Spread = None
     nfe_guidance: FurtherEvaluations = 0
     """Further calls of networks per image, which guidance adds; recorded only if there are any."""
+    guidance_cost: Evaluations = 1
+    """The FLOPs of one of these calls divided by those of an evaluation among ``nfe``; recorded only if it is not 1."""
     nfe_idle: FurtherEvaluations = 0
     """The evaluations among ``nfe`` that move nothing, because levels fall together; recorded only if there are any."""
     images: Count
@@ -140,8 +142,8 @@ class Result(Record):
 
     @property
     def nfe_total(self) -> int | float:
-        """All calls of networks per image."""
-        return self.nfe + self.nfe_guidance
+        """The cost per image in evaluations: ``nfe``, and ``nfe_guidance`` times ``guidance_cost``."""
+        return self.nfe + self.nfe_guidance * self.guidance_cost
 
     @property
     def levels_repeated(self) -> int:
@@ -221,8 +223,9 @@ class Description(Record):
 
 
 def further_counts(results: Sequence[Result]) -> list[str]:
-    """The names of the counts of evaluations, besides ``nfe``, that are not 0 for all ``results``."""
+    """The names of what is known of evaluations, besides ``nfe``, unless it is trivial for all ``results``."""
     found = ["nfe_guidance", "nfe_total"] if any(row.nfe_guidance for row in results) else []
+    found += ["guidance_cost"] if any(row.guidance_cost != 1 for row in results) else []
     return found + (["nfe_idle"] if any(row.nfe_idle for row in results) else [])
 
 

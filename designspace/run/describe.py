@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from designspace.spec import Ablation
     from designspace.spec.trial import Point, Trial
 
-BASELINE = ("data", "denoiser", "guidance", "decoder", "design", "num_steps", "nfe", "evaluate")
+BASELINE = ("data", "denoiser", "guidance", "decoder", "design", "num_steps", "nfe", "nfe_total", "evaluate")
 """The fields of an ablation that every point starts from."""
 
 

@@ -26,8 +26,9 @@ from designspace.run.pace import Paces
 from designspace.run.pipeline import applies
 from designspace.run.shapes import require_shapes
 from designspace.run.stages import Stage, Stages
+from designspace.sampling.counting import Cost
 from designspace.sampling.probe import MeasuredTimeSteps
-from designspace.spec.evaluations import cost_of
+from designspace.spec.evaluations import cost_of, guidance_cost_of
 from designspace.storage.cache import Cache
 from designspace.storage.files import content_key
 from designspace.training.checkpoints import Checkpoints, Trainable
@@ -46,7 +47,7 @@ class PlannedPoint(NamedTuple):
     """1 for the first trial of the point, 2 for the second."""
     num_steps: int
     nfe: int | float | None
-    """``None`` for adaptive solvers."""
+    """The evaluations with the condition of each image; ``None`` for adaptive solvers."""
     images: int
     done: bool
     cached: float
@@ -60,6 +61,10 @@ class PlannedPoint(NamedTuple):
     """
     error: str | None = None
     """Why the trial would fail, if that is already known."""
+    nfe_guidance: int | float | None = None
+    """The evaluations that guidance adds; ``None`` for adaptive solvers."""
+    nfe_total: int | float | None = None
+    """``nfe`` and ``nfe_guidance`` together, in evaluations of the denoiser: see ``Result.nfe_total``."""
 
 
 @handled()
@@ -91,40 +96,52 @@ class _Work:
     def planned(self, point: Point) -> PlannedPoint:
         """The point with the time that it would take."""
         trial, id = point.trial, point.trial.id
-        nfe, parts, cached, error = None, {}, 0.0, None
+        cost: Cost | None = None
+        parts, cached, error, total = dict[str, float](), 0.0, None, None
         try:
             with contained():
-                nfe = None if trial.design.solver.adaptive else _cost(trial)
+                cost = None if trial.design.solver.adaptive else cost_of(trial, trial.num_steps)
+                total = cost and cost.total(guidance_cost_of(trial) if cost.guidance else 1)
                 missing = _Missing.of(trial, self._stages)
                 cached = 1 - missing.features / trial.evaluate.images
                 if id not in self._settled:
-                    parts = self._parts(trial, self._shared_with_others(trial, missing), nfe)
+                    parts = self._parts(trial, self._shared_with_others(trial, missing), cost)
         except Exception as failure:  # in a component; the run would record it for this trial
             error = brief(failure)
         self._settled.add(id)
         known = {name: seconds for name, seconds in parts.items() if seconds and not math.isnan(seconds)}
         seconds = None if error or any(map(math.isnan, parts.values())) else math.fsum(known.values())
         is_done = point_key(id, point.axes) in self._done
-        images, repeat = trial.evaluate.images, repeat_of(trial)
         return PlannedPoint(
-            point.axes, id, repeat, trial.num_steps, nfe, images, is_done, cached, seconds, known, error
+            axes=point.axes,
+            id=id,
+            repeat=repeat_of(trial),
+            num_steps=trial.num_steps,
+            nfe=cost and cost.nfe,
+            images=trial.evaluate.images,
+            done=is_done,
+            cached=cached,
+            seconds=seconds,
+            parts=known,
+            error=error,
+            nfe_guidance=cost and cost.guidance,
+            nfe_total=total,
         )
 
-    def _parts(self, trial: Trial, missing: _Missing, nfe: float | None) -> dict[str, float]:
+    def _parts(self, trial: Trial, missing: _Missing, cost: Cost | None) -> dict[str, float]:
         """Seconds of each part, NaN where they are unknown."""
         metrics = [metric for metric in trial.evaluate.metrics if applies(metric, trial)]
         distances = [metric for metric in metrics if not isinstance(metric, Observation)]
         seen = [metric for metric in metrics if isinstance(metric, Observation) and self._is_new(trial, metric)]
         placed = self._placed(trial) if missing.samples else 0
         observed = sum(evaluations(trial, metric, self._stages) for metric in seen)
-        sampled = missing.samples * (math.nan if nfe is None else nfe) if missing.samples else 0
-        parts = {"time_steps": placed, "sampling": sampled, "observations": observed}
-        if any(parts.values()):
-            pace = self._paces.evaluation(trial)
-            parts = {name: evaluations * pace for name, evaluations in parts.items()}
-            if placed:
-                parts["time_steps"] = placed * self._paces.evaluation(self._stages.measuring(trial))
-            parts["training"] = self._training(trial)
+        parts: dict[str, float] = {}
+        if placed or missing.samples or observed:
+            pace, each = self._paces.evaluation(trial), self._each(trial, cost) if missing.samples else 0.0
+            search = placed * self._paces.evaluation(self._stages.measuring(trial)) if placed else 0.0
+            parts |= {"time_steps": search, "sampling": missing.samples * each, "observations": observed * pace}
+            # The guide comes first: its training may be the beginning of that of the denoiser.
+            parts["training"] = sum(map(self._training, filter(None, (trial.of_guide, trial))))
         if trial.decoder.decodes and missing.images:
             parts["decoding"] = missing.images * self._paces.decoding(trial)
         if distances:
@@ -133,6 +150,13 @@ class _Work:
             parts["reference"] = self._reference(trial) * pace
             parts["metrics"] = sum(self._metric(trial, metric) for metric in distances)
         return parts
+
+    def _each(self, trial: Trial, cost: Cost | None) -> float:
+        """Seconds per sample, NaN for an adaptive solver; a network that guides has a pace of its own."""
+        if cost is None:
+            return math.nan
+        seconds = cost.nfe * self._paces.evaluation(trial)
+        return seconds + (cost.guidance * self._paces.evaluation(trial.of_guide or trial) if cost.guidance else 0)
 
     def _once(self, *key: object) -> bool:
         """Whether this is the first trial that needs what ``key`` names."""
@@ -215,8 +239,3 @@ class _Missing:
         undecoded = missing("images", unseen)
         unsampled = missing("latents", undecoded) if trial.decoder.decodes else undecoded
         return cls(*(sum(map(len, found)) for found in (unsampled, undecoded, unseen)))
-
-
-def _cost(trial: Trial) -> int | float:
-    found = cost_of(trial, trial.num_steps)
-    return found.nfe + found.guidance

@@ -45,6 +45,7 @@ class Counted:
         if row := trial.denoiser.supported(trial.design):
             self.sigma_min, self.sigma_max = row.limits()
             self.round_sigma = row.round_sigma
+        self.c_skip, self.c_out = torch.zeros_like, torch.ones_like
 
     def __call__(self, x: Tensor, sigma: Tensor) -> Tensor:
         self.evaluations += len(x)
@@ -55,6 +56,8 @@ class Counted:
         return self
 
     def probe(self, images: int) -> Probe:
-        """A probe of the trial with this denoiser."""
-        start = latents(self._trial.seed, range(images), self.shape).double()
-        return Probe(self._trial.design, self, start, self._trial.num_steps)
+        """A probe of the trial with this denoiser, which guides itself if the trial has guidance."""
+        trial, guidance = self._trial, self._trial.guidance
+        start = latents(trial.seed, range(images), self.shape).double()
+        D = guidance.wrap(self, *[self] * guidance.takes_guide).bind(None)
+        return Probe(trial.design, D, start, trial.num_steps)

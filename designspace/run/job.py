@@ -29,7 +29,7 @@ class Job:
     points: tuple[Point, ...]
     folder: Path
     device: str
-    batch_size: int
+    batch_size: int | None
     spec: Path | None
     """The ablation's YAML file, if it was read from one."""
     components: tuple[str, ...]

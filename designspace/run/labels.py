@@ -11,20 +11,20 @@ from torch import Tensor
 
 from designspace.data.images import Images
 from designspace.data.load import load_images
-from designspace.errors import DataError, SpecError
+from designspace.errors import DataError, Problem, SpecError
 from designspace.sampling.noise import generator
 
 if TYPE_CHECKING:
     from designspace.denoising.rows import Denoiser
     from designspace.spec import Ablation
+    from designspace.spec.trial import Trial
 
-_UNLIKE = {
-    True: "the network is trained with class labels (denoiser.labels: true): use labels: data, balanced, or a list",
-    False: "the network is trained without class labels: set denoiser.labels: true, or use labels: none",
-}
-_NEEDED = "the network knows classes only, not images without labels: use labels: data, balanced, or a list"
+_UNKNOWN = "the network is trained without class labels"
+_NEEDED = "to sample with labels, use labels: data, balanced, or a list"
 Rule = str | tuple[int, ...]
-"""``none``, ``data``, ``balanced``, or a list of labels."""
+"""``none``, ``data``, ``balanced``, or a list of labels, which has one entry if all images are of one class."""
+LABELS = ("evaluate", "labels")
+"""The path of the rule in a trial."""
 FEW = 20
 """Up to this many classes are listed one by one in messages."""
 
@@ -63,27 +63,41 @@ def labels_for(rule: str | Sequence[int], seed: int, images: range, data: Images
 def require_labels(ablation: Ablation) -> None:
     """Check, before anything is computed, that data sets and denoisers have the classes that trials ask for.
 
-    A list of labels needs no labelled data, unless the denoiser is made from the data. A network that was trained here
-    must be sampled with labels if and only if it was trained with them.
+    A list of labels needs no labelled data, unless the denoiser is made from the data. A network can be sampled with
+    labels if it was trained with them, and without if some of them were left out or there were none.
 
     Raises ``SpecError``, which names the place in the YAML.
     """
     trials = (point.trial for point in ablation.points())
-    asked = {(t.data, t.denoiser, t.evaluate.labels): t for t in trials}
-    found: dict[tuple[str, Rule], None] = {}
-    for _, group in groupby(sorted(asked.values(), key=lambda t: str(t.data)), key=lambda t: t.data):
+    asked = {(t.data, part, t.evaluate.labels): (t, part) for t in trials for part in t.told_labels}
+    found: dict[Problem, None] = {}
+    for _, group in groupby(sorted(asked.values(), key=lambda pair: str(pair[0].data)), key=lambda pair: pair[0].data):
         data: Images | None = None
-        for trial in group:
-            rule, denoiser = trial.evaluate.labels, trial.denoiser
-            if isinstance(denoiser, Labelled) and denoiser.labels == (rule == "none"):
-                found[_UNLIKE[denoiser.labels], rule] = None
-            elif rule == "none" and denoiser.needs_labels():
-                found[_NEEDED, rule] = None
+        for trial, denoiser in group:
+            rule = trial.evaluate.labels
+            if rule == "none" and denoiser.needs_labels():
+                found[ablation.problem(LABELS, rule, f"{denoiser.why_labels()}; {_NEEDED}")] = None
+            elif rule != "none" and isinstance(denoiser, Labelled) and not denoiser.labels:
+                found[_without_classes(ablation, trial, denoiser)] = None
             elif rule != "none":
                 data = data or load_images(trial.data)
-                found |= dict.fromkeys((text, rule) for text in _problems(rule, data, denoiser))
+                found |= dict.fromkeys(ablation.problem(LABELS, rule, text) for text in _problems(rule, data, denoiser))
     if found:
-        raise SpecError([ablation.problem(("evaluate", "labels"), rule, text) for text, rule in found])
+        raise SpecError(list(found))
+
+
+def _without_classes(ablation: Ablation, trial: Trial, denoiser: Denoiser) -> Problem:
+    """That ``denoiser``, which may be the guide of ``trial``, would get labels that its network does not know."""
+    field = "labels: true" if "labels" in type(denoiser).model_fields else ""
+    if denoiser is trial.denoiser:
+        mend = f"set denoiser.{field}, or use labels: none" if field else "use labels: none"
+        return ablation.problem(LABELS, trial.evaluate.labels, f"{_UNKNOWN}: {mend}")
+    ways = [f"guide.{field}"] * bool(field) + ["condition: none"] * ("condition" in type(trial.guidance).model_fields)
+    mend = f"set {', or '.join(ways)}" if ways else "use another guide"
+    what = (
+        f"guidance {trial.guidance.name}: the guide, denoiser {denoiser.name}, would get the labels of the images, but"
+    )
+    return ablation.problem(("guidance",), trial.guidance, f"{what} {_UNKNOWN}: {mend}")
 
 
 def _problems(rule: Rule, data: Images, denoiser: Denoiser) -> Iterator[str]:

@@ -13,7 +13,6 @@ from torch import Tensor
 from designspace.data.images import Images
 from designspace.data.load import load_images
 from designspace.data.rows import Data
-from designspace.denoising.guidance import Guidance
 from designspace.denoising.rows import Conditional, Network
 from designspace.errors import DataError
 from designspace.evaluation.boundary import features_of
@@ -84,9 +83,8 @@ class Loaded:
 
     def guided(self, trial: Trial) -> Conditional:
         """The trial's denoiser with its guidance; errors are attributed to the component in whose code they occur."""
-        guidance, other = trial.guidance, trial.guidance.guide_of(trial.denoiser)
-        alone = trial.model_copy(update={"denoiser": other, "guidance": Guidance.get("none")()}) if other else trial
-        guides = [Attributed(self.denoiser(alone, self._guide), source_of(alone))] if other else []
+        guidance, of_guide = trial.guidance, trial.of_guide
+        guides = [Attributed(self.denoiser(of_guide, self._guide), source_of(of_guide))] if of_guide else []
         # The guide comes first: if it is a snapshot of the training of the denoiser, that is continued.
         denoiser = Attributed(self.denoiser(trial), source_of(trial))
         if not guidance.effective:

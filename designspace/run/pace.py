@@ -84,7 +84,7 @@ class Paces:
             if not trial.decoder.decodes:
                 return 0.0, to_uint8(out)
             part = partial(decoded, trial.decoder, stages.loaded.decoder(trial))
-            pace, images = _pace(lambda n: part(out[:n], stages.device, stages.batch_size), len(out))
+            pace, images = _pace(lambda n: part(out[:n], stages.device, stages.batch_size or CHUNK), len(out))
             return pace, to_uint8(images)
 
         return self._once(("images", trial.decoder, self._alike(trial), trial.evaluate.labels), measured)
@@ -151,7 +151,7 @@ def _evaluation_pace(trial: Trial, stages: Stages) -> tuple[float, Tensor]:
         with torch.no_grad():
             return D(x, sigma)
 
-    return _pace(evaluate, min(CHUNK, trial.evaluate.images))
+    return _pace(evaluate, min(stages.batch(trial, denoiser), trial.evaluate.images))
 
 
 def _training_pace(plan: Plan, device: torch.device) -> float:

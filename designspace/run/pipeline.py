@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
+from designspace.denoising.flops import guidance_cost
 from designspace.errors import StorageError, brief
 from designspace.evaluation.boundary import joined
 from designspace.evaluation.evaluate import measure, observation, record
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 
 SHOWN = 8
 """The number of images per trial that are kept for the report."""
+POINTS = 5000
+"""The largest numbers of samples and of data that are kept if they are points of the plane."""
 
 Seen = Callable[[int, int, bool], None]
 """Called after each chunk with the number done, the total, and whether this one was computed rather than cached."""
@@ -58,6 +62,7 @@ def evaluate(trial: Trial, stages: Stages, results: Results, seen: Seen) -> Resu
         seed=trial.seed,
         network=trial.network(),
         **_nfe(parts),
+        **_guidance_cost(trial, parts, stages),
         images=asked.images,
         features=parts[0]["features"].shape[1] if distances else None,
         protocol=_protocol(trial, stages) if distances else None,
@@ -128,18 +133,39 @@ def _levels(trial: Trial, stages: Stages) -> list[Tensors]:
 
 
 def _keep(trial: Trial, found: Found, stages: Stages, results: Results) -> None:
-    """Write the artefact: the first images, the influences of images and of pairs on each metric, and the plane."""
+    """Write the artefact: the first images, the influences of images and of pairs on each metric, and toy data."""
     shown = stages.images(trial, chunks(trial.evaluate.images)[0])["images"][:SHOWN]
     first = {f"influence.{name}": m.influence for name, (_, m) in found.items() if m.influence is not None}
     second = {f"pairs.{name}": m.pairs for name, (_, m) in found.items() if m.pairs is not None}
     kept: dict[str, Tensor] = {"images": shown, **first, **second, **_plane(trial, shown, stages)}
+    kept |= _points(trial, shown, stages)
     results.put_artefact(trial.id, {name: tensor.cpu().numpy() for name, tensor in kept.items()})
 
 
 def _plane(trial: Trial, shown: Tensor, stages: Stages) -> Tensors:
-    """The plane of a one-dimensional flow; empty for adaptive solvers, which have no fixed noise levels."""
-    on_a_grid = shown[0].numel() == 1 and not (trial.design.solver.adaptive or trial.decoder.decodes)
-    return {f"plane.{name}": tensor for name, tensor in stages.plane(trial).items()} if on_a_grid else {}
+    """The plane of a one-dimensional flow, which it shows at any level.
+
+    It is empty for adaptive solvers, which have no fixed noise levels, and for guidance that depends on the steps.
+    """
+    fixed = not (trial.design.solver.adaptive or trial.decoder.decodes or trial.guidance.by_step)
+    if not fixed or shown[0].numel() != 1:
+        return {}
+    return {f"plane.{name}": tensor for name, tensor in stages.plane(trial).items()}
+
+
+def _points(trial: Trial, shown: Tensor, stages: Stages) -> Tensors:
+    """Samples and data as points of the plane, with their labels; empty unless samples are two numbers."""
+    if shown[0].numel() != 2 or not trial.data.has_pixels:
+        return {}
+    data = stages.loaded.data(trial.data)
+    if data.shape != shown[0].shape:
+        return {}
+    count = min(trial.evaluate.images, POINTS)
+    samples = torch.cat([stages.images(trial, chunk)["images"] for chunk in chunks(count)]).flatten(1)
+    labels = {"samples": stages.loaded.labels(trial, range(count)), "data": data.labels}
+    found = {"samples": samples, "data": data.pixels[:POINTS].flatten(1)}
+    found |= {f"{name}_labels": of[:POINTS].short() for name, of in labels.items() if of is not None}
+    return {f"points.{name}": tensor for name, tensor in found.items()}
 
 
 def _protocol(trial: Trial, stages: Stages) -> Protocol:
@@ -164,6 +190,15 @@ def _nfe(parts: list[Tensors]) -> dict[str, Any]:
         return {"nfe": int(parts[0]["nfe"])} | further
     each = torch.cat([part["nfe_each"] for part in parts]).double()
     return {"nfe": each.mean().item(), "nfe_sd": each.std(correction=0).item()} | further
+
+
+def _guidance_cost(trial: Trial, parts: list[Tensors], stages: Stages) -> dict[str, Any]:
+    """The cost of an evaluation of another network that guides; nothing if it is 1."""
+    if not any("nfe_guidance" in part for part in parts):
+        return {}
+    data = partial(stages.loaded.data, trial.data)
+    found = guidance_cost(trial.guide, trial.denoiser, trial.design, data)
+    return {} if found == 1 else {"guidance_cost": found}
 
 
 def _mean(parts: list[Tensors], key: str) -> int | float:

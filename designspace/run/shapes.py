@@ -27,12 +27,16 @@ def require_shapes(ablation: Ablation) -> None:
     """Check, before anything is computed, that samples have the shape of the data's images, once they are decoded.
 
     If there is a decoder, denoisers that do not say what shape their samples have are loaded for it, and decoders of
-    the user's own are called once. Raises ``SpecError``, which names the place in the YAML.
+    the user's own are called once. Samples of a guide have the same shape as those of the denoiser.
+
+    Raises ``SpecError``, which names the place in the YAML.
     """
-    trials = (point.trial for point in ablation.points())
+    trials = [point.trial for point in ablation.points()]
     used = {(t.data, t.denoiser, t.decoder): t for t in trials if t.decoder.decodes or _says_its_shape(t.denoiser)}
+    guided = {(t.data, t.denoiser, t.guidance): t for t in trials if len(t.denoisers) > 1}
     images = lru_cache(1)(load_images)
     found = dict.fromkeys(problem for trial in used.values() for problem in _problems(trial, images))
+    found |= dict.fromkeys(problem for trial in guided.values() for problem in _guide_problems(trial, images))
     if found:
         raise SpecError([ablation.problem((component.row,), component, text) for component, text in found])
 
@@ -76,6 +80,16 @@ def _problems(trial: Trial, images: Callable[[Data], Images]) -> Iterator[tuple[
     if made != data.shape:
         what = f"{decoder.name} makes images of {_size(made)} from the {_size(latents)} of denoiser {denoiser.name}"
         yield decoder, f"{what}, but the images of the data set are {_size(data.shape)}"
+
+
+def _guide_problems(trial: Trial, images: Callable[[Data], Images]) -> Iterator[tuple[Component, str]]:
+    """Yield what is wrong with the shape of the guide's samples, if the denoiser and its guide say their shapes."""
+    denoiser, guide = trial.denoisers
+    data = images(trial.data)
+    own, other = denoiser.shape_of(data), guide.shape_of(data)
+    if own is not None and other is not None and tuple(own) != tuple(other):
+        what = f"guide {guide.name} makes samples of {_size(other)}, and denoiser {denoiser.name} of {_size(own)}"
+        yield trial.guidance, f"{what}: they have to be of the same shape"
 
 
 def _unlike(trial: Trial, shape: Sequence[int], data: Images) -> str:

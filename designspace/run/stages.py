@@ -20,13 +20,14 @@ from designspace.data.images import to_uint8
 from designspace.denoising.decoding import decoded
 from designspace.denoising.guidance import Guidance
 from designspace.denoising.preconditioned import PreconditionedNetwork
+from designspace.denoising.rows import Conditional
 from designspace.evaluation.boundary import checked
 from designspace.evaluation.denoiser_probe import DenoiserProbe, denoising
 from designspace.evaluation.rows import DenoiserMetric, Diagnostic, Observation
 from designspace.registry.calling import calling, name_of
 from designspace.registry.isolation import drawing
-from designspace.run.generate import FURTHER, generate, require_finite
-from designspace.run.loaded import Kept, Loaded, made, rows_of, source_of
+from designspace.run.generate import CHUNK, FURTHER, batch_of, generate, require_finite
+from designspace.run.loaded import Kept, Loaded, made, source_of
 from designspace.run.references import References
 from designspace.sampling.noise import latents
 from designspace.sampling.plane import CURVES, plane
@@ -50,7 +51,8 @@ class Stages:
 
     cache: Cache
     device: torch.device
-    batch_size: int = 200
+    batch_size: int | None = None
+    """Images per call of the denoiser and of the decoder; by default ``batch_of`` decides for the denoiser."""
     _solutions: Kept[dict[tuple[float, float, float, int], Converged]] = field(default_factory=Kept)
 
     @cached_property
@@ -120,7 +122,7 @@ class Stages:
                 return found | {"images": to_uint8(found.pop("latents"))}
             found, decode = self.latents(trial, chunk), self.loaded.decoder(trial)
             start = perf_counter()
-            images = decoded(trial.decoder, decode, found.pop("latents"), self.device, self.batch_size)
+            images = decoded(trial.decoder, decode, found.pop("latents"), self.device, self.batch_size or CHUNK)
             require_finite(images, chunk, f"in decoder '{trial.decoder.name}'")
             seconds = torch.cat([found["seconds"], _float64([perf_counter() - start])])
             return found | {"images": to_uint8(images), "seconds": seconds}
@@ -134,11 +136,15 @@ class Stages:
         """
         return self._made("latents", self._key("latents", trial, chunk), lambda: self._sampled(trial, chunk))
 
+    def batch(self, trial: Trial, denoiser: Conditional) -> int:
+        """The images per call of the trial's denoiser."""
+        return self.batch_size or batch_of(trial, denoiser.shape, self.device)
+
     def _sampled(self, trial: Trial, chunk: range) -> Tensors:
         denoiser, labels = self.loaded.guided(trial), self.loaded.labels(trial, chunk)
         resolved = self._placed(trial)
         start = perf_counter()
-        out = generate(resolved, denoiser, labels, chunk, self.device, self.batch_size)
+        out = generate(resolved, denoiser, labels, chunk, self.device, self.batch(trial, denoiser))
         found = {"latents": out.x, "nfe": _float64(out.nfe), "sigmas": _float64(out.sigmas)}
         found |= {} if out.nfe_each is None else {"nfe_each": out.nfe_each}
         found |= {key: _float64(value) for key in FURTHER if (value := getattr(out, key))}
@@ -219,7 +225,8 @@ class Stages:
         denoiser, labels = self.loaded.guided(trial), self.loaded.labels(trial, range(images))
         D = denoiser.bind(None if labels is None else labels.to(self.device))
         start = latents(seed, range(images), denoiser.shape).double().to(self.device)
-        key = (trial.denoiser, trial.data, trial.evaluate.labels, images, seed, *rows_of(trial))
+        rows = [getattr(trial.design, row) for part in trial.denoisers for row in part.rows]
+        key = (trial.denoiser, trial.guidance, trial.data, trial.evaluate.labels, images, seed, *rows)
         return Probe(trial.design, D, start, trial.num_steps, self._solutions.get(key, dict))
 
     def _denoising(self, trial: Trial, images: int) -> DenoiserProbe:

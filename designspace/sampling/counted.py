@@ -106,8 +106,7 @@ class CountedDenoiser:
 
     def __init__(self, D: rows.D) -> None:
         self._D = D
-        by = getattr(D, "component", None)
-        self._name = f"{by.row} '{by.name}': " if isinstance(by, Component) else ""
+        self._name = component_of(D)
         self._may_mistake_images = True
         self.main = Calls()
         """The calls of the main network with the condition of the image, at least one per evaluation."""
@@ -157,6 +156,12 @@ class CountedDenoiser:
             text = "its output for an image depends on the noise level of another"
             text = f"{self._name}D gets sigma [{len(x)}], one level per image, but {text}: use sigma.reshape({shape})"
             raise BrokenRowError(DENOISER, text)
+
+
+def component_of(D: rows.D) -> str:
+    """The component whose code D is, as the beginning of a message; empty if D does not say it."""
+    by = getattr(D, "component", None)
+    return f"{by.row} '{by.name}': " if isinstance(by, Component) else ""
 
 
 def require_denoised(out: object, x: Tensor, name: str = "") -> Tensor:

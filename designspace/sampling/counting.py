@@ -19,6 +19,9 @@ from designspace.sampling.rows import SupportedLevels
 from designspace.sampling.sample import fall_together, follow, prepare
 from designspace.sampling.solver import SamplingRows
 
+BEYOND = 4
+"""How many larger numbers of steps are tried, at least, once one is found that costs too much."""
+
 
 class Half:
     """The denoiser D = x / 2; with ``known``, only at the noise levels that a network supports."""
@@ -44,19 +47,25 @@ class Half:
         return x / 2
 
 
-def most_within(count: Callable[[int], float], nfe: int, who: str) -> int:
+def most_within(count: Callable[[int], float], nfe: int, who: str, guidance_cost: float = 1) -> int:
     """The largest number of steps for which ``count`` is at most ``nfe``.
+
+    A count need not grow with the number of steps: with one step more, the evaluations at which guidance applies may be
+    fewer. If each of them counts ``guidance_cost``, so many more steps may cost less. The result is the largest number
+    if ``count`` does not return to ``nfe`` after ``BEYOND + 2 * guidance_cost`` steps above it.
 
     Raises ``ValueError``, with a message that begins with ``who``, if there is none.
     """
     low = _fewest(count, nfe + 1)
     if (least := count(low)) > nfe:
-        raise ValueError(f"{who} needs at least {least} evaluations, not {nfe}")
-    high = nfe + 2  # n levels cost at least n - 1 evaluations, as the last one may cost none
+        raise ValueError(f"{who} needs at least {least:.10g} evaluations, not {nfe}")
+    most = nfe + 2  # n levels cost at least n - 1 evaluations, as the last one may cost none
+    high = most
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (middle, high) if _works(count, middle, nfe) else (low, middle)
-    return low
+    beyond = range(min(low + BEYOND + math.ceil(2 * guidance_cost), most - 1), low, -1)
+    return next((num_steps for num_steps in beyond if _works(count, num_steps, nfe)), low)
 
 
 def _fewest(count: Callable[[int], float], most: int) -> int:
@@ -89,6 +98,10 @@ class Cost(NamedTuple):
     """Those that guidance adds."""
     idle: str = ""
     """Which part of them moves nothing, because levels fall together; empty if all of them are of use."""
+
+    def total(self, guidance_cost: int | float = 1) -> int | float:
+        """All evaluations, where one that guidance adds counts ``guidance_cost``."""
+        return self.nfe + self.guidance * guidance_cost
 
 
 def cost(

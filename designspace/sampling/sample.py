@@ -50,7 +50,7 @@ class Samples:
 
     @property
     def nfe_total(self) -> int | float:
-        """The number of all calls of networks per sample."""
+        """The number of all calls of networks per sample, whatever each costs; ``sample`` does not know their sizes."""
         return self.nfe + self.nfe_guidance
 
 

@@ -7,6 +7,7 @@ the author expects, and ``plan`` puts these together and collects everything tha
 
 from designspace.errors import SpecError
 from designspace.spec.ablation import Ablation, load
-from designspace.spec.trial import Evaluate, Point, Trial
+from designspace.spec.evaluate import Evaluate
+from designspace.spec.trial import Point, Trial
 
 __all__ = ["Ablation", "Evaluate", "Point", "SpecError", "Trial", "load"]

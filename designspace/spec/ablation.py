@@ -17,10 +17,11 @@ from designspace.registry.component import Spec
 from designspace.spec.axes import Change, axes_of, choices
 from designspace.spec.claims import Claim
 from designspace.spec.document import Document, override, read
+from designspace.spec.evaluate import Evaluate
 from designspace.spec.paths import PARTS, FieldPath, field_path
 from designspace.spec.plan import Plan, place_of, plan
 from designspace.spec.problems import Problems, problems_of
-from designspace.spec.trial import Evaluate, Point, Trial
+from designspace.spec.trial import Point, Trial
 
 ROW = Denoiser.row
 LONGEST_NAME = 100
@@ -58,6 +59,8 @@ class Ablation(Spec):
     num_steps: Any = None
     nfe: Any = None
     """A budget of denoiser evaluations per image, as an alternative to ``num_steps``."""
+    nfe_total: Any = None
+    """A budget that includes the evaluations that guidance adds, as another alternative."""
     grid: dict[str, list[Any]] = {}
     zip: dict[str, list[Any]] = {}
     one_at_a_time: dict[str, list[Any]] = {}

@@ -11,9 +11,10 @@ from designspace.denoising.sigma_data import NAME as SIGMA_DATA
 from designspace.design import Design
 from designspace.errors import SpecError
 from designspace.spec.axes import Choice, read_axes
+from designspace.spec.evaluate import Evaluate
 from designspace.spec.paths import SECTIONS, STEPS, Setting, build
 from designspace.spec.problems import Problems
-from designspace.spec.trial import Evaluate, Point, Trial
+from designspace.spec.trial import Point, Trial
 from designspace.text import Label
 
 

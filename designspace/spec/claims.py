@@ -24,7 +24,7 @@ class Claim(Spec):
 
     say: str
     why: str = ""
-    """Why the claim concerns only the budget (``nfe`` or ``num_steps``) that it names."""
+    """Why the claim concerns only the budget (``num_steps``, ``nfe`` or ``nfe_total``) that it names."""
     expect: Annotated[AnyKind, BeforeValidator(of_its_kind)]
 
 
@@ -60,7 +60,9 @@ def _of_nothing(expect: AnyKind, i: int) -> Iterator[Problem]:
     """Yield a warning if the claim gives a reason for its budget but does not name one."""
     sides = dict(_sides(expect)).values()
     if all(named_by_all(sides, axis) is None for axis in STEPS):
-        what = f"gives a reason for a budget, but names none ({' or '.join(STEPS)}) for all its points"
+        what = (
+            f"gives a reason for a budget, but names none ({', '.join(STEPS[:-1])} or {STEPS[-1]}) for all its points"
+        )
         yield Problem(what, ("claims", i, "why"), Kind.UNEXPLAINED, key=True)
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Iterator, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache, partial
 from typing import NamedTuple, Self
 
-from designspace.denoising.guidance import Guidance
+from designspace.data.load import load_images
+from designspace.data.rows import Data
+from designspace.denoising.flops import guidance_cost
+from designspace.denoising.guidance import Guidance, PairGuidance
 from designspace.denoising.rows import Denoiser
 from designspace.design import Design
 from designspace.errors import DocPath, Kind, Problem
@@ -73,9 +76,17 @@ class Sampled(NamedTuple):
 
     def affordable(self, nfe: int) -> int:
         """The largest number of steps that costs at most ``nfe`` evaluations; see ``steps_for``."""
+        return self._most(lambda cost: cost.nfe, nfe, "", 1)
+
+    def affordable_in_total(self, nfe_total: int, guidance_cost: float) -> int:
+        """The largest number of steps that costs at most ``nfe_total`` evaluations with those that guidance adds."""
+        guided = f" with guidance {self.guidance.name}" if self.guidance.effective else ""
+        return self._most(lambda cost: cost.total(guidance_cost), nfe_total, guided, guidance_cost)
+
+    def _most(self, spent: Callable[[Cost], float], budget: int, guided: str, guidance_cost: float) -> int:
         if self.solver.adaptive:
             raise ValueError(f"solver {self.solver} is adaptive: its NFE is a result, not a choice")
-        return most_within(lambda n: self.cost(n).nfe, nfe, f"solver {self.solver}")
+        return most_within(lambda n: spent(self.cost(n)), budget, f"solver {self.solver}{guided}", guidance_cost)
 
 
 @lru_cache(2 * MOST_TRIALS)
@@ -89,6 +100,18 @@ def _counted(rows: Sampled, num_steps: int) -> Cost | Exception:
 def cost_of(of: Draft | Trial, num_steps: int) -> Cost:
     """The evaluations of a trial, counted at the levels that its denoiser supports. Raises what its rows raise."""
     return Sampled.of(of.design, of.denoiser, of.guidance).cost(num_steps)
+
+
+def guidance_cost_of(of: Draft | Trial) -> int | float:
+    """The cost of an evaluation that guidance adds, in evaluations of the denoiser; see ``guidance_cost``."""
+    if not of.guidance.effective:  # it need not even have a guide
+        return 1
+    return _guidance_cost(of.guidance.guide_of(of.denoiser), of.denoiser, of.design, of.data)
+
+
+@lru_cache(MOST_TRIALS)
+def _guidance_cost(guide: Denoiser | None, denoiser: Denoiser, design: Design, data: Data) -> int | float:
+    return guidance_cost(guide, denoiser, design, partial(load_images, data))
 
 
 class Evaluations:
@@ -124,6 +147,8 @@ class Evaluations:
 
     def _allowed(self, draft: Draft) -> int:
         steps, sampled = draft.steps, Sampled.of(draft.design, draft.denoiser, draft.guidance)
+        if steps.nfe_total is not None:
+            return sampled.affordable_in_total(steps.nfe_total, guidance_cost_of(draft))
         if steps.nfe is not None:
             return sampled.affordable(steps.nfe)
         if _configuration(draft, steps.num_steps) not in self._left:
@@ -149,10 +174,13 @@ class Evaluations:
         return self._costs[key]
 
     def warnings(self, points: Sequence[Point], settings: Sequence[Setting]) -> Iterator[Problem]:
-        """Yield at most three warnings about the ``points``, whose numbers of steps are among ``settings``."""
+        """Yield at most four warnings about the ``points``, whose numbers of steps are among ``settings``."""
         place = next((s.key for s in reversed(settings) if s.path[0] in STEPS), ("num_steps",))
         costs = [(point, found) for point in points if (found := self.cost(point.trial))]
         yield from _unspent(costs, place)
+        if unguided := _unguided(costs):
+            where = next((s.key for s in reversed(settings) if s.path[0] == "guidance"), ("guidance",))
+            yield Problem(unguided, where, Kind.IDLE, key=True)
         if idle := list(dict.fromkeys(found.idle for _, found in costs if found.idle)):
             more = [f"and {len(idle) - LISTED} more configurations have such levels"] if len(idle) > LISTED else []
             yield Problem("; ".join(idle[:LISTED] + more), place, Kind.IDLE, key=True)
@@ -170,15 +198,20 @@ def _configuration(of: Draft | Trial, num_steps: int) -> Configuration:
 
 def _left_to_the_run(drafts: Sequence[Draft]) -> set[Configuration]:
     """The configurations with given numbers of steps that are not tried, beyond ``MOST_STEPS_TRIED`` steps in all."""
-    fixed = (draft for draft in drafts if draft.steps.nfe is None)
+    fixed = (draft for draft in drafts if draft.steps.budget is None)
     found = dict.fromkeys(_configuration(draft, draft.steps.num_steps) for draft in fixed)
     shuffled = random.Random(0).sample(list(found), len(found))
     steps = itertools.accumulate(num_steps + OVERHEAD for *_, num_steps in shuffled)
-    return {
-        configuration
-        for configuration, until_here in zip(shuffled, steps, strict=True)
-        if until_here > MOST_STEPS_TRIED
-    }
+    return {one for one, until_here in zip(shuffled, steps, strict=True) if until_here > MOST_STEPS_TRIED}
+
+
+def _unguided(points: Sequence[tuple[Point, Cost]]) -> str:
+    """Which guidance is applied at none of the noise levels of which numbers of steps; empty if there is none."""
+    used = ((point.trial.guidance, point.trial.num_steps) for point, found in points if not found.guidance)
+    steps = dict.fromkeys((g.name, n) for g, n in used if isinstance(g, PairGuidance) and g.weight != 1)
+    each = [f"{name} guides no evaluation at {n} step{'s' * (n != 1)}" for name, n in list(steps)[:LISTED]]
+    more = [f"and {len(steps) - LISTED} more like this"] * (len(steps) > LISTED)
+    return f"{'; '.join(each + more)}, as no noise level lies between its sigma_min and sigma_max" if each else ""
 
 
 def _why_no_more(trial: Trial) -> str:
@@ -197,9 +230,14 @@ def _unspent(points: Sequence[tuple[Point, Cost]], place: DocPath) -> Iterator[P
     """
     spent: dict[str, dict[str, None]] = {}
     for point, found in points:
-        if point.budget is not None and found.nfe < point.budget:
-            text = f"{found.nfe} of {point.budget}{_why_no_more(point.trial)}"
-            spent.setdefault(str(point.trial.design.solver), {})[text] = None
+        if point.budget is None:
+            continue
+        most, whole = point.budget
+        used, name = found.nfe, str(point.trial.design.solver)
+        if whole and point.trial.guidance.effective:
+            used, name = found.total(guidance_cost_of(point.trial)), f"{name} with guidance {point.trial.guidance.name}"
+        if used < most:
+            spent.setdefault(name, {})[f"{round(used, 2):.6g} of {most}{_why_no_more(point.trial)}"] = None
     alike: dict[str, list[str]] = {}
     for solver, parts in spent.items():
         alike.setdefault(", ".join(parts), []).append(solver)

@@ -6,6 +6,8 @@ import itertools
 import unicodedata
 from typing import Any
 
+from pydantic import AfterValidator
+from pydantic_core import PydanticCustomError
 from ruamel.yaml.composer import Composer
 from ruamel.yaml.error import MarkedYAMLError
 from ruamel.yaml.events import AliasEvent
@@ -85,3 +87,15 @@ def unprintable(text: str, allowed: str) -> str:
     """Which character of ``text`` terminals and files cannot show, or an empty string."""
     wrong = next((c for c in text if c not in allowed and unicodedata.category(c) in ("Cc", "Cs")), None)
     return f"has the control character {ascii(wrong)[1:-1]}" if wrong else ""
+
+
+def at_most(limit: int, why: str) -> AfterValidator:
+    """The largest value of an integer field, and ``why`` there is a limit, which the message says."""
+
+    def check(value: int) -> int:
+        if value > limit:
+            text = f"should be at most {limit}, not {value}: {why}"
+            raise PydanticCustomError("too_large", "{text}", {"text": text})
+        return value
+
+    return AfterValidator(check)

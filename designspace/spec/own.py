@@ -15,6 +15,7 @@ import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import lru_cache, partial
 from pathlib import Path
 from types import FrameType
@@ -85,18 +86,24 @@ class OwnComponents:
     def _network_problems(self, draft: Draft, settings: Sequence[Setting]) -> Iterator[Problem]:
         """Yield the problem of calling the network or the denoiser that the user's code makes, for each use of it.
 
-        It is called with and without labels as the run calls it. A network of a denoiser of the user's own is checked
-        with the denoiser.
+        It is called with and without labels as training, the run and its guidance call it. A network of a denoiser of
+        the user's own is checked with the denoiser.
         """
-        denoiser, asked = draft.denoiser, draft.evaluate.labels != "none"
-        for location, part in _with_parts(("denoiser",), denoiser):
+        uses = [(denoiser, *use) for at, denoiser in draft.denoisers() for use in _with_parts(at, denoiser)]
+        for denoiser, location, part in uses:
+            of_guide = denoiser is not draft.denoiser
+            asked = draft.evaluate.labels != "none" and (draft.guidance.guide_gets_labels or not of_guide)
             if isinstance(part, Network | Denoiser) and part.runs_user_code and type(denoiser).built_in():
-                labelled = tuple(dict.fromkeys([asked, getattr(denoiser, "labels", asked)]))
+                without = getattr(denoiser, "label_dropout", 0) or (
+                    draft.guidance.effective and not draft.guidance.takes_guide
+                )
+                labelled = tuple(dict.fromkeys([asked, getattr(denoiser, "labels", asked), *[False] * bool(without)]))
                 used = (denoiser, draft.data, draft.design.c_noise)
                 self._used.update((id(each), each) for each in used)  # kept, so that ids stay theirs
                 key = (id(part), *map(id, used), labelled)
                 if key not in self._networks:
-                    self._networks[key] = why_not_called(part, draft, self._images, labelled)
+                    called = replace(draft, denoiser=denoiser)
+                    self._networks[key] = why_not_called(part, called, self._images, labelled)
                 what, kind, inside = self._networks[key]
                 if what:
                     yield Problem(what, written(settings, (*location, *inside)), kind)
@@ -199,7 +206,7 @@ def _context(draft: Draft) -> Context:
     """What the components of ``draft`` meet in its trials."""
     from designspace.testing.context import Context
 
-    denoiser, num_steps = draft.denoiser, (draft.steps.num_steps,) if draft.steps.nfe is None else (2, 5, 18)
+    denoiser, num_steps = draft.denoiser, (draft.steps.num_steps,) if draft.steps.budget is None else (2, 5, 18)
     known = denoiser.supported(draft.design)
     limits = known.limits() if known else (0.0, float("inf"))
     augmentation = getattr(denoiser, "augmentation", None)

@@ -20,8 +20,8 @@ Location = tuple[str | int, ...]
 
 PARTS = ("cumulative", "one_at_a_time", "zip", "grid")
 """The parts of an ablation that vary fields, in the order of their product: the last varies fastest."""
-STEPS = ("num_steps", "nfe")
-"""The two fields for the number of steps; setting one replaces the other."""
+STEPS = ("num_steps", "nfe", "nfe_total")
+"""The fields for the number of steps; setting one replaces the others."""
 SEED = ("evaluate", "seed")
 SECTIONS = ("design", "data", "denoiser", "guidance", "decoder", "evaluate")
 
@@ -48,6 +48,8 @@ def axis_name(name: str) -> str:
 
 def suggest_field(name: str, others: Sequence[str] = ()) -> str:
     """The suggestion `` Did you mean 'time_steps.rho'?`` for ``rho`` or ``time_step.rho``, or an empty string."""
+    if name == "nfe_guidance":
+        return " It is 0 without guidance, whatever the number of steps, and thus no budget: use nfe_total."
     fields = [*others, *_fields()]
     inner = [repr(field) for field in dict.fromkeys(fields) if field.endswith(f".{name}")]
     return f" Did you mean {' or '.join(inner)}?" if inner else did_you_mean(name, fields)
@@ -126,7 +128,7 @@ def build(settings: Sequence[Setting]) -> dict[str, Any]:
 
 
 def set_in_spec(raw: Mapping[str, Any], path: Sequence[str], value: Any) -> dict[str, Any]:
-    """``with_field`` for a whole spec, in which ``num_steps`` and ``nfe`` replace each other."""
+    """``with_field`` for a whole spec, in which the fields of ``STEPS`` replace each other."""
     if path[0] in STEPS:
         raw = {name: old for name, old in raw.items() if name not in STEPS}
     return with_field(raw, path, value)

@@ -23,11 +23,12 @@ from designspace.spec.axes import Choice, choices
 from designspace.spec.baseline import baseline
 from designspace.spec.claims import Claim, checked
 from designspace.spec.document import Document
+from designspace.spec.evaluate import Evaluate
 from designspace.spec.own import OwnComponents
 from designspace.spec.paths import PARTS, STEPS, FieldPath, Setting, axis_name, written
 from designspace.spec.problems import Problems
 from designspace.spec.resolve import Resolver, unmeasured
-from designspace.spec.trial import Evaluate, Point, Trial, used_rows
+from designspace.spec.trial import Point, Trial, used_rows
 from designspace.text import did_you_mean_file
 
 FRAMEWORK = str(Path(__file__).parents[1])
@@ -58,8 +59,9 @@ def plan(fields: Mapping[str, Any], document: Document) -> Plan:
     problems, base, parts = Problems(), baseline(fields), {part: fields[part] for part in PARTS}
     problems += _import_components(fields["components"], folder)
     not_imported = any(not problem.kind.is_warning for problem in problems)
-    if fields["num_steps"] is not None and fields["nfe"] is not None:
-        problems.append(Problem("num_steps is given too; give one of the two", ("nfe",), key=True))
+    given = [name for name in STEPS if fields[name] is not None]
+    for name in given[1:]:
+        problems.append(Problem(f"{given[0]} is given too; give one of the two", (name,), key=True))
     of_axes = Problems()
     found = choices(parts, of_axes)
     varied = list({id(setting): setting for choice in found for setting in choice.settings}.values())
@@ -226,9 +228,7 @@ def _names(names: Iterator[str] | Sequence[str]) -> str:
 
 def _few_repeats(base: Sequence[Setting], trials: Sequence[Trial]) -> Iterator[Problem]:
     if any(trial.evaluate.repeats == 2 for trial in trials):
-        what = (
-            "2 repeats leave one degree of freedom: intervals are 12.7 standard errors wide to each side; use 3 or more"
-        )
+        what = "2 repeats leave one degree of freedom: intervals extend 12.7 standard errors to each side; use more"
         yield Problem(what, written(base, ("evaluate", "repeats")), Kind.FEW_REPEATS)
 
 

@@ -23,13 +23,14 @@ from designspace.evaluation.measure import Summary
 from designspace.evaluation.rows import Metric, Observation
 from designspace.interrupts import contained
 from designspace.spec.axes import Choice
+from designspace.spec.evaluate import Evaluate
 from designspace.spec.evaluations import Evaluations
 from designspace.spec.limits import MOST_TRIALS
 from designspace.spec.own import OwnComponents
 from designspace.spec.paths import Setting, written
 from designspace.spec.problems import Problems, refusal
 from designspace.spec.sections import Draft, Sections
-from designspace.spec.trial import Evaluate, Ids, Point, Trial, effective
+from designspace.spec.trial import Ids, Point, Trial, effective
 
 
 class Resolver:
@@ -67,7 +68,7 @@ class Resolver:
         for choice, settings, draft in valid:
             with problems.collecting():
                 trials = self._trials(draft, settings, evaluations)
-                points += [Point(dict(choice.labels), trial, draft.steps.nfe) for trial in trials]
+                points += [Point(dict(choice.labels), trial, draft.steps.budget) for trial in trials]
         return points, evaluations
 
     def _draft(self, settings: Sequence[Setting]) -> Draft:
@@ -78,18 +79,22 @@ class Resolver:
 
     def _trials(self, draft: Draft, settings: Sequence[Setting], evaluations: Evaluations) -> list[Trial]:
         """The trials of a draft, one per repeat. Raises ``SpecError`` if it cannot be sampled or lacks a file."""
-        try:
-            num_steps = evaluations.num_steps(draft)
-        except ValueError as error:
-            steps = "num_steps" if draft.steps.nfe is None else "nfe"
-            raise refusal(str(error), _culprit(error, steps, settings), Kind.SAMPLING) from error
-        except Exception as error:  # in a component of the user
-            what = f"cannot count evaluations: {brief(error)}"
-            raise refusal(what, written(settings, ("nfe",)), Kind.USER_CODE) from error
         if problems := list(self._file_problems(draft, settings)):
             raise SpecError(problems)
         if draft.guidance.effective:
             _require_guided(draft, settings)
+        try:
+            num_steps = evaluations.num_steps(draft)
+        except WithheldError as error:  # the cost of a guide needs code that is not executed
+            self._own.unchecked.append(Problem(str(error), written(settings, (draft.steps.field,)), Kind.WITHHELD))
+            return []
+        except DataError as error:  # it needs a file
+            raise refusal(str(error), written(settings, ("guidance",)), Kind.FILE) from None
+        except ValueError as error:
+            raise refusal(str(error), _culprit(error, draft.steps.field, settings), Kind.SAMPLING) from error
+        except Exception as error:  # in a component of the user
+            what = f"cannot count evaluations: {brief(error)}"
+            raise refusal(what, written(settings, (draft.steps.field,)), Kind.USER_CODE) from error
         return [self._trial(draft, num_steps, k) for k in range(draft.evaluate.repeats)]
 
     def _trial(self, draft: Draft, num_steps: int, k: int) -> Trial:
@@ -130,8 +135,17 @@ class Resolver:
                 self._with_files[id(draft.evaluate)] = draft.evaluate
         if not missing and _lacks_a_reference(draft):
             what = f"data {draft.data.name} has no images to compare with by detector {draft.evaluate.detector}"
+            own = f"use detector {draft.data.features_of}, or " * bool(draft.data.features_of)
             mend = "name published statistics, reference: {name: statistics, path: ...}, or use a data set with images"
-            yield Problem(f"{what}: {mend}", written(settings, ("data",)), Kind.FILE)
+            yield Problem(f"{what}: {own}{mend}", written(settings, ("data",)), Kind.FILE)
+        elif not missing and not draft.data.has_pixels:
+            guide = ("guidance", "guide"), getattr(draft.guidance, "guide", None)
+            for at, part in ((("denoiser",), draft.denoiser), guide):
+                if isinstance(part, Denoiser) and part.models_pixels:
+                    what = f"denoiser {part.name} is made from images, and data {draft.data.name} has none"
+                    yield Problem(
+                        f"{what}: use {{name: folder, path: ...}} or the like", written(settings, at), Kind.FILE
+                    )
 
 
 def _require_guided(draft: Draft, settings: Sequence[Setting]) -> None:
@@ -142,6 +156,13 @@ def _require_guided(draft: Draft, settings: Sequence[Setting]) -> None:
             guidance.check(draft.design, draft.denoiser, labelled=draft.evaluate.labels != "none")
     except ValueError as error:
         raise refusal(f"guidance {guidance.name}: {error}", written(settings, ("guidance",))) from None
+    except WithheldError:  # code that is not executed, which has been reported
+        return
+    except DataError as error:  # a file that no field of the guidance names, such as that of a snapshot
+        raise refusal(str(error), written(settings, ("guidance", *error.at)), Kind.FILE) from None
+    except Exception as error:  # in a component of the user
+        what = f"guidance {guidance.name} fails in check: {brief(error)}"
+        raise refusal(what, written(settings, ("guidance",)), Kind.USER_CODE) from error
 
 
 def _culprit(error: ValueError, steps: str, settings: Sequence[Setting]) -> DocPath:
@@ -190,10 +211,10 @@ def _reference_problems(evaluate: Evaluate, path: DocPath) -> Iterator[Problem]:
 def unmeasured(base: Sequence[Setting], trials: Sequence[Trial]) -> Iterator[Problem]:
     """Yield an error for each metric that no trial can measure, and a warning if only some trials cannot."""
     reasons: dict[tuple[int, str], list[str]] = {}
-    known: dict[tuple[int, int, int, int], str] = {}
+    known: dict[tuple[int, ...], str] = {}
     for trial in trials:
         for i, metric in enumerate(trial.evaluate.metrics):
-            key = id(metric), id(trial.design), id(trial.denoiser), id(trial.decoder)
+            key = id(metric), id(trial.design), id(trial.denoiser), id(trial.guidance), id(trial.decoder)
             if key not in known:
                 known[key] = _why_not(metric, trial)
             reasons.setdefault((i, metric.name), []).append(known[key])

@@ -12,8 +12,8 @@ from designspace.design import Design, preset_names
 from designspace.registry.component import Component
 from designspace.registry.known import ROWS
 from designspace.spec.ablation import Ablation
+from designspace.spec.evaluate import Evaluate
 from designspace.spec.paths import PARTS, STEPS
-from designspace.spec.trial import Evaluate
 
 Schema = dict[str, Any]
 

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from designspace.data.load import load_images
@@ -25,9 +25,10 @@ from designspace.design import Design
 from designspace.errors import DataError, Kind, Problem, SpecError, brief
 from designspace.interrupts import contained
 from designspace.registry.component import FOLDER, Component, Spec
+from designspace.spec.evaluate import Evaluate
 from designspace.spec.paths import STEPS, Location, Setting, build, written
 from designspace.spec.problems import Problems, problem_at, refusal
-from designspace.spec.trial import Evaluate, at_most
+from designspace.spec.steps import Steps
 from designspace.storage.files import content_key
 
 NAME_ERRORS = {"unknown_component", "unnamed_component", "wrong_component", "not_a_component"}
@@ -37,16 +38,6 @@ Key = tuple[Any, ...]
 """What a section or one of its fields is made of: its name and the settings concerned, by their ``id``."""
 Signature = tuple[str, Location, str, str]
 """What identifies one of pydantic's errors: its section, location, type and message."""
-
-
-STEP_LIMIT = at_most(10_000, "more would take days and change next to nothing")
-
-
-class Steps(Spec):
-    """The number of noise levels, or the budget of evaluations per image from which it follows."""
-
-    num_steps: Annotated[int, Field(ge=2), STEP_LIMIT] = 18
-    nfe: Annotated[int, Field(ge=1), STEP_LIMIT] | None = None
 
 
 @dataclass(frozen=True)
@@ -60,6 +51,13 @@ class Draft:
     decoder: Decoder
     evaluate: Evaluate
     steps: Steps
+
+    def denoisers(self) -> Iterator[tuple[Location, Denoiser]]:
+        """The denoisers that it names, each with its location: the denoiser and those in fields of the guidance."""
+        yield ("denoiser",), self.denoiser
+        for name, value in self.guidance:
+            if isinstance(value, Denoiser):
+                yield ("guidance", name), value
 
     def components(self) -> Iterator[tuple[Location, Component]]:
         """The components that it names, each with its location, without those in the fields of others."""

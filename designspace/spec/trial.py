@@ -9,94 +9,26 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import Field, field_validator
 
 from designspace.data.rows import Data
 from designspace.denoising.guidance import Guidance
 from designspace.denoising.rows import Decoder, Denoiser
 from designspace.design import Design
 from designspace.evaluation.measure import PartlyKnown, Sample, Summary
-from designspace.evaluation.rows import DenoiserMetric, Detector, Metric, Reference
+from designspace.evaluation.rows import DenoiserMetric, Diagnostic, Metric
 from designspace.registry.component import Count, Spec
 from designspace.registry.identity import Since, identified
+from designspace.spec.evaluate import MEASURED, Evaluate
+from designspace.spec.steps import Budget
 from designspace.storage.files import content_key
-from designspace.text import Label, did_you_mean
+from designspace.text import Label
 
 VERSION = 1
 """The version of the numbers that the framework itself computes (sampler, latents); components have their own versions.
 
 It is part of every trial's id. Raise it when these numbers change, so that old results are not mistaken for new ones.
 """
-
-RULES = ("none", "data", "balanced")
-
-
-def _labels(value: Any) -> Any:
-    if isinstance(value, list | tuple) and value and all(type(label) is int and 0 <= label < 2**31 for label in value):
-        return tuple(value)
-    if value not in RULES:
-        text = f"labels are one of {', '.join(RULES)}, or a list of class numbers, not {value!r}."
-        raise PydanticCustomError("labels", "{text}", {"text": text + did_you_mean(value, RULES)})
-    return value
-
-
-def at_most(limit: int, why: str) -> AfterValidator:
-    """The largest value of an integer field, and ``why`` there is a limit, which the message says."""
-
-    def check(value: int) -> int:
-        if value > limit:
-            text = f"should be at most {limit}, not {value}: {why}"
-            raise PydanticCustomError("too_large", "{text}", {"text": text})
-        return value
-
-    return AfterValidator(check)
-
-
-class Evaluate(Spec):
-    """How a trial is measured: the number of images, their class labels, the detector and the metrics."""
-
-    images: Annotated[int, Field(ge=2), at_most(10_000_000, "the features of more images do not fit into memory")] = (
-        2000
-    )
-    repeats: Annotated[int, Field(ge=1), at_most(1_000, "each repeat is a trial of its own")] = 1
-    """The number of trials per point; their seeds are ``seed``, ``seed + 1``, ...
-
-    If the denoiser is trained, each repeat also trains a network of its own: the seeds of the training (and of the
-    network) are raised by the same numbers.
-    """
-    detector: Detector = Field(default="lite0", validate_default=True)
-    metrics: tuple[Metric, ...] = Field(default=("frechet", "kid"), validate_default=True, min_length=1)
-    labels: Annotated[Literal["none", "data", "balanced"] | tuple[int, ...], BeforeValidator(_labels)] = "none"
-    """``none`` (unconditional), ``data`` (class frequencies of the data), ``balanced``, or a list that is repeated."""
-    reference: Annotated[Reference | None, Since(None)] = None
-    """The reference with which samples are compared; by default the data set."""
-    reference_is: Literal["sample", "population", "auto"] = "auto"
-    """What the reference stands for. A ``sample`` is drawn from a distribution, to which the distance is estimated by
-    correcting for the bias of both sides. A ``population`` is itself what the distance is measured to. ``auto`` decides
-    by the reference and the denoiser; see ``Trial.stands_for``. It only says how to read the numbers."""
-    seed: Annotated[int, Field(ge=-(2**63)), at_most(2**63 - 1, "tables store seeds in 64 bits")] = 0
-
-    @field_validator("metrics")
-    @classmethod
-    def _once(cls, metrics: tuple[Metric, ...]) -> tuple[Metric, ...]:
-        names = [metric.name for metric in metrics]
-        if twice := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
-            raise PydanticCustomError("metric_twice", "{text}", {"text": f"'{twice[0]}' is given twice"})
-        return metrics
-
-    @model_validator(mode="after")
-    def _enough(self) -> Self:
-        for metric in self.metrics:
-            if self.images < metric.least:
-                text = f"metric {metric} needs at least {metric.least} images, not {self.images}"
-                raise PydanticCustomError("few_images", "{text}", {"text": text})
-        return self
-
-
-MEASURED = sorted(Evaluate.model_fields.keys() - {"repeats", "seed", "reference_is"})
-"""The fields of ``Evaluate`` that numbers of a trial depend on; the trial has a seed of its own."""
-
 
 OPTIONAL = ("guidance", "decoder")
 """The fields of ``Trial`` that its identity leaves out if they are ``none``."""
@@ -143,6 +75,7 @@ class Trial(Spec):
             "num_steps": self.num_steps,
             "data": self.data.identity(),
             "denoiser": self.denoiser.identity(),
+            **self._guide_identity(),
             **identified(self, OPTIONAL),
             "evaluate": identified(self.evaluate, MEASURED),
             "seed": self.seed,
@@ -154,6 +87,11 @@ class Trial(Spec):
             raise ValueError(
                 f"{metric.name} evaluates the denoiser on the images of the data set, but the denoiser works on the"
                 f" latents of decoder {self.decoder.name}"
+            )
+        if self.guidance.by_step and isinstance(metric, Diagnostic):
+            raise ValueError(
+                f"metric {metric.name} evaluates the denoiser out of order, but guidance {self.guidance.name} depends"
+                f" on the number of the step{self.guidance.by_step_remedy}"
             )
         metric.check(self.design, self.denoiser)
 
@@ -174,10 +112,33 @@ class Trial(Spec):
         return "both" if denoiser.has_network else "population" if denoiser.reads_data else "sample"
 
     @property
+    def guide(self) -> Denoiser | None:
+        """The other denoiser that guides the denoiser; ``None`` if there is none."""
+        return self.guidance.guide_of(self.denoiser)
+
+    @property
     def denoisers(self) -> list[Denoiser]:
         """The denoiser and, if another one guides it, that one."""
-        guide = self.guidance.guide_of(self.denoiser)
-        return [self.denoiser] if guide is None else [self.denoiser, guide]
+        return [self.denoiser, *filter(None, [self.guide])]
+
+    @property
+    def of_guide(self) -> Trial | None:
+        """The same trial for the guide alone, with the labels that it gets; ``None`` if there is no guide."""
+        if self.guide is None:
+            return None
+        labels = self.evaluate.labels if self.guidance.guide_gets_labels else "none"
+        evaluate = self.evaluate.model_copy(update={"labels": labels})
+        alone = {"denoiser": self.guide, "guidance": Guidance.get("none")(), "evaluate": evaluate}
+        return self.model_copy(update=alone)
+
+    @property
+    def told_labels(self) -> list[Denoiser]:
+        """Those of ``denoisers`` that get the labels of the images, if they have any."""
+        return self.denoisers if self.guidance.guide_gets_labels else [self.denoiser]
+
+    def _guide_identity(self) -> dict[str, Any]:
+        """The entry of the guide, whose files the fields of the guidance need not name."""
+        return {"guide": self.guide.identity()} if self.guide else {}
 
     @property
     def measured_on(self) -> Denoiser | None:
@@ -189,14 +150,15 @@ class Trial(Spec):
 
         This excludes the decoder, the number of images, metrics and unused rows.
         """
-        parts = [*self.denoisers, self.measured_on]
-        needs_data = any(part.reads_data for part in parts if part) or self.evaluate.labels in ("data", "balanced")
+        parts = [*self.denoisers, *filter(None, [self.measured_on])]
+        needs_data = any(part.reads_data for part in parts) or self.evaluate.labels in ("data", "balanced")
         return {
             "version": VERSION,
             "design": identified(self.design, used_rows(self.design, *self.denoisers)),
             "num_steps": self.num_steps,
             "data": self.data.identity() if needs_data else None,
             "denoiser": self.denoiser.identity(),
+            **self._guide_identity(),
             **identified(self, ["guidance"]),
             **identified(self.evaluate, ["labels"]),
             "seed": self.seed,
@@ -244,6 +206,8 @@ class Ids:
             "evaluate": self._fields(trial.evaluate, MEASURED),
             "seed": str(trial.seed),
         }
+        if guide := trial.guide:
+            parts["guide"] = self._text("guide", guide, guide.identity)
         texts = [*(f'"{name}": {part}' for name, part in parts.items()), self._fields(trial, OPTIONAL)[1:-1]]
         text = ", ".join(sorted(filter(None, texts)))
         return hashlib.sha256(f"{{{text}}}".encode()).hexdigest()[:16]
@@ -267,18 +231,16 @@ class Point:
 
     axes: dict[str, Label]
     trial: Trial
-    budget: int | None = None
+    budget: Budget | None = None
     """The evaluations that the trial may use, if its number of steps follows from them."""
 
 
 def used_rows(design: Design, *denoisers: Denoiser) -> list[str]:
     """The rows that samples depend on; a solver that does not step in time, for instance, uses no schedule."""
     in_time = ("schedule", "scaling") if design.solver.in_time else ()
-    scaled = (
-        ("c_in",) if design.start == "unit" and not denoisers[0].has_network else ()
-    )  # networks have one of their own
-    measured_on = _measured_on(design)
-    parts = denoisers if measured_on is None else (*denoisers, measured_on)
+    # Networks have a c_in of their own.
+    scaled = ("c_in",) if design.start == "unit" and not denoisers[0].has_network else ()
+    parts = [*denoisers, *filter(None, [_measured_on(design)])]
     used = {
         "solver",
         "time_steps",

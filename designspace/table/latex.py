@@ -19,7 +19,7 @@ SYMBOLS = dict(
         "Psi:Ψ Omega:Ω infty:∞ partial:∂ nabla:∇ sum:∑ prod:∏ int:∫ in:∈ sim:~ le:≤ leq:≤ ge:≥ geq:≥ ne:≠ neq:≠ "
         "approx:≈ propto:∝ pm:± times:× cdot:· odot:⊙ to:→ top:ᵀ dots:… ldots:… lfloor:⌊ rfloor:⌋ lceil:⌈ rceil:⌉ "
         "langle:⟨ rangle:⟩ vert:| lbrace:{ rbrace:} ll:≪ gg:≫ leftarrow:← gets:← rightarrow:→ uparrow:↑ downarrow:↓ "
-        "mapsto:↦ equiv:≡ ell:ℓ forall:∀ cup:∪ cap:∩ mid:| circ:∘ star:⋆ ast:∗",
+        "mapsto:↦ equiv:≡ ell:ℓ forall:∀ cup:∪ cap:∩ mid:| circ:∘ star:⋆ ast:∗ perp:⊥ parallel:∥",
     )
 )
 FUNCTIONS = re.findall(r"\w+", "arccos arcsin arctan arg cos cosh det exp inf lim ln log max min sin sinh sup tan tanh")

@@ -36,7 +36,7 @@ from designspace.registry.isolation import drawing, drawn, isolated
 from designspace.registry.known import ROWS
 from designspace.sampling.rows import Scaling, Schedule, Stochasticity, TimeSteps
 from designspace.sampling.solver import Solver
-from designspace.testing import decoding, denoising, evaluation, general, sampling, training
+from designspace.testing import decoding, denoising, evaluation, general, guidance, sampling, training
 from designspace.testing.assertions import UnmetError
 from designspace.testing.context import Context
 from designspace.training.rows import Augmentation, LossWeight, NoiseDistribution
@@ -176,7 +176,7 @@ _ALONE: dict[type[Component], list[Callable[..., None]]] = {
     COut: [denoising.is_a_function_of_the_noise_level],
     CIn: [denoising.is_a_function_of_the_noise_level, denoising.is_positive],
     CNoise: [denoising.is_a_function_of_the_noise_level, denoising.rounds_to_supported_levels],
-    Guidance: [denoising.guides_a_denoiser],
+    Guidance: [guidance.guides_a_denoiser],
     NoiseDistribution: [training.draws_noise_levels],
     LossWeight: [denoising.is_a_function_of_the_noise_level, denoising.is_positive],
     Data: [evaluation.gives_uint8_images],

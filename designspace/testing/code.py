@@ -30,7 +30,8 @@ def code_answers(
 ) -> None:
     """D returns finite numbers for two images, with and without their classes as asked.
 
-    It is called at a low and at a high noise level, or with one of these for each image if ``per_image`` says so.
+    It is called at a low and at a high noise level, or with one of these for each image if ``per_image`` says so. If
+    training leaves out labels, one of the two is -1.
 
     Called again, with the global generators in the same state, it returns the same numbers. Raises ``ValueError`` or
     ``DataError`` saying what is wrong, in which ``who`` is the user's code; its own exceptions are passed on.
@@ -41,7 +42,8 @@ def code_answers(
         loaded = denoiser.untrained(data, design, device) or denoiser.load(data, design, device)
         x, levels = torch.randn(2, *loaded.shape).to(device), known.round_sigma(LOW_AND_HIGH.clamp(*known.limits()))
         for with_labels, sigma in product(labelled, levels[None] if per_image else levels):
-            D = loaded.bind(torch.tensor([0, classes - 1], device=device) if with_labels and classes else None)
+            labels = torch.tensor([-1 if getattr(denoiser, "label_dropout", 0) else 0, classes - 1], device=device)
+            D = loaded.bind(labels if with_labels and classes else None)
             first, again = (require_denoised(_seeded(D, x, sigma), x, f"{who}: ") for _ in range(2))
             if not bool(first.isfinite().all()):
                 at = " or ".join(f"{level:.4g}" for level in sigma.flatten().tolist())

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from designspace.denoising.adapted import called, tensor_of
-from designspace.denoising.guidance import Guidance
 from designspace.denoising.rows import (
     CIn,
     CNoise,
@@ -20,7 +19,6 @@ from designspace.denoising.rows import (
 )
 from designspace.errors import brief
 from designspace.registry.calling import described, elementwise
-from designspace.sampling.counted import CountedDenoiser, count_call
 from designspace.sampling.rows import D
 from designspace.testing.assertions import SIGMAS, require, require_close, require_finite, require_same
 from designspace.testing.context import STAND_INS, Context, stand_in_images
@@ -138,10 +136,10 @@ def is_a_function_of_x_and_sigma(denoiser: Denoiser, given: Context = STAND_INS)
     loaded, clean, labels = _loaded(denoiser, given)
     x = clean + 0.5 * torch.randn(clean.shape, generator=torch.Generator().manual_seed(0))
     each = given.design.solver.adaptive or not given.in_trial
-    _independent(loaded.bind(None), loaded.bind(None), x, each=each)
+    independent(loaded.bind(None), loaded.bind(None), x, each=each)
     if labels is not None:
         with suppress(ValueError):
-            _independent(loaded.bind(labels), loaded.bind(labels[:1]), x, each=each)
+            independent(loaded.bind(labels), loaded.bind(labels[:1]), x, each=each)
 
 
 def keeps_the_limits_of_the_flow(denoiser: Denoiser) -> None:
@@ -157,34 +155,7 @@ def keeps_the_limits_of_the_flow(denoiser: Denoiser) -> None:
     require(largest <= 10, f"|D(x; sigma)| at sigma = {high:.4g} for data in [-1, 1]", "at most 10", largest)
 
 
-def guides_a_denoiser(guidance: Guidance) -> None:
-    """The guided denoiser is a function of x and sigma that calls the denoiser with its labels once."""
-    plain = _Plain()
-    guided, labels = guidance.wrap(plain, *[plain] * guidance.takes_guide), torch.tensor([0, 1, 1])
-    require(tuple(guided.shape) == plain.shape, "the shape of samples", plain.shape, tuple(guided.shape))
-    x = torch.randn(3, *plain.shape, generator=torch.Generator().manual_seed(0))
-    _independent(guided.bind(labels), guided.bind(labels[:1]), x)
-    counted = CountedDenoiser(guided.bind(labels))
-    counted(x, 1.0)
-    require(counted.main.mean() == 1, "calls per evaluation that are not wrapped with guiding", 1, counted.main.mean())
-
-
-class _Plain:
-    """The denoiser of data with one Gaussian per class."""
-
-    shape = (1, 4, 4)
-
-    def bind(self, labels: Tensor | None) -> D:
-        mean = 0.0 if labels is None else 0.1 * labels.reshape(-1, 1, 1, 1)
-
-        def denoise(x: Tensor, sigma: Tensor) -> Tensor:
-            count_call(len(x))
-            return mean + (x - mean) / (1 + 4 * sigma.to(x).reshape(-1, 1, 1, 1) ** 2)
-
-        return denoise
-
-
-def _independent(together: D, alone: D, x: Tensor, *, each: bool = True) -> None:
+def independent(together: D, alone: D, x: Tensor, *, each: bool = True) -> None:
     """Check a denoiser; with ``each``, also with a noise level of its own for each image, as in adaptive solvers."""
     before, level = x.clone(), _level(0.5)
     out = together(x, level)

@@ -52,9 +52,11 @@ def takes_the_arguments(component: Component) -> None:
 
 
 def _require_arguments(name: str, own: Callable[..., Any], method: Callable[..., Any]) -> None:
-    passed = [key for key, p in inspect.signature(method).parameters.items() if p.default is p.empty]
+    required = [p for p in inspect.signature(method).parameters.values() if p.default is p.empty]
+    passed = [p.name for p in required]
+    by_name = {p.name: None for p in required if p.kind is p.KEYWORD_ONLY}
     try:
-        inspect.signature(own).bind(*passed)
+        inspect.signature(own).bind(*passed[: len(passed) - len(by_name)], **by_name)
     except TypeError:
         expected, got = (f"({', '.join(names)})" for names in (passed, inspect.signature(own).parameters))
         require(False, f"the arguments of {name}", expected, got)

@@ -36,6 +36,7 @@ class Batch:
     noise: Tensor
     """Unit Gaussian noise, in the shape and dtype of ``y``."""
     labels: Tensor | None
+    """Class labels, int64 ``[B]``; -1 means "no class"."""
     augment: Tensor | None
     """Augmentation labels ``[B, L]``; zero for images that were not transformed."""
 
@@ -54,6 +55,7 @@ class Batches:
     seed: int
     size: int
     device: torch.device
+    label_dropout: float = 0.0
 
     @classmethod
     def of(
@@ -66,11 +68,12 @@ class Batches:
         *,
         labelled: bool,
         device: torch.device,
+        label_dropout: float = 0.0,
     ) -> Batches:
-        """Batches of ``data``."""
+        """Batches of ``data``, whose labels are -1, "no class", with the probability ``label_dropout``."""
         labels = data.labels.to(device) if labelled and data.labels is not None else None
         pixels = data.pixels.to(device) if fits_in_memory(data.pixels.nbytes) else data.pixels
-        return cls(pixels, labels, design, augmentation, seed, size, device)
+        return cls(pixels, labels, design, augmentation, seed, size, device, label_dropout)
 
     def __call__(self, step: int) -> Batch:
         """The batch of a step."""
@@ -87,8 +90,15 @@ class Batches:
         if self.augmentation is not None:
             y, augment = self._augmented(y, draw, step)
         noise = torch.empty_like(y).normal_(generator=draw)
-        labels = None if self.labels is None else self.labels[sent_chosen]
+        labels = None if self.labels is None else self._some_left_out(self.labels[sent_chosen], step)
         return Batch(y, sigma, noise, labels, augment)
+
+    def _some_left_out(self, labels: Tensor, step: int) -> Tensor:
+        """``labels``, some of which are replaced by -1; a key of its own keeps all other random numbers the same."""
+        if not self.label_dropout:
+            return labels
+        left_out = generator("label_dropout", self.seed, step).random(self.size) < self.label_dropout
+        return labels.masked_fill(sent(torch.from_numpy(left_out), self.device), -1)
 
     def seed_of(self, step: int) -> int:
         """The seed for everything else that is drawn in a step, such as dropout."""

@@ -48,10 +48,13 @@ class Plan:
     recipe: Recipe
     augmentation: Augmentation | None
     labelled: bool
+    label_dropout: float
     build: Callable[[], nn.Module]
     """Builds the untrained network."""
     spec: dict[str, Any]
     """The denoiser as plain data, including the length ``augment`` of its augmentation labels."""
+    stops: tuple[int, ...] = ()
+    """The numbers of steps after which the state is kept on the way."""
 
 
 @runtime_checkable
@@ -60,6 +63,10 @@ class Trainable(Protocol):
 
     training_images: int
     labels: bool
+    snapshots: tuple[float, ...]
+
+    def snapshot(self, fraction: float) -> Trainable:
+        """The same denoiser after a fraction of its training."""
 
     def plan(self, data: Images, design: TrainingRows) -> Plan:
         """The training that this denoiser needs."""
@@ -108,13 +115,13 @@ def _silent(progress: Progress) -> None:
 
 def batches_of(plan: Plan, device: torch.device) -> Batches:
     """The batches of a training."""
-    size, seed = plan.recipe.batch_size, plan.recipe.seed
-    return Batches.of(plan.data, plan.design, plan.augmentation, seed, size, labelled=plan.labelled, device=device)
+    given = plan.data, plan.design, plan.augmentation, plan.recipe.seed, plan.recipe.batch_size
+    return Batches.of(*given, labelled=plan.labelled, device=device, label_dropout=plan.label_dropout)
 
 
 @dataclass(frozen=True)
 class Checkpoints:
-    """The cached states of a training run: its latest state, and those at which earlier requests ended.
+    """The cached states of a training run: its latest state, its snapshots, and where earlier requests ended.
 
     If fewer images are requested than before, the latest state of that training is kept as well.
     """
@@ -138,7 +145,10 @@ class Checkpoints:
 
         def save() -> None:
             nonlocal last
-            if monotonic() - last > SAVE_SECONDS:
+            if state.step in self.plan.stops:
+                self._put_end(state)
+                last = monotonic()
+            elif monotonic() - last > SAVE_SECONDS:
                 self._put_now(state)
                 last = monotonic()
 
@@ -150,10 +160,13 @@ class Checkpoints:
                 raise
 
         with deferred() as interrupted:
-            trainer.run(images, tell, save, interrupted)
+            trainer.run(images, tell, save, interrupted, self.plan.stops)
             if state.images < images:
                 self._put_now(state)
                 stop(f"training saved at {state.images:,} of {images:,} images")
+        self._put_end(state)
+
+    def _put_end(self, state: State) -> None:
         self._put(state.step, state.tensors())
         self._put_now(state, end=state.step)
 

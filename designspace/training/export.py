@@ -6,7 +6,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from safetensors import SafetensorError
@@ -35,15 +35,31 @@ class Exported:
     parameters: dict[str, Tensor]
 
 
-def export(state: State, plan: Plan, path: Path, device: torch.device, *, half: bool = False) -> None:
+class Snapshot(NamedTuple):
+    """Which part of a training a model has seen."""
+
+    fraction: float
+    of_images: int
+
+
+def export(
+    state: State,
+    plan: Plan,
+    path: Path,
+    device: torch.device,
+    *,
+    half: bool = False,
+    snapshot: Snapshot | None = None,
+) -> None:
     """Write the averaged parameters to ``path.safetensors`` and everything they depend on to ``path.json``.
 
-    ``half`` stores the parameters as float16, which halves the size; they are still used as float32. Raises
-    ``DataError`` if training was too short for a loss curve, or if a parameter is too large for float16.
+    ``half`` stores the parameters as float16, which halves the size; they are still used as float32. ``snapshot`` says
+    of which training the state is a snapshot. Raises ``DataError`` if there was no training, or if a parameter is too
+    large for float16.
     """
-    record = state.record
+    record = state.curve()
     if not record.images:
-        raise DataError(f"{state.images} images are too few for a loss curve: train for at least 100 batches")
+        raise DataError("a network without training has no loss curve: train it for at least one batch")
     last = max(1, len(record.images) // 10)
     sums, counts = (torch.stack(column[-last:]).sum(0) for column in (record.sums, record.counts))
     about = {
@@ -53,6 +69,7 @@ def export(state: State, plan: Plan, path: Path, device: torch.device, *, half: 
         "design": {row: getattr(plan.design, row).model_dump(mode="json") for row in ROWS},
         "data": {"sha256": plan.data.content_hash, "shape": list(plan.data.shape), "classes": plan.data.class_count},
         "images": state.images,
+        **({} if snapshot is None else {"snapshot": snapshot._asdict()}),
         "loss": {"images": record.images, "mean": record.mean},
         "loss_by_sigma": {"sigma": bin_levels().tolist(), "mean": (sums / counts).nan_to_num(-1).tolist()},
         "provenance": provenance(device),
@@ -69,6 +86,11 @@ def file_of(path: Path, suffix: str) -> Path:
     """
     stem = path.with_suffix("") if path.suffix in SUFFIXES else path
     return stem.with_name(stem.name + suffix)
+
+
+def snapshot_of(path: Path, fraction: float) -> Path:
+    """The path under which a snapshot of the model ``path`` is exported: ``digits-0.25`` beside ``digits``."""
+    return file_of(path, f"-{fraction:g}")
 
 
 def read(path: Path) -> Exported:

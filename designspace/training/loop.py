@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from time import monotonic
 
@@ -64,12 +64,17 @@ class Trainer:
         self._network: nn.Module = torch.compile(state.network) if state.recipe.compile else state.network  # type: ignore[assignment]
 
     def run(
-        self, images: int, seen: Seen, save: Callable[[], None], interrupted: Callable[[], bool] = lambda: False
+        self,
+        images: int,
+        seen: Seen,
+        save: Callable[[], None],
+        interrupted: Callable[[], bool] = lambda: False,
+        stops: Collection[int] = (),
     ) -> None:
         """Train until at least ``images`` images have been seen, or until ``interrupted`` returns true after a step.
 
-        ``seen`` and ``save`` are called after each entry, and every ``PATIENCE`` seconds within slow ones. Raises
-        ``DivergedError``.
+        ``seen`` and ``save`` are called after each entry, and every ``PATIENCE`` seconds within slow ones; ``save`` is
+        also called after the steps ``stops``. Raises ``DivergedError``.
         """
         start, before = monotonic(), self.state.images
         told = start
@@ -83,6 +88,8 @@ class Trainer:
                 if whole:
                     self.state.close_entry()
                 seen(Progress(self.state.images, images, loss, (self.state.images - before) / (told - start)))
+                save()
+            elif self.state.step in stops:
                 save()
 
     def _step(self, batch: Batch) -> None:

@@ -132,6 +132,13 @@ class State:
         self.record.sums.append(sums)
         self.record.counts.append(counts)
 
+    def curve(self) -> Record:
+        """The record or, before its first entry is complete, the current entry alone."""
+        if self.record.images or not self.step:
+            return self.record
+        sums, counts = self._sums.cpu().clone()
+        return Record([self.images], [sums], [counts])
+
     def tensors(self) -> dict[str, Tensor]:
         """The whole state as tensors."""
         found = {"step": torch.tensor(self.step), "open": self._sums, "first": self._first}

@@ -136,7 +136,7 @@ class Effects:
     favoured: tuple[Any, ...]
     """The choice that is best on average, then those that do not differ significantly from it."""
     nfe: dict[Any, float]
-    """The mean number of evaluations per image of each choice, over the same points."""
+    """The mean number of evaluations per image of each choice, in the count of the study, over the same points."""
     dependence: Dependence | None = None
     """Given if the choice that is best on average is significantly worse than another one at some setting."""
 
@@ -166,7 +166,7 @@ def _at(study: Study, factor: Factor, budget: object, lines: Sequence[Line], met
     base, *others = choices = tuple(lines[0])
     means = {choice: statistics.fmean(line[choice].value(metric) for line in lines) for choice in choices}
     against = {choice: _gap(study, lines, choice, base, metric) for choice in others}
-    nfe = {choice: statistics.fmean(line[choice].nfe for line in lines) for choice in choices}
+    nfe = {choice: statistics.fmean(line[choice].spent(study.count) for line in lines) for choice in choices}
     higher = lines[0][base].higher_is_better(metric)
     if higher is None:
         return Effects(factor, budget, len(lines), means[base], against, choices, nfe)

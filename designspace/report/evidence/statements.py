@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from designspace.report.entry import Entry
+from designspace.report.entry import Count, Entry
 from designspace.report.evidence.contrasts import Difference, difference
 from designspace.report.study import Study
 from designspace.text import describe, measured, one_line, value_of
@@ -138,8 +138,12 @@ def one(z: float) -> np.ndarray:
 
 def evaluations(a: Entry, b: Entry) -> str:
     """``, at 6 and 5 evaluations`` if the points took unequal numbers that their budgets do not tell."""
-    told = all(point.axes.get(NFE) == point.nfe for point in (a, b))
-    return "" if a.nfe == b.nfe or told else f", at {a.nfe:.4g} and {b.nfe:.4g} evaluations"
+    count: Count = "nfe_total" if any(point.spent("nfe_guidance") for point in (a, b)) else "nfe"
+    spent = [point.spent(count) for point in (a, b)]
+    if spent[0] == spent[1] or all(point.axes.get(count) == own for point, own in zip((a, b), spent, strict=True)):
+        return ""
+    of_guidance = " with those of guidance" if count == "nfe_total" else ""
+    return f", at {spent[0]:.4g} and {spent[1]:.4g} evaluations{of_guidance}"
 
 
 def _gap(found: Difference, a: Entry, b: Entry, metric: str) -> str:

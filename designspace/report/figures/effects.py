@@ -69,10 +69,10 @@ def _first_of_each(found: Sequence[Effects]) -> list[Effects]:
 
 def _budget(study: Study, budget: object) -> str:
     """``NFE 35``, ``steps 18`` or, if some configurations spend another number of evaluations, ``budget of 35 NFE``."""
-    if study.column_axis != "nfe":
-        return f"steps {budget}" if study.column_axis else f"{budget}"
+    if not study.column_axis:
+        return f"{budget}"
     unspent = any(entry.unspent for entry in study.entries if study.budget(entry) == budget)
-    return f"budget of {budget} NFE" if unspent else f"NFE {budget}"
+    return f"budget of {budget} {study.budget_word}" if unspent else f"{study.budget_word} {budget}"
 
 
 def _style(i: int) -> dict[str, Any]:
@@ -143,6 +143,12 @@ def _set_scale(axes: Axes, gaps: Sequence[Difference]) -> None:
 
 
 def _decades(linear: float, end: float) -> list[float]:
-    """At most four powers of ten, starting at ``linear``; matplotlib's locator cannot limit one side of zero only."""
+    """At most four powers of ten, starting at ``linear``; matplotlib's locator cannot limit one side of zero only.
+
+    If there are fewer than three, multiples of them show that the axis is logarithmic.
+    """
     powers = [linear * 10.0**i for i in range(max(0, math.floor(math.log10(max(end, linear) / linear) + 1e-9)) + 1)]
+    if len(powers) < 3 and end > linear:
+        digits = (1, 2, 5) if len(powers) == 1 else (1, 3)
+        return [tick for power in powers for digit in digits if (tick := digit * power) <= end]
     return powers[:: math.ceil(len(powers) / 4)]

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from designspace.drawing.files import FORMATS, saved, settle
 from designspace.drawing.look import style
-from designspace.report.figures import plane, samples
+from designspace.report.figures import plane, points, samples
 from designspace.report.figures.effects import main_effects
 from designspace.report.figures.heat import heat_map
-from designspace.report.figures.metric import metric_vs_axis, metric_vs_nfe, numeric_axes
+from designspace.report.figures.metric import metric_vs_axis, metric_vs_nfe, numeric_axes, varies_in
 from designspace.report.figures.pareto import pareto
 from designspace.report.figures.profiles import metric_vs_sigma
 from designspace.report.figures.steps import steps
@@ -28,7 +28,7 @@ def files(study: Study) -> Iterator[tuple[str, bytes]]:
             settle(figure)
             for kind in FORMATS:
                 yield f"{name}.{kind}", saved(figure, kind)
-        if not plane.planes(study):
+        if not plane.planes(study) and not points.sampled(study):
             for name, images in (("samples", samples.samples), ("samples_difference", samples.samples_difference)):
                 if drawn := images(study):
                     yield f"{name}.png", saved(drawn, "png")
@@ -45,16 +45,19 @@ def _candidates(study: Study) -> Iterator[tuple[str, Figure | None]]:
     metrics = study.about.metrics
     for metric in metrics:
         name = stem(metric)
-        yield f"{name}_vs_nfe", metric_vs_nfe(study, metric)
-        for axis in numeric_axes(study):
-            yield f"{name}_vs_{re.sub(r'[^a-zA-Z0-9]', '_', axis)}", metric_vs_axis(study, metric, axis)
+        axes = numeric_axes(study)
+        if not axes or varies_in(study, metric, study.count):
+            yield f"{name}_vs_nfe", metric_vs_nfe(study, metric)
+        for axis in axes:
+            if varies_in(study, metric, axis):
+                yield f"{name}_vs_{re.sub(r'[^a-zA-Z0-9]', '_', axis)}", metric_vs_axis(study, metric, axis)
         yield f"{name}_vs_sigma", metric_vs_sigma(study, metric)
         yield f"{name}_heat", heat_map(study, metric)
     for metric in metrics[:1]:
         yield f"{stem(metric)}_pareto", pareto(study, metric)
         for i in range(len(comparable(study.entries, metric))):
             yield f"{stem(metric)}_effects{f'_{i + 1}' if i else ''}", main_effects(study, metric, i)
-    for figure in (plane.walks, plane.backward, plane.flow, plane.warps, steps):
+    for figure in (plane.walks, plane.backward, plane.flow, plane.warps, steps, points.points):
         yield figure.__name__, figure(study)
 
 

@@ -106,7 +106,7 @@ def _panel(study: Study, rest: dict[str, object], entries: Sequence[Entry], metr
 
 def _label(entries: Sequence[Entry], axis: str) -> str:
     """The name of an axis; a budget of evaluations that is not always spent is called so."""
-    unspent = axis == "nfe" and any(entry.unspent for entry in entries)
+    unspent = axis in ("nfe", "nfe_total") and any(entry.unspent for entry in entries)
     return f"{one_line(axis)}{' (budget)' if unspent else ''}"
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from designspace.drawing.legend import Key, Legend
 from designspace.drawing.look import DARK, FAINT, SMALL, look, plain
 from designspace.drawing.panels import CROWDED, Curve, Panel, annotate, draw_intervals, stacked
 from designspace.drawing.scales import Scale, dodge, linear_scale, scale_of_distances, scale_through
-from designspace.report.entry import BUDGET, Entry, converged_error
+from designspace.report.entry import BUDGET, Count, Entry, converged_error
 from designspace.report.study import Study, comparable
 from designspace.text import config_name, joint_name, one_line
 
@@ -19,8 +19,14 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-NFE = "NFE (denoiser evaluations per image)"
-LEAST_VALUES = 4
+EVALUATIONS = {
+    "nfe": "NFE (denoiser evaluations per image)",
+    "nfe_guidance": "evaluations per image that guidance adds",
+    "nfe_total": "network evaluations per image, with those of guidance",
+}
+"""The labels of x axes, by the count that they show."""
+COUNTS: dict[str, Count] = {count: count for count in get_args(Count)}
+LEAST_VALUES = 3
 """A metric is drawn against an axis if that has at least this many values."""
 NAMED = 12
 """The largest number of curves with their own colour and name; if there are more curves, the best ones have them."""
@@ -83,22 +89,40 @@ def metric_vs_axis(study: Study, metric: str, axis: str) -> Figure | None:
     return draw(found) if (found := panels(study, metric, axis)) else None
 
 
-def panels(study: Study, metric: str, axis: str | None = None) -> list[MetricPanel]:
-    """One panel for each group of comparable points, against NFE or against the values of ``axis``."""
+def panels(study: Study, metric: str, axis: str = "") -> list[MetricPanel]:
+    """One panel for each group of comparable points, against the values of ``axis`` or a count of evaluations.
+
+    By default it is the count of the study.
+    """
     groups = [[e for e in group if math.isfinite(e.value(metric))] for group in comparable(study.entries, metric)]
     several = len({group[0].reference for group in groups if group}) > 1
-    return [_panel(group, metric, several, axis) for group in groups if group]
+    return [_panel(group, metric, several, axis or study.count) for group in groups if group]
+
+
+def varies_in(study: Study, metric: str, axis: str) -> bool:
+    """Whether some curve against ``axis`` or a count of evaluations has points at different positions."""
+    for group in comparable(study.entries, metric):
+        first: dict[str, float] = {}
+        if any(first.setdefault(curve_name(e, axis), at) != at for e in group for at in [against(e, axis)]):
+            return True
+    return False
 
 
 def numeric_axes(study: Study) -> list[str]:
-    """The axes whose values are several positive numbers, except for budgets."""
-    values = {axis: {entry.axes[axis] for entry in study.entries} for axis in study.about.axes if axis not in BUDGET}
-    return [axis for axis, of in values.items() if len(of) >= LEAST_VALUES and all(map(_is_positive, of))]
+    """The axes whose values are several numbers, except for budgets and seeds."""
+    axes = [axis for axis in study.about.axes if axis not in (*BUDGET, "seed")]
+    values = {axis: {entry.axes[axis] for entry in study.entries} for axis in axes}
+    return [axis for axis, of in values.items() if len(of) >= LEAST_VALUES and all(map(_is_finite, of))]
 
 
-def curve_name(entry: Entry, axis: str | None) -> str:
-    """The name of the curve through this point, against NFE or against ``axis``."""
-    return entry.config if axis is None else config_name({k: v for k, v in entry.axes.items() if k != axis})
+def against(entry: Entry, axis: str) -> float:
+    """The position of a point on the x axis: its value of ``axis``, or a count of evaluations."""
+    return entry.spent(COUNTS[axis]) if axis in COUNTS else float(entry.axes[axis])
+
+
+def curve_name(entry: Entry, axis: str) -> str:
+    """The name of the curve through this point, against ``axis`` or a count of evaluations."""
+    return entry.config if axis in EVALUATIONS else config_name({k: v for k, v in entry.axes.items() if k != axis})
 
 
 def each_once(configs: Mapping[str, list[Entry]]) -> dict[str, list[Entry]]:
@@ -117,8 +141,8 @@ def level_of(entry: Entry, metric: str) -> Level | None:
     return None if drawn is None else Level("drawn reference", *drawn)
 
 
-def _is_positive(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and value > 0
+def _is_finite(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def measured_on(entries: Sequence[Entry], metric: str) -> str:
@@ -129,7 +153,7 @@ def measured_on(entries: Sequence[Entry], metric: str) -> str:
     return note + (", one training run" if any(entry.trainings == 1 for entry in entries) else "")
 
 
-def _panel(entries: Sequence[Entry], metric: str, several: bool, axis: str | None) -> MetricPanel:
+def _panel(entries: Sequence[Entry], metric: str, several: bool, axis: str) -> MetricPanel:
     first = entries[0]
     about, data = first.about(metric), first.reference
     configs: dict[str, list[Entry]] = {}
@@ -139,21 +163,18 @@ def _panel(entries: Sequence[Entry], metric: str, several: bool, axis: str | Non
     return MetricPanel(
         label=one_line(about.protocol),
         curves=[_curve(name, points, metric, axis) for name, points in each_once(configs).items()],
-        x_label=NFE if axis is None else one_line(axis),
+        x_label=EVALUATIONS.get(axis) or one_line(axis),
         note=f"{one_line(data)}, {note}" if data and several else note,
         level=level_of(first, metric),
         higher=first.higher_is_better(metric),
     )
 
 
-def _curve(name: str, entries: Sequence[Entry], metric: str, axis: str | None) -> Curve:
-    def x(entry: Entry) -> float:
-        return entry.nfe if axis is None else float(entry.axes[axis])
-
-    ordered = sorted(entries, key=x)
+def _curve(name: str, entries: Sequence[Entry], metric: str, axis: str) -> Curve:
+    ordered = sorted(entries, key=lambda entry: against(entry, axis))
     values = [entry.value(metric) for entry in ordered]
     intervals = [entry.interval(metric) or (y, y) for entry, y in zip(ordered, values, strict=True)]
-    return Curve(name, [x(e) for e in ordered], values, intervals)
+    return Curve(name, [against(entry, axis) for entry in ordered], values, intervals)
 
 
 def draw(panels: Sequence[MetricPanel]) -> Figure:
@@ -183,11 +204,11 @@ def _best(names: Sequence[str], panels: Sequence[MetricPanel]) -> list[str]:
 
 
 def _draw_panel(axes: Axes, panel: MetricPanel, looks: dict[str, dict[str, Any]]) -> None:
-    scale = panel.y_scale
+    scale, across = panel.y_scale, scale_through(panel.x)
     named = [curve for curve in panel.curves if curve.name in looks]
     _draw_others(axes, [curve for curve in panel.curves if curve.name not in looks])
-    for curve, aside in zip(named, dodge(panel.x, len(named)), strict=True):
-        shifted = replace(curve, x=[aside * x for x in curve.x])
+    for curve, aside in zip(named, dodge(across, len(named)), strict=True):
+        shifted = replace(curve, x=[across.moved(x, aside) for x in curve.x])
         lowest = None if scale.threshold else scale.low
         draw_intervals(axes, shifted, looks[curve.name]["color"], lowest, crowded=len(named) > CROWDED)
         axes.plot(shifted.x, shifted.y, zorder=3, **looks[curve.name])
@@ -195,10 +216,10 @@ def _draw_panel(axes: Axes, panel: MetricPanel, looks: dict[str, dict[str, Any]]
         value, sd = panel.level.value, panel.level.sd
         axes.axhspan(value - sd, value + sd, zorder=1.1, **SPREAD)
         axes.axhline(value, zorder=1.2, **LEVEL)
-    scale_through(panel.x).put_on_x(axes, AXIS)
+    across.put_on_x(axes, AXIS)
     scale.put_on_y(axes)
     axes.set_ylabel(plain(panel.label) + (f"\n(linear below {scale.threshold:g})" if scale.mixed else ""))
-    axes.set_xlabel(plain(panel.x_label))
+    axes.set_xlabel(plain(panel.x_label) + (f" (symlog, linear below {across.threshold:g})" if across.mixed else ""))
     annotate(axes, _note(panel, scale))
 
 

@@ -13,7 +13,7 @@ from designspace.drawing.look import DARK, FAINT, SMALL, look, plain
 from designspace.drawing.panels import annotate, stacked
 from designspace.drawing.scales import set_log_ticks
 from designspace.report.entry import Entry
-from designspace.report.figures.metric import MANY, NFE, each_once
+from designspace.report.figures.metric import EVALUATIONS, MANY, each_once
 from designspace.report.study import Study, comparable
 from designspace.text import one_line
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 LEAST_POINTS = 4
 """The smallest number of points for which a front is meaningful."""
+LEAST_RANGE = 1.25
+"""The smallest ratio of the highest to the lowest cost for which a front is meaningful."""
 NAMED = 12
 """The largest number of configurations on the front with their own colour."""
 FRONT: dict[str, Any] = {"color": DARK, "linewidth": 0.9, "zorder": 1.5}
@@ -80,11 +82,13 @@ def cost_panels(study: Study, metric: str) -> list[CostPanel]:
         if len(entries) < LEAST_POINTS or group[0].higher_is_better(metric) is not False:
             continue
         protocol, note = one_line(group[0].about(metric).protocol), f"n = {group[0].images(metric):,} images"
-        found.append(CostPanel(protocol, NFE, note, _points(entries, metric, lambda entry: entry.nfe)))
+        points = _points(entries, metric, lambda entry: entry.spent(study.count))
+        found.append(CostPanel(protocol, EVALUATIONS[study.count], note, points))
         if (machine := _machine(entries)) and all(_seconds(entry) for entry in entries):
             points = _points(entries, metric, _seconds)
             found.append(CostPanel(protocol, "seconds of sampling per image", machine, points))
-    return [panel for panel in found if len({point.cost for point in panel.points}) > 1]
+    costs = [[point.cost for point in panel.points] for panel in found]
+    return [panel for panel, of in zip(found, costs, strict=True) if max(of) >= LEAST_RANGE * min(of) > 0]
 
 
 def front(points: Sequence[tuple[float, float]]) -> list[bool]:

@@ -1,95 +1,113 @@
-"""Sample images of each configuration from the same latents, side by side."""
+"""Sample images of each configuration from the same latents, side by side, and how they score."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from designspace.drawing.look import DPI, plain, wrapped
-from designspace.report.entry import Entry
-from designspace.report.study import Study, budgets
-from designspace.text import value_of
+from designspace.drawing.look import wrapped
+from designspace.report.entry import WORDS, Entry
+from designspace.report.figures.image_grid import Block, Grid, draw
+from designspace.report.study import Study, budgets, comparable
+from designspace.report.tables.caption import better
+from designspace.text import measured, one_line, value_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MOST_ROWS = 24
-CELL = {1: 80, 2: 60, 3: 48}
+CELL = {1: 96, 2: 64, 3: 48}
 """The side of an image in pixels, for each number of blocks side by side."""
-GAP, BLOCK, EDGE, HEAD, FOOT = 4, 28, 16, 40, 40
-"""Space in pixels between images, between blocks, and at the sides, top and bottom of the figure."""
-GREY = "#555555"
 
 
-@dataclass(frozen=True)
-class Block:
-    """The images of one configuration at one cost."""
+def samples(study: Study, where: Mapping[str, Any] | None = None) -> Figure | None:
+    """The images of each configuration at the lowest, a middle and the highest cost; ``None`` if none were kept.
 
-    row: int
-    column: int
-    images: np.ndarray
-    """uint8 ``[k, H, W, 3]``."""
-
-
-@dataclass(frozen=True)
-class Grid:
-    """One row of images per configuration and one column of blocks per cost."""
-
-    rows: list[str]
-    columns: list[str]
-    blocks: list[Block]
-    gaps: dict[tuple[int, int], str]
-    """The words in place of missing images, for each row and column."""
-    note: str
-
-
-def samples(study: Study) -> Figure | None:
-    """The images of each configuration at the lowest, a middle and the highest cost; ``None`` if none were kept."""
-    return draw(found) if (found := grid(study)) else None
+    ``where`` selects points by the values of their axes, each a value or a list of values.
+    """
+    return draw(found) if (found := grid(study, where or {})) else None
 
 
 def samples_difference(study: Study) -> Figure | None:
     """The differences of the images from those of the first configuration; ``None`` if no others share its latents."""
     found = grid(study)
-    blocks = _differences(found) if found else []
-    if not found or not blocks:
+    if not found or not (blocks := _differences(found)):
         return None
-    where = {"nfe": " at the same cost", "num_steps": " in as many steps"}.get(study.column_axis or "", "")
-    note = f"Half the difference from {found.rows[0]}{where}; grey is none."
+    same = {"nfe": "at the same NFE" if study.guided else "at the same cost", "nfe_total": "at the same cost"}
+    where = (same | {"num_steps": "in as many steps"}).get(study.column_axis or "", "")
+    note = f"Half the difference from {found.rows[0]} {where}".rstrip() + "; grey is none."
     used = sorted({block.row for block in blocks})
     moved = [replace(block, row=used.index(block.row)) for block in blocks]
     return draw(Grid([found.rows[row] for row in used], found.columns, moved, {}, note))
 
 
-def grid(study: Study) -> Grid | None:
+def grid(study: Study, where: Mapping[str, Any] | None = None) -> Grid | None:
     """The images at the lowest, a middle and the highest cost; ``None`` if there are none."""
-    found = _with_images(study)
+    points = [point for point in study.points if _selected(point, where or {})]
+    found = {entry: images for entry, images in _with_images(study).items() if entry in points}
     if not found:
         return None
     costs = _three(budgets(study, list(found)))
     shown = {entry: images for entry, images in found.items() if study.budget(entry) in costs}
     names = list(dict.fromkeys(entry.config for entry in shown))
     kept = {name: i for i, name in enumerate(names[:MOST_ROWS])}
-    placed = [point for point in study.points if point.config in kept and study.budget(point) in costs]
+    placed = [point for point in points if point.config in kept and study.budget(point) in costs]
     place = {point: (kept[point.config], costs.index(study.budget(point))) for point in placed}
-    blocks = [Block(*place[e], _sized(images, CELL[len(costs)])) for e, images in shown.items() if e in place]
+    rated = [entry for entry in shown if entry in place]
+    metric = _metric(study, rated)
+    blocks = [Block(*place[entry], _sized(shown[entry], CELL[len(costs)]), _value(entry, metric)) for entry in rated]
     columns = [_title(study, [e for e in shown if study.budget(e) == cost]) for cost in costs]
     gaps = {place[p]: study.word(p) for p in place if not p.rows}
-    note = "Images one above the other come from the same latent."
-    if len({images.shape[1:] for images in shown.values()}) > 1:
-        note = "Images of different shapes come from different latents."
+    several = len({images.shape[1:] for images in shown.values()}) > 1
+    alike = (
+        "of different shapes come from different latents"
+        if several
+        else "one above the other come from the same latent"
+    )
+    note = f"{_network(list(shown))}Images {alike}."
     note += f" First {MOST_ROWS} of {len(names)} configurations." if len(names) > MOST_ROWS else ""
-    return Grid([wrapped(name, 28) for name in kept], columns, blocks, gaps, note)
+    heading, about = _about(next(iter(shown)), metric) if metric else ("", "")
+    return Grid([wrapped(name, 28) for name in kept], columns, blocks, gaps, f"{note}\n{about}".rstrip(), heading)
+
+
+def _network(shown: Sequence[Entry]) -> str:
+    """The name of the pretrained network that made all images, as a sentence; nothing if there is no such network."""
+    models = {entry.trial("denoiser", "model") for entry in shown}
+    model = models.pop() if len(models) == 1 else None
+    return f"Network {one_line(PurePath(model).name)}. " if isinstance(model, str) else ""
+
+
+def _selected(point: Entry, where: Mapping[str, Any]) -> bool:
+    wanted = {axis: value if isinstance(value, list) else [value] for axis, value in where.items()}
+    return all(point.axes.get(axis) in values for axis, values in wanted.items())
+
+
+def _metric(study: Study, shown: Sequence[Entry]) -> str:
+    """The first metric, unless it was not measured, or values of different protocols would stand side by side."""
+    metric = next(iter(study.about.metrics), "")
+    return metric if [len(group) for group in comparable(shown, metric)] == [len(shown)] else ""
+
+
+def _about(entry: Entry, metric: str) -> tuple[str, str]:
+    """A heading for the values and what they are: ``FD`` and ``FD-lite0-96-320 ± standard error; lower is better.``"""
+    protocol = one_line(entry.about(metric).protocol)
+    error = "" if entry.se(metric) is None else " ± standard error"
+    return protocol.partition("-")[0], f"{protocol}{error}; {better(entry.higher_is_better(metric))}."
+
+
+def _value(entry: Entry, metric: str) -> str:
+    return measured(entry.value(metric), entry.se(metric)).replace(" ± ", "\n± ") if metric else ""
 
 
 def _differences(shown: Grid) -> list[Block]:
-    first = {block.column: block.images for block in shown.blocks if block.row == 0}
+    first = {block.column: block.images.astype(float) for block in shown.blocks if block.row == 0}
     return [
-        replace(block, images=(127.5 + (block.images - first[block.column].astype(float)) / 2).round().astype(np.uint8))
+        replace(block, images=(127.5 + (block.images - first[block.column]) / 2).round().astype(np.uint8), value="")
         for block in shown.blocks
         if block.row > 0 and block.column in first and first[block.column].shape == block.images.shape
     ]
@@ -109,8 +127,8 @@ def _three(costs: Sequence[object]) -> list[object]:
 
 
 def _title(study: Study, entries: Sequence[Entry]) -> str:
-    nfe = sorted({entry.nfe for entry in entries})
-    used = f"NFE {nfe[0]:g}" if len(nfe) == 1 else f"NFE {nfe[0]:g} to {nfe[-1]:g}"
+    spent, word = sorted({entry.spent(study.count) for entry in entries}), WORDS[study.count]
+    used = f"{word} {spent[0]:g}" if len(spent) == 1 else f"{word} {spent[0]:g} to {spent[-1]:g}"
     return f"{value_of(study.budget(entries[0]))} steps ({used})" if study.column_axis == "num_steps" else used
 
 
@@ -129,70 +147,3 @@ def _reduced(image: np.ndarray, side: int) -> np.ndarray:
     factor = side / max(image.shape[:2])
     size = (max(round(image.shape[1] * factor), 1), max(round(image.shape[0] * factor), 1))
     return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BOX))
-
-
-@dataclass(frozen=True)
-class _Layout:
-    """The layout of the figure, in pixels from the upper left corner."""
-
-    left: int
-    wide: int
-    """The width of an image."""
-    across: int
-    """The width of a block."""
-    down: int
-    """The distance between rows."""
-    high: int
-    """The height of an image."""
-    width: int
-    height: int
-
-    @classmethod
-    def of(cls, shown: Grid) -> _Layout:
-        count = max(len(block.images) for block in shown.blocks)
-        high, wide = (max(block.images.shape[axis] for block in shown.blocks) for axis in (1, 2))
-        left = EDGE + max(_text_width(line, 7) for name in shown.rows for line in name.split("\n")) + 16
-        across, down = count * (wide + GAP) - GAP, high + 2 * GAP
-        width = left + max(len(shown.columns) * (across + BLOCK) - BLOCK, _text_width(shown.note, 6)) + EDGE
-        return cls(left, wide, across, down, high, width, HEAD + len(shown.rows) * down + FOOT)
-
-    def place(self, row: int, column: int) -> tuple[int, int]:
-        """The upper left corner of a block, ``(x, y)``."""
-        return self.left + column * (self.across + BLOCK), HEAD + row * self.down
-
-
-def draw(shown: Grid) -> Figure:
-    """Draw the images without interpolation, so that each of their pixels covers whole pixels of the figure."""
-    from matplotlib.figure import Figure
-
-    at = _Layout.of(shown)
-    figure = Figure(figsize=(at.width / DPI, at.height / DPI), dpi=DPI)
-    canvas = np.full((at.height, at.width, 3), 255, np.uint8)
-    for block in shown.blocks:
-        x, y = at.place(block.row, block.column)
-        for image in block.images:
-            canvas[y : y + image.shape[0], x : x + image.shape[1]] = image
-            x += at.wide + GAP
-    figure.figimage(canvas, 0, 0)
-    _write(figure, shown, at)
-    return figure
-
-
-def _write(figure: Figure, shown: Grid, at: _Layout) -> None:
-    def text(x: float, y: float, words: str, ha: str, size: float, **style: Any) -> None:
-        figure.text(x / at.width, 1 - y / at.height, plain(words), ha=ha, va="center", size=size, **style)
-
-    for c, title in enumerate(shown.columns):
-        text(at.place(0, c)[0] + at.across / 2, 0.5 * HEAD, title, "center", 8)
-    for r, name in enumerate(shown.rows):
-        text(at.left - 12, at.place(r, 0)[1] + at.high / 2, name, "right", 7, linespacing=1)
-    for (r, c), word in shown.gaps.items():
-        x, y = at.place(r, c)
-        text(x, y + at.high / 2, word, "left", 6, color=GREY)
-    text(at.left, at.height - 0.45 * FOOT, shown.note, "left", 6, color=GREY)
-
-
-def _text_width(text: str, size: float) -> int:
-    from matplotlib.textpath import TextPath
-
-    return round(TextPath((0, 0), plain(text), size=size).get_extents().width * DPI / 72)

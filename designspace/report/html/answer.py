@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from designspace.report.entry import Entry
+from designspace.report.entry import WORDS, Entry
 from designspace.report.evidence.differences import Ranking
 from designspace.report.evidence.verdicts import Verdict
 from designspace.report.html.sections import Section
@@ -35,10 +35,9 @@ def _best(study: Study, section: Section) -> str:
 
 def _where(study: Study, section: Section, cost: object) -> str:
     """``At 35 NFE, ``; a budget is called so if it was not always spent."""
-    if study.column_axis == "nfe":
-        spent = not any(entry.unspent for entry in section.entries if study.budget(entry) == cost)
-        return f"At {'' if spent else 'a budget of '}{value_of(cost)} NFE, "
-    return f"At {value_of(cost)} steps, " if study.column_axis else ""
+    spent = not any(entry.unspent for entry in section.entries if study.budget(entry) == cost)
+    of = "" if spent else "a budget of "
+    return f"At {of}{value_of(cost)} {study.budget_word}, " if study.column_axis else ""
 
 
 def _leading(study: Study, section: Section, ranking: Ranking) -> str:
@@ -51,8 +50,8 @@ def _leading(study: Study, section: Section, ranking: Ranking) -> str:
 
 def _measured_on(study: Study, top: Entry, section: Section) -> str:
     """``n = 400``, with the evaluations if those at the same budget differ, and a note on a single training run."""
-    rivals = {e.nfe for e in section.entries if study.budget(e) == study.budget(top)}
-    cost = f", {top.nfe:.4g} NFE" if top.unspent or len(rivals) > 1 else ""
+    rivals = {e.spent(study.count) for e in section.entries if study.budget(e) == study.budget(top)}
+    cost = f", {top.spent(study.count):.4g} {WORDS[study.count]}" if top.unspent or len(rivals) > 1 else ""
     return f"n = {top.images(section.metric):,}{cost}{', one training run' if top.trainings == 1 else ''}"
 
 

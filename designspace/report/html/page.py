@@ -34,6 +34,7 @@ PICTURES = {
     "backward": "Sampling by the stochastic and by the deterministic equation.",
     "flow": "Trajectories of the probability flow.",
     "warps": "How schedules and scalings warp the same trajectories.",
+    "points": "Samples in the plane, after the data. Shaded regions contain 97 % of the data of each class.",
     "steps": "The steps of the solvers along one trajectory.",
 }
 OF_METRIC = {

@@ -9,7 +9,15 @@ from typing import Any
 
 from designspace.report.entry import Entry
 from designspace.report.evidence.differences import Ranking, by_budget, finite, rank
-from designspace.report.figures.metric import NFE, curve_name, each_once, level_of, numeric_axes
+from designspace.report.figures.metric import (
+    EVALUATIONS,
+    against,
+    curve_name,
+    each_once,
+    level_of,
+    numeric_axes,
+    varies_in,
+)
 from designspace.report.html.render import cell
 from designspace.report.study import Study, comparable
 from designspace.report.tables import caption, corrected
@@ -57,8 +65,9 @@ def listed(study: Study) -> list[Entry]:
 def sections(study: Study) -> Iterator[Section]:
     """All sections, in the order of the metrics."""
     place = {point: i for i, point in enumerate(listed(study))}
-    axes = [None, *numeric_axes(study)]
+    numeric = numeric_axes(study)
     for metric in study.about.metrics:
+        axes = [*[study.count] * (not numeric or varies_in(study, metric, study.count)), *numeric]
         groups = comparable(study.entries, metric)
         why = caption.kept_apart(groups, metric)
         for entries in groups:
@@ -71,7 +80,7 @@ def _section(
     entries: list[Entry],
     why: str,
     place: Mapping[Entry, int],
-    axes: Sequence[str | None],
+    axes: Sequence[str],
 ) -> Section:
     ranked = [rank(study, column, metric) for column in by_budget(study, entries).values()]
     best = {entry for ranking in ranked for entry in ranking.best}
@@ -139,7 +148,7 @@ def _compared(ranked: Sequence[Ranking], place: Mapping[Entry, int]) -> Iterator
             yield [place[entry], int(entry in ranking.best), *cells]
 
 
-def _curves(entries: Sequence[Entry], metric: str, axis: str | None) -> dict[str, Any]:
+def _curves(entries: Sequence[Entry], metric: str, axis: str) -> dict[str, Any]:
     """Curves as names, rows of the table and positions; configurations with the same trials share a curve."""
     place = {entry: i for i, entry in enumerate(entries)}
     named: dict[str, list[Entry]] = {}
@@ -148,6 +157,6 @@ def _curves(entries: Sequence[Entry], metric: str, axis: str | None) -> dict[str
             named.setdefault(curve_name(entry, axis), []).append(entry)
     curves = []
     for name, points in each_once(named).items():
-        found = sorted((entry.nfe if axis is None else entry.axes[axis], place[entry]) for entry in points)
+        found = sorted((against(entry, axis), place[entry]) for entry in points)
         curves.append([name, [i for _, i in found], [x for x, _ in found]])
-    return {"label": NFE if axis is None else one_line(axis), "curves": curves}
+    return {"label": EVALUATIONS.get(axis) or one_line(axis), "curves": curves}

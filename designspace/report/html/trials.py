@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from designspace.report.entry import BUDGET, Entry
+from designspace.report.entry import WORDS, Count, Entry
 from designspace.report.html.render import cell
 from designspace.report.study import Study
 from designspace.results.records import Result, plain
@@ -15,7 +15,7 @@ DESCRIBED = ("solver", "time_steps", "schedule", "scaling", "stochasticity")
 """The rows of a design that describe a trial in a few words."""
 IDLE = {("stochasticity", "none"), ("guidance", "none"), ("decoder", "none")}
 """Components that do nothing, which are left out."""
-TITLES = {"nfe": "budget (NFE)", "num_steps": "steps"}
+TITLES = {"nfe": "budget (NFE)", "nfe_total": "budget (total NFE)", "num_steps": "steps"}
 SAFE = 2**53
 """Larger integers cannot be represented exactly as JavaScript numbers."""
 
@@ -23,20 +23,24 @@ SAFE = 2**53
 def points(study: Study, entries: Sequence[Entry]) -> dict[str, Any]:
     """The columns that all tables share, with a row of cells per point, and a short description of each trial.
 
-    ``nfe`` and ``costs`` are the indices of the columns with the counted evaluations and with any kind of cost.
+    ``counts`` and ``costs`` are the indices of the columns with counted evaluations and with any kind of cost.
     """
     axes = list(study.about.axes)
     told = {axis for axis in axes if axis != study.column_axis}
     shown = [axis for axis in axes if axis == study.column_axis or len(told) > 1]
-    if study.column_axis == "nfe" and all(e.nfe == e.axes.get("nfe") for e in entries if e.rows):
-        shown.remove("nfe")  # equal to the column of counted evaluations
-    names = ["configuration", *(TITLES.get(axis, one_line(axis)) for axis in shown), "NFE"]
-    cells = [[e.config, *(_cell(e.axes.get(axis)) for axis in shown), _nfe(e)] for e in entries]
+    counted = study.counts
+    if study.column_axis in counted and not any(e.unspent for e in entries):
+        shown.remove(study.column_axis)  # equal to the column of counted evaluations
+    names = ["configuration", *(TITLES.get(axis, one_line(axis)) for axis in shown), *(WORDS[c] for c in counted)]
+    cells = [
+        [e.config, *(_cell(e.axes.get(axis)) for axis in shown), *(_spent(e, c) for c in counted)] for e in entries
+    ]
     described: dict[str, int] = {}
     about = [described.setdefault(_description(e), len(described)) for e in entries]
-    costs = [place for place, axis in enumerate(shown, 1) if axis in BUDGET and axis != "nfe"]
+    costs = [place for place, axis in enumerate(shown, 1) if axis == "num_steps"]
     found = {"columns": names, "rows": cells, "about": about, "described": list(described)}
-    return found | {"nfe": len(names) - 1, "costs": [*costs, len(names) - 1]}
+    counts = [len(names) - len(counted) + i for i in range(len(counted))]
+    return found | {"counts": counts, "costs": costs + counts}
 
 
 def trials(study: Study, entries: Sequence[Entry]) -> dict[str, Any]:
@@ -111,11 +115,12 @@ def _cell(value: object) -> Any:
     return "" if value is None else value_of(value)
 
 
-def _nfe(entry: Entry) -> Any:
+def _spent(entry: Entry, count: Count) -> Any:
     if not entry.rows:
         return ""
-    text = f"{entry.nfe:g}" if entry.nfe_sd is None else f"{entry.nfe:.4g} ± {entry.nfe_sd:.2g}"
-    return cell(entry.nfe, text)
+    number = entry.spent(count)
+    known = count == "nfe" and entry.nfe_sd is not None
+    return cell(number, f"{number:.4g} ± {entry.nfe_sd:.2g}" if known else f"{number:g}")
 
 
 def _description(entry: Entry) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from designspace.report.entry import Entry, converged_error
+from designspace.report.entry import WORDS, Entry, converged_error
 from designspace.report.evidence.caveats import few_effective, like_copies, lossy_reference, too_few_images
 from designspace.report.evidence.differences import Ranking
 from designspace.report.protocols import differences
@@ -14,7 +14,6 @@ from designspace.report.tables import corrected
 from designspace.text import NAMED, few, joined, number, one_line
 
 COUNTED_AS_DRAWN = "Values below the drawn reference are no better than it: comparisons treat them as equal to it."
-UNSPENT = "[k NFE]: the configuration spends k evaluations, because it cannot spend exactly the budget."
 CHOSEN = "because the best is chosen after seeing the values"
 """Why comparisons with the best are corrected for all pairs."""
 
@@ -54,7 +53,7 @@ def protocol(metric: str, entries: Sequence[Entry]) -> str:
     """The protocol in words: ``FD-lite0-96-320, n = 3,200 images, seed 0, detector lite0 (320 features), ...``."""
     first = entries[0]
     text = f"{one_line(first.about(metric).protocol)}, n = {first.images(metric):,} images{_seeds(entries)}"
-    text += _decoders(entries, latents=_is_diagnostic(metric, first))
+    text += _labels(first) + _decoders(entries, latents=_is_diagnostic(metric, first))
     if _is_diagnostic(metric, first):
         data = first.trial("data", "name")
         return f"{text}, data {one_line(data)}" if data else text
@@ -131,6 +130,17 @@ def _is_diagnostic(metric: str, entry: Entry) -> bool:
     return entry.about(metric).n is not None
 
 
+def _labels(entry: Entry) -> str:
+    """The classes of the generated images; empty if they have none."""
+    rule = entry.trial("evaluate", "labels")
+    if isinstance(rule, list) and rule:
+        classes = [one_line(label) for label in rule]
+        return f", class {classes[0]} only" if len(set(classes)) == 1 else f", classes {few(classes)} in turn"
+    if not isinstance(rule, str) or rule == "none":
+        return ""
+    return f", classes {'as frequent as in the data' if rule == 'data' else one_line(rule)}"
+
+
 def _seeds(entries: Sequence[Entry]) -> str:
     seeds = sorted({row.seed for entry in entries for row in entry.rows})
     names = ", ".join(map(str, seeds))
@@ -187,22 +197,42 @@ def _evaluations(study: Study, entries: Sequence[Entry]) -> Iterator[str]:
     took = [(e.config, f"{e.nfe:.4g} ± {e.nfe_sd:.2g}") for e in entries if e.nfe_sd is not None]
     for name, nfe in dict.fromkeys(took):
         yield f"{name} took {nfe} evaluations per image (mean ± standard deviation)."
-    guided = [
-        f"{e.config} ({e.rows[0].nfe_guidance:.4g} at {e.nfe:.4g} NFE)" for e in entries if e.rows[0].nfe_guidance
-    ]
-    if guided:
-        yield f"Guidance adds calls of networks, which NFE does not count: {few(list(dict.fromkeys(guided)))}."
-    if any(entry.unspent for entry in entries):
-        yield UNSPENT
+    yield from _of_guidance(entries)
+    yield from unspent(entries)
     if study.column_axis == "num_steps":
         yield from _at_equal_steps(study, entries)
+
+
+def unspent(entries: Sequence[Entry]) -> Iterator[str]:
+    """What the brackets in a table of these entries mean, if there are any."""
+    if limited := next((entry.limited for entry in entries if entry.unspent), None):
+        what = "spends k evaluations" + (" with those of guidance" if limited == "nfe_total" else "")
+        yield f"[k {WORDS[limited]}]: the configuration {what}, because it cannot spend exactly the budget."
+
+
+def _of_guidance(entries: Sequence[Entry]) -> Iterator[str]:
+    """What NFE and total NFE count, and both numbers for each configuration with guidance."""
+    guided = [entry for entry in entries if entry.spent("nfe_guidance")]
+    if not guided:
+        return
+    at: dict[str, dict[str, None]] = {}
+    for entry in guided:
+        at.setdefault(entry.config, {})[f"{entry.nfe:.4g} + {entry.spent('nfe_guidance'):.4g}"] = None
+    counts = [f"{name} ({', '.join(each)})" for name, each in at.items()]
+    yield f"NFE does not count the evaluations that guidance adds, and total NFE does: {few(counts)}."
+    costs = [f"{e.config} ({e.rows[0].guidance_cost:.3g})" for e in guided if e.rows[0].guidance_cost != 1]
+    if costs:
+        what = (
+            "An evaluation of a network that guides counts as much as its FLOPs divided by those of the other network"
+        )
+        yield f"{what}: {few([*dict.fromkeys(costs)])}."
 
 
 def _at_equal_steps(study: Study, entries: Sequence[Entry]) -> Iterator[str]:
     """The evaluations of each configuration, if those with the same number of steps spend different numbers."""
     counts: dict[str, dict[object, str]] = {}
     for entry in entries:
-        counts.setdefault(entry.config, {})[study.budget(entry)] = f"{entry.nfe:.4g}"
+        counts.setdefault(entry.config, {})[study.budget(entry)] = f"{entry.spent(study.count):.4g}"
     named: dict[str, list[str]] = {}
     for name, at in counts.items():
         named.setdefault(joined([at[budget] for budget in budgets(study, entries) if budget in at]), []).append(name)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from designspace.report.entry import Entry
+from designspace.report.entry import WORDS, Entry
 from designspace.report.evidence.contrasts import Difference
 from designspace.report.evidence.differences import (
     MOST,
@@ -49,7 +49,11 @@ def page(study: Study) -> str:
 
 
 def _explained(study: Study) -> str:
-    budget = {"nfe": "the same budget of evaluations", "num_steps": "the same number of steps"}
+    budget = {
+        "nfe": "the same budget of evaluations",
+        "nfe_total": "the same budget of evaluations including those of guidance",
+        "num_steps": "the same number of steps",
+    }
     same = f" at {budget[study.column_axis]}" if study.column_axis else ""
     return (
         f"Each configuration compared with the best{same}. {MEANING} comparisons.csv has all pairs of configurations"
@@ -66,21 +70,22 @@ def _against_best(study: Study, metric: str, entries: Sequence[Entry]) -> Iterat
     told = [f"{caption.protocol(metric, entries)}.", caption.training_runs(entries)]
     yield escape(" ".join(filter(None, told)))
     yield ""
-    budget = {"nfe": ["budget"], "num_steps": ["steps"]}.get(study.column_axis or "", [])
-    names = [*budget, "configuration", "NFE", "value", *COLUMNS]
+    budget = ["steps" if study.column_axis == "num_steps" else "budget"] * bool(study.column_axis)
+    names = [*budget, "configuration", *(WORDS[count] for count in study.counts), "value", *COLUMNS]
     yield "| " + " | ".join(names) + " |"
     yield "| " + " | ".join("---" if name == "configuration" else "---:" for name in names) + " |"
     for cost, column, ranking in ranked:
         for entry in column:
-            yield "| " + " | ".join([*(value_of(cost) for _ in budget), *_row(entry, metric, ranking)]) + " |"
+            yield "| " + " | ".join([*(value_of(cost) for _ in budget), *_row(study, entry, metric, ranking)]) + " |"
 
 
-def _row(entry: Entry, metric: str, ranking: Ranking) -> list[str]:
+def _row(study: Study, entry: Entry, metric: str, ranking: Ranking) -> list[str]:
     name, value = escape(entry.config), measured(entry.value(metric), entry.se(metric))
     top = ranking.best[0]
-    nfe = f"{entry.nfe:.4g}" + (f" (best: {top.nfe:.4g})" if entry.nfe != top.nfe else "")
+    spent = [(entry.spent(count), top.spent(count)) for count in study.counts]
+    counts = [f"{own:.4g}" + (f" (best: {best:.4g})" if own != best else "") for own, best in spent]
     against = words(*ranking.against[entry]) if entry in ranking.against else ["best", "", "", ""]
-    return [f"**{name}**" if entry in ranking.best else name, nfe, value, *against]
+    return [f"**{name}**" if entry in ranking.best else name, *counts, value, *against]
 
 
 def words(found: Difference, corrected: float) -> list[str]:
@@ -103,8 +108,9 @@ def flat(study: Study, one: Comparison, metric: str) -> dict[str, Any]:
     numbers = {"value_a": a.value(metric), "value_b": b.value(metric), "difference": found.value, "se": found.se}
     numbers |= {"gain": found.gain, "p": found.p, "p_holm": one.corrected}
     known = {key: None if value is None or math.isnan(value) else value for key, value in numbers.items()}
+    spent = {f"{c}_{side}": point.spent(c) for c in study.counts for side, point in (("a", a), ("b", b))}
     protocol = {"protocol": one_line(a.about(metric).protocol), "images": a.images(metric)}
-    return protocol | budget | {"a": a.config, "b": b.config, "nfe_a": a.nfe, "nfe_b": b.nfe, **known}
+    return protocol | budget | {"a": a.config, "b": b.config, **spent, **known}
 
 
 def _shortened(row: dict[str, Any]) -> dict[str, Any]:

@@ -97,11 +97,12 @@ def _favoured(study: Study, found: Sequence[Effects], name: str) -> Table:
     rows = []
     for factor, at in _by_factor(found).items():
         tried = ", ".join(map(factor.word, factor.choices))
-        rows.append([Cell(factor.name), Cell(tried), *(_words(at[b]) if b in at else Cell("") for b in shown)])
+        rows.append([Cell(factor.name), Cell(tried), *(words(at[b]) if b in at else Cell("") for b in shown)])
     return Table([name, "tried", *(f"favoured{_at(study, b)}" for b in shown)], rows, FAVOURED)
 
 
-def _words(one: Effects) -> Cell:
+def words(one: Effects) -> Cell:
+    """The favoured choices, by the value of another axis if they depend on it; ``undecided`` if nothing is excluded."""
     if one.dependence:
         return Cell(_by_level(one, one.dependence), best=True)
     return Cell(_names(one.factor, one.favoured), best=True) if one.decided else Cell("undecided")
@@ -135,17 +136,18 @@ def _edges(factor: Factor) -> list[Any]:
 
 def _costs(study: Study, found: Sequence[Effects]) -> Iterator[str]:
     """A note on each factor whose choices take different numbers of evaluations at the same budget."""
-    of_nfe, shown = study.column_axis == "nfe", _budgets(found)
+    of_nfe, shown = study.column_axis in ("nfe", "nfe_total"), _budgets(found)
     for factor, at in _by_factor(found).items():
         told = [budget for budget in shown if budget in at] if of_nfe else [*at][-1:]
         unequal = [
-            f"at NFE {value_of(budget)}, {counts}" if of_nfe else counts
+            f"at {study.budget_word} {value_of(budget)}, {counts}" if of_nfe else counts
             for budget in told
             if (counts := _counts(factor, at[budget].nfe, 1.0 if of_nfe else UNEQUAL))
         ]
         if unequal:
             each = "; ".join(unequal)
-            yield f"Not at equal cost: the choices of {factor.name} take different numbers of evaluations ({each})."
+            of = "evaluations, with those of guidance" if study.count == "nfe_total" else "evaluations"
+            yield f"Not at equal cost: the choices of {factor.name} take different numbers of {of} ({each})."
 
 
 def _counts(factor: Factor, nfe: Mapping[Any, float], factor_of_note: float) -> str:
@@ -173,7 +175,7 @@ def _effects(study: Study, found: Sequence[Effects], name: str) -> Table:
     rows = []
     for factor, at in _by_factor(found).items():
         for choice in factor.choices:
-            cells = [_cell(at[b], choice) if b in at else Cell("") for b in shown]
+            cells = [change(at[b], choice) if b in at else Cell("") for b in shown]
             base = choice == factor.choices[0]
             word = factor.word(choice) + (f" ({factor.compared_with})" if base else "")
             rows.append([Cell(factor.name if base else ""), Cell(word), *cells])
@@ -181,7 +183,8 @@ def _effects(study: Study, found: Sequence[Effects], name: str) -> Table:
     return Table(header, rows, MEANING)
 
 
-def _cell(one: Effects, choice: Any) -> Cell:
+def change(one: Effects, choice: Any) -> Cell:
+    """The effect of a choice; for the one to compare with, the mean of the metric in parentheses."""
     best = one.decided and choice in one.favoured
     if choice == one.factor.choices[0]:
         return number_cell(f"({one.baseline:.4g})", best)
@@ -192,7 +195,7 @@ def _cell(one: Effects, choice: Any) -> Cell:
 
 
 def _at(study: Study, budget: object) -> str:
-    return f" at {'NFE' if study.column_axis == 'nfe' else 'steps'} {value_of(budget)}" if study.column_axis else ""
+    return f" at {study.budget_word} {value_of(budget)}" if study.column_axis else ""
 
 
 def _budgets(found: Sequence[Effects]) -> list[object]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from designspace.report.entry import Entry, converged_error, number_in, se_in, value_in
+from designspace.report.entry import WORDS, Entry, converged_error, number_in, se_in, value_in
 from designspace.report.evidence.differences import by_budget, rank
 from designspace.report.study import Study, budgets, comparable
 from designspace.report.tables import caption, corrected
@@ -105,7 +105,7 @@ def _without_bias(study: Study, metric: str, entries: Sequence[Entry], correctio
 
     name = one_line(entries[0].about(metric).protocol)
     title = f"{name} without bias (reference: {correction.reference})"
-    told = [correction.caption, *([caption.UNSPENT] if any(entry.unspent for entry in entries) else [])]
+    told = [correction.caption, *caption.unspent(entries)]
     return Table(*_arranged(study, entries, title, cell), " ".join(told))
 
 
@@ -114,15 +114,18 @@ def _arranged(
 ) -> tuple[list[str], list[list[Cell]]]:
     """The header and the rows of a table of points."""
     if not study.column_axis:
-        rows = [[Cell(p.config), number_cell(f"{p.nfe:g}" if p.rows else ""), cell(p)] for p in points]
-        return ["configuration", "NFE", title], rows
+        rows = [
+            [Cell(p.config), *(number_cell(f"{p.spent(count):g}" if p.rows else "") for count in study.counts), cell(p)]
+            for p in points
+        ]
+        return ["configuration", *(WORDS[count] for count in study.counts), title], rows
     columns = budgets(study, points)
     at = {(point.config, study.budget(point)): cell(point) for point in points}
     rows = [
         [Cell(config), *(at.get((config, column), Cell("")) for column in columns)]
         for config in dict.fromkeys(point.config for point in points)
     ]
-    return [f"{title} at {'NFE' if study.column_axis == 'nfe' else 'steps'}", *map(value_of, columns)], rows
+    return [f"{title} at {study.budget_word}", *map(value_of, columns)], rows
 
 
 def _cell(study: Study, point: Entry, metric: str, best: bool) -> Cell:
@@ -141,7 +144,7 @@ def _cell(study: Study, point: Entry, metric: str, best: bool) -> Cell:
 
 def _unspent(point: Entry) -> str:
     """`` [7 NFE]`` if the counted evaluations are not those of the budget."""
-    return f" [{point.nfe:.4g} NFE]" if point.unspent else ""
+    return f" [{point.spent(point.limited):.4g} {WORDS[point.limited]}]" if point.unspent else ""
 
 
 def _flat(entry: Entry, row: Result, study: Study, further: list[str]) -> dict[str, Any]:

@@ -4,13 +4,18 @@ const CONFIG = { displaylogo: false, responsive: true, modeBarButtons: [["toImag
 function Figure(section, { isolated }) {
   const curves = Curves(section);
   const least = Math.min(...section.table.rows.map((row) => numberOf(row[2]) ?? Infinity));
-  const state = { against: 0, words: [], only: null, x: "log", y: section.higher === false && least > 0 ? "log" : "linear" };
+  const state = { against: 0, words: [], only: null, x: scaleOf(0), y: section.higher === false && least > 0 ? "log" : "linear" };
   const plot = el("div", { class: "plot", role: "img", "aria-label": `${section.label}, plotted; the table below has its numbers` });
   const legend = el("div", { class: "legend", role: "group", "aria-label": "Configurations" });
   const levelKeys = el("div", { class: "levels" });
   const note = el("p", { class: "note", "aria-live": "polite" });
   const switches = { x: scaleSwitch("x"), y: scaleSwitch("y") };
   const bar = el("div", { class: "switches" }, ...chooser(), switches.x, switches.y);
+
+  /* A logarithmic x axis would hide points at 0. */
+  function scaleOf(against) {
+    return section.against[against].curves.every(([, , x]) => x.every((v) => v > 0)) ? "log" : "linear";
+  }
 
   function scaleSwitch(which) {
     return button("", () => set({ [which]: state[which] === "log" ? "linear" : "log" }), { "data-axis": which });
@@ -19,7 +24,7 @@ function Figure(section, { isolated }) {
   function chooser() {
     if (section.against.length < 2) return [];
     const options = section.against.map(({ label }, i) => el("option", { value: i }, label));
-    const change = (event) => set({ against: Number(event.target.value), only: null });
+    const change = ({ target: { value } }) => set({ against: Number(value), only: null, x: scaleOf(Number(value)) });
     return [el("label", {}, "against ", el("select", { onchange: change }, ...options))];
   }
 
@@ -91,7 +96,7 @@ function Figure(section, { isolated }) {
     for (const which of ["x", "y"]) switches[which].textContent = `${which}: ${state[which]}`;
     switches.x.hidden = flat;
     if (flat) switches.y.textContent = `values: ${state.y}`;
-    const hidden = state.y === "log" ? all.flatMap((c) => c.values).filter((v) => v <= 0).length : 0;
+    const hidden = all.flatMap((c) => c.values.filter((v, k) => (state.y === "log" && v <= 0) || (!flat && state.x === "log" && c.x[k] <= 0))).length;
     note.textContent = hidden ? `${hidden} values at or below 0 cannot be drawn on a logarithmic axis.` : "";
   }
 

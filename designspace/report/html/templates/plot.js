@@ -50,11 +50,11 @@ function Curves(section) {
     const row = rows[r];
     const told = DATA.points.described[DATA.points.about[row[0]]];
     const se = shown(row[column("se")]);
-    const nfe = shown(DATA.points.rows[row[0]][DATA.points.nfe]);
+    const spent = DATA.points.counts.map((c) => `${DATA.points.columns[c]} ${shown(DATA.points.rows[row[0]][c])}`);
     return [
       `<b>${escaped(name)}</b>`,
       `${escaped(section.label)}: <b>${escaped(shown(row[column("value")]))}</b>${se ? ` ± ${escaped(se)}` : ""}`,
-      `NFE ${escaped(nfe)}, n = ${escaped(shown(row[column("n")]))}`,
+      `${escaped(spent.join(", "))}, n = ${escaped(shown(row[column("n")]))}`,
       wrapped(told),
     ].join("<br>");
   }

@@ -1,10 +1,10 @@
 """An interpreter of pickles that executes nothing: it builds plain values, and its names are only labels.
 
 Python's own unpickler imports what a file names and calls it. This one knows the opcodes that protocols 2 to 5 write
-for data, and looks up callables in a table of its caller. Any other name in a file is a ``Label``; what a file makes
-by calling one is an ``Inert`` object, which keeps its arguments and its state. Every claim of a size is compared with
-the bytes that are there, nothing recurses, and the number of opcodes is limited, so that memory and time are bounded
-by the size of the file.
+for data, also in Python 2, and looks up callables in a table of its caller. Any other name in a file is a ``Label``;
+what a file makes by calling one is an ``Inert`` object, which keeps its arguments and its state. Every claim of a size
+is compared with the bytes that are there, nothing recurses, and the number of opcodes is limited, so that memory and
+time are bounded by the size of the file.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
-from designspace.importing.values import Inert, Known, Label, PickleError, kind_of, require_harmless, require_key
+from designspace.storage.pickled import Inert, Known, Label, PickleError, kind_of, require_harmless, require_key
 from designspace.text import clean, counted
 
 MOST_OPCODES = 1_000_000
@@ -44,9 +44,9 @@ class Pickle:
             while (opcode := bytes(self.take(1))) != pickle.STOP:
                 self._opcodes += 1
                 if self._opcodes > MOST_OPCODES:
-                    raise PickleError(f"has more than {MOST_OPCODES:,} opcodes, as no checkpoint does")
+                    raise PickleError(f"has more than {MOST_OPCODES:,} opcodes, more than any data need")
                 if opcode not in _OPCODES:
-                    raise PickleError(f"has the opcode {opcode!r}, which checkpoints do not have")
+                    raise PickleError(f"has the opcode {opcode!r}, which data do not have")
                 _OPCODES[opcode](self)
             return self.pop()
         except (ValueError, IndexError, KeyError, TypeError, struct.error) as error:
@@ -137,7 +137,7 @@ class Pickle:
         if isinstance(target, Inert):
             target.state = state
         elif not isinstance(target, dict):
-            raise PickleError(f"sets the state of {kind_of(target)}, as no checkpoint does: it may be hostile")
+            raise PickleError(f"sets the state of {kind_of(target)}, as no data do: it may be hostile")
 
     def refer(self) -> None:
         if self._persistent is None:
@@ -197,6 +197,8 @@ _OPCODES: dict[bytes, Callable[[Pickle], Any]] = {
     pickle.SHORT_BINUNICODE: lambda r: r.push(r.text(r.integer(1))),
     pickle.BINUNICODE: lambda r: r.push(r.text(r.integer(4))),
     pickle.BINUNICODE8: lambda r: r.push(r.text(r.integer(8))),
+    pickle.SHORT_BINSTRING: lambda r: r.push(str(r.take(r.integer(1)), "latin1")),
+    pickle.BINSTRING: lambda r: r.push(str(r.take(r.integer(4)), "latin1")),
     pickle.SHORT_BINBYTES: lambda r: r.push(r.take(r.integer(1))),
     pickle.BINBYTES: lambda r: r.push(r.take(r.integer(4))),
     pickle.BINBYTES8: lambda r: r.push(r.take(r.integer(8))),
@@ -229,4 +231,7 @@ _OPCODES: dict[bytes, Callable[[Pickle], Any]] = {
     pickle.BUILD: lambda r: r.set_state(),
     pickle.BINPERSID: lambda r: r.refer(),
 }
-"""What each opcode does. Sets are lists, because the hash of what they hold could take any time."""
+"""What each opcode does. Sets are lists, because the hash of what they hold could take any time.
+
+Strings of Python 2, which may be text or bytes, become text with one character per byte.
+"""

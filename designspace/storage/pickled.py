@@ -12,7 +12,7 @@ from designspace.text import clean, few
 
 LARGEST_KEY = 2**60
 DATA_MODULES = {"argparse", "array", "collections", "copyreg", "datetime", "decimal", "enum", "fractions", "pathlib"}
-"""Modules of the standard library whose classes only hold data, so that a checkpoint may well name them."""
+"""Modules of the standard library whose classes only hold data, so that files of data may well name them."""
 DATA_MODULES |= {"typing", "uuid", "zoneinfo"}
 DATA_TYPES = {"bytearray", "bytes", "complex", "dict", "float", "frozenset", "int", "list", "object", "range", "set"}
 DATA_TYPES |= {"slice", "str", "tuple", "bool"}
@@ -50,7 +50,7 @@ def require_harmless(module: str, name: str) -> None:
     standard = top in sys.stdlib_module_names and top not in DATA_MODULES
     refused = name not in DATA_TYPES if top in BUILTINS else standard
     if refused:
-        raise PickleError(f"asks for {clean(f'{module}.{name}', 100)}, which no network needs: it may be hostile")
+        raise PickleError(f"asks for {clean(f'{module}.{name}', 100)}, which no data need: it may be hostile")
 
 
 def require_key(key: Any) -> Any:
