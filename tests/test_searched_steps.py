@@ -100,7 +100,7 @@ def test_a_student_in_the_plane_of_the_design_steps_as_the_solver_does():
     of = Probe(design, of.D, of.latents, 4)
     grid = rule.grid(of)
     flow, x = of.flow.on(tuple(grid)), of.solution().at(grid[2])
-    for j, reached in zip(range(5, 9), rule._steps(flow, x, 2, range(5, 9)), strict=True):
+    for j, reached in zip(range(5, 9), rule.steps_between(flow, x)(x, 2, range(5, 9)), strict=True):
         pair = flow.on((grid[2], grid[j]))
         torch.testing.assert_close(reached, design.solver.step(pair, x, 0, grid[2], None)[0], rtol=1e-9, atol=1e-9)
 

@@ -1,4 +1,4 @@
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from pydantic import Field, field_validator
@@ -6,7 +6,7 @@ from pydantic_core import PydanticCustomError
 from torch import Tensor
 
 from designspace.registry.literature import PEI_2025
-from designspace.sampling.flow import Flow
+from designspace.sampling.flow import Flow, Level
 from designspace.sampling.grid_search import GridSearch
 from designspace.sampling.probe import Probe
 from designspace.sampling.solver import Solver, take_step
@@ -44,7 +44,8 @@ class OSS(GridSearch, name="oss"):
 
     def indices(self, probe: Probe, grid: Sequence[float], steps: int) -> Sequence[int]:
         teacher = torch.stack([probe.solution().at(sigma) for sigma in grid])
-        flow, last, images = probe.flow.on(tuple(grid)), len(grid) - 1, teacher.shape[1]
+        last, images = len(grid) - 1, teacher.shape[1]
+        steps_of = self.steps_between(probe.flow.on(tuple(grid)), teacher)
         from_level = torch.zeros(steps + 1, last + 1, images, dtype=torch.long, device=teacher.device)
         states, reachable = teacher, range(1)  # the student starts at the first level, where the solution does
         for k in range(1, steps + 1):
@@ -53,7 +54,7 @@ class OSS(GridSearch, name="oss"):
             end = last - (steps - k) + 1  # the steps after this one need a level each
             for i in reachable:
                 ends = range(max(i + 1, last if k == steps else 0), end)
-                there = self._steps(flow, states[i], i, ends)
+                there = steps_of(states[i], i, ends)
                 gap = (there - teacher[ends.start : end]).flatten(2).square().sum(2).double()
                 better = gap < least[ends.start : end]
                 least[ends.start : end] = gap.where(better, least[ends.start : end])
@@ -63,21 +64,35 @@ class OSS(GridSearch, name="oss"):
             states, reachable = reached, range(k, end)
         return _median(from_level, last)
 
-    def _steps(self, flow: Flow, x: Tensor, i: int, ends: range) -> Tensor:
-        """The student's states ``[n, B, ...]`` after a step from ``x`` at level ``i`` to each of ``ends``, by index.
+    def steps_between(self, flow: Flow, like: Tensor) -> Callable[[Tensor, int, range], Tensor]:
+        """A function of ``x``, ``i`` and ``ends``: the student's states after steps from ``x`` at the ``i``-th level.
 
-        A step of Euler's method is linear in x and D, which is evaluated only once.
+        These are ``[n, B, ...]``, after a step to each of ``ends``. A step of Euler's method is linear in x and D, which
+        is evaluated only once; the dtype and the device of its coefficients are those of ``like``.
         """
         sigma = flow.sigma
-        if self.student != Solver.get("euler")():
+
+        def by_solver(x: Tensor, i: int, ends: range) -> Tensor:
             pairs = (flow.on((sigma[i], sigma[j])) for j in ends)
             return torch.stack([take_step(self.student, pair, x, 0, sigma[i], None)[0] for pair in pairs])
-        here, denoised = flow.at(sigma[i]), flow.D(x, sigma[i])
-        rows = []
-        for end in (flow.at(sigma[j]) for j in ends):
-            along, towards = here.slope(end.t - here.t)
-            rows.append(torch.add(x * ((here.s + along) / end.s), denoised, alpha=towards / end.s))
-        return torch.stack(rows)
+
+        if self.student != Solver.get("euler")():
+            return by_solver
+        weights = _euler([flow.at(level) for level in sigma]).to(like)
+
+        def by_euler(x: Tensor, i: int, ends: range) -> Tensor:
+            of_x, of_D = weights[:, i, ends.start : ends.stop].reshape(2, -1, *[1] * x.ndim)
+            return of_x * x + of_D * flow.D(x, sigma[i])
+
+        return by_euler
+
+
+def _euler(levels: Sequence[Level]) -> Tensor:
+    """The weights of x and D in a step of Euler's method between any two levels, ``[2, n, n]``."""
+    t, s = (torch.tensor(values, dtype=torch.float64) for values in zip(*((at.t, at.s) for at in levels), strict=True))
+    along, towards = torch.tensor([level.slope(1.0) for level in levels[:-1]], dtype=torch.float64).T[..., None]
+    h = t - t[:-1, None]
+    return torch.stack([s[:-1, None] + h * along, h * towards]) / s
 
 
 def _median(from_level: Tensor, last: int) -> list[int]:

@@ -8,7 +8,7 @@ flow are computed on a few samples of their own. Those of the reference are in `
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from time import perf_counter
 from typing import TYPE_CHECKING, Literal
@@ -31,7 +31,7 @@ from designspace.run.loaded import Kept, Loaded, made, source_of
 from designspace.run.references import References
 from designspace.sampling.noise import latents
 from designspace.sampling.plane import CURVES, plane
-from designspace.sampling.probe import Converged, Evaluations, GivenLevels, MeasuredTimeSteps, Probe, placed
+from designspace.sampling.probe import GivenLevels, MeasuredTimeSteps, Probe, Solutions, placed
 from designspace.storage.cache import Cache
 from designspace.storage.files import content_key
 from designspace.training.rows import training_rows
@@ -53,7 +53,7 @@ class Stages:
     device: torch.device
     batch_size: int | None = None
     """Images per call of the denoiser and of the decoder; by default ``batch_of`` decides for the denoiser."""
-    _solutions: Kept[dict[tuple[float, float, float, int], Converged]] = field(default_factory=Kept)
+    _solutions: Kept[Solutions] = field(default_factory=Kept)
 
     @cached_property
     def loaded(self) -> Loaded:
@@ -74,8 +74,8 @@ class Stages:
     def levels(self, trial: Trial) -> Tensors:
         """The noise levels ``sigmas`` of time steps that are placed by measurement.
 
-        With them are the ``seconds`` and the evaluations per image, ``nfe``, that this took; the latter are without
-        those of a converged solution that an earlier trial of this process had computed.
+        With them are the ``seconds`` that this took, without those of a converged solution that an earlier trial of
+        this process had computed, and the evaluations per image, ``nfe``, with those of this solution.
         """
         seen = self.measuring(trial)
 
@@ -83,10 +83,8 @@ class Stages:
             rule = seen.design.time_steps
             assert isinstance(rule, MeasuredTimeSteps)
             start = perf_counter()
-            probe = self._probe(seen, rule.images, "time_steps")
-            probe = replace(probe, D=(counted := Evaluations(probe.D)))
-            found, seconds = placed(rule, probe), perf_counter() - start
-            return {"sigmas": found, "seconds": _float64(seconds), "nfe": _float64(counted.number)}
+            found, nfe = placed(rule, self._probe(seen, rule.images, "time_steps"))
+            return {"sigmas": found, "seconds": _float64(perf_counter() - start), "nfe": _float64(nfe)}
 
         return self._made("levels", self._levels_key(seen), place)
 
@@ -227,7 +225,7 @@ class Stages:
         start = latents(seed, range(images), denoiser.shape).double().to(self.device)
         rows = [getattr(trial.design, row) for part in trial.denoisers for row in part.rows]
         key = (trial.denoiser, trial.guidance, trial.data, trial.evaluate.labels, images, seed, *rows)
-        return Probe(trial.design, D, start, trial.num_steps, self._solutions.get(key, dict))
+        return Probe(trial.design, D, start, trial.num_steps, self._solutions.get(key, Solutions))
 
     def _denoising(self, trial: Trial, images: int) -> DenoiserProbe:
         data, denoiser = self.loaded.data(trial.data), self.loaded.denoiser(trial)

@@ -25,7 +25,7 @@ class GridSearch(MeasuredTimeSteps):
 
     follows_solver: ClassVar[bool] = False
     T: Annotated[int, Field(ge=3, le=1000)] = 61
-    """The number of levels of the grid; for more than T/2 steps, the grid has twice as many levels as there are."""
+    """The number of levels of the grid; for more than T/2 steps, the grid has T/2 levels more than there are steps."""
     sigma_min: Positive = 0.002
     sigma_max: Positive = 80.0
 
@@ -47,7 +47,7 @@ class GridSearch(MeasuredTimeSteps):
 
         Raises ``ValueError`` if there are fewer levels than ``probe.num_steps``.
         """
-        fine = self.within(*probe.limits).sigmas(max(self.T, 2 * probe.num_steps))
+        fine = self.within(*probe.limits).sigmas(max(self.T, probe.num_steps + self.T // 2))
         levels = sorted(set(rounding(probe.D)(fine).double().tolist()), reverse=True)
         if len(levels) < probe.num_steps:
             what = f"{probe.num_steps} steps, but its grid has only {len(levels)} levels"

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
+from collections import UserDict
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Annotated, Any, ClassVar
 
@@ -22,6 +23,7 @@ from designspace.registry.component import Component, Count
 from designspace.registry.identity import Since
 from designspace.registry.known import ROWS
 from designspace.sampling import rows
+from designspace.sampling.counted import Calling
 from designspace.sampling.flow import Flow, make_flow
 from designspace.sampling.levels import interpolated
 from designspace.sampling.rows import TimeSteps
@@ -44,6 +46,11 @@ class Converged:
     """The unscaled samples, ``[L + 1, B, ...]``."""
     denoised: Tensor
     """D(x; sigma) at each level, ``[L + 1, B, ...]``."""
+
+    @property
+    def nfe(self) -> int:
+        """The evaluations per image that it takes."""
+        return 4 * (len(self.sigma) - 1) + 1
 
     @classmethod
     def of(cls, D: rows.D, latents: Tensor, sigma_max: float, sigma_min: float, steps: int = STEPS) -> Converged:
@@ -72,18 +79,19 @@ class Converged:
         return found
 
 
-class Evaluations:
-    """The denoiser ``D``, with the ``number`` of its evaluations."""
+class Solutions(UserDict[tuple[float, float, float, int], Converged]):
+    """Converged solutions for the same images, by the standard deviation of the start, both end levels and the steps.
 
-    def __init__(self, D: rows.D) -> None:
-        self._D, self.number = D, 0
+    ``asked`` has the keys of those that were used.
+    """
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._D, name)
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: set[tuple[float, float, float, int]] = set()
 
-    def __call__(self, x: Tensor, sigma: Tensor) -> Tensor:
-        self.number += 1
-        return self._D(x, sigma)
+    def __getitem__(self, key: tuple[float, float, float, int]) -> Converged:
+        self.asked.add(key)
+        return super().__getitem__(key)
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,11 +104,8 @@ class Probe:
     latents: Tensor
     """The latents of the images, float64 ``[B, ...]``."""
     num_steps: int
-    solutions: dict[tuple[float, float, float, int], Converged] = field(default_factory=dict)
-    """Solutions for the same images that were computed before.
-
-    The key has the standard deviation of the start, both end levels and the number of steps.
-    """
+    solutions: Solutions = field(default_factory=Solutions)
+    """Solutions for the same images that were computed before."""
 
     @cached_property
     def flow(self) -> Flow:
@@ -182,11 +187,18 @@ class MeasuredTimeSteps(TimeSteps):
         """The levels for the design, the denoiser and the images of ``probe``, float64 ``[N]``."""
 
 
-def placed(rule: MeasuredTimeSteps, probe: Probe) -> Tensor:
-    """Call ``rule.place``. Raises ``BrokenRowError`` unless it returns ``[N]`` floating-point numbers."""
+def placed(rule: MeasuredTimeSteps, probe: Probe) -> tuple[Tensor, int | float]:
+    """The levels that ``rule.place`` finds, and the calls of networks per image that this takes, with those of guidance.
+
+    A solution that ``probe`` knows already counts as if it were computed. Raises ``BrokenRowError`` unless ``place``
+    returns ``[N]`` floating-point numbers.
+    """
+    known, D = dict(probe.solutions), Calling(probe.D)
+    probe.solutions.asked.clear()
     with calling(rule):
-        found = rule.place(probe)
-    return require_tensor(rule, "the result of place", found, (probe.num_steps,))
+        found = rule.place(replace(probe, D=D))
+    levels = require_tensor(rule, "the result of place", found, (probe.num_steps,))
+    return levels, D.number + sum(known[key].nfe for key in probe.solutions.asked & known.keys())
 
 
 class GivenLevels(TimeSteps):

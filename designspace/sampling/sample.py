@@ -225,5 +225,5 @@ def place(design: Rows, D: rows.D, like: Tensor, num_steps: int) -> Rows:
         what = f"it is measured on denoiser {other.name}, which only an ablation loads"
         raise ValueError(f"time_steps {design.time_steps.name}: {what}; leave denoiser out to measure D itself")
     own = latents_of("time_steps", range(design.time_steps.images), tuple(like.shape[1:]))
-    levels = placed(design.time_steps, Probe(design, D, own.double().to(like.device), num_steps))
+    levels, _ = placed(design.time_steps, Probe(design, D, own.double().to(like.device), num_steps))
     return design.with_time_steps(GivenLevels(levels=tuple(levels.tolist())))
