@@ -12,6 +12,7 @@ from pipeline import write_spec
 from pydantic import ValidationError
 
 import designspace as ds
+from designspace.run.estimate import dry_run
 from designspace.run.run import run
 from designspace.sampling.noise import latents
 from designspace.sampling.probe import Probe
@@ -217,6 +218,8 @@ class TestOnAnotherDenoiser:
     def test_levels_are_those_of_the_other_denoiser_and_are_found_once(self, tmp_path):
         out = {"out": tmp_path / "reports", "progress": False}
         own, other = run(self.spec(tmp_path), **out).rows()
+        # The grid has 16 levels; that the solution was known from another trial or another run makes no difference.
+        assert (own.nfe_search, other.nfe_search) == (1025 + 16, 1025 + 16)
         exact = run(self.spec(tmp_path, denoiser="exact", grid={"time_steps": [self.STEPS], "num_steps": [4]}), **out)
         assert other.sigmas == exact.rows()[-1].sigmas != own.sigmas
         files = tmp_path / "cache" / "levels"
@@ -230,7 +233,29 @@ class TestOnAnotherDenoiser:
             **out,
         )
         assert again.rows()[-1].sigmas == other.sigmas
+        assert again.rows()[-1].nfe_search == 1025 + 16
         assert len(list(files.rglob("*.safetensors"))) == known
+
+    def test_a_dry_run_states_what_the_search_takes_once(self, tmp_path):
+        twice = {"time_steps": [self.STEPS | {"denoiser": "exact"}], "num_steps": [4], "seed": [0, 1]}
+        one, other = dry_run(self.spec(tmp_path, grid=twice), out=tmp_path)
+        assert one.error is other.error is None
+        assert one.nfe_search == other.nfe_search == 1025 + 16
+        assert one.parts["time_steps"] > 0
+        assert "time_steps" not in other.parts
+
+    def test_guidance_that_depends_on_steps_is_allowed_because_the_search_is_without_it(self, tmp_path):
+        guidance = {"name": "interval", "weight": 2, "per": "step"}
+        fields = {"data": {"name": "mixture", "count": 100}, "denoiser": "exact", "guidance": guidance}
+        fields["evaluate"] = {"images": 20, "detector": "pixels", "metrics": ["frechet"], "labels": "balanced"}
+        with pytest.raises(ds.SpecError, match="time_steps gits tries out single steps: use per: evaluation"):
+            self.spec(tmp_path, **fields, grid={"time_steps": [self.STEPS], "num_steps": [4]})
+        steps = {"time_steps": [self.STEPS | {"denoiser": "exact"}], "num_steps": [4]}
+        ablation = self.spec(tmp_path, **fields, grid=steps)
+        (guided,) = run(ablation, out=tmp_path / "reports", progress=False).rows()
+        (plain,) = run(self.spec(tmp_path, **fields | {"guidance": "none"}, grid=steps), out=tmp_path).rows()
+        assert guided.nfe_guidance > plain.nfe_guidance == 0
+        assert guided.sigmas == plain.sigmas
 
     def test_it_is_part_of_the_identity_with_the_data_that_it_reads(self, tmp_path):
         own, other = (point.trial for point in self.spec(tmp_path).points())

@@ -67,8 +67,8 @@ class OSS(GridSearch, name="oss"):
     def steps_between(self, flow: Flow, like: Tensor) -> Callable[[Tensor, int, range], Tensor]:
         """A function of ``x``, ``i`` and ``ends``: the student's states after steps from ``x`` at the ``i``-th level.
 
-        These are ``[n, B, ...]``, after a step to each of ``ends``. A step of Euler's method is linear in x and D, which
-        is evaluated only once; the dtype and the device of its coefficients are those of ``like``.
+        These are ``[n, B, ...]``, after a step to each of ``ends``. A step of Euler's method is linear in x and D,
+        which is evaluated only once; the dtype and the device of its coefficients are those of ``like``.
         """
         sigma = flow.sigma
 
@@ -82,7 +82,8 @@ class OSS(GridSearch, name="oss"):
 
         def by_euler(x: Tensor, i: int, ends: range) -> Tensor:
             of_x, of_D = weights[:, i, ends.start : ends.stop].reshape(2, -1, *[1] * x.ndim)
-            return of_x * x + of_D * flow.D(x, sigma[i])
+            reached: Tensor = of_x * x + of_D * flow.D(x, sigma[i])
+            return reached
 
         return by_euler
 

@@ -1,4 +1,4 @@
-"""The evaluations of the denoiser that observations and measured time steps need, counted without the denoiser."""
+"""The evaluations of the denoiser that observations need, counted without the denoiser."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from designspace.evaluation.denoiser_probe import denoising
 from designspace.evaluation.rows import DenoiserMetric, Observation
 from designspace.run.stages import Stages
 from designspace.sampling.noise import latents
-from designspace.sampling.probe import Probe
+from designspace.sampling.probe import MeasuredTimeSteps, Probe
 from designspace.training.rows import training_rows
 
 if TYPE_CHECKING:
@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 
 def evaluations(trial: Trial, metric: Observation, stages: Stages) -> float:
-    """The evaluations that a metric of the sampler or the denoiser needs."""
+    """The evaluations that a metric of the sampler or the denoiser needs, without the search for time steps."""
+    rule = trial.design.time_steps
+    if isinstance(rule, MeasuredTimeSteps):  # the number of evaluations does not depend on where the levels lie
+        trial = trial.model_copy(update={"design": trial.design.with_time_steps(rule.start())})
     counted = Counted(trial)
     if not isinstance(metric, DenoiserMetric):
         metric.observe(counted.probe(metric.images))  # type: ignore[attr-defined]

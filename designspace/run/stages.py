@@ -18,7 +18,6 @@ from torch import Tensor
 
 from designspace.data.images import to_uint8
 from designspace.denoising.decoding import decoded
-from designspace.denoising.guidance import Guidance
 from designspace.denoising.preconditioned import PreconditionedNetwork
 from designspace.denoising.rows import Conditional
 from designspace.evaluation.boundary import checked
@@ -68,7 +67,7 @@ class Stages:
     def prepare(self, trial: Trial) -> None:
         """Compute the cache keys of a trial before any trial runs, so that later changes to files do not enter them."""
         self.loaded.keys(trial)
-        self.loaded.keys(self.measuring(trial))
+        self.loaded.keys(trial.measuring)
         self.references.key(trial)
 
     def levels(self, trial: Trial) -> Tensors:
@@ -77,7 +76,7 @@ class Stages:
         With them are the ``seconds`` that this took, without those of a converged solution that an earlier trial of
         this process had computed, and the evaluations per image, ``nfe``, with those of this solution.
         """
-        seen = self.measuring(trial)
+        seen = trial.measuring
 
         def place() -> Tensors:
             rule = seen.design.time_steps
@@ -90,20 +89,7 @@ class Stages:
 
     def has_levels(self, trial: Trial) -> bool:
         """Whether the cache has the noise levels of measured time steps."""
-        return self.cache.path("levels", self._levels_key(self.measuring(trial))).is_file()
-
-    def measuring(self, trial: Trial) -> Trial:
-        """The trial on which measured time steps are placed.
-
-        It is ``trial`` itself, unless the time steps name another denoiser: then it has this one, no guidance, and the
-        part of the range of levels that the denoiser of ``trial`` supports.
-        """
-        if (other := trial.measured_on) is None:
-            return trial
-        known, design = trial.denoiser.supported(trial.design), trial.design
-        rule = design.time_steps.within(*known.limits()) if known else design.time_steps
-        parts = {"denoiser": other, "guidance": Guidance.get("none")(), "seed": 0}
-        return trial.model_copy(update={**parts, "design": design.with_time_steps(rule)})
+        return self.cache.path("levels", self._levels_key(trial.measuring)).is_file()
 
     def _levels_key(self, measuring: Trial) -> str:
         return content_key("levels", self.loaded.keys(measuring).sampling)

@@ -188,10 +188,10 @@ class MeasuredTimeSteps(TimeSteps):
 
 
 def placed(rule: MeasuredTimeSteps, probe: Probe) -> tuple[Tensor, int | float]:
-    """The levels that ``rule.place`` finds, and the calls of networks per image that this takes, with those of guidance.
+    """The levels that ``rule.place`` finds, and the calls of networks per image that this takes.
 
-    A solution that ``probe`` knows already counts as if it were computed. Raises ``BrokenRowError`` unless ``place``
-    returns ``[N]`` floating-point numbers.
+    Those of guidance count, too, and so does a solution that ``probe`` knows already. Raises ``BrokenRowError`` unless
+    ``place`` returns ``[N]`` floating-point numbers.
     """
     known, D = dict(probe.solutions), Calling(probe.D)
     probe.solutions.asked.clear()

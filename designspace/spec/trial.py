@@ -145,6 +145,20 @@ class Trial(Spec):
         """The denoiser on which the time steps are measured, if it is not that of the trial."""
         return _measured_on(self.design)
 
+    @property
+    def measuring(self) -> Trial:
+        """The trial on which measured time steps are placed.
+
+        It is the trial itself, unless the time steps name another denoiser: then it has this one, no guidance, and the
+        part of the range of levels that the denoiser of the trial supports.
+        """
+        if (other := self.measured_on) is None:
+            return self
+        known, design = self.denoiser.supported(self.design), self.design
+        rule = design.time_steps.within(*known.limits()) if known else design.time_steps
+        parts = {"denoiser": other, "guidance": Guidance.get("none")(), "seed": 0}
+        return self.model_copy(update={**parts, "design": design.with_time_steps(rule)})
+
     def sampling_identity(self) -> dict[str, Any]:
         """Everything that a single sample of the denoiser depends on.
 
