@@ -39,8 +39,7 @@ FOLDER = "folder"
 
 def folder_of(info: ValidationInfo) -> Path | None:
     """The folder of the spec that is being validated, or ``None`` if the validation context names none."""
-    folder: Path | None = (info.context or {}).get(FOLDER)
-    return folder
+    return cast(Path | None, (info.context or {}).get(FOLDER))
 
 
 Count = Annotated[int, Field(ge=2, le=10_000_000)]

@@ -18,7 +18,7 @@ from designspace.evaluation.rows import DenoiserMetric, Metric, Observation
 from designspace.interrupts import contained, handled
 from designspace.results.lines import PointKey, point_key
 from designspace.results.store import Results
-from designspace.run.evaluations import evaluations
+from designspace.run.evaluations import evaluations, search_nfe_of
 from designspace.run.generate import chunks
 from designspace.run.job import repeat_of
 from designspace.run.labels import require_labels
@@ -28,7 +28,7 @@ from designspace.run.shapes import require_shapes
 from designspace.run.stages import Stage, Stages
 from designspace.sampling.counting import Cost
 from designspace.sampling.probe import MeasuredTimeSteps
-from designspace.spec.evaluations import cost_of, guidance_cost_of, search_nfe_of
+from designspace.spec.evaluations import cost_of, guidance_cost_of
 from designspace.storage.cache import Cache
 from designspace.storage.files import content_key
 from designspace.training.checkpoints import Checkpoints, Trainable

@@ -1,4 +1,4 @@
-"""The evaluations of the denoiser that observations need, counted without the denoiser."""
+"""The evaluations of the denoiser that observations and measured time steps need, counted without the denoiser."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from torch import Tensor
 from designspace.evaluation.denoiser_probe import denoising
 from designspace.evaluation.rows import DenoiserMetric, Observation
 from designspace.run.stages import Stages
+from designspace.sampling import rows
+from designspace.sampling.counting import Half, search_nfe
 from designspace.sampling.noise import latents
 from designspace.sampling.probe import MeasuredTimeSteps, Probe
 from designspace.training.rows import training_rows
@@ -36,6 +38,16 @@ def evaluations(trial: Trial, metric: Observation, stages: Stages) -> float:
             denoising(data, training_rows(trial.design), loaded, metric.images, torch.device("cpu"), labelled=False)
         )
     return counted.evaluations or 3 * metric.images * (metric.levels + 1)  # a gradient costs two evaluations more
+
+
+def search_nfe_of(trial: Trial) -> int | float:
+    """The calls of networks per image that the search for measured time steps takes; see ``search_nfe``."""
+    seen, guidance = trial.measuring, trial.measuring.guidance
+
+    def guided(D: Half) -> rows.D:
+        return guidance.wrap(D, *[D] * guidance.takes_guide).bind(None)
+
+    return search_nfe(seen.design, seen.num_steps, seen.denoiser.supported(seen.design), guided)
 
 
 class Counted:

@@ -17,7 +17,7 @@ from designspace.design import Design
 from designspace.errors import DocPath, Kind, Problem
 from designspace.interrupts import contained
 from designspace.sampling import rows as sampling
-from designspace.sampling.counting import Cost, Half, cost, most_within, search_nfe
+from designspace.sampling.counting import Cost, Half, cost, most_within
 from designspace.sampling.rows import Scaling, Schedule, Start, Stochasticity, SupportedLevels, TimeSteps
 from designspace.sampling.solver import Solver
 from designspace.spec.limits import MOST_STEPS_TRIED, MOST_TRIALS
@@ -100,13 +100,6 @@ def _counted(rows: Sampled, num_steps: int) -> Cost | Exception:
 def cost_of(of: Draft | Trial, num_steps: int) -> Cost:
     """The evaluations of a trial, counted at the levels that its denoiser supports. Raises what its rows raise."""
     return Sampled.of(of.design, of.denoiser, of.guidance).cost(num_steps)
-
-
-def search_nfe_of(trial: Trial) -> int | float:
-    """The calls of networks per image that the search for measured time steps takes; see ``search_nfe``."""
-    seen = trial.measuring
-    rows = Sampled.of(seen.design, seen.denoiser, seen.guidance)
-    return search_nfe(rows, seen.num_steps, rows.known, rows.guided if rows.guidance.effective else None)
 
 
 def guidance_cost_of(of: Draft | Trial) -> int | float:

@@ -21,6 +21,7 @@ from designspace.registry.component import Count, Spec
 from designspace.registry.identity import Since, identified
 from designspace.spec.evaluate import MEASURED, Evaluate
 from designspace.spec.steps import Budget
+from designspace.spec.used import measured_on, used_rows
 from designspace.storage.files import content_key
 from designspace.text import Label
 
@@ -143,21 +144,20 @@ class Trial(Spec):
     @property
     def measured_on(self) -> Denoiser | None:
         """The denoiser on which the time steps are measured, if it is not that of the trial."""
-        return _measured_on(self.design)
+        return measured_on(self.design)
 
     @property
     def measuring(self) -> Trial:
         """The trial on which measured time steps are placed.
 
-        It is the trial itself, unless the time steps name another denoiser: then it has this one, no guidance, and the
-        part of the range of levels that the denoiser of the trial supports.
+        If the time steps name another denoiser, it has this one, no guidance, and the levels that the trial supports.
         """
         if (other := self.measured_on) is None:
             return self
-        known, design = self.denoiser.supported(self.design), self.design
-        rule = design.time_steps.within(*known.limits()) if known else design.time_steps
+        known, rule = self.denoiser.supported(self.design), self.design.time_steps
+        design = self.design.with_time_steps(rule.within(*known.limits()) if known else rule)
         parts = {"denoiser": other, "guidance": Guidance.get("none")(), "seed": 0}
-        return self.model_copy(update={**parts, "design": design.with_time_steps(rule)})
+        return self.model_copy(update={**parts, "design": design})
 
     def sampling_identity(self) -> dict[str, Any]:
         """Everything that a single sample of the denoiser depends on.
@@ -247,27 +247,3 @@ class Point:
     trial: Trial
     budget: Budget | None = None
     """The evaluations that the trial may use, if its number of steps follows from them."""
-
-
-def used_rows(design: Design, *denoisers: Denoiser) -> list[str]:
-    """The rows that samples depend on; a solver that does not step in time, for instance, uses no schedule."""
-    in_time = ("schedule", "scaling") if design.solver.in_time else ()
-    # Networks have a c_in of their own.
-    scaled = ("c_in",) if design.start == "unit" and not denoisers[0].has_network else ()
-    parts = [*denoisers, *filter(None, [_measured_on(design)])]
-    used = {
-        "solver",
-        "time_steps",
-        "stochasticity",
-        "to_zero",
-        "start",
-        *scaled,
-        *in_time,
-        *(row for part in parts for row in part.rows),
-    }
-    return [row for row in Design.model_fields if row in used]
-
-
-def _measured_on(design: Design) -> Denoiser | None:
-    other = getattr(design.time_steps, "denoiser", None)
-    return other if isinstance(other, Denoiser) else None
