@@ -139,7 +139,8 @@ def _trials(ablation: Ablation, rows: Sequence[PlannedPoint]) -> Table:
 
     repeated = any(row.repeat > 1 for row in rows)
     guided = any(row.nfe_guidance for row in rows)
-    counts = ["NFE", *["of guidance", "total"] * guided]
+    searched = any(row.nfe_search for row in rows)
+    counts = ["NFE", *["of guidance", "total"] * guided, *["of search"] * searched]
     others = [*["repeat"] * repeated, "trial", "steps", *counts, "images", "there", "time"]
     columns = [Column(axis, overflow="fold") for axis in ablation.axes]
     columns += [Column(name, no_wrap=True) for name in others]
@@ -148,7 +149,7 @@ def _trials(ablation: Ablation, rows: Sequence[PlannedPoint]) -> Table:
         axes = [value_of(row.axes.get(axis, "")) for axis in ablation.axes]
         there = "done" if row.done else f"{row.cached:.0%}"
         time = "fails" if row.error else "unknown" if row.seconds is None else _time(row.seconds)
-        spent = [row.nfe, *[row.nfe_guidance, row.nfe_total] * guided]
+        spent = [row.nfe, *[row.nfe_guidance, row.nfe_total] * guided, *[row.nfe_search] * searched]
         nfe = ["unknown" if row.error else "adaptive" if n is None else f"{n:.6g}" for n in spent]
         cells = [row.id, row.num_steps, *nfe, row.images, there, time]
         table.add_row(*axes, *[str(row.repeat)] * repeated, *map(str, cells))

@@ -93,7 +93,8 @@ def _why_no_step_numbers(design: SamplingRows) -> str:
         return f"solver {solver.name} chooses its own steps"
     if not solver.in_order:
         return f"solver {solver.name} returns to higher noise levels"
-    return f"time_steps {rule.name} tries out single steps" if isinstance(rule, MeasuredTimeSteps) else ""
+    measured = isinstance(rule, MeasuredTimeSteps) and rule.denoiser is None  # another denoiser is not guided
+    return f"time_steps {rule.name} tries out single steps" if measured else ""
 
 
 class PairGuidance(Guidance):

@@ -63,6 +63,7 @@ def evaluate(trial: Trial, stages: Stages, results: Results, seen: Seen) -> Resu
         network=trial.network(),
         **_nfe(parts),
         **_guidance_cost(trial, parts, stages),
+        **_nfe_search(trial, stages),
         images=asked.images,
         features=parts[0]["features"].shape[1] if distances else None,
         protocol=_protocol(trial, stages) if distances else None,
@@ -190,6 +191,12 @@ def _nfe(parts: list[Tensors]) -> dict[str, Any]:
         return {"nfe": int(parts[0]["nfe"])} | further
     each = torch.cat([part["nfe_each"] for part in parts]).double()
     return {"nfe": each.mean().item(), "nfe_sd": each.std(correction=0).item()} | further
+
+
+def _nfe_search(trial: Trial, stages: Stages) -> dict[str, Any]:
+    """The cost of finding measured time steps; nothing if earlier versions did, which did not count it."""
+    found = [levels["nfe"].item() for levels in _levels(trial, stages) if "nfe" in levels]
+    return {"nfe_search": int(nfe) if nfe == int(nfe) else nfe for nfe in found}  # noqa: B035, there is at most one
 
 
 def _guidance_cost(trial: Trial, parts: list[Tensors], stages: Stages) -> dict[str, Any]:

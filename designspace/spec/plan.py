@@ -28,7 +28,8 @@ from designspace.spec.own import OwnComponents
 from designspace.spec.paths import PARTS, STEPS, FieldPath, Setting, axis_name, written
 from designspace.spec.problems import Problems
 from designspace.spec.resolve import Resolver, unmeasured
-from designspace.spec.trial import Point, Trial, used_rows
+from designspace.spec.trial import Point, Trial
+from designspace.spec.used import used_rows
 from designspace.text import did_you_mean_file
 
 FRAMEWORK = str(Path(__file__).parents[1])

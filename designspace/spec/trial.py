@@ -21,6 +21,7 @@ from designspace.registry.component import Count, Spec
 from designspace.registry.identity import Since, identified
 from designspace.spec.evaluate import MEASURED, Evaluate
 from designspace.spec.steps import Budget
+from designspace.spec.used import measured_on, used_rows
 from designspace.storage.files import content_key
 from designspace.text import Label
 
@@ -140,12 +141,31 @@ class Trial(Spec):
         """The entry of the guide, whose files the fields of the guidance need not name."""
         return {"guide": self.guide.identity()} if self.guide else {}
 
+    @property
+    def measured_on(self) -> Denoiser | None:
+        """The denoiser on which the time steps are measured, if it is not that of the trial."""
+        return measured_on(self.design)
+
+    @property
+    def measuring(self) -> Trial:
+        """The trial on which measured time steps are placed.
+
+        If the time steps name another denoiser, it has this one, no guidance, and the levels that the trial supports.
+        """
+        if (other := self.measured_on) is None:
+            return self
+        known, rule = self.denoiser.supported(self.design), self.design.time_steps
+        design = self.design.with_time_steps(rule.within(*known.limits()) if known else rule)
+        parts = {"denoiser": other, "guidance": Guidance.get("none")(), "seed": 0}
+        return self.model_copy(update={**parts, "design": design})
+
     def sampling_identity(self) -> dict[str, Any]:
         """Everything that a single sample of the denoiser depends on.
 
         This excludes the decoder, the number of images, metrics and unused rows.
         """
-        needs_data = any(part.reads_data for part in self.denoisers) or self.evaluate.labels in ("data", "balanced")
+        parts = [*self.denoisers, *filter(None, [self.measured_on])]
+        needs_data = any(part.reads_data for part in parts) or self.evaluate.labels in ("data", "balanced")
         return {
             "version": VERSION,
             "design": identified(self.design, used_rows(self.design, *self.denoisers)),
@@ -227,21 +247,3 @@ class Point:
     trial: Trial
     budget: Budget | None = None
     """The evaluations that the trial may use, if its number of steps follows from them."""
-
-
-def used_rows(design: Design, *denoisers: Denoiser) -> list[str]:
-    """The rows that samples depend on; a solver that does not step in time, for instance, uses no schedule."""
-    in_time = ("schedule", "scaling") if design.solver.in_time else ()
-    # Networks have a c_in of their own.
-    scaled = ("c_in",) if design.start == "unit" and not denoisers[0].has_network else ()
-    used = {
-        "solver",
-        "time_steps",
-        "stochasticity",
-        "to_zero",
-        "start",
-        *scaled,
-        *in_time,
-        *(row for part in denoisers for row in part.rows),
-    }
-    return [row for row in Design.model_fields if row in used]
