@@ -27,8 +27,8 @@ def guidance_cost(
     if guide is None or not (guide.has_network and denoiser.has_network):
         return 1
     images = data()
-    of_guide, own = (flops(network, design, images) for network in (guide, denoiser))
-    return 1 if of_guide == own or not (of_guide and own) else of_guide / own
+    its, own = (flops(network, design, images) for network in (guide, denoiser))
+    return 1 if its == own or not (its and own) else its / own
 
 
 def flops(denoiser: Denoiser, design: PreconditioningRows, data: Images) -> int:
