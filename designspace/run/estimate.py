@@ -145,7 +145,7 @@ class _Work:
             search = placed * self._paces.evaluation(trial.measuring) if placed else 0.0
             parts |= {"time_steps": search, "sampling": missing.samples * each, "observations": observed * pace}
             # The guide comes first: its training may be the beginning of that of the denoiser.
-            parts["training"] = sum(map(self._training, filter(None, (trial.of_guide, trial))))
+            parts["training"] = sum(map(self._training, filter(None, (trial.guide_trial, trial))))
         if trial.decoder.decodes and missing.images:
             parts["decoding"] = missing.images * self._paces.decoding(trial)
         if distances:
@@ -160,7 +160,7 @@ class _Work:
         if cost is None:
             return math.nan
         seconds = cost.nfe * self._paces.evaluation(trial)
-        return seconds + (cost.guidance * self._paces.evaluation(trial.of_guide or trial) if cost.guidance else 0)
+        return seconds + (cost.guidance * self._paces.evaluation(trial.guide_trial or trial) if cost.guidance else 0)
 
     def _once(self, *key: object) -> bool:
         """Whether this is the first trial that needs what ``key`` names."""

@@ -66,8 +66,8 @@ class Stages:
 
     def prepare(self, trial: Trial) -> None:
         """Compute the cache keys of a trial before any trial runs, so that later changes to files do not enter them."""
-        self.loaded.keys(trial)
-        self.loaded.keys(trial.measuring)
+        for part in filter(None, (trial, trial.guide_trial, trial.measuring)):
+            self.loaded.keys(part)
         self.references.key(trial)
 
     def levels(self, trial: Trial) -> Tensors:

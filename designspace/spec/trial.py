@@ -60,7 +60,8 @@ class Trial(Spec):
 
     def __copy__(self) -> Self:
         copy = super().__copy__()
-        copy.__dict__.pop("id", None)  # model_copy(update=...) makes another trial
+        for cached in ("id", "guide_trial"):  # model_copy(update=...) makes another trial
+            copy.__dict__.pop(cached, None)
         return copy
 
     @cached_property
@@ -122,18 +123,18 @@ class Trial(Spec):
         """The denoiser and, if another one guides it, that one."""
         return [self.denoiser, *filter(None, [self.guide])]
 
-    @property
-    def of_guide(self) -> Trial | None:
-        """The same trial for the guide alone, with the labels that it gets; ``None`` if there is no guide."""
+    @cached_property
+    def guide_trial(self) -> Trial | None:
+        """The same trial with the guide as its denoiser, and the labels that it gets; ``None`` if there is no guide."""
         if self.guide is None:
             return None
         labels = self.evaluate.labels if self.guidance.guide_gets_labels else "none"
         evaluate = self.evaluate.model_copy(update={"labels": labels})
-        alone = {"denoiser": self.guide, "guidance": Guidance.get("none")(), "evaluate": evaluate}
-        return self.model_copy(update=alone)
+        update = {"denoiser": self.guide, "guidance": Guidance.get("none")(), "evaluate": evaluate}
+        return self.model_copy(update=update)
 
     @property
-    def told_labels(self) -> list[Denoiser]:
+    def conditional_denoisers(self) -> list[Denoiser]:
         """Those of ``denoisers`` that get the labels of the images, if they have any."""
         return self.denoisers if self.guidance.guide_gets_labels else [self.denoiser]
 
