@@ -161,10 +161,7 @@ class Trial(Spec):
         return self.model_copy(update={**parts, "design": design})
 
     def sampling_identity(self) -> dict[str, Any]:
-        """Everything that a single sample of the denoiser depends on.
-
-        This excludes the decoder, the number of images, metrics and unused rows.
-        """
+        """What a single sample depends on, which excludes decoder, number of images, metrics and unused rows."""
         parts = [*self.denoisers, *filter(None, [self.measured_on])]
         needs_data = any(part.reads_data for part in parts) or self.evaluate.labels in ("data", "balanced")
         return {
