@@ -17,6 +17,7 @@ from designspace.report.protocols import equally_recorded
 from designspace.report.trainings import Series, TrainingRuns
 from designspace.results.lines import PointKey, point_key
 from designspace.results.records import Description, Failure, Result, Source
+from designspace.results.search import SearchRecord, read_search
 from designspace.results.sources import sources_of
 from designspace.results.store import Results, read_description
 
@@ -51,6 +52,11 @@ class Study:
     def about(self) -> Description:
         """The name, question, axes, metrics, claims and expected points of the ablation. Raises ``DataError``."""
         return read_description(self.folder)
+
+    @cached_property
+    def search(self) -> SearchRecord | None:
+        """The search whose final test this is; ``None`` for other ablations. Raises ``DataError``."""
+        return read_search(self.folder)
 
     @cached_property
     def results(self) -> Results:

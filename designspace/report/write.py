@@ -8,7 +8,7 @@ from pathlib import Path
 from designspace.report import html
 from designspace.report.figures.files import files
 from designspace.report.study import Study
-from designspace.report.tables import claims, comparisons, effects, latex, values
+from designspace.report.tables import claims, comparisons, effects, latex, practices, values
 from designspace.storage.files import write_whole
 
 
@@ -45,6 +45,8 @@ def _files(study: Study, live: bool) -> Iterator[tuple[str, bytes]]:
     yield "table.md", values.page(study).encode()
     if study.about.claims:
         yield "claims.md", claims.page(study, live=live).encode()
+    if study.search:
+        yield "practices.md", practices.page(study).encode()
     if study.entries:
         yield "table.csv", values.tidy(study).encode()
         yield "table.tex", latex.page(study).encode()
@@ -54,7 +56,7 @@ def _files(study: Study, live: bool) -> Iterator[tuple[str, bytes]]:
         if chosen := effects.page(study):
             yield "effects.md", chosen.encode()
             yield "effects.csv", effects.tidy(study).encode()
-    drawn = dict(files(study)) if study.entries else {}
+    drawn = dict(files(study)) if study.entries or study.search else {}
     yield from drawn.items()
     if html.available():
         yield "index.html", html.page(study, drawn, live=live)

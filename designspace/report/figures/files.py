@@ -14,6 +14,7 @@ from designspace.report.figures.heat import heat_map
 from designspace.report.figures.metric import metric_vs_axis, metric_vs_nfe, numeric_axes, varies_in
 from designspace.report.figures.pareto import pareto
 from designspace.report.figures.profiles import metric_vs_sigma
+from designspace.report.figures.races import races
 from designspace.report.figures.steps import steps
 from designspace.report.study import Study, comparable
 
@@ -42,7 +43,8 @@ def figures(study: Study) -> Iterator[tuple[str, Figure]]:
 
 
 def _candidates(study: Study) -> Iterator[tuple[str, Figure | None]]:
-    metrics = study.about.metrics
+    yield from races(study)
+    metrics = study.about.metrics if study.entries else []
     for metric in metrics:
         name = stem(metric)
         axes = numeric_axes(study)

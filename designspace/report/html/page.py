@@ -10,12 +10,15 @@ from importlib.util import find_spec
 from designspace.drawing.look import COLOURS, FAINT
 from designspace.report.bibtex import bibtex
 from designspace.report.evidence.verdicts import verdicts
+from designspace.report.figures.races import races_caption, races_name
 from designspace.report.html.answer import answers
 from designspace.report.html.render import embedded, picture, render, scripts
 from designspace.report.html.sections import BEST, MOST, Section, listed, sections
 from designspace.report.html.trials import points, trials
 from designspace.report.study import Study
-from designspace.report.tables import caption, claims, comparisons, effects, values
+from designspace.report.tables import caption, claims, comparisons, effects, practices, values
+from designspace.report.tables.table import Table
+from designspace.results.search import file_of
 from designspace.text import one_line
 
 NEEDED = "index.html needs jinja2 and plotly: pip install 'designspace[report]'"
@@ -81,6 +84,7 @@ def page(study: Study, pictures: Mapping[str, bytes], *, live: bool = False) -> 
         verdicts=decided,
         sections=found,
         choices=choices,
+        searched=[*_searched(study, pictures)],
         pictures=[one for one in drawn if not one.metric],
         pictures_of=_by_section(found, drawn),
         trials=bool(known["rows"]),
@@ -89,9 +93,33 @@ def page(study: Study, pictures: Mapping[str, bytes], *, live: bool = False) -> 
         bibtex=bibtex(study.sources),
         files=[*_files(study, found, choices)],
         better=caption.better,
+        practised=practices.told(study.search) if study.search else [],
         meaning={"claims": " ".join(claims.meaning(decided, live=live)), "comparisons": comparisons.MEANING},
         data=text,
     )
+
+
+@dataclass(frozen=True)
+class Searched:
+    """The races of a search at one budget, and the design that they led to."""
+
+    table: Table
+    races: Picture | None
+    title: str
+    yaml: str
+    file: str
+
+
+def _searched(study: Study, pictures: Mapping[str, bytes]) -> Iterator[Searched]:
+    if search := study.search:
+        for table, budget in zip(practices.tables(study), practices.budgets(search), strict=True):
+            yaml = search.final[budget].yaml if budget in search.final else ""
+            yield Searched(table, _races(budget, pictures), practices.design_title(budget), yaml, file_of(budget))
+
+
+def _races(budget: str, pictures: Mapping[str, bytes]) -> Picture | None:
+    png = pictures.get(f"{races_name(budget)}.png")
+    return Picture(picture(png), races_caption(budget)) if png else None
 
 
 @dataclass(frozen=True)
@@ -132,6 +160,8 @@ def _by_section(found: Sequence[Section], pictures: Sequence[Picture]) -> dict[i
 
 def _files(study: Study, found: Sequence[Section], choices: Sequence[object]) -> Iterator[str]:
     yield "table.md"
+    if study.search:
+        yield "practices.md"
     if study.entries:
         yield "table.csv"
         yield "table.tex"

@@ -11,7 +11,7 @@ from rich.text import Text
 from designspace.report.evidence.inference import Outcome
 from designspace.report.evidence.verdicts import verdicts
 from designspace.report.study import Study
-from designspace.report.tables import effects, values
+from designspace.report.tables import effects, practices, values
 from designspace.report.tables.table import Table
 from designspace.text import clean, counted, one_line
 
@@ -39,6 +39,10 @@ def terminal_table(folder: Path | Study, *, live: bool = False) -> Group:
     study = folder if isinstance(folder, Study) else Study(folder)
     parts: list[RichTable | Text] = [Text(one_line(study.about.question), style="bold"), Text()]
     favoured = [pair.favoured for metric in study.about.metrics[:1] for pair in effects.tables(study, metric)]
+    for table in practices.tables(study):
+        parts += [_drawn(table), Text()]
+    if study.search:
+        parts += [Text(clean(practices.spent(study.search))), Text()]
     for table in values.all_tables(study) + favoured:
         shown = _excerpt(table)
         parts += [_drawn(shown), Text(clean(shown.caption), style="dim"), Text()]

@@ -1,0 +1,101 @@
+"""A race between the choices of one row: all are measured on few images, and those that are worse drop out.
+
+Each stage measures the arms that are left on twice as many images as the one before. All arms start from the same
+latents, so that their differences are known better than their values.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import NormalDist
+
+from designspace.report.evidence.inference import LEVEL, POWER, with_best
+
+
+@dataclass
+class Race:
+    r"""A race, to which ``tell`` reports each stage.
+
+    An arm drops out if a paired test tells it from the arm with the best value. The p-values have Bonferroni's
+    correction for all :math:`K (K - 1) / 2` pairs of the K arms that are alive (``with_best``), because the best one is
+    seen in the same data, and for the number of stages J: an arm is dropped at :math:`p \le \alpha / J`. If all arms
+    are equal, any is dropped with a probability of at most :math:`\alpha`.
+    """
+
+    arms: Sequence[str]
+    incumbent: str
+    """The arm of the present design."""
+    stages: int
+    level: float = LEVEL
+    dropped: dict[str, int] = field(default_factory=dict)
+    """The stage after which an arm dropped out, counted from 0."""
+    corrected: list[dict[str, float]] = field(default_factory=list)
+    """For each stage, the p-values of the differences from the best arm, corrected for all pairs of arms."""
+    best: str | None = None
+    """The arm with the best value in the last stage."""
+
+    @property
+    def alive(self) -> list[str]:
+        """The arms that have not dropped out."""
+        return [arm for arm in self.arms if arm not in self.dropped]
+
+    @property
+    def over(self) -> bool:
+        """Whether no further stage is needed: at most one arm is left, or all stages have been run."""
+        return len(self.alive) <= 1 or len(self.corrected) == self.stages
+
+    @property
+    def decided(self) -> bool:
+        """Whether all arms but one have dropped out."""
+        return len(self.alive) == 1
+
+    def tell(self, best: str | None, ps: Mapping[str, float]) -> None:
+        """Report a stage.
+
+        Args:
+            best: The arm with the best value; ``None`` if no arm has one.
+            ps: The two-sided p-value of the difference between each other arm and the best one. NaN stands for a
+                difference without a standard error. Arms without a value are absent; they drop out.
+        """
+        stage = len(self.corrected)
+        found = dict(zip(ps, with_best(list(ps.values())), strict=True))
+        self.best = best
+        self.corrected.append(found)
+        for arm in self.alive:
+            if arm != best and (arm not in found or found[arm] <= self.level / self.stages):
+                self.dropped[arm] = stage
+
+    def winner(self, costs: Mapping[str, float]) -> str:
+        """The arm that is left or, of several, the cheapest; then the incumbent, then the one with the best value.
+
+        If no arm has a value, it is the incumbent.
+
+        Args:
+            costs: The counted evaluations per image of each arm that is left.
+        """
+        left = self.alive or [self.incumbent]
+        return min(left, key=lambda arm: (costs.get(arm, math.inf), arm != self.incumbent, arm != self.best))
+
+
+def needed_images(images: int, z: float, tests: float) -> int | None:
+    r"""The number of images with which a difference would be significant with a probability of ``POWER``.
+
+    .. math:: n' = n \left(\frac{z_{1 - \alpha / (2 m)} + z_{0.8}}{z}\right)^2
+
+    It presumes that the difference is as estimated.
+
+    Args:
+        images: The number of images n with which it was estimated.
+        z: Its estimate in standard errors.
+        tests: The number of tests m for which its p-value is corrected.
+
+    Returns:
+        The number of images; ``None`` if it is more than a billion, or if z is 0 or unknown.
+    """
+    if not abs(z) > 0:
+        return None
+    normal = NormalDist()
+    times = ((normal.inv_cdf(1 - LEVEL / 2 / tests) + normal.inv_cdf(POWER)) / z) ** 2
+    return math.ceil(images * times) if images * times <= 1e9 else None
