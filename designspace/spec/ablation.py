@@ -15,7 +15,7 @@ from designspace.design import Design
 from designspace.errors import Kind, Problem, SpecError
 from designspace.registry.component import Spec
 from designspace.spec.axes import Change, axes_of
-from designspace.spec.candidates import Candidate, Space
+from designspace.spec.candidates import Changes, Space
 from designspace.spec.claims import Claim
 from designspace.spec.document import Document, override, read
 from designspace.spec.evaluate import Evaluate
@@ -116,18 +116,17 @@ class Ablation(Spec):
             raise SpecError([self._document.locate(Problem(what))])
         return Space(dict(self), self._folder)
 
-    def race(self, arms: Sequence[Candidate], budget: int, images: int, name: str) -> Self:
-        """The ablation that compares ``arms`` at a budget of ``search``, on the axis ``arm``."""
+    def race(self, arms: Mapping[str, Changes], budget: int, images: int) -> Self:
+        """The ablation that compares designs at a budget of ``search``: the axis ``arm`` has the labels of ``arms``."""
         assert self.search is not None
         changed = {
-            "name": name,
             "search": None,
             "claims": (),
             self.search.step_field: budget,
-            "grid": {"arm": [{"label": arm.label, "set": arm.set} for arm in arms]},
+            "grid": {"arm": [{"label": label, "set": dict(changes)} for label, changes in arms.items()]},
             "evaluate": {**self.evaluate, "images": images},
         }
-        return self._changed(changed)
+        return self.changed(**changed)
 
     def final(self, tuned: Mapping[int, Mapping[str, Any]]) -> Self:
         """The ablation of the final test: the designs that were found, by their budgets, on images that no race used.
@@ -137,10 +136,11 @@ class Ablation(Spec):
         assert self.search is not None
         fields = {name: Evaluate.model_fields[name].default for name in ("images", "repeats", "seed")} | self.evaluate
         more = {"seed": fields["seed"] + fields["repeats"], "images": self.search.final_images or fields["images"]}
-        return self._changed({"search": self.search.with_tuned(tuned), "evaluate": {**self.evaluate, **more}})
+        return self.changed(search=self.search.with_tuned(tuned), evaluate={**self.evaluate, **more})
 
-    def _changed(self, fields: Mapping[str, Any]) -> Self:
-        found = self.model_copy(update=dict(fields))
+    def changed(self, **fields: Any) -> Self:
+        """The ablation with other values of some fields, which are taken as they are."""
+        found = self.model_copy(update=fields)
         found._plan = None
         return found
 
@@ -159,7 +159,7 @@ class Ablation(Spec):
         what = "varies the denoiser, which is given in Python: leave out one of the two"
         if places:
             raise SpecError([self._document.locate(Problem(what, place)) for place in places])
-        return self._changed({ROW: denoiser})
+        return self.changed(**{ROW: denoiser})
 
     def problem(self, path: FieldPath, value: Any, what: str) -> Problem:
         """A problem with a field that is set to ``value``, with the place in the file where it is set.
