@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -15,7 +15,7 @@ from designspace.design import Design
 from designspace.errors import Kind, Problem, SpecError
 from designspace.registry.component import Spec
 from designspace.spec.axes import Change, axes_of
-from designspace.spec.candidates import Changes, Space
+from designspace.spec.candidates import Space
 from designspace.spec.claims import Claim
 from designspace.spec.document import Document, override, read
 from designspace.spec.evaluate import Evaluate
@@ -116,30 +116,8 @@ class Ablation(Spec):
             raise SpecError([self._document.locate(Problem(what))])
         return Space(dict(self), self._folder)
 
-    def race(self, arms: Mapping[str, Changes], budget: int, images: int) -> Self:
-        """The ablation that compares designs at a budget of ``search``: the axis ``arm`` has the labels of ``arms``."""
-        assert self.search is not None
-        changed = {
-            "search": None,
-            "claims": (),
-            self.search.step_field: budget,
-            "grid": {"arm": [{"label": label, "set": dict(changes)} for label, changes in arms.items()]},
-            "evaluate": {**self.evaluate, "images": images},
-        }
-        return self.changed(**changed)
-
-    def final(self, tuned: Mapping[int, Mapping[str, Any]]) -> Self:
-        """The ablation of the final test: the designs that were found, by their budgets, on images that no race used.
-
-        Its seeds follow those of the races; trained networks are the same.
-        """
-        assert self.search is not None
-        fields = {name: Evaluate.model_fields[name].default for name in ("images", "repeats", "seed")} | self.evaluate
-        more = {"seed": fields["seed"] + fields["repeats"], "images": self.search.final_images or fields["images"]}
-        return self.changed(search=self.search.with_tuned(tuned), evaluate={**self.evaluate, **more})
-
     def changed(self, **fields: Any) -> Self:
-        """The ablation with other values of some fields, which are taken as they are."""
+        """A copy with other values of some fields, whose relative file names are relative to the same folder."""
         found = self.model_copy(update=fields)
         found._plan = None
         return found

@@ -99,16 +99,6 @@ class Space:
         reason = _why_no_race(named, skipped, present) if len(arms) == 1 else ""
         return Candidates(list(arms.values()), skipped, reason)
 
-    def candidate(self, row: str, value: float, changes: Changes, budget: int) -> Candidate:
-        """The present design with another ``value`` of a numeric field, rounded for a field of integers.
-
-        Raises ``SpecError`` if it cannot be sampled.
-        """
-        integer = isinstance(_at(self.trial(changes, budget), field_path(row) or ()), int)
-        value = round(value) if integer else float(f"{value:.3g}")
-        found = {**changes, axis_name(row): value}
-        return Candidate(value, found, self.trial(found, budget), value)
-
     def trial(self, changes: Changes, budget: int) -> Trial:
         """The trial of the baseline with ``changes``. Raises ``SpecError`` if it cannot be sampled."""
         problems = Problems()
