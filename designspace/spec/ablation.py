@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -14,13 +14,15 @@ from designspace.denoising.rows import Denoiser
 from designspace.design import Design
 from designspace.errors import Kind, Problem, SpecError
 from designspace.registry.component import Spec
-from designspace.spec.axes import Change, axes_of, choices
+from designspace.spec.axes import Change, axes_of
+from designspace.spec.candidates import Candidate, Space
 from designspace.spec.claims import Claim
 from designspace.spec.document import Document, override, read
 from designspace.spec.evaluate import Evaluate
-from designspace.spec.paths import PARTS, FieldPath, field_path
+from designspace.spec.paths import PARTS, SEARCH, FieldPath, field_path
 from designspace.spec.plan import Plan, place_of, plan
 from designspace.spec.problems import Problems, problems_of
+from designspace.spec.search import Search, varied
 from designspace.spec.trial import Point, Trial
 
 ROW = Denoiser.row
@@ -66,6 +68,8 @@ class Ablation(Spec):
     one_at_a_time: dict[str, list[Any]] = {}
     cumulative: tuple[Change, ...] = ()
     evaluate: dict[str, Any] = {}
+    search: Search | None = None
+    """What ``designspace tune`` searches, in place of ``grid`` and the like and of a number of steps."""
     claims: tuple[Claim, ...] = ()
 
     @field_validator("design")
@@ -84,7 +88,7 @@ class Ablation(Spec):
     @property
     def axes(self) -> list[str]:
         """The names of the axes, slowest first."""
-        return axes_of(dict(self))
+        return self.search.axes if self.search else axes_of(dict(self))
 
     @property
     def warnings(self) -> list[str]:
@@ -105,25 +109,64 @@ class Ablation(Spec):
             found.setdefault(point.trial.id, point.trial)
         return list(found.values())
 
+    def space(self) -> Space:
+        """The candidates of the races of ``search``. Raises ``SpecError`` if the ablation has no ``search``."""
+        if self.search is None:
+            what = "has no block search, which designspace tune needs; to compute its points: designspace run"
+            raise SpecError([self._document.locate(Problem(what))])
+        return Space(dict(self), self._folder)
+
+    def race(self, arms: Sequence[Candidate], budget: int, images: int, name: str) -> Self:
+        """The ablation that compares ``arms`` at a budget of ``search``, on the axis ``arm``."""
+        assert self.search is not None
+        changed = {
+            "name": name,
+            "search": None,
+            "claims": (),
+            self.search.step_field: budget,
+            "grid": {"arm": [{"label": arm.label, "set": arm.set} for arm in arms]},
+            "evaluate": {**self.evaluate, "images": images},
+        }
+        return self._changed(changed)
+
+    def final(self, tuned: Mapping[int, Mapping[str, Any]]) -> Self:
+        """The ablation of the final test: the designs that were found, by their budgets, on images that no race used.
+
+        Its seeds follow those of the races; trained networks are the same.
+        """
+        assert self.search is not None
+        fields = {name: Evaluate.model_fields[name].default for name in ("images", "repeats", "seed")} | self.evaluate
+        more = {"seed": fields["seed"] + fields["repeats"], "images": self.search.final_images or fields["images"]}
+        return self._changed({"search": self.search.with_tuned(tuned), "evaluate": {**self.evaluate, **more}})
+
+    def _changed(self, fields: Mapping[str, Any]) -> Self:
+        found = self.model_copy(update=dict(fields))
+        found._plan = None
+        return found
+
+    @property
+    def _folder(self) -> Path:
+        return self.path.absolute().parent if self.path else Path.cwd()
+
     def with_denoiser(self, denoiser: Denoiser) -> Self:
         """The ablation with this denoiser in every trial. Raises ``SpecError`` if an axis varies the denoiser."""
-        fields = dict(self)
-        varied = choices({part: fields[part] for part in PARTS}, Problems())
-        places = {setting.place: None for choice in varied for setting in choice.settings if setting.path[0] == ROW}
+        places = {
+            setting.place: None
+            for choice in varied(dict(self), Problems())
+            for setting in choice.settings
+            if setting.path[0] == ROW
+        }
         what = "varies the denoiser, which is given in Python: leave out one of the two"
         if places:
             raise SpecError([self._document.locate(Problem(what, place)) for place in places])
-        found = self.model_copy(update={ROW: denoiser})
-        found._plan = None
-        return found
+        return self._changed({ROW: denoiser})
 
     def problem(self, path: FieldPath, value: Any, what: str) -> Problem:
         """A problem with a field that is set to ``value``, with the place in the file where it is set.
 
         A component may have been made of the name or the mapping that is written there.
         """
-        folder = self.path.absolute().parent if self.path else Path.cwd()
-        return self._document.locate(Problem(what, place_of(dict(self), path, value, folder)))
+        return self._document.locate(Problem(what, place_of(dict(self), path, value, self._folder)))
 
     def _planned(self) -> Plan:
         if self._plan is None:  # the ablation was made in Python; ``load`` sets the plan of one read from a file
@@ -172,7 +215,7 @@ def _valid_part(document: Document) -> Ablation:
         problems = [_with_its_section(problem) for problem in problems_of(error)]
     document.problems += map(document.locate, problems)
     wrong = {problem.path[0] for problem in problems}
-    wrong |= {"claims"} if wrong & set(PARTS) else set()
+    wrong |= {"claims"} if wrong & {*PARTS, SEARCH} else set()
     rest = {key: value for key, value in document.data.items() if key not in wrong}
     return Ablation.model_validate({"name": "unnamed"} | rest)
 

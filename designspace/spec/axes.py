@@ -34,7 +34,7 @@ class Change(Spec):
         for name, value in self.set.items():
             path, here = field_path(name), (*place, "set", name)
             if path is None:
-                raise _unknown_field(name, here)
+                raise unknown_field(name, here)
             found += Setting(path, value, here, here).parts()
         return found
 
@@ -87,17 +87,18 @@ def choices(parts: Mapping[str, Any], problems: Problems) -> list[Choice]:
 
 def read_axes(part: str, axes: Mapping[str, Sequence[Any]], problems: Problems) -> dict[str, list[Choice]]:
     """The values of each axis of a part; invalid ones are left out and reported in ``problems``."""
-    return {axis: _values((part, axis), values, problems) for axis, values in axes.items()}
+    return {axis: values_of(axis, (part, axis), values, problems) for axis, values in axes.items()}
 
 
-def _values(place: tuple[str, str], values: Sequence[Any], problems: Problems) -> list[Choice]:
+def values_of(axis: str, place: DocPath, values: Sequence[Any], problems: Problems) -> list[Choice]:
+    """The values of an axis, whose list is written at ``place``; invalid ones are reported in ``problems``."""
     if not values:
         problems.append(Problem("has no values", place))
-    name, found = axis_name(place[1]), list[Choice]()
+    name, found = axis_name(axis), list[Choice]()
     called: dict[Label, Any] = {}
     for i, value in enumerate(values):
         with problems.collecting():
-            found.append(_value(place, i, value))
+            found.append(_value(axis, place, i, value))
             label = found[-1].labels[name]
             first = called.setdefault(label, value)
             if first is not value and first != value:
@@ -106,9 +107,9 @@ def _values(place: tuple[str, str], values: Sequence[Any], problems: Problems) -
     return found
 
 
-def _value(axis: tuple[str, str], i: int, value: Any) -> Choice:
-    place: DocPath = (*axis, i)
-    name, path = axis_name(axis[1]), field_path(axis[1])
+def _value(axis: str, key: DocPath, i: int, value: Any) -> Choice:
+    place: DocPath = (*key, i)
+    name, path = axis_name(axis), field_path(axis)
     if isinstance(value, Mapping) and "set" in value:
         try:
             change = Change.model_validate(value)
@@ -117,11 +118,12 @@ def _value(axis: tuple[str, str], i: int, value: Any) -> Choice:
             raise SpecError([problem_at((*place, *first["loc"]), first)]) from None
         return Choice({name: change.name()}, tuple(change.settings(place)))
     if path is None:
-        raise _unknown_field(axis[1], axis)
-    return Choice({name: label_of(value)}, tuple(Setting(path, value, place, axis).parts()))
+        raise unknown_field(axis, key)
+    return Choice({name: label_of(value)}, tuple(Setting(path, value, place, key).parts()))
 
 
-def _unknown_field(name: str, place: DocPath) -> SpecError:
+def unknown_field(name: str, place: DocPath) -> SpecError:
+    """The error that ``name``, a key at ``place``, is no field of a trial."""
     return refusal(f"unknown field '{name}'.{suggest_field(name)}", place, Kind.UNKNOWN_FIELD, key=True)
 
 

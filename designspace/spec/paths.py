@@ -20,6 +20,8 @@ Location = tuple[str | int, ...]
 
 PARTS = ("cumulative", "one_at_a_time", "zip", "grid")
 """The parts of an ablation that vary fields, in the order of their product: the last varies fastest."""
+SEARCH = "search"
+"""The part of an ablation that says what a search tries, in place of ``PARTS``."""
 STEPS = ("num_steps", "nfe", "nfe_total")
 """The fields for the number of steps; setting one replaces the others."""
 SEED = ("evaluate", "seed")
@@ -75,8 +77,8 @@ class Setting(NamedTuple):
 
     @property
     def varies(self) -> bool:
-        """Whether it belongs to a point of the grid rather than to the baseline."""
-        return self.place[0] in PARTS
+        """Whether it belongs to a point of the grid or to a search rather than to the baseline."""
+        return self.place[0] in (*PARTS, SEARCH)
 
     def replaces(self, old: Setting) -> bool:
         """Whether ``old`` has no effect once this is set."""

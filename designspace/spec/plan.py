@@ -12,14 +12,12 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from designspace.denoising.sigma_data import NAME as SIGMA_DATA
-from designspace.denoising.sigma_data import has_field
 from designspace.errors import DocPath, Kind, Problem, WithheldError, brief, dotted
 from designspace.registry.component import FOLDER, Component
 from designspace.registry.discovery import file_module, import_user
 from designspace.registry.execution import not_executed
 from designspace.registry.known import ROWS
-from designspace.spec.axes import Choice, choices
+from designspace.spec.axes import Choice
 from designspace.spec.baseline import baseline
 from designspace.spec.claims import Claim, checked
 from designspace.spec.document import Document
@@ -28,7 +26,9 @@ from designspace.spec.own import OwnComponents
 from designspace.spec.paths import PARTS, STEPS, FieldPath, Setting, axis_name, written
 from designspace.spec.problems import Problems
 from designspace.spec.resolve import Resolver, unmeasured
-from designspace.spec.trial import Point, Trial, used_rows
+from designspace.spec.search import varied
+from designspace.spec.trial import Point, Trial
+from designspace.spec.unused import axes_without_effect
 from designspace.text import did_you_mean_file
 
 FRAMEWORK = str(Path(__file__).parents[1])
@@ -56,15 +56,15 @@ class Plan(NamedTuple):
 def plan(fields: Mapping[str, Any], document: Document) -> Plan:
     """Resolve the ablation with these ``fields``, which were read from ``document``."""
     folder = Path(document.source).absolute().parent if document.source else Path.cwd()
-    problems, base, parts = Problems(), baseline(fields), {part: fields[part] for part in PARTS}
+    problems, base = Problems(), baseline(fields)
     problems += _import_components(fields["components"], folder)
     not_imported = any(not problem.kind.is_warning for problem in problems)
     given = [name for name in STEPS if fields[name] is not None]
     for name in given[1:]:
         problems.append(Problem(f"{given[0]} is given too; give one of the two", (name,), key=True))
     of_axes = Problems()
-    found = choices(parts, of_axes)
-    varied = list({id(setting): setting for choice in found for setting in choice.settings}.values())
+    found = varied(fields, of_axes)
+    changing = list({id(setting): setting for choice in found for setting in choice.settings}.values())
     problems += of_axes
     consequences = {Kind.UNKNOWN_COMPONENT} if not_imported else set()  # it may be defined in the failing file
     if of_axes or any(_may_set_a_missing_field(problem) for problem in document.problems):
@@ -75,18 +75,18 @@ def plan(fields: Mapping[str, Any], document: Document) -> Plan:
     problems += own.unchecked
     claims: tuple[Claim, ...] = ()
     if not of_axes:
-        metrics = _metrics([*base, *varied])
+        metrics = _metrics([*base, *changing])
         of_claims = Problems()
         claims = checked(fields["claims"], [choice.labels for choice in found], metrics, of_claims)
         problems += _not_misspelt_in_the_grid(of_claims, problems)
     different = [point.trial for point in points]
     if not any(problem.kind is Kind.WITHHELD for problem in problems):  # the points that need code may differ
-        problems += _axes_without_effect(found, different)
+        problems += axes_without_effect(found, different)
         problems += unmeasured(base, different)
     problems += _overruled(document, base, found)
     problems += _few_repeats(base, different)
     problems += _cautions(base, different)
-    problems += evaluations.warnings(points, [*base, *varied])
+    problems += evaluations.warnings(points, [*base, *changing])
     return Plan(points, claims, [document.locate(problem) for problem in problems])
 
 
@@ -95,8 +95,7 @@ def place_of(fields: Mapping[str, Any], path: FieldPath, value: Any, folder: Pat
 
     Relative file names are relative to ``folder``.
     """
-    varied = choices({part: fields[part] for part in PARTS}, Problems())
-    settings = [*baseline(fields), *(setting for choice in varied for setting in choice.settings)]
+    settings = [*baseline(fields), *(setting for choice in varied(fields, Problems()) for setting in choice.settings)]
     given = (s.place for s in settings if s.path == path and _gives(s.value, value, folder))
     return next(given, path)
 
@@ -182,48 +181,6 @@ def _metrics(settings: Sequence[Setting]) -> list[str]:
 def _name(component: Any) -> str:
     name = component.get("name") if isinstance(component, dict) else getattr(component, "name", component)
     return str(name)
-
-
-def _axes_without_effect(found: Sequence[Choice], trials: Sequence[Trial]) -> Iterator[Problem]:
-    """Yield a warning for each axis that sets only rows that do not affect the samples."""
-    used = {row for trial in trials for row in used_rows(trial.design, *trial.denoisers)}
-    for axis, rows in _rows_of_axes(found).items():
-        if rows and not rows & used:
-            yield Problem(f"has no effect: {_why_unused(rows, trials)}", axis, Kind.NO_EFFECT, key=True)
-        elif idle := _idle_solvers(axis, rows, trials):
-            what = f"has no effect with solvers that do not step in time: {idle}"
-            yield Problem(what, axis, Kind.NO_EFFECT, key=True)
-
-
-def _rows_of_axes(found: Sequence[Choice]) -> dict[DocPath, set[str]]:
-    """The rows of the design that each axis sets; axes that set anything else are left out."""
-    rows: dict[DocPath, set[str]] = {}
-    other: set[DocPath] = set()
-    for setting in (setting for choice in found for setting in choice.settings):
-        axis = setting.place[:2]
-        if setting.path[0] == "design" and len(setting.path) > 1:
-            row = setting.path[1]
-            rows.setdefault(axis, set()).update(filter(has_field, ROWS) if row == SIGMA_DATA else {row})
-        else:
-            other.add(axis)
-    return {axis: names for axis, names in rows.items() if axis not in other}
-
-
-def _why_unused(rows: set[str], trials: Sequence[Trial]) -> str:
-    if rows <= {"schedule", "scaling"}:
-        return f"solver {_names(trial.design.solver.name for trial in trials)} does not step in time"
-    denoisers = _names(trial.denoiser.name for trial in trials)
-    return f"denoiser {denoisers} does not depend on {_names(sorted(rows))}"
-
-
-def _idle_solvers(axis: DocPath, rows: set[str], trials: Sequence[Trial]) -> str:
-    """The names of the solvers that do not step in time, if the axis varies schedules or scalings in the grid."""
-    crossed = axis[0] == "grid" and bool(rows) and rows <= {"schedule", "scaling"}
-    return _names(t.design.solver.name for t in trials if crossed and not t.design.solver.in_time)
-
-
-def _names(names: Iterator[str] | Sequence[str]) -> str:
-    return ", ".join(dict.fromkeys(names))
 
 
 def _few_repeats(base: Sequence[Setting], trials: Sequence[Trial]) -> Iterator[Problem]:
