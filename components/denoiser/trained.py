@@ -97,6 +97,9 @@ class Trained(Recipe, Denoiser, name="trained"):
         before = tuple(stop / step for stop in stops if stop < step)
         return self.model_copy(update={"training_images": step * self.batch_size, "snapshots": before})
 
+    def keeps(self, fraction: float) -> bool:
+        return self._step(fraction) in map(self._step, self.snapshots)
+
     def _step(self, fraction: float) -> int:
         return max(1, round(fraction * self.training_images / self.batch_size))
 

@@ -69,6 +69,12 @@ class Autoguidance(PairGuidance, name="autoguidance"):
             raise ValueError(f"condition: none evaluates the guide without labels, but {guide.why_labels()}")
         self._require_levels(design, denoiser, guide)
 
+    def cautions(self, denoiser: Denoiser) -> dict[str, str]:
+        if self.snapshot is None or denoiser.keeps(self.snapshot):
+            return {}
+        again = "the training of the denoiser does not keep this snapshot, and may be repeated to make it"
+        return {"snapshot": f"{again}: add {self.snapshot:g} to denoiser.snapshots"}
+
     def _require_levels(self, design: GuidedRows, denoiser: Denoiser, guide: Denoiser) -> None:
         """Raise ``ValueError`` unless the guide supports the noise levels at which it is evaluated."""
         lo, hi = _limits(denoiser, design)

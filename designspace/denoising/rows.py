@@ -192,6 +192,10 @@ class Denoiser(Component, row="denoiser"):
         """The same denoiser after a fraction of its training. Raises ``ValueError`` if there is none."""
         raise ValueError(f"denoiser {self.name} has no snapshots of its training: name another denoiser as the guide")
 
+    def keeps(self, fraction: float) -> bool:
+        """Whether ``snapshot(fraction)`` needs no training of its own."""
+        return True
+
     def shape_of(self, data: Images) -> tuple[int, ...] | None:
         """The shape of one sample for a denoiser used with ``data``; ``None`` if only ``load`` finds out."""
         return None
