@@ -65,8 +65,8 @@ class Autoguidance(PairGuidance, name="autoguidance"):
             raise
         if guide == denoiser and self.guide_gets_labels:
             raise ValueError("the guide is the denoiser itself, so it has no effect: name a weaker one")
-        if not self.guide_gets_labels and guide.needs_labels():
-            raise ValueError(f"condition: none evaluates the guide without labels, but {guide.why_labels()}")
+        if not self.guide_gets_labels and (why := guide.why_labels()):
+            raise ValueError(f"condition: none evaluates the guide without labels, but {why}")
         self._require_levels(design, denoiser, guide)
 
     def cautions(self, denoiser: Denoiser) -> dict[str, str]:

@@ -144,8 +144,8 @@ class PairGuidance(Guidance):
             )
         if not labelled:
             raise ValueError("it guides towards the class of each image: use evaluate.labels: balanced, data or a list")
-        if denoiser.needs_labels():
-            raise ValueError(denoiser.why_labels())
+        if why := denoiser.why_labels():
+            raise ValueError(why)
 
     def wrap(self, denoiser: Conditional, *guides: Conditional) -> Conditional:
         if not self.effective:

@@ -180,13 +180,9 @@ class Denoiser(Component, row="denoiser"):
         """The number of classes that the denoiser knows, 0 if it takes no labels; ``None`` if it does not say."""
         return None
 
-    def needs_labels(self) -> bool:
-        """Whether it cannot be evaluated without labels."""
-        return False
-
     def why_labels(self) -> str:
-        """Why it cannot be evaluated without labels, and what to do, if ``needs_labels`` is true."""
-        return f"denoiser {self.name} knows classes only, not images without labels"
+        """Why it cannot be evaluated without labels, and what to do; empty if it can."""
+        return ""
 
     def snapshot(self, fraction: float) -> Denoiser:
         """The same denoiser after a fraction of its training. Raises ``ValueError`` if there is none."""
