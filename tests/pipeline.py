@@ -32,10 +32,10 @@ run(load(sys.argv[1]), out=sys.argv[2], workers=int(sys.argv[3]))
 """
 
 
-def write_spec(folder, **changes):
-    path = folder / "small.yaml"
+def write_spec(folder, base=SPEC, **changes):
+    path = folder / f"{base['name']}.yaml"
     with path.open("w") as file:
-        YAML().dump(SPEC | changes, file)
+        YAML().dump(base | changes, file)
     return path
 
 

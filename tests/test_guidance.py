@@ -598,6 +598,33 @@ def test_converged_solutions_are_those_of_the_guidance(tmp_path, monkeypatch):
     assert together[one.id].metrics["endpoint_error"].value == one.metrics["endpoint_error"].value
 
 
+@pytest.mark.parametrize(
+    ("guidance", "expected"),
+    [
+        ("guidance: {name: autoguidance, snapshot: 0.25}", []),
+        ("guidance: {name: autoguidance, snapshot: 0.2501}", []),  # the same number of batches
+        ("guidance: {name: autoguidance, snapshot: 0.5, weight: 1}", []),
+        ("guidance: {name: autoguidance, snapshot: 0.5}", [":6:42"]),
+        ("grid: {guidance: [none, {name: autoguidance, snapshot: 0.5}]}", [":6:56"]),
+        ("guidance: {name: autoguidance, snapshot: 0.25}\ngrid: {guidance.snapshot: [0.25, 0.5]}", [":7:34"]),
+    ],
+)
+def test_a_snapshot_that_the_training_does_not_keep_is_a_warning(guidance, expected, tmp_path):
+    path = tmp_path / "snapshot.yaml"
+    path.write_text(
+        "denoiser: {name: trained, network: mlp, training_images: 12800, snapshots: [0.25]}\n"
+        "data: digits\ndesign: edm\nnum_steps: 4\n"
+        f"evaluate: {{images: 20, detector: pixels, metrics: [frechet], repeats: 3}}\n{guidance}\n"
+    )
+    what = "the training of the denoiser does not keep this snapshot, and may be repeated to make it"
+    mend = "add 0.5 to denoiser.snapshots"
+    warnings = ds.load(path).warnings
+    assert len(warnings) == len(expected)
+    for warning, place in zip(warnings, expected, strict=True):
+        assert warning.startswith(f"{path}{place}: ")
+        assert warning.endswith(f": {what}: {mend}")
+
+
 def test_repeats_repeat_the_guide():
     network = {"name": "trained", "network": {"name": "mlp", "width": 8}, "training_images": 256}
     auto = guidance("autoguidance", guide=network)

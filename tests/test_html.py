@@ -315,6 +315,15 @@ def test_it_fits_a_phone_and_a_sheet_of_paper(visit):
     assert opened.pdf(format="A4").startswith(b"%PDF")
 
 
+def test_tables_of_words_wrap_and_tables_of_numbers_do_not(visit):
+    opened = visit("recorded/index.html")
+    opened.locator(".static td:not(.number)").last.evaluate("cell => cell.textContent = 'depends on it '.repeat(30)")
+    widths = opened.locator(".scrolls").evaluate_all("each => each.map(one => [one.scrollWidth, one.clientWidth])")
+    assert widths
+    assert all(wide <= shown for wide, shown in widths)
+    assert opened.locator("#choices td.number", has_text="±").count() > 0
+
+
 def test_the_overview_leads_to_the_pages(visit, reports):
     opened = visit("index.html")
     links = opened.locator("main a")

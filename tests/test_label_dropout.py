@@ -164,7 +164,7 @@ def test_snapshots_are_exported_with_the_model(tmp_path, digits):
     assert (about["images"], about["snapshot"]) == (1600, {"fraction": 0.25, "of_images": 6400})
     model = ds.Denoiser.model_validate({"name": "pretrained", "model": str(whole)})
     assert read_about(whole)["denoiser"]["label_dropout"] == 0.25
-    assert not model.needs_labels()
+    assert not model.why_labels()
     x, sigma = torch.randn(3, 1, 8, 8), f64(0.7)
     guide, mine = model.snapshot(0.25), ds.Denoiser.model_validate(SPEC["denoiser"] | asked | TOLD).snapshot(0.25)
     got, want = (each.load(digits, EDM, CPU).bind()(x, sigma) for each in (guide, mine))
@@ -182,13 +182,13 @@ def test_snapshots_are_exported_with_the_model(tmp_path, digits):
 
 
 def test_what_a_trained_network_knows():
-    needs = {p: mlp(images=64, labels=True, label_dropout=p).needs_labels() for p in (0.0, 0.1)}
+    needs = {p: bool(mlp(images=64, labels=True, label_dropout=p).why_labels()) for p in (0.0, 0.1)}
     assert needs == {0.0: True, 0.1: False}
-    assert not mlp(images=64).needs_labels()
+    assert not mlp(images=64).why_labels()
     own = {"name": "edm", "model_channels": 8, "channel_mult": [1], "num_blocks": 1, "label_dropout": 0.1}
-    assert not trained(64, network=own, labels=True).needs_labels()
-    assert not ds.Denoiser.get("pretrained")(model="cifar10_jpeg").needs_labels()
-    assert not ds.Denoiser.get("exact")().needs_labels()
+    assert not trained(64, network=own, labels=True).why_labels()
+    assert not ds.Denoiser.get("pretrained")(model="cifar10_jpeg").why_labels()
+    assert not ds.Denoiser.get("exact")().why_labels()
 
 
 @pytest.mark.parametrize(
@@ -214,8 +214,9 @@ def test_what_is_known_of_models_from_their_descriptions(tmp_path, denoiser, nee
         path = tmp_path / f"labels-{labels}.json"
         path.write_text(json.dumps(about | {"denoiser": denoiser | {"labels": labels, "augment": 0}}))
         model = ds.Denoiser.get("pretrained")(model=str(path))
-        assert model.needs_labels() is (needs and labels)
-    assert "labels-False.json does not say that training left out labels" in model.why_labels()
+        why = model.why_labels()
+        assert (f"labels-{labels}.json does not say that training left out labels" in why) is (needs and labels)
+        assert bool(why) is (needs and labels)
 
 
 def spec(tmp_path, denoiser=None, **fields):

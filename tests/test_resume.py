@@ -64,6 +64,49 @@ def test_killed_while_sampling(cache, spec, tmp_path, undisturbed, monkeypatch, 
     assert len(kept(cache, "images")) == 12
 
 
+GUIDED = {
+    "name": "guided",
+    "data": "digits",
+    "denoiser": {
+        "name": "trained",
+        "network": {"name": "mlp", "width": 32},
+        "training_images": 1600,
+        "batch_size": 64,
+        "warm_up": 160,
+        "labels": True,
+        "label_dropout": 0.1,
+        "snapshots": [0.25],
+    },
+    "design": "edm",
+    "num_steps": 30,
+    "grid": {
+        "guidance": [
+            "cfg",
+            {"name": "interval", "weight": 2, "sigma_min": 0.1, "sigma_max": 5, "per": "step"},
+            {"name": "autoguidance", "weight": 2, "snapshot": 0.25},
+        ]
+    },
+    "evaluate": {"images": 600, "metrics": ["frechet"], "detector": "pixels", "labels": "balanced"},
+}
+
+
+def test_guided_sampling_that_is_terminated_and_killed(cache, tmp_path, monkeypatch):
+    spec, made = write_spec(tmp_path, GUIDED), {}
+    for images, end in ((2, signal.SIGTERM), (5, signal.SIGKILL)):
+        with start(spec, tmp_path / "reports") as process:
+            wait_for(lambda images=images: len(kept(cache, "images")) >= images, process)
+            process.send_signal(end)
+            process.communicate()
+        assert process.returncode != 0
+        made |= {path: path.stat().st_mtime_ns for path in kept(cache, "images") + kept(cache, "training")}
+    assert len(kept(cache, "images")) < 9
+    results = resume(spec, tmp_path)
+    assert {path: path.stat().st_mtime_ns for path in made} == made  # nothing was computed again
+    assert len(kept(cache, "images")) == 9
+    monkeypatch.setenv("DESIGNSPACE_CACHE", str(tmp_path / "empty"))
+    assert_same(results, run(load(spec), out=tmp_path / "others", progress=False))
+
+
 def test_killed_while_measuring(cache, spec, tmp_path, undisturbed, monkeypatch):
     monkeypatch.setenv("STAND_IN_STOP", str(tmp_path / "measuring"))
     with start(spec, tmp_path / "reports") as process:

@@ -64,9 +64,10 @@ class DiffusersDenoiser(Denoiser, name="diffusers"):
     def known_classes(self, data: Images) -> int:
         return self._folder().classes
 
-    def needs_labels(self) -> bool:
+    def why_labels(self) -> str:
         folder = self._folder()
-        return _network(folder).needs_labels(folder.classes)
+        needed = _network(folder).needs_labels(folder.classes)
+        return f"denoiser {self.name} knows classes only, not images without labels" if needed else ""
 
     def shape_of(self, data: Images) -> tuple[int, ...]:
         """The shape of a sample, whose size is that of the data if the folder does not say it."""

@@ -78,19 +78,20 @@ class Pretrained(Denoiser, name="pretrained"):
     def known_classes(self, data: Images) -> int:
         return int(read_about(self.path)["data"]["classes"]) if self.labels else 0
 
-    def needs_labels(self) -> bool:
-        if not self.labels:
-            return False
-        about = read_about(self.path)
-        own, network = about["denoiser"], self._parts()[1]
-        if own.get("label_dropout") or network.drops_labels:
-            return False
-        return own.get("name") == "trained" or not network.knows_no_class(int(about["data"]["classes"]))
-
     def why_labels(self) -> str:
+        if not self.labels or self._knows_no_class():
+            return ""
         description = file_of(self.path, ".json")
         why = f"the model does not know images without labels, since {description.name} does not say that training left"
         return f'{why} out labels; if it did, add the probability to its entry "denoiser", "label_dropout": 0.1'
+
+    def _knows_no_class(self) -> bool:
+        """Whether training left out some labels, as far as the description says."""
+        about = read_about(self.path)
+        own, network = about["denoiser"], self._parts()[1]
+        if own.get("label_dropout") or network.drops_labels:
+            return True
+        return own.get("name") != "trained" and network.knows_no_class(int(about["data"]["classes"]))
 
     def snapshot(self, fraction: float) -> Self:
         self.require()

@@ -60,10 +60,9 @@ class Trained(Recipe, Denoiser, name="trained"):
     def identity(self) -> dict[str, Any]:
         return {name: value for name, value in super().identity().items() if name != "snapshots"}
 
-    def needs_labels(self) -> bool:
-        return self.labels and not (self.label_dropout or self.network.drops_labels)
-
     def why_labels(self) -> str:
+        if not self.labels or self.label_dropout or self.network.drops_labels:
+            return ""
         why = "the network is trained with labels and without label_dropout, so it does not know images without labels"
         return f"{why}: set denoiser.label_dropout: 0.1"
 
@@ -96,6 +95,9 @@ class Trained(Recipe, Denoiser, name="trained"):
             raise ValueError(f"{few} are too few for a snapshot at {fraction:g} of the training")
         before = tuple(stop / step for stop in stops if stop < step)
         return self.model_copy(update={"training_images": step * self.batch_size, "snapshots": before})
+
+    def keeps(self, fraction: float) -> bool:
+        return self._step(fraction) in map(self._step, self.snapshots)
 
     def _step(self, fraction: float) -> int:
         return max(1, round(fraction * self.training_images / self.batch_size))

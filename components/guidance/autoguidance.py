@@ -65,9 +65,15 @@ class Autoguidance(PairGuidance, name="autoguidance"):
             raise
         if guide == denoiser and self.guide_gets_labels:
             raise ValueError("the guide is the denoiser itself, so it has no effect: name a weaker one")
-        if not self.guide_gets_labels and guide.needs_labels():
-            raise ValueError(f"condition: none evaluates the guide without labels, but {guide.why_labels()}")
+        if not self.guide_gets_labels and (why := guide.why_labels()):
+            raise ValueError(f"condition: none evaluates the guide without labels, but {why}")
         self._require_levels(design, denoiser, guide)
+
+    def cautions(self, denoiser: Denoiser) -> dict[str, str]:
+        if self.snapshot is None or denoiser.keeps(self.snapshot):
+            return {}
+        again = "the training of the denoiser does not keep this snapshot, and may be repeated to make it"
+        return {"snapshot": f"{again}: add {self.snapshot:g} to denoiser.snapshots"}
 
     def _require_levels(self, design: GuidedRows, denoiser: Denoiser, guide: Denoiser) -> None:
         """Raise ``ValueError`` unless the guide supports the noise levels at which it is evaluated."""

@@ -74,6 +74,10 @@ class Guidance(Component, row="guidance"):
         if self.by_step and (why := _why_no_step_numbers(design)):
             raise ValueError(f"it depends on the number of the step, but {why}{self.by_step_remedy}")
 
+    def cautions(self, denoiser: Denoiser) -> dict[str, str]:
+        """By field, what users may not know about its value for ``denoiser``: warnings when a spec is loaded."""
+        return {}
+
     @abstractmethod
     def wrap(self, denoiser: Conditional, *guides: Conditional) -> Conditional:
         """The guided denoiser. ``guides`` is the loaded denoiser of ``guide_of``, if there is one.
@@ -140,8 +144,8 @@ class PairGuidance(Guidance):
             )
         if not labelled:
             raise ValueError("it guides towards the class of each image: use evaluate.labels: balanced, data or a list")
-        if denoiser.needs_labels():
-            raise ValueError(denoiser.why_labels())
+        if why := denoiser.why_labels():
+            raise ValueError(why)
 
     def wrap(self, denoiser: Conditional, *guides: Conditional) -> Conditional:
         if not self.effective:

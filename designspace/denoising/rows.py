@@ -180,17 +180,17 @@ class Denoiser(Component, row="denoiser"):
         """The number of classes that the denoiser knows, 0 if it takes no labels; ``None`` if it does not say."""
         return None
 
-    def needs_labels(self) -> bool:
-        """Whether it cannot be evaluated without labels."""
-        return False
-
     def why_labels(self) -> str:
-        """Why it cannot be evaluated without labels, and what to do, if ``needs_labels`` is true."""
-        return f"denoiser {self.name} knows classes only, not images without labels"
+        """Why it cannot be evaluated without labels, and what to do; empty if it can."""
+        return ""
 
     def snapshot(self, fraction: float) -> Denoiser:
         """The same denoiser after a fraction of its training. Raises ``ValueError`` if there is none."""
         raise ValueError(f"denoiser {self.name} has no snapshots of its training: name another denoiser as the guide")
+
+    def keeps(self, fraction: float) -> bool:
+        """Whether ``snapshot(fraction)`` needs no training of its own."""
+        return True
 
     def shape_of(self, data: Images) -> tuple[int, ...] | None:
         """The shape of one sample for a denoiser used with ``data``; ``None`` if only ``load`` finds out."""

@@ -75,8 +75,8 @@ def require_labels(ablation: Ablation) -> None:
         data: Images | None = None
         for trial, denoiser in group:
             rule = trial.evaluate.labels
-            if rule == "none" and denoiser.needs_labels():
-                found[ablation.problem(LABELS, rule, f"{denoiser.why_labels()}; {_NEEDED}")] = None
+            if rule == "none" and (why := denoiser.why_labels()):
+                found[ablation.problem(LABELS, rule, f"{why}; {_NEEDED}")] = None
             elif rule != "none" and isinstance(denoiser, Labelled) and not denoiser.labels:
                 found[_without_classes(ablation, trial, denoiser)] = None
             elif rule != "none":

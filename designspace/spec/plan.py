@@ -85,7 +85,6 @@ def plan(fields: Mapping[str, Any], document: Document) -> Plan:
         problems += unmeasured(base, different)
     problems += _overruled(document, base, found)
     problems += _few_repeats(base, different)
-    problems += _cautions(base, different)
     problems += evaluations.warnings(points, [*base, *changing])
     return Plan(points, claims, [document.locate(problem) for problem in problems])
 
@@ -187,12 +186,6 @@ def _few_repeats(base: Sequence[Setting], trials: Sequence[Trial]) -> Iterator[P
     if any(trial.evaluate.repeats == 2 for trial in trials):
         what = "2 repeats leave one degree of freedom: intervals extend 12.7 standard errors to each side; use more"
         yield Problem(what, written(base, ("evaluate", "repeats")), Kind.FEW_REPEATS)
-
-
-def _cautions(base: Sequence[Setting], trials: Sequence[Trial]) -> Iterator[Problem]:
-    """Yield a warning for each caution of a denoiser."""
-    for denoiser in {id(trial.denoiser): trial.denoiser for trial in trials}.values():
-        yield from (Problem(what, written(base, ("denoiser",)), Kind.CAUTION) for what in denoiser.cautions())
 
 
 def _overruled(document: Document, base: Sequence[Setting], found: Sequence[Choice]) -> Iterator[Problem]:

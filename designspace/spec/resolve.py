@@ -69,6 +69,7 @@ class Resolver:
             with problems.collecting():
                 trials = self._trials(draft, settings, evaluations)
                 points += [Point(dict(choice.labels), trial, draft.steps.budget) for trial in trials]
+                problems += _cautions(draft, settings)
         return points, evaluations
 
     def _draft(self, settings: Sequence[Setting]) -> Draft:
@@ -163,6 +164,15 @@ def _require_guided(draft: Draft, settings: Sequence[Setting]) -> None:
     except Exception as error:  # in a component of the user
         what = f"guidance {guidance.name} fails in check: {brief(error)}"
         raise refusal(what, written(settings, ("guidance",)), Kind.USER_CODE) from error
+
+
+def _cautions(draft: Draft, settings: Sequence[Setting]) -> Iterator[Problem]:
+    """Yield a warning for each caution of the denoisers and of the guidance."""
+    for at, denoiser in draft.denoisers():
+        yield from (Problem(what, written(settings, at), Kind.CAUTION) for what in denoiser.cautions())
+    if draft.guidance.effective:
+        for field, what in draft.guidance.cautions(draft.denoiser).items():
+            yield Problem(what, written(settings, ("guidance", field)), Kind.CAUTION)
 
 
 def _culprit(error: ValueError, steps: str, settings: Sequence[Setting]) -> DocPath:
