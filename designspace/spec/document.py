@@ -17,7 +17,7 @@ from designspace.denoising.sigma_data import NAME as SIGMA_DATA
 from designspace.design import Design
 from designspace.errors import DocPath, Kind, Place, Problem, SpecError
 from designspace.spec.limits import MOST_BYTES, LimitedComposer, LimitError, expanded, too_long, unprintable
-from designspace.spec.paths import PARTS, SEED, axis_name, set_in_spec, suggest_field
+from designspace.spec.paths import PARTS, SEARCH, SEED, axis_name, set_in_spec, suggest_field
 from designspace.spec.problems import Problems, refusal
 from designspace.text import did_you_mean_file, first_of
 
@@ -232,13 +232,20 @@ def override(document: Document, options: Sequence[str], fields: Sequence[str]) 
             document.replace(path, value)
 
 
+def _axis(name: str, axes: object) -> str:
+    """The key of ``axes`` that denotes the axis ``name``, or ``name`` if none does."""
+    same = [old for old in axes if axis_name(old) == axis_name(name)] if isinstance(axes, dict) else []
+    return same[0] if same else name
+
+
 def _path(key: str, data: dict[str, Any], fields: Sequence[str]) -> tuple[str, ...]:
     """The path in the document of the field or axis that an option calls ``key``."""
     first, *rest = key.split(".")
     if first in PARTS and first != "cumulative" and rest:
-        axis, axes = ".".join(rest), data.get(first)
-        same = [old for old in axes if axis_name(old) == axis_name(axis)] if isinstance(axes, dict) else []
-        return (first, same[0] if same else axis)
+        return (first, _axis(".".join(rest), data.get(first)))
+    if first == SEARCH and rest[:1] == ["rows"] and rest[1:]:
+        search = data.get(first)
+        return (first, "rows", _axis(".".join(rest[1:]), search.get("rows") if isinstance(search, dict) else None))
     if first in fields:
         return (first, *rest)
     if first in Design.model_fields or key == SIGMA_DATA:
