@@ -17,8 +17,9 @@ from designspace.registry.component import Spec
 from designspace.spec.axes import Change, axes_of
 from designspace.spec.candidates import Space
 from designspace.spec.claims import Claim
-from designspace.spec.document import Document, override, read
+from designspace.spec.document import Document, read
 from designspace.spec.evaluate import Evaluate
+from designspace.spec.overrides import override
 from designspace.spec.paths import PARTS, SEARCH, FieldPath, field_path
 from designspace.spec.plan import Plan, place_of, plan
 from designspace.spec.problems import Problems, problems_of
