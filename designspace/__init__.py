@@ -35,14 +35,15 @@ if TYPE_CHECKING:
     from designspace.sampling.solver import Solver
     from designspace.spec import Ablation, Trial, load
     from designspace.training.rows import Augmentation, LossWeight, NoiseDistribution
+    from designspace.tune.search import Search, tune
 
 # fmt: off
 __all__ = [
     "Ablation", "Augmentation", "CIn", "CNoise", "COut", "CSkip", "Count", "Data", "DataError", "Decoder", "Denoiser",
     "Design", "Detector", "Finite", "Fraction", "Guidance", "LossWeight", "Metric", "Moments", "Network",
-    "NoiseDistribution", "NonNegative", "Positive", "Reference", "Samples", "Scaling", "Schedule", "Solver", "Source",
-    "SpecError", "Stochasticity", "TimeSteps", "Trial", "count_call", "frechet", "guiding", "load", "plots",
-    "precondition", "run", "sample",
+    "NoiseDistribution", "NonNegative", "Positive", "Reference", "Samples", "Scaling", "Schedule", "Search", "Solver",
+    "Source", "SpecError", "Stochasticity", "TimeSteps", "Trial", "count_call", "frechet", "guiding", "load", "plots",
+    "precondition", "run", "sample", "tune",
 ]
 _HOMES = {
     "data.rows": ["Data"],
@@ -63,6 +64,7 @@ _HOMES = {
     "sampling.solver": ["Solver"],
     "spec": ["Ablation", "Trial", "load"],
     "training.rows": ["Augmentation", "LossWeight", "NoiseDistribution"],
+    "tune.search": ["Search", "tune"],
 }
 # fmt: on
 _HOME = {name: f"designspace.{module}" for module, names in _HOMES.items() for name in names}
@@ -82,13 +84,13 @@ def __dir__() -> list[str]:
 
 
 class _Package(ModuleType):
-    """``designspace.run`` is the function of the public interface, although a package has the same name.
+    """``designspace.run`` and ``designspace.tune`` are functions, although packages have the same names.
 
     Importing ``designspace.run.stages`` makes Python set the attribute ``run`` of this package; that is ignored.
     """
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name != "run" or not isinstance(value, ModuleType):
+        if name not in ("run", "tune") or not isinstance(value, ModuleType):
             super().__setattr__(name, value)
 
 

@@ -1,0 +1,184 @@
+"""The search for the best design: greedy over the rows, with a race inside each row.
+
+``Greedy.steps`` is the algorithm. It yields what is to be measured and receives the results, so that it says nothing of
+where and how designs are measured.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from designspace.errors import SpecError
+from designspace.report.study import Study
+from designspace.results import search as records
+from designspace.spec.ablation import Ablation
+from designspace.spec.candidates import Candidate, Candidates, Changes
+from designspace.spec.search import Range, Search
+from designspace.text import value_of
+from designspace.tune.measured import MeasuredRace, recorded, told_of
+from designspace.tune.optimum import off_scale, on_scale
+from designspace.tune.race import Race
+from designspace.tune.requests import Request, stage_sizes
+
+DIGITS = 3
+"""The number of significant digits of an optimum that is tried."""
+
+
+class Told(NamedTuple):
+    """The results of a request."""
+
+    study: Study
+    seconds: float
+
+
+Steps = Generator[Request, Told, None]
+Arms = Mapping[str, Candidate]
+"""The arms of a race by their labels."""
+
+
+@dataclass
+class Spent:
+    """What a search has cost so far, and what it may cost."""
+
+    samples: dict[str, int] = field(default_factory=dict)
+    """The number of images of each sampler and seed."""
+    seconds: float = 0.0
+    most_images: float = math.inf
+    most_seconds: float = math.inf
+
+    @property
+    def images(self) -> int:
+        """The number of images that were generated."""
+        return sum(self.samples.values())
+
+    def add(self, request: Request, seconds: float) -> None:
+        """Count a request, of which only images that are not there yet are generated."""
+        for sampler, images in request.samples.items():
+            self.samples[sampler] = max(images, self.samples.get(sampler, 0))
+        self.seconds += seconds
+
+    def limit(self, images: float, seconds: float, share: int) -> None:
+        """Allow one of ``share`` equal parts of what is left of these budgets."""
+        self.most_images = self.images + (images - self.images) / share
+        self.most_seconds = self.seconds + (seconds - self.seconds) / share
+
+    def affords(self, request: Request) -> bool:
+        """Whether a request stays within the limits, at the pace of those before."""
+        new = sum(max(0, images - self.samples.get(sampler, 0)) for sampler, images in request.samples.items())
+        pace = self.seconds / self.images if self.images else 0.0
+        return self.images + new <= self.most_images and self.seconds + new * pace <= self.most_seconds
+
+
+class Greedy:
+    """The races of a search, and what has come out of them.
+
+    Raises ``SpecError`` if the ablation has no ``search``.
+    """
+
+    def __init__(self, ablation: Ablation) -> None:
+        self._space = ablation.space()
+        assert ablation.search is not None
+        self.search: Search = ablation.search
+        self.tuned: dict[int, Changes] = {}
+        """For each budget, what the best design so far changes in the baseline."""
+        self.outcomes: list[records.Outcome] = []
+        self.spent = Spent()
+        evaluate = ablation.trials()[0].evaluate
+        self.metric, self.sizes = evaluate.metrics[0].name, stage_sizes(evaluate.images, self.search.stages)
+        self._repeats, self._ablation = evaluate.repeats, ablation
+        self._arms: dict[tuple[int, str], int] = {}
+
+    @property
+    def full_grid(self) -> int:
+        """The number of images that all combinations of the candidates would take."""
+        grids = [math.prod(arms for (of, _), arms in self._arms.items() if of == budget) for budget in self.tuned]
+        return sum(grids) * self.sizes[-1] * self._repeats
+
+    def steps(self) -> Steps:
+        """Search at one budget after the other; each may spend an equal share of what is left."""
+        limit, budgets = self.search.budget, self.search.budgets
+        seconds = math.inf if limit.minutes is None else 60 * limit.minutes
+        for i, budget in enumerate(budgets):
+            self.spent.limit(limit.images or math.inf, seconds, len(budgets) - i)
+            yield from self._at(budget)
+
+    def _at(self, budget: int) -> Steps:
+        """Race the candidates of one row after the other, each with the best design so far in all other rows.
+
+        Further passes catch interactions between rows. They leave out races whose candidates have been raced before.
+        """
+        self.tuned[budget] = {}
+        raced: dict[str, set[str]] = {}
+        for run_pass in range(1, self.search.passes + 1):
+            before = self.tuned[budget]
+            for row in self.search.rows:
+                found = self._space.candidates(row, self.tuned[budget], budget)
+                ids = {arm.trial.id for arm in found.arms}
+                if raced.get(row) != ids:
+                    raced[row] = ids
+                    yield from self._row(found, budget, run_pass, row)
+            if self.tuned[budget] == before:
+                break
+
+    def _row(self, found: Candidates, budget: int, run_pass: int, row: str) -> Steps:
+        """Race the candidates of a row or field, and take the winner into the design."""
+        self._arms.setdefault((budget, row), max(1, len(found.arms)))
+        about: dict[str, Any] = {"budget": f"{self.search.step_field}={budget}", "run_pass": run_pass, "row": row}
+        about |= {"incumbent": value_of(found.incumbent.label), "favoured": value_of(found.incumbent.label)}
+        skipped = [records.Arm(label=value_of(one.label), reason=one.reason) for one in found.skipped]
+        if found.reason:
+            self.outcomes.append(records.Outcome(**about, skipped=found.reason, arms=skipped))
+            return
+        arms = {value_of(arm.label): arm for arm in found.arms}
+        races = [(yield from self._race(arms, value_of(found.incumbent.label), budget))]
+        optimum = None
+        if isinstance(tried := self.search.rows[row], Range) and races[0].stages:
+            optimum, x = self._optimum(races[0], arms, tried)
+            if x is not None and (extra := self._extra(x, arms, row, races[0].winner(), budget)):
+                arms[value_of(extra.label)] = extra
+                two = {name: arms[name] for name in (races[0].winner(), value_of(extra.label))}
+                races.append((yield from self._race(two, races[0].winner(), budget)))
+        outcome = records.Outcome(**about | told_of(races), arms=[*recorded(races, arms), *skipped], optimum=optimum)
+        self.outcomes.append(outcome)
+        self.tuned[budget] = dict(arms[outcome.favoured].set)
+
+    def _optimum(self, found: MeasuredRace, arms: Arms, tried: Range) -> tuple[records.Optimum | None, float | None]:
+        """What is recorded of the optimum of a field, and its value if the parabola has one within the range."""
+        values = {name: arm.value for name, arm in arms.items() if arm.value is not None}
+        flat = sorted(values[name] for name in found.race.alive if name in values)
+        best = values.get(found.race.best or "")
+        vertex = found.optimum(values, tried.scale)
+        ends = on_scale(tried.low, tried.scale), on_scale(tried.high, tried.scale)
+        if vertex is None or not ends[0] <= vertex[0] <= ends[1]:
+            return (None if best is None else records.Optimum(value=best, flat=flat)), None
+        value = off_scale(vertex[0], tried.scale)
+        low, high = (off_scale(x, tried.scale) if ends[0] <= x <= ends[1] else None for x in vertex[1:])
+        return records.Optimum(value=value, low=low, high=high, flat=flat), value
+
+    def _extra(self, optimum: float, arms: Arms, row: str, opponent: str, budget: int) -> Candidate | None:
+        """The optimum of a field as one more candidate; ``None`` if it has been tried or does not fit."""
+        tested = [arm.value for arm in arms.values() if arm.value is not None]
+        value = round(optimum) if isinstance(arms[opponent].set.get(row), int) else float(f"{optimum:.{DIGITS}g}")
+        changes = {**arms[opponent].set, row: value}
+        if value in tested:
+            return None
+        try:
+            return Candidate(value_of(value), changes, self._space.trial(changes, budget), value)
+        except SpecError:
+            return None
+
+    def _race(self, arms: Arms, incumbent: str, budget: int) -> Generator[Request, Told, MeasuredRace]:
+        """Run a race to its end, or until the budget of the search is spent."""
+        found = MeasuredRace(self.metric, Race(list(arms), incumbent, len(self.sizes)))
+        while not found.race.over:
+            left = {arm: arms[arm].set for arm in found.race.alive}
+            request = Request.of(self._ablation, left, budget, self.sizes[len(found.stages)])
+            if not self.spent.affords(request):
+                break
+            told = yield request
+            self.spent.add(request, told.seconds)
+            found.tell(*told)
+        return found
