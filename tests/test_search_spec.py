@@ -77,7 +77,7 @@ def test_designs_that_were_found_are_points_of_their_budgets(loaded):
 def test_claims_may_be_made_of_the_tuned_design(loaded):
     claims = "claims: [{say: It is better., expect: {less: [{design: tuned}, {design: DESIGN}], metric: frechet}}]\n"
     assert loaded(SEARCH + claims.replace("DESIGN", "Euler")).claims[0].expect.less[1] == {"design": "Euler"}
-    with pytest.raises(SpecError, match="no point has design = 'Eulr'. Did you mean 'Euler'"):
+    with pytest.raises(SpecError, match=r"no point has design = 'Eulr'. Did you mean 'Euler'"):
         loaded(SEARCH + claims.replace("DESIGN", "Eulr"))
 
 
@@ -147,8 +147,8 @@ def test_rows_that_cannot_matter_are_not_raced(space, row, changes, reason):
 
 
 def test_candidates_with_the_same_samples_are_one_arm(loaded):
-    rows = "{solver: [heun, {label: again, set: {solver: {name: heun, alpha: 1}}}, euler, {label: e, set: {solver: euler}}]}"
-    found = loaded(searched(rows)).space().candidates("solver", {}, 7)
+    again = "{label: again, set: {solver: {name: heun, alpha: 1}}}, {label: e, set: {solver: euler}}"
+    found = loaded(searched(f"{{solver: [heun, euler, {again}]}}")).space().candidates("solver", {}, 7)
     assert labels(found) == ["heun", "euler"]
     assert found.skipped == [
         Skipped("e", "gives the same samples as euler"),
@@ -188,7 +188,7 @@ def test_a_listed_candidate_may_fit_only_beside_one_of_another_row(loaded):
         (searched("{solver: [heun, rk45]}"), ":8:25: search.rows.solver.1: at nfe=7: solver rk45 is adaptive"),
         (
             searched("{solver: [heun, ab], design.solver: [ab]}"),
-            ":8:31: search.rows.design.solver: is the same as solver",
+            ":8:30: search.rows.design.solver: is the same as solver",
         ),
         (searched("{seed: [1, 2]}"), ":8:10: search.rows.seed: cannot be searched: designs are compared at the same"),
         (searched("{start: all}"), ":8:17: search.rows.start: all is for rows of the design that have components"),
@@ -199,7 +199,7 @@ def test_a_listed_candidate_may_fit_only_beside_one_of_another_row(loaded):
             ":8:26: search.rows.time_steps.rho: from = 0 has no logarithm",
         ),
         (
-            searched("{time_steps.rho: {from: 3, too: 9}}"),
+            searched("{time_steps.rho: {from: 3, to: 5, too: 9}}"),
             "unknown field 'too'. Did you mean 'to'? Fields: from, to, scale",
         ),
         (
@@ -250,3 +250,5 @@ def test_the_schema_lists_what_a_search_may_have(loaded):
     found = schema()["$defs"]["Search"]["properties"]
     assert {"at", "rows", "stages", "passes", "budget", "against", "final_images"} == set(found)
     assert "solver" in found["rows"]["properties"]
+    assert set(found["at"]["properties"]) == {"nfe", "nfe_total", "num_steps"}
+    assert {"from", "to"} < set(schema()["$defs"]["Range"]["properties"])
