@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     BeforeValidator,
     Field,
     PrivateAttr,
@@ -16,7 +17,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from designspace.errors import DocPath, Problem
+from designspace.errors import DocPath
 from designspace.registry.component import Finite, Positive, Spec
 from designspace.spec.axes import Change, Choice, choices
 from designspace.spec.paths import PARTS, SEARCH, STEPS, Setting
@@ -78,8 +79,26 @@ def _listed(value: Any) -> Any:
     return value if isinstance(value, list | tuple) else [value]
 
 
+def _one_step_field(value: Any) -> Any:
+    if not isinstance(value, Mapping) or len(value) != 1 or next(iter(value)) not in STEPS:
+        text = f"should name one of {', '.join(STEPS)} with one or more budgets, as in {{nfe: [7, 11]}}"
+        raise PydanticCustomError("budgets", "{text}", {"text": text})
+    return value
+
+
+def _distinct(budgets: list[int]) -> list[int]:
+    if twice := next((budget for i, budget in enumerate(budgets) if budget in budgets[:i]), None):
+        raise PydanticCustomError("twice", "{text}", {"text": f"{twice} is listed twice"})
+    return budgets
+
+
 Tried = Annotated[Literal["all"] | Range | list[Any], BeforeValidator(_tried)]
-Budgets = Annotated[list[Annotated[int, Field(ge=1), STEP_LIMIT]], BeforeValidator(_listed), Field(min_length=1)]
+Budgets = Annotated[
+    list[Annotated[int, Field(ge=1), STEP_LIMIT]],
+    BeforeValidator(_listed),
+    Field(min_length=1),
+    AfterValidator(_distinct),
+]
 
 
 class Spent(Spec):
@@ -92,7 +111,7 @@ class Spent(Spec):
 class Search(Spec):
     """What ``designspace tune`` searches: rows and fields, each at one or more budgets of evaluations."""
 
-    at: dict[Literal["nfe", "nfe_total", "num_steps"], Budgets] = Field(min_length=1, max_length=1)
+    at: Annotated[dict[str, Budgets], BeforeValidator(_one_step_field)]
     """The budgets, ``{nfe: [7, 11]}``; each has a search of its own."""
     rows: dict[str, Tried] = Field(min_length=1)
     """What is tried, in the order in which it is raced: rows such as ``solver`` and fields such as
@@ -119,12 +138,18 @@ class Search(Spec):
     @property
     def budgets(self) -> list[int]:
         """The budgets, in the order in which they are written."""
-        return self.at[self.step_field]  # type: ignore[index]
+        return self.at[self.step_field]
 
     @property
     def axes(self) -> list[str]:
         """The axes of the final test."""
         return ["design", self.step_field]
+
+    @property
+    def labels(self) -> list[dict[str, Label]]:
+        """The points of the final test, about which claims may be made before the search."""
+        names = (BASELINE, TUNED, *(change.name() for change in self.against))
+        return [{"design": name, self.step_field: budget} for budget in self.budgets for name in names]
 
     @property
     def tuned(self) -> Mapping[int, Mapping[str, Any]]:
@@ -163,14 +188,6 @@ class Search(Spec):
         found = (self.designs(budget, problems) for budget in self.budgets)
         each = zip(self.budgets, found, strict=True)
         return [design + self.step(budget) for budget, designs in each for design in designs]
-
-
-def axes_without_search(fields: Mapping[str, Any]) -> Iterator[Problem]:
-    """Yield a problem for each field that an ablation with ``search`` cannot have."""
-    for part in (part for part in PARTS if fields[part]):
-        yield Problem("search is given too; give one of the two", (part,), key=True)
-    for step in (step for step in STEPS if fields[step] is not None):
-        yield Problem("search.at gives the budgets; leave this out", (step,), key=True)
 
 
 def varied(fields: Mapping[str, Any], problems: Problems) -> list[Choice]:
