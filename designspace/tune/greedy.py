@@ -73,17 +73,22 @@ class Spent:
 
 
 class Greedy:
-    """The races of a search, and what has come out of them."""
+    """The races of a search, and what has come out of them.
 
-    def __init__(self, ablation: Ablation, search: Search) -> None:
+    Raises ``SpecError`` if the ablation has no ``search``.
+    """
+
+    def __init__(self, ablation: Ablation) -> None:
+        self._space = ablation.space()
+        assert ablation.search is not None
+        self.search: Search = ablation.search
         self.tuned: dict[int, Changes] = {}
         """For each budget, what the best design so far changes in the baseline."""
         self.outcomes: list[records.Outcome] = []
         self.spent = Spent()
         evaluate = ablation.trials()[0].evaluate
-        self.metric, self.sizes = evaluate.metrics[0].name, stage_sizes(evaluate.images, search.stages)
-        self._repeats, self._ablation, self._search = evaluate.repeats, ablation, search
-        self._space = ablation.space()
+        self.metric, self.sizes = evaluate.metrics[0].name, stage_sizes(evaluate.images, self.search.stages)
+        self._repeats, self._ablation = evaluate.repeats, ablation
         self._arms: dict[tuple[int, str], int] = {}
 
     @property
@@ -94,7 +99,7 @@ class Greedy:
 
     def steps(self) -> Steps:
         """Search at one budget after the other; each may spend an equal share of what is left."""
-        limit, budgets = self._search.budget, self._search.budgets
+        limit, budgets = self.search.budget, self.search.budgets
         seconds = math.inf if limit.minutes is None else 60 * limit.minutes
         for i, budget in enumerate(budgets):
             self.spent.limit(limit.images or math.inf, seconds, len(budgets) - i)
@@ -107,9 +112,9 @@ class Greedy:
         """
         self.tuned[budget] = {}
         raced: dict[str, set[str]] = {}
-        for run_pass in range(1, self._search.passes + 1):
+        for run_pass in range(1, self.search.passes + 1):
             before = self.tuned[budget]
-            for row in self._search.rows:
+            for row in self.search.rows:
                 found = self._space.candidates(row, self.tuned[budget], budget)
                 ids = {arm.trial.id for arm in found.arms}
                 if raced.get(row) != ids:
@@ -121,7 +126,7 @@ class Greedy:
     def _row(self, found: Candidates, budget: int, run_pass: int, row: str) -> Steps:
         """Race the candidates of a row or field, and take the winner into the design."""
         self._arms.setdefault((budget, row), max(1, len(found.arms)))
-        about: dict[str, Any] = {"budget": f"{self._search.step_field}={budget}", "run_pass": run_pass, "row": row}
+        about: dict[str, Any] = {"budget": f"{self.search.step_field}={budget}", "run_pass": run_pass, "row": row}
         about |= {"incumbent": value_of(found.incumbent.label), "favoured": value_of(found.incumbent.label)}
         skipped = [records.Arm(label=value_of(one.label), reason=one.reason) for one in found.skipped]
         if found.reason:
@@ -130,7 +135,7 @@ class Greedy:
         arms = {value_of(arm.label): arm for arm in found.arms}
         races = [(yield from self._race(arms, value_of(found.incumbent.label), budget))]
         optimum = None
-        if isinstance(tried := self._search.rows[row], Range) and races[0].stages:
+        if isinstance(tried := self.search.rows[row], Range) and races[0].stages:
             optimum, x = self._optimum(races[0], arms, tried)
             if x is not None and (extra := self._extra(x, arms, row, races[0].winner(), budget)):
                 arms[value_of(extra.label)] = extra

@@ -16,9 +16,7 @@ from designspace.results.uncertainty import critical_value
 from designspace.spec.candidates import Candidate
 from designspace.tune.optimum import on_scale, vertex
 from designspace.tune.race import Race, needed_images
-
-AXIS = "arm"
-"""The axis of the designs that a race compares."""
+from designspace.tune.requests import AXIS
 
 
 @dataclass

@@ -6,12 +6,16 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 from designspace.run.generate import CHUNK
 from designspace.spec.ablation import Ablation
 from designspace.spec.candidates import Changes
 from designspace.spec.trial import Trial
 from designspace.storage.files import content_key
+
+AXIS = "arm"
+"""The axis of the designs that a request compares."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,15 @@ class Request:
     @classmethod
     def of(cls, ablation: Ablation, arms: Mapping[str, Changes], budget: int, images: int) -> Request:
         """The request for these designs of an ablation with ``search``. Raises ``SpecError`` if one does not fit."""
-        measured = ablation.race(arms, budget, images)
+        assert ablation.search is not None
+        fields: dict[str, Any] = {
+            "search": None,
+            "claims": (),
+            ablation.search.step_field: budget,
+            "grid": {AXIS: [{"label": label, "set": dict(changes)} for label, changes in arms.items()]},
+            "evaluate": {**ablation.evaluate, "images": images},
+        }
+        measured = ablation.changed(**fields)
         ids = [[point.trial.id, point.axes] for point in measured.points()]
         return cls(measured.changed(name=content_key(ids)[:16]), arms, budget, images)
 

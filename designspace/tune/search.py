@@ -20,11 +20,13 @@ from designspace.spec.ablation import Ablation, load
 from designspace.spec.candidates import Changes
 from designspace.spec.claims import Claim
 from designspace.spec.search import BASELINE, TUNED
+from designspace.spec.trial import Trial
 from designspace.storage.cache import Cache
 from designspace.storage.files import write_whole
 from designspace.text import Label
 from designspace.tune.greedy import Greedy, Told
 from designspace.tune.requests import Request
+from designspace.tune.written import as_yaml
 
 SECONDS = "seconds.json"
 """The file beside the results of a request that holds the wall-clock time that they took."""
@@ -53,8 +55,7 @@ class Search:
         progress: Show progress on stderr.
 
     Raises:
-        ValueError: The ablation has no ``search``.
-        SpecError: The file has errors.
+        SpecError: The file has errors, or no ``search``.
     """
 
     def __init__(
@@ -69,12 +70,10 @@ class Search:
         progress: bool = True,
     ) -> None:
         self.ablation = ablation if isinstance(ablation, Ablation) else load(ablation)
-        if self.ablation.search is None:
-            raise ValueError("ablation: has no `search:`. To compute its points, use designspace.run")
-        self._asked_for, self._out, self._work = self.ablation.search, Path(out), Cache().root / "tune"
+        self._greedy = Greedy(self.ablation)
+        self._asked_for, self._out, self._work = self._greedy.search, Path(out), Cache().root / "tune"
         self._how: dict[str, Any] = {"device": device, "executor": executor, "workers": workers}
         self._how |= {"batch_size": batch_size, "progress": progress}
-        self._greedy = Greedy(self.ablation, self._asked_for)
         self._steps = self._greedy.steps()
         self._asked = next(self._steps, None)
         self._final: dict[str, records.FinalDesign] = {}
@@ -87,9 +86,7 @@ class Search:
     @property
     def designs(self) -> dict[int, Design]:
         """For each budget, the best design so far."""
-        points = self.final_test().points()
-        field = self._asked_for.step_field
-        return {int(p.axes[field]): p.trial.design for p in points if p.axes["design"] == TUNED}
+        return {budget: trial.design for budget, trial in self._trials_of(self.final_test()).items()}
 
     def ask(self) -> Request | None:
         """What the search has to know next; ``None`` once its races are over."""
@@ -143,20 +140,22 @@ class Search:
         """
         ablation = self.final_test(tuned)
         results = run(ablation, out=self._out, **self._how)
-        assert ablation.search is not None
-        self._final = {
-            f"{self._asked_for.step_field}={budget}": records.FinalDesign(set=dict(changes))
-            for budget, changes in ablation.search.tuned.items()
-        }
+        for budget, trial in self._trials_of(ablation).items():
+            name, changes = f"{self._asked_for.step_field}={budget}", (self.tuned if tuned is None else tuned)[budget]
+            self._final[name] = records.FinalDesign(set=dict(changes), yaml=as_yaml(self.ablation, trial, name))
         self._write()
         return results
 
     def final_test(self, tuned: Mapping[int, Changes] | None = None) -> Ablation:
         """The ablation that ``final`` runs, with a claim for each design that the tuned one is compared with."""
-        metric, asked = self.ablation.trials()[0].evaluate.metrics[0], self._asked_for
+        first, asked = self.ablation.trials()[0].evaluate, self._asked_for
+        fresh = {"seed": first.seed + first.repeats, "images": asked.final_images or first.images}
         others = [BASELINE, *(change.name() for change in asked.against)]
-        claims = (*self.ablation.claims, *(_better_than(other, metric) for other in others))
-        return self.ablation.final(self.tuned if tuned is None else tuned).changed(claims=claims)
+        return self.ablation.changed(
+            search=asked.with_tuned(self.tuned if tuned is None else tuned),
+            evaluate={**self.ablation.evaluate, **fresh},
+            claims=(*self.ablation.claims, *(_better_than(other, first.metrics[0]) for other in others)),
+        )
 
     @property
     def record(self) -> records.SearchRecord:
@@ -172,6 +171,11 @@ class Search:
             outcomes=found.outcomes,
             final=self._final,
         )
+
+    def _trials_of(self, ablation: Ablation) -> dict[int, Trial]:
+        """The trial of the tuned design for each budget; the first one if there are repeats."""
+        tuned = [point for point in ablation.points() if point.axes["design"] == TUNED]
+        return {int(point.axes[self._asked_for.step_field]): point.trial for point in reversed(tuned)}
 
     def _write(self) -> None:
         records.write_search(self._out / self.ablation.name, self.record)
@@ -211,8 +215,7 @@ def tune(ablation: Ablation | Path | str, **how: Any) -> Tuned:
         **how: ``out``, ``device``, ``executor``, ``workers``, ``batch_size`` and ``progress``, as for ``run``.
 
     Raises:
-        ValueError: The ablation has no ``search``.
-        SpecError: The file has errors.
+        SpecError: The file has errors, or no ``search``.
     """
     search = Search(ablation, **how)
     while request := search.ask():

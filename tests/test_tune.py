@@ -1,0 +1,223 @@
+"""``designspace.tune``: greedy races over rows, what they cost, resuming, and the final test on fresh latents."""
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from pipeline import wait_for
+from ruamel.yaml import YAML
+
+import designspace as ds
+from designspace.report import Study
+from designspace.results.search import read_search
+from designspace.results.store import read_description
+from designspace.run.run import run
+from designspace.spec import load
+from designspace.tune.requests import stage_sizes
+from designspace.tune.search import Search, tune
+
+DIGITS = {
+    "name": "tuned",
+    "data": "digits",
+    "denoiser": "exact",
+    "design": "edm",
+    "evaluate": {"images": 800, "detector": "pixels", "metrics": ["frechet"]},
+    "search": {
+        "at": {"nfe": [7]},
+        "rows": {"solver": ["heun", "dpmpp_2m", "unipc"], "time_steps.rho": {"from": 3, "to": 15, "points": 3}},
+        "stages": 2,
+        "against": [{"label": "Euler", "set": {"solver": "euler"}}],
+    },
+}
+TUNE = "import sys, designspace as ds; ds.tune(sys.argv[1], out=sys.argv[2], progress=False)"
+
+
+def write(folder, spec=DIGITS, **search):
+    path = folder / "tuned.yaml"
+    with path.open("w") as file:
+        YAML().dump(spec | {"search": spec["search"] | search}, file)
+    return path
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("DESIGNSPACE_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory):
+    """A search that nothing disturbed."""
+    folder = tmp_path_factory.mktemp("tuned")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DESIGNSPACE_CACHE", str(folder / "cache"))
+        yield tune(write(folder), out=folder / "reports", progress=False), folder
+
+
+def decisions(record):
+    """A record without times."""
+    found = record.plain()
+    return found | {"seconds": None, "outcomes": [one | {"seconds": None} for one in found["outcomes"]]}
+
+
+def searched(path, out, **how):
+    search = Search(path, out=out, progress=False, **how)
+    while request := search.ask():
+        search.tell(request, search.evaluate(request))
+    return search
+
+
+def test_the_record_of_a_search(done):
+    record = done[0].record
+    solver, rho = record.outcomes[:2]
+    assert (solver.row, solver.incumbent, solver.favoured) == ("solver", "heun", "unipc")
+    assert [len(arm.stages) for arm in solver.arms] == [1 if arm.dropped == 0 else 2 for arm in solver.arms]
+    assert {stage.images for outcome in record.outcomes for arm in outcome.arms for stage in arm.stages} == {400, 800}
+    assert solver.gain > 0
+    best = min((arm for arm in solver.arms if arm.dropped is None), key=lambda arm: arm.stages[-1].value)
+    assert best.stages[-1].gap is None
+    assert {arm.label for arm in rho.arms} >= {"3", "6.71", "15", "7"}
+    assert rho.optimum.flat
+    assert record.images_full_grid == 3 * 4 * 800
+    assert read_search(done[1] / "reports" / "tuned") == record
+
+
+def test_the_images_that_were_spent_are_those_in_the_cache(done):
+    """Chunks of 200 images; the final test generates as many again for each of its designs."""
+    chunks = len(list((done[1] / "cache" / "images").glob("*/*.safetensors")))
+    designs = len(done[0].results.rows())
+    assert done[0].record.images_spent == 200 * chunks - 800 * designs
+    assert done[0].record.images_spent < 0.7 * done[0].record.images_full_grid
+
+
+def test_the_final_test_uses_latents_that_no_race_has_seen(done):
+    tuned, folder = done
+    rows = {row.axes["design"]: row for row in tuned.results.rows()}
+    assert rows.keys() == {"baseline", "tuned", "Euler"}
+    assert {row.seed for row in rows.values()} == {1}
+    raced = [json.loads(line) for file in (folder / "cache" / "tune").glob("*/results.jsonl") for line in file.open()]
+    assert {row["seed"] for row in raced} == {0}
+    assert rows["tuned"].metrics["frechet"].value < rows["baseline"].metrics["frechet"].value
+    about = read_description(tuned.results.folder)
+    assert about.axes == ["design", "nfe"]
+    assert [claim.expect["less"] for claim in about.claims] == [
+        [{"design": "tuned"}, {"design": "baseline"}],
+        [{"design": "tuned"}, {"design": "Euler"}],
+    ]
+    assert Study(tuned.results.folder).column_axis == "nfe"
+
+
+def test_the_design_that_was_found_is_a_file_that_runs(done):
+    """It has the id of the trial of the final test: what is written is what was measured."""
+    tuned, folder = done
+    found = load(folder / "reports" / "tuned" / "tuned_nfe_7.yaml").trials()
+    assert [trial.id for trial in found] == [row.id for row in tuned.results.rows() if row.axes["design"] == "tuned"]
+    assert found[0].design == tuned.designs[7]
+    assert tuned.designs[7].solver.name == "unipc"
+
+
+def test_resuming_a_finished_search_computes_nothing(done, monkeypatch):
+    tuned, folder = done
+    monkeypatch.setenv("DESIGNSPACE_CACHE", str(folder / "cache"))
+    before = {path: path.stat().st_mtime_ns for path in (folder / "cache").rglob("*.safetensors")}
+    again = tune(folder / "tuned.yaml", out=folder / "reports", progress=False)
+    assert again.record == tuned.record
+    assert {path: path.stat().st_mtime_ns for path in (folder / "cache").rglob("*.safetensors")} == before
+
+
+@pytest.mark.parametrize("chunks", [3, 11])
+def test_a_killed_search_goes_on_where_it_was(done, cache, tmp_path, chunks):
+    command = [sys.executable, "-c", TUNE, write(tmp_path), tmp_path / "reports"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        wait_for(lambda: len(list((cache / "images").glob("*/*.safetensors"))) >= chunks, process)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+    there = {path: path.stat().st_mtime_ns for path in (cache / "images").rglob("*.safetensors")}
+    assert len(there) >= chunks
+    tuned = tune(tmp_path / "tuned.yaml", out=tmp_path / "reports", progress=False)
+    assert decisions(tuned.record) == decisions(done[0].record)
+    assert {path: path.stat().st_mtime_ns for path in there} == there
+
+
+def test_a_budget_of_images_is_kept(done, cache, tmp_path):
+    search = searched(write(tmp_path, budget={"images": 1500}), tmp_path / "reports")
+    first, second = search.record.outcomes[:2]
+    assert search.record.images_spent == 1200
+    assert [len(arm.stages) for arm in first.arms] == [1, 1, 1]
+    assert not first.decided
+    assert second.skipped == "the budget of the search is spent"
+    assert second.favoured == second.incumbent
+
+
+def test_budgets_share_what_is_left(cache, tmp_path):
+    search = searched(write(tmp_path, at={"nfe": [5, 7]}, budget={"images": 3000}), tmp_path / "reports")
+    raced = {outcome.budget for outcome in search.record.outcomes if not outcome.skipped}
+    assert raced == {"nfe=5", "nfe=7"}
+    assert search.record.images_spent <= 3000
+    assert search.tuned.keys() == {5, 7}
+
+
+def test_the_time_of_an_earlier_process_counts(done, cache, tmp_path):
+    """The first request took an hour before the process was killed: of a budget of half an hour, nothing is left."""
+    path = write(tmp_path, budget={"minutes": 30})
+    search = Search(path, out=tmp_path / "reports", progress=False)
+    first = search.evaluate(search.ask())
+    (first.folder / "seconds.json").write_text("3600")
+    resumed = searched(path, tmp_path / "reports")
+    assert resumed.record.seconds == 3600
+    assert resumed.record.outcomes[0].seconds == [3600]
+    assert resumed.record.outcomes[1].skipped == "the budget of the search is spent"
+
+
+def test_another_optimiser_uses_the_same_measurement(done, monkeypatch):
+    """Values of the same arms and images are those of the race."""
+    tuned, folder = done
+    monkeypatch.setenv("DESIGNSPACE_CACHE", str(folder / "cache"))
+    search = Search(folder / "tuned.yaml", out=folder / "other", progress=False)
+    request = search.request({"a": {}, "b": {"solver": "dpmpp_2m"}}, images=400, budget=7)
+    values = {row.axes["arm"]: row.metrics["frechet"].value for row in search.evaluate(request).rows()}
+    raced = {arm.label: arm.stages[0].value for arm in tuned.record.outcomes[0].arms}
+    assert values == {"a": raced["heun"], "b": raced["dpmpp_2m"]}
+    with pytest.raises(ValueError, match=r"is not the one that ask\(\) has returned"):
+        search.tell(request, search.evaluate(request))
+    with pytest.warns(UserWarning, match="fewer than 10 x 64 features"):
+        own = run(search.ask().ablation, out=folder / "anywhere", progress=False)
+    results = search.final({7: {"solver": "dpmpp_2m"}})
+    assert {row.axes["design"] for row in results.rows()} == {"baseline", "tuned", "Euler"}
+    search.tell(search.ask(), own)
+    assert search.ask().images == 800
+    assert search.ask().arms.keys() == {"dpmpp_2m", "unipc"}
+
+
+def test_an_arm_that_fails_drops_out(cache, tmp_path):
+    stand_ins = str(Path(__file__).parent / "stand_ins.py")
+    spec = DIGITS | {"data": "stand_in_data", "denoiser": "stand_in_denoiser", "components": [stand_ins]}
+    spec["evaluate"] = {"images": 400, "detector": "stand_in_detector", "metrics": ["frechet"]}
+    rows = {"denoiser": ["stand_in_denoiser", {"name": "stand_in_denoiser", "fail": "raise"}]}
+    search = searched(write(tmp_path, spec, rows=rows, against=[]), tmp_path / "reports")
+    (outcome,) = search.record.outcomes
+    assert [arm.dropped for arm in outcome.arms] == [None, 0]
+    assert outcome.arms[1].reason.startswith("denoiser 'stand_in_denoiser': no such luck second line")
+    assert outcome.favoured == "stand_in_denoiser"
+
+
+def test_an_ablation_without_search_is_refused(tmp_path):
+    path = tmp_path / "grid.yaml"
+    path.write_text("data: digits\ndenoiser: exact\ndesign: edm\ngrid: {solver: [heun, euler]}\n")
+    with pytest.raises(ds.SpecError, match="designspace run"):
+        ds.tune(path)
+
+
+def test_the_sizes_of_stages():
+    assert stage_sizes(3200, 4) == [400, 800, 1600, 3200]
+    assert stage_sizes(1000, 3) == [400, 600, 1000]
+    assert stage_sizes(50, 3) == [50]
+
+
+def test_tune_is_a_function_although_a_package_has_its_name():
+    assert callable(ds.tune)
+    assert ds.Search is Search
+    assert (Path(ds.__file__).parent / "tune").is_dir()
