@@ -70,7 +70,7 @@ class Spec(BaseModel):
         def better(line: Any) -> InitErrorDetails:
             text, kind = line["msg"], line["type"]
             if kind == "extra_forbidden" and len(line["loc"]) == 1:
-                name, known = line["loc"][0], list(cls.model_fields)
+                name, known = line["loc"][0], [field.alias or name for name, field in cls.model_fields.items()]
                 own = f"{getattr(cls, 'row', '')} {getattr(cls, 'name', cls.__name__)}".strip()
                 fields = f"Fields: {', '.join(known)}." if known else f"The {own} has no fields."
                 text = f"unknown field '{name}'.{did_you_mean(name, known)} {fields}"

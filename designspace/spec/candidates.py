@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from designspace.errors import Problem, SpecError
+from designspace.errors import DocPath, Kind, Problem, SpecError
 from designspace.registry.component import Component
 from designspace.registry.known import ROWS
 from designspace.spec.axes import Change, Choice, unknown_field, values_of
@@ -24,6 +24,9 @@ from designspace.text import Label, label_of
 
 Changes = Mapping[str, Any]
 """Values of fields that replace those of the baseline, by the names of axes: ``{"time_steps.rho": 9}``."""
+
+
+NONE = Choice()
 
 
 class Candidate(NamedTuple):
@@ -66,12 +69,13 @@ class Space:
     Args:
         fields: The fields of an ablation that has a ``search``.
         folder: Relative file names are relative to this folder.
+        own: The user's own components, which it checks.
     """
 
-    def __init__(self, fields: Mapping[str, Any], folder: Path) -> None:
-        self._search: Search = fields[SEARCH]
+    def __init__(self, fields: Mapping[str, Any], folder: Path, own: OwnComponents | None = None) -> None:
+        self.search: Search = fields[SEARCH]
         self._base = [setting for setting in baseline(fields) if setting.path[0] not in STEPS]
-        self._folder, self._own = folder, OwnComponents()
+        self._folder, self._own = folder, OwnComponents() if own is None else own
 
     def candidates(self, row: str, changes: Changes, budget: int) -> Candidates:
         """What a race over ``row``, a key of ``search.rows``, compares once ``changes`` have been found.
@@ -80,46 +84,50 @@ class Space:
         """
         present = self.trial(changes, budget)
         incumbent = Candidate(_present_label(row, present), dict(changes), present, _number_at(row, present))
-        arms, skipped = {_key(present): incumbent}, list[Skipped]()
-        named = list[Choice]()
+        arms, skipped, names = {_key(present): incumbent}, list[Skipped](), list[Label]()
         for choice in self.tried(row, Problems(), present):
-            label, found, problems = choice.labels[axis_name(row)], merged(changes, choice), Problems()
-            trial = self._resolved(found, budget, problems)
+            label, problems = choice.labels[axis_name(row)], Problems()
+            trial = self.resolved(changes, budget, problems, choice)
             if trial is None:
                 skipped.append(Skipped(label, _reason(problems)))
             elif self._is_incumbent(choice, trial, changes, budget, present):
-                named.append(choice)
+                names.append(label)
             elif same := arms.get(_key(trial)):
                 skipped.append(Skipped(label, f"gives the same samples as {same.label}"))
             else:
-                arms[_key(trial)] = Candidate(label, found, trial, _number_at(row, trial))
-        if named:
-            arms[_key(present)] = incumbent._replace(label=named[0].labels[axis_name(row)])
-            same_label = arms[_key(present)].label
-            skipped += (Skipped(c.labels[axis_name(row)], f"gives the same samples as {same_label}") for c in named[1:])
-        reason = _why_no_race(named, skipped, present) if len(arms) == 1 else ""
+                arms[_key(trial)] = Candidate(label, merged(changes, choice), trial, _number_at(row, trial))
+        reason = _unused(row, present) if len(arms) == 1 else ""
+        if names and not reason:  # the incumbent is called as in the list of candidates
+            arms[_key(present)] = incumbent._replace(label=names[0])
+            skipped += (Skipped(label, f"gives the same samples as {names[0]}") for label in names[1:])
+        if len(arms) == 1 and not reason:
+            reason = _none_left(skipped) if names else _missing_field(row, present) or _none_left(skipped)
         return Candidates(list(arms.values()), skipped, reason)
 
     def trial(self, changes: Changes, budget: int) -> Trial:
         """The trial of the baseline with ``changes``. Raises ``SpecError`` if it cannot be sampled."""
         problems = Problems()
-        if trial := self._resolved(changes, budget, problems):
+        if trial := self.resolved(changes, budget, problems):
             return trial
         raise SpecError(problems)
 
     def tried(self, row: str, problems: Problems, present: Trial | None) -> list[Choice]:
         """The candidates of ``row`` as changes of the ``present`` design; invalid ones are reported in ``problems``."""
-        values, place, name = self._search.rows[row], (SEARCH, "rows", row), axis_name(row)
+        values, place, path = self.search.rows[row], (SEARCH, "rows", row), field_path(row)
         if isinstance(values, list):
             return values_of(row, place, values, problems)
-        path = field_path(row)
         if path is None:
             problems.extend(unknown_field(row, place).problems)
             return []
-        if isinstance(values, Range):
-            integer = isinstance(present and _at(present, path), int)
-            return [Choice({name: v}, (Setting(path, v, place, place),)) for v in values.values(integer=integer)]
-        return [Choice({name: v}, (Setting(path, v, place, place),)) for v in sorted(ROWS[path[-1]].known)]
+        if not isinstance(values, Range):
+            return [self._one(row, path, name, place) for name in sorted(ROWS[path[-1]].known)]
+        numbers = values.values(integer=isinstance(present and at(present, path), int))
+        ends = {0: "from", len(numbers) - 1: "to"}
+        places = [(*place, ends[i]) if i in ends else place for i in range(len(numbers))]
+        return [self._one(row, path, *each) for each in zip(numbers, places, strict=True)]
+
+    def _one(self, row: str, path: FieldPath, value: Label, place: DocPath) -> Choice:
+        return Choice({axis_name(row): value}, (Setting(path, value, place, (SEARCH, "rows", row)),))
 
     def _is_incumbent(self, choice: Choice, trial: Trial, changes: Changes, budget: int, present: Trial) -> bool:
         """Whether the candidate ``choice`` is the present design.
@@ -133,24 +141,33 @@ class Space:
         above = {name: value for name, value in changes.items() if not any(_below(name, path) for path in paths)}
         if len(above) == len(changes):
             return False
-        untuned = self._resolved(above, budget, Problems())
+        untuned = self.resolved(above, budget, Problems())
         return untuned is not None and _key(untuned) == _key(trial)
 
-    def _resolved(self, changes: Changes, budget: int, problems: Problems) -> Trial | None:
-        """The trial of the baseline with ``changes``, or ``None`` and why there is none in ``problems``."""
+    def resolved(self, changes: Changes, budget: int, problems: Problems, choice: Choice = NONE) -> Trial | None:
+        """The trial of the baseline with ``changes`` and those of ``choice``, which replace what they overrule.
+
+        It is ``None`` if the design does not fit. The reasons are added to ``problems``; there are none if code that is
+        not executed would be needed.
+        """
         with problems.collecting():
-            settings = tuple(Change(set=dict(changes)).settings((SEARCH, "found")))
-            choice = Choice({}, settings) + self._search.step(budget)
-            points, _ = Resolver(self._base, self._folder, self._own).points([choice], problems)
+            kept = _without(changes, choice)
+            settings = tuple(Change(set=kept).settings((SEARCH, "found"))) + choice.settings
+            point = Choice({}, settings) + self.search.step(budget)
+            points, _ = Resolver(self._base, self._folder, self._own).points([point], problems)
             return points[0].trial if points else None
         return None
 
 
 def merged(changes: Changes, choice: Choice) -> dict[str, Any]:
-    """``changes`` with those of a candidate, without what these replace."""
+    """``changes`` with those of a candidate, without what these overrule."""
     new = {axis_name(".".join(setting.path)): setting.value for setting in choice.settings}
-    replaced = {name for name in changes if any(_within(name, setting.path) for setting in choice.settings)}
-    return {name: value for name, value in changes.items() if name not in replaced} | new
+    return _without(changes, choice) | new
+
+
+def _without(changes: Changes, choice: Choice) -> dict[str, Any]:
+    paths = [setting.path for setting in choice.settings]
+    return {name: value for name, value in changes.items() if not any(_within(name, path) for path in paths)}
 
 
 def _within(name: str, path: FieldPath) -> bool:
@@ -169,7 +186,7 @@ def _key(trial: Trial) -> str:
     return content_key(trial.sampling_identity(), trial.decoder.identity())
 
 
-def _at(trial: Trial, path: FieldPath) -> Any:
+def at(trial: Trial, path: FieldPath) -> Any:
     """The component or the value of a field at ``path``; ``None`` if there is no such field."""
     found: Any = trial
     for name in path:
@@ -178,32 +195,44 @@ def _at(trial: Trial, path: FieldPath) -> Any:
 
 
 def _number_at(row: str, trial: Trial) -> float | None:
-    found = _at(trial, field_path(row) or ("",))
+    found = at(trial, field_path(row) or ("",))
     return float(found) if isinstance(found, int | float) and not isinstance(found, bool) else None
 
 
 def _present_label(row: str, present: Trial) -> Label:
     """The value that the present design has in ``row``, as a label."""
     path = field_path(row)
-    found = _at(present, path) if path else None
+    found = at(present, path) if path else None
     if isinstance(found, Component):
         return str(found)
     return "present" if found is None else label_of(found)
 
 
+def _missing_field(row: str, present: Trial) -> str:
+    """Why the present design has no such field, such as ``rho`` with time steps ``cosine``; empty if it has."""
+    *above, field = field_path(row) or ("",)
+    parent = at(present, tuple(above)) if above else None
+    if not isinstance(parent, Component) or field in type(parent).model_fields:
+        return ""
+    return f"{parent.row} {parent.name} has no field {field}"
+
+
 def _reason(problems: Sequence[Problem]) -> str:
-    """Why a candidate cannot be raced, from the problems of resolving it."""
-    return "; ".join(dict.fromkeys(problem.what for problem in problems)) or "needs code that is not executed"
+    """Why a candidate does not fit, from the problems of resolving it."""
+    said = (f"needs {p.path[-1]}" if p.kind is Kind.MISSING and p.path else p.what for p in problems)
+    return "; ".join(dict.fromkeys(said)) or "needs code that is not executed"
 
 
-def _why_no_race(named: Sequence[Choice], skipped: Sequence[Skipped], present: Trial) -> str:
-    """Why the present design is the only arm."""
-    used = used_rows(present.design, *present.denoisers)
-    each = [rows_of(setting) for choice in named for setting in choice.settings]
-    rows = set().union(*each)
-    if rows and all(each) and not rows & set(used):
-        return why_unused(rows, [present])
-    reasons = list(dict.fromkeys(one.reason for one in skipped))
-    if named and not skipped:
-        return "the only candidate is the present design"
-    return reasons[0] if len(reasons) == 1 else "; ".join(f"{one.label}: {one.reason}" for one in skipped)
+def _unused(row: str, present: Trial) -> str:
+    """Why ``row`` has no effect on the samples of the present design; empty if it may have one."""
+    path = field_path(row)
+    rows = rows_of(Setting(path, None, path, path)) if path else set()
+    return why_unused(rows, [present]) if rows and not rows & set(used_rows(present.design, *present.denoisers)) else ""
+
+
+def _none_left(skipped: Sequence[Skipped]) -> str:
+    """Why the present design is the only arm, although the row may have an effect."""
+    reasons = dict.fromkeys(one.reason for one in skipped)
+    if len(reasons) < 2:
+        return next(iter(reasons), "the only candidate is the present design")
+    return "; ".join(f"{one.label}: {one.reason}" for one in skipped)

@@ -19,15 +19,17 @@ from designspace.registry.execution import not_executed
 from designspace.registry.known import ROWS
 from designspace.spec.axes import Choice
 from designspace.spec.baseline import baseline
+from designspace.spec.candidates import Space
 from designspace.spec.claims import Claim, checked
 from designspace.spec.document import Document
 from designspace.spec.evaluate import Evaluate
 from designspace.spec.own import OwnComponents
-from designspace.spec.paths import PARTS, STEPS, FieldPath, Setting, axis_name, written
+from designspace.spec.paths import PARTS, SEARCH, STEPS, FieldPath, Setting, axis_name, written
 from designspace.spec.problems import Problems
 from designspace.spec.resolve import Resolver, unmeasured
 from designspace.spec.search import varied
 from designspace.spec.trial import Point, Trial
+from designspace.spec.unfit import unfit
 from designspace.spec.unused import axes_without_effect
 from designspace.text import did_you_mean_file
 
@@ -71,13 +73,16 @@ def plan(fields: Mapping[str, Any], document: Document) -> Plan:
         consequences.add(Kind.MISSING)
     own, of_points = OwnComponents(), Problems()
     points, evaluations = Resolver(base, folder, own).points(found, of_points)
+    if fields[SEARCH] and not fields[SEARCH].tuned:
+        of_points += list(unfit(fields, Space(fields, folder, own), of_points))
     problems += (_withheld(problem) for problem in dict.fromkeys(of_points) if problem.kind not in consequences)
     problems += own.unchecked
     claims: tuple[Claim, ...] = ()
     if not of_axes:
         metrics = _metrics([*base, *changing])
         of_claims = Problems()
-        claims = checked(fields["claims"], [choice.labels for choice in found], metrics, of_claims)
+        labels = fields[SEARCH].labels if fields[SEARCH] else [choice.labels for choice in found]
+        claims = checked(fields["claims"], labels, metrics, of_claims)
         problems += _not_misspelt_in_the_grid(of_claims, problems)
     different = [point.trial for point in points]
     if not any(problem.kind is Kind.WITHHELD for problem in problems):  # the points that need code may differ

@@ -16,10 +16,10 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from designspace.errors import DocPath, Problem
+from designspace.errors import DocPath
 from designspace.registry.component import Finite, Positive, Spec
 from designspace.spec.axes import Change, Choice, choices
-from designspace.spec.paths import PARTS, SEARCH, STEPS, Setting
+from designspace.spec.paths import PARTS, SEARCH, Setting
 from designspace.spec.problems import Problems, refusal
 from designspace.spec.steps import STEP_LIMIT
 from designspace.text import Label
@@ -127,6 +127,12 @@ class Search(Spec):
         return ["design", self.step_field]
 
     @property
+    def labels(self) -> list[dict[str, Label]]:
+        """The points of the final test, about which claims may be made before the search."""
+        names = (BASELINE, TUNED, *(change.name() for change in self.against))
+        return [{"design": name, self.step_field: budget} for budget in self.budgets for name in names]
+
+    @property
     def tuned(self) -> Mapping[int, Mapping[str, Any]]:
         """For each budget, the fields of the design that was found; empty before the search."""
         return self._tuned
@@ -163,14 +169,6 @@ class Search(Spec):
         found = (self.designs(budget, problems) for budget in self.budgets)
         each = zip(self.budgets, found, strict=True)
         return [design + self.step(budget) for budget, designs in each for design in designs]
-
-
-def axes_without_search(fields: Mapping[str, Any]) -> Iterator[Problem]:
-    """Yield a problem for each field that an ablation with ``search`` cannot have."""
-    for part in (part for part in PARTS if fields[part]):
-        yield Problem("search is given too; give one of the two", (part,), key=True)
-    for step in (step for step in STEPS if fields[step] is not None):
-        yield Problem("search.at gives the budgets; leave this out", (step,), key=True)
 
 
 def varied(fields: Mapping[str, Any], problems: Problems) -> list[Choice]:
