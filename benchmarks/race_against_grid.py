@@ -83,9 +83,8 @@ def main() -> None:
     warnings.simplefilter("ignore")
     with tempfile.TemporaryDirectory() as folder:
         out = options.out or Path(folder)
-        print(
-            "| seed | images | found | best of the grid | told from it | p alone |\n| --- | ---: | --- | --- | --- | ---: |"
-        )
+        print("| seed | images | found | best of the grid | told from it | p alone |")
+        print("| --- | ---: | --- | --- | --- | ---: |")
         found = []
         for seed in range(options.seeds):
             one = compare(100 * seed, options.images, options.stages, out)

@@ -204,6 +204,15 @@ def test_an_arm_that_fails_drops_out(cache, tmp_path):
     assert outcome.favoured == "stand_in_denoiser"
 
 
+def test_a_denoiser_of_the_program_can_be_searched_with(cache, tmp_path):
+    path = write(tmp_path, DIGITS | {"evaluate": DIGITS["evaluate"] | {"images": 200}}, rows={"solver": ["euler"]})
+    tuned = tune(
+        path, out=tmp_path / "reports", progress=False, denoiser=lambda x, sigma, labels: 0 * x, denoiser_id="0"
+    )
+    assert {row.trial["denoiser"]["id"] for row in tuned.results.rows()} == {"0"}
+    assert not list(tmp_path.rglob("tuned_nfe_7.yaml"))  # no file can name it
+
+
 def test_an_ablation_without_search_is_refused(tmp_path):
     path = tmp_path / "grid.yaml"
     path.write_text("data: digits\ndenoiser: exact\ndesign: edm\ngrid: {solver: [heun, euler]}\n")

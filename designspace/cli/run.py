@@ -123,23 +123,35 @@ def _estimate(ablation: Ablation, device: str, workers: int, out: Path, json: bo
 
 
 def _trials(ablation: Ablation, rows: Sequence[PlannedPoint]) -> Table:
-    """The trials as a table."""
+    """The trials as a table.
+
+    If the terminal is too narrow, the column of ids is left out, and values of axes are wrapped to the space that the
+    counts leave.
+    """
+    table, console = _table(ablation, rows, ids=True), terminal()
+    unlimited = console.options.update(width=10_000)
+    fits = console.measure(table, options=unlimited).maximum <= console.width
+    return table if fits else _table(ablation, rows, ids=False)
+
+
+def _table(ablation: Ablation, rows: Sequence[PlannedPoint], *, ids: bool) -> Table:
     from rich.table import Column, Table
 
     repeated = any(row.repeat > 1 for row in rows)
     guided = any(row.nfe_guidance for row in rows)
-    counts = ["NFE", *["of guidance", "total"] * guided]
-    others = [*["repeat"] * repeated, "trial", "steps", *counts, "images", "there", "time"]
-    columns = [Column(axis, overflow="fold") for axis in ablation.axes]
+    searched = any(row.nfe_search for row in rows)
+    counts = ["NFE", *["guidance", "total"] * guided, *["search"] * searched]
+    others = [*["repeat"] * repeated, *["trial"] * ids, "steps", *counts, "images", "there", "time"]
+    columns = [Column(axis, overflow="fold", min_width=8) for axis in ablation.axes]
     columns += [Column(name, no_wrap=True) for name in others]
-    table = Table(*columns, title=ablation.question, box=None)
+    table = Table(*columns, title=ablation.question, box=None, padding=(0, 2 if ids else 1, 0, 0), pad_edge=False)
     for row in rows:
         axes = [value_of(row.axes.get(axis, "")) for axis in ablation.axes]
         there = "done" if row.done else f"{row.cached:.0%}"
         time = "fails" if row.error else "unknown" if row.seconds is None else time_of(row.seconds)
-        spent = [row.nfe, *[row.nfe_guidance, row.nfe_total] * guided]
+        spent = [row.nfe, *[row.nfe_guidance, row.nfe_total] * guided, *[row.nfe_search] * searched]
         nfe = ["unknown" if row.error else "adaptive" if n is None else f"{n:.6g}" for n in spent]
-        cells = [row.id, row.num_steps, *nfe, row.images, there, time]
+        cells = [*[row.id] * ids, row.num_steps, *nfe, row.images, there, time]
         table.add_row(*axes, *[str(row.repeat)] * repeated, *map(str, cells))
     return table
 

@@ -82,8 +82,7 @@ def run(
     require_device(device, here=executor == "local")
     _require_positive(workers=workers, batch_size=batch_size)
     if denoiser is not None or denoiser_id:
-        own = _given(denoiser, denoiser_id, here=executor == "local" and workers == 1)
-        ablation = _with_denoiser(ablation, own, device)
+        ablation = with_denoiser(ablation, denoiser, denoiser_id, device, here=executor == "local" and workers == 1)
     points = tuple(ablation.points())
     _require_unchanged(points)
     require_labels(ablation)
@@ -139,14 +138,17 @@ def _given(denoiser: Function | None, id: str, *, here: bool) -> Denoiser:
     return Given.of(denoiser, id)
 
 
-def _with_denoiser(ablation: Ablation, denoiser: Denoiser, device: str) -> Ablation:
+def with_denoiser(
+    ablation: Ablation, denoiser: Function | None, id: str, device: str = "cpu", *, here: bool = True
+) -> Ablation:
     """The ablation with a denoiser of the program, which is called once.
 
-    Raises ``ValueError`` unless it returns denoised images.
+    Raises ``ValueError`` unless it returns denoised images, has an ``id`` and stays in this process (``here``).
     """
-    found = ablation.with_denoiser(denoiser)
+    own = _given(denoiser, id, here=here)
+    found = ablation.with_denoiser(own)
     for trial in [point.trial for point in found.points()][:1]:
-        text, _, _ = why_not_called(denoiser, trial, load_images, [trial.evaluate.labels != "none"], device)
+        text, _, _ = why_not_called(own, trial, load_images, [trial.evaluate.labels != "none"], device)
         if text:
             raise ValueError(f"denoiser: {text}")
     return found

@@ -49,15 +49,16 @@ def schema() -> Schema:
 
 def _row(row: type[Component]) -> Schema:
     """The schema of a row: the name of a component, optionally with fields."""
-    known = sorted(row.known)
-    own = {"type": "string", "not": {"enum": known}}  # the name of the user's own component
+    names = row.known.names()
+    own = {"type": "string", "not": {"enum": names}}  # the name of the user's own component
     own_fields: Schema = {"type": "object", "properties": {"name": own}, "required": ["name"]}
-    return {"anyOf": [{"enum": known}, *(_component(row.known[name]) for name in known), own, own_fields]}
+    return {"anyOf": [{"enum": names}, *(_component(row.known[name]) for name in sorted(row.known)), own, own_fields]}
 
 
 def _component(cls: type[Component]) -> Schema:
     own = cls.model_json_schema()
-    fields = {"name": {"const": cls.name}} | own.get("properties", {})
+    aliases = cls.known.aliases_of(cls)
+    fields = {"name": {"enum": [cls.name, *aliases]} if aliases else {"const": cls.name}} | own.get("properties", {})
     first_line = (cls.__doc__ or "").strip().partition("\n")[0]
     return {
         "type": "object",

@@ -10,12 +10,13 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+from designspace.denoising.function import Function, Given
 from designspace.design import Design
 from designspace.evaluation.rows import Metric
 from designspace.report.study import Study
 from designspace.results import search as records
 from designspace.results.store import Results
-from designspace.run.run import run
+from designspace.run.run import run, with_denoiser
 from designspace.spec.ablation import Ablation, load
 from designspace.spec.candidates import Changes
 from designspace.spec.claims import Claim
@@ -53,8 +54,11 @@ class Search:
         workers: The number of workers.
         batch_size: Images per call of the denoiser.
         progress: Show progress on stderr.
+        denoiser: A function ``D(x, sigma, labels)`` in place of the denoiser of the ablation, as for ``run``.
+        denoiser_id: Its identity.
 
     Raises:
+        ValueError: The denoiser fails, has no id or is for several workers.
         SpecError: The file has errors, or no ``search``.
     """
 
@@ -68,8 +72,13 @@ class Search:
         workers: int = 1,
         batch_size: int | None = None,
         progress: bool = True,
+        denoiser: Function | None = None,
+        denoiser_id: str = "",
     ) -> None:
         self.ablation = ablation if isinstance(ablation, Ablation) else load(ablation)
+        if denoiser is not None or denoiser_id:
+            here = executor == "local" and workers == 1
+            self.ablation = with_denoiser(self.ablation, denoiser, denoiser_id, device, here=here)
         self._greedy = Greedy(self.ablation)
         self._asked_for, self._out, self._work = self._greedy.search, Path(out), Cache().root / "tune"
         self._how: dict[str, Any] = {"device": device, "executor": executor, "workers": workers}
@@ -142,7 +151,8 @@ class Search:
         results = run(ablation, out=self._out, **self._how)
         for budget, trial in self._trials_of(ablation).items():
             name, changes = f"{self._asked_for.step_field}={budget}", (self.tuned if tuned is None else tuned)[budget]
-            self._final[name] = records.FinalDesign(set=dict(changes), yaml=as_yaml(self.ablation, trial, name))
+            yaml = "" if isinstance(trial.denoiser, Given) else as_yaml(self.ablation, trial, name)
+            self._final[name] = records.FinalDesign(set=dict(changes), yaml=yaml)
         self._write()
         return results
 
