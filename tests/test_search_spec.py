@@ -99,9 +99,7 @@ def test_options_change_rows_and_budgets(loaded):
 def test_a_denoiser_of_the_program_cannot_be_searched(loaded):
     given = ds.Denoiser.get("exact")()
     assert loaded().with_denoiser(given).space().trial({}, 7).denoiser == given
-    with pytest.raises(
-        SpecError, match=r":8:20: search.rows.denoiser.0: varies the denoiser, which is given in Python"
-    ):
+    with pytest.raises(SpecError, match=r":8:21: search.rows.denoiser.0: varies the denoiser, which is given"):
         loaded(searched("{denoiser: [{name: exact}], solver: [heun, euler]}")).with_denoiser(given)
 
 
