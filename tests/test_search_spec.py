@@ -96,6 +96,13 @@ def test_options_change_rows_and_budgets(loaded):
     assert search.budget.minutes == 2
 
 
+def test_a_denoiser_of_the_program_cannot_be_searched(loaded):
+    given = ds.Denoiser.get("exact")()
+    assert loaded().with_denoiser(given).space().trial({}, 7).denoiser == given
+    with pytest.raises(SpecError, match=r":8:21: search.rows.denoiser.0: varies the denoiser, which is given"):
+        loaded(searched("{denoiser: [{name: exact}], solver: [heun, euler]}")).with_denoiser(given)
+
+
 # Candidates
 
 

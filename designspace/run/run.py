@@ -69,8 +69,7 @@ def run(
 
     Raises:
         ValueError: An argument is out of range, or ``denoiser`` fails, has no id or is for several workers.
-        SpecError: Trials use labels, shapes or decoders that do not go together, or vary a given denoiser; or the
-            ablation is a search, which ``tune`` takes.
+        SpecError: Trials use labels, shapes or decoders that do not go together, or the ablation is one for ``tune``.
         DataError: Code or data have changed since loading, or workers would need a component defined in a notebook.
         EndedError: A component called ``sys.exit`` before the first trial.
         StorageError: A file cannot be written, for instance because the disk is full; finished points are kept.

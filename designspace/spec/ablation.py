@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -135,12 +136,10 @@ class Ablation(Spec):
 
     def with_denoiser(self, denoiser: Denoiser) -> Self:
         """The ablation with this denoiser in every trial. Raises ``SpecError`` if an axis varies the denoiser."""
-        places = {
-            setting.place: None
-            for choice in varied(dict(self), Problems())
-            for setting in choice.settings
-            if setting.path[0] == ROW
-        }
+        tried = [self.space().tried(row, Problems(), None) for row in self.search.rows] if self.search else []
+        found = itertools.chain(varied(dict(self), Problems()), *tried)
+        settings = (setting for choice in found for setting in choice.settings)
+        places = {setting.place: None for setting in settings if setting.path[0] == ROW}
         what = "varies the denoiser, which is given in Python: leave out one of the two"
         if places:
             raise SpecError([self._document.locate(Problem(what, place)) for place in places])
