@@ -33,7 +33,7 @@ check: $(READY)
 # edm_cifar10 also files of NVIDIA.
 OUT ?= reports
 ablations: $(READY)
-	failed=0; for file in $(filter-out ablations/cifar10_jpeg_% ablations/edm_cifar10.yaml,$(wildcard ablations/*.yaml)); do $(BIN)/designspace run $$file --workers 2 --out $(OUT) || failed=1; done; exit $$failed
+	failed=0; for file in $(filter-out ablations/cifar10_jpeg_% ablations/tuned_% ablations/edm_cifar10.yaml,$(wildcard ablations/*.yaml)); do $(BIN)/designspace run $$file --workers 2 --out $(OUT) || failed=1; done; $(BIN)/designspace tune ablations/tuned_digits.yaml --workers 2 --out $(OUT) || failed=1; exit $$failed
 
 reports: $(READY)  ## tables, plots and pages of the committed results, and the tables and the picture of README.md
 	$(BIN)/designspace report

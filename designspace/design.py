@@ -186,11 +186,15 @@ def _noise_between_the_steps_of_a_multistep_method(design: Design) -> str:
 
 
 def _levels_measured_where_noise_is_drawn(design: Design) -> str:
-    solver, noisy = design.solver, design.stochasticity.noisy
-    if not isinstance(design.time_steps, MeasuredTimeSteps) or not (solver.stochastic or solver.adaptive or noisy):
+    rule, solver = design.time_steps, design.solver
+    if not isinstance(rule, MeasuredTimeSteps):
         return ""
-    what = f"solver {solver.name} chooses its own steps" if solver.adaptive else "the design draws noise"
-    return f"{design.time_steps.name} measures the error of single steps, but {what}; use a deterministic solver"
+    if solver.adaptive:
+        return f"{rule.name} places the levels of steps, but solver {solver.name} chooses its own steps"
+    if not rule.follows_solver or not (solver.stochastic or design.stochasticity.noisy):
+        return ""
+    what = "measures the error of steps, but the design draws noise"
+    return f"{rule.name} {what}; use a deterministic solver"
 
 
 def _levels_that_the_network_cannot_be_told(design: Design) -> str:

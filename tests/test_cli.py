@@ -127,16 +127,18 @@ def test_a_dry_run_shows_text_as_it_is_and_names_what_fails(shell, tmp_path):
     assert "sys.exit(0) in " in others[0]
 
 
-def test_a_dry_run_controls_no_terminal_and_names_trials_in_full(shell, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "60")
+def test_a_dry_run_controls_no_terminal_and_names_trials_in_full_or_not_at_all(shell, monkeypatch):
     axes = "grid={solver: [euler, heun], nfe: [3, 5], c_in: [edm, vp], time_steps.rho: [3, 7]}"
     options = ("--set", "claims=[]", "--set", 'question="Where\u202e?"', "--set", axes)
     rows = json.loads(shell("run", "tiny.yaml", "--dry-run", "--json", *options)[1])["trials"]
-    status, out, err = shell("run", "tiny.yaml", "--dry-run", *options)
-    assert status == 0, err
-    assert r"Where\u202e?" in out
-    assert "\u202e" not in out
-    assert all(row["id"] in out for row in rows)
+    for columns, named in (("60", False), ("200", True)):
+        monkeypatch.setenv("COLUMNS", columns)
+        status, out, err = shell("run", "tiny.yaml", "--dry-run", *options)
+        assert status == 0, err
+        assert r"Where\u202e?" in out
+        assert "\u202e" not in out
+        assert {row["id"][:4] in out for row in rows} == {named}
+        assert {row["id"] in out for row in rows} == {named}
 
 
 def test_a_component_that_exits_is_an_error_of_the_check(shell, tmp_path):

@@ -17,7 +17,7 @@ from PIL import Image
 from pipeline import write_spec
 
 import designspace as ds
-from designspace.data import batches
+from designspace.data import cifar10_files
 from designspace.data.images import Images
 from designspace.errors import DataError
 from designspace.spec import load
@@ -269,7 +269,7 @@ class TestArchives:
     def test_more_than_cifar10_is_not_unpacked(self, tmp_path, monkeypatch):
         path = tar(tmp_path, "bin", {"zeros": bytes(2**20), **files("bin")})
         path.write_bytes(gzip.compress(gzip.decompress(path.read_bytes()) + bytes(2**20)))
-        monkeypatch.setattr(batches, "MOST", 2**20)
+        monkeypatch.setattr(cifar10_files, "MOST", 2**20)
         with pytest.raises(DataError, match="unpacks to more than 1 MB, so it is not CIFAR-10"):
             Cifar10(path=path).load()
 

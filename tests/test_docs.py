@@ -3,11 +3,13 @@
 import importlib
 import json
 import os
+import random
 import re
 import runpy
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -80,13 +82,14 @@ def test_the_tutorial_runs(tmp_path):
         ("tutorial", 16),
         ("bring_your_model", 7),
         ("recipes", 14),
+        ("tune", 4),
         ("guidance", 4),
         ("error_bars", 0),
         ("security", 1),
     ],
 )
 def test_commands_and_their_options_exist(page, least):
-    assert len(PAGES) == 7
+    assert len(PAGES) == 8
     root, seen = typer.main.get_command(app), 0
     for block in blocks_of(page, "console"):
         for program, *words in block.commands:
@@ -131,7 +134,7 @@ def the_readers_files(tmp_path, monkeypatch):
 def test_recipes_are_ablations_that_load(the_readers_files):
     """With these files, only the network of the detector ``inception`` may be missing."""
     found = blocks_of("recipes", "yaml")
-    assert len(found) == 6
+    assert len(found) == 7
     for block in found:
         Ablation.model_validate({"name": "recipe"} | YAML(typ="safe").load(block.text))
         (the_readers_files / "recipe.yaml").write_text(block.text)
@@ -253,6 +256,77 @@ def test_the_readme_opens_with_the_images_of_the_report():
     written = canvas == 255  # where letters may be
     assert 0.3 < written.mean() < 0.6
     assert ((drawn == canvas) | written).all()
+
+
+SMALLER = {
+    r"images: \d+ ": "images: 400 ",
+    r"metrics: .*": "metrics: [frechet]",
+    r"detector: lite0": "detector: pixels",
+    r"nfe: \[7, 11\]": "nfe: [7]",
+    r"solver: \[.*\]": "solver: [heun, dpmpp_2m]",
+    r"time_steps: \[.*\]": "time_steps: [edm, cosine]",
+    r"stages: \d+ ": "stages: 2 ",
+    r"final_images: \d+": "final_images: 400",
+}
+"""What makes the search of the page on searches take seconds."""
+
+
+def ids_in(folder):
+    """The ids of the trials that have results."""
+    return {json.loads(line)["id"] for line in (folder / "results.jsonl").read_text("utf-8").splitlines()}
+
+
+class Uniform:
+    """A stand-in for Optuna, which is not installed: trials that draw their values at random."""
+
+    def __init__(self):
+        self.best_params, self.values, self._draws = {}, [], random.Random(0)
+
+    def optimize(self, distance, n_trials):
+        for _ in range(min(n_trials, 2)):
+            self._drawn = {}
+            value = distance(self)
+            if value <= min(self.values, default=value):
+                self.best_params = self._drawn
+            self.values.append(value)
+
+    def suggest_categorical(self, name, choices):
+        return self._drawn.setdefault(name, self._draws.choice(choices))
+
+    def suggest_float(self, name, low, high, log):
+        assert log
+        return self._drawn.setdefault(name, low * (high / low) ** self._draws.random())
+
+
+def test_the_page_on_searches_has_the_ablation_that_is_included():
+    (block,) = blocks_of("tune", "yaml")
+    assert block.text == (ROOT / "ablations" / block.file).read_text("utf-8")
+
+
+def test_the_page_on_searches_runs_with_fewer_images(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DESIGNSPACE_CACHE", str(tmp_path / "cache"))
+    study = Uniform()
+    monkeypatch.setitem(sys.modules, "optuna", SimpleNamespace(create_study=lambda: study))
+    for block in blocks_of_all("tune"):
+        text = block.text
+        for pattern, smaller in SMALLER.items() if block.language == "yaml" else ():
+            text, found = re.subn(pattern, smaller, text)
+            assert found
+        if block.file.endswith(".py"):
+            text, found = re.subn(r"images=\d+", "images=200", text)
+            assert found
+        run(block._replace(text=text.replace("--workers 2", "--workers 1"), file=re.sub(r".*\.py", "", block.file)))
+    said = capsys.readouterr().out
+    report = Path("reports/tuned_digits")
+    assert {path.name for path in report.glob("*7*")} >= {"races_nfe_7.png", "tuned_nfe_7.yaml"}
+    assert "tuned" in said
+    found = json.loads((report / "search.json").read_text("utf-8"))["final"]["nfe=7"]["set"]
+    assert found == study.best_params
+    assert len(study.values) == 2
+    of_file, of_search = (ids_in(Path("reports") / name) for name in ("tuned_digits_nfe_7", "tuned_digits"))
+    assert len(of_file) == 1
+    assert of_file <= of_search
 
 
 NAMED = "data: digits\ndenoiser: {name: trained, network: {name: unet, size: tiny}, labels: true, label_dropout: 0.1}\n"

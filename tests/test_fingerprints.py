@@ -80,16 +80,25 @@ FIELDS = {
     "data/unseen": {"shape": [1, 4, 4], "classes": 3},
 }  # fmt: skip
 """The fields of the first instance of a component, if they are not the default ones."""
+BETAS = [0.01 * i for i in range(1, 41)]
 MORE: dict[str, list[dict[str, Any]]] = {
     "solver/heun": [{"alpha": 0.5}, {"alpha": 2 / 3}, {"alpha": 0.8}, {"alpha": 2 / 3, "euler_last": False}],
     "solver/dpmpp_2m_sde": [{"variant": "heun", "eta": 0.5}, {"variant": "heun", "eta": 0.0}],
     "solver/unipc": [{"variant": "bh1", "order": order} for order in (1, 2)],
     "solver/restart": [{"sigma_min": 0.15}],
     "solver/sa_solver": [{"order": 1, "corrector_order": 0}, {"tau": 0.0, "order": 2, "corrector_order": 2}],
-    "time_steps/ddpm": [{"sigma_min": 0.1}],
+    "time_steps/ddpm": [
+        {"sigma_min": 0.1}, {"offset": 0}, {"spacing": "leading", "offset": 1}, {"betas": BETAS},
+        {"zero_terminal_snr": True, "sigma_max": 5000.0},
+    ],
+    "time_steps/beta": [{"sigma_min": 0.1}, {"sigma_max": 50.0}, {"betas": BETAS}],
+    "time_steps/ays": [{"sigma_min": 0.1}, {"sigma_max": 10.0}],
+    "time_steps/linear_quadratic": [{"linear_steps": 3}],
     "time_steps/flow": [{"terminal": 0.1}, {"shift": 3.0, "spacing": "diffusers"}],
     "time_steps/iddpm": [{"sigma_min": 0.05}, {"C_1": 0.99}],
     "time_steps/equal_error": [{"sigma_min": 0.02}],
+    "time_steps/fitted": [{"runs": 10}, {"sigma_min": 0.1}],
+    "time_steps/oss": [{"student": "heun"}],
     "noise_distribution/iddpm": [{"C_1": 0.99}],
     "time_steps/explicit": [{"levels": [5.0, 2.0, 1.0, 0.5]}],
     "schedule/vp": [{"sigma_min": 0.01, "sigma_max": 100.0}],
@@ -150,7 +159,7 @@ WITHOUT_EFFECT = {
     "decoder/module": {"factory", "weights", "seed", "key", "files", "batch_size"},
     "decoder/vae": {"path", "mean", "std", "scale", "shift", "dtype", "batch_size"},
     "reference/statistics": {"path", "images", "made_by", "source"},
-    "time_steps/equal_error": {"images"},
+    **{f"time_steps/{name}": {"images", "denoiser"} for name in ("equal_error", "fitted", "gits", "oss")},
 }  # fmt: skip
 """Fields that need other files, that the framework reads, or that change numbers by rounding errors at most."""
 TOLERANCE = {
@@ -163,7 +172,7 @@ TOLERANCE = {
     "guidance": 1e-4,
 }
 """Relative to the size of the numbers, for rows that compute in float32."""
-SEARCHED = {"time_steps/equal_error": 1e-4, "solver/rk45": 1e-6}
+SEARCHED = {"time_steps/equal_error": 1e-4, "time_steps/fitted": 1e-4, "solver/rk45": 1e-6}
 """The same for what is found step by step, so that rounding grows; all else is given to 1e-9."""
 SIGMA = torch.tensor([0.03, 0.2, 0.7, 1.0, 3.0, 20.0, 75.0], dtype=torch.float64)
 CPU = torch.device("cpu")

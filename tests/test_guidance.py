@@ -583,6 +583,7 @@ def test_guidance_that_does_not_depend_on_steps_is_probed(write, tmp_path):
     metrics = "[{name: endpoint_error, images: 2}, frechet]"
     (row,) = run(load(write("cfg", design=design, metrics=metrics)), tmp_path / "out").values()
     assert row.nfe_guidance == row.nfe == 9
+    assert row.nfe_search >= 2 * 1025  # the levels are measured with guidance, as samples are
     assert row.metrics["endpoint_error"].value > 0
 
 

@@ -1,18 +1,22 @@
 """The evaluations that guidance adds: counted, priced in FLOPs, limited by budgets, and shown by reports."""
 
 import json
+import re
 
 import pytest
 import torch
 from studies import edit
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
 from typer.testing import CliRunner
 
 import designspace as ds
 from designspace.cli.app import app
 from designspace.data.load import load_images
 from designspace.data.rows import Data
-from designspace.denoising.flops import flops, guidance_cost
+from designspace.denoising.flops import flops, flops_of, guidance_cost
 from designspace.denoising.guidance import Guidance
+from designspace.denoising.preconditioned import PreconditionedNetwork
 from designspace.denoising.rows import Denoiser
 from designspace.design import Design
 from designspace.drawing.scales import scale_through
@@ -74,6 +78,32 @@ def test_flops_are_those_of_a_count_by_hand():
     square, pixels = 32 * 32, 64
     multiplications = square + pixels * 32 + 3 * 2 * square + 32 * pixels  # noise, first, two layers of three, last
     assert flops(network, design, images) == 2 * multiplications
+
+
+class Various(torch.nn.Module):
+    """A network with every operation whose FLOPs are counted."""
+
+    def __init__(self):
+        super().__init__()
+        self.down = torch.nn.Conv2d(1, 8, 3, stride=2, padding=1)
+        self.grouped = torch.nn.Conv2d(8, 8, 3, padding=1, groups=4)
+        self.up = torch.nn.ConvTranspose2d(8, 6, 4, stride=2, padding=1)
+        self.linear, self.last = torch.nn.Linear(6, 16), torch.nn.Linear(16, 1, bias=False)
+        self.attention = torch.nn.MultiheadAttention(16, 4, batch_first=True)
+
+    def forward(self, x, c_noise, labels=None):
+        h = self.linear(self.up(self.grouped(self.down(x))).flatten(2).mT)
+        h = self.attention(h, h, h)[0]
+        h = torch.nn.functional.scaled_dot_product_attention(h[:, None], h[:, None], h[:, None])[:, 0]
+        return self.last(torch.baddbmm(h, h @ h.mT, h)).mT.reshape(x.shape)
+
+
+def test_flops_are_those_of_pytorchs_counter():
+    D = PreconditionedNetwork(Various(), EDM, (1, 8, 8)).bind(None)
+    x, sigma = torch.zeros(1, 1, 8, 8), torch.tensor(1.0)
+    with FlopCounterMode(display=False) as counter, torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
+        D(x, sigma)
+    assert flops_of(D, x, sigma) == counter.get_total_flops() > 100_000
 
 
 def test_a_guide_costs_its_flops_relative_to_those_of_the_denoiser():
@@ -155,8 +185,19 @@ def test_a_dry_run_shows_both_counts_and_estimates_the_time_of_both(tmp_path):
     rows = dry_run(spec(tmp_path, "nfe: [7]"), out=tmp_path)
     assert [(row.nfe, row.nfe_guidance, row.nfe_total) for row in rows] == [(7, 0, 7), (7, 7, 14), (7, 2, 9)]
     printed = CliRunner().invoke(app, ["run", str(tmp_path / "guided.yaml"), "--dry-run", "--out", str(tmp_path)])
-    assert "of guidance" in printed.output
-    assert "total" in printed.output
+    assert re.search(r"NFE +guidance +total", printed.output)
+
+
+@pytest.mark.parametrize(("width", "ids"), [(80, False), (200, True)])
+def test_a_dry_run_leaves_out_ids_where_they_do_not_fit(tmp_path, monkeypatch, width, ids):
+    monkeypatch.setenv("COLUMNS", str(width))
+    guided = spec(
+        tmp_path,
+        "nfe: [7]\n  time_steps: [{name: edm, rho: 6.75, sigma_max: 70}, {name: edm, rho: 5.25, sigma_max: 60}]",
+    )
+    printed = CliRunner().invoke(app, ["run", str(guided.path), "--dry-run", "--out", str(tmp_path)]).output
+    assert all((point.trial.id in printed) is ids for point in guided.points())
+    assert re.search(r"steps +NFE +guidance +total +images +there +time", printed)
 
 
 @pytest.mark.parametrize(("condition", "labels"), [("same", True), ("none", False)])

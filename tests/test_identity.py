@@ -46,6 +46,9 @@ FIELDS: dict[str, dict[str, Any]] = {
 INSIDE = {
     "solver/restart": {"solver/heun", "time_steps/edm"},
     "time_steps/equal_error": {"time_steps/edm"},
+    "time_steps/fitted": {"time_steps/edm", "time_steps/cosine", "time_steps/logsnr"},
+    "time_steps/gits": {"time_steps/edm"},
+    "time_steps/oss": {"time_steps/edm", "solver/euler"},
     "denoiser/diffusers": {
         "network/diffusers", "c_skip/ddpm", "c_out/ddpm", "c_in/ddpm", "c_noise/ddpm", "noise_distribution/ddpm",
         "loss_weight/ddpm",

@@ -158,6 +158,7 @@ def test_snapshots_are_exported_with_the_model(tmp_path, digits):
     whole, *parts = sorted(
         (path.with_suffix("") for path in (tmp_path / "models").glob("*.json")), key=lambda p: len(p.name)
     )
+    assert all(f"model: {path}\n" in done.stdout for path in (whole, *parts))
     assert [path.name for path in parts] == [f"{whole.name}-0.25", f"{whole.name}-0.0313"]
     about = read_about(parts[0])
     assert (about["images"], about["snapshot"]) == (1600, {"fraction": 0.25, "of_images": 6400})

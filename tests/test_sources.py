@@ -1,5 +1,6 @@
 """Results belong to the code that produced them: user-defined components and networks whose files change."""
 
+import json
 import sys
 
 import numpy as np
@@ -14,6 +15,8 @@ from designspace.run.run import run
 from designspace.run.stages import Stages
 from designspace.spec import SpecError, load
 from designspace.storage.cache import Cache
+from designspace.training.checkpoints import trained
+from designspace.training.export import export
 
 STEPS = """\
 from torch import Tensor
@@ -147,6 +150,33 @@ def test_files_that_change_before_they_are_read_are_detected(folder):
     np.savez(folder / "images.npz", np.ones((4, 4, 4, 1), dtype=np.uint8))
     with pytest.raises(DataError, match="have changed since the run began"):
         stages.loaded.denoiser(trial)
+
+
+def test_a_guide_that_changes_before_it_is_read_is_detected(folder):
+    """Also if the denoiser is loaded already, because an earlier trial has the same."""
+    denoiser = ds.Denoiser.get("trained")(network={"name": "mlp", "width": 8}, training_images=64, batch_size=32)
+    plan = denoiser.plan(ds.Data.get("digits")().load(), ds.Design.preset("edm"))
+    cpu = torch.device("cpu")
+
+    def write(name, images):
+        export(trained(plan, images, cpu, Cache(folder / "cache")), plan, folder / name, cpu)
+
+    write("one", 32)
+    write("two", 64)
+    guides = [
+        {"name": "autoguidance", "guide": {"name": "pretrained", "model": f"./{name}"}} for name in ("one", "two")
+    ]
+    text = SPEC.replace("components: [COMPONENTS]\n", "").replace(", time_steps: mine", "")
+    (folder / "a.yaml").write_text(f"{text}\ngrid: {{guidance: {json.dumps(guides)}}}\n")
+    first, second = load(folder / "a.yaml").trials()
+    stages = Stages(Cache(folder / "cache"), cpu)
+    for trial in (first, second):
+        stages.prepare(trial)
+    stages.loaded.guided(first)
+    write("two", 96)
+    with pytest.raises(DataError, match="have changed since the run began"):
+        stages.loaded.guided(second)
+    assert load(folder / "a.yaml").trials()[1].id != second.id
 
 
 IMPORTS = {

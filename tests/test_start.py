@@ -12,7 +12,7 @@ from designspace.sampling.plane import plane
 from designspace.sampling.probe import Probe
 from designspace.sampling.sample import place
 from designspace.spec import load
-from designspace.spec.trial import used_rows
+from designspace.spec.used import used_rows
 
 LATENTS = torch.randn(3, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from designspace.data.batches import SHAPE, batch_file, in_folder, in_tar
+from designspace.data.cifar10_files import SHAPE, batch_file, in_folder, in_tar
 from designspace.data.images import Images
 from designspace.data.limits import require_room
 from designspace.data.rows import Data, Files

@@ -41,8 +41,8 @@ class ZeroStar(PairGuidance, name="cfg_zero"):
     def by_step_unless(self) -> list[str]:
         return super().by_step_unless + (["zero_steps: 0"] if self.zero_steps else [])
 
-    def alone(self, c: Tensor, step: int) -> Tensor | None:
-        return torch.zeros_like(c) if step < self.zero_steps else super().alone(c, step)
+    def without_guide(self, c: Tensor, step: int) -> Tensor | None:
+        return torch.zeros_like(c) if step < self.zero_steps else super().without_guide(c, step)
 
     def combine(self, c: Tensor, u: Tensor, step: int, memory: Any) -> tuple[Tensor, Any]:
         length = dot(u, u)

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from designspace.registry.component import Fraction, NonNegative, Positive
 from designspace.registry.literature import ESSER_2024
-from designspace.sampling.levels import ramp
+from designspace.sampling.levels import flow_levels, flow_time, ramp
 from designspace.sampling.rows import TimeSteps
 
 END = 1e-3
@@ -43,7 +43,7 @@ class Flow(TimeSteps, name="flow"):
 
     @model_validator(mode="after")
     def _ends_after_the_start(self) -> Self:
-        highest = _time(self.sigma_max)
+        highest = flow_time(self.sigma_max)
         if self.terminal is not None and self.terminal >= highest:
             text = (
                 f"terminal = {self.terminal} is not below t = {highest:.6g}, the time of sigma_max = {self.sigma_max:g}"
@@ -52,19 +52,7 @@ class Flow(TimeSteps, name="flow"):
         return self
 
     def sigmas(self, n: int) -> Tensor:
-        highest = _time(self.sigma_max)
-        t = self._times(n, 1.0)
-        if t[1] >= highest:
-            t = self._times(n, highest)
-        sigma = t / (1 - t)
-        sigma[0] = self.sigma_max
-        return sigma
-
-    def _times(self, n: int, first: float) -> Tensor:
-        """The times from ``first`` on, stretched where the last one is given or would be too early."""
-        t = first * self._shifted(self._spaced(n))
-        last = max(self.terminal or float(t[-1]), _time(self.sigma_min))
-        return first - (first - t) * ((first - last) / (first - float(t[-1])))
+        return flow_levels(self._shifted(self._spaced(n)), self.sigma_min, self.sigma_max, self.terminal)
 
     def _spaced(self, n: int) -> Tensor:
         even, end = ramp(n), torch.tensor(1 / n if self.spacing == "reciprocal" else END, dtype=torch.float64)
@@ -72,7 +60,3 @@ class Flow(TimeSteps, name="flow"):
 
     def _shifted(self, r: Tensor) -> Tensor:
         return self.shift * r / (1 + (self.shift - 1) * r)
-
-
-def _time(sigma: float) -> float:
-    return sigma / (1 + sigma)

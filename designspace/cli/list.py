@@ -33,18 +33,27 @@ def list_(
     if row is not None and row not in ROWS:
         stop(2, f"unknown row '{row}'.{did_you_mean(row, ROWS)} Rows: {', '.join(ROWS)}.")
     with clean_errors():
-        found = {name: dict(sorted(ROWS[name].known.items())) for name in ([row] if row else ROWS)}
+        found = {name: _summaries(ROWS[name]) for name in ([row] if row else ROWS)}
     if json:
-        print_json({name: {key: _summary(cls) for key, cls in known.items()} for name, known in found.items()})
+        print_json(found)
         return
     table = Table(box=None, show_header=False)
     for name, known in found.items():
-        for i, (key, cls) in enumerate(known.items()):
-            table.add_row(Text(name if i == 0 else "", style="bold"), key, Text(_summary(cls)))
+        for i, (key, summary) in enumerate(known.items()):
+            table.add_row(Text(name if i == 0 else "", style="bold"), key, Text(summary))
     terminal().print(table)
 
 
-def _summary(cls: type[Component]) -> str:
+def _summaries(row: type[Component]) -> dict[str, str]:
+    """The first line about each component by its name, and which one each alias means."""
+    return {name: _summary(name, row.known[name]) for name in row.known.names()}
+
+
+def _summary(name: str, cls: type[Component]) -> str:
     from designspace.table.latex import docstring_text
 
-    return docstring_text(inspect.cleandoc(cls.__doc__ or "").split("\n")[0])
+    return (
+        f"Another name of {cls.name}."
+        if name != cls.name
+        else docstring_text(inspect.cleandoc(cls.__doc__ or "").split("\n")[0])
+    )

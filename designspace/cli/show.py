@@ -43,7 +43,7 @@ def _parts(name: str) -> list[RenderableType]:
         return list(_row(ROWS[name]))
     found = [kind.known[wanted] for key, kind in ROWS.items() if wanted in kind.known and row in ("", key)]
     if not found:
-        known = [f"{key}/{n}" if row else n for key, kind in ROWS.items() for n in kind.known]
+        known = [f"{key}/{n}" if row else n for key, kind in ROWS.items() for n in kind.known.names()]
         stop(2, f"unknown component '{name}'.{did_you_mean(name, [*ROWS, *known])} See: designspace list")
     return [part for cls in found for part in _component(cls)]
 
@@ -119,6 +119,8 @@ def _component(cls: type[Component]) -> Iterator[RenderableType]:
     from designspace.registry.description import fields_of
 
     yield Text(f"{cls.row}/{cls.name}", style="bold")
+    if aliases := cls.known.aliases_of(cls):
+        yield from (Text(f"also called {' and '.join(aliases)}"), Text())
     yield from _docstring(cls.__doc__)
     if remark := cls.remark():
         yield from (Text(remark), Text())

@@ -59,9 +59,9 @@ def train(
             name = f"{plan.key[:12]} ({label(points[0])}{more}, seed {plan.recipe.seed}): {images:,} images"
             try:
                 with contained(), training_shown() as seen:
+                    job.snapshots()  # before anything is computed
                     state = trained(plan, images, torch.device(device), seen=seen)
-                    if export:
-                        job.export(state, export, torch.device(device), half=half)
+                    written = job.export(state, export, torch.device(device), half=half) if export else []
             except (StorageError, DataError):
                 raise
             except Exception as error:  # an error in one network must not stop the others
@@ -70,6 +70,8 @@ def train(
                 continue
             last = state.record.mean[-1] if state.record.images else state.first
             typer.echo(f"{name}, loss {last:.4g}")
+            for path in written:
+                typer.echo(f"  model: {path}")
     raise typer.Exit(1 if failed else 0)
 
 
@@ -79,19 +81,26 @@ class _Job:
     plan: Plan
     data: Images
 
-    def export(self, state: State, folder: Path, device: torch.device, *, half: bool) -> None:
-        """Write the denoiser and its snapshots, which are in the cache if it was trained with them."""
+    def export(self, state: State, folder: Path, device: torch.device, *, half: bool) -> list[Path]:
+        """Write the denoiser and its snapshots, which are in the cache if it was trained with them.
+
+        Returns the paths of the models without their suffixes.
+        """
         from designspace.training.checkpoints import trained
         from designspace.training.export import Snapshot, export, snapshot_of
 
         path = folder / f"{self.plan.key[:12]}-{state.images}"
         export(state, self.plan, path, device, half=half)
-        for fraction in self.denoiser.snapshots:
-            part = self.denoiser.snapshot(fraction)
+        for fraction, part in zip(self.denoiser.snapshots, self.snapshots(), strict=True):
             plan = part.plan(self.data, self.plan.design)
             early = trained(plan, part.training_images, device)
             of = Snapshot(fraction, state.images)
             export(early, plan, snapshot_of(path, fraction), device, half=half, snapshot=of)
+        return [path, *(snapshot_of(path, fraction) for fraction in self.denoiser.snapshots)]
+
+    def snapshots(self) -> list[Trainable]:
+        """The denoiser at each of its snapshots. Raises ``ValueError`` if the training is too short for one."""
+        return [self.denoiser.snapshot(fraction) for fraction in self.denoiser.snapshots]
 
 
 def _plans(ablation: Ablation) -> list[tuple[_Job, list[Point]]]:

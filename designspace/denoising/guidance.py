@@ -93,7 +93,8 @@ def _why_no_step_numbers(design: SamplingRows) -> str:
         return f"solver {solver.name} chooses its own steps"
     if not solver.in_order:
         return f"solver {solver.name} returns to higher noise levels"
-    return f"time_steps {rule.name} tries out single steps" if isinstance(rule, MeasuredTimeSteps) else ""
+    measured = isinstance(rule, MeasuredTimeSteps) and rule.denoiser is None  # another denoiser is not guided
+    return f"time_steps {rule.name} tries out single steps" if measured else ""
 
 
 class PairGuidance(Guidance):
@@ -148,7 +149,7 @@ class PairGuidance(Guidance):
         guide = guides[0] if guides else Unlabelled(denoiser)
         return _Guided(self, denoiser, guide, tuple(denoiser.shape))
 
-    def alone(self, c: Tensor, step: int) -> Tensor | None:
+    def without_guide(self, c: Tensor, step: int) -> Tensor | None:
         """The guided output, if it does not depend on the guide, which is then not evaluated; otherwise ``None``.
 
         The arguments are as in ``combine``.
@@ -233,7 +234,7 @@ class _GuidedD:
         if guidance.of_prediction:
             space = Space.of_prediction(self._D, x, sigma)
         prediction = space.into(c)
-        guided = guidance.alone(prediction, step)
+        guided = guidance.without_guide(prediction, step)
         if guided is prediction:  # without rounding errors
             return c
         if guided is None:

@@ -7,7 +7,7 @@ A *row* is an abstract class (``class Schedule(Component, row="schedule")``), a 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self, cast
 
@@ -39,8 +39,7 @@ FOLDER = "folder"
 
 def folder_of(info: ValidationInfo) -> Path | None:
     """The folder of the spec that is being validated, or ``None`` if the validation context names none."""
-    folder: Path | None = (info.context or {}).get(FOLDER)
-    return folder
+    return cast(Path | None, (info.context or {}).get(FOLDER))
 
 
 Count = Annotated[int, Field(ge=2, le=10_000_000)]
@@ -104,7 +103,8 @@ class Component(Spec):
     """The publications that define the component. Subclasses do not inherit them."""
     uses: ClassVar[tuple[str, ...]] = ()
     """Other components that the code fetches by name, such as ``solver/heun``: their versions enter the identity."""
-    known: ClassVar[MutableMapping[str, type[Self]]]  # the components of this row, by name
+    known: ClassVar[Known]
+    """The components of this row, by name."""
     _source: ClassVar[str | Cell | None] = ""  # the source if a user defines the class; None if it cannot be read
 
     def __init_subclass__(cls, *, row: str = "", name: str = "", **kwargs: Any) -> None:
@@ -133,7 +133,8 @@ class Component(Spec):
     def get(cls, name: str) -> type[Self]:
         """The component called ``name`` of this row. Raises an error with a suggestion if there is none."""
         if name not in cls.known:
-            text = f"unknown {cls.row} '{name}'.{did_you_mean(name, cls.known)} Known: {', '.join(sorted(cls.known))}."
+            near, known = did_you_mean(name, cls.known.names()), ", ".join(sorted(cls.known))
+            text = f"unknown {cls.row} '{name}'.{near} Known: {known}."
             raise PydanticCustomError("unknown_component", "{text}", {"text": text})
         found = cls.known[name]
         if missing := sorted(found.__abstractmethods__):

@@ -27,6 +27,9 @@ TABLE_1 = (
 )  # fmt: skip
 """The rows of Table 1 in its order. Further rows follow in alphabetical order."""
 
+ALIASES = {"time_steps": {"exponential": "logsnr", "karras": "edm", "kl_optimal": "cosine"}}
+"""Names under which other programs know components, by row. A component of the user may have one of these names."""
+
 
 class Rows(Mapping[str, type[Any]]):
     """Every row by name. The modules that define rows are imported when an unknown row is looked up."""
@@ -64,18 +67,23 @@ class Known(MutableMapping[str, type[Any]]):
     """The components of a row by name.
 
     A built-in component is imported from its file ``components/<row>/<name>.py`` when it is looked up. Plugins are
-    imported when a name is not built in. Iteration imports everything.
+    imported when a name is not built in. A component is also found under its ``aliases``, which are no keys. Iteration
+    imports everything.
     """
 
     def __init__(self, row: str) -> None:
         self._row = row
         self._classes: dict[str, type[Any]] = {}
+        self.aliases = ALIASES.get(row, {})
+        """The names of components by the other names that these have."""
 
     def __getitem__(self, name: str) -> type[Any]:
         if name not in self._classes:
             import_builtin(self._row, name)
         if name not in self._classes:
             import_plugins()
+        if name not in self._classes and name in self.aliases:
+            return self[self.aliases[name]]
         return self._classes[name]
 
     def __setitem__(self, name: str, cls: type[Any]) -> None:
@@ -96,6 +104,14 @@ class Known(MutableMapping[str, type[Any]]):
 
     def __len__(self) -> int:
         return len(list(iter(self)))
+
+    def names(self) -> list[str]:
+        """The names and aliases of all components, sorted."""
+        return sorted({*self, *self.aliases})
+
+    def aliases_of(self, cls: type[Any]) -> list[str]:
+        """The other names under which a component is found."""
+        return [alias for alias in self.aliases if self[alias] is cls]
 
 
 def import_builtin(row: str, name: str | None = None) -> None:

@@ -27,6 +27,7 @@ BONNEEL_2015 = Source(
     "Sliced and Radon Wasserstein Barycenters of Measures",
     "https://doi.org/10.1007/s10851-014-0506-3",
 )
+CHEN_2024 = _arxiv("2405.11326", "Chen et al.", 2024, "On the Trajectory Regularity of ODE-based Diffusion Sampling")
 CHONG_2020 = _arxiv(
     "1911.07023", "Chong and Forsyth", 2020, "Effectively Unbiased FID and Inception Score and Where to Find Them"
 )
@@ -56,6 +57,7 @@ ESSER_2024 = _arxiv(
 FAN_2025 = _arxiv(
     "2503.18886", "Fan et al.", 2025, "CFG-Zero*: Improved Classifier-Free Guidance for Flow Matching Models"
 )
+GENMO_2024 = Source("Genmo Team", 2024, "Mochi 1", "https://github.com/genmoai/mochi")
 GU_2023 = _arxiv("2310.02664", "Gu et al.", 2023, "On Memorization in Diffusion Models")
 HANG_2023 = _arxiv("2303.09556", "Hang et al.", 2023, "Efficient Diffusion Training via Min-SNR Weighting Strategy")
 HEUSEL_2017 = _arxiv(
@@ -109,6 +111,13 @@ KYNKAANNIEMI_2024 = _arxiv(
     2024,
     "Applying Guidance in a Limited Interval Improves Sample and Distribution Quality in Diffusion Models",
 )
+LEE_2024 = _arxiv(
+    "2407.12173",
+    "Lee et al.",
+    2024,
+    "Beta Sampling is All You Need: Efficient Image Generation Strategy for Diffusion Models using Stepwise Spectral"
+    " Analysis",
+)
 LIN_2024 = _arxiv("2305.08891", "Lin et al.", 2024, "Common Diffusion Noise Schedules and Sample Steps are Flawed")
 LIPMAN_2023 = _arxiv("2210.02747", "Lipman et al.", 2023, "Flow Matching for Generative Modeling")
 LIU_2022_PNDM = _arxiv("2202.09778", "Liu et al.", 2022, "Pseudo Numerical Methods for Diffusion Models on Manifolds")
@@ -132,6 +141,7 @@ NICHOL_2021 = _arxiv("2102.09672", "Nichol and Dhariwal", 2021, "Improved Denois
 PARMAR_2022 = _arxiv(
     "2104.11222", "Parmar, Zhang and Zhu", 2022, "On Aliased Resizing and Surprising Subtleties in GAN Evaluation"
 )
+PEI_2025 = _arxiv("2503.21774", "Pei, Hu and Gu", 2025, "Optimal Stepsize for Diffusion Sampling")
 PLATEN_2022 = Source("von Platen et al.", 2022, "Diffusers", "https://github.com/huggingface/diffusers")
 RABIN_2011 = Source(
     "Rabin et al.",
@@ -163,6 +173,7 @@ SZEGEDY_2016 = _arxiv("1512.00567", "Szegedy et al.", 2016, "Rethinking the Ince
 TAN_2019 = _arxiv(
     "1905.11946", "Tan and Le", 2019, "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks"
 )
+TONG_2024 = _arxiv("2405.15506", "Tong et al.", 2024, "Learning to Discretize Denoising Diffusion ODEs")
 VASERSTEIN_1969 = Source(
     "Vaserstein",
     1969,

@@ -126,6 +126,11 @@ class Result(Record):
     """The FLOPs of one of these calls divided by those of an evaluation among ``nfe``; recorded only if it is not 1."""
     nfe_idle: FurtherEvaluations = 0
     """The evaluations among ``nfe`` that move nothing, because levels fall together; recorded only if there are any."""
+    nfe_search: FurtherEvaluations = 0
+    """Calls of networks that found measured time steps, per image of those on which they are measured.
+
+    The converged solution counts, even if another trial computed it. Recorded only for such time steps.
+    """
     images: Count
     features: OptionalCount = None
     """The width of the features that distances were measured with."""
@@ -226,7 +231,7 @@ def further_counts(results: Sequence[Result]) -> list[str]:
     """The names of what is known of evaluations, besides ``nfe``, unless it is trivial for all ``results``."""
     found = ["nfe_guidance", "nfe_total"] if any(row.nfe_guidance for row in results) else []
     found += ["guidance_cost"] if any(row.guidance_cost != 1 for row in results) else []
-    return found + (["nfe_idle"] if any(row.nfe_idle for row in results) else [])
+    return found + [name for name in ("nfe_idle", "nfe_search") if any(getattr(row, name) for row in results)]
 
 
 def plain(value: Any) -> Any:

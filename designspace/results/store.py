@@ -105,7 +105,8 @@ class Results:
         The columns of a metric are ``<metric>``, ``<metric>_se``, ``<metric>_drawn`` and ``<metric>_protocol``.
         ``protocol`` is the hash of everything that two distances must share to be comparable. An axis whose name is
         already that of a column becomes ``axes.<name>``. With guidance, there are ``nfe_guidance`` and ``nfe_total``
-        as well, ``guidance_cost`` if another network guides, and ``nfe_idle`` if some evaluations move nothing.
+        as well, ``guidance_cost`` if another network guides, ``nfe_idle`` if some evaluations move nothing, and
+        ``nfe_search`` if time steps are measured.
         """
         import pandas as pd  # here, because most commands do not need it and the import is slow
 

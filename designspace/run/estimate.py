@@ -18,7 +18,7 @@ from designspace.evaluation.rows import DenoiserMetric, Metric, Observation
 from designspace.interrupts import contained, handled
 from designspace.results.lines import PointKey, point_key
 from designspace.results.store import Results
-from designspace.run.evaluations import Counted, evaluations
+from designspace.run.evaluations import evaluations, search_nfe_of
 from designspace.run.generate import chunks
 from designspace.run.job import repeat_of
 from designspace.run.labels import require_labels
@@ -65,6 +65,8 @@ class PlannedPoint(NamedTuple):
     """The evaluations that guidance adds; ``None`` for adaptive solvers."""
     nfe_total: int | float | None = None
     """``nfe`` and ``nfe_guidance`` together, in evaluations of the denoiser: see ``Result.nfe_total``."""
+    nfe_search: int | float | None = None
+    """About what the search for measured time steps takes: see ``Result.nfe_search``."""
 
 
 @handled()
@@ -97,15 +99,16 @@ class _Work:
         """The point with the time that it would take."""
         trial, id = point.trial, point.trial.id
         cost: Cost | None = None
-        parts, cached, error, total = dict[str, float](), 0.0, None, None
+        parts, cached, error, total, search_nfe = dict[str, float](), 0.0, None, None, None
         try:
             with contained():
                 cost = None if trial.design.solver.adaptive else cost_of(trial, trial.num_steps)
                 total = cost and cost.total(guidance_cost_of(trial) if cost.guidance else 1)
+                search_nfe = search_nfe_of(trial)
                 missing = _Missing.of(trial, self._stages)
                 cached = 1 - missing.features / trial.evaluate.images
                 if id not in self._settled:
-                    parts = self._parts(trial, self._shared_with_others(trial, missing), cost)
+                    parts = self._parts(trial, self._shared_with_others(trial, missing), cost, search_nfe)
         except Exception as failure:  # in a component; the run would record it for this trial
             error = brief(failure)
         self._settled.add(id)
@@ -126,21 +129,23 @@ class _Work:
             error=error,
             nfe_guidance=cost and cost.guidance,
             nfe_total=total,
+            nfe_search=search_nfe,
         )
 
-    def _parts(self, trial: Trial, missing: _Missing, cost: Cost | None) -> dict[str, float]:
+    def _parts(self, trial: Trial, missing: _Missing, cost: Cost | None, search_nfe: float) -> dict[str, float]:
         """Seconds of each part, NaN where they are unknown."""
         metrics = [metric for metric in trial.evaluate.metrics if applies(metric, trial)]
         distances = [metric for metric in metrics if not isinstance(metric, Observation)]
         seen = [metric for metric in metrics if isinstance(metric, Observation) and self._is_new(trial, metric)]
-        placed = self._placed(trial) if missing.samples else 0
+        placed = self._placed(trial, search_nfe) if missing.samples else 0
         observed = sum(evaluations(trial, metric, self._stages) for metric in seen)
         parts: dict[str, float] = {}
         if placed or missing.samples or observed:
             pace, each = self._paces.evaluation(trial), self._each(trial, cost) if missing.samples else 0.0
-            parts |= {"time_steps": placed * pace, "sampling": missing.samples * each, "observations": observed * pace}
+            search = placed * self._paces.evaluation(trial.measuring) if placed else 0.0
+            parts |= {"time_steps": search, "sampling": missing.samples * each, "observations": observed * pace}
             # The guide comes first: its training may be the beginning of that of the denoiser.
-            parts["training"] = sum(map(self._training, filter(None, (trial.of_guide, trial))))
+            parts["training"] = sum(map(self._training, filter(None, (trial.guide_trial, trial))))
         if trial.decoder.decodes and missing.images:
             parts["decoding"] = missing.images * self._paces.decoding(trial)
         if distances:
@@ -155,7 +160,7 @@ class _Work:
         if cost is None:
             return math.nan
         seconds = cost.nfe * self._paces.evaluation(trial)
-        return seconds + (cost.guidance * self._paces.evaluation(trial.of_guide or trial) if cost.guidance else 0)
+        return seconds + (cost.guidance * self._paces.evaluation(trial.guide_trial or trial) if cost.guidance else 0)
 
     def _once(self, *key: object) -> bool:
         """Whether this is the first trial that needs what ``key`` names."""
@@ -183,14 +188,13 @@ class _Work:
         known.add(steps)
         return todo * plan.recipe.batch_size * self._paces.training(trial, plan) if todo else 0.0
 
-    def _placed(self, trial: Trial) -> float:
-        """The evaluations that measured time steps need."""
+    def _placed(self, trial: Trial, search_nfe: float) -> float:
+        """The evaluations that measured time steps need, unless an earlier trial needs the same."""
         rule = trial.design.time_steps
         if not isinstance(rule, MeasuredTimeSteps) or self._stages.has_levels(trial):
             return 0
-        counted = Counted(trial)
-        rule.place(counted.probe(rule.images))
-        return counted.evaluations
+        seen = self._stages.loaded.keys(trial.measuring).sampling
+        return search_nfe * rule.images if self._once("levels", seen) else 0
 
     def _is_new(self, trial: Trial, metric: Observation) -> bool:
         if self._stages.has_observed(trial, metric):

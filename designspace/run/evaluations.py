@@ -11,8 +11,10 @@ from torch import Tensor
 from designspace.evaluation.denoiser_probe import denoising
 from designspace.evaluation.rows import DenoiserMetric, Observation
 from designspace.run.stages import Stages
+from designspace.sampling import rows
+from designspace.sampling.counting import Half, search_nfe
 from designspace.sampling.noise import latents
-from designspace.sampling.probe import Probe
+from designspace.sampling.probe import MeasuredTimeSteps, Probe
 from designspace.training.rows import training_rows
 
 if TYPE_CHECKING:
@@ -20,7 +22,10 @@ if TYPE_CHECKING:
 
 
 def evaluations(trial: Trial, metric: Observation, stages: Stages) -> float:
-    """The evaluations that a metric of the sampler or the denoiser needs."""
+    """The evaluations that a metric of the sampler or the denoiser needs, without the search for time steps."""
+    rule = trial.design.time_steps
+    if isinstance(rule, MeasuredTimeSteps):  # the number of evaluations does not depend on where the levels lie
+        trial = trial.model_copy(update={"design": trial.design.with_time_steps(rule.start())})
     counted = Counted(trial)
     if not isinstance(metric, DenoiserMetric):
         metric.observe(counted.probe(metric.images))  # type: ignore[attr-defined]
@@ -33,6 +38,16 @@ def evaluations(trial: Trial, metric: Observation, stages: Stages) -> float:
             denoising(data, training_rows(trial.design), loaded, metric.images, torch.device("cpu"), labelled=False)
         )
     return counted.evaluations or 3 * metric.images * (metric.levels + 1)  # a gradient costs two evaluations more
+
+
+def search_nfe_of(trial: Trial) -> int | float:
+    """The calls of networks per image that the search for measured time steps takes; see ``search_nfe``."""
+    seen, guidance = trial.measuring, trial.measuring.guidance
+
+    def guided(D: Half) -> rows.D:
+        return guidance.wrap(D, *[D] * guidance.takes_guide).bind(None)
+
+    return search_nfe(seen.design, seen.num_steps, seen.denoiser.supported(seen.design), guided)
 
 
 class Counted:

@@ -90,7 +90,7 @@ class Job:
             import_user(component, relative_to=spec.parent if spec else Path.cwd())
         points = tuple(Point(axes=p["axes"], trial=Trial.model_validate(p["trial"])) for p in message["points"])
         for point, sent in zip(points, message["points"], strict=True):
-            for component in (point.trial.denoiser, point.trial.decoder):
+            for component in (*point.trial.denoisers, point.trial.decoder):
                 component.require()  # imports the code that the id covers, so that later edits have no effect
             if point.trial.id != sent["id"]:
                 raise ValueError(f"trial {sent['id']} is {point.trial.id} in a worker: the code or the data changed")

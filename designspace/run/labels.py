@@ -69,7 +69,7 @@ def require_labels(ablation: Ablation) -> None:
     Raises ``SpecError``, which names the place in the YAML.
     """
     trials = (point.trial for point in ablation.points())
-    asked = {(t.data, part, t.evaluate.labels): (t, part) for t in trials for part in t.told_labels}
+    asked = {(t.data, part, t.evaluate.labels): (t, part) for t in trials for part in t.conditional_denoisers}
     found: dict[Problem, None] = {}
     for _, group in groupby(sorted(asked.values(), key=lambda pair: str(pair[0].data)), key=lambda pair: pair[0].data):
         data: Images | None = None

@@ -83,8 +83,8 @@ class Loaded:
 
     def guided(self, trial: Trial) -> Conditional:
         """The trial's denoiser with its guidance; errors are attributed to the component in whose code they occur."""
-        guidance, of_guide = trial.guidance, trial.of_guide
-        guides = [Attributed(self.denoiser(of_guide, self._guide), source_of(of_guide))] if of_guide else []
+        guidance, guide = trial.guidance, trial.guide_trial
+        guides = [Attributed(self.denoiser(guide, self._guide), source_of(guide))] if guide else []
         # The guide comes first: if it is a snapshot of the training of the denoiser, that is continued.
         denoiser = Attributed(self.denoiser(trial), source_of(trial))
         if not guidance.effective:

@@ -5,14 +5,12 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from designspace.denoising.flops import guidance_cost
 from designspace.errors import StorageError, brief
 from designspace.evaluation.boundary import joined
 from designspace.evaluation.evaluate import measure, observation, record
@@ -25,6 +23,7 @@ from designspace.run.generate import FURTHER, chunks
 from designspace.run.loaded import unseeded
 from designspace.run.stages import Stage, Stages, Tensors
 from designspace.sampling.probe import MeasuredTimeSteps
+from designspace.spec.evaluations import guidance_cost_of
 
 if TYPE_CHECKING:
     from designspace.spec.trial import Trial
@@ -62,7 +61,8 @@ def evaluate(trial: Trial, stages: Stages, results: Results, seen: Seen) -> Resu
         seed=trial.seed,
         network=trial.network(),
         **_nfe(parts),
-        **_guidance_cost(trial, parts, stages),
+        **_cost(trial, parts),
+        **_nfe_search(trial, stages),
         images=asked.images,
         features=parts[0]["features"].shape[1] if distances else None,
         protocol=_protocol(trial, stages) if distances else None,
@@ -192,13 +192,16 @@ def _nfe(parts: list[Tensors]) -> dict[str, Any]:
     return {"nfe": each.mean().item(), "nfe_sd": each.std(correction=0).item()} | further
 
 
-def _guidance_cost(trial: Trial, parts: list[Tensors], stages: Stages) -> dict[str, Any]:
-    """The cost of an evaluation of another network that guides; nothing if it is 1."""
-    if not any("nfe_guidance" in part for part in parts):
-        return {}
-    data = partial(stages.loaded.data, trial.data)
-    found = guidance_cost(trial.guide, trial.denoiser, trial.design, data)
-    return {} if found == 1 else {"guidance_cost": found}
+def _nfe_search(trial: Trial, stages: Stages) -> dict[str, Any]:
+    """The cost of finding measured time steps; nothing if earlier versions did, which did not count it."""
+    found = [levels["nfe"].item() for levels in _levels(trial, stages) if "nfe" in levels]
+    return {"nfe_search": int(nfe) if nfe == int(nfe) else nfe for nfe in found}  # noqa: B035, there is at most one
+
+
+def _cost(trial: Trial, parts: list[Tensors]) -> dict[str, Any]:
+    """The cost of an evaluation that guidance adds, if there are such evaluations; nothing if it is 1."""
+    cost = guidance_cost_of(trial) if any("nfe_guidance" in part for part in parts) else 1
+    return {} if cost == 1 else {"guidance_cost": cost}
 
 
 def _mean(parts: list[Tensors], key: str) -> int | float:

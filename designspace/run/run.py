@@ -69,13 +69,15 @@ def run(
 
     Raises:
         ValueError: An argument is out of range, or ``denoiser`` fails, has no id or is for several workers.
-        SpecError: Trials use labels, shapes or decoders that do not go together, or vary a given denoiser.
+        SpecError: Trials use labels, shapes or decoders that do not go together, or vary a given denoiser; or the
+            ablation is a search, which ``tune`` takes.
         DataError: Code or data have changed since loading, or workers would need a component defined in a notebook.
         EndedError: A component called ``sys.exit`` before the first trial.
         StorageError: A file cannot be written, for instance because the disk is full; finished points are kept.
         KeyboardInterrupt: The run was interrupted; the message says what was saved.
     """
     _require_ablation(ablation)
+    ablation.require_points()
     require_executor(executor)
     require_device(device, here=executor == "local")
     _require_positive(workers=workers, batch_size=batch_size)

@@ -30,7 +30,7 @@ from designspace.run.loaded import Kept, Loaded, made, source_of
 from designspace.run.references import References
 from designspace.sampling.noise import latents
 from designspace.sampling.plane import CURVES, plane
-from designspace.sampling.probe import Converged, GivenLevels, MeasuredTimeSteps, Probe, placed
+from designspace.sampling.probe import GivenLevels, MeasuredTimeSteps, Probe, Solutions, placed
 from designspace.storage.cache import Cache
 from designspace.storage.files import content_key
 from designspace.training.rows import training_rows
@@ -52,7 +52,7 @@ class Stages:
     device: torch.device
     batch_size: int | None = None
     """Images per call of the denoiser and of the decoder; by default ``batch_of`` decides for the denoiser."""
-    _solutions: Kept[dict[tuple[float, float, float, int], Converged]] = field(default_factory=Kept)
+    _solutions: Kept[Solutions] = field(default_factory=Kept)
 
     @cached_property
     def loaded(self) -> Loaded:
@@ -66,24 +66,33 @@ class Stages:
 
     def prepare(self, trial: Trial) -> None:
         """Compute the cache keys of a trial before any trial runs, so that later changes to files do not enter them."""
-        self.loaded.keys(trial)
+        for part in filter(None, (trial, trial.guide_trial, trial.measuring)):
+            self.loaded.keys(part)
         self.references.key(trial)
 
     def levels(self, trial: Trial) -> Tensors:
-        """The noise levels ``sigmas`` of time steps that are placed by measurement, and the ``seconds`` this took."""
+        """The noise levels ``sigmas`` of time steps that are placed by measurement.
+
+        With them are the ``seconds`` that this took, without those of a converged solution that an earlier trial of
+        this process had computed, and the evaluations per image, ``nfe``, with those of this solution.
+        """
+        seen = trial.measuring
 
         def place() -> Tensors:
-            rule = trial.design.time_steps
+            rule = seen.design.time_steps
             assert isinstance(rule, MeasuredTimeSteps)
             start = perf_counter()
-            found = placed(rule, self._probe(trial, rule.images, "time_steps"))
-            return {"sigmas": found, "seconds": _float64(perf_counter() - start)}
+            found, nfe = placed(rule, self._probe(seen, rule.images, "time_steps"))
+            return {"sigmas": found, "seconds": _float64(perf_counter() - start), "nfe": _float64(nfe)}
 
-        return self._made("levels", content_key("levels", self.loaded.keys(trial).sampling), place)
+        return self._made("levels", self._levels_key(seen), place)
 
     def has_levels(self, trial: Trial) -> bool:
         """Whether the cache has the noise levels of measured time steps."""
-        return self.cache.path("levels", content_key("levels", self.loaded.keys(trial).sampling)).is_file()
+        return self.cache.path("levels", self._levels_key(trial.measuring)).is_file()
+
+    def _levels_key(self, measuring: Trial) -> str:
+        return content_key("levels", self.loaded.keys(measuring).sampling)
 
     def images(self, trial: Trial, chunk: range) -> Tensors:
         """The chunk's ``images``, uint8 ``[n, C, H, W]``, and everything of ``latents`` except the latents themselves.
@@ -202,7 +211,7 @@ class Stages:
         start = latents(seed, range(images), denoiser.shape).double().to(self.device)
         rows = [getattr(trial.design, row) for part in trial.denoisers for row in part.rows]
         key = (trial.denoiser, trial.guidance, trial.data, trial.evaluate.labels, images, seed, *rows)
-        return Probe(trial.design, D, start, trial.num_steps, self._solutions.get(key, dict))
+        return Probe(trial.design, D, start, trial.num_steps, self._solutions.get(key, Solutions))
 
     def _denoising(self, trial: Trial, images: int) -> DenoiserProbe:
         data, denoiser = self.loaded.data(trial.data), self.loaded.denoiser(trial)

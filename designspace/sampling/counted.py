@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -99,6 +100,23 @@ class Calls:
         """The number per image, averaged over the batch."""
         each = self.each()
         return self.whole if each is None else each.double().mean().item()
+
+
+class Calling:
+    """The denoiser ``D``, with the ``number`` of calls of networks per image, those of guidance included."""
+
+    def __init__(self, D: rows.D) -> None:
+        self._D = D
+        self.number: int | float = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._D, name)
+
+    def __call__(self, x: Tensor, sigma: Tensor) -> Tensor:
+        with _counting() as images:
+            out = self._D(x, sigma)
+        self.number += _per_image(images.main + images.guidance, x) or 1
+        return out
 
 
 class CountedDenoiser:

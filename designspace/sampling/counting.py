@@ -14,7 +14,7 @@ from torch import Tensor
 from designspace.errors import BrokenRowError, RowError
 from designspace.registry.isolation import settings_kept
 from designspace.sampling import rows
-from designspace.sampling.probe import MeasuredTimeSteps
+from designspace.sampling.probe import MeasuredTimeSteps, Probe, placed
 from designspace.sampling.rows import SupportedLevels
 from designspace.sampling.sample import fall_together, follow, prepare
 from designspace.sampling.solver import SamplingRows
@@ -125,6 +125,24 @@ def cost(
     known_levels = not isinstance(rule, MeasuredTimeSteps)
     idle = fall_together(flow, known) if flow.D.idle and known_levels else ""
     return Cost(flow.D.main.mean(), flow.D.guidance.mean(), idle)
+
+
+def search_nfe(
+    design: SamplingRows,
+    num_steps: int,
+    known: SupportedLevels | None = None,
+    guided: Callable[[Half], rows.D] | None = None,
+) -> int | float:
+    """The calls of networks per image that the search for measured time steps takes; 0 for other time steps.
+
+    They are counted with the simple D of ``cost``, so that a search whose length depends on D may take more or fewer.
+    """
+    rule = design.time_steps
+    if not isinstance(rule, MeasuredTimeSteps):
+        return 0
+    with settings_kept():
+        D, images = Half(known), torch.linspace(-1, 1, 4, dtype=torch.float64).reshape(4, 1)
+        return placed(rule, Probe(design, guided(D) if guided else D, images, num_steps))[1]
 
 
 def count_nfe(design: SamplingRows, num_steps: int, *, known: SupportedLevels | None = None) -> int | float:

@@ -50,6 +50,32 @@ def geometric(n: int, start: float, end: float) -> Tensor:
     return start * (end / start) ** ramp(n)
 
 
+def flow_time(sigma: float) -> float:
+    r"""The time :math:`t = \sigma / (1 + \sigma)` of flow matching."""
+    return sigma / (1 + sigma)
+
+
+def flow_levels(t: Tensor, sigma_min: float, sigma_max: float, terminal: float | None = None) -> Tensor:
+    r"""The noise levels :math:`t / (1 - t)` at times of flow matching that decrease from 1, where it is infinite.
+
+    ``sigma_max`` replaces the first level. If the second level would reach it as well, all times are scaled to begin
+    there. The times are stretched to end at ``terminal``, or at the time of ``sigma_min`` if they would end below it.
+    """
+
+    def stretched(first: float) -> Tensor:
+        times = first * t
+        last = max(terminal or float(times[-1]), flow_time(sigma_min))
+        return first - (first - times) * ((first - last) / (first - float(times[-1])))
+
+    highest = flow_time(sigma_max)
+    times = stretched(1.0)
+    if times[1] >= highest:
+        times = stretched(highest)
+    sigma = times / (1 - times)
+    sigma[0] = sigma_max
+    return sigma
+
+
 def vp_sigma(t: Tensor, beta_d: float, beta_min: float) -> Tensor:
     r""":math:`\sqrt{e^{\frac12 \beta_d t^2 + \beta_\min t} - 1}`."""
     return (0.5 * beta_d * t**2 + beta_min * t).expm1().sqrt()
@@ -207,3 +233,8 @@ class BetaLevels(Spec):
     def levels(self) -> Tensor:
         r""":math:`u_0 > \dots > u_M = 0`, float64 ``[M + 1]``."""
         return beta_levels(self.betas or self.schedule, self.M, self.beta_1, self.beta_M, self.zero_terminal_snr)
+
+    def within_range(self, low: float, high: float) -> Tensor:
+        """The positive levels in ``[low, high]``, decreasing."""
+        u = self.levels()
+        return u[(low <= u) & (u <= high)]

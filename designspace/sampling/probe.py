@@ -8,17 +8,22 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
+from collections import UserDict
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import ClassVar
+from typing import Annotated, Any, ClassVar
 
 import torch
+from pydantic import BeforeValidator, ValidationInfo, WithJsonSchema
 from torch import Tensor
 
 from designspace.registry.calling import calling, require_tensor
-from designspace.registry.component import Count
+from designspace.registry.component import Component, Count
+from designspace.registry.identity import Since
+from designspace.registry.known import ROWS
 from designspace.sampling import rows
+from designspace.sampling.counted import Calling
 from designspace.sampling.flow import Flow, make_flow
 from designspace.sampling.levels import interpolated
 from designspace.sampling.rows import TimeSteps
@@ -41,6 +46,11 @@ class Converged:
     """The unscaled samples, ``[L + 1, B, ...]``."""
     denoised: Tensor
     """D(x; sigma) at each level, ``[L + 1, B, ...]``."""
+
+    @property
+    def nfe(self) -> int:
+        """The evaluations per image that it takes."""
+        return 4 * (len(self.sigma) - 1) + 1
 
     @classmethod
     def of(cls, D: rows.D, latents: Tensor, sigma_max: float, sigma_min: float, steps: int = STEPS) -> Converged:
@@ -69,6 +79,21 @@ class Converged:
         return found
 
 
+class Solutions(UserDict[tuple[float, float, float, int], Converged]):
+    """Converged solutions for the same images, by the standard deviation of the start, both end levels and the steps.
+
+    ``asked`` has the keys of those that were used.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: set[tuple[float, float, float, int]] = set()
+
+    def __getitem__(self, key: tuple[float, float, float, int]) -> Converged:
+        self.asked.add(key)
+        return super().__getitem__(key)
+
+
 @dataclass(frozen=True, eq=False)
 class Probe:
     """A design, a denoiser and a few images, on which the steps of the design are measured."""
@@ -79,11 +104,8 @@ class Probe:
     latents: Tensor
     """The latents of the images, float64 ``[B, ...]``."""
     num_steps: int
-    solutions: dict[tuple[float, float, float, int], Converged] = field(default_factory=dict)
-    """Solutions for the same images that were computed before.
-
-    The key has the standard deviation of the start, both end levels and the number of steps.
-    """
+    solutions: Solutions = field(default_factory=Solutions)
+    """Solutions for the same images that were computed before."""
 
     @cached_property
     def flow(self) -> Flow:
@@ -133,11 +155,24 @@ class Probe:
             yield x
 
 
+def _denoiser(value: Any, info: ValidationInfo) -> Any:
+    return None if value is None else ROWS["denoiser"].model_validate(value, context=info.context)
+
+
 class MeasuredTimeSteps(TimeSteps):
     """Levels that depend on the solver and the denoiser. ``place`` finds them before sampling begins."""
 
+    follows_solver: ClassVar[bool] = True
+    """Whether ``place`` takes steps of the solver of the design, which then has to be deterministic."""
     images: Count = 32
     """The number of images on which the levels are measured, independently of those that are sampled."""
+    denoiser: Annotated[
+        Component | None,
+        BeforeValidator(_denoiser),
+        WithJsonSchema({"anyOf": [{"type": kind} for kind in ("string", "object", "null")]}),
+        Since(None),
+    ] = None
+    """The denoiser on which the levels are measured, without guidance; by default that of the trial, with guidance."""
 
     @abstractmethod
     def start(self) -> TimeSteps:
@@ -152,11 +187,18 @@ class MeasuredTimeSteps(TimeSteps):
         """The levels for the design, the denoiser and the images of ``probe``, float64 ``[N]``."""
 
 
-def placed(rule: MeasuredTimeSteps, probe: Probe) -> Tensor:
-    """Call ``rule.place``. Raises ``BrokenRowError`` unless it returns ``[N]`` floating-point numbers."""
+def placed(rule: MeasuredTimeSteps, probe: Probe) -> tuple[Tensor, int | float]:
+    """The levels that ``rule.place`` finds, and the calls of networks per image that this takes.
+
+    Those of guidance count, too, and so does a solution that ``probe`` knows already. Raises ``BrokenRowError`` unless
+    ``place`` returns ``[N]`` floating-point numbers.
+    """
+    known, D = dict(probe.solutions), Calling(probe.D)
+    probe.solutions.asked.clear()
     with calling(rule):
-        found = rule.place(probe)
-    return require_tensor(rule, "the result of place", found, (probe.num_steps,))
+        found = rule.place(replace(probe, D=D))
+    levels = require_tensor(rule, "the result of place", found, (probe.num_steps,))
+    return levels, D.number + sum(known[key].nfe for key in probe.solutions.asked & known.keys())
 
 
 class GivenLevels(TimeSteps):

@@ -216,10 +216,14 @@ def place(design: Rows, D: rows.D, like: Tensor, num_steps: int) -> Rows:
     """The design with fixed levels instead of time steps that have to be measured with ``D``.
 
     Designs with other time steps are returned as they are. The images on which the levels are measured have the shape
-    and the device of those in ``like``, and depend on nothing else.
+    and the device of those in ``like``, and depend on nothing else. Raises ``ValueError`` if the time steps name
+    another denoiser, which is not known here.
     """
     if not isinstance(design.time_steps, MeasuredTimeSteps):
         return design
+    if other := design.time_steps.denoiser:
+        what = f"it is measured on denoiser {other.name}, which only an ablation loads"
+        raise ValueError(f"time_steps {design.time_steps.name}: {what}; leave denoiser out to measure D itself")
     own = latents_of("time_steps", range(design.time_steps.images), tuple(like.shape[1:]))
-    levels = placed(design.time_steps, Probe(design, D, own.double().to(like.device), num_steps))
+    levels, _ = placed(design.time_steps, Probe(design, D, own.double().to(like.device), num_steps))
     return design.with_time_steps(GivenLevels(levels=tuple(levels.tolist())))

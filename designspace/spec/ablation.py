@@ -17,8 +17,9 @@ from designspace.registry.component import Spec
 from designspace.spec.axes import Change, axes_of
 from designspace.spec.candidates import Space
 from designspace.spec.claims import Claim
-from designspace.spec.document import Document, override, read
+from designspace.spec.document import Document, read
 from designspace.spec.evaluate import Evaluate
+from designspace.spec.overrides import override
 from designspace.spec.paths import PARTS, SEARCH, FieldPath, field_path
 from designspace.spec.plan import Plan, place_of, plan
 from designspace.spec.problems import Problems, problems_of
@@ -112,9 +113,15 @@ class Ablation(Spec):
     def space(self) -> Space:
         """The candidates of the races of ``search``. Raises ``SpecError`` if the ablation has no ``search``."""
         if self.search is None:
-            what = "has no block search, which designspace tune needs; to compute its points: designspace run"
+            what = "has no block search, so there is nothing to tune: use designspace run"
             raise SpecError([self._document.locate(Problem(what))])
         return Space(dict(self), self._folder)
+
+    def require_points(self) -> None:
+        """Raise ``SpecError`` if the ablation has a ``search`` that has found nothing yet, so that it cannot be run."""
+        if self.search and not self.search.tuned:
+            what = "is for designspace tune FILE (in Python, designspace.tune), not for run"
+            raise SpecError([self._document.locate(Problem(what, (SEARCH,), key=True))])
 
     def changed(self, **fields: Any) -> Self:
         """A copy with other values of some fields, whose relative file names are relative to the same folder."""

@@ -16,8 +16,9 @@ from designspace.spec.paths import SEARCH, STEPS, FieldPath, Setting, axis_name,
 from designspace.spec.problems import Problems
 from designspace.spec.resolve import Resolver
 from designspace.spec.search import Range, Search
-from designspace.spec.trial import Trial, used_rows
+from designspace.spec.trial import Trial
 from designspace.spec.unused import rows_of, why_unused
+from designspace.spec.used import used_rows
 from designspace.storage.files import content_key
 from designspace.text import Label, label_of
 

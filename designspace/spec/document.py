@@ -1,10 +1,9 @@
-"""Reading a YAML file as plain data, with the line and column of every key and value, and applying ``--set`` to it."""
+"""Reading a YAML file as plain data, with the line and column of every key and value."""
 
 from __future__ import annotations
 
 import math
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,12 +12,9 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import Node, ScalarNode, SequenceNode
 
-from designspace.denoising.sigma_data import NAME as SIGMA_DATA
-from designspace.design import Design
 from designspace.errors import DocPath, Kind, Place, Problem, SpecError
 from designspace.spec.limits import MOST_BYTES, LimitedComposer, LimitError, expanded, too_long, unprintable
-from designspace.spec.paths import PARTS, SEED, axis_name, set_in_spec, suggest_field
-from designspace.spec.problems import Problems, refusal
+from designspace.spec.problems import Problems
 from designspace.text import did_you_mean_file, first_of
 
 LISTED = 20
@@ -213,36 +209,3 @@ def _syntax(error: YAMLError, text: str, source: str) -> tuple[str, Place]:
 
 def _place_after(before: str, source: str) -> Place:
     return Place(source, before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1)
-
-
-def override(document: Document, options: Sequence[str], fields: Sequence[str]) -> None:
-    """Apply the options ``--set KEY=VALUE`` to a document whose top-level fields are ``fields``."""
-    for option in options:
-        place = Place(f"--set {option}")
-        try:
-            key, equals, text = option.partition("=")
-            if not equals:
-                raise refusal("is not KEY=VALUE", ())
-            path = _path(key.strip(), document.data, fields)
-            value = parse(text, str(place), lines=False)
-            document.data = set_in_spec(document.data, path, value.data)
-        except SpecError as error:
-            document.problems += [problem._replace(place=problem.place or place) for problem in error.problems]
-        else:
-            document.replace(path, value)
-
-
-def _path(key: str, data: dict[str, Any], fields: Sequence[str]) -> tuple[str, ...]:
-    """The path in the document of the field or axis that an option calls ``key``."""
-    first, *rest = key.split(".")
-    if first in PARTS and first != "cumulative" and rest:
-        axis, axes = ".".join(rest), data.get(first)
-        same = [old for old in axes if axis_name(old) == axis_name(axis)] if isinstance(axes, dict) else []
-        return (first, same[0] if same else axis)
-    if first in fields:
-        return (first, *rest)
-    if first in Design.model_fields or key == SIGMA_DATA:
-        return ("design", first, *rest)
-    if key == "seed":
-        return SEED
-    raise refusal(f"unknown field '{first}'.{suggest_field(key, fields)}", (), Kind.UNKNOWN_FIELD)

@@ -74,7 +74,7 @@ def plan(fields: Mapping[str, Any], document: Document) -> Plan:
     own, of_points = OwnComponents(), Problems()
     points, evaluations = Resolver(base, folder, own).points(found, of_points)
     if fields[SEARCH] and not fields[SEARCH].tuned:
-        of_points += list(unfit(fields, Space(fields, folder, own), of_points))
+        of_points += unfit(fields, Space(fields, folder, own), of_points)
     problems += (_withheld(problem) for problem in dict.fromkeys(of_points) if problem.kind not in consequences)
     problems += own.unchecked
     claims: tuple[Claim, ...] = ()

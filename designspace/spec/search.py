@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     BeforeValidator,
     Field,
     PrivateAttr,
@@ -19,7 +20,7 @@ from pydantic_core import PydanticCustomError
 from designspace.errors import DocPath
 from designspace.registry.component import Finite, Positive, Spec
 from designspace.spec.axes import Change, Choice, choices
-from designspace.spec.paths import PARTS, SEARCH, Setting
+from designspace.spec.paths import PARTS, SEARCH, STEPS, Setting
 from designspace.spec.problems import Problems, refusal
 from designspace.spec.steps import STEP_LIMIT
 from designspace.text import Label
@@ -78,8 +79,26 @@ def _listed(value: Any) -> Any:
     return value if isinstance(value, list | tuple) else [value]
 
 
+def _one_step_field(value: Any) -> Any:
+    if not isinstance(value, Mapping) or len(value) != 1 or next(iter(value)) not in STEPS:
+        text = f"should name one of {', '.join(STEPS)} with one or more budgets, as in {{nfe: [7, 11]}}"
+        raise PydanticCustomError("budgets", "{text}", {"text": text})
+    return value
+
+
+def _distinct(budgets: list[int]) -> list[int]:
+    if twice := next((budget for i, budget in enumerate(budgets) if budget in budgets[:i]), None):
+        raise PydanticCustomError("twice", "{text}", {"text": f"{twice} is listed twice"})
+    return budgets
+
+
 Tried = Annotated[Literal["all"] | Range | list[Any], BeforeValidator(_tried)]
-Budgets = Annotated[list[Annotated[int, Field(ge=1), STEP_LIMIT]], BeforeValidator(_listed), Field(min_length=1)]
+Budgets = Annotated[
+    list[Annotated[int, Field(ge=1), STEP_LIMIT]],
+    BeforeValidator(_listed),
+    Field(min_length=1),
+    AfterValidator(_distinct),
+]
 
 
 class Spent(Spec):
@@ -92,7 +111,7 @@ class Spent(Spec):
 class Search(Spec):
     """What ``designspace tune`` searches: rows and fields, each at one or more budgets of evaluations."""
 
-    at: dict[Literal["nfe", "nfe_total", "num_steps"], Budgets] = Field(min_length=1, max_length=1)
+    at: Annotated[dict[str, Budgets], BeforeValidator(_one_step_field)]
     """The budgets, ``{nfe: [7, 11]}``; each has a search of its own."""
     rows: dict[str, Tried] = Field(min_length=1)
     """What is tried, in the order in which it is raced: rows such as ``solver`` and fields such as
@@ -119,7 +138,7 @@ class Search(Spec):
     @property
     def budgets(self) -> list[int]:
         """The budgets, in the order in which they are written."""
-        return self.at[self.step_field]  # type: ignore[index]
+        return self.at[self.step_field]
 
     @property
     def axes(self) -> list[str]:

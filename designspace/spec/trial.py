@@ -21,6 +21,7 @@ from designspace.registry.component import Count, Spec
 from designspace.registry.identity import Since, identified
 from designspace.spec.evaluate import MEASURED, Evaluate
 from designspace.spec.steps import Budget
+from designspace.spec.used import measured_on, used_rows
 from designspace.storage.files import content_key
 from designspace.text import Label
 
@@ -59,7 +60,8 @@ class Trial(Spec):
 
     def __copy__(self) -> Self:
         copy = super().__copy__()
-        copy.__dict__.pop("id", None)  # model_copy(update=...) makes another trial
+        for cached in ("id", "guide_trial"):  # model_copy(update=...) makes another trial
+            copy.__dict__.pop(cached, None)
         return copy
 
     @cached_property
@@ -121,18 +123,18 @@ class Trial(Spec):
         """The denoiser and, if another one guides it, that one."""
         return [self.denoiser, *filter(None, [self.guide])]
 
-    @property
-    def of_guide(self) -> Trial | None:
-        """The same trial for the guide alone, with the labels that it gets; ``None`` if there is no guide."""
+    @cached_property
+    def guide_trial(self) -> Trial | None:
+        """The same trial with the guide as its denoiser, and the labels that it gets; ``None`` if there is no guide."""
         if self.guide is None:
             return None
         labels = self.evaluate.labels if self.guidance.guide_gets_labels else "none"
         evaluate = self.evaluate.model_copy(update={"labels": labels})
-        alone = {"denoiser": self.guide, "guidance": Guidance.get("none")(), "evaluate": evaluate}
-        return self.model_copy(update=alone)
+        update = {"denoiser": self.guide, "guidance": Guidance.get("none")(), "evaluate": evaluate}
+        return self.model_copy(update=update)
 
     @property
-    def told_labels(self) -> list[Denoiser]:
+    def conditional_denoisers(self) -> list[Denoiser]:
         """Those of ``denoisers`` that get the labels of the images, if they have any."""
         return self.denoisers if self.guidance.guide_gets_labels else [self.denoiser]
 
@@ -140,12 +142,28 @@ class Trial(Spec):
         """The entry of the guide, whose files the fields of the guidance need not name."""
         return {"guide": self.guide.identity()} if self.guide else {}
 
-    def sampling_identity(self) -> dict[str, Any]:
-        """Everything that a single sample of the denoiser depends on.
+    @property
+    def measured_on(self) -> Denoiser | None:
+        """The denoiser on which the time steps are measured, if it is not that of the trial."""
+        return measured_on(self.design)
 
-        This excludes the decoder, the number of images, metrics and unused rows.
+    @property
+    def measuring(self) -> Trial:
+        """The trial on which measured time steps are placed.
+
+        If the time steps name another denoiser, it has this one, no guidance, and the levels that the trial supports.
         """
-        needs_data = any(part.reads_data for part in self.denoisers) or self.evaluate.labels in ("data", "balanced")
+        if (other := self.measured_on) is None:
+            return self
+        known, rule = self.denoiser.supported(self.design), self.design.time_steps
+        design = self.design.with_time_steps(rule.within(*known.limits()) if known else rule)
+        parts = {"denoiser": other, "guidance": Guidance.get("none")(), "seed": 0}
+        return self.model_copy(update={**parts, "design": design})
+
+    def sampling_identity(self) -> dict[str, Any]:
+        """What a single sample depends on, which excludes decoder, number of images, metrics and unused rows."""
+        parts = [*self.denoisers, *filter(None, [self.measured_on])]
+        needs_data = any(part.reads_data for part in parts) or self.evaluate.labels in ("data", "balanced")
         return {
             "version": VERSION,
             "design": identified(self.design, used_rows(self.design, *self.denoisers)),
@@ -227,21 +245,3 @@ class Point:
     trial: Trial
     budget: Budget | None = None
     """The evaluations that the trial may use, if its number of steps follows from them."""
-
-
-def used_rows(design: Design, *denoisers: Denoiser) -> list[str]:
-    """The rows that samples depend on; a solver that does not step in time, for instance, uses no schedule."""
-    in_time = ("schedule", "scaling") if design.solver.in_time else ()
-    # Networks have a c_in of their own.
-    scaled = ("c_in",) if design.start == "unit" and not denoisers[0].has_network else ()
-    used = {
-        "solver",
-        "time_steps",
-        "stochasticity",
-        "to_zero",
-        "start",
-        *scaled,
-        *in_time,
-        *(row for part in denoisers for row in part.rows),
-    }
-    return [row for row in Design.model_fields if row in used]

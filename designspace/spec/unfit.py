@@ -7,32 +7,39 @@ from typing import Any
 
 from designspace.design import Design
 from designspace.errors import Kind, Problem, SpecError
+from designspace.evaluation.rows import Observation
+from designspace.registry.execution import not_executed
+from designspace.registry.known import ROWS
 from designspace.spec.axes import Choice
-from designspace.spec.candidates import Space, at, merged
-from designspace.spec.paths import PARTS, SEARCH, STEPS, axis_name, field_path
+from designspace.spec.candidates import Changes, Space, at, merged
+from designspace.spec.paths import PARTS, SEARCH, STEPS, FieldPath, axis_name, field_path
 from designspace.spec.problems import Problems
 from designspace.spec.search import Range
 from designspace.spec.trial import Trial
 
 SEARCHED = ("design", "denoiser", "guidance", "decoder")
 """The sections that a search may change. The others say what it is measured on and how."""
-WITH_ALL = {"guidance", *(row for row in Design.model_fields if row not in ("to_zero", "start"))}
+WITH_ALL = {"guidance", *Design.model_fields}
+"""The rows whose candidates may be ``all``."""
 
 
-def unfit(fields: Mapping[str, Any], space: Space, known: Sequence[Problem]) -> Iterator[Problem]:
-    """Yield the problems of the search of the ablation with these ``fields``; ``known`` are those of its points."""
-    yield from _beside_search(fields)
-    problems = Problems()
+def unfit(fields: Mapping[str, Any], space: Space, known: Sequence[Problem]) -> list[Problem]:
+    """The problems of the search of the ablation with these ``fields``, without those of its points, ``known``."""
+    found = Problems(_beside_search(fields))
     present = {budget: space.resolved({}, budget, Problems()) for budget in space.search.budgets}
     some = next(filter(None, present.values()), None)
-    rows = {row: _tried(row, space, some, problems) for row in _distinct(space.search.rows, problems)}
+    rows = {row: _tried(row, space, some, found) for row in _distinct(space.search.rows, found)}
     for i, change in enumerate(space.search.against):
-        with problems.collecting():
-            problems += _not_searched(Choice({}, tuple(change.settings((SEARCH, "against", i)))))
-    yield from problems
-    yield from _fitting_nowhere(rows, space, present, known)
-    if not problems and all(present.values()) and (reasons := _why_nothing(space)):
-        yield Problem(f"leave nothing to search: {'; '.join(reasons)}", (SEARCH, "rows"), key=True)
+        with Problems().collecting():  # an unknown field is among the problems of the points
+            found += _not_searched(Choice({}, tuple(change.settings((SEARCH, "against", i)))))
+    found += _fitting_nowhere(rows, space, present, known)
+    if some and isinstance(some.evaluate.metrics[0], Observation):
+        what = f"{some.evaluate.metrics[0].name} is not measured on images, and the first metric decides the races"
+        found.append(Problem(f"{what}: put frechet or kid first", ("evaluate", "metrics", 0)))
+    if not found and not not_executed() and all(present.values()) and (reasons := _why_nothing(space)):
+        what = f"leave nothing to search: {'; '.join(reasons)}"
+        found.append(Problem(what, (SEARCH, "rows"), key=True))
+    return found
 
 
 def _beside_search(fields: Mapping[str, Any]) -> Iterator[Problem]:
@@ -44,7 +51,7 @@ def _beside_search(fields: Mapping[str, Any]) -> Iterator[Problem]:
 
 
 def _distinct(rows: Mapping[str, Any], problems: Problems) -> Iterator[str]:
-    """The rows without those that another key names already."""
+    """Yield the rows without those that another key names already."""
     names: dict[str, str] = {}
     for row in rows:
         if (first := names.setdefault(axis_name(row), row)) == row:
@@ -54,20 +61,33 @@ def _distinct(rows: Mapping[str, Any], problems: Problems) -> Iterator[str]:
 
 
 def _tried(row: str, space: Space, present: Trial | None, problems: Problems) -> list[Choice]:
-    """The candidates of a row that are listed or in a range; what is wrong with them is added to ``problems``."""
+    """The candidates of a row that have to fit: those listed, and the ends of a range.
+
+    What is wrong with them apart from that is added to ``problems``.
+    """
     place, path, values = (SEARCH, "rows", row), field_path(row), space.search.rows[row]
-    if values == "all" and path and not (path[:-1] in ((), ("design",)) and path[-1] in WITH_ALL):
-        what = "all is for rows of the design that have components, and for guidance: list candidates, or give a range"
+    if what := _wrong_kind(values, path):
         problems.append(Problem(what, place))
         return []
-    found, wrong = space.tried(row, problems, present), Problems()
-    for choice in found:
-        wrong += _not_searched(choice)
+    found = space.tried(row, problems, present)
+    if isinstance(values, Range):
+        found = found[:1] + found[-1:]
+    wrong = [problem for choice in found for problem in _not_searched(choice)]
     if isinstance(values, Range) and path and isinstance(present and at(present, path), int):
         ends = {"from": values.low, "to": values.high}
-        wrong += (Problem(f"should be an integer, not {x:g}", (*place, end)) for end, x in ends.items() if x % 1)
+        wrong += [Problem(f"should be an integer, not {x:g}", (*place, end)) for end, x in ends.items() if x % 1]
     problems += wrong
     return [] if wrong or values == "all" else found
+
+
+def _wrong_kind(values: object, path: FieldPath | None) -> str:
+    """Why ``all`` or a range cannot stand for the candidates of the row or field at ``path``, or an empty string."""
+    of_row = path is not None and path[:-1] in ((), ("design",)) and path[-1] in ROWS
+    if isinstance(values, Range) and of_row:
+        return "a range is for fields with numbers, such as time_steps.rho: list components"
+    if values == "all" and path and not (of_row and path[-1] in WITH_ALL):
+        return "all is for rows of the design that have components, and for guidance: list candidates, or give a range"
+    return ""
 
 
 def _not_searched(choice: Choice) -> Iterator[Problem]:
@@ -91,25 +111,28 @@ def _fitting_nowhere(
         others = [merged({}, choice) for other in rows if other != row for choice in rows[other]]
         for choice in found:
             for budget, fits in present.items():
-                tried = _problems_with(choice, budget, space, [{}, *others] if fits else [{}])
-                yield from (problem for problem in tried if problem not in known)
+                problems = _problems_with(choice, budget, space, [{}, *others] if fits else [{}])
+                new = (problem for problem in problems if problem not in known)
+                yield from (_of_candidate(problem, choice, f"{space.search.step_field}={budget}") for problem in new)
 
 
-def _problems_with(
-    choice: Choice, budget: int, space: Space, contexts: Sequence[Mapping[str, Any]]
-) -> Sequence[Problem]:
-    """The problems of a candidate, if it fits none of the designs that it could be added to.
-
-    They are those with the first design that has the field at all.
-    """
+def _problems_with(choice: Choice, budget: int, space: Space, designs: Sequence[Changes]) -> Problems:
+    """The problems of a candidate if it fits none of the ``designs``: those with the first one that has the field."""
     shown: Problems | None = None
-    for changes in contexts:
+    for changes in designs:
         problems = Problems()
         if space.resolved(changes, budget, problems, choice) or not problems:
-            return []
+            return Problems()
         if shown is None or (_unknown(shown) and not _unknown(problems)):
             shown = problems
-    return shown or []
+    return shown or Problems()
+
+
+def _of_candidate(problem: Problem, choice: Choice, budget: str) -> Problem:
+    """A problem with a budget as one of the candidate, which cannot be sampled with it."""
+    if problem.path[:2] != (SEARCH, "at") or not choice.settings:
+        return problem
+    return problem._replace(what=f"at {budget}: {problem.what}", path=choice.settings[0].place)
 
 
 def _unknown(problems: Problems) -> bool:

@@ -10,7 +10,8 @@ from designspace.errors import DocPath, Kind, Problem
 from designspace.registry.known import ROWS
 from designspace.spec.axes import Choice
 from designspace.spec.paths import Setting
-from designspace.spec.trial import Trial, used_rows
+from designspace.spec.trial import Trial
+from designspace.spec.used import used_rows
 
 
 def axes_without_effect(found: Sequence[Choice], trials: Sequence[Trial]) -> Iterator[Problem]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from designspace.design import Design
+from designspace.sampling.counting import search_nfe
 from designspace.sampling.probe import MeasuredTimeSteps
 from designspace.training.rows import NoiseDistribution
 
@@ -41,6 +42,8 @@ class RowCurves:
     """sigma_i for i < N, without the final 0."""
     measured: bool
     """Whether the time steps are placed by measuring the denoiser; ``levels`` are then those before measurement."""
+    search_nfe: int | float
+    """About how many evaluations per image this measurement takes."""
     sigma: Array
     """The noise levels of the following rows: evenly spaced in ln sigma and the same for all designs."""
     c_skip: Array
@@ -111,6 +114,7 @@ def _curves(name: str, design: Design, levels: Tensor, drawn: Tensor, sigma: Ten
         t_max=float(t_max),
         levels=_array(levels),
         measured=isinstance(design.time_steps, MeasuredTimeSteps),
+        search_nfe=search_nfe(design, len(levels), design.c_noise),
         sigma=_array(sigma),
         c_noise=_array(c_noise),
         density=density(drawn, sigma),

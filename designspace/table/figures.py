@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from textwrap import fill
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -30,6 +31,8 @@ NEAR = 0.006
 STRIPES = 4
 """Up to this many coinciding curves are drawn as stripes of full width; if there are more, the stripes are narrower."""
 LINTHRESH = 0.1
+WRAPPED = 75
+"""The largest number of characters in a line of a note."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +103,8 @@ def _schedule(curves: Sequence[RowCurves]) -> list[Panel]:
 
 def _time_steps(curves: Sequence[RowCurves]) -> Panel:
     n = len(curves[0].levels)
-    measured = any(c.measured for c in curves)
+    searches = [f"{c.name} {c.search_nfe:,.6g}" for c in curves if c.measured]
+    measured = f", measured rules before their measurement; its evaluations per image: about {', '.join(searches)}"
     return Panel(
         r"time steps $\sigma_i$",
         [Curve(c.name, np.arange(n) / n, c.levels) for c in curves],
@@ -108,7 +112,7 @@ def _time_steps(curves: Sequence[RowCurves]) -> Panel:
         x_scale="linear",
         y_scale="log",
         points=True,
-        note=f"N = {n}, then 0" + (", measured rules before their measurement" if measured else ""),
+        note=fill(f"N = {n}, then 0" + measured * bool(searches), WRAPPED),
     )
 
 

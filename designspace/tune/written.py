@@ -82,6 +82,7 @@ def _dumped(content: Mapping[str, Any]) -> str:
 def _flow(value: Any) -> str:
     """The value on one line."""
     yaml, file = YAML(typ="safe", pure=True), io.StringIO()
-    yaml.default_flow_style, yaml.width, yaml.sort_base_mapping_type_on_output = True, 10**6, False
+    yaml.default_flow_style, yaml.width = True, 10**6
+    yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
     yaml.dump(value, file)
     return re.sub(r"\n\.\.\.\n$", "", file.getvalue()).rstrip("\n")

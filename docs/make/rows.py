@@ -94,7 +94,9 @@ def _presets(row: str) -> str:
 
 def _component(cls: type[Component]) -> str:
     file = Path(inspect.getsourcefile(cls) or "").relative_to(ROOT)
-    parts = [f"## {cls.name} {{ #{cls.name} }}", rst.markdown(cls.__doc__), *filter(None, [cls.remark()])]
+    also = " and ".join(f"`{alias}`" for alias in cls.known.aliases_of(cls))
+    parts = [f"## {cls.name} {{ #{cls.name} }}", *[f"Also called {also}."] * bool(also), rst.markdown(cls.__doc__)]
+    parts += filter(None, [cls.remark()])
     if fields := fields_of(cls):
         cells = [(f"`{f.name}`", f"`{f.type}`", f.domain, f"`{f.default.removeprefix('default ')}`") for f in fields]
         lines = ["| " + " | ".join(cell.replace("|", "&#124;") for cell in line) + " |" for line in cells]
@@ -109,7 +111,7 @@ fields, `{name: heun, alpha: 0.5}`. The first rows are those of Table 1 of
 [Karras et al. (2022)](https://arxiv.org/abs/2206.00364); its columns are the presets. These pages are made from
 the components themselves; `designspace show heun` prints the same."""
 _CAPTION = {
-    "time_steps": "For 18 levels; `explicit` has to be given its levels, and `equal_error` measures them.",
+    "time_steps": "For 18 levels, without `explicit` and without those that are measured, such as `oss`.",
     "schedule": "Time is in units of the time of the highest level.",
     "scaling": "With the schedule `vp`.",
 }
