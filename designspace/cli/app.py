@@ -28,6 +28,7 @@ from designspace.cli import (
     show,
     table,
     train,
+    tune,
 )
 
 app = typer.Typer(
@@ -60,6 +61,7 @@ def main(
 
 
 app.command()(run.run)
+app.command()(tune.tune)
 app.command()(check.check)
 app.command()(report.report)
 app.command()(compare.compare)

@@ -26,6 +26,8 @@ Sets = Annotated[
     list[str], typer.Option("--set", metavar="KEY=VALUE", help="Change a field, for instance evaluate.images=50.")
 ]
 Device = Annotated[str, typer.Option(help="A PyTorch device: cpu, cuda, cuda:1.")]
+Executor = Annotated[str, typer.Option(help="Where workers run: local or ray.")]
+Workers = Annotated[int, typer.Option(min=1, help="The number of workers that share the trials.")]
 Out = Annotated[Path, typer.Option(help="The folder of all reports.")]
 Json = Annotated[bool, typer.Option("--json", help="Print only JSON on stdout.")]
 
@@ -48,3 +50,15 @@ def load_ablation(file: Path, settings: Sequence[str]) -> Ablation:
     for warning in ablation.warnings:
         warnings.warn(warning, stacklevel=2)
     return ablation
+
+
+def load_to_run(file: Path, settings: Sequence[str], executor: str, device: str) -> Ablation:
+    """The ablation, once the options are known to be possible."""
+    from designspace.run.executors import require_executor
+
+    try:
+        require_executor(executor)
+    except ValueError as error:
+        stop(2, f"--{error}")
+    require_device(device)
+    return load_ablation(file, settings)

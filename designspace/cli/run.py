@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from designspace.cli.errors import clean_errors, print_json, stop, terminal
-from designspace.cli.options import Device, File, Json, Out, Sets, load_ablation, require_device
+from designspace.cli.errors import clean_errors, print_json, terminal
+from designspace.cli.options import Device, Executor, File, Json, Out, Sets, Workers, load_to_run
 from designspace.cli.report import print_report, write_overview
 from designspace.text import clean, counted, describe, value_of
 
@@ -27,8 +27,8 @@ def run(
     file: File,
     set_: Sets = [],  # noqa: B006  # typer copies it
     device: Device = "cpu",
-    executor: Annotated[str, typer.Option(help="Where workers run: local or ray.")] = "local",
-    workers: Annotated[int, typer.Option(min=1, help="The number of workers that share the trials.")] = 1,
+    executor: Executor = "local",
+    workers: Workers = 1,
     out: Out = Path("reports"),
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print the trials and the estimated time.")] = False,
     json: Json = False,
@@ -47,24 +47,12 @@ def run(
     130 after Ctrl-C, 143 after SIGTERM.
     """
     with clean_errors():
-        ablation = _load(file, set_, executor, device)
+        ablation = load_to_run(file, set_, executor, device)
         if dry_run:
             raise typer.Exit(_estimate(ablation, device, workers, out, json))
         results = _run(ablation, device, executor, workers, out, json)
-        _print_failures(ablation, results.failures, results.folder)
+        print_failures(ablation, results.failures, results.folder)
         raise typer.Exit(1 if results.failures else 0)
-
-
-def _load(file: Path, settings: Sequence[str], executor: str, device: str) -> Ablation:
-    """The ablation, once the options are known to be possible."""
-    from designspace.run.executors import require_executor
-
-    try:
-        require_executor(executor)
-    except ValueError as error:
-        stop(2, f"--{error}")
-    require_device(device)
-    return load_ablation(file, settings)
 
 
 def _run(ablation: Ablation, device: str, executor: str, workers: int, out: Path, json: bool) -> Results:
@@ -101,7 +89,8 @@ def _warn_of_other_results(results: Results) -> None:
         warnings.warn(f"{file} also holds {what}; with --out FOLDER, both reports are kept", stacklevel=2)
 
 
-def _print_failures(ablation: Ablation, failures: Sequence[Failure], folder: Path) -> None:
+def print_failures(ablation: Ablation, failures: Sequence[Failure], folder: Path) -> None:
+    """Print which points failed and why, and the file with the tracebacks."""
     from designspace.results.lines import point_key
     from designspace.run.job import label
 
@@ -159,7 +148,7 @@ def _table(ablation: Ablation, rows: Sequence[PlannedPoint], *, ids: bool) -> Ta
     for row in rows:
         axes = [value_of(row.axes.get(axis, "")) for axis in ablation.axes]
         there = "done" if row.done else f"{row.cached:.0%}"
-        time = "fails" if row.error else "unknown" if row.seconds is None else _time(row.seconds)
+        time = "fails" if row.error else "unknown" if row.seconds is None else time_of(row.seconds)
         spent = [row.nfe, *[row.nfe_guidance, row.nfe_total] * guided, *[row.nfe_search] * searched]
         nfe = ["unknown" if row.error else "adaptive" if n is None else f"{n:.6g}" for n in spent]
         cells = [*[row.id] * ids, row.num_steps, *nfe, row.images, there, time]
@@ -175,16 +164,17 @@ def _total(rows: Sequence[PlannedPoint], workers: int) -> str:
             parts[name] = parts.get(name, 0.0) + seconds
     total = sum(parts.values())
     largest = sorted(parts.items(), key=lambda part: -part[1])
-    listed = ", ".join(f"{name.replace('_', ' ')} {_time(seconds)}" for name, seconds in largest if seconds >= 1)
+    listed = ", ".join(f"{name.replace('_', ' ')} {time_of(seconds)}" for name, seconds in largest if seconds >= 1)
     unknown = sum(row.seconds is None and not row.error for row in rows)
     points = counted(len(rows), "point")
     more = f", without the sampling of {unknown} with an adaptive solver" if unknown else ""
-    shared = f"; {workers} workers need at least {_time(total / workers)}" if workers > 1 else ""
-    took = f"{'about ' if total >= 1 else ''}{_time(total)}"
+    shared = f"; {workers} workers need at least {time_of(total / workers)}" if workers > 1 else ""
+    took = f"{'about ' if total >= 1 else ''}{time_of(total)}"
     return f"{points}, {took} in one process{f' ({listed})' * bool(listed)}{more}{shared}"
 
 
-def _time(seconds: float) -> str:
+def time_of(seconds: float) -> str:
+    """A time as text: ``under 1 s``, ``40 s``, ``3 min``, ``2.5 h``."""
     if 0 < seconds < 1:
         return "under 1 s"
     minutes = seconds / 60

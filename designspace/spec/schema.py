@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -36,6 +37,11 @@ def schema() -> Schema:
     properties |= {step: {"type": "integer", "minimum": 1} for step in STEPS}
     for part in PARTS[1:]:
         properties[part]["properties"] = {row: _values(kind) for row, kind in rows.items()}
+    tried = defs["Search"]["properties"]["rows"]
+    any_row = tried["additionalProperties"]["anyOf"]
+    whole = [kind for kind in any_row if kind.get("type") != "array"]  # all, and a range
+    tried["properties"] = {row: {"anyOf": [*whole, _values(kind)]} for row, kind in rows.items()}
+    defs["Search"]["properties"]["at"] |= {"minProperties": 1, "maxProperties": 1, **_at_one_of(STEPS)}
     result |= {"title": "designspace ablation", "required": []}
     finite: Schema = _finite({"$schema": "https://json-schema.org/draft/2020-12/schema", **result})
     return finite
@@ -79,6 +85,13 @@ def _design(rows: Schema) -> Schema:
 def _values(kind: Schema) -> Schema:
     """The schema of an axis: a list of values of ``kind``, or of fields that are set together."""
     return {"type": "array", "items": {"anyOf": [kind, _ref("Change")]}}
+
+
+def _at_one_of(fields: Sequence[str]) -> Schema:
+    """The schema of budgets: one of ``fields`` with an integer or a list of them."""
+    budget: Schema = {"type": "integer", "minimum": 1}
+    budgets: Schema = {"anyOf": [budget, {"type": "array", "items": budget, "minItems": 1}]}
+    return {"properties": dict.fromkeys(fields, budgets), "additionalProperties": False}
 
 
 def _finite(value: Any) -> Any:

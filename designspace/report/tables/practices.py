@@ -95,7 +95,7 @@ def _row(one: Outcome) -> list[Cell]:
         return [Cell(one_line(one.row)), Cell(""), Cell(""), number_cell(""), Cell("no race")]
     tried = ", ".join(one_line(arm.label) for arm in raced(one))
     by = number_cell(margin(one))
-    return [Cell(one_line(one.row)), Cell(tried), Cell(_favoured(one), best=one.decided), by, Cell(_sure(one))]
+    return [Cell(one_line(one.row)), Cell(tried), Cell(_favoured(one), best=one.decided), by, Cell(sure(one))]
 
 
 def raced(one: Outcome) -> list[Arm]:
@@ -142,7 +142,7 @@ def _against(gain: float, se: float | None, other: str) -> str:
     return f"{measured(abs(gain), se)} {'worse' if gain < 0 else 'better'} than {one_line(other)}"
 
 
-def _sure(one: Outcome) -> str:
+def sure(one: Outcome) -> str:
     """``p < 0.0001``, the largest p-value among the dropped candidates; or who is left, and what would decide."""
     if one.decided:
         ps = [arm.stages[-1].p for arm in raced(one) if arm.dropped is not None and arm.stages[-1].p is not None]
