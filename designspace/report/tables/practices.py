@@ -92,7 +92,7 @@ def _table(search: SearchRecord, budget: str) -> Table:
 
 def _row(one: Outcome) -> list[Cell]:
     if one.skipped:
-        return [Cell(one_line(one.row)), Cell(""), Cell(one_line(one.favoured)), number_cell(""), Cell("no race")]
+        return [Cell(one_line(one.row)), Cell(""), Cell(""), number_cell(""), Cell("no race")]
     tried = ", ".join(one_line(arm.label) for arm in raced(one))
     by = number_cell(margin(one))
     return [Cell(one_line(one.row)), Cell(tried), Cell(_favoured(one), best=one.decided), by, Cell(sure(one))]
@@ -160,7 +160,7 @@ def _not_raced(search: SearchRecord) -> Iterator[str]:
             if one.skipped:
                 reasons.setdefault((one.row, one.skipped), {})[""] = None
             for arm in one.arms:
-                if arm.reason:
+                if arm.reason and not one.skipped:
                     reasons.setdefault((one.row, arm.reason), {})[one_line(arm.label)] = None
     for (row, reason), labels in reasons.items():
         yield _reason(one_line(row), [*labels], one_line(reason))
