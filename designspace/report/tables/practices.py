@@ -17,8 +17,8 @@ MEANING = (
     "of {level:g} % per race, for the {stages}. By how much: the favoured candidate against the one of the design "
     "before or, if that was kept, against the nearest other one, ± standard error, in the last stage that measured "
     "both. These differences come from the images that decided the race, and therefore flatter the winner; the final "
-    "test on fresh latents does not. Undecided: of the candidates that were left, the cheapest is kept, and among "
-    "equally cheap ones that of the design before."
+    "test on fresh latents does not. Undecided: of the candidates that were left, the cheapest is taken, and among "
+    "equally cheap ones the one with the best value. A race ends early if further images would hardly decide more."
 )
 
 
