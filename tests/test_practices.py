@@ -123,7 +123,7 @@ def test_practices_say_what_is_favoured_by_how_much_and_how_sure(searched):
     assert (tried, favoured, by) == ("edm, cosine, linear", "edm", "1.2 ± 1.5 worse than cosine")
     assert sure == "undecided between edm and cosine; about 25,600 images would decide"
     assert found["time_steps.rho"][1] == "9.2 (optimum 9.2 [7.5, …], flat from 7 to 12)"
-    assert found["schedule"] == ["", "linear", "", "no race"]
+    assert found["schedule"] == ["", "", "", "no race"]
     (table,) = practices.tables(searched)
     assert [row[2].best for row in table.rows] == [True, False, False, False]
 

@@ -108,30 +108,33 @@ class Greedy:
     def _at(self, budget: int) -> Steps:
         """Race the candidates of one row after the other, each with the best design so far in all other rows.
 
-        Further passes catch interactions between rows. They leave out races whose candidates have been raced before.
+        Further passes catch interactions between rows. They race a row again if another one has changed since, from a
+        choice that was significantly worse: a change between choices that could not be told apart has no known effect
+        with which others might interact.
         """
         self.tuned[budget] = {}
-        raced: dict[str, set[str]] = {}
+        raced: dict[str, int] = {}
+        changes = 0
         for run_pass in range(1, self.search.passes + 1):
-            before = self.tuned[budget]
             for row in self.search.rows:
-                found = self._space.candidates(row, self.tuned[budget], budget)
-                ids = {arm.trial.id for arm in found.arms}
-                if raced.get(row) != ids:
-                    raced[row] = ids
-                    yield from self._row(found, budget, run_pass, row)
-            if self.tuned[budget] == before:
-                break
+                if raced.get(row) != changes:
+                    found = self._space.candidates(row, self.tuned[budget], budget)
+                    better = yield from self._row(found, budget, run_pass, row)
+                    changes += better
+                    raced[row] = changes
 
-    def _row(self, found: Candidates, budget: int, run_pass: int, row: str) -> Steps:
-        """Race the candidates of a row or field, and take the winner into the design."""
+    def _row(self, found: Candidates, budget: int, run_pass: int, row: str) -> Generator[Request, Told, bool]:
+        """Race the candidates of a row or field, and take the winner into the design.
+
+        Returns whether it is significantly better than the one before.
+        """
         self._arms.setdefault((budget, row), max(1, len(found.arms)))
         about: dict[str, Any] = {"budget": f"{self.search.step_field}={budget}", "run_pass": run_pass, "row": row}
         about |= {"incumbent": value_of(found.incumbent.label), "favoured": value_of(found.incumbent.label)}
         skipped = [records.Arm(label=value_of(one.label), reason=one.reason) for one in found.skipped]
         if found.reason:
             self.outcomes.append(records.Outcome(**about, skipped=found.reason, arms=skipped))
-            return
+            return False
         arms = {value_of(arm.label): arm for arm in found.arms}
         races = [(yield from self._race(arms, value_of(found.incumbent.label), budget))]
         optimum = None
@@ -144,6 +147,7 @@ class Greedy:
         outcome = records.Outcome(**about | told_of(races), arms=[*recorded(races, arms), *skipped], optimum=optimum)
         self.outcomes.append(outcome)
         self.tuned[budget] = dict(arms[outcome.favoured].set)
+        return outcome.favoured != outcome.incumbent and any(outcome.incumbent in race.race.dropped for race in races)
 
     def _optimum(self, found: MeasuredRace, arms: Arms, tried: Range) -> tuple[records.Optimum | None, float | None]:
         """What is recorded of the optimum of a field, and its value if the parabola has one within the range."""
@@ -172,7 +176,7 @@ class Greedy:
 
     def _race(self, arms: Arms, incumbent: str, budget: int) -> Generator[Request, Told, MeasuredRace]:
         """Run a race to its end, or until the budget of the search is spent."""
-        found = MeasuredRace(self.metric, Race(list(arms), incumbent, len(self.sizes)))
+        found = MeasuredRace(self.metric, Race(list(arms), incumbent, self.sizes))
         while not found.race.over:
             left = {arm: arms[arm].set for arm in found.race.alive}
             request = Request.of(self._ablation, left, budget, self.sizes[len(found.stages)])

@@ -65,7 +65,7 @@ class MeasuredRace:
         hardest = entries[max(left, key=lambda arm: left[arm])]
         gap = rank(study, list(entries.values()), self.metric).against[hardest][0]
         pairs = len(entries) * (len(entries) - 1) / 2
-        return needed_images(hardest.images(self.metric), gap.z, pairs * self.race.stages)
+        return needed_images(hardest.images(self.metric), gap.z, pairs * len(self.race.sizes))
 
     def optimum(self, values: Mapping[str, float], scale: str) -> tuple[float, float, float] | None:
         """The optimum of a field and its 95 % interval, from the last stage with at least three of its ``values``.

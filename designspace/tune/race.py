@@ -13,6 +13,9 @@ from statistics import NormalDist
 
 from designspace.report.evidence.inference import LEVEL, POWER, with_best
 
+CHANCE = 0.1
+"""A race ends undecided if the probability of dropping an arm is smaller than this for each arm."""
+
 
 @dataclass
 class Race:
@@ -27,7 +30,8 @@ class Race:
     arms: Sequence[str]
     incumbent: str
     """The arm of the present design."""
-    stages: int
+    sizes: Sequence[int]
+    """The number of images of each stage."""
     level: float = LEVEL
     dropped: dict[str, int] = field(default_factory=dict)
     """The stage after which an arm dropped out, counted from 0."""
@@ -35,6 +39,9 @@ class Race:
     """For each stage, the p-values of the differences from the best arm, corrected for all pairs of arms."""
     best: str | None = None
     """The arm with the best value in the last stage."""
+    promising: bool = True
+    """Whether further stages would drop an arm with a probability of at least ``CHANCE``, if the differences stayed as
+    they are."""
 
     @property
     def alive(self) -> list[str]:
@@ -43,8 +50,8 @@ class Race:
 
     @property
     def over(self) -> bool:
-        """Whether no further stage is needed: at most one arm is left, or all stages have been run."""
-        return len(self.alive) <= 1 or len(self.corrected) == self.stages
+        """Whether the race ends: at most one arm is left, all stages have been run, or more would decide nothing."""
+        return len(self.alive) <= 1 or len(self.corrected) == len(self.sizes) or not self.promising
 
     @property
     def decided(self) -> bool:
@@ -64,19 +71,44 @@ class Race:
         self.best = best
         self.corrected.append(found)
         for arm in self.alive:
-            if arm != best and (arm not in found or found[arm] <= self.level / self.stages):
+            if arm != best and (arm not in found or found[arm] <= self.level / len(self.sizes)):
                 self.dropped[arm] = stage
+        pairs = len(self.alive) * (len(self.alive) - 1) / 2
+        share, tests = self.sizes[stage] / self.sizes[-1], pairs * len(self.sizes)
+        chances = [chance(ps[arm], share, self.level / tests) for arm in self.alive if arm != best]
+        self.promising = any(one >= CHANCE for one in chances)
 
     def winner(self, costs: Mapping[str, float]) -> str:
-        """The arm that is left or, of several, the cheapest; then the incumbent, then the one with the best value.
+        """The arm that is left or, of several, the cheapest; then the one with the best value, then the incumbent.
 
-        If no arm has a value, it is the incumbent.
+        If no arm has a value, it is the incumbent. That an arm has the best value is no evidence if it is not told from
+        the others; but it loses less on average than to keep the incumbent, which may be much worse if images are few.
 
         Args:
             costs: The counted evaluations per image of each arm that is left.
         """
         left = self.alive or [self.incumbent]
-        return min(left, key=lambda arm: (costs.get(arm, math.inf), arm != self.incumbent, arm != self.best))
+        return min(left, key=lambda arm: (costs.get(arm, math.inf), arm != self.best, arm != self.incumbent))
+
+
+def chance(p: float, share: float, level: float) -> float:
+    r"""The probability that a difference is significant in the last stage, if it stays as it is.
+
+    .. math:: \Phi\left(\frac{z / \sqrt{t} - z_{1 - \alpha / 2}}{\sqrt{1 - t}}\right)
+
+    This is the conditional power under the current trend (Lan and Wittes 1988, The B-value,
+    https://doi.org/10.2307/2531870).
+
+    Args:
+        p: The two-sided p-value so far, which gives z.
+        share: The share t of the images of the last stage with which it was measured.
+        level: The level :math:`\alpha` of the test in the last stage.
+    """
+    if math.isnan(p) or share >= 1:
+        return 0.0
+    normal = NormalDist()
+    z, critical = (-normal.inv_cdf(max(one, 1e-300) / 2) for one in (p, level))
+    return normal.cdf((z / math.sqrt(share) - critical) / math.sqrt(1 - share))
 
 
 def needed_images(images: int, z: float, tests: float) -> int | None:

@@ -17,8 +17,8 @@ MEANING = (
     "of {level:g} % per race, for the {stages}. By how much: the favoured candidate against the one of the design "
     "before or, if that was kept, against the nearest other one, ± standard error, in the last stage that measured "
     "both. These differences come from the images that decided the race, and therefore flatter the winner; the final "
-    "test on fresh latents does not. Undecided: of the candidates that were left, the cheapest is kept, and among "
-    "equally cheap ones that of the design before."
+    "test on fresh latents does not. Undecided: of the candidates that were left, the cheapest is taken, and among "
+    "equally cheap ones the one with the best value. A race ends early if further images would hardly decide more."
 )
 
 
@@ -92,7 +92,7 @@ def _table(search: SearchRecord, budget: str) -> Table:
 
 def _row(one: Outcome) -> list[Cell]:
     if one.skipped:
-        return [Cell(one_line(one.row)), Cell(""), Cell(one_line(one.favoured)), number_cell(""), Cell("no race")]
+        return [Cell(one_line(one.row)), Cell(""), Cell(""), number_cell(""), Cell("no race")]
     tried = ", ".join(one_line(arm.label) for arm in raced(one))
     by = number_cell(margin(one))
     return [Cell(one_line(one.row)), Cell(tried), Cell(_favoured(one), best=one.decided), by, Cell(sure(one))]
@@ -160,7 +160,7 @@ def _not_raced(search: SearchRecord) -> Iterator[str]:
             if one.skipped:
                 reasons.setdefault((one.row, one.skipped), {})[""] = None
             for arm in one.arms:
-                if arm.reason:
+                if arm.reason and not one.skipped:
                     reasons.setdefault((one.row, arm.reason), {})[one_line(arm.label)] = None
     for (row, reason), labels in reasons.items():
         yield _reason(one_line(row), [*labels], one_line(reason))
