@@ -58,6 +58,10 @@ class IdleWarning(UserWarning):
     """Evaluations move nothing, because noise levels fall together."""
 
 
+class FewImagesWarning(UserWarning):
+    """Fréchet distances are too high, because images are few for the number of features."""
+
+
 class DamagedError(Exception):
     """A file of tensors does not have the content that was written."""
 

@@ -11,7 +11,7 @@ import torch
 from designspace.data.load import load_images
 from designspace.denoising.function import Function, Given
 from designspace.denoising.rows import Denoiser
-from designspace.errors import DataError
+from designspace.errors import DataError, FewImagesWarning
 from designspace.interrupts import contained, handled
 from designspace.registry.calling import described
 from designspace.registry.isolation import settings_kept
@@ -183,9 +183,10 @@ def _require_unchanged(points: Sequence[Point]) -> None:
 
 
 def _warn(rows: Sequence[Result]) -> None:
-    said = (too_few_images(row.images, row.features, row.metrics) for row in rows if row.features)
-    for found in said, (few_effective(row.metrics) for row in rows):
-        if warning := next(filter(None, found), None):
-            warnings.warn(warning, stacklevel=3)
+    few = (too_few_images(row.images, row.features, row.metrics) for row in rows if row.features)
+    if warning := next(filter(None, few), None):
+        warnings.warn(warning, FewImagesWarning, stacklevel=3)
+    if warning := next(filter(None, (few_effective(row.metrics) for row in rows)), None):
+        warnings.warn(warning, stacklevel=3)
     for warning in unseeded(name for row in rows for name in row.unseeded):
         warnings.warn(warning, stacklevel=3)

@@ -12,6 +12,7 @@ from typing import Any
 
 from designspace.denoising.function import Function, Given
 from designspace.design import Design
+from designspace.errors import FewImagesWarning
 from designspace.evaluation.rows import Metric
 from designspace.report.study import Study
 from designspace.results import search as records
@@ -133,7 +134,7 @@ class Search:
         """
         start = perf_counter()
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", ".* images are fewer than ")  # the bias is the same for all arms
+            warnings.simplefilter("ignore", FewImagesWarning)  # the bias is the same for all arms
             results = run(request.ablation, out=self._work, **self._how)
         if not (results.folder / SECONDS).is_file():
             write_whole(results.folder / SECONDS, json.dumps(perf_counter() - start).encode())
