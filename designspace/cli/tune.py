@@ -62,6 +62,7 @@ def tune(
 def _tune(ablation: Ablation, how: Mapping[str, Any], out: Path, json: bool, *, progress: bool) -> int:
     """Search, print the result of each race and the report of the final test. Returns the exit status."""
     from designspace.report import Study
+    from designspace.results.search import file_of
     from designspace.tune.search import Search
 
     search = Search(ablation, **how, progress=progress)
@@ -74,8 +75,9 @@ def _tune(ablation: Ablation, how: Mapping[str, Any], out: Path, json: bool, *, 
     study = Study(results.folder)
     print_report(study)
     write_overview(out, [study])
-    for path in sorted(results.folder.glob("tuned_*.yaml")):
-        typer.echo(f"design: {path}")
+    for budget, final in search.record.final.items():
+        if final.yaml:  # files of an earlier search at other budgets may lie beside these
+            typer.echo(f"design: {results.folder / file_of(budget)}")
     print_failures(search.final_test(), results.failures, results.folder)
     return 1 if results.failures else 0
 
