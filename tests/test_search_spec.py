@@ -253,6 +253,11 @@ def test_races_are_decided_by_a_metric_of_images(loaded):
         loaded(options=["evaluate.metrics=[curvature, frechet]"])
 
 
+def test_races_are_decided_by_a_metric_with_a_direction(loaded):
+    with pytest.raises(SpecError, match="nearest has no direction of better values, and the first metric decides"):
+        loaded(options=["evaluate.metrics=[nearest, frechet]"])
+
+
 def test_the_schema_lists_what_a_search_may_have(loaded):
     found = schema()["$defs"]["Search"]["properties"]
     assert {"at", "rows", "stages", "passes", "budget", "against", "final_images"} == set(found)

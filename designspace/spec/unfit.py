@@ -7,7 +7,7 @@ from typing import Any
 
 from designspace.design import Design
 from designspace.errors import Kind, Problem, SpecError
-from designspace.evaluation.rows import Observation
+from designspace.evaluation.rows import Metric, Observation
 from designspace.registry.execution import not_executed
 from designspace.registry.known import ROWS
 from designspace.spec.axes import Choice
@@ -33,13 +33,21 @@ def unfit(fields: Mapping[str, Any], space: Space, known: Sequence[Problem]) -> 
         with Problems().collecting():  # an unknown field is among the problems of the points
             found += _not_searched(Choice({}, tuple(change.settings((SEARCH, "against", i)))))
     found += _fitting_nowhere(rows, space, present, known)
-    if some and isinstance(some.evaluate.metrics[0], Observation):
-        what = f"{some.evaluate.metrics[0].name} is not measured on images, and the first metric decides the races"
-        found.append(Problem(f"{what}: put frechet or kid first", ("evaluate", "metrics", 0)))
+    if some:
+        found += _no_judge(some.evaluate.metrics[0])
     if not found and not not_executed() and all(present.values()) and (reasons := _why_nothing(space)):
         what = f"leave nothing to search: {'; '.join(reasons)}"
         found.append(Problem(what, (SEARCH, "rows"), key=True))
     return found
+
+
+def _no_judge(metric: Metric) -> Iterator[Problem]:
+    """Yield why races cannot be decided by the first metric, if they cannot."""
+    why = "is not measured on images" if isinstance(metric, Observation) else ""
+    why = why or ("has no direction of better values" if metric.higher_is_better is None else "")
+    if why:
+        what = f"{metric.name} {why}, and the first metric decides the races: put frechet or kid first"
+        yield Problem(what, ("evaluate", "metrics", 0))
 
 
 def _beside_search(fields: Mapping[str, Any]) -> Iterator[Problem]:
