@@ -15,7 +15,10 @@ from designspace.report import Study
 from designspace.results.search import read_search
 from designspace.results.store import read_description
 from designspace.run.run import run
-from designspace.spec import load
+from designspace.spec import Ablation, load
+from designspace.tune.greedy import Greedy
+from designspace.tune.measured import MeasuredRace, told_of
+from designspace.tune.race import Race
 from designspace.tune.requests import stage_sizes
 from designspace.tune.search import Search, tune
 
@@ -211,6 +214,36 @@ def test_a_denoiser_of_the_program_can_be_searched_with(cache, tmp_path):
     )
     assert {row.trial["denoiser"]["id"] for row in tuned.results.rows()} == {"0"}
     assert not list(tmp_path.rglob("tuned_nfe_7.yaml"))  # no file can name it
+
+
+def test_a_field_that_is_off_has_no_place_on_a_log_scale(cache, tmp_path):
+    """The incumbent S_churn = 0 is raced, but the parabola in ln(S_churn) leaves it out."""
+    churn = {"preset": "edm", "stochasticity": {"name": "churn", "S_churn": 0}}
+    spec = DIGITS | {"design": churn, "evaluate": DIGITS["evaluate"] | {"images": 200}}
+    rows = {"design.stochasticity.S_churn": {"from": 1, "to": 20, "points": 3}}
+    search = searched(write(tmp_path, spec, rows=rows, against=[]), tmp_path / "reports")
+    labels = {arm.label for outcome in search.record.outcomes for arm in outcome.arms}
+    assert labels >= {"0", "1", "4.47", "20"}
+
+
+@pytest.mark.parametrize("row", ["time_steps.rho", "design.time_steps.rho"])
+def test_the_optimum_replaces_the_value_of_its_field_however_the_row_is_called(row):
+    greedy = Greedy(Ablation.model_validate(DIGITS | {"search": DIGITS["search"] | {"rows": {row: [3, 15]}}}))
+    arms = {str(arm.label): arm for arm in greedy._space.candidates(row, {}, 7).arms}
+    found = greedy._extra(5.0, arms, row, "15", 7)
+    assert found.set == {"time_steps.rho": 5.0}
+
+
+def test_an_optimum_does_not_decide_a_race_that_was_undecided():
+    """The optimum has met only one of the two candidates that were left."""
+    first = MeasuredRace("frechet", Race(["3", "7"], "7", [400]), [object()])
+    first.race.tell("3", {"7": 0.5})
+    second = MeasuredRace("frechet", Race(["3", "5"], "3", [400]), [object()])
+    second.race.tell("5", {"3": 1e-6})
+    for race, winner in ((first, "3"), (second, "5")):
+        race.winner, race.gain, race.decides_at = (lambda w=winner: w), (lambda a, b: None), (lambda: None)
+    found = told_of([first, second])
+    assert (found["favoured"], found["decided"], found["gain"]) == ("5", False, None)
 
 
 def test_an_ablation_without_search_is_refused(tmp_path):

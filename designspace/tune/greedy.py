@@ -15,7 +15,8 @@ from designspace.errors import SpecError
 from designspace.report.study import Study
 from designspace.results import search as records
 from designspace.spec.ablation import Ablation
-from designspace.spec.candidates import Candidate, Candidates, Changes
+from designspace.spec.candidates import Candidate, Candidates, Changes, at
+from designspace.spec.paths import axis_name, field_path
 from designspace.spec.search import Range, Search
 from designspace.text import value_of
 from designspace.tune.measured import MeasuredRace, recorded, told_of
@@ -165,8 +166,9 @@ class Greedy:
     def _extra(self, optimum: float, arms: Arms, row: str, opponent: str, budget: int) -> Candidate | None:
         """The optimum of a field as one more candidate; ``None`` if it has been tried or does not fit."""
         tested = [arm.value for arm in arms.values() if arm.value is not None]
-        value = round(optimum) if isinstance(arms[opponent].set.get(row), int) else float(f"{optimum:.{DIGITS}g}")
-        changes = {**arms[opponent].set, row: value}
+        present = at(arms[opponent].trial, field_path(row) or ())
+        value = round(optimum) if isinstance(present, int) else float(f"{optimum:.{DIGITS}g}")
+        changes = {**arms[opponent].set, axis_name(row): value}
         if value in tested:
             return None
         try:

@@ -64,17 +64,21 @@ class MeasuredRace:
         entries = measured(study, self.metric)
         hardest = entries[max(left, key=lambda arm: left[arm])]
         gap = rank(study, list(entries.values()), self.metric).against[hardest][0]
+        if gap.runs:
+            return None  # the variation between training runs does not shrink with the number of images
         pairs = len(entries) * (len(entries) - 1) / 2
         return needed_images(hardest.images(self.metric), gap.z, pairs * len(self.race.sizes))
 
     def optimum(self, values: Mapping[str, float], scale: str) -> tuple[float, float, float] | None:
         """The optimum of a field and its 95 % interval, from the last stage with at least three of its ``values``.
 
-        All three numbers are on the ``scale``. ``None`` if the parabola through the values has no lowest point.
+        All three numbers are on the ``scale``. ``None`` if the parabola through the values has no lowest point. Values
+        without a logarithm, such as 0 for a field that is off in the present design, have no place on that scale.
         """
+        x = {arm: on_scale(value, scale) for arm, value in values.items() if scale != "log" or value > 0}
         for study in reversed(self.stages):
             found = measured(study, self.metric)
-            points = [(on_scale(value, scale), found[arm]) for arm, value in values.items() if arm in found]
+            points = [(x[arm], found[arm]) for arm in x if arm in found]
             if len(points) >= 3:
                 return _optimum(study, points, self.metric)
         return None
@@ -102,16 +106,17 @@ def measured(study: Study, metric: str) -> dict[str, Entry]:
 
 def told_of(races: Sequence[MeasuredRace]) -> dict[str, Any]:
     """The result of the races of a row: the last one may be between its winner and the optimum of the field."""
-    first, last = races[0], races[-1]
-    if not first.stages:
+    races = [race for race in races if race.stages]
+    if not races:
         return {"skipped": "the budget of the search is spent"}
-    favoured = last.winner() if last.stages else first.winner()
-    gains = [race.gain(race.winner(), race.race.incumbent) for race in races if race.stages]
-    known = [gain for gain in gains if gain and favoured != first.race.incumbent]
+    first, favoured = races[0], races[-1].winner()
+    gains = [race.gain(race.winner(), race.race.incumbent) for race in races]
+    changed = favoured != first.race.incumbent
+    known = [gain for gain in gains if gain] if changed and all(gains) else []
     errors = [gain.se for gain in known if gain.se is not None]
     return {
         "favoured": favoured,
-        "decided": all(race.race.decided for race in races if favoured in race.race.arms),
+        "decided": all(race.race.decided for race in races),  # the optimum has met the winner of the first race only
         "gain": math.fsum(gain.value for gain in known) if known else None,
         "gain_se": math.fsum(errors) if known and len(errors) == len(known) else None,  # an upper bound for a sum
         "decides_at": first.decides_at(),
