@@ -94,15 +94,26 @@ def test_an_arm_without_a_value_drops_out_and_one_without_an_error_does_not():
     assert race.winner({}) == "c"
 
 
-def test_a_race_that_would_decide_nothing_ends_early():
-    """After a quarter of the images, z = 0.5 would become 1 at the end, far below 2.24 (two arms, two stages)."""
-    race = Race(["a", "b"], "a", [400, 1600])
-    race.tell("a", {"b": two_sided(0.5)})
-    assert race.over
+@pytest.mark.parametrize(("z", "first", "over"), [(0.5, 800, True), (1.0, 800, False), (0.5, 400, False)])
+def test_a_race_that_would_decide_nothing_ends_early_but_not_before_half_of_the_images(z, first, over):
+    """After half of the images, z = 0.5 would become 0.71 at the end, far below 2.24 (two arms, two stages)."""
+    race = Race(["a", "b"], "a", [first, 1600])
+    race.tell("a", {"b": two_sided(z)})
+    assert race.over is over
     assert not race.decided
-    race = Race(["a", "b"], "a", [400, 1600])
-    race.tell("a", {"b": two_sided(1.0)})
-    assert not race.over
+
+
+def test_clear_differences_are_seldom_lost_by_ending_early():
+    """Two arms differ by four standard errors in the end. Without early ends, 94 % of such races are decided."""
+    rng, sizes, decided = np.random.default_rng(5), [400, 800, 1600, 3200, 6400], 0
+    for images in rng.normal(4 / math.sqrt(6400 / 200), 1, (400, 32)):  # sums of 200 images each
+        race = Race(["a", "b"], "a", sizes)
+        while not race.over:
+            chunks = sizes[len(race.corrected)] // 200
+            z = images[:chunks].sum() / math.sqrt(chunks)
+            race.tell("a" if z > 0 else "b", {"b" if z > 0 else "a": two_sided(z)})
+        decided += race.decided
+    assert decided >= 340  # of 400, four standard errors below 91 %
 
 
 def test_the_chance_of_a_significant_difference_is_that_of_simulations():

@@ -15,6 +15,11 @@ from designspace.report.evidence.inference import LEVEL, POWER, with_best
 
 CHANCE = 0.1
 """A race ends undecided if the probability of dropping an arm is smaller than this for each arm."""
+EARLIEST = 0.5
+"""The share of the images of the last stage before which no race ends early.
+
+At less, the trend says little: of two arms that differ by four standard errors in the end, races that may end at a
+sixteenth of the images decide 66 % instead of 94 %."""
 
 
 @dataclass
@@ -40,8 +45,8 @@ class Race:
     best: str | None = None
     """The arm with the best value in the last stage."""
     promising: bool = True
-    """Whether further stages would drop an arm with a probability of at least ``CHANCE``, if the differences stayed as
-    they are."""
+    """Whether further stages may drop an arm: with a probability of at least ``CHANCE``, if the differences stayed as
+    they are, or with any probability before ``EARLIEST``."""
 
     @property
     def alive(self) -> list[str]:
@@ -76,7 +81,8 @@ class Race:
         pairs = len(self.alive) * (len(self.alive) - 1) / 2
         share, tests = self.sizes[stage] / self.sizes[-1], pairs * len(self.sizes)
         chances = [chance(ps[arm], share, self.level / tests) for arm in self.alive if arm != best]
-        self.promising = any(one >= CHANCE for one in chances)
+        known = any(not math.isnan(ps[arm]) for arm in self.alive if arm != best)
+        self.promising = (known and share < EARLIEST) or any(one >= CHANCE for one in chances)
 
     def winner(self, costs: Mapping[str, float]) -> str:
         """The arm that is left or, of several, the cheapest; then the one with the best value, then the incumbent.
