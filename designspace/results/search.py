@@ -28,7 +28,7 @@ class Stage(Record):
     """The value minus that of the candidate that was the best one in this stage; ``None`` for the best one itself."""
     gap_se: Spread = None
     p: OptionalNumber = None
-    """The p-value of the gap, corrected for all pairs of the candidates that were in the race at this stage."""
+    """The p-value of the gap, corrected for all pairs of candidates in the race at this stage and for the stages."""
 
 
 class Arm(Record):

@@ -95,7 +95,8 @@ class MeasuredRace:
         if entry not in against:
             return records.Stage(images=n, value=value, se=se)
         gap, p = against[entry]
-        return records.Stage(images=n, value=value, se=se, gap=gap.value, gap_se=gap.se, p=p)
+        corrected = p if math.isnan(p) else min(1.0, p * len(self.race.sizes))
+        return records.Stage(images=n, value=value, se=se, gap=gap.value, gap_se=gap.se, p=corrected)
 
 
 def measured(study: Study, metric: str) -> dict[str, Entry]:
