@@ -144,6 +144,8 @@ class Kind(StrEnum):
     """A warning: something about the files of a denoiser that users may not know."""
     FEW_REPEATS = auto()
     """A warning: repeats that are too few for intervals of use."""
+    FEW_IMAGES = auto()
+    """A warning: images that are too few for the metric that decides the races of a search."""
 
     @property
     def is_warning(self) -> bool:
@@ -153,7 +155,7 @@ class Kind(StrEnum):
 
 _WARNINGS = {
     *(Kind.PARTLY_UNMEASURED, Kind.NO_EFFECT, Kind.UNCHECKED, Kind.WITHHELD),
-    *(Kind.UNEXPLAINED, Kind.UNSPENT, Kind.IDLE, Kind.CAUTION, Kind.FEW_REPEATS),
+    *(Kind.UNEXPLAINED, Kind.UNSPENT, Kind.IDLE, Kind.CAUTION, Kind.FEW_REPEATS, Kind.FEW_IMAGES),
 }
 
 DocPath = tuple[str | int, ...]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from designspace.report.evidence.inference import two_sided
-from designspace.tune.optimum import off_scale, on_scale, vertex
+from designspace.tune.optimum import Vertex, lack_of_fit, off_scale, on_scale, vertex
 from designspace.tune.race import Race, chance, needed_images
 
 RACES, WRONG = 500, 25
@@ -61,7 +61,7 @@ def test_a_race_saves_most_of_the_images_where_arms_differ_much():
     assert {used for _, used in found} == {5 * 400}  # of 5 * 3200
 
 
-def test_undecided_races_take_the_cheapest_arm_then_the_best_value():
+def test_undecided_races_take_the_cheapest_arm_within_one_standard_error_then_the_best_value():
     race = Race(["heun", "euler", "unipc"], "heun", [400, 800])
     race.tell("unipc", {"heun": 0.5, "euler": 0.02})
     assert not race.over
@@ -69,7 +69,8 @@ def test_undecided_races_take_the_cheapest_arm_then_the_best_value():
     assert race.over
     assert not race.decided
     assert race.winner({"heun": 7, "euler": 7, "unipc": 7}) == "unipc"
-    assert race.winner({"heun": 7, "euler": 6, "unipc": 7}) == "euler"
+    assert race.winner({"heun": 6, "euler": 7, "unipc": 7}) == "heun"
+    assert race.winner({"heun": 7, "euler": 6, "unipc": 7}) == "unipc"  # 1.6 standard errors are no tie
 
 
 def test_p_values_are_corrected_for_all_pairs_and_for_the_stages():
@@ -80,6 +81,16 @@ def test_p_values_are_corrected_for_all_pairs_and_for_the_stages():
     assert race.corrected == [{"b": pytest.approx(0.0252), "c": pytest.approx(0.0249)}]
     race.tell("a", {"b": 0.0251})  # one pair is left
     assert race.alive == ["a", "b"]
+
+
+def test_arms_that_were_chosen_from_an_earlier_race_are_corrected_for_its_arms():
+    """Two arms after four that dropped out are 15 pairs."""
+    race = Race(["a", "b"], "a", [400, 800], before=4)
+    race.tell("a", {"b": 0.05 / 2 / 15 * 1.01})
+    assert race.alive == ["a", "b"]
+    assert race.corrected == [{"b": pytest.approx(0.02525)}]
+    race.tell("a", {"b": 0.05 / 2 / 15 * 0.99})
+    assert race.dropped == {"b": 1}
 
 
 def test_an_arm_without_a_value_drops_out_and_one_without_an_error_does_not():
@@ -169,6 +180,22 @@ def test_the_interval_of_the_optimum_covers_the_truth():
         low, high = found.interval(se)
         covered += low <= truth <= high
     assert covered >= 459
+
+
+def test_the_interval_grows_where_the_values_do_not_lie_on_a_parabola():
+    """Residuals have variance 1 for a parabola with noise; a kink of five standard errors multiplies the interval."""
+    rng, x, factors = np.random.default_rng(22), np.linspace(-1, 1, 7), []
+    for kink in (0.0, 5.0):
+        for _ in range(200):
+            y = 3 * x**2 + rng.normal(0, 0.1, 7) + 0.1 * kink * np.array([0, 0, 1, -1, 1, 0, 0])
+            rows = np.array(vertex(x.tolist(), y.tolist(), [0.1] * 7).residuals)
+            z = rows @ y / (0.1 * np.sqrt((rows**2).sum(1)))
+            factors.append(lack_of_fit(z.tolist()))
+    plain, kinked = np.array(factors).reshape(2, 200).mean(1)
+    assert 1.0 <= plain < 1.15
+    assert kinked > 2.5
+    assert lack_of_fit([math.nan]) == 1
+    assert Vertex(2.0, (), ()).interval(0.1, 3.0, critical=2.0) == pytest.approx((1.4, 2.6))
 
 
 def test_scales_are_inverse_to_each_other():

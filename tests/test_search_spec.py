@@ -248,6 +248,28 @@ def test_mistakes_are_reported_where_they_are_written(loaded, search, line):
     assert line in error.value.lines[0]
 
 
+def test_a_first_stage_with_fewer_images_than_a_frechet_distance_needs_is_warned_of(loaded):
+    """lite0 has 320 features; the first of four stages has an eighth of the images."""
+    lite0 = ["evaluate.detector=lite0", "evaluate.images=7600"]
+    (warning,) = loaded(searched("{solver: [heun, euler]}"), lite0).warnings
+    assert "search.stages: the first stage of a race has about 950 images, fewer than 3 x 320 features" in warning
+    assert loaded(searched("{solver: [heun, euler]}"), [*lite0[:1], "evaluate.images=7680"]).warnings == []
+    assert loaded(searched("{solver: [heun, euler]}"), [*lite0, "evaluate.metrics=[kid]"]).warnings == []
+
+
+def test_a_search_of_training_rows_without_repeats_is_warned_of(loaded):
+    """Only rows that change the network are named."""
+    denoiser = "denoiser={name: trained, network: {name: mlp, width: 8}, training_images: 256}"
+    search = searched("{solver: [heun, euler], noise_distribution.P_mean: [-1.2, 0], denoiser.network.width: [8, 16]}")
+    found = loaded(search, [denoiser]).warnings
+    assert [text.split(": ")[1] for text in found] == [
+        "search.rows.noise_distribution.P_mean",
+        "search.rows.denoiser.network.width",
+    ]
+    assert "each candidate is trained once" in found[0]
+    assert loaded(search, [denoiser, "evaluate.repeats=3"]).warnings == []
+
+
 def test_races_are_decided_by_a_metric_of_images(loaded):
     with pytest.raises(SpecError, match="curvature is not measured on images, and the first metric decides the races"):
         loaded(options=["evaluate.metrics=[curvature, frechet]"])

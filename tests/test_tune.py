@@ -16,11 +16,12 @@ from designspace.results.search import read_search
 from designspace.results.store import read_description
 from designspace.run.run import run
 from designspace.spec import Ablation, load
-from designspace.tune.greedy import Greedy
+from designspace.tune.greedy import Greedy, Spent, _around
 from designspace.tune.measured import MeasuredRace, told_of
 from designspace.tune.race import Race
-from designspace.tune.requests import stage_sizes
+from designspace.tune.requests import Request, stage_sizes
 from designspace.tune.search import Search, tune
+from designspace.tune.written import as_yaml
 
 DIGITS = {
     "name": "tuned",
@@ -168,11 +169,47 @@ def test_the_time_of_an_earlier_process_counts(done, cache, tmp_path):
     path = write(tmp_path, budget={"minutes": 30})
     search = Search(path, out=tmp_path / "reports", progress=False)
     first = search.evaluate(search.ask())
-    (first.folder / "seconds.json").write_text("3600")
+    (first.folder / "spent.json").write_text("[3600, true]")
     resumed = searched(path, tmp_path / "reports")
     assert resumed.record.seconds == 3600
     assert resumed.record.outcomes[0].seconds == [3600]
     assert resumed.record.outcomes[1].skipped == "the budget of the search is spent"
+
+
+def test_the_time_of_an_interrupted_request_counts(cache, tmp_path, monkeypatch):
+    search = Search(write(tmp_path), out=tmp_path / "reports", progress=False)
+    request = search.ask()
+
+    def interrupted(ablation, out, **how):
+        (out / ablation.name).mkdir(parents=True)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setitem(Search.evaluate.__globals__, "run", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            search.evaluate(request)
+    (spent,) = cache.rglob("spent.json")
+    seconds, complete = json.loads(spent.read_text())
+    assert seconds > 0
+    assert not complete
+    spent.write_text("[100, false]")
+    search.evaluate(request)
+    first = json.loads(spent.read_text())
+    assert first[0] > 100
+    assert first[1]
+    search.evaluate(request)  # from the cache
+    assert json.loads(spent.read_text()) == first
+
+
+def test_the_pace_of_a_search_is_that_of_images_alone():
+    """Searching noise levels took 100 s once; it does not make later images expensive."""
+    greedy, spent = Greedy(Ablation.model_validate(DIGITS)), Spent(most_seconds=150)
+    requests = [Request.of(greedy._ablation, {name: {"solver": name}}, 7, 400) for name in ("heun", "euler", "unipc")]
+    spent.add(requests[0], 104)
+    assert not spent.affords(requests[1])
+    spent.add(requests[1], 4)
+    assert spent.pace == pytest.approx(0.01)
+    assert spent.affords(requests[2])
 
 
 def test_another_optimiser_uses_the_same_measurement(done, monkeypatch):
@@ -244,6 +281,68 @@ def test_an_optimum_does_not_decide_a_race_that_was_undecided():
         race.winner, race.gain, race.decides_at = (lambda w=winner: w), (lambda a, b: None), (lambda: None)
     found = told_of([first, second])
     assert (found["favoured"], found["decided"], found["gain"]) == ("5", False, None)
+
+
+def test_the_full_grid_has_each_distinct_design_once():
+    """rho is a field of the levels edm only; sigma_max is one of both."""
+    rows = {"time_steps": ["edm", "cosine"], "time_steps.rho": [3, 7, 7.0], "time_steps.sigma_max": [40, 80]}
+    rows |= {"solver": ["heun", "euler", {"label": "same", "set": {"solver": {"name": "heun", "alpha": 1}}}]}
+    greedy = Greedy(Ablation.model_validate(DIGITS | {"search": DIGITS["search"] | {"rows": rows}}))
+    assert greedy.full_grid == 2 * (2 * 2 + 2) * 800
+
+
+def test_a_row_is_raced_again_if_candidates_have_begun_to_fit():
+    """The field rho comes with the levels edm, which were taken although the race was undecided."""
+    rows = {"time_steps.rho": [5, 9], "solver": ["heun", "euler"], "time_steps": ["cosine", "edm"]}
+    design = {"preset": "edm", "time_steps": "cosine"}
+    search = DIGITS["search"] | {"rows": rows, "passes": 3}
+    raced = []
+
+    class Undecided(Greedy):
+        def _row(self, found, budget, run_pass, row):
+            raced.append((run_pass, row, [str(arm.label) for arm in found.arms]))
+            self.tuned[budget] = {} if row != "time_steps" else {"time_steps": "edm"}
+            yield from ()
+            return False
+
+    list(Undecided(Ablation.model_validate(DIGITS | {"design": design, "search": search}))._at(7))
+    assert raced == [
+        (1, "time_steps.rho", ["present"]),
+        (1, "solver", ["heun", "euler"]),
+        (1, "time_steps", ["cosine", "edm"]),
+        (2, "time_steps.rho", ["7.0", "5", "9"]),
+    ]
+
+
+def test_flat_ends_at_candidates_that_dropped_out():
+    values = {"3": 3.0, "5": 5.0, "7": 7.0, "10": 10.0, "15": 15.0}
+    assert _around(7.0, values, ["3", "7", "10", "15"]) == [7.0, 10.0, 15.0]
+    assert _around(7.0, values, ["7"]) == [7.0]
+    assert _around(None, values, []) == []
+
+
+TRAINED = {
+    "name": "tuned",
+    "data": "digits",
+    "denoiser": {"name": "trained", "network": {"name": "mlp", "width": 8}, "training_images": 256},
+    "design": "edm",
+    "evaluate": {"images": 200, "detector": "pixels", "metrics": ["frechet"], "repeats": 3},
+    "search": {"at": {"nfe": 3}, "rows": {"noise_distribution.P_mean": [-1.2, 0]}},
+}
+
+
+def test_the_final_test_trains_other_networks():
+    """The networks of the races are chosen by their luck as well."""
+    search = Search(Ablation.model_validate(TRAINED), progress=False)
+    raced = search.ask().ablation.trials()
+    tuned = {3: {"noise_distribution.P_mean": 0}}
+    final = search.final_test(tuned).trials()
+    assert {trial.denoiser.seed for trial in raced} == {0, 1, 2}
+    assert {trial.denoiser.seed for trial in final} == {trial.seed for trial in final} == {3, 4, 5}
+    first = search._trials_of(search.final_test(tuned))[3]
+    again = Ablation.model_validate(YAML(typ="safe").load(as_yaml(search.ablation, first, "nfe=3"))).trials()
+    assert {trial.id for trial in again} < {trial.id for trial in final}
+    assert len(again) == 3
 
 
 def test_an_ablation_without_search_is_refused(tmp_path):

@@ -182,19 +182,18 @@ def _most(ablation: Ablation, races: Sequence[_Planned], images: int, device: st
     from designspace.tune.requests import Request
     from designspace.tune.search import Search
 
-    pass_images, grid, seconds = 0, 0, list[float | None]()
+    pass_images, seconds = 0, list[float | None]()
     for budget in dict.fromkeys(race.budget for race in races):
         here = [race for race in races if race.budget == budget]
         arms = {f"{race.row}: {arm.label}": arm.set for race in here for arm in race.found.arms}
         asked = Request.of(ablation, arms, budget, images).ablation
-        repeats = len(asked.points()) // len(arms)
         pass_images += sum(trial.evaluate.images for trial in asked.trials())
-        grid += math.prod(len(race.found.arms) for race in here) * images * repeats
         seconds += (row.seconds for row in dry_run(asked, device=device, out=out))
-    final = Search(ablation, out=out, device=device).final_test({race.budget: {} for race in races})
+    search = Search(ablation, out=out, device=device)
+    final = search.final_test({race.budget: {} for race in races})
     last = [row.seconds for row in dry_run(final, device=device, out=out)]
     final_images = sum(trial.evaluate.images for trial in final.trials())
-    return _Cost(pass_images, _sum(seconds), grid, final_images, _sum(last))
+    return _Cost(pass_images, _sum(seconds), search.record.images_full_grid, final_images, _sum(last))
 
 
 def _sum(seconds: Sequence[float | None]) -> float | None:

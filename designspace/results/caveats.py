@@ -10,6 +10,8 @@ FRECHET = ("frechet", "fid_infinity")
 """Metrics that need more images than there are features, by name, because readers of results know no components."""
 ENOUGH = 10
 """Images per feature, below which their bias is large."""
+LEAST = 3
+"""Images per feature, below which their bias cannot even be estimated."""
 LOSSY = ("jpeg", "webp", "tiff (jpeg)")
 """Formats of image files that lose information; lossless WebP and TIFF have names of their own."""
 FEW = 5

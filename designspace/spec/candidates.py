@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -125,6 +126,30 @@ class Space:
         ends = {0: "from", len(numbers) - 1: "to"}
         places = [(*place, ends[i]) if i in ends else place for i in range(len(numbers))]
         return [self._one(row, path, *each) for each in zip(numbers, places, strict=True)]
+
+    def combinations(self, budget: int) -> int:
+        """The number of distinct designs that all combinations of the candidates and of the baseline give at a budget.
+
+        Whether a candidate of a row fits and has an effect is decided in the baseline, and that of a field in each
+        candidate of its row.
+        """
+        paths = {row: field_path(row) for row in self.search.rows}
+        fields = {f: row for f, path in paths.items() for row, above in paths.items() if path and path[:-1] == above}
+        found = 1
+        for row in paths.keys() - fields.keys():
+            of_row = [f for f in fields if fields[f] == row]
+            each = self._distinct(row, {}, budget)
+            found *= sum(math.prod(len(self._distinct(f, changes, budget)) for f in of_row) for changes in each)
+        return found
+
+    def _distinct(self, row: str, changes: Changes, budget: int) -> list[Changes]:
+        """The distinct designs of the candidates of a row or field in the design with ``changes``, and that design."""
+        present = self.trial(changes, budget)
+        found: dict[str, Changes] = {_key(present): changes}
+        for choice in self.tried(row, Problems(), present):
+            if trial := self.resolved(changes, budget, Problems(), choice):
+                found.setdefault(_key(trial), merged(changes, choice))
+        return list(found.values())
 
     def _one(self, row: str, path: FieldPath, value: Label, place: DocPath) -> Choice:
         return Choice({axis_name(row): value}, (Setting(path, value, place, (SEARCH, "rows", row)),))

@@ -72,8 +72,9 @@ def plan(fields: Mapping[str, Any], document: Document) -> Plan:
     if of_axes or any(_may_set_a_missing_field(problem) for problem in document.problems):
         consequences.add(Kind.MISSING)
     own, of_points = OwnComponents(), Problems()
-    points, evaluations = Resolver(base, folder, own).points(found, of_points)
-    if fields[SEARCH] and not fields[SEARCH].tuned:
+    tested = fields[SEARCH] is not None and bool(fields[SEARCH].tuned)
+    points, evaluations = Resolver(base, folder, own, fresh=tested).points(found, of_points)
+    if fields[SEARCH] and not tested:
         of_points += unfit(fields, Space(fields, folder, own), of_points)
     problems += (_withheld(problem) for problem in dict.fromkeys(of_points) if problem.kind not in consequences)
     problems += own.unchecked

@@ -40,10 +40,11 @@ class Resolver:
         base: The settings of the baseline.
         folder: Relative file names in the settings are relative to this folder.
         own: The user's own components, which it checks.
+        fresh: Whether repeats are numbered from ``evaluate.repeats`` instead of 0, so that they have other seeds.
     """
 
-    def __init__(self, base: Sequence[Setting], folder: Path, own: OwnComponents) -> None:
-        self._base, self._own = base, own
+    def __init__(self, base: Sequence[Setting], folder: Path, own: OwnComponents, *, fresh: bool = False) -> None:
+        self._base, self._own, self._fresh = base, own, fresh
         self._sections = Sections(base, folder)
         self._with_files: dict[int, object] = {}
         self._repeated: dict[tuple[int, int], Denoiser | Guidance] = {}
@@ -96,7 +97,9 @@ class Resolver:
         except Exception as error:  # in a component of the user
             what = f"cannot count evaluations: {brief(error)}"
             raise refusal(what, written(settings, (draft.steps.field,)), Kind.USER_CODE) from error
-        return [self._trial(draft, num_steps, k) for k in range(draft.evaluate.repeats)]
+        repeats = draft.evaluate.repeats
+        first = repeats if self._fresh else 0
+        return [self._trial(draft, num_steps, k) for k in range(first, first + repeats)]
 
     def _trial(self, draft: Draft, num_steps: int, k: int) -> Trial:
         parts: dict[str, Any] = {name: getattr(draft, name) for name in ("design", "data", "decoder", "evaluate")}

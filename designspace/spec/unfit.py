@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -10,11 +11,13 @@ from designspace.errors import Kind, Problem, SpecError
 from designspace.evaluation.rows import Metric, Observation
 from designspace.registry.execution import not_executed
 from designspace.registry.known import ROWS
+from designspace.results.caveats import FRECHET, LEAST
 from designspace.spec.axes import Choice
 from designspace.spec.candidates import Changes, Space, at, merged
+from designspace.spec.evaluate import Evaluate
 from designspace.spec.paths import PARTS, SEARCH, STEPS, FieldPath, axis_name, field_path
 from designspace.spec.problems import Problems
-from designspace.spec.search import Range
+from designspace.spec.search import Range, Search
 from designspace.spec.trial import Trial
 
 SEARCHED = ("design", "denoiser", "guidance", "decoder")
@@ -35,6 +38,8 @@ def unfit(fields: Mapping[str, Any], space: Space, known: Sequence[Problem]) -> 
     found += _fitting_nowhere(rows, space, present, known)
     if some:
         found += _no_judge(some.evaluate.metrics[0])
+        found += _biased(some.evaluate, space.search)
+        found += _one_training(some, space.search)
     if not found and not not_executed() and all(present.values()) and (reasons := _why_nothing(space)):
         what = f"leave nothing to search: {'; '.join(reasons)}"
         found.append(Problem(what, (SEARCH, "rows"), key=True))
@@ -48,6 +53,26 @@ def _no_judge(metric: Metric) -> Iterator[Problem]:
     if why:
         what = f"{metric.name} {why}, and the first metric decides the races: put frechet or kid first"
         yield Problem(what, ("evaluate", "metrics", 0))
+
+
+def _biased(evaluate: Evaluate, search: Search) -> Iterator[Problem]:
+    """Yield a warning if the first stage of a race has too few images for the metric that decides it."""
+    metric, width, images = evaluate.metrics[0], evaluate.detector.width, evaluate.images / 2 ** (search.stages - 1)
+    if metric.name in FRECHET and width and images < LEAST * width:
+        few = f"the first stage of a race has about {math.ceil(images)} images, fewer than {LEAST} x {width} features"
+        bias = f"the bias of {metric.name}, which is then large and differs between designs, may decide the race"
+        yield Problem(f"{few}: {bias}; use fewer stages or put kid first", ("search", "stages"), Kind.FEW_IMAGES)
+
+
+def _one_training(trial: Trial, search: Search) -> Iterator[Problem]:
+    """Yield a warning for each row that concerns training, if every candidate is trained only once."""
+    if trial.evaluate.repeats > 1 or trial.denoiser.repeated(1) == trial.denoiser:
+        return
+    for row in search.rows:
+        section, *inner = field_path(row) or ("",)
+        if section == "denoiser" or (section == "design" and inner[0] in trial.denoiser.rows):
+            what = "each candidate is trained once, so that a race takes a lucky training for a better choice"
+            yield Problem(f"{what}: set evaluate.repeats: 3 or more", (SEARCH, "rows", row), Kind.FEW_REPEATS, key=True)
 
 
 def _beside_search(fields: Mapping[str, Any]) -> Iterator[Problem]:

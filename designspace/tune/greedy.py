@@ -7,8 +7,9 @@ where and how designs are measured.
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Mapping
+from collections.abc import Collection, Generator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from designspace.errors import SpecError
@@ -47,6 +48,8 @@ class Spent:
     samples: dict[str, int] = field(default_factory=dict)
     """The number of images of each sampler and seed."""
     seconds: float = 0.0
+    pace: float = 0.0
+    """The least seconds per new image of any request. Others also train networks or search noise levels."""
     most_images: float = math.inf
     most_seconds: float = math.inf
 
@@ -57,6 +60,8 @@ class Spent:
 
     def add(self, request: Request, seconds: float) -> None:
         """Count a request, of which only images that are not there yet are generated."""
+        if new := self._new(request):
+            self.pace = min(seconds / new, self.pace or math.inf)
         for sampler, images in request.samples.items():
             self.samples[sampler] = max(images, self.samples.get(sampler, 0))
         self.seconds += seconds
@@ -68,9 +73,12 @@ class Spent:
 
     def affords(self, request: Request) -> bool:
         """Whether a request stays within the limits, at the pace of those before."""
-        new = sum(max(0, images - self.samples.get(sampler, 0)) for sampler, images in request.samples.items())
-        pace = self.seconds / self.images if self.images else 0.0
-        return self.images + new <= self.most_images and self.seconds + new * pace <= self.most_seconds
+        new = self._new(request)
+        return self.images + new <= self.most_images and self.seconds + new * self.pace <= self.most_seconds
+
+    def _new(self, request: Request) -> int:
+        """The number of images that a request generates."""
+        return sum(max(0, images - self.samples.get(sampler, 0)) for sampler, images in request.samples.items())
 
 
 class Greedy:
@@ -90,12 +98,11 @@ class Greedy:
         evaluate = ablation.trials()[0].evaluate
         self.metric, self.sizes = evaluate.metrics[0].name, stage_sizes(evaluate.images, self.search.stages)
         self._repeats, self._ablation = evaluate.repeats, ablation
-        self._arms: dict[tuple[int, str], int] = {}
 
-    @property
+    @cached_property
     def full_grid(self) -> int:
-        """The number of images that all combinations of the candidates would take."""
-        grids = [math.prod(arms for (of, _), arms in self._arms.items() if of == budget) for budget in self.tuned]
+        """The number of images that all combinations of the candidates would take at all budgets."""
+        grids = (self._space.combinations(budget) for budget in self.search.budgets)
         return sum(grids) * self.sizes[-1] * self._repeats
 
     def steps(self) -> Steps:
@@ -111,25 +118,29 @@ class Greedy:
 
         Further passes catch interactions between rows. They race a row again if another one has changed since, from a
         choice that was significantly worse: a change between choices that could not be told apart has no known effect
-        with which others might interact.
+        with which others might interact. They also race a row again if it has candidates that did not fit before.
         """
         self.tuned[budget] = {}
         raced: dict[str, int] = {}
+        known: dict[str, set[str]] = {row: set() for row in self.search.rows}
         changes = 0
         for run_pass in range(1, self.search.passes + 1):
             for row in self.search.rows:
-                if raced.get(row) != changes:
-                    found = self._space.candidates(row, self.tuned[budget], budget)
+                found = self._space.candidates(row, self.tuned[budget], budget)
+                names = {value_of(arm.label) for arm in found.arms}
+                if raced.get(row) != changes or (not found.reason and not names <= known[row]):
                     better = yield from self._row(found, budget, run_pass, row)
                     changes += better
                     raced[row] = changes
+                    known[row] |= names | {
+                        value_of(self._space.candidates(row, self.tuned[budget], budget).incumbent.label)
+                    }
 
     def _row(self, found: Candidates, budget: int, run_pass: int, row: str) -> Generator[Request, Told, bool]:
         """Race the candidates of a row or field, and take the winner into the design.
 
         Returns whether it is significantly better than the one before.
         """
-        self._arms.setdefault((budget, row), max(1, len(found.arms)))
         about: dict[str, Any] = {"budget": f"{self.search.step_field}={budget}", "run_pass": run_pass, "row": row}
         about |= {"incumbent": value_of(found.incumbent.label), "favoured": value_of(found.incumbent.label)}
         skipped = [records.Arm(label=value_of(one.label), reason=one.reason) for one in found.skipped]
@@ -144,7 +155,8 @@ class Greedy:
             if x is not None and (extra := self._extra(x, arms, row, races[0].winner(), budget)):
                 arms[value_of(extra.label)] = extra
                 two = {name: arms[name] for name in (races[0].winner(), value_of(extra.label))}
-                races.append((yield from self._race(two, races[0].winner(), budget)))
+                dropped = len(races[0].race.arms) - 1
+                races.append((yield from self._race(two, races[0].winner(), budget, dropped)))
         outcome = records.Outcome(**about | told_of(races), arms=[*recorded(races, arms), *skipped], optimum=optimum)
         self.outcomes.append(outcome)
         self.tuned[budget] = dict(arms[outcome.favoured].set)
@@ -153,8 +165,8 @@ class Greedy:
     def _optimum(self, found: MeasuredRace, arms: Arms, tried: Range) -> tuple[records.Optimum | None, float | None]:
         """What is recorded of the optimum of a field, and its value if the parabola has one within the range."""
         values = {name: arm.value for name, arm in arms.items() if arm.value is not None}
-        flat = sorted(values[name] for name in found.race.alive if name in values)
         best = values.get(found.race.best or "")
+        flat = _around(best, values, found.race.alive)
         vertex = found.optimum(values, tried.scale)
         ends = on_scale(tried.low, tried.scale), on_scale(tried.high, tried.scale)
         if vertex is None or not ends[0] <= vertex[0] <= ends[1]:
@@ -176,9 +188,9 @@ class Greedy:
         except SpecError:
             return None
 
-    def _race(self, arms: Arms, incumbent: str, budget: int) -> Generator[Request, Told, MeasuredRace]:
+    def _race(self, arms: Arms, incumbent: str, budget: int, before: int = 0) -> Generator[Request, Told, MeasuredRace]:
         """Run a race to its end, or until the budget of the search is spent."""
-        found = MeasuredRace(self.metric, Race(list(arms), incumbent, self.sizes))
+        found = MeasuredRace(self.metric, Race(list(arms), incumbent, self.sizes, before))
         while not found.race.over:
             left = {arm: arms[arm].set for arm in found.race.alive}
             request = Request.of(self._ablation, left, budget, self.sizes[len(found.stages)])
@@ -188,3 +200,13 @@ class Greedy:
             self.spent.add(request, told.seconds)
             found.tell(*told)
         return found
+
+
+def _around(best: float | None, values: Mapping[str, float], alive: Collection[str]) -> list[float]:
+    """The values beside ``best`` whose arms are ``alive``, up to the nearest on each side whose arm is not."""
+    if best is None:
+        return []
+    gone = [value for arm, value in values.items() if arm not in alive]
+    low = max((value for value in gone if value < best), default=-math.inf)
+    high = min((value for value in gone if value > best), default=math.inf)
+    return sorted(value for arm, value in values.items() if arm in alive and low < value < high)

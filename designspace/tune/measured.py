@@ -14,7 +14,7 @@ from designspace.report.study import Study
 from designspace.results import search as records
 from designspace.results.uncertainty import critical_value
 from designspace.spec.candidates import Candidate
-from designspace.tune.optimum import on_scale, vertex
+from designspace.tune.optimum import lack_of_fit, on_scale, vertex
 from designspace.tune.race import Race, needed_images
 from designspace.tune.requests import AXIS
 
@@ -66,8 +66,8 @@ class MeasuredRace:
         gap = rank(study, list(entries.values()), self.metric).against[hardest][0]
         if gap.runs:
             return None  # the variation between training runs does not shrink with the number of images
-        pairs = len(entries) * (len(entries) - 1) / 2
-        return needed_images(hardest.images(self.metric), gap.z, pairs * len(self.race.sizes))
+        tests = self.race.pairs(len(entries)) * len(self.race.sizes)
+        return needed_images(hardest.images(self.metric), gap.z, tests)
 
     def optimum(self, values: Mapping[str, float], scale: str) -> tuple[float, float, float] | None:
         """The optimum of a field and its 95 % interval, from the last stage with at least three of its ``values``.
@@ -94,7 +94,7 @@ class MeasuredRace:
         n, value, se = entry.images(self.metric), entry.value(self.metric), entry.se(self.metric)
         if entry not in against:
             return records.Stage(images=n, value=value, se=se)
-        gap, p = against[entry]
+        gap, p = against[entry][0], self.race.corrected[i][arm]
         corrected = p if math.isnan(p) else min(1.0, p * len(self.race.sizes))
         return records.Stage(images=n, value=value, se=se, gap=gap.value, gap_se=gap.se, p=corrected)
 
@@ -126,10 +126,10 @@ def told_of(races: Sequence[MeasuredRace]) -> dict[str, Any]:
 
 
 def recorded(races: Sequence[MeasuredRace], arms: Mapping[str, Candidate]) -> list[records.Arm]:
-    """The arms of the races of a row, as they are recorded. An arm of several races has the stages of the first."""
+    """The arms of the races of a row, as they are recorded; an arm of several races as in the longest, or the last."""
     found = []
     for name, arm in arms.items():
-        own = next((race for race in races if name in race.race.arms), races[0])
+        own = max((race for race in reversed(races) if name in race.race.arms), key=lambda race: len(race.stages))
         stages = [stage for i in range(len(own.stages)) if (stage := own.stage(i, name))]
         about: dict[str, Any] = {"dropped": own.race.dropped.get(name), "reason": own.failed.get(name, "")}
         found.append(records.Arm(label=name, set=arm.set, stages=stages, **about))
@@ -147,8 +147,11 @@ def _optimum(study: Study, points: Sequence[tuple[float, Entry]], metric: str) -
     found = vertex(x, [sign * entry.value(metric) for entry in entries], [entry.se(metric) for entry in entries])
     if found is None:
         return None
-    terms = [Term(slope, entry, study) for slope, entry in zip(found.gradient, entries, strict=True)]
-    spread = combination(terms, metric)
+    spread, *residuals = (
+        combination([Term(times, entry, study) for times, entry in zip(row, entries, strict=True)], metric)
+        for row in (found.gradient, *found.residuals)
+    )
     if spread.se is None:
         return None
-    return found.x, *found.interval(spread.se, critical_value(spread.degrees))
+    lack = lack_of_fit([residual.z for residual in residuals])
+    return found.x, *found.interval(spread.se, lack, critical_value(spread.degrees))

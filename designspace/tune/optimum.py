@@ -27,10 +27,31 @@ class Vertex:
     They sum to 0. The standard error of :math:`x^*` (delta method) is that of the linear combination of the values with
     these coefficients, which for values on common latents is much smaller than for independent ones.
     """
+    residuals: tuple[tuple[float, ...], ...]
+    r"""For each point i, the coefficients of the values in its residual :math:`y_i - y(x_i)`."""
 
-    def interval(self, se: float, critical: float = Z) -> tuple[float, float]:
-        """The interval of the optimum, 95 % by default, if the combination of values has the standard error ``se``."""
-        return self.x - critical * se, self.x + critical * se
+    def interval(self, se: float, lack: float = 1.0, critical: float = Z) -> tuple[float, float]:
+        """The interval of the optimum, 95 % by default.
+
+        Args:
+            se: The standard error of the combination of values with the coefficients ``gradient``.
+            lack: The factor of ``lack_of_fit``.
+            critical: The quantile of the distribution of the optimum in standard errors.
+        """
+        return self.x - critical * lack * se, self.x + critical * lack * se
+
+
+def lack_of_fit(z: Sequence[float]) -> float:
+    r"""The factor by which standard errors grow because the values do not lie on a parabola.
+
+    .. math:: \max\left(1, \sqrt{\overline{z^2}}\right)
+
+    Args:
+        z: The residuals of the points in standard errors. If the true values lie on a parabola, each has the variance
+            1, and the factor is close to 1. Residuals without a standard error are left out.
+    """
+    known = [one for one in z if math.isfinite(one)]
+    return max(1.0, math.sqrt(math.fsum(one**2 for one in known) / len(known))) if known else 1.0
 
 
 def vertex(x: Sequence[float], y: Sequence[float], se: Sequence[float | None]) -> Vertex | None:
@@ -50,7 +71,8 @@ def vertex(x: Sequence[float], y: Sequence[float], se: Sequence[float | None]) -
     if c <= 0:
         return None
     gradient = -(fit[1] - b / c * fit[2]) / (2 * c)
-    return Vertex(float(xs.mean() - b / (2 * c)), tuple(gradient.tolist()))
+    residuals = np.eye(len(xs)) - powers @ fit
+    return Vertex(float(xs.mean() - b / (2 * c)), tuple(gradient.tolist()), tuple(map(tuple, residuals.tolist())))
 
 
 def on_scale(value: float, scale: str) -> float:

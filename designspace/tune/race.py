@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import NormalDist
 
-from designspace.report.evidence.inference import LEVEL, POWER, with_best
+from designspace.report.evidence.inference import LEVEL, POWER, two_sided
 
 CHANCE = 0.1
 """A race ends undecided if the probability of dropping an arm is smaller than this for each arm."""
@@ -20,6 +20,8 @@ EARLIEST = 0.5
 
 At less, the trend says little: of two arms that differ by four standard errors in the end, races that may end at a
 sixteenth of the images decide 66 % instead of 94 %."""
+NEAR = two_sided(1.0)
+"""Undecided arms whose p-value, without correction, is above this one are within one standard error of the best one."""
 
 
 @dataclass
@@ -27,9 +29,9 @@ class Race:
     r"""A race, to which ``tell`` reports each stage.
 
     An arm drops out if a paired test tells it from the arm with the best value. The p-values have Bonferroni's
-    correction for all :math:`K (K - 1) / 2` pairs of the K arms that are alive (``with_best``), because the best one is
-    seen in the same data, and for the number of stages J: an arm is dropped at :math:`p \le \alpha / J`. If all arms
-    are equal, any is dropped with a probability of at most :math:`\alpha`.
+    correction for all :math:`K (K - 1) / 2` pairs of the K arms that are alive, because the best one is seen in the
+    same data (as in ``report.evidence.inference.with_best``), and for the number of stages J: an arm is dropped at
+    :math:`p \le \alpha / J`. If all arms are equal, any is dropped with a probability of at most :math:`\alpha`.
     """
 
     arms: Sequence[str]
@@ -37,6 +39,9 @@ class Race:
     """The arm of the present design."""
     sizes: Sequence[int]
     """The number of images of each stage."""
+    before: int = 0
+    """The number of arms that dropped out of an earlier race on the same images, from which these arms were chosen.
+    They count in K."""
     level: float = LEVEL
     dropped: dict[str, int] = field(default_factory=dict)
     """The stage after which an arm dropped out, counted from 0."""
@@ -44,6 +49,8 @@ class Race:
     """For each stage, the p-values of the differences from the best arm, corrected for all pairs of arms."""
     best: str | None = None
     """The arm with the best value in the last stage."""
+    near: frozenset[str] = frozenset()
+    """The arms that were within one standard error of the best one in the last stage, and the best one itself."""
     promising: bool = True
     """Whether further stages may drop an arm: with a probability of at least ``CHANCE``, if the differences stayed as
     they are, or with any probability before ``EARLIEST``."""
@@ -71,29 +78,34 @@ class Race:
             ps: The two-sided p-value of the difference between each other arm and the best one. NaN stands for a
                 difference without a standard error. Arms without a value are absent; they drop out.
         """
-        stage = len(self.corrected)
-        found = dict(zip(ps, with_best(list(ps.values())), strict=True))
+        stage, pairs = len(self.corrected), self.pairs(len(ps) + (best is not None))
+        found = {arm: p if math.isnan(p) else min(1.0, pairs * p) for arm, p in ps.items()}
         self.best = best
+        self.near = frozenset(arm for arm, p in ps.items() if p > NEAR) | {best or self.incumbent}
         self.corrected.append(found)
         for arm in self.alive:
             if arm != best and (arm not in found or found[arm] <= self.level / len(self.sizes)):
                 self.dropped[arm] = stage
-        pairs = len(self.alive) * (len(self.alive) - 1) / 2
-        share, tests = self.sizes[stage] / self.sizes[-1], pairs * len(self.sizes)
+        share, tests = self.sizes[stage] / self.sizes[-1], self.pairs(len(self.alive)) * len(self.sizes)
         chances = [chance(ps[arm], share, self.level / tests) for arm in self.alive if arm != best]
         known = any(not math.isnan(ps[arm]) for arm in self.alive if arm != best)
         self.promising = (known and share < EARLIEST) or any(one >= CHANCE for one in chances)
 
-    def winner(self, costs: Mapping[str, float]) -> str:
-        """The arm that is left or, of several, the cheapest; then the one with the best value, then the incumbent.
+    def pairs(self, arms: int) -> float:
+        """The number of pairs for which p-values are corrected while this number of arms is in the race."""
+        return (arms + self.before) * (arms + self.before - 1) / 2
 
-        If no arm has a value, it is the incumbent. That an arm has the best value is no evidence if it is not told from
-        the others; but it loses less on average than to keep the incumbent, which may be much worse if images are few.
+    def winner(self, costs: Mapping[str, float]) -> str:
+        """The arm that is left or, of several, the cheapest within one standard error of the best value.
+
+        Of equally cheap ones, it is the one with the best value; if no arm has a value, it is the incumbent. That an
+        arm has the best value is no evidence if it is not told from the others; but it loses less on average than to
+        keep the incumbent, which may be much worse if images are few.
 
         Args:
             costs: The counted evaluations per image of each arm that is left.
         """
-        left = self.alive or [self.incumbent]
+        left = [arm for arm in self.alive if arm in self.near] or [self.incumbent]
         return min(left, key=lambda arm: (costs.get(arm, math.inf), arm != self.best, arm != self.incumbent))
 
 

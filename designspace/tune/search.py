@@ -30,7 +30,7 @@ from designspace.tune.greedy import Greedy, Told
 from designspace.tune.requests import Request
 from designspace.tune.written import as_yaml
 
-SECONDS = "seconds.json"
+SECONDS = "spent.json"
 """The file beside the results of a request that holds the wall-clock time that they took."""
 
 
@@ -106,7 +106,7 @@ class Search:
         """Give the search the results of the request of ``ask``. Raises ``ValueError`` for another request."""
         if request is not self._asked:
             raise ValueError("request: is not the one that ask() has returned")
-        seconds, races = _seconds_of(results.folder), len(self._greedy.outcomes)
+        (seconds, _), races = _spent(results.folder), len(self._greedy.outcomes)
         try:
             self._asked = self._steps.send(Told(Study(results.folder), seconds))
         except StopIteration:
@@ -132,12 +132,16 @@ class Search:
 
         The axis ``arm`` of the results has the labels of the designs. Raises what ``designspace.run`` raises.
         """
-        start = perf_counter()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FewImagesWarning)  # the bias is the same for all arms
-            results = run(request.ablation, out=self._work, **self._how)
-        if not (results.folder / SECONDS).is_file():
-            write_whole(results.folder / SECONDS, json.dumps(perf_counter() - start).encode())
+        folder, start = self._work / request.ablation.name, perf_counter()
+        before = _spent(folder)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", FewImagesWarning)  # checking the ablation has warned of it
+                results = run(request.ablation, out=self._work, **self._how)
+        except BaseException:
+            _spend(folder, before, start, complete=False)
+            raise
+        _spend(folder, before, start, complete=True)
         return results
 
     def final(self, tuned: Mapping[int, Changes] | None = None) -> Results:
@@ -158,13 +162,15 @@ class Search:
         return results
 
     def final_test(self, tuned: Mapping[int, Changes] | None = None) -> Ablation:
-        """The ablation that ``final`` runs, with a claim for each design that the tuned one is compared with."""
+        """The ablation that ``final`` runs, with a claim for each design that the tuned one is compared with.
+
+        Its repeats go on where those of the races end: with other latents, and other networks if they are trained.
+        """
         first, asked = self.ablation.trials()[0].evaluate, self._asked_for
-        fresh = {"seed": first.seed + first.repeats, "images": asked.final_images or first.images}
         others = [BASELINE, *(change.name() for change in asked.against)]
         return self.ablation.changed(
             search=asked.with_tuned(self.tuned if tuned is None else tuned),
-            evaluate={**self.ablation.evaluate, **fresh},
+            evaluate={**self.ablation.evaluate, "images": asked.final_images or first.images},
             claims=(*self.ablation.claims, *(_better_than(other, first.metrics[0]) for other in others)),
         )
 
@@ -185,8 +191,11 @@ class Search:
 
     def _trials_of(self, ablation: Ablation) -> dict[int, Trial]:
         """The trial of the tuned design for each budget; the first one if there are repeats."""
-        tuned = [point for point in ablation.points() if point.axes["design"] == TUNED]
-        return {int(point.axes[self._asked_for.step_field]): point.trial for point in reversed(tuned)}
+        found: dict[int, Trial] = {}
+        for point in ablation.points():
+            if point.axes["design"] == TUNED:
+                found.setdefault(int(point.axes[self._asked_for.step_field]), point.trial)
+        return found
 
     def _write(self) -> None:
         records.write_search(self._out / self.ablation.name, self.record)
@@ -198,10 +207,20 @@ def _better_than(other: Label, metric: Metric) -> Claim:
     return Claim.model_validate({"say": f"The tuned design is better than {other}.", "expect": expect})
 
 
-def _seconds_of(folder: Path) -> float:
-    """The time that a request took when it was first evaluated, so that a resumed search decides the same."""
+def _spent(folder: Path) -> tuple[float, bool]:
+    """The seconds that a request has taken until it was complete, and whether it is complete.
+
+    A resumed search counts them as spent, so that it decides the same.
+    """
     path = folder / SECONDS
-    return float(json.loads(path.read_text("utf-8"))) if path.is_file() else 0.0
+    seconds, complete = json.loads(path.read_text("utf-8")) if path.is_file() else (0.0, False)
+    return float(seconds), bool(complete)
+
+
+def _spend(folder: Path, before: tuple[float, bool], start: float, *, complete: bool) -> None:
+    """Add the time since ``start`` to what a request had taken before, unless it was complete."""
+    if not before[1] and folder.is_dir():
+        write_whole(folder / SECONDS, json.dumps([before[0] + perf_counter() - start, complete]).encode())
 
 
 @dataclass(frozen=True)

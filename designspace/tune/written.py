@@ -32,7 +32,7 @@ def as_yaml(ablation: Ablation, trial: Trial, budget: str) -> str:
     """
     step_field, _, number = budget.partition("=")
     spec = trial.model_dump(mode="json", exclude={"num_steps", "seed"})
-    evaluate = spec.pop("evaluate")
+    evaluate = spec.pop("evaluate") | {"seed": trial.seed}
     evaluate["metrics"] = [
         metric for metric, of in zip(evaluate["metrics"], trial.evaluate.metrics, strict=True) if _is_defined(trial, of)
     ]

@@ -17,8 +17,9 @@ MEANING = (
     "of {level:g} % per race, for the {stages}. By how much: the favoured candidate against the one of the design "
     "before or, if that was kept, against the nearest other one, ± standard error, in the last stage that measured "
     "both. These differences come from the images that decided the race, and therefore flatter the winner; the final "
-    "test on fresh latents does not. Undecided: of the candidates that were left, the cheapest is taken, and among "
-    "equally cheap ones the one with the best value. A race ends early if further images would hardly decide more."
+    "test on fresh latents does not. Undecided: of the candidates within one standard error of the best value, the "
+    "cheapest is taken, and among equally cheap ones the best. A race ends early if further images would hardly decide "
+    "more."
 )
 
 
@@ -149,7 +150,7 @@ def sure(one: Outcome) -> str:
         return p_value(max(ps)) if ps else "decided"
     left = [one_line(arm.label) for arm in raced(one) if arm.dropped is None]
     text = f"undecided between {joined(left)}" if len(left) > 1 else "undecided"
-    return f"{text}; about {one.decides_at:,} images would decide" if one.decides_at else text
+    return f"{text}; about {float(f'{one.decides_at:.2g}'):,.0f} images would decide" if one.decides_at else text
 
 
 def _not_raced(search: SearchRecord) -> Iterator[str]:
