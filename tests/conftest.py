@@ -16,6 +16,9 @@ if os.environ.get("PYTHONDONTWRITEBYTECODE"):  # tests start dozens of processes
 import pytest
 import torch
 from studies import RECORDED, Bench
+from typer.testing import CliRunner
+
+from designspace.cli.app import app
 
 torch.set_num_threads(1)
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell has it for what runs in the background
@@ -73,3 +76,19 @@ def bench(tmp_path, monkeypatch):
 def recorded(tmp_path, monkeypatch):
     monkeypatch.setenv("DESIGNSPACE_CACHE", str(tmp_path / "cache"))
     return Path(shutil.copytree(RECORDED, tmp_path / "reports" / "recorded"))
+
+
+@pytest.fixture
+def shell(tmp_path, monkeypatch):
+    """Run the command in an empty folder with a cache of its own: status, stdout, stderr."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DESIGNSPACE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("COLUMNS", "100")
+
+    def run(*arguments):
+        done = CliRunner().invoke(app, list(map(str, arguments)), prog_name="designspace")
+        if done.exception and not isinstance(done.exception, SystemExit):
+            raise done.exception
+        return done.exit_code, done.stdout, done.stderr
+
+    return run

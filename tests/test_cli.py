@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from typer.testing import CliRunner
 
 import designspace as ds
 from designspace.cli.app import app
@@ -39,23 +38,11 @@ claims:
 
 
 @pytest.fixture
-def shell(tmp_path, monkeypatch):
-    """Run the command in an empty folder with a cache of its own: status, stdout, stderr."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("DESIGNSPACE_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("COLUMNS", "100")
+def shell(shell, tmp_path):
+    """Run the command beside the file tiny.yaml."""
     (tmp_path / "tiny.yaml").write_text(TINY)
-
-    def run(*arguments):
-        done = CliRunner().invoke(app, list(map(str, arguments)), prog_name="designspace")
-        if done.exception and not isinstance(done.exception, SystemExit):
-            raise done.exception
-        return done.exit_code, done.stdout, done.stderr
-
-    yield run
+    yield shell
     ds.Solver.known.pop("broken", None)
-    ds.TimeSteps.known.pop("my_steps", None)
-    ds.Schedule.known.pop("my_schedule", None)
 
 
 def test_check_run_report(shell, tmp_path):

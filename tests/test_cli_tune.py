@@ -3,9 +3,6 @@
 import json
 
 import pytest
-from typer.testing import CliRunner
-
-from designspace.cli.app import app
 
 TUNED = """\
 name: tuned
@@ -22,20 +19,10 @@ search:
 
 
 @pytest.fixture
-def shell(tmp_path, monkeypatch):
-    """Run the command in an empty folder with a cache of its own: status, stdout, stderr."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("DESIGNSPACE_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("COLUMNS", "100")
+def shell(shell, tmp_path):
+    """Run the command beside the file tuned.yaml."""
     (tmp_path / "tuned.yaml").write_text(TUNED)
-
-    def run(*arguments):
-        done = CliRunner().invoke(app, list(map(str, arguments)), prog_name="designspace")
-        if done.exception and not isinstance(done.exception, SystemExit):
-            raise done.exception
-        return done.exit_code, done.stdout, done.stderr
-
-    return run
+    return shell
 
 
 def test_a_dry_run_lists_the_candidates_and_what_the_search_costs_at_most(shell, tmp_path):

@@ -7,10 +7,8 @@ import numpy as np
 import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
-from typer.testing import CliRunner
 
 import designspace as ds
-from designspace.cli.app import app
 from designspace.data.images import Images, to_uint8
 from designspace.errors import DataError
 from designspace.survey.curve import curves, linear, losses, value_by_value
@@ -145,18 +143,10 @@ def test_large_images_do_without_the_linear_denoiser():
 
 
 @pytest.fixture
-def shell(tmp_path, monkeypatch):
-    """Run the command in an empty folder: status, stdout, stderr."""
-    monkeypatch.chdir(tmp_path)
+def shell(shell, monkeypatch):
+    """Run the command in a wider terminal."""
     monkeypatch.setenv("COLUMNS", "120")
-
-    def run(*arguments):
-        done = CliRunner().invoke(app, list(map(str, arguments)), prog_name="designspace")
-        if done.exception and not isinstance(done.exception, SystemExit):
-            raise done.exception
-        return done.exit_code, done.stdout, done.stderr
-
-    return run
+    return shell
 
 
 class Largest(TorchDispatchMode):
