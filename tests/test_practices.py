@@ -65,7 +65,11 @@ FIELD = Outcome(
     favoured="9.2",
     gain=1.0,
     gain_se=0.7,
-    arms=[Arm(label="7", stages=[stage(400, 50, 1, 0.4)]), Arm(label="9.2", stages=[stage(400, 49)])],
+    arms=[
+        Arm(label="7", stages=[stage(400, 50, 1, 0.4)]),
+        Arm(label="9.2", stages=[stage(400, 49)]),
+        Arm(label="12", stages=[stage(400, 49.5, 0.5, 0.6)]),
+    ],
     optimum=Optimum(value=9.2, low=7.5, flat=[7, 9, 12]),
 )
 SKIPPED = Outcome(budget="nfe=7", row="schedule", favoured="linear", skipped="dpmpp_2m does not step in time")
@@ -126,6 +130,12 @@ def test_practices_say_what_is_favoured_by_how_much_and_how_sure(searched):
     assert found["schedule"] == ["", "", "", "no race"]
     (table,) = practices.tables(searched)
     assert [row[2].best for row in table.rows] == [True, False, False, False]
+
+
+def test_an_optimum_at_the_edge_of_what_was_tried_is_called_so():
+    edge, middle = Optimum(value=7.0, flat=[7, 9.2]), Optimum(value=8.0, low=7.5, high=8.5)
+    assert practices.optimum_words(edge, FIELD) == "the edge of what was tried, flat from 7 to 9.2"
+    assert practices.optimum_words(middle, FIELD) == "optimum 8 [7.5, 8.5]"
 
 
 def test_what_was_kept_is_compared_with_the_nearest_other_candidate(searched):

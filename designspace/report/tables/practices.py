@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
 from designspace.report.entry import WORDS
 from designspace.report.study import Study
 from designspace.report.tables.table import Cell, Table, markdown, number_cell
 from designspace.results.search import Arm, Optimum, Outcome, SearchRecord, file_of
-from designspace.text import counted, escape, joined, measured, one_line, p_value, sentence
+from designspace.text import counted, escape, joined, measured, one_line, p_value, sentence, value_of
 
 MEANING = (
     "Each row was decided by a race, with the other rows as they were at that time: all candidates are measured from "
@@ -106,14 +107,23 @@ def raced(one: Outcome) -> list[Arm]:
 
 def _favoured(one: Outcome) -> str:
     text = one_line(one.favoured)
-    return f"{text} ({optimum_words(one.optimum)})" if one.optimum else text
+    return f"{text} ({optimum_words(one.optimum, one)})" if one.optimum else text
 
 
-def optimum_words(found: Optimum) -> str:
-    """``optimum 9.2 [7.5, 11.3], flat from 5 to 15``."""
+def optimum_words(found: Optimum, race: Outcome) -> str:
+    """``optimum 9.2 [7.5, 11.3], flat from 5 to 15``, or ``the edge of what was tried, flat from 80 to 160``."""
     ends = ["…" if end is None else f"{end:.3g}" for end in (found.low, found.high)]
-    text = f"optimum {found.value:.3g} [{ends[0]}, {ends[1]}]"
+    at_edge = value_of(found.value) in _ends(race)
+    text = "the edge of what was tried" if at_edge else f"optimum {found.value:.3g} [{ends[0]}, {ends[1]}]"
     return text + (f", flat from {found.flat[0]:g} to {found.flat[-1]:g}" if len(found.flat) > 1 else "")
+
+
+def _ends(race: Outcome) -> list[str]:
+    """The least and the largest value of a field that was tried."""
+    with suppress(ValueError):
+        values = [float(arm.label) for arm in raced(race)]
+        return [value_of(min(values)), value_of(max(values))] if values else []
+    return []
 
 
 def margin(one: Outcome) -> str:
