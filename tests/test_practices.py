@@ -122,7 +122,7 @@ def test_a_record_that_cannot_be_used_is_named(tmp_path, change, said):
 
 def test_practices_say_what_is_favoured_by_how_much_and_how_sure(searched):
     found = cells(searched)
-    assert found["solver"] == ["heun, dpmpp_2m, unipc", "dpmpp_2m", "90.0 ± 3.0 better than heun", "p = 0.003"]
+    assert found["solver"] == ["heun, dpmpp_2m, unipc", "dpmpp_2m", "90.0 ± 3.0 better than heun", "p ≤ 0.003"]
     tried, favoured, by, sure = found["time_steps"]
     assert (tried, favoured, by) == ("edm, cosine, linear", "edm", "1.2 ± 1.5 worse than cosine")
     assert sure == "undecided between edm and cosine; about 26,000 images would decide"

@@ -314,6 +314,26 @@ def test_a_row_is_raced_again_if_candidates_have_begun_to_fit():
     ]
 
 
+def test_a_search_may_begin_with_the_design_of_another_budget(cache, tmp_path):
+    """Designs that do not fit, and those that are the baseline, are left out."""
+    rows = {"solver": ["heun", "unipc"]}
+    search = searched(write(tmp_path, at={"nfe": [7, 9]}, rows=rows), tmp_path / "reports")
+    first, start, again = search.record.outcomes[0], *search.record.outcomes[1:3]
+    assert (first.row, first.favoured) == ("solver", "unipc")
+    assert (start.budget, start.row, start.incumbent, start.favoured) == (
+        "nfe=9",
+        "start",
+        "baseline",
+        "found at nfe=7",
+    )
+    assert [arm.set for arm in start.arms] == [{}, {"solver": "unipc"}]
+    assert (again.row, again.incumbent) == ("solver", "unipc")
+    space = load(tmp_path / "tuned.yaml", ["search.at={nfe: [7, 3]}"]).space()
+    found = space.starts({7: {}, 5: {"solver": "heun"}, 8: {"solver": "rk4"}, 9: {"solver": "unipc"}}, 3)
+    assert [arm.label for arm in found.arms] == ["baseline", "found at nfe=9"]
+    assert [one.label for one in found.skipped] == ["found at nfe=8"]
+
+
 def test_flat_ends_at_candidates_that_dropped_out():
     values = {"3": 3.0, "5": 5.0, "7": 7.0, "10": 10.0, "15": 15.0}
     assert _around(7.0, values, ["3", "7", "10", "15"]) == [7.0, 10.0, 15.0]

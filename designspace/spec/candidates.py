@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,7 +15,7 @@ from designspace.spec.own import OwnComponents
 from designspace.spec.paths import SEARCH, STEPS, FieldPath, Setting, axis_name, field_path
 from designspace.spec.problems import Problems
 from designspace.spec.resolve import Resolver
-from designspace.spec.search import Range, Search
+from designspace.spec.search import BASELINE, Range, Search
 from designspace.spec.trial import Trial
 from designspace.spec.unused import rows_of, why_unused
 from designspace.spec.used import used_rows
@@ -25,7 +24,6 @@ from designspace.text import Label, label_of
 
 Changes = Mapping[str, Any]
 """Values of fields that replace those of the baseline, by the names of axes: ``{"time_steps.rho": 9}``."""
-
 
 NONE = Choice()
 
@@ -85,7 +83,7 @@ class Space:
         """
         present = self.trial(changes, budget)
         incumbent = Candidate(_present_label(row, present), dict(changes), present, _number_at(row, present))
-        arms, skipped, names = {_key(present): incumbent}, list[Skipped](), list[Label]()
+        arms, skipped, names = {samples_of(present): incumbent}, list[Skipped](), list[Label]()
         for choice in self.tried(row, Problems(), present):
             label, problems = choice.labels[axis_name(row)], Problems()
             trial = self.resolved(changes, budget, problems, choice)
@@ -93,17 +91,29 @@ class Space:
                 skipped.append(Skipped(label, _reason(problems)))
             elif self._is_incumbent(choice, trial, changes, budget, present):
                 names.append(label)
-            elif same := arms.get(_key(trial)):
+            elif same := arms.get(samples_of(trial)):
                 skipped.append(Skipped(label, f"gives the same samples as {same.label}"))
             else:
-                arms[_key(trial)] = Candidate(label, merged(changes, choice), trial, _number_at(row, trial))
+                arms[samples_of(trial)] = Candidate(label, merged(changes, choice), trial, _number_at(row, trial))
         reason = _unused(row, present) if len(arms) == 1 else ""
         if names and not reason:  # the incumbent is called as in the list of candidates
-            arms[_key(present)] = incumbent._replace(label=names[0])
+            arms[samples_of(present)] = incumbent._replace(label=names[0])
             skipped += (Skipped(label, f"gives the same samples as {names[0]}") for label in names[1:])
         if len(arms) == 1 and not reason:
             reason = _none_left(skipped) if names else _missing_field(row, present) or _none_left(skipped)
         return Candidates(list(arms.values()), skipped, reason)
+
+    def starts(self, found: Mapping[int, Changes], budget: int) -> Candidates:
+        """The baseline and the distinct designs that were ``found`` at other budgets, as far as they fit."""
+        present = self.trial({}, budget)
+        arms, skipped = {samples_of(present): Candidate(BASELINE, {}, present)}, list[Skipped]()
+        for other, changes in found.items():
+            label, problems = f"found at {self.search.step_field}={other}", Problems()
+            if trial := self.resolved(changes, budget, problems):
+                arms.setdefault(samples_of(trial), Candidate(label, dict(changes), trial))
+            else:
+                skipped.append(Skipped(label, _reason(problems)))
+        return Candidates(list(arms.values()), skipped)
 
     def trial(self, changes: Changes, budget: int) -> Trial:
         """The trial of the baseline with ``changes``. Raises ``SpecError`` if it cannot be sampled."""
@@ -127,30 +137,6 @@ class Space:
         places = [(*place, ends[i]) if i in ends else place for i in range(len(numbers))]
         return [self._one(row, path, *each) for each in zip(numbers, places, strict=True)]
 
-    def combinations(self, budget: int) -> int:
-        """The number of distinct designs that all combinations of the candidates and of the baseline give at a budget.
-
-        Whether a candidate of a row fits and has an effect is decided in the baseline, and that of a field in each
-        candidate of its row.
-        """
-        paths = {row: field_path(row) for row in self.search.rows}
-        fields = {f: row for f, path in paths.items() for row, above in paths.items() if path and path[:-1] == above}
-        found = 1
-        for row in paths.keys() - fields.keys():
-            of_row = [f for f in fields if fields[f] == row]
-            each = self._distinct(row, {}, budget)
-            found *= sum(math.prod(len(self._distinct(f, changes, budget)) for f in of_row) for changes in each)
-        return found
-
-    def _distinct(self, row: str, changes: Changes, budget: int) -> list[Changes]:
-        """The distinct designs of the candidates of a row or field in the design with ``changes``, and that design."""
-        present = self.trial(changes, budget)
-        found: dict[str, Changes] = {_key(present): changes}
-        for choice in self.tried(row, Problems(), present):
-            if trial := self.resolved(changes, budget, Problems(), choice):
-                found.setdefault(_key(trial), merged(changes, choice))
-        return list(found.values())
-
     def _one(self, row: str, path: FieldPath, value: Label, place: DocPath) -> Choice:
         return Choice({axis_name(row): value}, (Setting(path, value, place, (SEARCH, "rows", row)),))
 
@@ -160,14 +146,14 @@ class Space:
         This includes a candidate that names a component which the design has already, if only its fields have been
         tuned since: the race over these fields has compared the two.
         """
-        if _key(trial) == _key(present):
+        if samples_of(trial) == samples_of(present):
             return True
         paths = [setting.path for setting in choice.settings]
         above = {name: value for name, value in changes.items() if not any(_below(name, path) for path in paths)}
         if len(above) == len(changes):
             return False
         untuned = self.resolved(above, budget, Problems())
-        return untuned is not None and _key(untuned) == _key(trial)
+        return untuned is not None and samples_of(untuned) == samples_of(trial)
 
     def resolved(self, changes: Changes, budget: int, problems: Problems, choice: Choice = NONE) -> Trial | None:
         """The trial of the baseline with ``changes`` and those of ``choice``, which replace what they overrule.
@@ -206,8 +192,8 @@ def _below(name: str, path: FieldPath) -> bool:
     return len(inner) > len(path) and inner[: len(path)] == path
 
 
-def _key(trial: Trial) -> str:
-    """What the results of a trial depend on, apart from how they are measured."""
+def samples_of(trial: Trial) -> str:
+    """A hash of everything that the images of a trial depend on, but not of their number."""
     return content_key(trial.sampling_identity(), trial.decoder.identity())
 
 

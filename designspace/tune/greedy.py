@@ -23,8 +23,10 @@ from designspace.text import value_of
 from designspace.tune.measured import MeasuredRace, recorded, told_of
 from designspace.tune.optimum import off_scale, on_scale
 from designspace.tune.race import Race
-from designspace.tune.requests import Request, stage_sizes
+from designspace.tune.requests import Request, full_grid, stage_sizes
 
+START = "start"
+"""The name of the race between the designs with which the search at a budget may begin."""
 DIGITS = 3
 """The number of significant digits of an optimum that is tried."""
 
@@ -102,7 +104,7 @@ class Greedy:
     @cached_property
     def full_grid(self) -> int:
         """The number of images that all combinations of the candidates would take at all budgets."""
-        grids = (self._space.combinations(budget) for budget in self.search.budgets)
+        grids = (full_grid(self._space, budget) for budget in self.search.budgets)
         return sum(grids) * self.sizes[-1] * self._repeats
 
     def steps(self) -> Steps:
@@ -119,8 +121,14 @@ class Greedy:
         Further passes catch interactions between rows. They race a row again if another one has changed since, from a
         choice that was significantly worse: a change between choices that could not be told apart has no known effect
         with which others might interact. They also race a row again if it has candidates that did not fit before.
+
+        The search begins with the baseline or, if that is better, with the design that was found for another budget:
+        choices that are good only together, such as a solver and its noise levels, need not be found twice.
         """
-        self.tuned[budget] = {}
+        earlier, self.tuned[budget] = dict(self.tuned), {}
+        start = self._space.starts(earlier, budget)
+        if len(start.arms) > 1:
+            yield from self._row(start, budget, 1, START)
         raced: dict[str, int] = {}
         known: dict[str, set[str]] = {row: set() for row in self.search.rows}
         changes = 0
@@ -150,7 +158,7 @@ class Greedy:
         arms = {value_of(arm.label): arm for arm in found.arms}
         races = [(yield from self._race(arms, value_of(found.incumbent.label), budget))]
         optimum = None
-        if isinstance(tried := self.search.rows[row], Range) and races[0].stages:
+        if isinstance(tried := self.search.rows.get(row), Range) and races[0].stages:
             optimum, x = self._optimum(races[0], arms, tried)
             if x is not None and (extra := self._extra(x, arms, row, races[0].winner(), budget)):
                 arms[value_of(extra.label)] = extra

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,14 +23,10 @@ from designspace.spec.claims import Claim
 from designspace.spec.search import BASELINE, TUNED
 from designspace.spec.trial import Trial
 from designspace.storage.cache import Cache
-from designspace.storage.files import write_whole
 from designspace.text import Label
 from designspace.tune.greedy import Greedy, Told
-from designspace.tune.requests import Request
+from designspace.tune.requests import Request, spend, spent
 from designspace.tune.written import as_yaml
-
-SECONDS = "spent.json"
-"""The file beside the results of a request that holds the wall-clock time that they took."""
 
 
 class Search:
@@ -106,7 +101,7 @@ class Search:
         """Give the search the results of the request of ``ask``. Raises ``ValueError`` for another request."""
         if request is not self._asked:
             raise ValueError("request: is not the one that ask() has returned")
-        (seconds, _), races = _spent(results.folder), len(self._greedy.outcomes)
+        (seconds, _), races = spent(results.folder), len(self._greedy.outcomes)
         try:
             self._asked = self._steps.send(Told(Study(results.folder), seconds))
         except StopIteration:
@@ -133,15 +128,15 @@ class Search:
         The axis ``arm`` of the results has the labels of the designs. Raises what ``designspace.run`` raises.
         """
         folder, start = self._work / request.ablation.name, perf_counter()
-        before = _spent(folder)
+        before = spent(folder)
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", FewImagesWarning)  # checking the ablation has warned of it
                 results = run(request.ablation, out=self._work, **self._how)
         except BaseException:
-            _spend(folder, before, start, complete=False)
+            spend(folder, before, start, complete=False)
             raise
-        _spend(folder, before, start, complete=True)
+        spend(folder, before, start, complete=True)
         return results
 
     def final(self, tuned: Mapping[int, Changes] | None = None) -> Results:
@@ -205,22 +200,6 @@ def _better_than(other: Label, metric: Metric) -> Claim:
     sides = [{"design": TUNED}, {"design": other}]
     expect = {"less": sides[::-1] if metric.higher_is_better else sides, "metric": metric.name}
     return Claim.model_validate({"say": f"The tuned design is better than {other}.", "expect": expect})
-
-
-def _spent(folder: Path) -> tuple[float, bool]:
-    """The seconds that a request has taken until it was complete, and whether it is complete.
-
-    A resumed search counts them as spent, so that it decides the same.
-    """
-    path = folder / SECONDS
-    seconds, complete = json.loads(path.read_text("utf-8")) if path.is_file() else (0.0, False)
-    return float(seconds), bool(complete)
-
-
-def _spend(folder: Path, before: tuple[float, bool], start: float, *, complete: bool) -> None:
-    """Add the time since ``start`` to what a request had taken before, unless it was complete."""
-    if not before[1] and folder.is_dir():
-        write_whole(folder / SECONDS, json.dumps([before[0] + perf_counter() - start, complete]).encode())
 
 
 @dataclass(frozen=True)

@@ -154,10 +154,10 @@ def _against(gain: float, se: float | None, other: str) -> str:
 
 
 def sure(one: Outcome) -> str:
-    """``p < 0.0001``, the largest p-value among the dropped candidates; or who is left, and what would decide."""
+    """``p ≤ 0.0021``, the largest p-value among the dropped candidates; or who is left, and what would decide."""
     if one.decided:
         ps = [arm.stages[-1].p for arm in raced(one) if arm.dropped is not None and arm.stages[-1].p is not None]
-        return p_value(max(ps)) if ps else "decided"
+        return p_value(max(ps)).replace("=", "≤" if len(ps) > 1 else "=") if ps else "decided"
     left = [one_line(arm.label) for arm in raced(one) if arm.dropped is None]
     text = f"undecided between {joined(left)}" if len(left) > 1 else "undecided"
     return f"{text}; about {float(f'{one.decides_at:.2g}'):,.0f} images would decide" if one.decides_at else text
