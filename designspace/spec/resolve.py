@@ -97,9 +97,8 @@ class Resolver:
         except Exception as error:  # in a component of the user
             what = f"cannot count evaluations: {brief(error)}"
             raise refusal(what, written(settings, (draft.steps.field,)), Kind.USER_CODE) from error
-        repeats = draft.evaluate.repeats
-        first = repeats if self._fresh else 0
-        return [self._trial(draft, num_steps, k) for k in range(first, first + repeats)]
+        first = draft.evaluate.repeats if self._fresh else 0
+        return [self._trial(draft, num_steps, first + k) for k in range(draft.evaluate.repeats)]
 
     def _trial(self, draft: Draft, num_steps: int, k: int) -> Trial:
         parts: dict[str, Any] = {name: getattr(draft, name) for name in ("design", "data", "decoder", "evaluate")}
