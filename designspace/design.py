@@ -23,7 +23,7 @@ from designspace.sampling.probe import MeasuredTimeSteps
 from designspace.sampling.rows import Scaling, Schedule, Start, Stochasticity, TimeSteps
 from designspace.sampling.solver import Solver
 from designspace.text import did_you_mean
-from designspace.training.rows import LossWeight, NoiseDistribution, training_sigmas
+from designspace.training.rows import NoiseDistribution, WeightOfDesign, training_sigmas
 
 
 class Design(Spec):
@@ -47,7 +47,7 @@ class Design(Spec):
     c_noise: CNoise
     # Training (Section 5)
     noise_distribution: NoiseDistribution
-    loss_weight: LossWeight
+    loss_weight: WeightOfDesign
     # Stochastic sampling (Section 4)
     stochasticity: Stochasticity
     to_zero: bool = True

@@ -17,6 +17,7 @@ from diffusers import AutoencoderKL
 from PIL import Image
 
 import designspace as ds
+from designspace.design import preset_names
 from designspace.errors import DataError
 from designspace.evaluation import measure
 from designspace.evaluation.measure import Measured
@@ -43,6 +44,8 @@ TINY = {
 }  # fmt: skip
 EXAMPLES = [
     ds.TimeSteps.get("explicit")(levels=(40.0, 10.0, 1.0, 0.1)),
+    ds.LossWeight.get("importance")(noise_distribution="edm2"),
+    ds.LossWeight.get("importance")(target="sigmoid", target_distribution="edm", noise_distribution="uniform_log"),
     ds.Data.get("folder")(path=FILES / "folder"),
     ds.Data.get("zip")(path=FILES / "images.zip"),
     ds.Data.get("npz")(path=FILES / "images.npz"),
@@ -149,7 +152,7 @@ def test_every_row_has_checks_of_its_own():
 def test_the_target_of_the_network_is_bounded_as_the_noise_vanishes():
     """D(x; 0) = x needs F = (1 - c_skip) / c_out x, in every preset."""
     sigma = torch.logspace(-6, -2, 5, dtype=torch.float64)
-    for preset in ("ddpm", "iddpm", "vp", "ve", "edm", "flow", "velocity"):
+    for preset in preset_names():
         design = ds.Design.preset(preset)
         assert ((1 - design.c_skip(sigma)) / design.c_out(sigma)).abs().max() < 1 + 1e-9, preset
 
