@@ -53,7 +53,6 @@ NOT_HERE = {"data/cifar10", "detector/inception"}
 SMALL = {"model_channels": 8, "channel_mult": [1, 2], "channel_mult_emb": 2, "num_blocks": 1, "attn_resolutions": [4]}
 FIELDS = {
     "time_steps/explicit": {"levels": [40.0, 3.0, 0.1]},
-    "loss_weight/importance": {"noise_distribution": "edm2"},
     "network/mlp": {"width": 8},
     "network/edm": SMALL,
     "network/adm": {**SMALL, "channel_mult": [1, 8]},
@@ -100,9 +99,7 @@ MORE: dict[str, list[dict[str, Any]]] = {
     "time_steps/equal_error": [{"sigma_min": 0.02}],
     "time_steps/fitted": [{"runs": 10}, {"sigma_min": 0.1}],
     "time_steps/oss": [{"student": "heun"}],
-    "loss_weight/importance": [
-        {"target": "sigmoid"}, {"target_distribution": "edm"}, {"noise_distribution": "cosine_interpolated"},
-    ],
+    "loss_weight/importance": [{"target": "sigmoid"}, {"target_distribution": "edm"}],
     "noise_distribution/iddpm": [{"C_1": 0.99}],
     "noise_distribution/log_logistic": [{"sigma_min": 0.01}, {"sigma_max": 80.0}],
     "time_steps/explicit": [{"levels": [5.0, 2.0, 1.0, 0.5]}],
@@ -275,9 +272,14 @@ def _(scaling: ds.Scaling):
 @numbers.register(ds.CSkip)
 @numbers.register(ds.COut)
 @numbers.register(ds.CIn)
-@numbers.register(ds.LossWeight)
 def _(row):
     return [row(SIGMA)]
+
+
+@numbers.register
+def _(weight: ds.LossWeight):
+    drawn = [weight.weigh(SIGMA, fetched("noise_distribution", "cosine"))] if weight.needs_density else []
+    return [weight(SIGMA), *drawn]
 
 
 @numbers.register

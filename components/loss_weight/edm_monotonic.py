@@ -14,7 +14,7 @@ class EDMMonotonic(LossWeight, name="edm_monotonic"):
     r"""EDM's effective weight on the error of the noise, kept at its maximum for all higher noise.
 
     :math:`w(\sigma)` is the effective weight per unit of :math:`\ln\sigma` that results from the noise distribution and
-    the loss weight ``edm`` with the same fields, and :math:`\sigma^*`, 5.4 by default, is where it is largest. With a
+    the loss weight ``edm`` with the same fields, and :math:`\sigma^*`, 5.23 by default, is where it is largest. With a
     weight that does not decrease with the noise, the loss is an evidence lower bound of images with Gaussian noise.
 
     The weight is meant for levels that are uniform in :math:`\ln\sigma`. For other noise distributions, make it the

@@ -1,3 +1,5 @@
+from typing import ClassVar
+
 import torch
 from pydantic import Field, field_validator
 from pydantic_core import PydanticCustomError
@@ -15,9 +17,9 @@ class Importance(LossWeight, name="importance"):
     the density of ``target_distribution`` if that is given: ``{name: importance, target: edm, target_distribution:
     edm}`` trains on EDM's objective with the noise levels of any other distribution.
 
-    The design sets the field ``noise_distribution`` to its own, which needs a density: discrete ones are refused.
-    Outside of its limits the density at the nearest limit is used. Clamping and rounding by c_noise are not taken into
-    account. Raises ``ValueError`` when it is called outside of a design without this field. Kingma and Gao (2023).
+    The noise distribution needs a density: discrete ones are refused. Outside of its limits the density at the nearest
+    limit is used. Clamping and rounding by c_noise are not taken into account. Called without a noise distribution, the
+    component gives W. Kingma and Gao (2023).
     """
 
     formula = r"""
@@ -26,42 +28,26 @@ class Importance(LossWeight, name="importance"):
             \lambda_\mathrm{target}(\sigma)\, p_\mathrm{target}(\ln\sigma)
     """
     sources = (KINGMA_2023,)
+    needs_density: ClassVar[bool] = True
     target: LossWeight = Field(default="edm", validate_default=True)
     target_distribution: NoiseDistribution | None = None
-    noise_distribution: NoiseDistribution | None = None
-
-    @field_validator("target")
-    @classmethod
-    def _of_its_own(cls, target: LossWeight) -> LossWeight:
-        if isinstance(target, Importance):
-            text = "the target cannot be importance itself, whose weight depends on the noise distribution"
-            raise PydanticCustomError("target", "{text}", {"text": text})
-        return target
 
     @field_validator("target_distribution")
     @classmethod
     def _with_a_density(cls, distribution: NoiseDistribution | None) -> NoiseDistribution | None:
         try:
-            return distribution and _continuous(distribution)
+            if distribution is not None:
+                distribution.density(torch.ones(1, dtype=torch.float64))
         except ValueError as error:
-            raise PydanticCustomError("target_distribution", "{text}", {"text": str(error)}) from error
-
-    def made_for(self, distribution: NoiseDistribution) -> LossWeight:
-        if self.noise_distribution not in (None, distribution):
-            what = f"the weight is for noise_distribution {self.noise_distribution}, but the design has {distribution}"
-            raise ValueError(f"{what}: leave out its field noise_distribution, which the design sets")
-        return self.model_copy(update={"noise_distribution": _continuous(distribution)})
+            raise PydanticCustomError("no_density", "{text}", {"text": str(error)}) from error
+        return distribution
 
     def __call__(self, sigma: Tensor) -> Tensor:
-        if self.noise_distribution is None:
-            raise ValueError("loss_weight importance has no noise_distribution: use it within a design, or give one")
-        weight = self.target(sigma)
-        if self.target_distribution is not None:
-            weight = weight * self.target_distribution.density(sigma)
-        return weight / self.noise_distribution.density(sigma.clamp(*self.noise_distribution.limits()))
+        if self.target_distribution is None:
+            return self.target(sigma)
+        low, high = self.target_distribution.limits()
+        density = self.target_distribution.density(sigma.clamp(low, high))
+        return self.target(sigma) * density * ((sigma >= low) & (sigma <= high))
 
-
-def _continuous(distribution: NoiseDistribution) -> NoiseDistribution:
-    """The same distribution. Raises ``ValueError`` if it has no density."""
-    distribution.density(distribution.from_uniform(torch.tensor(0.5, dtype=torch.float64)))
-    return distribution
+    def weigh(self, sigma: Tensor, distribution: NoiseDistribution) -> Tensor:
+        return self(sigma) / distribution.density(sigma.clamp(*distribution.limits()))

@@ -27,7 +27,8 @@ class BetaT(NoiseDistribution, name="beta_t"):
     t_min: Annotated[float, Field(ge=0, lt=1)] = 0.001
 
     def from_uniform(self, u: Tensor) -> Tensor:
-        x, rest = (torch.as_tensor(betaincinv(*given)) for given in ((self.a, self.b, u), (self.b, self.a, 1 - u)))
+        x = torch.as_tensor(betaincinv(self.a, self.b, u.numpy()))
+        rest = torch.as_tensor(betaincinv(self.b, self.a, (1 - u).numpy()))  # 1 - x, also near x = 1
         return (self.t_min + (1 - self.t_min) * x) / ((1 - self.t_min) * rest)
 
     def density(self, sigma: Tensor) -> Tensor:

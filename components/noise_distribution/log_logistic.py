@@ -29,15 +29,16 @@ class LogLogistic(NoiseDistribution, name="log_logistic"):
     sigma_max: Annotated[float, Field(gt=0)] = math.inf
 
     def from_uniform(self, u: Tensor) -> Tensor:
-        low, high = self._ends().tolist()
+        low, high = self._ends()
         return (self.loc + self.scale * (low + u * (high - low)).logit()).exp()
 
     def density(self, sigma: Tensor) -> Tensor:
-        low, high = self._ends().tolist()
+        low, high = self._ends()
         z = (sigma.log() - self.loc) / self.scale
         return z.sigmoid() * (-z).sigmoid() / (self.scale * (high - low))
 
-    def _ends(self) -> Tensor:
+    def _ends(self) -> tuple[float, float]:
         """The probabilities of levels below ``sigma_min`` and below ``sigma_max`` if the range were not limited."""
         ends = torch.tensor([self.sigma_min, self.sigma_max], dtype=torch.float64)
-        return ((ends.log() - self.loc) / self.scale).sigmoid()
+        low, high = ((ends.log() - self.loc) / self.scale).sigmoid().tolist()
+        return low, high

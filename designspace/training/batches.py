@@ -22,7 +22,7 @@ from designspace.registry.calling import (
 )
 from designspace.registry.isolation import isolated
 from designspace.sampling.noise import generator
-from designspace.training.rows import LOWEST_U, Augmentation, TrainingRows
+from designspace.training.rows import HIGHEST_U, LOWEST_U, Augmentation, TrainingRows
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class Batches:
         random = generator("train", self.seed, step)
         u = torch.from_numpy(random.random(self.size)).clamp_min(LOWEST_U)
         if self.stratified:
-            u = (torch.arange(self.size, dtype=torch.float64) + u) / self.size
+            u = ((torch.arange(self.size, dtype=torch.float64) + u) / self.size).clamp_max(HIGHEST_U)
         distribution = self.design.noise_distribution
         sigma = elementwise(distribution, "from_uniform(u)", distribution.from_uniform, u)
         sigma = self.design.c_noise.supported(sigma)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import Annotated, ClassVar, Protocol, runtime_checkable
+from functools import partial
+from typing import ClassVar, Protocol, runtime_checkable
 
 import torch
-from pydantic import AfterValidator, ValidationInfo
-from pydantic_core import PydanticCustomError
 from torch import Tensor
 
 from designspace.denoising.rows import CIn, CNoise, COut, CSkip, PreconditioningRows
+from designspace.registry.calling import elementwise
 from designspace.registry.component import Component, Spec
 
 LOWEST_U, HIGHEST_U = 2.0**-54, 1 - 2.0**-53
@@ -78,28 +78,16 @@ class LossWeight(Component, row="loss_weight"):
     it is drawn, too: the effective weight per unit of :math:`\ln\sigma` is :math:`\lambda(\sigma)\, p(\ln\sigma)`.
     """
 
+    needs_density: ClassVar[bool] = False
+    """Whether ``weigh`` uses the density of the noise distribution, which is then one that has a density."""
+
     @abstractmethod
     def __call__(self, sigma: Tensor) -> Tensor:
         """The weights for noise levels ``sigma``, float64 of any shape, in the same shape."""
 
-    def made_for(self, distribution: NoiseDistribution) -> LossWeight:
-        """The weight in a design with this noise distribution, by default itself.
-
-        Raises ``ValueError`` if the two do not go together.
-        """
-        return self
-
-
-def _made_for(weight: LossWeight, info: ValidationInfo) -> LossWeight:
-    distribution: NoiseDistribution | None = info.data.get("noise_distribution")  # absent if it is not valid
-    try:
-        return weight if distribution is None else weight.made_for(distribution)
-    except ValueError as error:
-        raise PydanticCustomError("loss_weight", "{text}", {"text": str(error)}) from error
-
-
-WeightOfDesign = Annotated[LossWeight, AfterValidator(_made_for)]
-"""The type of the field ``loss_weight`` after a field ``noise_distribution``, for which the weight is made."""
+    def weigh(self, sigma: Tensor, distribution: NoiseDistribution) -> Tensor:
+        """The weights for noise levels that are drawn from ``distribution``, by default those of ``__call__``."""
+        return self(sigma)
 
 
 class DiscreteNoiseDistribution(NoiseDistribution):
@@ -115,7 +103,7 @@ class DiscreteNoiseDistribution(NoiseDistribution):
 
     def density(self, sigma: Tensor) -> Tensor:
         """There is none: raises ``ValueError``."""
-        what = f"noise_distribution {self.name} draws from {len(self.levels()) - 1} levels and has no density"
+        what = f"noise_distribution {self.name} draws from {len(self.levels()) - 1} levels and has none"
         raise ValueError(f"{what}: use a continuous one, such as edm or uniform_log")
 
 
@@ -164,6 +152,12 @@ def training_sigmas(design: TrainingRows, n: int, generator: torch.Generator | N
     return design.c_noise.supported(design.noise_distribution.sample(n, generator))
 
 
+def training_weights(design: TrainingRows, sigma: Tensor) -> Tensor:
+    """The loss weights of noise levels ``sigma``, float64 of any shape, that are drawn from ``noise_distribution``."""
+    weigh = partial(design.loss_weight.weigh, distribution=design.noise_distribution)
+    return elementwise(design.loss_weight, "the weight", weigh, sigma)
+
+
 class OwnRows(Spec):
     """The rows that a network was trained with, for denoisers that do not take them from the design."""
 
@@ -172,4 +166,4 @@ class OwnRows(Spec):
     c_in: CIn
     c_noise: CNoise
     noise_distribution: NoiseDistribution
-    loss_weight: WeightOfDesign
+    loss_weight: LossWeight
