@@ -588,7 +588,14 @@ def computed(path: str) -> tuple[dict[str, list[object]], set[str]]:
 def look_up_inputs() -> None:
     """Look up all that inputs are made of."""
     design()
-    for path in ("schedule/vp", "data/mixture", "data/tree", "data/digits", "detector/pixels"):
+    for path in (
+        "schedule/vp",
+        "noise_distribution/cosine",
+        "data/mixture",
+        "data/tree",
+        "data/digits",
+        "detector/pixels",
+    ):
         fetched(*path.split("/"))
     fetched("network", "mlp", width=8)
 
