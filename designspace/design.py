@@ -23,7 +23,7 @@ from designspace.sampling.probe import MeasuredTimeSteps
 from designspace.sampling.rows import Scaling, Schedule, Start, Stochasticity, TimeSteps
 from designspace.sampling.solver import Solver
 from designspace.text import did_you_mean
-from designspace.training.rows import LossWeight, NoiseDistribution, training_sigmas
+from designspace.training.rows import LossWeight, NoiseDistribution, training_sigmas, training_weights
 
 
 class Design(Spec):
@@ -77,7 +77,9 @@ class Design(Spec):
 
     @classmethod
     def preset(cls, preset: str, **rows: Any) -> Self:
-        """A column of Table 1 (``ddpm``, ``iddpm``, ``vp``, ``ve``, ``edm``), ``flow`` or ``velocity``, with changes.
+        """A column of Table 1 (``ddpm``, ``iddpm``, ``vp``, ``ve``, ``edm``) or another preset, with changes.
+
+        The others are ``edm2``, ``flow``, ``jit``, ``vdm++`` and ``velocity``.
 
         A row is given as a component, a name, or a mapping. A mapping with ``name`` replaces the row; one without it
         changes fields of the preset's component. ``sigma_data=0.7`` sets that field of all rows that have it.
@@ -90,6 +92,13 @@ class Design(Spec):
         They are clamped and rounded to levels that ``c_noise`` supports, as the levels of the sampler are.
         """
         return training_sigmas(self, n, generator)
+
+    def training_weights(self, sigma: Tensor) -> Tensor:
+        """The loss weights of noise levels ``sigma`` that are drawn from ``noise_distribution``, in the same shape.
+
+        They are those of ``loss_weight``, except for loss_weight ``importance``, which depends on the distribution.
+        """
+        return training_weights(self, sigma)
 
     def with_time_steps(self, time_steps: TimeSteps) -> Self:
         """A copy with other time steps, which are not checked against the other rows."""
@@ -174,6 +183,8 @@ def misfits(design: Design) -> Iterator[Misfit]:
         yield Misfit("time_steps", "levels_of_noise", text)
     if text := _levels_that_the_network_cannot_be_told(design):
         yield Misfit("noise_distribution", "levels_not_supported", text)
+    if text := _a_density_that_does_not_exist(design):
+        yield Misfit("noise_distribution", "no_density", text)
 
 
 def _noise_between_the_steps_of_a_multistep_method(design: Design) -> str:
@@ -210,3 +221,13 @@ def _levels_that_the_network_cannot_be_told(design: Design) -> str:
         f"{design.noise_distribution} draws {outside:.0%} of its noise levels outside {low:.3g} to {high:.3g}, the"
         f" range that c_noise {design.c_noise} supports; change the range, or use c_noise edm, which supports any level"
     )
+
+
+def _a_density_that_does_not_exist(design: Design) -> str:
+    if not design.loss_weight.needs_density:
+        return ""
+    try:
+        design.noise_distribution.density(torch.ones(1, dtype=torch.float64))
+    except ValueError as error:
+        return f"loss_weight {design.loss_weight.name} needs a density: {error}"
+    return ""

@@ -99,7 +99,9 @@ MORE: dict[str, list[dict[str, Any]]] = {
     "time_steps/equal_error": [{"sigma_min": 0.02}],
     "time_steps/fitted": [{"runs": 10}, {"sigma_min": 0.1}],
     "time_steps/oss": [{"student": "heun"}],
+    "loss_weight/importance": [{"target": "sigmoid"}, {"target_distribution": "edm"}],
     "noise_distribution/iddpm": [{"C_1": 0.99}],
+    "noise_distribution/log_logistic": [{"sigma_min": 0.01}, {"sigma_max": 80.0}],
     "time_steps/explicit": [{"levels": [5.0, 2.0, 1.0, 0.5]}],
     "schedule/vp": [{"sigma_min": 0.01, "sigma_max": 100.0}],
     "stochasticity/churn": [{"S_churn": 4.0}, {"S_min": 0.5, "S_max": 10.0}, {"S_max": 2.0}],
@@ -270,9 +272,14 @@ def _(scaling: ds.Scaling):
 @numbers.register(ds.CSkip)
 @numbers.register(ds.COut)
 @numbers.register(ds.CIn)
-@numbers.register(ds.LossWeight)
 def _(row):
     return [row(SIGMA)]
+
+
+@numbers.register
+def _(weight: ds.LossWeight):
+    drawn = [weight.weigh(SIGMA, fetched("noise_distribution", "cosine"))] if weight.needs_density else []
+    return [weight(SIGMA), *drawn]
 
 
 @numbers.register
@@ -581,7 +588,14 @@ def computed(path: str) -> tuple[dict[str, list[object]], set[str]]:
 def look_up_inputs() -> None:
     """Look up all that inputs are made of."""
     design()
-    for path in ("schedule/vp", "data/mixture", "data/tree", "data/digits", "detector/pixels"):
+    for path in (
+        "schedule/vp",
+        "noise_distribution/cosine",
+        "data/mixture",
+        "data/tree",
+        "data/digits",
+        "detector/pixels",
+    ):
         fetched(*path.split("/"))
     fetched("network", "mlp", width=8)
 

@@ -60,7 +60,7 @@ def test_the_output_is_zero_at_the_start(name, shape):
     assert output.abs().max() < (1e-4 if name == "edm" else 1e-30)  # whose last layer has weights of 1e-5
 
 
-@pytest.mark.parametrize("preset", preset_names())
+@pytest.mark.parametrize("preset", sorted(set(preset_names()) - {"jit", "vdm++"}))
 def test_the_loss_at_the_start_is_the_same_at_every_noise_level(preset):
     """E[lambda |D - y|^2 / d] on data whose root mean square, not standard deviation, is the column's sigma_data.
 

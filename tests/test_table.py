@@ -53,10 +53,10 @@ def test_a_terminal_shows_every_row_and_column(width):
 
 def test_a_narrow_terminal_names_the_columns_that_share_a_component():
     lines = [line.strip() for line in printed(ALL, 80).splitlines()]
-    at = lines.index("linear in ddpm, iddpm, edm, velocity")
+    at = lines.index("linear in ddpm, iddpm, edm, edm2, vdm++, velocity")
     assert lines[at - 1 : at + 3] == [
         "schedule",
-        "linear in ddpm, iddpm, edm, velocity",
+        "linear in ddpm, iddpm, edm, edm2, vdm++, velocity",
         "σ(t) = t,  t ≥ 0",
         "≠ vp in vp",
     ]
@@ -84,7 +84,7 @@ def test_one_design_has_no_marks():
 def test_markdown_is_a_table_whose_mathematics_markdown_does_not_touch():
     lines = markdown(ALL).splitlines()
     assert lines[-1] == "Bold: differs from ddpm."
-    assert {line.count("|") for line in lines[:-2]} == {9}
+    assert {line.count("|") for line in lines[:-2]} == {12}
     assert len(lines[:-2]) == 2 + 11
     assert not [found for line in lines for found in re.findall(r"\$[^$]*\$", line) if re.search(r"\\[^A-Za-z]", found)]
     assert any(r"$\sigma(t) = \sqrt t, \quad t \ge 0$" in line for line in lines)
@@ -101,7 +101,7 @@ def test_markdown_survives_a_name_with_bars_and_dollars():
 
 def test_latex_keeps_every_formula_and_escapes_names():
     text = latex(ALL)
-    assert text.count(r"\begin{table*}") == 2  # six presets, four beside each other
+    assert text.count(r"\begin{table*}") == 3  # ten presets, four beside each other
     assert r"\boldmath\fit{\sigma(t) = \sqrt t}" in text
     assert r"c_\mathrm{skip}" in text
     assert "Bold: differs from ddpm." in text

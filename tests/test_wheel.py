@@ -80,7 +80,7 @@ def test_the_wheel_is_whole(shell, tmp_path):
     assert "site-packages" in file
     assert not file.startswith(str(ROOT))
     assert no_top_level_components
-    assert presets == ["ddpm", "iddpm", "vp", "ve", "edm", "flow", "velocity"]
+    assert presets == ["ddpm", "iddpm", "vp", "ve", "edm", "edm2", "flow", "jit", "vdm++", "velocity"]
     listed = json.loads(shell("designspace", "list", "--json"))
     here = {folder.name for folder in (ROOT / "components").iterdir() if folder.is_dir()}
     assert {row for row, names in listed.items() if names} == here - {"__pycache__"}

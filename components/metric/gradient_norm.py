@@ -13,6 +13,7 @@ from designspace.registry.component import Count, Positive
 from designspace.registry.literature import KARRAS_2022
 from designspace.sampling.solver import SamplingRows
 from designspace.training.loss import squared_errors
+from designspace.training.rows import training_weights
 
 
 class GradientNorm(DenoiserMetric, name="gradient_norm"):
@@ -55,7 +56,7 @@ def _squared_norms(seen: DenoiserProbe, denoiser: Conditional, sigma: Tensor) ->
     assert isinstance(denoiser.network, torch.nn.Module)
     network = deepcopy(denoiser.network).requires_grad_(True)
     own, parameters = PreconditionedNetwork(network, seen.design, denoiser.shape), list(network.parameters())
-    weights, found = seen.design.loss_weight(sigma), []
+    weights, found = training_weights(seen.design, sigma), []
     for i in range(len(seen.y)):
         one = slice(i, i + 1)
         D = own.bind(None if seen.labels is None else seen.labels[one])

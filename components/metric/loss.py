@@ -7,6 +7,7 @@ from designspace.evaluation.denoiser_probe import DenoiserProbe
 from designspace.evaluation.measure import Measured, mean
 from designspace.evaluation.rows import DenoiserMetric
 from designspace.registry.literature import KARRAS_2022
+from designspace.training.rows import training_weights
 
 
 class Loss(DenoiserMetric, name="loss"):
@@ -28,6 +29,6 @@ class Loss(DenoiserMetric, name="loss"):
 
     def observe(self, seen: DenoiserProbe) -> Measured:
         def losses(denoiser: Conditional, sigma: Tensor) -> Tensor:
-            return seen.design.loss_weight(sigma) * seen.squared_errors(denoiser, sigma)
+            return training_weights(seen.design, sigma) * seen.squared_errors(denoiser, sigma)
 
         return mean(losses(seen.denoiser, seen.drawn()), profile=seen.profile(self, losses)[0])

@@ -26,3 +26,6 @@ class Cosine(NoiseDistribution, name="cosine"):
     def from_uniform(self, u: Tensor) -> Tensor:
         low, high = math.atan(self.sigma_min), math.atan(self.sigma_max)
         return torch.tan(low + u * (high - low))
+
+    def density(self, sigma: Tensor) -> Tensor:
+        return sigma / (1 + sigma**2) / (math.atan(self.sigma_max) - math.atan(self.sigma_min))

@@ -2,7 +2,7 @@ from torch import Tensor
 
 from designspace.registry.component import Finite, Positive
 from designspace.registry.literature import KARRAS_2022
-from designspace.sampling.levels import log_normal
+from designspace.sampling.levels import log_normal, log_normal_density
 from designspace.training.rows import NoiseDistribution
 
 
@@ -23,3 +23,6 @@ class EDM(NoiseDistribution, name="edm"):
 
     def from_uniform(self, u: Tensor) -> Tensor:
         return log_normal(u, self.P_mean, self.P_std, self.name)
+
+    def density(self, sigma: Tensor) -> Tensor:
+        return log_normal_density(sigma, self.P_mean, self.P_std)

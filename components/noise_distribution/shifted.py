@@ -2,7 +2,7 @@ from torch import Tensor
 
 from designspace.registry.component import Finite, Positive
 from designspace.registry.literature import ESSER_2024, HOOGEBOOM_2023
-from designspace.sampling.levels import log_normal
+from designspace.sampling.levels import log_normal, log_normal_density
 from designspace.training.rows import NoiseDistribution
 
 
@@ -26,3 +26,6 @@ class Shifted(NoiseDistribution, name="shifted"):
 
     def from_uniform(self, u: Tensor) -> Tensor:
         return self.shift * log_normal(u, self.P_mean, self.P_std, self.name)
+
+    def density(self, sigma: Tensor) -> Tensor:
+        return log_normal_density(sigma / self.shift, self.P_mean, self.P_std)

@@ -1,3 +1,6 @@
+import math
+
+import torch
 from torch import Tensor
 
 from designspace.registry.component import Positive
@@ -22,3 +25,6 @@ class UniformLog(NoiseDistribution, name="uniform_log"):
 
     def from_uniform(self, u: Tensor) -> Tensor:
         return log_uniform(u, self.sigma_min, self.sigma_max)
+
+    def density(self, sigma: Tensor) -> Tensor:
+        return torch.full_like(sigma, 1 / math.log(self.sigma_max / self.sigma_min))

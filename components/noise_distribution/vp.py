@@ -2,7 +2,7 @@ from torch import Tensor
 
 from designspace.registry.component import Finite, Fraction, Positive
 from designspace.registry.literature import KARRAS_2022, SONG_2021
-from designspace.sampling.levels import vp_sigma
+from designspace.sampling.levels import vp_sigma, vp_sigma_inv
 from designspace.training.rows import NoiseDistribution
 
 
@@ -20,3 +20,7 @@ class VP(NoiseDistribution, name="vp"):
 
     def from_uniform(self, u: Tensor) -> Tensor:
         return vp_sigma(1 + u * (self.epsilon_t - 1), self.beta_d, self.beta_min)
+
+    def density(self, sigma: Tensor) -> Tensor:
+        beta = self.beta_min + self.beta_d * vp_sigma_inv(sigma, self.beta_d, self.beta_min)
+        return 2 * sigma**2 / (1 + sigma**2) / beta / (1 - self.epsilon_t)

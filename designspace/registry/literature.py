@@ -28,10 +28,20 @@ BONNEEL_2015 = Source(
     "https://doi.org/10.1007/s10851-014-0506-3",
 )
 CHEN_2024 = _arxiv("2405.11326", "Chen et al.", 2024, "On the Trajectory Regularity of ODE-based Diffusion Sampling")
+BLACK_2024 = _arxiv(
+    "2410.24164", "Black et al.", 2024, "π0: A Vision-Language-Action Flow Model for General Robot Control"
+)
+CHOI_2022 = _arxiv("2204.00227", "Choi et al.", 2022, "Perception Prioritized Training of Diffusion Models")
 CHONG_2020 = _arxiv(
     "1911.07023", "Chong and Forsyth", 2020, "Effectively Unbiased FID and Inception Score and Where to Find Them"
 )
 CROWSON_2022 = Source("Crowson", 2022, "k-diffusion", "https://github.com/crowsonkb/k-diffusion")
+CROWSON_2024 = _arxiv(
+    "2401.11605",
+    "Crowson et al.",
+    2024,
+    "Scalable High-Resolution Pixel-Space Image Synthesis with Hourglass Diffusion Transformers",
+)
 CUI_2023 = _arxiv(
     "2309.06169", "Cui et al.", 2023, "Elucidating the Solution Space of Extended Reverse-Time SDE for Diffusion Models"
 )
@@ -60,6 +70,7 @@ FAN_2025 = _arxiv(
 GENMO_2024 = Source("Genmo Team", 2024, "Mochi 1", "https://github.com/genmoai/mochi")
 GU_2023 = _arxiv("2310.02664", "Gu et al.", 2023, "On Memorization in Diffusion Models")
 HANG_2023 = _arxiv("2303.09556", "Hang et al.", 2023, "Efficient Diffusion Training via Min-SNR Weighting Strategy")
+HANG_2024 = _arxiv("2407.03297", "Hang et al.", 2024, "Improved Noise Schedule for Diffusion Training")
 HEUSEL_2017 = _arxiv(
     "1706.08500",
     "Heusel et al.",
@@ -79,6 +90,12 @@ HOEFFDING_1948 = Source(
 HOOGEBOOM_2023 = _arxiv(
     "2301.11093", "Hoogeboom et al.", 2023, "Simple Diffusion: End-to-End Diffusion for High Resolution Images"
 )
+HOOGEBOOM_2024 = _arxiv(
+    "2410.19324",
+    "Hoogeboom et al.",
+    2024,
+    "Simpler Diffusion (SiD2): 1.5 FID on ImageNet512 with pixel-space diffusion",
+)
 HO_2020 = _arxiv("2006.11239", "Ho et al.", 2020, "Denoising Diffusion Probabilistic Models")
 KARRAS_2022 = _arxiv(
     "2206.00364", "Karras et al.", 2022, "Elucidating the Design Space of Diffusion-Based Generative Models"
@@ -88,6 +105,12 @@ KARRAS_2024 = _arxiv(
 )
 KARRAS_2024_AUTOGUIDANCE = _arxiv(
     "2406.02507", "Karras et al.", 2024, "Guiding a Diffusion Model with a Bad Version of Itself"
+)
+KINGMA_2023 = _arxiv(
+    "2303.00848",
+    "Kingma and Gao",
+    2023,
+    "Understanding Diffusion Objectives as the ELBO with Simple Data Augmentation",
 )
 KRIZHEVSKY_2009 = Source(
     "Krizhevsky",
@@ -197,6 +220,7 @@ YOON_2023 = Source(
     "Diffusion Probabilistic Models Generalize when They Fail to Memorize",
     "https://openreview.net/forum?id=shciCbSk9h",
 )
+YU_2023 = _arxiv("2310.08442", "Yu et al.", 2023, "Unmasking Bias in Diffusion Model Training")
 ZHANG_2022 = _arxiv(
     "2204.13902", "Zhang and Chen", 2022, "Fast Sampling of Diffusion Models with Exponential Integrator"
 )

@@ -111,6 +111,12 @@ def log_normal(u: Tensor, mean: float, std: float, row: str) -> Tensor:
     return (mean + std * z).exp()
 
 
+def log_normal_density(sigma: Tensor, mean: float, std: float) -> Tensor:
+    r"""The density of :math:`\ln\sigma` if it is normally distributed."""
+    z = (sigma.log() - mean) / std
+    return (-(z**2) / 2).exp() / (std * math.sqrt(2 * math.pi))
+
+
 def log_uniform(u: Tensor, low: float, high: float) -> Tensor:
     r""":math:`\mathrm{low}\, (\mathrm{high} / \mathrm{low})^u`, the quantile u of a log-uniform distribution."""
     return low * (high / low) ** u

@@ -99,8 +99,8 @@ def _curves(name: str, design: Design, levels: Tensor, drawn: Tensor, sigma: Ten
     t_max = design.schedule.sigma_inv(levels[0])
     low, high = design.c_noise.limits()
     supported = sigma.where((low <= sigma) & (sigma <= high), torch.nan)
-    rows: dict[str, Callable[[Tensor], Tensor]] = {
-        row: getattr(design, row) for row in ("c_skip", "c_out", "c_in", "loss_weight")
+    rows: dict[str, Callable[[Tensor], Tensor]] = {row: getattr(design, row) for row in ("c_skip", "c_out", "c_in")} | {
+        "loss_weight": design.training_weights
     }
     arrays: dict[str, Any] = {row: _array(of(sigma)) for row, of in rows.items()}
     c_noise = torch.full_like(sigma, torch.nan)

@@ -177,7 +177,7 @@ _ALONE: dict[type[Component], list[Callable[..., None]]] = {
     CIn: [denoising.is_a_function_of_the_noise_level, denoising.is_positive],
     CNoise: [denoising.is_a_function_of_the_noise_level, denoising.rounds_to_supported_levels],
     Guidance: [guidance.guides_a_denoiser],
-    NoiseDistribution: [training.draws_noise_levels],
+    NoiseDistribution: [training.draws_noise_levels, training.has_the_density_of_its_quantiles],
     LossWeight: [denoising.is_a_function_of_the_noise_level, denoising.is_positive],
     Data: [evaluation.gives_uint8_images],
     Diagnostic: [evaluation.sees_what_the_flow_does],

@@ -8,7 +8,7 @@ from designspace.registry.calling import elementwise
 from designspace.testing.assertions import require, require_close, require_finite, require_same
 from designspace.testing.context import STAND_INS, Context
 from designspace.training.batches import augmented
-from designspace.training.rows import Augmentation, NoiseDistribution
+from designspace.training.rows import Augmentation, DiscreteNoiseDistribution, NoiseDistribution
 
 
 def draws_noise_levels(distribution: NoiseDistribution) -> None:
@@ -23,6 +23,16 @@ def draws_noise_levels(distribution: NoiseDistribution) -> None:
     require(first.shape == (7,), "the shape of sample(7)", [7], list(first.shape))
     require(first.dtype == torch.float64, "the dtype of sample(7)", torch.float64, first.dtype)
     require_close("sample(7) with the same seed again", second, first, rtol=0)
+
+
+def has_the_density_of_its_quantiles(distribution: NoiseDistribution) -> None:
+    """A density of its own is the one that follows from ``from_uniform``."""
+    if type(distribution).density in (NoiseDistribution.density, DiscreteNoiseDistribution.density):
+        return
+    sigma = distribution.from_uniform(torch.linspace(0.05, 0.95, 19, dtype=torch.float64))
+    found = elementwise(distribution, "density(sigma)", distribution.density, sigma)
+    expected = NoiseDistribution.density(distribution, sigma)
+    require_close("density(sigma)", found, expected, rtol=1e-4, at=sigma)
 
 
 def transforms_images(augmentation: Augmentation, given: Context = STAND_INS) -> None:

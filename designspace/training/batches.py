@@ -22,7 +22,7 @@ from designspace.registry.calling import (
 )
 from designspace.registry.isolation import isolated
 from designspace.sampling.noise import generator
-from designspace.training.rows import Augmentation, TrainingRows
+from designspace.training.rows import HIGHEST_U, LOWEST_U, Augmentation, TrainingRows
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,7 @@ class Batches:
     size: int
     device: torch.device
     label_dropout: float = 0.0
+    stratified: bool = False
 
     @classmethod
     def of(
@@ -69,18 +70,24 @@ class Batches:
         labelled: bool,
         device: torch.device,
         label_dropout: float = 0.0,
+        stratified: bool = False,
     ) -> Batches:
-        """Batches of ``data``, whose labels are -1, "no class", with the probability ``label_dropout``."""
+        """Batches of ``data``, whose labels are -1, "no class", with the probability ``label_dropout``.
+
+        With ``stratified``, one noise level of a batch is drawn from each of ``size`` equally probable ranges.
+        """
         labels = data.labels.to(device) if labelled and data.labels is not None else None
         pixels = data.pixels.to(device) if fits_in_memory(data.pixels.nbytes) else data.pixels
-        return cls(pixels, labels, design, augmentation, seed, size, device, label_dropout)
+        return cls(pixels, labels, design, augmentation, seed, size, device, label_dropout, stratified)
 
     def __call__(self, step: int) -> Batch:
         """The batch of a step."""
         chosen = self._chosen(step)
         sent_chosen = sent(chosen, self.device)
         random = generator("train", self.seed, step)
-        u = torch.from_numpy(random.random(self.size)).clamp_min(2.0**-54)
+        u = torch.from_numpy(random.random(self.size)).clamp_min(LOWEST_U)
+        if self.stratified:
+            u = ((torch.arange(self.size, dtype=torch.float64) + u) / self.size).clamp_max(HIGHEST_U)
         distribution = self.design.noise_distribution
         sigma = elementwise(distribution, "from_uniform(u)", distribution.from_uniform, u)
         sigma = self.design.c_noise.supported(sigma)

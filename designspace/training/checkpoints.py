@@ -116,7 +116,8 @@ def _silent(progress: Progress) -> None:
 def batches_of(plan: Plan, device: torch.device) -> Batches:
     """The batches of a training."""
     given = plan.data, plan.design, plan.augmentation, plan.recipe.seed, plan.recipe.batch_size
-    return Batches.of(*given, labelled=plan.labelled, device=device, label_dropout=plan.label_dropout)
+    dropout, stratified = plan.label_dropout, plan.recipe.stratified
+    return Batches.of(*given, labelled=plan.labelled, device=device, label_dropout=dropout, stratified=stratified)
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,8 @@ import torch
 from torch import Tensor
 
 from designspace.denoising.device import sent
-from designspace.registry.calling import elementwise
 from designspace.sampling import rows
-from designspace.training.rows import TrainingRows
+from designspace.training.rows import TrainingRows, training_weights
 
 LOWEST, HIGHEST, BINS = 1e-3, 1e3, 48
 """The bins are evenly spaced in ln sigma; levels outside the range go into the first or the last bin."""
@@ -21,8 +20,7 @@ def errors(D: rows.D, design: TrainingRows, y: Tensor, sigma: Tensor, noise: Ten
 
     ``y`` are images ``[B, ...]``, ``noise`` unit Gaussian of their shape, ``sigma`` float64 ``[B]``.
     """
-    weight = elementwise(design.loss_weight, "the weight", design.loss_weight, sigma)
-    return sent(weight, y.device, torch.float32) * squared_errors(D, y, sigma, noise)
+    return sent(training_weights(design, sigma), y.device, torch.float32) * squared_errors(D, y, sigma, noise)
 
 
 def squared_errors(D: rows.D, y: Tensor, sigma: Tensor, noise: Tensor) -> Tensor:

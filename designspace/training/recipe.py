@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from designspace.registry.component import Fraction, NonNegative, Positive, Spec
+from designspace.registry.identity import Since
 
 Images = Annotated[int, Field(ge=1, le=1_000_000)]
 """A number of images of a batch; the limit excludes mistakes, since no memory holds larger batches."""
@@ -21,8 +22,10 @@ class Recipe(Spec):
     images seen before a step, as in Karras et al. (2022), so that the learning rate of the first step is 0. With
     ``ema_sigma_rel``, the average is the power-function average of that relative width instead (Karras et al., 2023,
     https://arxiv.org/abs/2312.02696, Section 3). ``accumulate`` splits each batch into parts that are processed one
-    after another. ``precision``, ``compile`` and ``channels_last`` speed up training on a GPU. The class is a mixin for
-    components.
+    after another. With ``stratified``, the noise levels of a batch of B images are its B quantiles
+    :math:`(k + r) / B` with random numbers r in (0, 1): each level has the same distribution as before, but the levels
+    of a batch are spread evenly, so that the loss has a smaller variance. ``precision``, ``compile`` and
+    ``channels_last`` speed up training on a GPU. The class is a mixin for components.
     """
 
     seed: int = 0
@@ -33,6 +36,7 @@ class Recipe(Spec):
     ema_half_life: Positive = 50_000.0
     ema_ramp_up: Fraction = 0.05
     ema_sigma_rel: Annotated[float, Field(gt=0, lt=0.28)] | None = None
+    stratified: Annotated[bool, Since(False)] = False
     precision: Literal["float32", "bf16"] = "float32"
     compile: bool = False
     channels_last: bool = False
