@@ -21,7 +21,7 @@ METRICS = [
     metric("cmmd"),
     metric("cmmd", sigma=0.7),
     metric("cmmd", statistic="V"),
-    metric("cmmd", statistic="V", sigma=1.5, normalized=False),
+    metric("cmmd", statistic="V", sigma=1.5, normalised=False),
 ]
 each_metric = pytest.mark.parametrize("metric", METRICS, ids=str)
 
@@ -33,7 +33,7 @@ def sample(n, d=6, seed=0, shift=0.0):
 def by_definition(metric, x, y):
     """All sums as loops over pairs."""
     x, y = (v.features.double().numpy() for v in (x, y))
-    if metric.name == "cmmd" and metric.normalized:
+    if metric.name == "cmmd" and metric.normalised:
         x, y = (v / np.linalg.norm(v, axis=1)[:, None] for v in (x, y))
 
     def k(a, b):
@@ -94,17 +94,17 @@ def test_cmmd_of_a_set_and_itself_is_0_and_no_set_is_closer():
     assert metric("cmmd").measure(x, x).value < 0
 
 
-def test_cmmd_ignores_rotations_and_if_normalized_the_lengths():
+def test_cmmd_ignores_rotations_and_if_normalised_the_lengths():
     x, y = sample(30, shift=0.3), sample(40, seed=1)
     turn, _ = torch.linalg.qr(torch.randn(6, 6, generator=torch.Generator().manual_seed(3)))
     lengths = torch.rand(30, 1, generator=torch.Generator().manual_seed(4)) + 0.5
-    for normalized in (True, False):
-        cmmd = metric("cmmd", sigma=1.0, normalized=normalized)
+    for normalised in (True, False):
+        cmmd = metric("cmmd", sigma=1.0, normalised=normalised)
         value = cmmd.measure(x, y).value
         turned = cmmd.measure(Sample(x.features @ turn), Sample(y.features @ turn)).value
         scaled = cmmd.measure(Sample(x.features * lengths), y).value
         assert turned == pytest.approx(value, rel=1e-5)
-        assert (scaled == pytest.approx(value, rel=1e-5)) is normalized
+        assert (scaled == pytest.approx(value, rel=1e-5)) is normalised
 
 
 def test_cmmd_with_the_published_sigma_is_nearly_the_distance_of_the_means():

@@ -18,7 +18,7 @@ SCALE = 1000
 class CMMD(Metric, name="cmmd"):
     r"""The squared maximum mean discrepancy with a Gaussian kernel, times 1000, as published for CLIP's embeddings.
 
-    Features are divided by their length, as CLIP's embeddings are, unless ``normalized`` is false. Since features of
+    Features are divided by their length, as CLIP's embeddings are, unless ``normalised`` is false. Since features of
     length 1 are at most 2 apart, the published ``sigma`` of 10 then makes the kernel nearly linear in the squared
     distance: the value is close to :math:`1000\,|\bar x - \bar y|^2 / \sigma^2`, and differences of the spread hardly
     count. A ``sigma`` near 1 sees them.
@@ -38,10 +38,10 @@ class CMMD(Metric, name="cmmd"):
     sources = (JAYASUMANA_2024, GRETTON_2012, HOEFFDING_1948)
     sigma: Positive = 10.0
     statistic: Literal["U", "V"] = "U"
-    normalized: bool = True
+    normalised: bool = True
 
     def measure(self, generated: Sample, reference: Sample) -> Measured:
-        if self.normalized:
+        if self.normalised:
             generated, reference = _unit(generated), reference.once("unit length", partial(_unit, reference))
         diagonal = 1.0 if self.statistic == "V" else None
         found = squared_mmd(generated, reference, Gaussian(self.sigma), diagonal=diagonal)
