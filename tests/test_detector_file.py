@@ -203,11 +203,11 @@ class TestOutput:
             (Outputs, {"output": "map2"}, r"x\.json:10:12: output: the network has no output 'map2': tokens, map$"),
             (Pair, {"output": 2}, r"x\.json:10:12: output: the network has no output 2: 0 to 1$"),
             (Tiny, {"output": "map"}, r"x\.json:10:12: output: the network has a single output without a name"),
-            (Tiny, {"pooling": "none"}, r"x\.json:7:11: width: the network gives \[2, 4, 5\] .*, not \[2, 5\]$"),
+            (Tiny, {"pooling": "none"}, r"x\.json:7:11: width: the network gives \[1, 4, 5\] .*, not \[1, 5\]$"),
             (
                 Tiny,
                 {"width": 6},
-                r"x\.json:7:11: width: the network gives \[2, 5\] .* the pooling tokens, not \[2, 6\]",
+                r"x\.json:7:11: width: the network gives \[1, 5\] .* the pooling tokens, not \[1, 6\]",
             ),
             (Tiny, {"size": 2}, r"size: should be greater than or equal to 8"),
         ],
@@ -226,7 +226,7 @@ class TestOutput:
 
     def test_a_network_for_one_size_of_batches(self):
         exported(Tiny(), "tiny.pt2", dynamic_shapes=None)
-        message = r"x\.json:3:13: network: the network fails for images \[3, 3, 8, 8\]: .*; it has to take any number"
+        message = r"x\.json:3:13: network: the network fails for images \[1, 3, 8, 8\]: .*; it has to take any number"
         with pytest.raises(DataError, match=message):
             describe(TINY | {"network": "tiny.pt2", "pooling": "tokens"}).require()
 
@@ -330,6 +330,16 @@ class TestFile:
         pytest.importorskip("onnxruntime")
         (place / "tiny.onnx").write_bytes(b"damaged")
         with pytest.raises(DataError, match=r"tiny\.onnx is not ONNX, or it is damaged: "):
+            describe(TINY | {"network": "tiny.onnx"}).require()
+
+    def test_onnx_with_weights_in_a_second_file(self):
+        """They would not count in the identity."""
+        onnx(nn.Sequential(nn.Conv2d(3, 5, 8), nn.Flatten()).eval(), "tiny.onnx")
+        own = pytest.importorskip("onnx")
+        describe(TINY | {"network": "tiny.onnx"}).require()
+        apart = {"save_as_external_data": True, "location": "tiny.data", "size_threshold": 0}
+        own.save_model(own.load("tiny.onnx"), "tiny.onnx", **apart)
+        with pytest.raises(DataError, match=r"tiny\.onnx has its weights in a second file: export it with"):
             describe(TINY | {"network": "tiny.onnx"}).require()
 
     def test_onnx_without_its_package(self, place, monkeypatch):

@@ -92,7 +92,10 @@ def _components() -> Found:
         return detector.load(torch.device("cpu"))
 
     names = sorted(path.stem for path in SHIPPED.glob("*.json"))
-    described = {f"file: {name}": _state(partial(ds.Detector.get("file"), path=name), load) for name in names}
+    described = {
+        f"file: {name}": _state(partial(ds.Detector.model_validate, {"name": "file", "path": name}), load)
+        for name in names
+    }
     detectors = _states(ds.Detector, load) | described
     return {"detectors": detectors, "data": _states(ds.Data, lambda data: data.content_hash())}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -20,7 +21,7 @@ from designspace.storage.files import file_hash
 PIXELS = 16 * 224**2
 """The number of pixels that the network sees at a time."""
 INSTALL = "pip install 'designspace[onnx]'"
-TRIED = (2, 3)
+TRIED = (1, 2)
 """Batches of these sizes show whether the network takes any number of images."""
 
 Network = Callable[[Tensor], Any]
@@ -104,8 +105,12 @@ def _onnx(file: Path, device: torch.device) -> Network:
     on_gpu = ["CUDAExecutionProvider"] * (device.type == "cuda")
     able = [name for name in (*on_gpu, "CPUExecutionProvider") if name in onnxruntime.get_available_providers()]
     try:
-        session = onnxruntime.InferenceSession(file, options, providers=able)
+        with TemporaryDirectory() as empty:  # weights in a second file would not count in the identity: none is found
+            options.add_session_config_entry("session.model_external_initializers_file_folder_path", empty)
+            session = onnxruntime.InferenceSession(file.read_bytes(), options, providers=able)
     except Exception as error:  # onnxruntime has errors of its own
+        if "External data path" in str(error):
+            raise DataError(f"{file} has its weights in a second file: export it with external_data=False") from error
         raise _damaged(file, error) from error
     inputs, outputs = ([each.name for each in found] for found in (session.get_inputs(), session.get_outputs()))
 
