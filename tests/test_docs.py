@@ -207,7 +207,7 @@ def test_the_page_on_detectors_runs_except_what_needs_a_download(tmp_path, monke
     Path("detectors.yaml").write_text(spec.replace("grid:\n  evaluate.detector: [lite0, xfeat]\n", ""), "utf-8")
     assert wrong_with("detectors.yaml") == []  # xfeat may not be installed
     for name in ("dinov2", "clip_vitl14_336"):
-        with pytest.raises(DataError, match=f"network: there is no .*/{name}.*documentation$"):
+        with pytest.raises(DataError, match=f"network: there is no .*/{name}.*: export .* documentation says$"):
             Detector.model_validate({"name": "file", "path": name.replace("dinov2", "dinov2_vitl14")}).require()
     for name in ("dinov2.yaml", "cmmd.yaml"):
         (line,) = wrong_with_rest(name)

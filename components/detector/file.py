@@ -29,9 +29,10 @@ class File(Detector, name="file"):
       and ``width``, the number of features;
     - ``licence`` and ``source``, a text that says where the file comes from.
 
-    The file is looked for beside the description, then in the folder ``weights`` of the cache. It counts by its
-    content, wherever it is, and has to take batches of any size. TorchScript and exported programs are executed; ONNX
-    needs ``pip install 'designspace[onnx]'``. Raises ``DataError`` with the line and column of the description.
+    The file is looked for beside the description, then in the folder ``weights`` of the cache, where those of the
+    package's own descriptions are expected. It counts by its content, and has to take batches of any size. TorchScript
+    and exported programs are executed; ONNX needs ``pip install 'designspace[onnx]'``. Raises ``DataError`` with the
+    line and column of the description.
     """
 
     path: Path

@@ -66,7 +66,7 @@ class Description(Preparation):
     protocol: Annotated[str, Field(pattern=r"^FD-\S+$")]
     """The name of a Fréchet distance of its features, such as ``FD-DINOv2``."""
     network: str
-    """The file, in the folder of the description or in the folder ``weights`` of the cache."""
+    """The file, beside the description or in the folder ``weights`` of the cache, or only there for shipped ones."""
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
     """The hash of the file, which is checked. Without it, the name of the protocol is followed by the file's hash."""
     output: int | str | None = None
@@ -113,10 +113,11 @@ class Described(NamedTuple):
         """The file of the network. Raises ``DataError`` if it is missing or its hash is not the expected one."""
         about = self.about
         name = Path(about.network).expanduser()
-        places = [self.path.parent / name, CacheFolder().root / "weights" / name.name]
+        beside, cached = self.path.parent / name, CacheFolder().root / "weights" / name.name
+        places = [cached] if self.path.parent == SHIPPED else [beside, cached]
         found = next((place for place in places if place.is_file()), None)
         if found is None:
-            where = " and no ".join(str(place.absolute()) for place in dict.fromkeys(places))
+            where = " and no ".join(str(place.absolute()) for place in places)
             raise self.error("network", f"there is no {where}" + (about.source and f": {about.source}"))
         if about.sha256 is not None and (own := file_hash(found)) != about.sha256:
             raise self.error("sha256", f"{found} has the sha256 {own}: it is damaged or another file")

@@ -88,7 +88,9 @@ def _opened(file: Path, device: torch.device) -> Network:
         warnings.simplefilter("ignore")  # torch.jit.load is deprecated, but many networks exist in no other form
         try:
             if file.suffix == ".pt2":
-                return torch.export.load(file).module().to(device)
+                from torch.export.passes import move_to_device_pass  # which takes long to import
+
+                return move_to_device_pass(torch.export.load(file), device).module()
             script: Network = torch.jit.load(file, map_location="cpu").eval().to(device)  # type: ignore[no-untyped-call]
         except Exception as error:  # on damaged bytes PyTorch raises nearly anything
             raise _damaged(file, error) from error
