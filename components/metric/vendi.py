@@ -24,7 +24,7 @@ class Vendi(Metric, name="vendi"):
 
     It needs no reference and says nothing about fidelity: noise is diverse. Neither direction is better; compare the
     value with that of images drawn from the data, which reports show beside it. It is biased towards low values for
-    few images, so compare equal numbers of them.
+    few images, so compare equal numbers of them. Features with a large mean have similar directions, and values near 1.
 
     The standard error is that of the first-order influence of each image. It agrees with simulations, except where this
     influence vanishes, at the maximum of the value, as for orthogonal groups of equal probability: there it is about

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.export.passes import move_to_device_pass
 from torch.nn.functional import interpolate
 
 from designspace.errors import DataError, brief
@@ -88,8 +89,6 @@ def _opened(file: Path, device: torch.device) -> Network:
         warnings.simplefilter("ignore")  # torch.jit.load is deprecated, but many networks exist in no other form
         try:
             if file.suffix == ".pt2":
-                from torch.export.passes import move_to_device_pass  # which takes long to import
-
                 return move_to_device_pass(torch.export.load(file), device).module()
             script: Network = torch.jit.load(file, map_location="cpu").eval().to(device)  # type: ignore[no-untyped-call]
         except Exception as error:  # on damaged bytes PyTorch raises nearly anything
@@ -140,7 +139,7 @@ def _features(of: Described, network: Network, x: Tensor) -> Tensor:
     pooled = _pooled(_chosen(of, found), of.about)
     if not isinstance(pooled, Tensor) or tuple(pooled.shape) != (len(x), of.about.width):
         shape = list(pooled.shape) if isinstance(pooled, Tensor) else type(pooled).__name__
-        what = f"the network gives {shape} for {len(x)} images after the pooling {of.about.pooling}"
+        what = f"the network gives {shape} for a batch of {len(x)} after the pooling {of.about.pooling}"
         raise of.error("width", f"{what}, not [{len(x)}, {of.about.width}]")
     return pooled.float().cpu()
 
