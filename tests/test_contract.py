@@ -1,6 +1,7 @@
 """The contract of every row, tested on each registered component and on components that break it."""
 
 import inspect
+import json
 import os
 import re
 import subprocess
@@ -53,6 +54,7 @@ EXAMPLES = [
     ds.Data.get("torchvision")(dataset="ImageFolder", root=FILES / "folder"),
     ds.Data.get("factory")(factory=f"{FILES / 'items.py'}:make"),
     ds.Reference.get("statistics")(path=FILES / "statistics.npz"),
+    ds.Detector.get("file")(path=FILES / "network.json"),
     ds.Denoiser.get("preconditioned")(network="mlp"),
     ds.Denoiser.get("pretrained")(model="digits"),
     ds.Denoiser.get("trained")(network={"name": "mlp", "width": 8}, training_images=256),
@@ -98,6 +100,8 @@ def files():
     features = np.random.default_rng(0).normal(size=(20, 5))
     np.savez(FILES / "statistics.npz", mu=features.mean(0), sigma=np.cov(features.T), n=20)
     (FILES / "identity.py").write_text(IDENTITY)
+    torch.jit.trace(torch.nn.Flatten(), torch.rand(2, 3, 8, 8)).save(FILES / "network.pt")
+    (FILES / "network.json").write_text(json.dumps(NETWORK))
     AutoencoderKL(block_out_channels=(8,), norm_num_groups=4).save_pretrained(FILES / "vae")
     yield
     for path in sorted(FILES.rglob("*"), reverse=True):
@@ -105,6 +109,10 @@ def files():
     FILES.rmdir()
 
 
+NETWORK = {
+    "protocol": "FD-flat", "network": "network.pt", "size": 8, "filter": "bicubic", "antialias": True, "width": 192,
+    "licence": "Apache-2.0",
+}  # fmt: skip
 IDENTITY = """
 import torch
 

@@ -34,7 +34,9 @@ from blocks import blocks, run
 import designspace
 from designspace.cli.app import app
 from designspace.data.rows import Data
+from designspace.errors import DataError
 from designspace.evaluation.measure import Sample
+from designspace.evaluation.rows import Detector
 from designspace.registry.known import ROWS
 from designspace.spec import Ablation, SpecError, load
 from designspace.testing import checks
@@ -84,12 +86,13 @@ def test_the_tutorial_runs(tmp_path):
         ("recipes", 14),
         ("tune", 4),
         ("guidance", 4),
+        ("detectors", 1),
         ("error_bars", 0),
         ("security", 1),
     ],
 )
 def test_commands_and_their_options_exist(page, least):
-    assert len(PAGES) == 8
+    assert len(PAGES) == 9
     root, seen = typer.main.get_command(app), 0
     for block in blocks_of(page, "console"):
         for program, *words in block.commands:
@@ -191,6 +194,31 @@ def test_bring_your_model_runs(tmp_path, monkeypatch, capsys):
     assert "nothing in the file was executed; NVIDIA's weights: CC BY-NC-SA 4.0" in said
     assert said.count(": 2 points, 2 trials") == 5
     assert {path.parent.name for path in (tmp_path / "reports").glob("*/results.jsonl")} == {"edm", "function"}
+
+
+def test_the_page_on_detectors_runs_except_what_needs_a_download(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DESIGNSPACE_CACHE", str(tmp_path / "cache"))
+    for block in blocks_of_all("detectors"):
+        run(block)
+    found = Path("reports/mine/results.jsonl").read_text("utf-8")
+    assert set(json.loads(found)["metrics"]) == {"frechet", "cmmd", "vendi"}
+    spec = Path("detectors.yaml").read_text("utf-8")
+    Path("detectors.yaml").write_text(spec.replace("grid:\n  evaluate.detector: [lite0, xfeat]\n", ""), "utf-8")
+    assert wrong_with("detectors.yaml") == []  # xfeat may not be installed
+    for name in ("dinov2", "clip_vitl14_336"):
+        with pytest.raises(DataError, match=f"network: there is no .*/{name}.*: export .* documentation says$"):
+            Detector.model_validate({"name": "file", "path": name.replace("dinov2", "dinov2_vitl14")}).require()
+    for name in ("dinov2.yaml", "cmmd.yaml"):
+        (line,) = wrong_with_rest(name)
+        assert re.search(r"evaluate\.detector.*: network: there is no", line)
+
+
+def wrong_with_rest(name):
+    """The errors of a block that has only a section ``evaluate``, in an ablation of the digits."""
+    text = "data: digits\ndenoiser: exact\ndesign: edm\ngrid: {nfe: [5]}\n" + Path(name).read_text("utf-8")
+    Path(name).write_text(text, "utf-8")
+    return wrong_with(name)
 
 
 def test_data_sets_of_bring_your_model_have_these_fields():

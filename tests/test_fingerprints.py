@@ -40,6 +40,7 @@ from designspace.registry.known import ROWS, Known
 from designspace.sampling.noise import latents
 from designspace.sampling.probe import MeasuredTimeSteps, Probe
 from designspace.spec.trial import VERSION
+from designspace.storage.files import file_hash
 
 FILE = Path(__file__).parent / "data" / "fingerprints.json"
 BUILT_IN = [
@@ -397,6 +398,12 @@ def files() -> tempfile.TemporaryDirectory[str]:
     with suppress(ImportError):
         write_tables(folder)
     (folder / "items.py").write_text("import numpy as np\ndef make(file):\n    return np.load(file)['images']", "utf-8")
+    network, about = folder / "network.pt", {"protocol": "FD-tiny", "network": "network.pt", "size": 8, "width": 12}
+    torch.jit.trace(torch.nn.Sequential(torch.nn.AvgPool2d(4), torch.nn.Flatten()), torch.rand(2, 3, 8, 8)).save(
+        network
+    )
+    about |= {"filter": "bicubic", "antialias": True, "output": 0, "licence": "none", "sha256": file_hash(network)}
+    (folder / "network.json").write_text(json.dumps(about), "utf-8")
     spread = waves(4, 4).numpy()
     (folder / "affine.py").write_text(AFFINE, "utf-8")
     vae = AutoencoderKL(block_out_channels=(8,), norm_num_groups=4, shift_factor=0.25)
@@ -468,6 +475,7 @@ def fields_of(path: str) -> dict[str, Any]:
     read = {
         "npz": "images.npz", "zip": "images.zip", "folder": "images", "statistics": "statistics.npz",
         "parquet": "images.parquet", "hf": "hf", "vae": "vae",
+        "file": "network.json",
     }  # fmt: skip
     file = read.get(name)
     given: dict[str, Any] = {"path": Path(files().name) / file} if file else {}

@@ -103,6 +103,7 @@ def trial_with(path: str, tmp_path: Path) -> Trial:
         FIELDS[f"data/{kind}"] = {"path": str(tmp_path / kind)}
     FIELDS["data/torchvision"] = {"dataset": "ImageFolder", "root": str(tmp_path / "folder")}
     FIELDS["data/factory"] = {"factory": f"{tmp_path / 'net.py'}:make"}
+    FIELDS["detector/file"] = {"path": str(tmp_path / "net.json")}
     FIELDS["reference/statistics"] = {"path": str(tmp_path / "npz")}
     for user in ("network/module", "decoder/module", "denoiser/function"):
         FIELDS[user] = {"factory": f"{tmp_path / 'net.py'}:make"}
@@ -134,8 +135,10 @@ def trials(tmp_path_factory):
     for name in ("folder", "vae"):
         (folder / name).mkdir()
     vae = ("vae/config.json", "vae/diffusion_pytorch_model.safetensors")
-    for name in ("npz", "zip", "folder/a.png", "net.py", *vae):
+    for name in ("npz", "zip", "folder/a.png", "net.py", "net.pt", *vae):
         (folder / name).write_bytes(b"make = dict")
+    network = {"protocol": "FD-net", "network": "net.pt", "size": 8, "filter": "bicubic", "antialias": True, "width": 9}
+    (folder / "net.json").write_text(json.dumps(network | {"licence": "none"}), "utf-8")
     return {path: trial_with(path, folder) for path in BUILT_IN}
 
 

@@ -24,6 +24,7 @@ WITHOUT_SOURCE = {
         f"data/{name}"
         for name in ("factory", "folder", "hf", "mixture", "npz", "parquet", "torchvision", "unseen", "zip")
     ),
+    "detector/file",
     "detector/pixels",
     "decoder/module",
     "decoder/none",

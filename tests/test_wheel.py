@@ -74,12 +74,14 @@ def shell(installed, tmp_path):
 def test_the_wheel_is_whole(shell, tmp_path):
     code = (
         "import json, importlib.util as u, designspace as ds; from designspace.design import preset_names; "
-        "print(json.dumps([ds.__file__, u.find_spec('components') is None, preset_names()]))"
+        "dinov2 = ds.Detector.model_validate({'name': 'file', 'path': 'dinov2_vitl14'}).width; "
+        "print(json.dumps([ds.__file__, u.find_spec('components') is None, preset_names(), dinov2]))"
     )
-    file, no_top_level_components, presets = json.loads(shell("python", "-c", code).splitlines()[-1])
+    file, no_top_level_components, presets, width = json.loads(shell("python", "-c", code).splitlines()[-1])
     assert "site-packages" in file
     assert not file.startswith(str(ROOT))
     assert no_top_level_components
+    assert width == 1024
     assert presets == ["ddpm", "iddpm", "vp", "ve", "edm", "edm2", "flow", "jit", "vdm++", "velocity"]
     listed = json.loads(shell("designspace", "list", "--json"))
     here = {folder.name for folder in (ROOT / "components").iterdir() if folder.is_dir()}

