@@ -605,6 +605,18 @@ BROKEN = [
         "the standard error: expected a finite number, got nan",
     ),
     (
+        ds.EMA,
+        {"decay": lambda self, images, batch_size: 1.5},
+        "averages_parameters",
+        "decay(0, 64): expected a float from 0 to 1, got 1.5",
+    ),
+    (
+        ds.EMA,
+        {"decay": lambda self, images, batch_size: 0.5, "kept": lambda self, step: {1, step} if step % 2 else [step]},
+        "averages_parameters",
+        "kept(3): expected steps of kept(2), or 3, got [1, 3]",
+    ),
+    (
         ds.Metric,
         {"measure": lambda self, generated, reference: Measured(1.0, influence=generated.features[:, 0] + 5)},
         "measures_a_number",

@@ -69,12 +69,13 @@ FIELDS = {
     "denoiser/pretrained": {"model": "digits"},
     "denoiser/trained": {
         "network": {"name": "mlp", "width": 8}, "training_images": 512, "learning_rate": 0.02, "warm_up": 256.0,
-        "ema_half_life": 128.0, "ema_ramp_up": 0.5,
+        "ema": {"name": "half_life", "half_life": 128.0, "ramp_up": 0.5},
     },
     "guidance/autoguidance": {"guide": "exact"},
     "guidance/apg": {"norm_threshold": 0.5},
     "decoder/vae": {"mean": [5.81, 3.25, 0.12, -2.15], "std": [4.17, 4.62, 3.71, 3.28]},
     "augmentation/edm": {"geometric": 0.8, "colour": 0.8},
+    "ema/half_life": {"half_life": 1000.0},
     "stochasticity/churn": {"S_churn": 10.0},
     "reference/statistics": {"images": 10},
     "data/unseen": {"shape": [1, 4, 4], "classes": 3},
@@ -128,7 +129,7 @@ MORE: dict[str, list[dict[str, Any]]] = {
     "data/unseen": [{"shape": [3, 4, 4]}],
     "denoiser/preconditioned": [{"network": {"name": "mlp", "width": 8, "depth": 1}}],
     "denoiser/trained": [
-        {"augmentation": "edm"}, {"ema_sigma_rel": 0.1}, {"network": {"name": "mlp", "width": 16}},
+        {"augmentation": "edm"}, {"ema": {"name": "power"}}, {"network": {"name": "mlp", "width": 16}},
         {"labels": True, "label_dropout": 0.5},
     ],
     "denoiser/gaussian_mixture": [{"weights": [1.0], "means": [[0.2]], "covs": [[[0.3]]]}],
@@ -346,6 +347,12 @@ def _(data: ds.Data):
 def _(augmentation: ds.Augmentation):
     images = waves(8, 3, 12, 12).float()
     return [*augmentation(images, torch.Generator().manual_seed(0))]
+
+
+@numbers.register
+def _(ema: ds.EMA):
+    steps = [*ema.kept(500), 501]
+    return [*(ema.decay(64 * step, 64) for step in (0, 3, 500)), *steps, ema.weights(steps), ema.error(steps)]
 
 
 @numbers.register

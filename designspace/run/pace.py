@@ -37,7 +37,7 @@ STEPS = 20
 """The largest number of training steps that are measured."""
 SAMPLES = 2000
 """The largest number of features on which a metric is measured."""
-NOT_OF_SPEED = {"seed", "training_images", "learning_rate", "warm_up", "ema_half_life", "ema_ramp_up", "ema_sigma_rel"}
+NOT_OF_SPEED = {"seed", "training_images", "learning_rate", "warm_up", "ema"}
 """Fields of a denoiser that is trained on which its speed does not depend."""
 
 

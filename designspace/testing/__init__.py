@@ -39,7 +39,7 @@ from designspace.sampling.solver import Solver
 from designspace.testing import decoding, denoising, evaluation, general, guidance, sampling, training
 from designspace.testing.assertions import UnmetError
 from designspace.testing.context import Context
-from designspace.training.rows import Augmentation, LossWeight, NoiseDistribution
+from designspace.training.rows import EMA, Augmentation, LossWeight, NoiseDistribution
 
 Check = Callable[[], None]
 FOLDER = Path(__file__).parent
@@ -179,6 +179,7 @@ _ALONE: dict[type[Component], list[Callable[..., None]]] = {
     Guidance: [guidance.guides_a_denoiser],
     NoiseDistribution: [training.draws_noise_levels],
     LossWeight: [denoising.is_a_function_of_the_noise_level, denoising.is_positive],
+    EMA: [training.averages_parameters],
     Data: [evaluation.gives_uint8_images],
     Diagnostic: [evaluation.sees_what_the_flow_does],
     DenoiserMetric: [evaluation.sees_what_the_denoiser_does],

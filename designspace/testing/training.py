@@ -8,7 +8,7 @@ from designspace.registry.calling import elementwise
 from designspace.testing.assertions import require, require_close, require_finite, require_same
 from designspace.testing.context import STAND_INS, Context
 from designspace.training.batches import augmented
-from designspace.training.rows import Augmentation, NoiseDistribution
+from designspace.training.rows import EMA, Augmentation, NoiseDistribution
 
 
 def draws_noise_levels(distribution: NoiseDistribution) -> None:
@@ -39,3 +39,19 @@ def transforms_images(augmentation: Augmentation, given: Context = STAND_INS) ->
         again = augmentation(images, torch.Generator().manual_seed(1))
         require_same(f"the images with the same seed again, {what}", again[0], out, rtol=0)
         require_same(f"the labels with the same seed again, {what}", again[1], labels, rtol=0)
+
+
+def averages_parameters(ema: EMA) -> None:
+    """The weights of old averages are between 0 and 1, and those of the averages that are tracked sum to 1."""
+    for step in (1, 2, 3, 20, 127, 128, 129, 1000):
+        for tracked in ema.tracked():
+            what = f"decay({64 * (step - 1)}, 64)"
+            decay = tracked.decay(64 * (step - 1), 64)
+            require(isinstance(decay, float) and 0 <= decay <= 1, what, "a float from 0 to 1", decay)
+        before, kept = (set(ema.kept(n)) for n in (step - 1, step))
+        require(kept <= before | {step}, f"kept({step})", f"steps of kept({step - 1}), or {step}", sorted(kept))
+        steps = [*sorted(kept - {step}), step]
+        weights = ema.weights(steps)
+        shape = len(steps), len(ema.tracked())
+        require(tuple(weights.shape) == shape, f"the shape of weights({steps})", shape, tuple(weights.shape))
+        require_close(f"the sum of weights({steps})", weights.sum(), torch.ones_like(weights.sum()), rtol=1e-6)

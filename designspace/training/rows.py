@@ -1,8 +1,9 @@
-"""The rows of the block *Training* of Table 1, and augmentation."""
+"""The rows of the block *Training* of Table 1, augmentation, and the average of the parameters."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from typing import ClassVar, Protocol, runtime_checkable
 
 import torch
@@ -60,6 +61,45 @@ class Augmentation(Component, row="augmentation"):
 
         Returns the transformed images and augmentation labels ``[B, L]``, zero for images that are unchanged.
         """
+
+
+class EMA(Component, row="ema"):
+    r"""The moving average of the parameters in the course of training, with which the denoiser is evaluated.
+
+    An average may be a sum of others that training tracks, so that it can be chosen after training. It then defines
+    ``tracked``, ``kept`` and ``weights``, and the fields of those others alone determine the training.
+    """
+
+    @abstractmethod
+    def decay(self, images: int, batch_size: int) -> float:
+        """The weight of the old average in the step before which ``images`` images have been seen, from 0 to 1."""
+
+    def tracked(self) -> tuple[EMA, ...]:
+        """The averages that training tracks, by default only this one."""
+        return (self,)
+
+    def kept(self, step: int) -> Sequence[int]:
+        """The steps after which the tracked averages are still kept after ``step``, by default none.
+
+        Training keeps a step only if ``kept`` names it from then on, without interruption.
+        """
+        return ()
+
+    def weights(self, steps: Sequence[int]) -> Tensor:
+        """The weights ``[len(steps), len(tracked())]``, float64, of the tracked averages in this one.
+
+        The last of ``steps`` is the end of the training, the others are those of ``kept``.
+        """
+        return torch.ones(1, 1, dtype=torch.float64)
+
+    def error(self, steps: Sequence[int]) -> float:
+        """The relative error of an average with these ``weights``."""
+        return 0.0
+
+    @property
+    def tag(self) -> str:
+        """What the names of files add to tell this average from others of the same training; by default nothing."""
+        return ""
 
 
 @runtime_checkable

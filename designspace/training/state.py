@@ -3,58 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from copy import deepcopy
 from dataclasses import dataclass, field
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from designspace.denoising.device import sent
+from designspace.training.averages import Averages, below
 from designspace.training.loss import BINS, bin_of
 from designspace.training.recipe import Recipe
 
 LEAST = 1e-8
-"""The shortest half-life and warm-up, in images, which prevents divisions by 0."""
-
-
-def decay(recipe: Recipe, images: int) -> float:
-    r"""The weight of the old average in the step before which ``images`` images have been seen.
-
-    .. math:: \beta = 2^{-B / \min(h, r n)} \quad\text{or}\quad \beta = \left(1 - \frac{B}{n + B}\right)^{\gamma + 1}
-
-    with the batch size B, half-life h, ramp-up r and n images. The first is from Karras et al. (2022),
-    https://arxiv.org/abs/2206.00364, Appendix F.2; the second, used if ``ema_sigma_rel`` is given, from Karras et al.
-    (2023), https://arxiv.org/abs/2312.02696, Eq. 3, where time includes the batch of the step. In the first step n = 0,
-    and the average becomes equal to the parameters.
-    """
-    if recipe.ema_sigma_rel is not None:
-        return float((images / (images + recipe.batch_size)) ** (power(recipe.ema_sigma_rel) + 1))
-    half_life = min(recipe.ema_half_life, recipe.ema_ramp_up * images)
-    return float(0.5 ** (recipe.batch_size / max(half_life, LEAST)))
+"""The shortest warm-up in images, which prevents divisions by 0."""
 
 
 def learning_rate(recipe: Recipe, images: int) -> float:
     """The learning rate of the step before which ``images`` images have been seen: 0 in the first step.
 
-    Karras et al. (2022), Appendix F.2. Like the half-life of the average, it depends on the images seen before a step.
+    Karras et al. (2022), Appendix F.2.
     """
     return recipe.learning_rate * min(images / max(recipe.warm_up, LEAST), 1.0)
-
-
-def power(sigma_rel: float) -> float:
-    r"""The exponent :math:`\gamma` whose profile has the relative width :math:`\sigma_\mathrm{rel}`.
-
-    .. math:: \sigma_\mathrm{rel}^2 = \frac{\gamma + 1}{(\gamma + 2)^2 (\gamma + 3)}
-    """
-    inverse = sigma_rel**-2
-    return float(max(np.roots([1, 7, 16 - inverse, 12 - inverse]).real))
-
-
-@torch.no_grad()
-def update(average: list[Tensor], parameters: list[Tensor], beta: float) -> None:
-    """Move ``average`` towards ``parameters``, in place."""
-    torch._foreach_lerp_(average, parameters, 1 - beta)
 
 
 @dataclass(eq=False)
@@ -75,18 +43,22 @@ class Record:
 
 
 class State:
-    """A network with its moving average, the state of the optimizer, and the record of the loss."""
+    """A network with its moving averages, the state of the optimizer, and the record of the loss."""
 
     def __init__(self, network: nn.Module, recipe: Recipe, device: torch.device) -> None:
         form = {"memory_format": torch.channels_last} if recipe.channels_last else {}
         self.network = network.to(device, **form).train()  # type: ignore[call-overload]
-        self.average = deepcopy(self.network).eval().requires_grad_(False)
+        self.averages = Averages(self.network, recipe.ema, recipe.batch_size)
         self.recipe, self.step, self.record = recipe, 0, Record()
-        self._parameters, self._averages = (list(module.parameters()) for module in (self.network, self.average))
-        self._buffers = list(zip(self.average.buffers(), self.network.buffers(), strict=True))
+        self._parameters = list(self.network.parameters())
         self.optimizer = torch.optim.Adam(self._parameters, lr=0.0, betas=(0.9, 0.999), eps=1e-8, fused=True)
         self._sums = torch.zeros(2, BINS, dtype=torch.float64, device=device)
         self._first = torch.zeros((), dtype=torch.float64, device=device)
+
+    @property
+    def average(self) -> nn.Module:
+        """The network with the average of its parameters."""
+        return self.averages.module(self.step)
 
     @property
     def images(self) -> int:
@@ -102,10 +74,8 @@ class State:
                 torch.nan_to_num(parameter.grad, nan=0.0, posinf=1e5, neginf=-1e5, out=parameter.grad)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
-        update(self._averages, self._parameters, decay(self.recipe, self.images))
-        for own, its in self._buffers:  # buffers such as running statistics are averages already
-            own.copy_(its)
         self.step += 1
+        self.averages.update(self.step)
 
     def see(self, sigma: Tensor, losses: Tensor) -> None:
         """Add the losses of a batch to the record."""
@@ -143,7 +113,7 @@ class State:
         """The whole state as tensors."""
         found = {"step": torch.tensor(self.step), "open": self._sums, "first": self._first}
         found |= {f"network.{k}": v for k, v in self.network.state_dict().items()}
-        found |= {f"average.{k}": v for k, v in self.average.state_dict().items()}
+        found |= self.averages.tensors()
         for name, parameter in self.network.named_parameters():
             found |= {f"adam.{name}.{k}": v for k, v in self.optimizer.state.get(parameter, {}).items()}
         if self.record.images:
@@ -157,10 +127,10 @@ class State:
         self.step = int(kept["step"])
         self._sums.copy_(kept["open"])
         self._first.copy_(kept["first"])
-        self.network.load_state_dict(_below("network.", kept))
-        self.average.load_state_dict(_below("average.", kept))
+        self.network.load_state_dict(below("network.", kept))
+        self.averages.restore(kept)
         for name, parameter in self.network.named_parameters():
-            moments = _below(f"adam.{name}.", kept)
+            moments = below(f"adam.{name}.", kept)
             self.optimizer.state[parameter] = {k: _as(v, parameter) for k, v in moments.items()}
         if "record.images" in kept:
             columns = (kept[f"record.{k}"] for k in ("sums", "counts"))
@@ -170,7 +140,3 @@ class State:
 def _as(kept: Tensor, parameter: Tensor) -> Tensor:
     """``kept`` on the parameter's device and in its memory format, which fused Adam relies on."""
     return torch.empty_like(parameter).copy_(kept) if kept.shape == parameter.shape else kept.to(parameter.device)
-
-
-def _below(prefix: str, kept: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {k.removeprefix(prefix): v for k, v in kept.items() if k.startswith(prefix)}
