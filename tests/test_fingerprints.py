@@ -129,7 +129,7 @@ MORE: dict[str, list[dict[str, Any]]] = {
     "data/unseen": [{"shape": [3, 4, 4]}],
     "denoiser/preconditioned": [{"network": {"name": "mlp", "width": 8, "depth": 1}}],
     "denoiser/trained": [
-        {"augmentation": "edm"}, {"ema": {"name": "power"}}, {"network": {"name": "mlp", "width": 16}},
+        {"augmentation": "edm"}, {"ema": {"name": "power"}}, {"decay_after": 256.0}, {"network": {"name": "mlp", "width": 16}},
         {"labels": True, "label_dropout": 0.5},
     ],
     "denoiser/gaussian_mixture": [{"weights": [1.0], "means": [[0.2]], "covs": [[[0.3]]]}],
@@ -271,9 +271,16 @@ def _(scaling: ds.Scaling):
 @numbers.register(ds.CSkip)
 @numbers.register(ds.COut)
 @numbers.register(ds.CIn)
-@numbers.register(ds.LossWeight)
 def _(row):
     return [row(SIGMA)]
+
+
+@numbers.register
+def _(loss_weight: ds.LossWeight):
+    if (learned := loss_weight.learned()) is None:
+        return [loss_weight(SIGMA)]
+    perturb(learned)
+    return [loss_weight(SIGMA), learned(SIGMA.float(), SIGMA).detach(), learned.expected(SIGMA)]
 
 
 @numbers.register
@@ -284,7 +291,12 @@ def _(c_noise: ds.CNoise):
 
 @numbers.register
 def _(distribution: ds.NoiseDistribution):
-    return [distribution.from_uniform((torch.arange(50, dtype=torch.float64) + 0.3) / 50)]
+    u, found = (torch.arange(50, dtype=torch.float64) + 0.3) / 50, []
+    levels = distribution.adapted(CPU) or distribution
+    for step in range(60 if levels is not distribution else 0):
+        found.append(levels.from_uniform(u))
+        levels.see(found[-1], waves(50).float() * found[-1].log().sin().float(), step)
+    return [levels.from_uniform(u), *found[::20]]
 
 
 @numbers.register

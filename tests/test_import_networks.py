@@ -433,7 +433,7 @@ def test_training_that_is_resumed_gives_the_same_network(name, tmp_path):
 
 def test_the_average_of_edm2_is_evaluated_with_its_own_weights():
     ema = {"name": "half_life", "half_life": 1e6, "ramp_up": 0.5}
-    state = State(network("edm2").build(SHAPE), Recipe(ema=ema, warm_up=1, batch_size=4), CPU)
+    state = State(network("edm2").build(SHAPE), Recipe(ema=ema, warm_up=1, batch_size=4), CPU, ds.Design.preset("edm"))
     x, c = normal(4, *SHAPE), torch.zeros(4)
     for _ in range(3):
         state.average(x, c)

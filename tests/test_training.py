@@ -246,6 +246,8 @@ def test_the_ramps_count_the_images_before_a_step():
     assert [learning_rate(recipe, images) for images in (0, 50, 400, 401)] == pytest.approx([0, 0.025, 0.2, 0.2])
     abrupt = Recipe(batch_size=50, warm_up=0)
     assert [learning_rate(abrupt, images) for images in (0, 50)] == [0, abrupt.learning_rate]
+    falling = recipe.model_copy(update={"decay_after": 1000.0})
+    assert [learning_rate(falling, images) for images in (200, 1000, 4000)] == pytest.approx([0.1, 0.2, 0.1])
 
 
 def test_the_average_moves_by_1_minus_beta_towards_each_steps_parameters(digits):

@@ -108,8 +108,8 @@ class Trained(Recipe, Denoiser, name="trained"):
         return data.shape
 
     def load(self, data: Images, design: PreconditioningRows, device: torch.device) -> Conditional:
-        network = trained(self.plan(data, design), self.training_images, device).average
-        return PreconditionedNetwork(network, design, data.shape)
+        state = trained(self.plan(data, design), self.training_images, device)
+        return PreconditionedNetwork(state.average, design, data.shape, learned=state.learned)
 
     def untrained(self, data: Images, design: PreconditioningRows, device: torch.device) -> Conditional:
         return PreconditionedNetwork(self._build(data).to(device), design, data.shape)

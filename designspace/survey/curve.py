@@ -176,7 +176,7 @@ def _trained(data: Images, network: Network, design: Design, images: int, seed: 
     ema = EMA.model_validate({"name": "half_life", "half_life": max(images / 20, 1)})
     recipe = Recipe(seed=seed, learning_rate=LEARNING_RATE, warm_up=images / 10, ema=ema)
     device = torch.device("cpu")
-    state = State(network.build(data.shape), recipe, device)
+    state = State(network.build(data.shape), recipe, device, design)
     if images:
         batches = Batches.of(data, design, None, seed, recipe.batch_size, labelled=False, device=device)
         Trainer(state, design, batches).run(images, seen, lambda: None)

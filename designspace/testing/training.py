@@ -2,27 +2,62 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
+from torch import Tensor
 
 from designspace.registry.calling import elementwise
-from designspace.testing.assertions import require, require_close, require_finite, require_same
+from designspace.testing.assertions import SIGMAS, require, require_close, require_finite, require_same
 from designspace.testing.context import STAND_INS, Context
 from designspace.training.batches import augmented
-from designspace.training.rows import EMA, Augmentation, NoiseDistribution
+from designspace.training.rows import EMA, Augmentation, LossWeight, NoiseDistribution
+
+U = torch.linspace(0.001, 0.999, 99, dtype=torch.float64)
 
 
 def draws_noise_levels(distribution: NoiseDistribution) -> None:
     """Levels are positive, monotone in u, and reproducible."""
-    u = torch.linspace(0.001, 0.999, 99, dtype=torch.float64)
-    sigma = elementwise(distribution, "from_uniform(u)", distribution.from_uniform, u)
-    require_finite("from_uniform(u)", sigma)
-    require(bool((sigma > 0).all()), "from_uniform(u)", "positive numbers", sigma[~(sigma > 0)])
-    monotone = bool((sigma.diff() >= 0).all() or (sigma.diff() <= 0).all())
-    require(monotone, "from_uniform(u)", "a monotone function of u", sigma)
+    _drawn(distribution, "from_uniform(u)", distribution.from_uniform)
     first, second = (distribution.sample(7, torch.Generator().manual_seed(0)) for _ in range(2))
     require(first.shape == (7,), "the shape of sample(7)", [7], list(first.shape))
     require(first.dtype == torch.float64, "the dtype of sample(7)", torch.float64, first.dtype)
     require_close("sample(7) with the same seed again", second, first, rtol=0)
+
+
+def adapts_noise_levels(distribution: NoiseDistribution) -> None:
+    """In training, levels are drawn from the distribution at first, and later from one that is a distribution, too."""
+    if (levels := distribution.adapted(torch.device("cpu"))) is None:
+        return
+    what = "adapted(device).from_uniform(u)"
+    sigma = _drawn(distribution, what, levels.from_uniform)
+    require_close(f"{what} at the start", sigma, distribution.from_uniform(U), rtol=1e-6)
+    for step in range(100):
+        levels.see(sigma, (sigma.log().sin() + 2 + (step * sigma).sin()).float(), step)
+        sigma = _drawn(distribution, f"{what} after {step + 1} steps", levels.from_uniform)
+
+
+def learns_a_weight(weight: LossWeight) -> None:
+    """A weight that is learned gives a finite loss for each error, with gradients for its parameters."""
+    if (learned := weight.learned()) is None:
+        return
+    errors = torch.linspace(0.1, 2, len(SIGMAS))
+    losses = learned(errors, SIGMAS)
+    require(losses.shape == errors.shape, "the shape of learned()(errors, sigma)", [*errors.shape], [*losses.shape])
+    require_finite("learned()(errors, sigma)", losses)
+    losses.sum().backward()
+    without = [name for name, parameter in learned.named_parameters() if parameter.grad is None]
+    require(not without, "the gradients of learned()", "those of all parameters", f"none of {', '.join(without)}")
+
+
+def _drawn(distribution: NoiseDistribution, what: str, quantiles: Callable[[Tensor], Tensor]) -> Tensor:
+    """The levels for the quantiles ``U``."""
+    sigma = elementwise(distribution, what, quantiles, U)
+    require_finite(what, sigma)
+    require(bool((sigma > 0).all()), what, "positive numbers", sigma[~(sigma > 0)])
+    monotone = bool((sigma.diff() >= 0).all() or (sigma.diff() <= 0).all())
+    require(monotone, what, "a monotone function of u", sigma)
+    return sigma
 
 
 def transforms_images(augmentation: Augmentation, given: Context = STAND_INS) -> None:

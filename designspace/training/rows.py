@@ -7,10 +7,40 @@ from collections.abc import Sequence
 from typing import ClassVar, Protocol, runtime_checkable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from designspace.denoising.rows import CIn, CNoise, COut, CSkip, PreconditioningRows
 from designspace.registry.component import Component, Spec
+
+
+class AdaptedLevels(nn.Module):
+    """A noise distribution that changes in training. Checkpoints keep its parameters and buffers.
+
+    The noise levels are drawn on the CPU: ``from_uniform`` must not wait for another device.
+    """
+
+    def from_uniform(self, u: Tensor) -> Tensor:
+        """The quantile function at present: noise levels for ``u`` in (0, 1), float64, in the same shape."""
+        raise NotImplementedError
+
+    def see(self, sigma: Tensor, losses: Tensor, step: int) -> None:
+        """Take the losses ``[B]`` of a step, on the device, and its noise levels ``[B]``, on the CPU, into account."""
+        raise NotImplementedError
+
+
+class LearnedWeight(nn.Module):
+    """A loss weight with parameters, which the optimizer trains together with those of the network.
+
+    Checkpoints keep its parameters and buffers. There is no average of them.
+    """
+
+    def forward(self, errors: Tensor, sigma: Tensor) -> Tensor:
+        r"""The losses ``[B]`` to minimise, from the weighted errors :math:`\lambda(\sigma) |D - y|^2 / d`, ``[B]``."""
+        raise NotImplementedError
+
+    def expected(self, sigma: Tensor) -> Tensor | None:
+        """The weighted errors that it expects at noise levels ``[n]``, float64 on the CPU; ``None`` if it has none."""
+        return None
 
 
 class NoiseDistribution(Component, row="noise_distribution"):
@@ -25,6 +55,10 @@ class NoiseDistribution(Component, row="noise_distribution"):
         u = torch.rand(n, generator=generator, dtype=torch.float64)
         return self.from_uniform(u.clamp_min(2.0**-54))  # rand may return 0, whose quantile may be infinite
 
+    def adapted(self, device: torch.device) -> AdaptedLevels | None:
+        """What draws the levels in a training on ``device``, beginning with ``from_uniform``; ``None`` for itself."""
+        return None
+
 
 class LossWeight(Component, row="loss_weight"):
     r"""The loss weight :math:`\lambda(\sigma)`."""
@@ -32,6 +66,10 @@ class LossWeight(Component, row="loss_weight"):
     @abstractmethod
     def __call__(self, sigma: Tensor) -> Tensor:
         """The weights for noise levels ``sigma``, float64 of any shape, in the same shape."""
+
+    def learned(self) -> LearnedWeight | None:
+        """What makes the losses of weighted errors in a training; ``None`` if these are the losses."""
+        return None
 
 
 class DiscreteNoiseDistribution(NoiseDistribution):

@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 
 from designspace.denoising.device import sent
+from designspace.registry.calling import calling, require_like
 from designspace.training.averages import Averages, below
 from designspace.training.loss import BINS, bin_of
 from designspace.training.recipe import Recipe
+from designspace.training.rows import TrainingRows
 
 LEAST = 1e-8
 """The shortest warm-up in images, which prevents divisions by 0."""
 
 
 def learning_rate(recipe: Recipe, images: int) -> float:
-    """The learning rate of the step before which ``images`` images have been seen: 0 in the first step.
+    r"""The learning rate of the step before which ``images`` images have been seen: 0 in the first step.
 
-    Karras et al. (2022), Appendix F.2.
+    .. math:: \alpha \min(n / w, 1) / \sqrt{\max(n / n_\mathrm{decay}, 1)}
+
+    Karras et al. (2022), Appendix F.2; Karras et al. (2024), https://arxiv.org/abs/2312.02696, Appendix B.
     """
-    return recipe.learning_rate * min(images / max(recipe.warm_up, LEAST), 1.0)
+    ramp = min(images / max(recipe.warm_up, LEAST), 1.0)
+    decay = 1.0 if recipe.decay_after is None else math.sqrt(max(images / recipe.decay_after, 1.0))
+    return recipe.learning_rate * ramp / decay
 
 
 @dataclass(eq=False)
@@ -43,14 +50,21 @@ class Record:
 
 
 class State:
-    """A network with its moving averages, the state of the optimizer, and the record of the loss."""
+    """A network with its moving averages, the state of the optimizer, and the record of the loss.
 
-    def __init__(self, network: nn.Module, recipe: Recipe, device: torch.device) -> None:
+    It also has what rows of ``design`` learn in training: the loss weight, and the noise distribution.
+    """
+
+    def __init__(self, network: nn.Module, recipe: Recipe, device: torch.device, design: TrainingRows) -> None:
         form = {"memory_format": torch.channels_last} if recipe.channels_last else {}
         self.network = network.to(device, **form).train()  # type: ignore[call-overload]
         self.averages = Averages(self.network, recipe.ema, recipe.batch_size)
         self.recipe, self.step, self.record = recipe, 0, Record()
-        self._parameters = list(self.network.parameters())
+        self.weight, self.levels = design.loss_weight.learned(), design.noise_distribution.adapted(device)
+        if self.weight is not None:
+            self.weight.to(device)
+        self._design = design
+        self._parameters = [parameter for _, parameter in self._named_parameters()]
         self.optimizer = torch.optim.Adam(self._parameters, lr=0.0, betas=(0.9, 0.999), eps=1e-8, fused=True)
         self._sums = torch.zeros(2, BINS, dtype=torch.float64, device=device)
         self._first = torch.zeros((), dtype=torch.float64, device=device)
@@ -77,13 +91,31 @@ class State:
         self.step += 1
         self.averages.update(self.step)
 
-    def see(self, sigma: Tensor, losses: Tensor) -> None:
-        """Add the losses of a batch to the record."""
+    @property
+    def learned(self) -> dict[str, nn.Module]:
+        """What rows of the design have learned, by row."""
+        found = {"loss_weight": self.weight, "noise_distribution": self.levels}
+        return {row: module for row, module in found.items() if module is not None}
+
+    def losses(self, errors: Tensor, sigma: Tensor) -> Tensor:
+        """The losses ``[B]`` to minimise, from the weighted errors ``[B]`` at these noise levels."""
+        if self.weight is None:
+            return errors
+        row = self._design.loss_weight
+        with calling(row):
+            found: object = self.weight(errors, sigma)
+        return require_like(row, "the losses", found, errors)
+
+    def see(self, sigma: Tensor, errors: Tensor, losses: Tensor) -> None:
+        """Add the weighted errors of a batch to the record, and tell its losses to the noise distribution."""
         if self.step == 0:
-            self._first.copy_(losses.detach().mean())
+            self._first.copy_(errors.mean())
         bins = sent(bin_of(sigma), self._sums.device)
-        self._sums[0].index_add_(0, bins, losses.detach().double())
-        self._sums[1].index_add_(0, bins, torch.ones_like(losses, dtype=torch.float64))
+        self._sums[0].index_add_(0, bins, errors.double())
+        self._sums[1].index_add_(0, bins, torch.ones_like(errors, dtype=torch.float64))
+        if self.levels is not None:
+            with calling(self._design.noise_distribution):
+                self.levels.see(sigma, losses, self.step)
 
     @property
     def first(self) -> float:
@@ -109,13 +141,21 @@ class State:
         sums, counts = self._sums.cpu().clone()
         return Record([self.images], [sums], [counts])
 
+    def _named_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
+        """Everything that is optimised, with the names under which checkpoints keep its moments."""
+        modules = {"adam": self.network} | {f"adam_{row}": module for row, module in self.learned.items()}
+        for prefix, module in modules.items():
+            yield from ((f"{prefix}.{name}", parameter) for name, parameter in module.named_parameters())
+
     def tensors(self) -> dict[str, Tensor]:
         """The whole state as tensors."""
         found = {"step": torch.tensor(self.step), "open": self._sums, "first": self._first}
         found |= {f"network.{k}": v for k, v in self.network.state_dict().items()}
         found |= self.averages.tensors()
-        for name, parameter in self.network.named_parameters():
-            found |= {f"adam.{name}.{k}": v for k, v in self.optimizer.state.get(parameter, {}).items()}
+        for row, module in self.learned.items():
+            found |= {f"{row}.{k}": v for k, v in module.state_dict().items()}
+        for name, parameter in self._named_parameters():
+            found |= {f"{name}.{k}": v for k, v in self.optimizer.state.get(parameter, {}).items()}
         if self.record.images:
             record = self.record
             found |= {"record.images": torch.tensor(record.images)}
@@ -129,8 +169,10 @@ class State:
         self._first.copy_(kept["first"])
         self.network.load_state_dict(below("network.", kept))
         self.averages.restore(kept)
-        for name, parameter in self.network.named_parameters():
-            moments = below(f"adam.{name}.", kept)
+        for row, module in self.learned.items():
+            module.load_state_dict(below(f"{row}.", kept))
+        for name, parameter in self._named_parameters():
+            moments = below(f"{name}.", kept)
             self.optimizer.state[parameter] = {k: _as(v, parameter) for k, v in moments.items()}
         if "record.images" in kept:
             columns = (kept[f"record.{k}"] for k in ("sums", "counts"))
