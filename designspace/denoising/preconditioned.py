@@ -79,7 +79,7 @@ class PreconditionedNetwork:
     """The shape of one sample."""
     clip: Clip | None = None
     """What is done to D; ``None`` if it is left as it is."""
-    learned: Mapping[str, torch.nn.Module] = field(default_factory=dict)
+    learned: Mapping[str, torch.nn.Module] = field(default_factory=dict, compare=False)
     """What rows of training have learned together with the network, by row."""
 
     def bind(self, labels: Tensor | None = None) -> Preconditioned:

@@ -23,8 +23,9 @@ LEAST = 1e-8
 def learning_rate(recipe: Recipe, images: int) -> float:
     r"""The learning rate of the step before which ``images`` images have been seen: 0 in the first step.
 
-    .. math:: \alpha \min(n / w, 1) / \sqrt{\max(n / n_\mathrm{decay}, 1)}
+    .. math:: \alpha \min(n / w, 1) / \sqrt{\max(n / m, 1)}
 
+    with n images seen, the field ``learning_rate`` (:math:`\alpha`), ``warm_up`` (w) and ``decay_after`` (m).
     Karras et al. (2022), Appendix F.2; Karras et al. (2024), https://arxiv.org/abs/2312.02696, Appendix B.
     """
     ramp = min(images / max(recipe.warm_up, LEAST), 1.0)
