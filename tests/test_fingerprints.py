@@ -129,8 +129,8 @@ MORE: dict[str, list[dict[str, Any]]] = {
     "data/unseen": [{"shape": [3, 4, 4]}],
     "denoiser/preconditioned": [{"network": {"name": "mlp", "width": 8, "depth": 1}}],
     "denoiser/trained": [
-        {"augmentation": "edm"}, {"ema": {"name": "power"}}, {"decay_after": 256.0}, {"network": {"name": "mlp", "width": 16}},
-        {"labels": True, "label_dropout": 0.5},
+        {"augmentation": "edm"}, {"ema": {"name": "power"}}, {"decay_after": 256.0},
+        {"network": {"name": "mlp", "width": 16}}, {"labels": True, "label_dropout": 0.5},
     ],
     "denoiser/gaussian_mixture": [{"weights": [1.0], "means": [[0.2]], "covs": [[[0.3]]]}],
     "data/mixture": [{"weights": [0.5, 0.5], "means": [[-0.3], [0.1]], "covs": [[[0.02]], [[0.03]]]}],

@@ -20,9 +20,10 @@ class Recipe(Spec):
     All durations are numbers of images seen, independent of the batch size. The learning rate grows linearly to
     ``learning_rate`` over the first ``warm_up`` images and then stays constant. With ``decay_after``, it falls after
     that number of images like the inverse of the square root of the images seen (Karras et al., 2024,
-    https://arxiv.org/abs/2312.02696, Appendix B). It depends on the images seen before a step, as in Karras et al. (2022),
-    so that the learning rate of the first step is 0. ``ema`` is the average of the parameters. ``accumulate`` splits each batch into parts that are processed one after another. ``precision``,
-    ``compile`` and ``channels_last`` speed up training on a GPU. The class is a mixin for components.
+    https://arxiv.org/abs/2312.02696, Appendix B). It depends on the images seen before a step, as in Karras et al.
+    (2022), so that the learning rate of the first step is 0. ``ema`` is the average of the parameters. ``accumulate``
+    splits each batch into parts that are processed one after another. ``precision``, ``compile`` and ``channels_last``
+    speed up training on a GPU. The class is a mixin for components.
     """
 
     seed: int = 0
