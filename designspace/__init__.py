@@ -34,13 +34,14 @@ if TYPE_CHECKING:
     from designspace.sampling.sample import Samples, sample
     from designspace.sampling.solver import Solver
     from designspace.spec import Ablation, Trial, load
-    from designspace.training.rows import Augmentation, LossWeight, NoiseDistribution
+    from designspace.training.rows import EMA, AdaptedLevels, Augmentation, LearnedWeight, LossWeight, NoiseDistribution
     from designspace.tune.search import Search, tune
 
 # fmt: off
 __all__ = [
-    "Ablation", "Augmentation", "CIn", "CNoise", "COut", "CSkip", "Count", "Data", "DataError", "Decoder", "Denoiser",
-    "Design", "Detector", "Finite", "Fraction", "Guidance", "LossWeight", "Metric", "Moments", "Network",
+    "EMA", "Ablation", "AdaptedLevels", "Augmentation", "CIn", "CNoise", "COut", "CSkip", "Count", "Data", "DataError",
+    "Decoder", "Denoiser", "Design", "Detector", "Finite", "Fraction", "Guidance", "LearnedWeight", "LossWeight",
+    "Metric", "Moments", "Network",
     "NoiseDistribution", "NonNegative", "Positive", "Reference", "Samples", "Scaling", "Schedule", "Search", "Solver",
     "Source", "SpecError", "Stochasticity", "TimeSteps", "Trial", "count_call", "frechet", "guiding", "load", "plots",
     "precondition", "run", "sample", "tune",
@@ -63,7 +64,7 @@ _HOMES = {
     "sampling.sample": ["Samples", "sample"],
     "sampling.solver": ["Solver"],
     "spec": ["Ablation", "Trial", "load"],
-    "training.rows": ["Augmentation", "LossWeight", "NoiseDistribution"],
+    "training.rows": ["EMA", "AdaptedLevels", "Augmentation", "LearnedWeight", "LossWeight", "NoiseDistribution"],
     "tune.search": ["Search", "tune"],
 }
 # fmt: on

@@ -26,6 +26,7 @@ from designspace.evaluation.rows import DenoiserMetric, Diagnostic
 from designspace.registry.known import ROWS
 from designspace.sampling.levels import ramp
 from designspace.testing import _CHECKS, checks, checks_of
+from designspace.training.rows import AdaptedLevels, LearnedWeight
 
 BUILT_IN = [
     pytest.param(cls, id=f"{row}/{name}")
@@ -621,6 +622,30 @@ BROKEN = [
         "the standard error: expected a finite number, got nan",
     ),
     (
+        ds.NoiseDistribution,
+        {"from_uniform": lambda self, u: u, "adapted": lambda self, device: Wandering()},
+        "adapts_noise_levels",
+        "adapted(device).from_uniform(u) after 3 steps: expected positive numbers, got ",
+    ),
+    (
+        ds.LossWeight,
+        {"__call__": lambda self, sigma: sigma, "learned": lambda self: Unlearned()},
+        "learns_a_weight",
+        "the gradients of learned(): expected those of all parameters, got none of idle",
+    ),
+    (
+        ds.EMA,
+        {"decay": lambda self, images, batch_size: 1.5},
+        "averages_parameters",
+        "decay(0, 64): expected a float from 0 to 1, got 1.5",
+    ),
+    (
+        ds.EMA,
+        {"decay": lambda self, images, batch_size: 0.5, "kept": lambda self, step: {1, step} if step % 2 else [step]},
+        "averages_parameters",
+        "kept(3): expected steps of kept(2), or 3, got [1, 3]",
+    ),
+    (
         ds.Metric,
         {"measure": lambda self, generated, reference: Measured(1.0, influence=generated.features[:, 0] + 5)},
         "measures_a_number",
@@ -676,6 +701,29 @@ class Restless(torch.nn.Module):
 
     def forward(self, x, c_noise, labels=None, augment=None):
         return x + np.random.default_rng().random()
+
+
+class Wandering(AdaptedLevels):
+    """Noise levels that fall in the course of training."""
+
+    seen = 0
+
+    def from_uniform(self, u):
+        return u - 4e-4 * self.seen
+
+    def see(self, sigma, losses, step):
+        self.seen += 1
+
+
+class Unlearned(LearnedWeight):
+    """A loss weight with a parameter that has no effect."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale, self.idle = (torch.nn.Parameter(torch.ones(())) for _ in range(2))
+
+    def forward(self, errors, sigma):
+        return errors / self.scale + self.scale.log()
 
 
 class Cropping(torch.nn.Module):

@@ -70,12 +70,13 @@ FIELDS = {
     "denoiser/pretrained": {"model": "digits"},
     "denoiser/trained": {
         "network": {"name": "mlp", "width": 8}, "training_images": 512, "learning_rate": 0.02, "warm_up": 256.0,
-        "ema_half_life": 128.0, "ema_ramp_up": 0.5,
+        "ema": {"name": "half_life", "half_life": 128.0, "ramp_up": 0.5},
     },
     "guidance/autoguidance": {"guide": "exact"},
     "guidance/apg": {"norm_threshold": 0.5},
     "decoder/vae": {"mean": [5.81, 3.25, 0.12, -2.15], "std": [4.17, 4.62, 3.71, 3.28]},
     "augmentation/edm": {"geometric": 0.8, "colour": 0.8},
+    "ema/half_life": {"half_life": 1000.0},
     "stochasticity/churn": {"S_churn": 10.0},
     "reference/statistics": {"images": 10},
     "data/unseen": {"shape": [1, 4, 4], "classes": 3},
@@ -131,8 +132,8 @@ MORE: dict[str, list[dict[str, Any]]] = {
     "data/unseen": [{"shape": [3, 4, 4]}],
     "denoiser/preconditioned": [{"network": {"name": "mlp", "width": 8, "depth": 1}}],
     "denoiser/trained": [
-        {"augmentation": "edm"}, {"ema_sigma_rel": 0.1}, {"network": {"name": "mlp", "width": 16}},
-        {"labels": True, "label_dropout": 0.5},
+        {"augmentation": "edm"}, {"ema": {"name": "power"}}, {"decay_after": 256.0},
+        {"network": {"name": "mlp", "width": 16}}, {"labels": True, "label_dropout": 0.5},
     ],
     "denoiser/gaussian_mixture": [{"weights": [1.0], "means": [[0.2]], "covs": [[[0.3]]]}],
     "data/mixture": [{"weights": [0.5, 0.5], "means": [[-0.3], [0.1]], "covs": [[[0.02]], [[0.03]]]}],
@@ -279,8 +280,12 @@ def _(row):
 
 @numbers.register
 def _(weight: ds.LossWeight):
-    drawn = [weight.weigh(SIGMA, fetched("noise_distribution", "cosine"))] if weight.needs_density else []
-    return [weight(SIGMA), *drawn]
+    if weight.needs_density:
+        return [weight(SIGMA), weight.weigh(SIGMA, fetched("noise_distribution", "cosine"))]
+    if (learned := weight.learned()) is None:
+        return [weight(SIGMA)]
+    perturb(learned)
+    return [weight(SIGMA), learned(SIGMA.float(), SIGMA).detach(), learned.expected(SIGMA)]
 
 
 @numbers.register
@@ -291,7 +296,12 @@ def _(c_noise: ds.CNoise):
 
 @numbers.register
 def _(distribution: ds.NoiseDistribution):
-    return [distribution.from_uniform((torch.arange(50, dtype=torch.float64) + 0.3) / 50)]
+    u, found = (torch.arange(50, dtype=torch.float64) + 0.3) / 50, []
+    levels = distribution.adapted(CPU) or distribution
+    for step in range(60 if levels is not distribution else 0):
+        found.append(levels.from_uniform(u))
+        levels.see(found[-1], waves(50).float() * found[-1].log().sin().float(), step)
+    return [levels.from_uniform(u), *found[::20]]
 
 
 @numbers.register
@@ -354,6 +364,12 @@ def _(data: ds.Data):
 def _(augmentation: ds.Augmentation):
     images = waves(8, 3, 12, 12).float()
     return [*augmentation(images, torch.Generator().manual_seed(0))]
+
+
+@numbers.register
+def _(ema: ds.EMA):
+    steps = [*ema.kept(500), 501]
+    return [*(ema.decay(64 * step, 64) for step in (0, 3, 500)), *steps, ema.weights(steps), ema.error(steps)]
 
 
 @numbers.register

@@ -112,7 +112,7 @@ def trial_with(path: str, tmp_path: Path) -> Trial:
     value = {"name": name} | FIELDS.get(path, {})
     if row in Design.model_fields:
         return trial({row: value})
-    if row in ("network", "augmentation"):
+    if row in ("network", "augmentation", "ema"):
         return trial(denoiser={"name": "trained", "network": "mlp"} | {row: value})
     if row in ("data", "denoiser", "guidance", "decoder"):
         return trial(**{row: value})

@@ -334,6 +334,23 @@ def test_activations_keep_their_magnitude_at_the_start():
     assert all(0.6 < size < 1.5 for size in sizes.values()), sizes
 
 
+def test_weights_and_activations_keep_their_magnitude_in_training(tmp_path):
+    """In 60 steps with the learning rate of EDM2 and more; free weights grow by more than that."""
+    small = {"model_channels": 32, "channel_mult": (1, 2), "num_blocks": 1, "attn_resolutions": (4,)}
+    digits, edm2 = ds.Data.get("digits")().load(), network("edm2", channels_per_head=16, **small)
+    design = ds.Design.preset("edm", sigma_data=digits.sigma_data, loss_weight="uncertainty")
+    recipe = {"batch_size": 16, "learning_rate": 0.03, "warm_up": 160, "decay_after": 640}
+    plan = ds.Denoiser.get("trained")(network=edm2, **recipe).plan(digits, design)
+    built = trained(plan, 960, CPU, Cache(tmp_path), lambda progress: None).network
+    assert (rms_of_weights(built) - 1).abs().max() < 0.01
+    seen = inputs_of(built, *(f"{way}.{key}" for way in ("enc", "dec") for key in getattr(built, way)))
+    with torch.no_grad():
+        built(digits.scaled()[:64], torch.linspace(-1, 1, 64))
+    sizes = {key: out.square().mean().sqrt().item() for key, (_, out) in seen.items()}
+    assert all(0.6 < size < 1.4 for key, size in sizes.items() if key.startswith("enc")), sizes
+    assert all(0.6 < size < 2.5 for size in sizes.values()), sizes
+
+
 def test_activations_are_clipped():
     built = shaken(network("edm2", clip_act=0.25).build(SHAPE))
     seen = inputs_of(built, "dec.8x8_block1")
@@ -432,9 +449,8 @@ def test_training_that_is_resumed_gives_the_same_network(name, tmp_path):
 
 
 def test_the_average_of_edm2_is_evaluated_with_its_own_weights():
-    state = State(
-        network("edm2").build(SHAPE), Recipe(ema_half_life=1e6, ema_ramp_up=0.5, warm_up=1, batch_size=4), CPU
-    )
+    ema = {"name": "half_life", "half_life": 1e6, "ramp_up": 0.5}
+    state = State(network("edm2").build(SHAPE), Recipe(ema=ema, warm_up=1, batch_size=4), CPU, ds.Design.preset("edm"))
     x, c = normal(4, *SHAPE), torch.zeros(4)
     for _ in range(3):
         state.average(x, c)

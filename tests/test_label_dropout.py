@@ -99,7 +99,8 @@ def test_the_network_learns_each_class_and_their_mixture():
     exact = ds.Denoiser.get("gaussian_mixture")(weights=[0.5, 0.5], means=[[-0.6], [0.6]], covs=[[[0.01]], [[0.01]]])
     data = ds.Data.get("mixture")(count=4000, **dict(exact)).load()
     network = {"name": "mlp", "width": 64, "depth": 2}
-    recipe = {"network": network, "batch_size": 256, "warm_up": 4000, "learning_rate": 3e-3, "ema_half_life": 4000}
+    ema = {"name": "half_life", "half_life": 4000}
+    recipe = {"network": network, "batch_size": 256, "warm_up": 4000, "learning_rate": 3e-3, "ema": ema}
     found = trained(80_000, **recipe, **TOLD).load(data, EDM, CPU)
     sigma, y = f64([0.3, 0.6, 1.2]).repeat_interleave(400), data.scaled()[:1200]
     x = y + sigma.float().reshape(-1, 1, 1, 1) * torch.randn(y.shape, generator=torch.Generator().manual_seed(0))

@@ -203,11 +203,21 @@ REFUSED = [
         "loss_weight.target_distribution",
         "noise_distribution betas draws from 1000 levels and has none: use a continuous one, such as edm",
     ),
+    (
+        {"preset": "edm", "loss_weight": "importance", "noise_distribution": "adaptive"},
+        "noise_distribution",
+        "loss_weight importance needs a density: noise_distribution adaptive changes in training and has no fixed",
+    ),
+    (
+        {"preset": "edm", "loss_weight": {"name": "importance", "target": "uncertainty"}},
+        "loss_weight.target",
+        "loss_weight uncertainty is learned in training, which changes the objective: use a fixed one",
+    ),
 ]
 
 
 @pytest.mark.parametrize(("design", "where", "message"), REFUSED)
-def test_distributions_without_a_density(design, where, message, tmp_path):
+def test_what_importance_refuses(design, where, message, tmp_path):
     with pytest.raises(ValidationError, match=message) as error:
         ds.Design.preset(**design)
     assert ".".join(error.value.errors()[0]["loc"]) == where

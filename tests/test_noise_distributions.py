@@ -12,8 +12,10 @@ from designspace.registry.known import ROWS
 from designspace.training.batches import Batches
 from designspace.training.rows import DiscreteNoiseDistribution, NoiseDistribution
 
+CPU = torch.device("cpu")
+KNOWN = [cls() for cls in ROWS["noise_distribution"].known.values()]
 CONTINUOUS = [
-    *(cls() for cls in ROWS["noise_distribution"].known.values() if not issubclass(cls, DiscreteNoiseDistribution)),
+    *(each for each in KNOWN if not isinstance(each, DiscreteNoiseDistribution) and each.adapted(CPU) is None),
     ds.NoiseDistribution.get("log_logistic")(loc=0.0, scale=1.0),
     ds.NoiseDistribution.get("log_logistic")(sigma_min=0.01, sigma_max=80.0),
     *(ds.NoiseDistribution.get("mode")(s=s) for s in (-1.0, 0.0, 1.7)),
@@ -21,7 +23,6 @@ CONTINUOUS = [
     ds.NoiseDistribution.get("cosine_interpolated")(image_d=256, noise_d_high=256, sigma_data=0.5),
 ]
 U = f64([1e-6, 1e-3, 0.02, 0.1, 0.25, 0.4, 0.55, 0.75, 0.9, 0.98, 1 - 1e-3, 1 - 1e-6])
-CPU = torch.device("cpu")
 
 
 def row(name, **fields):
@@ -76,6 +77,11 @@ def test_the_density_that_follows_from_quantiles(name):
 def test_a_few_levels_have_no_density(name):
     with pytest.raises(ValueError, match=f"noise_distribution {name} draws from 1000 levels and has none"):
         row(name).density(f64([1.0]))
+
+
+def test_a_distribution_that_changes_in_training_has_no_density():
+    with pytest.raises(ValueError, match="noise_distribution adaptive changes in training and has no fixed density"):
+        row("adaptive").density(f64([1.0]))
 
 
 # Reference values

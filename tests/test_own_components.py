@@ -29,6 +29,7 @@ NAMES = {
         "2:55: denoiser.network",
     ),
     "augmentation": ("denoiser: {name: trained, network: mlp, augmentation: broken}", "2:55: denoiser.augmentation"),
+    "ema": ("denoiser: {name: trained, network: mlp, ema: broken}", "2:46: denoiser.ema"),
     "detector": ("evaluate: {images: 300, detector: broken}", "2:35: evaluate.detector"),
     "reference": ("evaluate: {images: 300, detector: pixels, reference: broken}", "2:54: evaluate.reference"),
     "metric": ("evaluate: {images: 300, detector: pixels, metrics: [broken]}", "2:53: evaluate.metrics.0"),

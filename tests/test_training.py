@@ -34,7 +34,7 @@ from designspace.training.export import export, read
 from designspace.training.loop import DivergedError
 from designspace.training.loss import BINS, bin_levels, bin_of, errors
 from designspace.training.recipe import Recipe
-from designspace.training.state import decay, learning_rate, power
+from designspace.training.state import learning_rate
 from designspace.training.transform import Draw, geometric, warp
 
 CPU = torch.device("cpu")
@@ -233,28 +233,28 @@ def test_a_hue_turn_keeps_grey_and_brightness():
 
 
 def test_half_of_the_average_is_forgotten_in_a_half_life():
-    recipe = Recipe(batch_size=50, ema_half_life=1000)
-    late = 1_000_000
-    kept = math.prod(decay(recipe, late + 50 * k) for k in range(20))
+    half_life, late = ds.EMA.get("half_life")(half_life=1000), 1_000_000
+    kept = math.prod(half_life.decay(late + 50 * k, 50) for k in range(20))
     assert kept == pytest.approx(0.5)
 
 
 def test_the_ramps_count_the_images_before_a_step():
-    """Karras et al. (2022), Appendix F.2; the power-function average counts the batch, too (2023, Eq. 3)."""
-    recipe = Recipe(batch_size=50, ema_half_life=1000, learning_rate=0.2, warm_up=400)
-    assert [decay(recipe, images) for images in (0, 2000, 20_000)] == pytest.approx([0, 0.5 ** (50 / 100), 0.5**0.05])
+    """Karras et al. (2022), Appendix F.2."""
+    half_life, recipe = ds.EMA.get("half_life")(half_life=1000), Recipe(batch_size=50, learning_rate=0.2, warm_up=400)
+    decays = [half_life.decay(images, 50) for images in (0, 2000, 20_000)]
+    assert decays == pytest.approx([0, 0.5 ** (50 / 100), 0.5**0.05])
     assert [learning_rate(recipe, images) for images in (0, 50, 400, 401)] == pytest.approx([0, 0.025, 0.2, 0.2])
     abrupt = Recipe(batch_size=50, warm_up=0)
     assert [learning_rate(abrupt, images) for images in (0, 50)] == [0, abrupt.learning_rate]
-    power_function = Recipe(batch_size=50, ema_sigma_rel=0.1)
-    assert decay(power_function, 0) == 0
-    assert decay(power_function, 50) == pytest.approx(0.5 ** (power(0.1) + 1))
+    falling = recipe.model_copy(update={"decay_after": 1000.0})
+    assert [learning_rate(falling, images) for images in (200, 1000, 4000)] == pytest.approx([0.1, 0.2, 0.1])
 
 
 def test_the_average_moves_by_1_minus_beta_towards_each_steps_parameters(digits):
     """Three steps of 32 images, computed by hand from the parameters after each."""
-    states = [state_of(trained(32 * k, ema_ramp_up=0.5), digits) for k in (1, 2, 3)]
-    betas = [decay(states[0].recipe, images) for images in (32, 64)]
+    ema = ds.EMA.get("half_life")(half_life=640, ramp_up=0.5)
+    states = [state_of(trained(32 * k, ema=ema), digits) for k in (1, 2, 3)]
+    betas = [ema.decay(images, 32) for images in (32, 64)]
     assert all(0 < beta < 0.9 for beta in betas)
     networks = (*(state.network for state in states), states[-1].average)
     for a, b, c, average in zip(*(network.parameters() for network in networks), strict=True):
@@ -272,18 +272,6 @@ def test_the_first_steps_are_as_long_as_the_warm_up_says(digits):
     pairs = zip(first.parameters(), second.parameters(), strict=True)
     moved = torch.cat([(after - before).abs().flatten() for before, after in pairs])
     assert 0.0005 < moved.max().item() < 0.0011
-
-
-@pytest.mark.parametrize("sigma_rel", [0.05, 0.1, 0.2])
-def test_the_power_function_average_has_its_width(sigma_rel):
-    """The profile of weights over training times, computed step by step."""
-    steps, recipe = 20_000, Recipe(batch_size=1, ema_sigma_rel=sigma_rel)
-    beta = f64([decay(recipe, t) for t in range(steps)])
-    later = torch.cat([beta.flip(0).cumprod(0).flip(0)[1:], f64([1.0])])
-    weight, t = (1 - beta) * later, torch.arange(1, steps + 1, dtype=torch.float64) / steps
-    mean = (weight * t).sum()
-    assert math.sqrt((weight * (t - mean) ** 2).sum()) == pytest.approx(sigma_rel, rel=0.01)
-    assert power(0.1) == pytest.approx(6.94, abs=0.01)  # Karras et al. (2023), Section 3.1
 
 
 # Training
@@ -557,7 +545,7 @@ def test_an_ablation_trains_once_and_reads_intermediate_images(tmp_path, capfd):
 
 def test_a_run_shows_training_among_its_trials(tmp_path, capfd):
     """There are progress lines, also from worker processes, and none if progress is switched off."""
-    spec = write_spec(tmp_path, **SPEC | {"denoiser": SPEC["denoiser"] | {"warm_up": 320, "ema_half_life": 640}})
+    spec = write_spec(tmp_path, **SPEC | {"denoiser": SPEC["denoiser"] | {"warm_up": 320}})
     run(load(spec), out=tmp_path / "quiet", progress=False)
     assert capfd.readouterr().err == ""
     said = r"^\[0/2\] solver=\w+, num_steps=4: training: 6,400 of 6,400 images, [\d,]+ images/s, loss [\d.]+, 0 s left$"

@@ -191,7 +191,7 @@ def test_a11_how_much_an_error_of_the_network_counts(preset):
 
 REFUSED = {
     # down to 0.002, but these networks support levels from 0.006 or more
-    "noise_distribution": {(base, "uniform_log") for base in ("ddpm", "iddpm", "ve")},
+    "noise_distribution": {(base, name) for base in ("ddpm", "iddpm", "ve") for name in ("uniform_log", "adaptive")},
     "c_noise": {("vdm++", name) for name in ("betas", "ddpm", "iddpm", "ve")},
     "loss_weight": {(base, "importance") for base in ("ddpm", "iddpm")},  # distributions without a density
 }

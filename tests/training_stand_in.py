@@ -83,7 +83,8 @@ SPEC = {
 
 def trained(images, **fields):
     """The denoiser ``trained``, with a quick recipe."""
-    quick = {"network": "small_stand_in", "batch_size": 32, "warm_up": 320, "ema_half_life": 640}
+    ema = {"name": "half_life", "half_life": 640}
+    quick = {"network": "small_stand_in", "batch_size": 32, "warm_up": 320, "ema": ema}
     return ds.Denoiser.get("trained").model_validate(quick | fields | {"training_images": images})
 
 

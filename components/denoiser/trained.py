@@ -1,8 +1,9 @@
 import math
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Self
 
 import torch
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 from torch import nn
 
@@ -18,13 +19,19 @@ from designspace.training.checkpoints import Plan, trained
 from designspace.training.recipe import Recipe
 from designspace.training.rows import Augmentation, training_rows
 
+FORMER = {"ema_half_life": "half_life", "ema_ramp_up": "ramp_up", "ema_sigma_rel": "std"}
+"""Fields of earlier versions, and what they are called in ``ema``."""
+INEXACT = 0.1
+"""The largest relative error of an average that causes no warning."""
+
 
 class Trained(Recipe, Denoiser, name="trained"):
     """A network that is trained on the data of the ablation, with the rows of the design.
 
-    Training sees ``training_images`` images, whatever the batch size; the denoiser uses the moving average of the
+    Training sees ``training_images`` images, whatever the batch size; the denoiser uses the average ``ema`` of the
     parameters. All trials that share data, network, recipe and the rows c_*, noise_distribution and loss_weight share
-    one training run, and a longer run continues a shorter one.
+    one training run, and a longer run continues a shorter one. So do trials that differ only in the ``std`` of
+    ``ema: power``. The former fields ``ema_half_life``, ``ema_ramp_up`` and ``ema_sigma_rel`` are still read.
 
     ``labels`` says whether the network is told the class. With the probability ``label_dropout`` it is told "no class"
     (-1) instead, so that it also learns images without labels, which classifier-free guidance needs; 0.1 is usual.
@@ -57,8 +64,36 @@ class Trained(Recipe, Denoiser, name="trained"):
             raise PydanticCustomError("no_labels", "{text}", {"text": text})
         return label_dropout
 
+    @model_validator(mode="before")
+    @classmethod
+    def _former_fields(cls, value: Any) -> Any:
+        """Read the fields of the average, which were fields of the denoiser once."""
+        if not isinstance(value, Mapping) or not (given := {k: value[k] for k in FORMER if k in value}):
+            return value
+        if "ema" in value:
+            name = next(iter(given))
+            text = f"{name} is a field of ema now: leave it out, or set ema: {{name: half_life, ...}} only"
+            raise PydanticCustomError("former_field", "{text}", {"text": text})
+        std = given.pop("ema_sigma_rel", None)
+        ema = {"name": "half_life"} | {FORMER[k]: each for k, each in given.items()}
+        kept = {k: each for k, each in value.items() if k not in FORMER}
+        return kept | {"ema": ema if std is None else {"name": "power", "std": std}}
+
     def identity(self) -> dict[str, Any]:
-        return {name: value for name, value in super().identity().items() if name != "snapshots"}
+        found = {name: value for name, value in super().identity().items() if name != "snapshots"}
+        return found | _as_before(found.pop("ema"))
+
+    def training_identity(self) -> dict[str, Any]:
+        tracked = self.ema.tracked()
+        chosen_before = tracked == (self.ema,)
+        return self.identity() | ({} if chosen_before else {"ema": [ema.identity() for ema in tracked]})
+
+    def cautions(self) -> list[str]:
+        steps = math.ceil(self.training_images / self.batch_size)
+        if not steps or (error := self.ema.error([*(s for s in self.ema.kept(steps) if s < steps), steps])) <= INEXACT:
+            return []
+        what = f"the snapshots of {steps:,} steps give the average {self.ema} with weights that are off by {error:.0%}"
+        return [f"{what}: choose another width, or train for longer"]
 
     def why_labels(self) -> str:
         if not self.labels or self.label_dropout or self.network.drops_labels:
@@ -73,8 +108,8 @@ class Trained(Recipe, Denoiser, name="trained"):
         return data.shape
 
     def load(self, data: Images, design: PreconditioningRows, device: torch.device) -> Conditional:
-        network = trained(self.plan(data, design), self.training_images, device).average
-        return PreconditionedNetwork(network, design, data.shape)
+        state = trained(self.plan(data, design), self.training_images, device)
+        return PreconditionedNetwork(state.average, design, data.shape, learned=state.learned)
 
     def untrained(self, data: Images, design: PreconditioningRows, device: torch.device) -> Conditional:
         return PreconditionedNetwork(self._build(data).to(device), design, data.shape)
@@ -105,7 +140,7 @@ class Trained(Recipe, Denoiser, name="trained"):
     def plan(self, data: Images, design: PreconditioningRows) -> Plan:
         """What to train, with the key under which its states are cached."""
         rows = training_rows(design)
-        own = {k: v for k, v in self.identity().items() if k != "training_images"}
+        own = {k: v for k, v in self.training_identity().items() if k != "training_images"}
         key = content_key(own, {row: getattr(rows, row).identity() for row in self.rows}, data.content_hash)
         spec = {name: value for name, value in self.model_dump(mode="json").items() if name != "snapshots"}
         return Plan(
@@ -132,3 +167,10 @@ class Trained(Recipe, Denoiser, name="trained"):
                 f"network {self.network.name} has no entry for images without labels: leave out label_dropout"
             )
         return self.network.build(data.shape, classes, self._augment)
+
+
+def _as_before(ema: dict[str, Any]) -> dict[str, Any]:
+    """The identity of an average; that of the first version of ``half_life`` is the one of earlier versions."""
+    if ema["name"] != "half_life" or ema.get("version") != 1:
+        return {"ema": ema}
+    return {former: ema.get(name) for former, name in FORMER.items()}

@@ -17,7 +17,8 @@ class Importance(LossWeight, name="importance"):
     the density of ``target_distribution`` if that is given: ``{name: importance, target: edm, target_distribution:
     edm}`` trains on EDM's objective with the noise levels of any other distribution.
 
-    The noise distribution needs a density: discrete ones are refused. Outside of its limits the density at the nearest
+    The noise distribution needs a fixed density: discrete ones and those that change in training are refused, and so is
+    a ``target`` that is learned. Outside of its limits the density at the nearest
     limit is used. Clamping and rounding by c_noise are not taken into account. Called without a noise distribution, the
     component gives W. Kingma and Gao (2023).
     """
@@ -31,6 +32,14 @@ class Importance(LossWeight, name="importance"):
     needs_density: ClassVar[bool] = True
     target: LossWeight = Field(default="edm", validate_default=True)
     target_distribution: NoiseDistribution | None = None
+
+    @field_validator("target")
+    @classmethod
+    def _fixed(cls, target: LossWeight) -> LossWeight:
+        if target.learned() is not None:
+            text = f"loss_weight {target.name} is learned in training, which changes the objective: use a fixed one"
+            raise PydanticCustomError("learned_target", "{text}", {"text": text})
+        return target
 
     @field_validator("target_distribution")
     @classmethod

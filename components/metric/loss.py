@@ -16,7 +16,9 @@ class Loss(DenoiserMetric, name="loss"):
     It uses the noise distribution and the loss weight of the design, so losses of designs that differ in these do not
     show which design is better. For the value, one noise level is drawn for each of ``images`` images. The profile is
     the mean over all images at each :math:`\sigma`, before and after training, together with
-    :math:`p_\mathrm{train}(\ln \sigma)`. Karras et al. (2022), Eq. 8 and Fig. 5a.
+    :math:`p_\mathrm{train}(\ln \sigma)`. If the loss weight or the noise distribution changes in training, weights and
+    the value are those of the initial ones; the profile has the final density, and the loss that a learned weight
+    expects. Karras et al. (2022), Eq. 8 and Fig. 5a.
     """
 
     formula = r"""
@@ -31,4 +33,5 @@ class Loss(DenoiserMetric, name="loss"):
         def losses(denoiser: Conditional, sigma: Tensor) -> Tensor:
             return training_weights(seen.design, sigma) * seen.squared_errors(denoiser, sigma)
 
-        return mean(losses(seen.denoiser, seen.drawn()), profile=seen.profile(self, losses)[0])
+        profile = seen.profile(self, losses)[0]
+        return mean(losses(seen.denoiser, seen.drawn()), profile=profile._replace(learned=seen.expected(profile)))

@@ -89,7 +89,7 @@ class _Job:
         from designspace.training.checkpoints import trained
         from designspace.training.export import Snapshot, export, snapshot_of
 
-        path = folder / f"{self.plan.key[:12]}-{state.images}"
+        path = folder / f"{self.plan.key[:12]}-{state.images}{self.plan.recipe.ema.tag}"
         export(state, self.plan, path, device, half=half)
         for fraction, part in zip(self.denoiser.snapshots, self.snapshots(), strict=True):
             plan = part.plan(self.data, self.plan.design)
@@ -104,17 +104,18 @@ class _Job:
 
 
 def _plans(ablation: Ablation) -> list[tuple[_Job, list[Point]]]:
-    """The distinct trainings and the points that share them, shortest first."""
+    """The distinct denoisers and the points that share them, those with the shortest training first."""
     from designspace.run.loaded import Kept
     from designspace.training.checkpoints import Trainable
 
     data: Kept[Images] = Kept()
-    found: dict[tuple[str, int], tuple[_Job, list[Point]]] = {}
+    found: dict[tuple[str, int, str], tuple[_Job, list[Point]]] = {}
     for point in ablation.points():
         trial = point.trial
         for denoiser in trial.denoisers:
             if isinstance(denoiser, Trainable):
                 images = data.get(trial.data, trial.data.load)
                 job = _Job(denoiser, denoiser.plan(images, trial.design), images)
-                found.setdefault((job.plan.key, denoiser.training_images), (job, []))[1].append(point)
+                key = job.plan.key, denoiser.training_images, job.plan.recipe.ema.tag
+                found.setdefault(key, (job, []))[1].append(point)
     return [found[key] for key in sorted(found, key=lambda key: key[1])]

@@ -6,8 +6,8 @@ r"""A denoiser made of a network and its preconditioning: Eq. 7 of Karras et al.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import NamedTuple, Self
 
 import torch
@@ -79,6 +79,8 @@ class PreconditionedNetwork:
     """The shape of one sample."""
     clip: Clip | None = None
     """What is done to D; ``None`` if it is left as it is."""
+    learned: Mapping[str, torch.nn.Module] = field(default_factory=dict, compare=False)
+    """What rows of training have learned together with the network, by row."""
 
     def bind(self, labels: Tensor | None = None) -> Preconditioned:
         """``D(x, sigma)`` for class labels, int64 ``[B]``, or without labels."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import ClassVar, Protocol, Self
+from typing import Any, ClassVar, Protocol, Self
 
 import torch
 from torch import Tensor
@@ -199,6 +199,10 @@ class Denoiser(Component, row="denoiser"):
     def supported(self, design: PreconditioningRows) -> SupportedLevels | None:
         """What limits and rounds noise levels to those that the denoiser supports; ``None`` for any level."""
         return design.c_noise if "c_noise" in self.rows else None
+
+    def training_identity(self) -> dict[str, Any]:
+        """The part of ``identity`` that determines its training; by default all of it."""
+        return self.identity()
 
     def cautions(self) -> list[str]:
         """What users of the denoiser's files may not know; each is a warning when a spec is loaded."""

@@ -5,19 +5,20 @@ Images and noise depend only on the data set, so that all denoisers of an ablati
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from designspace.data.images import Images
+from designspace.denoising.preconditioned import PreconditionedNetwork
 from designspace.denoising.rows import Conditional
 from designspace.evaluation.measure import Profile
 from designspace.sampling.noise import generator, latents
 from designspace.training.loss import squared_errors
-from designspace.training.rows import TrainingRows
+from designspace.training.rows import AdaptedLevels, LearnedWeight, TrainingRows
 
 BATCH = 200
 """Images per batch."""
@@ -61,6 +62,8 @@ class DenoiserProbe:
     """Unit Gaussian noise of the same shape as ``y``."""
     sigma_data: float
     """The root mean square of all values of the data set."""
+    learned: Mapping[str, nn.Module] = field(default_factory=dict)
+    """What rows of training have learned together with the denoiser, by row."""
 
     def squared_errors(self, denoiser: Conditional, sigma: Tensor) -> Tensor:
         r""":math:`|D(y + \sigma n; \sigma) - y|^2 / d` of each image, float64 ``[n]`` on the CPU, for sigma ``[n]``."""
@@ -88,6 +91,11 @@ class DenoiserProbe:
         before = None if self.untrained is None else torch.stack([of(self.untrained, sigma) for sigma in at]).mean(1)
         return Profile(levels, after.mean(1), before, self._density(levels, width)), after
 
+    def expected(self, profile: Profile) -> Tensor | None:
+        """The weighted errors that a learned loss weight expects at the levels of a profile; ``None`` without one."""
+        weight = self.learned.get("loss_weight")
+        return weight.expected(profile.sigma) if isinstance(weight, LearnedWeight) else None
+
     def _levels(self, grid: Grid) -> tuple[Tensor, float]:
         ends = torch.tensor([grid.sigma_min, grid.sigma_max], dtype=torch.float64).log()
         places = torch.lerp(ends[0], ends[1], torch.linspace(0, 1, grid.levels, dtype=torch.float64))
@@ -97,7 +105,9 @@ class DenoiserProbe:
 
     def _density(self, levels: Tensor, width: float) -> Tensor:
         u = (torch.arange(DRAWS, dtype=torch.float64) + 0.5) / DRAWS
-        drawn = self.design.c_noise.supported(self.design.noise_distribution.from_uniform(u)).log()
+        adapted = self.learned.get("noise_distribution")
+        distribution = adapted if isinstance(adapted, AdaptedLevels) else self.design.noise_distribution
+        drawn = self.design.c_noise.supported(distribution.from_uniform(u)).log()
         near = (drawn[:, None] - levels.log()).abs() < width / 2
         return near.double().mean(0) / width
 
@@ -116,8 +126,10 @@ def denoising(
     ``loaded`` is the denoiser and, if available, the denoiser before training; ``labelled`` tells whether class labels
     are passed to it.
     """
+    network = loaded[0]
+    learned = network.learned if isinstance(network, PreconditionedNetwork) else {}
     chosen = torch.from_numpy(generator("denoising", "images").permutation(len(data))[:images])
     y = data.pixels[chosen].to(device).float() / 127.5 - 1
     labels = data.labels[chosen].to(device) if labelled and data.labels is not None else None
     noise = latents("denoising", range(len(chosen)), data.shape).to(device)
-    return DenoiserProbe(design, *loaded, y, labels, noise, data.sigma_data)
+    return DenoiserProbe(design, *loaded, y, labels, noise, data.sigma_data, learned)

@@ -52,6 +52,8 @@ class Profile(NamedTuple):
     """The value before training."""
     density: Tensor | None = None
     """The probability density of the training noise levels per unit of ln sigma."""
+    learned: Tensor | None = None
+    """The value that a learned loss weight expects."""
 
     def columns(self) -> dict[str, Tensor]:
         """The columns that are not ``None``, by name."""

@@ -55,6 +55,7 @@ DELBARRIO_1999 = Source(
     "https://doi.org/10.1214/aop/1022677394",
 )
 DHARIWAL_2021 = _arxiv("2105.05233", "Dhariwal and Nichol", 2021, "Diffusion Models Beat GANs on Image Synthesis")
+DIELEMAN_2022 = _arxiv("2211.15089", "Dieleman et al.", 2022, "Continuous diffusion for categorical data")
 DORMAND_1980 = Source(
     "Dormand and Prince",
     1980,

@@ -37,7 +37,7 @@ STEPS = 20
 """The largest number of training steps that are measured."""
 SAMPLES = 2000
 """The largest number of features on which a metric is measured."""
-NOT_OF_SPEED = {"seed", "training_images", "learning_rate", "warm_up", "ema_half_life", "ema_ramp_up", "ema_sigma_rel"}
+NOT_OF_SPEED = {"seed", "training_images", "learning_rate", "warm_up", "decay_after", "ema"}
 """Fields of a denoiser that is trained on which its speed does not depend."""
 
 
@@ -157,7 +157,7 @@ def _evaluation_pace(trial: Trial, stages: Stages) -> tuple[float, Tensor]:
 def _training_pace(plan: Plan, device: torch.device) -> float:
     """The pace of a few steps from the beginning, without compilation."""
     recipe = plan.recipe.model_copy(update={"compile": False})
-    state = State(plan.build(), recipe, device)
+    state = State(plan.build(), recipe, device, plan.design)
     trainer, size = Trainer(state, plan.design, batches_of(plan, device)), recipe.batch_size
     trainer.run(size, lambda progress: None, lambda: None)  # the first step includes one-time costs
     start = perf_counter()

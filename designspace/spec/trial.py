@@ -188,13 +188,13 @@ class Trial(Spec):
         }
 
     def network(self) -> str | None:
-        """A hash that differs between trained networks; ``None`` if the denoiser has no network."""
+        """A hash that differs between training runs; ``None`` if the denoiser has no network."""
         networks = [part for part in self.denoisers if part.has_network]
         if not networks:
             return None
         rows = identified(self.design, dict.fromkeys(row for part in networks for row in part.rows))
         about = {"design": rows, "data": self.data.identity() if any(part.reads_data for part in networks) else None}
-        return content_key(about, *(part.identity() for part in networks))[:12]
+        return content_key(about, *(part.training_identity() for part in networks))[:12]
 
 
 class Ids:

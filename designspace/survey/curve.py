@@ -28,6 +28,7 @@ from designspace.training.batches import Batches
 from designspace.training.loop import Seen, Trainer
 from designspace.training.loss import errors
 from designspace.training.recipe import Recipe
+from designspace.training.rows import EMA
 from designspace.training.state import State
 
 LARGEST = 4096
@@ -172,9 +173,10 @@ def _linear(data: Images, design: Design, y: Tensor, noise: Tensor, sigma: Tenso
 
 
 def _trained(data: Images, network: Network, design: Design, images: int, seed: int, seen: Seen) -> rows.D:
-    recipe = Recipe(seed=seed, learning_rate=LEARNING_RATE, warm_up=images / 10, ema_half_life=max(images / 20, 1))
+    ema = EMA.model_validate({"name": "half_life", "half_life": max(images / 20, 1)})
+    recipe = Recipe(seed=seed, learning_rate=LEARNING_RATE, warm_up=images / 10, ema=ema)
     device = torch.device("cpu")
-    state = State(network.build(data.shape), recipe, device)
+    state = State(network.build(data.shape), recipe, device, design)
     if images:
         batches = Batches.of(data, design, None, seed, recipe.batch_size, labelled=False, device=device)
         Trainer(state, design, batches).run(images, seen, lambda: None)

@@ -39,7 +39,7 @@ from designspace.sampling.solver import Solver
 from designspace.testing import decoding, denoising, evaluation, general, guidance, sampling, training
 from designspace.testing.assertions import UnmetError
 from designspace.testing.context import Context
-from designspace.training.rows import Augmentation, LossWeight, NoiseDistribution
+from designspace.training.rows import EMA, Augmentation, LossWeight, NoiseDistribution
 
 Check = Callable[[], None]
 FOLDER = Path(__file__).parent
@@ -177,8 +177,13 @@ _ALONE: dict[type[Component], list[Callable[..., None]]] = {
     CIn: [denoising.is_a_function_of_the_noise_level, denoising.is_positive],
     CNoise: [denoising.is_a_function_of_the_noise_level, denoising.rounds_to_supported_levels],
     Guidance: [guidance.guides_a_denoiser],
-    NoiseDistribution: [training.draws_noise_levels, training.has_the_density_of_its_quantiles],
-    LossWeight: [denoising.is_a_function_of_the_noise_level, denoising.is_positive],
+    NoiseDistribution: [
+        training.draws_noise_levels,
+        training.has_the_density_of_its_quantiles,
+        training.adapts_noise_levels,
+    ],
+    LossWeight: [denoising.is_a_function_of_the_noise_level, denoising.is_positive, training.learns_a_weight],
+    EMA: [training.averages_parameters],
     Data: [evaluation.gives_uint8_images],
     Diagnostic: [evaluation.sees_what_the_flow_does],
     DenoiserMetric: [evaluation.sees_what_the_denoiser_does],

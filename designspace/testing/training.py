@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
+from torch import Tensor
 
 from designspace.registry.calling import elementwise
-from designspace.testing.assertions import require, require_close, require_finite, require_same
+from designspace.testing.assertions import SIGMAS, require, require_close, require_finite, require_same
 from designspace.testing.context import STAND_INS, Context
 from designspace.training.batches import augmented
-from designspace.training.rows import Augmentation, DiscreteNoiseDistribution, NoiseDistribution
+from designspace.training.rows import EMA, Augmentation, DiscreteNoiseDistribution, LossWeight, NoiseDistribution
+
+U = torch.linspace(0.001, 0.999, 99, dtype=torch.float64)
 
 
 def draws_noise_levels(distribution: NoiseDistribution) -> None:
     """Levels are positive, monotone in u, and reproducible."""
-    u = torch.linspace(0.001, 0.999, 99, dtype=torch.float64)
-    sigma = elementwise(distribution, "from_uniform(u)", distribution.from_uniform, u)
-    require_finite("from_uniform(u)", sigma)
-    require(bool((sigma > 0).all()), "from_uniform(u)", "positive numbers", sigma[~(sigma > 0)])
-    monotone = bool((sigma.diff() >= 0).all() or (sigma.diff() <= 0).all())
-    require(monotone, "from_uniform(u)", "a monotone function of u", sigma)
+    _drawn(distribution, "from_uniform(u)", distribution.from_uniform)
     first, second = (distribution.sample(7, torch.Generator().manual_seed(0)) for _ in range(2))
     require(first.shape == (7,), "the shape of sample(7)", [7], list(first.shape))
     require(first.dtype == torch.float64, "the dtype of sample(7)", torch.float64, first.dtype)
@@ -26,13 +26,50 @@ def draws_noise_levels(distribution: NoiseDistribution) -> None:
 
 
 def has_the_density_of_its_quantiles(distribution: NoiseDistribution) -> None:
-    """A density of its own is the one that follows from ``from_uniform``."""
+    """A density of its own is the one that follows from ``from_uniform``, unless the distribution changes."""
     if type(distribution).density in (NoiseDistribution.density, DiscreteNoiseDistribution.density):
         return
+    fixed = distribution.adapted(torch.device("cpu")) is None
+    require(fixed, "density(sigma)", "none, since the distribution changes in training", "a method of its own")
     sigma = distribution.from_uniform(torch.linspace(0.05, 0.95, 19, dtype=torch.float64))
     found = elementwise(distribution, "density(sigma)", distribution.density, sigma)
     expected = NoiseDistribution.density(distribution, sigma)
     require_close("density(sigma)", found, expected, rtol=1e-4, at=sigma)
+
+
+def adapts_noise_levels(distribution: NoiseDistribution) -> None:
+    """In training, levels are drawn from the distribution at first, and later from one that is a distribution, too."""
+    if (levels := distribution.adapted(torch.device("cpu"))) is None:
+        return
+    what = "adapted(device).from_uniform(u)"
+    sigma = _drawn(distribution, what, levels.from_uniform)
+    require_close(f"{what} at the start", sigma, distribution.from_uniform(U), rtol=1e-6)
+    for step in range(100):
+        levels.see(sigma, (sigma.log().sin() + 2 + (step * sigma).sin()).float(), step)
+        sigma = _drawn(distribution, f"{what} after {step + 1} steps", levels.from_uniform)
+
+
+def learns_a_weight(weight: LossWeight) -> None:
+    """A weight that is learned gives a finite loss for each error, with gradients for its parameters."""
+    if (learned := weight.learned()) is None:
+        return
+    errors = torch.linspace(0.1, 2, len(SIGMAS))
+    losses = learned(errors, SIGMAS)
+    require(losses.shape == errors.shape, "the shape of learned()(errors, sigma)", [*errors.shape], [*losses.shape])
+    require_finite("learned()(errors, sigma)", losses)
+    losses.sum().backward()
+    without = [name for name, parameter in learned.named_parameters() if parameter.grad is None]
+    require(not without, "the gradients of learned()", "those of all parameters", f"none of {', '.join(without)}")
+
+
+def _drawn(distribution: NoiseDistribution, what: str, quantiles: Callable[[Tensor], Tensor]) -> Tensor:
+    """The levels for the quantiles ``U``."""
+    sigma = elementwise(distribution, what, quantiles, U)
+    require_finite(what, sigma)
+    require(bool((sigma > 0).all()), what, "positive numbers", sigma[~(sigma > 0)])
+    monotone = bool((sigma.diff() >= 0).all() or (sigma.diff() <= 0).all())
+    require(monotone, what, "a monotone function of u", sigma)
+    return sigma
 
 
 def transforms_images(augmentation: Augmentation, given: Context = STAND_INS) -> None:
@@ -49,3 +86,19 @@ def transforms_images(augmentation: Augmentation, given: Context = STAND_INS) ->
         again = augmentation(images, torch.Generator().manual_seed(1))
         require_same(f"the images with the same seed again, {what}", again[0], out, rtol=0)
         require_same(f"the labels with the same seed again, {what}", again[1], labels, rtol=0)
+
+
+def averages_parameters(ema: EMA) -> None:
+    """The weights of old averages are between 0 and 1, and those of the averages that are tracked sum to 1."""
+    for step in (1, 2, 3, 20, 127, 128, 129, 1000):
+        for tracked in ema.tracked():
+            what = f"decay({64 * (step - 1)}, 64)"
+            decay = tracked.decay(64 * (step - 1), 64)
+            require(isinstance(decay, float) and 0 <= decay <= 1, what, "a float from 0 to 1", decay)
+        before, kept = (set(ema.kept(n)) for n in (step - 1, step))
+        require(kept <= before | {step}, f"kept({step})", f"steps of kept({step - 1}), or {step}", sorted(kept))
+        steps = [*sorted(kept - {step}), step]
+        weights = ema.weights(steps)
+        shape = len(steps), len(ema.tracked())
+        require(tuple(weights.shape) == shape, f"the shape of weights({steps})", shape, tuple(weights.shape))
+        require_close(f"the sum of weights({steps})", weights.sum(), torch.ones_like(weights.sum()), rtol=1e-6)

@@ -22,7 +22,7 @@ from designspace.registry.calling import (
 )
 from designspace.registry.isolation import isolated
 from designspace.sampling.noise import generator
-from designspace.training.rows import HIGHEST_U, LOWEST_U, Augmentation, TrainingRows
+from designspace.training.rows import HIGHEST_U, LOWEST_U, AdaptedLevels, Augmentation, TrainingRows
 
 
 @dataclass(frozen=True)
@@ -80,8 +80,8 @@ class Batches:
         pixels = data.pixels.to(device) if fits_in_memory(data.pixels.nbytes) else data.pixels
         return cls(pixels, labels, design, augmentation, seed, size, device, label_dropout, stratified)
 
-    def __call__(self, step: int) -> Batch:
-        """The batch of a step."""
+    def __call__(self, step: int, levels: AdaptedLevels | None = None) -> Batch:
+        """The batch of a step. ``levels`` draws its noise levels if the noise distribution changes in training."""
         chosen = self._chosen(step)
         sent_chosen = sent(chosen, self.device)
         random = generator("train", self.seed, step)
@@ -89,7 +89,7 @@ class Batches:
         if self.stratified:
             u = ((torch.arange(self.size, dtype=torch.float64) + u) / self.size).clamp_max(HIGHEST_U)
         distribution = self.design.noise_distribution
-        sigma = elementwise(distribution, "from_uniform(u)", distribution.from_uniform, u)
+        sigma = elementwise(distribution, "from_uniform(u)", (levels or distribution).from_uniform, u)
         sigma = self.design.c_noise.supported(sigma)
         draw = torch.Generator(self.device).manual_seed(int(random.integers(2**62)))
         pixels = sent(self.pixels[chosen if self.pixels.device.type == "cpu" else sent_chosen], self.device)

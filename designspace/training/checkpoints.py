@@ -83,9 +83,8 @@ def trained(
     ``Interrupted``, and ``StorageError`` if a checkpoint cannot be written.
     """
     kept = Checkpoints(cache or Cache(), plan)
-    with isolated(device, "network", plan.key):  # a user's network may draw its parameters from global generators
-        network = plan.build()
-    state = State(network, plan.recipe, device)
+    with isolated(device, "network", plan.key):  # a user's code may draw parameters from global generators
+        state = State(plan.build(), plan.recipe, device, plan.design)
     steps = math.ceil(images / plan.recipe.batch_size)
     with kept.cache.lock(f"{STAGE}-{plan.key}"):
         if (start := kept.at_most(steps)) is not None:

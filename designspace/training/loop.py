@@ -79,7 +79,7 @@ class Trainer:
         start, before = monotonic(), self.state.images
         told = start
         while self.state.images < images and not interrupted():
-            self._step(self._batches(self.state.step))
+            self._step(self._batches(self.state.step, self.state.levels))
             whole = self.state.step % ENTRY == 0
             if whole or self.state.images >= images or monotonic() - told > PATIENCE:
                 loss, told = self.state.loss(), monotonic()
@@ -98,16 +98,17 @@ class Trainer:
             slice(start, start + math.ceil(recipe.batch_size / recipe.accumulate))
             for start in range(0, recipe.batch_size, math.ceil(recipe.batch_size / recipe.accumulate))
         ]
-        losses = []
+        seen: list[tuple[Tensor, Tensor]] = []
         with seeded(self._batches.seed_of(self.state.step), batch.y.device):  # dropout uses PyTorch's global generators
             for part in parts:
-                found = self._losses(batch, part)
-                (found.sum() / recipe.batch_size).backward()  # type: ignore[no-untyped-call]
-                losses.append(found.detach())
-        self.state.see(batch.sigma, torch.cat(losses))
+                found = self._errors(batch, part)
+                losses = self.state.losses(found, batch.sigma[part])
+                (losses.sum() / recipe.batch_size).backward()  # type: ignore[no-untyped-call]
+                seen.append((found.detach(), losses.detach()))
+        self.state.see(batch.sigma, *map(torch.cat, zip(*seen, strict=True)))
         self.state.apply()
 
-    def _losses(self, batch: Batch, part: slice) -> Tensor:
+    def _errors(self, batch: Batch, part: slice) -> Tensor:
         labels, augment = (None if column is None else column[part] for column in (batch.labels, batch.augment))
         D = Preconditioned(self._network, self._design, labels, augment)
         y = batch.y[part]

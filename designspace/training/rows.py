@@ -1,14 +1,14 @@
-"""The rows of the block *Training* of Table 1, and augmentation."""
+"""The rows of the block *Training* of Table 1, augmentation, and the average of the parameters."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import ClassVar, Protocol, runtime_checkable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from designspace.denoising.rows import CIn, CNoise, COut, CSkip, PreconditioningRows
 from designspace.registry.calling import elementwise
@@ -18,6 +18,36 @@ LOWEST_U, HIGHEST_U = 2.0**-54, 1 - 2.0**-53
 """The range of the random numbers that ``NoiseDistribution.sample`` passes to the quantile function."""
 FARTHEST = 16.0
 """The largest logit of u at which a density is computed from quantiles: a ten-millionth of the levels lies beyond."""
+
+
+class AdaptedLevels(nn.Module):
+    """A noise distribution that changes in training. Checkpoints keep its parameters and buffers.
+
+    The noise levels are drawn on the CPU: ``from_uniform`` must not wait for another device.
+    """
+
+    def from_uniform(self, u: Tensor) -> Tensor:
+        """The quantile function at present: noise levels for ``u`` in (0, 1), float64, in the same shape."""
+        raise NotImplementedError
+
+    def see(self, sigma: Tensor, losses: Tensor, step: int) -> None:
+        """Take the losses ``[B]`` of a step, on the device, and its noise levels ``[B]``, on the CPU, into account."""
+        raise NotImplementedError
+
+
+class LearnedWeight(nn.Module):
+    """A loss weight with parameters, which the optimizer trains together with those of the network.
+
+    Checkpoints keep its parameters and buffers. There is no average of them.
+    """
+
+    def forward(self, errors: Tensor, sigma: Tensor) -> Tensor:
+        r"""The losses ``[B]`` to minimise, from the weighted errors :math:`\lambda(\sigma) |D - y|^2 / d`, ``[B]``."""
+        raise NotImplementedError
+
+    def expected(self, sigma: Tensor) -> Tensor | None:
+        """The weighted errors that it expects at noise levels ``[n]``, float64 on the CPU; ``None`` if it has none."""
+        return None
 
 
 class NoiseDistribution(Component, row="noise_distribution"):
@@ -43,9 +73,16 @@ class NoiseDistribution(Component, row="noise_distribution"):
         By default, it is computed from the slope of the quantile function, which has to be continuous and strictly
         monotone. Its relative error is about 1e-10 near the median and below 1e-6 everywhere except for the lowest and
         the highest ten-millionth of the levels, which get the density at the level where they begin. Raises
-        ``ValueError`` if the distribution has no density.
+        ``ValueError`` if the distribution has no density, or changes in training.
         """
+        if self.adapted(torch.device("cpu")) is not None:
+            what = f"noise_distribution {self.name} changes in training and has no fixed density"
+            raise ValueError(f"{what}: use one that does not change, such as edm or uniform_log")
         return _density(self.from_uniform, sigma)
+
+    def adapted(self, device: torch.device) -> AdaptedLevels | None:
+        """What draws the levels in a training on ``device``, beginning with ``from_uniform``; ``None`` for itself."""
+        return None
 
 
 def _density(quantile: Callable[[Tensor], Tensor], sigma: Tensor) -> Tensor:
@@ -89,6 +126,10 @@ class LossWeight(Component, row="loss_weight"):
         """The weights for noise levels that are drawn from ``distribution``, by default those of ``__call__``."""
         return self(sigma)
 
+    def learned(self) -> LearnedWeight | None:
+        """What makes the losses of weighted errors in a training; ``None`` if these are the losses."""
+        return None
+
 
 class DiscreteNoiseDistribution(NoiseDistribution):
     r""":math:`\sigma = u_j, \; j = \lfloor M u \rfloor`: all M positive levels are equally likely."""
@@ -122,6 +163,45 @@ class Augmentation(Component, row="augmentation"):
 
         Returns the transformed images and augmentation labels ``[B, L]``, zero for images that are unchanged.
         """
+
+
+class EMA(Component, row="ema"):
+    r"""The moving average of the parameters in the course of training, with which the denoiser is evaluated.
+
+    An average may be a sum of others that training tracks, so that it can be chosen after training. It then defines
+    ``tracked``, ``kept`` and ``weights``, and the fields of those others alone determine the training.
+    """
+
+    @abstractmethod
+    def decay(self, images: int, batch_size: int) -> float:
+        """The weight of the old average in the step before which ``images`` images have been seen, from 0 to 1."""
+
+    def tracked(self) -> tuple[EMA, ...]:
+        """The averages that training tracks, by default only this one."""
+        return (self,)
+
+    def kept(self, step: int) -> Sequence[int]:
+        """The steps after which the tracked averages are still kept after ``step``, by default none.
+
+        Training keeps a step only if ``kept`` names it from then on, without interruption.
+        """
+        return ()
+
+    def weights(self, steps: Sequence[int]) -> Tensor:
+        """The weights ``[len(steps), len(tracked())]``, float64, of the tracked averages in this one.
+
+        The last of ``steps`` is the end of the training, the others are those of ``kept``.
+        """
+        return torch.ones(1, 1, dtype=torch.float64)
+
+    def error(self, steps: Sequence[int]) -> float:
+        """The relative error of an average with these ``weights``."""
+        return 0.0
+
+    @property
+    def tag(self) -> str:
+        """What the names of files add to tell this average from others of the same training; by default nothing."""
+        return ""
 
 
 @runtime_checkable

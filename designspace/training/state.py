@@ -2,59 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from copy import deepcopy
+import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from designspace.denoising.device import sent
+from designspace.registry.calling import calling, require_like
+from designspace.training.averages import Averages, below
 from designspace.training.loss import BINS, bin_of
 from designspace.training.recipe import Recipe
+from designspace.training.rows import TrainingRows
 
 LEAST = 1e-8
-"""The shortest half-life and warm-up, in images, which prevents divisions by 0."""
-
-
-def decay(recipe: Recipe, images: int) -> float:
-    r"""The weight of the old average in the step before which ``images`` images have been seen.
-
-    .. math:: \beta = 2^{-B / \min(h, r n)} \quad\text{or}\quad \beta = \left(1 - \frac{B}{n + B}\right)^{\gamma + 1}
-
-    with the batch size B, half-life h, ramp-up r and n images. The first is from Karras et al. (2022),
-    https://arxiv.org/abs/2206.00364, Appendix F.2; the second, used if ``ema_sigma_rel`` is given, from Karras et al.
-    (2023), https://arxiv.org/abs/2312.02696, Eq. 3, where time includes the batch of the step. In the first step n = 0,
-    and the average becomes equal to the parameters.
-    """
-    if recipe.ema_sigma_rel is not None:
-        return float((images / (images + recipe.batch_size)) ** (power(recipe.ema_sigma_rel) + 1))
-    half_life = min(recipe.ema_half_life, recipe.ema_ramp_up * images)
-    return float(0.5 ** (recipe.batch_size / max(half_life, LEAST)))
+"""The shortest warm-up in images, which prevents divisions by 0."""
 
 
 def learning_rate(recipe: Recipe, images: int) -> float:
-    """The learning rate of the step before which ``images`` images have been seen: 0 in the first step.
+    r"""The learning rate of the step before which ``images`` images have been seen: 0 in the first step.
 
-    Karras et al. (2022), Appendix F.2. Like the half-life of the average, it depends on the images seen before a step.
+    .. math:: \alpha \min(n / w, 1) / \sqrt{\max(n / m, 1)}
+
+    with n images seen, the field ``learning_rate`` (:math:`\alpha`), ``warm_up`` (w) and ``decay_after`` (m).
+    Karras et al. (2022), Appendix F.2; Karras et al. (2024), https://arxiv.org/abs/2312.02696, Appendix B.
     """
-    return recipe.learning_rate * min(images / max(recipe.warm_up, LEAST), 1.0)
-
-
-def power(sigma_rel: float) -> float:
-    r"""The exponent :math:`\gamma` whose profile has the relative width :math:`\sigma_\mathrm{rel}`.
-
-    .. math:: \sigma_\mathrm{rel}^2 = \frac{\gamma + 1}{(\gamma + 2)^2 (\gamma + 3)}
-    """
-    inverse = sigma_rel**-2
-    return float(max(np.roots([1, 7, 16 - inverse, 12 - inverse]).real))
-
-
-@torch.no_grad()
-def update(average: list[Tensor], parameters: list[Tensor], beta: float) -> None:
-    """Move ``average`` towards ``parameters``, in place."""
-    torch._foreach_lerp_(average, parameters, 1 - beta)
+    ramp = min(images / max(recipe.warm_up, LEAST), 1.0)
+    decay = 1.0 if recipe.decay_after is None else math.sqrt(max(images / recipe.decay_after, 1.0))
+    return recipe.learning_rate * ramp / decay
 
 
 @dataclass(eq=False)
@@ -75,18 +51,29 @@ class Record:
 
 
 class State:
-    """A network with its moving average, the state of the optimizer, and the record of the loss."""
+    """A network with its moving averages, the state of the optimizer, and the record of the loss.
 
-    def __init__(self, network: nn.Module, recipe: Recipe, device: torch.device) -> None:
+    It also has what rows of ``design`` learn in training: the loss weight, and the noise distribution.
+    """
+
+    def __init__(self, network: nn.Module, recipe: Recipe, device: torch.device, design: TrainingRows) -> None:
         form = {"memory_format": torch.channels_last} if recipe.channels_last else {}
         self.network = network.to(device, **form).train()  # type: ignore[call-overload]
-        self.average = deepcopy(self.network).eval().requires_grad_(False)
+        self.averages = Averages(self.network, recipe.ema, recipe.batch_size)
         self.recipe, self.step, self.record = recipe, 0, Record()
-        self._parameters, self._averages = (list(module.parameters()) for module in (self.network, self.average))
-        self._buffers = list(zip(self.average.buffers(), self.network.buffers(), strict=True))
+        self.weight, self.levels = design.loss_weight.learned(), design.noise_distribution.adapted(device)
+        if self.weight is not None:
+            self.weight.to(device)
+        self._design = design
+        self._parameters = [parameter for _, parameter in self._named_parameters()]
         self.optimizer = torch.optim.Adam(self._parameters, lr=0.0, betas=(0.9, 0.999), eps=1e-8, fused=True)
         self._sums = torch.zeros(2, BINS, dtype=torch.float64, device=device)
         self._first = torch.zeros((), dtype=torch.float64, device=device)
+
+    @property
+    def average(self) -> nn.Module:
+        """The network with the average of its parameters."""
+        return self.averages.module(self.step)
 
     @property
     def images(self) -> int:
@@ -102,18 +89,34 @@ class State:
                 torch.nan_to_num(parameter.grad, nan=0.0, posinf=1e5, neginf=-1e5, out=parameter.grad)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
-        update(self._averages, self._parameters, decay(self.recipe, self.images))
-        for own, its in self._buffers:  # buffers such as running statistics are averages already
-            own.copy_(its)
         self.step += 1
+        self.averages.update(self.step)
 
-    def see(self, sigma: Tensor, losses: Tensor) -> None:
-        """Add the losses of a batch to the record."""
+    @property
+    def learned(self) -> dict[str, nn.Module]:
+        """What rows of the design have learned, by row."""
+        found = {"loss_weight": self.weight, "noise_distribution": self.levels}
+        return {row: module for row, module in found.items() if module is not None}
+
+    def losses(self, errors: Tensor, sigma: Tensor) -> Tensor:
+        """The losses ``[B]`` to minimise, from the weighted errors ``[B]`` at these noise levels."""
+        if self.weight is None:
+            return errors
+        row = self._design.loss_weight
+        with calling(row):
+            found: object = self.weight(errors, sigma)
+        return require_like(row, "the losses", found, errors)
+
+    def see(self, sigma: Tensor, errors: Tensor, losses: Tensor) -> None:
+        """Add the weighted errors of a batch to the record, and tell its losses to the noise distribution."""
         if self.step == 0:
-            self._first.copy_(losses.detach().mean())
+            self._first.copy_(errors.mean())
         bins = sent(bin_of(sigma), self._sums.device)
-        self._sums[0].index_add_(0, bins, losses.detach().double())
-        self._sums[1].index_add_(0, bins, torch.ones_like(losses, dtype=torch.float64))
+        self._sums[0].index_add_(0, bins, errors.double())
+        self._sums[1].index_add_(0, bins, torch.ones_like(errors, dtype=torch.float64))
+        if self.levels is not None:
+            with calling(self._design.noise_distribution):
+                self.levels.see(sigma, losses, self.step)
 
     @property
     def first(self) -> float:
@@ -139,13 +142,21 @@ class State:
         sums, counts = self._sums.cpu().clone()
         return Record([self.images], [sums], [counts])
 
+    def _named_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
+        """Everything that is optimised, with the names under which checkpoints keep its moments."""
+        modules = {"adam": self.network} | {f"adam_{row}": module for row, module in self.learned.items()}
+        for prefix, module in modules.items():
+            yield from ((f"{prefix}.{name}", parameter) for name, parameter in module.named_parameters())
+
     def tensors(self) -> dict[str, Tensor]:
         """The whole state as tensors."""
         found = {"step": torch.tensor(self.step), "open": self._sums, "first": self._first}
         found |= {f"network.{k}": v for k, v in self.network.state_dict().items()}
-        found |= {f"average.{k}": v for k, v in self.average.state_dict().items()}
-        for name, parameter in self.network.named_parameters():
-            found |= {f"adam.{name}.{k}": v for k, v in self.optimizer.state.get(parameter, {}).items()}
+        found |= self.averages.tensors()
+        for row, module in self.learned.items():
+            found |= {f"{row}.{k}": v for k, v in module.state_dict().items()}
+        for name, parameter in self._named_parameters():
+            found |= {f"{name}.{k}": v for k, v in self.optimizer.state.get(parameter, {}).items()}
         if self.record.images:
             record = self.record
             found |= {"record.images": torch.tensor(record.images)}
@@ -157,10 +168,12 @@ class State:
         self.step = int(kept["step"])
         self._sums.copy_(kept["open"])
         self._first.copy_(kept["first"])
-        self.network.load_state_dict(_below("network.", kept))
-        self.average.load_state_dict(_below("average.", kept))
-        for name, parameter in self.network.named_parameters():
-            moments = _below(f"adam.{name}.", kept)
+        self.network.load_state_dict(below("network.", kept))
+        self.averages.restore(kept)
+        for row, module in self.learned.items():
+            module.load_state_dict(below(f"{row}.", kept))
+        for name, parameter in self._named_parameters():
+            moments = below(f"{name}.", kept)
             self.optimizer.state[parameter] = {k: _as(v, parameter) for k, v in moments.items()}
         if "record.images" in kept:
             columns = (kept[f"record.{k}"] for k in ("sums", "counts"))
@@ -170,7 +183,3 @@ class State:
 def _as(kept: Tensor, parameter: Tensor) -> Tensor:
     """``kept`` on the parameter's device and in its memory format, which fused Adam relies on."""
     return torch.empty_like(parameter).copy_(kept) if kept.shape == parameter.shape else kept.to(parameter.device)
-
-
-def _below(prefix: str, kept: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {k.removeprefix(prefix): v for k, v in kept.items() if k.startswith(prefix)}

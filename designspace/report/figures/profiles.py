@@ -31,6 +31,7 @@ SHARE = 0.3
 CLOSE = 40
 """In profiles with more points than this, the points are not marked."""
 BEFORE: dict[str, Any] = {"linestyle": (0, (1.5, 1.2)), "linewidth": 0.9}
+LEARNED: dict[str, Any] = {"linestyle": (0, (4.0, 1.2, 1.0, 1.2)), "linewidth": 0.9}
 SHARED = "#777777"
 """The colour of a density that belongs to several profiles."""
 
@@ -43,11 +44,13 @@ class Profile(Curve):
     """The values before training; empty if unknown."""
     density: Sequence[float] = ()
     """The density of the noise levels in training; empty if the metric does not record it."""
+    learned: Sequence[float] = ()
+    """The values that a learned loss weight expects; empty without one."""
 
     @property
     def columns(self) -> tuple[Numbers, ...]:
         """All columns of numbers."""
-        return self.x, self.y, self.before, self.density
+        return self.x, self.y, self.before, self.density, self.learned
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,8 +108,8 @@ def _panel(title: str, named: Mapping[str, Entry], metric: str) -> ProfilePanel:
     for name, entry in named.items():
         same.setdefault(_profile(entry, metric), []).append(name)
     profiles = [
-        Profile(", ".join(names), x, y, before=before, density=density)
-        for (x, y, before, density), names in same.items()
+        Profile(", ".join(names), x, y, before=before, density=density, learned=learned)
+        for (x, y, before, density, learned), names in same.items()
     ]
     label = next(((e.about(metric).profile or {}).get("of") for e in named.values()), None)
     return ProfilePanel(one_line(label or metric), profiles, x_label="noise level σ", note=one_line(title))
@@ -117,10 +120,10 @@ def _profile(entry: Entry, metric: str) -> tuple[tuple[float, ...], ...]:
     kept = entry.about(metric).profile if entry.has(metric) else None
     if not isinstance(kept, dict):
         return ()
-    sigma, value, before, density = (_numbers(kept.get(key)) for key in ("sigma", "value", "before", "density"))
+    sigma, value, *others = (_numbers(kept.get(key)) for key in ("sigma", "value", "before", "density", "learned"))
     if not 0 < len(sigma) == len(value):
         return ()
-    return sigma, value, *(column if len(column) == len(sigma) else () for column in (before, density))
+    return sigma, value, *(column if len(column) == len(sigma) else () for column in others)
 
 
 def _numbers(column: object) -> tuple[float, ...]:
@@ -166,6 +169,8 @@ def _keys(looks: Mapping[str, dict[str, Any]], profiles: Sequence[Profile]) -> l
     keys = [Key(name, style) for name, style in looks.items()]
     if any(profile.before for profile in profiles):
         keys.append(Key("before training", BEFORE | {"color": "#555555"}))
+    if any(profile.learned for profile in profiles):
+        keys.append(Key("learned by the loss weight", LEARNED | {"color": "#555555"}))
     if any(profile.density for profile in profiles):
         keys.append(Key("levels drawn in training", {"facecolor": "#555555", "alpha": 0.25}, filled=True))
     return keys
@@ -177,8 +182,9 @@ def _draw_panel(axes: Axes, panel: ProfilePanel, looks: Mapping[str, dict[str, A
     for profile in panel.curves:
         own: dict[str, Any] = {"marker": ""} if len(profile.x) > CLOSE else {}
         axes.plot(*_above(low, profile.x, profile.y), **looks[profile.name] | own)
-        axes.plot(*_above(low, profile.x, profile.before), **BEFORE | {"color": looks[profile.name]["color"]})
-    values = [value for profile in panel.curves for value in (*profile.y, *profile.before)]
+        for column, style in ((profile.before, BEFORE), (profile.learned, LEARNED)):
+            axes.plot(*_above(low, profile.x, column), **style | {"color": looks[profile.name]["color"]})
+    values = [value for profile in panel.curves for value in (*profile.y, *profile.before, *profile.learned)]
     axes.set(xscale="log", ylabel=plain(panel.label))
     if max(values) > WIDE * min(values):
         axes.set_yscale("log")
