@@ -145,7 +145,7 @@ def test_what_was_kept_is_compared_with_the_nearest_other_candidate(searched):
 
 def test_only_the_last_race_of_a_row_is_in_the_table(searched):
     again = UNDECIDED.model_copy(update={"run_pass": 2, "favoured": "cosine", "gain": 1.2, "gain_se": 1.5})
-    not_again = DECIDED.model_copy(update={"run_pass": 2, "arms": [], "skipped": "nothing that it depends on changed"})
+    not_again = DECIDED.model_copy(update={"run_pass": 2, "arms": [], "skipped": "the budget of the search is spent"})
     write_search(searched.folder, SEARCH.model_copy(update={"outcomes": [*SEARCH.outcomes, again, not_again]}))
     found = cells(Study(searched.folder))
     assert found["time_steps"][1:3] == ["cosine", "1.2 ± 1.5 better than edm"]

@@ -334,6 +334,29 @@ def test_a_search_may_begin_with_the_design_of_another_budget(cache, tmp_path):
     assert [one.label for one in found.skipped] == ["found at nfe=8"]
 
 
+def test_a_candidate_with_the_name_of_the_present_design_does_not_replace_it():
+    rows = {"solver": [{"label": "heun", "set": {"solver": {"name": "heun", "alpha": 0.5}}}, "euler"]}
+    greedy = Greedy(Ablation.model_validate(DIGITS | {"search": DIGITS["search"] | {"rows": rows}}))
+    found = greedy._space.candidates("solver", {}, 7)
+    assert [arm.label for arm in found.arms] == ["heun (present)", "heun", "euler"]
+    assert found.incumbent.set == {}
+
+
+def test_three_values_give_an_optimum_without_an_interval(cache, tmp_path):
+    """A parabola goes through any three points, so that nothing is known of its fit."""
+    search = searched(write(tmp_path, rows={"time_steps.rho": {"from": 5, "to": 9, "points": 3}}), tmp_path / "reports")
+    (outcome,) = search.record.outcomes
+    assert len(outcome.arms) >= 3
+    assert (outcome.optimum.low, outcome.optimum.high) == (None, None)
+
+
+def test_a_race_whose_other_arms_all_failed_is_not_decided():
+    race = MeasuredRace("frechet", Race(["a", "b"], "a", [400]), failed={"b": "no such luck"})
+    race.race.tell("a", {})
+    assert race.race.decided
+    assert not race.decided
+
+
 def test_flat_ends_at_candidates_that_dropped_out():
     values = {"3": 3.0, "5": 5.0, "7": 7.0, "10": 10.0, "15": 15.0}
     assert _around(7.0, values, ["3", "7", "10", "15"]) == [7.0, 10.0, 15.0]

@@ -32,7 +32,7 @@ class CMMD(Metric, name="cmmd"):
     """
 
     formula = r"""
-        1000 \left( \overline{k(x_i, x_j)} + \overline{k(y_i, y_j)} - 2\, \overline{k(x_i, y_j)} \right), \qquad
+        1000 \left( \mathbb E\, k(x, x') + \mathbb E\, k(y, y') - 2\, \mathbb E\, k(x, y) \right), \qquad
             k(x, y) = e^{-|x - y|^2 / (2 \sigma^2)}
     """
     sources = (JAYASUMANA_2024, GRETTON_2012, HOEFFDING_1948)

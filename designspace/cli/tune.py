@@ -163,8 +163,8 @@ class _Cost(NamedTuple):
         limits = [f"{minutes:g} min"] if minutes else []
         limits += [f"{images:,} images"] if images else []
         lines = [
-            f"one pass over the rows takes at most {counted(self.images_of_a_pass, 'image')},"
-            f" {_time(self.seconds_of_a_pass)}, if no candidate is dropped; there are at most {passes}",
+            f"one pass over the rows takes {counted(self.images_of_a_pass, 'image')}, {_time(self.seconds_of_a_pass)},"
+            f" if no candidate is dropped and as far as the rows are known; there are at most {passes}",
             *[f"races end once {' or '.join(limits)} are spent"] * bool(limits),
             f"all combinations of the candidates would take {counted(self.images_of_full_grid, 'image')}",
             f"the final test takes {counted(self.images_of_final_test, 'image')}, {_time(self.seconds_of_final_test)}",
@@ -191,9 +191,11 @@ def _most(ablation: Ablation, races: Sequence[_Planned], images: int, device: st
         seconds += (row.seconds for row in dry_run(asked, device=device, out=out))
     search = Search(ablation, out=out, device=device)
     final = search.final_test({race.budget: {} for race in races})
-    last = [row.seconds for row in dry_run(final, device=device, out=out)]
-    final_images = sum(trial.evaluate.images for trial in final.trials())
-    return _Cost(pass_images, _sum(seconds), search.record.images_full_grid, final_images, _sum(last))
+    known = _sum([row.seconds for row in dry_run(final, device=device, out=out)])
+    least = sum(trial.evaluate.images for trial in final.trials())  # the designs that will be found come on top
+    final_images = sum(point.trial.evaluate.images for point in final.points())
+    last = None if known is None else known * final_images / least
+    return _Cost(pass_images, _sum(seconds), search.record.images_full_grid, final_images, last)
 
 
 def _sum(seconds: Sequence[float | None]) -> float | None:

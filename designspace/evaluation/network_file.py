@@ -110,9 +110,8 @@ def _onnx(file: Path, device: torch.device) -> Network:
             options.add_session_config_entry("session.model_external_initializers_file_folder_path", empty)
             session = onnxruntime.InferenceSession(file.read_bytes(), options, providers=able)
     except Exception as error:  # onnxruntime has errors of its own
-        if "External data path" in str(error):
-            raise DataError(f"{file} has its weights in a second file: export it with external_data=False") from error
-        raise _damaged(file, error) from error
+        hint = "; if its weights are in a second file, export it with external_data=False"
+        raise DataError(f"{_damaged(file, error)}{hint}") from error
     inputs, outputs = ([each.name for each in found] for found in (session.get_inputs(), session.get_outputs()))
 
     def network(x: Tensor) -> dict[str, Tensor]:

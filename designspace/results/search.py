@@ -16,6 +16,8 @@ from designspace.results.records import SCHEMA, Record
 from designspace.storage.files import reading, write_whole
 
 NAME = "search.json"
+SPENT = "the budget of the search is spent"
+"""Why there was no race, although there were candidates."""
 
 
 class Stage(Record):
@@ -69,7 +71,7 @@ class Outcome(Record):
     favoured: str = ""
     """The label of the candidate that the design has afterwards."""
     decided: bool = False
-    """Whether the favoured candidate is significantly better than all others."""
+    """Whether the favoured candidate is significantly better than all others that could be measured."""
     skipped: str = ""
     """Why no race was run; empty if one was."""
     gain: OptionalNumber = None

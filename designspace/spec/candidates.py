@@ -20,11 +20,10 @@ from designspace.spec.trial import Trial
 from designspace.spec.unused import rows_of, why_unused
 from designspace.spec.used import used_rows
 from designspace.storage.files import content_key
-from designspace.text import Label, label_of
+from designspace.text import Label, label_of, value_of
 
 Changes = Mapping[str, Any]
 """Values of fields that replace those of the baseline, by the names of axes: ``{"time_steps.rho": 9}``."""
-
 NONE = Choice()
 
 
@@ -99,6 +98,8 @@ class Space:
         if names and not reason:  # the incumbent is called as in the list of candidates
             arms[samples_of(present)] = incumbent._replace(label=names[0])
             skipped += (Skipped(label, f"gives the same samples as {names[0]}") for label in names[1:])
+        elif any(value_of(arm.label) == value_of(incumbent.label) for arm in list(arms.values())[1:]):
+            arms[samples_of(present)] = incumbent._replace(label=f"{incumbent.label} (present)")
         if len(arms) == 1 and not reason:
             reason = _none_left(skipped) if names else _missing_field(row, present) or _none_left(skipped)
         return Candidates(list(arms.values()), skipped, reason)
@@ -212,11 +213,10 @@ def _number_at(row: str, trial: Trial) -> float | None:
 
 def _present_label(row: str, present: Trial) -> Label:
     """The value that the present design has in ``row``, as a label."""
-    path = field_path(row)
-    found = at(present, path) if path else None
-    if isinstance(found, Component):
-        return str(found)
-    return "present" if found is None else label_of(found)
+    found = at(present, field_path(row) or ("",))
+    if found is None:
+        return "present"
+    return str(found) if isinstance(found, Component) else label_of(found)
 
 
 def _missing_field(row: str, present: Trial) -> str:

@@ -51,7 +51,10 @@ class Context:
     @property
     def detectors(self) -> list[Detector]:
         """The detectors that a reference is loaded for."""
-        return [self.detector] if self.detector else [cls() for cls in Detector.known.values()]
+        if self.detector:
+            return [self.detector]
+        known = [cls for cls in Detector.known.values() if not any(f.is_required() for f in cls.model_fields.values())]
+        return [cls() for cls in known]
 
     @property
     def latents(self) -> tuple[int, ...]:

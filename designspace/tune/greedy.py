@@ -165,6 +165,9 @@ class Greedy:
                 two = {name: arms[name] for name in (races[0].winner(), value_of(extra.label))}
                 dropped = len(races[0].race.arms) - 1
                 races.append((yield from self._race(two, races[0].winner(), budget, dropped)))
+                if optimum and value_of(extra.label) in races[1].race.dropped:  # the values do not lie on a parabola
+                    best = arms[races[1].winner()].value
+                    optimum = None if best is None else records.Optimum(value=best, flat=optimum.flat)
         outcome = records.Outcome(**about | told_of(races), arms=[*recorded(races, arms), *skipped], optimum=optimum)
         self.outcomes.append(outcome)
         self.tuned[budget] = dict(arms[outcome.favoured].set)

@@ -41,6 +41,11 @@ class MeasuredRace:
         self.stages.append(study)
         self.seconds.append(seconds)
 
+    @property
+    def decided(self) -> bool:
+        """Whether one arm is left, and another one was significantly worse: not if all others failed."""
+        return self.race.decided and bool(self.race.dropped.keys() - self.failed.keys())
+
     def winner(self) -> str:
         """The arm that the design takes over."""
         entries = measured(self.stages[-1], self.metric) if self.stages else {}
@@ -72,8 +77,9 @@ class MeasuredRace:
     def optimum(self, values: Mapping[str, float], scale: str) -> tuple[float, float, float] | None:
         """The optimum of a field and its 95 % interval, from the last stage with at least three of its ``values``.
 
-        All three numbers are on the ``scale``. ``None`` if the parabola through the values has no lowest point. Values
-        without a logarithm, such as 0 for a field that is off in the present design, have no place on that scale.
+        All three numbers are on the ``scale``. With three values, the interval is infinite. ``None`` if the parabola
+        through the values has no lowest point. Values without a logarithm, such as 0 for a field that is off in the
+        present design, have no place on that scale.
         """
         x = {arm: on_scale(value, scale) for arm, value in values.items() if scale != "log" or value > 0}
         for study in reversed(self.stages):
@@ -109,7 +115,7 @@ def told_of(races: Sequence[MeasuredRace]) -> dict[str, Any]:
     """The result of the races of a row: the last one may be between its winner and the optimum of the field."""
     races = [race for race in races if race.stages]
     if not races:
-        return {"skipped": "the budget of the search is spent"}
+        return {"skipped": records.SPENT}
     first, favoured = races[0], races[-1].winner()
     gains = [race.gain(race.winner(), race.race.incumbent) for race in races]
     changed = favoured != first.race.incumbent
@@ -117,7 +123,7 @@ def told_of(races: Sequence[MeasuredRace]) -> dict[str, Any]:
     errors = [gain.se for gain in known if gain.se is not None]
     return {
         "favoured": favoured,
-        "decided": all(race.race.decided for race in races),  # the optimum has met the winner of the first race only
+        "decided": all(race.decided for race in races),  # the optimum has met the winner of the first race only
         "gain": math.fsum(gain.value for gain in known) if known else None,
         "gain_se": math.fsum(errors) if known and len(errors) == len(known) else None,  # an upper bound for a sum
         "decides_at": first.decides_at(),
@@ -153,5 +159,7 @@ def _optimum(study: Study, points: Sequence[tuple[float, Entry]], metric: str) -
     )
     if spread.se is None:
         return None
+    if len(points) == 3:  # through which there is a parabola whatever the true values are
+        return found.x, -math.inf, math.inf
     lack = lack_of_fit([residual.z for residual in residuals])
     return found.x, *found.interval(spread.se, lack, critical_value(spread.degrees))

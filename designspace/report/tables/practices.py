@@ -8,7 +8,7 @@ from contextlib import suppress
 from designspace.report.entry import WORDS
 from designspace.report.study import Study
 from designspace.report.tables.table import Cell, Table, markdown, number_cell
-from designspace.results.search import Arm, Optimum, Outcome, SearchRecord, file_of
+from designspace.results.search import SPENT, Arm, Optimum, Outcome, SearchRecord, file_of
 from designspace.text import counted, escape, joined, measured, one_line, p_value, sentence, value_of
 
 MEANING = (
@@ -20,7 +20,8 @@ MEANING = (
     "both. These differences come from the images that decided the race, and therefore flatter the winner; the final "
     "test on fresh latents does not. Undecided: of the candidates within one standard error of the best value, the "
     "cheapest is taken, and among equally cheap ones the best. A race ends early if further images would hardly decide "
-    "more."
+    "more, or if the budget of the search is spent. The row start compares the baseline with the designs that were "
+    "found for the budgets before."
 )
 
 
@@ -79,10 +80,10 @@ def spent(search: SearchRecord) -> str:
 
 
 def last_races(search: SearchRecord, budget: str) -> list[Outcome]:
-    """For each row, the last race at this budget or, if there was none, the record that says why."""
+    """For each row, the last race at this budget, or the record that says why the present design has no choice."""
     found: dict[str, Outcome] = {}
     for one in search.outcomes:
-        if one.budget == budget and not (one.skipped and one.row in found):
+        if one.budget == budget and not (one.skipped == SPENT and one.row in found):
             found[one.row] = one
     return list(found.values())
 
@@ -156,7 +157,11 @@ def _against(gain: float, se: float | None, other: str) -> str:
 def sure(one: Outcome) -> str:
     """``p ≤ 0.0021``, the largest p-value among the dropped candidates; or who is left, and what would decide."""
     if one.decided:
-        ps = [arm.stages[-1].p for arm in raced(one) if arm.dropped is not None and arm.stages[-1].p is not None]
+        ps = [
+            arm.stages[-1].p
+            for arm in raced(one)
+            if arm.dropped is not None and not arm.reason and arm.stages[-1].p is not None
+        ]
         return p_value(max(ps)).replace("=", "≤" if len(ps) > 1 else "=") if ps else "decided"
     left = [one_line(arm.label) for arm in raced(one) if arm.dropped is None]
     text = f"undecided between {joined(left)}" if len(left) > 1 else "undecided"
@@ -165,18 +170,19 @@ def sure(one: Outcome) -> str:
 
 def _not_raced(search: SearchRecord) -> Iterator[str]:
     """Rows and candidates that were not raced, with the reasons."""
-    reasons: dict[tuple[str, str], dict[str, None]] = {}
+    reasons: dict[tuple[str, str, str], dict[str, None]] = {}
     for budget in budgets(search):
         for one in last_races(search, budget):
             if one.skipped:
-                reasons.setdefault((one.row, one.skipped), {})[""] = None
+                reasons.setdefault(("not raced", one.row, one.skipped), {})[""] = None
             for arm in one.arms:
                 if arm.reason and not one.skipped:
-                    reasons.setdefault((one.row, arm.reason), {})[one_line(arm.label)] = None
-    for (row, reason), labels in reasons.items():
-        yield _reason(one_line(row), [*labels], one_line(reason))
+                    what = "not raced" if arm.dropped is None else "failed"
+                    reasons.setdefault((what, one.row, arm.reason), {})[one_line(arm.label)] = None
+    for (what, row, reason), labels in reasons.items():
+        yield _reason(what, one_line(row), [*labels], one_line(reason))
 
 
-def _reason(row: str, labels: Sequence[str], reason: str) -> str:
+def _reason(what: str, row: str, labels: Sequence[str], reason: str) -> str:
     named = [label for label in labels if label]
-    return sentence(f"not raced: {row}{f' {joined(named)}' if named else ''} ({reason})")
+    return sentence(f"{what}: {row}{f' {joined(named)}' if named else ''} ({reason})")
