@@ -33,13 +33,17 @@ from blocks import blocks, run
 
 import designspace
 from designspace.cli.app import app
+from designspace.cli.tune import race_result
 from designspace.data.rows import Data
 from designspace.errors import DataError
 from designspace.evaluation.measure import Sample
 from designspace.evaluation.rows import Detector
 from designspace.registry.known import ROWS
+from designspace.results.search import read_search
+from designspace.results.store import Results
 from designspace.spec import Ablation, SpecError, load
 from designspace.testing import checks
+from designspace.text import measured
 
 BUILT_IN = [cls for kind in ROWS.values() for cls in kind.known.values() if cls.__module__.startswith("designspace.")]
 PAGES = {path.stem: path.read_text("utf-8") for path in DOCS.glob("*.md")}
@@ -459,3 +463,16 @@ claims:
 """
     (tmp_path / "claims.yaml").write_text(spec + "\n".join(claims) + "\n")
     assert len(load(tmp_path / "claims.yaml").claims) == len(kinds) == 7
+
+
+def test_the_page_on_tuning_shows_the_races_and_the_final_test_of_the_report():
+    text, report = (DOCS / "tune.md").read_text(), ROOT / "reports" / "tuned_digits"
+    record = read_search(report)
+    shown = re.search(r"```text\n(.*?)```", text, re.DOTALL).group(1).splitlines()
+    assert shown == [race_result(race) for race in record.outcomes if race.budget == "nfe=7"]
+    share = 100 * record.images_spent / record.images_full_grid
+    assert f"the search took {share:.1f} % of the images of a full grid" in text
+    rows = {(row.axes["design"], row.nfe): row.metrics["frechet"] for row in Results(report).rows()}
+    for name, design in (("Heun's method on EDM's levels", "baseline"), ("tuned", "tuned")):
+        cells = [measured(rows[design, nfe].value, rows[design, nfe].se) for nfe in (7, 11)]
+        assert f"| {name} | {' | '.join(cells)} |" in text

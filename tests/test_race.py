@@ -43,7 +43,6 @@ def test_equal_arms_are_rarely_dropped(arms, common):
     rng = np.random.default_rng(17)
     races = [simulated(rng, [0.0] * arms, common=common)[0] for _ in range(RACES)]
     assert sum(bool(race.dropped) for race in races) <= WRONG
-    assert all(race.winner({}) == race.best for race in races)
 
 
 def test_the_best_arm_is_rarely_dropped_where_arms_differ():

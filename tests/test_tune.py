@@ -146,7 +146,7 @@ def test_a_killed_search_goes_on_where_it_was(done, cache, tmp_path, chunks):
     assert {path: path.stat().st_mtime_ns for path in there} == there
 
 
-def test_a_budget_of_images_is_kept(done, cache, tmp_path):
+def test_a_budget_of_images_is_kept(cache, tmp_path):
     search = searched(write(tmp_path, budget={"images": 1500}), tmp_path / "reports")
     first, second = search.record.outcomes[:2]
     assert search.record.images_spent == 1200
@@ -164,7 +164,7 @@ def test_budgets_share_what_is_left(cache, tmp_path):
     assert search.tuned.keys() == {5, 7}
 
 
-def test_the_time_of_an_earlier_process_counts(done, cache, tmp_path):
+def test_the_time_of_an_earlier_process_counts(cache, tmp_path):
     """The first request took an hour before the process was killed: of a budget of half an hour, nothing is left."""
     path = write(tmp_path, budget={"minutes": 30})
     search = Search(path, out=tmp_path / "reports", progress=False)

@@ -90,14 +90,14 @@ def _race(search: Search, *, quiet: bool) -> None:
         races = search.record.outcomes
         if not quiet:
             for race in races[said:]:
-                typer.echo(clean(_result(race)))
+                typer.echo(clean(race_result(race)))
         said = len(races)
         if request is None:
             return
         search.tell(request, search.evaluate(request))
 
 
-def _result(race: Outcome) -> str:
+def race_result(race: Outcome) -> str:
     """The result of a race: ``nfe=7, solver: unipc, 5.6 ± 0.4 better than heun (p < 0.0001)``."""
     from designspace.report.tables.practices import margin, sure
 

@@ -162,7 +162,8 @@ def sure(one: Outcome) -> str:
             for arm in raced(one)
             if arm.dropped is not None and not arm.reason and arm.stages[-1].p is not None
         ]
-        return p_value(max(ps)).replace("=", "≤" if len(ps) > 1 else "=") if ps else "decided"
+        text = p_value(max(ps)) if ps else "decided"
+        return text.replace("=", "≤") if len(ps) > 1 else text
     left = [one_line(arm.label) for arm in raced(one) if arm.dropped is None]
     text = f"undecided between {joined(left)}" if len(left) > 1 else "undecided"
     return f"{text}; about {float(f'{one.decides_at:.2g}'):,.0f} images would decide" if one.decides_at else text
