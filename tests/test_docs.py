@@ -141,7 +141,7 @@ def the_readers_files(tmp_path, monkeypatch):
 def test_recipes_are_ablations_that_load(the_readers_files):
     """With these files, only the network of the detector ``inception`` may be missing."""
     found = blocks_of("recipes", "yaml")
-    assert len(found) == 8
+    assert len(found) == 9
     for block in found:
         Ablation.model_validate({"name": "recipe"} | YAML(typ="safe").load(block.text))
         (the_readers_files / "recipe.yaml").write_text(block.text)
