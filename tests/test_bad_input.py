@@ -85,7 +85,7 @@ TABLE = {
         "grid: {time_steps.rho: [seven]}",
         ["6:25: grid.time_steps.rho.0: should be a number, not 'seven'"],
     ),
-    "number for a component": ("grid: {solver: [7]}", ["6:17: grid.solver.0: a solver is a name or a mapping"]),
+    "number for a component": ("grid: {solver: [7]}", ["6:17: grid.solver.0: solver is a name or a mapping"]),
     "number for a design": (
         "data: digits\ndenoiser: exact\ndesign: 3",
         ["3:9: design: should be the name of a preset or a mapping of rows, not 3"],

@@ -117,6 +117,13 @@ def test_an_average_of_any_width_is_what_tracking_it_gives(steps):
     assert all(off[std] < bound * path for std, bound in of_path.items()), (off, path)
 
 
+def test_the_errors_that_the_documentation_states():
+    for step in (200, 500, 1500, 2047, 2048, 3000, 4096, 16_384):
+        kept = [*(k for k in power(0.1).kept(step) if k < step), step]
+        assert all(power(std).error(kept) < 0.011 for std in (0.02, 0.03, 0.05, 0.07, 0.1)), step
+        assert all(power(std).error(kept) < 0.08 for std in (0.15, 0.2)), step
+
+
 def test_few_steps_are_kept_whatever_the_length():
     counts = [len(power(0.1).kept(step)) for step in range(1, 20_000, 7)]
     assert max(counts) == 18

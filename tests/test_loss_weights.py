@@ -85,6 +85,15 @@ def test_edm_monotonic():
     assert float(on_noise[-1]) == pytest.approx(2.1682, abs=5e-5)
 
 
+def test_edm_monotonic_where_the_effective_weight_has_two_maxima():
+    fields = {"P_mean": -3.0, "P_std": 2.0}
+    weight, distribution = row("edm_monotonic", **fields), ds.NoiseDistribution.get("edm")(**fields)
+    fine = torch.linspace(-8, 8, 8001, dtype=torch.float64).exp()
+    effective = fine**2 * edm().loss_weight(fine) * distribution.density(fine)
+    assert effective.diff().sign().diff().abs().bool().sum() == 3  # two maxima, and a minimum between them
+    close(fine**2 * weight(fine), effective.cummax(0).values, 1e-6)
+
+
 @pytest.mark.parametrize(
     ("name", "values"),
     [
@@ -111,21 +120,26 @@ NEWER = [
 
 @pytest.mark.parametrize("weight", NEWER, ids=str)
 def test_the_exact_posterior_mean_minimises_the_loss(weight):
-    """For Gaussian data and D = g x, the loss is a parabola in g at each level, with its minimum at the posterior mean.
+    """For data of variance s^2 and D = g x, this is s^2 / (s^2 + sigma^2) as g; the loss is the weighted variance then.
 
-    The weights differ in how much the levels count if one g has to do for all of them.
+    The four combinations of signs make the sums over data and noise exact.
     """
     design = edm(loss_weight=weight, noise_distribution="edm2")
-    sigma = design.noise_distribution.from_uniform((torch.arange(400, dtype=torch.float64) + 0.5) / 400)
-    gain = (STD**2 / (STD**2 + sigma**2)).requires_grad_()
+    levels = design.noise_distribution.from_uniform((torch.arange(400, dtype=torch.float64) + 0.5) / 400)
+    sigma, y = levels.repeat(4), f64([STD, STD, -STD, -STD]).repeat_interleave(400).reshape(-1, 1, 1, 1)
+    noise = f64([1, -1, 1, -1]).repeat_interleave(400).reshape(-1, 1, 1, 1)
 
     def loss(gain):
-        return (design.training_weights(sigma) * ((1 - gain) ** 2 * STD**2 + gain**2 * sigma**2)).mean()
+        found = errors(lambda x, _: gain.repeat(4).reshape(-1, 1, 1, 1) * x, design, y, sigma, noise)
+        return found.double().reshape(4, 400).mean(0)
 
-    (slope,) = torch.autograd.grad(loss(gain), gain)
-    assert (slope.abs() <= 1e-12 * design.training_weights(sigma)).all()
-    for by in (-1e-3, 1e-3):
-        assert loss(gain.detach() + by) > loss(gain.detach())
+    best = STD**2 / (STD**2 + levels**2)
+    least, lower, higher = loss(best), loss(best / 2), loss(best * 1.5)
+    assert (lower > least).all()
+    assert (higher > least).all()
+    weights, variance = design.training_weights(levels), STD**2 * levels**2 / (STD**2 + levels**2)
+    close(least, weights * variance, 1e-5)
+    close((lower + higher) / 2, weights * (variance + STD**4 / 4 / (STD**2 + levels**2)), 1e-5)
 
 
 # Importance

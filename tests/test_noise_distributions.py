@@ -146,6 +146,20 @@ def test_cosine_interpolated():
     assert float(half) == pytest.approx(math.sqrt(2), rel=2e-3)  # the root of 1 x 2, the medians of both
 
 
+def test_cosine_interpolated_in_the_direction_of_crowson():
+    """With the two sizes swapped, it is the interpolation of log-SNRs, from the size at low noise to that at high."""
+    lowest, highest, image, at_low, at_high = -2 * math.log(1e3), -2 * math.log(1e-3), 64, 32, 64
+
+    def log_snr(t, noise):
+        shift = 2 * math.log(noise / image)
+        begin, end = (math.atan(math.exp(-0.5 * (limit - shift))) for limit in (highest, lowest))
+        return -2 * (begin + t * (end - begin)).tan().log() + shift
+
+    expected = (-0.5 * torch.lerp(log_snr(U, at_low), log_snr(U, at_high), U)).exp()
+    found = row("cosine_interpolated", noise_d_low=at_high, noise_d_high=at_low).from_uniform(U)
+    close(found, expected, 1e-9)
+
+
 @pytest.mark.parametrize(
     ("name", "mean", "std"),
     [

@@ -59,7 +59,10 @@ def test_orders_see_a_rare_group_differently():
     assert values == sorted(values, reverse=True)
     assert values[0] == pytest.approx((0.99**0.1 + 0.01**0.1) ** (1 / 0.9))
     assert values[-1] == pytest.approx(1 / 0.99)
-    assert measured(x, 1 + 1e-7).value == pytest.approx(measured(x).value, rel=1e-5)
+    for q in (1 - 1e-15, 1 + 1e-12, 1 + 1e-7):
+        near, one = measured(x, q), measured(x)
+        assert near.value == pytest.approx(one.value, rel=1e-5)
+        assert near.se == pytest.approx(one.se, rel=1e-5)
 
 
 def test_it_ignores_rotations_lengths_copies_and_the_order_of_the_images():

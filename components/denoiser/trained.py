@@ -72,7 +72,8 @@ class Trained(Recipe, Denoiser, name="trained"):
             return value
         if "ema" in value:
             name = next(iter(given))
-            text = f"{name} is a field of ema now: leave it out, or set ema: {{name: half_life, ...}} only"
+            now = "{name: power, std: ...}" if FORMER[name] == "std" else f"{{name: half_life, {FORMER[name]}: ...}}"
+            text = f"{name} is a field of ema now: write ema: {now} instead of both"
             raise PydanticCustomError("former_field", "{text}", {"text": text})
         std = given.pop("ema_sigma_rel", None)
         ema = {"name": "half_life"} | {FORMER[k]: each for k, each in given.items()}

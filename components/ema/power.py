@@ -22,7 +22,7 @@ class Power(EMA, name="power"):
 
     The snapshots are 1/128 to 1/64 of the training apart at its end, and further apart before. There are never more
     than 18, so that the training state takes 41 times the memory of the parameters, instead of 4 times. From 200 steps
-    on, the error of the weights, relative to their root mean square, is below 0.01 for widths from 0.02 to 0.1, and
+    on, the error of the weights, relative to their root mean square, is below 0.011 for widths from 0.02 to 0.1, and
     below 0.08 up to 0.2. Loading a spec causes a warning if it exceeds 0.1. Karras et al. (2024), Section 3.
     """
 

@@ -5,9 +5,11 @@ from designspace.training.rows import LossWeight
 
 
 class Debiased(LossWeight, name="debiased"):
-    r"""The root of the signal-to-noise ratio, between the errors of the signal and of the noise.
+    r"""The square root of the signal-to-noise ratio, :math:`\sqrt{\mathrm{SNR}} = 1 / \sigma`.
 
-    The weight of the error of the noise is :math:`1 / \sqrt{\mathrm{SNR}} = \sigma`. Yu et al. (2023).
+    This is the geometric mean of the weights ``uniform``, which weights the error of the signal equally at all levels,
+    and ``ddpm``, which does so with the error of the noise. Yu et al. (2023) state it as a weight of the error of the
+    noise, which is :math:`1 / \sqrt{\mathrm{SNR}} = \sigma`.
     """
 
     formula = r"\lambda(\sigma) = 1 / \sigma"

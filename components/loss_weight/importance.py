@@ -18,9 +18,9 @@ class Importance(LossWeight, name="importance"):
     edm}`` trains on EDM's objective with the noise levels of any other distribution.
 
     The noise distribution needs a fixed density: discrete ones and those that change in training are refused, and so is
-    a ``target`` that is learned. Outside of its limits the density at the nearest
-    limit is used. Clamping and rounding by c_noise are not taken into account. Called without a noise distribution, the
-    component gives W. Kingma and Gao (2023).
+    a ``target`` that is learned. For levels beyond the lowest and the highest that the noise distribution draws, the
+    density at that limit is used. Clamping and rounding by c_noise are not taken into account. Called without a noise
+    distribution, the component gives W. Kingma and Gao (2023).
     """
 
     formula = r"""

@@ -62,6 +62,10 @@ def _score(values: Array, q: float) -> tuple[float, Array]:
         return score, -score * np.log(values)
     if math.isinf(q):
         return 1 / float(values.max()), np.where(values == values.max(), -1.0, 0.0) / float(values.max()) ** 2
+    if abs(q - 1) < 0.5:  # the sum of the powers differs little from that of the eigenvalues, which is 1
+        growth = np.expm1((q - 1) * np.log(values))
+        score = math.exp(math.log1p(values @ growth) / (1 - q))
+        return score, score * q / (1 - q) * growth / (1 + values @ growth)  # up to a constant, which has no effect
     scaled = (values / values.max()) ** q  # powers of the eigenvalues themselves may underflow
     score = math.exp((q * math.log(values.max()) + math.log(scaled.sum())) / (1 - q))
     return score, score * q / (1 - q) * scaled / values / scaled.sum()

@@ -17,7 +17,7 @@ EVERY = 20
 
 
 class Adaptive(NoiseDistribution, name="adaptive"):
-    r"""Draws a noise level the more often, the more the loss varies from image to image there.
+    r"""Draws noise levels in proportion to the standard deviation of the loss, which is measured during training.
 
     :math:`\ln \sigma` is divided into ``bins`` equal parts from ``sigma_min`` to ``sigma_max``. :math:`s_i` is the
     standard deviation of the losses in part i, with the weight ``decay`` to the power of k for losses k steps ago; that

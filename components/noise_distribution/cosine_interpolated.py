@@ -12,9 +12,10 @@ class CosineInterpolated(NoiseDistribution, name="cosine_interpolated"):
 
     A cosine schedule for images of d x d pixels multiplies the noise levels by :math:`d_\mathrm{image} / d`, because
     noise averages out over neighbouring pixels. ``noise_d_low`` is the d at high noise, ``noise_d_high`` that at low
-    noise, and :math:`\ln\sigma` is interpolated between the two. ``image_d`` is the size of the images. The other
-    defaults are those of Crowson (2022), where noise_d_high is the size of the images. Hoogeboom et al. (2023),
-    Section 3.1, with ``sigma_data`` = 1.
+    noise, and :math:`\ln\sigma` is interpolated between the two. ``image_d`` is the size of the images. Hoogeboom et
+    al. (2023), Section 3.1, with ``sigma_data`` = 1. The defaults of the other fields are those of Crowson (2022), who
+    interpolates in the opposite direction, from ``noise_d_low`` at low noise to ``noise_d_high`` at high noise: swap
+    the two fields for that distribution.
     """
 
     formula = r"""

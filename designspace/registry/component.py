@@ -149,7 +149,7 @@ class Component(Spec):
         if isinstance(value, cls):
             return value
         if not isinstance(value, str | Mapping):
-            text = f"a {cls.row} is a name or a mapping with 'name', not {value!r}"
+            text = f"{cls.row} is a name or a mapping with 'name', not {value!r}"
             raise PydanticCustomError("not_a_component", "{text}", {"text": text})
         params: dict[str, Any] = {"name": value} if isinstance(value, str) else dict(value)
         if cls is not ROWS[cls.row]:
@@ -158,7 +158,7 @@ class Component(Spec):
                 raise PydanticCustomError("wrong_component", "{text}", {"text": text})
             return handler(params)
         if "name" not in params:
-            text = f"a {cls.row} needs a 'name'. Known: {', '.join(sorted(cls.known))}."
+            text = f"{cls.row} needs a 'name'. Known: {', '.join(sorted(cls.known))}."
             raise PydanticCustomError("unnamed_component", "{text}", {"text": text})
         return cls.get(str(params.pop("name"))).model_validate(params, context=info.context)
 

@@ -183,7 +183,8 @@ def _draw_panel(axes: Axes, panel: ProfilePanel, looks: Mapping[str, dict[str, A
         own: dict[str, Any] = {"marker": ""} if len(profile.x) > CLOSE else {}
         axes.plot(*_above(low, profile.x, profile.y), **looks[profile.name] | own)
         for column, style in ((profile.before, BEFORE), (profile.learned, LEARNED)):
-            axes.plot(*_above(low, profile.x, column), **style | {"color": looks[profile.name]["color"]})
+            if column:
+                axes.plot(*_above(low, profile.x, column), **style | {"color": looks[profile.name]["color"]})
     values = [value for profile in panel.curves for value in (*profile.y, *profile.before, *profile.learned)]
     axes.set(xscale="log", ylabel=plain(panel.label))
     if max(values) > WIDE * min(values):
