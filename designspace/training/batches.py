@@ -29,6 +29,7 @@ from designspace.registry.calling import (
 from designspace.registry.component import Component
 from designspace.registry.isolation import isolated
 from designspace.sampling.noise import generator
+from designspace.training.ranks import ALONE, Ranks
 from designspace.training.rows import HIGHEST_U, LOWEST_U, AdaptedLevels, Augmentation, TrainingRows, training_weights
 
 AHEAD = 4
@@ -58,12 +59,14 @@ class Levels(NamedTuple):
 
 @dataclass(frozen=True)
 class Batch:
-    """The images of a training step with their noise, on the device."""
+    """The images of a training step with their noise, on the device; of several processes, each has a share of them."""
 
     y: Tensor
     """Images, float32 ``[B, C, H, W]`` in [-1, 1], augmented if there is an augmentation."""
     sigma: Tensor
     """Noise levels, float64 ``[B]``, on the CPU."""
+    all_sigma: Tensor
+    """Those of the shares of all processes."""
     levels: Levels
     """The noise levels and their coefficients."""
     noise: Tensor
@@ -112,6 +115,8 @@ class Batches:
     device: torch.device
     label_dropout: float = 0.0
     stratified: bool = False
+    ranks: Ranks = ALONE
+    """The processes that share each batch."""
 
     @classmethod
     def of(
@@ -126,6 +131,7 @@ class Batches:
         device: torch.device,
         label_dropout: float = 0.0,
         stratified: bool = False,
+        ranks: Ranks = ALONE,
     ) -> Batches:
         """Batches of ``data``, whose labels are -1, "no class", with the probability ``label_dropout``.
 
@@ -133,7 +139,7 @@ class Batches:
         """
         labels = data.labels.to(device) if labelled and data.labels is not None else None
         pixels = data.pixels.to(device) if fits_in_memory(data.pixels.nbytes) else data.pixels
-        return cls(pixels, labels, design, augmentation, seed, size, device, label_dropout, stratified)
+        return cls(pixels, labels, design, augmentation, seed, size, device, label_dropout, stratified, ranks)
 
     def __call__(self, step: int, adapted: AdaptedLevels | None = None) -> Batch:
         """The batch of a step. ``adapted`` draws its noise levels if the noise distribution changes in training."""
@@ -152,7 +158,7 @@ class Batches:
         if self.labels is not None and self.label_dropout:  # a key of its own keeps all other random numbers the same
             share = generator("label_dropout", self.seed, step).random(self.size)
             left_out = torch.from_numpy(share < self.label_dropout)
-        chosen = self._chosen(step)
+        chosen, others = self._chosen(step), () if self.ranks.first else (self.ranks.rank,)
         return Drawn(
             step,
             self._pinned(chosen),
@@ -160,7 +166,7 @@ class Batches:
             u,
             self._pinned(self._levels(self._sigma(u, None))) if self._known_before else None,
             None if left_out is None else self._pinned(left_out),
-            (int(random.integers(2**62)), int(generator("network", self.seed, step).integers(2**62))),
+            (int(random.integers(2**62)), int(generator("network", self.seed, step, *others).integers(2**62))),
         )
 
     def made(self, drawn: Drawn, adapted: AdaptedLevels | None = None) -> Batch:
@@ -175,8 +181,9 @@ class Batches:
         labels = None if self.labels is None else self.labels[chosen]
         if labels is not None and drawn.left_out is not None:
             labels = labels.masked_fill(sent(drawn.left_out, self.device), -1)
-        levels = Levels(*sent(known, self.device).unbind())
-        return Batch(y, known[0], levels, noise, labels, augment, drawn.seeds[1])
+        levels, own = Levels(*sent(known, self.device).unbind()), self.ranks.share(self.size)
+        labels, augment = (None if column is None else column[own] for column in (labels, augment))
+        return Batch(y[own], known[0][own], known[0], levels.part(own), noise[own], labels, augment, drawn.seeds[1])
 
     @cached_property
     def _known_before(self) -> bool:

@@ -79,11 +79,13 @@ class Trainer:
         """
         start, before = monotonic(), self.state.images
         told, steps = start, range(self.state.step, math.ceil(images / self.state.recipe.batch_size))
+        stopping, overdue = self.state.ranks.vote(), self.state.ranks.vote()
         with in_advance(self._batches.drawn, steps) as coming:
-            while self.state.images < images and not interrupted():
+            while self.state.images < images and not stopping(interrupted()):
                 self.step(self._batches.made(next(coming), self.state.levels))
                 whole = self.state.step % ENTRY == 0
-                if whole or self.state.images >= images or monotonic() - told > PATIENCE:
+                slow = overdue(self.state.ranks.first and monotonic() - told > PATIENCE)
+                if whole or slow or self.state.images >= images:
                     loss, told = self.state.loss(), monotonic()
                     if whole or self.state.images >= images:  # divergence must not depend on timing
                         self._check(loss)
@@ -92,15 +94,15 @@ class Trainer:
                     seen(Progress(self.state.images, images, loss, (self.state.images - before) / (told - start)))
                     save()
                 elif self.state.step in stops:
+                    self.state.settle()
                     save()
+        self.state.settle()
 
     def step(self, batch: Batch) -> None:
         """Take a step. The host does not wait for the device."""
         recipe = self.state.recipe
-        parts = [
-            slice(start, start + math.ceil(recipe.batch_size / recipe.accumulate))
-            for start in range(0, recipe.batch_size, math.ceil(recipe.batch_size / recipe.accumulate))
-        ]
+        size = math.ceil(recipe.batch_size / recipe.accumulate)
+        parts = [slice(start, start + size) for start in range(0, len(batch.y), size)]
         seen: list[tuple[Tensor, Tensor]] = []
         with seeded(batch.seed, batch.y.device):  # dropout uses PyTorch's global generators
             for part in parts:
@@ -108,7 +110,7 @@ class Trainer:
                 losses = self.state.losses(found, batch.sigma[part])
                 (losses.sum() / recipe.batch_size).backward()  # type: ignore[no-untyped-call]
                 seen.append((found.detach(), losses.detach()))
-        self.state.see(batch.sigma, *map(torch.cat, zip(*seen, strict=True)))
+        self.state.see(batch.all_sigma, *map(torch.cat, zip(*seen, strict=True)))
         self.state.apply()
 
     def _errors(self, batch: Batch, part: slice) -> Tensor:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from designspace.registry.calling import calling, require_like
 from designspace.training.averages import Averages, below
 from designspace.training.loss import BINS, bin_of
+from designspace.training.ranks import ALONE, Ranks
 from designspace.training.recipe import Recipe
 from designspace.training.rows import TrainingRows
 
@@ -62,14 +63,17 @@ class Gradients:
             self._groups.append((flat, [(p, place.as_strided(p.shape, p.stride())) for p, place in places]))
 
     @torch.no_grad()
-    def clean(self) -> None:
-        """Replace NaN by 0 and infinities by +-1e5."""
+    def clean(self, ranks: Ranks) -> None:
+        """Add up the gradients of all processes, then replace NaN by 0 and infinities by +-1e5."""
         for flat, group in self._groups:
             found = [(parameter, own) for parameter, own in group if parameter.grad is not None]
+            if ranks.count > 1 and len(found) < len(group):  # another process may have a gradient that is missing here
+                flat.zero_()
             if found:
                 torch._foreach_copy_([own for _, own in found], [parameter.grad for parameter, _ in found])
-                torch.nan_to_num_(flat, nan=0.0, posinf=1e5, neginf=-1e5)
-            for parameter, own in found:
+            ranks.add(flat)
+            torch.nan_to_num_(flat, nan=0.0, posinf=1e5, neginf=-1e5)
+            for parameter, own in found if ranks.count == 1 else group:
                 parameter.grad = own
 
 
@@ -79,7 +83,14 @@ class State:
     It also has what rows of ``design`` learn in training: the loss weight, and the noise distribution.
     """
 
-    def __init__(self, network: nn.Module, recipe: Recipe, device: torch.device, design: TrainingRows) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        recipe: Recipe,
+        device: torch.device,
+        design: TrainingRows,
+        ranks: Ranks = ALONE,
+    ) -> None:
         form = {"memory_format": torch.channels_last} if recipe.channels_last else {}
         self.network = network.to(device, **form).train()  # type: ignore[call-overload]
         self.averages = Averages(self.network, recipe.ema, recipe.batch_size)
@@ -87,7 +98,7 @@ class State:
         self.weight, self.levels = design.loss_weight.learned(), design.noise_distribution.adapted(device)
         if self.weight is not None:
             self.weight.to(device)
-        self._design = design
+        self._design, self.ranks = design, ranks
         self._parameters = [parameter for _, parameter in self._named_parameters()]
         self._gradients = Gradients(self._parameters)
         self.optimizer = torch.optim.Adam(self._parameters, lr=0.0, betas=(0.9, 0.999), eps=1e-8, fused=True)
@@ -110,9 +121,10 @@ class State:
         """Take an optimizer step with the accumulated gradients, after replacing NaN by 0 and infinities by +-1e5."""
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.recipe, self.images)
-        self._gradients.clean()
+        self._gradients.clean(self.ranks)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
+        self.ranks.copy_first(list(self.network.buffers()))
         self.step += 1
         self.averages.update(self.step)
 
@@ -134,17 +146,18 @@ class State:
     def see(self, sigma: Tensor, errors: Tensor, losses: Tensor) -> None:
         """Add the weighted errors of a batch to the record, and tell its losses to the noise distribution."""
         if self.step == 0:
-            self._first.copy_(errors.mean())
+            self._first.copy_(self.ranks.whole(errors, len(sigma)).mean())
         self._seen.append((sigma, errors))
         if self.levels is not None:
             with calling(self._design.noise_distribution):
-                self.levels.see(sigma, losses, self.step)
+                self.levels.see(sigma, self.ranks.whole(losses, len(sigma)), self.step)
 
     def settle(self) -> None:
         """Add what was seen to the sums of the current entry, in the order of the steps. Waits for the device."""
         if self._seen:
-            sigma, errors = (torch.cat(column) for column in zip(*self._seen, strict=True))
-            bins, values = bin_of(sigma), errors.double().cpu()
+            sigma, errors = (torch.stack(column) for column in zip(*self._seen, strict=True))
+            bins = bin_of(sigma).flatten()
+            values = self.ranks.whole(errors, self.recipe.batch_size).flatten().double().cpu()
             self._sums[0].index_add_(0, bins, values)
             self._sums[1].index_add_(0, bins, torch.ones_like(values))
             self._seen.clear()
