@@ -10,8 +10,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import designspace as ds
 from designspace.data.images import Images
-from designspace.training.batches import AHEAD, Batches, in_advance
-from designspace.training.loop import Trainer
+from designspace.training.batches import Batches
+from designspace.training.loop import AHEAD, Trainer, in_advance
 from designspace.training.ranks import ALONE
 from designspace.training.recipe import Recipe
 from designspace.training.state import Gradients, State

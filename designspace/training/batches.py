@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import NamedTuple
@@ -31,9 +27,6 @@ from designspace.registry.isolation import isolated
 from designspace.sampling.noise import generator
 from designspace.training.ranks import ALONE, Ranks
 from designspace.training.rows import HIGHEST_U, LOWEST_U, AdaptedLevels, Augmentation, TrainingRows, training_weights
-
-AHEAD = 4
-"""How many batches are prepared in advance."""
 
 
 class Levels(NamedTuple):
@@ -226,25 +219,6 @@ class Batches:
 def _built_in(component: Component) -> bool:
     """Whether the component and all that it contains belong to this package."""
     return component.built_in() and all(_built_in(part) for _, part in component if isinstance(part, Component))
-
-
-@contextmanager
-def in_advance(make: Callable[[int], Drawn], steps: Iterable[int]) -> Iterator[Iterator[Drawn]]:
-    """``make(step)`` for each of ``steps``, computed up to ``AHEAD`` steps in advance by another thread."""
-    executor, coming = ThreadPoolExecutor(1, "batches"), deque[Future[Drawn]]()
-
-    def made() -> Iterator[Drawn]:
-        for step in steps:
-            coming.append(executor.submit(make, step))
-            if len(coming) > AHEAD:
-                yield coming.popleft().result()
-        while coming:
-            yield coming.popleft().result()
-
-    try:
-        yield made()
-    finally:
-        executor.shutdown(cancel_futures=True)
 
 
 def augmented(augmentation: Augmentation, y: Tensor, draw: torch.Generator) -> tuple[Tensor, Tensor]:

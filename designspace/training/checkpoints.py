@@ -79,15 +79,18 @@ def trained(
     device: torch.device,
     cache: Cache | None = None,
     seen: Seen | None = None,
+    *,
     ranks: Ranks = ALONE,
 ) -> State:
     """The state of ``plan`` after ``images`` images, from the cache or by training from the latest checkpoint.
 
-    Only one process trains a plan at a time; others wait for it. If several share a training, each calls this function
-    with its ``ranks``, and only the first reads and writes the cache and the others get their start from it. ``seen`` is called about every hundred steps; without
+    Only one process trains a plan at a time; others wait for it. ``seen`` is called about every hundred steps; without
     it, the listener given to ``heard_by`` is called. An exception raised by ``seen`` ends the training after saving a
     checkpoint, and so do SIGINT and SIGTERM in the main thread, after the current step. Raises ``DivergedError``,
     ``Interrupted``, and ``StorageError`` if a checkpoint cannot be written.
+
+    Processes that share a training call this function with their ``ranks``. The first of them alone uses the cache, and
+    the others begin with its state; a signal to one of them ends all. Raises ``LostError`` if one of them is lost.
     """
     kept = Checkpoints(cache or Cache(), plan)
     with isolated(device, "network", plan.key):  # a user's code may draw parameters from global generators

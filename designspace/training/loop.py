@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from time import monotonic
 
@@ -12,7 +15,7 @@ from torch import Tensor, nn
 
 from designspace.denoising.networks import seeded
 from designspace.denoising.preconditioned import Preconditioned
-from designspace.training.batches import Batch, Batches, in_advance
+from designspace.training.batches import Batch, Batches, Drawn
 from designspace.training.loss import squared_errors
 from designspace.training.rows import TrainingRows
 from designspace.training.state import State
@@ -21,6 +24,8 @@ ENTRY = 100
 """Steps per entry of the loss record; after each entry the loss is checked for divergence."""
 PATIENCE = 10.0
 """Progress is reported after this many seconds even if an entry is not complete."""
+AHEAD = 4
+"""How many batches are drawn in advance."""
 SPIKE = 20.0
 """Training counts as diverged if the loss exceeds that of the first batch by this factor."""
 
@@ -130,3 +135,22 @@ class Trainer:
             raise DivergedError(
                 f"training diverged: loss {loss:.4g} at {at}, {first:.4g} at the start; lower learning_rate"
             )
+
+
+@contextmanager
+def in_advance(make: Callable[[int], Drawn], steps: Iterable[int]) -> Iterator[Iterator[Drawn]]:
+    """``make(step)`` for each of ``steps``, computed up to ``AHEAD`` steps in advance by another thread."""
+    executor, coming = ThreadPoolExecutor(1, "batches"), deque[Future[Drawn]]()
+
+    def made() -> Iterator[Drawn]:
+        for step in steps:
+            coming.append(executor.submit(make, step))
+            if len(coming) > AHEAD:
+                yield coming.popleft().result()
+        while coming:
+            yield coming.popleft().result()
+
+    try:
+        yield made()
+    finally:
+        executor.shutdown(cancel_futures=True)
