@@ -4,7 +4,6 @@ from typing import Annotated
 import torch
 from pydantic import Field
 from torch import Tensor
-from torch.nn.functional import one_hot
 
 from designspace.denoising.device import sent
 from designspace.registry.component import Fraction, Positive
@@ -71,7 +70,7 @@ class _Levels(AdaptedLevels):
     def see(self, sigma: Tensor, losses: Tensor, step: int) -> None:
         part = (self.spec.place(sigma) * self.spec.bins).floor().long().clamp(0, self.spec.bins - 1)
         known = losses.double().nan_to_num(0.0, 0.0, 0.0)
-        columns = sent(one_hot(part, self.spec.bins), losses.device, torch.float64)
+        columns = sent(part[:, None] == torch.arange(self.spec.bins), losses.device, torch.float64)
         found = torch.stack([torch.ones_like(known), known, known.square()]) @ columns  # index_add is not deterministic
         self.sums.mul_(self.spec.decay).add_(found)
         if (step + 1) % EVERY == 0:

@@ -32,6 +32,9 @@ def train(
     Ctrl-C and SIGTERM save the training before they end it, and the same command resumes it. A process that is killed
     (SIGKILL) loses at most 70 s. Trials that share a denoiser share its training.
 
+    With torchrun, several processes train each denoiser together, on the CPU or one GPU each, with the same result
+    except for rounding errors: torchrun --nproc_per_node=8 -m designspace train FILE --device cuda
+
     Example: designspace train ablations/training_rows.yaml --device cuda
     """
     import torch
@@ -42,6 +45,8 @@ def train(
     from designspace.run.labels import require_labels
     from designspace.run.progress import training_shown
     from designspace.training.checkpoints import trained
+    from designspace.training.loop import DivergedError
+    from designspace.training.ranks import joined
 
     with clean_errors():
         require_device(device)
@@ -53,25 +58,31 @@ def train(
         if not plans:
             stop(2, f"{file}: has no denoiser to train: use `denoiser: {{name: trained, ...}}`")
         failed = 0
-        for job, points in plans:
-            plan, images = job.plan, job.denoiser.training_images
-            more = f" and {len(points) - 1} more" if len(points) > 1 else ""
-            name = f"{plan.key[:12]} ({label(points[0])}{more}, seed {plan.recipe.seed}): {images:,} images"
-            try:
-                with contained(), training_shown() as seen:
-                    job.snapshots()  # before anything is computed
-                    state = trained(plan, images, torch.device(device), seen=seen)
-                    written = job.export(state, export, torch.device(device), half=half) if export else []
-            except (StorageError, DataError):
-                raise
-            except Exception as error:  # an error in one network must not stop the others
-                failed += 1
-                typer.secho(f"{name}: {brief(error)}", err=True, fg="red")
-                continue
-            last = state.record.mean[-1] if state.record.images else state.first
-            typer.echo(f"{name}, loss {last:.4g}")
-            for path in written:
-                typer.echo(f"  model: {path}")
+        with joined(torch.device(device)) as (ranks, place):
+            if (least := min(job.plan.recipe.batch_size for job, _ in plans)) < ranks.count:
+                stop(2, f"{file}: batch_size {least} is less than the {ranks.count} processes that share a batch")
+            for job, points in plans:
+                plan, images = job.plan, job.denoiser.training_images
+                more = f" and {len(points) - 1} more" if len(points) > 1 else ""
+                name = f"{plan.key[:12]} ({label(points[0])}{more}, seed {plan.recipe.seed}): {images:,} images"
+                try:
+                    with contained(), training_shown(quiet=not ranks.first) as seen:
+                        job.snapshots()  # before anything is computed
+                        state = trained(plan, images, place, seen=seen, ranks=ranks)
+                        written = job.export(state, export, place, half=half) if export and ranks.first else []
+                except (StorageError, DataError):
+                    raise
+                except Exception as error:  # an error in one network must not stop the others
+                    failed += 1
+                    typer.secho(f"{name}: {brief(error)}", err=True, fg="red")
+                    if ranks.count > 1 and not isinstance(error, DivergedError):
+                        raise typer.Exit(1) from error  # the other processes may not have met it, and end as well
+                    continue
+                if ranks.first:
+                    last = state.record.mean[-1] if state.record.images else state.first
+                    typer.echo(f"{name}, loss {last:.4g}")
+                    for path in written:
+                        typer.echo(f"  model: {path}")
     raise typer.Exit(1 if failed else 0)
 
 

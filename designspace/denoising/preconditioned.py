@@ -7,6 +7,7 @@ r"""A denoiser made of a network and its preconditioning: Eq. 7 of Karras et al.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from copy import copy
 from dataclasses import dataclass, field
 from typing import NamedTuple, Self
 
@@ -23,6 +24,20 @@ from designspace.sampling.counted import count_call
 F = Callable[..., Tensor]
 """A network ``F(x [B, C, ...], c_noise [B], labels [B] or None) -> [B, C or 2 C, ...]``. In training with augmentation
 it gets augmentation labels ``[B, L]`` as a fourth argument."""
+
+
+class Coefficients(NamedTuple):
+    """The coefficients of Eq. 7 at noise levels, all of their shape."""
+
+    c_skip: Tensor
+    c_out: Tensor
+    c_in: Tensor
+    c_noise: Tensor
+
+    @classmethod
+    def of(cls, design: PreconditioningRows, sigma: Tensor) -> Self:
+        """The coefficients at ``sigma``, float64 of any shape on the CPU."""
+        return cls(*(row(sigma) for row in (design.c_skip, design.c_out, design.c_in, design.c_noise)))
 
 
 class Preconditioned:
@@ -60,9 +75,18 @@ class Preconditioned:
         Raises ``ValueError``, which says how to adapt F, if F does not take its arguments or its output is not a
         floating-point tensor of the right shape.
         """
-        design, sigma = self._design, torch.as_tensor(sigma, dtype=torch.float64)
-        c_skip, c_out, c_in = (over(row(sigma), x) for row in (design.c_skip, design.c_out, design.c_in))
-        c_noise = sent(design.c_noise(sigma), x.device, torch.promote_types(self._dtype, torch.float32)).expand(len(x))
+        return self.at(Coefficients.of(self._design, torch.as_tensor(sigma, dtype=torch.float64)), x)
+
+    def told(self, labels: Tensor | None, augment: Tensor | None) -> Self:
+        """The same denoiser, bound to these labels."""
+        other = copy(self)
+        other._labels, other._augment = labels, () if augment is None else (augment,)
+        return other
+
+    def at(self, coefficients: Coefficients, x: Tensor) -> Tensor:
+        """Denoise ``x`` as ``__call__`` does, with the ``coefficients`` of its noise level."""
+        c_skip, c_out, c_in = (over(c, x) for c in coefficients[:3])
+        c_noise = sent(coefficients.c_noise, x.device, torch.promote_types(self._dtype, torch.float32)).expand(len(x))
         count_call(len(x))
         output = called(self._network, (c_in * x).to(self._dtype), c_noise, self._labels, *self._augment)
         denoised = c_skip * x + c_out * _mean_part(tensor_of(output, x), x).to(x.dtype)

@@ -45,9 +45,11 @@ def say(text: str) -> None:
 
 
 @contextmanager
-def training_shown() -> Iterator[Seen]:
-    """Yield a function that shows the progress of a training outside a run."""
-    if sys.stderr.isatty():
+def training_shown(*, quiet: bool = False) -> Iterator[Seen]:
+    """Yield a function that shows the progress of a training outside a run, unless it is to be ``quiet``."""
+    if quiet:
+        yield lambda progress: None
+    elif sys.stderr.isatty():
         with bars() as shows:
             yield _training_bar(shows)
     else:

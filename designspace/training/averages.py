@@ -25,7 +25,7 @@ class Averages:
         self._ema, self._tracked, self._batch_size = ema, ema.tracked(), batch_size
         self._parameters: Parameters = list(network.parameters())
         self._first = deepcopy(network).eval().requires_grad_(False)
-        self._buffers = list(zip(self._first.buffers(), network.buffers(), strict=True))
+        self._buffers = list(self._first.buffers()), list(network.buffers())
         others = ([p.clone() for p in self._first.parameters()] for _ in self._tracked[1:])
         self._now: list[Parameters] = [list(self._first.parameters()), *others]
         self._kept: dict[int, list[Parameters]] = {}
@@ -36,17 +36,29 @@ class Averages:
         for ema, average in zip(self._tracked, self._now, strict=True):
             decay = ema.decay((step - 1) * self._batch_size, self._batch_size)
             torch._foreach_lerp_(average, self._parameters, 1 - decay)
-        for own, its in self._buffers:
-            own.copy_(its)
+        if self._buffers[0]:
+            torch._foreach_copy_(*self._buffers)
         kept = self._ema.kept(step)
         self._kept = {known: self._kept[known] for known in kept if known in self._kept}
         if step in kept:
-            self._kept[step] = [[p.to("cpu", copy=True) for p in average] for average in self._now]
+            self._kept[step] = [self._copied(average) for average in self._now]
+
+    def _copied(self, average: Parameters) -> Parameters:
+        """A copy in the memory of the CPU. That of a GPU's memory is complete only after ``_wait``."""
+        copies = [torch.empty_like(p, device="cpu", pin_memory=p.is_cuda) for p in average]
+        torch._foreach_copy_(copies, average, non_blocking=True)
+        return copies
+
+    def _wait(self) -> None:
+        """Wait until the copies are complete."""
+        if self._kept and self._parameters[0].is_cuda:
+            torch.cuda.current_stream(self._parameters[0].device).synchronize()
 
     def module(self, step: int) -> nn.Module:
         """The network with the average of its parameters after ``step`` steps, the last of ``update``."""
         if len(self._tracked) == 1 or not step:
             return self._first
+        self._wait()
         before = {known: average for known, average in self._kept.items() if known < step}
         weights = self._ema.weights([*before, step])
         module = deepcopy(self._first)
@@ -58,6 +70,7 @@ class Averages:
 
     def tensors(self) -> dict[str, Tensor]:
         """All averages as tensors."""
+        self._wait()
         found = {f"average.{name}": value for name, value in self._first.state_dict().items()}
         names = [name for name, _ in self._first.named_parameters()]
         for k, average in enumerate(self._now[1:], start=1):

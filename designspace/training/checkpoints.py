@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
 from time import monotonic
@@ -20,6 +20,7 @@ from designspace.storage.cache import Cache
 from designspace.storage.files import content_key
 from designspace.training.batches import Batches
 from designspace.training.loop import Progress, Seen, Trainer
+from designspace.training.ranks import ALONE, Ranks
 from designspace.training.recipe import Recipe
 from designspace.training.rows import TrainingRows
 from designspace.training.state import State
@@ -73,7 +74,13 @@ class Trainable(Protocol):
 
 
 def trained(
-    plan: Plan, images: int, device: torch.device, cache: Cache | None = None, seen: Seen | None = None
+    plan: Plan,
+    images: int,
+    device: torch.device,
+    cache: Cache | None = None,
+    seen: Seen | None = None,
+    *,
+    ranks: Ranks = ALONE,
 ) -> State:
     """The state of ``plan`` after ``images`` images, from the cache or by training from the latest checkpoint.
 
@@ -81,16 +88,21 @@ def trained(
     it, the listener given to ``heard_by`` is called. An exception raised by ``seen`` ends the training after saving a
     checkpoint, and so do SIGINT and SIGTERM in the main thread, after the current step. Raises ``DivergedError``,
     ``Interrupted``, and ``StorageError`` if a checkpoint cannot be written.
+
+    Processes that share a training call this function with their ``ranks``. The first of them alone uses the cache, and
+    the others begin with its state; a signal to one of them ends all. Raises ``LostError`` if one of them is lost.
     """
     kept = Checkpoints(cache or Cache(), plan)
     with isolated(device, "network", plan.key):  # a user's code may draw parameters from global generators
-        state = State(plan.build(), plan.recipe, device, plan.design)
+        state = State(plan.build(), plan.recipe, device, plan.design, ranks)
     steps = math.ceil(images / plan.recipe.batch_size)
-    with kept.cache.lock(f"{STAGE}-{plan.key}"):
-        if (start := kept.at_most(steps)) is not None:
+    with kept.cache.lock(f"{STAGE}-{plan.key}") if ranks.first else nullcontext():
+        if ranks.first and (start := kept.at_most(steps)) is not None:
             state.restore(start)
+        if ranks.count > 1:
+            state.restore(ranks.from_first(plan.key, state.tensors() if ranks.first else None))
         if state.step < steps:
-            trainer = Trainer(state, plan.design, batches_of(plan, device))
+            trainer = Trainer(state, plan.design, batches_of(plan, device, ranks))
             kept.train(state, trainer, images, seen or _LISTENER.get() or _silent)
     return state
 
@@ -112,11 +124,13 @@ def _silent(progress: Progress) -> None:
     pass
 
 
-def batches_of(plan: Plan, device: torch.device) -> Batches:
-    """The batches of a training."""
+def batches_of(plan: Plan, device: torch.device, ranks: Ranks = ALONE) -> Batches:
+    """The batches of a training, of which each process takes its share."""
     given = plan.data, plan.design, plan.augmentation, plan.recipe.seed, plan.recipe.batch_size
     dropout, stratified = plan.label_dropout, plan.recipe.stratified
-    return Batches.of(*given, labelled=plan.labelled, device=device, label_dropout=dropout, stratified=stratified)
+    return Batches.of(
+        *given, labelled=plan.labelled, device=device, label_dropout=dropout, stratified=stratified, ranks=ranks
+    )
 
 
 @dataclass(frozen=True)
@@ -167,10 +181,14 @@ class Checkpoints:
         self._put_end(state)
 
     def _put_end(self, state: State) -> None:
+        if not state.ranks.first:
+            return
         self._put(state.step, state.tensors())
         self._put_now(state, end=state.step)
 
     def _put_now(self, state: State, end: int | None = None) -> None:
+        if not state.ranks.first:
+            return
         before = self._get("now")
         ends = [] if before is None else before["ends"].tolist()
         known = sorted({*ends, *([] if end is None else [end])})

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 
-from designspace.denoising.device import sent
 from designspace.registry.calling import calling, require_like
 from designspace.training.averages import Averages, below
 from designspace.training.loss import BINS, bin_of
+from designspace.training.ranks import ALONE, Ranks
 from designspace.training.recipe import Recipe
 from designspace.training.rows import TrainingRows
 
@@ -50,13 +50,47 @@ class Record:
         return [float(s.sum() / c.sum()) for s, c in zip(self.sums, self.counts, strict=True)]
 
 
+class Gradients:
+    """The gradients of parameters, side by side in one tensor per dtype, so that few operations treat all of them."""
+
+    def __init__(self, parameters: Iterable[nn.Parameter]) -> None:
+        self._groups: list[tuple[Tensor, list[tuple[nn.Parameter, Tensor]]]] = []
+        trained = [parameter for parameter in parameters if parameter.requires_grad]
+        for dtype in dict.fromkeys(parameter.dtype for parameter in trained):
+            group = [parameter for parameter in trained if parameter.dtype == dtype]
+            flat = torch.zeros(sum(p.numel() for p in group), dtype=dtype, device=group[0].device)
+            places = zip(group, flat.split([p.numel() for p in group]), strict=True)
+            self._groups.append((flat, [(p, place.as_strided(p.shape, p.stride())) for p, place in places]))
+
+    @torch.no_grad()
+    def clean(self, ranks: Ranks) -> None:
+        """Add up the gradients of all processes, then replace NaN by 0 and infinities by +-1e5."""
+        for flat, group in self._groups:
+            found = [(parameter, own) for parameter, own in group if parameter.grad is not None]
+            if ranks.count > 1 and len(found) < len(group):  # another process may have a gradient that is missing here
+                flat.zero_()
+            if found:
+                torch._foreach_copy_([own for _, own in found], [parameter.grad for parameter, _ in found])
+            ranks.add(flat)
+            torch.nan_to_num_(flat, nan=0.0, posinf=1e5, neginf=-1e5)
+            for parameter, own in found if ranks.count == 1 else group:
+                parameter.grad = own
+
+
 class State:
     """A network with its moving averages, the state of the optimizer, and the record of the loss.
 
     It also has what rows of ``design`` learn in training: the loss weight, and the noise distribution.
     """
 
-    def __init__(self, network: nn.Module, recipe: Recipe, device: torch.device, design: TrainingRows) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        recipe: Recipe,
+        device: torch.device,
+        design: TrainingRows,
+        ranks: Ranks = ALONE,
+    ) -> None:
         form = {"memory_format": torch.channels_last} if recipe.channels_last else {}
         self.network = network.to(device, **form).train()  # type: ignore[call-overload]
         self.averages = Averages(self.network, recipe.ema, recipe.batch_size)
@@ -64,10 +98,13 @@ class State:
         self.weight, self.levels = design.loss_weight.learned(), design.noise_distribution.adapted(device)
         if self.weight is not None:
             self.weight.to(device)
-        self._design = design
+        self._design, self.ranks = design, ranks
         self._parameters = [parameter for _, parameter in self._named_parameters()]
+        self._gradients = Gradients(self._parameters)
         self.optimizer = torch.optim.Adam(self._parameters, lr=0.0, betas=(0.9, 0.999), eps=1e-8, fused=True)
-        self._sums = torch.zeros(2, BINS, dtype=torch.float64, device=device)
+        self._seen: list[tuple[Tensor, Tensor]] = []
+        """Noise levels and weighted errors of steps that the sums do not contain yet."""
+        self._sums = torch.zeros(2, BINS, dtype=torch.float64)
         self._first = torch.zeros((), dtype=torch.float64, device=device)
 
     @property
@@ -84,11 +121,10 @@ class State:
         """Take an optimizer step with the accumulated gradients, after replacing NaN by 0 and infinities by +-1e5."""
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.recipe, self.images)
-        for parameter in self._parameters:
-            if parameter.grad is not None:
-                torch.nan_to_num(parameter.grad, nan=0.0, posinf=1e5, neginf=-1e5, out=parameter.grad)
+        self._gradients.clean(self.ranks)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
+        self.ranks.copy_first(list(self.network.buffers()))
         self.step += 1
         self.averages.update(self.step)
 
@@ -110,13 +146,21 @@ class State:
     def see(self, sigma: Tensor, errors: Tensor, losses: Tensor) -> None:
         """Add the weighted errors of a batch to the record, and tell its losses to the noise distribution."""
         if self.step == 0:
-            self._first.copy_(errors.mean())
-        bins = sent(bin_of(sigma), self._sums.device)
-        self._sums[0].index_add_(0, bins, errors.double())
-        self._sums[1].index_add_(0, bins, torch.ones_like(errors, dtype=torch.float64))
+            self._first.copy_(self.ranks.whole(errors, len(sigma)).mean())
+        self._seen.append((sigma, errors))
         if self.levels is not None:
             with calling(self._design.noise_distribution):
-                self.levels.see(sigma, losses, self.step)
+                self.levels.see(sigma, self.ranks.whole(losses, len(sigma)), self.step)
+
+    def settle(self) -> None:
+        """Add what was seen to the sums of the current entry, in the order of the steps. Waits for the device."""
+        if self._seen:
+            sigma, errors = (torch.stack(column) for column in zip(*self._seen, strict=True))
+            bins = bin_of(sigma).flatten()
+            values = self.ranks.whole(errors, self.recipe.batch_size).flatten().double().cpu()
+            self._sums[0].index_add_(0, bins, values)
+            self._sums[1].index_add_(0, bins, torch.ones_like(values))
+            self._seen.clear()
 
     @property
     def first(self) -> float:
@@ -125,11 +169,13 @@ class State:
 
     def loss(self) -> float:
         """The mean loss of the current entry. Waits for the device."""
+        self.settle()
         return float(self._sums[0].sum() / self._sums[1].sum())
 
     def close_entry(self) -> None:
         """End the current entry of the record and begin another."""
-        sums, counts = self._sums.cpu().clone()
+        self.settle()
+        sums, counts = self._sums.clone()
         self._sums.zero_()
         self.record.images.append(self.images)
         self.record.sums.append(sums)
@@ -139,7 +185,8 @@ class State:
         """The record or, before its first entry is complete, the current entry alone."""
         if self.record.images or not self.step:
             return self.record
-        sums, counts = self._sums.cpu().clone()
+        self.settle()
+        sums, counts = self._sums.clone()
         return Record([self.images], [sums], [counts])
 
     def _named_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
@@ -150,6 +197,7 @@ class State:
 
     def tensors(self) -> dict[str, Tensor]:
         """The whole state as tensors."""
+        self.settle()
         found = {"step": torch.tensor(self.step), "open": self._sums, "first": self._first}
         found |= {f"network.{k}": v for k, v in self.network.state_dict().items()}
         found |= self.averages.tensors()
@@ -167,6 +215,7 @@ class State:
         """Restore the state from ``tensors``."""
         self.step = int(kept["step"])
         self._sums.copy_(kept["open"])
+        self._seen.clear()
         self._first.copy_(kept["first"])
         self.network.load_state_dict(below("network.", kept))
         self.averages.restore(kept)
