@@ -1,13 +1,13 @@
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
 
-import numpy as np
 import torch
+from torch import Tensor
 
-from designspace.evaluation.measure import Measured, Sample
-from designspace.evaluation.mmd import squared_mmd
-from designspace.evaluation.moments import Array
+from designspace.evaluation.measure import Draw, Measured, Sample
+from designspace.evaluation.mmd import mmd_of_draws, squared_mmd
 from designspace.evaluation.rows import Metric
 from designspace.registry.component import Positive
 from designspace.registry.literature import GRETTON_2012, HOEFFDING_1948, JAYASUMANA_2024
@@ -42,9 +42,8 @@ class CMMD(Metric, name="cmmd"):
 
     def measure(self, generated: Sample, reference: Sample) -> Measured:
         if self.normalised:
-            generated, reference = _unit(generated), reference.once("unit length", partial(_unit, reference))
-        diagonal = 1.0 if self.statistic == "V" else None
-        found = squared_mmd(generated, reference, Gaussian(self.sigma), diagonal=diagonal)
+            generated = _unit(generated)
+        found = squared_mmd(generated, self._of(reference), Gaussian(self.sigma), diagonal=self._diagonal)
         assert found.influence is not None
         assert found.pairs is not None
         return replace(
@@ -55,6 +54,17 @@ class CMMD(Metric, name="cmmd"):
             pairs=SCALE * found.pairs,
         )
 
+    def drawn(self, reference: Sample, draws: Sequence[Draw]) -> list[float]:
+        found = mmd_of_draws(self._of(reference), draws, Gaussian(self.sigma), diagonal=self._diagonal)
+        return [SCALE * value for value in found]
+
+    @property
+    def _diagonal(self) -> float | None:
+        return 1.0 if self.statistic == "V" else None
+
+    def _of(self, reference: Sample) -> Sample:
+        return reference.once("unit length", partial(_unit, reference)) if self.normalised else reference
+
 
 @dataclass(frozen=True)
 class Gaussian:
@@ -62,9 +72,9 @@ class Gaussian:
 
     sigma: float
 
-    def __call__(self, products: Array, x: Array, y: Array, d: int) -> Array:
-        squares = np.maximum(x + y - 2 * products, 0.0)
-        return np.asarray(np.exp(squares / (-2 * self.sigma**2)))
+    def __call__(self, products: Tensor, x: Tensor, y: Tensor, d: int) -> Tensor:
+        squares = products.mul_(-2).add_(x).add_(y).clamp_(min=0)
+        return squares.div_(-2 * self.sigma**2).exp_()
 
 
 def _unit(sample: Sample) -> Sample:

@@ -1,9 +1,11 @@
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from designspace.evaluation.measure import Measured, Sample
-from designspace.evaluation.mmd import squared_mmd
-from designspace.evaluation.moments import Array
+from torch import Tensor
+
+from designspace.evaluation.measure import Draw, Measured, Sample
+from designspace.evaluation.mmd import mmd_of_draws, squared_mmd
 from designspace.evaluation.rows import Metric
 from designspace.registry.literature import BINKOWSKI_2018, HOEFFDING_1948
 
@@ -33,12 +35,14 @@ class KID(Metric, name="kid"):
     def measure(self, generated: Sample, reference: Sample) -> Measured:
         return squared_mmd(generated, reference, Cubic())
 
+    def drawn(self, reference: Sample, draws: Sequence[Draw]) -> list[float]:
+        return mmd_of_draws(reference, draws, Cubic())
+
 
 @dataclass(frozen=True)
 class Cubic:
     """The polynomial kernel (x^T y / d + 1)^3."""
 
-    def __call__(self, products: Array, x: Array, y: Array, d: int) -> Array:
-        base = products / d
-        base += 1
-        return base * base * base
+    def __call__(self, products: Tensor, x: Tensor, y: Tensor, d: int) -> Tensor:
+        base = products.div_(d).add_(1)
+        return (base * base).mul_(base)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from designspace.evaluation.measure import Measured, Sample, Summary
+from designspace.evaluation.measure import Draw, Measured, Sample, Summary
 from designspace.evaluation.rows import Detector, Metric, Reference
 from designspace.registry.calling import calling, described, require_number, require_tensor, unmet
 from designspace.registry.component import Component
@@ -93,6 +93,15 @@ def value_of(metric: Metric, generated: Sample, reference: Sample) -> float:
     with calling(metric):
         found: object = metric.value(generated, reference)
     return require_number(metric, "the value", found)
+
+
+def drawn_of(metric: Metric, reference: Sample, draws: Sequence[Draw]) -> list[float]:
+    """The values of ``metric`` for draws from the reference. Raises ``RowError`` unless each is a finite number."""
+    with calling(metric):
+        found: object = metric.drawn(reference, draws)
+    if not isinstance(found, Sequence) or len(found) != len(draws):
+        unmet(metric, "drawn()", f"a sequence of {len(draws)} numbers, one per draw", described(found))
+    return [require_number(metric, "the value", each) for each in found]
 
 
 def checked(metric: Metric, found: object, images: int) -> Measured:

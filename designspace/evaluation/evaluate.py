@@ -7,13 +7,14 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from designspace.data.images import UINT8
 from designspace.data.rows import Data
-from designspace.evaluation.boundary import measured, protocol_of, value_of
-from designspace.evaluation.measure import Measured, PartlyKnown, Sample, Summary
+from designspace.evaluation.boundary import drawn_of, measured, protocol_of, value_of
+from designspace.evaluation.measure import Draw, Measured, PartlyKnown, Sample, Summary
 from designspace.evaluation.moments import check_widths, table
 from designspace.evaluation.rows import Detector, Metric, Observation, Reference
 from designspace.results.records import MetricValue, Protocol
@@ -136,7 +137,7 @@ def drawn(metric: Metric, reference: Sample, n: int) -> tuple[float, float]:
     Images are drawn with replacement and compared with the whole reference. This is the score of a perfect sampler with
     a denoiser that reproduces its training data: only chance and bias remain. The draws depend only on N and n.
     """
-    values = [value_of(metric, _draw(reference, n, k), reference) for k in range(DRAWS)]
+    values = drawn_of(metric, reference, [_draw(len(reference), n, k) for k in range(DRAWS)])
     return statistics.fmean(values), statistics.stdev(values)
 
 
@@ -145,10 +146,9 @@ def _halves(reference: Sample, size: int) -> tuple[Sample, Sample]:
     return Sample(reference.features[order[:size]]), Sample(reference.features[order[size : 2 * size]])
 
 
-def _draw(reference: Sample, n: int, k: int) -> Sample:
-    """The k-th draw. Intermediate results are shared between metrics; the features are not kept."""
-    chosen = torch.from_numpy(generator("drawn", n, k).integers(len(reference), size=n))
-    return Sample(reference.features[chosen], reference.once(("drawn", n, k), dict))
+def _draw(size: int, n: int, k: int) -> Draw:
+    """The indices of the k-th draw of n images from a reference of ``size`` images."""
+    return np.asarray(generator("drawn", n, k).integers(size, size=n))
 
 
 def record(

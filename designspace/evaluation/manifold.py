@@ -18,15 +18,18 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
+import torch
+from torch import Tensor
 
 from designspace.evaluation.measure import Sample
-from designspace.evaluation.moments import Array, check_widths, float64, table
-from designspace.evaluation.neighbours import Integers, Near, blocks, nearest, squares
+from designspace.evaluation.moments import Array, check_widths, table
+from designspace.evaluation.neighbours import Integers, Near, blocks, nearest, rounding, squares_of
+from designspace.evaluation.products import Centred, centre_of, full_precision, product_device
 from designspace.evaluation.rows import Metric
 from designspace.registry.component import Neighbours
 
-Mask = NDArray[np.bool_]
+Pairs = tuple[Integers, Integers]
+"""The pairs of a ball and a point for which a block of a matrix is true, as row and column numbers."""
 
 
 class Tally:
@@ -36,12 +39,12 @@ class Tally:
         self.per_ball, self._sums = np.zeros(balls, np.int64), np.zeros(balls)
         self.per_point = np.zeros(points, np.int64)
 
-    def add(self, balls: slice, points: slice, inside: Mask) -> None:
-        """Add a block of the matrix that tells which points lie in which balls, ``inside [balls, points]``."""
-        ball, point = np.nonzero(inside)
-        self.per_ball[balls] += np.bincount(ball, minlength=len(inside))
-        self._sums[balls] += np.bincount(ball, point + points.start, len(inside))
-        self.per_point[points] += np.bincount(point, minlength=inside.shape[1])
+    def add(self, balls: slice, points: slice, pairs: Pairs) -> None:
+        """Add a block of the matrix that tells which points lie in which balls, by its ``pairs`` that are true."""
+        ball, point = pairs
+        self.per_ball[balls] += np.bincount(ball, minlength=balls.stop - balls.start)
+        self._sums[balls] += np.bincount(ball, point + points.start, balls.stop - balls.start)
+        self.per_point[points] += np.bincount(point, minlength=points.stop - points.start)
 
     def filled(self) -> int:
         """The number of balls that contain a point."""
@@ -66,12 +69,13 @@ class Leaving:
         self._shells: list[tuple[Integers, Integers]] = []
         self.change = np.zeros(balls, np.int64) if index.shape[1] > k else None
 
-    def add(self, balls: slice, points: slice, inside: Mask, shell: Mask) -> None:
-        """Count the points ``inside [balls, points]``; remember those in a ``shell`` that may depend on one image."""
-        ball, point = np.nonzero(inside)
-        self._count[points] += np.bincount(point, minlength=inside.shape[1])
-        self._sums[points] += np.bincount(point, ball + balls.start, inside.shape[1])
-        ball, point = np.nonzero(shell & (self._count[points] < 2))
+    def add(self, balls: slice, points: slice, inside: Pairs, shell: Pairs) -> None:
+        """Count the points ``inside`` the balls; remember those in a ``shell`` that may depend on one image."""
+        ball, point = inside
+        size = points.stop - points.start
+        self._count[points] += np.bincount(point, minlength=size)
+        self._sums[points] += np.bincount(point, ball + balls.start, size)
+        ball, point = (of[self._count[points][shell[1]] < 2] for of in shell)
         self._shells.append((ball + balls.start, point + points.start))
 
     def close(self, points: slice) -> None:
@@ -147,24 +151,72 @@ def _count(generated: Sample, reference: Sample, ks: tuple[int, ...]) -> dict[in
     balls, own = nearest(reference, reference, max(ks)), nearest(generated, generated, min(max(ks) + 1, n - 1))
     if not balls.squares.any():
         raise ValueError(f"all {m} images of the reference have the same features, so every ball has radius 0")
+    between = _Between(generated.features, reference.features, own, balls, ks)
     tallies = {k: (Tally(m, n), Leaving(own.index, k, n, m)) for k in ks}
     for j in blocks(m):
-        y = float64(reference.features[j])
         for i in blocks(n):
-            x = float64(generated.features[i])
-            apart = squares(x, y)
+            x, y, apart = between.close(i, j)
             for k, (held, leaving) in tallies.items():
-                held.add(j, i, (apart <= _reach(balls, k, j, y)).T)
-                limit, next_limit = (_reach(own, of, i, x)[:, None] for of in (k, k + 1))
-                leaving.add(i, j, apart <= limit, (apart > limit) & (apart <= next_limit))
+                theirs = apart <= between.theirs[k][j][y]
+                held.add(j, i, (y[theirs], x[theirs]))
+                inside, next_inside = (apart <= between.ours[of][i][x] for of in (k, k + 1))
+                shell = next_inside & ~inside
+                leaving.add(i, j, (x[inside], y[inside]), (x[shell], y[shell]))
         for _, leaving in tallies.values():
             leaving.close(j)
     return {k: _overlap(held, leaving) for k, (held, leaving) in tallies.items()}
 
 
-def _reach(near: Near, k: int, rows: slice, x: Array) -> Array:
+class _Between:
+    """The pairs of a generated and a reference image of which one lies in a ball around the other.
+
+    Distances are computed from products in float32. Those that differ from the radius of a ball by less than their
+    error are computed again in float64 from differences, so that all decisions are those of float64.
+    """
+
+    def __init__(self, x: Tensor, y: Tensor, own: Near, balls: Near, ks: tuple[int, ...]) -> None:
+        device, centre = product_device(), centre_of(y)
+        self._x, self._y = x.to(device), y.to(device)
+        self._ours, self._theirs = (Centred.of(of, centre, torch.float32) for of in (x, y))
+        self.ours = {k: _reach(own, k, self._ours) for k in sorted({*ks, *(k + 1 for k in ks)})}
+        self.theirs = {k: _reach(balls, k, self._theirs) for k in ks}
+        self._error = rounding(x.shape[1])
+        self._farthest = [torch.from_numpy(of[max(of)]).float().to(device) for of in (self.ours, self.theirs)]
+        self._least = [((1 - self._error) * of.squares).float() for of in (self._ours, self._theirs)]
+
+    def close(self, i: slice, j: slice) -> tuple[Integers, Integers, Array]:
+        """Row and column numbers of these pairs in a block of pairs, and their squared distances."""
+        (of_x, of_y), (near_x, near_y) = self._least, self._farthest
+        with full_precision():
+            least = torch.addmm(of_y[j], self._ours.x[i], self._theirs.x[j].mT, alpha=-2)
+        least += of_x[i, None]
+        x, y = _true((least <= near_x[i, None]) | (least <= near_y[j]))
+        error = self._error * (self._ours.squares[i][x] + self._theirs.squares[j][y])
+        apart = least[x, y].double() + error
+        rows, columns, found, slack = (of.cpu().numpy() for of in (x, y, apart, error))
+        doubt = np.zeros(len(rows), bool)
+        for limits, block, of in ((self.ours, i, rows), (self.theirs, j, columns)):
+            for limit in limits.values():
+                doubt |= np.abs(found - limit[block][of]) <= slack
+        again = torch.from_numpy(np.flatnonzero(doubt)).to(x.device)
+        if len(again):
+            exact = squares_of(self._x, x[again] + i.start, self._y, y[again] + j.start)
+            found[doubt] = exact.cpu().numpy()
+        return rows, columns, found
+
+
+def _true(mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Row and column numbers of the entries that are true."""
+    if mask.is_cuda:
+        rows, columns = mask.nonzero(as_tuple=True)
+        return rows, columns
+    rows, columns = np.divmod(np.flatnonzero(mask.numpy()), mask.shape[1])  # many times as fast as ``nonzero``
+    return torch.from_numpy(rows), torch.from_numpy(columns)
+
+
+def _reach(near: Near, k: int, x: Centred) -> Array:
     """Squared radii of the balls; where there is no k-th neighbour, the distance of the last one."""
-    return np.asarray(near.squares[rows, min(k, near.squares.shape[1]) - 1] + ROUNDING * np.square(x).sum(1))
+    return np.asarray(near.squares[:, min(k, near.squares.shape[1]) - 1] + ROUNDING * x.lengths.cpu().numpy())
 
 
 def _overlap(held: Tally, leaving: Leaving) -> Overlap:

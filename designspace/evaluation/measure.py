@@ -16,6 +16,8 @@ from designspace.evaluation.moments import Moments
 from designspace.sampling.noise import generator
 
 T = TypeVar("T")
+Draw = NDArray[np.int64]
+"""The indices of images drawn from a reference, with replacement, ``[n]``."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +43,10 @@ class Sample:
             self.kept[key] = make()
         found: T = self.kept[key]
         return found
+
+    def subset(self, index: Draw) -> Sample:
+        """The images at these indices. What metrics compute from them is shared; their features are not kept."""
+        return Sample(self.features[torch.from_numpy(index)], self.once(("subset", index.tobytes()), dict))
 
 
 class Profile(NamedTuple):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Self
 
 import torch
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from designspace.denoising.rows import Denoiser
 from designspace.evaluation.denoiser_probe import DenoiserProbe
-from designspace.evaluation.measure import Measured, Sample
+from designspace.evaluation.measure import Draw, Measured, Sample
 from designspace.registry.component import Component, Count, Positive
 from designspace.sampling.probe import Probe
 from designspace.sampling.solver import SamplingRows
@@ -109,6 +109,10 @@ class Metric(Component, row="metric"):
     def value(self, generated: Sample, reference: Sample) -> float:
         """The value alone, for metrics that compute it faster than their error."""
         return self.measure(generated, reference).value
+
+    def drawn(self, reference: Sample, draws: Sequence[Draw]) -> Sequence[float]:
+        """The value for each of several sets of n images that are drawn from the reference itself."""
+        return [self.value(reference.subset(draw), reference) for draw in draws]
 
 
 class Observation(Metric):
