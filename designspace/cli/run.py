@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from designspace.cli.errors import clean_errors, print_json, terminal
-from designspace.cli.options import Device, Executor, File, Json, Out, Sets, Workers, load_to_run
+from designspace.cli.options import Devices, Executor, File, Json, Out, Sets, Workers, load_to_run, one_device
 from designspace.cli.report import print_report, write_overview
 from designspace.text import clean, counted, describe, value_of
 
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 def run(
     file: File,
     set_: Sets = [],  # noqa: B006  # typer copies it
-    device: Device = "cpu",
+    device: Devices = "cpu",
     executor: Executor = "local",
-    workers: Workers = 1,
+    workers: Workers = None,
     out: Out = Path("reports"),
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print the trials and the estimated time.")] = False,
     json: Json = False,
@@ -49,13 +49,13 @@ def run(
     with clean_errors():
         ablation = load_to_run(file, set_, executor, device)
         if dry_run:
-            raise typer.Exit(_estimate(ablation, device, workers, out, json))
+            raise typer.Exit(_estimate(ablation, one_device(device, of_several=True), workers or 1, out, json))
         results = _run(ablation, device, executor, workers, out, json)
         print_failures(ablation, results.failures, results.folder)
         raise typer.Exit(1 if results.failures else 0)
 
 
-def _run(ablation: Ablation, device: str, executor: str, workers: int, out: Path, json: bool) -> Results:
+def _run(ablation: Ablation, device: str, executor: str, workers: int | None, out: Path, json: bool) -> Results:
     """Run the ablation and print its report, or its results as JSON."""
     from designspace.report import Study
     from designspace.run.run import run as run_ablation

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,10 +14,13 @@ from designspace.registry.discovery import import_user
 from designspace.results.lines import point_key
 from designspace.results.records import SCHEMA, Failure
 from designspace.results.store import Results
+from designspace.run.generate import chunks
 from designspace.run.progress import Event, Report
 from designspace.spec.trial import Point, Trial
 from designspace.storage.provenance import now
 
+TASKS = {"PROCID": "0", "STEP_NUM_TASKS": "1"}
+"""Which of the processes of ``srun`` this one is, and their number, in environment variables of Slurm."""
 Message = dict[str, Any]
 """Plain data that can be sent as JSON."""
 
@@ -46,8 +50,17 @@ class Job:
         return trials
 
     def first(self, i: int, workers: int) -> int:
-        """The position of the trial with which worker ``i`` begins; workers begin at different trials."""
-        return i * len(self.trials) // workers
+        """The position of the trial with which worker ``i`` begins; workers begin at different trials.
+
+        So do the workers of each process that ``srun`` has started with the same command.
+        """
+        task, tasks = (int(os.environ.get(f"SLURM_{name}", or_else)) for name, or_else in TASKS.items())
+        return (task * workers + i) * len(self.trials) // (max(tasks, task + 1) * workers)
+
+    @property
+    def chunks(self) -> int:
+        """The number of chunks of all trials, and so the number of workers that have something to do."""
+        return sum(len(chunks(points[0].trial.evaluate.images)) for points in self.trials.values())
 
     def settled(self, results: Results, points: Sequence[Point]) -> bool:
         """Whether all ``points``, which share a trial, have a result or have failed since the run started."""

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from designspace.errors import brief
 from designspace.interrupts import GRACE
+from designspace.run.devices import SEVERAL
 from designspace.run.job import Job, Message, error_of
 from designspace.run.progress import Event, Report
 from designspace.run.worker import work_elsewhere
@@ -36,14 +37,17 @@ LOCAL_ONLY = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 """With this environment variable set to 0, Ray does not use the network, as it does by default on these systems."""
 
 
-def share(job: Job, workers: int, report: Report) -> None:
-    """Run ``job`` in ``workers`` tasks.
+def share(job: Job, workers: int | None, report: Report) -> None:
+    """Run ``job`` in ``workers`` tasks; by default in one or, for the device ``cuda:all``, one per GPU of the cluster.
 
     Raises ``StorageError`` or ``RuntimeError`` if a worker cannot go on; the other workers are stopped. A worker that
     ends early is named in a failure, if its trial has no result, or else in a warning.
     """
-    message, ended = replace(job, folder=job.folder.resolve()).message(), []
+    device = job.device.removesuffix(":all")  # Ray shows each worker one GPU
+    message, ended = replace(job, folder=job.folder.resolve(), device=device).message(), []
     with _cluster() as ray:
+        if workers is None:
+            workers = max(1, int(ray.cluster_resources().get("GPU", 0))) if job.device == SEVERAL else 1
         from ray.exceptions import RayError
         from ray.util.queue import Queue
 

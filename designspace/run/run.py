@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -20,7 +21,7 @@ from designspace.results.lines import PointKey, point_key
 from designspace.results.records import Result
 from designspace.results.store import Results, write_description
 from designspace.run.describe import components_of, describe
-from designspace.run.executors import EXECUTORS, require_device, require_executor
+from designspace.run.executors import EXECUTORS, first_device, require_devices, require_executor, workers_here
 from designspace.run.job import Job
 from designspace.run.labels import require_labels
 from designspace.run.pipeline import restore_artefacts
@@ -42,7 +43,7 @@ def run(
     *,
     device: str = "cpu",
     executor: str = "local",
-    workers: int = 1,
+    workers: int | None = None,
     out: Path | str = "reports",
     batch_size: int | None = None,
     progress: bool = True,
@@ -57,9 +58,10 @@ def run(
 
     Args:
         ablation: An ablation, usually from ``load``.
-        device: A PyTorch device: ``cpu``, ``cuda``, ``cuda:1``.
+        device: A PyTorch device: ``cpu``, ``cuda``, ``cuda:1``. Several GPUs: ``cuda:0,2``, ``cuda:all``. ``auto``: all
+            GPUs, those of this task of Slurm, or else the CPU.
         executor: ``local``: workers on this machine. ``ray``: on a cluster that shares the reports and the cache.
-        workers: The number of workers.
+        workers: The number of workers; by default one per device.
         out: The folder of all reports.
         batch_size: Images per call of the denoiser; by default 200 or, for a network on a CPU, about 25,600 pixels.
         progress: Show progress on stderr.
@@ -78,10 +80,12 @@ def run(
     _require_ablation(ablation)
     ablation.require_points()
     require_executor(executor)
-    require_device(device, here=executor == "local")
+    require_devices(executor, device)
     _require_positive(workers=workers, batch_size=batch_size)
+    workers = workers_here(executor, device, workers)
     if denoiser is not None or denoiser_id:
-        ablation = with_denoiser(ablation, denoiser, denoiser_id, device, here=executor == "local" and workers == 1)
+        here = executor == "local" and workers == 1
+        ablation = with_denoiser(ablation, denoiser, denoiser_id, first_device(executor, device), here=here)
     points = tuple(ablation.points())
     _require_unchanged(points)
     require_labels(ablation)
@@ -91,7 +95,7 @@ def run(
         require_shapes(ablation)
     write_description(results.folder, describe(ablation, points))
     finished = _trials([point for point in points if _key(point) in done]).values()
-    restore_artefacts(finished, results, Stages(Cache(), torch.device(device), batch_size))
+    restore_artefacts(finished, results, Stages(Cache(), torch.device(first_device(executor, device)), batch_size))
     spec = Path(ablation.path).resolve() if ablation.path else None
     job = Job(ablation.name, todo, results.folder.absolute(), device, batch_size, spec, ablation.components, now())
     _work(job, executor, workers, len(done), progress)
@@ -99,17 +103,17 @@ def run(
     return results
 
 
-def _work(job: Job, executor: str, workers: int, done: int, progress: bool) -> None:
+def _work(job: Job, executor: str, workers: int | None, done: int, progress: bool) -> None:
     """Do the job in this process, or share it among workers; ``done`` points have been computed before."""
-    several = min(workers, len(job.trials))
-    elsewhere = several > 1 or (job.points and executor != "local")
+    several = workers and min(workers, job.chunks)
+    elsewhere = job.points and (several != 1 or executor != "local")
     if elsewhere:
         _require_files(job.points)
     with settings_kept(), watching(_costs(job.points), done, show=progress) as report:
         if elsewhere:
             EXECUTORS[executor](job, several, report)
         elif job.points:
-            Worker(job, report).work()
+            Worker(replace(job, device=first_device(executor, job.device)), report).work(job.first(0, 1))
 
 
 def _require_ablation(ablation: object) -> None:
