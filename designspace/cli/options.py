@@ -30,9 +30,13 @@ Devices = Annotated[
     str,
     typer.Option(help="cpu, cuda, cuda:1, or several GPUs: cuda:0,2, cuda:all. auto: all GPUs, or else the CPU."),
 ]
-Executor = Annotated[str, typer.Option(help="Where workers run: local or ray.")]
+Executor = Annotated[str, typer.Option(help="Where workers run: local, ray or slurm.")]
+Slurm = Annotated[
+    str, typer.Option(metavar="KEY=VALUE,...", help="Options of sbatch: partition=gpu,gpus=8,time=60 (minutes).")
+]
 Workers = Annotated[
-    int | None, typer.Option(min=1, help="The number of workers that share the trials. By default one per device.")
+    int | None,
+    typer.Option(min=1, help="The number of workers, by default one per device; of jobs with --executor slurm."),
 ]
 Out = Annotated[Path, typer.Option(help="The folder of all reports.")]
 Json = Annotated[bool, typer.Option("--json", help="Print only JSON on stdout.")]
@@ -58,12 +62,12 @@ def load_ablation(file: Path, settings: Sequence[str]) -> Ablation:
     return ablation
 
 
-def load_to_run(file: Path, settings: Sequence[str], executor: str, device: str) -> Ablation:
+def load_to_run(file: Path, settings: Sequence[str], executor: str, device: str, slurm: str) -> Ablation:
     """The ablation, once the options are known to be possible."""
     from designspace.run.executors import require_devices, require_executor
 
     try:
-        require_executor(executor)
+        require_executor(executor, slurm)
         require_devices(executor, device)
     except ValueError as error:
         stop(2, f"--{error}")

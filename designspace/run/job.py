@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,10 +18,9 @@ from designspace.results.store import Results
 from designspace.run.generate import chunks
 from designspace.run.progress import Event, Report
 from designspace.spec.trial import Point, Trial
+from designspace.storage.files import CacheFolder
 from designspace.storage.provenance import now
 
-TASKS = {"PROCID": "0", "STEP_NUM_TASKS": "1"}
-"""Which of the processes of ``srun`` this one is, and their number, in environment variables of Slurm."""
 Message = dict[str, Any]
 """Plain data that can be sent as JSON."""
 
@@ -40,6 +40,8 @@ class Job:
     """The files and modules of the user's own components, as written in the ablation."""
     started: str
     """When the run started. A trial that has failed since then, in any process, is not tried again."""
+    part: tuple[int, int] = (0, 1)
+    """Which of the processes that share the job this one is, as far as known, and how many there are."""
 
     @property
     def trials(self) -> dict[str, list[Point]]:
@@ -50,12 +52,14 @@ class Job:
         return trials
 
     def first(self, i: int, workers: int) -> int:
-        """The position of the trial with which worker ``i`` begins; workers begin at different trials.
+        """The position of the trial with which worker ``i`` begins; workers begin at different trials."""
+        part, parts = self.part
+        return (part * workers + i) * len(self.trials) // (parts * workers)
 
-        So do the workers of each process that ``srun`` has started with the same command.
-        """
-        task, tasks = (int(os.environ.get(f"SLURM_{name}", or_else)) for name, or_else in TASKS.items())
-        return (task * workers + i) * len(self.trials) // (max(tasks, task + 1) * workers)
+    def costs(self) -> dict[str, float]:
+        """The relative costs of the trials."""
+        trials = {id: points[0].trial for id, points in self.trials.items()}
+        return {id: float(trial.num_steps * trial.evaluate.images) for id, trial in trials.items()}
 
     @property
     def chunks(self) -> int:
@@ -107,8 +111,21 @@ class Job:
                 component.require()  # imports the code that the id covers, so that later edits have no effect
             if point.trial.id != sent["id"]:
                 raise ValueError(f"trial {sent['id']} is {point.trial.id} in a worker: the code or the data changed")
-        rest = {"points": points, "folder": Path(message["folder"]), "spec": spec}
-        return cls(**{**message, **rest, "components": tuple(message["components"])})
+        rest: dict[str, Any] = {"points": points, "folder": Path(message["folder"]), "spec": spec}
+        rest |= {"components": tuple(message["components"]), "part": tuple(message["part"])}
+        return cls(**{**message, **rest})
+
+
+def part_of_step() -> tuple[int, int]:
+    """Which of the processes that ``srun`` has started with the same command this one is, and how many there are."""
+    part, parts = (int(os.environ.get(f"SLURM_{name}", "0")) for name in ("PROCID", "STEP_NUM_TASKS"))
+    return (part, parts) if part < parts else (0, 1)
+
+
+def environment() -> dict[str, str]:
+    """Environment variables with absolute paths to modules and the cache, for workers that start in another folder."""
+    path = os.pathsep.join(str(Path(folder or ".").resolve()) for folder in sys.path)
+    return {"PYTHONPATH": path, "DESIGNSPACE_CACHE": str(CacheFolder().root.resolve())}
 
 
 def label(point: Point) -> str:

@@ -15,6 +15,7 @@ import json
 import os
 import subprocess
 import sys
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
@@ -27,7 +28,7 @@ from typing import Any
 import torch
 
 from designspace.interrupts import GRACE, Interrupted, end_main_thread
-from designspace.run.devices import Place, devices_of
+from designspace.run.devices import Place, devices_of, visible
 from designspace.run.job import Job, Message, error_of
 from designspace.run.progress import Event, Report, say
 from designspace.run.worker import work_elsewhere
@@ -42,6 +43,9 @@ def share(job: Job, workers: int | None, report: Report) -> None:
     messages: SimpleQueue[Message | None] = SimpleQueue()
     devices = devices_of(job.device)
     workers = workers or len(devices)
+    if devices == ["cuda"] and workers > 1 and len(visible()) > 1:
+        what = f"{workers} workers share one of {len(visible())} GPUs; with the device cuda:all, they use all of them"
+        warnings.warn(what, stacklevel=2)
     with _spawned(job, [Place.of(devices[i % len(devices)]) for i in range(workers)]) as processes:
         for process in processes:
             Thread(target=_listen, args=(process, messages), daemon=True).start()
@@ -61,6 +65,15 @@ def share(job: Job, workers: int | None, report: Report) -> None:
         job.account_for(lost, f"with exit statuses {statuses} (-9: killed, perhaps because memory ran out)", report)
 
 
+_running: list[subprocess.Popen[str]] = []
+"""The workers that this process has started."""
+
+
+def end_all() -> None:
+    """End the workers of this process, which save their training before: for handlers of signals."""
+    _end(_running)
+
+
 @contextmanager
 def _spawned(job: Job, places: Sequence[Place]) -> Iterator[list[subprocess.Popen[str]]]:
     threads = max(1, torch.get_num_threads() // len(places))
@@ -68,7 +81,7 @@ def _spawned(job: Job, places: Sequence[Place]) -> Iterator[list[subprocess.Pope
     environment = os.environ | {"OMP_NUM_THREADS": str(threads), "PYTHONPATH": path}
     # Not -m, which warns if the package has already imported the module.
     command = [sys.executable, "-P", "-c", "from designspace.run.local import main; main()"]
-    processes: list[subprocess.Popen[str]] = []
+    processes = _running
     try:
         for place in places:
             how: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
@@ -83,6 +96,7 @@ def _spawned(job: Job, places: Sequence[Place]) -> Iterator[list[subprocess.Pope
         yield processes
     finally:
         _end(processes)
+        processes.clear()
 
 
 def _end(processes: Sequence[subprocess.Popen[str]]) -> None:

@@ -16,6 +16,7 @@ from designspace.evaluation.boundary import joined
 from designspace.evaluation.evaluate import measure, observation, record
 from designspace.evaluation.measure import Measured
 from designspace.evaluation.rows import Metric, Observation
+from designspace.interrupts import finishing
 from designspace.registry.isolation import isolated
 from designspace.results.records import SCHEMA, MetricValue, Protocol, Result
 from designspace.results.store import Results
@@ -124,7 +125,8 @@ def share_chunks(trial: Trial, stages: Stages, seen: Seen, *, wait: bool = False
             seen(claims.done, claims.total, False)
         while taken := claims.take(wait=wait):
             try:
-                found |= {chunk: make(trial, chunk) for chunk in taken}
+                with finishing():
+                    found |= {chunk: make(trial, chunk) for chunk in taken}
             except Exception as error:
                 failure = error
                 claims.only_before(taken[0])

@@ -47,12 +47,13 @@ class Search:
         ablation: An ablation with ``search``, or its YAML file.
         out: The folder of all reports.
         device: A PyTorch device, or several, as for ``run``.
-        executor: ``local`` or ``ray``.
+        executor: ``local``, ``ray`` or ``slurm``.
         workers: The number of workers; by default one per device.
         batch_size: Images per call of the denoiser.
         progress: Show progress on stderr.
         denoiser: A function ``D(x, sigma, labels)`` in place of the denoiser of the ablation, as for ``run``.
         denoiser_id: Its identity.
+        slurm: Options of sbatch, as for ``run``.
 
     Raises:
         ValueError: The denoiser fails, has no id or is for several workers.
@@ -71,6 +72,7 @@ class Search:
         progress: bool = True,
         denoiser: Function | None = None,
         denoiser_id: str = "",
+        slurm: str = "",
     ) -> None:
         self.ablation = ablation if isinstance(ablation, Ablation) else load(ablation)
         if denoiser is not None or denoiser_id:
@@ -79,7 +81,7 @@ class Search:
             self.ablation = with_denoiser(self.ablation, denoiser, denoiser_id, first, here=here)
         self._greedy = Greedy(self.ablation)
         self._asked_for, self._out, self._work = self._greedy.search, Path(out), Cache().root / "tune"
-        self._how: dict[str, Any] = {"device": device, "executor": executor, "workers": workers}
+        self._how: dict[str, Any] = {"device": device, "executor": executor, "workers": workers, "slurm": slurm}
         self._how |= {"batch_size": batch_size, "progress": progress}
         self._steps = self._greedy.steps()
         self._asked = next(self._steps, None)
