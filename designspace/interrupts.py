@@ -1,8 +1,8 @@
 """Signals that end a run, and code that tries to end the process.
 
-Within ``handled``, SIGINT (Ctrl-C) and SIGTERM (``kill``, or a cluster that needs the machine) both raise
-``Interrupted`` in the main thread. Training defers it until the current step is complete and saved. A second Ctrl-C
-ends this as well.
+Within ``handled``, SIGINT (Ctrl-C), SIGTERM (``kill``, or a cluster that needs the machine), SIGUSR1 and SIGUSR2 (by
+which Slurm announces the end of a job) raise ``Interrupted`` in the main thread. Training defers it until the current
+step is complete and saved. A second Ctrl-C ends this as well.
 """
 
 from __future__ import annotations
@@ -18,8 +18,12 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any, NoReturn
 
+ENDING = (signal.SIGTERM, *(getattr(signal, name) for name in ("SIGUSR1", "SIGUSR2") if hasattr(signal, name)))
+"""The signals by which clusters end a process."""
 GRACE = 8.0
 """Seconds that other processes have to save their work after an interruption, before they are killed."""
+PATIENCE = GRACE / 2
+"""Seconds that a process has to finish what it is computing after a signal by which clusters end it."""
 
 
 class Interrupted(KeyboardInterrupt):
@@ -31,7 +35,7 @@ class Interrupted(KeyboardInterrupt):
 
     @property
     def status(self) -> int:
-        """The exit status by the convention of shells: 130 after SIGINT, 143 after SIGTERM."""
+        """The exit status by the convention of shells: 130 after SIGINT, 143 after SIGTERM, 138 after SIGUSR1."""
         return 128 + self.number
 
 
@@ -44,6 +48,7 @@ class _Signals:
     before: dict[int, Any] = field(default_factory=dict)
     """The handlers that ``handled`` has replaced."""
     deferring: int = 0
+    finishing: bool = False
     asked: int | None = None
     """The signal that has asked this process to end."""
 
@@ -57,7 +62,7 @@ def _in_main_thread() -> bool:
 
 @contextmanager
 def handled() -> Iterator[None]:
-    """Raise ``Interrupted`` for SIGINT and SIGTERM, and restore their handlers afterwards.
+    """Raise ``Interrupted`` for SIGINT and the signals of clusters, and restore their handlers afterwards.
 
     Without effect outside the main thread, which alone may handle signals, and within another ``handled``. Signals that
     are ignored, as under ``nohup``, or that a program handles itself keep their handlers, except for that of Ray, which
@@ -66,7 +71,7 @@ def handled() -> Iterator[None]:
     if not _in_main_thread() or _signals.before:
         yield
         return
-    found = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    found = {number: signal.getsignal(number) for number in (signal.SIGINT, *ENDING)}
     _signals.before = {number: handler for number, handler in found.items() if _only_ends(handler)}
     try:
         for number in _signals.before:
@@ -93,11 +98,36 @@ if hasattr(os, "register_at_fork"):  # else a child that a component starts and 
 
 def _handle(number: int, frame: FrameType | None) -> None:
     again = _signals.asked is not None
-    if again and number == signal.SIGTERM:  # clusters repeat it while the process is ending
+    if again and number in ENDING:  # clusters repeat it while the process is ending
         return
     _signals.asked = number
-    if again or not _signals.deferring:
+    if number in ENDING and _signals.finishing and not _signals.deferring:
+        signal.signal(signal.SIGALRM, _lose_patience)
+        signal.setitimer(signal.ITIMER_REAL, PATIENCE)
+    elif again or not _signals.deferring:
         raise Interrupted(number)
+
+
+def _lose_patience(number: int, frame: FrameType | None) -> None:
+    if not _signals.deferring:  # a training ends by itself
+        raise Interrupted(_signals.asked or signal.SIGTERM)
+
+
+@contextmanager
+def finishing() -> Iterator[None]:
+    """Within the block, signals of clusters, but not Ctrl-C, are deferred, for ``PATIENCE`` seconds at most."""
+    if not (_in_main_thread() and _signals.before and hasattr(signal, "setitimer")):
+        yield
+        return
+    before, _signals.finishing = signal.getsignal(signal.SIGALRM), True
+    try:
+        yield
+    finally:
+        _signals.finishing = False
+        if _signals.asked is not None:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, before)
+    stop_if_asked()
 
 
 @contextmanager

@@ -4,6 +4,8 @@ Environment variables, which are not part of a trial's identity, make them do mo
 STAND_IN_LOG   a file that gets a letter for each evaluation: D denoiser, F features, R data read
 STAND_IN_PAUSE seconds that each evaluation of the denoiser takes
 STAND_IN_STOP  a file: the metric creates it, then never ends
+STAND_IN_TOGETHER  a folder whose name is a number: each process that samples writes what it sees of the GPUs to a file
+               there, and begins no second chunk until there are so many files
 STAND_IN_ONCE  a file: with fail: die_once, the first process that gets there creates it and is killed
 """
 
@@ -53,13 +55,22 @@ class Linear:
     shape: tuple[int, ...]
     weight: torch.Tensor
     fail: str
+    chunks: int = 0
+
+    def meet(self, folder):
+        (folder / str(os.getpid())).write_text(os.environ.get("CUDA_VISIBLE_DEVICES", ""))
+        while self.chunks > 1 and len(list(folder.iterdir())) < int(folder.name):
+            time.sleep(0.01)
 
     def bind(self, labels):
+        self.chunks += 1
         shift = 0 if labels is None else labels[:, None] * 0.1
 
         def run(x):
             log("D")
             time.sleep(float(os.environ.get("STAND_IN_PAUSE", "0")))
+            if folder := os.environ.get("STAND_IN_TOGETHER"):
+                self.meet(Path(folder))
             if self.fail == "die":  # as a process that takes more memory than there is
                 os.kill(os.getpid(), signal.SIGKILL)
             if self.fail == "die_once" and not (once := Path(os.environ["STAND_IN_ONCE"])).exists():

@@ -424,7 +424,7 @@ def test_docstrings_are_pages_without_remains_of_their_mark_up(cls):
 def test_the_api_has_every_public_name_with_its_signature():
     page = api.page()
     assert all(f"## ds.{name}\n" in page for name in designspace.__all__)
-    assert "device: str = 'cpu',\n    executor: str = 'local',\n    workers: int = 1," in page
+    assert "device: str = 'cpu',\n    executor: str = 'local',\n    workers: int | None = None," in page
     assert "- `ValueError`: The time steps, the solver and the limits of the denoiser are incompatible, or an" in page
     assert "output of D or the noise" in next(
         line for line in page.splitlines() if line.startswith("- `ValueError`: The time")

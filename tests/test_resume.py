@@ -12,7 +12,6 @@ from designspace.results.store import Results
 from designspace.run.run import run
 from designspace.spec import load
 from designspace.storage.cache import Cache
-from designspace.storage.files import content_key
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +117,7 @@ def test_killed_while_measuring(cache, spec, tmp_path, undisturbed, monkeypatch)
 
 def test_killed_between_the_artefact_and_the_line(cache, spec, tmp_path, undisturbed):
     folder = tmp_path / "reports" / "small"
-    with cache.lock("results-" + content_key(str(folder))), start(spec, tmp_path / "reports") as process:
+    with Results(folder)._lock(), start(spec, tmp_path / "reports") as process:
         wait_for(lambda: list(folder.glob("artefacts/*.safetensors")), process)
         kill(process)
     assert Results(folder).rows() == []

@@ -312,12 +312,18 @@ def test_bars_on_a_terminal(tmp_path, monkeypatch, capsys):
     assert "chunk 2/3" in said
 
 
+EXECUTORS = "Known: local, ray, slurm"
+DEVICES = "Known: cpu, cuda, mps, xpu, cuda:all, auto"
 WRONG = {
-    "executor": ("slurm", r"executor: unknown executor 'slurm'\. Known: local, ray\."),
-    "executor, nearly": ("locl", r"executor: unknown executor 'locl'\. Did you mean 'local'\? Known: local, ray\."),
+    "executor": ("dask", rf"executor: unknown executor 'dask'\. {EXECUTORS}\."),
+    "executor, nearly": ("locl", rf"executor: unknown executor 'locl'\. Did you mean 'local'\? {EXECUTORS}\."),
+    "slurm": ("time=60", "slurm: is for the executor slurm, not for 'local'"),
     "workers": (0, "workers: should be at least 1, not 0"),
     "batch_size": (0, "batch_size: should be at least 1, not 0"),
-    "device": ("cdua", r"device cdua: there is no such device\. Did you mean 'cuda'\? Known: cpu, cuda, mps, xpu\."),
+    "device": (
+        "cdua",
+        r"device cdua: there is no such device\. Did you mean 'cuda'\? Known: cpu, cuda, mps, xpu, cuda:all, auto\.",
+    ),
     "device, absent": ("cuda:99", r"device cuda:99: PyTorch cannot use it\. It can use: cpu"),
 }
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from designspace.cli.errors import clean_errors, print_json, stop
-from designspace.cli.options import Device, Json, require_device
+from designspace.cli.options import Device, Json, one_device
 from designspace.cli.sets import component, data_set, reference_set, refuse_observations, usable_metrics
 from designspace.results.uncertainty import LEAST
 
@@ -140,7 +140,7 @@ def _compare(
     from designspace.results.caveats import few_effective, too_few_images
     from designspace.storage.files import content_key
 
-    require_device(device)
+    device = one_device(device)
     key = content_key(detector.identity(), [metric.identity() for metric in metrics])
     try:
         with isolated(torch.device(device), "distance", key) as drew:

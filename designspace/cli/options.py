@@ -25,19 +25,29 @@ Designs = Annotated[
 Sets = Annotated[
     list[str], typer.Option("--set", metavar="KEY=VALUE", help="Change a field, for instance evaluate.images=50.")
 ]
-Device = Annotated[str, typer.Option(help="A PyTorch device: cpu, cuda, cuda:1.")]
-Executor = Annotated[str, typer.Option(help="Where workers run: local or ray.")]
-Workers = Annotated[int, typer.Option(min=1, help="The number of workers that share the trials.")]
+Device = Annotated[str, typer.Option(help="A PyTorch device: cpu, cuda, cuda:1; auto: the first GPU, if there is one.")]
+Devices = Annotated[
+    str,
+    typer.Option(help="cpu, cuda, cuda:1, or several GPUs: cuda:0,2, cuda:all. auto: all GPUs, or else the CPU."),
+]
+Executor = Annotated[str, typer.Option(help="Where workers run: local, ray or slurm.")]
+Slurm = Annotated[
+    str, typer.Option(metavar="KEY=VALUE,...", help="Options of sbatch: partition=gpu,gpus=8,time=60 (minutes).")
+]
+Workers = Annotated[
+    int | None,
+    typer.Option(min=1, help="The number of workers, by default one per device; of jobs with --executor slurm."),
+]
 Out = Annotated[Path, typer.Option(help="The folder of all reports.")]
 Json = Annotated[bool, typer.Option("--json", help="Print only JSON on stdout.")]
 
 
-def require_device(device: str) -> None:
-    """Stop the command unless PyTorch can compute on ``device``."""
-    from designspace.run import executors
+def one_device(device: str, *, of_several: bool = False) -> str:
+    """The device of a command that uses one only, or the first ``of_several``; stops the command if it is not there."""
+    from designspace.run.devices import device_of, devices_of
 
     try:
-        executors.require_device(device)
+        return devices_of(device)[0] if of_several else device_of(device)
     except ValueError as error:
         stop(2, f"--{error}")
 
@@ -52,13 +62,13 @@ def load_ablation(file: Path, settings: Sequence[str]) -> Ablation:
     return ablation
 
 
-def load_to_run(file: Path, settings: Sequence[str], executor: str, device: str) -> Ablation:
+def load_to_run(file: Path, settings: Sequence[str], executor: str, device: str, slurm: str) -> Ablation:
     """The ablation, once the options are known to be possible."""
-    from designspace.run.executors import require_executor
+    from designspace.run.executors import require_devices, require_executor
 
     try:
-        require_executor(executor)
+        require_executor(executor, slurm)
+        require_devices(executor, device)
     except ValueError as error:
         stop(2, f"--{error}")
-    require_device(device)
     return load_ablation(file, settings)

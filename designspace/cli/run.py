@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from designspace.cli.errors import clean_errors, print_json, terminal
-from designspace.cli.options import Device, Executor, File, Json, Out, Sets, Workers, load_to_run
+from designspace.cli.options import Devices, Executor, File, Json, Out, Sets, Slurm, Workers, load_to_run, one_device
 from designspace.cli.report import print_report, write_overview
 from designspace.text import clean, counted, describe, value_of
 
@@ -26,9 +26,10 @@ if TYPE_CHECKING:
 def run(
     file: File,
     set_: Sets = [],  # noqa: B006  # typer copies it
-    device: Device = "cpu",
+    device: Devices = "cpu",
     executor: Executor = "local",
-    workers: Workers = 1,
+    workers: Workers = None,
+    slurm: Slurm = "",
     out: Out = Path("reports"),
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print the trials and the estimated time.")] = False,
     json: Json = False,
@@ -44,23 +45,24 @@ def run(
     Example: designspace run ablations/solver_grid.yaml --set evaluate.images=500 --workers 2
 
     Exit status: 0 if all trials succeeded, 1 if some failed (the results of the others are kept), 2 for invalid input,
-    130 after Ctrl-C, 143 after SIGTERM.
+    130 after Ctrl-C, 143 after SIGTERM, 138 after SIGUSR1.
     """
     with clean_errors():
-        ablation = load_to_run(file, set_, executor, device)
+        ablation = load_to_run(file, set_, executor, device, slurm)
         if dry_run:
-            raise typer.Exit(_estimate(ablation, device, workers, out, json))
-        results = _run(ablation, device, executor, workers, out, json)
+            raise typer.Exit(_estimate(ablation, one_device(device, of_several=True), workers or 1, out, json))
+        how = {"device": device, "executor": executor, "workers": workers, "slurm": slurm}
+        results = _run(ablation, how, out, json)
         print_failures(ablation, results.failures, results.folder)
         raise typer.Exit(1 if results.failures else 0)
 
 
-def _run(ablation: Ablation, device: str, executor: str, workers: int, out: Path, json: bool) -> Results:
+def _run(ablation: Ablation, how: Mapping[str, Any], out: Path, json: bool) -> Results:
     """Run the ablation and print its report, or its results as JSON."""
     from designspace.report import Study
     from designspace.run.run import run as run_ablation
 
-    results = run_ablation(ablation, device=device, executor=executor, workers=workers, out=out, progress=not json)
+    results = run_ablation(ablation, **how, out=out, progress=not json)
     if json:
         rows, failures = ([record.plain() for record in records] for records in (results.rows(), results.failures))
         print_json({"name": ablation.name, "results": rows, "failures": failures})

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from designspace.cli.errors import clean_errors, stop
-from designspace.cli.options import Device, File, Sets, load_ablation, require_device
+from designspace.cli.options import Device, File, Sets, load_ablation, one_device
 
 if TYPE_CHECKING:
     import torch
@@ -49,7 +49,7 @@ def train(
     from designspace.training.ranks import joined
 
     with clean_errors():
-        require_device(device)
+        device = one_device(device)
         if half and not export:
             stop(2, "--half needs --export FOLDER")
         ablation = load_ablation(file, set_)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 
 from designspace.cli.errors import clean_errors, print_json, terminal
-from designspace.cli.options import Device, Executor, File, Json, Out, Sets, Workers, load_to_run
+from designspace.cli.options import Devices, Executor, File, Json, Out, Sets, Slurm, Workers, load_to_run, one_device
 from designspace.cli.report import print_report, write_overview
 from designspace.cli.run import print_failures, time_of
 from designspace.text import clean, counted, value_of
@@ -25,9 +25,10 @@ if TYPE_CHECKING:
 def tune(
     file: File,
     set_: Sets = [],  # noqa: B006  # typer copies it
-    device: Device = "cpu",
+    device: Devices = "cpu",
     executor: Executor = "local",
-    workers: Workers = 1,
+    workers: Workers = None,
+    slurm: Slurm = "",
     out: Out = Path("reports"),
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only print what would be tried and the longest time that it may take.")
@@ -51,11 +52,11 @@ def tune(
     143 after SIGTERM.
     """
     with clean_errors():
-        ablation = load_to_run(file, set_, executor, device)
+        ablation = load_to_run(file, set_, executor, device, slurm)
         if dry_run:
-            _plan(ablation, device, out, json)
+            _plan(ablation, one_device(device, of_several=True), out, json)
             return
-        how = {"device": device, "executor": executor, "workers": workers, "out": out}
+        how = {"device": device, "executor": executor, "workers": workers, "out": out, "slurm": slurm}
         raise typer.Exit(_tune(ablation, how, out, json, progress=not (json or no_progress)))
 
 

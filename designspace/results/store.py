@@ -20,7 +20,7 @@ from designspace.results.lines import Lines, PointKey, append_line, point_key, p
 from designspace.results.records import Description, Failure, Result, further_counts
 from designspace.results.shared import Shared
 from designspace.storage.arrays import pack, unpack
-from designspace.storage.files import CacheFolder, content_key, reading, write_whole
+from designspace.storage.files import CacheFolder, locked, reading, write_whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -114,8 +114,13 @@ class Results:
         further = further_counts(rows)
         return pd.DataFrame([_columns(row, further) for row in rows])
 
+    def claim(self, id: str) -> AbstractContextManager[bool]:
+        """Claim a trial among all processes that write to this folder; yields whether no other one has claimed it."""
+        return locked(self.folder / f".trial-{id}.lock", wait=False, keep=False)
+
     def _lock(self) -> AbstractContextManager[bool]:
-        return self._cache.lock("results-" + content_key(str(self.folder.resolve())))
+        """The lock of both files, which is beside them because processes may have caches of their own."""
+        return locked(self.folder / ".results.lock")
 
     def _has(self, key: PointKey) -> bool:
         return self._only is None or key in self._only

@@ -18,6 +18,7 @@ from designspace.evaluation.rows import DenoiserMetric, Metric, Observation
 from designspace.interrupts import contained, handled
 from designspace.results.lines import PointKey, point_key
 from designspace.results.store import Results
+from designspace.run.devices import devices_of
 from designspace.run.evaluations import evaluations, search_nfe_of
 from designspace.run.generate import chunks
 from designspace.run.job import repeat_of
@@ -79,7 +80,7 @@ def dry_run(ablation: Ablation, *, device: str = "cpu", out: Path | str = "repor
     """
     require_labels(ablation)
     require_shapes(ablation)
-    work = _Work(Stages(Cache(), torch.device(device)), Results(Path(out) / ablation.name).done())
+    work = _Work(Stages(Cache(), torch.device(devices_of(device)[0])), Results(Path(out) / ablation.name).done())
     return [work.planned(point) for point in ablation.points()]
 
 

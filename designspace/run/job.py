@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,8 +15,10 @@ from designspace.registry.discovery import import_user
 from designspace.results.lines import point_key
 from designspace.results.records import SCHEMA, Failure
 from designspace.results.store import Results
+from designspace.run.generate import chunks
 from designspace.run.progress import Event, Report
 from designspace.spec.trial import Point, Trial
+from designspace.storage.files import CacheFolder
 from designspace.storage.provenance import now
 
 Message = dict[str, Any]
@@ -36,6 +40,8 @@ class Job:
     """The files and modules of the user's own components, as written in the ablation."""
     started: str
     """When the run started. A trial that has failed since then, in any process, is not tried again."""
+    part: tuple[int, int] = (0, 1)
+    """Which of the processes that share the job this one is, as far as known, and how many there are."""
 
     @property
     def trials(self) -> dict[str, list[Point]]:
@@ -47,7 +53,18 @@ class Job:
 
     def first(self, i: int, workers: int) -> int:
         """The position of the trial with which worker ``i`` begins; workers begin at different trials."""
-        return i * len(self.trials) // workers
+        part, parts = self.part
+        return (part * workers + i) * len(self.trials) // (parts * workers)
+
+    def costs(self) -> dict[str, float]:
+        """The relative costs of the trials."""
+        trials = {id: points[0].trial for id, points in self.trials.items()}
+        return {id: float(trial.num_steps * trial.evaluate.images) for id, trial in trials.items()}
+
+    @property
+    def chunks(self) -> int:
+        """The number of chunks of all trials, and so the number of workers that have something to do."""
+        return sum(len(chunks(points[0].trial.evaluate.images)) for points in self.trials.values())
 
     def settled(self, results: Results, points: Sequence[Point]) -> bool:
         """Whether all ``points``, which share a trial, have a result or have failed since the run started."""
@@ -94,8 +111,21 @@ class Job:
                 component.require()  # imports the code that the id covers, so that later edits have no effect
             if point.trial.id != sent["id"]:
                 raise ValueError(f"trial {sent['id']} is {point.trial.id} in a worker: the code or the data changed")
-        rest = {"points": points, "folder": Path(message["folder"]), "spec": spec}
-        return cls(**{**message, **rest, "components": tuple(message["components"])})
+        rest: dict[str, Any] = {"points": points, "folder": Path(message["folder"]), "spec": spec}
+        rest |= {"components": tuple(message["components"]), "part": tuple(message["part"])}
+        return cls(**{**message, **rest})
+
+
+def part_of_step() -> tuple[int, int]:
+    """Which of the processes that ``srun`` has started with the same command this one is, and how many there are."""
+    part, parts = (int(os.environ.get(f"SLURM_{name}", "0")) for name in ("PROCID", "STEP_NUM_TASKS"))
+    return (part, parts) if part < parts else (0, 1)
+
+
+def environment() -> dict[str, str]:
+    """Environment variables with absolute paths to modules and the cache, for workers that start in another folder."""
+    path = os.pathsep.join(str(Path(folder or ".").resolve()) for folder in sys.path)
+    return {"PYTHONPATH": path, "DESIGNSPACE_CACHE": str(CacheFolder().root.resolve())}
 
 
 def label(point: Point) -> str:

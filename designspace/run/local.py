@@ -15,6 +15,7 @@ import json
 import os
 import subprocess
 import sys
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
@@ -27,19 +28,25 @@ from typing import Any
 import torch
 
 from designspace.interrupts import GRACE, Interrupted, end_main_thread
+from designspace.run.devices import Place, devices_of, visible
 from designspace.run.job import Job, Message, error_of
 from designspace.run.progress import Event, Report, say
 from designspace.run.worker import work_elsewhere
 
 
-def share(job: Job, workers: int, report: Report) -> None:
-    """Run ``job`` in ``workers`` processes.
+def share(job: Job, workers: int | None, report: Report) -> None:
+    """Run ``job`` in ``workers`` processes, by default one per device; worker i computes on device i mod G of G.
 
     Raises ``StorageError`` or ``RuntimeError`` if a worker cannot go on; the other workers are stopped. A worker that
     ends early is named in a failure, if its trial has no result, or else in a warning.
     """
     messages: SimpleQueue[Message | None] = SimpleQueue()
-    with _spawned(job, workers) as processes:
+    devices = devices_of(job.device)
+    workers = workers or len(devices)
+    if devices == ["cuda"] and workers > 1 and len(visible()) > 1:
+        what = f"{workers} workers share one of {len(visible())} GPUs; with the device cuda:all, they use all of them"
+        warnings.warn(what, stacklevel=2)
+    with _spawned(job, [Place.of(devices[i % len(devices)]) for i in range(workers)]) as processes:
         for process in processes:
             Thread(target=_listen, args=(process, messages), daemon=True).start()
         running, lost = workers, workers
@@ -58,28 +65,38 @@ def share(job: Job, workers: int, report: Report) -> None:
         job.account_for(lost, f"with exit statuses {statuses} (-9: killed, perhaps because memory ran out)", report)
 
 
+_running: list[subprocess.Popen[str]] = []
+"""The workers that this process has started."""
+
+
+def end_all() -> None:
+    """End the workers of this process, which save their training before: for handlers of signals."""
+    _end(_running)
+
+
 @contextmanager
-def _spawned(job: Job, workers: int) -> Iterator[list[subprocess.Popen[str]]]:
-    threads = max(1, torch.get_num_threads() // workers)
+def _spawned(job: Job, places: Sequence[Place]) -> Iterator[list[subprocess.Popen[str]]]:
+    threads = max(1, torch.get_num_threads() // len(places))
     path = os.pathsep.join(folder or str(Path.cwd()) for folder in sys.path)
     environment = os.environ | {"OMP_NUM_THREADS": str(threads), "PYTHONPATH": path}
     # Not -m, which warns if the package has already imported the module.
     command = [sys.executable, "-P", "-c", "from designspace.run.local import main; main()"]
-    processes: list[subprocess.Popen[str]] = []
+    processes = _running
     try:
-        for _ in range(workers):
-            pipe = subprocess.PIPE
+        for place in places:
+            how: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
             # In a session of its own, Ctrl-C does not reach a worker directly, but once, when its stdin is closed.
-            processes.append(
-                subprocess.Popen(command, text=True, env=environment, stdin=pipe, stdout=pipe, start_new_session=True)
-            )
-        for i, process in enumerate(processes):
+            how |= {"start_new_session": True, "env": environment | place.environment}
+            processes.append(subprocess.Popen(command, **how))
+        for i, (process, place) in enumerate(zip(processes, places, strict=True)):
             assert process.stdin
-            process.stdin.write(json.dumps(job.message() | {"first": job.first(i, workers)}) + "\n")
+            more = {"device": place.device, "first": job.first(i, len(places))}
+            process.stdin.write(json.dumps(job.message() | more) + "\n")
             process.stdin.flush()
         yield processes
     finally:
         _end(processes)
+        processes.clear()
 
 
 def _end(processes: Sequence[subprocess.Popen[str]]) -> None:

@@ -82,7 +82,8 @@ def _training_lines() -> Seen:
 class Event:
     """Something that happened to a trial."""
 
-    kind: Literal["training", "sampling", "finished", "failed"]
+    kind: Literal["training", "sampling", "finished", "failed", "settled"]
+    """``settled``: another process has computed the trial."""
     trial: str
     """The trial's id."""
     label: str
@@ -118,7 +119,7 @@ class _Clock:
         self._costs, self._shares = costs, dict.fromkeys(costs, 0.0)
         self._computed = self._busy = 0.0
         self._last = monotonic()
-        self._finished = 0
+        self._finished: set[str] = set()
 
     def see(self, event: Event) -> None:
         now = monotonic()
@@ -126,17 +127,23 @@ class _Clock:
             self._last = now
             return
         share = event.done / event.total if event.kind == "sampling" else 1.0
+        share = max(share, self._shares[event.trial])  # several workers may compute chunks of one trial
         if event.computed:
             self._busy += now - self._last
             self._computed += (share - self._shares[event.trial]) * self._costs[event.trial]
         self._last, self._shares[event.trial] = now, share
-        self._finished += event.kind != "sampling"
+        if event.kind != "sampling":
+            self._finished.add(event.trial)
+
+    def has(self, event: Event) -> bool:
+        """Whether the trial is known to be finished, as each worker finds out."""
+        return event.kind == "settled" and event.trial in self._finished
 
     def share(self) -> float:
         return sum(cost * self._shares[trial] for trial, cost in self._costs.items()) / sum(self._costs.values())
 
     def count(self) -> str:
-        return f"{self._finished}/{len(self._costs)}"
+        return f"{len(self._finished)}/{len(self._costs)}"
 
     def left(self) -> str:
         if not self._computed:
@@ -153,6 +160,8 @@ class _Lines:
         self._due: defaultdict[str, Callable[..., bool]] = defaultdict(seldom)
 
     def __call__(self, event: Event) -> None:
+        if self._clock.has(event):
+            return
         self._clock.see(event)
         place = f"[{self._clock.count()}] {event.label}"
         if event.kind == "training":
@@ -181,6 +190,8 @@ class _Bars:
         self._progress.stop()
 
     def __call__(self, event: Event) -> None:
+        if self._clock.has(event):
+            return
         self._clock.see(event)
         state = f"{self._clock.count()}  {self._clock.left()}"
         self._progress.update(self._all, completed=self._clock.share(), state=state)

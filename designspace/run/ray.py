@@ -10,21 +10,19 @@ from __future__ import annotations
 import logging
 import os
 import signal
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
-from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from designspace.errors import brief
 from designspace.interrupts import GRACE
-from designspace.run.job import Job, Message, error_of
+from designspace.run.devices import SEVERAL
+from designspace.run.job import Job, Message, environment, error_of
 from designspace.run.progress import Event, Report
 from designspace.run.worker import work_elsewhere
-from designspace.storage.files import CacheFolder
 
 if TYPE_CHECKING:
     from ray import ObjectRef
@@ -36,19 +34,22 @@ LOCAL_ONLY = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 """With this environment variable set to 0, Ray does not use the network, as it does by default on these systems."""
 
 
-def share(job: Job, workers: int, report: Report) -> None:
-    """Run ``job`` in ``workers`` tasks.
+def share(job: Job, workers: int | None, report: Report) -> None:
+    """Run ``job`` in ``workers`` tasks; by default in one or, for the device ``cuda:all``, one per GPU of the cluster.
 
     Raises ``StorageError`` or ``RuntimeError`` if a worker cannot go on; the other workers are stopped. A worker that
     ends early is named in a failure, if its trial has no result, or else in a warning.
     """
-    message, ended = replace(job, folder=job.folder.resolve()).message(), []
+    device = job.device.removesuffix(":all")  # Ray shows each worker one GPU
+    message, ended = replace(job, folder=job.folder.resolve(), device=device).message(), []
     with _cluster() as ray:
+        if workers is None:
+            workers = max(1, int(ray.cluster_resources().get("GPU", 0))) if job.device == SEVERAL else 1
         from ray.exceptions import RayError
         from ray.util.queue import Queue
 
         events = Queue()
-        task = ray.remote(_work).options(max_retries=0, runtime_env={"env_vars": _environment()}, **_needs(job.device))
+        task = ray.remote(_work).options(max_retries=0, runtime_env={"env_vars": environment()}, **_needs(job.device))
         running = [task.remote(message | {"first": job.first(i, workers)}, events) for i in range(workers)]
         try:
             while running:
@@ -126,12 +127,6 @@ def _same_handler() -> Iterator[None]:
 
 def _needs(device: str) -> dict[str, Any]:
     return {"num_gpus": 1} if device.startswith("cuda") else {"num_cpus": 1}
-
-
-def _environment() -> dict[str, str]:
-    """Environment variables with absolute paths to modules and the cache, because workers start in another folder."""
-    path = os.pathsep.join(str(Path(folder or ".").resolve()) for folder in sys.path)
-    return {"PYTHONPATH": path, "DESIGNSPACE_CACHE": str(CacheFolder().root.resolve())}
 
 
 def _pass_on(events: Queue, report: Report) -> None:

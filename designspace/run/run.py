@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -19,9 +20,18 @@ from designspace.results.caveats import few_effective, too_few_images, unseeded
 from designspace.results.lines import PointKey, point_key
 from designspace.results.records import Result
 from designspace.results.store import Results, write_description
+from designspace.run import local
 from designspace.run.describe import components_of, describe
-from designspace.run.executors import EXECUTORS, require_device, require_executor
-from designspace.run.job import Job
+from designspace.run.devices import devices_of
+from designspace.run.executors import (
+    Share,
+    first_device,
+    require_devices,
+    require_executor,
+    sharing,
+    workers_here,
+)
+from designspace.run.job import Job, part_of_step
 from designspace.run.labels import require_labels
 from designspace.run.pipeline import restore_artefacts
 from designspace.run.progress import watching
@@ -42,12 +52,13 @@ def run(
     *,
     device: str = "cpu",
     executor: str = "local",
-    workers: int = 1,
+    workers: int | None = None,
     out: Path | str = "reports",
     batch_size: int | None = None,
     progress: bool = True,
     denoiser: Function | None = None,
     denoiser_id: str = "",
+    slurm: str = "",
 ) -> Results:
     """Compute the points of ``ablation`` that have no result yet, and return all of its results.
 
@@ -57,15 +68,18 @@ def run(
 
     Args:
         ablation: An ablation, usually from ``load``.
-        device: A PyTorch device: ``cpu``, ``cuda``, ``cuda:1``.
-        executor: ``local``: workers on this machine. ``ray``: on a cluster that shares the reports and the cache.
-        workers: The number of workers.
+        device: A PyTorch device: ``cpu``, ``cuda``, ``cuda:1``. Several GPUs: ``cuda:0,2``, ``cuda:all``. ``auto``: all
+            GPUs, those of this task of Slurm, or else the CPU.
+        executor: ``local``: workers on this machine. ``ray`` or ``slurm``: on a cluster that shares ``out`` and the
+            cache.
+        workers: The number of workers; by default one per device. With ``slurm``, that of jobs; by default one.
         out: The folder of all reports.
         batch_size: Images per call of the denoiser; by default 200 or, for a network on a CPU, about 25,600 pixels.
         progress: Show progress on stderr.
         denoiser: A function or module ``D(x, sigma, labels)`` in place of the denoiser of the ablation. It may have
             ``shape``, ``sigma_min``, ``sigma_max``, ``round_sigma``. A module is moved to ``device``, to evaluate only.
         denoiser_id: The identity of ``denoiser``, by which results are found again. Change it whenever D changes.
+        slurm: Options of sbatch, for instance ``partition=gpu,gpus=8,time=60`` (minutes).
 
     Raises:
         ValueError: An argument is out of range, or ``denoiser`` fails, has no id or is for several workers.
@@ -77,11 +91,13 @@ def run(
     """
     _require_ablation(ablation)
     ablation.require_points()
-    require_executor(executor)
-    require_device(device, here=executor == "local")
+    require_executor(executor, slurm)
+    require_devices(executor, device)
     _require_positive(workers=workers, batch_size=batch_size)
+    workers = workers_here(executor, device, workers)
     if denoiser is not None or denoiser_id:
-        ablation = with_denoiser(ablation, denoiser, denoiser_id, device, here=executor == "local" and workers == 1)
+        here = executor == "local" and workers == 1
+        ablation = with_denoiser(ablation, denoiser, denoiser_id, first_device(executor, device), here=here)
     points = tuple(ablation.points())
     _require_unchanged(points)
     require_labels(ablation)
@@ -91,25 +107,26 @@ def run(
         require_shapes(ablation)
     write_description(results.folder, describe(ablation, points))
     finished = _trials([point for point in points if _key(point) in done]).values()
-    restore_artefacts(finished, results, Stages(Cache(), torch.device(device), batch_size))
+    restore_artefacts(finished, results, Stages(Cache(), torch.device(first_device(executor, device)), batch_size))
     spec = Path(ablation.path).resolve() if ablation.path else None
-    job = Job(ablation.name, todo, results.folder.absolute(), device, batch_size, spec, ablation.components, now())
-    _work(job, executor, workers, len(done), progress)
+    about = (device, batch_size, spec, ablation.components, now(), part_of_step())
+    job = Job(ablation.name, todo, results.folder.absolute(), *about)
+    _work(job, sharing(executor, slurm), workers, len(done), progress)
     _warn(results.rows())
     return results
 
 
-def _work(job: Job, executor: str, workers: int, done: int, progress: bool) -> None:
-    """Do the job in this process, or share it among workers; ``done`` points have been computed before."""
-    several = min(workers, len(job.trials))
-    elsewhere = several > 1 or (job.points and executor != "local")
-    if elsewhere:
+def _work(job: Job, share: Share, workers: int | None, done: int, progress: bool) -> None:
+    """Do the job in this process, or ``share`` it among workers; ``done`` points have been computed before."""
+    several = workers and min(workers, job.chunks)
+    here = several == 1 and share is local.share
+    if job.points and not here:
         _require_files(job.points)
-    with settings_kept(), watching(_costs(job.points), done, show=progress) as report:
-        if elsewhere:
-            EXECUTORS[executor](job, several, report)
+    with settings_kept(), watching(job.costs(), done, show=progress) as report:
+        if job.points and here:
+            Worker(replace(job, device=devices_of(job.device)[0]), report).work(job.first(0, 1))
         elif job.points:
-            Worker(job, report).work()
+            share(job, several, report)
 
 
 def _require_ablation(ablation: object) -> None:
@@ -168,10 +185,6 @@ def _key(point: Point) -> PointKey:
 
 def _trials(points: Sequence[Point]) -> dict[str, Trial]:
     return {point.trial.id: point.trial for point in points}
-
-
-def _costs(points: Sequence[Point]) -> dict[str, float]:
-    return {id: float(trial.num_steps * trial.evaluate.images) for id, trial in _trials(points).items()}
 
 
 def _require_unchanged(points: Sequence[Point]) -> None:

@@ -1,11 +1,16 @@
-"""A worker computes trials of an ablation. It locks each while computing it, so that several workers share the work."""
+"""A worker computes trials of an ablation, and claims each before, so that several workers share the work.
+
+The claims of trials are in the folder of the results, which all processes share that run the same ablation. Those that
+have the same cache also share the chunks of a trial, once each trial that is left is being computed.
+"""
 
 from __future__ import annotations
 
 import time
 import traceback
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import torch
@@ -17,7 +22,7 @@ from designspace.registry.isolation import settings_kept
 from designspace.results.records import Result
 from designspace.results.store import Results
 from designspace.run.job import Job, Message, error_message, label
-from designspace.run.pipeline import evaluate
+from designspace.run.pipeline import Seen, evaluate, is_shared, share_chunks
 from designspace.run.progress import Event, Report
 from designspace.run.stages import Stages
 from designspace.sampling.probe import MeasuredTimeSteps
@@ -42,6 +47,8 @@ class Worker:
         self._stages = Stages(cache, device, job.batch_size)
         self._results = Results(job.folder, cache=cache)
         self._provenance = provenance(device, job.spec)
+        self._left_alone: set[str] = set()
+        """Trials of others, by their ids, that fail."""
 
     def work(self, first: int = 0) -> None:
         """Compute one trial after another until each has a result or has failed, in this process or another.
@@ -56,17 +63,51 @@ class Worker:
         while waiting:
             before = len(waiting)
             for id in list(waiting):
-                with self._cache.lock(f"trial-{id}", wait=False) as locked:
-                    if locked:
+                with self._claim(id) as mine:
+                    if mine:
                         self._settle(waiting.pop(id))
                 stop_if_asked()
-            if len(waiting) == before:  # others hold all locks; if one is killed, its lock becomes free
+            # Others hold all locks. If one is killed, its lock becomes free.
+            if len(waiting) == before and not any(self._helps(points) for points in waiting.values()):
                 time.sleep(POLL)
+
+    @contextmanager
+    def _claim(self, id: str) -> Iterator[bool]:
+        """Claim a trial for this process, and yield whether this was possible."""
+        with self._results.claim(id) as first:
+            if first:
+                with self._cache.lock(f"trial-{id}", wait=False) as mine:  # another ablation may have the same trial
+                    yield mine
+            else:
+                yield False
+
+    def _helps(self, points: Sequence[Point]) -> bool:
+        """Compute chunks of a trial that another process with the same cache computes. Returns whether there were any.
+
+        If one fails, the other process finds that out as well, and records it.
+        """
+        trial, name = points[0].trial, label(points[0])
+        if trial.id in self._left_alone or not is_shared(trial, self._stages):
+            return False
+        with self._cache.lock(f"trial-{trial.id}", wait=False) as free:
+            if free:
+                return False
+        try:
+            with contained(), self._listening(trial, name) as seen:
+                found = share_chunks(trial, self._stages, seen)
+        except StorageError:
+            raise
+        except Exception:
+            self._left_alone.add(trial.id)
+            return False
+        stop_if_asked()
+        return bool(found)
 
     def _settle(self, points: Sequence[Point]) -> None:
         """Record a result or a failure for the trial of ``points``, unless another process has already done so."""
         trial, name = points[0].trial, label(points[0])
         if self._job.settled(self._results, points):
+            self._report(Event("settled", trial.id, name, note="computed by another process"))
             return
         try:
             known = self._results.of_trial(trial.id)  # under other axes
@@ -86,6 +127,14 @@ class Worker:
             self._report(Event("finished", trial.id, name, note=_values(result)))
 
     def _evaluate(self, trial: Trial, name: str) -> Result:
+        with self._listening(trial, name) as seen:
+            result = evaluate(trial, self._stages, self._results, seen)
+        return result.model_copy(update={"provenance": {**self._provenance, "time": now()}})
+
+    @contextmanager
+    def _listening(self, trial: Trial, name: str) -> Iterator[Seen]:
+        """Report the training of a trial's network; yields the function that reports its chunks."""
+
         def seen(done: int, total: int, computed: bool) -> None:
             self._report(Event("sampling", trial.id, name, done, total, computed))
 
@@ -96,8 +145,7 @@ class Worker:
         with heard_by(trained), settings_kept():
             if not isinstance(trial.design.time_steps, MeasuredTimeSteps):
                 warnings.simplefilter("ignore", IdleWarning)  # for all trials together, ``load`` has warned
-            result = evaluate(trial, self._stages, self._results, seen)
-        return result.model_copy(update={"provenance": {**self._provenance, "time": now()}})
+            yield seen
 
 
 @handled()

@@ -12,7 +12,7 @@ import sys
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import BinaryIO
@@ -207,6 +207,30 @@ def open_to_others(root: Path) -> Path | None:
     return None
 
 
+@contextmanager
+def locked(path: Path, *, wait: bool = True, keep: bool = True) -> Iterator[bool]:
+    """Hold the lock of the file ``path`` and yield whether it was acquired; this can only be false without ``wait``.
+
+    The operating system releases the locks of a process that is killed. Without ``keep``, the file is removed in the
+    end. Another process may then hold the removed file while a third one holds a new file, so whoever has acquired such
+    a lock first checks whether the work has been done, and nobody waits for it.
+
+    Raises ``StorageError``, for instance if the file system has no locks.
+    """
+    lock = FileLock(path)
+    try:
+        with storing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with suppress(Timeout):
+                lock.acquire(blocking=wait)
+        yield lock.is_locked
+        if not keep and lock.is_locked:
+            with suppress(OSError):  # Windows does not remove open files
+                path.unlink()
+    finally:
+        lock.release()
+
+
 class CacheFolder:
     """The folder of the cache, ``$DESIGNSPACE_CACHE`` or the user's cache folder, with a subfolder per stage."""
 
@@ -219,22 +243,9 @@ class CacheFolder:
         """The file that holds the tensors of ``key``."""
         return self.root / stage / key[:2] / f"{key}.safetensors"
 
-    @contextmanager
-    def lock(self, name: str, *, wait: bool = True) -> Iterator[bool]:
-        """Hold the lock ``name`` and yield whether it was acquired; this can only be false without ``wait``.
-
-        The operating system releases the locks of a process that is killed.
-        """
-        path = self.root / "locks" / f"{name}.lock"
-        lock = FileLock(path)
-        try:
-            with storing(path):
-                path.parent.mkdir(parents=True, exist_ok=True)
-                with suppress(Timeout):
-                    lock.acquire(blocking=wait)
-            yield lock.is_locked
-        finally:
-            lock.release()
+    def lock(self, name: str, *, wait: bool = True, keep: bool = True) -> AbstractContextManager[bool]:
+        """Hold the lock ``name`` of this cache: see ``locked``."""
+        return locked(self.root / "locks" / f"{name}.lock", wait=wait, keep=keep)
 
     def set_aside(self, path: Path, stage: str, error: Exception) -> None:
         """Move a damaged file to ``<root>/damaged/`` with a warning, so that its content is computed again."""

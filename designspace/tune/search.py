@@ -16,6 +16,7 @@ from designspace.evaluation.rows import Metric
 from designspace.report.study import Study
 from designspace.results import search as records
 from designspace.results.store import Results
+from designspace.run.executors import first_device, workers_here
 from designspace.run.run import run, with_denoiser
 from designspace.spec.ablation import Ablation, load
 from designspace.spec.candidates import Changes
@@ -45,13 +46,14 @@ class Search:
     Args:
         ablation: An ablation with ``search``, or its YAML file.
         out: The folder of all reports.
-        device: A PyTorch device.
-        executor: ``local`` or ``ray``.
-        workers: The number of workers.
+        device: A PyTorch device, or several, as for ``run``.
+        executor: ``local``, ``ray`` or ``slurm``.
+        workers: The number of workers; by default one per device.
         batch_size: Images per call of the denoiser.
         progress: Show progress on stderr.
         denoiser: A function ``D(x, sigma, labels)`` in place of the denoiser of the ablation, as for ``run``.
         denoiser_id: Its identity.
+        slurm: Options of sbatch, as for ``run``.
 
     Raises:
         ValueError: The denoiser fails, has no id or is for several workers.
@@ -65,19 +67,21 @@ class Search:
         out: Path | str = "reports",
         device: str = "cpu",
         executor: str = "local",
-        workers: int = 1,
+        workers: int | None = None,
         batch_size: int | None = None,
         progress: bool = True,
         denoiser: Function | None = None,
         denoiser_id: str = "",
+        slurm: str = "",
     ) -> None:
         self.ablation = ablation if isinstance(ablation, Ablation) else load(ablation)
         if denoiser is not None or denoiser_id:
-            here = executor == "local" and workers == 1
-            self.ablation = with_denoiser(self.ablation, denoiser, denoiser_id, device, here=here)
+            here = executor == "local" and workers_here(executor, device, workers) == 1
+            first = first_device(executor, device)
+            self.ablation = with_denoiser(self.ablation, denoiser, denoiser_id, first, here=here)
         self._greedy = Greedy(self.ablation)
         self._asked_for, self._out, self._work = self._greedy.search, Path(out), Cache().root / "tune"
-        self._how: dict[str, Any] = {"device": device, "executor": executor, "workers": workers}
+        self._how: dict[str, Any] = {"device": device, "executor": executor, "workers": workers, "slurm": slurm}
         self._how |= {"batch_size": batch_size, "progress": progress}
         self._steps = self._greedy.steps()
         self._asked = next(self._steps, None)
