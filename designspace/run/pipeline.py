@@ -69,6 +69,7 @@ def evaluate(trial: Trial, stages: Stages, results: Results, seen: Seen) -> Resu
         metrics={metric.name: found[metric.name][0] for metric in metrics},
         seconds=seconds,
         sigmas=parts[0]["sigmas"].tolist(),
+        provenance=_batch_size(parts),
         axes={},
         **optional,
     )
@@ -181,6 +182,12 @@ def _seconds(trial: Trial, parts: list[Tensors], stages: Stages) -> dict[str, fl
     found = dict(zip(names, spent, strict=False))
     measured = isinstance(trial.design.time_steps, MeasuredTimeSteps)
     return found | ({"time_steps": stages.levels(trial)["seconds"].item()} if measured else {})
+
+
+def _batch_size(parts: list[Tensors]) -> dict[str, Any]:
+    """The size of the batches in which the images were sampled, the smallest if memory ran out; nothing if unknown."""
+    sizes = [int(part["batch_size"]) for part in parts if "batch_size" in part]
+    return {"batch_size": min(sizes)} if sizes else {}
 
 
 def _nfe(parts: list[Tensors]) -> dict[str, Any]:

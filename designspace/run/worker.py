@@ -97,7 +97,9 @@ class Worker:
             if not isinstance(trial.design.time_steps, MeasuredTimeSteps):
                 warnings.simplefilter("ignore", IdleWarning)  # for all trials together, ``load`` has warned
             result = evaluate(trial, self._stages, self._results, seen)
-        return result.model_copy(update={"provenance": {**self._provenance, "time": now()}})
+        return result.model_copy(
+            update={"provenance": {**self._provenance, **(result.provenance or {}), "time": now()}}
+        )
 
 
 @handled()
