@@ -1,6 +1,7 @@
 """Batches of images: how large they are, what happens if memory is full, and that images do not depend on them."""
 
 import signal
+import sys
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from designspace.denoising.rows import Denoiser
 from designspace.errors import NotFiniteError
 from designspace.results.store import Results
 from designspace.run.batch import CHUNK, BatchSizes, fastest
-from designspace.run.generate import chunks, generate, together
+from designspace.run.generate import Generated, chunks, generate, together
 from designspace.run.run import run
 from designspace.spec import load
 from designspace.storage.cache import Cache
@@ -175,7 +176,7 @@ def test_numbers_computed_ahead_change_no_image(trial, monkeypatch, solver):
     denoiser = Denoiser.get("exact")().load(load_data(), design, CPU)
     found = []
     for threads in (0, 2):
-        monkeypatch.setattr("designspace.run.generate.threads_for", lambda device, n=threads: n)
+        monkeypatch.setattr(sys.modules[Generated.__module__], "threads_for", lambda device, n=threads: n)
         found.append(generate(other, denoiser, None, range(10), CPU, 4))
     assert torch.equal(found[0].x, found[1].x)
     assert found[0].nfe == found[1].nfe

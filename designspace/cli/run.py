@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from designspace.cli.errors import clean_errors, print_json, terminal
-from designspace.cli.options import Device, Executor, File, Json, Out, Sets, Workers, load_to_run
+from designspace.cli.options import (
+    BatchSize,
+    Device,
+    Executor,
+    File,
+    Json,
+    Out,
+    Sets,
+    Workers,
+    batch_size_of,
+    load_to_run,
+)
 from designspace.cli.report import print_report, write_overview
 from designspace.text import clean, counted, describe, value_of
 
@@ -29,6 +40,7 @@ def run(
     device: Device = "cpu",
     executor: Executor = "local",
     workers: Workers = 1,
+    batch_size: BatchSize = "auto",
     out: Out = Path("reports"),
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print the trials and the estimated time.")] = False,
     json: Json = False,
@@ -39,7 +51,8 @@ def run(
     also with --dry-run; stderr names each before it is executed. To look first: designspace check --no-code FILE.
 
     To resume, run the same command again. Ctrl-C and SIGTERM save the training in progress before they end the run; a
-    second Ctrl-C ends it at once. A process that is killed (SIGKILL) loses at most 200 images or 70 s of training.
+    second Ctrl-C ends it at once. A process that is killed (SIGKILL) loses at most 70 s of training, or 200 images (one
+    batch, if batches are larger).
 
     Example: designspace run ablations/solver_grid.yaml --set evaluate.images=500 --workers 2
 
@@ -47,20 +60,23 @@ def run(
     130 after Ctrl-C, 143 after SIGTERM.
     """
     with clean_errors():
+        size = batch_size_of(batch_size)
         ablation = load_to_run(file, set_, executor, device)
         if dry_run:
             raise typer.Exit(_estimate(ablation, device, workers, out, json))
-        results = _run(ablation, device, executor, workers, out, json)
+        results = _run(
+            ablation, {"device": device, "executor": executor, "workers": workers, "batch_size": size}, out, json
+        )
         print_failures(ablation, results.failures, results.folder)
         raise typer.Exit(1 if results.failures else 0)
 
 
-def _run(ablation: Ablation, device: str, executor: str, workers: int, out: Path, json: bool) -> Results:
+def _run(ablation: Ablation, how: Mapping[str, Any], out: Path, json: bool) -> Results:
     """Run the ablation and print its report, or its results as JSON."""
     from designspace.report import Study
     from designspace.run.run import run as run_ablation
 
-    results = run_ablation(ablation, device=device, executor=executor, workers=workers, out=out, progress=not json)
+    results = run_ablation(ablation, **how, out=out, progress=not json)
     if json:
         rows, failures = ([record.plain() for record in records] for records in (results.rows(), results.failures))
         print_json({"name": ablation.name, "results": rows, "failures": failures})

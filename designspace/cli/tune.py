@@ -10,7 +10,18 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 
 from designspace.cli.errors import clean_errors, print_json, terminal
-from designspace.cli.options import Device, Executor, File, Json, Out, Sets, Workers, load_to_run
+from designspace.cli.options import (
+    BatchSize,
+    Device,
+    Executor,
+    File,
+    Json,
+    Out,
+    Sets,
+    Workers,
+    batch_size_of,
+    load_to_run,
+)
 from designspace.cli.report import print_report, write_overview
 from designspace.cli.run import print_failures, time_of
 from designspace.text import clean, counted, value_of
@@ -28,6 +39,7 @@ def tune(
     device: Device = "cpu",
     executor: Executor = "local",
     workers: Workers = 1,
+    batch_size: BatchSize = "auto",
     out: Out = Path("reports"),
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only print what would be tried and the longest time that it may take.")
@@ -51,11 +63,12 @@ def tune(
     143 after SIGTERM.
     """
     with clean_errors():
+        size = batch_size_of(batch_size)
         ablation = load_to_run(file, set_, executor, device)
         if dry_run:
             _plan(ablation, device, out, json)
             return
-        how = {"device": device, "executor": executor, "workers": workers, "out": out}
+        how = {"device": device, "executor": executor, "workers": workers, "batch_size": size, "out": out}
         raise typer.Exit(_tune(ablation, how, out, json, progress=not (json or no_progress)))
 
 

@@ -14,6 +14,7 @@ from designspace.data.images import to_uint8
 from designspace.denoising.decoding import decoded
 from designspace.evaluation.measure import Sample, Summary
 from designspace.evaluation.rows import Metric
+from designspace.registry.float32 import full_float32
 from designspace.run.batch import speed_of
 from designspace.run.generate import CHUNK
 from designspace.run.shapes import require_images
@@ -103,7 +104,8 @@ class Paces:
     def _once(self, key: object, measure: Callable[[], T]) -> T:
         if key not in self._known:
             try:
-                self._known[key] = measure()
+                with full_float32():
+                    self._known[key] = measure()
             except Exception as error:
                 self._known[key] = error
         found = self._known[key]

@@ -53,7 +53,7 @@ def protocol(metric: str, entries: Sequence[Entry]) -> str:
     """The protocol in words: ``FD-lite0-96-320, n = 3,200 images, seed 0, detector lite0 (320 features), ...``."""
     first = entries[0]
     text = f"{one_line(first.about(metric).protocol)}, n = {first.images(metric):,} images{_seeds(entries)}"
-    text += _labels(first) + _decoders(entries, latents=_is_diagnostic(metric, first))
+    text += _labels(first) + precisions(entries) + _decoders(entries, latents=_is_diagnostic(metric, first))
     if _is_diagnostic(metric, first):
         data = first.trial("data", "name")
         return f"{text}, data {one_line(data)}" if data else text
