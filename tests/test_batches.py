@@ -2,17 +2,24 @@
 
 import signal
 import sys
+import threading
 
 import pytest
 import torch
 from pipeline import assert_same, outcome, start, wait_for, write_spec
 
+from designspace.data.rows import Data
 from designspace.denoising.rows import Denoiser
 from designspace.errors import NotFiniteError
+from designspace.interrupts import Interrupted
 from designspace.results.store import Results
 from designspace.run.batch import CHUNK, BatchSizes, fastest
 from designspace.run.generate import Generated, chunks, generate, together
+from designspace.run.loaded import Loaded
+from designspace.run.overlap import features_beside_sampling, overlaps
+from designspace.run.pipeline import evaluate
 from designspace.run.run import run
+from designspace.run.stages import Stages
 from designspace.spec import load
 from designspace.storage.cache import Cache
 
@@ -173,7 +180,7 @@ def test_several_workers_give_the_results_of_one(spec, tmp_path, monkeypatch):
 def test_numbers_computed_ahead_change_no_image(trial, monkeypatch, solver):
     design = trial.design.model_copy(update={"solver": type(trial.design.solver).get(solver)()})
     other = trial.model_copy(update={"design": design})
-    denoiser = Denoiser.get("exact")().load(load_data(), design, CPU)
+    denoiser = Denoiser.get("exact")().load(Data.get("digits")().load(), design, CPU)
     found = []
     for threads in (0, 2):
         monkeypatch.setattr(sys.modules[Generated.__module__], "threads_for", lambda device, n=threads: n)
@@ -182,7 +189,72 @@ def test_numbers_computed_ahead_change_no_image(trial, monkeypatch, solver):
     assert found[0].nfe == found[1].nfe
 
 
-def load_data():
-    from designspace.data.rows import Data
+@pytest.fixture
+def beside(monkeypatch):
+    """Let the features be computed in a thread."""
+    monkeypatch.setattr(sys.modules[evaluate.__module__], "overlaps", lambda trial, device: True)
 
-    return Data.get("digits")().load()
+
+def running():
+    return [thread for thread in threading.enumerate() if thread.name.startswith(("features", "noise"))]
+
+
+def test_features_that_are_computed_beside_sampling_are_the_same(spec, tmp_path, monkeypatch, beside):
+    here = go(spec, tmp_path, "beside", batch_size=400)
+    assert not running()
+    assert_same(go(spec, tmp_path, "again"), here)  # from the cache
+    monkeypatch.undo()
+    monkeypatch.setenv("DESIGNSPACE_CACHE", str(tmp_path / "other"))
+    assert_same(go(spec, tmp_path, "in turn", batch_size=400), here)
+
+
+@pytest.mark.parametrize("error", [ValueError("no"), Interrupted(), torch.OutOfMemoryError("full")])
+def test_an_error_beside_sampling_ends_the_run_and_its_thread(trial, cache, monkeypatch, error):
+    stages, detect, calls = Stages(cache, CPU), Loaded.detect, []
+
+    def failing(self, detector, images):
+        calls.append(threading.current_thread().name)
+        if len(calls) == 2:
+            raise error
+        return detect(self, detector, images)
+
+    monkeypatch.setattr(Loaded, "detect", failing)
+    stages.prepare(trial)
+    found = features_beside_sampling(trial, stages)
+    if isinstance(error, torch.OutOfMemoryError):  # tried again, in the thread that samples
+        assert [computed for _, computed in found] == [True, True, True]
+        assert calls[1].startswith("features")
+        assert "MainThread" in calls[2:]
+    else:
+        with pytest.raises(type(error)):
+            list(found)
+    assert not running()
+
+
+def test_an_interruption_of_sampling_ends_the_thread_and_keeps_what_is_done(trial, cache, monkeypatch):
+    stages, images = Stages(cache, CPU), Stages.images
+
+    def interrupted(self, trial, chunk):
+        if chunk.start == 400:
+            raise Interrupted
+        return images(self, trial, chunk)
+
+    monkeypatch.setattr(Stages, "images", interrupted)
+    stages.prepare(trial)
+    with pytest.raises(Interrupted):
+        list(features_beside_sampling(trial, stages))
+    assert not running()
+    assert [stages.has("images", trial, chunk) for chunk in chunks(450)] == [True, True, False]
+
+
+def test_only_built_in_components_are_computed_beside_each_other(tmp_path, trial):
+    gpu = torch.device("cuda")
+    given = {"data": "digits", "denoiser": "exact", "evaluate": {"images": 2, "detector": "pixels"}}
+    ours = load(write_spec(tmp_path, components=[], **given)).trials()[0]
+    assert overlaps(ours, gpu)
+    assert not overlaps(ours, CPU)
+    assert not overlaps(trial, gpu)  # its components are of a user
+    network = {"name": "pretrained", "model": "digits"}
+    for precision, possible in (("bf16", True), ("tf32", False)):
+        spec = write_spec(tmp_path, components=[], **given | {"denoiser": network | {"precision": precision}})
+        assert overlaps(load(spec).trials()[0], gpu) == possible

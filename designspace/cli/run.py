@@ -64,9 +64,8 @@ def run(
         ablation = load_to_run(file, set_, executor, device)
         if dry_run:
             raise typer.Exit(_estimate(ablation, device, workers, out, json))
-        results = _run(
-            ablation, {"device": device, "executor": executor, "workers": workers, "batch_size": size}, out, json
-        )
+        how = {"device": device, "executor": executor, "workers": workers, "batch_size": size}
+        results = _run(ablation, how, out, json)
         print_failures(ablation, results.failures, results.folder)
         raise typer.Exit(1 if results.failures else 0)
 

@@ -74,6 +74,9 @@ def isolated(device: torch.device, *key: object) -> Iterator[set[str]]:
     It computes float32 in full precision, and gives a set that receives the names of components that draw from these
     generators; see ``drawing``. On a GPU, the generator of ``device`` is included. Nothing here waits for the device.
     """
+    if _ALONE.get():
+        yield set()
+        return
     before = Generators(device)
     with settings_kept():
         use_full_float32()
@@ -85,6 +88,19 @@ def isolated(device: torch.device, *key: object) -> Iterator[set[str]]:
         finally:
             _WATCH.reset(token)
             before.restore()
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Within the block, in a thread beside others, ``isolated`` does nothing, because it would disturb them.
+
+    What runs there must neither draw from global generators nor change settings.
+    """
+    token = _ALONE.set(True)
+    try:
+        yield
+    finally:
+        _ALONE.reset(token)
 
 
 @contextmanager
@@ -154,6 +170,7 @@ class _Watch:
 
 
 _WATCH: ContextVar[_Watch | None] = ContextVar("watch", default=None)
+_ALONE: ContextVar[bool] = ContextVar("alone", default=False)
 
 
 def _seed(device: torch.device, key: tuple[object, ...]) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import closing
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +20,9 @@ from designspace.evaluation.rows import Metric, Observation
 from designspace.registry.isolation import isolated
 from designspace.results.records import SCHEMA, MetricValue, Protocol, Result
 from designspace.results.store import Results
-from designspace.run.generate import FURTHER, chunks
+from designspace.run.generate import CHUNK, FURTHER, chunks
 from designspace.run.loaded import unseeded
+from designspace.run.overlap import features_beside_sampling, overlaps
 from designspace.run.stages import Stage, Stages, Tensors
 from designspace.sampling.probe import MeasuredTimeSteps
 from designspace.spec.evaluations import guidance_cost_of
@@ -103,13 +105,22 @@ def applies(metric: Metric, trial: Trial) -> bool:
 
 
 def _chunks(stage: Stage, trial: Trial, stages: Stages, seen: Seen) -> list[Tensors]:
+    beside = stage == "features" and overlaps(trial, stages.device)
+    found = features_beside_sampling(trial, stages) if beside else _in_turn(stage, trial, stages)
     parts: list[Tensors] = []
-    todo = chunks(trial.evaluate.images)
-    for chunk in todo:
-        computed = not stages.has(stage, trial, chunk)
-        parts.append(stages.features(trial, chunk) if stage == "features" else stages.images(trial, chunk))
-        seen(len(parts), len(todo), computed)
+    with closing(found):
+        for part, computed in found:
+            parts.append(part)
+            seen(len(parts), math.ceil(trial.evaluate.images / CHUNK), computed)
     return parts
+
+
+def _in_turn(stage: Stage, trial: Trial, stages: Stages) -> Generator[tuple[Tensors, bool]]:
+    """The features or the images of each chunk, with whether they were computed now."""
+    for chunk in chunks(trial.evaluate.images):
+        computed = not stages.has(stage, trial, chunk)
+        part = stages.features(trial, chunk) if stage == "features" else stages.images(trial, chunk)
+        yield part, computed
 
 
 def _distances(metrics: Sequence[Metric], trial: Trial, parts: list[Tensors], stages: Stages) -> Found:

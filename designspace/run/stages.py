@@ -125,11 +125,7 @@ class Stages:
         return self._sampled("latents", trial, chunk)
 
     def _sampled(self, stage: Stage, trial: Trial, chunk: range) -> Tensors:
-        """A chunk of samples.
-
-        The batch to which it belongs is always sampled as a whole, so that an image does not depend on which of its
-        chunks are missing. The missing ones are kept.
-        """
+        """A chunk of samples, from a batch that is sampled as a whole, whichever of its chunks the cache has."""
         others: dict[range, Tensors] = {}
 
         def make() -> Tensors:
@@ -156,11 +152,14 @@ class Stages:
             sizes.lower(trial, denoiser, made.batch_size)
         return zip(parts, (part.tensors() for part in made.parts(parts)), strict=True)
 
-    def features(self, trial: Trial, chunk: range) -> Tensors:
-        """The chunk's ``features``, float32 ``[n, d]``, and everything of ``images`` except the images themselves."""
+    def features(self, trial: Trial, chunk: range, images: Tensors | None = None) -> Tensors:
+        """The chunk's ``features``, float32 ``[n, d]``, and everything of ``images`` except the images themselves.
+
+        These are what the method ``images`` gives, unless the caller has them.
+        """
 
         def make() -> Tensors:
-            found = self.images(trial, chunk)
+            found = dict(images or self.images(trial, chunk))
             start = perf_counter()
             features = self.loaded.detect(trial.evaluate.detector, found.pop("images"))
             seconds = torch.cat([found["seconds"], _float64([perf_counter() - start])])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from designspace.report.entry import WORDS, Entry, converged_error
+from designspace.report.entry import WORDS, Entry, converged_error, precisions
 from designspace.report.evidence.caveats import few_effective, like_copies, lossy_reference, too_few_images
 from designspace.report.evidence.differences import Ranking
 from designspace.report.protocols import differences
