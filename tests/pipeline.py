@@ -28,7 +28,8 @@ RUN = """
 import sys
 from designspace import run
 from designspace.spec import load
-run(load(sys.argv[1]), out=sys.argv[2], workers=int(sys.argv[3]))
+batch_size = int(sys.argv[4]) or None
+run(load(sys.argv[1]), out=sys.argv[2], workers=int(sys.argv[3]), batch_size=batch_size)
 """
 
 
@@ -39,9 +40,9 @@ def write_spec(folder, base=SPEC, **changes):
     return path
 
 
-def start(spec, out, workers=1, **keywords):
+def start(spec, out, workers=1, batch_size=0, **keywords):
     """Start a process that runs ``spec``."""
-    command = [sys.executable, "-c", RUN, spec, out, str(workers)]
+    command = [sys.executable, "-c", RUN, spec, out, str(workers), str(batch_size)]
     return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, **keywords)
 
 

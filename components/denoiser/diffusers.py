@@ -8,17 +8,18 @@ from pydantic import ValidationError
 from designspace.data.images import Images
 from designspace.denoising.clip import ClipField, chosen
 from designspace.denoising.pipelines import Folder, read_folder
+from designspace.denoising.precision import HasPrecision
 from designspace.denoising.preconditioned import PreconditionedNetwork
 from designspace.denoising.rows import CNoise, Conditional, Denoiser, Network, PreconditioningRows
 from designspace.denoising.weights import load_tensors, require_fit
 from designspace.errors import DataError
-from designspace.registry.identity import as_json, built_with
+from designspace.registry.identity import as_json, built_with, identified
 from designspace.registry.literature import KARRAS_2022, PLATEN_2022
 from designspace.storage.files import file_hash
 from designspace.training.rows import OwnRows
 
 
-class DiffusersDenoiser(Denoiser, name="diffusers"):
+class DiffusersDenoiser(HasPrecision, Denoiser, name="diffusers"):
     """A network from a folder that the library diffusers wrote, with the scalings of its scheduler.
 
     ``path`` is the folder of a pipeline, with ``model_index.json``, or that of a model alone, relative to the YAML
@@ -29,7 +30,8 @@ class DiffusersDenoiser(Denoiser, name="diffusers"):
 
     ``clip`` says what is done to D: ``own``, what the scheduler says (``clip_sample`` and ``thresholding``); ``none``;
     a number r, to clip to [-r, r]; or ``limit`` and ``quantile`` of dynamic thresholding. ``variant`` selects files
-    such as those of ``fp16``. ``conditioning`` is a file with the embeddings of a prompt; see network ``diffusers``.
+    such as those of ``fp16``; ``precision`` is that of the network in sampling. ``conditioning`` is a file with the
+    embeddings of a prompt; see network ``diffusers``.
 
     The identity has the rows and the clipping that follow from the scheduler's configuration, the configuration of the
     model, and the contents of the weights. Raises ``DataError`` if a file is missing or unsuitable. von Platen et al.
@@ -107,7 +109,7 @@ class DiffusersDenoiser(Denoiser, name="diffusers"):
             "network": network.identity(),
             "weights": [file_hash(file) for file in folder.files()],
             "clip": None if clip is None else as_json(clip),
-        }
+        } | identified(self, ["precision"])
         return self.origin() | about | built_with(type(part) for part in [network, *dict(rows).values()])
 
     def _folder(self) -> Folder:
@@ -137,7 +139,8 @@ class DiffusersDenoiser(Denoiser, name="diffusers"):
         self, network: torch.nn.Module, folder: Folder, data: Images, device: torch.device
     ) -> PreconditionedNetwork:
         ready = network.to(device).eval().requires_grad_(False)
-        return PreconditionedNetwork(ready, self._rows(folder), _shape(folder, data), chosen(self.clip, folder.clip))
+        rows, clip = self._rows(folder), chosen(self.clip, folder.clip)
+        return PreconditionedNetwork(ready, rows, _shape(folder, data), clip, self.precision)
 
 
 def _network(folder: Folder) -> Network:

@@ -3,16 +3,18 @@ from typing import ClassVar
 import torch
 
 from designspace.data.images import Images
+from designspace.denoising.precision import HasPrecision
 from designspace.denoising.preconditioned import PreconditionedNetwork
 from designspace.denoising.rows import Conditional, Denoiser, Network, PreconditioningRows
 from designspace.registry.literature import KARRAS_2022
 
 
-class Preconditioned(Denoiser, name="preconditioned"):
+class Preconditioned(HasPrecision, Denoiser, name="preconditioned"):
     """A network F with the scalings of the design.
 
     The rows c_* should be those that the network was trained with. The row c_noise limits and rounds the noise levels
-    of the sampler to those that the network supports. Labels are passed to the network. Karras et al. (2022), Eq. 7.
+    of the sampler to those that the network supports. Labels are passed to the network. ``precision`` is that of the
+    network in sampling. Karras et al. (2022), Eq. 7.
     """
 
     formula = r"""
@@ -34,4 +36,4 @@ class Preconditioned(Denoiser, name="preconditioned"):
     def load(self, data: Images, design: PreconditioningRows, device: torch.device) -> Conditional:
         shape = self.network.shape_of(data)
         network = self.network.build(shape, self.known_classes(data)).to(device).eval().requires_grad_(False)
-        return PreconditionedNetwork(network, design, shape)
+        return PreconditionedNetwork(network, design, shape, precision=self.precision)

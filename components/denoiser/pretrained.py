@@ -8,11 +8,12 @@ from pydantic import ValidationInfo, field_validator
 
 from designspace.data.images import Images
 from designspace.denoising.clip import Clip, ClipField, chosen
+from designspace.denoising.precision import HasPrecision
 from designspace.denoising.preconditioned import PreconditionedNetwork
 from designspace.denoising.rows import CNoise, Conditional, Denoiser, Network, PreconditioningRows
 from designspace.errors import DataError
 from designspace.registry.component import FOLDER, folder_of
-from designspace.registry.identity import Since, as_json, built_with
+from designspace.registry.identity import Since, as_json, built_with, identified
 from designspace.registry.literature import KARRAS_2022
 from designspace.storage.files import file_hash
 from designspace.text import did_you_mean
@@ -22,7 +23,7 @@ from designspace.training.rows import OwnRows
 SHIPPED = Path(str(files("designspace"))) / "models"
 
 
-class Pretrained(Denoiser, name="pretrained"):
+class Pretrained(HasPrecision, Denoiser, name="pretrained"):
     """A trained denoiser from files, with the scalings that it was trained with.
 
     ``model`` is the name of a model that comes with the package, or a path relative to the YAML file:
@@ -30,7 +31,7 @@ class Pretrained(Denoiser, name="pretrained"):
     ``designspace train --export`` and ``designspace import`` write them. The model's own rows c_* are used, whatever
     the design says. ``clip`` says what is done to D: ``own``, what the model says, if anything; ``none``; a number r,
     to clip to [-r, r]; or ``limit`` and ``quantile`` of dynamic thresholding. Raises ``DataError`` if a file is missing
-    and tells its ``source``, if that is given.
+    and tells its ``source``, if that is given. ``precision`` is that of the network in sampling.
 
     The snapshot of its training at, say, 0.25 is the model ``<path>-0.25``. A model with labels is sampled and guided
     without them only if its description says that training left some out: ``label_dropout`` of the denoiser or of the
@@ -96,7 +97,7 @@ class Pretrained(Denoiser, name="pretrained"):
     def snapshot(self, fraction: float) -> Self:
         self.require()
         path = snapshot_of(Path(self.model), fraction)
-        found = type(self)(model=str(path), clip=self.clip, source=self.source)
+        found = type(self)(model=str(path), clip=self.clip, source=self.source, precision=self.precision)
         if not file_of(found.path, ".json").is_file():
             make = "`designspace train --export` writes the snapshots of denoiser trained"
             raise ValueError(f"model {self.model} has no snapshot {path.name}: {make}; or name another guide")
@@ -126,7 +127,7 @@ class Pretrained(Denoiser, name="pretrained"):
         rows, network_row = self._parts()
         network = network_row.build(shape, self.known_classes(data), spec["augment"])
         ready = network.to(device).eval().requires_grad_(False)
-        return PreconditionedNetwork(ready, rows, shape, chosen(self.clip, _own_clip(spec)))
+        return PreconditionedNetwork(ready, rows, shape, chosen(self.clip, _own_clip(spec)), self.precision)
 
     def supported(self, design: PreconditioningRows) -> CNoise | None:
         return self._c_noise
@@ -149,7 +150,7 @@ class Pretrained(Denoiser, name="pretrained"):
         of_model = _own_clip(read_about(self.path)["denoiser"])
         clip = chosen(self.clip, of_model)
         other = {} if clip == chosen(None, of_model) else {"clip": None if clip is None else as_json(clip)}
-        return self.origin() | {"files": files} | own | parts | other
+        return self.origin() | {"files": files} | own | parts | other | identified(self, ["precision"])
 
     def _parts(self) -> tuple[OwnRows, Network]:
         """The rows and the network that the model was trained with."""

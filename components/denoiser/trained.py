@@ -1,5 +1,6 @@
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Self
 
 import torch
@@ -8,6 +9,7 @@ from pydantic_core import PydanticCustomError
 from torch import nn
 
 from designspace.data.images import Images
+from designspace.denoising.precision import Precision
 from designspace.denoising.preconditioned import PreconditionedNetwork
 from designspace.denoising.rows import Conditional, Denoiser, Network, PreconditioningRows
 from designspace.errors import DataError
@@ -36,7 +38,8 @@ class Trained(Recipe, Denoiser, name="trained"):
     ``labels`` says whether the network is told the class. With the probability ``label_dropout`` it is told "no class"
     (-1) instead, so that it also learns images without labels, which classifier-free guidance needs; 0.1 is usual.
     ``snapshots`` are fractions of the training after which its state is kept on the way, as a guide for autoguidance;
-    they change no results. Karras et al. (2022), Eq. 8.
+    they change no results. ``precision`` is that of training, and ``sampling_precision`` that in which the network is
+    evaluated afterwards: ``float32``, ``tf32``, ``bf16`` or ``float16``. Karras et al. (2022), Eq. 8.
     """
 
     formula = r"""
@@ -54,6 +57,7 @@ class Trained(Recipe, Denoiser, name="trained"):
     augmentation: Augmentation | None = None
     labels: bool = False
     label_dropout: Annotated[float, Field(ge=0, lt=1), Since(0.0)] = 0.0
+    sampling_precision: Annotated[Precision, Since("float32")] = "float32"
     snapshots: Annotated[tuple[Fraction, ...], Field(max_length=16)] = ()
 
     @field_validator("label_dropout")
@@ -87,7 +91,8 @@ class Trained(Recipe, Denoiser, name="trained"):
     def training_identity(self) -> dict[str, Any]:
         tracked = self.ema.tracked()
         chosen_before = tracked == (self.ema,)
-        return self.identity() | ({} if chosen_before else {"ema": [ema.identity() for ema in tracked]})
+        found = {name: value for name, value in self.identity().items() if name != "sampling_precision"}
+        return found | ({} if chosen_before else {"ema": [ema.identity() for ema in tracked]})
 
     def cautions(self) -> list[str]:
         steps = math.ceil(self.training_images / self.batch_size)
@@ -110,10 +115,14 @@ class Trained(Recipe, Denoiser, name="trained"):
 
     def load(self, data: Images, design: PreconditioningRows, device: torch.device) -> Conditional:
         state = trained(self.plan(data, design), self.training_images, device)
-        return PreconditionedNetwork(state.average, design, data.shape, learned=state.learned)
+        made = self._preconditioned(state.average, design, data)
+        return replace(made, learned=state.learned)
 
     def untrained(self, data: Images, design: PreconditioningRows, device: torch.device) -> Conditional:
-        return PreconditionedNetwork(self._build(data).to(device), design, data.shape)
+        return self._preconditioned(self._build(data).to(device), design, data)
+
+    def _preconditioned(self, network: nn.Module, design: PreconditioningRows, data: Images) -> PreconditionedNetwork:
+        return PreconditionedNetwork(network, design, data.shape, precision=self.sampling_precision)
 
     def repeated(self, k: int) -> Self:
         """The same training with the seeds ``seed + k`` of batches and noise, and of the network if it has one."""
@@ -143,7 +152,7 @@ class Trained(Recipe, Denoiser, name="trained"):
         rows = training_rows(design)
         own = {k: v for k, v in self.training_identity().items() if k != "training_images"}
         key = content_key(own, {row: getattr(rows, row).identity() for row in self.rows}, data.content_hash)
-        spec = {name: value for name, value in self.model_dump(mode="json").items() if name != "snapshots"}
+        of_training = self.model_dump(mode="json", exclude={"snapshots", "sampling_precision"})
         return Plan(
             key,
             rows,
@@ -153,7 +162,7 @@ class Trained(Recipe, Denoiser, name="trained"):
             self.labels,
             self.label_dropout,
             lambda: self._build(data),
-            spec | {"augment": self._augment},
+            of_training | {"augment": self._augment},
             tuple(map(self._step, self.snapshots)),
         )
 

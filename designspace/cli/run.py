@@ -10,7 +10,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from designspace.cli.errors import clean_errors, print_json, terminal
-from designspace.cli.options import Devices, Executor, File, Json, Out, Sets, Slurm, Workers, load_to_run, one_device
+from designspace.cli.options import (
+    BatchSize,
+    Devices,
+    Executor,
+    File,
+    Json,
+    Out,
+    Sets,
+    Slurm,
+    Workers,
+    batch_size_of,
+    load_to_run,
+    one_device,
+)
 from designspace.cli.report import print_report, write_overview
 from designspace.text import clean, counted, describe, value_of
 
@@ -30,6 +43,7 @@ def run(
     executor: Executor = "local",
     workers: Workers = None,
     slurm: Slurm = "",
+    batch_size: BatchSize = "auto",
     out: Out = Path("reports"),
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print the trials and the estimated time.")] = False,
     json: Json = False,
@@ -40,7 +54,8 @@ def run(
     also with --dry-run; stderr names each before it is executed. To look first: designspace check --no-code FILE.
 
     To resume, run the same command again. Ctrl-C and SIGTERM save the training in progress before they end the run; a
-    second Ctrl-C ends it at once. A process that is killed (SIGKILL) loses at most 200 images or 70 s of training.
+    second Ctrl-C ends it at once. A process that is killed (SIGKILL) loses at most 70 s of training, or 200 images (one
+    batch, if batches are larger).
 
     Example: designspace run ablations/solver_grid.yaml --set evaluate.images=500 --workers 2
 
@@ -48,10 +63,11 @@ def run(
     130 after Ctrl-C, 143 after SIGTERM, 138 after SIGUSR1.
     """
     with clean_errors():
+        size = batch_size_of(batch_size)
         ablation = load_to_run(file, set_, executor, device, slurm)
         if dry_run:
             raise typer.Exit(_estimate(ablation, one_device(device, of_several=True), workers or 1, out, json))
-        how = {"device": device, "executor": executor, "workers": workers, "slurm": slurm}
+        how = {"device": device, "executor": executor, "workers": workers, "slurm": slurm, "batch_size": size}
         results = _run(ablation, how, out, json)
         print_failures(ablation, results.failures, results.folder)
         raise typer.Exit(1 if results.failures else 0)

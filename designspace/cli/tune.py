@@ -10,7 +10,20 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 
 from designspace.cli.errors import clean_errors, print_json, terminal
-from designspace.cli.options import Devices, Executor, File, Json, Out, Sets, Slurm, Workers, load_to_run, one_device
+from designspace.cli.options import (
+    BatchSize,
+    Devices,
+    Executor,
+    File,
+    Json,
+    Out,
+    Sets,
+    Slurm,
+    Workers,
+    batch_size_of,
+    load_to_run,
+    one_device,
+)
 from designspace.cli.report import print_report, write_overview
 from designspace.cli.run import print_failures, time_of
 from designspace.text import clean, counted, value_of
@@ -29,6 +42,7 @@ def tune(
     executor: Executor = "local",
     workers: Workers = None,
     slurm: Slurm = "",
+    batch_size: BatchSize = "auto",
     out: Out = Path("reports"),
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only print what would be tried and the longest time that it may take.")
@@ -52,11 +66,19 @@ def tune(
     143 after SIGTERM.
     """
     with clean_errors():
+        size = batch_size_of(batch_size)
         ablation = load_to_run(file, set_, executor, device, slurm)
         if dry_run:
             _plan(ablation, one_device(device, of_several=True), out, json)
             return
-        how = {"device": device, "executor": executor, "workers": workers, "out": out, "slurm": slurm}
+        how = {
+            "device": device,
+            "executor": executor,
+            "workers": workers,
+            "slurm": slurm,
+            "batch_size": size,
+            "out": out,
+        }
         raise typer.Exit(_tune(ablation, how, out, json, progress=not (json or no_progress)))
 
 

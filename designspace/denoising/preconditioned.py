@@ -17,6 +17,7 @@ from torch import Tensor
 from designspace.denoising.adapted import Adapted, called, require_integers, tensor_of
 from designspace.denoising.clip import Clip
 from designspace.denoising.device import sent
+from designspace.denoising.precision import Precision, evaluated_in
 from designspace.denoising.rows import PreconditioningRows
 from designspace.sampling import rows
 from designspace.sampling.counted import count_call
@@ -48,8 +49,8 @@ class Preconditioned:
     scale latents for ``start: unit``, and ``c_skip`` and ``c_out`` how guidance obtains the prediction of F from D. The
     input of F has the dtype of its first floating-point parameter, or float32; ``c_noise`` has at least float32. If F
     returns twice the channels of its input, the second half is taken to be learned variances (Nichol and Dhariwal,
-    2021, https://arxiv.org/abs/2102.09672) and ignored. ``clip`` is applied to the result. Gradients are computed if
-    they are enabled.
+    2021, https://arxiv.org/abs/2102.09672) and ignored. ``clip`` is applied to the result. F alone is evaluated in
+    ``precision``. Gradients are computed if they are enabled.
     """
 
     def __init__(
@@ -59,10 +60,11 @@ class Preconditioned:
         labels: Tensor | None = None,
         augment: Tensor | None = None,
         clip: Clip | None = None,
+        precision: Precision = "float32",
     ) -> None:
         self._network, self._design, self._labels, self._clip = network, design, labels, clip
         self._augment = () if augment is None else (augment,)  # F need not accept the argument
-        self._dtype = _dtype(network)
+        self._dtype, self._precision = _dtype(network), precision
         if isinstance(network, Adapted) and network.noise == "int":
             require_integers(design.c_noise)
         self.sigma_min, self.sigma_max = design.c_noise.limits()
@@ -88,7 +90,8 @@ class Preconditioned:
         c_skip, c_out, c_in = (over(c, x) for c in coefficients[:3])
         c_noise = sent(coefficients.c_noise, x.device, torch.promote_types(self._dtype, torch.float32)).expand(len(x))
         count_call(len(x))
-        output = called(self._network, (c_in * x).to(self._dtype), c_noise, self._labels, *self._augment)
+        with evaluated_in(self._precision, x.device):
+            output = called(self._network, (c_in * x).to(self._dtype), c_noise, self._labels, *self._augment)
         denoised = c_skip * x + c_out * _mean_part(tensor_of(output, x), x).to(x.dtype)
         return denoised if self._clip is None else self._clip(denoised)
 
@@ -103,12 +106,14 @@ class PreconditionedNetwork:
     """The shape of one sample."""
     clip: Clip | None = None
     """What is done to D; ``None`` if it is left as it is."""
+    precision: Precision = "float32"
+    """The precision in which the network is evaluated."""
     learned: Mapping[str, torch.nn.Module] = field(default_factory=dict, compare=False)
     """What rows of training have learned together with the network, by row."""
 
     def bind(self, labels: Tensor | None = None) -> Preconditioned:
         """``D(x, sigma)`` for class labels, int64 ``[B]``, or without labels."""
-        return Preconditioned(self.network, self.design, labels, clip=self.clip)
+        return Preconditioned(self.network, self.design, labels, clip=self.clip, precision=self.precision)
 
 
 def precondition(network: F, design: PreconditioningRows, labels: Tensor | None = None) -> Preconditioned:

@@ -10,8 +10,8 @@ import hashlib
 import os
 import random
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from ctypes import string_at
 from functools import partial
@@ -20,19 +20,10 @@ from typing import Any, cast
 import numpy as np
 import torch
 
+from designspace.registry.float32 import FLOAT32, Settings, attributes, kept, use_full_float32
+
 MT19937 = 625 * 4
 """The size in bytes of the state of NumPy's global generator. Reading it there is 100 times as fast as a copy."""
-
-
-def _matmul_precision() -> str | None:
-    with suppress(RuntimeError):  # raised if it was set by backend, which is kept as well
-        return torch.get_float32_matmul_precision()
-    return None
-
-
-def _set_matmul_precision(precision: str | None) -> None:
-    if precision:
-        torch.set_float32_matmul_precision(precision)
 
 
 def _set_environment(variables: dict[str, str]) -> None:
@@ -46,14 +37,13 @@ def _set_filters(filters: list[Any]) -> None:
 
 
 _BACKENDS: Any = torch.backends
-_SETTINGS: tuple[tuple[Callable[[], Any], Callable[[Any], object]], ...] = (
+_SETTINGS: Settings = (
     (torch.get_default_dtype, torch.set_default_dtype),
     (torch.get_num_threads, torch.set_num_threads),
     (torch.is_grad_enabled, torch.set_grad_enabled),
     (torch.is_anomaly_enabled, torch.set_anomaly_enabled),
     (torch.get_deterministic_debug_mode, torch.set_deterministic_debug_mode),
     (torch.get_default_device, lambda device: torch.set_default_device(None if device.type == "cpu" else device)),
-    (_matmul_precision, _set_matmul_precision),
     (np.geterr, lambda handling: np.seterr(**handling)),
     (os.getcwd, os.chdir),
     (lambda: dict(os.environ), _set_environment),
@@ -66,43 +56,30 @@ _SETTINGS: tuple[tuple[Callable[[], Any], Callable[[Any], object]], ...] = (
             (torch.get_autocast_dtype, torch.set_autocast_dtype),
         )
     ),
-    *(
-        (partial(getattr, backend, name), partial(setattr, backend, name))
-        for backend, name in (
-            (_BACKENDS.cudnn, "benchmark"),
-            (_BACKENDS.cudnn, "deterministic"),
-            (_BACKENDS.mkldnn, "enabled"),
-            (_BACKENDS, "fp32_precision"),  # before those below, which it changes
-            (_BACKENDS.cuda.matmul, "fp32_precision"),
-            (_BACKENDS.cudnn.conv, "fp32_precision"),
-            (_BACKENDS.mkldnn.matmul, "fp32_precision"),
-        )
-    ),
+    *attributes((_BACKENDS.cudnn, "benchmark"), (_BACKENDS.cudnn, "deterministic"), (_BACKENDS.mkldnn, "enabled")),
+    *FLOAT32,
 )
 """Functions that read and change the settings of the process that numbers depend on."""
 
 
-@contextmanager
-def settings_kept() -> Iterator[None]:
+def settings_kept() -> AbstractContextManager[None]:
     """Restore the settings of the process after the block: those of PyTorch and NumPy, the working directory, ...."""
-    before = [get() for get, _ in _SETTINGS]
-    try:
-        yield
-    finally:
-        for (get, put), value in zip(_SETTINGS, before, strict=True):
-            if get() != value:
-                put(value)
+    return kept(_SETTINGS)
 
 
 @contextmanager
 def isolated(device: torch.device, *key: object) -> Iterator[set[str]]:
     """Run the block with global generators that are seeded by ``key``, and restore their states and all settings.
 
-    It gives a set that receives the names of components that draw from these generators; see ``drawing``. On a GPU,
-    the generator of ``device`` is included. Nothing here waits for the device.
+    It computes float32 in full precision, and gives a set that receives the names of components that draw from these
+    generators; see ``drawing``. On a GPU, the generator of ``device`` is included. Nothing here waits for the device.
     """
+    if _ALONE.get():
+        yield set()
+        return
     before = Generators(device)
     with settings_kept():
+        use_full_float32()
         _seed(device, key)
         watch = _Watch(device)
         token = _WATCH.set(watch)
@@ -111,6 +88,19 @@ def isolated(device: torch.device, *key: object) -> Iterator[set[str]]:
         finally:
             _WATCH.reset(token)
             before.restore()
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Within the block, in a thread beside others, ``isolated`` does nothing, because it would disturb them.
+
+    What runs there must neither draw from global generators nor change settings.
+    """
+    token = _ALONE.set(True)
+    try:
+        yield
+    finally:
+        _ALONE.reset(token)
 
 
 @contextmanager
@@ -180,6 +170,7 @@ class _Watch:
 
 
 _WATCH: ContextVar[_Watch | None] = ContextVar("watch", default=None)
+_ALONE: ContextVar[bool] = ContextVar("alone", default=False)
 
 
 def _seed(device: torch.device, key: tuple[object, ...]) -> None:

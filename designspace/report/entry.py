@@ -166,6 +166,12 @@ class Entry:
         return found
 
     @property
+    def precision(self) -> str:
+        """The precision in which the network is evaluated, float32 without one."""
+        field = "sampling_precision" if self.trial("denoiser", "name") == "trained" else "precision"
+        return str(self.trial("denoiser", field) or "float32")
+
+    @property
     def record(self) -> dict[str, Any]:
         """The full protocol of its distances; empty for results of earlier versions, which recorded none."""
         protocol = self.rows[0].protocol
@@ -228,3 +234,9 @@ def se_of_mean(values: Sequence[float], errors: Sequence[float | None]) -> float
 
 def _finite(number: float | None) -> float | None:
     return number if number is not None and math.isfinite(number) else None
+
+
+def precisions(entries: Sequence[Entry]) -> str:
+    """``, networks evaluated in bf16``; empty if all are evaluated in float32."""
+    names = sorted({entry.precision for entry in entries})
+    return "" if names == ["float32"] else f", networks evaluated in {' or '.join(names)}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 
 from designspace.storage.files import CacheFolder
@@ -13,66 +13,71 @@ POLL = 0.05
 
 
 class Claims:
-    """The claims of this process on chunks of one trial; all are released at the end of the block ``with``.
+    """The claims of this process on batches of chunks of a trial; all are released at the end of the block ``with``.
 
     A claim is a lock in the cache, which the operating system releases when its process is killed: another process then
-    takes the chunk.
+    takes the batch.
     """
 
     def __init__(
-        self, cache: CacheFolder, trial: str, chunks: Iterable[range], is_done: Callable[[range], bool]
+        self, cache: CacheFolder, trial: str, batches: Sequence[list[range]], is_done: Callable[[range], bool]
     ) -> None:
         self._cache, self._trial, self._is_done = cache, trial, is_done
-        self._missing, self._held = list(chunks), dict[range, ExitStack]()
-        self.total, self.done = len(self._missing), 0
+        self._missing, self._held = {batch[0].start: batch for batch in batches}, dict[int, ExitStack]()
+        self._last = 0
+        self.total, self.done = sum(map(len, batches)), 0
         """The number of chunks, and that of those that are known to be in the cache, whoever has computed them."""
         self._forget_done()
 
-    def take(self, most: int = 1, *, wait: bool = False) -> list[range]:
-        """Claim the first chunks, up to ``most`` that follow each other, that are missing and that nobody has claimed.
+    def taken(self, *, wait: bool = False) -> Iterator[range]:
+        """Claim one batch after another that nobody has claimed, and yield its chunks that are missing.
 
-        With ``wait``, chunks that others have claimed are waited for: the list is empty only once no chunk is missing.
+        With ``wait``, batches that others have claimed are waited for.
         """
-        while True:
-            taken: list[range] = []
-            for chunk in self._forget_done():
-                if taken and (len(taken) == most or chunk.start != taken[-1].stop):
-                    break
-                if self._claim(chunk):
-                    taken.append(chunk)
-            if taken or not (wait and self._missing):
-                return taken
-            time.sleep(POLL)
+        while others := self._forget_done() - self._held.keys():
+            if (start := next(filter(self._claim, sorted(others)), None)) is not None:
+                self._last = start
+                yield from [chunk for chunk in self._missing[start] if not self._is_done(chunk)]
+            elif wait:
+                time.sleep(POLL)
+            else:
+                return
 
-    def release(self, chunks: Iterable[range]) -> None:
-        """Give up claims, usually because the chunks are in the cache now."""
-        for chunk in chunks:
-            self._held.pop(chunk).close()
-        self._forget_done()
+    def release(self) -> None:
+        """Give up the claims on batches that are in the cache now."""
+        for start in self._held.keys() - self._forget_done():
+            self._held.pop(start).close()
 
-    def only_before(self, chunk: range) -> None:
-        """Take no more chunks but those before ``chunk``."""
-        self._missing = [one for one in self._missing if one.start < chunk.start]
+    def only_before_last(self) -> None:
+        """Give up all claims, and take only batches before the one that was taken last."""
+        self._missing = {start: batch for start, batch in self._missing.items() if start < self._last}
+        self._drop()
 
     def __enter__(self) -> Claims:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self.release(list(self._held))
+        self._drop()
 
-    def _claim(self, chunk: range) -> bool:
-        """Lock a chunk, unless it is held already; it may have been computed just before the lock became free."""
+    def _drop(self) -> None:
+        while self._held:
+            self._held.popitem()[1].close()
+
+    def _claim(self, start: int) -> bool:
+        """Lock the batch that begins with image ``start``, unless another process holds it."""
         with ExitStack() as stack:
-            name = f"chunk-{self._trial}-{chunk.start}"
-            if chunk in self._held or not stack.enter_context(self._cache.lock(name, wait=False, keep=False)):
+            name = f"chunk-{self._trial}-{start}"
+            if not stack.enter_context(self._cache.lock(name, wait=False, keep=False)):
                 return False
-            if self._is_done(chunk):
-                return False
-            self._held[chunk] = stack.pop_all()
+            self._held[start] = stack.pop_all()
         return True
 
-    def _forget_done(self) -> list[range]:
-        missing = [chunk for chunk in self._missing if not self._is_done(chunk)]
-        self.done += len(self._missing) - len(missing)
-        self._missing = missing
-        return missing
+    def _forget_done(self) -> set[int]:
+        """The first images of the batches of which chunks are missing."""
+        for start, batch in list(self._missing.items()):
+            missing = [chunk for chunk in batch if not self._is_done(chunk)]
+            self.done += len(batch) - len(missing)
+            self._missing[start] = missing
+            if not missing:
+                del self._missing[start]
+        return set(self._missing)

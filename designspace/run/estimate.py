@@ -24,7 +24,6 @@ from designspace.run.generate import chunks
 from designspace.run.job import repeat_of
 from designspace.run.labels import require_labels
 from designspace.run.pace import Paces
-from designspace.run.pipeline import applies
 from designspace.run.shapes import require_shapes
 from designspace.run.stages import Stage, Stages
 from designspace.sampling.counting import Cost
@@ -135,7 +134,7 @@ class _Work:
 
     def _parts(self, trial: Trial, missing: _Missing, cost: Cost | None, search_nfe: float) -> dict[str, float]:
         """Seconds of each part, NaN where they are unknown."""
-        metrics = [metric for metric in trial.evaluate.metrics if applies(metric, trial)]
+        metrics = [metric for metric in trial.evaluate.metrics if trial.defines(metric)]
         distances = [metric for metric in metrics if not isinstance(metric, Observation)]
         seen = [metric for metric in metrics if isinstance(metric, Observation) and self._is_new(trial, metric)]
         placed = self._placed(trial, search_nfe) if missing.samples else 0

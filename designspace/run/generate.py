@@ -1,10 +1,14 @@
-"""Sampling the images of a trial. Image k depends only on the spec and on k."""
+"""Sampling the images of a trial. Image k depends only on the spec and on k.
+
+Images are kept in chunks and sampled in batches. A batch is a part of a chunk, or consists of whole chunks.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from time import perf_counter
 from typing import TYPE_CHECKING
 
 import torch
@@ -15,7 +19,8 @@ from designspace.errors import NotFiniteError
 from designspace.registry.calling import calling
 from designspace.registry.isolation import Generators
 from designspace.sampling import rows
-from designspace.sampling.noise import KeyedNoise, latents
+from designspace.sampling.counting import noise_order
+from designspace.sampling.noise import Ahead, Draw, Drawn
 from designspace.sampling.not_finite import first_not_finite
 from designspace.sampling.sample import Samples, sample
 
@@ -24,15 +29,15 @@ if TYPE_CHECKING:
 
 CHUNK = 200
 """The number of images that are sampled and cached together; a run that is killed loses at most one chunk of them."""
-PIXELS = 25 * 32 * 32
-"""The pixels in a batch of a network on a CPU; with more, the allocator returns most memory after each evaluation."""
+THREADS = 8
+"""The largest number of threads that compute random numbers; more only wait for Python's lock."""
 FURTHER = ("nfe_guidance", "nfe_idle")
 """Counts that are 0 for most trials, and that are recorded only if they are not."""
 
 
 @dataclass(frozen=True)
 class Generated:
-    """A chunk of a trial's images."""
+    """Images of a trial that were sampled together."""
 
     x: Tensor
     """The samples, float32 ``[n, C, H, W]``, on the CPU: images or, if there is a decoder, latents."""
@@ -46,6 +51,30 @@ class Generated:
     """The noise levels at which the solver's steps start and end."""
     nfe_each: Tensor | None
     """The number of evaluations of each image, ``[n]``, for an adaptive solver; otherwise ``None``."""
+    seconds: float
+    """The time of sampling."""
+    batch_size: int
+    """The batch size with which sampling ended: the one asked for, unless memory ran out."""
+
+    def parts(self, of: Sequence[range]) -> Iterator[Generated]:
+        """The consecutive chunks ``of`` these images, with their shares of the time and the counts of the batch."""
+        if len(of) == 1:
+            yield self
+            return
+        for chunk in of:
+            here = slice(chunk.start - of[0].start, chunk.stop - of[0].start)
+            each = None if self.nfe_each is None else self.nfe_each[here]
+            nfe = self.nfe if each is None else each.double().mean().item()
+            seconds = self.seconds * len(chunk) / len(self.x)
+            yield replace(self, x=self.x[here], nfe=nfe, nfe_each=each, seconds=seconds)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """What is kept in the cache: ``latents``, ``nfe``, ``sigmas``, ``seconds``, and others for some trials."""
+        further = {key: value for key in FURTHER if (value := getattr(self, key))}
+        numbers = {"nfe": self.nfe, "sigmas": self.sigmas, "seconds": [self.seconds], "batch_size": self.batch_size}
+        each = {} if self.nfe_each is None else {"nfe_each": self.nfe_each}
+        counts = {key: torch.tensor(value, dtype=torch.float64) for key, value in (numbers | further).items()}
+        return {"latents": self.x} | each | counts
 
 
 def chunks(images: int) -> list[range]:
@@ -53,17 +82,11 @@ def chunks(images: int) -> list[range]:
     return [range(start, min(start + CHUNK, images)) for start in range(0, images, CHUNK)]
 
 
-def batch_of(trial: Trial, shape: tuple[int, ...], device: torch.device) -> int:
-    """The images per call of the trial's denoiser for samples of this shape, if the user does not say.
-
-    On a CPU, larger batches make networks slower per image: the activations no longer fit into the memory that the
-    allocator keeps, so that every evaluation gets new pages from the system. Nothing is measured, so that the images
-    are the same in each run. Batches of a chunk have nearly equal sizes.
-    """
-    if device.type != "cpu" or not trial.denoiser.has_network:
-        return CHUNK
-    most = max(1, PIXELS // math.prod(shape[1:]))
-    return math.ceil(CHUNK / math.ceil(CHUNK / most))
+def together(chunk: range, images: int, batch_size: int) -> list[range]:
+    """The chunks of a trial of ``images`` images that are sampled with ``chunk``, if a batch holds several."""
+    several = CHUNK * max(1, batch_size // CHUNK)
+    found = [other for other in chunks(images) if other.start // several == chunk.start // several]
+    return found if chunk in found else [chunk]
 
 
 @dataclass(frozen=True)
@@ -76,17 +99,62 @@ class _Sampler:
     """The labels of ``images``."""
     images: range
     device: torch.device
+    done: list[tuple[range, Samples, Generators]] = field(default_factory=list)
+    """The batches that are complete, with the states of the global generators before each of them."""
 
-    def sample(self, batch: range) -> Samples:
+    def run(self, batch_size: int) -> int:
+        """Sample all images, in smaller batches if memory runs out. Returns the batch size at the end."""
+        while (start := self.done[-1][0].stop if self.done else self.images.start) < self.images.stop:
+            rest = range(start, self.images.stop)
+            if self._fits(list(_batches(rest, batch_size))):
+                continue
+            batch_size = min(batch_size, len(rest)) // 2
+            if self.device.type == "cuda":
+                torch.cuda.empty_cache()
+        return batch_size
+
+    def _fits(self, batches: list[range]) -> bool:
+        """Sample the batches. Returns whether memory was sufficient; it is free again when this function returns."""
+        with self._random(batches) as random:
+            for batch in batches:
+                before = Generators(self.device)
+                try:
+                    self.done.append((batch, self._sample(batch, random), before))
+                except Exception as error:
+                    if len(batch) == 1 or not ran_out_of_memory(error):
+                        raise
+                    before.restore()
+                    return False
+        return True
+
+    def _random(self, batches: list[range]) -> Drawn:
+        """The random numbers of the batches, computed ahead if the images are not computed on the same CPU."""
+        seed, shape, threads = self.trial.seed, self.denoiser.shape, threads_for(self.device)
+        if not threads:
+            return Drawn(seed, shape)
+        expected = _expected(batches, self._noise_order())
+        return Ahead(seed, shape, expected, threads, pinned=self.device.type == "cuda")
+
+    def _noise_order(self) -> list[tuple[int, int]]:
+        before, trial = Generators(self.device), self.trial
+        try:
+            return noise_order(trial.design, trial.num_steps, trial.denoiser.supported(trial.design))
+        finally:
+            before.restore()
+
+    def _sample(self, batch: range, random: Drawn) -> Samples:
         design, num_steps = self.trial.design, self.trial.num_steps
-        D, start, noise = self._bound(batch), self._latents(batch), self._noise(batch)
-        return sample(design, D, start, num_steps, dtype=torch.float32, noise=noise)
+        start = random.latents(batch).to(self.device, non_blocking=True)
+        return sample(design, self._bound(batch), start, num_steps, dtype=torch.float32, noise=random.noise(batch))
 
-    def origin(self, batch: range) -> str:
-        """Where values that are not finite first appear in a batch, whose sampling is repeated."""
-        trial, noise = self.trial, self._noise(batch)
+    def origin(self, broken: int) -> str:
+        """Where values of an image that are not finite first appear; the sampling of its batch is repeated."""
+        trial, k = self.trial, self.images[broken]
+        batch, _, before = next(found for found in self.done if k in found[0])
+        before.restore()
+        random = Drawn(trial.seed, self.denoiser.shape)
         who = "the network" if trial.denoiser.has_network else f"denoiser '{trial.denoiser.name}'"
-        start = self._latents(batch)
+        start, noise = random.latents(batch).to(self.device), random.noise(batch)
         return first_not_finite(
             trial.design, self._bound(batch), who, start, trial.num_steps, lambda step, k: noise(step, k).to(start)
         )
@@ -96,11 +164,25 @@ class _Sampler:
         with calling(self.trial.denoiser):
             return self.denoiser.bind(None if self.labels is None else self.labels[here].to(self.device))
 
-    def _latents(self, batch: range) -> Tensor:
-        return latents(self.trial.seed, batch, self.denoiser.shape).to(self.device)
 
-    def _noise(self, batch: range) -> KeyedNoise:
-        return KeyedNoise(self.trial.seed, batch, self.denoiser.shape)
+def threads_for(device: torch.device) -> int:
+    """The number of threads that compute random numbers ahead, 0 if the images are computed on the CPU.
+
+    There they would take the processor from the network: the work is the same, and the network can use all cores.
+    """
+    return min(THREADS, torch.get_num_threads()) if device.type != "cpu" else 0
+
+
+def _expected(batches: list[range], order: list[tuple[int, int]]) -> Iterator[Draw]:
+    for batch in batches:
+        yield Draw(batch)
+        for step, draw in order:
+            yield Draw(batch, step, draw)
+
+
+def ran_out_of_memory(error: BaseException | None) -> bool:
+    """Whether an exception, or one that it was raised from, says that the memory of a device is full."""
+    return error is not None and (isinstance(error, torch.OutOfMemoryError) or ran_out_of_memory(error.__cause__))
 
 
 def generate(
@@ -108,28 +190,24 @@ def generate(
 ) -> Generated:
     """Sample the given ``images`` of ``trial`` in batches. The ``denoiser`` must be on ``device``.
 
-    Raises ``NotFiniteError``, which lists the images and says where it began, if samples are not finite.
+    A batch for which memory does not suffice is sampled again in halves, and all later ones have their size. Raises
+    ``NotFiniteError``, which lists the images and says where it began, if samples are not finite.
     """
-    sampler = _Sampler(trial, denoiser, labels, images, device)
-    done: list[tuple[range, Samples]] = []
-    before: list[Generators] = []
-    for batch in _batches(images, batch_size):
-        before.append(Generators(device))
-        done.append((batch, sampler.sample(batch)))
+    start, sampler = perf_counter(), _Sampler(trial, denoiser, labels, images, device)
+    batch_size = sampler.run(batch_size)
+    done = [(len(batch), out) for batch, out, _ in sampler.done]
     x = torch.cat([out.x.cpu() for _, out in done])
-
-    def origin(broken: int) -> str:
-        before[broken // batch_size].restore()
-        return sampler.origin(done[broken // batch_size][0])
-
-    require_finite(x, images, origin)
+    require_finite(x, images, sampler.origin)
+    first = done[0][1]
     return Generated(
         x=x,
-        nfe=math.fsum(out.nfe * len(batch) for batch, out in done) / len(images),
-        nfe_guidance=math.fsum(out.nfe_guidance * len(batch) for batch, out in done) / len(images),
-        nfe_idle=math.fsum(out.nfe_idle * len(batch) for batch, out in done) / len(images),
-        sigmas=done[0][1].sigmas.tolist(),
-        nfe_each=None if done[0][1].nfe_each is None else torch.cat([_each(out) for _, out in done]),
+        nfe=math.fsum(out.nfe * n for n, out in done) / len(images),
+        nfe_guidance=math.fsum(out.nfe_guidance * n for n, out in done) / len(images),
+        nfe_idle=math.fsum(out.nfe_idle * n for n, out in done) / len(images),
+        sigmas=first.sigmas.tolist(),
+        nfe_each=None if first.nfe_each is None else torch.cat([_each(out) for _, out in done]),
+        seconds=perf_counter() - start,
+        batch_size=batch_size,
     )
 
 

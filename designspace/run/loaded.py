@@ -123,14 +123,18 @@ class Loaded:
 
         return self._decoder.get(decoder, load)
 
-    def detect(self, detector: Detector, images: Tensor) -> Tensor:
-        """The features of ``images``, float32 ``[n, d]``."""
+    def detector(self, detector: Detector) -> Callable[[Tensor], Tensor]:
+        """The function of a detector."""
 
         def load() -> Callable[[Tensor], Tensor]:
             with isolated(self.device, "detector", content_key(detector.identity())), calling(detector):
                 return detector.load(self.device)
 
-        return features_of(detector, self._detector.get(detector, load), images)
+        return self._detector.get(detector, load)
+
+    def detect(self, detector: Detector, images: Tensor) -> Tensor:
+        """The features of ``images``, float32 ``[n, d]``."""
+        return features_of(detector, self.detector(detector), images)
 
     def labels(self, trial: Trial, images: range) -> Tensor | None:
         """The labels of some of the trial's images, int64, on the CPU; ``None`` if the trial is unconditional."""

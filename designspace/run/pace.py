@@ -12,15 +12,16 @@ from torch import Tensor
 
 from designspace.data.images import to_uint8
 from designspace.denoising.decoding import decoded
-from designspace.denoising.rows import Denoiser
 from designspace.evaluation.measure import Sample, Summary
 from designspace.evaluation.rows import Metric
+from designspace.registry.float32 import full_float32
+from designspace.run.batch import speed_of
 from designspace.run.generate import CHUNK
 from designspace.run.shapes import require_images
 from designspace.run.stages import Stages
 from designspace.sampling.noise import latents
 from designspace.storage.files import content_key
-from designspace.training.checkpoints import Plan, Trainable, batches_of
+from designspace.training.checkpoints import Plan, batches_of
 from designspace.training.loop import Trainer
 from designspace.training.state import State
 
@@ -37,8 +38,6 @@ STEPS = 20
 """The largest number of training steps that are measured."""
 SAMPLES = 2000
 """The largest number of features on which a metric is measured."""
-NOT_OF_SPEED = {"seed", "training_images", "learning_rate", "warm_up", "decay_after", "ema"}
-"""Fields of a denoiser that is trained on which its speed does not depend."""
 
 
 class Paces:
@@ -100,28 +99,19 @@ class Paces:
         return self._once((trial.evaluate.detector, trial.decoder, self._alike(trial)), measured)
 
     def _alike(self, trial: Trial) -> object:
-        return _speed_of(trial.denoiser), trial.data
+        return content_key(speed_of(trial.denoiser)), trial.data
 
     def _once(self, key: object, measure: Callable[[], T]) -> T:
         if key not in self._known:
             try:
-                self._known[key] = measure()
+                with full_float32():
+                    self._known[key] = measure()
             except Exception as error:
                 self._known[key] = error
         found = self._known[key]
         if isinstance(found, Exception):
             raise found
         return found  # type: ignore[no-any-return]
-
-
-def _speed_of(denoiser: Denoiser) -> object:
-    """What the speed of a denoiser depends on: for a trained one, neither its seeds nor its learning rates."""
-    if not isinstance(denoiser, Trainable):
-        return denoiser
-    fields = {name: value for name, value in denoiser.identity().items() if name not in NOT_OF_SPEED}
-    if isinstance(network := fields.get("network"), dict):
-        fields["network"] = {name: value for name, value in network.items() if name != "seed"}
-    return content_key(fields)
 
 
 def _pace(call: Callable[[int], Tensor], n: int) -> tuple[float, Tensor]:
@@ -151,7 +141,7 @@ def _evaluation_pace(trial: Trial, stages: Stages) -> tuple[float, Tensor]:
         with torch.no_grad():
             return D(x, sigma)
 
-    return _pace(evaluate, min(stages.batch(trial, denoiser), trial.evaluate.images))
+    return _pace(evaluate, min(stages.batch_sizes.of(trial, denoiser), trial.evaluate.images))
 
 
 def _training_pace(plan: Plan, device: torch.device) -> float:

@@ -7,7 +7,7 @@ flow are computed on a few samples of their own. Those of the reference are in `
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from time import perf_counter
@@ -19,14 +19,14 @@ from torch import Tensor
 from designspace.data.images import to_uint8
 from designspace.denoising.decoding import decoded
 from designspace.denoising.preconditioned import PreconditionedNetwork
-from designspace.denoising.rows import Conditional
 from designspace.evaluation.boundary import checked
 from designspace.evaluation.denoiser_probe import DenoiserProbe, denoising
 from designspace.evaluation.rows import DenoiserMetric, Diagnostic, Observation
 from designspace.registry.calling import calling, name_of
 from designspace.registry.isolation import drawing
-from designspace.run.generate import CHUNK, FURTHER, batch_of, generate, require_finite
-from designspace.run.loaded import Kept, Loaded, made, source_of
+from designspace.run.batch import BatchSizes
+from designspace.run.generate import CHUNK, generate, require_finite, together
+from designspace.run.loaded import UNSEEDED, Kept, Loaded, made, source_of
 from designspace.run.references import References
 from designspace.sampling.noise import latents
 from designspace.sampling.plane import CURVES, plane
@@ -51,13 +51,18 @@ class Stages:
     cache: Cache
     device: torch.device
     batch_size: int | None = None
-    """Images per call of the denoiser and of the decoder; by default ``batch_of`` decides for the denoiser."""
+    """Images per call of the denoiser and of the decoder; by default ``BatchSizes`` decides for the denoiser."""
     _solutions: Kept[Solutions] = field(default_factory=Kept)
 
     @cached_property
     def loaded(self) -> Loaded:
         """Data sets, denoisers and detectors."""
         return Loaded(self.device)
+
+    @cached_property
+    def batch_sizes(self) -> BatchSizes:
+        """The images per call of each denoiser."""
+        return BatchSizes(self.cache, self.device, self.batch_size)
 
     @cached_property
     def references(self) -> References:
@@ -99,11 +104,10 @@ class Stages:
 
         If there is a decoder, ``seconds`` has its time after that of sampling. Raises ``NotFiniteError``.
         """
+        if not trial.decoder.decodes:
+            return self._sampled("images", trial, chunk)
 
         def make() -> Tensors:
-            if not trial.decoder.decodes:
-                found = self._sampled(trial, chunk)
-                return found | {"images": to_uint8(found.pop("latents"))}
             found, decode = self.latents(trial, chunk), self.loaded.decoder(trial)
             start = perf_counter()
             images = decoded(trial.decoder, decode, found.pop("latents"), self.device, self.batch_size or CHUNK)
@@ -118,33 +122,58 @@ class Stages:
 
         For some trials there are ``nfe_each``, ``nfe_guidance`` and ``nfe_idle`` as well; see ``Generated``.
         """
-        return self._made("latents", self._key("latents", trial, chunk), lambda: self._sampled(trial, chunk))
+        return self._sampled("latents", trial, chunk)
 
-    def batch(self, trial: Trial, denoiser: Conditional) -> int:
-        """The images per call of the trial's denoiser."""
-        return self.batch_size or batch_of(trial, denoiser.shape, self.device)
-
-    def _sampled(self, trial: Trial, chunk: range) -> Tensors:
-        denoiser, labels = self.loaded.guided(trial), self.loaded.labels(trial, chunk)
-        resolved = self._placed(trial)
-        start = perf_counter()
-        out = generate(resolved, denoiser, labels, chunk, self.device, self.batch(trial, denoiser))
-        found = {"latents": out.x, "nfe": _float64(out.nfe), "sigmas": _float64(out.sigmas)}
-        found |= {} if out.nfe_each is None else {"nfe_each": out.nfe_each}
-        found |= {key: _float64(value) for key in FURTHER if (value := getattr(out, key))}
-        return found | {"seconds": _float64([perf_counter() - start])}
-
-    def features(self, trial: Trial, chunk: range) -> Tensors:
-        """The chunk's ``features``, float32 ``[n, d]``, and everything of ``images`` except the images themselves."""
+    def _sampled(self, stage: Stage, trial: Trial, chunk: range) -> Tensors:
+        """A chunk of samples, from a batch that is sampled as a whole, whichever of its chunks the cache has."""
+        others: dict[range, Tensors] = {}
 
         def make() -> Tensors:
-            found = self.images(trial, chunk)
+            for part, found in self._batch(trial, chunk):
+                others[part] = found | {"images": to_uint8(found.pop("latents"))} if stage == "images" else found
+            return others.pop(chunk)
+
+        found = self._made(stage, self._key(stage, trial, chunk), make)
+        names = {UNSEEDED: found[UNSEEDED]} if UNSEEDED in found else {}
+        for other, tensors in others.items():
+            if not self.has(stage, trial, other):
+                self.cache.put(stage, self._key(stage, trial, other), tensors | names)
+        return found
+
+    def batch(self, trial: Trial, chunk: range) -> list[range]:
+        """The chunks that are sampled together with ``chunk``."""
+        return together(chunk, trial.evaluate.images, self.batch_sizes.of(trial, self.loaded.guided(trial)))
+
+    def _batch(self, trial: Trial, chunk: range) -> Iterator[tuple[range, Tensors]]:
+        """The chunks of samples of the batch to which a chunk belongs, as ``latents``."""
+        denoiser, sizes = self.loaded.guided(trial), self.batch_sizes
+        size = sizes.of(trial, denoiser)
+        parts = together(chunk, trial.evaluate.images, size)
+        images = range(parts[0].start, parts[-1].stop)
+        labels, resolved = self.loaded.labels(trial, images), self._placed(trial)
+        made = generate(resolved, denoiser, labels, images, self.device, size)
+        if made.batch_size < size:
+            sizes.lower(trial, denoiser, made.batch_size)
+        return zip(parts, (part.tensors() for part in made.parts(parts)), strict=True)
+
+    def features(self, trial: Trial, chunk: range, images: Tensors | None = None) -> Tensors:
+        """The chunk's ``features``, float32 ``[n, d]``, and everything of ``images`` except the images themselves.
+
+        These are what the method ``images`` gives, unless the caller has them.
+        """
+
+        def make() -> Tensors:
+            found = dict(images or self.images(trial, chunk))
             start = perf_counter()
             features = self.loaded.detect(trial.evaluate.detector, found.pop("images"))
             seconds = torch.cat([found["seconds"], _float64([perf_counter() - start])])
             return found | {"features": features, "seconds": seconds}
 
         return self._made("features", self._key("features", trial, chunk), make)
+
+    def of(self, stage: Stage, trial: Trial, chunk: range) -> Tensors:
+        """A chunk's latents, images or features."""
+        return {"latents": self.latents, "images": self.images, "features": self.features}[stage](trial, chunk)
 
     def has(self, stage: Stage, trial: Trial, chunk: range) -> bool:
         """Whether the cache has a chunk's latents, images or features."""

@@ -21,8 +21,9 @@ from designspace.interrupts import contained, handled, stop_if_asked
 from designspace.registry.isolation import settings_kept
 from designspace.results.records import Result
 from designspace.results.store import Results
+from designspace.run.chunks import Seen, is_shared, share_chunks
 from designspace.run.job import Job, Message, error_message, label
-from designspace.run.pipeline import Seen, evaluate, is_shared, share_chunks
+from designspace.run.pipeline import evaluate
 from designspace.run.progress import Event, Report
 from designspace.run.stages import Stages
 from designspace.sampling.probe import MeasuredTimeSteps
@@ -129,7 +130,8 @@ class Worker:
     def _evaluate(self, trial: Trial, name: str) -> Result:
         with self._listening(trial, name) as seen:
             result = evaluate(trial, self._stages, self._results, seen)
-        return result.model_copy(update={"provenance": {**self._provenance, "time": now()}})
+        about = {**self._provenance, **(result.provenance or {}), "time": now()}
+        return result.model_copy(update={"provenance": about})
 
     @contextmanager
     def _listening(self, trial: Trial, name: str) -> Iterator[Seen]:

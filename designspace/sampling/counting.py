@@ -127,6 +127,22 @@ def cost(
     return Cost(flow.D.main.mean(), flow.D.guidance.mean(), idle)
 
 
+def noise_order(design: SamplingRows, num_steps: int, known: SupportedLevels | None = None) -> list[tuple[int, int]]:
+    """The (step, draw) of all noise that a run adds, in order, found as in ``cost``; empty for an adaptive solver."""
+    if design.solver.adaptive or not (design.solver.stochastic or design.stochasticity.noisy):
+        return []
+    one, asked = torch.ones(1, 1, dtype=torch.float64), list[tuple[int, int]]()
+
+    def noise(step: int, draw: int) -> Tensor:
+        asked.append((step, draw))
+        return one
+
+    with settings_kept():
+        flow = prepare(design, Half(known), num_steps, noise)
+        deque(follow(design.solver, flow, one), maxlen=0)
+    return asked
+
+
 def search_nfe(
     design: SamplingRows,
     num_steps: int,

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from designspace.data.images import Images
 from designspace.interrupts import deferred, stop
+from designspace.registry.float32 import full_float32
 from designspace.registry.isolation import isolated
 from designspace.storage.cache import Cache
 from designspace.storage.files import content_key
@@ -96,7 +97,8 @@ def trained(
     with isolated(device, "network", plan.key):  # a user's code may draw parameters from global generators
         state = State(plan.build(), plan.recipe, device, plan.design, ranks)
     steps = math.ceil(images / plan.recipe.batch_size)
-    with kept.cache.lock(f"{STAGE}-{plan.key}") if ranks.first else nullcontext():
+    locked = kept.cache.lock(f"{STAGE}-{plan.key}") if ranks.first else nullcontext()
+    with locked, full_float32():
         if ranks.first and (start := kept.at_most(steps)) is not None:
             state.restore(start)
         if ranks.count > 1:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from designspace.report.entry import WORDS, Entry, converged_error
+from designspace.report.entry import WORDS, Entry, converged_error, precisions
 from designspace.report.evidence.caveats import few_effective, like_copies, lossy_reference, too_few_images
 from designspace.report.evidence.differences import Ranking
 from designspace.report.protocols import differences
@@ -53,7 +53,7 @@ def protocol(metric: str, entries: Sequence[Entry]) -> str:
     """The protocol in words: ``FD-lite0-96-320, n = 3,200 images, seed 0, detector lite0 (320 features), ...``."""
     first = entries[0]
     text = f"{one_line(first.about(metric).protocol)}, n = {first.images(metric):,} images{_seeds(entries)}"
-    text += _labels(first) + _decoders(entries, latents=_is_diagnostic(metric, first))
+    text += _labels(first) + precisions(entries) + _decoders(entries, latents=_is_diagnostic(metric, first))
     if _is_diagnostic(metric, first):
         data = first.trial("data", "name")
         return f"{text}, data {one_line(data)}" if data else text
