@@ -81,9 +81,11 @@ def _train(
     except (StorageError, DataError):
         raise
     except Exception as error:
-        typer.secho(f"{name}: {brief(error)}", err=True, fg="red")
-        if ranks.count > 1 and not isinstance(error, DivergedError):
-            raise typer.Exit(1) from error  # the other processes may not have met it, and would wait for this one
+        of_all = isinstance(error, DivergedError)  # other errors may have happened to this process alone
+        if ranks.first or not of_all:
+            typer.secho(f"{name}: {brief(error)}", err=True, fg="red")
+        if ranks.count > 1 and not of_all:
+            raise typer.Exit(1) from error  # the others would wait for this one
         return False
     if ranks.first:
         last = state.record.mean[-1] if state.record.images else state.first
