@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from designspace.data.images import Images
     from designspace.spec import Ablation, Point
     from designspace.training.checkpoints import Plan, Trainable
+    from designspace.training.ranks import Ranks
     from designspace.training.state import State
 
 
@@ -39,13 +40,7 @@ def train(
     """
     import torch
 
-    from designspace.errors import DataError, StorageError, brief
-    from designspace.interrupts import contained
-    from designspace.run.job import label
     from designspace.run.labels import require_labels
-    from designspace.run.progress import training_shown
-    from designspace.training.checkpoints import trained
-    from designspace.training.loop import DivergedError
     from designspace.training.ranks import joined
 
     with clean_errors():
@@ -57,33 +52,47 @@ def train(
         plans = _plans(ablation)
         if not plans:
             stop(2, f"{file}: has no denoiser to train: use `denoiser: {{name: trained, ...}}`")
-        failed = 0
         with joined(torch.device(device)) as (ranks, place):
             if (least := min(job.plan.recipe.batch_size for job, _ in plans)) < ranks.count:
                 stop(2, f"{file}: batch_size {least} is less than the {ranks.count} processes that share a batch")
-            for job, points in plans:
-                plan, images = job.plan, job.denoiser.training_images
-                more = f" and {len(points) - 1} more" if len(points) > 1 else ""
-                name = f"{plan.key[:12]} ({label(points[0])}{more}, seed {plan.recipe.seed}): {images:,} images"
-                try:
-                    with contained(), training_shown(quiet=not ranks.first) as seen:
-                        job.snapshots()  # before anything is computed
-                        state = trained(plan, images, place, seen=seen, ranks=ranks)
-                        written = job.export(state, export, place, half=half) if export and ranks.first else []
-                except (StorageError, DataError):
-                    raise
-                except Exception as error:  # an error in one network must not stop the others
-                    failed += 1
-                    typer.secho(f"{name}: {brief(error)}", err=True, fg="red")
-                    if ranks.count > 1 and not isinstance(error, DivergedError):
-                        raise typer.Exit(1) from error  # the other processes may not have met it, and end as well
-                    continue
-                if ranks.first:
-                    last = state.record.mean[-1] if state.record.images else state.first
-                    typer.echo(f"{name}, loss {last:.4g}")
-                    for path in written:
-                        typer.echo(f"  model: {path}")
-    raise typer.Exit(1 if failed else 0)
+            done = [_train(job, points, ranks, place, export, half=half) for job, points in plans]
+    raise typer.Exit(0 if all(done) else 1)
+
+
+def _train(
+    job: _Job, points: list[Point], ranks: Ranks, device: torch.device, folder: Path | None, *, half: bool
+) -> bool:
+    """Train a denoiser, write it to ``folder`` and say so; ``False`` after an error, which must not stop the others."""
+    from designspace.errors import DataError, StorageError, brief
+    from designspace.interrupts import contained
+    from designspace.run.job import label
+    from designspace.run.progress import training_shown
+    from designspace.training.checkpoints import trained
+    from designspace.training.loop import DivergedError
+
+    plan, images = job.plan, job.denoiser.training_images
+    more = f" and {len(points) - 1} more" if len(points) > 1 else ""
+    name = f"{plan.key[:12]} ({label(points[0])}{more}, seed {plan.recipe.seed}): {images:,} images"
+    try:
+        with contained(), training_shown(quiet=not ranks.first) as seen:
+            job.snapshots()  # before anything is computed
+            state = trained(plan, images, device, seen=seen, ranks=ranks)
+            written = job.export(state, folder, device, half=half) if folder and ranks.first else []
+    except (StorageError, DataError):
+        raise
+    except Exception as error:
+        of_all = isinstance(error, DivergedError)  # other errors may have happened to this process alone
+        if ranks.first or not of_all:
+            typer.secho(f"{name}: {brief(error)}", err=True, fg="red")
+        if ranks.count > 1 and not of_all:
+            raise typer.Exit(1) from error  # the others would wait for this one
+        return False
+    if ranks.first:
+        last = state.record.mean[-1] if state.record.images else state.first
+        typer.echo(f"{name}, loss {last:.4g}")
+        for path in written:
+            typer.echo(f"  model: {path}")
+    return True
 
 
 @dataclass(frozen=True)
