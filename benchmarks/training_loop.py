@@ -67,7 +67,7 @@ def ours(network: nn.Module, x: Tensor, recipe: Recipe, augmentation: ds.Augment
     design, size = ds.Design.preset("edm"), recipe.batch_size
     data = Images(torch.randint(0, 256, (4 * size, *x.shape[1:]), dtype=torch.uint8))
     batches = Batches.of(data, design, augmentation, 0, size, labelled=False, device=x.device)
-    trainer = Trainer(State(network, recipe, x.device), design, batches)
+    trainer = Trainer(State(network, recipe, x.device, design), design, batches)
     return lambda: trainer._step(batches(trainer.state.step))
 
 
