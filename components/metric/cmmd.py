@@ -41,9 +41,8 @@ class CMMD(Metric, name="cmmd"):
     normalised: bool = True
 
     def measure(self, generated: Sample, reference: Sample) -> Measured:
-        if self.normalised:
-            generated = _unit(generated)
-        found = squared_mmd(generated, self._of(reference), Gaussian(self.sigma), diagonal=self._diagonal)
+        generated, reference = self._of(generated), self._of(reference)
+        found = squared_mmd(generated, reference, Gaussian(self.sigma), diagonal=self._diagonal)
         assert found.influence is not None
         assert found.pairs is not None
         return replace(
@@ -62,8 +61,8 @@ class CMMD(Metric, name="cmmd"):
     def _diagonal(self) -> float | None:
         return 1.0 if self.statistic == "V" else None
 
-    def _of(self, reference: Sample) -> Sample:
-        return reference.once("unit length", partial(_unit, reference)) if self.normalised else reference
+    def _of(self, sample: Sample) -> Sample:
+        return sample.once("unit length", partial(_unit, sample)) if self.normalised else sample
 
 
 @dataclass(frozen=True)
@@ -79,4 +78,5 @@ class Gaussian:
 
 def _unit(sample: Sample) -> Sample:
     """The features divided by their lengths; a feature of length 0 stays 0."""
-    return Sample(torch.nn.functional.normalize(sample.features.double(), eps=torch.finfo(torch.float64).tiny))
+    tiny = torch.finfo(torch.float64).tiny
+    return sample.derived("unit length", torch.nn.functional.normalize(sample.features.double(), eps=tiny))

@@ -1,7 +1,9 @@
+from collections.abc import Iterator
 from typing import ClassVar
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from designspace.evaluation.frechet import frechet, influence
 from designspace.evaluation.measure import Measured, Sample
@@ -42,16 +44,24 @@ class FIDInfinity(Metric, name="fid_infinity"):
         return own.removesuffix("-inception") if frechet == "FID" else own.replace("FID", "FD", 1)
 
     def measure(self, generated: Sample, reference: Sample) -> Measured:
-        n = len(generated)
+        n, value, raw = len(generated), 0.0, 0.0
+        effect = torch.zeros(n, dtype=torch.float64)
+        for chosen, weight in self._subsets(n):
+            some = generated.features[chosen]
+            raw = frechet(Moments.of(some), reference.moments)
+            value += weight * raw
+            effect[chosen] += weight * n / len(chosen) * influence(some, reference.moments)
+        return Measured(value, float(effect.std()) / n**0.5, effect.float(), extra={"raw": raw})
+
+    def value(self, generated: Sample, reference: Sample) -> float:
+        subsets = self._subsets(len(generated))
+        return sum(w * frechet(Moments.of(generated.features[some]), reference.moments) for some, w in subsets)
+
+    def _subsets(self, n: int) -> Iterator[tuple[Tensor, float]]:
+        """The images of each subset and the weight of its distance in the value; the last one has all images."""
         if n < self.least:
             raise ValueError(f"subsets of n / {SMALLEST} images and more need at least {self.least} images, not {n}")
         sizes = np.linspace(n // SMALLEST, n, self.subsets).astype(int)
         weights = np.linalg.pinv(np.stack([np.ones(self.subsets), 1 / sizes], 1))[0]
-        distances, effect = np.zeros(self.subsets), torch.zeros(n, dtype=torch.float64)
-        for b, size in enumerate(sizes):
-            chosen = torch.from_numpy(generator("fid_infinity", self.seed, b).permutation(n)[:size])
-            some = generated.features[chosen]
-            distances[b] = frechet(Moments.of(some), reference.moments)
-            effect[chosen] += weights[b] * n / size * influence(some, reference.moments)
-        value, se = float(weights @ distances), float(effect.std()) / n**0.5
-        return Measured(value, se, effect.float(), extra={"raw": distances[-1]})
+        for b, (size, weight) in enumerate(zip(sizes, weights, strict=True)):
+            yield torch.from_numpy(generator("fid_infinity", self.seed, b).permutation(n)[:size]), float(weight)

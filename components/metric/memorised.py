@@ -1,8 +1,9 @@
+from collections.abc import Sequence
 from typing import ClassVar
 
 import torch
 
-from designspace.evaluation.measure import Measured, Sample, mean
+from designspace.evaluation.measure import Draw, Measured, Sample, mean
 from designspace.evaluation.neighbours import nearest
 from designspace.evaluation.rows import Metric
 from designspace.registry.component import Fraction
@@ -26,3 +27,6 @@ class Memorised(Metric, name="memorised"):
     def measure(self, generated: Sample, reference: Sample) -> Measured:
         first, second, *_ = nearest(generated, reference, 2).squares.T
         return mean(torch.from_numpy(first <= self.ratio**2 * second).double())
+
+    def drawn(self, reference: Sample, draws: Sequence[Draw]) -> list[float]:
+        return [1.0] * len(draws)  # images that are drawn from the reference are copies

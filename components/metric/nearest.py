@@ -1,8 +1,9 @@
+from collections.abc import Sequence
 from typing import ClassVar
 
 import torch
 
-from designspace.evaluation.measure import Measured, Sample, mean
+from designspace.evaluation.measure import Draw, Measured, Sample, mean
 from designspace.evaluation.neighbours import nearest
 from designspace.evaluation.rows import Metric
 from designspace.registry.literature import SALIMANS_2016
@@ -25,6 +26,9 @@ class Nearest(Metric, name="nearest"):
     def measure(self, generated: Sample, reference: Sample) -> Measured:
         apart, among = (_distances(of, reference) for of in (generated, reference))
         return mean(apart, extra={"median": float(apart.median()), "among_reference": float(among.mean())})
+
+    def drawn(self, reference: Sample, draws: Sequence[Draw]) -> list[float]:
+        return [0.0] * len(draws)  # images that are drawn from the reference are copies
 
 
 def _distances(points: Sample, reference: Sample) -> torch.Tensor:

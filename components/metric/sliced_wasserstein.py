@@ -1,9 +1,11 @@
+from collections.abc import Sequence
+
 import numpy as np
 
-from designspace.evaluation.measure import Measured, Sample, rooted
-from designspace.evaluation.moments import check_widths
+from designspace.evaluation.measure import Draw, Measured, Sample, rooted
+from designspace.evaluation.moments import Array, check_widths
 from designspace.evaluation.rows import Metric
-from designspace.evaluation.transport import mean_transport, projected
+from designspace.evaluation.transport import mean_transport, mean_transport_of_draws, projected
 from designspace.registry.component import Count, Order
 from designspace.registry.literature import BONNEEL_2015, RABIN_2011
 from designspace.sampling.noise import generator
@@ -26,9 +28,17 @@ class SlicedWasserstein(Metric, name="sliced_wasserstein"):
     seed: int = 0
 
     def measure(self, generated: Sample, reference: Sample) -> Measured:
-        d = generated.features.shape[1]
-        check_widths(d, reference.features.shape[1])
-        along = generator("sliced_wasserstein", self.seed).standard_normal((self.directions, d)).T
-        along /= np.linalg.norm(along, axis=0)
-        x, y = (projected(of.features, along) for of in (generated, reference))
+        check_widths(generated.features.shape[1], reference.features.shape[1])
+        x, y = (self._projected(of) for of in (generated, reference))
         return rooted(*mean_transport(x, y, self.p), self.p)
+
+    def drawn(self, reference: Sample, draws: Sequence[Draw]) -> list[float]:
+        found = mean_transport_of_draws(self._projected(reference), draws, self.p)
+        return [value ** (1 / self.p) for value in found]
+
+    def _projected(self, sample: Sample) -> Array:
+        """The features along each direction, ``[n, L]``."""
+        size = self.directions, sample.features.shape[1]
+        along = generator("sliced_wasserstein", self.seed).standard_normal(size).T
+        along /= np.linalg.norm(along, axis=0)
+        return projected(sample.features, along)

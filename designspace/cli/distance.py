@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -136,6 +137,7 @@ def _compare(
     from designspace.evaluation.boundary import known_of
     from designspace.evaluation.evaluate import drawn, measure, record
     from designspace.evaluation.measure import Summary
+    from designspace.evaluation.products import computing_on
     from designspace.registry.isolation import isolated
     from designspace.results.caveats import few_effective, too_few_images
     from designspace.storage.files import content_key
@@ -143,16 +145,14 @@ def _compare(
     device = one_device(device)
     key = content_key(detector.identity(), [metric.identity() for metric in metrics])
     try:
-        with isolated(torch.device(device), "distance", key) as drew:
+        with isolated(torch.device(device), "distance", key) as drew, computing_on(torch.device(device)):
             other = of if isinstance(of, Data) else known_of(of, detector)
             if isinstance(other, Summary):
                 metrics = usable_metrics(metrics, asked)
             generated, reference = _samples(a, other, detector, count, torch.device(device))
-            found = measure(metrics, detector, generated, reference, lambda metric: None)
+            draws = None if isinstance(reference, Summary) else partial(drawn, reference=reference, n=len(generated))
+            found = measure(metrics, detector, generated, reference, drawn=draws)
             values = {name: value for name, (value, _) in found.items()}
-            for metric in () if isinstance(reference, Summary) else metrics:
-                mean, sd = drawn(metric, reference, len(generated))
-                values[metric.name] = values[metric.name].model_copy(update={"drawn": mean, "drawn_sd": sd})
             about = record(detector, of, reference, images=len(generated), pixels="uint8 as given")
     except ValueError as error:
         stop(2, str(error))

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from designspace.evaluation.measure import Draw, Measured, Sample, Summary
+from designspace.evaluation.measure import Draw, Measured, Sample, Store, Summary
 from designspace.evaluation.rows import Detector, Metric, Reference
 from designspace.registry.calling import calling, described, require_number, require_tensor, unmet
 from designspace.registry.component import Component
@@ -53,7 +53,7 @@ def _require_features(component: Component, what: str, features: Tensor) -> None
         unmet(component, what, "at least one feature per image", described(features))
 
 
-def joined(detector: Detector, parts: Sequence[Tensor], images: int) -> Sample:
+def joined(detector: Detector, parts: Sequence[Tensor], images: int, store: Store | None = None) -> Sample:
     """The features of all ``images``, from those of chunks. Raises ``RowError`` unless all chunks have the same width.
 
     The features of chunks may come from the cache.
@@ -61,7 +61,7 @@ def joined(detector: Detector, parts: Sequence[Tensor], images: int) -> Sample:
     widths = sorted({part.shape[1] for part in parts})
     if len(widths) > 1:
         unmet(detector, "the number of features", "the same for all images", f"{widths[0]} and {widths[-1]}")
-    sample = Sample(torch.cat(list(parts)))
+    sample = Sample(torch.cat(list(parts)), store=store)
     if len(sample) != images:
         unmet(detector, "the features", f"those of {images} images", f"those of {len(sample)}")
     return sample

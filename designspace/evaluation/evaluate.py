@@ -24,6 +24,8 @@ from designspace.text import first_of
 
 Floor = Callable[[Metric], tuple[float, int] | None]
 """Returns the floor of a metric and the number of images it was measured with, or ``None`` if there is none."""
+Drawn = Callable[[Metric], tuple[float, float] | None]
+"""Returns mean and standard deviation of a metric over draws from the reference, or ``None`` if there are none."""
 DRAWS = 8
 """The number of times that ``drawn`` draws images from the reference."""
 DIGITS = 12
@@ -31,11 +33,17 @@ DIGITS = 12
 
 
 def measure(
-    metrics: Sequence[Metric], detector: Detector, generated: Sample, reference: Sample, floor: Floor
+    metrics: Sequence[Metric],
+    detector: Detector,
+    generated: Sample,
+    reference: Sample,
+    floor: Floor | None = None,
+    drawn: Drawn | None = None,
 ) -> dict[str, tuple[MetricValue, Measured]]:
     """Evaluate every metric on the features of the generated images.
 
-    Returns, by the metric's name, the value with its standard error, protocol and floor, and the metric's full result.
+    Returns, by the metric's name, the value with its standard error, protocol, floor and the value of draws from the
+    reference, and the metric's full result.
     Raises ``ValueError`` if there are too few images for a metric, or if ``check`` rejects the features.
     """
     check(generated, reference)
@@ -44,8 +52,9 @@ def measure(
         _enough(metrics, reference, "in the reference")
     found, name = {}, protocol_of(detector)
     for metric in metrics:
+        of_draws, sd = (drawn and drawn(metric)) or (None, None)  # first: its pass over the reference serves both
         found_by = measured(metric, generated, reference)
-        low, size = floor(metric) or (None, None)
+        low, size = (floor and floor(metric)) or (None, None)
         extra: dict[str, Any] = dict(found_by.extra)
         value = MetricValue(
             value=found_by.value,
@@ -54,6 +63,8 @@ def measure(
             higher_is_better=metric.higher_is_better,
             floor=low,
             floor_n=size,
+            drawn=of_draws,
+            drawn_sd=sd,
             **extra,
         )
         found[metric.name] = value, found_by

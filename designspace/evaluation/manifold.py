@@ -210,8 +210,8 @@ def _true(mask: Tensor) -> tuple[Tensor, Tensor]:
     if mask.is_cuda:
         rows, columns = mask.nonzero(as_tuple=True)
         return rows, columns
-    rows, columns = np.divmod(np.flatnonzero(mask.numpy()), mask.shape[1])  # many times as fast as ``nonzero``
-    return torch.from_numpy(rows), torch.from_numpy(columns)
+    i, j = np.divmod(np.flatnonzero(mask.numpy()), mask.shape[1])  # many times as fast as ``nonzero``
+    return torch.from_numpy(i), torch.from_numpy(j)
 
 
 def _reach(near: Near, k: int, x: Centred) -> Array:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -18,6 +18,9 @@ from designspace.sampling.noise import generator
 T = TypeVar("T")
 Draw = NDArray[np.int64]
 """The indices of images drawn from a reference, with replacement, ``[n]``."""
+Tensors = dict[str, Tensor]
+Store = Callable[[str, Callable[[], Tensors]], Tensors]
+"""Returns the tensors that are kept on disk under a name, after making them if there are none."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +31,8 @@ class Sample:
     """float32 ``[n, d]``."""
     kept: dict[Hashable, Any] = field(default_factory=dict, repr=False)
     """Intermediate results that metrics share, such as nearest neighbours."""
+    store: Store | None = field(default=None, repr=False)
+    """The store of ``saved``; the reference of a run has one."""
 
     def __len__(self) -> int:
         return len(self.features)
@@ -43,6 +48,18 @@ class Sample:
             self.kept[key] = make()
         found: T = self.kept[key]
         return found
+
+    def saved(self, name: str, make: Callable[[], Tensors]) -> Tensors:
+        """As ``once``, for tensors that take long to compute: if there is a ``store``, they are made once for all runs.
+
+        They depend on the features and on ``name`` alone.
+        """
+        return self.once(name, make if self.store is None else partial(self.store, name, make))
+
+    def derived(self, name: str, features: Tensor) -> Sample:
+        """A sample with other features of the same images, whose tensors are saved under names of their own."""
+        store = self.store
+        return Sample(features, store=None if store is None else lambda key, make: store(f"{name}/{key}", make))
 
     def subset(self, index: Draw) -> Sample:
         """The images at these indices. What metrics compute from them is shared; their features are not kept."""
@@ -86,8 +103,8 @@ class Summary(Sample):
 class PartlyKnown(Sample):
     """A set of images for which the moments of all features are known, and the features of some images."""
 
-    def __init__(self, features: Tensor, moments: Moments) -> None:
-        super().__init__(features)
+    def __init__(self, features: Tensor, moments: Moments, store: Store | None = None) -> None:
+        super().__init__(features, store=store)
         self.__dict__["moments"] = moments  # replaces the cached property of Sample
 
 
@@ -108,7 +125,7 @@ class Measured:
     extra: dict[str, float] = field(default_factory=dict)
     """Further numbers to record, by name."""
 
-    def tensors(self) -> dict[str, Tensor]:
+    def tensors(self) -> Tensors:
         """The result as tensors for storage; ``Measured.of`` reads it back."""
         numbers = {"value": self.value, "se": self.se, "floor": self.floor}
         found = {k: torch.tensor(v, dtype=torch.float64) for k, v in numbers.items() if v is not None}
@@ -119,7 +136,7 @@ class Measured:
         return found | {f"profile.{name}": column for name, column in columns.items()}
 
     @classmethod
-    def of(cls, kept: dict[str, Tensor]) -> Measured:
+    def of(cls, kept: Tensors) -> Measured:
         """Restore a result from ``tensors``."""
         numbers = {k: kept[k].item() for k in ("value", "se", "floor") if k in kept}
         columns = {k.removeprefix("profile."): v for k, v in kept.items() if k.startswith("profile.")}

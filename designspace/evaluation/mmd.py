@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from designspace.evaluation.measure import Draw, Measured, Sample, shuffled
+from designspace.evaluation.measure import Draw, Measured, Sample, Tensors, shuffled
 from designspace.evaluation.moments import Features, check_widths, float64, table
 from designspace.evaluation.products import Centred, centre_of, full_precision, slices
 
@@ -27,12 +27,14 @@ BLOCK = 1024
 """The number of columns of a block of pairs on a CPU; it has a quarter as many rows, so that it stays in the cache."""
 ON_GPU = 8
 """How many times as many rows and columns a block has on a GPU."""
+VERSION = 1
+"""Raised when the means that are saved for references change."""
 EXACT = 2**23
 """The largest number of pairs whose products are computed in float64."""
 
 
 class Kernel(Hashable, Protocol):
-    """A kernel of features that depends on their products and lengths: a frozen dataclass, as results are kept by it.
+    """A kernel of features that depends on their products and lengths: a frozen dataclass, whose text names results.
 
     ``products``, float64, holds the scalar products of pairs (x, y) of features of dimension ``d``; ``x`` and ``y``,
     which are broadcast to its shape, hold their squared lengths. Returns the kernel of each pair, and may overwrite
@@ -78,7 +80,7 @@ def mmd_of_draws(
         counts = torch.from_numpy(np.stack([np.bincount(draw, minlength=m) for draw in draws], 1)).double()
         x = _centred(reference.features, centre_of(reference.features), m * m)
         sums, alone = _weighted_sums(x, kernel, torch.cat([torch.ones(m, 1, dtype=torch.float64), counts], 1))
-    own = reference.once(_own_key(kernel), lambda: _mean_of_pairs(sums[:, 0], alone))
+    own = float(reference.saved(_name(kernel), lambda: _mean_of_pairs(sums[:, 0], alone))["mean"])
     among = ((counts * (sums[:, 1:] - alone[:, None])).sum(0) / (n * (n - 1))).tolist()
     near = (counts.mT @ sums[:, 0] / (n * m)).tolist()
     both = (_with_diagonal(of, n, diagonal) - 2 * to for of, to in zip(among, near, strict=True))
@@ -99,25 +101,25 @@ def _centred(features: Features, centre: Tensor, pairs: int) -> Centred:
     return Centred.of(features, centre, torch.float64 if pairs <= EXACT else torch.float32)
 
 
-def _own_key(kernel: Kernel) -> tuple[Hashable, ...]:
-    return "mean of pairs", kernel
+def _name(kernel: Kernel) -> str:
+    return f"mean of pairs {VERSION}: {kernel}"
 
 
 def _own_mean(reference: Sample, kernel: Kernel) -> float:
     """The mean of the kernel over all pairs of different images of the reference."""
 
-    def make() -> float:
+    def make() -> Tensors:
         m = len(reference)
         x = _centred(reference.features, centre_of(reference.features), m * m)
         sums, alone = _weighted_sums(x, kernel, torch.ones(m, 1, dtype=torch.float64))
         return _mean_of_pairs(sums[:, 0], alone)
 
-    return reference.once(_own_key(kernel), make)
+    return float(reference.saved(_name(kernel), make)["mean"])
 
 
-def _mean_of_pairs(sums: Tensor, alone: Tensor) -> float:
+def _mean_of_pairs(sums: Tensor, alone: Tensor) -> Tensors:
     """The mean over pairs of different images, from the sums over all images and the kernel of each with itself."""
-    return float((sums - alone).sum()) / (len(sums) * (len(sums) - 1))
+    return {"mean": (sums - alone).sum() / (len(sums) * (len(sums) - 1))}
 
 
 def _weighted_sums(x: Centred, kernel: Kernel, weights: Tensor) -> tuple[Tensor, Tensor]:

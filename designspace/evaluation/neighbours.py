@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from designspace.evaluation.measure import Sample
+from designspace.evaluation.measure import Sample, Tensors
 from designspace.evaluation.moments import Array, check_widths, table
 from designspace.evaluation.products import Centred, centre_of, full_precision, product_device, slices
 
@@ -28,6 +28,8 @@ WIDE = 8
 """How many times as many columns as rows a block of a search has, and how many times as many rows it has on a GPU."""
 SHARED = 6
 """The smallest number of neighbours to search for, so that metrics with different k share one search."""
+VERSION = 1
+"""Raised when the neighbours that are saved for references change."""
 MARGIN = 8
 """The number of candidates beside the neighbours."""
 GROUPS = 32
@@ -58,7 +60,10 @@ def nearest(points: Sample, among: Sample, count: int) -> Near:
         text = f"{count} nearest neighbours need at least {count + (points is among)} images, not {len(among)}"
         raise ValueError(text)
     wide = max(count, min(SHARED, there))
-    return points.once(("nearest", among, wide), lambda: _search(points, among, wide))
+    if points is not among:
+        return points.once(("nearest", among, wide), lambda: _near(_search(points, among, wide)))
+    name = f"nearest {wide} of the others {VERSION}"
+    return points.once(("nearest", wide), lambda: _near(points.saved(name, lambda: _search(points, points, wide))))
 
 
 def blocks(n: int) -> Iterator[slice]:
@@ -87,7 +92,11 @@ def _rows() -> int:
     return BLOCK * (WIDE if product_device().type == "cuda" else 1)
 
 
-def _search(points: Sample, among: Sample, count: int) -> Near:
+def _near(found: Tensors) -> Near:
+    return Near(found["squares"].numpy(), found["index"].numpy())
+
+
+def _search(points: Sample, among: Sample, count: int) -> Tensors:
     check_widths(table(points.features)[1], table(among.features)[1])
     search = _Search(points.features, among.features, points is among)
     with full_precision():
@@ -95,7 +104,7 @@ def _search(points: Sample, among: Sample, count: int) -> Near:
         if not sure.all():
             again = (~sure).nonzero().flatten()
             squares[again], index[again], _ = search.find(again, count, torch.float64)
-    return Near(squares.numpy(), index.numpy())
+    return {"squares": squares, "index": index}
 
 
 @dataclass(frozen=True)
@@ -150,7 +159,7 @@ def _least(values: Tensor, count: int) -> tuple[Tensor, Tensor]:
     size = m // GROUPS
     if size < 2 * count:
         return values.topk(min(count, m), largest=False)
-    whole, rest = values[:, : size * GROUPS].unflatten(1, (GROUPS, size)), values[:, size * GROUPS :]
+    whole, rest = values[:, : size * GROUPS].view(n, GROUPS, size), values[:, size * GROUPS :]
     groups = whole.amin(1).topk(count, largest=False).indices[:, None].expand(n, GROUPS, count)
     columns = groups + size * torch.arange(GROUPS, device=values.device)[:, None]
     last = torch.arange(size * GROUPS, m, device=values.device).expand(n, -1)

@@ -8,11 +8,17 @@ Theorem 2.18.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from designspace.evaluation.measure import Draw
 from designspace.evaluation.moments import Array, Features, float64
+
+Integers = NDArray[np.int64]
 
 BLOCK = 4096
 """The number of rows that are converted to float64 at a time."""
@@ -29,16 +35,34 @@ def transport(x: Array, y: Array, p: float) -> tuple[Array, Array]:
     n, m = len(x), len(y)
     order = np.argsort(x, axis=0)
     x, y = np.take_along_axis(x, order, axis=0), np.sort(y, axis=0)
-    # Both quantiles are constant on intervals of u, whose ends are given in units of 1 / (n m).
-    ends = np.union1d(np.arange(1, n + 1) * m, np.arange(1, m + 1) * n)
-    starts = np.concatenate([[0], ends[:-1]])
-    value = (ends - starts) / (n * m) @ np.abs(x[starts // m] - y[starts // n]) ** p
+    weights, i, j = _plan(n, m)
+    value = weights @ np.abs(x[i] - y[j]) ** p
     between = np.arange(1, n) * m  # u between two neighbours in x
     rises = [np.abs(x[1:] - at) ** p - np.abs(x[:-1] - at) ** p for at in (y[(between - 1) // n], y[between // n])]
     potential = np.concatenate([np.zeros((1, x.shape[1])), np.cumsum((rises[0] + rises[1]) / 2, axis=0)])
     effect = np.empty_like(x)
     np.put_along_axis(effect, order, potential - potential.mean(0), axis=0)
     return np.asarray(value), effect
+
+
+def _plan(n: int, m: int) -> tuple[Array, Integers, Integers]:
+    """The intervals of u on which both quantiles are constant: their lengths, and which numbers these are."""
+    ends = np.union1d(np.arange(1, n + 1) * m, np.arange(1, m + 1) * n)  # in units of 1 / (n m)
+    starts = np.concatenate([[0], ends[:-1]])
+    return (ends - starts) / (n * m), starts // m, starts // n
+
+
+def mean_transport_of_draws(y: Array, draws: Sequence[Draw], p: float) -> list[float]:
+    """The value of ``mean_transport`` of numbers drawn from ``y [m, L]``, which are sorted once for all ``draws``."""
+    m, columns = y.shape
+    counts = [np.bincount(draw, minlength=m) for draw in draws]
+    weights, i, j = _plan(len(draws[0]), m)
+    values = np.zeros(len(draws))
+    for column in y.T:
+        order = np.argsort(column)
+        known = column[order]
+        values += [weights @ np.abs(np.repeat(known, count[order])[i] - known[j]) ** p for count in counts]
+    return [float(value) for value in values / columns]
 
 
 def mean_transport(x: Array, y: Array, p: float) -> tuple[float, Tensor]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Iterable, Sequence
+from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from designspace.errors import StorageError, brief
 from designspace.evaluation.boundary import joined
 from designspace.evaluation.evaluate import measure, observation, record
 from designspace.evaluation.measure import Measured
+from designspace.evaluation.products import computing_on
 from designspace.evaluation.rows import Metric, Observation
 from designspace.registry.isolation import isolated
 from designspace.results.records import SCHEMA, MetricValue, Protocol, Result
@@ -45,7 +47,7 @@ def evaluate(trial: Trial, stages: Stages, results: Results, seen: Seen) -> Resu
     distances = [metric for metric in metrics if not isinstance(metric, Observation)]
     parts = all_chunks(trial, stages, seen)
     start = perf_counter()
-    with isolated(stages.device, "metrics", trial.id) as drew:
+    with isolated(stages.device, "metrics", trial.id) as drew, computing_on(stages.device):
         found = _distances(distances, trial, parts, stages) if distances else {}
     seen_by = {m: stages.observed(trial, m) for m in metrics if isinstance(m, Observation)}
     found |= {m.name: _observation(m, tensors) for m, tensors in seen_by.items()}
@@ -95,13 +97,8 @@ def restore_artefacts(trials: Iterable[Trial], results: Results, stages: Stages)
 def _distances(metrics: Sequence[Metric], trial: Trial, parts: list[Tensors], stages: Stages) -> Found:
     detector, references = trial.evaluate.detector, stages.references
     generated = joined(detector, [part["features"] for part in parts], trial.evaluate.images)
-    found = measure(metrics, detector, generated, references.of(trial), lambda metric: references.floor(metric, trial))
-    values = {}
-    for metric in metrics:
-        value, measured = found[metric.name]
-        drawn, sd = references.drawn(metric, trial) or (None, None)
-        values[metric.name] = value.model_copy(update={"drawn": drawn, "drawn_sd": sd}), measured
-    return values
+    known = partial(references.floor, trial=trial), partial(references.drawn, trial=trial)
+    return measure(metrics, detector, generated, references.of(trial), *known)
 
 
 def _observation(metric: Observation, tensors: Tensors) -> tuple[MetricValue, Measured]:

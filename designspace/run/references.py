@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -11,7 +11,7 @@ import torch
 from designspace.data.rows import Data
 from designspace.evaluation.boundary import joined, known_of
 from designspace.evaluation.evaluate import DRAWS, drawn, floor
-from designspace.evaluation.measure import PartlyKnown, Sample, Summary
+from designspace.evaluation.measure import PartlyKnown, Sample, Store, Summary
 from designspace.evaluation.moments import Moments
 from designspace.evaluation.rows import Detector, Metric, Reference
 from designspace.registry.isolation import isolated
@@ -85,15 +85,27 @@ class References:
         if isinstance(reference, Summary):
             return None
         key = content_key(*what, self.key(trial), trial.evaluate.images)
-        return made(self.cache, self.loaded.device, "floor", key, lambda: make(reference))
+        with self.cache.lock(f"floor-{key}"):
+            return made(self.cache, self.loaded.device, "floor", key, lambda: make(reference))
+
+    def _store(self, key: str) -> Store:
+        """Keeps what metrics compute from the reference alone in the cache; other processes wait for it."""
+
+        def store(name: str, make: Callable[[], Tensors]) -> Tensors:
+            of = content_key(key, name)
+            with self.cache.lock(f"pairs-{of}"):
+                return made(self.cache, self.loaded.device, "pairs", of, make)
+
+        return store
 
     def _known(self, reference: Reference, detector: Detector, key: str) -> Sample:
         with isolated(self.loaded.device, "reference", key):
-            return known_of(reference, detector)
+            known = known_of(reference, detector)
+        return known if isinstance(known, Summary | PartlyKnown) else replace(known, store=self._store(key))
 
     def _features(self, data: Data, detector: Detector, key: str) -> Sample:
         if known := data.known_features(detector.identity()):
-            return PartlyKnown(known.features, Moments(known.n, known.mean, known.cov))
+            return PartlyKnown(known.features, Moments(known.n, known.mean, known.cov), self._store(key))
 
         def see(chunk: range) -> Tensors:
             return {"features": self.loaded.detect(detector, self.loaded.data(data).pixels[chunk.start : chunk.stop])}
@@ -104,4 +116,4 @@ class References:
 
         with self.cache.lock(f"reference-{key}"):
             n = self.cache.get_or_make("reference", key, lambda: {"n": torch.tensor(len(self.loaded.data(data)))})["n"]
-            return joined(detector, [part(chunk)["features"] for chunk in chunks(int(n))], int(n))
+            return joined(detector, [part(chunk)["features"] for chunk in chunks(int(n))], int(n), self._store(key))
