@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import torch
@@ -14,7 +15,16 @@ Settings = tuple[tuple[Callable[[], Any], Callable[[Any], object]], ...]
 """Functions that read and change settings of the process."""
 
 
+@cache
+def _settle_warning() -> None:
+    """Let PyTorch give its warning, once per process, that the older interface will be deprecated, and ignore it."""
+    with warnings.catch_warnings(), suppress(RuntimeError):
+        warnings.simplefilter("ignore")
+        torch.get_float32_matmul_precision()
+
+
 def _matmul_precision() -> str | None:
+    _settle_warning()
     with suppress(RuntimeError):  # raised if it was set by backend, which is kept as well
         return torch.get_float32_matmul_precision()
     return None
