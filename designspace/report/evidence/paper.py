@@ -188,5 +188,6 @@ def _settings(one: Mapping[str, Any], two: Mapping[str, Any]) -> Iterator[str]:
     """Further fields of the denoiser and of the design that differ."""
     known = {*(row.name for row in ROWS), *EARLIER, *REPEATED, "name", "model"}
     for part in ("denoiser", "design"):
-        a, b = one.get(part) or {}, two.get(part) or {}
+        a: Mapping[str, Any] = one.get(part) or {}
+        b: Mapping[str, Any] = two.get(part) or {}
         yield from (key for key in {**a, **b} if key not in known and a.get(key) != b.get(key))

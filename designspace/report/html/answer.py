@@ -6,19 +6,20 @@ from collections.abc import Iterator, Sequence
 
 from designspace.report.entry import WORDS, Entry
 from designspace.report.evidence.differences import Ranking
+from designspace.report.evidence.quality import quality
 from designspace.report.evidence.verdicts import Verdict
 from designspace.report.html.sections import Section
 from designspace.report.study import Study, budgets
-from designspace.report.tables import claims, quality
+from designspace.report.tables import claims
+from designspace.report.tables.quality import sentence
 from designspace.text import few, measured, quoted, value_of
 
 
 def answers(study: Study, verdicts: Sequence[Verdict], sections: Sequence[Section]) -> list[str]:
     """The outcomes of the claims, the best configuration for each protocol of the first metric, and what it costs."""
-    reached = [
-        quality.sentence(found) for metric in study.about.metrics[:1] for found in quality.quality(study, metric)
-    ]
-    return [sentence for sentence in (claims.summary(verdicts), *of_best(study, sections), *reached) if sentence]
+    reached = [found for metric in study.about.metrics[:1] for found in quality(study, metric)]
+    costs = map(sentence, reached)
+    return [text for text in (claims.summary(verdicts), *of_best(study, sections), *costs) if text]
 
 
 def of_best(study: Study, sections: Sequence[Section]) -> Iterator[str]:

@@ -5,36 +5,39 @@ from __future__ import annotations
 import html
 import math
 import os
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from designspace.report.evidence.deciding import deciding
-from designspace.report.evidence.effects import Effects
-from designspace.report.evidence.practices import Evidence, Judgement, where
+from designspace.report.evidence.practices import Evidence, Judgement
+from designspace.report.evidence.quality import fastest
 from designspace.report.evidence.sheets import Line, Sheet
 from designspace.report.tables import quality as equal
+from designspace.report.tables.evidence import (
+    change,
+    favoured,
+    interval,
+    listed,
+    model,
+    notes,
+    papers,
+    some,
+    told,
+    verdicts,
+)
 from designspace.report.tables.table import Cell, Table, csv_text, html_table, markdown
-from designspace.results.uncertainty import critical_value
-from designspace.text import counted, escape, joined, number, one_line, value_of
+from designspace.text import escape, joined, one_line, value_of
 
-NAMED = 6
-"""The largest number of choices that a cell lists."""
-TIED = 3
-"""The largest number of favoured choices that a cell names."""
-UNEQUAL = 1.1
-"""Choices whose evaluations differ by more than this factor are not compared at equal cost."""
 MOST = 6
 """The largest number of configurations of an ablation that are all in the table of evaluations for equal quality."""
-EDGES = 3
-"""The smallest number of numeric choices of which the first and the last are called edges of the grid."""
 HEADER = ["row", "the paper's choice", "tried", "favoured", "best other choice", "verdict"]
 FURTHER = ["measured on", "notes", "report"]
 MEANING = (
     "Each line compares the choices in one row, all else equal, with the choice of Karras et al. (2022), the paper. "
-    "Favoured: the choice with the best mean and all that do not differ significantly from it, corrected for all pairs. "
-    "Best other choice: the best of those that are not the paper's, and its value minus that with the paper's choice, "
-    "with the 95 % interval and, after “of”, the value with the paper's choice. If several choices were tried, "
+    "Favoured: the choice with the best mean and all that do not differ significantly from it, corrected for all "
+    "pairs. Best other choice: the best of those that are not the paper's, and its value minus that with the paper's "
+    "choice, with the 95 % interval and, after “of”, the value with the paper's choice. If several choices were tried, "
     "the difference flatters the best of them, but verdicts are corrected. The interval includes the variation between "
     "training runs where networks were trained repeatedly (Student's t). Three budgets are shown: the lowest, a middle "
     "and the highest. best.csv has all budgets and choices."
@@ -48,9 +51,9 @@ VERDICTS = (
 )
 ORDER = (
     "Evidence that can decide a row comes first: comparisons with the paper's choice, repeated trainings for rows of "
-    "training, networks before the exact denoiser, the paper's choice in the other rows before other settings, and more "
-    "comparisons before fewer. The order does not depend on the outcome. Values of different protocols or data sets are "
-    "in different tables, and only values of the same ablation are compared."
+    "training, networks before the exact denoiser, the paper's choice in the other rows before other settings, and "
+    "more comparisons before fewer. The order does not depend on the outcome. Values of different protocols or data "
+    "sets are in different tables, and only values of the same ablation are compared."
 )
 
 
@@ -102,14 +105,6 @@ def table(sheet: Sheet, out: Path | None = None) -> Table:
     return Table(HEADER + FURTHER, rows, MEANING)
 
 
-def papers(line: Line) -> str:
-    """The paper's choice in a row, or its value of a field; empty for several rows together."""
-    if line.row is None:
-        return ""
-    _, _, name = line.name.partition(".")
-    return value_of(line.row.fields[name]) if name in line.row.fields else "" if name else line.row.formula
-
-
 def _cells(sheet: Sheet, line: Line, out: Path | None) -> list[Cell]:
     one = line.evidence
     if one is None:
@@ -118,123 +113,10 @@ def _cells(sheet: Sheet, line: Line, out: Path | None) -> list[Cell]:
         return [Cell(""), Cell(""), Cell(""), Cell(Judgement.NONE), Cell(""), Cell(note), Cell("")]
     shown = some(one)
     tried = listed(one.factor.choices[not one.of_paper and 0 :])
-    favoured = told(one, {budget: _favoured(one, budget) for budget in shown})
+    best = told(one, {budget: favoured(one, budget) for budget in shown})
     rivals = told(one, {budget: change(one, budget) for budget in shown}) if one.of_paper else ""
     name = Cell(one_line(one.study.about.name), link=_link(one.study.folder, out))
-    return [Cell(tried), Cell(favoured), Cell(rivals), Cell(verdicts(one)), Cell(model(one)), Cell(notes(one)), name]
-
-
-def some(one: Evidence) -> list[object]:
-    """The lowest, a middle and the highest budget."""
-    known = [*one.at]
-    return list(dict.fromkeys((known[0], known[len(known) // 2], known[-1])))
-
-
-def told(one: Evidence, at: Mapping[object, str]) -> str:
-    """``NFE 7: euler; NFE 11 and 19: heun``: what is true at which budget."""
-    by: dict[str, list[object]] = {}
-    for budget, text in at.items():
-        by.setdefault(text, []).append(budget)
-    return "; ".join(f"{places(one, budgets)}: {text}" for text, budgets in by.items())
-
-
-def places(one: Evidence, budgets: Sequence[object]) -> str:
-    """``NFE 7, 11 and 19``."""
-    first, *others = [where(one, budget) for budget in budgets]
-    word = first.rpartition(" ")[0]
-    return joined([first, *(other.removeprefix(f"{word} ") for other in others)])
-
-
-def listed(choices: Sequence[Any]) -> str:
-    """The choices as text, at most ``NAMED`` of them."""
-    words = [one_line(choice) for choice in choices]
-    return (
-        ", ".join(words)
-        if len(words) <= NAMED
-        else f"{', '.join(words[: NAMED - 1])} and {len(words) - NAMED + 1} more"
-    )
-
-
-def _favoured(one: Evidence, budget: object) -> str:
-    at = one.at[budget]
-    if not at.decided:
-        return "undecided"
-    names = [one_line(choice) for choice in at.favoured]
-    return " or ".join(names) if len(names) <= TIED else f"{names[0]} or {len(names) - 1} others"
-
-
-def change(one: Evidence, budget: object) -> str:
-    """``dpmpp_2m -236.1 [-242, -230] (heun: 374.4)``."""
-    at, choice = one.at[budget], one.rival(budget)
-    gap = at.against[choice]
-    text = f"{one_line(choice)} {'+' if gap.value > 0 else ''}{number(gap.value, gap.se)}"
-    if ends := interval(one, budget, choice):
-        text += f" [{number(ends[0], gap.se)}, {number(ends[1], gap.se)}]"
-    return f"{text} of {at.baseline:.4g}"
-
-
-def interval(one: Evidence, budget: object, choice: Any) -> tuple[float, float] | None:
-    """The 95 % interval of the change with a choice; ``None`` without a standard error."""
-    gap = one.at[budget].against[choice]
-    if gap.se is None:
-        return None
-    half = critical_value(gap.degrees) * gap.se
-    return gap.value - half, gap.value + half
-
-
-def verdicts(one: Evidence) -> str:
-    """``contradicts at NFE 7 and 11; agrees at NFE 19``, or one word if it is the same at all budgets."""
-    by: dict[Judgement, list[object]] = {}
-    for budget, found in one.judgements.items():
-        by.setdefault(found, []).append(budget)
-    if len(by) == 1:
-        return str(next(iter(by)))
-    return "; ".join(f"{kind} at {places(one, by[kind])}" for kind in Judgement if kind in by)
-
-
-def model(one: Evidence) -> str:
-    """The model, the number of training runs and the number of images."""
-    runs = f", {counted(one.repeats, 'run')}" if one.repeats and one.model.startswith("networks") else ""
-    each = " each" if len(one.points[0].rows) > 1 else ""
-    return f"{one.model}{runs}; {one.points[0].images(one.metric):,} images{each}"
-
-
-def notes(one: Evidence) -> str:
-    """Flags: edges of the grid, dependence on another axis, unequal cost, and what else differs."""
-    found = []
-    if edges := _edges(one):
-        found.append(f"edge of the grid at {places(one, edges)}")
-    depends: dict[str, list[object]] = {}
-    for budget, at in one.at.items():
-        if at.dependence:
-            depends.setdefault(at.dependence.axis, []).append(budget)
-    found += [f"depends on {one_line(axis)} at {places(one, budgets)}" for axis, budgets in depends.items()]
-    if one.change.settings:
-        found.append(f"with its own {joined(one.change.settings)}")
-    if one.others:
-        found.append(f"not with EDM's {joined(one.others)}")
-    if unequal := [at for at in one.at.values() if max(at.nfe.values()) > UNEQUAL * min(at.nfe.values())]:
-        found.append(_costs(unequal[-1]))
-    if one.once:
-        found.append("one training run of each network")
-    return "; ".join(found)
-
-
-def _costs(at: Effects) -> str:
-    least, most = (kind(at.nfe, key=lambda choice: at.nfe[choice]) for kind in (min, max))
-    return f"unequal cost: {one_line(least)} {at.nfe[least]:.4g} NFE, {one_line(most)} {at.nfe[most]:.4g}"
-
-
-def _edges(one: Evidence) -> list[object]:
-    """The budgets at which the best choice is the lowest or the highest number tried, unless that is 0."""
-    try:
-        numbers = {choice: float(choice) for choice in one.factor.choices}
-    except ValueError:
-        return []
-    if len(numbers) < EDGES:
-        return []
-    ends = {min(numbers.values()), max(numbers.values())} - {0.0}
-    return [budget for budget, at in one.at.items() if at.decided and numbers[at.favoured[0]] in ends]
+    return [Cell(tried), Cell(best), Cell(rivals), Cell(verdicts(one)), Cell(model(one)), Cell(notes(one)), name]
 
 
 def undecided(sheet: Sheet) -> Iterator[tuple[str, str]]:
@@ -253,7 +135,7 @@ def reached(sheet: Sheet, out: Path | None = None) -> Table:
         link = _link(found.study.folder, out)
         goal = "drawn reference" if found.drawn else "3 % of the best"
         about = [Cell(one_line(found.study.about.name), link=link), Cell(found.model), Cell(goal)]
-        for one in found.reached if len(found.reached) <= MOST else [*equal.fastest(found)][:1]:
+        for one in found.reached if len(found.reached) <= MOST else [*fastest(found)][:1]:
             rows.append([*about, *equal.cells(found, one)])
             about = [Cell(""), Cell(""), Cell("")]
     header = ["report", "model", "within", "configuration", "NFE", "95 % interval", "times fewer than the baseline"]
@@ -322,9 +204,9 @@ def short(sheet: Sheet) -> Table:
     """An excerpt with the first line of each row."""
     rows = []
     for line in sheet.leading:
-        _, favoured, rival, verdict, *_ = _cells(sheet, line, None)
+        _, best, rival, verdict, *_ = _cells(sheet, line, None)
         decided = line.verdict in (Judgement.AGREES, Judgement.CONTRADICTS)
-        rows.append([Cell(line.name), Cell(papers(line)), favoured, rival, Cell(verdict.text, best=decided)])
+        rows.append([Cell(line.name), Cell(papers(line)), best, rival, Cell(verdict.text, best=decided)])
     return Table([*HEADER[:2], *HEADER[3:]], rows, MEANING)
 
 
@@ -333,8 +215,14 @@ def text(sheets: Sequence[Sheet]) -> str:
     parts = []
     for sheet in sheets:
         parts += [sheet.title, "", *markdown(short(sheet)), ""]
-        parts += [*map(equal.sentence, sheet.quality), ""] if sheet.quality else []
+        parts += [*headlines(sheet), ""]
     return "\n".join(parts).rstrip()
+
+
+def headlines(sheet: Sheet) -> list[str]:
+    """A sentence on the evaluations for equal quality for each ablation with few configurations."""
+    shown = [found for found in sheet.quality if 1 < len(found.reached) <= MOST]
+    return [f"{one_line(found.study.about.name)}, {found.model}: {equal.sentence(found)}" for found in shown]
 
 
 def notebook(sheets: Sequence[Sheet]) -> str:

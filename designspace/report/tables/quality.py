@@ -9,7 +9,7 @@ from designspace.report.evidence.quality import Quality, Reached, fastest, quali
 from designspace.report.study import Study
 from designspace.report.tables import caption
 from designspace.report.tables.table import Cell, Table, csv_text, markdown, number_cell
-from designspace.text import escape, few, joined, one_line, quoted
+from designspace.text import counted, escape, few, joined, one_line, quoted
 
 NAMED = 4
 """The largest number of configurations that a sentence names."""
@@ -102,20 +102,27 @@ def sentence(found: Quality) -> str:
     if not by:
         return f"No configuration comes within {goal} ({metric})."
     (least, names), *later = by.items()
-    parts = [f"{few(names)} {'come' if len(names) > 1 else 'comes'} within {goal} with {least} evaluations"]
+    verb = "come" if len(names) > 1 else "comes"
+    parts = [f"{few(names)} {verb} within {goal} with {least} evaluations{_fewer(found) if len(names) == 1 else ''}"]
     parts += [f"{few(of)} with {nfe}" for nfe, of in later[: NAMED - 1]]
-    text = joined(parts) if len(parts) < 3 and len(names) == 1 else "; ".join(parts)
-    if len(parts) > 2 and all(len(of) == 1 for of in by.values()):
-        text = joined(parts)
+    text = "; ".join(parts) if any(len(of) > 1 for of in by.values()) else joined(parts)
     if more := sum(len(of) for of in [*by.values()][NAMED:]):
-        text += f"; {more} others follow"
+        text += f"; {counted(more, 'other')} with more"
     return f"{text}{_not_reached(found)} ({metric})."
+
+
+def _fewer(found: Quality) -> str:
+    """`` (1.7 times fewer than heun)`` after the configuration with the least NFE."""
+    first = next(fastest(found))
+    if first.times is None or first.times <= 1:
+        return ""
+    return f" ({f'{first.bound} {first.times:.2g}'.strip()} times fewer than {found.baseline})"
 
 
 def _not_reached(found: Quality) -> str:
     short = [one for one in found.reached if one.nfe is None]
     if len(short) > NAMED:
-        return f"; {len(short)} others not within the NFE measured"
+        return f"; {len(short)} others not with the NFE measured"
     return f"; {few([f'{quoted(one.config)} above {one.measured[-1]:.4g}' for one in short])}" if short else ""
 
 

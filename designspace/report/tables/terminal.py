@@ -13,7 +13,7 @@ from designspace.report.evidence.inference import Outcome
 from designspace.report.evidence.sheets import Sheet
 from designspace.report.evidence.verdicts import verdicts
 from designspace.report.study import Study
-from designspace.report.tables import best, effects, practices, quality, values
+from designspace.report.tables import best, effects, practices, values
 from designspace.report.tables.table import Table
 from designspace.text import clean, counted, one_line
 
@@ -64,7 +64,7 @@ def terminal_best(sheets: Sequence[Sheet]) -> Group:
         rows = [[cells[0], cells[2], cells[4]] for cells in whole.rows]
         header = [whole.header[0], whole.header[2], whole.header[4]]
         parts += [Text(sheet.title, style="bold"), _drawn(Table(header, rows, ""))]
-        parts += [Text(clean(quality.sentence(found))) for found in sheet.quality] + [Text()]
+        parts += [Text(clean(line)) for line in best.headlines(sheet)] + [Text()]
     return Group(*parts)
 
 
