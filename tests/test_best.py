@@ -124,7 +124,7 @@ def test_agreement_needs_all_other_choices_to_be_worse_and_one_better_choice_con
 
 
 def test_p_values_are_corrected_for_all_choices_and_budgets_of_a_line(made):
-    study = solvers(made(), {7: {"heun": 20.0, "euler": 20.16}, 19: {"heun": 20.0, "euler": 20.01}})
+    study = solvers(made(), {7: {"heun": 20.0, "euler": 20.142}, 19: {"heun": 20.0, "euler": 20.01}})
     one = only(study)
     raw = one.at[7].against["euler"].p
     assert one.p[7, "euler"] == pytest.approx(2 * raw)
@@ -179,10 +179,13 @@ def test_dependence_on_another_row_and_other_choices_in_it_are_noted(made):
     for k, ((solver, steps), value) in enumerate(values.items()):
         rows = {"solver": {"name": solver}} | ({"time_steps": {"name": steps}} if steps != "edm" else {})
         bench.trial({"solver": solver, "time_steps": steps}, value, influence(k, 0.5), design=rows)
-    one, steps = evidence(bench.study(), "frechet")[0]
-    assert (one.change.name, steps.change.name) == ("solver", "time_steps")
-    assert notes(one) == "depends on time_steps at NFE 7; not with EDM's time_steps"
-    assert one.at[None].against["euler"].value == -2.5
+    alone, mean, *_ = found = evidence(bench.study(), "frechet")[0]
+    assert [one.change.name for one in found] == ["solver", "solver", "time_steps", "time_steps"]
+    assert (alone.others, notes(alone)) == ((), "")
+    assert [one.at[None].against["euler"].value for one in (alone, mean)] == [10.0, -2.5]
+    assert notes(mean) == "depends on time_steps at NFE 7; mean over 2 settings, not all with EDM's time_steps"
+    (sheet,) = ds.best(bench.folder).sheets
+    assert sheet.leading[0].evidence.others == ()  # where all other rows are EDM's
 
 
 def test_stages_are_compared_with_the_stage_before(made):

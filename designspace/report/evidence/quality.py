@@ -116,11 +116,23 @@ def _curves(study: Study, points: Sequence[Entry]) -> dict[Axes, list[Entry]]:
 def _reached(study: Study, metric: str, axes: Axes, curve: Sequence[Entry], target: float, best: Entry) -> Reached:
     nfe = [entry.spent(study.count) for entry in curve]
     z = [_above(study, metric, entry, target, best) for entry in curve]
-    certain = NormalDist().inv_cdf(1 - LEVEL / 2 / len(curve))
     at = next((n for n, entry in zip(nfe, curve, strict=True) if entry.value(metric) <= target), None)
+    return Reached(config_name(dict(axes)), at, *ends(nfe, z), tuple(nfe))
+
+
+def ends(nfe: Sequence[float], z: Sequence[float]) -> tuple[float | None, float | None]:
+    """The ends of the 95 % interval of the first NFE whose difference is at most the margin.
+
+    Args:
+        nfe: The measured NFE in ascending order.
+        z: By how many standard errors each difference lies above the margin; NaN if the error is unknown.
+
+    Returns:
+        The lower and the upper end; ``None`` if it lies beyond the measured NFE.
+    """
+    certain = NormalDist().inv_cdf(1 - LEVEL / 2 / len(nfe))
     low = next((n for n, one in zip(nfe, z, strict=True) if not one > Z), None)
-    high = next((n for n, one in zip(nfe, z, strict=True) if one <= -certain), None)
-    return Reached(config_name(dict(axes)), at, low, high, tuple(nfe))
+    return low, next((n for n, one in zip(nfe, z, strict=True) if one <= -certain), None)
 
 
 def _above(study: Study, metric: str, entry: Entry, target: float, best: Entry) -> float:

@@ -117,8 +117,10 @@ def notes(one: Evidence) -> str:
     found += [f"depends on {one_line(axis)} at {places(one, budgets)}" for axis, budgets in depends.items()]
     if one.change.settings:
         found.append(f"with its own {joined(one.change.settings)}")
+    settings = max(at.lines for at in one.at.values())
     if one.others:
-        found.append(f"not with EDM's {joined(one.others)}")
+        rows = f"with EDM's {joined(one.others)}"
+        found.append(f"mean over {settings} settings, not all {rows}" if settings > 1 else f"not {rows}")
     if unequal := [at for at in one.at.values() if max(at.nfe.values()) > UNEQUAL * min(at.nfe.values())]:
         found.append(_costs(unequal[-1]))
     if one.once:
