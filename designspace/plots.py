@@ -15,7 +15,8 @@ of one sheet; ``figures`` draws all sheets.
 >>> curves[0].name, curves[0].levels.shape
 ('edm', (18,))
 
-For results, each function takes the return value of ``ds.run`` or the folder of an ablation and returns one figure.
+For results, each function takes the return value of ``ds.run`` or the folder of an ablation, and perhaps the name of a
+metric, by default the first of the ablation, and returns one figure.
 
 .. code-block:: python
 
@@ -40,6 +41,7 @@ from designspace.report.figures import effects, heat, plane, profiles
 from designspace.report.figures import metric as measure
 from designspace.report.figures import pareto as fronts
 from designspace.report.figures import points as scatter
+from designspace.report.figures import quality as equal
 from designspace.report.figures import samples as images
 from designspace.report.figures import steps as slopes
 from designspace.report.study import Study
@@ -55,9 +57,9 @@ if TYPE_CHECKING:
 
 # fmt: off
 __all__ = [
-    "Panel", "RowCurves", "backward", "curves_of", "figure", "figures", "flow", "heat_map", "main_effects",
-    "metric_vs_axis", "metric_vs_nfe", "metric_vs_sigma", "pareto", "points", "rows", "samples", "samples_difference",
-    "sheets", "steps", "walks", "warps",
+    "Panel", "RowCurves", "backward", "curves_of", "equal_quality", "figure", "figures", "flow", "heat_map",
+    "main_effects", "metric_vs_axis", "metric_vs_nfe", "metric_vs_sigma", "pareto", "points", "rows", "samples",
+    "samples_difference", "sheets", "steps", "walks", "warps",
 ]
 _OF_DESIGNS = {
     "Panel": "figures", "RowCurves": "curves", "curves_of": "curves", "figure": "figures", "figures": "figures",
@@ -106,14 +108,7 @@ def rows(designs: Mapping[str, Design] | Iterable[Design | str] | Design | str, 
 def metric_vs_nfe(results: AnyResults, metric: str | None = None) -> Figure:
     """Draw a metric against the counted evaluations, with 95 % intervals and one curve per configuration.
 
-    If guidance adds evaluations, they are counted as well: see ``Result.nfe_total``.
-
-    Args:
-        results: The return value of ``ds.run``, or the folder of an ablation.
-        metric: The name of the metric; by default the first metric of the ablation.
-
-    Raises:
-        DataError: If the metric has not been measured.
+    If guidance adds evaluations, they are counted as well. Raises ``DataError`` if the metric has not been measured.
     """
     return _of_metric(results, metric, measure.metric_vs_nfe, "there are no finite values")
 
@@ -151,16 +146,20 @@ def pareto(results: AnyResults, metric: str | None = None) -> Figure:
 def main_effects(results: AnyResults, metric: str | None = None, group: int = 0) -> Figure:
     """Draw how much each choice changes a metric compared with the baseline's choice, with 95 % intervals.
 
-    Args:
-        results: The return value of ``ds.run``, or the folder of an ablation.
-        metric: The name of the metric; by default the first metric of the ablation.
-        group: The index of the group of points to draw, if the points fall into groups that cannot be compared.
-
-    Raises:
-        DataError: If the group has no choices to compare.
+    ``group`` is the index of the group of points to draw, if the points fall into groups that cannot be compared.
+    Raises ``DataError`` if the group has no choices to compare.
     """
     otherwise = f"no choices can be compared in group {group}"
     return _of_metric(results, metric, lambda s, m: effects.main_effects(s, m, group), otherwise)
+
+
+def equal_quality(results: AnyResults, metric: str | None = None, group: int = 0) -> Figure:
+    """Draw the NFE that each configuration needs for the same quality. Raises ``DataError`` without an axis of NFE.
+
+    ``group`` is the index of the kind of model or protocol, if there are several.
+    """
+    otherwise = f"no axis of NFE, or no distance from a reference, in group {group}"
+    return _of_metric(results, metric, lambda s, m: equal.equal_quality(s, m, group), otherwise)
 
 
 def samples(results: AnyResults, where: Mapping[str, Any] | None = None) -> Figure:

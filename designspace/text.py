@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
@@ -139,6 +140,11 @@ def config_name(axes: Mapping[str, object]) -> str:
     short = {axis: name if last.count(name) == 1 else axis for axis, name in zip(axes, last, strict=True)}
     named = [value_of(v) if axis in unnamed else f"{one_line(short[axis])}={value_of(v)}" for axis, v in axes.items()]
     return ", ".join(named) or "baseline"
+
+
+def quoted(name: str) -> str:
+    """The name of a configuration, in quotation marks if it contains spaces or commas."""
+    return f"“{name}”" if re.search(r"[\s,]", name) else name
 
 
 def joint_name(names: Sequence[str]) -> str:

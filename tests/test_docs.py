@@ -89,6 +89,7 @@ def test_the_tutorial_runs(tmp_path):
         ("bring_your_model", 7),
         ("recipes", 14),
         ("tune", 4),
+        ("best", 1),
         ("guidance", 4),
         ("detectors", 1),
         ("error_bars", 0),
@@ -96,7 +97,7 @@ def test_the_tutorial_runs(tmp_path):
     ],
 )
 def test_commands_and_their_options_exist(page, least):
-    assert len(PAGES) == 9
+    assert len(PAGES) == 10
     root, seen = typer.main.get_command(app), 0
     for block in blocks_of(page, "console"):
         for program, *words in block.commands:
@@ -269,13 +270,26 @@ def sentences(page):
             yield from re.split(r"(?<=[.:;]) ", " ".join(paragraph.split()))
 
 
-def test_the_tables_of_the_readme_are_those_of_the_reports():
-    """After ``make reports``, every table that is not a list of ablations is between marks, and up to date."""
-    page = readme.README.read_text("utf-8")
-    assert readme.filled(page) == page
-    assert re.findall(r"<!-- table: (\w+) -->\n\n\| ", page) == list(readme.TABLES)
+def test_the_tables_of_the_readme_and_of_best_practices_are_those_of_the_reports():
+    """After ``make reports``, every table of the README that is not a list of ablations is between marks."""
+    page, best = (path.read_text("utf-8") for path in (readme.README, readme.PAGE))
+    assert (readme.filled(page), readme.filled(best)) == (page, best)
+    names = [re.findall(r"<!-- table: (\w+) -->\n\n\| ", text) for text in (page, best)]
+    assert names == [["best_practices", "solver_grid", "rows"], ["rows", "quality"]]
+    assert {name for of in names for name in of} == set(readme.TABLES)
     rules = [line for line in page.splitlines() if line.startswith("| ---")]
-    assert len(rules) == len(readme.TABLES) + 1
+    assert len(rules) == len(names[0]) + 1
+
+
+def test_the_page_on_best_practices_runs(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("MPLBACKEND", "Agg")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "reports").symlink_to(ROOT / "reports")
+    for block in blocks_of_all("best"):
+        run(block)
+    assert {path.name for path in (tmp_path / "practices").iterdir()} >= {"best.md", "best.csv", "changes_1.png"}
+    assert (tmp_path / "quality.pdf").is_file()
+    assert "time_steps.sigma_max" in capsys.readouterr().out
 
 
 def test_the_readme_opens_with_the_images_of_the_report():

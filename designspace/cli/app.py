@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from designspace.cli import (
+    best,
     check,
     compare,
     distance,
@@ -65,6 +66,7 @@ app.command()(tune.tune)
 app.command()(check.check)
 app.command()(report.report)
 app.command()(compare.compare)
+app.command()(best.best)
 app.command()(train.train)
 app.command("list")(list.list_)
 app.command()(show.show)

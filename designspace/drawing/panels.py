@@ -45,13 +45,19 @@ class Panel:
 
 
 def stacked(
-    rows: int, height: float, columns: int = 1, *, share_x: bool = False, width: float = WIDTH
+    rows: int,
+    height: float,
+    columns: int = 1,
+    *,
+    share_x: bool = False,
+    width: float = WIDTH,
+    ratios: Sequence[float] | None = None,
 ) -> tuple[Figure, list[Axes]]:
-    """An empty figure of ``height`` inches, and its grid of axes as a list, row by row."""
+    """An empty figure of ``height`` inches, and its grid of axes as a list, row by row, with ``ratios`` of heights."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), layout="constrained")
-    return figure, list(figure.subplots(rows, columns, squeeze=False, sharex=share_x).flat)
+    return figure, list(figure.subplots(rows, columns, squeeze=False, sharex=share_x, height_ratios=ratios).flat)
 
 
 def annotate(axes: Axes, note: str, loc: Literal["left", "right"] = "right") -> None:

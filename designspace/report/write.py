@@ -8,7 +8,7 @@ from pathlib import Path
 from designspace.report import html
 from designspace.report.figures.files import files
 from designspace.report.study import Study
-from designspace.report.tables import claims, comparisons, effects, latex, practices, values
+from designspace.report.tables import claims, comparisons, effects, latex, practices, quality, values
 from designspace.storage.files import write_whole
 
 
@@ -56,6 +56,9 @@ def _files(study: Study, live: bool) -> Iterator[tuple[str, bytes]]:
         if chosen := effects.page(study):
             yield "effects.md", chosen.encode()
             yield "effects.csv", effects.tidy(study).encode()
+        if equal := quality.page(study):
+            yield "quality.md", equal.encode()
+            yield "quality.csv", quality.tidy(study).encode()
     drawn = dict(files(study)) if study.entries or study.search else {}
     yield from drawn.items()
     if html.available():

@@ -1,4 +1,4 @@
-"""Fill in the tables of README.md and draw its sample images, both from the committed reports.
+"""Fill in the tables of README.md and of the page on best practices, and draw their figures, from committed reports.
 
 A table stands between ``<!-- table: name -->`` and ``<!-- end -->``, where name is a key of ``TABLES``.
 """
@@ -7,15 +7,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import designspace as ds
 from designspace.drawing.files import saved
+from designspace.drawing.look import style
 from designspace.report import Study
 from designspace.report.evidence.effects import Effects, effects
+from designspace.report.evidence.paper import ROWS
+from designspace.report.evidence.practices import Judgement
+from designspace.report.evidence.quality import Quality
+from designspace.report.evidence.sheets import Line, Sheet
+from designspace.report.figures import best as figures
 from designspace.report.tables import values
+from designspace.report.tables.best import MOST, reached
 from designspace.report.tables.effects import change, words
+from designspace.report.tables.evidence import favoured, papers, some, told, verdicts
 from designspace.report.tables.table import Cell, Table, markdown, number_cell
 
 if TYPE_CHECKING:
@@ -23,6 +33,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 README, REPORTS, PICTURE = ROOT / "README.md", ROOT / "reports", ROOT / "docs" / "cifar10_jpeg.png"
+PAGE, CHANGES = ROOT / "docs" / "best.md", ROOT / "docs" / "best_changes.png"
 METRIC = "frechet"
 SHOWN = {"solver": ["euler", "heun", "dpmpp_2m"], "nfe": 11}
 """The points whose images are shown."""
@@ -31,6 +42,8 @@ BUDGET = 11
 PRACTICES = ("solvers", "steps", "guidance", "stochasticity")
 """The ablations of cifar10_jpeg whose choices the table of best practices lists, unless they have no results yet."""
 
+SHOWN_DATA = ("digits", "cifar10_jpeg")
+"""The data sets of the table of all rows."""
 NO_BREAK = "\N{NO-BREAK SPACE}"
 
 
@@ -61,7 +74,51 @@ def solver_grid() -> Table:
     return values.tables(Study(REPORTS / "solver_grid"), METRIC)[0]
 
 
-TABLES: dict[str, Callable[[], Table]] = {"best_practices": best_practices, "solver_grid": solver_grid}
+@cache
+def practices() -> list[Sheet]:
+    """What all committed reports say about each row, for the networks that come with the package."""
+    return [sheet for sheet in ds.best(REPORTS).sheets if sheet.data in SHOWN_DATA]
+
+
+def rows() -> Table:
+    """The verdict on each row of the table, by the evidence that can decide it, for each data set."""
+    found = [{line.name: line for line in sheet.leading} for sheet in practices()]
+    order = [row.name for row in ROWS]
+    names = sorted({n for of in found for n in of}, key=lambda n: (order.index(n.partition(".")[0]), n))
+    body = []
+    for name in names:
+        line = next(of[name] for of in found if name in of)
+        body.append([Cell(name), Cell(papers(line)), *(cell for of in found for cell in _verdict(of.get(name)))])
+    heads = [head for sheet in practices() for head in (f"favoured for {sheet.data}", "verdict")]
+    return Table(["row", "the paper's choice", *heads], body, "")
+
+
+def _verdict(line: Line | None) -> list[Cell]:
+    """What is favoured, and the verdict; empty if the field was no axis."""
+    if line is None or line.evidence is None:
+        return [Cell(""), Cell(str(line.verdict) if line else "")]
+    one = line.evidence
+    favoured_at = told(one, {budget: favoured(one, budget) for budget in some(one)})
+    return [Cell(favoured_at), Cell(verdicts(one), best=line.verdict in (Judgement.AGREES, Judgement.CONTRADICTS))]
+
+
+def equal_quality() -> Table:
+    """The evaluations for equal quality in the ablations of solvers."""
+    found = [replace(sheet, quality=tuple(q for q in sheet.quality if _of_solvers(q))) for sheet in practices()]
+    tables = [reached(sheet) for sheet in found if sheet.quality]
+    return Table(tables[0].header, [row for table in tables for row in table.rows], "")
+
+
+def _of_solvers(found: Quality) -> bool:
+    return "solver" in found.study.about.axes and len(found.reached) <= MOST
+
+
+TABLES: dict[str, Callable[[], Table]] = {
+    "best_practices": best_practices,
+    "solver_grid": solver_grid,
+    "rows": rows,
+    "quality": equal_quality,
+}
 
 
 def filled(page: str) -> str:
@@ -79,6 +136,16 @@ def picture() -> Figure:
     return ds.plots.samples(REPORTS / "cifar10_jpeg_solvers", SHOWN)
 
 
+def changes() -> Figure:
+    """What the best other choice of each row changes for the network of digits."""
+    with style():
+        figure = figures.changes(practices()[0])
+    assert figure is not None
+    return figure
+
+
 if __name__ == "__main__":
-    README.write_text(filled(README.read_text("utf-8")), "utf-8")
+    for path in (README, PAGE):
+        path.write_text(filled(path.read_text("utf-8")), "utf-8")
     PICTURE.write_bytes(saved(picture(), "png"))
+    CHANGES.write_bytes(saved(changes(), "png"))

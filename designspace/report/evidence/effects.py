@@ -159,10 +159,11 @@ def effects(study: Study, metric: str) -> list[list[Effects]]:
 
 def _effects(study: Study, factor: Factor, entries: Sequence[Entry], metric: str) -> list[Effects]:
     lines = {budget: factor.lines(points) for budget, points in by_budget(study, entries).items()}
-    return [_at(study, factor, budget, found, metric) for budget, found in lines.items() if found]
+    return [effects_at(study, factor, budget, found, metric) for budget, found in lines.items() if found]
 
 
-def _at(study: Study, factor: Factor, budget: object, lines: Sequence[Line], metric: str) -> Effects:
+def effects_at(study: Study, factor: Factor, budget: object, lines: Sequence[Line], metric: str) -> Effects:
+    """The effects of a factor at one budget, averaged over ``lines``, each of which has all choices."""
     base, *others = choices = tuple(lines[0])
     means = {choice: statistics.fmean(line[choice].value(metric) for line in lines) for choice in choices}
     against = {choice: _gap(study, lines, choice, base, metric) for choice in others}
@@ -182,7 +183,7 @@ def _favoured(study: Study, lines: Sequence[Line], metric: str, families: int = 
     below the drawn reference count as equal to it.
     """
     top = _best(lines, metric)
-    gaps = {choice: _counted_gap(study, lines, choice, top, metric) for choice in lines[0] if choice != top}
+    gaps = {choice: counted_gap(study, lines, choice, top, metric) for choice in lines[0] if choice != top}
     corrected = zip(gaps, with_best([gap.p for gap in gaps.values()]), strict=True)
     return (top, *(choice for choice, p in corrected if not families * p <= LEVEL))
 
@@ -198,7 +199,7 @@ def _dependence(study: Study, factor: Factor, lines: Sequence[Line], top: Any, m
     These comparisons are corrected for all pairs of choices at all settings.
     """
     worse = (
-        _counted_gap(study, [line], best, top, metric).p for line in lines if (best := _best([line], metric)) != top
+        counted_gap(study, [line], best, top, metric).p for line in lines if (best := _best([line], metric)) != top
     )
     pairs = len(lines[0]) * (len(lines[0]) - 1) / 2
     if not any(len(lines) * pairs * p <= LEVEL for p in worse):
@@ -218,5 +219,6 @@ def _gap(study: Study, lines: Sequence[Line], a: Any, b: Any, metric: str) -> Di
     return mean_difference(study, [(line[a], line[b]) for line in lines], metric)
 
 
-def _counted_gap(study: Study, lines: Sequence[Line], a: Any, b: Any, metric: str) -> Difference:
+def counted_gap(study: Study, lines: Sequence[Line], a: Any, b: Any, metric: str) -> Difference:
+    """The mean difference of two choices if values below the drawn reference count as equal to it."""
     return above_drawn(_gap(study, lines, a, b, metric), [(line[a], line[b]) for line in lines], metric)

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 
 from designspace.drawing.files import FORMATS, saved, settle
 from designspace.drawing.look import style
+from designspace.report.evidence.quality import quality
 from designspace.report.figures import plane, points, samples
 from designspace.report.figures.effects import main_effects
 from designspace.report.figures.heat import heat_map
 from designspace.report.figures.metric import metric_vs_axis, metric_vs_nfe, numeric_axes, varies_in
 from designspace.report.figures.pareto import pareto
 from designspace.report.figures.profiles import metric_vs_sigma
+from designspace.report.figures.quality import equal_quality
 from designspace.report.figures.races import races
 from designspace.report.figures.steps import steps
 from designspace.report.study import Study, comparable
@@ -59,6 +61,8 @@ def _candidates(study: Study) -> Iterator[tuple[str, Figure | None]]:
         yield f"{stem(metric)}_pareto", pareto(study, metric)
         for i in range(len(comparable(study.entries, metric))):
             yield f"{stem(metric)}_effects{f'_{i + 1}' if i else ''}", main_effects(study, metric, i)
+        for i in range(len(quality(study, metric))):
+            yield f"{stem(metric)}_quality{f'_{i + 1}' if i else ''}", equal_quality(study, metric, i)
     for figure in (plane.walks, plane.backward, plane.flow, plane.warps, steps, points.points):
         yield figure.__name__, figure(study)
 

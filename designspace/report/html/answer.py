@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 
 from designspace.report.entry import WORDS, Entry
 from designspace.report.evidence.differences import Ranking
+from designspace.report.evidence.quality import quality
 from designspace.report.evidence.verdicts import Verdict
 from designspace.report.html.sections import Section
 from designspace.report.study import Study, budgets
 from designspace.report.tables import claims
-from designspace.text import few, measured, value_of
+from designspace.report.tables.quality import sentence
+from designspace.text import few, measured, quoted, value_of
 
 
 def answers(study: Study, verdicts: Sequence[Verdict], sections: Sequence[Section]) -> list[str]:
-    """The outcomes of the claims, then the best configuration for each protocol of the first metric."""
-    return [sentence for sentence in (claims.summary(verdicts), *of_best(study, sections)) if sentence]
+    """The outcomes of the claims, the best configuration for each protocol of the first metric, and what it costs."""
+    reached = [found for metric in study.about.metrics[:1] for found in quality(study, metric)]
+    costs = map(sentence, reached)
+    return [text for text in (claims.summary(verdicts), *of_best(study, sections), *costs) if text]
 
 
 def of_best(study: Study, sections: Sequence[Section]) -> Iterator[str]:
@@ -44,7 +47,7 @@ def _leading(study: Study, section: Section, ranking: Ranking) -> str:
     top, metric = ranking.best[0], section.metric
     order = "highest" if top.higher_is_better(metric) else "lowest"
     value = measured(top.value(metric), top.se(metric))
-    text = f"{_quoted(top)} has the {order} {section.title}, {value} ({_measured_on(study, top, section)})"
+    text = f"{quoted(top.config)} has the {order} {section.title}, {value} ({_measured_on(study, top, section)})"
     return f"{text}, which is as good as the drawn reference" if top.below_drawn(metric) else text
 
 
@@ -74,9 +77,4 @@ def _trials(entry: Entry) -> tuple[str, ...]:
 
 
 def _names(entries: Sequence[Entry]) -> str:
-    return few([_quoted(entry) for entry in entries])
-
-
-def _quoted(entry: Entry) -> str:
-    """The name, in quotation marks if it contains spaces or commas."""
-    return f"“{entry.config}”" if re.search(r"[\s,]", entry.config) else entry.config
+    return few([quoted(entry.config) for entry in entries])

@@ -9,6 +9,7 @@ from importlib.util import find_spec
 
 from designspace.drawing.look import COLOURS, FAINT
 from designspace.report.bibtex import bibtex
+from designspace.report.evidence.quality import quality
 from designspace.report.evidence.verdicts import verdicts
 from designspace.report.figures.races import races_caption, races_name
 from designspace.report.html.answer import answers
@@ -44,6 +45,7 @@ OF_METRIC = {
     "vs_sigma": "{} by noise level.",
     "effects": "What each design choice changes in {}, all else equal, with 95 % intervals.",
     "heat": "{} at each pair of values. Bold: the best of each panel and what does not differ significantly from it.",
+    "quality": "The evaluations that each configuration needs for the same {}, with 95 % intervals.",
     "pareto": "{} against its cost, with the Pareto front: the points that no other one beats in both.",
 }
 
@@ -169,4 +171,6 @@ def _files(study: Study, found: Sequence[Section], choices: Sequence[object]) ->
         yield "comparisons.csv"
     if choices:
         yield "effects.csv"
+    if any(quality(study, metric) for metric in study.about.metrics):
+        yield "quality.csv"
     yield "results.jsonl"

@@ -1,8 +1,9 @@
-"""A table in memory, and its output as Markdown and CSV."""
+"""A table in memory, and its output as Markdown, HTML and CSV."""
 
 from __future__ import annotations
 
 import csv
+import html
 import io
 import math
 from collections.abc import Callable, Iterable, Mapping
@@ -32,6 +33,8 @@ class Cell:
     kind: Kind = Kind.TEXT
     best: bool = False
     """Whether the cell is printed in bold."""
+    link: str = ""
+    """Where the cell's text leads to, in Markdown and HTML."""
 
 
 @dataclass(frozen=True)
@@ -56,10 +59,29 @@ def number_cell(text: str, best: bool = False) -> Cell:
 
 def markdown(table: Table) -> list[str]:
     """The lines of the table as Markdown, without its caption."""
-    body = [[f"**{escape(c.text)}**" if c.best else escape(c.text) for c in row] for row in table.rows]
+    body = [[_markdown(cell) for cell in row] for row in table.rows]
     header = [*map(escape, table.header)]
     rule = ["---", *("---:" if number else "---" for number in table.numbers[1:])]
     return ["| " + " | ".join(row) + " |" for row in (header, rule, *body)]
+
+
+def _markdown(cell: Cell) -> str:
+    text = f"**{escape(cell.text)}**" if cell.best else escape(cell.text)
+    return f"[{text}]({cell.link})" if cell.link else text
+
+
+def html_table(table: Table) -> str:
+    """The table as a fragment of HTML, without its caption."""
+    header = "".join(f"<th>{html.escape(name)}</th>" for name in map(one_line, table.header))
+    body = "".join(f"<tr>{''.join(map(_html, row))}</tr>" for row in table.rows)
+    return f"<table><thead><tr>{header}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _html(cell: Cell) -> str:
+    text = html.escape(one_line(cell.text))
+    text = f"<b>{text}</b>" if cell.best else text
+    text = f'<a href="{html.escape(cell.link)}">{text}</a>' if cell.link else text
+    return f'<td style="text-align: {"right" if cell.kind is Kind.NUMBER else "left"}">{text}</td>'
 
 
 def csv_text(rows: Callable[[], Iterable[Mapping[str, Any]]]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Group
@@ -9,9 +10,10 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from designspace.report.evidence.inference import Outcome
+from designspace.report.evidence.sheets import Sheet
 from designspace.report.evidence.verdicts import verdicts
 from designspace.report.study import Study
-from designspace.report.tables import effects, practices, values
+from designspace.report.tables import best, effects, practices, values
 from designspace.report.tables.table import Table
 from designspace.text import clean, counted, one_line
 
@@ -51,6 +53,18 @@ def terminal_table(folder: Path | Study, *, live: bool = False) -> Group:
         parts += [Text(f"  {clean(found.numbers)}", style="dim")]
     if missing := values.gaps(study):
         parts += [Text(clean(line)) for line in (missing.summary, *missing.points)]
+    return Group(*parts)
+
+
+def terminal_best(sheets: Sequence[Sheet]) -> Group:
+    """The table of best practices of each protocol and data set: what is favoured in each row, and the verdict."""
+    parts: list[RichTable | Text] = []
+    for sheet in sheets:
+        whole = best.short(sheet)
+        rows = [[cells[0], cells[2], cells[4]] for cells in whole.rows]
+        header = [whole.header[0], whole.header[2], whole.header[4]]
+        parts += [Text(sheet.title, style="bold"), _drawn(Table(header, rows, ""))]
+        parts += [Text(clean(line)) for line in best.headlines(sheet)] + [Text()]
     return Group(*parts)
 
 

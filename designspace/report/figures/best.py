@@ -1,0 +1,119 @@
+"""The figures of best practices: what the best other choice of each row changes, and evaluations for equal quality."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from designspace.drawing.files import saved
+from designspace.drawing.legend import Key, Legend
+from designspace.drawing.look import COLOURS, DARK, FAINT, SMALL, plain, style
+from designspace.drawing.panels import annotate, stacked
+from designspace.report.evidence.practices import Evidence, Judgement, where
+from designspace.report.evidence.sheets import Line, Sheet
+from designspace.report.figures import quality as equal
+from designspace.results.uncertainty import critical_value
+from designspace.text import one_line
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+LEAST = 1e-3
+"""The smallest ratio that is drawn."""
+MOST = 9
+"""If there would be more ticks, only powers of ten are labelled."""
+UNSURE = "#888888"
+COLOUR = {Judgement.CONTRADICTS: COLOURS[1], Judgement.AGREES: COLOURS[0], Judgement.UNDECIDED: UNSURE}
+"""The colours of the verdicts."""
+
+
+def files(sheets: Sequence[Sheet]) -> Iterator[tuple[str, bytes]]:
+    """Names and contents of the figures, two for each sheet, unless there is nothing to draw."""
+    with style():
+        for i, sheet in enumerate(sheets, 1):
+            if figure := changes(sheet):
+                yield f"changes_{i}.png", saved(figure, "png")
+            if figure := reached(sheet):
+                yield f"quality_{i}.png", saved(figure, "png")
+
+
+def changes(sheet: Sheet) -> Figure | None:
+    """The value with the best other choice of each row, divided by that with the paper's choice.
+
+    By the first line of each row, at a middle budget of its ablation. Ticks are all choices, as far as they are in the
+    range of these. ``None`` if there is no such comparison of positive values.
+    """
+    known = [(line, one) for line in sheet.leading if (one := line.evidence) and one.of_paper]
+    lines = [(line, one) for line, one in known if one.at[_middle(one)].baseline > 0]
+    if not lines:
+        return None
+    figure, (axes,) = stacked(1, 0.8 + 0.27 * len(lines), width=5.0)
+    axes.set_xscale("log")
+    for y, (_, one) in enumerate(lines):
+        _draw_change(axes, y, one)
+    limits = axes.get_xlim()
+    for y, (_, one) in enumerate(lines):
+        _draw_others(axes, y, one)
+    axes.set_xlim(limits)
+    axes.axvline(1, color=DARK, linewidth=0.8, zorder=1)
+    axes.set_yticks(range(len(lines)), [plain(_name(line, one)) for line, one in lines])
+    axes.tick_params(axis="y", length=0, labelsize=SMALL)
+    axes.set_ylim(len(lines) - 0.4, -0.6)
+    axes.grid(visible=False, axis="y")
+    _scale(axes)
+    axes.set_xlabel("relative to the paper's choice")
+    annotate(axes, f"{one_line(sheet.protocol)} of {sheet.data}")
+    Legend([Key(str(kind), _style(colour)) for kind, colour in COLOUR.items()], SMALL, line=1.0).draw(figure)
+    return figure
+
+
+def _middle(one: Evidence) -> object:
+    return [*one.at][len(one.at) // 2]
+
+
+def _name(line: Line, one: Evidence) -> str:
+    return f"{line.name}: {one_line(one.rival(_middle(one)))}\n{one.model}, {where(one, _middle(one))}"
+
+
+def _style(colour: str) -> dict[str, Any]:
+    return {"color": colour, "marker": "o", "markersize": 4, "linestyle": "none"}
+
+
+def _ratio(one: Evidence, change: float) -> float:
+    """The value after a change, divided by that with the paper's choice."""
+    return max(1 + change / one.at[_middle(one)].baseline, LEAST)
+
+
+def _draw_change(axes: Axes, y: float, one: Evidence) -> None:
+    gap = one.at[_middle(one)].against[one.rival(_middle(one))]
+    half = critical_value(gap.degrees) * (gap.se or 0.0)
+    low, x, high = (_ratio(one, gap.value + sign * half) for sign in (-1, 0, 1))
+    style = _style(COLOUR.get(one.judgement(_middle(one)), UNSURE))
+    axes.errorbar([x], [y], xerr=([x - low], [high - x]), elinewidth=1.1, **style)
+
+
+def _draw_others(axes: Axes, y: float, one: Evidence) -> None:
+    found = [_ratio(one, gap.value) for gap in one.at[_middle(one)].against.values()]
+    axes.plot(found, [y] * len(found), marker="|", color=FAINT, markersize=6, linestyle="none", zorder=1.5)
+
+
+def _scale(axes: Axes) -> None:
+    from matplotlib.ticker import NullLocator
+
+    low, high = axes.get_xlim()
+    low, high = min(low, 0.8), max(high, 1.25)
+    axes.set_xlim(low, high)
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    ticks = [digit * 10.0**power for power in powers for digit in (1, 2, 5)]
+    ticks = [tick for tick in ticks if low <= tick <= high]
+    ticks = ticks if len(ticks) < MOST else [tick for tick in ticks if math.log10(tick) % 1 == 0]
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.xaxis.set_minor_locator(NullLocator())
+
+
+def reached(sheet: Sheet) -> Figure | None:
+    """The evaluations for equal quality, one panel per ablation. ``None`` without an ablation that is small enough."""
+    shown = [found for found in sheet.quality if 1 < len(found.reached) <= equal.SMALL]
+    return equal.panels(shown) if shown else None

@@ -1,0 +1,95 @@
+"""The evaluations that each configuration needs for the same quality, with 95 % intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from designspace.drawing.look import COLOURS, DARK, FAINT, plain, wrapped
+from designspace.drawing.panels import annotate, stacked
+from designspace.report.entry import WORDS
+from designspace.report.evidence.quality import Quality, Reached, quality
+from designspace.report.study import Study
+from designspace.text import one_line
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+MOST = 40
+"""The largest number of configurations that are drawn."""
+SMALL = 6
+"""The largest number of configurations of an ablation in a figure of several ablations."""
+LINE = 0.19
+"""The height of a configuration in inches."""
+BEYOND = 1.25
+"""How far an arrow reaches beyond the NFE that were measured."""
+
+
+def equal_quality(study: Study, metric: str, group: int = 0) -> Figure | None:
+    """The NFE of each configuration; an arrow where it lies beyond the NFE that were measured.
+
+    ``group`` is the index among those that ``quality`` finds. ``None`` if there is no such group.
+    """
+    found = quality(study, metric)
+    return draw(found[group]) if group < len(found) else None
+
+
+def draw(found: Quality) -> Figure:
+    """The figure of one group: configurations in the order of the ablation, those with the least NFE in colour."""
+    figure, (axes,) = stacked(1, 0.75 + LINE * min(len(found.reached), MOST))
+    _panel(axes, found)
+    goal = "the drawn reference" if found.drawn else "3 % of the best value"
+    annotate(axes, f"{one_line(found.points[0].about(found.metric).protocol)} within {goal}")
+    return figure
+
+
+def panels(every: Sequence[Quality]) -> Figure:
+    """A panel for each of several groups."""
+    sizes = [0.45 + LINE * len(found.reached[:MOST]) for found in every]
+    figure, axes = stacked(len(every), sum(sizes) + 0.25 * len(every), ratios=sizes)
+    for panel, found in zip(axes, every, strict=True):
+        _panel(panel, found)
+        annotate(panel, f"{one_line(found.study.about.name)}, {found.model}", "left")
+    for panel in axes[:-1]:
+        panel.set_xlabel("")
+    return figure
+
+
+def _panel(axes: Axes, found: Quality) -> None:
+    shown = found.reached[:MOST]
+    least = min((one.nfe for one in shown if one.nfe is not None), default=None)
+    for y, one in enumerate(shown):
+        _draw(axes, y, one, COLOURS[0] if one.nfe == least else DARK)
+    axes.set_yticks(range(len(shown)), [plain(wrapped(one.config, 34)) for one in shown])
+    axes.tick_params(axis="y", length=0, labelsize=6.5)
+    axes.set_ylim(len(shown) - 0.4, -0.6)
+    axes.grid(visible=False, axis="y")
+    _scale(axes, shown)
+    axes.set_xlabel(f"{WORDS[found.study.count]} for equal quality")
+
+
+def _draw(axes: Axes, y: float, one: Reached, colour: str) -> None:
+    first, last = one.measured[0], one.measured[-1]
+    low = last if one.low is None else one.low
+    high = last * BEYOND if one.high is None else one.high
+    axes.plot([low, high], [y, y], color=colour, linewidth=1.1, solid_capstyle="butt")
+    if one.high is None:
+        axes.plot([high], [y], marker=">", color=colour, markersize=3.6, linestyle="none")
+    if one.low == first:
+        axes.plot([first / BEYOND, first], [y, y], color=colour, linewidth=1.1, linestyle=(0, (1, 1)))
+    if one.nfe is not None:
+        axes.plot([one.nfe], [y], marker="o", color=colour, markersize=4.2, linestyle="none")
+
+
+def _scale(axes: Axes, shown: Sequence[Reached]) -> None:
+    from matplotlib.ticker import NullLocator
+
+    ticks = sorted({n for one in shown for n in one.measured})
+    axes.set_xscale("log")
+    kept = [n for i, n in enumerate(ticks) if i == 0 or n >= 1.18 * ticks[i - 1]]
+    axes.set_xticks(kept, [f"{n:.4g}" for n in kept])
+    axes.xaxis.set_minor_locator(NullLocator())
+    for n in ticks:
+        axes.axvline(n, color=FAINT, linewidth=0.4, zorder=0)
+    axes.set_xlim(ticks[0] / BEYOND / 1.05, ticks[-1] * BEYOND * 1.08)

@@ -1,0 +1,145 @@
+"""A piece of evidence in words: what was tried and is favoured, by how much, the verdict, and notes on it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from designspace.report.evidence.effects import Effects
+from designspace.report.evidence.practices import Evidence, Judgement, where
+from designspace.report.evidence.sheets import Line
+from designspace.results.uncertainty import critical_value
+from designspace.text import counted, joined, number, one_line, value_of
+
+NAMED = 6
+"""The largest number of choices that a cell lists."""
+TIED = 3
+"""The largest number of favoured choices that a cell names."""
+UNEQUAL = 1.1
+"""Choices whose evaluations differ by more than this factor are not compared at equal cost."""
+EDGES = 3
+"""The smallest number of numeric choices of which the first and the last are called edges of the grid."""
+
+
+def papers(line: Line) -> str:
+    """The paper's choice in a row, or its value of a field; empty for several rows together."""
+    if line.row is None:
+        return ""
+    _, _, name = line.name.partition(".")
+    return value_of(line.row.fields[name]) if name in line.row.fields else "" if name else line.row.formula
+
+
+def some(one: Evidence) -> list[object]:
+    """The lowest, a middle and the highest budget."""
+    known = [*one.at]
+    return list(dict.fromkeys((known[0], known[len(known) // 2], known[-1])))
+
+
+def told(one: Evidence, at: Mapping[object, str]) -> str:
+    """``NFE 7: euler; NFE 11 and 19: heun``: what is true at which budget."""
+    by: dict[str, list[object]] = {}
+    for budget, text in at.items():
+        by.setdefault(text, []).append(budget)
+    return "; ".join(f"{places(one, budgets)}: {text}" for text, budgets in by.items())
+
+
+def places(one: Evidence, budgets: Sequence[object]) -> str:
+    """``NFE 7, 11 and 19``."""
+    first, *others = [where(one, budget) for budget in budgets]
+    word = first.rpartition(" ")[0]
+    return joined([first, *(other.removeprefix(f"{word} ") for other in others)])
+
+
+def listed(choices: Sequence[Any]) -> str:
+    """The choices as text, at most ``NAMED`` of them."""
+    words = [one_line(choice) for choice in choices]
+    return (
+        ", ".join(words)
+        if len(words) <= NAMED
+        else f"{', '.join(words[: NAMED - 1])} and {len(words) - NAMED + 1} more"
+    )
+
+
+def favoured(one: Evidence, budget: object) -> str:
+    """The favoured choices at a budget; ``undecided`` if none is excluded."""
+    at = one.at[budget]
+    if not at.decided:
+        return "undecided"
+    names = [one_line(choice) for choice in at.favoured]
+    return " or ".join(names) if len(names) <= TIED else f"{names[0]} or {len(names) - 1} others"
+
+
+def change(one: Evidence, budget: object) -> str:
+    """``dpmpp_2m -236.1 [-242, -230] (heun: 374.4)``."""
+    at, choice = one.at[budget], one.rival(budget)
+    gap = at.against[choice]
+    text = f"{one_line(choice)} {'+' if gap.value > 0 else ''}{number(gap.value, gap.se)}"
+    if ends := interval(one, budget, choice):
+        text += f" [{number(ends[0], gap.se)}, {number(ends[1], gap.se)}]"
+    return f"{text} of {at.baseline:.4g}"
+
+
+def interval(one: Evidence, budget: object, choice: Any) -> tuple[float, float] | None:
+    """The 95 % interval of the change with a choice; ``None`` without a standard error."""
+    gap = one.at[budget].against[choice]
+    if gap.se is None:
+        return None
+    half = critical_value(gap.degrees) * gap.se
+    return gap.value - half, gap.value + half
+
+
+def verdicts(one: Evidence) -> str:
+    """``contradicts at NFE 7 and 11; agrees at NFE 19``, or one word if it is the same at all budgets."""
+    by: dict[Judgement, list[object]] = {}
+    for budget, found in one.judgements.items():
+        by.setdefault(found, []).append(budget)
+    if len(by) == 1:
+        return str(next(iter(by)))
+    return "; ".join(f"{kind} at {places(one, by[kind])}" for kind in Judgement if kind in by)
+
+
+def model(one: Evidence) -> str:
+    """The model, the number of training runs and the number of images."""
+    runs = f", {counted(one.repeats, 'run')}" if one.repeats and one.model.startswith("networks") else ""
+    each = " each" if len(one.points[0].rows) > 1 else ""
+    return f"{one.model}{runs}; {one.points[0].images(one.metric):,} images{each}"
+
+
+def notes(one: Evidence) -> str:
+    """Flags: edges of the grid, dependence on another axis, unequal cost, and what else differs."""
+    found = []
+    if edges := _at_the_edge(one):
+        found.append(f"edge of the grid at {places(one, edges)}")
+    depends: dict[str, list[object]] = {}
+    for budget, at in one.at.items():
+        if at.dependence:
+            depends.setdefault(at.dependence.axis, []).append(budget)
+    found += [f"depends on {one_line(axis)} at {places(one, budgets)}" for axis, budgets in depends.items()]
+    if one.change.settings:
+        found.append(f"with its own {joined(one.change.settings)}")
+    settings = max(at.lines for at in one.at.values())
+    if one.others:
+        rows = f"with EDM's {joined(one.others)}"
+        found.append(f"mean over {settings} settings, not all {rows}" if settings > 1 else f"not {rows}")
+    if unequal := [at for at in one.at.values() if max(at.nfe.values()) > UNEQUAL * min(at.nfe.values())]:
+        found.append(_costs(unequal[-1]))
+    if one.once:
+        found.append("one training run of each network")
+    return "; ".join(found)
+
+
+def _costs(at: Effects) -> str:
+    least, most = (kind(at.nfe, key=lambda choice: at.nfe[choice]) for kind in (min, max))
+    return f"unequal cost: {one_line(least)} {at.nfe[least]:.4g} NFE, {one_line(most)} {at.nfe[most]:.4g}"
+
+
+def _at_the_edge(one: Evidence) -> list[object]:
+    """The budgets at which the best choice is the lowest or the highest number tried, unless that is 0."""
+    try:
+        numbers = {choice: float(choice) for choice in one.factor.choices}
+    except ValueError:
+        return []
+    if len(numbers) < EDGES:
+        return []
+    ends = {min(numbers.values()), max(numbers.values())} - {0.0}
+    return [budget for budget, at in one.at.items() if at.decided and numbers[at.favoured[0]] in ends]

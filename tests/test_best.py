@@ -1,0 +1,423 @@
+"""The table of best practices: known numbers give known lines, verdicts and notes."""
+
+import csv
+import io
+import math
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from studies import RECORD, Bench, edit, influence
+from typer.testing import CliRunner
+
+import designspace as ds
+from designspace.cli.app import app
+from designspace.design import Design
+from designspace.errors import DataError
+from designspace.registry.known import ROWS as COMPONENTS
+from designspace.report import find
+from designspace.report.evidence.deciding import deciding
+from designspace.report.evidence.paper import ROWS
+from designspace.report.evidence.practices import Judgement, evidence
+from designspace.report.tables import best as tables
+from designspace.report.tables.evidence import change, notes, verdicts
+from designspace.results.uncertainty import critical_value
+
+ROOT = Path(__file__).parents[1]
+REPORTS = ROOT / "reports"
+EDM = {
+    row: getattr(Design.preset("edm"), row).model_dump(mode="json") | {"name": getattr(Design.preset("edm"), row).name}
+    for row in (row.name for row in ROWS if row.place == ("design",))
+}
+NETWORK = {"name": "trained", "training_images": 32000, "network": {"name": "unet"}, "augmentation": None}
+NETWORK |= {"ema": {"name": "half_life", "half_life": 4000.0}}
+
+
+class Made(Bench):
+    """Results of trials whose specs are those of EDM, except for some rows."""
+
+    def trial(self, axes, value, scores=None, *, design=None, denoiser=None, **options):
+        spec = {"design": EDM | (design or {}), "denoiser": denoiser or {"name": "pretrained", "model": "digits"}}
+        self.specs = [*getattr(self, "specs", []), spec]
+        self.point(axes, value, scores, **options)
+
+    def study(self):
+        def set_specs(rows):
+            for row, spec in zip(rows, self.specs, strict=True):
+                row["trial"] |= spec
+
+        edit(self.folder, set_specs)
+        return super().study()
+
+
+@pytest.fixture
+def made(tmp_path):
+    def make(name="mine", axes=("solver", "nfe"), baseline=None):
+        folder = tmp_path / name
+        folder.mkdir()
+        bench = Made(folder, list(axes))
+        bench.about["baseline_axes"] = baseline or {}
+        return bench
+
+    return make
+
+
+def solvers(bench, values, scale=1.0):
+    """Points of solvers at several NFE, which share most of their noise; values by NFE and solver."""
+    for i, (nfe, of) in enumerate(values.items()):
+        for k, (solver, value) in enumerate(of.items()):
+            scores = influence(i, 10.0) + influence(100 + 10 * i + k, scale)
+            bench.trial({"solver": solver, "nfe": nfe}, value, scores, design={"solver": {"name": solver}})
+    return bench.study()
+
+
+def only(study, metric="frechet"):
+    ((one,),) = evidence(study, metric)
+    return one
+
+
+def test_the_papers_choices_are_those_of_the_preset_edm():
+    design = Design.preset("edm")
+    for row in ROWS:
+        if row.place == ("design",):
+            component = getattr(design, row.name)
+            spec = component.model_dump() | {"name": component.name}
+            assert row.is_papers(spec), row.name
+            assert all(spec[name] == value for name, value in row.fields.items() if name in spec), row.name
+    known = {row: set(kind.known) for row, kind in COMPONENTS.items()}
+    assert {row.name: set(row.names) - known[row.name] for row in ROWS} == {row.name: set() for row in ROWS}
+    churn = COMPONENTS["stochasticity"].known["churn"].model_fields
+    assert {row.name: set(row.fields) for row in ROWS}["stochasticity"] <= set(churn)
+
+
+def test_a_grid_is_compared_with_the_papers_choice_at_each_budget(made):
+    study = solvers(made(), {7: {"euler": 50.0, "heun": 90.0}, 19: {"euler": 30.0, "heun": 20.0}})
+    one = only(study)
+    assert (one.change.name, one.factor.choices, one.of_paper) == ("solver", ("heun", "euler"), True)
+    assert one.judgements == {7: Judgement.CONTRADICTS, 19: Judgement.AGREES}
+    assert verdicts(one) == "contradicts at NFE 7; agrees at NFE 19"
+    gap = one.at[7].against["euler"]
+    assert gap.value == -40.0
+    half = 1.959964 * gap.se
+    assert change(one, 7) == f"euler -40.000 [{-40 - half:.3f}, {-40 + half:.3f}] of 90"
+    assert deciding(one.change.rows[0], one) == ""
+
+
+def test_a_difference_within_its_error_is_undecided_and_says_how_many_images_would_decide(made):
+    study = solvers(made(), {19: {"euler": 20.1, "heun": 20.0}})
+    one = only(study)
+    assert one.judgements == {19: Judgement.UNDECIDED}
+    gap = one.at[19].against["euler"]
+    images = 400 * ((1.959964 + 0.841621) / (gap.value / gap.se)) ** 2
+    assert (
+        deciding(one.change.rows[0], one)
+        == f"about {float(f'{images:.2g}'):,.0f} images with a probability of 80 % at NFE 19"
+    )
+
+
+def test_agreement_needs_all_other_choices_to_be_worse_and_one_better_choice_contradicts(made):
+    study = solvers(made("a"), {19: {"heun": 20.0, "euler": 30.0, "deis": 20.05}})
+    assert only(study).judgements == {19: Judgement.UNDECIDED}
+    study = solvers(made("b"), {19: {"heun": 20.0, "euler": 30.0, "deis": 19.0}})
+    assert only(study).judgements == {19: Judgement.CONTRADICTS}
+
+
+def test_p_values_are_corrected_for_all_choices_and_budgets_of_a_line(made):
+    study = solvers(made(), {7: {"heun": 20.0, "euler": 20.142}, 19: {"heun": 20.0, "euler": 20.01}})
+    one = only(study)
+    raw = one.at[7].against["euler"].p
+    assert one.p[7, "euler"] == pytest.approx(2 * raw)
+    assert raw < 0.05 < one.p[7, "euler"]
+    assert one.judgements == {7: Judgement.UNDECIDED, 19: Judgement.UNDECIDED}
+
+
+def test_one_at_a_time_gives_one_line_per_row_and_field(made):
+    bench = made(axes=("variant", "nfe"))
+    variants = {
+        "baseline": {},
+        "solver=euler": {"solver": {"name": "euler"}},
+        "time_steps.rho=3": {"time_steps": EDM["time_steps"] | {"rho": 3.0}},
+        "time_steps.rho=5": {"time_steps": EDM["time_steps"] | {"rho": 5.0}},
+        "schedule=vp with its scaling": {"schedule": {"name": "vp"}, "scaling": {"name": "vp"}},
+    }
+    for k, (name, rows) in enumerate(variants.items()):
+        bench.trial({"variant": name, "nfe": 19}, 20.0 - k, influence(1, 10.0) + influence(k + 5, 0.5), design=rows)
+    bench.study()
+    found = ds.best(bench.folder)
+    (sheet,) = found.sheets
+    lines = {line.name: line for line in sheet.lines if line.evidence}
+    assert list(lines) == ["solver", "time_steps.rho", "schedule + scaling"]
+    assert lines["time_steps.rho"].evidence.factor.choices == ("7", "3", "5")
+    assert "edge of the grid" not in notes(lines["solver"].evidence)
+    absent = [line.name for line in sheet.lines if line.evidence is None]
+    assert {"schedule", "scaling", "c_skip", "network", "guidance"} <= set(absent)
+    rows = {row[0].text: [cell.text for cell in row] for row in tables.table(sheet).rows}
+    assert rows["schedule"][5:8] == ["no evidence", "", "changed only with others: see schedule + scaling"]
+
+
+def test_the_best_number_at_the_end_of_a_grid_is_flagged_but_0_is_none(made):
+    bench = made("rho", axes=("time_steps.rho",))
+    for k, rho in enumerate((3, 5, 7, 10)):
+        steps = EDM["time_steps"] | {"rho": float(rho)}
+        bench.trial(
+            {"time_steps.rho": rho}, 20.0 - k, influence(1, 9.0) + influence(k + 5, 0.3), design={"time_steps": steps}
+        )
+    one = only(bench.study())
+    assert (one.factor.choices[0], notes(one)) == ("7", "edge of the grid at NFE 7")
+    bench = made("churn", axes=("stochasticity.S_churn",))
+    for k, churn in enumerate((0.0, 5.0, 10.0)):
+        part = {"stochasticity": {"name": "churn", "S_churn": churn}}
+        bench.trial({"stochasticity.S_churn": churn}, 20.0 + k, influence(1, 9.0) + influence(k + 5, 0.3), design=part)
+    one = only(bench.study())
+    assert (one.change.name, one.judgements, notes(one)) == ("stochasticity.S_churn", {None: Judgement.AGREES}, "")
+
+
+def test_dependence_on_another_row_and_other_choices_in_it_are_noted(made):
+    bench = made(axes=("solver", "time_steps"))
+    values = {("heun", "edm"): 10.0, ("euler", "edm"): 20.0, ("heun", "cosine"): 30.0, ("euler", "cosine"): 15.0}
+    for k, ((solver, steps), value) in enumerate(values.items()):
+        rows = {"solver": {"name": solver}} | ({"time_steps": {"name": steps}} if steps != "edm" else {})
+        bench.trial({"solver": solver, "time_steps": steps}, value, influence(k, 0.5), design=rows)
+    alone, mean, *_ = found = evidence(bench.study(), "frechet")[0]
+    assert [one.change.name for one in found] == ["solver", "solver", "time_steps", "time_steps"]
+    assert (alone.others, notes(alone)) == ((), "")
+    assert [one.at[None].against["euler"].value for one in (alone, mean)] == [10.0, -2.5]
+    assert notes(mean) == "depends on time_steps at NFE 7; mean over 2 settings, not all with EDM's time_steps"
+    (sheet,) = ds.best(bench.folder).sheets
+    assert sheet.leading[0].evidence.others == ()  # where all other rows are EDM's
+
+
+def test_stages_are_compared_with_the_stage_before(made):
+    bench = made(axes=("stage", "nfe"))
+    stages = {
+        "as published": ({"solver": {"name": "euler"}, "schedule": {"name": "vp"}}, 40.0),
+        "+ Heun": ({"schedule": {"name": "vp"}}, 30.0),
+        "+ EDM schedule": ({}, 29.0),
+    }
+    for k, (name, (rows, value)) in enumerate(stages.items()):
+        bench.trial({"stage": name, "nfe": 19}, value, influence(1, 9.0) + influence(k + 5, 0.3), design=rows)
+    found = {one.change.name: one for one in evidence(bench.study(), "frechet")[0]}
+    assert {name: one.factor.choices for name, one in found.items()} == {
+        "solver": ("heun", "euler"),
+        "schedule": ("linear", "vp"),
+    }
+    assert {name: one.at[19].against[one.factor.choices[1]].value for name, one in found.items()} == {
+        "solver": 10.0,
+        "schedule": 1.0,
+    }
+    assert found["solver"].others == ("schedule",)
+
+
+def trainings(bench, name, rows, values, once=False):
+    for seed, value in enumerate(values[:1] if once else values):
+        network = f"{name}{seed}"
+        bench.trial({"variant": name}, value, se=0.01, seed=seed, network=network, denoiser=NETWORK, design=rows)
+
+
+WEIGHT = {"loss_weight": {"name": "uniform"}}
+FIRST, SECOND = (20.0, 21.0, 19.5), (23.0, 24.5, 22.0)
+
+
+def test_rows_of_training_have_the_t_interval_of_their_training_runs(made):
+    bench = made(axes=("variant",))
+    trainings(bench, "baseline", {}, FIRST)
+    trainings(bench, "loss_weight=uniform", WEIGHT, SECOND)
+    one = only(bench.study())
+    gap = one.at[None].against["uniform"]
+    own = np.subtract(SECOND, FIRST)
+    assert (gap.value, gap.runs, one.repeats) == (pytest.approx(own.mean()), 3, 3)
+    assert gap.se == pytest.approx(own.std(ddof=1) / math.sqrt(3))  # 0.29, where that of the images is 0.014
+    half = critical_value(gap.degrees) * gap.se
+    (row,) = [row for row in tables.flat(ds.best(bench.folder).sheets, "frechet") if row["row"] == "loss_weight"]
+    assert (row["low"], row["high"], row["training_runs"]) == (gap.value - half, gap.value + half, 3)
+    assert critical_value(gap.degrees) > 2.7  # at most four degrees of freedom
+    assert one.judgements == {None: Judgement.AGREES if gap.p <= 0.05 else Judgement.UNDECIDED}
+
+
+def test_few_training_runs_that_scatter_leave_a_row_undecided(made):
+    bench = made(axes=("variant",))
+    trainings(bench, "baseline", {}, (20.0, 26.0, 15.0))
+    trainings(bench, "loss_weight=uniform", WEIGHT, (21.0, 17.0, 25.0))
+    one = only(bench.study())
+    assert one.judgements == {None: Judgement.UNDECIDED}
+    assert "training runs" in deciding(one.change.rows[0], one)
+
+
+def test_networks_that_were_trained_once_decide_nothing_about_training_but_about_sampling(made):
+    bench = made("training", axes=("variant",))
+    trainings(bench, "baseline", {}, FIRST, once=True)
+    trainings(bench, "loss_weight=uniform", WEIGHT, (100.0,), once=True)
+    one = only(bench.study())
+    assert one.judgements == {None: Judgement.UNDECIDED}
+    assert notes(one) == "one training run of each network"
+    assert "evaluate.repeats: 3" in deciding(one.change.rows[0], one)
+    bench = made("sampling", axes=("variant",))
+    for name, rows, value in (("baseline", {}, 20.0), ("solver=euler", {"solver": {"name": "euler"}}, 100.0)):
+        bench.trial({"variant": name}, value, se=0.1, network="one", denoiser=NETWORK, design=rows)
+    assert only(bench.study()).judgements == {None: Judgement.AGREES}
+
+
+def test_training_rows_of_a_denoiser_without_a_network_are_no_evidence(made):
+    bench = made(axes=("variant",))
+    for name, rows in (("baseline", {}), ("loss_weight=uniform", WEIGHT)):
+        bench.trial({"variant": name}, 20.0, se=0.1, denoiser={"name": "exact"}, design=rows)
+    assert evidence(bench.study(), "frechet") == [[]]
+
+
+def test_without_the_papers_choice_there_is_no_verdict(made):
+    bench = made(axes=("solver", "nfe"))
+    one = only(solvers(bench, {19: {"euler": 30.0, "deis": 20.0}}))
+    assert (one.of_paper, one.judgements) == (False, {19: Judgement.NONE})
+    assert deciding(one.change.rows[0], one) == "an ablation that tries the paper's choice beside these"
+
+
+def test_values_below_the_drawn_reference_count_as_equal(made):
+    bench = made()
+    about = {"drawn": 5.0, "drawn_sd": 0.3}
+    for solver, value in (("heun", 4.5), ("euler", 3.0)):
+        rows = {"solver": {"name": solver}}
+        bench.trial({"solver": solver, "nfe": 19}, value, se=0.1, about=about, design=rows)
+    one = only(bench.study())
+    assert one.judgements == {19: Judgement.UNDECIDED}
+    assert "as good as images drawn from the reference" in deciding(one.change.rows[0], one)
+
+
+def test_evidence_that_can_decide_comes_first_whatever_it_says(made):
+    values = {19: {"heun": 20.0, "euler": 30.0}}
+    benches = [made(name) for name in ("a", "b", "c")]
+    for bench in benches:
+        solvers(bench, values)
+    exact = {"name": "exact"}
+    edit(benches[0].folder, lambda rows: [row["trial"].update(denoiser=exact) for row in rows])
+    edit(benches[1].folder, lambda rows: [row["trial"]["design"].update(scaling={"name": "vp"}) for row in rows])
+    for reverse in (False, True):
+        if reverse:  # now a and b contradict, and c still agrees
+            for bench in benches[:2]:
+                edit(
+                    bench.folder,
+                    lambda rows: [
+                        row["metrics"]["frechet"].update(value=60 - row["metrics"]["frechet"]["value"]) for row in rows
+                    ],
+                )
+        (sheet,) = ds.best([bench.folder for bench in benches]).sheets
+        order = [line.evidence.study.about.name for line in sheet.lines if line.evidence]
+        assert order == ["c", "b", "a"]
+
+
+def test_protocols_and_data_sets_are_never_mixed(made):
+    folders = []
+    for name, options in {
+        "a": {},
+        "b": {"record": {"detector": {"name": "other"}}},
+        "c": {"data": "cifar10"},
+        "d": {"protocol": "FD-y"},
+        "e": {"record": {"reference": {"content": "another"}}},
+    }.items():
+        bench = made(name)
+        for k, solver in enumerate(("heun", "euler")):
+            axes, rows = {"solver": solver, "nfe": 19}, {"solver": {"name": solver}}
+            bench.trial(axes, 20.0 + k, se=0.1, design=rows, **options)
+        folders.append(bench.study().folder)
+    sheets = ds.best(folders).sheets
+    assert [[one.study.about.name for one in sheet.evidence] for sheet in sheets] == [["a"], ["b"], ["c"], ["d"], ["e"]]
+    assert [sheet.title for sheet in sheets[2:4]] == ["cifar10, FD-x", "digits, FD-y"]
+
+
+def test_results_of_earlier_versions_join_the_only_recorded_protocol_of_their_name(made):
+    folders = []
+    for name, record in (("new", RECORD), ("old", None)):
+        bench = made(name)
+        for k, solver in enumerate(("heun", "euler")):
+            bench.trial(
+                {"solver": solver, "nfe": 19}, 20.0 + k, se=0.1, design={"solver": {"name": solver}}, record=record
+            )
+        folders.append(bench.study().folder)
+    (sheet,) = ds.best(folders).sheets
+    assert sheet.unrecorded == ("old",)
+
+
+def test_the_object_has_a_frame_text_and_html(made, tmp_path):
+    study = solvers(made(), {7: {"euler": 50.0, "heun": 90.0}, 19: {"euler": 30.0, "heun": 20.0}})
+    found = ds.best(study.folder)
+    frame = found.frame.query("row == 'solver'")
+    assert list(frame["verdict"]) == ["contradicts", "agrees"]
+    assert list(frame["change"]) == [-40.0, 10.0]
+    assert list(frame["nfe"]) == [7.0, 19.0]
+    assert "| solver | Heun's 2nd-order method |" in str(found)
+    page = found._repr_html_()
+    assert "<b>solver</b>" in page
+    assert page.count("<table>") == 1
+    written = {path.name for path in found.write(tmp_path / "out")}
+    assert written == {"best.md", "best.csv", "changes_1.png", "quality_1.png"}
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "out" / "best.csv").read_text())))
+    assert len(rows) == len(found.frame)
+    assert [row["change"] for row in rows if row["row"] == "solver"] == ["-40", "10"]
+    page = (tmp_path / "out" / "best.md").read_text()
+    assert "[mine](../mine/)" in page
+    assert all(f"({name})" in page for name in written if name.endswith(".png"))
+
+
+def test_names_from_files_cannot_break_the_page(made):
+    bench = made(axes=("solver",))
+    for k, (label, solver) in enumerate((("heun", "heun"), ("<b>|x</b>", "euler"))):
+        bench.trial({"solver": label}, 20.0 + k, se=0.1, design={"solver": {"name": solver}})
+    bench.study()
+    found = ds.best(bench.folder)
+    assert "<b>|x" not in found._repr_html_()
+    assert r"\<b\>\|x\</b\>" in str(found) or r"\<b\>\|x" in str(found)
+
+
+@pytest.mark.parametrize("command", [["best", "nothing"], ["best", "--out", "nothing"]])
+def test_a_folder_without_results_is_one_line_and_status_2(command, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(app, command)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr.splitlines() == [
+        "nothing: no ablation has results here; run one first, with designspace run or designspace tune"
+    ]
+    assert not (tmp_path / "nothing").exists()
+
+
+def test_a_metric_that_was_not_measured_is_refused(tmp_path):
+    shutil.copytree(REPORTS / "solver_grid", tmp_path / "solver_grid")
+    with pytest.raises(DataError, match="no ablation has results for the metric mmd"):
+        ds.best(tmp_path, "mmd")
+
+
+def test_the_command_writes_the_page_and_prints_the_table(tmp_path):
+    done = CliRunner().invoke(app, ["best", str(REPORTS / "solver_grid"), "--output", str(tmp_path / "out")])
+    assert done.exit_code == 0, done.output
+    assert "contradicts at NFE 7 and 11" in " ".join(done.output.split())
+    assert (tmp_path / "out" / "best.md").is_file()
+
+
+def test_the_committed_reports_give_the_lines_that_they_contain():
+    """By hand from comparisons.csv and effects.csv of the committed reports."""
+    found = ds.best([REPORTS / "solver_grid", REPORTS / "cifar10_jpeg_steps", REPORTS / "tuned_digits"])
+    frame = found.frame
+    rows = list(csv.DictReader((REPORTS / "solver_grid" / "effects.csv").open()))
+    checked = 0
+    for row in rows:
+        if row["metric"] == "frechet" and row["choice_of"] == "solver":
+            (own,) = frame.query(
+                f"report == 'solver_grid' and budget == '{row['nfe']}' and choice == '{row['choice']}'"
+            ).iloc
+            assert (f"{own['change']:.6g}", f"{own['se']:.6g}") == (row["change"], row["se"])
+            checked += 1
+    assert checked == 12
+    own = frame.query("report == 'tuned_digits'")
+    assert set(own["row"]) == {"solver", "solver + time_steps"}  # the final test of a search counts
+    assert {sheet.data for sheet in found.sheets} == {"digits", "cifar10_jpeg"}
+
+
+def test_the_committed_page_is_that_of_the_committed_reports(tmp_path):
+    """``make reports`` writes it. Numbers are compared as text, since they follow from the committed results."""
+    folders = find(REPORTS)
+    written = ds.best(folders)
+    page = tables.page(written.sheets, REPORTS / "best_practices", ["changes_1.png", "quality_1.png"])
+    committed = (REPORTS / "best_practices" / "best.md").read_text("utf-8")
+    assert [line for line in page.splitlines() if line.startswith("| ")] == [
+        line for line in committed.splitlines() if line.startswith("| ")
+    ]
+    assert tables.tidy(written.sheets, "frechet") == (REPORTS / "best_practices" / "best.csv").read_text("utf-8")

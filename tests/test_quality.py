@@ -1,0 +1,167 @@
+"""Evaluations for equal quality: known curves cross the target where they do, and intervals cover as they say."""
+
+import csv
+import io
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from studies import influence
+
+from designspace.report import Study, write
+from designspace.report.evidence import quality as module
+from designspace.report.evidence.quality import quality
+from designspace.report.figures.quality import equal_quality
+from designspace.report.tables import quality as tables
+
+ROOT = Path(__file__).parents[1]
+NFE = (5, 7, 11, 19, 35)
+
+
+def curves(made, values, *, about=None, scale=1.0, denoiser=None, common=10.0):
+    """Points at the first NFE of ``NFE``, which share the noise ``common``; the curves by solver."""
+    for k, (solver, curve) in enumerate(values.items()):
+        for i, value in enumerate(curve):
+            scores = influence(0, common) + influence(100 * k + i + 1, scale)
+            made.point({"solver": solver, "nfe": NFE[i]}, value, scores, about=about)
+    return made.study()
+
+
+DRAWN = {"drawn": 3.5, "drawn_sd": 0.25}
+
+
+def test_the_first_nfe_within_the_drawn_reference(bench):
+    values = {
+        "heun": (80.0, 20.0, 6.0, 3.4, 3.3),
+        "dpm": (9.0, 6.0, 3.9, 3.3, 3.4),
+        "euler": (30.0, 20.0, 9.0, 7.0, 5.0),
+    }
+    made = bench(axes=("solver", "nfe"))
+    made.about["baseline_axes"] = {"solver": "heun"}
+    (found,) = quality(curves(made, values, about=DRAWN), "frechet")
+    assert (found.drawn, found.target) == (True, pytest.approx(3.5 + 1.96 * 0.25, rel=1e-4))
+    assert {one.config: one.nfe for one in found.reached} == {"heun": 19, "dpm": 11, "euler": None}
+    assert {one.config: (one.low, one.high) for one in found.reached} == {
+        "heun": (19, 19),
+        "dpm": (11, 19),  # 3.9 is not significantly below 3.99
+        "euler": (None, None),
+    }
+    assert {one.config: (one.times, one.bound) for one in found.reached} == {
+        "heun": (None, ""),
+        "dpm": (19 / 11, ""),
+        "euler": (None, ""),
+    }
+    text = "dpm comes within the drawn reference with 11 evaluations (1.7 times fewer than heun) and heun with 19; "
+    assert tables.sentence(found) == f"{text}euler above 35 (FD-x)."
+
+
+def test_three_per_cent_of_the_best_value_if_the_drawn_reference_is_not_reached(bench):
+    values = {"heun": (90.0, 70.0, 50.0, 40.0), "dpm": (41.0, 40.5, 40.2, 39.7)}
+    made = bench(axes=("solver", "nfe"))
+    made.about["baseline_axes"] = {"solver": "heun"}
+    (found,) = quality(curves(made, values, about=DRAWN), "frechet")
+    assert (found.drawn, found.target) == (False, pytest.approx(1.03 * 39.7))
+    heun, dpm = found.reached
+    assert (heun.nfe, dpm.nfe) == (19, 7)
+    assert (dpm.times, dpm.bound) == (19 / 7, "")
+    assert tables.nfe_of(replace(dpm, nfe=5)) == "at most 5"
+
+
+def test_ratios_of_nfe_that_were_not_reached_are_bounds(bench):
+    values = {"heun": (90.0, 70.0, 50.0, 48.0), "dpm": (41.0, 40.5, 40.2, 39.7)}
+    made = bench(axes=("solver", "nfe"))
+    made.about["baseline_axes"] = {"solver": "heun"}
+    (found,) = quality(curves(made, values), "frechet")
+    assert [(one.nfe, one.times, one.bound) for one in found.reached] == [(None, None, ""), (7, 19 / 7, "≥")]
+    assert "7 evaluations (≥ 2.7 times fewer than heun); heun above 19" in tables.sentence(found)
+
+
+def test_an_end_of_the_interval_beyond_the_measured_nfe_is_open(bench):
+    values = {"heun": (41.2, 40.9, 40.9, 40.5), "dpm": (40.9, 40.9, 40.9, 39.9)}
+    (found,) = quality(curves(bench(axes=("solver", "nfe")), values, scale=20.0), "frechet")
+    assert tables.interval(found.reached[0]) == "[…, …]"
+
+
+def test_errors_that_all_points_share_cancel(bench):
+    """With errors of 0.5 that are common to all points, the NFE is certain; with errors of their own, it is not."""
+    values = {"dpm": (60.0, 50.0, 40.5, 40.0)}
+    made = bench(axes=("solver", "nfe"))
+    (found,) = quality(curves(made, values, scale=0.1), "frechet")
+    assert (found.reached[0].low, found.reached[0].high) == (11, 11)
+    made = bench(axes=("solver", "nfe"))
+    (found,) = quality(curves(made, values, scale=10.0, common=0.1), "frechet")
+    assert (found.reached[0].nfe, found.reached[0].high) == (11, 19)
+
+
+def test_models_have_targets_of_their_own():
+    """The network cannot come within the drawn reference, which the exact denoiser does."""
+    found = quality(Study(ROOT / "reports" / "solver_grid_trained"), "frechet")
+    assert [(one.model, one.drawn) for one in found] == [("exact denoiser", True), ("network digits", False)]
+    assert [one.config for one in found[0].reached] == ["euler", "heun", "dpmpp_2m"]
+
+
+def test_the_headline_of_the_demo():
+    (found,) = quality(Study(ROOT / "reports" / "solver_grid"), "frechet")
+    assert {one.config: one.nfe for one in found.reached} == {"dpmpp_2m": 11, "heun": 19, "euler": 35}
+
+
+def test_the_headline_of_the_paper_the_sampler_against_that_of_ve():
+    (found,) = quality(Study(ROOT / "reports" / "from_ddpm_to_edm"), "frechet")
+    by = {one.config: one for one in found.reached}
+    assert by["as published, design=ve"].nfe is None
+    edm = by["+ sigma = t and s = 1, design=ve"]
+    assert (edm.nfe, edm.times, edm.bound) == (19, 159 / 19, "≥")
+
+
+DRAWS = 1000
+
+
+@pytest.mark.parametrize(
+    "truth",
+    [
+        (60.0, 45.0, 41.3, 40.2, 40.0),  # close to the target of 41.2 at the third NFE
+        (60.0, 41.25, 41.25, 41.25, 40.0),  # barely above it at three
+        (60.0, 50.0, 41.15, 41.15, 40.0),  # barely below it
+        (90.0, 60.0, 44.0, 40.5, 40.0),
+    ],
+)
+@pytest.mark.parametrize("shared", [0.0, 0.8])
+def test_intervals_hold_the_first_nfe_with_a_probability_of_95_per_cent(truth, shared, monkeypatch):
+    """Against the margin and the point of comparison of the truth. Errors are normal and may be shared."""
+    rng = np.random.default_rng(1)
+    margin, se = 0.03 * truth[-1], 0.4
+    true_nfe = next(n for n, value in zip(NFE, truth, strict=True) if value - truth[-1] <= margin)
+    held = 0
+    for _ in range(DRAWS):
+        own, common = rng.standard_normal(len(truth)), rng.standard_normal()
+        noise = se * (np.sqrt(1 - shared) * own + np.sqrt(shared) * common)
+        gaps = np.array(truth) + noise - truth[-1]
+        z = list((gaps - margin) / se)
+        low, high = module.ends(NFE, z)
+        held += (low is not None and low <= true_nfe) and (high is None or true_nfe <= high)
+    assert held / DRAWS >= 0.95 - 3 * np.sqrt(0.95 * 0.05 / DRAWS)
+
+
+def test_a_metric_of_the_sampler_and_an_ablation_without_nfe_have_none(bench):
+    assert quality(Study(ROOT / "reports" / "solver_grid_trained"), "endpoint_error") == []
+    assert quality(Study(ROOT / "reports" / "sampling_trained"), "frechet") == []
+    made = bench(axes=("solver", "nfe"))
+    made.point({"solver": "heun", "nfe": 7}, 3.0, se=0.1)
+    assert quality(made.study(), "frechet") == []
+
+
+def test_the_report_has_the_page_the_table_and_the_figure(bench):
+    values = {"heun": (80.0, 20.0, 6.0, 3.4), "dpm": (9.0, 6.0, 3.9, 3.3)}
+    study = curves(bench(axes=("solver", "nfe")), values, about=DRAWN)
+    written = {path.name for path in write(study)}
+    assert {"quality.md", "quality.csv", "frechet_quality.png"} <= written
+    page = (study.folder / "quality.md").read_text("utf-8")
+    assert "| dpm | **11** | \\[11, 19\\] |" in page
+    (first, second) = csv.DictReader(io.StringIO((study.folder / "quality.csv").read_text("utf-8")))
+    assert (first["configuration"], first["nfe"], second["nfe"]) == ("heun", "19", "11")
+    assert "dpm comes within the drawn reference with 11 evaluations" in (study.folder / "index.html").read_text(
+        "utf-8"
+    )
+    names = [label.get_text() for label in equal_quality(study, "frechet").axes[0].get_yticklabels()]
+    assert names == ["heun", "dpm"]
