@@ -63,7 +63,7 @@ def _machine() -> Found:
 
 
 def _cache() -> Found:
-    from designspace.storage.files import CacheFolder
+    from designspace.storage.folder import CacheFolder
 
     root = CacheFolder().root
     here = next(folder for folder in (root, *root.absolute().parents) if folder.exists())

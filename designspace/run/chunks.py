@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from designspace.evaluation.rows import Observation
+from designspace.evaluation.rows import Metric, Observation
 from designspace.interrupts import finishing
 from designspace.registry.factories import FromCallable
 from designspace.registry.float32 import full_float32
@@ -35,7 +35,7 @@ Computed = Generator[tuple[range, Tensors]]
 def all_chunks(trial: Trial, stages: Stages, seen: Seen) -> list[Tensors]:
     """The features or the images of all chunks of a trial, computed together with other processes."""
     mine, stage, todo = share_chunks(trial, stages, seen, wait=True), last_stage(trial), chunks(trial.evaluate.images)
-    parts = [mine[chunk] if chunk in mine else stages.of(stage, trial, chunk) for chunk in todo]
+    parts = [mine[chunk] if chunk in mine else _part(stage, trial, stages, chunk) for chunk in todo]
     if len(mine) < len(todo):
         seen(len(todo), len(todo), False)
     return parts
@@ -80,8 +80,21 @@ def is_shared(trial: Trial, stages: Stages) -> bool:
 
 def last_stage(trial: Trial) -> Stage:
     """The last stage of each chunk: features if there are metrics that compare them."""
-    compared = (trial.defines(metric) and not isinstance(metric, Observation) for metric in trial.evaluate.metrics)
+    compared = (applies(metric, trial) and not isinstance(metric, Observation) for metric in trial.evaluate.metrics)
     return "features" if any(compared) else "images"
+
+
+def applies(metric: Metric, trial: Trial) -> bool:
+    """Whether ``metric`` is defined for ``trial``; otherwise it is left out, about which ``load`` has warned."""
+    try:
+        trial.require_defined(metric)
+    except ValueError:
+        return False
+    return True
+
+
+def _part(stage: Stage, trial: Trial, stages: Stages, chunk: range) -> Tensors:
+    return stages.features(trial, chunk) if stage == "features" else stages.images(trial, chunk)
 
 
 def _is_done(stage: Stage, trial: Trial, stages: Stages) -> Callable[[range], bool]:
@@ -104,7 +117,7 @@ def _in_turn(stage: Stage, trial: Trial, stages: Stages, todo: Iterable[range]) 
     """The features or the images of each chunk, one chunk after the other."""
     for chunk in todo:
         with finishing():
-            part = stages.of(stage, trial, chunk)
+            part = _part(stage, trial, stages, chunk)
         yield chunk, part
 
 
@@ -142,7 +155,7 @@ def _beside(stage: Stage, trial: Trial, stages: Stages, todo: Iterable[range]) -
         except Exception as error:
             if not ran_out_of_memory(error):
                 raise
-        return chunk, stages.of(stage, trial, chunk)
+        return chunk, _part(stage, trial, stages, chunk)
 
     with full_float32():
         stages.loaded.detector(trial.evaluate.detector)  # here, because it may draw from global generators

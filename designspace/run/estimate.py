@@ -18,6 +18,7 @@ from designspace.evaluation.rows import DenoiserMetric, Metric, Observation
 from designspace.interrupts import contained, handled
 from designspace.results.lines import PointKey, point_key
 from designspace.results.store import Results
+from designspace.run.chunks import applies
 from designspace.run.devices import devices_of
 from designspace.run.evaluations import evaluations, search_nfe_of
 from designspace.run.generate import chunks
@@ -134,7 +135,7 @@ class _Work:
 
     def _parts(self, trial: Trial, missing: _Missing, cost: Cost | None, search_nfe: float) -> dict[str, float]:
         """Seconds of each part, NaN where they are unknown."""
-        metrics = [metric for metric in trial.evaluate.metrics if trial.defines(metric)]
+        metrics = [metric for metric in trial.evaluate.metrics if applies(metric, trial)]
         distances = [metric for metric in metrics if not isinstance(metric, Observation)]
         seen = [metric for metric in metrics if isinstance(metric, Observation) and self._is_new(trial, metric)]
         placed = self._placed(trial, search_nfe) if missing.samples else 0

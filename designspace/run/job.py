@@ -18,7 +18,7 @@ from designspace.results.store import Results
 from designspace.run.generate import chunks
 from designspace.run.progress import Event, Report
 from designspace.spec.trial import Point, Trial
-from designspace.storage.files import CacheFolder
+from designspace.storage.folder import CacheFolder
 from designspace.storage.provenance import now
 
 Message = dict[str, Any]

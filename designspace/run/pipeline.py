@@ -21,7 +21,7 @@ from designspace.evaluation.rows import Metric, Observation
 from designspace.registry.isolation import isolated
 from designspace.results.records import SCHEMA, MetricValue, Protocol, Result
 from designspace.results.store import Results
-from designspace.run.chunks import Seen, all_chunks
+from designspace.run.chunks import Seen, all_chunks, applies
 from designspace.run.generate import FURTHER, chunks
 from designspace.run.loaded import unseeded
 from designspace.run.stages import Stage, Stages, Tensors
@@ -43,7 +43,7 @@ Found = dict[str, tuple[MetricValue, Measured]]
 def evaluate(trial: Trial, stages: Stages, results: Results, seen: Seen) -> Result:
     """Compute ``trial``, write its artefact to ``results`` and return its result, in which ``axes`` is still empty."""
     asked = trial.evaluate
-    metrics = [metric for metric in asked.metrics if trial.defines(metric)]
+    metrics = [metric for metric in asked.metrics if applies(metric, trial)]
     distances = [metric for metric in metrics if not isinstance(metric, Observation)]
     parts = all_chunks(trial, stages, seen)
     start = perf_counter()

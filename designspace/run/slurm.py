@@ -24,7 +24,7 @@ from designspace.results.store import Results
 from designspace.run import local
 from designspace.run.job import Job, Message, environment, error_message, error_of, label
 from designspace.run.progress import Event, Report, watching
-from designspace.storage.files import CacheFolder
+from designspace.storage.folder import CacheFolder
 from designspace.text import did_you_mean
 
 if TYPE_CHECKING:

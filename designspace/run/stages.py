@@ -1,8 +1,7 @@
 """The stages of a trial. The output of each stage is cached under a hash of everything that the stage depends on.
 
 Measured time steps come first, then chunks of images, then their features. If there is a decoder, chunks of latents
-come before the images, so that trials with other decoders share them. Observations and the plane of a one-dimensional
-flow are computed on a few samples of their own. Those of the reference are in ``references``.
+come before the images, so that trials with other decoders share them. Observations have a few samples of their own.
 """
 
 from __future__ import annotations
@@ -141,7 +140,7 @@ class Stages:
         return found
 
     def batch(self, trial: Trial, chunk: range) -> list[range]:
-        """The chunks that are sampled together with ``chunk``."""
+        """The chunks that are sampled together."""
         return together(chunk, trial.evaluate.images, self.batch_sizes.of(trial, self.loaded.guided(trial)))
 
     def _batch(self, trial: Trial, chunk: range) -> Iterator[tuple[range, Tensors]]:
@@ -170,10 +169,6 @@ class Stages:
             return found | {"features": features, "seconds": seconds}
 
         return self._made("features", self._key("features", trial, chunk), make)
-
-    def of(self, stage: Stage, trial: Trial, chunk: range) -> Tensors:
-        """A chunk's latents, images or features."""
-        return {"latents": self.latents, "images": self.images, "features": self.features}[stage](trial, chunk)
 
     def has(self, stage: Stage, trial: Trial, chunk: range) -> bool:
         """Whether the cache has a chunk's latents, images or features."""

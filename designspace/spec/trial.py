@@ -83,14 +83,6 @@ class Trial(Spec):
             "seed": self.seed,
         }
 
-    def defines(self, metric: Metric) -> bool:
-        """Whether ``metric`` is defined for this trial; otherwise it is left out, about which ``load`` has warned."""
-        try:
-            self.require_defined(metric)
-        except ValueError:
-            return False
-        return True
-
     def require_defined(self, metric: Metric) -> None:
         """Raise ``ValueError``, which says why, if ``metric`` is not defined for this trial."""
         if self.decoder.decodes and isinstance(metric, DenoiserMetric):
