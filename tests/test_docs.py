@@ -88,6 +88,7 @@ def test_the_tutorial_runs(tmp_path):
         ("tutorial", 16),
         ("bring_your_model", 7),
         ("recipes", 14),
+        ("clusters", 3),
         ("tune", 4),
         ("guidance", 4),
         ("detectors", 1),
@@ -96,7 +97,7 @@ def test_the_tutorial_runs(tmp_path):
     ],
 )
 def test_commands_and_their_options_exist(page, least):
-    assert len(PAGES) == 9
+    assert len(PAGES) == 10
     root, seen = typer.main.get_command(app), 0
     for block in blocks_of(page, "console"):
         for program, *words in block.commands:

@@ -1,15 +1,58 @@
-"""The claims by which processes that compute the same trial share its chunks."""
+"""How processes that compute the same trial share its chunks: each claims those that it computes."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
+from typing import TYPE_CHECKING
 
+from designspace.interrupts import finishing
+from designspace.run.generate import chunks
+from designspace.run.stages import Stage, Stages, Tensors
 from designspace.storage.files import CacheFolder
+
+if TYPE_CHECKING:
+    from designspace.spec.trial import Trial
 
 POLL = 0.05
 """Seconds between two looks at chunks that other processes are computing."""
+Seen = Callable[[int, int, bool], None]
+"""Called after each chunk with the number done, the total, and whether this one was computed rather than cached."""
+
+
+def is_shared(stage: Stage, trial: Trial, stages: Stages) -> bool:
+    """Whether other processes may compute chunks of a trial that one is computing, because its first chunk is there.
+
+    The network has then been trained, and measured time steps have been found.
+    """
+    return stages.has(stage, trial, chunks(trial.evaluate.images)[0])
+
+
+def share_chunks(stage: Stage, trial: Trial, stages: Stages, seen: Seen, *, wait: bool = False) -> dict[range, Tensors]:
+    """Compute chunks of a trial that are missing, together with other processes. Returns those of this process.
+
+    With ``wait``, all chunks are in the cache in the end. The error of a trial is that of the first chunk that fails,
+    as with one process: after an error, the chunks before are still waited for.
+    """
+    found, failure = dict[range, Tensors](), None
+    todo = chunks(trial.evaluate.images)
+    with Claims(stages.cache, trial.id, todo, lambda chunk: stages.has(stage, trial, chunk)) as claims:
+        if claims.done and wait:
+            seen(claims.done, claims.total, False)
+        while taken := claims.take(wait=wait):
+            try:
+                with finishing():
+                    found |= {chunk: stages.of(stage, trial, chunk) for chunk in taken}
+            except Exception as error:
+                failure = error
+                claims.only_before(taken[0])
+            claims.release(taken)
+            if failure is None:
+                seen(claims.done, claims.total, True)
+    if failure is not None:
+        raise failure
+    return found
 
 
 class Claims:

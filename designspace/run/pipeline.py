@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -16,11 +16,10 @@ from designspace.evaluation.boundary import joined
 from designspace.evaluation.evaluate import measure, observation, record
 from designspace.evaluation.measure import Measured
 from designspace.evaluation.rows import Metric, Observation
-from designspace.interrupts import finishing
 from designspace.registry.isolation import isolated
 from designspace.results.records import SCHEMA, MetricValue, Protocol, Result
 from designspace.results.store import Results
-from designspace.run.claims import Claims
+from designspace.run.claims import Seen, share_chunks
 from designspace.run.generate import FURTHER, chunks
 from designspace.run.loaded import unseeded
 from designspace.run.stages import Stage, Stages, Tensors
@@ -35,8 +34,6 @@ SHOWN = 8
 POINTS = 5000
 """The largest numbers of samples and of data that are kept if they are points of the plane."""
 
-Seen = Callable[[int, int, bool], None]
-"""Called after each chunk with the number done, the total, and whether this one was computed rather than cached."""
 Found = dict[str, tuple[MetricValue, Measured]]
 """For each metric, its value for results.jsonl and everything that was measured, for the artefact."""
 
@@ -103,62 +100,20 @@ def applies(metric: Metric, trial: Trial) -> bool:
     return True
 
 
-def is_shared(trial: Trial, stages: Stages) -> bool:
-    """Whether other processes may compute chunks of a trial that one is computing, because its first chunk is there.
-
-    The network has then been trained, and measured time steps have been found.
-    """
-    return stages.has(_last_stage(trial), trial, chunks(trial.evaluate.images)[0])
-
-
-def share_chunks(trial: Trial, stages: Stages, seen: Seen, *, wait: bool = False) -> dict[range, Tensors]:
-    """Compute chunks of a trial that are missing, together with other processes. Returns those of this process.
-
-    With ``wait``, all chunks are in the cache in the end. The error of a trial is that of the first chunk that fails,
-    as with one process: after an error, the chunks before are still waited for.
-    """
-    found, failure = dict[range, Tensors](), None
-    stage, make = _last_stage(trial), _maker(trial, stages)
-    todo = chunks(trial.evaluate.images)
-    with Claims(stages.cache, trial.id, todo, lambda chunk: stages.has(stage, trial, chunk)) as claims:
-        if claims.done and wait:
-            seen(claims.done, claims.total, False)
-        while taken := claims.take(wait=wait):
-            try:
-                with finishing():
-                    found |= {chunk: make(trial, chunk) for chunk in taken}
-            except Exception as error:
-                failure = error
-                claims.only_before(taken[0])
-            claims.release(taken)
-            if failure is None:
-                seen(claims.done, claims.total, True)
-    if failure is not None:
-        raise failure
-    return found
-
-
 def _chunks(trial: Trial, stages: Stages, seen: Seen) -> list[Tensors]:
     """All chunks of a trial, computed together with other processes."""
-    mine, make, todo = (
-        share_chunks(trial, stages, seen, wait=True),
-        _maker(trial, stages),
-        chunks(trial.evaluate.images),
-    )
-    parts = [mine[chunk] if chunk in mine else make(trial, chunk) for chunk in todo]
+    stage, todo = last_stage(trial), chunks(trial.evaluate.images)
+    mine = share_chunks(stage, trial, stages, seen, wait=True)
+    parts = [mine[chunk] if chunk in mine else stages.of(stage, trial, chunk) for chunk in todo]
     if len(mine) < len(todo):
         seen(len(todo), len(todo), False)
     return parts
 
 
-def _last_stage(trial: Trial) -> Stage:
+def last_stage(trial: Trial) -> Stage:
     """The last stage of each chunk: features if there are metrics that compare them."""
     compared = (applies(metric, trial) and not isinstance(metric, Observation) for metric in trial.evaluate.metrics)
     return "features" if any(compared) else "images"
-
-
-def _maker(trial: Trial, stages: Stages) -> Callable[[Trial, range], Tensors]:
-    return stages.features if _last_stage(trial) == "features" else stages.images
 
 
 def _distances(metrics: Sequence[Metric], trial: Trial, parts: list[Tensors], stages: Stages) -> Found:

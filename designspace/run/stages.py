@@ -146,6 +146,10 @@ class Stages:
 
         return self._made("features", self._key("features", trial, chunk), make)
 
+    def of(self, stage: Stage, trial: Trial, chunk: range) -> Tensors:
+        """A chunk's latents, images or features."""
+        return {"latents": self.latents, "images": self.images, "features": self.features}[stage](trial, chunk)
+
     def has(self, stage: Stage, trial: Trial, chunk: range) -> bool:
         """Whether the cache has a chunk's latents, images or features."""
         return self.cache.path(stage, self._key(stage, trial, chunk)).is_file()

@@ -21,8 +21,9 @@ from designspace.interrupts import contained, handled, stop_if_asked
 from designspace.registry.isolation import settings_kept
 from designspace.results.records import Result
 from designspace.results.store import Results
+from designspace.run.claims import Seen, is_shared, share_chunks
 from designspace.run.job import Job, Message, error_message, label
-from designspace.run.pipeline import Seen, evaluate, is_shared, share_chunks
+from designspace.run.pipeline import evaluate, last_stage
 from designspace.run.progress import Event, Report
 from designspace.run.stages import Stages
 from designspace.sampling.probe import MeasuredTimeSteps
@@ -87,14 +88,15 @@ class Worker:
         If one fails, the other process finds that out as well, and records it.
         """
         trial, name = points[0].trial, label(points[0])
-        if trial.id in self._left_alone or not is_shared(trial, self._stages):
+        stage = last_stage(trial)
+        if trial.id in self._left_alone or not is_shared(stage, trial, self._stages):
             return False
         with self._cache.lock(f"trial-{trial.id}", wait=False) as free:
             if free:
                 return False
         try:
             with contained(), self._listening(trial, name) as seen:
-                found = share_chunks(trial, self._stages, seen)
+                found = share_chunks(stage, trial, self._stages, seen)
         except StorageError:
             raise
         except Exception:

@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 import platformdirs
-from filelock import FileLock, Timeout
 
-from designspace.errors import DataError, SharedCacheWarning, StorageError
+from designspace.errors import DataError, SharedCacheWarning
+from designspace.storage.locks import locked, storing
 
 SPECIAL = {stat.S_IFIFO: "FIFO", stat.S_IFSOCK: "socket", stat.S_IFCHR: "device", stat.S_IFBLK: "device"}
 """The kinds of special files, which are refused as input."""
@@ -40,15 +40,6 @@ ABANDONED = 3600.0
 def is_hidden(name: str) -> bool:
     """Whether a file or folder of this name is hidden or belongs to the operating system."""
     return name.startswith(".") or name.lower() in SYSTEM
-
-
-@contextmanager
-def storing(path: Path) -> Iterator[None]:
-    """Turn an ``OSError`` raised while ``path`` is written into a ``StorageError`` that names ``path``."""
-    try:
-        yield
-    except OSError as error:
-        raise StorageError(f"cannot write {path}: {error.strerror or error}") from error
 
 
 def write_whole(path: Path, data: bytes) -> None:
@@ -205,30 +196,6 @@ def open_to_others(root: Path) -> Path | None:
             if mode & stat.S_IWOTH and (folder == root or not mode & stat.S_ISVTX):
                 return folder
     return None
-
-
-@contextmanager
-def locked(path: Path, *, wait: bool = True, keep: bool = True) -> Iterator[bool]:
-    """Hold the lock of the file ``path`` and yield whether it was acquired; this can only be false without ``wait``.
-
-    The operating system releases the locks of a process that is killed. Without ``keep``, the file is removed in the
-    end. Another process may then hold the removed file while a third one holds a new file, so whoever has acquired such
-    a lock first checks whether the work has been done, and nobody waits for it.
-
-    Raises ``StorageError``, for instance if the file system has no locks.
-    """
-    lock = FileLock(path)
-    try:
-        with storing(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with suppress(Timeout):
-                lock.acquire(blocking=wait)
-        yield lock.is_locked
-        if not keep and lock.is_locked:
-            with suppress(OSError):  # Windows does not remove open files
-                path.unlink()
-    finally:
-        lock.release()
 
 
 class CacheFolder:
