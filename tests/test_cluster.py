@@ -116,14 +116,27 @@ def test_ctrl_c_does_not_wait_for_the_chunk():
 
 def test_claims_after_a_failure_are_those_of_the_chunks_before(tmp_path):
     """So the failure that is recorded is that of the first chunk that fails, even if another process had claimed it."""
-    claims = Claims(Cache(tmp_path), "x", [range(0, 200), range(200, 400), range(400, 600)], lambda chunk: False)
-    other = Claims(Cache(tmp_path), "x", [range(0, 200)], lambda chunk: False)
+    one, two, three = ([range(0, 200), range(200, 400)], [range(400, 600)], [range(600, 650)])
+    claims = Claims(Cache(tmp_path), "x", [one, two, three], lambda chunk: False)
+    other = Claims(Cache(tmp_path), "x", [one], lambda chunk: False)
     with claims, other:
-        assert other.take() == [range(0, 200)]
-        (second,) = claims.take()
-        assert second == range(200, 400)
-        claims.only_before(second)
-        claims.release([second])
+        assert other.take() == one
+        assert claims.take() == two
+        claims.only_before(two)
+        claims.release(two)
         assert claims.take() == []
-        other.release([range(0, 200)])
-        assert claims.take(wait=True) == [range(0, 200)]
+        other.release(one)
+        assert claims.take(wait=True) == one
+    assert not list((tmp_path / "locks").iterdir())
+
+
+def test_a_batch_that_another_process_has_completed_is_not_claimed(tmp_path):
+    batches, made = [[range(0, 200)], [range(200, 400), range(400, 450)]], {range(0, 200)}
+    with Claims(Cache(tmp_path), "x", batches, made.__contains__) as claims:
+        assert (claims.done, claims.total) == (1, 3)
+        made.add(range(200, 400))
+        assert claims.take() == batches[1]
+        made.add(range(400, 450))
+        claims.release(batches[1])
+        assert claims.take(wait=True) == []
+        assert claims.done == 3

@@ -10,7 +10,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from designspace.cli.errors import clean_errors, print_json, terminal
-from designspace.cli.options import Devices, Executor, File, Json, Out, Sets, Slurm, Workers, load_to_run, one_device
+from designspace.cli.options import (
+    Devices,
+    Executor,
+    File,
+    Json,
+    Out,
+    Sets,
+    Slurm,
+    Workers,
+    load_to_run,
+    number_of,
+    one_device,
+)
 from designspace.cli.report import print_report, write_overview
 from designspace.text import clean, counted, describe, value_of
 
@@ -50,7 +62,8 @@ def run(
     with clean_errors():
         ablation = load_to_run(file, set_, executor, device, slurm)
         if dry_run:
-            raise typer.Exit(_estimate(ablation, one_device(device, of_several=True), workers or 1, out, json))
+            first = one_device(device, of_several=True)
+            raise typer.Exit(_estimate(ablation, first, workers or number_of(device), out, json))
         how = {"device": device, "executor": executor, "workers": workers, "slurm": slurm}
         results = _run(ablation, how, out, json)
         print_failures(ablation, results.failures, results.folder)
