@@ -105,8 +105,8 @@ def _cluster() -> Iterator[ModuleType]:
         if not connected:
             try:
                 ray.init(include_dashboard=False, logging_level=logging.ERROR)
-            except (ConnectionError, ValueError) as error:
-                raise WorkerError(f"cannot connect to Ray: {brief(error)}") from error
+            except Exception as error:  # of any kind, depending on what is missing
+                raise WorkerError(f"Ray cannot be started or reached: {brief(error)}") from error
     try:
         yield ray
     finally:
