@@ -42,6 +42,10 @@ class NotFiniteError(FloatingPointError):
         )
 
 
+class WorkerError(RuntimeError):
+    """Workers cannot be started, or cannot work."""
+
+
 class StorageError(Exception):
     """A file cannot be written, for instance because the disk is full; the message names the file."""
 

@@ -88,6 +88,7 @@ def test_the_tutorial_runs(tmp_path):
         ("tutorial", 16),
         ("bring_your_model", 7),
         ("recipes", 14),
+        ("clusters", 3),
         ("tune", 4),
         ("best", 1),
         ("guidance", 4),

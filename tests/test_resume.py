@@ -176,19 +176,6 @@ def test_a_cache_that_is_not_writable_is_a_clear_error(cache, spec, tmp_path):
         resume(spec, tmp_path)
 
 
-def test_two_processes_share_the_work(cache, spec, tmp_path, undisturbed, monkeypatch):
-    monkeypatch.setenv("STAND_IN_PAUSE", "0.01")
-    monkeypatch.setenv("STAND_IN_LOG", str(tmp_path / "log"))
-    with start(spec, tmp_path / "reports") as one, start(spec, tmp_path / "reports") as two:
-        for process in (one, two):
-            _, errors = process.communicate()
-            assert process.returncode == 0, errors
-    results = Results(tmp_path / "reports" / "small")
-    assert len((results.folder / "results.jsonl").read_bytes().splitlines()) == 4
-    assert (tmp_path / "log").read_text().count("D") == 3 * (3 + 4 + 5 + 7)
-    assert_same(results, undisturbed)
-
-
 def test_workers_end_with_a_killed_run(cache, spec, tmp_path, undisturbed, monkeypatch):
     monkeypatch.setenv("STAND_IN_STOP", str(tmp_path / "measuring"))
     with start(spec, tmp_path / "reports", workers=2) as process:

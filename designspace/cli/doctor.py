@@ -63,7 +63,7 @@ def _machine() -> Found:
 
 
 def _cache() -> Found:
-    from designspace.storage.folder import CacheFolder
+    from designspace.storage.files import CacheFolder
 
     root = CacheFolder().root
     here = next(folder for folder in (root, *root.absolute().parents) if folder.exists())

@@ -29,10 +29,10 @@ UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 def clean_errors() -> Iterator[None]:
     """Print errors on stderr, one line each, and exit with the status that belongs to them.
 
-    It is 2 for invalid input, such as a component that calls ``sys.exit``, 1 if a file cannot be written, and 130 or
-    143 if SIGINT or SIGTERM has interrupted the command.
+    It is 2 for invalid input, such as a component that calls ``sys.exit``, 1 if a file cannot be written or workers
+    cannot go on, and 128 plus the number of a signal that has interrupted the command.
     """
-    from designspace.errors import DataError, PluginError, SpecError, StorageError
+    from designspace.errors import DataError, PluginError, SpecError, StorageError, WorkerError
     from designspace.interrupts import EndedError, Interrupted, contained, handled
 
     said: set[str] = set()
@@ -53,7 +53,7 @@ def clean_errors() -> Iterator[None]:
             if error.__cause__ and isinstance(error.__cause__.__context__, BrokenPipeError):
                 raise typer.Exit(1) from error  # whoever reads the output, such as head, has enough; so does rich
             stop(2, str(error))
-        except StorageError as error:
+        except (StorageError, WorkerError) as error:
             stop(1, str(error))
         except OSError as error:
             if error.errno not in UNWRITABLE or error.filename is not None:

@@ -61,7 +61,8 @@ def import_(
     with clean_errors():
         from designspace.importing.model import require_free
         from designspace.importing.read import read_model
-        from designspace.storage.files import path_hash, reading, storing
+        from designspace.storage.files import path_hash, reading
+        from designspace.storage.locks import storing
 
         with reading(path):
             path.stat()

@@ -20,7 +20,8 @@ def new(folder: Annotated[Path, typer.Argument(help="A new or empty folder.", sh
 
     Example: designspace new my_study && designspace run my_study/ablation.yaml
     """
-    from designspace.storage.files import storing, write_whole
+    from designspace.storage.files import write_whole
+    from designspace.storage.locks import storing
 
     with clean_errors(), storing(folder):
         if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):

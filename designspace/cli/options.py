@@ -69,6 +69,13 @@ def one_device(device: str, *, of_several: bool = False) -> str:
         stop(2, f"--{error}")
 
 
+def number_of(devices: str) -> int:
+    """The number of devices that a user asks for."""
+    from designspace.run.devices import devices_of
+
+    return len(devices_of(devices))
+
+
 def load_ablation(file: Path, settings: Sequence[str]) -> Ablation:
     """Load an ablation and print its warnings. Raises ``SpecError``."""
     from designspace.spec import load

@@ -22,6 +22,7 @@ from designspace.cli.options import (
     Workers,
     batch_size_of,
     load_to_run,
+    number_of,
     one_device,
 )
 from designspace.cli.report import print_report, write_overview
@@ -66,7 +67,8 @@ def run(
         size = batch_size_of(batch_size)
         ablation = load_to_run(file, set_, executor, device, slurm)
         if dry_run:
-            raise typer.Exit(_estimate(ablation, one_device(device, of_several=True), workers or 1, out, json))
+            first = one_device(device, of_several=True)
+            raise typer.Exit(_estimate(ablation, first, workers or number_of(device), out, json))
         how = {"device": device, "executor": executor, "workers": workers, "slurm": slurm, "batch_size": size}
         results = _run(ablation, how, out, json)
         print_failures(ablation, results.failures, results.folder)

@@ -23,8 +23,7 @@ from designspace.data.rows import Data
 from designspace.errors import DamagedError, DataError
 from designspace.registry.component import Count
 from designspace.registry.identity import Since
-from designspace.storage.files import content_key
-from designspace.storage.folder import CacheFolder
+from designspace.storage.files import CacheFolder, content_key
 from designspace.storage.mapped import read_mapped, write_mapped
 
 AHEAD = 4

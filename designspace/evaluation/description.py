@@ -12,8 +12,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from designspace.errors import DataError
 from designspace.registry.component import Finite, Positive, Spec
-from designspace.storage.files import file_hash, reading
-from designspace.storage.folder import CacheFolder
+from designspace.storage.files import CacheFolder, file_hash, reading
 from designspace.text import first_of
 
 SHIPPED = Path(str(files("designspace"))) / "detectors"

@@ -19,8 +19,7 @@ from torch.nn.functional import interpolate
 from designspace.errors import DataError
 from designspace.evaluation.resize import BICUBIC, resized
 from designspace.registry.execution import about_to_execute
-from designspace.storage.files import file_hash
-from designspace.storage.folder import CacheFolder
+from designspace.storage.files import CacheFolder, file_hash
 
 Mode = Literal["clean", "legacy_pytorch", "legacy_tensorflow"]
 """clean-fid's names for how images are resized: with clean-fid's own filter; as in pytorch-fid, which also has its own

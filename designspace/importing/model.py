@@ -26,7 +26,8 @@ from designspace.denoising.weights import load_tensors
 from designspace.errors import DataError, StorageError, brief
 from designspace.importing.rows import Rows
 from designspace.storage.cache import apart
-from designspace.storage.files import path_hash, storing, write_whole
+from designspace.storage.files import path_hash, write_whole
+from designspace.storage.locks import storing
 from designspace.text import clean
 from designspace.training.export import ROWS, SCHEMA, SUFFIXES, as_text, file_of, read_about
 from designspace.training.rows import OwnRows

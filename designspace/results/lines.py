@@ -20,7 +20,8 @@ from designspace.errors import DataError, SkippedLineWarning
 from designspace.results.encoded import EditedError, LineError, decoded, encoded
 from designspace.results.records import SCHEMA, Failure, Result, plain
 from designspace.results.shared import Shared
-from designspace.storage.files import reading, storing
+from designspace.storage.files import reading
+from designspace.storage.locks import storing
 
 R = TypeVar("R", Result, Failure)
 PointKey = tuple[str, str]

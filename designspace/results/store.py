@@ -20,8 +20,8 @@ from designspace.results.lines import Lines, PointKey, append_line, point_key, p
 from designspace.results.records import Description, Failure, Result, further_counts
 from designspace.results.shared import Shared
 from designspace.storage.arrays import pack, unpack
-from designspace.storage.files import reading, write_whole
-from designspace.storage.folder import CacheFolder, locked
+from designspace.storage.files import CacheFolder, reading, write_whole
+from designspace.storage.locks import locked
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 
-from designspace.storage.folder import CacheFolder
+from designspace.storage.files import CacheFolder
 
 POLL = 0.05
 """Seconds between two looks at chunks that other processes are computing."""

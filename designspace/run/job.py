@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from designspace.errors import StorageError, brief
+from designspace.errors import StorageError, WorkerError, brief
 from designspace.registry.discovery import import_user
 from designspace.results.lines import point_key
 from designspace.results.records import SCHEMA, Failure
@@ -18,7 +18,7 @@ from designspace.results.store import Results
 from designspace.run.generate import chunks
 from designspace.run.progress import Event, Report
 from designspace.spec.trial import Point, Trial
-from designspace.storage.folder import CacheFolder
+from designspace.storage.files import CacheFolder
 from designspace.storage.provenance import now
 
 Message = dict[str, Any]
@@ -150,4 +150,4 @@ def error_message(error: Exception) -> Message:
 
 def error_of(message: Message) -> Exception:
     """The error that an ``error_message`` reports."""
-    return StorageError(message["full"]) if "full" in message else RuntimeError(message["broken"])
+    return StorageError(message["full"]) if "full" in message else WorkerError(message["broken"])

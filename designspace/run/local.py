@@ -37,7 +37,7 @@ from designspace.run.worker import work_elsewhere
 def share(job: Job, workers: int | None, report: Report) -> None:
     """Run ``job`` in ``workers`` processes, by default one per device; worker i computes on device i mod G of G.
 
-    Raises ``StorageError`` or ``RuntimeError`` if a worker cannot go on; the other workers are stopped. A worker that
+    Raises ``StorageError`` or ``WorkerError`` if a worker cannot go on; the other workers are stopped. A worker that
     ends early is named in a failure, if its trial has no result, or else in a warning.
     """
     messages: SimpleQueue[Message | None] = SimpleQueue()

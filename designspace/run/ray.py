@@ -17,7 +17,7 @@ from dataclasses import asdict, replace
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from designspace.errors import brief
+from designspace.errors import WorkerError, brief
 from designspace.interrupts import GRACE
 from designspace.run.devices import SEVERAL
 from designspace.run.job import Job, Message, environment, error_of
@@ -37,12 +37,12 @@ LOCAL_ONLY = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 def share(job: Job, workers: int | None, report: Report) -> None:
     """Run ``job`` in ``workers`` tasks; by default in one or, for the device ``cuda:all``, one per GPU of the cluster.
 
-    Raises ``StorageError`` or ``RuntimeError`` if a worker cannot go on; the other workers are stopped. A worker that
-    ends early is named in a failure, if its trial has no result, or else in a warning.
+    Raises ``StorageError`` or ``WorkerError`` if a worker cannot go on; the other workers are stopped. A worker that
+    ends early, as with its machine, is named in a failure, if its trial has no result, or else in a warning.
     """
     device = job.device.removesuffix(":all")  # Ray shows each worker one GPU
     message, ended = replace(job, folder=job.folder.resolve(), device=device).message(), []
-    with _cluster() as ray:
+    with _cluster() as ray, _lost_as_an_error():
         if workers is None:
             workers = max(1, int(ray.cluster_resources().get("GPU", 0))) if job.device == SEVERAL else 1
         from ray.exceptions import RayError
@@ -85,6 +85,17 @@ def _end(running: list[ObjectRef[Any]]) -> None:
 
 
 @contextmanager
+def _lost_as_an_error() -> Iterator[None]:
+    """Turn what Ray raises if its head is lost into a ``WorkerError``."""
+    from ray.exceptions import RayError
+
+    try:
+        yield
+    except RayError as lost:
+        raise WorkerError(f"the Ray cluster is lost ({brief(lost)}); run again to go on") from lost
+
+
+@contextmanager
 def _cluster() -> Iterator[ModuleType]:
     """Connect to Ray, and disconnect afterwards unless the caller was already connected. Yields the package ``ray``."""
     with _local_only(), _same_handler():
@@ -92,7 +103,10 @@ def _cluster() -> Iterator[ModuleType]:
 
         connected = ray.is_initialized()
         if not connected:
-            ray.init(include_dashboard=False, logging_level=logging.ERROR)
+            try:
+                ray.init(include_dashboard=False, logging_level=logging.ERROR)
+            except Exception as error:  # of any kind, depending on what is missing
+                raise WorkerError(f"Ray cannot be started or reached: {brief(error)}") from error
     try:
         yield ray
     finally:

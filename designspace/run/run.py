@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -70,8 +70,7 @@ def run(
         ablation: An ablation, usually from ``load``.
         device: A PyTorch device: ``cpu``, ``cuda``, ``cuda:1``. Several GPUs: ``cuda:0,2``, ``cuda:all``. ``auto``: all
             GPUs, those of this task of Slurm, or else the CPU.
-        executor: ``local``: workers on this machine. ``ray`` or ``slurm``: on a cluster that shares ``out`` and the
-            cache.
+        executor: ``local``: this machine. ``ray`` or ``slurm``: a cluster, with shared folders for ``out`` and cache.
         workers: The number of workers; by default one per device. With ``slurm``, that of jobs; by default one.
         out: The folder of all reports.
         batch_size: Images per call of the denoiser; by default 200 or, for a network on a CPU, about 25,600 pixels.
@@ -91,9 +90,7 @@ def run(
     """
     _require_ablation(ablation)
     ablation.require_points()
-    require_executor(executor, slurm)
-    require_devices(executor, device)
-    _require_positive(workers=workers, batch_size=batch_size)
+    _require_how(executor, slurm, device, workers=workers, batch_size=batch_size)
     workers = workers_here(executor, device, workers)
     if denoiser is not None or denoiser_id:
         here = executor == "local" and workers == 1
@@ -106,10 +103,9 @@ def run(
     if todo := tuple(point for point in points if _key(point) not in done):
         require_shapes(ablation)
     write_description(results.folder, describe(ablation, points))
-    finished = _trials([point for point in points if _key(point) in done]).values()
-    restore_artefacts(finished, results, Stages(Cache(), torch.device(first_device(executor, device)), batch_size))
-    spec = Path(ablation.path).resolve() if ablation.path else None
-    about = (device, batch_size, spec, ablation.components, now(), part_of_step())
+    stages = Stages(Cache(), torch.device(first_device(executor, device)), batch_size)
+    restore_artefacts(_trials(point for point in points if _key(point) in done).values(), results, stages)
+    about = (device, batch_size, _file(ablation), ablation.components, now(), part_of_step())
     job = Job(ablation.name, todo, results.folder.absolute(), *about)
     _work(job, sharing(executor, slurm), workers, len(done), progress)
     _warn(results.rows())
@@ -134,10 +130,17 @@ def _require_ablation(ablation: object) -> None:
         raise TypeError(f"ablation: should be what designspace.load returns, not {described(ablation)}")
 
 
-def _require_positive(**counts: int | None) -> None:
+def _require_how(executor: str, slurm: str, device: str, **counts: int | None) -> None:
+    """Raise ``ValueError`` if the arguments that say where and how to compute are out of range."""
+    require_executor(executor, slurm)
+    require_devices(executor, device)
     for name, count in counts.items():
         if count is not None and count < 1:
             raise ValueError(f"{name}: should be at least 1, not {count}")
+
+
+def _file(ablation: Ablation) -> Path | None:
+    return Path(ablation.path).resolve() if ablation.path else None
 
 
 def _given(denoiser: Function | None, id: str, *, here: bool) -> Denoiser:
@@ -183,7 +186,7 @@ def _key(point: Point) -> PointKey:
     return point_key(point.trial.id, point.axes)
 
 
-def _trials(points: Sequence[Point]) -> dict[str, Trial]:
+def _trials(points: Iterable[Point]) -> dict[str, Trial]:
     return {point.trial.id: point.trial for point in points}
 
 

@@ -8,6 +8,7 @@ they were.
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import signal
@@ -18,13 +19,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from designspace.errors import StorageError, brief
-from designspace.interrupts import Interrupted
+from designspace.errors import StorageError, WorkerError, brief
+from designspace.interrupts import GRACE, Interrupted
 from designspace.results.store import Results
 from designspace.run import local
 from designspace.run.job import Job, Message, environment, error_message, error_of, label
 from designspace.run.progress import Event, Report, watching
-from designspace.storage.folder import CacheFolder
+from designspace.storage.files import CacheFolder
 from designspace.text import did_you_mean
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def _require_cluster(cluster: str) -> None:
 def sharing(options: Options) -> Callable[[Job, int | None, Report], None]:
     """The function that runs a job in jobs of Slurm with these options, by default in one.
 
-    It raises ``StorageError`` or ``RuntimeError`` if a worker cannot go on; the other jobs are cancelled.
+    It raises ``StorageError`` or ``WorkerError`` if a worker cannot go on; the other jobs are cancelled.
     """
 
     def share(job: Job, jobs: int | None, report: Report) -> None:
@@ -106,7 +107,7 @@ class Node:
             job = Job.received(self.message)
             with watching(job.costs(), 0, show=True) as report:
                 local.share(job, None, report)
-        except (StorageError, RuntimeError, ValueError) as error:
+        except (StorageError, WorkerError, ValueError) as error:
             return error_message(error)
         return None
 
@@ -130,7 +131,7 @@ def _submit(executor: Executor, nodes: Sequence[Node]) -> list[Submitted[Message
         with executor.batch():
             submitted = [executor.submit(node) for node in nodes]
     except (FailedJobError, FailedSubmissionError, OSError) as error:
-        raise RuntimeError(f"Slurm refuses the jobs: {brief(error)}") from error
+        raise WorkerError(f"Slurm refuses the jobs: {brief(error)}") from error
     return submitted
 
 
@@ -165,10 +166,13 @@ def _environment() -> Iterator[None]:
 
 
 def _watch(job: Job, submitted: Sequence[Submitted[Message | None]], report: Report) -> list[str]:
-    """Report trials as they are settled, until all are or no job is left. Returns how jobs have ended early."""
+    """Report trials as they are settled, until all are or no job is left. Returns how jobs have ended early.
+
+    Once all trials are settled, jobs have ``GRACE`` seconds to end by themselves.
+    """
     results, ended = Results(job.folder), list[str]()
-    waiting, running = dict(job.trials), list(submitted)
-    while waiting and running:
+    waiting, running, until = dict(job.trials), list(submitted), math.inf
+    while running and time.monotonic() < until:
         time.sleep(POLL)
         over = [one for one in running if one.done()]
         running = [one for one in running if one not in over]
@@ -177,6 +181,8 @@ def _watch(job: Job, submitted: Sequence[Submitted[Message | None]], report: Rep
         for id in [id for id, points in waiting.items() if job.settled(results, points)]:
             points = waiting.pop(id)
             report(Event("settled", id, label(points[0]), note="computed by a job of Slurm"))
+        if not waiting:
+            until = min(until, time.monotonic() + GRACE)
     return ended if waiting else []
 
 

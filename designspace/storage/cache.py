@@ -10,8 +10,7 @@ from torch import Tensor
 
 from designspace.errors import DamagedError
 from designspace.storage.arrays import Part, digest, verified
-from designspace.storage.files import write_whole
-from designspace.storage.folder import CacheFolder
+from designspace.storage.files import CacheFolder, write_whole
 
 
 def pack(name: str, tensors: Mapping[str, Tensor]) -> bytes:

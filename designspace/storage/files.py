@@ -10,13 +10,17 @@ import secrets
 import stat
 import sys
 import time
+import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import BinaryIO
 
-from designspace.errors import DataError, StorageError
+import platformdirs
+
+from designspace.errors import DataError, SharedCacheWarning
+from designspace.storage.locks import locked, storing
 
 SPECIAL = {stat.S_IFIFO: "FIFO", stat.S_IFSOCK: "socket", stat.S_IFCHR: "device", stat.S_IFBLK: "device"}
 """The kinds of special files, which are refused as input."""
@@ -36,15 +40,6 @@ ABANDONED = 3600.0
 def is_hidden(name: str) -> bool:
     """Whether a file or folder of this name is hidden or belongs to the operating system."""
     return name.startswith(".") or name.lower() in SYSTEM
-
-
-@contextmanager
-def storing(path: Path) -> Iterator[None]:
-    """Turn an ``OSError`` raised while ``path`` is written into a ``StorageError`` that names ``path``."""
-    try:
-        yield
-    except OSError as error:
-        raise StorageError(f"cannot write {path}: {error.strerror or error}") from error
 
 
 def write_whole(path: Path, data: bytes) -> None:
@@ -176,3 +171,57 @@ def _add_folder(folder: Path, name: str, found: dict[str, str], seen: dict[tuple
             _add_folder(path, below, found, seen)
         else:
             found[below] = file_hash(path)
+
+
+@cache
+def _warn_of_other_users(root: Path) -> None:
+    if folder := open_to_others(root):
+        what = f"the cache {root}" if folder == root else f"{folder}, in which the cache is,"
+        warnings.warn(
+            f"{what} can be changed by any user of this machine, and results with it: chmod o-w {folder}, or name "
+            "another folder with $DESIGNSPACE_CACHE",
+            SharedCacheWarning,
+            stacklevel=4,
+        )
+
+
+def open_to_others(root: Path) -> Path | None:
+    """The folder that allows every user to change ``root``: itself, or one above it; ``None`` if there is none.
+
+    In a folder with the sticky bit, such as /tmp, others cannot replace folders that are not theirs.
+    """
+    for folder in (root, *root.parents):
+        with suppress(OSError):  # it does not exist yet
+            mode = folder.stat().st_mode
+            if mode & stat.S_IWOTH and (folder == root or not mode & stat.S_ISVTX):
+                return folder
+    return None
+
+
+class CacheFolder:
+    """The folder of the cache, ``$DESIGNSPACE_CACHE`` or the user's cache folder, with a subfolder per stage."""
+
+    def __init__(self, root: Path | None = None) -> None:
+        given = root or Path(os.environ.get("DESIGNSPACE_CACHE") or platformdirs.user_cache_dir("designspace"))
+        self.root = given.absolute()  # the code of components may change the working directory
+        _warn_of_other_users(self.root)
+
+    def path(self, stage: str, key: str) -> Path:
+        """The file that holds the tensors of ``key``."""
+        return self.root / stage / key[:2] / f"{key}.safetensors"
+
+    def lock(self, name: str, *, wait: bool = True, keep: bool = True) -> AbstractContextManager[bool]:
+        """Hold the lock ``name`` of this cache: see ``locked``."""
+        return locked(self.root / "locks" / f"{name}.lock", wait=wait, keep=keep)
+
+    def set_aside(self, path: Path, stage: str, error: Exception) -> None:
+        """Move a damaged file to ``<root>/damaged/`` with a warning, so that its content is computed again."""
+        aside = self.root / "damaged" / f"{stage}-{path.name}"
+        try:
+            aside.parent.mkdir(parents=True, exist_ok=True)
+            path.replace(aside)
+        except FileNotFoundError:  # another process has moved it
+            return
+        except OSError:
+            aside = path
+        warnings.warn(f"{path}: damaged ({error}); set aside as {aside}; it is computed again", stacklevel=4)
