@@ -62,14 +62,10 @@ def import_(
         from designspace.importing.model import require_free
         from designspace.importing.read import read_model
         from designspace.storage.files import path_hash, reading
-        from designspace.storage.locks import storing
 
         with reading(path):
             path.stat()
-        name = path.resolve().name
-        stem = Path(name).stem if name.endswith(CHECKPOINTS) else name
-        with storing(out or Path("models")):  # a name may be too long
-            place = out / stem if out and out.is_dir() else out or Path("models") / stem
+        place = _place(path, out)
         sizes = None if shape is None else _sizes(shape)
         _require_of_use(path, folder=bool(scheduler), file=bool(key or network or rows or classes))
         given = None if path.is_dir() else _given(network, rows, sizes, classes)
@@ -80,6 +76,16 @@ def import_(
         print_json({"model": str(place), "parameters": parameters, "why": model.why} | model.about())
         return
     _print(model, place, parameters)
+
+
+def _place(path: Path, out: Path | None) -> Path:
+    """The files to write, without their endings."""
+    from designspace.storage.locks import storing
+
+    name = path.resolve().name
+    stem = Path(name).stem if name.endswith(CHECKPOINTS) else name
+    with storing(out or Path("models")):  # a name may be too long
+        return out / stem if out and out.is_dir() else out or Path("models") / stem
 
 
 def _require_of_use(path: Path, *, folder: bool, file: bool) -> None:

@@ -85,7 +85,7 @@ def run(
         SpecError: Trials use labels, shapes or decoders that do not go together, or the ablation is one for ``tune``.
         DataError: Code or data have changed since loading, or workers would need a component defined in a notebook.
         EndedError: A component called ``sys.exit`` before the first trial.
-        StorageError: A file cannot be written, for instance because the disk is full; finished points are kept.
+        StorageError: A file cannot be written, for instance because the disk is full. Finished points are kept.
         KeyboardInterrupt: The run was interrupted; the message says what was saved.
     """
     _require_ablation(ablation)
@@ -96,17 +96,15 @@ def run(
         here = executor == "local" and workers == 1
         ablation = with_denoiser(ablation, denoiser, denoiser_id, first_device(executor, device), here=here)
     points = tuple(ablation.points())
-    _require_unchanged(points)
-    require_labels(ablation)
     results = Results(Path(out) / ablation.name, only={_key(point) for point in points})
     done = results.done()
-    if todo := tuple(point for point in points if _key(point) not in done):
-        require_shapes(ablation)
+    todo = tuple(point for point in points if _key(point) not in done)
+    _require_computable(ablation, points, todo)
     write_description(results.folder, describe(ablation, points))
     stages = Stages(Cache(), torch.device(first_device(executor, device)), batch_size)
     restore_artefacts(_trials(point for point in points if _key(point) in done).values(), results, stages)
-    about = (device, batch_size, _file(ablation), ablation.components, now(), part_of_step())
-    job = Job(ablation.name, todo, results.folder.absolute(), *about)
+    where = (results.folder.absolute(), device, batch_size, _file(ablation))
+    job = Job(ablation.name, todo, *where, ablation.components, now(), part_of_step())
     _work(job, sharing(executor, slurm), workers, len(done), progress)
     _warn(results.rows())
     return results
@@ -190,12 +188,18 @@ def _trials(points: Iterable[Point]) -> dict[str, Trial]:
     return {point.trial.id: point.trial for point in points}
 
 
-def _require_unchanged(points: Sequence[Point]) -> None:
-    """Raise ``DataError`` if a trial's id has changed, because its results would be stored under the old id."""
+def _require_computable(ablation: Ablation, points: Sequence[Point], todo: Sequence[Point]) -> None:
+    """Raise ``DataError`` if a trial's id has changed, because its results would be stored under the old id.
+
+    Raises ``SpecError`` if labels, shapes or decoders do not go together.
+    """
     ids = Ids()
     for id, trial in _trials(points).items():
         if ids.of(trial) != id:
             raise DataError("code or data have changed since the ablation was loaded: load it again")
+    require_labels(ablation)
+    if todo:
+        require_shapes(ablation)
 
 
 def _warn(rows: Sequence[Result]) -> None:
