@@ -60,7 +60,8 @@ class Gradients:
             group = [parameter for parameter in trained if parameter.dtype == dtype]
             flat = torch.zeros(sum(p.numel() for p in group), dtype=dtype, device=group[0].device)
             places = zip(group, torch.split(flat, [p.numel() for p in group]), strict=True)
-            self._groups.append((flat, [(p, place.as_strided(p.shape, p.stride())) for p, place in places]))
+            dense = ((p, place, torch.empty_like(p, device="meta").stride()) for p, place in places)
+            self._groups.append((flat, [(p, place.as_strided(p.shape, stride)) for p, place, stride in dense]))
 
     @torch.no_grad()
     def clean(self, ranks: Ranks) -> None:
