@@ -5,7 +5,8 @@
 The bare loop does only what is necessary: forward pass, loss, backward pass and Adam, on prepared batches. Training in
 this package adds shuffled and keyed batches, noise levels and noise, Eq. 8, the moving average, the guard against NaN,
 and the record of losses. Rounds of 20 steps take turns, and the median of the ratios of the rounds is shown. Each round
-is a call of ``Trainer.run``, which reads the losses at its end. The goal is a ratio of at most 1.05 on a CPU.
+is a call of ``Trainer.run``, which reads the losses at its end. On a CPU, times are CPU times of all threads, which
+depend less on other processes, and the goal is a ratio of at most 1.05.
 
 On a CPU, images are 1 x 8 x 8 in float32. On a GPU, they are 3 x 32 x 32 in bf16, compiled and channels_last, with
 augmentation (try --size medium --batch 512). Two things are added there: the share of the step that the forward and
@@ -91,10 +92,10 @@ def seconds(loop: Loop, device: torch.device) -> float:
         start, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
         torch.cuda.synchronize(device)
         start.record()
-    before = time.perf_counter()
+    before = time.process_time()
     loop(STEPS)
     if device.type != "cuda":
-        return (time.perf_counter() - before) / STEPS
+        return (time.process_time() - before) / STEPS
     end.record()
     torch.cuda.synchronize(device)
     return start.elapsed_time(end) / 1000 / STEPS

@@ -59,21 +59,22 @@ class Gradients:
         for dtype in dict.fromkeys(parameter.dtype for parameter in trained):
             group = [parameter for parameter in trained if parameter.dtype == dtype]
             flat = torch.zeros(sum(p.numel() for p in group), dtype=dtype, device=group[0].device)
-            places = zip(group, flat.split([p.numel() for p in group]), strict=True)
-            self._groups.append((flat, [(p, place.as_strided(p.shape, p.stride())) for p, place in places]))
+            places = zip(group, torch.split(flat, [p.numel() for p in group]), strict=True)
+            dense = ((p, place, torch.empty_like(p, device="meta").stride()) for p, place in places)
+            self._groups.append((flat, [(p, place.as_strided(p.shape, stride)) for p, place, stride in dense]))
 
     @torch.no_grad()
     def clean(self, ranks: Ranks) -> None:
         """Add up the gradients of all processes, then replace NaN by 0 and infinities by +-1e5."""
         for flat, group in self._groups:
-            found = [(parameter, own) for parameter, own in group if parameter.grad is not None]
+            found = [(p, own, p.grad) for p, own in group if p.grad is not None]
             if ranks.count > 1 and len(found) < len(group):  # another process may have a gradient that is missing here
                 flat.zero_()
             if found:
-                torch._foreach_copy_([own for _, own in found], [parameter.grad for parameter, _ in found])
+                torch._foreach_copy_([own for _, own, _ in found], [gradient for _, _, gradient in found])
             ranks.add(flat)
             torch.nan_to_num_(flat, nan=0.0, posinf=1e5, neginf=-1e5)
-            for parameter, own in found if ranks.count == 1 else group:
+            for parameter, own in [(p, own) for p, own, _ in found] if ranks.count == 1 else group:
                 parameter.grad = own
 
 
