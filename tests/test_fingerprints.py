@@ -146,10 +146,13 @@ WITHOUT_EFFECT = {
     **{f"data/{name}": {"image", "label", "split", "path"} for name in ("hf", "parquet")},
     "data/torchvision": {"dataset", "root", "kwargs", "label"},
     "data/factory": {"factory", "kwargs", "files"},
-    "denoiser/pretrained": {"model", "source"},
+    "denoiser/preconditioned": {"precision"},
+    "denoiser/pretrained": {"model", "source", "precision"},
     "denoiser/function": {"factory", "weights", "key", "seed", "files", "shape", "classes", "sigma_min", "sigma_max"},
-    "denoiser/diffusers": {"path", "variant", "conditioning"},
-    "denoiser/trained": {"accumulate", "compile", "channels_last", "precision", "label_dropout", "snapshots"},
+    "denoiser/diffusers": {"path", "variant", "conditioning", "precision"},
+    "denoiser/trained": {
+        "accumulate", "compile", "channels_last", "precision", "sampling_precision", "label_dropout", "snapshots",
+    },
     **{f"metric/{name}": {"images"}
        for name in ("curvature", "denoiser_change", "denoising_error", "endpoint_error", "gradient_norm", "loss",
                     "truncation_error")},

@@ -152,7 +152,8 @@ class Trained(Recipe, Denoiser, name="trained"):
         rows = training_rows(design)
         own = {k: v for k, v in self.training_identity().items() if k != "training_images"}
         key = content_key(own, {row: getattr(rows, row).identity() for row in self.rows}, data.content_hash)
-        of_training = self.model_dump(mode="json", exclude={"snapshots", "sampling_precision"})
+        later = {"snapshots", "sampling_precision"}
+        spec = {name: value for name, value in self.model_dump(mode="json").items() if name not in later}
         return Plan(
             key,
             rows,
@@ -162,7 +163,7 @@ class Trained(Recipe, Denoiser, name="trained"):
             self.labels,
             self.label_dropout,
             lambda: self._build(data),
-            of_training | {"augment": self._augment},
+            spec | {"augment": self._augment},
             tuple(map(self._step, self.snapshots)),
         )
 
