@@ -68,10 +68,8 @@ def run(
 
     Args:
         ablation: An ablation, usually from ``load``.
-        device: A PyTorch device: ``cpu``, ``cuda``, ``cuda:1``. Several GPUs: ``cuda:0,2``, ``cuda:all``. ``auto``: all
-            GPUs, those of this task of Slurm, or else the CPU.
-        executor: ``local``: workers on this machine. ``ray`` or ``slurm``: on a cluster that shares ``out`` and the
-            cache.
+        device: ``cpu``, ``cuda``, ``cuda:1``, several GPUs (``cuda:0,2``, ``cuda:all``); ``auto``: all, or the CPU.
+        executor: ``local``: workers on this machine. ``ray``, ``slurm``: on a cluster that shares reports and cache.
         workers: The number of workers; by default one per device. With ``slurm``, that of jobs; by default one.
         out: The folder of all reports.
         batch_size: Images per call of the denoiser; by default 200 or, for a network on a CPU, about 25,600 pixels.
@@ -90,14 +88,10 @@ def run(
         KeyboardInterrupt: The run was interrupted; the message says what was saved.
     """
     _require_ablation(ablation)
-    ablation.require_points()
-    require_executor(executor, slurm)
-    require_devices(executor, device)
-    _require_positive(workers=workers, batch_size=batch_size)
-    workers = workers_here(executor, device, workers)
+    share = _sharing(executor, slurm, device, workers=workers, batch_size=batch_size)
+    workers, first = workers_here(executor, device, workers), first_device(executor, device)
     if denoiser is not None or denoiser_id:
-        here = executor == "local" and workers == 1
-        ablation = with_denoiser(ablation, denoiser, denoiser_id, first_device(executor, device), here=here)
+        ablation = with_denoiser(ablation, denoiser, denoiser_id, first, here=(executor, workers) == ("local", 1))
     points = tuple(ablation.points())
     _require_unchanged(points)
     require_labels(ablation)
@@ -107,13 +101,20 @@ def run(
         require_shapes(ablation)
     write_description(results.folder, describe(ablation, points))
     finished = _trials([point for point in points if _key(point) in done]).values()
-    restore_artefacts(finished, results, Stages(Cache(), torch.device(first_device(executor, device)), batch_size))
+    restore_artefacts(finished, results, Stages(Cache(), torch.device(first), batch_size))
     spec = Path(ablation.path).resolve() if ablation.path else None
     about = (device, batch_size, spec, ablation.components, now(), part_of_step())
-    job = Job(ablation.name, todo, results.folder.absolute(), *about)
-    _work(job, sharing(executor, slurm), workers, len(done), progress)
+    _work(Job(ablation.name, todo, results.folder.absolute(), *about), share, workers, len(done), progress)
     _warn(results.rows())
     return results
+
+
+def _sharing(executor: str, slurm: str, device: str, **counts: int | None) -> Share:
+    """The function that runs a job. Raises ``ValueError`` unless these arguments of ``run`` are possible."""
+    require_executor(executor, slurm)
+    require_devices(executor, device)
+    _require_positive(**counts)
+    return sharing(executor, slurm)
 
 
 def _work(job: Job, share: Share, workers: int | None, done: int, progress: bool) -> None:
@@ -132,6 +133,7 @@ def _work(job: Job, share: Share, workers: int | None, done: int, progress: bool
 def _require_ablation(ablation: object) -> None:
     if not isinstance(ablation, Ablation):
         raise TypeError(f"ablation: should be what designspace.load returns, not {described(ablation)}")
+    ablation.require_points()
 
 
 def _require_positive(**counts: int | None) -> None:
