@@ -49,10 +49,9 @@ def import_(
     Network and scalings are read from EDM's and EDM2's network-snapshot-*.pkl,
     EDM's training-state-*.pt, PhysicsNeMo's .mdlus, and folders of diffusers.
 
-    Weights alone (.pt, .pth, .safetensors) need --network, the code that
-    builds their network, --rows, the scalings that it was trained with, and
-    --shape. Only the code that you name is executed; objects beside the
-    weights are read as labels and numbers.
+    Weights alone (.pt, .pth, .safetensors) need --network, the code that builds their network, --rows, the scalings
+    that it was trained with, and --shape. Only the code that you name is executed; objects beside the weights are read
+    as labels and numbers.
 
     The model is kept if all weights fit and its denoiser is finite.
 

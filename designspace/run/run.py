@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -68,9 +68,8 @@ def run(
 
     Args:
         ablation: An ablation, usually from ``load``.
-        device: A PyTorch device: ``cpu``, ``cuda``, ``cuda:1``. Several GPUs: ``cuda:0,2``, ``cuda:all``. ``auto``: all
-            GPUs, those of this task of Slurm, or else the CPU.
-        executor: ``local``: this machine. ``ray`` or ``slurm``: a cluster, with shared folders for ``out`` and cache.
+        device: ``cpu``, ``cuda``, ``cuda:1``, several GPUs (``cuda:0,2``, ``cuda:all``); ``auto``: all, or the CPU.
+        executor: ``local``: workers on this machine. ``ray``, ``slurm``: on a cluster that shares reports and cache.
         workers: The number of workers; by default one per device. With ``slurm``, that of jobs; by default one.
         out: The folder of all reports.
         batch_size: Images per call of the denoiser; by default 200 or, for a network on a CPU, about 25,600 pixels.
@@ -85,29 +84,37 @@ def run(
         SpecError: Trials use labels, shapes or decoders that do not go together, or the ablation is one for ``tune``.
         DataError: Code or data have changed since loading, or workers would need a component defined in a notebook.
         EndedError: A component called ``sys.exit`` before the first trial.
-        StorageError: A file cannot be written, for instance because the disk is full. Finished points are kept.
+        StorageError: A file cannot be written, for instance because the disk is full; finished points are kept.
         KeyboardInterrupt: The run was interrupted; the message says what was saved.
     """
     _require_ablation(ablation)
-    ablation.require_points()
-    _require_how(executor, slurm, device, workers=workers, batch_size=batch_size)
-    workers = workers_here(executor, device, workers)
+    share = _sharing(executor, slurm, device, workers=workers, batch_size=batch_size)
+    workers, first = workers_here(executor, device, workers), first_device(executor, device)
     if denoiser is not None or denoiser_id:
-        here = executor == "local" and workers == 1
-        ablation = with_denoiser(ablation, denoiser, denoiser_id, first_device(executor, device), here=here)
+        ablation = with_denoiser(ablation, denoiser, denoiser_id, first, here=(executor, workers) == ("local", 1))
     points = tuple(ablation.points())
+    _require_unchanged(points)
+    require_labels(ablation)
     results = Results(Path(out) / ablation.name, only={_key(point) for point in points})
     done = results.done()
-    todo = tuple(point for point in points if _key(point) not in done)
-    _require_computable(ablation, points, todo)
+    if todo := tuple(point for point in points if _key(point) not in done):
+        require_shapes(ablation)
     write_description(results.folder, describe(ablation, points))
-    stages = Stages(Cache(), torch.device(first_device(executor, device)), batch_size)
-    restore_artefacts(_trials(point for point in points if _key(point) in done).values(), results, stages)
-    where = (results.folder.absolute(), device, batch_size, _file(ablation))
-    job = Job(ablation.name, todo, *where, ablation.components, now(), part_of_step())
-    _work(job, sharing(executor, slurm), workers, len(done), progress)
+    finished = _trials([point for point in points if _key(point) in done]).values()
+    restore_artefacts(finished, results, Stages(Cache(), torch.device(first), batch_size))
+    spec = Path(ablation.path).resolve() if ablation.path else None
+    about = (device, batch_size, spec, ablation.components, now(), part_of_step())
+    _work(Job(ablation.name, todo, results.folder.absolute(), *about), share, workers, len(done), progress)
     _warn(results.rows())
     return results
+
+
+def _sharing(executor: str, slurm: str, device: str, **counts: int | None) -> Share:
+    """The function that runs a job. Raises ``ValueError`` unless these arguments of ``run`` are possible."""
+    require_executor(executor, slurm)
+    require_devices(executor, device)
+    _require_positive(**counts)
+    return sharing(executor, slurm)
 
 
 def _work(job: Job, share: Share, workers: int | None, done: int, progress: bool) -> None:
@@ -126,19 +133,13 @@ def _work(job: Job, share: Share, workers: int | None, done: int, progress: bool
 def _require_ablation(ablation: object) -> None:
     if not isinstance(ablation, Ablation):
         raise TypeError(f"ablation: should be what designspace.load returns, not {described(ablation)}")
+    ablation.require_points()
 
 
-def _require_how(executor: str, slurm: str, device: str, **counts: int | None) -> None:
-    """Raise ``ValueError`` if the arguments that say where and how to compute are out of range."""
-    require_executor(executor, slurm)
-    require_devices(executor, device)
+def _require_positive(**counts: int | None) -> None:
     for name, count in counts.items():
         if count is not None and count < 1:
             raise ValueError(f"{name}: should be at least 1, not {count}")
-
-
-def _file(ablation: Ablation) -> Path | None:
-    return Path(ablation.path).resolve() if ablation.path else None
 
 
 def _given(denoiser: Function | None, id: str, *, here: bool) -> Denoiser:
@@ -184,22 +185,16 @@ def _key(point: Point) -> PointKey:
     return point_key(point.trial.id, point.axes)
 
 
-def _trials(points: Iterable[Point]) -> dict[str, Trial]:
+def _trials(points: Sequence[Point]) -> dict[str, Trial]:
     return {point.trial.id: point.trial for point in points}
 
 
-def _require_computable(ablation: Ablation, points: Sequence[Point], todo: Sequence[Point]) -> None:
-    """Raise ``DataError`` if a trial's id has changed, because its results would be stored under the old id.
-
-    Raises ``SpecError`` if labels, shapes or decoders do not go together.
-    """
+def _require_unchanged(points: Sequence[Point]) -> None:
+    """Raise ``DataError`` if a trial's id has changed, because its results would be stored under the old id."""
     ids = Ids()
     for id, trial in _trials(points).items():
         if ids.of(trial) != id:
             raise DataError("code or data have changed since the ablation was loaded: load it again")
-    require_labels(ablation)
-    if todo:
-        require_shapes(ablation)
 
 
 def _warn(rows: Sequence[Result]) -> None:
