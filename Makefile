@@ -43,7 +43,7 @@ reports: $(READY)  ## tables, plots and pages of the committed results, best pra
 
 bench: $(READY)
 	$(BIN)/python -m pip install --quiet -r benchmarks/requirements.txt
-	for script in $(filter-out benchmarks/gpu_campaign.py benchmarks/side_by_side.py,$(wildcard benchmarks/*.py)); do $(BIN)/python $$script || exit 1; done
+	for script in $(filter-out benchmarks/gpu.py benchmarks/gpu_campaign.py benchmarks/side_by_side.py,$(wildcard benchmarks/*.py)); do $(BIN)/python $$script || exit 1; done
 
 clean:
 	rm -rf .venv demo site build dist .mypy_cache .ruff_cache .pytest_cache

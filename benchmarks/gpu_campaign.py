@@ -1,16 +1,19 @@
-r"""A campaign for a GPU, in order of value: networks for CIFAR-10, their distances, and the best one to ship.
+r"""A campaign for a GPU and any number of minutes: networks for CIFAR-10, their distances, and the best one to ship.
 
     python benchmarks/gpu_campaign.py cifar10-train.zip --minutes 60 [--device cuda] [--out campaign]
 
-For each of the ``JOBS``, the speed of the first network is measured during its training. It determines how many images
-the networks can see in the given time; this number is kept in <out>/images.json. `designspace train` and `designspace
-run` then do the work, and their command lines are printed. To continue after an interruption, run the script again:
-everything is kept in the cache ($DESIGNSPACE_CACHE), so that at most a minute of training or 200 images are lost. The
-reports and the network in half precision are written to <out>, in files below 15 MB.
+The ``JOBS`` are done in order of value. Each has a share of the minutes for training. The speed of its first network,
+measured in its training, tells how many images each of its networks can see in this time; the number is kept in
+<out>/images.json, as it is a part of their identity. `designspace train` trains the networks, and `designspace run`
+evaluates them while those of the next job are trained. The number of images to evaluate shrinks with the minutes.
 
-To try it out on a CPU in a few minutes, with a zip of a few images of 32 x 32:
+At the end of the minutes, commands that still run are asked to stop, which saves their training, and reports are
+written of what there is. Run the script again to continue: networks, images and compiled code are kept in the cache
+($DESIGNSPACE_CACHE). Reports and the network in half precision are in <out>, in files below 15 MB.
 
-    python benchmarks/gpu_campaign.py few.zip --device cpu --minutes 20 --scale 0.001 \
+To try it out on a CPU in two minutes, with a zip of a few images of 32 x 32:
+
+    python benchmarks/gpu_campaign.py few.zip --device cpu --minutes 2 --jobs 1 \
         --set 'denoiser.network={name: unet, patch: 4}' --set denoiser.batch_size=4 --set denoiser.compile=false \
         --set denoiser.precision=float32 --set evaluate.images=20
 """
@@ -19,41 +22,42 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
+import os
 import shlex
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
 
 import torch
 
 import designspace as ds
+from designspace.storage.cache import Cache
 from designspace.storage.files import write_whole
-from designspace.training.checkpoints import Plan, Trainable, trained
+from designspace.training.checkpoints import Trainable, trained
 from designspace.training.loop import ENTRY, DivergedError, Progress
 
 HERE = Path(__file__).parent
-RESERVE, LARGEST = 60.0, 15 * 2**20
-"""Seconds kept for the last reports; bytes of a file."""
+RESERVE, GRACE, LARGEST = 0.1, 30.0, 15 * 2**20
+"""The share of the time kept for the last reports; seconds for a command to stop; bytes of a file."""
 FAST = ("denoiser.precision=bf16", "denoiser.compile=true", "denoiser.channels_last=true", "denoiser.batch_size=512")
 
 
 @dataclass(frozen=True)
 class Job:
-    """An ablation whose denoisers are trained for so many minutes each, with changes; ``ship`` exports them."""
+    """An ablation whose networks are trained in a share of the minutes, with changes; ``ship`` exports them."""
 
     file: Path
-    minutes: float
+    share: float
     settings: tuple[str, ...] = ()
     ship: bool = False
 
 
-ROWS = (*FAST, "denoiser.network={name: unet, size: medium}", "denoiser.warm_up=100000", "evaluate.images=10000")
+ROWS = (*FAST, "denoiser.network={name: unet, size: medium}", "denoiser.warm_up=100000")
 JOBS = (
-    Job(HERE / "cifar10.yaml", minutes=15, ship=True),
-    Job(HERE.parent / "ablations" / "training_rows.yaml", minutes=3, settings=ROWS),
+    Job(HERE / "cifar10.yaml", share=0.35, ship=True),
+    Job(HERE.parent / "ablations" / "training_rows.yaml", share=0.35, settings=ROWS),
 )
 
 
@@ -67,66 +71,90 @@ class Measured(Exception):  # noqa: N818  # not an error
 
 @dataclass(frozen=True)
 class Campaign:
-    """What was asked for, and until when."""
+    """What was asked for, until when, and the evaluations that run."""
 
     asked: argparse.Namespace
     end: float
+    running: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def do(self, job: Job) -> None:
-        """Train, ship and evaluate."""
+        """Train and ship, and begin to evaluate."""
         data = json.dumps({"name": "zip", "path": str(self.asked.data.absolute())})
-        settings = [f"data={data}", *job.settings, f"evaluate.detector={best()}", *self.asked.set]
+        evaluated = f"evaluate.images={images_for(self.asked.minutes)}"
+        settings = [f"data={data}", *job.settings, evaluated, f"evaluate.detector={best()}", *self.asked.set]
         images = self.images(job, settings)
         sets = [word for setting in [*settings, f"denoiser.training_images={images}"] for word in ("--set", setting)]
         given = [str(job.file), "--device", self.asked.device, *sets]
-        if job.ship:
-            self.call("train", *given, "--export", str(self.asked.out / "models"), "--half")
-        self.call("run", *given, "--out", str(self.asked.out / "reports"))
+        exported = ["--export", str(self.asked.out / "models"), "--half"] if job.ship else []
+        self.wait(self.start("train", *given, *exported))
+        self.start("run", *given, "--out", str(self.asked.out / "reports"))
 
     def images(self, job: Job, settings: list[str]) -> int:
-        """Images that a network of ``job`` sees, in whole entries of the record of losses."""
+        """The images that each network of ``job`` sees, in whole entries of the record of losses."""
         path = self.asked.out / "images.json"
         known = json.loads(path.read_text()) if path.is_file() else {}
         if job.file.stem not in known:
-            trials = ds.load(job.file, settings).trials()
-            trial = next(trial for trial in trials if isinstance(trial.denoiser, Trainable))
-            rate, entry = self.speed(trial.denoiser.plan(trial.data.load(), trial.design))
-            entries = max(4, math.ceil(60 * job.minutes * self.asked.scale * rate / entry))
-            print(f"{job.file.stem}: {rate:,.0f} images/s, {entries * entry:,} images a network", flush=True)
+            trials = [trial for trial in ds.load(job.file, settings).trials() if isinstance(trial.denoiser, Trainable)]
+            networks = len({trial.network() for trial in trials})
+            rate, entry = self.speed(trials[0])
+            entries = max(1, int(60 * self.asked.minutes * job.share * rate / networks / entry))
+            print(
+                f"{job.file.stem}: {rate:,.0f} images/s, {networks} networks, {entries * entry:,} images each",
+                flush=True,
+            )
             known |= {job.file.stem: entries * entry}
             write_whole(path, json.dumps(known).encode())
-        return known[job.file.stem]
+        return int(known[job.file.stem])
 
-    def speed(self, plan: Plan) -> tuple[float, int]:
-        """Images a second without what happens once, such as compiling, and the images of an entry."""
-        found: list[tuple[int, float]] = []
+    def speed(self, trial: ds.Trial) -> tuple[float, int]:
+        """Images per second without what happens once, such as compiling, and the images of an entry."""
+        plan, found = trial.denoiser.plan(trial.data.load(), trial.design), list[tuple[int, float]]()
 
         def seen(progress: Progress) -> None:
-            if progress.images % entry == 0:  # slow ones are told of before they end
-                found.append((progress.images, monotonic()))
+            found.append((progress.images, monotonic()))
             if self.left() <= 0:
                 raise OutOfTimeError
             if len(found) == 3:
                 raise Measured
 
-        entry = ENTRY * plan.recipe.batch_size
         try:
             trained(plan, 10**12, torch.device(self.asked.device), seen=seen)
         except Measured:
             torch.cuda.empty_cache()  # the commands below have processes of their own
         (first, start), (last, end) = found[0], found[-1]
-        return (last - first) / (end - start), entry
+        return (last - first) / (end - start), ENTRY * plan.recipe.batch_size
 
     def left(self) -> float:
-        return self.end - RESERVE - monotonic()
+        """Seconds for work; the rest is for reports."""
+        return self.end - RESERVE * 60 * self.asked.minutes - monotonic()
 
-    def call(self, *words: str) -> None:
-        """Run a command of designspace for as long as there is time."""
+    def start(self, *words: str) -> subprocess.Popen[bytes]:
+        """Start a command of designspace."""
         print("+ designspace", shlex.join(words), flush=True)
+        self.running.append(subprocess.Popen([sys.executable, "-m", "designspace", *words]))
+        return self.running[-1]
+
+    def wait(self, command: subprocess.Popen[bytes]) -> None:
+        """Wait for a command for as long as there is time."""
         try:
-            subprocess.run([sys.executable, "-m", "designspace", *words], timeout=max(self.left(), 0.1), check=False)
+            command.wait(max(self.left(), 0.1))
         except subprocess.TimeoutExpired as error:
             raise OutOfTimeError from error
+
+    def stop(self) -> None:
+        """Ask all commands to stop, so that they save what they have."""
+        for command in self.running:
+            command.terminate()
+        for command in self.running:
+            try:
+                command.wait(GRACE)
+            except subprocess.TimeoutExpired:
+                command.kill()
+
+
+def images_for(minutes: float) -> int:
+    """The images per trial: 10,000 in an hour, and fewer in less time, in whole chunks."""
+    return min(10_000, 200 * max(1, round(minutes * 10_000 / 60 / 200)))
 
 
 def best() -> str:
@@ -140,22 +168,26 @@ def best() -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("data", type=Path, help="a zip of images, one folder a class")
-    parser.add_argument("--minutes", type=float, default=60, help="stop after so many")
+    parser.add_argument("data", type=Path, help="a zip of images, one folder per class")
+    parser.add_argument("--minutes", type=float, default=60, help="the time for everything")
+    parser.add_argument("--jobs", type=int, default=len(JOBS), help="how many jobs, from the first one")
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--out", type=Path, default=Path("campaign"))
-    parser.add_argument("--scale", type=float, default=1.0, help="times the minutes of training of each job")
     parser.add_argument("--set", action="append", default=[], help="KEY=VALUE, changes all jobs")
     asked = parser.parse_args()
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(Cache().root / "compiled"))  # for later commands, too
     campaign = Campaign(asked, monotonic() + 60 * asked.minutes)
     try:
-        for job in JOBS:
+        for job in JOBS[: asked.jobs]:
             try:
                 campaign.do(job)
             except (ds.SpecError, ds.DataError, DivergedError) as error:  # the other jobs may be well
                 print(f"{job.file.stem}: {error}")
+        for command in campaign.running:
+            campaign.wait(command)
     except OutOfTimeError:
-        print("out of time: run again to go on")
+        print("out of time: run again to continue")
+        campaign.stop()
         for path in (asked.out / "reports").glob("*/results.jsonl"):
             subprocess.run([sys.executable, "-m", "designspace", "report", str(path.parent)], check=False)
     for path in asked.out.rglob("*"):

@@ -187,3 +187,60 @@ def test_few_images_have_no_standard_error():
 def test_wrong_input_is_named(x, y, message):
     with pytest.raises(ValueError, match=message):
         KID.measure(x, y)
+
+
+@each_metric
+@pytest.mark.parametrize("shift", [0.0, 0.2])
+def test_float32_products_agree_to_a_millionth(metric, shift, monkeypatch):
+    """Of the value or of its standard error, whichever is larger, for features far from 0."""
+    x, y = sample(600, d=40, shift=5 + shift), sample(900, d=40, seed=1, shift=5)
+    exact = metric.measure(x, y)
+    monkeypatch.setattr(mmd, "EXACT", 0)
+    fast = metric.measure(Sample(x.features), Sample(y.features))
+    assert fast.value != exact.value
+    assert abs(fast.value - exact.value) < 1e-6 * max(abs(exact.value), exact.se)
+    assert fast.se == pytest.approx(exact.se, rel=1e-6)
+    assert float((fast.influence - exact.influence).abs().max()) < 1e-5 * float(exact.influence.abs().max())
+
+
+@each_metric
+@pytest.mark.parametrize("n", [20, 60])
+def test_draws_from_the_reference_have_the_values_of_any_images(metric, n):
+    """In one pass over the pairs of the reference, for fewer and for more images than it has."""
+    y = sample(40)
+    draws = [np.random.default_rng(seed).integers(40, size=n) for seed in range(3)]
+    expected = [metric.measure(Sample(y.features[draw]), Sample(y.features)).value for draw in draws]
+    assert metric.drawn(y, draws) == pytest.approx(expected, rel=1e-9)
+    x = sample(30, seed=2)
+    assert metric.measure(x, y).value == pytest.approx(metric.measure(x, Sample(y.features)).value, rel=1e-12)
+
+
+@each_metric
+def test_the_pairs_of_a_reference_are_computed_once_for_all_runs(metric):
+    kept: dict[str, dict] = {}
+
+    def store(name, make):
+        if name not in kept:
+            kept[name] = make()
+        return kept[name]
+
+    x, y = sample(30), sample(40, seed=1)
+    first = metric.measure(x, Sample(y.features, store=store)).value
+    assert len(kept) == 1
+    for tensors in kept.values():
+        tensors["mean"] += 1
+    again = metric.measure(x, Sample(y.features, store=store)).value
+    assert again != first
+
+
+def test_components_that_allow_tf32_do_not_change_products():
+    from designspace.evaluation.products import full_precision
+
+    before = torch.backends.cuda.matmul.fp32_precision
+    torch.backends.cuda.matmul.fp32_precision = "tf32"
+    try:
+        with full_precision():
+            assert torch.backends.cuda.matmul.fp32_precision == "ieee"
+        assert torch.backends.cuda.matmul.fp32_precision == "tf32"
+    finally:
+        torch.backends.cuda.matmul.fp32_precision = before

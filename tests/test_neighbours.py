@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import designspace as ds
-from designspace.evaluation import neighbours
+from designspace.evaluation import manifold, neighbours, overlap_of_draws
 from designspace.evaluation.evaluate import drawn, floor
 from designspace.evaluation.measure import Sample
 
@@ -225,3 +225,72 @@ def test_collapsed_images_are_no_error():
     x = Sample(torch.zeros(20, 4))
     assert metric("recall").measure(x, sample(50)).value == 0
     assert metric("precision").measure(x, sample(50)).value == 1  # in the middle of all of them
+
+
+def with_float64(x, y):
+    """Neighbours and counts by distances from differences in float64, for all pairs at once."""
+    x, y = x.double(), y.double()
+    own, among, between = (((a[:, None] - b) ** 2).sum(2) for a, b in ((x, x), (y, y), (x, y)))
+    for same in (own, among):
+        same.fill_diagonal_(math.inf)
+    radii = {k: (own.sort(1).values[:, k - 1], among.sort(1).values[:, k - 1]) for k in (3, 5)}
+    rounded = [1e-12 * of.square().sum(1) for of in (x, y)]
+    inside = {k: between <= of_y + rounded[1] for k, (_, of_y) in radii.items()}
+    recalled = {k: between <= (of_x + rounded[0])[:, None] for k, (of_x, _) in radii.items()}
+    return own.sort(1).values[:, :6], inside, recalled
+
+
+@pytest.mark.parametrize("case", ["far from 0", "copies", "one outlier", "nearly equal"])
+def test_decisions_in_float32_are_those_of_float64(case, monkeypatch):
+    """In blocks smaller than the sets, where distances of float32 alone would decide wrongly."""
+    monkeypatch.setattr(neighbours, "BLOCK", 64)
+    draw = torch.Generator().manual_seed(0)
+    x, y = (torch.randn(n, 12, generator=draw) for n in (150, 250))
+    if case == "far from 0":
+        x, y = x + 1000, y + 1000
+    elif case == "copies":
+        x[:60], x[60:100], y[100:150] = y[:60], y[0], y[1]
+    elif case == "one outlier":
+        y[7] *= 1e6
+    else:
+        x, y = 1 + 1e-5 * x, 1 + 1e-5 * y
+    nearest_squares, inside, recalled = with_float64(x, y)
+    a, b = Sample(x), Sample(y)
+    found = neighbours.nearest(a, a, 5)
+    assert torch.from_numpy(found.squares).allclose(nearest_squares, rtol=1e-9, atol=0)
+    assert neighbours.nearest(Sample(x), Sample(y), 1).index.shape == (150, 6)
+    for k in (3, 5):
+        counted = manifold.overlap(a, b, k)
+        assert counted.inside.tolist() == inside[k].sum(1).tolist()
+        assert counted.covered == int(inside[k].any(0).sum())
+        assert counted.recalled == int(recalled[k].any(0).sum())
+
+
+def test_float32_alone_leaves_doubts_where_distances_are_nearly_equal():
+    """So that the search in float64 is needed, and used."""
+    x = 1 + 1e-6 * torch.randn(100, 12, generator=torch.Generator().manual_seed(0))
+    copies = x[torch.arange(100) % 3]
+    search = neighbours._Search(copies, copies, same=True)
+    sure = {dtype: search.find(torch.arange(100), 3, dtype)[2] for dtype in (torch.float32, torch.float64)}
+    assert not sure[torch.float32].any()
+
+
+@pytest.mark.parametrize("name", [*FOUR, "nearest", "memorised"])
+def test_draws_from_the_reference_have_the_values_of_any_images(name):
+    y = sample(60)
+    draws = [np.random.default_rng(seed).integers(60, size=40) for seed in range(3)]
+    expected = [metric(name).measure(Sample(y.features[draw]), Sample(y.features)).value for draw in draws]
+    assert metric(name).drawn(y, draws) == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize(("m", "n", "drawn"), [(60, 90, 12), (200, 60, 12), (200, 60, 2)])
+def test_draws_are_counted_from_neighbours_and_beyond_them(m, n, drawn, monkeypatch):
+    """With so few neighbours that some balls are larger, and with copies of all images in the draws."""
+    monkeypatch.setattr(overlap_of_draws, "DRAWN", drawn)
+    y = sample(m)
+    draws = [np.random.default_rng(seed).integers(m, size=n) for seed in range(2)]
+    found = overlap_of_draws.overlap_of_draws(y, draws, 3)
+    expected = [manifold.overlap(Sample(y.features[draw]), Sample(y.features), 3) for draw in draws]
+    assert [(o.inside, o.covered, o.recalled) for o in found] == [
+        (int(o.inside.sum()), o.covered, o.recalled) for o in expected
+    ]

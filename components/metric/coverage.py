@@ -1,7 +1,10 @@
+from collections.abc import Sequence
+
 import torch
 
 from designspace.evaluation.manifold import OverlapMetric, overlap
-from designspace.evaluation.measure import Measured, Sample, jackknife
+from designspace.evaluation.measure import Draw, Measured, Sample, jackknife
+from designspace.evaluation.overlap_of_draws import overlap_of_draws
 from designspace.registry.component import Neighbours
 from designspace.registry.literature import NAEEM_2020
 
@@ -26,3 +29,8 @@ class Coverage(OverlapMetric, name="coverage"):
     def measure(self, generated: Sample, reference: Sample) -> Measured:
         found, m = overlap(generated, reference, self.k), len(reference)
         return jackknife(found.covered / m, torch.from_numpy(found.covered_without / m))
+
+    def drawn(self, reference: Sample, draws: Sequence[Draw]) -> Sequence[float]:
+        if (counted := overlap_of_draws(reference, draws, self.k)) is None:
+            return super().drawn(reference, draws)
+        return [found.covered / len(reference) for found in counted]

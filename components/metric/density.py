@@ -1,7 +1,10 @@
+from collections.abc import Sequence
+
 import torch
 
 from designspace.evaluation.manifold import OverlapMetric, overlap
-from designspace.evaluation.measure import Measured, Sample, mean
+from designspace.evaluation.measure import Draw, Measured, Sample, mean
+from designspace.evaluation.overlap_of_draws import overlap_of_draws
 from designspace.registry.component import Neighbours
 from designspace.registry.literature import NAEEM_2020
 
@@ -24,3 +27,8 @@ class Density(OverlapMetric, name="density"):
 
     def measure(self, generated: Sample, reference: Sample) -> Measured:
         return mean(torch.from_numpy(overlap(generated, reference, self.k).inside / self.k))
+
+    def drawn(self, reference: Sample, draws: Sequence[Draw]) -> Sequence[float]:
+        if (counted := overlap_of_draws(reference, draws, self.k)) is None:
+            return super().drawn(reference, draws)
+        return [found.inside / (self.k * len(draws[0])) for found in counted]

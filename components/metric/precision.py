@@ -1,7 +1,9 @@
+from collections.abc import Sequence
+
 import torch
 
 from designspace.evaluation.manifold import OverlapMetric, overlap
-from designspace.evaluation.measure import Measured, Sample, mean
+from designspace.evaluation.measure import Draw, Measured, Sample, mean
 from designspace.registry.component import Neighbours
 from designspace.registry.literature import KYNKAANNIEMI_2019
 
@@ -23,3 +25,6 @@ class Precision(OverlapMetric, name="precision"):
     def measure(self, generated: Sample, reference: Sample) -> Measured:
         inside = overlap(generated, reference, self.k).inside > 0
         return mean(torch.from_numpy(inside).double())
+
+    def drawn(self, reference: Sample, draws: Sequence[Draw]) -> list[float]:
+        return [1.0] * len(draws)  # each image of the reference lies in its own ball

@@ -1,7 +1,10 @@
+from collections.abc import Sequence
+
 import torch
 
 from designspace.evaluation.manifold import OverlapMetric, overlap
-from designspace.evaluation.measure import Measured, Sample, jackknife
+from designspace.evaluation.measure import Draw, Measured, Sample, jackknife
+from designspace.evaluation.overlap_of_draws import overlap_of_draws
 from designspace.registry.component import Neighbours
 from designspace.registry.literature import KYNKAANNIEMI_2019
 
@@ -29,3 +32,8 @@ class Recall(OverlapMetric, name="recall"):
         if found.recalled_without is None:
             return Measured(found.recalled / m)
         return jackknife(found.recalled / m, torch.from_numpy(found.recalled_without / m))
+
+    def drawn(self, reference: Sample, draws: Sequence[Draw]) -> Sequence[float]:
+        if (counted := overlap_of_draws(reference, draws, self.k)) is None:
+            return super().drawn(reference, draws)
+        return [found.recalled / len(reference) for found in counted]

@@ -141,7 +141,8 @@ def overlap(generated: Sample, reference: Sample, k: int) -> Overlap:
     if (n := min(len(generated), len(reference))) <= k:
         raise ValueError(f"balls to the k = {k} nearest neighbours need at least {k + 1} images per set, not {n}")
     together = tuple(sorted({k, *(other for other in PUBLISHED if other < n)}))
-    counted = generated.once(("overlap", reference, together), lambda: _count(generated, reference, together))
+    with full_precision():
+        counted = generated.once(("overlap", reference, together), lambda: _count(generated, reference, together))
     return counted[k]
 
 
@@ -151,7 +152,7 @@ def _count(generated: Sample, reference: Sample, ks: tuple[int, ...]) -> dict[in
     balls, own = nearest(reference, reference, max(ks)), nearest(generated, generated, min(max(ks) + 1, n - 1))
     if not balls.squares.any():
         raise ValueError(f"all {m} images of the reference have the same features, so every ball has radius 0")
-    between = _Between(generated.features, reference.features, own, balls, ks)
+    between = Between(generated.features, reference.features, own, balls, ks)
     tallies = {k: (Tally(m, n), Leaving(own.index, k, n, m)) for k in ks}
     for j in blocks(m):
         for i in blocks(n):
@@ -167,7 +168,7 @@ def _count(generated: Sample, reference: Sample, ks: tuple[int, ...]) -> dict[in
     return {k: _overlap(held, leaving) for k, (held, leaving) in tallies.items()}
 
 
-class _Between:
+class Between:
     """The pairs of a generated and a reference image of which one lies in a ball around the other.
 
     Distances are computed from products in float32. Those that differ from the radius of a ball by less than their
@@ -187,8 +188,7 @@ class _Between:
     def close(self, i: slice, j: slice) -> tuple[Integers, Integers, Array]:
         """Row and column numbers of these pairs in a block of pairs, and their squared distances."""
         (of_x, of_y), (near_x, near_y) = self._least, self._farthest
-        with full_precision():
-            least = torch.addmm(of_y[j], self._ours.x[i], self._theirs.x[j].mT, alpha=-2)
+        least = torch.addmm(of_y[j], self._ours.x[i], self._theirs.x[j].mT, alpha=-2)
         least += of_x[i, None]
         x, y = _true((least <= near_x[i, None]) | (least <= near_y[j]))
         error = self._error * (self._ours.squares[i][x] + self._theirs.squares[j][y])

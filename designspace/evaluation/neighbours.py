@@ -60,10 +60,14 @@ def nearest(points: Sample, among: Sample, count: int) -> Near:
         text = f"{count} nearest neighbours need at least {count + (points is among)} images, not {len(among)}"
         raise ValueError(text)
     wide = max(count, min(SHARED, there))
-    if points is not among:
-        return points.once(("nearest", among, wide), lambda: _near(_search(points, among, wide)))
-    name = f"nearest {wide} of the others {VERSION}"
-    return points.once(("nearest", wide), lambda: _near(points.saved(name, lambda: _search(points, points, wide))))
+    known: Near | None = points.kept.get(("nearest", among))
+    if known is None or known.squares.shape[1] < wide:
+        if points is among:
+            found = points.saved(f"nearest {wide} of the others {VERSION}", lambda: _search(points, points, wide))
+        else:
+            found = _search(points, among, wide)
+        known = points.kept["nearest", among] = Near(found["squares"].numpy(), found["index"].numpy())
+    return known
 
 
 def blocks(n: int) -> Iterator[slice]:
@@ -90,10 +94,6 @@ def squares_of(x: Tensor, i: Tensor, y: Tensor, j: Tensor) -> Tensor:
 
 def _rows() -> int:
     return BLOCK * (WIDE if product_device().type == "cuda" else 1)
-
-
-def _near(found: Tensors) -> Near:
-    return Near(found["squares"].numpy(), found["index"].numpy())
 
 
 def _search(points: Sample, among: Sample, count: int) -> Tensors:
