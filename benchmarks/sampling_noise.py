@@ -35,23 +35,21 @@ DESIGNS: dict[str, dict[str, object]] = {
     "dpmpp_2m_sde": {"solver": "dpmpp_2m_sde"},
 }
 Run = Callable[[], Tensor]
-Denoise = Callable[[Tensor, Tensor], Tensor]
+Bound = Callable[[int], Callable[[Tensor, Tensor], Tensor]]
 
 
-def loaded(model: str, device: torch.device) -> tuple[Callable[[int], Denoise], tuple[int, ...]]:
+def loaded(model: str, device: torch.device) -> tuple[Bound, tuple[int, ...]]:
     """A function of the number of images that gives D, and the shape of an image."""
     denoiser = ds.Denoiser.get("pretrained")(model=model)
     made = denoiser.load(ds.Data.get(model)().load(), ds.Design.preset("edm"), device)
 
-    def bound(n: int) -> Denoise:
+    def bound(n: int) -> Callable[[Tensor, Tensor], Tensor]:
         return made.bind(torch.zeros(n, dtype=torch.int64, device=device) if denoiser.labels else None)
 
     return bound, made.shape
 
 
-def keyed(
-    design: ds.Design, bound: Callable[[int], Denoise], shape: tuple[int, ...], images: range, device: torch.device
-) -> Run:
+def keyed(design: ds.Design, bound: Bound, shape: tuple[int, ...], images: range, device: torch.device) -> Run:
     """Sampling as ``run`` does it."""
 
     def run() -> Tensor:
@@ -65,9 +63,7 @@ def keyed(
     return run
 
 
-def free(
-    design: ds.Design, bound: Callable[[int], Denoise], shape: tuple[int, ...], images: range, device: torch.device
-) -> Run:
+def free(design: ds.Design, bound: Bound, shape: tuple[int, ...], images: range, device: torch.device) -> Run:
     """The same with noise that costs nothing."""
     x = torch.randn(len(images), *shape, device=device)
     return lambda: ds.sample(design, bound(len(images)), x, STEPS, noise=lambda step, draw: x).x
@@ -90,7 +86,7 @@ def waits(run: Run) -> int:
     return sum("synchroniz" in str(found.message) for found in caught)
 
 
-def cost_of_noise(bound: Callable[[int], Denoise], shape: tuple[int, ...], asked: argparse.Namespace) -> Iterator[str]:
+def cost_of_noise(bound: Bound, shape: tuple[int, ...], asked: argparse.Namespace) -> Iterator[str]:
     device, images = torch.device(asked.device), range(asked.images)
     for name, rows in DESIGNS.items():
         design = ds.Design.preset("edm", **rows)
@@ -102,9 +98,7 @@ def cost_of_noise(bound: Callable[[int], Denoise], shape: tuple[int, ...], asked
         yield f"| {name} | {statistics.median(ratios):.3f} |{waiting}"
 
 
-def speed_of_batches(
-    bound: Callable[[int], Denoise], shape: tuple[int, ...], asked: argparse.Namespace
-) -> Iterator[str]:
+def speed_of_batches(bound: Bound, shape: tuple[int, ...], asked: argparse.Namespace) -> Iterator[str]:
     device, design = torch.device(asked.device), ds.Design.preset("edm")
     runs: dict[int, Run] = {}
     for size in asked.batches:
