@@ -272,6 +272,23 @@ def test_without_the_papers_choice_there_is_no_verdict(made):
     assert deciding(one.change.rows[0], one) == "an ablation that tries the paper's choice beside these"
 
 
+def test_a_field_of_another_component_than_the_papers_has_no_verdict_either(made):
+    bench = made(axes=("denoiser.ema.std",))
+    for std, value in ((0.05, 20.0), (0.1, 10.0)):
+        denoiser = NETWORK | {"ema": {"name": "power", "std": std}}
+        bench.trial({"denoiser.ema.std": std}, value, se=0.1, network=f"std{std}", denoiser=denoiser)
+    one = only(bench.study())
+    assert (one.change.name, one.of_paper) == ("ema.std", False)
+
+
+def test_an_ablation_that_is_not_complete_is_preliminary(made):
+    bench = made()
+    for k, solver in enumerate(("heun", "euler")):
+        bench.trial({"solver": solver, "nfe": 19}, 20.0 + k, se=0.1, design={"solver": {"name": solver}})
+    bench.point({"solver": "deis", "nfe": 19}, 0.0, finished=False)
+    assert notes(only(bench.study())) == "preliminary: results are missing"
+
+
 def test_values_below_the_drawn_reference_count_as_equal(made):
     bench = made()
     about = {"drawn": 5.0, "drawn_sd": 0.3}

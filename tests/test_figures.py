@@ -253,7 +253,7 @@ def test_values_of_different_protocols_are_not_shown_side_by_side(bench):
     ]
 
 
-RESULTS = ["metric_vs_nfe", "pareto", "main_effects", "samples", "samples_difference"]
+RESULTS = ["metric_vs_nfe", "pareto", "main_effects", "equal_quality", "samples", "samples_difference"]
 
 
 @pytest.mark.parametrize("name", RESULTS)

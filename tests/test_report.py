@@ -119,14 +119,14 @@ def test_a_damaged_line_is_named_once(recorded):
 
 
 PAGES = {"table.md", "table.csv", "table.tex"}
-COMPARED = {"comparisons.md", "comparisons.csv", "effects.md", "effects.csv"}
+COMPARED = {"comparisons.md", "comparisons.csv", "effects.md", "effects.csv", "quality.md", "quality.csv"}
 """With two configurations at least."""
 
 
 @pytest.mark.filterwarnings("ignore:.*results.jsonl.7")
 def test_a_report_is_the_same_again_whatever_the_users_style(recorded):
     names = [path.name for path in write(recorded)]
-    figures = ("frechet_vs_nfe", "kid_vs_nfe", "frechet_pareto", "frechet_effects")
+    figures = ("frechet_vs_nfe", "kid_vs_nfe", "frechet_pareto", "frechet_effects", "frechet_quality")
     plots = {f"{name}.{kind}" for name in figures for kind in ("png", "svg", "pdf")}
     assert set(names) == {"samples.png", "samples_difference.png", "claims.md", "index.html"} | PAGES | COMPARED | plots
     before = {name: hashlib.sha256((recorded / name).read_bytes()).hexdigest() for name in names}
@@ -400,7 +400,7 @@ def test_every_file_is_written(bench, names, values):
     for (i, name), (nfe, value) in product(enumerate(names), zip((7, 35), values, strict=True)):
         made.point({"solver": name, "nfe": nfe}, value * (1 + i / 10), influence(i, abs(value)))
     written = {path.name for path in write(made.folder)}
-    figures = {"frechet_vs_nfe"} | ({"frechet_effects"} if len(names) > 1 else set())
+    figures = {"frechet_vs_nfe"} | ({"frechet_effects", "frechet_quality"} if len(names) > 1 else set())
     figures |= {"frechet_pareto"} if len(names) > 1 and min(values) > 0 else set()
     plots = {f"{name}.{kind}" for name in figures for kind in ("png", "svg", "pdf")}
     pages = PAGES | ({"samples_difference.png"} | COMPARED if len(names) > 1 else set())

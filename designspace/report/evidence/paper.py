@@ -137,9 +137,8 @@ class Change:
 
     def is_papers(self, trial: Mapping[str, Any]) -> bool:
         """Whether a trial has the paper's choice in what differs."""
-        if self.field:
-            (row,) = self.rows
-            return row.is_papers_field(self.field, row.of(trial).get(self.field))
+        if self.field and self.field in self.rows[0].fields:
+            return self.rows[0].is_papers_field(self.field, self.rows[0].of(trial).get(self.field))
         return all(row.is_papers(row.of(trial)) for row in self.rows)
 
 

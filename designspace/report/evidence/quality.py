@@ -72,7 +72,7 @@ class Quality:
 def quality(study: Study, metric: str) -> list[Quality]:
     """One for each group of comparable points and each kind of model.
 
-    Empty without an axis of NFE, and if the metric is no distance from a reference.
+    Empty without an axis of NFE or a second configuration, and if the metric is no distance from a reference.
     """
     if study.column_axis not in ("nfe", "nfe_total"):
         return []
@@ -86,7 +86,7 @@ def quality(study: Study, metric: str) -> list[Quality]:
 def _of(study: Study, metric: str, points: Sequence[Entry]) -> Quality | None:
     curves = {axes: curve for axes, curve in _curves(study, points).items() if len(curve) > 1}
     first = points[0]
-    if not curves or first.higher_is_better(metric) is not False or first.about(metric).n is not None:
+    if len(curves) < 2 or first.higher_is_better(metric) is not False or first.about(metric).n is not None:
         return None
     best = min(points, key=lambda entry: entry.value(metric))
     drawn = first.drawn(metric)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 LEAST = 1e-3
 """The smallest ratio that is drawn."""
 MOST = 9
-"""If there would be more ticks, only powers of ten are labelled."""
+"""The largest number of ticks."""
 UNSURE = "#888888"
 COLOUR = {Judgement.CONTRADICTS: COLOURS[1], Judgement.AGREES: COLOURS[0], Judgement.UNDECIDED: UNSURE}
 """The colours of the verdicts."""
@@ -105,12 +105,21 @@ def _scale(axes: Axes) -> None:
     low, high = axes.get_xlim()
     low, high = min(low, 0.8), max(high, 1.25)
     axes.set_xlim(low, high)
-    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    ticks = [digit * 10.0**power for power in powers for digit in (1, 2, 5)]
-    ticks = [tick for tick in ticks if low <= tick <= high]
-    ticks = ticks if len(ticks) < MOST else [tick for tick in ticks if math.log10(tick) % 1 == 0]
-    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    ticks = _ticks(low, high)
+    axes.set_xticks(ticks, [f"{tick:.4g}" for tick in ticks])
     axes.xaxis.set_minor_locator(NullLocator())
+
+
+def _ticks(low: float, high: float) -> list[float]:
+    """At most ``MOST`` ticks of a logarithmic axis in a range that includes 1."""
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    decades = [10.0**power for power in powers]
+    tenths = [[round(step * i, 1) for i in range(1, 30)] for step in (0.1, 0.2)] if high < 3 else []
+    for ticks in (*tenths, [digit * tick for tick in decades for digit in (1, 2, 5)], decades):
+        shown = [tick for tick in ticks if low <= tick <= high]
+        if len(shown) <= MOST:
+            return shown
+    return [1.0]
 
 
 def reached(sheet: Sheet) -> Figure | None:

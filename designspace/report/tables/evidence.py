@@ -125,6 +125,8 @@ def notes(one: Evidence) -> str:
         found.append(_costs(unequal[-1]))
     if one.once:
         found.append("one training run of each network")
+    if one.study.waiting:
+        found.append("preliminary: results are missing")
     return "; ".join(found)
 
 

@@ -23,7 +23,7 @@ MEANING = (
 
 
 def page(study: Study) -> str:
-    """quality.md: a sentence and a table for each metric; empty if no configuration has several NFE."""
+    """quality.md: a sentence and a table for each metric; empty unless several configurations have several NFE."""
     parts: list[str] = []
     for metric in study.about.metrics:
         for found in quality(study, metric):
