@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from designspace.errors import StorageError, WorkerError, brief
-from designspace.interrupts import GRACE, Interrupted
+from designspace.interrupts import Interrupted
 from designspace.results.store import Results
 from designspace.run import local
 from designspace.run.job import Job, Message, environment, error_message, error_of, label
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 POLL = 1.0
 """Seconds between two looks at the results and at the states of the jobs."""
+PATIENCE = 60.0
+"""Seconds that jobs have to end by themselves when everything is computed, before they are cancelled."""
 MINUTES = 60
 """The time limit of a job if the user gives none."""
 TIMEOUTS = 1000
@@ -168,7 +170,7 @@ def _environment() -> Iterator[None]:
 def _watch(job: Job, submitted: Sequence[Submitted[Message | None]], report: Report) -> list[str]:
     """Report trials as they are settled, until all are or no job is left. Returns how jobs have ended early.
 
-    Once all trials are settled, jobs have ``GRACE`` seconds to end by themselves.
+    Once all trials are settled, jobs that still run have ``PATIENCE`` seconds to end by themselves.
     """
     results, ended = Results(job.folder), list[str]()
     waiting, running, until = dict(job.trials), list(submitted), math.inf
@@ -182,7 +184,8 @@ def _watch(job: Job, submitted: Sequence[Submitted[Message | None]], report: Rep
             points = waiting.pop(id)
             report(Event("settled", id, label(points[0]), note="computed by a job of Slurm"))
         if not waiting:
-            until = min(until, time.monotonic() + GRACE)
+            until = min(until, time.monotonic() + PATIENCE)
+            running = [one for one in running if one.state == "RUNNING"]
     return ended if waiting else []
 
 
