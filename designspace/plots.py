@@ -36,7 +36,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from designspace.drawing.look import style
 from designspace.errors import DataError
-from designspace.report.figures import effects, heat, plane, profiles
+from designspace.report.figures import curves, effects, heat, plane, profiles
 from designspace.report.figures import metric as measure
 from designspace.report.figures import pareto as fronts
 from designspace.report.figures import points as scatter
@@ -115,7 +115,7 @@ def metric_vs_nfe(results: AnyResults, metric: str | None = None) -> Figure:
     Raises:
         DataError: If the metric has not been measured.
     """
-    return _of_metric(results, metric, measure.metric_vs_nfe, "there are no finite values")
+    return _of_metric(results, metric, curves.metric_vs_nfe, "there are no finite values")
 
 
 def metric_vs_axis(results: AnyResults, axis: str, metric: str | None = None) -> Figure:
@@ -127,7 +127,7 @@ def metric_vs_axis(results: AnyResults, axis: str, metric: str | None = None) ->
     if axis not in (known := measure.numeric_axes(study)):
         why = f"'{axis}' is not an axis of at least three numbers.{did_you_mean(axis, known)}"
         raise DataError(f"{study.folder}: {why} Such axes: {', '.join(known) or 'none'}.")
-    return _of_metric(study, metric, lambda s, m: measure.metric_vs_axis(s, m, axis), "there are no finite values")
+    return _of_metric(study, metric, lambda s, m: curves.metric_vs_axis(s, m, axis), "there are no finite values")
 
 
 def metric_vs_sigma(results: AnyResults, metric: str | None = None) -> Figure:

@@ -75,6 +75,11 @@ class Scale:
             return place / LINEAR * (self.threshold if self.mixed else 1.0)
         return math.copysign(self.threshold * 10.0 ** (abs(place) - LINEAR), place)
 
+    def share(self, value: float) -> float:
+        """Where the axis shows a value, as a share of its length."""
+        low, high = self.place(self.low), self.place(self.high)
+        return (self.place(value) - low) / (high - low)
+
     def moved(self, value: float, distance: float) -> float:
         """The value that lies at a distance from ``value`` on the axis."""
         return self.value(self.place(value) + distance) if distance else value

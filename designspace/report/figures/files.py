@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 from designspace.drawing.files import FORMATS, saved, settle
 from designspace.drawing.look import style
 from designspace.report.figures import plane, points, samples
+from designspace.report.figures.dots import by_row
 from designspace.report.figures.effects import main_effects
 from designspace.report.figures.heat import heat_map
-from designspace.report.figures.metric import metric_vs_axis, metric_vs_nfe, numeric_axes, varies_in
+from designspace.report.figures.curves import metric_vs_axis, metric_vs_nfe
+from designspace.report.figures.metric import depends_on_budget, numeric_axes, varies_in
 from designspace.report.figures.pareto import pareto
 from designspace.report.figures.profiles import metric_vs_sigma
 from designspace.report.figures.races import races
@@ -47,12 +49,13 @@ def _candidates(study: Study) -> Iterator[tuple[str, Figure | None]]:
     metrics = study.about.metrics if study.entries else []
     for metric in metrics:
         name = stem(metric)
-        axes = numeric_axes(study)
-        if not axes or varies_in(study, metric, study.count):
+        axes = [axis for axis in numeric_axes(study) if varies_in(study, metric, axis)]
+        if varies_in(study, metric, study.count) and depends_on_budget(study, metric):
             yield f"{name}_vs_nfe", metric_vs_nfe(study, metric)
+        elif not axes:
+            yield f"{name}_by_row", by_row(study, metric)
         for axis in axes:
-            if varies_in(study, metric, axis):
-                yield f"{name}_vs_{re.sub(r'[^a-zA-Z0-9]', '_', axis)}", metric_vs_axis(study, metric, axis)
+            yield f"{name}_vs_{re.sub(r'[^a-zA-Z0-9]', '_', axis)}", metric_vs_axis(study, metric, axis)
         yield f"{name}_vs_sigma", metric_vs_sigma(study, metric)
         yield f"{name}_heat", heat_map(study, metric)
     for metric in metrics[:1]:

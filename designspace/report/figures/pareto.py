@@ -13,7 +13,8 @@ from designspace.drawing.look import DARK, FAINT, SMALL, look, plain
 from designspace.drawing.panels import annotate, stacked
 from designspace.drawing.scales import set_log_ticks
 from designspace.report.entry import Entry
-from designspace.report.figures.metric import EVALUATIONS, MANY, each_once
+from designspace.report.figures.curves import MANY
+from designspace.report.figures.metric import EVALUATIONS, each_once
 from designspace.report.study import Study, comparable
 from designspace.text import one_line
 
