@@ -11,7 +11,8 @@ from designspace.cli.app import app
 from designspace.report import Study
 from designspace.report.evidence.differences import rank
 from designspace.report.evidence.verdicts import verdicts
-from designspace.report.figures.metric import metric_vs_nfe, panels
+from designspace.report.figures.curves import metric_vs_nfe
+from designspace.report.figures.metric import panels
 from designspace.report.tables.values import tables
 from designspace.results.records import Result
 

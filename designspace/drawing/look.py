@@ -76,7 +76,7 @@ def shades(count: int) -> list[str]:
     from matplotlib import colormaps
     from matplotlib.colors import to_hex
 
-    return [to_hex(colormaps["viridis"](0.86 * i / max(count - 1, 1))) for i in range(count)]
+    return [to_hex(colormaps["viridis"](0.78 * i / max(count - 1, 1))) for i in range(count)]
 
 
 def stroke(i: int, colour: str) -> dict[str, Any]:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from designspace.drawing.ends import End, height_of, label_ends, width_of
-from designspace.drawing.legend import Key, Legend
-from designspace.drawing.look import BASELINE, DARK, FAINT, NOTE, SMALL, WIDTH, plain
+from designspace.drawing.legend import Key, Legend, fitting
+from designspace.drawing.look import BASELINE, DARK, FAINT, NOTE, WIDTH, plain
 from designspace.drawing.panels import CROWDED, LEVEL, Curve, annotate, draw_intervals, draw_level, stacked
 from designspace.drawing.scales import Scale, dodge, scale_through
-from designspace.report.figures.metric import Level, MetricPanel, panels, y_scale
+from designspace.report.figures.metric import MetricPanel, panels, y_scale
 from designspace.report.study import Study
 
 if TYPE_CHECKING:
@@ -86,65 +86,87 @@ class _Plan:
         """The length of an x axis in inches."""
         return (self.width - LEFT) / self.columns - self.labels - 0.1
 
-    def legend(self, scales: Sequence[Scale]) -> Legend | None:
-        """The legend, if there is no room for labels; at most a quarter of the figure is left for it."""
-        if self.labels:
-            return None
-        styles = {c.name: c.style for panel in self.panels for c in panel.curves if c.name in self.named}
-        levels = {p.level.name for p, s in zip(self.panels, scales, strict=True) if p.level and s.shows(p.level.value)}
-        return Legend([*(Key(*item) for item in styles.items()), *(Key(name, LEVEL) for name in levels)], SMALL)
+
+@dataclass(frozen=True)
+class _Scales:
+    """The scales of a panel."""
+
+    x: Scale
+    y: Scale
+
+    @classmethod
+    def of(cls, panel: MetricPanel, panels: Sequence[MetricPanel]) -> _Scales:
+        """Those of small multiples of the same protocol are the same."""
+        same = [other for other in panels if panel.title and other.label == panel.label] or [panel]
+        return cls(scale_through(sorted({x for one in same for x in one.x})), y_scale(same))
+
+    def labels(self, panel: MetricPanel) -> tuple[str, str]:
+        """The labels of the x and the y axis."""
+        x = f" (symlog, linear below {self.x.threshold:g})" if self.x.mixed else ""
+        y = f"\n(linear below {self.y.threshold:g})" if self.y.mixed else ""
+        return plain(panel.x_label) + x, plain(panel.label) + y
 
 
 def draw(panels: Sequence[MetricPanel]) -> Figure:
-    """Draw the panels; those with titles, which have the same axes, side by side, others one below the other."""
-    plan = _plan(panels)
-    alike = [[other for other in panels if other.label == panel.label and plan.multiples] or [panel] for panel in panels]
-    scales = [y_scale(same) for same in alike]
-    across = [scale_through(sorted({x for panel in same for x in panel.x})) for same in alike]
-    legend, several = plan.legend(scales), len({panel.label for panel in panels}) > 1
-    height = HEIGHT * plan.rows + (legend.height if legend else 0)
-    figure, grid = stacked(plan.rows, height, plan.columns, width=plan.width)
-    for i, (axes, panel) in enumerate(zip(grid, panels, strict=False)):
-        ends = _draw_panel(axes, panel, plan, scales[i], across[i])
-        if plan.labels:
+    """Draw the panels; small multiples, which have titles, side by side, others one below the other."""
+    scales = [_Scales.of(panel, panels) for panel in panels]
+    plan, legend = _plan(panels, scales)
+    figure, grid = stacked(
+        plan.rows, HEIGHT * plan.rows + (legend.height if legend else 0), plan.columns, width=plan.width
+    )
+    for axes, panel, scale in zip(grid, panels, scales, strict=False):
+        ends = _draw_panel(axes, panel, plan.named, scale)
+        if not legend:
             label_ends(axes, ends, LABELS)
-        across[i].put_on_x(axes, plan.axis)
-        scales[i].put_on_y(axes)
-        names = _names(panel, scales[i], across[i])
-        if plan.multiples:
-            annotate(axes, panel.title, "left", strong=True)
-            axes.set_ylabel(names[1] if i % plan.columns == 0 and several else "")
-        else:
-            axes.set(xlabel=names[0], ylabel=names[1])
-            annotate(axes, _note(panel, scales[i]))
+        scale.x.put_on_x(axes, plan.axis)
+        scale.y.put_on_y(axes)
     for axes in grid[len(panels) :]:
         axes.set_axis_off()
-    if plan.multiples:
-        x, y = _names(panels[0], scales[0], across[0])
-        figure.supxlabel(x, fontsize=8)
-        if not several:
-            figure.supylabel(y, fontsize=8)
-        notes = dict.fromkeys(_note(panel, scale) for panel, scale in zip(panels, scales, strict=True))
-        figure.suptitle(plain("\n".join(notes)), x=0.99, ha="right", **NOTE)
+    (_title_multiples if plan.multiples else _title_each)(figure, grid, panels, scales)
     if legend:
         legend.draw(figure)
     return figure
 
 
-def _plan(panels: Sequence[MetricPanel]) -> _Plan:
-    """The plan with as many names as have room beside the axes and, in a legend, in a quarter of the figure."""
+def _title_each(figure: Figure, grid: Sequence[Axes], panels: Sequence[MetricPanel], scales: Sequence[_Scales]) -> None:
+    for axes, panel, scale in zip(grid, panels, scales, strict=True):
+        x, y = scale.labels(panel)
+        axes.set(xlabel=x, ylabel=y)
+        annotate(axes, _note(panel, scale.y))
+
+
+def _title_multiples(
+    figure: Figure, grid: Sequence[Axes], panels: Sequence[MetricPanel], scales: Sequence[_Scales]
+) -> None:
+    """Name the axes and write the notes once for all panels, if they are the same."""
+    for axes, panel in zip(grid, panels, strict=False):
+        annotate(axes, panel.title, "left", strong=True)
+    names = [scale.labels(panel) for panel, scale in zip(panels, scales, strict=True)]
+    figure.supxlabel(names[0][0], fontsize=8)
+    if len(set(names)) == 1:
+        figure.supylabel(names[0][1], fontsize=8)
+    else:
+        for axes, (_, y) in zip(grid, names, strict=False):
+            axes.set_ylabel(y)
+    notes = dict.fromkeys(_note(panel, scale.y) for panel, scale in zip(panels, scales, strict=True))
+    figure.suptitle(plain("\n".join(notes)), x=0.99, ha="right", **NOTE)
+
+
+def _plan(panels: Sequence[MetricPanel], scales: Sequence[_Scales]) -> tuple[_Plan, Legend | None]:
+    """Which curves have names: as many as have room beside the axes or, in a legend, in a quarter of the figure."""
     best = _by_merit(panels)
     best = best if len(best) <= ALL else best[:NAMED]
-    room = LABELS - 2 * height_of("")  # for the names of the level and of the other curves
+    room = LABELS - 2 * height_of("")  # without the names of the level and of the other curves
     while len(best) > 1 and sum(map(height_of, best)) > room:
         best.pop()
-    while len(best) > 1:
-        plan = _Plan(panels, frozenset(best))
-        legend = plan.legend([y_scale([panel]) for panel in panels])
-        if legend is None or legend.height <= HEIGHT * plan.rows / 3:
-            return plan
-        best.pop()
-    return _Plan(panels, frozenset(best))
+    plan = _Plan(panels, frozenset(best))
+    if plan.labels:
+        return plan, None
+    styles = {curve.name: curve.style for panel in panels for curve in panel.curves}
+    shown = [p.level.name for p, s in zip(panels, scales, strict=True) if p.level and s.y.shows(p.level.value)]
+    fixed = [Key(name, LEVEL) for name in dict.fromkeys(shown)]
+    legend = fitting([Key(name, styles[name]) for name in best], fixed, HEIGHT * plan.rows / 3, width=plan.width)
+    return _Plan(panels, frozenset(key.name for key in legend.keys)), legend
 
 
 def _by_merit(panels: Sequence[MetricPanel]) -> list[str]:
@@ -163,32 +185,32 @@ def _by_merit(panels: Sequence[MetricPanel]) -> list[str]:
     return sorted(ranks, key=lambda name: (name not in base, min(ranks[name], default=worst) > 0, mean[name]))
 
 
-def _draw_panel(axes: Axes, panel: MetricPanel, plan: _Plan, scale: Scale, across: Scale) -> list[End]:
+def _draw_panel(axes: Axes, panel: MetricPanel, names: frozenset[str], scales: _Scales) -> list[End]:
     """Draw the curves of a panel, and return the ends of those that have names."""
-    named = [curve for curve in panel.curves if curve.name in plan.named]
-    others = [curve for curve in panel.curves if curve.name not in plan.named]
+    named = [curve for curve in panel.curves if curve.name in names]
+    others = [curve for curve in panel.curves if curve.name not in names]
     _draw_others(axes, others)
-    shifted = []
-    for curve, aside in zip(named, dodge(across, len(named)), strict=True):
-        shifted.append(replace(curve, x=[across.moved(x, aside) for x in curve.x]))
-        lowest = None if scale.threshold else scale.low
-        draw_intervals(axes, shifted[-1], curve.style["color"], lowest, crowded=len(named) > CROWDED)
-        axes.plot(shifted[-1].x, shifted[-1].y, zorder=3, **curve.style)
-    if panel.level and scale.shows(panel.level.value):
+    shifted = [
+        replace(curve, x=[scales.x.moved(x, aside) for x in curve.x])
+        for curve, aside in zip(named, dodge(scales.x, len(named)), strict=True)
+    ]
+    lowest = None if scales.y.threshold else scales.y.low
+    for curve in shifted:
+        draw_intervals(axes, curve, curve.style["color"], lowest, crowded=len(named) > CROWDED)
+        axes.plot(curve.x, curve.y, zorder=3, **curve.style)
+    ends = [_end(curve.name, curve.x[-1], curve.y[-1], curve.style["color"], scales.y) for curve in shifted]
+    if panel.level and scales.y.shows(panel.level.value):
         draw_level(axes, panel.level.value, panel.level.sd)
-    return [*_ends(shifted, others, panel.level, scale, across)]
-
-
-def _ends(named: Sequence[Curve], others: Sequence[Curve], level: Level | None, scale: Scale, x: Scale) -> Iterator[End]:
-    for curve in named:
-        y = min(max(curve.y[-1], scale.low), scale.high)
-        yield End(curve.name, curve.x[-1], y, scale.share(y), curve.style["color"])
-    if level and scale.shows(level.value):
-        yield End(level.name, x.high, level.value, scale.share(level.value), DARK)
+        ends.append(_end(panel.level.name, scales.x.high, panel.level.value, DARK, scales.y))
     if others:
-        ends = sorted((min(max(curve.y[-1], scale.low), scale.high), curve.x[-1]) for curve in others)
-        y, at = ends[len(ends) // 2]
-        yield End(f"{len(others):,} more", at, y, scale.share(y), GREY)
+        middle = sorted(others, key=lambda curve: curve.y[-1])[len(others) // 2]
+        ends.append(_end(f"{len(others):,} more", middle.x[-1], middle.y[-1], GREY, scales.y))
+    return ends
+
+
+def _end(name: str, x: float, y: float, colour: str, scale: Scale) -> End:
+    y = min(max(y, scale.low), scale.high)
+    return End(name, x, y, scale.share(y), colour)
 
 
 def _draw_others(axes: Axes, curves: Sequence[Curve]) -> None:
@@ -199,12 +221,6 @@ def _draw_others(axes: Axes, curves: Sequence[Curve]) -> None:
         x = [number for curve in some for number in (*curve.x, math.nan)]
         y = [number for curve in some for number in (*curve.y, math.nan)]
         axes.plot(x, y, **OTHERS, rasterized=many)
-
-
-def _names(panel: MetricPanel, y: Scale, x: Scale) -> tuple[str, str]:
-    """The labels of the x and the y axis."""
-    linear = f" (symlog, linear below {x.threshold:g})" if x.mixed else "", f"\n(linear below {y.threshold:g})" if y.mixed else ""
-    return plain(panel.x_label) + linear[0], plain(panel.label) + linear[1]
 
 
 def _note(panel: MetricPanel, scale: Scale) -> str:

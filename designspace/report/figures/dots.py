@@ -74,7 +74,7 @@ class Dots:
 def by_row(study: Study, metric: str) -> Figure | None:
     """The metric of each configuration at the highest budget; ``None`` if there are fewer than two configurations.
 
-    Blue are the best one and those that do not differ significantly from it, and grey is the baseline.
+    Blue are the best one and those that do not differ significantly from it, unless all are; grey is the baseline.
     """
     found = [dots for group in comparable(study.entries, metric) if (dots := dots_of(study, group, metric))]
     if not found:
@@ -146,14 +146,15 @@ def _draw(axes: Axes, dots: Dots, metric: str) -> None:
 
 
 def _style(dots: Dots, entry: Entry) -> dict[str, Any]:
-    colour = COLOURS[0] if entry in dots.best else BASELINE["color"] if entry is dots.baseline else DARK
+    best = entry in dots.best and len(dots.best) < len(dots.rows) + len(dots.others)
+    colour = COLOURS[0] if best else BASELINE["color"] if entry is dots.baseline else DARK
     return {
         "color": colour,
         "marker": "o",
         "markersize": 3.8,
         "markeredgecolor": colour,
         "markeredgewidth": 0.8,
-        "markerfacecolor": colour if entry in dots.best or entry is dots.baseline else "white",
+        "markerfacecolor": colour if best or entry is dots.baseline else "white",
     }
 
 

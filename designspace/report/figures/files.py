@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from designspace.drawing.files import FORMATS, saved, settle
+from designspace.drawing.files import saved, settle
 from designspace.drawing.look import style
 from designspace.report.figures import plane, points, samples
+from designspace.report.figures.curves import metric_vs_axis, metric_vs_nfe
 from designspace.report.figures.dots import by_row
 from designspace.report.figures.effects import main_effects
 from designspace.report.figures.heat import heat_map
-from designspace.report.figures.curves import metric_vs_axis, metric_vs_nfe
 from designspace.report.figures.metric import depends_on_budget, numeric_axes, varies_in
 from designspace.report.figures.pareto import pareto
 from designspace.report.figures.profiles import metric_vs_sigma
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def files(study: Study) -> Iterator[tuple[str, bytes]]:
-    """Names and reproducible contents of all files: figures as PNG, SVG and PDF, sample images as PNG."""
+def files(study: Study, formats: Sequence[str] = ()) -> Iterator[tuple[str, bytes]]:
+    """Names and reproducible contents of all files: figures as PNG and in further ``formats``, sample images as PNG."""
     with style():
         for name, figure in figures(study):
             settle(figure)
-            for kind in FORMATS:
+            for kind in dict.fromkeys(("png", *formats)):
                 yield f"{name}.{kind}", saved(figure, kind)
         if not plane.planes(study) and not points.sampled(study):
             for name, images in (("samples", samples.samples), ("samples_difference", samples.samples_difference)):

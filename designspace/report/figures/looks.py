@@ -13,11 +13,11 @@ from functools import cached_property
 from typing import Any
 
 from designspace.drawing.look import BASELINE, COLOURS, FAVOURED, MARKERS, MORE, shades, stroke
-from designspace.report.entry import BUDGET, Entry
+from designspace.report.entry import BUDGET, WORDS, Entry
 from designspace.report.evidence.differences import by_budget, finite, rank
 from designspace.report.evidence.effects import effects, together
-from designspace.report.study import Study, budgets, comparable
-from designspace.text import config_name
+from designspace.report.study import Study, comparable
+from designspace.text import config_name, one_line, value_of
 
 CURVES = 5
 """If a panel has more curves than this, the values of an axis get panels of their own."""
@@ -141,7 +141,9 @@ def _values(entry: Entry, axes: Sequence[str]) -> Key:
 
 
 def _name(entry: Entry, axes: Sequence[str]) -> str:
-    return config_name({axis: entry.axes[axis] for axis in axes if axis in entry.axes})
+    known = {axis: entry.axes[axis] for axis in axes if axis in entry.axes}
+    budget = [f"{WORDS[axis]} {value_of(known.pop(axis))}" for axis in BUDGET if axis in known]
+    return ", ".join([*([one_line(config_name(known))] if known or not budget else []), *budget])
 
 
 def _tuple(choice: Any) -> Key:

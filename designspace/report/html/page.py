@@ -43,7 +43,8 @@ PICTURES = {
 OF_METRIC = {
     "vs_sigma": "{} by noise level.",
     "effects": "What each design choice changes in {}, all else equal, with 95 % intervals.",
-    "heat": "{} at each pair of values. Bold: the best of each panel and what does not differ significantly from it.",
+    "heat": "{} at each pair of values. Framed: the best of each panel. Hatched: not significantly different from it.",
+    "by_row": "{} of each configuration. Blue: the best and what does not differ significantly from it.",
     "pareto": "{} against its cost, with the Pareto front: the points that no other one beats in both.",
 }
 
