@@ -116,7 +116,8 @@ def _rows(study: Study, points: Sequence[Entry]) -> list[Row]:
         for heading, configs in groups.items()
         for name, of in each_once(configs).items()
     ]
-    if own.panels or 2 * len(groups) <= len(rows):
+    headed = [row for row in rows if row.heading]
+    if own.panels or 2 * len(groups.keys() - {""}) <= len(headed):
         return rows
     return [Row("", f"{row.heading}={row.name}" if row.heading else row.name, row.entry) for row in rows]
 

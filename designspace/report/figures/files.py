@@ -17,7 +17,7 @@ from designspace.report.figures.metric import depends_on_budget, numeric_axes, v
 from designspace.report.figures.pareto import pareto
 from designspace.report.figures.profiles import metric_vs_sigma
 from designspace.report.figures.races import races
-from designspace.report.figures.steps import steps
+from designspace.report.figures.steps import between, paths, steps
 from designspace.report.study import Study, comparable
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def _candidates(study: Study) -> Iterator[tuple[str, Figure | None]]:
         yield f"{stem(metric)}_pareto", pareto(study, metric)
         for i in range(len(comparable(study.entries, metric))):
             yield f"{stem(metric)}_effects{f'_{i + 1}' if i else ''}", main_effects(study, metric, i)
-    for figure in (plane.walks, plane.backward, plane.flow, plane.warps, steps, points.points):
+    for figure in (plane.walks, plane.backward, plane.flow, plane.warps, between, steps, paths, points.points):
         yield figure.__name__, figure(study)
 
 

@@ -37,6 +37,8 @@ PICTURES = {
     "backward": "Sampling by the stochastic and by the deterministic equation.",
     "flow": "Trajectories of the probability flow.",
     "warps": "How schedules and scalings warp the same trajectories.",
+    "between": "The same trajectories under schedules between two of them.",
+    "paths": "Paths of a solver with few steps, which leave the curves of the flow.",
     "points": "Samples in the plane, after the data. Shaded regions contain 97 % of the data of each class.",
     "steps": "The steps of the solvers along one trajectory.",
 }
