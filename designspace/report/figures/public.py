@@ -74,6 +74,7 @@ def between(results: AnyResults) -> Figure:
 
 
 def study_of(results: AnyResults) -> Study:
+    """The study of these results: the return value of ``ds.run``, or the folder of an ablation."""
     if isinstance(results, Study):
         return results
     return Study(Path(results) if isinstance(results, str | os.PathLike) else results.folder)
@@ -82,6 +83,7 @@ def study_of(results: AnyResults) -> Study:
 def of_metric(
     results: AnyResults, metric: str | None, draw: Callable[[Study, str], Figure | None], otherwise: str
 ) -> Figure:
+    """A figure of a metric, by default the first; raises ``DataError`` with ``otherwise`` if there is none."""
     study = study_of(results)
     known = study.about.metrics
     name = metric or next(iter(known), "")
@@ -92,6 +94,7 @@ def of_metric(
 
 
 def drawn(results: AnyResults, draw: Callable[[Study], Figure | None], otherwise: str) -> Figure:
+    """A figure in the style of reports; raises ``DataError`` with ``otherwise`` if there is none."""
     study = study_of(results)
     with style():
         figure = draw(study)
