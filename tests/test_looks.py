@@ -121,6 +121,22 @@ def test_labels_that_are_too_wide_are_a_legend_of_at_most_a_quarter(bench, count
         assert figure.legends[0].get_window_extent().height <= figure.bbox.height / 4
 
 
+def test_a_long_note_stays_in_the_figure(bench):
+    made = bench()
+    for i, nfe in itertools.product(range(8), (7, 11)):
+        made.point(
+            {"solver": f"a_solver_with_a_long_name_{i}", "nfe": nfe},
+            1.0 + i,
+            se=0.1,
+            about={"drawn": 0.001, "drawn_sd": 0.1},
+        )
+    with style():
+        (axes,) = drawn(metric_vs_nfe(made.study(), "frechet")).axes
+    note = axes._right_title  # matplotlib has no public access to it
+    assert "off the scale" in note.get_text()
+    assert note.get_window_extent().x0 >= 0
+
+
 @pytest.mark.parametrize("values", [(0, 1, 2), (0, 1, 10, 1000), (1, 10, 100)])
 def test_no_marker_is_cut_by_an_axis(bench, values):
     made = bench(axes=("stochasticity.S_churn", "nfe"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
@@ -16,6 +17,15 @@ from designspace.text import did_you_mean, few
 if TYPE_CHECKING:
     from designspace.report import Study
     from designspace.report.entry import Count
+
+
+class Format(StrEnum):
+    """The formats of figures."""
+
+    png = "png"
+    svg = "svg"
+    pdf = "pdf"
+
 
 PAUSE = 1.0
 """Seconds between two checks for new results."""
@@ -35,9 +45,9 @@ def report(
         ),
     ] = None,
     formats: Annotated[
-        list[Literal["png", "svg", "pdf"]],
-        typer.Option("--format", help="A format of figures besides PNG, such as svg or pdf. May be repeated."),
-    ] = ["png"],  # noqa: B006
+        list[Format] | None,
+        typer.Option("--format", help="A format of figures besides PNG. May be repeated.", show_default=False),
+    ] = None,
 ) -> None:
     """Write tables, plots, sample images and verdicts of ablations that have results; by default of all of them.
 
@@ -55,7 +65,7 @@ def report(
             _wait(names or [str(out)], out)
         folders, places = _wanted(names or [], out)
         before = _sizes(folders)
-        while _write(folders, out if names and len(names) > 1 else None, places, watch, x, formats):
+        while _write(folders, out if names and len(names) > 1 else None, places, watch, x, formats or ()):
             while _sizes(folders) == before:
                 time.sleep(PAUSE)
             before = _sizes(folders)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 from designspace.drawing.ends import End, height_of, label_ends, width_of
 from designspace.drawing.legend import Key, Legend, fitting
-from designspace.drawing.look import BASELINE, DARK, FAINT, NOTE, WIDTH, plain
+from designspace.drawing.look import BASELINE, DARK, FAINT, NOTE, SMALL, WIDTH, plain
 from designspace.drawing.panels import CROWDED, LEVEL, Curve, annotate, draw_intervals, draw_level, stacked
 from designspace.drawing.scales import Scale, dodge, scale_through
 from designspace.report.figures.metric import MetricPanel, panels, y_scale
@@ -129,10 +130,13 @@ def draw(panels: Sequence[MetricPanel]) -> Figure:
 
 
 def _title_each(figure: Figure, grid: Sequence[Axes], panels: Sequence[MetricPanel], scales: Sequence[_Scales]) -> None:
+    """Name the axes of each panel; its note is not wider than the axes with their numbers."""
+    labels = width_of([text.get_text() for axes in grid for text in axes.texts])
+    most = int((figure.get_figwidth() - labels) * 72 / (0.55 * SMALL))
     for axes, panel, scale in zip(grid, panels, scales, strict=True):
         x, y = scale.labels(panel)
         axes.set(xlabel=x, ylabel=y)
-        annotate(axes, _note(panel, scale.y))
+        annotate(axes, "\n".join(fill(line, most) for line in _note(panel, scale.y).split("\n")))
 
 
 def _title_multiples(

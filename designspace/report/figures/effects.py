@@ -61,7 +61,7 @@ def main_effects(study: Study, metric: str, group: int = 0) -> Figure | None:
     gaps = [gap for one in found if one.budget in shown for gap in one.against.values()]
     scale_of_changes([gap.value for gap in gaps], [_ends(gap) for gap in gaps]).put_on_x(axes, LENGTH)
     axes.set_xlabel(plain(f"change of {one_line(points[0].about(metric).protocol)}"))
-    annotate(axes, measured_on(points, metric) + ("; hollow: may be 0" if any(map(_may_be_zero, gaps)) else ""))
+    annotate(axes, measured_on(points, metric) + ("\nhollow: may be 0" if any(map(_may_be_zero, gaps)) else ""))
     if len(shown) > 1:
         keys = [Key(_budget(study, budget), _style(i, colours[i])) for i, budget in enumerate(shown)]
         Legend(keys, SMALL, line=1.0).draw(figure)

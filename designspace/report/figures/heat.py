@@ -88,10 +88,7 @@ def heat_map(study: Study, metric: str) -> Figure | None:
 def heat_panels(study: Study, metric: str) -> list[HeatPanel]:
     """One panel for each combination of the other axes; none if the values of the two axes only change together."""
     found = [panel for group in comparable(study.entries, metric) for panel in _panels(study, group, metric)]
-    found = [panel for panel in found if np.isfinite(panel.values).sum() > max(panel.values.shape)][:PANELS]
-    if len(found) > 1 and all(panel.same(found[0]) for panel in found):
-        return [replace(found[0], title="")]  # a property of the network, which does not depend on the budget
-    return found
+    return [panel for panel in found if np.isfinite(panel.values).sum() > max(panel.values.shape)][:PANELS]
 
 
 def _panels(study: Study, group: Sequence[Entry], metric: str) -> list[HeatPanel]:
@@ -101,7 +98,17 @@ def _panels(study: Study, group: Sequence[Entry], metric: str) -> list[HeatPanel
     rest: dict[tuple[tuple[str, object], ...], list[Entry]] = {}
     for entry in group:
         rest.setdefault(tuple(item for item in entry.axes.items() if item[0] not in pair), []).append(entry)
-    return [_panel(study, dict(axes), entries, metric, *pair) for axes, entries in rest.items()]
+    budgets: dict[str, list[HeatPanel]] = {}
+    for axes, entries in rest.items():
+        other = describe(kept) if (kept := {axis: value for axis, value in axes if axis not in BUDGET}) else ""
+        budgets.setdefault(other, []).append(_panel(study, dict(axes), entries, metric, *pair))
+    return [panel for title, panels in budgets.items() for panel in _once(title, panels)]
+
+
+def _once(title: str, panels: list[HeatPanel]) -> list[HeatPanel]:
+    """A single panel if those of all budgets are equal, as for properties of a network."""
+    equal = len(panels) > 1 and all(panel.same(panels[0]) for panel in panels)
+    return [replace(panels[0], title=title)] if equal else panels
 
 
 def _axes(study: Study, group: Sequence[Entry]) -> tuple[str, str] | None:
