@@ -59,7 +59,8 @@ def label_ends(axes: Axes, ends: Sequence[End], height: float) -> None:
     """Write the names on the right of axes of this height in inches, each with a line to the end of its curve."""
     from matplotlib.transforms import ScaledTranslation
 
-    beside: Any = axes.transAxes + ScaledTranslation(GAP, 0, axes.get_figure().dpi_scale_trans)
+    figure: Any = axes.figure
+    beside: Any = axes.transAxes + ScaledTranslation(GAP, 0, figure.dpi_scale_trans)
     ordered = sorted(ends, key=lambda end: end.place)
     centres = spread([end.place * height for end in ordered], [end.height for end in ordered], height)
     for end, centre in zip(ordered, centres, strict=True):

@@ -125,15 +125,15 @@ def _axes(study: Study, group: Sequence[Entry]) -> tuple[str, str] | None:
 def _panel(study: Study, rest: dict[str, object], entries: Sequence[Entry], metric: str, x: str, y: str) -> HeatPanel:
     columns, rows = (sorted({float(e.axes[axis]) for e in entries}) for axis in (x, y))
     values, tied = np.full((len(rows), len(columns)), np.nan), np.zeros((len(rows), len(columns)), bool)
-    top, *equal = rank(study, entries, metric).best or [None]
+    good = rank(study, entries, metric).best
     place = {e: (rows.index(float(e.axes[y])), columns.index(float(e.axes[x]))) for e in entries}
     for entry, at in place.items():
         if math.isfinite(value := entry.value(metric)):
-            values[at], tied[at] = value, entry in equal
+            values[at], tied[at] = value, entry in good[1:]
     errors = [se for entry in entries if (se := entry.se(metric)) is not None]
     protocol = one_line(entries[0].about(metric).protocol)
     title, names = describe(rest) if rest else "", [_label(entries, axis) for axis in (x, y)]
-    best, se = place[top] if top else None, statistics.median(errors) if errors else 0.0
+    best, se = place[good[0]] if good else None, statistics.median(errors) if errors else 0.0
     return HeatPanel(title, protocol, names[0], names[1], columns, rows, values, best, tied, se)
 
 

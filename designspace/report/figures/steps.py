@@ -116,18 +116,18 @@ def between(study: Study) -> Figure | None:
 
     ln sigma and ln s are interpolated at equal shares of the time, which all panels have as their common axis.
     """
-    first, *others = distinct(planes(study))[:2] or [None]
-    if first is None or not others:
+    if len(different := distinct(planes(study))) < 2:
         return None
+    first, second = different[:2]
     figure, grid = stacked(1, 1.7, len(SHARES), width=2 * WIDTH)
     u = np.linspace(0, 1, 120)[1:]
-    ends = [_on_shares(plane, u) for plane in (first, *others)]
+    ends = [_on_shares(plane, u) for plane in (first, second)]
     for axes, share in zip(grid, SHARES, strict=True):
         sigma, s = (np.exp((1 - share) * np.log(a) + share * np.log(b)) for a, b in zip(*ends, strict=True))
         for x in unscaled(first):
             axes.plot(u, s * np.interp(np.log(sigma), *x), color=DARK, linewidth=0.6)
         axes.set(yticks=[], xticks=[0, 1])
-        title = {0.0: first.name, 1.0: others[0].name}.get(share, f"{share:g}")
+        title = {0.0: first.name, 1.0: second.name}.get(share, f"{share:g}")
         axes.set_title(title.replace(", ", "\n"), fontsize=SMALL)
     grid[0].set_ylabel("z = s(t) x")
     figure.supxlabel("time t / its largest value", fontsize=8)
