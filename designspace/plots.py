@@ -29,45 +29,51 @@ In a notebook, ``%matplotlib inline`` shows figures below their cells.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from importlib import import_module
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
-from designspace.drawing.look import style
 from designspace.errors import DataError
-from designspace.report.figures import effects, heat, plane, profiles
+from designspace.report.figures import curves, dots, effects, heat, profiles
 from designspace.report.figures import metric as measure
 from designspace.report.figures import pareto as fronts
-from designspace.report.figures import points as scatter
 from designspace.report.figures import quality as equal
 from designspace.report.figures import samples as images
-from designspace.report.figures import steps as slopes
-from designspace.report.study import Study
+from designspace.report.figures.public import (
+    AnyResults,
+    backward,
+    between,
+    drawn,
+    flow,
+    of_metric,
+    paths,
+    points,
+    steps,
+    study_of,
+    walks,
+    warps,
+)
 from designspace.text import did_you_mean
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from designspace.data.rows import Data
     from designspace.design import Design
-    from designspace.results.store import Results
     from designspace.table.curves import RowCurves, curves_of
     from designspace.table.figures import Panel, figure, figures, sheets
 
 # fmt: off
 __all__ = [
-    "Panel", "RowCurves", "backward", "curves_of", "equal_quality", "figure", "figures", "flow", "heat_map",
-    "main_effects", "metric_vs_axis", "metric_vs_nfe", "metric_vs_sigma", "pareto", "points", "rows", "samples",
-    "samples_difference", "sheets", "steps", "walks", "warps",
+    "Panel", "RowCurves", "backward", "between", "curves_of", "equal_quality", "figure", "figures", "flow", "heat_map",
+    "main_effects", "metric_by_row", "metric_vs_axis", "metric_vs_nfe", "metric_vs_sigma", "pareto", "path", "paths",
+    "points", "rows", "samples", "samples_difference", "sheets", "steps", "walks", "warps",
 ]
 _OF_DESIGNS = {
     "Panel": "figures", "RowCurves": "curves", "curves_of": "curves", "figure": "figures", "figures": "figures",
     "sheets": "figures",
 }
 # fmt: on
-AnyResults: TypeAlias = "Results | Study | Path | str"
-ONE_DIMENSIONAL = "the data are not one-dimensional"
 
 
 def __getattr__(name: str) -> Any:
@@ -105,12 +111,37 @@ def rows(designs: Mapping[str, Design] | Iterable[Design | str] | Design | str, 
     return figure(*found[sheet])
 
 
+def path(design: Design | str = "edm", data: Data | str = "digits", num_steps: int = 8, seed: int = 0) -> Figure:
+    """A sample at each noise level of its path, and the output of the exact denoiser, on which its tangent lands.
+
+    Args:
+        design: A ``Design`` or a text such as ``edm`` or ``edm:solver=euler``.
+        data: A data set or its name.
+        num_steps: The number of noise levels.
+        seed: The seed of the latent.
+    """
+    from designspace.data.rows import Data
+    from designspace.table.columns import read_columns
+    from designspace.table.path import path as strip
+
+    (column,) = read_columns([design]).values()
+    return strip(column, Data.get(data)() if isinstance(data, str) else data, num_steps, seed)
+
+
+def metric_by_row(results: AnyResults, metric: str | None = None) -> Figure:
+    """Draw the metric of each configuration with its interval, one row each, at the highest budget.
+
+    Raises ``DataError`` unless at least two configurations can be compared.
+    """
+    return of_metric(results, metric, dots.by_row, "there are no two finite values")
+
+
 def metric_vs_nfe(results: AnyResults, metric: str | None = None) -> Figure:
     """Draw a metric against the counted evaluations, with 95 % intervals and one curve per configuration.
 
     If guidance adds evaluations, they are counted as well. Raises ``DataError`` if the metric has not been measured.
     """
-    return _of_metric(results, metric, measure.metric_vs_nfe, "there are no finite values")
+    return of_metric(results, metric, curves.metric_vs_nfe, "there are no finite values")
 
 
 def metric_vs_axis(results: AnyResults, axis: str, metric: str | None = None) -> Figure:
@@ -118,21 +149,21 @@ def metric_vs_axis(results: AnyResults, axis: str, metric: str | None = None) ->
 
     Raises ``DataError`` if the axis does not have at least three values, all of which are numbers.
     """
-    study = _study(results)
+    study = study_of(results)
     if axis not in (known := measure.numeric_axes(study)):
         why = f"'{axis}' is not an axis of at least three numbers.{did_you_mean(axis, known)}"
         raise DataError(f"{study.folder}: {why} Such axes: {', '.join(known) or 'none'}.")
-    return _of_metric(study, metric, lambda s, m: measure.metric_vs_axis(s, m, axis), "there are no finite values")
+    return of_metric(study, metric, lambda s, m: curves.metric_vs_axis(s, m, axis), "there are no finite values")
 
 
 def metric_vs_sigma(results: AnyResults, metric: str | None = None) -> Figure:
     """Draw a metric against the noise level. Raises ``DataError`` unless the metric records a value at each level."""
-    return _of_metric(results, metric, profiles.metric_vs_sigma, "the metric has no values at single noise levels")
+    return of_metric(results, metric, profiles.metric_vs_sigma, "the metric has no values at single noise levels")
 
 
 def heat_map(results: AnyResults, metric: str | None = None) -> Figure:
     """Draw a metric for every pair of values of two numeric axes. Raises ``DataError`` if there are no such axes."""
-    return _of_metric(results, metric, heat.heat_map, "no two axes have 3 to 24 numbers each")
+    return of_metric(results, metric, heat.heat_map, "no two axes have 3 to 24 numbers each")
 
 
 def pareto(results: AnyResults, metric: str | None = None) -> Figure:
@@ -140,7 +171,7 @@ def pareto(results: AnyResults, metric: str | None = None) -> Figure:
 
     Raises ``DataError`` if lower values of the metric are not better, or if there are too few points.
     """
-    return _of_metric(results, metric, fronts.pareto, "this needs at least 4 points of a metric where lower is better")
+    return of_metric(results, metric, fronts.pareto, "this needs at least 4 points of a metric where lower is better")
 
 
 def main_effects(results: AnyResults, metric: str | None = None, group: int = 0) -> Figure:
@@ -150,7 +181,7 @@ def main_effects(results: AnyResults, metric: str | None = None, group: int = 0)
     Raises ``DataError`` if the group has no choices to compare.
     """
     otherwise = f"no choices can be compared in group {group}"
-    return _of_metric(results, metric, lambda s, m: effects.main_effects(s, m, group), otherwise)
+    return of_metric(results, metric, lambda s, m: effects.main_effects(s, m, group), otherwise)
 
 
 def equal_quality(results: AnyResults, metric: str | None = None, group: int = 0) -> Figure:
@@ -159,7 +190,7 @@ def equal_quality(results: AnyResults, metric: str | None = None, group: int = 0
     ``group`` is the index of the kind of model or protocol, if there are several.
     """
     otherwise = f"no axis of NFE, or no distance from a reference, in group {group}"
-    return _of_metric(results, metric, lambda s, m: equal.equal_quality(s, m, group), otherwise)
+    return of_metric(results, metric, lambda s, m: equal.equal_quality(s, m, group), otherwise)
 
 
 def samples(results: AnyResults, where: Mapping[str, Any] | None = None) -> Figure:
@@ -173,11 +204,11 @@ def samples(results: AnyResults, where: Mapping[str, Any] | None = None) -> Figu
     Raises:
         DataError: If there is no such axis, or no images of these points were kept.
     """
-    study, where = _study(results), where or {}
+    study, where = study_of(results), where or {}
     for axis in where:
         if axis not in (known := study.about.axes):
             raise DataError(f"{study.folder}: no axis '{axis}'.{did_you_mean(axis, known)} Axes: {', '.join(known)}.")
-    return _drawn(study, lambda study: images.samples(study, where), "no images of these points were kept")
+    return drawn(study, lambda study: images.samples(study, where), "no images of these points were kept")
 
 
 def samples_difference(results: AnyResults) -> Figure:
@@ -185,64 +216,4 @@ def samples_difference(results: AnyResults) -> Figure:
 
     Raises ``DataError`` unless another configuration has images from the same latents.
     """
-    return _drawn(results, images.samples_difference, "no two configurations have images from the same latents")
-
-
-def walks(results: AnyResults) -> Figure:
-    """Draw random walks from the data to noise. Raises ``DataError`` unless the data are one-dimensional."""
-    return _drawn(results, plane.walks, ONE_DIMENSIONAL)
-
-
-def backward(results: AnyResults) -> Figure:
-    """Draw sampling by the SDE and the ODE. Raises ``DataError`` unless one-dimensional data were sampled by both."""
-    return _drawn(results, plane.backward, "no one-dimensional data were sampled with noise and without")
-
-
-def flow(results: AnyResults) -> Figure:
-    """Draw the trajectories of the probability flow. Raises ``DataError`` unless the data are one-dimensional."""
-    return _drawn(results, plane.flow, ONE_DIMENSIONAL)
-
-
-def warps(results: AnyResults) -> Figure:
-    """Draw how schedules and scalings bend the flow of one-dimensional data.
-
-    Raises ``DataError`` unless several schedules or scalings were used.
-    """
-    return _drawn(results, plane.warps, "no one-dimensional data were sampled with several schedules or scalings")
-
-
-def points(results: AnyResults) -> Figure:
-    """Draw samples of two numbers in the plane, over the data. Raises ``DataError`` unless samples are two numbers."""
-    return _drawn(results, scatter.points, "the samples are not two numbers")
-
-
-def steps(results: AnyResults) -> Figure:
-    """Draw a step of Euler's and of Heun's method. Raises ``DataError`` unless both sampled one-dimensional data."""
-    return _drawn(results, slopes.steps, "no one-dimensional data were sampled by euler and heun on the same levels")
-
-
-def _study(results: AnyResults) -> Study:
-    if isinstance(results, Study):
-        return results
-    return Study(Path(results) if isinstance(results, str | os.PathLike) else results.folder)
-
-
-def _of_metric(
-    results: AnyResults, metric: str | None, draw: Callable[[Study, str], Figure | None], otherwise: str
-) -> Figure:
-    study = _study(results)
-    known = study.about.metrics
-    name = metric or next(iter(known), "")
-    if name not in known:
-        why = f"metric '{name}' was not measured.{did_you_mean(name, known)} Metrics: {', '.join(known) or 'none'}."
-        raise DataError(f"{study.folder}: {why}")
-    return _drawn(study, lambda study: draw(study, name), f"{name}: {otherwise}")
-
-
-def _drawn(results: AnyResults, draw: Callable[[Study], Figure | None], otherwise: str) -> Figure:
-    study = _study(results)
-    with style():
-        figure = draw(study)
-    if figure is None:
-        raise DataError(f"{study.folder}: nothing to draw: {otherwise}")
-    return figure
+    return drawn(results, images.samples_difference, "no two configurations have images from the same latents")

@@ -11,7 +11,7 @@ from studies import influence
 
 from designspace.report import terminal_table, write
 from designspace.report.evidence.differences import rank
-from designspace.report.figures.metric import metric_vs_nfe
+from designspace.report.figures.curves import metric_vs_nfe
 from designspace.report.html.answer import of_best
 from designspace.report.html.sections import sections
 from designspace.report.tables import caption, comparisons, corrected, values

@@ -11,7 +11,8 @@ from designspace.cli.app import app
 from designspace.report import Study
 from designspace.report.evidence.differences import rank
 from designspace.report.evidence.verdicts import verdicts
-from designspace.report.figures.metric import metric_vs_nfe, panels
+from designspace.report.figures.curves import metric_vs_nfe
+from designspace.report.figures.metric import panels, y_scale
 from designspace.report.tables.values import tables
 from designspace.results.records import Result
 
@@ -92,7 +93,7 @@ def test_the_command_compare_says_the_same(study, metric, said):
 def test_shares_have_a_linear_axis(study):
     for metric in ("precision", "memorised"):
         (panel,) = panels(study, metric)
-        scale = panel.y_scale
+        scale = y_scale([panel])
         assert scale.threshold == float("inf")
         assert all(scale.shows(value) for value in panel.values)
         (axes,) = metric_vs_nfe(study, metric).axes

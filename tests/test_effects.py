@@ -298,7 +298,8 @@ def test_a_heat_map_has_two_axes_of_numbers(bench):
     assert (one.title, two.title, one.x, one.y) == ("solver=euler", "solver=heun", "nfe", "time_steps.rho")
     assert (one.columns, one.rows) == ([7, 11, 35], [3, 5, 7])
     assert one.values[2, 0] == pytest.approx(100.0)
-    assert [tuple(at) for at in np.argwhere(one.best)] == [(0, 2)]
+    assert one.best == (0, 2)
+    assert not one.tied.any()
 
 
 def test_where_all_diverged_there_is_no_heat_map_and_the_report_is_written(bench):

@@ -21,7 +21,7 @@ from designspace.denoising.rows import Denoiser
 from designspace.design import Design
 from designspace.drawing.scales import scale_through
 from designspace.report import Study, write
-from designspace.report.figures.metric import metric_vs_axis, metric_vs_nfe
+from designspace.report.figures.curves import metric_vs_axis, metric_vs_nfe
 from designspace.report.figures.pareto import cost_panels
 from designspace.report.tables import comparisons, values
 from designspace.run.estimate import dry_run

@@ -136,7 +136,7 @@ def test_the_figure_has_a_panel_per_configuration_after_the_data(study):
         kept = np.concatenate([xy for _, xy in shown.first(210).of_classes()])
         np.testing.assert_array_equal(np.floor(places), kept)
     names = {path.name for path in write(study)}
-    assert {"points.png", "points.svg", "points.pdf"} <= names
+    assert "points.png" in names
     assert "samples.png" not in names  # pictures of two pixels say nothing
 
 

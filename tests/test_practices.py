@@ -154,7 +154,7 @@ def test_only_the_last_race_of_a_row_is_in_the_table(searched):
 
 def test_the_report_shows_the_search_everywhere(searched):
     names = {path.name for path in write(searched)}
-    assert {"practices.md", "races_nfe_7.png", "races_nfe_7.svg", "races_nfe_7.pdf", "index.html"} <= names
+    assert {"practices.md", "races_nfe_7.png", "index.html"} <= names
     spent = "3 races took 4,400 images, 25 % of the 17,600 of a grid of all combinations."
     reasons = "Not raced: solver rk45 (it chooses its own number of evaluations)."
     page = (searched.folder / "practices.md").read_text()

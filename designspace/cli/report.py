@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
@@ -16,6 +17,15 @@ from designspace.text import did_you_mean, few
 if TYPE_CHECKING:
     from designspace.report import Study
     from designspace.report.entry import Count
+
+
+class Format(StrEnum):
+    """The formats of figures."""
+
+    png = "png"
+    svg = "svg"
+    pdf = "pdf"
+
 
 PAUSE = 1.0
 """Seconds between two checks for new results."""
@@ -34,6 +44,10 @@ def report(
             help="The evaluations on x axes: nfe, nfe_guidance (of guidance) or nfe_total (all, the default)."
         ),
     ] = None,
+    formats: Annotated[
+        list[Format] | None,
+        typer.Option("--format", help="A format of figures besides PNG. May be repeated.", show_default=False),
+    ] = None,
 ) -> None:
     """Write tables, plots, sample images and verdicts of ablations that have results; by default of all of them.
 
@@ -51,7 +65,7 @@ def report(
             _wait(names or [str(out)], out)
         folders, places = _wanted(names or [], out)
         before = _sizes(folders)
-        while _write(folders, out if names and len(names) > 1 else None, places, watch, x):
+        while _write(folders, out if names and len(names) > 1 else None, places, watch, x, formats or ()):
             while _sizes(folders) == before:
                 time.sleep(PAUSE)
             before = _sizes(folders)
@@ -82,7 +96,12 @@ def _wanted(names: Sequence[str], out: Path) -> tuple[list[Path], list[Path]]:
 
 
 def _write(
-    folders: Sequence[Path], together: Path | None, places: Sequence[Path], watch: bool, count: Count | None
+    folders: Sequence[Path],
+    together: Path | None,
+    places: Sequence[Path],
+    watch: bool,
+    count: Count | None,
+    formats: Sequence[str],
 ) -> bool:
     """Write all reports, their merged report to the folder ``together`` if it is given, and the overviews.
 
@@ -94,11 +113,11 @@ def _write(
     live = watch and any(study.waiting for study in studies)
     for study in studies:
         if together:
-            write(study, live=live)
+            write(study, live=live, formats=formats)
         else:
-            print_report(study, live=live)
+            print_report(study, live=live, formats=formats)
     if together:
-        print_report(merge(studies, together), live=live)
+        print_report(merge(studies, together), live=live, formats=formats)
     for place in places:
         write_overview(place, studies, live=live)
     return live
@@ -152,11 +171,11 @@ def _nowhere(name: str, out: Path, known: Sequence[Path]) -> NoReturn:
     stop(2, f"{name}: no results in {' nor in '.join(map(str, _places(name, out)))}.{near}")
 
 
-def print_report(study: Study, *, live: bool = False) -> None:
+def print_report(study: Study, *, live: bool = False, formats: Sequence[str] = ()) -> None:
     """Write a report and print its tables, its verdicts and the paths of its files."""
     from designspace.report import terminal_table, write
 
-    written = write(study, live=live)
+    written = write(study, live=live, formats=formats)
     terminal().print(terminal_table(study, live=live))
     for path in written:
         if path.suffix in (".png", ".md", ".html"):

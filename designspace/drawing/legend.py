@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from designspace.drawing.look import WIDTH, plain, wrapped
+from designspace.drawing.look import SMALL, WIDTH, plain, wrapped
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -36,6 +36,8 @@ class Legend:
     """The length of a line in units of the font size."""
     most: int = 4
     """The largest number of columns."""
+    width: float = WIDTH
+    """The width of the figure in inches."""
 
     @property
     def columns(self) -> int:
@@ -45,7 +47,7 @@ class Legend:
         lines = [line for key in self.keys for line in wrapped(key.name, NAME).split("\n")]
         widest = max(TextPath((0, 0), plain(line), size=self.size).get_extents().width / 72 for line in lines)
         return max(
-            1, min(len(self.keys), self.most, int((WIDTH - 0.1) / (widest + (self.line + 2.08) * self.size / 72)))
+            1, min(len(self.keys), self.most, int((self.width - 0.1) / (widest + (self.line + 2.08) * self.size / 72)))
         )
 
     @property
@@ -79,3 +81,14 @@ class Legend:
         )
         for text, key in zip(legend.get_texts(), self.keys, strict=True):
             text.set_text(plain(wrapped(key.name, NAME)))  # set here, because matplotlib skips labels that begin with _
+
+
+def fitting(keys: Sequence[Key], fixed: Sequence[Key], room: float, **layout: Any) -> Legend:
+    """A legend of small letters with as many of the ``keys`` as fit into ``room`` inches, then the ``fixed`` ones.
+
+    ``layout`` are further fields of the legend.
+    """
+    count = len(keys)
+    while count > 1 and Legend([*keys[:count], *fixed], SMALL, **layout).height > room:
+        count -= 1
+    return Legend([*keys[:count], *fixed], SMALL, **layout)

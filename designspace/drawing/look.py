@@ -9,6 +9,8 @@ from typing import Any
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """The palette of Okabe and Ito (2008), https://jfly.uni-koeln.de/color/, without yellow, too light for lines."""
+MORE = ("#882255", "#999933", "#332288", "#44AA99", "#AA4499")
+"""Further colours, from the muted palette of Paul Tol, https://personal.sron.nl/~pault/."""
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p", "<", "*", ">", "h")
 LINES = ("-", (0, (4, 1.5)), (0, (1.2, 1.2)), (0, (6, 1.4, 1.2, 1.4)), (0, (3, 1.2, 1.2, 1.2, 1.2, 1.2)))
 WIDTH = 3.5
@@ -22,6 +24,8 @@ SMALL = 6.5
 """The font size of notes and of long legends."""
 NOTE: dict[str, Any] = {"fontsize": SMALL, "color": "#555555"}
 """The style of the note above a panel."""
+TITLE: dict[str, Any] = {"fontsize": 7.5, "fontweight": "bold", "color": "#333333"}
+"""The style of the title of a panel."""
 
 RC: dict[str, Any] = {
     "font.family": "sans-serif",
@@ -59,6 +63,25 @@ def style() -> AbstractContextManager[None]:
     import matplotlib.style
 
     return matplotlib.style.context(["default", RC])
+
+
+BASELINE: dict[str, Any] = {"color": "#777777", "marker": "o", "linestyle": "-", "markeredgecolor": "white"}
+"""The look of the baseline."""
+FAVOURED: dict[str, Any] = {"color": COLOURS[0], "marker": "o", "linestyle": "-", "markeredgecolor": "white"}
+"""The look of what the evidence favours."""
+
+
+def shades(count: int) -> list[str]:
+    """The colours of ``count`` values in ascending order: a scale for greyscale prints and colour-blind readers."""
+    from matplotlib import colormaps
+    from matplotlib.colors import to_hex
+
+    return [to_hex(colormaps["viridis"](0.78 * i / max(count - 1, 1))) for i in range(count)]
+
+
+def stroke(i: int, colour: str) -> dict[str, Any]:
+    """The i-th marker and line style, in this colour."""
+    return look(i + 1) | {"color": colour}
 
 
 def look(i: int) -> dict[str, Any]:

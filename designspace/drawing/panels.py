@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from designspace.drawing.look import NOTE, WIDTH, plain
+from designspace.drawing.look import DARK, NOTE, TITLE, WIDTH, plain
 from designspace.drawing.scales import Interval
 
 if TYPE_CHECKING:
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Numbers = Sequence[float] | NDArray[np.float64]
+LEVEL: dict[str, Any] = {"color": DARK, "linewidth": 0.9, "linestyle": (0, (4, 2))}
+"""The look of a value that others are compared with."""
+SPREAD: dict[str, Any] = {"color": DARK, "linewidth": 0, "alpha": 0.13}
+"""The look of its standard deviation."""
 CROWDED = 4
 """In a panel with more curves than this, error bars are thin and there are no bands."""
 
@@ -30,6 +34,8 @@ class Curve:
     y: Numbers
     intervals: Sequence[Interval] = ()
     """The ends of the 95 % interval of each ``y``, both ``y`` itself if it is unknown; empty if there are none."""
+    style: dict[str, Any] = field(default_factory=dict)
+    """The properties of its line."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +48,8 @@ class Panel:
     x_label: str = ""
     note: str = ""
     """Text above the panel, on the right."""
+    title: str = ""
+    """Text above the panel, on the left, in bold: the values that its curves have in common."""
 
 
 def stacked(
@@ -60,9 +68,17 @@ def stacked(
     return figure, list(figure.subplots(rows, columns, squeeze=False, sharex=share_x, height_ratios=ratios).flat)
 
 
-def annotate(axes: Axes, note: str, loc: Literal["left", "right"] = "right") -> None:
-    """Write a note above the axes."""
-    axes.set_title(plain(note), loc=loc, pad=3, **NOTE)
+def draw_level(axes: Axes, value: float, sd: float, *, upright: bool = False) -> None:
+    """Draw a value that others are compared with as a line, and its standard deviation as a band."""
+    span, line = (axes.axvspan, axes.axvline) if upright else (axes.axhspan, axes.axhline)
+    if sd:
+        span(value - sd, value + sd, zorder=1.1, **SPREAD)
+    line(value, zorder=1.2, **LEVEL)
+
+
+def annotate(axes: Axes, note: str, loc: Literal["left", "right"] = "right", *, strong: bool = False) -> None:
+    """Write a note above the axes, or a title if it is ``strong``."""
+    axes.set_title(plain(note), loc=loc, pad=3, **(TITLE if strong else NOTE))
 
 
 def draw_intervals(axes: Axes, curve: Curve, colour: str, lowest: float | None, *, crowded: bool) -> None:

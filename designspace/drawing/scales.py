@@ -1,27 +1,27 @@
-"""Scales of axes, with round ticks and labels that do not overlap."""
+"""Scales of axes."""
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Sequence
+import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from designspace.drawing.ticks import labels, linear_ticks, log_ticks
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.axis import Axis
 
 Interval = tuple[float, float]
 """The lower and the upper end of an interval."""
 DECADES = 4
 """The largest number of decades above the linear part of an axis around 0."""
-ROUND = ((1,), (1, 3), (1, 2, 5), (1, 2, 3, 5), (1, 1.5, 2, 3, 4, 5, 6, 7, 8, 9))
-"""Sets of leading digits for logarithmic ticks, the roundest first."""
-MOST = 9
-"""The largest number of ticks on an axis."""
 LINEAR = 10 / 9
 """The length of the linear part on either side of 0, in decades, on an axis that is logarithmic beyond it."""
+WIDE = 20.0
+"""Changes are shown on a linear axis if their sizes differ at most by this factor."""
 SMALL_RANGE = 50
 """Values of which some are not positive are shown on a linear axis if their sizes differ at most by this factor."""
 LETTER = 0.062
@@ -74,6 +74,11 @@ class Scale:
         if abs(place) <= LINEAR or not self.mixed:
             return place / LINEAR * (self.threshold if self.mixed else 1.0)
         return math.copysign(self.threshold * 10.0 ** (abs(place) - LINEAR), place)
+
+    def share(self, value: float) -> float:
+        """Where the axis shows a value, as a share of its length."""
+        low, high = self.place(self.low), self.place(self.high)
+        return (self.place(value) - low) / (high - low)
 
     def moved(self, value: float, distance: float) -> float:
         """The value that lies at a distance from ``value`` on the axis."""
@@ -133,6 +138,36 @@ def scale_through(values: Sequence[float]) -> Scale:
     return replace(scale, low=scale.value(ends[0] - pad), high=scale.value(ends[1] + pad))
 
 
+def scale_of_changes(values: Sequence[float], intervals: Sequence[Interval]) -> Scale:
+    """A scale for differences with their intervals, around 0: linear or, if their sizes differ much, logarithmic.
+
+    A logarithmic scale is linear within the usual half width of an interval.
+    """
+    low, high = min(0.0, *(a for a, _ in intervals)), max(0.0, *(b for _, b in intervals))
+    halves = [(b - a) / 2 for a, b in intervals]
+    sizes = [size for size in (max(abs(v), half) for v, half in zip(values, halves, strict=True)) if size]
+    largest = max(-low, high)
+    if not sizes or largest <= WIDE * min(sizes):
+        pad = 0.05 * (high - low or 1.0)
+        return Scale(low - pad, high + pad, linear_ticks(low, high, high, 6), math.inf)
+    threshold = _round_up(max(statistics.median(halves), min(sizes), largest / 10**DECADES))
+    ticks = [sign * tick for sign in (-1, 1) for tick in _decades(threshold, -low if sign < 0 else high)]
+    scale = Scale(low, high, sorted([0.0, *ticks]), threshold)
+    pad = 0.05 * (scale.place(high) - scale.place(low))
+    return replace(scale, low=scale.value(scale.place(low) - pad), high=scale.value(scale.place(high) + pad))
+
+
+def _decades(linear: float, end: float) -> list[float]:
+    """At most four powers of ten of the end of the linear part; if there are few, with multiples of them."""
+    if end < linear:
+        return []
+    powers = [linear * 10.0**i for i in range(math.floor(math.log10(end / linear) + 1e-9) + 1)]
+    if len(powers) < 3:
+        digits = (1, 2, 5) if len(powers) == 1 else (1, 3)
+        return [tick for power in powers for digit in digits if (tick := digit * power) <= end]
+    return powers[:: math.ceil(len(powers) / 4)]
+
+
 def dodge(scale: Scale, count: int) -> list[float]:
     """How far to move each of ``count`` curves, so that their points at the same tick lie side by side.
 
@@ -158,48 +193,6 @@ def spaced(scale: Scale, inches: float) -> list[float]:
         if fit(tick, last) and all(fit(tick, other) for other in kept[-1:]):
             kept.append(tick)
     return [*kept, last]
-
-
-def log_ticks(low: float, high: float) -> list[float]:
-    """At least three ticks for a logarithmic axis, as round as possible.
-
-    matplotlib's ``LogLocator`` uses fixed digits, and falls back to linear ticks on less than a decade.
-    """
-    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    for digits in ROUND:
-        found = [m * 10.0**p for p in powers for m in digits if low <= m * 10.0**p <= high]
-        if len(found) >= 3:
-            return found[:: math.ceil(len(found) / MOST)]
-    return _linear_ticks(low, high, high, 4)
-
-
-def set_log_ticks(axis: Axis, values: Sequence[float], most: int) -> None:
-    """Give a logarithmic axis that shows ``values`` at most ``most`` round ticks."""
-    from matplotlib.ticker import NullFormatter
-
-    low, high = min(values), max(values)
-    ticks = log_ticks(low, high) if high > 1.01 * low else [low]
-    found = labels(ticks[:: math.ceil(len(ticks) / most)])
-    axis.set_ticks(list(found), list(found.values()))
-    axis.set_minor_formatter(NullFormatter())
-
-
-def labels(ticks: Iterable[float]) -> dict[float, str]:
-    """The labels of ticks: plain numbers or, if any of these would be long, powers of ten for all ticks.
-
-    matplotlib's formatters decide by the range of the axis or for each tick, and mix ``100`` with ``10^3``.
-    """
-    found = {tick: f"{tick:.10g}".replace("-", "\N{MINUS SIGN}") for tick in ticks}
-    long = any(len(text) > 7 or "e" in text for text in found.values())
-    return {tick: _power(tick) for tick in found} if long else found
-
-
-def _power(tick: float) -> str:
-    mantissa, power = f"{tick:e}".split("e")
-    times = rf"{float(mantissa):g}\times"
-    if abs(float(mantissa)) == 1:
-        times = "-" if tick < 0 else ""
-    return rf"${times}10^{{{int(power)}}}$" if tick else "0"
 
 
 def _with_ends(values: Sequence[float], intervals: Sequence[Interval]) -> list[tuple[float, Interval]]:
@@ -228,15 +221,7 @@ def _around_zero(low: float, high: float) -> Scale:
 
 def _linear(low: float, high: float) -> Scale:
     pad = 0.05 * (high - low or 1.0)
-    return Scale(low - pad, high + pad, _linear_ticks(low, high, high + pad, 6), math.inf)
-
-
-def _linear_ticks(low: float, high: float, end: float, intervals: int) -> list[float]:
-    """Ticks from ``low`` to ``end``, with at most ``intervals`` intervals up to ``high``."""
-    from matplotlib.ticker import MaxNLocator
-
-    found = MaxNLocator(intervals, steps=[1, 2, 5, 10]).tick_values(low, high)
-    return [float(f"{tick:.12g}") for tick in found if low <= tick <= end]
+    return Scale(low - pad, high + pad, linear_ticks(low, high, high + pad, 6), math.inf)
 
 
 def _round_up(value: float) -> float:

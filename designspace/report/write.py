@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from designspace.report import html
@@ -17,7 +17,7 @@ def find(out: Path) -> list[Path]:
     return sorted(path.parent for path in out.glob("*/results.jsonl") if (path.parent / "ablation.json").is_file())
 
 
-def write(folder: Path | Study, *, live: bool = False) -> list[Path]:
+def write(folder: Path | Study, *, live: bool = False, formats: Sequence[str] = ()) -> list[Path]:
     """Write tables, figures, verdicts and the page beside the results, and return their paths.
 
     Files whose content is unchanged are not touched.
@@ -26,6 +26,7 @@ def write(folder: Path | Study, *, live: bool = False) -> list[Path]:
         folder: The folder of an ablation's results, or a study.
         live: Whether the report will be updated: browsers then reload the page every few seconds, and verdicts are
             always valid until all results are there.
+        formats: The file formats of figures besides PNG: ``svg`` and ``pdf``.
 
     Raises:
         DataError: If the folder has no readable ``ablation.json``.
@@ -33,7 +34,7 @@ def write(folder: Path | Study, *, live: bool = False) -> list[Path]:
     """
     study = folder if isinstance(folder, Study) else Study(folder)
     written = []
-    for name, content in _files(study, live):
+    for name, content in _files(study, live, formats):
         path = study.folder / name
         if not path.is_file() or path.read_bytes() != content:
             write_whole(path, content)
@@ -41,7 +42,7 @@ def write(folder: Path | Study, *, live: bool = False) -> list[Path]:
     return written
 
 
-def _files(study: Study, live: bool) -> Iterator[tuple[str, bytes]]:
+def _files(study: Study, live: bool, formats: Sequence[str]) -> Iterator[tuple[str, bytes]]:
     yield "table.md", values.page(study).encode()
     if study.about.claims:
         yield "claims.md", claims.page(study, live=live).encode()
@@ -59,7 +60,7 @@ def _files(study: Study, live: bool) -> Iterator[tuple[str, bytes]]:
         if equal := quality.page(study):
             yield "quality.md", equal.encode()
             yield "quality.csv", quality.tidy(study).encode()
-    drawn = dict(files(study)) if study.entries or study.search else {}
+    drawn = dict(files(study, formats)) if study.entries or study.search else {}
     yield from drawn.items()
     if html.available():
         yield "index.html", html.page(study, drawn, live=live)

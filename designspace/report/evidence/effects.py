@@ -58,10 +58,10 @@ class Factor:
 
 def factors(study: Study) -> list[Factor]:
     """The factors with at least two choices, in the order of the ablation; budgets are not factors."""
-    return [factor for axes in _together(study) for factor in _of(study, axes) if len(factor.choices) > 1]
+    return [factor for axes in together(study) for factor in _of(study, axes) if len(factor.choices) > 1]
 
 
-def _together(study: Study) -> list[tuple[str, ...]]:
+def together(study: Study) -> list[tuple[str, ...]]:
     """The axes in groups: those of a ``zip``, whose values determine each other, form one group."""
     found: list[tuple[str, ...]] = []
     for axis in (axis for axis in study.about.axes if axis not in BUDGET):

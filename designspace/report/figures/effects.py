@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import math
-import statistics
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from designspace.drawing.legend import Key, Legend
-from designspace.drawing.look import COLOURS, DARK, MARKERS, SMALL, plain, wrapped
+from designspace.drawing.look import DARK, MARKERS, SMALL, plain, shades, wrapped
 from designspace.drawing.panels import annotate, stacked
-from designspace.drawing.scales import labels
+from designspace.drawing.scales import scale_of_changes
 from designspace.report.evidence import effects as evidence
 from designspace.report.evidence.contrasts import Difference
 from designspace.report.evidence.effects import Effects, Factor
 from designspace.report.figures.metric import measured_on
 from designspace.report.study import Study, comparable
 from designspace.results.uncertainty import critical_value
-from designspace.text import one_line
+from designspace.text import measured, one_line
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,8 +30,12 @@ ASIDE = 0.22
 """The distance between the points of the two budgets, in units of the y axis."""
 PAPER: dict[str, Any] = {"facecolor": "white", "edgecolor": "none", "pad": 0.4}
 """The background of the names of factors, which the line at zero would otherwise cross."""
-WIDE = 10.0
-"""If any change is larger than this many times the median error, the axis is logarithmic away from zero."""
+ROOMY = 8
+"""Up to this many choices have more room, and their changes are also written as numbers."""
+UNIT, UNIT_ROOMY = 0.16, 0.3
+"""The unit of the y axis in inches."""
+LENGTH = 2.2
+"""The length of the x axis in inches."""
 
 
 def main_effects(study: Study, metric: str, group: int = 0) -> Figure | None:
@@ -49,16 +51,20 @@ def main_effects(study: Study, metric: str, group: int = 0) -> Figure | None:
     points, place = groups[group], _places(choices)
     budgets = list(dict.fromkeys(one.budget for one in found))
     shown = list(dict.fromkeys((budgets[0], budgets[-1])))
-    figure, (axes,) = stacked(1, 0.85 + 0.16 * (max(place.values()) + 1.7))
+    roomy = len(choices) <= ROOMY
+    figure, (axes,) = stacked(1, 0.85 + (UNIT_ROOMY if roomy else UNIT) * (max(place.values()) + 1.7))
+    colours = shades(len(shown)) if len(shown) > 1 else [DARK]
     for i, budget in enumerate(shown):
         at = {one.factor: one for one in found if one.budget == budget}
-        _draw(axes, at, place, ASIDE * (i - (len(shown) - 1) / 2), _style(i))
+        _draw(axes, at, place, ASIDE * (i - (len(shown) - 1) / 2), _style(i, colours[i]), written=roomy)
     _name_choices(axes, place)
-    _set_scale(axes, [gap for one in found if one.budget in shown for gap in one.against.values()])
+    gaps = [gap for one in found if one.budget in shown for gap in one.against.values()]
+    scale_of_changes([gap.value for gap in gaps], [_ends(gap) for gap in gaps]).put_on_x(axes, LENGTH)
     axes.set_xlabel(plain(f"change of {one_line(points[0].about(metric).protocol)}"))
-    annotate(axes, measured_on(points, metric))
+    annotate(axes, measured_on(points, metric) + ("\nhollow: may be 0" if any(map(_may_be_zero, gaps)) else ""))
     if len(shown) > 1:
-        Legend([Key(_budget(study, budget), _style(i)) for i, budget in enumerate(shown)], SMALL, line=1.0).draw(figure)
+        keys = [Key(_budget(study, budget), _style(i, colours[i])) for i, budget in enumerate(shown)]
+        Legend(keys, SMALL, line=1.0).draw(figure)
     return figure
 
 
@@ -75,8 +81,8 @@ def _budget(study: Study, budget: object) -> str:
     return f"budget of {budget} {study.budget_word}" if unspent else f"{study.budget_word} {budget}"
 
 
-def _style(i: int) -> dict[str, Any]:
-    return {"color": COLOURS[i], "marker": MARKERS[i], "markersize": 3.2, "linestyle": "none"}
+def _style(i: int, colour: str) -> dict[str, Any]:
+    return {"color": colour, "marker": MARKERS[i], "markersize": 3.4, "markeredgecolor": colour, "linestyle": "none"}
 
 
 def _places(choices: Sequence[Choice]) -> dict[Choice, float]:
@@ -96,15 +102,28 @@ def _word(factor: Factor, choice: Any) -> str:
 
 
 def _draw(
-    axes: Axes, at: Mapping[Factor, Effects], place: Mapping[Choice, float], aside: float, style: dict[str, Any]
+    axes: Axes,
+    at: Mapping[Factor, Effects],
+    place: Mapping[Choice, float],
+    aside: float,
+    style: dict[str, Any],
+    *,
+    written: bool,
 ) -> None:
+    """Draw the changes at a budget; those whose interval includes 0 are hollow."""
     known = [
         (at[factor].against[choice], y + aside)
         for (factor, choice), y in place.items()
         if factor in at and choice in at[factor].against
     ]
-    errors = [_half_width(gap) for gap, _ in known]
-    axes.errorbar([gap.value for gap, _ in known], [y for _, y in known], xerr=errors, elinewidth=0.9, **style)
+    halves = [(high - low) / 2 for low, high in (_ends(gap) for gap, _ in known)]
+    places = [gap.value for gap, _ in known], [y for _, y in known]
+    axes.errorbar(*places, xerr=halves, fmt="none", ecolor=style["color"], elinewidth=0.9)
+    for gap, y in known:
+        axes.plot(gap.value, y, **style | ({"markerfacecolor": "white"} if _may_be_zero(gap) else {}))
+        if written:
+            text, beside = measured(gap.value, gap.se).replace("-", "\N{MINUS SIGN}"), axes.get_yaxis_transform()
+            axes.text(1.02, y, text, transform=beside, va="center", color=style["color"], fontsize=5.8)
 
 
 def _name_choices(axes: Axes, place: Mapping[Choice, float]) -> None:
@@ -116,39 +135,15 @@ def _name_choices(axes: Axes, place: Mapping[Choice, float]) -> None:
         text = plain(wrapped(f"{factor.name}, against {factor.baseline}", 60))
         axes.annotate(text, (0.01, top - 0.75), xycoords=("axes fraction", "data"), fontsize=6.2, bbox=PAPER)
     axes.set_ylim(max(place.values()) + 0.7, -1.2)
-
-
-def _half_width(gap: Difference) -> float:
-    """Half the width of the 95 % interval; 0 if it is unknown."""
-    return critical_value(gap.degrees) * (gap.se or 0.0)
-
-
-def _set_scale(axes: Axes, gaps: Sequence[Difference]) -> None:
-    """Make the x axis linear or, if some changes are much larger than the errors, logarithmic beyond the errors."""
-    from matplotlib.ticker import NullLocator
-
-    ends = [gap.value + side * _half_width(gap) for gap in gaps for side in (-1, 1)]
-    errors = [_half_width(gap) for gap in gaps if gap.se]
-    usual = statistics.median(errors) if errors else 0.0
     axes.grid(visible=False, axis="y")
-    if not 0 < WIDE * usual < max(map(abs, ends), default=0.0):
-        axes.margins(x=0.06)
-        return
-    low, high, linear = min(0.0, *ends), max(0.0, *ends), 10 ** round(math.log10(usual))
-    axes.set_xscale("symlog", linthresh=linear)
-    axes.set_xlim(1.6 * low if low < -linear else -linear, 1.6 * high if high > linear else linear)
-    ticks = [0.0, *_decades(linear, 1.6 * high), *(-tick for tick in _decades(linear, -1.6 * low))]
-    axes.set_xticks(ticks, list(labels(ticks).values()))
-    axes.xaxis.set_minor_locator(NullLocator())
 
 
-def _decades(linear: float, end: float) -> list[float]:
-    """At most four powers of ten, starting at ``linear``; matplotlib's locator cannot limit one side of zero only.
+def _ends(gap: Difference) -> tuple[float, float]:
+    """The 95 % interval, which is the value itself if its standard error is unknown."""
+    half = critical_value(gap.degrees) * (gap.se or 0.0)
+    return gap.value - half, gap.value + half
 
-    If there are fewer than three, multiples of them show that the axis is logarithmic.
-    """
-    powers = [linear * 10.0**i for i in range(max(0, math.floor(math.log10(max(end, linear) / linear) + 1e-9)) + 1)]
-    if len(powers) < 3 and end > linear:
-        digits = (1, 2, 5) if len(powers) == 1 else (1, 3)
-        return [tick for power in powers for digit in digits if (tick := digit * power) <= end]
-    return powers[:: math.ceil(len(powers) / 4)]
+
+def _may_be_zero(gap: Difference) -> bool:
+    low, high = _ends(gap)
+    return low <= 0 <= high

@@ -3,33 +3,35 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from designspace.drawing.files import FORMATS, saved, settle
+from designspace.drawing.files import saved, settle
 from designspace.drawing.look import style
 from designspace.report.evidence.quality import quality
 from designspace.report.figures import plane, points, samples
+from designspace.report.figures.curves import metric_vs_axis, metric_vs_nfe
+from designspace.report.figures.dots import by_row
 from designspace.report.figures.effects import main_effects
 from designspace.report.figures.heat import heat_map
-from designspace.report.figures.metric import metric_vs_axis, metric_vs_nfe, numeric_axes, varies_in
+from designspace.report.figures.metric import depends_on_budget, numeric_axes, varies_in
 from designspace.report.figures.pareto import pareto
 from designspace.report.figures.profiles import metric_vs_sigma
 from designspace.report.figures.quality import equal_quality
 from designspace.report.figures.races import races
-from designspace.report.figures.steps import steps
+from designspace.report.figures.steps import between, paths, steps
 from designspace.report.study import Study, comparable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def files(study: Study) -> Iterator[tuple[str, bytes]]:
-    """Names and reproducible contents of all files: figures as PNG, SVG and PDF, sample images as PNG."""
+def files(study: Study, formats: Sequence[str] = ()) -> Iterator[tuple[str, bytes]]:
+    """Names and reproducible contents of all files: figures as PNG and in further ``formats``, sample images as PNG."""
     with style():
         for name, figure in figures(study):
             settle(figure)
-            for kind in FORMATS:
+            for kind in dict.fromkeys(("png", *formats)):
                 yield f"{name}.{kind}", saved(figure, kind)
         if not plane.planes(study) and not points.sampled(study):
             for name, images in (("samples", samples.samples), ("samples_difference", samples.samples_difference)):
@@ -49,12 +51,13 @@ def _candidates(study: Study) -> Iterator[tuple[str, Figure | None]]:
     metrics = study.about.metrics if study.entries else []
     for metric in metrics:
         name = stem(metric)
-        axes = numeric_axes(study)
-        if not axes or varies_in(study, metric, study.count):
+        axes = [axis for axis in numeric_axes(study) if varies_in(study, metric, axis)]
+        if varies_in(study, metric, study.count) and depends_on_budget(study, metric):
             yield f"{name}_vs_nfe", metric_vs_nfe(study, metric)
+        elif not axes:
+            yield f"{name}_by_row", by_row(study, metric)
         for axis in axes:
-            if varies_in(study, metric, axis):
-                yield f"{name}_vs_{re.sub(r'[^a-zA-Z0-9]', '_', axis)}", metric_vs_axis(study, metric, axis)
+            yield f"{name}_vs_{re.sub(r'[^a-zA-Z0-9]', '_', axis)}", metric_vs_axis(study, metric, axis)
         yield f"{name}_vs_sigma", metric_vs_sigma(study, metric)
         yield f"{name}_heat", heat_map(study, metric)
     for metric in metrics[:1]:
@@ -63,7 +66,7 @@ def _candidates(study: Study) -> Iterator[tuple[str, Figure | None]]:
             yield f"{stem(metric)}_effects{f'_{i + 1}' if i else ''}", main_effects(study, metric, i)
         for i in range(len(quality(study, metric))):
             yield f"{stem(metric)}_quality{f'_{i + 1}' if i else ''}", equal_quality(study, metric, i)
-    for figure in (plane.walks, plane.backward, plane.flow, plane.warps, steps, points.points):
+    for figure in (plane.walks, plane.backward, plane.flow, plane.warps, between, steps, paths, points.points):
         yield figure.__name__, figure(study)
 
 

@@ -1,10 +1,15 @@
-"""Heat maps: a metric for every pair of values of two axes, such as rho and the number of steps."""
+"""Heat maps: a metric for every pair of values of two axes, such as rho and the number of steps.
+
+The colours span at least two standard errors, so that noise looks even, and cells that do not differ significantly from
+the best one are hatched.
+"""
 
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -42,12 +47,28 @@ class HeatPanel:
     rows: list[float]
     values: np.ndarray
     """``[rows, columns]``, NaN where nothing was measured."""
-    best: np.ndarray
-    """Whether the value is the best of the panel or does not differ significantly from it."""
+    best: tuple[int, int] | None
+    """The row and the column of the best value; ``None`` if there is none."""
+    tied: np.ndarray
+    """Whether the value does not differ significantly from the best one, ``[rows, columns]``."""
+    se: float
+    """The median standard error of the values; 0 if it is unknown."""
+
+    @property
+    def span(self) -> tuple[float, float]:
+        """The lowest and the highest value of the colour scale, which spans at least two standard errors."""
+        low, high = float(np.nanmin(self.values)), float(np.nanmax(self.values))
+        lack = max(2 * self.se - (high - low), 0.0) / 2
+        return low - lack, high + lack
+
+    def same(self, other: HeatPanel) -> bool:
+        """Whether both show the same values."""
+        alike = (self.x, self.y, self.columns, self.rows) == (other.x, other.y, other.columns, other.rows)
+        return alike and np.array_equal(self.values, other.values, equal_nan=True)
 
 
 def heat_map(study: Study, metric: str) -> Figure | None:
-    """The metric as colours and numbers; bold are those that do not differ significantly from the panel's best.
+    """The metric as colours and numbers; the best is framed, and those that do not differ significantly are hatched.
 
     ``None`` if there are no two axes with several numeric values each.
     """
@@ -77,7 +98,17 @@ def _panels(study: Study, group: Sequence[Entry], metric: str) -> list[HeatPanel
     rest: dict[tuple[tuple[str, object], ...], list[Entry]] = {}
     for entry in group:
         rest.setdefault(tuple(item for item in entry.axes.items() if item[0] not in pair), []).append(entry)
-    return [_panel(study, dict(axes), entries, metric, *pair) for axes, entries in rest.items()]
+    budgets: dict[str, list[HeatPanel]] = {}
+    for axes, entries in rest.items():
+        other = describe(kept) if (kept := {axis: value for axis, value in axes if axis not in BUDGET}) else ""
+        budgets.setdefault(other, []).append(_panel(study, dict(axes), entries, metric, *pair))
+    return [panel for title, panels in budgets.items() for panel in _once(title, panels)]
+
+
+def _once(title: str, panels: list[HeatPanel]) -> list[HeatPanel]:
+    """A single panel if those of all budgets are equal, as for properties of a network."""
+    equal = len(panels) > 1 and all(panel.same(panels[0]) for panel in panels)
+    return [replace(panels[0], title=title)] if equal else panels
 
 
 def _axes(study: Study, group: Sequence[Entry]) -> tuple[str, str] | None:
@@ -93,15 +124,17 @@ def _axes(study: Study, group: Sequence[Entry]) -> tuple[str, str] | None:
 
 def _panel(study: Study, rest: dict[str, object], entries: Sequence[Entry], metric: str, x: str, y: str) -> HeatPanel:
     columns, rows = (sorted({float(e.axes[axis]) for e in entries}) for axis in (x, y))
-    values, best = np.full((len(rows), len(columns)), np.nan), np.zeros((len(rows), len(columns)), bool)
-    good = set(rank(study, entries, metric).best)
-    for entry in entries:
-        at = rows.index(float(entry.axes[y])), columns.index(float(entry.axes[x]))
+    values, tied = np.full((len(rows), len(columns)), np.nan), np.zeros((len(rows), len(columns)), bool)
+    good = rank(study, entries, metric).best
+    place = {e: (rows.index(float(e.axes[y])), columns.index(float(e.axes[x]))) for e in entries}
+    for entry, at in place.items():
         if math.isfinite(value := entry.value(metric)):
-            values[at], best[at] = value, entry in good
+            values[at], tied[at] = value, entry in good[1:]
+    errors = [se for entry in entries if (se := entry.se(metric)) is not None]
     protocol = one_line(entries[0].about(metric).protocol)
     title, names = describe(rest) if rest else "", [_label(entries, axis) for axis in (x, y)]
-    return HeatPanel(title, protocol, names[0], names[1], columns, rows, values, best)
+    best, se = place[good[0]] if good else None, statistics.median(errors) if errors else 0.0
+    return HeatPanel(title, protocol, names[0], names[1], columns, rows, values, best, tied, se)
 
 
 def _label(entries: Sequence[Entry], axis: str) -> str:
@@ -116,22 +149,39 @@ def _is_number(value: object) -> bool:
 
 def _draw(axes: Axes, panel: HeatPanel) -> None:
     from matplotlib.colors import LogNorm, Normalize
+    from matplotlib.patches import Rectangle
 
-    finite = panel.values[np.isfinite(panel.values)]
-    low, high = float(finite.min()), float(finite.max())
+    low, high = panel.span
     norm: Normalize = LogNorm(low, high) if 0 < low < high else Normalize(low, high)
     axes.imshow(panel.values, cmap=SHADES, norm=norm, aspect="auto")
     for (row, column), value in np.ndenumerate(panel.values):
         if math.isfinite(value):
-            weight, colour = "bold" if panel.best[row, column] else "normal", "black" if norm(value) > 0.6 else "white"
+            dark = norm(value) <= 0.6
+            weight, colour = "bold" if (row, column) == panel.best else "normal", "white" if dark else "black"
             place: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 6}
+            if panel.tied[row, column]:
+                place["bbox"] = {"facecolor": _shade(norm(value)), "edgecolor": "none", "pad": 0.6}
+                edge = (1, 1, 1, 0.45) if dark else (0, 0, 0, 0.35)
+                cell = Rectangle(
+                    (column - 0.5, row - 0.5), 1, 1, fill=False, hatch="/////", edgecolor=edge, linewidth=0
+                )
+                axes.add_patch(cell)
             axes.text(column, row, _number(value), color=colour, weight=weight, **place)
+    if panel.best:
+        row, column = panel.best
+        axes.add_patch(Rectangle((column - 0.46, row - 0.44), 0.92, 0.88, fill=False, edgecolor="white", linewidth=1.2))
     axes.set_xticks(range(len(panel.columns)), [f"{v:g}" for v in panel.columns])
     axes.set_yticks(range(len(panel.rows)), [f"{v:g}" for v in panel.rows])
     axes.grid(visible=False)
     axes.set(xlabel=_field(panel.x), ylabel=_field(panel.y))
     width = 60 if len(panel.columns) > NARROW else 26
     annotate(axes, "\n".join(wrapped(text, width) for text in (panel.title, panel.protocol) if text), "left")
+
+
+def _shade(share: float) -> Any:
+    from matplotlib import colormaps
+
+    return colormaps[SHADES](share)
 
 
 def _number(value: float) -> str:

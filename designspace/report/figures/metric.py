@@ -1,23 +1,18 @@
-"""A metric against the number of evaluations or the values of an axis."""
+"""Metrics against the number of evaluations or the values of an axis, as panels of curves."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, get_args
+from dataclasses import dataclass
+from typing import get_args
 
-from designspace.drawing.legend import Key, Legend
-from designspace.drawing.look import DARK, FAINT, SMALL, look, plain
-from designspace.drawing.panels import CROWDED, Curve, Panel, annotate, draw_intervals, stacked
-from designspace.drawing.scales import Scale, dodge, linear_scale, scale_of_distances, scale_through
+from designspace.drawing.panels import Curve, Panel
+from designspace.drawing.scales import Scale, linear_scale, scale_of_distances
 from designspace.report.entry import BUDGET, Count, Entry, converged_error
+from designspace.report.figures.looks import Key, Roles, roles
 from designspace.report.study import Study, comparable
 from designspace.text import config_name, joint_name, one_line
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 EVALUATIONS = {
     "nfe": "NFE (denoiser evaluations per image)",
@@ -28,19 +23,6 @@ EVALUATIONS = {
 COUNTS: dict[str, Count] = {count: count for count in get_args(Count)}
 LEAST_VALUES = 3
 """A metric is drawn against an axis if that has at least this many values."""
-NAMED = 12
-"""The largest number of curves with their own colour and name; if there are more curves, the best ones have them."""
-SHORT_LEGEND = 8
-"""The largest number of keys in a legend of normal font size."""
-MANY = 10_000
-"""If there are more points than this, those without a name are drawn as an image in vector formats."""
-TOGETHER = 50
-"""The number of curves without a name that are drawn as one line."""
-AXIS = 2.8
-"""The length of the x axis in inches."""
-LEVEL: dict[str, Any] = {"color": DARK, "linewidth": 0.9, "linestyle": (0, (4, 2))}
-SPREAD: dict[str, Any] = {"color": DARK, "linewidth": 0, "alpha": 0.1}
-OTHERS: dict[str, Any] = {"color": FAINT, "linewidth": 0.6, "marker": ".", "markersize": 2, "zorder": 1.5}
 
 
 @dataclass(frozen=True)
@@ -71,32 +53,33 @@ class MetricPanel(Panel):
         """The values of all curves."""
         return [y for curve in self.curves for y in curve.y]
 
-    @property
-    def y_scale(self) -> Scale:
-        """The scale of the y axis: logarithmic for distances, linear for metrics where lower is not better."""
-        levels = [self.level.value] if self.level else []
-        intervals = [interval for curve in self.curves for interval in curve.intervals]
-        return (scale_of_distances if self.higher is False else linear_scale)(self.values, intervals, levels)
 
-
-def metric_vs_nfe(study: Study, metric: str) -> Figure | None:
-    """The metric against the counted evaluations with 95 % intervals; ``None`` if nothing has been measured."""
-    return draw(found) if (found := panels(study, metric)) else None
-
-
-def metric_vs_axis(study: Study, metric: str, axis: str) -> Figure | None:
-    """The metric against the values of an axis with 95 % intervals; ``None`` if nothing has been measured."""
-    return draw(found) if (found := panels(study, metric, axis)) else None
+def y_scale(panels: Sequence[MetricPanel]) -> Scale:
+    """The y axis of comparable panels: logarithmic for distances, linear for metrics where lower is not better."""
+    levels = [panel.level.value for panel in panels if panel.level]
+    curves = [curve for panel in panels for curve in panel.curves]
+    values, intervals = [y for curve in curves for y in curve.y], [ends for curve in curves for ends in curve.intervals]
+    return (scale_of_distances if panels[0].higher is False else linear_scale)(values, intervals, levels)
 
 
 def panels(study: Study, metric: str, axis: str = "") -> list[MetricPanel]:
-    """One panel for each group of comparable points, against the values of ``axis`` or a count of evaluations.
+    """The panels of each group of comparable points, against the values of ``axis`` or a count of evaluations.
 
-    By default it is the count of the study.
+    By default it is the count of the study. Which axes have panels of their own is decided in ``looks``.
     """
     groups = [[e for e in group if math.isfinite(e.value(metric))] for group in comparable(study.entries, metric)]
     several = len({group[0].reference for group in groups if group}) > 1
-    return [_panel(group, metric, several, axis or study.count) for group in groups if group]
+    own = roles(study, axis if axis not in COUNTS else "")
+    parts = [part for group in groups for part in _parts(group, own)]
+    return [_panel(part, metric, several, axis or study.count, own) for part in parts]
+
+
+def _parts(group: Sequence[Entry], roles: Roles) -> list[list[Entry]]:
+    """The points of each panel."""
+    found: dict[Key, list[Entry]] = {}
+    for entry in group:
+        found.setdefault(roles.panel(entry), []).append(entry)
+    return list(found.values())
 
 
 def varies_in(study: Study, metric: str, axis: str) -> bool:
@@ -106,6 +89,13 @@ def varies_in(study: Study, metric: str, axis: str) -> bool:
         if any(first.setdefault(curve_name(e, axis), at) != at for e in group for at in [against(e, axis)]):
             return True
     return False
+
+
+def depends_on_budget(study: Study, metric: str) -> bool:
+    """Whether the metric of some configuration differs between budgets, as properties of a network do not."""
+    first: dict[str, float] = {}
+    known = [entry for entry in study.entries if entry.has(metric) and math.isfinite(entry.value(metric))]
+    return any(first.setdefault(entry.config, value) != value for entry in known for value in [entry.value(metric)])
 
 
 def numeric_axes(study: Study) -> list[str]:
@@ -153,93 +143,26 @@ def measured_on(entries: Sequence[Entry], metric: str) -> str:
     return note + (", one training run" if any(entry.trainings == 1 for entry in entries) else "")
 
 
-def _panel(entries: Sequence[Entry], metric: str, several: bool, axis: str) -> MetricPanel:
+def _panel(entries: Sequence[Entry], metric: str, several: bool, axis: str, roles: Roles) -> MetricPanel:
     first = entries[0]
     about, data = first.about(metric), first.reference
     configs: dict[str, list[Entry]] = {}
     for entry in entries:
-        configs.setdefault(curve_name(entry, axis), []).append(entry)
+        configs.setdefault(roles.name(entry), []).append(entry)
     note = measured_on(entries, metric)
     return MetricPanel(
         label=one_line(about.protocol),
-        curves=[_curve(name, points, metric, axis) for name, points in each_once(configs).items()],
+        curves=[_curve(name, points, metric, axis, roles) for name, points in each_once(configs).items()],
         x_label=EVALUATIONS.get(axis) or one_line(axis),
         note=f"{one_line(data)}, {note}" if data and several else note,
+        title=one_line(roles.title(first)),
         level=level_of(first, metric),
         higher=first.higher_is_better(metric),
     )
 
 
-def _curve(name: str, entries: Sequence[Entry], metric: str, axis: str) -> Curve:
+def _curve(name: str, entries: Sequence[Entry], metric: str, axis: str, roles: Roles) -> Curve:
     ordered = sorted(entries, key=lambda entry: against(entry, axis))
     values = [entry.value(metric) for entry in ordered]
     intervals = [entry.interval(metric) or (y, y) for entry, y in zip(ordered, values, strict=True)]
-    return Curve(name, [against(entry, axis) for entry in ordered], values, intervals)
-
-
-def draw(panels: Sequence[MetricPanel]) -> Figure:
-    """Draw the panels one below the other."""
-    names = list(dict.fromkeys(curve.name for panel in panels for curve in panel.curves))
-    looks = {name: look(i) for i, name in enumerate(_best(names, panels))}
-    keys = [Key(name, style) for name, style in looks.items()]
-    keys += [Key(f"{len(names) - len(looks)} more", {"color": FAINT})] if len(looks) < len(names) else []
-    keys += _level_keys(panels)
-    legend = Legend(keys, 7.5 if len(keys) <= SHORT_LEGEND else SMALL)
-    figure, grid = stacked(len(panels), 2.5 * len(panels) + legend.height)
-    for axes, panel in zip(grid, panels, strict=True):
-        _draw_panel(axes, panel, looks)
-    legend.draw(figure)
-    return figure
-
-
-def _best(names: Sequence[str], panels: Sequence[MetricPanel]) -> list[str]:
-    """The names of the curves with the best values in any panel; the order of ``names`` is kept."""
-    best: dict[str, float] = {}
-    for panel in panels:
-        for curve in panel.curves:
-            values = [-value if panel.higher else value for value in curve.y]
-            best[curve.name] = min(best.get(curve.name, math.inf), *values)
-    kept = set(sorted(names, key=lambda name: best[name])[:NAMED])
-    return [name for name in names if name in kept]
-
-
-def _draw_panel(axes: Axes, panel: MetricPanel, looks: dict[str, dict[str, Any]]) -> None:
-    scale, across = panel.y_scale, scale_through(panel.x)
-    named = [curve for curve in panel.curves if curve.name in looks]
-    _draw_others(axes, [curve for curve in panel.curves if curve.name not in looks])
-    for curve, aside in zip(named, dodge(across, len(named)), strict=True):
-        shifted = replace(curve, x=[across.moved(x, aside) for x in curve.x])
-        lowest = None if scale.threshold else scale.low
-        draw_intervals(axes, shifted, looks[curve.name]["color"], lowest, crowded=len(named) > CROWDED)
-        axes.plot(shifted.x, shifted.y, zorder=3, **looks[curve.name])
-    if panel.level and scale.shows(panel.level.value):
-        value, sd = panel.level.value, panel.level.sd
-        axes.axhspan(value - sd, value + sd, zorder=1.1, **SPREAD)
-        axes.axhline(value, zorder=1.2, **LEVEL)
-    across.put_on_x(axes, AXIS)
-    scale.put_on_y(axes)
-    axes.set_ylabel(plain(panel.label) + (f"\n(linear below {scale.threshold:g})" if scale.mixed else ""))
-    axes.set_xlabel(plain(panel.x_label) + (f" (symlog, linear below {across.threshold:g})" if across.mixed else ""))
-    annotate(axes, _note(panel, scale))
-
-
-def _draw_others(axes: Axes, curves: Sequence[Curve]) -> None:
-    """Draw the curves without a name as lines with gaps: one for each takes minutes, and one for all much memory."""
-    many = sum(len(curve.x) for curve in curves) > MANY
-    for start in range(0, len(curves), TOGETHER):
-        some = curves[start : start + TOGETHER]
-        x = [number for curve in some for number in (*curve.x, math.nan)]
-        y = [number for curve in some for number in (*curve.y, math.nan)]
-        axes.plot(x, y, **OTHERS, rasterized=many)
-
-
-def _level_keys(panels: Sequence[MetricPanel]) -> list[Key]:
-    shown = [panel.level.name for panel in panels if panel.level and panel.y_scale.shows(panel.level.value)]
-    return [Key(name, LEVEL) for name in dict.fromkeys(shown)]
-
-
-def _note(panel: MetricPanel, scale: Scale) -> str:
-    note = panel.note + (", zeros below the axis" if scale.threshold is None and min(panel.values) == 0 else "")
-    if panel.level is None or scale.shows(panel.level.value):
-        return note
-    return f"{note}\n{panel.level.name}: {panel.level.value:.3g}, off the scale"
+    return Curve(name, [against(entry, axis) for entry in ordered], values, intervals, roles.style(ordered[0]))

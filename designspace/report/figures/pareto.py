@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from designspace.drawing.legend import Key, Legend
-from designspace.drawing.look import DARK, FAINT, SMALL, look, plain
+from designspace.drawing.legend import Key, fitting
+from designspace.drawing.look import DARK, FAINT, plain
 from designspace.drawing.panels import annotate, stacked
-from designspace.drawing.scales import set_log_ticks
+from designspace.drawing.ticks import set_log_ticks
 from designspace.report.entry import Entry
-from designspace.report.figures.metric import EVALUATIONS, MANY, each_once
+from designspace.report.figures.curves import MANY
+from designspace.report.figures.looks import roles
+from designspace.report.figures.metric import EVALUATIONS, each_once
 from designspace.report.study import Study, comparable
 from designspace.text import one_line
 
@@ -25,7 +27,9 @@ LEAST_POINTS = 4
 """The smallest number of points for which a front is meaningful."""
 LEAST_RANGE = 1.25
 """The smallest ratio of the highest to the lowest cost for which a front is meaningful."""
-NAMED = 12
+PANEL = 2.2
+"""The height of a panel in inches."""
+NAMED = 8
 """The largest number of configurations on the front with their own colour."""
 FRONT: dict[str, Any] = {"color": DARK, "linewidth": 0.9, "zorder": 1.5}
 BEATEN: dict[str, Any] = {"color": FAINT, "marker": ".", "markersize": 3}
@@ -41,6 +45,8 @@ class CostPoint:
     interval: tuple[float, float]
     """The 95 % interval, which is the value itself if it is unknown."""
     on_front: bool
+    style: dict[str, Any]
+    """The look of the configuration in all figures of the report."""
 
 
 @dataclass(frozen=True)
@@ -61,12 +67,14 @@ def pareto(study: Study, metric: str) -> Figure | None:
     panels = cost_panels(study, metric)
     if not panels:
         return None
-    names = list(dict.fromkeys(p.name for panel in panels for p in panel.points if p.on_front))
-    looks = {name: look(i) | {"linestyle": "none", "zorder": 3} for i, name in enumerate(names[:NAMED])}
-    legend = Legend([*(Key(name, style) for name, style in looks.items()), Key("the front", FRONT)], SMALL, line=1.6)
-    figure, grid = stacked(len(panels), 2.2 * len(panels) + legend.height)
+    fronts = {p.name: p.style for panel in panels for p in panel.points if p.on_front}
+    looks = {name: style | {"linestyle": "none", "zorder": 3} for name, style in [*fronts.items()][:NAMED]}
+    height = PANEL * len(panels)
+    legend = fitting([Key(*item) for item in looks.items()], [Key("the front", FRONT)], height / 3, line=1.6)
+    named = {key.name for key in legend.keys}
+    figure, grid = stacked(len(panels), height + legend.height)
     for axes, panel in zip(grid, panels, strict=True):
-        _draw(axes, panel, looks)
+        _draw(axes, panel, {name: style for name, style in looks.items() if name in named})
     legend.draw(figure)
     return figure
 
@@ -82,10 +90,10 @@ def cost_panels(study: Study, metric: str) -> list[CostPanel]:
         if len(entries) < LEAST_POINTS or group[0].higher_is_better(metric) is not False:
             continue
         protocol, note = one_line(group[0].about(metric).protocol), f"n = {group[0].images(metric):,} images"
-        points = _points(entries, metric, lambda entry: entry.spent(study.count))
+        points = _points(study, entries, metric, lambda entry: entry.spent(study.count))
         found.append(CostPanel(protocol, EVALUATIONS[study.count], note, points))
         if (machine := _machine(entries)) and all(_seconds(entry) for entry in entries):
-            points = _points(entries, metric, _seconds)
+            points = _points(study, entries, metric, _seconds)
             found.append(CostPanel(protocol, "seconds of sampling per image", machine, points))
     costs = [[point.cost for point in panel.points] for panel in found]
     return [panel for panel, of in zip(found, costs, strict=True) if max(of) >= LEAST_RANGE * min(of) > 0]
@@ -102,7 +110,8 @@ def front(points: Sequence[tuple[float, float]]) -> list[bool]:
     return [point in unbeaten for point in points]
 
 
-def _points(entries: Sequence[Entry], metric: str, cost: Callable[[Entry], float]) -> list[CostPoint]:
+def _points(study: Study, entries: Sequence[Entry], metric: str, cost: Callable[[Entry], float]) -> list[CostPoint]:
+    own = roles(study)
     configs: dict[str, list[Entry]] = {}
     for entry in entries:
         configs.setdefault(entry.config, []).append(entry)
@@ -110,7 +119,7 @@ def _points(entries: Sequence[Entry], metric: str, cost: Callable[[Entry], float
     # Values below the drawn reference are no better than it, so that they are no reason to spend more.
     on_front = front([(cost(e), e.counted(metric)) for _, e in named])
     found = [
-        CostPoint(name, cost(e), e.value(metric), e.interval(metric) or (e.value(metric),) * 2, on)
+        CostPoint(name, cost(e), e.value(metric), e.interval(metric) or (e.value(metric),) * 2, on, own.style(e))
         for (name, e), on in zip(named, on_front, strict=True)
     ]
     return sorted(found, key=lambda point: (point.cost, point.value))

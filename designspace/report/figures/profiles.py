@@ -7,21 +7,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from designspace.drawing.legend import Key, Legend
-from designspace.drawing.look import SMALL, look, plain
+from designspace.drawing.legend import Key, fitting
+from designspace.drawing.look import plain
 from designspace.drawing.panels import Curve, Numbers, Panel, annotate, stacked
-from designspace.report.entry import BUDGET, Entry
+from designspace.report.entry import Entry
+from designspace.report.figures.looks import Roles, roles
 from designspace.report.study import Study, budgets
-from designspace.text import config_name, describe, one_line
+from designspace.text import one_line, value_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-MANY = 8
-"""If there are more configurations than this, each value of an axis has its own panel."""
-ORDERED = 4
-"""At least this many configurations that differ in a number, such as rho, are coloured by a colour map."""
+HEIGHT = 1.75
+"""The height of a panel in inches."""
 DECADES = 6
 """Values more decades than this below the maximum of a typical profile are left out."""
 WIDE = 30.0
@@ -71,14 +70,19 @@ def metric_vs_sigma(study: Study, metric: str) -> Figure | None:
 def profile_panels(study: Study, metric: str) -> list[ProfilePanel]:
     """One panel for the lowest, a middle and the highest budget or, for many configurations, per value of an axis."""
     entries = [entry for entry in study.entries if _profile(entry, metric)]
-    axes = [axis for axis in study.about.axes if axis not in BUDGET]
-    if len({entry.config for entry in entries}) > MANY and len(axes) > 1:
-        return _by_axis(study, entries, metric, axes)
-    shown = _three(budgets(study, entries))
-    groups = [(budget, [e for e in entries if study.budget(e) == budget]) for budget in shown]
-    titles = [describe({study.column_axis: budget}) if study.column_axis else "" for budget, _ in groups]
-    found = [_panel(title, {e.config: e for e in g}, metric) for title, (_, g) in zip(titles, groups, strict=True)]
-    return _once(found)
+    own, known = roles(study), budgets(study, entries)
+    if own.panels:
+        found: dict[str, dict[str, Entry]] = {}
+        for entry in entries:
+            if study.budget(entry) == known[-1]:
+                found.setdefault(own.title(entry), {})[own.name(entry)] = entry
+        return [_panel(title, _at(study, known[-1]), of, metric, own) for title, of in found.items()]
+    groups = [(budget, {e.config: e for e in entries if study.budget(e) == budget}) for budget in _three(known)]
+    return _once([_panel("", _at(study, budget), group, metric, own) for budget, group in groups])
+
+
+def _at(study: Study, budget: object) -> str:
+    return f"{study.budget_word} {value_of(budget)}" if study.column_axis else ""
 
 
 def _once(panels: list[ProfilePanel]) -> list[ProfilePanel]:
@@ -88,31 +92,17 @@ def _once(panels: list[ProfilePanel]) -> list[ProfilePanel]:
     return [replace(panels[0], note="")] if same else panels
 
 
-def _by_axis(study: Study, entries: Sequence[Entry], metric: str, axes: Sequence[str]) -> list[ProfilePanel]:
-    """One panel for each value of the axis with the fewest values, at the highest budget."""
-    values = {axis: list(dict.fromkeys(entry.axes[axis] for entry in entries)) for axis in axes}
-    facet = min(axes, key=lambda axis: len(values[axis]))
-    budget = budgets(study, entries)[-1]
-    found = []
-    for value in values[facet]:
-        group = [e for e in entries if e.axes[facet] == value and study.budget(e) == budget]
-        rest = {config_name({axis: e.axes[axis] for axis in axes if axis != facet}): e for e in group}
-        at = {facet: value} | ({study.column_axis: budget} if study.column_axis else {})
-        found.append(_panel(describe(at), rest, metric))
-    return found
-
-
-def _panel(title: str, named: Mapping[str, Entry], metric: str) -> ProfilePanel:
+def _panel(title: str, note: str, named: Mapping[str, Entry], metric: str, roles: Roles) -> ProfilePanel:
     """A panel in which equal profiles, such as those of the flow for different solvers, are merged into one."""
     same: dict[tuple[tuple[float, ...], ...], list[str]] = {}
     for name, entry in named.items():
         same.setdefault(_profile(entry, metric), []).append(name)
     profiles = [
-        Profile(", ".join(names), x, y, before=before, density=density, learned=learned)
+        Profile(", ".join(names), x, y, (), roles.style(named[names[0]]), before, density, learned)
         for (x, y, before, density, learned), names in same.items()
     ]
     label = next(((e.about(metric).profile or {}).get("of") for e in named.values()), None)
-    return ProfilePanel(one_line(label or metric), profiles, x_label="noise level σ", note=one_line(title))
+    return ProfilePanel(one_line(label or metric), profiles, "noise level σ", note, title)
 
 
 def _profile(entry: Entry, metric: str) -> tuple[tuple[float, ...], ...]:
@@ -138,9 +128,9 @@ def _three(values: Sequence[object]) -> list[object]:
 def draw(panels: Sequence[ProfilePanel]) -> Figure:
     """Draw the panels one below the other."""
     curves = [curve for panel in panels for curve in panel.curves]
-    looks = _looks(list(dict.fromkeys(curve.name for curve in curves)))
-    legend = Legend(_keys(looks, curves), SMALL, line=1.8, most=6)
-    figure, grid = stacked(len(panels), 1.75 * len(panels) + 0.1 + legend.height, share_x=True)
+    looks = {curve.name: curve.style | {"markersize": 2.5} for curve in curves}
+    legend = fitting([Key(*item) for item in looks.items()], _keys(curves), HEIGHT * len(panels) / 3, line=1.8, most=6)
+    figure, grid = stacked(len(panels), HEIGHT * len(panels) + 0.1 + legend.height, share_x=True)
     for axes, panel in zip(grid, panels, strict=True):
         _draw_panel(axes, panel, looks)
     grid[-1].set_xlabel(panels[-1].x_label)
@@ -148,25 +138,8 @@ def draw(panels: Sequence[ProfilePanel]) -> Figure:
     return figure
 
 
-def _looks(names: Sequence[str]) -> dict[str, dict[str, Any]]:
-    if len(names) < ORDERED or not all(map(_ends_in_number, names)):
-        return {name: look(i) | {"markersize": 2.5} for i, name in enumerate(names)}
-    from matplotlib import colormaps
-
-    shades = colormaps["viridis"]
-    return {name: {"color": shades(0.92 * i / (len(names) - 1)), "linewidth": 1.1} for i, name in enumerate(names)}
-
-
-def _ends_in_number(name: str) -> bool:
-    try:
-        float(name.rpartition("=")[2])
-    except ValueError:
-        return False
-    return True
-
-
-def _keys(looks: Mapping[str, dict[str, Any]], profiles: Sequence[Profile]) -> list[Key]:
-    keys = [Key(name, style) for name, style in looks.items()]
+def _keys(profiles: Sequence[Profile]) -> list[Key]:
+    keys = []
     if any(profile.before for profile in profiles):
         keys.append(Key("before training", BEFORE | {"color": "#555555"}))
     if any(profile.learned for profile in profiles):
@@ -192,6 +165,8 @@ def _draw_panel(axes: Axes, panel: ProfilePanel, looks: Mapping[str, dict[str, A
     else:
         axes.set_ylim(0, 1.08 * max(values))
     annotate(axes, panel.note)
+    if panel.title:
+        annotate(axes, panel.title, "left", strong=True)
     _draw_densities(axes, panel, looks)
 
 

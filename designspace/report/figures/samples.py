@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MOST_ROWS = 24
-CELL = {1: 96, 2: 64, 3: 48}
+SHOWN = 4
+"""The number of latents whose images are shown."""
+CELL = {1: 160, 2: 112, 3: 96}
 """The side of an image in pixels, for each number of blocks side by side."""
 
 
@@ -60,7 +62,9 @@ def grid(study: Study, where: Mapping[str, Any] | None = None) -> Grid | None:
     place = {point: (kept[point.config], costs.index(study.budget(point))) for point in placed}
     rated = [entry for entry in shown if entry in place]
     metric = _metric(study, rated)
-    blocks = [Block(*place[entry], _sized(shown[entry], CELL[len(costs)]), _value(entry, metric)) for entry in rated]
+    latents, told = _telling([[shown[e] for e in rated if study.budget(e) == cost] for cost in costs])
+    sized = {entry: _sized(shown[entry][latents], CELL[len(costs)]) for entry in rated}
+    blocks = [Block(*place[entry], sized[entry], _value(entry, metric)) for entry in rated]
     columns = [_title(study, [e for e in shown if study.budget(e) == cost]) for cost in costs]
     gaps = {place[p]: study.word(p) for p in place if not p.rows}
     several = len({images.shape[1:] for images in shown.values()}) > 1
@@ -69,10 +73,27 @@ def grid(study: Study, where: Mapping[str, Any] | None = None) -> Grid | None:
         if several
         else "one above the other come from the same latent"
     )
-    note = f"{_network(list(shown))}Images {alike}."
+    note = f"{_network(list(shown))}Images {alike}{told}."
     note += f" First {MOST_ROWS} of {len(names)} configurations." if len(names) > MOST_ROWS else ""
     heading, about = _about(next(iter(shown)), metric) if metric else ("", "")
     return Grid([wrapped(name, 28) for name in kept], columns, blocks, gaps, f"{note}\n{about}".rstrip(), heading)
+
+
+def _telling(columns: Sequence[Sequence[np.ndarray]]) -> tuple[list[int], str]:
+    """The latents whose images differ most between configurations, and words that say so.
+
+    ``columns`` are the images of each configuration at each cost. Without differences, these are the first latents.
+    """
+    every = [images for column in columns for images in column]
+    count = min(map(len, every))
+    if count <= SHOWN or len({images.shape[1:] for images in every}) > 1:
+        return [*range(min(count, SHOWN))], ""
+    spread = np.zeros(count)
+    for column in (column for column in columns if column):
+        spread += np.stack([images[:count] for images in column]).std(0, dtype=np.float32).mean((1, 2, 3))
+    chosen = np.argsort(-spread, kind="stable")[:SHOWN]
+    told = f"; {SHOWN} of {count} latents, for which images differ most" if spread.any() else ""
+    return sorted(map(int, chosen)), told
 
 
 def _network(shown: Sequence[Entry]) -> str:

@@ -38,14 +38,17 @@ PICTURES = {
     "backward": "Sampling by the stochastic and by the deterministic equation.",
     "flow": "Trajectories of the probability flow.",
     "warps": "How schedules and scalings warp the same trajectories.",
+    "between": "The same trajectories under schedules between two of them.",
+    "paths": "Paths of a solver with few steps, which leave the curves of the flow.",
     "points": "Samples in the plane, after the data. Shaded regions contain 97 % of the data of each class.",
     "steps": "The steps of the solvers along one trajectory.",
 }
 OF_METRIC = {
     "vs_sigma": "{} by noise level.",
     "effects": "What each design choice changes in {}, all else equal, with 95 % intervals.",
-    "heat": "{} at each pair of values. Bold: the best of each panel and what does not differ significantly from it.",
     "quality": "The evaluations that each configuration needs for the same {}, with 95 % intervals.",
+    "heat": "{} at each pair of values. Framed: the best of each panel. Hatched: not significantly different from it.",
+    "by_row": "{} of each configuration. Blue: the best and what does not differ significantly from it.",
     "pareto": "{} against its cost, with the Pareto front: the points that no other one beats in both.",
 }
 

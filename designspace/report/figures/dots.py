@@ -1,0 +1,174 @@
+"""A metric at one budget: a dot with its interval for each configuration, one row each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from designspace.drawing.look import BASELINE, COLOURS, DARK, FAINT, SMALL, plain, wrapped
+from designspace.drawing.panels import annotate, draw_level, stacked
+from designspace.drawing.scales import Interval, linear_scale, scale_of_distances
+from designspace.report.entry import WORDS, Entry
+from designspace.report.evidence.differences import finite, rank
+from designspace.report.evidence.effects import BASELINE as UNCHANGED
+from designspace.report.evidence.effects import VARIANT
+from designspace.report.figures.looks import roles
+from designspace.report.figures.metric import each_once, level_of, measured_on
+from designspace.report.study import Study, budgets, comparable
+from designspace.text import one_line
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+MOST, BEST = 45, 20
+"""Up to ``MOST`` configurations have rows of their own; if there are more, the ``BEST`` best ones do."""
+ROW, HEADING, AROUND = 0.155, 1.15, 0.62
+"""The height of a row in inches, of a heading in rows, and of what is above and below the rows in inches."""
+LENGTH = 2.2
+"""The length of the x axis in inches."""
+CHARACTERS = 30
+"""The largest number of characters per line of a name."""
+PAPER: dict[str, Any] = {"facecolor": "white", "edgecolor": "none", "pad": 0.3}
+"""The background of headings, which the lines of the figure would otherwise cross."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """The row of a configuration."""
+
+    heading: str
+    """What the rows of a group have in common; empty without groups."""
+    name: str
+    entry: Entry
+
+
+@dataclass(frozen=True, eq=False)
+class Dots:
+    """The configurations of a group of comparable points."""
+
+    rows: list[Row]
+    others: list[Entry]
+    """The points without rows of their own, which share the last row."""
+    best: list[Entry]
+    """The point with the best value, then those that do not differ significantly from it."""
+    baseline: Entry | None
+
+    @property
+    def places(self) -> list[float]:
+        """The position of each row, with room for the heading above the first row of each group."""
+        found, y, before = [], -1.0, ""
+        for row in self.rows:
+            y += 1 + HEADING * (row.heading not in ("", before))
+            found.append(y)
+            before = row.heading
+        return found
+
+    @property
+    def last(self) -> float:
+        """The position of the last row."""
+        return max(self.places) + bool(self.others)
+
+
+def by_row(study: Study, metric: str) -> Figure | None:
+    """The metric of each configuration at the highest budget; ``None`` if there are fewer than two configurations.
+
+    Blue are the best one and those that do not differ significantly from it, unless all are; grey is the baseline.
+    """
+    found = [dots for group in comparable(study.entries, metric) if (dots := dots_of(study, group, metric))]
+    if not found:
+        return None
+    heights = [AROUND + ROW * (dots.last + 1) for dots in found]
+    figure, grid = stacked(len(found), sum(heights), ratios=heights)
+    for axes, dots in zip(grid, found, strict=True):
+        _draw(axes, dots, metric)
+    return figure
+
+
+def dots_of(study: Study, group: Sequence[Entry], metric: str) -> Dots | None:
+    """The points of a group at its highest budget; ``None`` if there are fewer than two."""
+    known = finite(group, metric)
+    last = budgets(study, known)[-1:]
+    points = [entry for entry in known if study.budget(entry) in last]
+    if len(points) < 2:
+        return None
+    higher, base = points[0].higher_is_better(metric), study.about.baseline_axes or {VARIANT: UNCHANGED}
+    baseline = next((entry for entry in points if base.items() <= entry.axes.items()), None)
+    ranked = sorted(points, key=lambda entry: -entry.value(metric) if higher else entry.value(metric))
+    kept = points if len(points) <= MOST else [*ranked[:BEST], *filter(None, [baseline])]
+    rows = _rows(study, [entry for entry in points if entry in kept])
+    return Dots(rows, [entry for entry in points if entry not in kept], rank(study, points, metric).best, baseline)
+
+
+def _rows(study: Study, points: Sequence[Entry]) -> list[Row]:
+    """One row per configuration; those that share panels in other figures or a row of Table 1 have a heading."""
+    own = roles(study)
+    groups: dict[str, dict[str, list[Entry]]] = {}
+    for entry in points:
+        name = own.name(entry)
+        row, _, value = name.partition("=") if own.curves == (VARIANT,) else ("", "", "")
+        heading = own.title(entry) or (row if value else "")
+        groups.setdefault(heading, {}).setdefault(value or name, []).append(entry)
+    costs = len({entry.spent(study.count) for entry in points}) > 1
+    rows = [
+        Row(heading, name + (f", {WORDS[study.count]} {of[0].spent(study.count):.4g}" if costs else ""), of[0])
+        for heading, configs in groups.items()
+        for name, of in each_once(configs).items()
+    ]
+    headed = [row for row in rows if row.heading]
+    if own.panels or 2 * len(groups.keys() - {""}) <= len(headed):
+        return rows
+    return [Row("", f"{row.heading}={row.name}" if row.heading else row.name, row.entry) for row in rows]
+
+
+def _draw(axes: Axes, dots: Dots, metric: str) -> None:
+    first = dots.rows[0].entry
+    level = level_of(first, metric)
+    ends: list[Interval] = [row.entry.interval(metric) or (row.entry.value(metric),) * 2 for row in dots.rows]
+    values = [row.entry.value(metric) for row in dots.rows] + [entry.value(metric) for entry in dots.others]
+    make = scale_of_distances if first.higher_is_better(metric) is False else linear_scale
+    shown = [*ends, *((value, value) for value in values[len(ends) :])]
+    scale = make(values, shown, [level.value] if level else [])
+    for row, y, value, (low, high) in zip(dots.rows, dots.places, values, ends, strict=False):
+        style = _style(dots, row.entry)
+        axes.plot([max(low, scale.low), high], [y, y], color=style["color"], linewidth=0.9, zorder=2)
+        axes.plot([max(value, scale.low)], [y], zorder=3, clip_on=False, **style)
+    if dots.others:
+        axes.plot(values[len(ends) :], [dots.last] * len(dots.others), "|", color=FAINT, rasterized=True)
+    if dots.baseline:
+        axes.axvline(dots.baseline.value(metric), color=BASELINE["color"], linewidth=0.6, zorder=1.3)
+    if level and scale.shows(level.value):
+        draw_level(axes, level.value, level.sd, upright=True)
+    _name_rows(axes, dots)
+    scale.put_on_x(axes, LENGTH)
+    axes.set_xlabel(plain(one_line(first.about(metric).protocol)))
+    annotate(axes, measured_on([row.entry for row in dots.rows], metric))
+
+
+def _style(dots: Dots, entry: Entry) -> dict[str, Any]:
+    best = entry in dots.best and len(dots.best) < len(dots.rows) + len(dots.others)
+    colour = COLOURS[0] if best else BASELINE["color"] if entry is dots.baseline else DARK
+    return {
+        "color": colour,
+        "marker": "o",
+        "markersize": 3.8,
+        "markeredgecolor": colour,
+        "markeredgewidth": 0.8,
+        "markerfacecolor": colour if best or entry is dots.baseline else "white",
+    }
+
+
+def _name_rows(axes: Axes, dots: Dots) -> None:
+    names = [plain(wrapped(row.name, CHARACTERS)) for row in dots.rows]
+    places = dots.places + ([dots.last] if dots.others else [])
+    axes.set_yticks(places, names + ([f"{len(dots.others):,} more"] if dots.others else []))
+    axes.tick_params(axis="y", length=0, labelsize=SMALL)
+    axes.set_ylim(dots.last + 0.7, -0.7)
+    axes.grid(visible=False, axis="y")
+    before = ""
+    for row, y in zip(dots.rows, dots.places, strict=True):
+        if row.heading not in ("", before):
+            at: Any = ("axes fraction", "data")
+            axes.annotate(plain(row.heading), (0.01, y - 0.95), xycoords=at, va="center", fontsize=SMALL, bbox=PAPER)
+        before = row.heading

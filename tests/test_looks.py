@@ -1,0 +1,229 @@
+"""Figures that say it at once: small multiples, labels instead of legends, and colours with a meaning."""
+
+import itertools
+
+import numpy as np
+import pytest
+from matplotlib.colors import to_hex
+from matplotlib.text import Text
+from studies import influence
+
+from designspace.drawing.ends import spread
+from designspace.drawing.files import settle
+from designspace.drawing.look import BASELINE, FAVOURED, style
+from designspace.drawing.scales import scale_of_changes
+from designspace.report.figures import files
+from designspace.report.figures.curves import metric_vs_axis, metric_vs_nfe
+from designspace.report.figures.dots import by_row
+from designspace.report.figures.effects import main_effects
+from designspace.report.figures.heat import heat_map, heat_panels
+from designspace.report.figures.looks import roles
+from designspace.report.figures.pareto import pareto
+
+STAGES, DESIGNS, NFE = (
+    ("as published", "+ Heun", "+ EDM time steps", "+ sigma = t"),
+    ("ddpm", "iddpm", "vp", "ve"),
+    (9, 19, 35),
+)
+
+
+def drawn(figure):
+    with style():
+        settle(figure)
+    return figure
+
+
+@pytest.fixture
+def grid(bench):
+    """Four systems in four stages, of which the third is best, and the fourth as good at the highest budget."""
+    made = bench(axes=("stage", "design", "nfe"))
+    for (i, stage), (j, design), nfe in itertools.product(enumerate(STAGES), enumerate(DESIGNS), NFE):
+        value = 3 + (4 - i if i < 2 else 0.1 * i) * (1 + 0.3 * j) * 90 / nfe
+        made.point({"stage": stage, "design": design, "nfe": nfe}, value, influence(4 * i + j, 0.5))
+    return made.study()
+
+
+def curves(axes):
+    return {to_hex(line.get_color()): line for line in axes.lines if len(line.get_xdata()) == len(NFE)}
+
+
+def overlaps(figure):
+    """The pairs of texts of the axes that overlap, and those that leave the figure."""
+    texts = [text for axes in figure.axes for text in axes.texts if text.get_text()]
+    boxes = {text.get_text() + str(i): Text.get_window_extent(text) for i, text in enumerate(texts)}  # without arrows
+    outside = [name for name, box in boxes.items() if not (box.x0 > -1 and box.x1 < figure.bbox.x1 + 1)]
+    return outside + [
+        (a, b)
+        for (a, one), (b, two) in itertools.combinations(boxes.items(), 2)
+        if one.padded(-1).overlaps(two.padded(-1))
+    ]
+
+
+def test_a_grid_of_systems_and_stages_is_a_panel_for_each_system(grid):
+    with style():
+        figure = metric_vs_nfe(grid, "frechet")
+    assert [axes.get_title(loc="left") for axes in figure.axes] == list(DESIGNS)
+    assert not figure.legends
+    for axes in figure.axes:
+        assert len(curves(axes)) == len(STAGES)
+        assert sorted(text.get_text().replace("\n", "") for text in axes.texts) == sorted(STAGES)
+    assert len({(axes.get_xlim(), axes.get_ylim()) for axes in figure.axes}) == 1
+    assert overlaps(drawn(figure)) == []
+
+
+def test_the_baseline_is_grey_what_is_favoured_strong_and_each_has_its_colour_everywhere(grid):
+    own = roles(grid)
+    looks = {entry.axes["stage"]: own.style(entry) for entry in grid.entries}
+    assert looks["as published"]["color"] == BASELINE["color"]
+    assert looks["+ EDM time steps"]["color"] == FAVOURED["color"]
+    assert looks["+ EDM time steps"]["linewidth"] > 1.5
+    assert len({look["color"] for look in looks.values()}) == len(STAGES)
+    with style():
+        multiples, front = metric_vs_nfe(grid, "frechet"), pareto(grid, "frechet")
+    for axes in multiples.axes:
+        assert set(curves(axes)) == {look["color"].lower() for look in looks.values()}
+    marked = {to_hex(line.get_color()) for line in front.axes[0].lines if line.get_marker() not in ("None", ".", "")}
+    assert marked <= {look["color"].lower() for look in looks.values()}
+
+
+def test_many_configurations_are_a_cloud_with_the_best_ones_named(bench):
+    made = bench()
+    for i, nfe in itertools.product(range(300), (7, 11)):
+        made.point({"solver": f"s{i}", "nfe": nfe}, 5.0 + (i * 37 % 300) / 10 + 1 / nfe)
+    study = made.study()
+    with style():
+        figure, front, rows = metric_vs_nfe(study, "frechet"), pareto(study, "frechet"), by_row(study, "frechet")
+    (axes,) = figure.axes
+    names = {text.get_text() for text in axes.texts}
+    assert names == {"s0", "292 more", *(f"s{i}" for i in range(1, 300) if i * 37 % 300 < 8)}
+    assert overlaps(drawn(figure)) == []
+    assert len(front.legends[0].get_texts()) <= 9
+    labels = [label.get_text() for label in rows.axes[0].get_yticklabels()]
+    assert (len(labels), labels[-1]) == (21, "280 more")
+    legend = drawn(front).legends[0].get_window_extent()
+    assert legend.height <= front.bbox.height / 4
+
+
+@pytest.mark.parametrize("count", [2, 3, 5])
+def test_labels_that_are_too_wide_are_a_legend_of_at_most_a_quarter(bench, count):
+    made = bench(axes=("solver", "design", "nfe"))
+    for i, j, nfe in itertools.product(range(8), range(count), (7, 11)):
+        axes = {"solver": f"a_long_name_solver_{i:02d}", "design": f"d{j}", "nfe": nfe}
+        made.point(axes, 1.0 + i + j + 1 / nfe)
+    with style():
+        figure = metric_vs_nfe(made.study(), "frechet")
+    assert len(figure.axes) == (count if count < 4 else 6)
+    drawn(figure)
+    if count == 2:
+        assert not figure.legends
+        assert overlaps(figure) == []
+    else:
+        assert figure.legends[0].get_window_extent().height <= figure.bbox.height / 4
+
+
+def test_a_long_note_stays_in_the_figure(bench):
+    made = bench()
+    for i, nfe in itertools.product(range(8), (7, 11)):
+        made.point(
+            {"solver": f"a_solver_with_a_long_name_{i}", "nfe": nfe},
+            1.0 + i,
+            se=0.1,
+            about={"drawn": 0.001, "drawn_sd": 0.1},
+        )
+    with style():
+        (axes,) = drawn(metric_vs_nfe(made.study(), "frechet")).axes
+    note = axes._right_title  # matplotlib has no public access to it
+    assert "off the scale" in note.get_text()
+    assert note.get_window_extent().x0 >= 0
+
+
+@pytest.mark.parametrize("values", [(0, 1, 2), (0, 1, 10, 1000), (1, 10, 100)])
+def test_no_marker_is_cut_by_an_axis(bench, values):
+    made = bench(axes=("stochasticity.S_churn", "nfe"))
+    for churn, nfe in itertools.product(values, (7, 11)):
+        made.point({"stochasticity.S_churn": churn, "nfe": nfe}, 3.0 + churn / nfe, se=0.1)
+    with style():
+        figures = [
+            metric_vs_axis(made.study(), "frechet", "stochasticity.S_churn"),
+            main_effects(made.study(), "frechet"),
+        ]
+    for figure in figures:
+        (axes,) = drawn(figure).axes
+        lines = [line for line in axes.lines if line.get_marker() not in ("None", "") and len(line.get_xdata())]
+        assert lines
+        box = axes.get_window_extent()
+        for line in lines:
+            across = axes.transData.transform(np.column_stack([line.get_xdata(), line.get_ydata()]).astype(float))
+            half = line.get_markersize() / 2 * figure.dpi / 72
+            assert (across - half >= box.min).all()
+            assert (across + half <= box.max).all()
+
+
+@pytest.mark.parametrize(
+    ("values", "half", "linear"), [([-250.0, -110.0], 5.0, True), ([-100.0, 0.1], 0.3, False), ([0.0, 0.0], 0.0, True)]
+)
+def test_changes_have_a_linear_axis_unless_their_sizes_differ_much(values, half, linear):
+    scale = scale_of_changes(values, [(value - half, value + half) for value in values])
+    assert scale.mixed is not linear
+    assert all(scale.shows(value + side * half) for value in values for side in (-1, 0, 1))
+    assert scale.shows(0.0)
+    assert 0 in scale.ticks
+
+
+def heat(bench, se):
+    made = bench(axes=("time_steps.rho", "nfe"))
+    for i, (rho, nfe) in enumerate(itertools.product((3, 5, 7), (7, 11, 35))):
+        made.point({"time_steps.rho": rho, "nfe": nfe}, 3.28 + 0.02 * i, se=se)
+    return made.study()
+
+
+def test_the_undecided_region_of_a_heat_map_is_hatched_and_its_colours_span_two_standard_errors(bench):
+    study = heat(bench, 0.32)
+    (panel,) = heat_panels(study, "frechet")
+    assert panel.span[1] - panel.span[0] == pytest.approx(0.64)
+    assert panel.best == (0, 0)
+    assert panel.tied.sum() == 8
+    (axes,) = heat_map(study, "frechet").axes
+    hatched = {tuple(np.add(patch.get_xy(), 0.5)) for patch in axes.patches if patch.get_hatch()}
+    assert hatched == {(column, row) for row, column in np.argwhere(panel.tied)}
+
+
+def test_a_decided_heat_map_has_no_hatches(bench):
+    study = heat(bench, 0.001)
+    (panel,) = heat_panels(study, "frechet")
+    assert panel.span == (3.28, 3.44)
+    assert not panel.tied.any()
+
+
+def test_properties_of_a_network_are_drawn_once_not_against_evaluations(bench):
+    made = bench(axes=("design", "nfe"))
+    for design, nfe in itertools.product(("a", "b"), (7, 11)):
+        made.point({"design": design, "nfe": nfe}, 1.0 if design == "a" else 2.0, se=0.1)
+    with style():
+        names = [name for name, _ in files.figures(made.study())]
+    assert "frechet_by_row" in names
+    assert "frechet_vs_nfe" not in names
+
+
+def test_one_budget_is_a_row_for_each_configuration_under_the_row_that_it_changes(bench):
+    made = bench(axes=("variant",))
+    names = ("baseline", "solver=euler", "solver=unipc", "solver=deis", "c_in=one", "c_skip=one", "c_skip=zero")
+    values = (5.0, 9.0, 4.0, 30.0, 4.05, 20.0, 8.0)
+    for i, (variant, value) in enumerate(zip(names, values, strict=True)):
+        made.point({"variant": variant}, value, influence(i, 2.0))
+    (axes,) = by_row(made.study(), "frechet").axes
+    rows = [label.get_text() for label in axes.get_yticklabels()]
+    assert rows == ["baseline", *(name.partition("=")[2] for name in names[1:])]
+    assert [text.get_text() for text in axes.texts] == ["solver", "c_in", "c_skip"]
+    dots = [line for line in axes.lines if line.get_marker() == "o"]
+    assert [float(dot.get_xdata()[0]) for dot in dots] == list(values)
+    filled = [to_hex(dot.get_markerfacecolor()) for dot in dots]
+    blue, grey, white = FAVOURED["color"].lower(), BASELINE["color"], "#ffffff"
+    assert filled == [grey, white, blue, white, blue, white, white]
+
+
+def test_labels_are_spread_as_little_as_possible():
+    assert spread([0.2, 1.0], [0.1, 0.1], 2.0) == pytest.approx([0.2, 1.0])
+    assert spread([1.0, 1.0, 1.0], [0.1] * 3, 2.0) == pytest.approx([0.9, 1.0, 1.1])
+    assert spread([0.0, 0.0], [0.2, 0.4], 2.0) == pytest.approx([0.1, 0.4])
+    assert spread([2.0, 2.0], [0.2, 0.2], 2.0) == pytest.approx([1.7, 1.9])
