@@ -62,7 +62,8 @@ def overlap_of_draws(reference: Sample, draws: Sequence[Draw], k: int) -> list[D
 
 def _complete(near: Near, reach: Array, m: int) -> NDArray[np.bool_]:
     """Whether everything within squared distances ``reach [n]`` is among the neighbours of each image, ``[n]``."""
-    return (near.squares[:, -1] > reach) | (near.squares.shape[1] == m - 1)
+    found: NDArray[np.bool_] = (near.squares[:, -1] > reach) | (near.squares.shape[1] == m - 1)
+    return found
 
 
 def _recalled(reference: Sample, near: Near, slack: Array, counts: Integers, k: int) -> NDArray[np.bool_]:
