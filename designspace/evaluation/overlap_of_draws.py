@@ -62,8 +62,7 @@ def overlap_of_draws(reference: Sample, draws: Sequence[Draw], k: int) -> list[D
 
 def _complete(near: Near, reach: Array, m: int) -> NDArray[np.bool_]:
     """Whether everything within squared distances ``reach [n]`` is among the neighbours of each image, ``[n]``."""
-    found: NDArray[np.bool_] = (near.squares[:, -1] > reach) | (near.squares.shape[1] == m - 1)
-    return found
+    return np.asarray((near.squares[:, -1] > reach) | (near.squares.shape[1] == m - 1))
 
 
 def _recalled(reference: Sample, near: Near, slack: Array, counts: Integers, k: int) -> NDArray[np.bool_]:
