@@ -16,12 +16,12 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable
+from importlib import import_module
 
 import torch
 from torch import Tensor
 
 import designspace as ds
-from components.metric.kid import Cubic
 from designspace.evaluation import mmd
 from designspace.evaluation.evaluate import drawn, floor
 from designspace.evaluation.measure import Sample
@@ -60,7 +60,8 @@ def of_metric(metric: Metric, x: Tensor, y: Tensor, device: torch.device) -> lis
 def kernel_means(x: Tensor, y: Tensor, dtype: torch.dtype) -> Tensor:
     """The mean of KID's kernel over the reference for each image."""
     mmd.EXACT = 0 if dtype == torch.float32 else len(x) * len(y)
-    return mmd._cross_means(x, Sample(y), Cubic())
+    kernel = import_module(ds.Metric.get("kid").__module__).Cubic()
+    return mmd._cross_means(x, Sample(y), kernel)
 
 
 def neighbours(x: Tensor, y: Tensor, dtype: torch.dtype) -> Tensor:
