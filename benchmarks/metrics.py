@@ -26,8 +26,9 @@ from designspace.evaluation import mmd
 from designspace.evaluation.evaluate import drawn, floor
 from designspace.evaluation.measure import Sample
 from designspace.evaluation.neighbours import _Search
-from designspace.evaluation.products import computing_on, full_precision
+from designspace.evaluation.products import computing_on
 from designspace.evaluation.rows import Metric
+from designspace.registry.float32 import full_float32
 
 METRICS = (
     *("frechet", "kid", "cmmd", "precision", "recall", "density", "coverage"),
@@ -111,7 +112,7 @@ def main() -> None:
             print(f"| {name} | {times} | {ratios[0]:.2f} | {ratios[1]:.2f} |", flush=True)
     print("\n| pairs | ns per pair | s for 50,000 x 10,000 | / float64 | largest relative difference | in doubt |")
     print("|---|---|---|---|---|---|")
-    with computing_on(device), full_precision():
+    with computing_on(device), full_float32():
         for work in (kernel_means, neighbours):
             print(compare(work, x, y, device, asked.rounds), flush=True)
 
