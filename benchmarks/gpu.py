@@ -147,8 +147,8 @@ class Bench:
         (_, begin), (before, start), (after, end) = seen[0], seen[min(1, len(seen) - 2)], seen[-1]
         x = torch.randn(batch, *SHAPE, device=self.device)
         told = torch.randn(batch, plan.augmentation.size, device=self.device)
-        bare = training_loop.alone(plan.build().train().to(self.device), x, plan.recipe, told)
-        bare()
+        bare = training_loop.repeated(training_loop.alone(plan.build().train().to(self.device), x, plan.recipe, told))
+        bare(1)
         network = statistics.median(training_loop.seconds(bare, self.device) for _ in range(self.sizes.rounds))
         step = (end - start) / (after - before) * batch
         yield (

@@ -16,18 +16,19 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable
+from importlib import import_module
 
 import torch
 from torch import Tensor
 
 import designspace as ds
-from components.metric.kid import Cubic
 from designspace.evaluation import mmd
 from designspace.evaluation.evaluate import drawn, floor
 from designspace.evaluation.measure import Sample
 from designspace.evaluation.neighbours import _Search
-from designspace.evaluation.products import computing_on, full_precision
+from designspace.evaluation.products import computing_on
 from designspace.evaluation.rows import Metric
+from designspace.registry.float32 import full_float32
 
 METRICS = (
     *("frechet", "kid", "cmmd", "precision", "recall", "density", "coverage"),
@@ -60,7 +61,8 @@ def of_metric(metric: Metric, x: Tensor, y: Tensor, device: torch.device) -> lis
 def kernel_means(x: Tensor, y: Tensor, dtype: torch.dtype) -> Tensor:
     """The mean of KID's kernel over the reference for each image."""
     mmd.EXACT = 0 if dtype == torch.float32 else len(x) * len(y)
-    return mmd._cross_means(x, Sample(y), Cubic())
+    kernel = import_module(ds.Metric.get("kid").__module__).Cubic()
+    return mmd._cross_means(x, Sample(y), kernel)
 
 
 def neighbours(x: Tensor, y: Tensor, dtype: torch.dtype) -> Tensor:
@@ -110,7 +112,7 @@ def main() -> None:
             print(f"| {name} | {times} | {ratios[0]:.2f} | {ratios[1]:.2f} |", flush=True)
     print("\n| pairs | ns per pair | s for 50,000 x 10,000 | / float64 | largest relative difference | in doubt |")
     print("|---|---|---|---|---|---|")
-    with computing_on(device), full_precision():
+    with computing_on(device), full_float32():
         for work in (kernel_means, neighbours):
             print(compare(work, x, y, device, asked.rounds), flush=True)
 

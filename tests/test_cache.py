@@ -105,7 +105,7 @@ def test_a_full_disk_is_a_clear_error_and_leaves_nothing_behind(cache):
         import sys, torch
         from pathlib import Path
         from designspace.storage.cache import Cache
-        from designspace.storage.files import StorageError
+        from designspace.errors import StorageError
         try:
             Cache(Path(sys.argv[1])).put("images", "KEY", {"x": torch.zeros(5000)})
         except StorageError as error:

@@ -173,7 +173,7 @@ WRONG = [
     (("run", "none.yaml"), "none.yaml"),
     (("check", "tiny.yaml", "--set", "evaluate.detector=lite1"), "unknown detector 'lite1'. Did you mean 'lite0'?"),
     (("run", "tiny.yaml", "--device", "cuda:9"), "--device cuda:9: "),
-    (("run", "tiny.yaml", "--executor", "slurm"), "unknown executor 'slurm'. Known: local, ray."),
+    (("run", "tiny.yaml", "--executor", "dask"), "unknown executor 'dask'. Known: local, ray, slurm."),
     (("report", "tinny"), "tinny: no results"),
     (("report",), "reports: no ablation has results here. Run one first"),
     (("list", "solvers"), "unknown row 'solvers'. Did you mean 'solver'?"),

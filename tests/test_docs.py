@@ -98,7 +98,7 @@ def test_the_tutorial_runs(tmp_path):
     ],
 )
 def test_commands_and_their_options_exist(page, least):
-    assert len(PAGES) == 10
+    assert len(PAGES) == 11
     root, seen = typer.main.get_command(app), 0
     for block in blocks_of(page, "console"):
         for program, *words in block.commands:

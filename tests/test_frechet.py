@@ -327,6 +327,9 @@ class Seen:
     def value(self, one, other):
         return self.measure(one, other).value
 
+    def drawn(self, reference, draws):
+        return ds.Metric.drawn(self, reference, draws)
+
 
 def test_drawn_are_the_mean_and_deviation_of_eight_draws_with_replacement():
     metric, reference = Seen(), Sample(torch.arange(30.0)[:, None])

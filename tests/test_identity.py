@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from contextlib import nullcontext
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,7 +25,6 @@ from designspace.registry.identity import CountsAs, Since, identified, identity_
 from designspace.registry.known import ROWS
 from designspace.run.loaded import Loaded
 from designspace.run.references import References
-from designspace.run.run import EXECUTORS
 from designspace.spec.evaluate import Evaluate
 from designspace.spec.trial import Trial
 from designspace.storage.cache import Cache
@@ -527,7 +527,7 @@ def test_workers_refuse_a_class_in_a_notebook(executor, tmp_path, monkeypatch):
     def start(*args):
         raise AssertionError("no process may be started")
 
-    monkeypatch.setitem(EXECUTORS, executor, start)
+    monkeypatch.setattr(import_module(f"designspace.run.{executor}"), "share", start)
     monkeypatch.setenv("DESIGNSPACE_CACHE", str(tmp_path / "cache"))
     spec = tmp_path / "spec.yaml"
     design = {"preset": "edm", "time_steps": "in_cell"}

@@ -234,12 +234,12 @@ def test_the_pairs_of_a_reference_are_computed_once_for_all_runs(metric):
 
 
 def test_components_that_allow_tf32_do_not_change_products():
-    from designspace.evaluation.products import full_precision
+    from designspace.registry.float32 import full_float32
 
     before = torch.backends.cuda.matmul.fp32_precision
     torch.backends.cuda.matmul.fp32_precision = "tf32"
     try:
-        with full_precision():
+        with full_float32():
             assert torch.backends.cuda.matmul.fp32_precision == "ieee"
         assert torch.backends.cuda.matmul.fp32_precision == "tf32"
     finally:

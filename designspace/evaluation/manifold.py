@@ -24,9 +24,10 @@ from torch import Tensor
 from designspace.evaluation.measure import Sample
 from designspace.evaluation.moments import Array, check_widths, table
 from designspace.evaluation.neighbours import Integers, Near, blocks, nearest, rounding, squares_of
-from designspace.evaluation.products import Centred, centre_of, full_precision, product_device
+from designspace.evaluation.products import Centred, centre_of, product_device
 from designspace.evaluation.rows import Metric
 from designspace.registry.component import Neighbours
+from designspace.registry.float32 import full_float32
 
 Pairs = tuple[Integers, Integers]
 """The pairs of a ball and a point for which a block of a matrix is true, as row and column numbers."""
@@ -141,7 +142,7 @@ def overlap(generated: Sample, reference: Sample, k: int) -> Overlap:
     if (n := min(len(generated), len(reference))) <= k:
         raise ValueError(f"balls to the k = {k} nearest neighbours need at least {k + 1} images per set, not {n}")
     together = tuple(sorted({k, *(other for other in PUBLISHED if other < n)}))
-    with full_precision():
+    with full_float32():
         counted = generated.once(("overlap", reference, together), lambda: _count(generated, reference, together))
     return counted[k]
 

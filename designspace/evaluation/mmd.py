@@ -21,7 +21,8 @@ from torch import Tensor
 
 from designspace.evaluation.measure import Draw, Measured, Sample, Tensors, shuffled
 from designspace.evaluation.moments import Features, check_widths, float64, table
-from designspace.evaluation.products import Centred, centre_of, full_precision, slices
+from designspace.evaluation.products import Centred, centre_of, slices
+from designspace.registry.float32 import full_float32
 
 BLOCK = 1024
 """The number of columns of a block of pairs on a CPU; it has a quarter as many rows, so that it stays in the cache."""
@@ -59,7 +60,7 @@ def squared_mmd(generated: Sample, reference: Sample, kernel: Kernel, *, diagona
     n, m = len(generated), len(reference)
     _require_pairs(n, m)
     check_widths(table(generated.features)[1], table(reference.features)[1])
-    with full_precision():
+    with full_float32():
         own = _own_mean(reference, kernel)
         near = _cross_means(generated.features, reference, kernel)
         shift = near - _with_diagonal(own, m, diagonal) / 2
@@ -76,7 +77,7 @@ def mmd_of_draws(
     """
     m, n = len(reference), len(draws[0])
     _require_pairs(n, m)
-    with full_precision():
+    with full_float32():
         counts = torch.from_numpy(np.stack([np.bincount(draw, minlength=m) for draw in draws], 1)).double()
         x = _centred(reference.features, centre_of(reference.features), m * m)
         sums, alone = _weighted_sums(x, kernel, torch.cat([torch.ones(m, 1, dtype=torch.float64), counts], 1))

@@ -18,7 +18,8 @@ from torch import Tensor
 
 from designspace.evaluation.measure import Sample, Tensors
 from designspace.evaluation.moments import Array, check_widths, table
-from designspace.evaluation.products import Centred, centre_of, full_precision, product_device, slices
+from designspace.evaluation.products import Centred, centre_of, product_device, slices
+from designspace.registry.float32 import full_float32
 
 Integers = NDArray[np.int64]
 
@@ -99,7 +100,7 @@ def _rows() -> int:
 def _search(points: Sample, among: Sample, count: int) -> Tensors:
     check_widths(table(points.features)[1], table(among.features)[1])
     search = _Search(points.features, among.features, points is among)
-    with full_precision():
+    with full_float32():
         squares, index, sure = search.find(torch.arange(len(points)), count, torch.float32)
         if not sure.all():
             again = (~sure).nonzero().flatten()

@@ -18,7 +18,7 @@ from designspace.evaluation.manifold import ROUNDING, Between
 from designspace.evaluation.measure import Draw, Sample
 from designspace.evaluation.moments import Array
 from designspace.evaluation.neighbours import Integers, Near, blocks, nearest
-from designspace.evaluation.products import full_precision
+from designspace.registry.float32 import full_float32
 
 DRAWN, MOST = 12, 160
 """The number of drawn images that the neighbours of an image should contain, and the largest number of neighbours."""
@@ -62,7 +62,7 @@ def overlap_of_draws(reference: Sample, draws: Sequence[Draw], k: int) -> list[D
 
 def _complete(near: Near, reach: Array, m: int) -> NDArray[np.bool_]:
     """Whether everything within squared distances ``reach [n]`` is among the neighbours of each image, ``[n]``."""
-    return (near.squares[:, -1] > reach) | (near.squares.shape[1] == m - 1)
+    return np.asarray((near.squares[:, -1] > reach) | (near.squares.shape[1] == m - 1))
 
 
 def _recalled(reference: Sample, near: Near, slack: Array, counts: Integers, k: int) -> NDArray[np.bool_]:
@@ -88,7 +88,7 @@ def _add_far(found: NDArray[np.bool_], reference: Sample, some: Integers, counts
     near = nearest(x, everything, k + 1)  # the first one is the image itself
     none = Near(np.full((len(y), 1), -np.inf), np.zeros((len(y), 1), np.int64))
     own = Near(near.squares[:, k : k + 1], near.index[:, k : k + 1])
-    with full_precision():
+    with full_float32():
         between = Between(x.features, y, own, none, (1,))
         for i in blocks(len(some)):
             for j in blocks(len(y)):

@@ -44,20 +44,6 @@ def product_device() -> torch.device:
     return _DEVICE.get()
 
 
-@contextmanager
-def full_precision() -> Iterator[None]:
-    """Compute float32 products in float32, even if a component has allowed TF32 or bfloat16 for them."""
-    backends = _BACKENDS.cuda.matmul, _BACKENDS.mkldnn.matmul
-    before = [backend.fp32_precision for backend in backends]
-    try:
-        for backend in backends:
-            backend.fp32_precision = "ieee"
-        yield
-    finally:
-        for backend, precision in zip(backends, before, strict=True):
-            backend.fp32_precision = precision
-
-
 @dataclass(frozen=True, eq=False)
 class Centred:
     """Features minus a centre, on the device of ``computing_on``."""
