@@ -118,9 +118,9 @@ def wrapped(name: str, width: int) -> str:
 
 
 class _Wrapper(textwrap.TextWrapper):
-    """It ends lines at spaces, and after commas and opening brackets."""
+    """It ends lines at spaces, after commas, and after opening brackets that follow a word."""
 
-    wordsep_simple_re = re.compile(r"(\s+)|(?<=[(,])(?=\S)")
+    wordsep_simple_re = re.compile(r"(\s+)|(?<=,)(?=\S)|(?<=\S\()(?=\S)")
 
     def parts(self, text: str) -> list[str]:
         """What ``text`` may be divided into."""
