@@ -617,6 +617,38 @@ def test_bad_option(option, expected, folder):
     assert lines[0].startswith(expected)
 
 
+@pytest.mark.parametrize(
+    ("axes", "option", "expected"),
+    [
+        (
+            "grid: {solver: [euler, heun]}",
+            "solver=dpm2",
+            "solver is an axis, whose values replace this: set grid.solver=[...]",
+        ),
+        ("grid: {solver: [euler]}", "solver=heun", "solver is an axis, whose values replace this"),
+        ("grid: {design.solver: [euler, heun]}", "solver.alpha=1", "design.solver is an axis, whose values replace"),
+        (
+            "zip: {solver: [euler, heun], num_steps: [9, 5]}",
+            "num_steps=7",
+            "num_steps is an axis, whose values replace",
+        ),
+        ("grid: {time_steps.rho: [5, 7]}", "time_steps.rho=x", "time_steps.rho is an axis, whose values replace this"),
+    ],
+)
+def test_an_option_that_an_axis_would_replace(axes, option, expected, folder):
+    (line,) = lines_of(folder, f"{GOOD}{axes}\n", [option])
+    assert line.startswith(f"--set {option}: {expected}")
+
+
+def test_an_option_beside_an_axis(folder):
+    for axes, option in (
+        ("grid: {time_steps.rho: [5, 7]}", "time_steps.sigma_max=70"),
+        ("one_at_a_time: {solver: [euler]}", "solver=dpm2"),
+    ):
+        (folder / "good.yaml").write_text(f"{GOOD}{axes}\n")
+        assert len(load(folder / "good.yaml", [option]).points()) == 2
+
+
 def test_a_warning_is_shown_once_per_command(capsys):
     with clean_errors():
         for _ in range(3):

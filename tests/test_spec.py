@@ -313,13 +313,6 @@ def test_axes_without_effect(more, expected, write):
         assert warning.startswith(f"{path}:{part}")
 
 
-def test_an_option_that_the_grid_overrules(write):
-    path = write(SPEC + "grid: {solver: [euler]}")
-    assert load(path, ["solver=heun"]).warnings == ["--set solver=heun: has no effect: grid.solver sets it"]
-    assert load(path, ["solver.alpha=0.5"]).warnings != []
-    assert load(path, ["time_steps.rho=3"]).warnings == []
-
-
 # What a trial is
 
 

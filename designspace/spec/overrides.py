@@ -22,12 +22,23 @@ def override(document: Document, options: Sequence[str], fields: Sequence[str]) 
             if not equals:
                 raise refusal("is not KEY=VALUE", ())
             path = _path(key.strip(), document.data, fields)
+            _require_effect(path, document.data)
             value = parse(text, str(place), lines=False)
             document.data = set_in_spec(document.data, path, value.data)
         except SpecError as error:
             document.problems += [problem._replace(place=problem.place or place) for problem in error.problems]
         else:
             document.replace(path, value)
+
+
+def _require_effect(path: tuple[str, ...], data: dict[str, Any]) -> None:
+    """Refuse to set a field, or a part of it, to which an axis gives a value at every point."""
+    name = ".".join(path[1:] if path[0] == "design" and path[1:] else path)
+    for part in ("grid", "zip"):
+        axes = data.get(part)
+        for axis in axes if isinstance(axes, dict) else ():
+            if name == (canonical := axis_name(axis)) or name.startswith(f"{canonical}."):
+                raise refusal(f"{axis} is an axis, whose values replace this: set {part}.{axis}=[...]", ())
 
 
 def _axis(name: str, axes: object) -> str:
