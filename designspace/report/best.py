@@ -81,7 +81,7 @@ def best(folders: Sequence[Path | str] | Path | str = "reports", metric: str = F
     if not used:
         known = {name for study in studies for entry in study.entries for row in entry.rows for name in row.metrics}
         where = ", ".join(map(str, paths))
-        hint = did_you_mean(metric, sorted(known)) or f" Known are {joined(sorted(known))}." * bool(known)
+        hint = did_you_mean(metric, known) + f" Known: {', '.join(sorted(known))}." * bool(known)
         raise DataError(f"{where}: no ablation has results for the metric {metric}.{hint}")
     names = tuple(one_line(study.about.name) for study in studies if study not in used)
     return Best(metric, tuple(sheets(used, metric)), names)

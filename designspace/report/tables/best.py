@@ -54,7 +54,7 @@ VERDICTS = (
     "verdict holds for the model and data of its line. The notes say where evidence is weak: a single training run, "
     "too few images, or values far above the drawn reference."
 )
-UNDIRECTED = "{metric} has no better direction: no choice is favoured, and no further run would give a verdict."
+UNDIRECTED = "{metric} has no better direction, so no choice is favoured, and no further run would give a verdict."
 ORDER = (
     "Evidence that can decide a row comes first: comparisons with the paper's choice, repeated trainings for rows of "
     "training, networks before the exact denoiser, the paper's choice in the other rows before other settings, and "
@@ -87,7 +87,7 @@ def summary(sheet: Sheet) -> str:
     """Which rows the first line of each contradicts, confirms or leaves open."""
     words = {
         Judgement.CONTRADICTS: "contradicts the paper at some budget",
-        Judgement.AGREES: "agrees with it",
+        Judgement.AGREES: "agrees with the paper",
         Judgement.UNDECIDED: "is undecided",
         Judgement.BEYOND: "has no counterpart in the paper",
         Judgement.NONE: "is no evidence",

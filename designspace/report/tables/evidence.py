@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from designspace.report.entry import WORDS
 from designspace.report.evidence.caveats import FAR, too_few_images
 from designspace.report.evidence.contrasts import Difference
 from designspace.report.evidence.effects import Effects
@@ -140,7 +141,7 @@ def notes(one: Evidence) -> str:
         rows = f"with EDM's {joined(one.others)}"
         found.append(f"mean over {settings} settings, not all {rows}" if settings > 1 else f"not {rows}")
     if unequal := [at for at in one.at.values() if max(at.nfe.values()) > UNEQUAL * min(at.nfe.values())]:
-        found.append(_costs(unequal[-1]))
+        found.append(_costs(unequal[-1], WORDS[one.study.count]))
     found += doubts(one)
     if one.study.waiting:
         found.append("preliminary: results are missing")
@@ -167,9 +168,9 @@ def _depends(one: Evidence) -> dict[str, list[object]]:
     return found
 
 
-def _costs(at: Effects) -> str:
+def _costs(at: Effects, word: str) -> str:
     least, most = (kind(at.nfe, key=lambda choice: at.nfe[choice]) for kind in (min, max))
-    return f"unequal cost: {one_line(least)} {at.nfe[least]:.4g} NFE, {one_line(most)} {at.nfe[most]:.4g}"
+    return f"unequal cost: {one_line(least)} {at.nfe[least]:.4g} {word}, {one_line(most)} {at.nfe[most]:.4g}"
 
 
 def _at_the_edge(one: Evidence) -> list[object]:
