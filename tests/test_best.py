@@ -3,6 +3,7 @@
 import csv
 import io
 import math
+import re
 import shutil
 from pathlib import Path
 
@@ -19,9 +20,9 @@ from designspace.registry.known import ROWS as COMPONENTS
 from designspace.report import find
 from designspace.report.evidence.deciding import deciding
 from designspace.report.evidence.paper import ROWS
-from designspace.report.evidence.practices import Judgement, evidence
+from designspace.report.evidence.practices import Judgement, evidence, where
 from designspace.report.tables import best as tables
-from designspace.report.tables.evidence import change, notes, verdicts
+from designspace.report.tables.evidence import change, favoured, listed, notes, papers, verdicts
 from designspace.results.uncertainty import critical_value
 
 ROOT = Path(__file__).parents[1]
@@ -164,13 +165,14 @@ def test_the_best_number_at_the_end_of_a_grid_is_flagged_but_0_is_none(made):
             {"time_steps.rho": rho}, 20.0 - k, influence(1, 9.0) + influence(k + 5, 0.3), design={"time_steps": steps}
         )
     one = only(bench.study())
-    assert (one.factor.choices[0], notes(one)) == ("7", "edge of the grid at NFE 7")
+    assert (one.factor.choices[0], notes(one)) == ("7", "edge of the grid at NFE 7; one trained network")
     bench = made("churn", axes=("stochasticity.S_churn",))
     for k, churn in enumerate((0.0, 5.0, 10.0)):
         part = {"stochasticity": {"name": "churn", "S_churn": churn}}
         bench.trial({"stochasticity.S_churn": churn}, 20.0 + k, influence(1, 9.0) + influence(k + 5, 0.3), design=part)
     one = only(bench.study())
-    assert (one.change.name, one.judgements, notes(one)) == ("stochasticity.S_churn", {None: Judgement.AGREES}, "")
+    assert (one.change.name, one.judgements) == ("stochasticity.S_churn", {None: Judgement.AGREES})
+    assert notes(one) == "one trained network"
 
 
 def test_dependence_on_another_row_and_other_choices_in_it_are_noted(made):
@@ -181,9 +183,10 @@ def test_dependence_on_another_row_and_other_choices_in_it_are_noted(made):
         bench.trial({"solver": solver, "time_steps": steps}, value, influence(k, 0.5), design=rows)
     alone, mean, *_ = found = evidence(bench.study(), "frechet")[0]
     assert [one.change.name for one in found] == ["solver", "solver", "time_steps", "time_steps"]
-    assert (alone.others, notes(alone)) == ((), "")
+    assert (alone.others, notes(alone)) == ((), "one trained network")
     assert [one.at[None].against["euler"].value for one in (alone, mean)] == [10.0, -2.5]
-    assert notes(mean) == "depends on time_steps at NFE 7; mean over 2 settings, not all with EDM's time_steps"
+    settings = "depends on time_steps at NFE 7; mean over 2 settings, not all with EDM's time_steps"
+    assert notes(mean) == f"{settings}; one trained network"
     (sheet,) = ds.best(bench.folder).sheets
     assert sheet.leading[0].evidence.others == ()  # where all other rows are EDM's
 
@@ -216,6 +219,7 @@ def trainings(bench, name, rows, values, once=False):
 
 
 WEIGHT = {"loss_weight": {"name": "uniform"}}
+EXACT = {"name": "exact"}
 FIRST, SECOND = (20.0, 21.0, 19.5), (23.0, 24.5, 22.0)
 
 
@@ -279,6 +283,110 @@ def test_a_field_of_another_component_than_the_papers_has_no_verdict_either(made
         bench.trial({"denoiser.ema.std": std}, value, se=0.1, network=f"std{std}", denoiser=denoiser)
     one = only(bench.study())
     assert (one.change.name, one.of_paper) == ("ema.std", False)
+    assert verdicts(one) == "not in the paper"
+    assert (favoured(one, None), deciding(one.change.rows[0], one)) == ("0.1", "")
+    assert re.fullmatch(r"0.05 \+10.00 \[9.\d+, 10.\d+\] of 10 with 0.1", change(one, None))
+    found = ds.best(one.study.folder)
+    page = tables.page(found.sheets, one.study.folder, [])
+    assert "has no counterpart in the paper on ema.std" in page
+    assert "that tries the paper's choice beside these" not in page
+
+
+def test_a_field_that_the_paper_leaves_open_is_not_its_choice_even_in_its_component(made):
+    bench = made(axes=("denoiser.ema.half_life",))
+    for k, value in enumerate((4000.0, 8000.0)):
+        denoiser = NETWORK | {"ema": {"name": "half_life", "half_life": value}}
+        bench.trial({"denoiser.ema.half_life": value}, 20.0 + k, se=0.1, network=f"n{k}", denoiser=denoiser)
+    one = only(bench.study())
+    assert (one.change.name, verdicts(one)) == ("ema.half_life", "not in the paper")
+
+
+def guided(bench, values):
+    """Points of a network with and without guidance at 11 evaluations; values by place and weight."""
+    for (place, weight), value in values.items():
+        spec = {"name": "none"} if weight == 1 else {"name": place, "weight": float(weight)}
+        extra = 0 if weight == 1 else 2 if place == "interval" else 11
+        bench.trial({"guidance": place, "guidance.weight": weight}, value, se=0.1, nfe=11, nfe_guidance=extra)
+        bench.specs[-1]["guidance"] = spec
+    return bench.study()
+
+
+def test_guidance_is_at_the_budget_that_was_fixed_with_its_total_cost_and_names_its_field(made):
+    bench = made(axes=("guidance", "guidance.weight"))
+    values = {("everywhere", 1): 30.0, ("everywhere", 2): 20.0, ("interval", 1): 30.0, ("interval", 2): 35.0}
+    study = guided(bench, values)
+    one = next(one for one in evidence(study, "frechet")[0] if one.of_paper)
+    assert (one.change.name, one.factor.choices) == ("guidance.weight", ("1", "2"))
+    assert where(one, None) == "NFE 11 (total 11 to 22)"
+    (sheet,) = ds.best(study.folder).sheets
+    (line,) = [line for line in sheet.leading if line.name == "guidance.weight"]
+    assert papers(line) == "1"
+    (cell,) = [cells[2].text for cells in tables.short(sheet).rows if cells[0].text == "guidance.weight"]
+    assert cell == "NFE 11 (total 11 to 22): 2 (depends on guidance)"
+    (row,) = [row for row in tables.flat([sheet], "frechet") if row["row"] == "guidance.weight"]
+    assert (row["nfe"], row["nfe_total"]) == (11.0, 17.5)
+
+
+def test_a_line_without_any_significant_difference_says_so(made):
+    study = solvers(made("a"), {19: {"heun": 20.0, "euler": 20.01, "deis": 20.02}})
+    one = only(study)
+    assert (favoured(one, 19), verdicts(one)) == ("no difference found", "undecided")
+    study = solvers(made("b"), {19: {"heun": 20.0, "euler": 20.01, "deis": 30.0}})
+    assert favoured(only(study), 19) == "heun or euler"
+
+
+def bold(folder, row="solver"):
+    (sheet,) = ds.best(folder).sheets
+    (cells,) = [cells for cells in tables.short(sheet).rows if cells[0].text == row]
+    return any(cell.best for cell in cells)
+
+
+@pytest.mark.parametrize(
+    ("options", "note"),
+    [
+        ({}, ""),
+        ({"network": "one", "denoiser": NETWORK}, "one trained network"),
+        ({"features": 41}, "n is below 10 × 41 features, so distances are biased upwards"),
+        ({"about": {"drawn": 1.5, "drawn_sd": 0.1}}, "more than 10 times the drawn reference at NFE 19"),
+        ({"about": {"drawn": 2.5, "drawn_sd": 0.1}}, ""),
+    ],
+)
+def test_weak_evidence_is_noted_and_never_bold(made, options, note):
+    bench = made()
+    for solver, value in (("heun", 20.0), ("euler", 30.0)):
+        rows = {"solver": {"name": solver}}
+        bench.trial({"solver": solver, "nfe": 19}, value, se=0.1, design=rows, **({"denoiser": EXACT} | options))
+    one = only(bench.study())
+    assert (verdicts(one), notes(one)) == ("agrees", note)
+    assert bold(bench.folder) is not bool(note)
+
+
+def test_a_metric_without_a_better_direction_favours_nothing_and_asks_for_no_runs(made):
+    bench = made()
+    for solver, value in (("heun", 20.0), ("euler", 30.0)):
+        about = {"higher_is_better": None}
+        bench.trial({"solver": solver, "nfe": 19}, value, se=0.1, design={"solver": {"name": solver}}, about=about)
+    one = only(bench.study())
+    assert (favoured(one, 19), change(one, 19), deciding(one.change.rows[0], one)) == ("", "", "")
+    found = ds.best(bench.folder)
+    page = tables.page(found.sheets, bench.folder, [])
+    assert "FD-x has no better direction" in page
+    assert "FD-x has no better direction" in str(found)
+    assert "would decide" not in page
+    assert not any(row["would_decide"] for row in tables.flat(found.sheets, "frechet"))
+
+
+def test_a_row_that_the_baseline_does_not_set_is_none(made):
+    bench = made(axes=("variant",))
+    augmented = NETWORK | {"augmentation": {"name": "edm", "x_flip": 0.5, "geometric": 0.12}}
+    bench.trial({"variant": "baseline"}, 20.0, se=0.1, network="a", denoiser=NETWORK)
+    bench.trial({"variant": "denoiser.augmentation=edm"}, 30.0, se=0.1, network="b", denoiser=augmented)
+    assert only(bench.study()).factor.choices == ("edm", "none")
+
+
+def test_choices_with_commas_are_separated_by_semicolons():
+    assert listed(["half_life", "power, 0.1"]) == "half_life; power, 0.1"
+    assert listed(["heun", "euler"]) == "heun, euler"
 
 
 def test_an_ablation_that_is_not_complete_is_preliminary(made):
@@ -286,7 +394,7 @@ def test_an_ablation_that_is_not_complete_is_preliminary(made):
     for k, solver in enumerate(("heun", "euler")):
         bench.trial({"solver": solver, "nfe": 19}, 20.0 + k, se=0.1, design={"solver": {"name": solver}})
     bench.point({"solver": "deis", "nfe": 19}, 0.0, finished=False)
-    assert notes(only(bench.study())) == "preliminary: results are missing"
+    assert notes(only(bench.study())) == "one trained network; preliminary: results are missing"
 
 
 def test_values_below_the_drawn_reference_count_as_equal(made):
@@ -398,8 +506,15 @@ def test_a_folder_without_results_is_one_line_and_status_2(command, tmp_path, mo
 
 def test_a_metric_that_was_not_measured_is_refused(tmp_path):
     shutil.copytree(REPORTS / "solver_grid", tmp_path / "solver_grid")
-    with pytest.raises(DataError, match="no ablation has results for the metric mmd"):
+    with pytest.raises(DataError, match=r"no ablation has results for the metric mmd\. Known: .*frechet, "):
         ds.best(tmp_path, "mmd")
+
+
+def test_a_misspelt_metric_is_one_line_with_a_suggestion(tmp_path):
+    shutil.copytree(REPORTS / "solver_grid", tmp_path / "solver_grid")
+    done = CliRunner().invoke(app, ["best", str(tmp_path), "--metric", "frechett"])
+    assert (done.exit_code, len(done.stderr.splitlines())) == (2, 1)
+    assert "Did you mean 'frechet'?" in done.stderr
 
 
 def test_the_command_writes_the_page_and_prints_the_table(tmp_path):

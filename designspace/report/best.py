@@ -15,7 +15,7 @@ from designspace.report.study import Study
 from designspace.report.tables import best as tables
 from designspace.report.write import find
 from designspace.storage.files import write_whole
-from designspace.text import escape, joined, one_line
+from designspace.text import did_you_mean, escape, joined, one_line
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -79,7 +79,10 @@ def best(folders: Sequence[Path | str] | Path | str = "reports", metric: str = F
     studies = [Study(folder) for path in paths for folder in _found(path)]
     used = [study for study in studies if any(entry.has(metric) for entry in study.entries)]
     if not used:
-        raise DataError(f"{', '.join(map(str, paths))}: no ablation has results for the metric {metric}")
+        known = {name for study in studies for entry in study.entries for row in entry.rows for name in row.metrics}
+        where = ", ".join(map(str, paths))
+        hint = did_you_mean(metric, known) + f" Known: {', '.join(sorted(known))}." * bool(known)
+        raise DataError(f"{where}: no ablation has results for the metric {metric}.{hint}")
     names = tuple(one_line(study.about.name) for study in studies if study not in used)
     return Best(metric, tuple(sheets(used, metric)), names)
 

@@ -16,16 +16,16 @@ import designspace as ds
 from designspace.drawing.files import saved
 from designspace.drawing.look import style
 from designspace.report import Study
+from designspace.report.evidence.caveats import too_few_images
 from designspace.report.evidence.effects import Effects, effects
 from designspace.report.evidence.paper import ROWS
-from designspace.report.evidence.practices import Judgement
 from designspace.report.evidence.quality import Quality
-from designspace.report.evidence.sheets import Line, Sheet
+from designspace.report.evidence.sheets import Sheet
 from designspace.report.figures import best as figures
 from designspace.report.tables import values
-from designspace.report.tables.best import MOST, reached
+from designspace.report.tables.best import MOST, outcome, reached
 from designspace.report.tables.effects import change, words
-from designspace.report.tables.evidence import favoured, papers, some, told, verdicts
+from designspace.report.tables.evidence import papers
 from designspace.report.tables.table import Cell, Table, markdown, number_cell
 
 if TYPE_CHECKING:
@@ -65,8 +65,16 @@ def _row(study: Study, one: Effects) -> list[Cell]:
     first, *others = one.factor.choices
     nfe = f"{study.entries[0].nfe if one.budget is None else one.budget:g}"  # without the evaluations of guidance
     baseline = f"{one.factor.word(first)} {change(one, first).text}"
+    sure = not any(entry.trainings == 1 or too_few_images(METRIC, entry) for entry in study.entries)
     tried = "; ".join(f"{one.factor.word(choice)}: {change(one, choice).text}" for choice in others)
-    return [Cell(one.factor.name), number_cell(nfe), Cell(baseline), Cell(tried), words(one)]
+    favoured = words(one)
+    return [
+        Cell(one.factor.name),
+        number_cell(nfe),
+        Cell(baseline),
+        Cell(tried),
+        replace(favoured, best=favoured.best and sure),
+    ]
 
 
 def solver_grid() -> Table:
@@ -88,18 +96,10 @@ def rows() -> Table:
     body = []
     for name in names:
         line = next(of[name] for of in found if name in of)
-        body.append([Cell(name), Cell(papers(line)), *(cell for of in found for cell in _verdict(of.get(name)))])
+        cells = [outcome(of[name]) if name in of else [Cell(""), Cell("")] for of in found]
+        body.append([Cell(name), Cell(papers(line)), *(cell for of in cells for cell in of)])
     heads = [head for sheet in practices() for head in (f"favoured for {sheet.data}", "verdict")]
     return Table(["row", "the paper's choice", *heads], body, "")
-
-
-def _verdict(line: Line | None) -> list[Cell]:
-    """What is favoured, and the verdict; empty if the field was no axis."""
-    if line is None or line.evidence is None:
-        return [Cell(""), Cell(str(line.verdict) if line else "")]
-    one = line.evidence
-    favoured_at = told(one, {budget: favoured(one, budget) for budget in some(one)})
-    return [Cell(favoured_at), Cell(verdicts(one), best=line.verdict in (Judgement.AGREES, Judgement.CONTRADICTS))]
 
 
 def equal_quality() -> Table:

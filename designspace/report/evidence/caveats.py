@@ -5,6 +5,9 @@ from __future__ import annotations
 from designspace.report.entry import Entry
 from designspace.results.caveats import ENOUGH, FEW, FRECHET, LOSSY, compressed
 
+FAR = 10
+"""Values that are more than this many times the drawn reference are far above it."""
+
 
 def too_few_images(metric: str, entry: Entry) -> str:
     """A warning if a Fréchet distance was measured on too few images for the number of features, otherwise empty."""
@@ -13,6 +16,12 @@ def too_few_images(metric: str, entry: Entry) -> str:
         return ""
     few = entry.images(metric) < ENOUGH * features
     return f"n is below {ENOUGH} × {features} features, so distances are biased upwards." if few else ""
+
+
+def far_above_drawn(metric: str, entry: Entry, value: float) -> bool:
+    """Whether a value is so far above the drawn reference that the model has hardly learned the data."""
+    drawn = entry.drawn(metric)
+    return entry.higher_is_better(metric) is False and drawn is not None and 0 < FAR * drawn[0] < value
 
 
 def few_effective(metric: str, entry: Entry) -> str:

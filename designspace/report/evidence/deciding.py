@@ -18,10 +18,13 @@ RUNS = 100
 
 
 def deciding(row: Row | None, one: Evidence | None) -> str:
-    """What would decide the row, in words; empty if the evidence decides it at some budget."""
+    """What would decide the row, in words; empty if the evidence does at some budget, or if nothing can.
+
+    Nothing can decide about a field that the paper does not set, or by a metric that has no better direction.
+    """
     if one is None:
         return row.needs if row else ""
-    if one.decided:
+    if one.decided or one.change.beyond or one.higher is None:
         return ""
     if not one.of_paper:
         return "an ablation that tries the paper's choice beside these"
@@ -62,8 +65,7 @@ def _times(one: Evidence, budget: object) -> float:
 
     Either the best other choice is tested against the paper's or, if that has the best value, each other choice is.
     """
-    higher = bool(one.points[0].higher_is_better(one.metric))
-    worse = {choice: gap.z * (-1 if higher else 1) for (of, choice), gap in one.gaps.items() if of == budget}
+    worse = {choice: gap.z * (-1 if one.higher else 1) for (of, choice), gap in one.gaps.items() if of == budget}
     critical = NormalDist().inv_cdf(1 - LEVEL / 2 / len(one.gaps)) + NormalDist().inv_cdf(POWER)
     if any(math.isnan(z) for z in worse.values()):
         return math.inf

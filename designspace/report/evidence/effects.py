@@ -11,6 +11,7 @@ from designspace.report.entry import BUDGET, Entry
 from designspace.report.evidence.contrasts import Difference, mean_difference
 from designspace.report.evidence.differences import above_drawn, by_budget, finite
 from designspace.report.evidence.inference import LEVEL, with_best
+from designspace.report.evidence.paper import ROWS
 from designspace.report.study import Study, comparable
 from designspace.text import value_of
 
@@ -108,6 +109,9 @@ def _of_baseline(study: Study, name: str) -> str:
     """The value of a row or field in the resolved spec of the baseline."""
     entry = next((e for e in study.entries if e.axes.get(VARIANT) == BASELINE), None)
     found = entry and (entry.trial("design", *name.split(".")) or entry.trial(*name.split(".")))
+    if entry and found is None:  # a row that is not set, such as the augmentation
+        rows = [row for row in ROWS if name in (row.name, ".".join((*row.place, row.name)))]
+        found = next((row.of(entry.rows[0].trial or {}) for row in rows), None)
     found = found.get("name") if isinstance(found, dict) else found
     return BASELINE if found is None else value_of(found)
 
@@ -166,7 +170,7 @@ def effects_at(study: Study, factor: Factor, budget: object, lines: Sequence[Lin
     """The effects of a factor at one budget, averaged over ``lines``, each of which has all choices."""
     base, *others = choices = tuple(lines[0])
     means = {choice: statistics.fmean(line[choice].value(metric) for line in lines) for choice in choices}
-    against = {choice: _gap(study, lines, choice, base, metric) for choice in others}
+    against = {choice: gap_between(study, lines, choice, base, metric) for choice in others}
     nfe = {choice: statistics.fmean(line[choice].spent(study.count) for line in lines) for choice in choices}
     higher = lines[0][base].higher_is_better(metric)
     if higher is None:
@@ -215,10 +219,11 @@ def _dependence(study: Study, factor: Factor, lines: Sequence[Line], top: Any, m
     return max(found, key=lambda one: one[0])[1]
 
 
-def _gap(study: Study, lines: Sequence[Line], a: Any, b: Any, metric: str) -> Difference:
+def gap_between(study: Study, lines: Sequence[Line], a: Any, b: Any, metric: str) -> Difference:
+    """The mean difference of two choices over the lines, the first minus the second."""
     return mean_difference(study, [(line[a], line[b]) for line in lines], metric)
 
 
 def counted_gap(study: Study, lines: Sequence[Line], a: Any, b: Any, metric: str) -> Difference:
     """The mean difference of two choices if values below the drawn reference count as equal to it."""
-    return above_drawn(_gap(study, lines, a, b, metric), [(line[a], line[b]) for line in lines], metric)
+    return above_drawn(gap_between(study, lines, a, b, metric), [(line[a], line[b]) for line in lines], metric)

@@ -102,7 +102,7 @@ def _lines(factor: Factor, entries: Sequence[Entry]) -> dict[tuple[Any, ...], di
 
 def _parts(factor: Factor, line: Mapping[Any, Entry]) -> dict[tuple[Change, bool, str], dict[str, Entry]]:
     """The choices of a line by what they change against the paper's choice or, if it was not tried, the first."""
-    bases = {choice: _against(line, choice) for choice in line}
+    bases = {choice: _against(factor, line, choice) for choice in line}
     papers = {
         choice: {c: w for c, w in of.items() if w.is_papers(trial_of(line[choice]))} for choice, of in bases.items()
     }
@@ -111,17 +111,31 @@ def _parts(factor: Factor, line: Mapping[Any, Entry]) -> dict[tuple[Change, bool
     if base is None or (not of_paper and {len(what.rows) for what in bases[base].values()} != {1}):
         return {}
     found: dict[tuple[Change, bool, str], dict[str, Entry]] = {}
-    for choice, what in (papers if of_paper else bases)[base].items():
-        key = what, of_paper, model_of(line[base])
+    for choice, what in bases[base].items():
+        against_paper = choice in papers[base]
+        if of_paper and not (against_paper or what.beyond):
+            continue
+        key = what, against_paper, model_of(line[base])
         part = found.setdefault(key, {_word(factor, base, what, line[base]): line[base]})
         part[_word(factor, choice, what, line[choice])] = line[choice]
     return found
 
 
-def _against(line: Mapping[Any, Entry], base: Any) -> dict[Any, Change]:
+def _against(factor: Factor, line: Mapping[Any, Entry], base: Any) -> dict[Any, Change]:
     """What each other choice of a line changes, where it can be compared."""
     found = {c: change(line[base].rows[0], entry.rows[0]) for c, entry in line.items() if c != base}
-    return {choice: what for choice, what in found.items() if what is not None}
+    return {choice: _named(factor, what) for choice, what in found.items() if what is not None}
+
+
+def _named(factor: Factor, what: Change) -> Change:
+    """The change of the field that the ablation varies, even if a value of it selects another component.
+
+    For example, guidance of weight 1 is no guidance.
+    """
+    place, _, name = factor.name.rpartition(".")
+    if len(what.rows) == 1 and what.rows[0].name == place.rpartition(".")[2] and name in what.rows[0].fields:
+        return replace(what, field=name)
+    return what
 
 
 def _word(factor: Factor, choice: Any, what: Change, entry: Entry) -> str:

@@ -135,10 +135,17 @@ class Change:
         """Whether the trials have different networks."""
         return any(row.trained for row in self.rows)
 
+    @property
+    def beyond(self) -> bool:
+        """Whether only a field differs that the paper does not set."""
+        return bool(self.field) and self.field not in self.rows[0].fields
+
     def is_papers(self, trial: Mapping[str, Any]) -> bool:
         """Whether a trial has the paper's choice in what differs."""
-        if self.field and self.field in self.rows[0].fields:
-            return self.rows[0].is_papers_field(self.field, self.rows[0].of(trial).get(self.field))
+        if self.beyond:
+            return False
+        if self.field and self.field in (spec := self.rows[0].of(trial)):
+            return self.rows[0].is_papers_field(self.field, spec[self.field])
         return all(row.is_papers(row.of(trial)) for row in self.rows)
 
 

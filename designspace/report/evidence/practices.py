@@ -11,12 +11,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
-from typing import Any
+from statistics import fmean
+from typing import Any, NamedTuple
 
-from designspace.report.entry import WORDS, Entry
+from designspace.report.entry import WORDS, Count, Entry
+from designspace.report.evidence.caveats import far_above_drawn
 from designspace.report.evidence.contrasts import Difference
 from designspace.report.evidence.differences import finite
-from designspace.report.evidence.effects import Effects, Factor, counted_gap, effects_at
+from designspace.report.evidence.effects import Effects, Factor, counted_gap, effects_at, gap_between
 from designspace.report.evidence.inference import LEVEL, holm
 from designspace.report.evidence.matching import Piece, Points, pieces, trial_of
 from designspace.report.evidence.paper import ROWS, Change
@@ -32,7 +34,20 @@ class Judgement(StrEnum):
     AGREES = "agrees"
     """It is significantly better than every other choice that was tried."""
     UNDECIDED = "undecided"
+    BEYOND = "not in the paper"
+    """The paper says nothing about the field."""
     NONE = "no evidence"
+
+
+class Nearest(NamedTuple):
+    """The best choice at a budget and the next best."""
+
+    best: Any
+    other: Any
+    value: float
+    """The value with the best choice."""
+    gap: Difference
+    """The value with the other choice minus that with the best one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +64,10 @@ class Evidence:
     gaps: dict[tuple[object, Any], Difference]
     """The change at each budget with each other choice; values below the drawn reference count as equal to it."""
     points: tuple[Entry, ...]
+    nfe: dict[object, float]
+    """The evaluations of the choice to compare with at each budget, without those of guidance."""
+    nearest: dict[object, Nearest]
+    """At each budget, if the metric has a better direction, the best choice and the next best."""
     others: tuple[str, ...]
     """The other rows of the same kind in which the points to compare with do not all have the paper's choice."""
 
@@ -83,10 +102,30 @@ class Evidence:
         """Whether networks that differ were trained only once, so that the choice is not told from chance."""
         return self.change.trained and self.repeats == 1
 
+    @property
+    def higher(self) -> bool | None:
+        """Whether higher values are better; ``None`` if the metric has no better direction."""
+        return self.points[0].higher_is_better(self.metric)
+
+    @property
+    def far(self) -> list[object]:
+        """The budgets at which even the best value is far above the drawn reference."""
+        best = {budget: min([0.0, *(gap.value for gap in at.against.values())]) for budget, at in self.at.items()}
+        return [budget for budget, gap in best.items() if self._is_far(self.at[budget].baseline + gap)]
+
+    def _is_far(self, value: float) -> bool:
+        return far_above_drawn(self.metric, self.points[0], value)
+
+    def points_at(self, budget: object) -> list[Entry]:
+        """The points that are compared at a budget."""
+        return [point for point in self.points if self.study.budget(point) == budget]
+
     def judgement(self, budget: object) -> Judgement:
         """What the results at a budget say."""
         one = self.at[budget]
-        higher = self.points[0].higher_is_better(self.metric)
+        higher = self.higher
+        if self.change.beyond:
+            return Judgement.BEYOND
         if not self.of_paper or higher is None:
             return Judgement.NONE
         if self.once:
@@ -109,8 +148,7 @@ class Evidence:
     def rival(self, budget: object) -> Any:
         """The best of the other choices at a budget."""
         gaps = self.at[budget].against
-        higher = self.points[0].higher_is_better(self.metric)
-        return (max if higher else min)(gaps, key=lambda choice: gaps[choice].value)
+        return (max if self.higher else min)(gaps, key=lambda choice: gaps[choice].value)
 
 
 def evidence(study: Study, metric: str) -> list[list[Evidence]]:
@@ -135,8 +173,30 @@ def _evidence(study: Study, metric: str, piece: Piece, lines: Mapping[object, Se
     if not used:
         return None
     points = tuple(entry for line in used for entry in line.values())
-    others = _others(piece, used)
-    return Evidence(study, metric, piece, factor, at, _gaps(study, at, lines, metric), points, others)
+    full = {budget: _full(one, lines[budget]) for budget, one in at.items()}
+    nfe = {budget: fmean(line[factor.choices[0]].nfe for line in of) for budget, of in full.items()}
+    nearest = {} if points[0].higher_is_better(metric) is None else _nearest(study, at, full, metric)
+    gaps = _gaps(study, at, full, metric)
+    return Evidence(study, metric, piece, factor, at, gaps, points, nfe, nearest, _others(piece, used))
+
+
+def _full(one: Effects, lines: Sequence[Points]) -> list[Points]:
+    """The lines that have all choices that are compared."""
+    return [line for line in lines if line.keys() >= {*one.against, one.factor.choices[0]}]
+
+
+def _nearest(
+    study: Study, at: Mapping[object, Effects], full: Mapping[object, Sequence[Points]], metric: str
+) -> dict[object, Nearest]:
+    found: dict[object, Nearest] = {}
+    for budget, one in at.items():
+        lines, best = full[budget], one.favoured[0]
+        values = {choice: fmean(line[choice].value(metric) for line in lines) for choice in one.nfe}
+        rest = [choice for choice in values if choice != best]
+        higher = lines[0][best].higher_is_better(metric)
+        other = (max if higher else min)(rest, key=lambda choice: values[choice])
+        found[budget] = Nearest(best, other, values[best], gap_between(study, lines, other, best, metric))
+    return found
 
 
 def _others(piece: Piece, lines: Sequence[Points]) -> tuple[str, ...]:
@@ -156,22 +216,36 @@ def _effects(study: Study, factor: Factor, budget: object, lines: Sequence[Point
 
 
 def _gaps(
-    study: Study,
-    at: Mapping[object, Effects],
-    lines: Mapping[object, Sequence[Points]],
-    metric: str,
+    study: Study, at: Mapping[object, Effects], full: Mapping[object, Sequence[Points]], metric: str
 ) -> dict[tuple[object, Any], Difference]:
     found: dict[tuple[object, Any], Difference] = {}
     for budget, one in at.items():
         base = one.factor.choices[0]
-        full = [line for line in lines[budget] if line.keys() >= {*one.against, base}]
-        found |= {(budget, choice): counted_gap(study, full, choice, base, metric) for choice in one.against}
+        lines = full[budget]
+        found |= {(budget, choice): counted_gap(study, lines, choice, base, metric) for choice in one.against}
     return found
 
 
 def where(one: Evidence, budget: object) -> str:
-    """``NFE 19``: the budget or, in an ablation without one, the evaluations of the choice to compare with."""
-    study = one.study
-    if study.column_axis:
-        return f"{study.budget_word} {value_of(budget)}"
-    return f"{WORDS[study.count]} {one.at[budget].nfe[one.factor.choices[0]]:.4g}"
+    """``NFE 19``: the budget or, in an ablation without one, the evaluations; with guidance, their total follows."""
+    return f"{unit(one)} {amount(one, budget)}"
+
+
+def unit(one: Evidence) -> str:
+    """What is counted: ``NFE``, ``total NFE`` or ``steps``."""
+    return one.study.budget_word or WORDS["nfe"]
+
+
+def amount(one: Evidence, budget: object) -> str:
+    """``19``, or ``11 (total 11 to 22)`` if guidance adds evaluations that the budget does not count."""
+    points, axis = one.points_at(budget), one.study.column_axis
+    fixed = value_of(budget) if axis else _range(points, "nfe")
+    if axis == "nfe_total" or not any(point.spent("nfe_guidance") for point in points):
+        return fixed
+    return f"{fixed} (total{' NFE' if axis == 'num_steps' else ''} {_range(points, 'nfe_total')})"
+
+
+def _range(points: Sequence[Entry], count: Count) -> str:
+    """``11``, or ``11 to 22`` if the counts differ."""
+    spent = [point.spent(count) for point in points]
+    return " to ".join(dict.fromkeys(f"{end(spent):.4g}" for end in (min, max)))

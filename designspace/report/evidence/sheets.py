@@ -52,6 +52,11 @@ class Sheet:
         """``digits, FD-lite0-96-320``."""
         return f"{self.data}, {self.protocol}"
 
+    @property
+    def directed(self) -> bool:
+        """Whether the metric has a better direction; otherwise, nothing is favoured."""
+        return not self.evidence or any(one.higher is not None for one in self.evidence)
+
     @cached_property
     def lines(self) -> list[Line]:
         """All rows and fields in the order of the table, then several rows together.

@@ -45,7 +45,9 @@ def changes(sheet: Sheet) -> Figure | None:
     By the first line of each row, at a middle budget of its ablation. Ticks are all choices, as far as they are in the
     range of these. ``None`` if there is no such comparison of positive values.
     """
-    known = [(line, one) for line in sheet.leading if (one := line.evidence) and one.of_paper]
+    known = [
+        (line, one) for line in sheet.leading if (one := line.evidence) and one.of_paper and one.higher is not None
+    ]
     lines = [(line, one) for line, one in known if one.at[_middle(one)].baseline > 0]
     if not lines:
         return None

@@ -16,12 +16,14 @@ from designspace.report.evidence.sheets import Line, Sheet
 from designspace.report.tables import quality as equal
 from designspace.report.tables.evidence import (
     change,
+    doubts,
     favoured,
     interval,
     listed,
     model,
     notes,
     papers,
+    picked,
     some,
     told,
     verdicts,
@@ -36,19 +38,23 @@ FURTHER = ["measured on", "notes", "report"]
 MEANING = (
     "Each line compares the choices in one row, all else equal, with the choice of Karras et al. (2022), the paper. "
     "Favoured: the choice with the best mean and all that do not differ significantly from it, corrected for all "
-    "pairs. Best other choice: the best of those that are not the paper's, and its value minus that with the paper's "
-    "choice, with the 95 % interval and, after “of”, the value with the paper's choice. If several choices were tried, "
-    "the difference flatters the best of them, but verdicts are corrected. The interval includes the variation between "
-    "training runs where networks were trained repeatedly (Student's t). Three budgets are shown: the lowest, a middle "
-    "and the highest. best.csv has all budgets and choices."
+    "pairs; no difference found, if no choice differs significantly from any other. Best other choice: the best of "
+    "those that are not the paper's, and its value minus that with the paper's choice, with the 95 % interval and, "
+    "after “of”, the value with the paper's choice; if that was not tried, the second best choice against the best "
+    "one. If several choices were tried, the difference flatters the best of them, but verdicts are corrected. The "
+    "interval includes the variation between training runs where networks were trained repeatedly (Student's t). "
+    "Three budgets are shown: the lowest, a middle and the highest. best.csv has all budgets and choices."
 )
 VERDICTS = (
     "Verdicts: agrees, the paper's choice is significantly better than every other one tried; contradicts, another one "
-    "is significantly better; undecided, neither; no evidence, the paper's choice was not tried, or the row was never "
-    "changed alone. p-values are corrected for all choices and budgets of a line (Holm, 5 %). Rows of the network and "
-    "of training are undecided if each network was trained only once, because another training run could reverse them. "
-    "Values below the drawn reference count as equal to it. A verdict holds for the model and data of its line."
+    "is significantly better; undecided, neither; not in the paper, the paper does not set this field; no evidence, "
+    "the paper's choice was not tried, or the row was never changed alone. p-values are corrected for all choices and "
+    "budgets of a line (Holm, 5 %). Rows of the network and of training are undecided if each network was trained only "
+    "once, because another training run could reverse them. Values below the drawn reference count as equal to it. A "
+    "verdict holds for the model and data of its line. The notes say where evidence is weak: a single training run, "
+    "too few images, or values far above the drawn reference."
 )
+UNDIRECTED = "{metric} has no better direction, so no choice is favoured, and no further run would give a verdict."
 ORDER = (
     "Evidence that can decide a row comes first: comparisons with the paper's choice, repeated trainings for rows of "
     "training, networks before the exact denoiser, the paper's choice in the other rows before other settings, and "
@@ -62,6 +68,7 @@ def page(sheets: Sequence[Sheet], out: Path, drawn: Collection[str]) -> str:
     lines = ["# Best practices", "", *(escape(text) + "\n" for text in (MEANING, VERDICTS, ORDER))]
     for i, sheet in enumerate(sheets, 1):
         lines += [f"## {escape(sheet.title)}", "", escape(summary(sheet)), ""]
+        lines += [escape(UNDIRECTED.format(metric=sheet.protocol)), ""] if not sheet.directed else []
         if (name := f"changes_{i}.png") in drawn:
             lines += [f"![How the best other choice of each row changes {escape(sheet.protocol)}]({name})", ""]
         lines += [*markdown(table(sheet, out)), ""]
@@ -80,8 +87,9 @@ def summary(sheet: Sheet) -> str:
     """Which rows the first line of each contradicts, confirms or leaves open."""
     words = {
         Judgement.CONTRADICTS: "contradicts the paper at some budget",
-        Judgement.AGREES: "agrees with it",
+        Judgement.AGREES: "agrees with the paper",
         Judgement.UNDECIDED: "is undecided",
+        Judgement.BEYOND: "has no counterpart in the paper",
         Judgement.NONE: "is no evidence",
     }
     named = {kind: [line.name for line in sheet.leading if line.verdict is kind] for kind in Judgement}
@@ -114,7 +122,7 @@ def _cells(sheet: Sheet, line: Line, out: Path | None) -> list[Cell]:
     shown = some(one)
     tried = listed(one.factor.choices[not one.of_paper and 0 :])
     best = told(one, {budget: favoured(one, budget) for budget in shown})
-    rivals = told(one, {budget: change(one, budget) for budget in shown}) if one.of_paper else ""
+    rivals = told(one, {budget: change(one, budget) for budget in shown})
     name = Cell(one_line(one.study.about.name), link=_link(one.study.folder, out))
     return [Cell(tried), Cell(best), Cell(rivals), Cell(verdicts(one)), Cell(model(one)), Cell(notes(one)), name]
 
@@ -122,7 +130,7 @@ def _cells(sheet: Sheet, line: Line, out: Path | None) -> list[Cell]:
 def undecided(sheet: Sheet) -> Iterator[tuple[str, str]]:
     """The rows that their first line does not decide, and what would decide them."""
     by: dict[str, list[str]] = {}
-    for line in sheet.leading:
+    for line in sheet.leading if sheet.directed else []:
         if text := deciding(line.row, line.evidence):
             by.setdefault(text, []).append(line.name)
     yield from ((joined(names), text) for text, names in by.items())
@@ -165,14 +173,15 @@ def flat(sheets: Sequence[Sheet], metric: str) -> Iterator[dict[str, Any]]:
         for line in sheet.lines:
             own = about | {"row": line.name, "papers_choice": papers(line)}
             if line.evidence is None:
-                yield own | {"verdict": str(Judgement.NONE), "would_decide": deciding(line.row, None)}
+                needed = deciding(line.row, None) if sheet.directed else ""
+                yield own | {"verdict": str(Judgement.NONE), "would_decide": needed}
             else:
                 yield from (own | _of(line, line.evidence, *place) for place in line.evidence.gaps)
 
 
 def _of(line: Line, one: Evidence, budget: object, choice: Any) -> dict[str, Any]:
     at = one.at[budget]
-    gap, ends = at.against[choice], interval(one, budget, choice) or (math.nan, math.nan)
+    gap, ends = at.against[choice], interval(at.against[choice]) or (math.nan, math.nan)
     base = one.factor.choices[0]
     return {
         "report": one_line(one.study.about.name),
@@ -180,11 +189,12 @@ def _of(line: Line, one: Evidence, budget: object, choice: Any) -> dict[str, Any
         "training_runs": one.repeats or 0,
         "images": one.points[0].images(one.metric),
         "budget": value_of(budget) if one.study.column_axis else "",
-        "nfe": at.nfe[base],
+        "nfe": one.nfe[budget],
         "compared_with": one_line(base),
         "is_papers": one.of_paper,
         "value": at.baseline,
         "choice": one_line(choice),
+        "nfe_total": at.nfe[choice],
         "change": gap.value,
         "se": math.nan if gap.se is None else gap.se,
         "low": ends[0],
@@ -204,10 +214,17 @@ def short(sheet: Sheet) -> Table:
     """An excerpt with the first line of each row."""
     rows = []
     for line in sheet.leading:
-        _, best, rival, verdict, *_ = _cells(sheet, line, None)
-        decided = line.verdict in (Judgement.AGREES, Judgement.CONTRADICTS)
-        rows.append([Cell(line.name), Cell(papers(line)), best, rival, Cell(verdict.text, best=decided)])
+        _, _, rival, *_ = _cells(sheet, line, None)
+        rows.append([Cell(line.name), Cell(papers(line)), *(cells := outcome(line))[:1], rival, *cells[1:]])
     return Table([*HEADER[:2], *HEADER[3:]], rows, MEANING)
+
+
+def outcome(line: Line) -> list[Cell]:
+    """What is favoured, and the verdict, in bold if it is decided and not in doubt."""
+    if (one := line.evidence) is None:
+        return [Cell(""), Cell(str(line.verdict))]
+    sure = line.verdict in (Judgement.AGREES, Judgement.CONTRADICTS) and not doubts(one)
+    return [Cell(picked(one)), Cell(verdicts(one), best=sure)]
 
 
 def text(sheets: Sequence[Sheet]) -> str:
@@ -220,9 +237,13 @@ def text(sheets: Sequence[Sheet]) -> str:
 
 
 def headlines(sheet: Sheet) -> list[str]:
-    """A sentence on the evaluations for equal quality for each ablation with few configurations."""
+    """A sentence on the evaluations for equal quality for each ablation with few configurations.
+
+    Before these, a sentence on a metric without a better direction.
+    """
     shown = [found for found in sheet.quality if 1 < len(found.reached) <= MOST]
-    return [f"{one_line(found.study.about.name)}, {found.model}: {equal.sentence(found)}" for found in shown]
+    notes = [] if sheet.directed else [UNDIRECTED.format(metric=sheet.protocol)]
+    return notes + [f"{one_line(found.study.about.name)}, {found.model}: {equal.sentence(found)}" for found in shown]
 
 
 def notebook(sheets: Sequence[Sheet]) -> str:

@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from designspace.report.entry import WORDS
+from designspace.report.evidence.caveats import FAR, too_few_images
+from designspace.report.evidence.contrasts import Difference
 from designspace.report.evidence.effects import Effects
-from designspace.report.evidence.practices import Evidence, Judgement, where
+from designspace.report.evidence.inference import LEVEL
+from designspace.report.evidence.practices import Evidence, Judgement, amount, unit
 from designspace.report.evidence.sheets import Line
 from designspace.results.uncertainty import critical_value
 from designspace.text import counted, joined, number, one_line, value_of
 
+NO_DIFFERENCE = "no difference found"
 NAMED = 6
 """The largest number of choices that a cell lists."""
 TIED = 3
@@ -40,48 +45,66 @@ def told(one: Evidence, at: Mapping[object, str]) -> str:
     by: dict[str, list[object]] = {}
     for budget, text in at.items():
         by.setdefault(text, []).append(budget)
-    return "; ".join(f"{places(one, budgets)}: {text}" for text, budgets in by.items())
+    return "; ".join(f"{places(one, budgets)}: {text}" for text, budgets in by.items() if text)
 
 
 def places(one: Evidence, budgets: Sequence[object]) -> str:
     """``NFE 7, 11 and 19``."""
-    first, *others = [where(one, budget) for budget in budgets]
-    word = first.rpartition(" ")[0]
-    return joined([first, *(other.removeprefix(f"{word} ") for other in others)])
+    return f"{unit(one)} {joined([amount(one, budget) for budget in budgets])}"
 
 
 def listed(choices: Sequence[Any]) -> str:
-    """The choices as text, at most ``NAMED`` of them."""
+    """The choices as text, at most ``NAMED`` of them, separated by semicolons if one contains a comma."""
     words = [one_line(choice) for choice in choices]
-    return (
-        ", ".join(words)
-        if len(words) <= NAMED
-        else f"{', '.join(words[: NAMED - 1])} and {len(words) - NAMED + 1} more"
-    )
+    mark = "; " if any("," in word for word in words) else ", "
+    if len(words) <= NAMED:
+        return mark.join(words)
+    return f"{mark.join(words[: NAMED - 1])} and {len(words) - NAMED + 1} more"
 
 
 def favoured(one: Evidence, budget: object) -> str:
-    """The favoured choices at a budget; ``undecided`` if none is excluded."""
+    """The best choice at a budget and all that do not differ significantly from it.
+
+    It is ``no difference found`` if no choice differs significantly from any other, and empty if the metric has no
+    better direction.
+    """
     at = one.at[budget]
-    if not at.decided:
-        return "undecided"
+    if one.higher is None:
+        return ""
+    if not at.decided and all(one.p[budget, choice] > LEVEL for choice in at.against):
+        return NO_DIFFERENCE
     names = [one_line(choice) for choice in at.favoured]
     return " or ".join(names) if len(names) <= TIED else f"{names[0]} or {len(names) - 1} others"
 
 
+def picked(one: Evidence) -> str:
+    """What is favoured at three budgets, and on which axes that depends."""
+    text = told(one, {budget: favoured(one, budget) for budget in some(one)})
+    return f"{text} (depends on {joined([one_line(axis) for axis in depends])})" if (depends := _depends(one)) else text
+
+
 def change(one: Evidence, budget: object) -> str:
-    """``dpmpp_2m -236.1 [-242, -230] (heun: 374.4)``."""
+    """``dpmpp_2m -236.1 [-242, -230] of 374.4``: the best other choice against the paper's.
+
+    If the paper's choice was not tried, the second best choice against the best one: ``0.1 +2.3 of 40 with 0.05``.
+    """
+    if one.higher is None:
+        return ""
+    if not one.of_paper:
+        found = one.nearest[budget]
+        return f"{_gap(found.other, found.gap)} of {found.value:.4g} with {one_line(found.best)}"
     at, choice = one.at[budget], one.rival(budget)
-    gap = at.against[choice]
+    return f"{_gap(choice, at.against[choice])} of {at.baseline:.4g}"
+
+
+def _gap(choice: Any, gap: Difference) -> str:
     text = f"{one_line(choice)} {'+' if gap.value > 0 else ''}{number(gap.value, gap.se)}"
-    if ends := interval(one, budget, choice):
-        text += f" [{number(ends[0], gap.se)}, {number(ends[1], gap.se)}]"
-    return f"{text} of {at.baseline:.4g}"
+    ends = interval(gap)
+    return f"{text} [{number(ends[0], gap.se)}, {number(ends[1], gap.se)}]" if ends else text
 
 
-def interval(one: Evidence, budget: object, choice: Any) -> tuple[float, float] | None:
-    """The 95 % interval of the change with a choice; ``None`` without a standard error."""
-    gap = one.at[budget].against[choice]
+def interval(gap: Difference) -> tuple[float, float] | None:
+    """The 95 % interval of a change; ``None`` without a standard error."""
     if gap.se is None:
         return None
     half = critical_value(gap.degrees) * gap.se
@@ -106,15 +129,11 @@ def model(one: Evidence) -> str:
 
 
 def notes(one: Evidence) -> str:
-    """Flags: edges of the grid, dependence on another axis, unequal cost, and what else differs."""
+    """Flags: edges of the grid, dependence on another axis, unequal cost, what else differs, and doubts."""
     found = []
     if edges := _at_the_edge(one):
         found.append(f"edge of the grid at {places(one, edges)}")
-    depends: dict[str, list[object]] = {}
-    for budget, at in one.at.items():
-        if at.dependence:
-            depends.setdefault(at.dependence.axis, []).append(budget)
-    found += [f"depends on {one_line(axis)} at {places(one, budgets)}" for axis, budgets in depends.items()]
+    found += [f"depends on {one_line(axis)} at {places(one, budgets)}" for axis, budgets in _depends(one).items()]
     if one.change.settings:
         found.append(f"with its own {joined(one.change.settings)}")
     settings = max(at.lines for at in one.at.values())
@@ -122,17 +141,36 @@ def notes(one: Evidence) -> str:
         rows = f"with EDM's {joined(one.others)}"
         found.append(f"mean over {settings} settings, not all {rows}" if settings > 1 else f"not {rows}")
     if unequal := [at for at in one.at.values() if max(at.nfe.values()) > UNEQUAL * min(at.nfe.values())]:
-        found.append(_costs(unequal[-1]))
-    if one.once:
-        found.append("one training run of each network")
+        found.append(_costs(unequal[-1], WORDS[one.study.count]))
+    found += doubts(one)
     if one.study.waiting:
         found.append("preliminary: results are missing")
     return "; ".join(found)
 
 
-def _costs(at: Effects) -> str:
+def doubts(one: Evidence) -> list[str]:
+    """Why the evidence is weak, however significant it is: such a line has nothing in bold."""
+    once = "one training run of each network" if one.change.trained else "one trained network"
+    found = [once] if one.repeats == 1 else []
+    if few := too_few_images(one.metric, one.points[0]):
+        found.append(few.removesuffix("."))
+    if one.far:
+        found.append(f"more than {FAR} times the drawn reference at {places(one, one.far)}")
+    return found
+
+
+def _depends(one: Evidence) -> dict[str, list[object]]:
+    """The axes on which the favoured choice depends, with the budgets at which it does."""
+    found: dict[str, list[object]] = {}
+    for budget, at in one.at.items():
+        if at.dependence:
+            found.setdefault(at.dependence.axis, []).append(budget)
+    return found
+
+
+def _costs(at: Effects, word: str) -> str:
     least, most = (kind(at.nfe, key=lambda choice: at.nfe[choice]) for kind in (min, max))
-    return f"unequal cost: {one_line(least)} {at.nfe[least]:.4g} NFE, {one_line(most)} {at.nfe[most]:.4g}"
+    return f"unequal cost: {one_line(least)} {at.nfe[least]:.4g} {word}, {one_line(most)} {at.nfe[most]:.4g}"
 
 
 def _at_the_edge(one: Evidence) -> list[object]:

@@ -81,7 +81,7 @@ def _excerpt(table: Table) -> Table:
 def _drawn(table: Table) -> RichTable:
     drawn = RichTable(box=None, header_style="bold")
     for name, right in zip(table.header, table.numbers, strict=True):
-        drawn.add_column(Text(clean(name)), justify="right" if right else "left", no_wrap=right)
+        drawn.add_column(Text(clean(name)), justify="right" if right else "left", no_wrap=right, overflow="fold")
     for row in table.rows:
         drawn.add_row(*(Text(_narrow(clean(c.text)), style="bold green" if c.best else "") for c in row))
     return drawn
