@@ -111,10 +111,8 @@ class Evidence:
     def far(self) -> list[object]:
         """The budgets at which even the best value is far above the drawn reference."""
         best = {budget: min([0.0, *(gap.value for gap in at.against.values())]) for budget, at in self.at.items()}
-        return [budget for budget, gap in best.items() if self._is_far(self.at[budget].baseline + gap)]
-
-    def _is_far(self, value: float) -> bool:
-        return far_above_drawn(self.metric, self.points[0], value)
+        values = {budget: self.at[budget].baseline + gap for budget, gap in best.items()}
+        return [at for at, value in values.items() if far_above_drawn(self.metric, self.points[0], value)]
 
     def points_at(self, budget: object) -> list[Entry]:
         """The points that are compared at a budget."""
