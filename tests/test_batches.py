@@ -160,12 +160,14 @@ def test_a_run_with_large_batches_that_is_killed_goes_on(spec, tmp_path, monkeyp
     files = kept(resumed)
     made = {path: path.stat().st_mtime_ns for path in files.values()}
     assert 2 <= len(made) < 6
-    lost = next(iter(files.values()))  # as if it had been killed before this file was written
+    lost = max(
+        files.values(), key=lambda path: path.stat().st_mtime_ns
+    )  # as if it had been killed before this file was written
     made.pop(lost)
     lost.unlink()
     assert_same(go(spec, tmp_path, "resumed", batch_size=400), whole)
     assert {path: path.stat().st_mtime_ns for path in made} == made
-    assert len(kept(resumed)) == 6
+    assert len(kept(resumed)) >= 5  # it is not needed again if its features had been written
 
 
 def test_several_workers_give_the_results_of_one(spec, tmp_path, monkeypatch):

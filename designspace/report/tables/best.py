@@ -237,7 +237,7 @@ def text(sheets: Sequence[Sheet]) -> str:
 
 
 def headlines(sheet: Sheet) -> list[str]:
-    """Whether the metric has no direction, and a sentence on equal quality for each ablation with few configurations."""
+    """Whether the metric has no direction, and a sentence on equal quality per ablation with few configurations."""
     shown = [found for found in sheet.quality if 1 < len(found.reached) <= MOST]
     notes = [] if sheet.directed else [UNDIRECTED.format(metric=sheet.protocol)]
     return notes + [f"{one_line(found.study.about.name)}, {found.model}: {equal.sentence(found)}" for found in shown]
