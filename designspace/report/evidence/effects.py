@@ -109,7 +109,7 @@ def _of_baseline(study: Study, name: str) -> str:
     """The value of a row or field in the resolved spec of the baseline."""
     entry = next((e for e in study.entries if e.axes.get(VARIANT) == BASELINE), None)
     found = entry and (entry.trial("design", *name.split(".")) or entry.trial(*name.split(".")))
-    if entry and found is None:  # a row that is not set, such as the augmentation
+    if entry and found is None and entry.trial(*name.split(".")[:-1] or ["design"]):  # a row that is not set
         rows = [row for row in ROWS if name in (row.name, ".".join((*row.place, row.name)))]
         found = next((row.of(entry.rows[0].trial or {}) for row in rows), None)
     found = found.get("name") if isinstance(found, dict) else found
