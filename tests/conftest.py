@@ -18,7 +18,9 @@ import torch
 from studies import RECORDED, Bench
 from typer.testing import CliRunner
 
+import designspace as ds
 from designspace.cli.app import app
+from designspace.storage.cache import Cache
 
 torch.set_num_threads(1)
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell has it for what runs in the background
@@ -27,7 +29,7 @@ GOLDEN = json.loads((Path(__file__).parent / "data" / "edm.json").read_text())
 
 
 def f64(values) -> torch.Tensor:
-    return torch.tensor(values, dtype=torch.float64)
+    return torch.as_tensor(values, dtype=torch.float64)
 
 
 @cache
@@ -54,6 +56,19 @@ def golden():
 @pytest.fixture
 def latents():
     return f64(GOLDEN["latents"])
+
+
+@pytest.fixture(scope="session")
+def digits():
+    """The images of the data set ``digits``."""
+    return ds.Data.get("digits")().load()
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    """An empty cache, which the test and the processes that it starts use."""
+    monkeypatch.setenv("DESIGNSPACE_CACHE", str(tmp_path / "cache"))
+    return Cache()
 
 
 @pytest.fixture(scope="session")

@@ -49,10 +49,7 @@ def trial(tmp_path):
     return load(write_spec(tmp_path, design=CHURN, grid={"solver": ["heun"], "num_steps": [4]})).trials()[0]
 
 
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("DESIGNSPACE_CACHE", str(tmp_path / "cache"))
-    return Cache()
+pytestmark = pytest.mark.usefixtures("cache")
 
 
 def test_the_batch_is_the_smallest_of_nearly_full_speed():

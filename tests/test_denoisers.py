@@ -52,11 +52,6 @@ def smooth(n, size, seed=0):
 
 
 @pytest.fixture(scope="module")
-def digits():
-    return ds.Data.get("digits")().load()
-
-
-@pytest.fixture(scope="module")
 def pictures():
     return smooth(600, 32)
 

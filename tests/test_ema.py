@@ -24,17 +24,7 @@ from designspace.training.export import read
 CPU = torch.device("cpu")
 EDM = ds.Design.preset("edm")
 POWER = {"name": "power", "std": 0.1}
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("DESIGNSPACE_CACHE", str(tmp_path / "cache"))
-    return Cache()
-
-
-@pytest.fixture(scope="module")
-def digits():
-    return ds.Data.get("digits")().load()
+pytestmark = pytest.mark.usefixtures("cache")
 
 
 def power(std):

@@ -26,17 +26,7 @@ from designspace.training.export import read_about
 CPU = torch.device("cpu")
 EDM = ds.Design.preset("edm")
 TOLD = {"labels": True, "label_dropout": 0.25}
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("DESIGNSPACE_CACHE", str(tmp_path / "cache"))
-    return Cache()
-
-
-@pytest.fixture(scope="module")
-def digits():
-    return ds.Data.get("digits")().load()
+pytestmark = pytest.mark.usefixtures("cache")
 
 
 def batches(data, label_dropout):

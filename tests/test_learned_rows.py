@@ -22,17 +22,7 @@ from designspace.training.rows import AdaptedLevels, LearnedWeight
 
 CPU = torch.device("cpu")
 BOTH = ds.Design.preset("edm", loss_weight="uncertainty", noise_distribution="adaptive")
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("DESIGNSPACE_CACHE", str(tmp_path / "cache"))
-    return Cache()
-
-
-@pytest.fixture(scope="module")
-def digits():
-    return ds.Data.get("digits")().load()
+pytestmark = pytest.mark.usefixtures("cache")
 
 
 def state_of(denoiser, data, design=BOTH, cache=None):

@@ -181,11 +181,6 @@ def test_mean_and_spread_of_the_logarithm(name, mean, std):
 # Stratified levels
 
 
-@pytest.fixture(scope="module")
-def digits():
-    return ds.Data.get("digits")().load()
-
-
 def levels(digits, design, stratified, steps=200, size=16):
     batches = Batches.of(digits, design, None, 0, size, labelled=False, device=CPU, stratified=stratified)
     return [batches(step) for step in range(steps)]

@@ -11,7 +11,6 @@ from designspace.errors import StorageError
 from designspace.results.store import Results
 from designspace.run.run import run
 from designspace.spec import load
-from designspace.storage.cache import Cache
 
 
 @pytest.fixture(scope="module")
@@ -22,12 +21,6 @@ def undisturbed(tmp_path_factory):
         results = run(load(write_spec(folder)), out=folder / "reports", progress=False)
         assert len(results.rows()) == 4
         yield results
-
-
-@pytest.fixture
-def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("DESIGNSPACE_CACHE", str(tmp_path / "cache"))
-    return Cache()
 
 
 @pytest.fixture

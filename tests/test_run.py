@@ -32,17 +32,12 @@ from designspace.run.labels import labels_for, require_labels
 from designspace.run.run import run
 from designspace.run.worker import Worker
 from designspace.spec import SpecError, load
-from designspace.storage.cache import Cache
 from designspace.storage.provenance import git_state, now
 
 CPU = torch.device("cpu")
 EVALUATE = SPEC["evaluate"]
 
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("DESIGNSPACE_CACHE", str(tmp_path / "cache"))
-    return Cache()
+pytestmark = pytest.mark.usefixtures("cache")
 
 
 @pytest.fixture

@@ -40,17 +40,7 @@ from designspace.training.transform import Draw, geometric, warp
 CPU = torch.device("cpu")
 HERE = Path(__file__).parent / "training_stand_in.py"
 EDM = ds.Design.preset("edm")
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("DESIGNSPACE_CACHE", str(tmp_path / "cache"))
-    return Cache()
-
-
-@pytest.fixture(scope="module")
-def digits():
-    return ds.Data.get("digits")().load()
+pytestmark = pytest.mark.usefixtures("cache")
 
 
 def state_of(denoiser, data, design=EDM):
