@@ -144,9 +144,11 @@ def test_damaged_files_of_the_cache_are_computed_again(cache, spec, tmp_path, un
     assert kept(cache, stage) == sorted(good)
 
 
-def test_a_full_disk_keeps_what_is_finished(cache, tmp_path, undisturbed):
+def test_a_full_disk_keeps_what_is_finished(cache, tmp_path, undisturbed, monkeypatch):
     """Files are limited to the size of three lines of results, which looks like a full disk to a program."""
     spec, limit = write_spec(tmp_path), int(3.5 / 4 * (undisturbed.folder / "results.jsonl").stat().st_size)
+
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")  # Python would write truncated files, which other tests read
 
     def fill_the_disk():
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
