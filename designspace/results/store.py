@@ -19,7 +19,7 @@ from designspace.results.encoded import LineError, decoded
 from designspace.results.lines import Lines, PointKey, append_line, point_key, problem
 from designspace.results.records import Description, Failure, Result, further_counts
 from designspace.results.shared import Shared
-from designspace.storage.arrays import pack, unpack
+from designspace.storage.arrays import half, pack, unpack, whole
 from designspace.storage.files import CacheFolder, reading, write_whole
 from designspace.storage.locks import locked
 
@@ -82,7 +82,7 @@ class Results:
 
     def put_artefact(self, id: str, arrays: Mapping[str, Any]) -> None:
         """Write the arrays of a trial, which are too large for results.jsonl. Raises ``StorageError``."""
-        data = pack(f"artefacts/{id}", {name: np.asarray(array) for name, array in arrays.items()})
+        data = pack(f"artefacts/{id}", half({name: np.asarray(array) for name, array in arrays.items()}))
         write_whole(self._artefact(id) if len(data) <= LARGEST_ARTEFACT else self._cache.path("artefacts", id), data)
 
     def artefact(self, id: str) -> dict[str, np.ndarray] | None:
@@ -91,7 +91,7 @@ class Results:
             return None
         for path in (self._artefact(id), self._cache.path("artefacts", id)):
             try:
-                return unpack(f"artefacts/{id}", path.read_bytes())
+                return whole(unpack(f"artefacts/{id}", path.read_bytes()))
             except FileNotFoundError:
                 continue
             except (DamagedError, OSError) as error:

@@ -15,6 +15,8 @@ from designspace.errors import DamagedError
 T = TypeVar("T")
 Part = tuple[str, str, tuple[int, ...], Any]
 """The name, dtype (as PyTorch writes it), shape and bytes of an array."""
+UNIT = "@unit"
+"""Appended to the name of an array in half precision, the name of its unit."""
 
 
 def pack(name: str, arrays: Mapping[str, np.ndarray]) -> bytes:
@@ -26,6 +28,30 @@ def pack(name: str, arrays: Mapping[str, np.ndarray]) -> bytes:
 def unpack(name: str, data: bytes) -> dict[str, np.ndarray]:
     """The arrays in ``data``, as written by ``pack(name, ...)``. Raises ``DamagedError`` if a single bit differs."""
     return verified(name, data, lambda data: dict(safetensors.numpy.load(data)), _parts)
+
+
+def half(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """``arrays`` with those of 32-bit floats in half precision, in units of a power of two, which is kept beside them.
+
+    Eleven significant bits suffice for what is averaged or drawn, and halve the files. The rounding errors, at most
+    2^-11 of each value or 2^-25 of the largest one, are independent of each other and change the standard error of a
+    mean by far less than its own uncertainty.
+    """
+    found: dict[str, np.ndarray] = {}
+    for name, array in arrays.items():
+        found[name] = array
+        if array.dtype == np.float32:
+            largest = np.max(np.abs(array), initial=0, where=np.isfinite(array))
+            unit = np.float32(2.0 ** np.frexp(largest)[1])
+            found |= {name: (array / unit).astype(np.float16), f"{name}{UNIT}": np.asarray(unit)}
+    return found
+
+
+def whole(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """What ``half`` was given, rounded; arrays that are not of ``half`` stay as they are."""
+    units = {name: arrays[f"{name}{UNIT}"] for name in arrays if f"{name}{UNIT}" in arrays}
+    kept = {name: array for name, array in arrays.items() if not name.endswith(UNIT)}
+    return kept | {name: arrays[name].astype(np.float32) * unit for name, unit in units.items()}
 
 
 def verified(name: str, data: bytes, load: Callable[[bytes], T], parts: Callable[[T], Iterable[Part]]) -> T:
