@@ -158,9 +158,14 @@ def with_field(spec: Mapping[str, Any], path: Sequence[str], value: Any) -> dict
     return {**spec, name: with_field(inside or {}, rest, value)}
 
 
+def included() -> Path:
+    """The folder of the ablations that come with designspace, with the presets in its folder ``presets``."""
+    installed = Path(str(files("designspace"))) / "ablations"
+    return installed if installed.is_dir() else Path(__file__).parents[1] / "ablations"
+
+
 def _preset_folder() -> Path:
-    installed = Path(str(files("designspace"))) / "presets"
-    return installed if installed.is_dir() else Path(__file__).parents[1] / "ablations" / "presets"
+    return included() / "presets"
 
 
 MOST_OUTSIDE = 0.1

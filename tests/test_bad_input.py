@@ -584,6 +584,15 @@ def test_not_a_file(folder):
         load(folder)
     with pytest.raises(SpecError, match=r"solver_gird.yaml: no such file. Did you mean 'solver_grid.yaml'\?"):
         load(folder / "solver_gird.yaml")
+    with pytest.raises(SpecError, match=r"^solver_gird: no such file. Did you mean 'solver_grid.yaml'\? Included ablations: .*ema_width"):
+        load("solver_gird")
+
+
+def test_an_included_ablation_is_found_by_its_name_unless_there_is_such_a_file(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    assert len(load("solver_grid").points()) == len(load("solver_grid.yaml").points()) == 18
+    (folder / "solver_grid.yaml").write_text(GOOD)
+    assert len(load("solver_grid.yaml").points()) == 1
 
 
 @pytest.mark.parametrize(

@@ -93,6 +93,12 @@ def test_the_wheel_is_whole(shell, tmp_path):
     assert "my_steps" in shell("designspace", "new", "study")
 
 
+def test_included_ablations_run_without_the_repository(shell, tmp_path):
+    few = ("--set", "evaluate.images=20", "--set", "evaluate.detector=pixels", "--set", "evaluate.metrics=[frechet]")
+    shell("designspace", "run", "solver_grid", *few)
+    assert len((tmp_path / "reports/solver_grid/results.jsonl").read_text().splitlines()) == 18
+
+
 def test_the_network_of_cifar10_works_without_any_other_file(shell, tmp_path):
     (tmp_path / "shipped.yaml").write_text(SHIPPED)
     shell("designspace", "run", "shipped.yaml")

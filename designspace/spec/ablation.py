@@ -18,7 +18,7 @@ from designspace.registry.component import Spec
 from designspace.spec.axes import Change, axes_of
 from designspace.spec.candidates import Space
 from designspace.spec.claims import Claim
-from designspace.spec.document import Document, read
+from designspace.spec.document import Document, located, read
 from designspace.spec.evaluate import Evaluate
 from designspace.spec.overrides import override
 from designspace.spec.paths import PARTS, SEARCH, FieldPath, field_path
@@ -170,17 +170,19 @@ def load(path: Path | str, overrides: Sequence[str] = ()) -> Ablation:
     their weights and called once with two images.
 
     Args:
-        path: A YAML file. It may name Python files to import, so read only files that you trust.
+        path: A YAML file, or the name of an included ablation, such as ``solver_grid``. A file may name Python files to
+            import, so read only files that you trust.
         overrides: Changes in the form of the option ``--set``: ``evaluate.images=50``, ``grid.nfe=[7,11]``.
 
     Raises:
         SpecError: The file has errors; ``lines`` lists all of them as ``file:line:column: where: what``.
     """
-    document = read(Path(path))
+    path = located(Path(path))
+    document = read(path)
     if not isinstance(document.data, dict):
         what = "is empty" if document.data is None else f"should be a mapping of fields, not {document.data!r:.60}"
         raise SpecError([document.locate(Problem(what))])
-    document.data.setdefault("name", _name_from(Path(path)))
+    document.data.setdefault("name", _name_from(path))
     override(document, overrides, list(Ablation.model_fields))
     ablation = _valid_part(document)
     found = plan(dict(ablation), document)

@@ -12,6 +12,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import Node, ScalarNode, SequenceNode
 
+from designspace.design import included
 from designspace.errors import DocPath, Kind, Place, Problem, SpecError
 from designspace.spec.limits import MOST_BYTES, LimitedComposer, LimitError, expanded, too_long, unprintable
 from designspace.spec.problems import Problems
@@ -61,6 +62,14 @@ class Document:
         return path in self.spots and not self.spots[path].value.line
 
 
+def located(path: Path) -> Path:
+    """``path``, or the included ablation of this name if there is no such file and the path names no folder."""
+    if len(path.parts) != 1 or path.suffix not in ("", ".yaml") or path.exists():
+        return path
+    file = included() / f"{path.stem}.yaml"
+    return file if file.is_file() else path
+
+
 def read(path: Path) -> Document:
     """Read a YAML file. Repeated keys and unusable values are recorded as problems of the document.
 
@@ -77,8 +86,10 @@ def read(path: Path) -> Document:
         files = first_of(names, LISTED) or "no YAML"
         raise _unreadable(f"is a folder, not a file. It has: {files}", Place(str(path))) from None
     except FileNotFoundError:
-        near = did_you_mean_file(path, path.parent.glob("*.y*ml"))
-        raise _unreadable(f"no such file.{near}", Place(str(path))) from None
+        ours = sorted(included().glob("*.yaml")) if len(path.parts) == 1 else []
+        near = did_you_mean_file(path, [*ours, *path.parent.glob("*.y*ml")])
+        names = f" Included ablations: {', '.join(file.stem for file in ours)}" if ours else ""
+        raise _unreadable(f"no such file.{near}{names}", Place(str(path))) from None
     except OSError as error:
         raise _unreadable(f"cannot be read: {error.strerror}", Place(str(path))) from None
     if len(content) > MOST_BYTES:
