@@ -123,6 +123,8 @@ def test_wrong_input_is_a_clear_error(spec, tmp_path, shell):
         (["exportd", "--as", "csv"], "exportd: no results in exportd nor in reports/exportd. Did you mean 'exported'?"),
         ([f"{spec}:num_step=3", "--as", "zip"], "there is no axis 'num_step'. Did you mean 'num_steps'?"),
         (["exported:solver=heun,num_steps=3", "--as", "npz", "--repeat", 2], "--repeat 2: there is only 1"),
+        ([spec, "--as", "card"], "--as card: reads results, so that it takes the name or folder of a report"),
+        (["exported", "--as", "csv", "--images", 3], "--images: has no effect on --as csv of results"),
         (["exported", "--as", "csv", "-o", spec], "exists already; delete it, or name another file with --output"),
     ):
         status, said, errors = shell("export", *words)

@@ -37,11 +37,13 @@ def export(
     ],
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="What to write. Default: the name and id in this folder.", show_default=""),
+        typer.Option("--output", "-o", help="What to write. Default: named after the ablation.", show_default=False),
     ] = None,
     images: Annotated[int | None, typer.Option(min=1, help="The number of images. Default: as measured.")] = None,
-    repeat: Annotated[int, typer.Option(min=1, help="Which repeat, if there are several.")] = 1,
-    licence: Annotated[str, typer.Option(help="For a card: the model's licence, as on the Hub.")] = "unknown",
+    repeat: Annotated[int, typer.Option(min=1, help="Of which repeat the images are, if there are several.")] = 1,
+    licence: Annotated[
+        str | None, typer.Option(help="For a card: the model's licence, as the Hub names it. Default: unknown.")
+    ] = None,
     model: Annotated[
         Path | None, typer.Option(help="For a card: the model that `designspace train --export` wrote.")
     ] = None,
@@ -52,26 +54,28 @@ def export(
 ) -> None:
     """Write images of a trial for other programs, a model card, or a table of results.
 
-    npz: arr_0, uint8 [N, H, W, C], and arr_1 with labels, as ADM's evaluator reads it. zip: PNG files and dataset.json,
-    as EDM's tools do. png: a folder of PNG files. These are the images that the run has measured, image by image, taken
-    from the cache or sampled again, so that other programs can compute their FID; with an ablation file, there
-    need be no results.
+    npz, for ADM's evaluator: arr_0, uint8 [N, H, W, C], and arr_1 with labels. zip, for EDM's tools: PNG files and
+    dataset.json. png: a folder of PNG files. The images are those that the run has measured, from the cache or sampled
+    again, so that other programs can compute their FID. With an ablation file, no results are needed.
 
-    card: README.md for the Hugging Face Hub, with results, standard errors, and how the model was trained. csv: a
-    row per result with the fields of its spec. Both only read results.
+    card: README.md for the Hugging Face Hub, with results, standard errors, and how the model was trained.
 
-    Examples: designspace export solver_grid:solver=heun,nfe=35 --as npz
+    csv: a row per result with the fields of its spec.
 
-    designspace export ablations/solver_grid.yaml:solver=heun,nfe=35 --as zip --images 500 -o heun.zip
+    Example: designspace export solver_grid:solver=heun,nfe=35 --as npz
+
+    Without results: designspace export ablations/solver_grid.yaml:solver=heun,nfe=35 --as zip --images 500 -o heun.zip
     """
     with clean_errors():
         name, _, settings = what.partition(":")
+        of_spec = Path(name).suffix in SPECS
+        _require_of_use(form, of_spec, {"--images": images, "--licence": licence, "--model": model, "--set": set_})
         if form in ("card", "csv"):
             study, entries = _entries(what, name, settings, out)
             target = _free(output or Path(f"{study.about.name}{SUFFIXES[form]}"))
             _write_text(target, _card(study, entries, licence, model) if form == "card" else _table(study, entries))
             return
-        if Path(name).suffix in SPECS:
+        if of_spec:
             title, trial = _of_spec(what, name, settings, set_, repeat, images)
         else:
             title, trial = _of_results(what, name, settings, out, repeat)
@@ -79,6 +83,18 @@ def export(
             trial = trial.model_copy(update={"evaluate": trial.evaluate.model_copy(update={"images": images})})
         target = _free(output or Path(f"{title}-{trial.id}{SUFFIXES[form]}"))
         _write_images(trial, target, form, one_device(device), batch_size_of(batch_size))
+
+
+def _require_of_use(form: str, of_spec: bool, options: Mapping[str, object]) -> None:
+    """Stop the command if an option has no effect, or if a card or table is wanted of what has no results."""
+    of_results = form in ("card", "csv")
+    if of_results and of_spec:
+        stop(2, f"--as {form}: reads results, so that it takes the name or folder of a report, not an ablation file")
+    unused = {"--images", "--set"} if of_results else set() if of_spec else {"--set"}
+    unused |= set() if form == "card" else {"--licence", "--model"}
+    for option in unused:
+        if options[option]:
+            stop(2, f"{option}: has no effect on --as {form} of {'an ablation file' if of_spec else 'results'}")
 
 
 def _write_images(trial: Trial, target: Path, form: str, device: str, batch_size: int | None) -> None:
@@ -122,10 +138,10 @@ def _table(study: Study, entries: list[Entry]) -> str:
     return tidy(study, entries, specs=True)
 
 
-def _card(study: Study, entries: list[Entry], licence: str, model: Path | None) -> str:
-    from designspace.report.card import card
+def _card(study: Study, entries: list[Entry], licence: str | None, model: Path | None) -> str:
+    from designspace.report.card import UNKNOWN, card
 
-    return card(study, entries, licence=licence, model=_description(entries, model))
+    return card(study, entries, licence=licence or UNKNOWN, model=_description(entries, model))
 
 
 def _description(entries: list[Entry], model: Path | None) -> dict[str, Any] | None:
