@@ -5,6 +5,7 @@ import os
 import random
 import signal
 import struct
+import subprocess
 import sys
 
 import numpy as np
@@ -14,9 +15,9 @@ from pipeline import SPEC, assert_same, start, wait_for, write_spec
 from training_stand_in import SPEC as TRAINED
 
 import designspace as ds
-from designspace.results.store import Results
+from designspace.errors import PluginError
 from designspace.run.run import run
-from designspace.run.trackers import BUILT_IN, Tracker
+from designspace.run.trackers import BUILT_IN, Tracker, trackers_of
 from designspace.run.tracking import metrics_of, pictures_of
 from designspace.spec import SpecError, load
 from designspace.training.checkpoints import trained
@@ -291,12 +292,40 @@ def test_pictures_are_images_in_rows_of_four():
         assert pictures_of(other) == {}
 
 
-def test_a_class_can_be_passed_in_python(tmp_path):
+def test_results_from_before_a_tracker_was_named_are_passed_on(tmp_path):
     seen = []
 
     class Once(ds.Tracker):
         def ended(self, trial, metrics, pictures):
             seen.append((trial.id, metrics["frechet"]))
 
-    results = run(load(write_spec(tmp_path)), out=tmp_path / "reports", progress=False, trackers=[Once])
-    assert seen == [(row.id, row.metrics["frechet"].value) for row in Results(results.folder).rows()]
+    for trackers in ([], [Once], [Once]):
+        results = run(load(write_spec(tmp_path)), out=tmp_path / "reports", progress=False, trackers=trackers)
+    assert seen == [(row.id, row.metrics["frechet"].value) for row in results.rows()]
+
+
+def test_an_installed_package_has_trackers(tmp_path, monkeypatch):
+    info = tmp_path / "site" / "plug-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: plug\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[designspace.trackers]\nfine = fine_tracker\nbroken = broken_tracker\n")
+    (tmp_path / "site" / "fine_tracker.py").write_text(
+        "from designspace import Tracker\n\nclass Fine(Tracker, name='fine'):\n    pass\n"
+    )
+    (tmp_path / "site" / "broken_tracker.py").write_text("1 / 0\n")
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+    ablation = load(write_spec(tmp_path))
+    try:
+        (found,) = trackers_of(ablation, ["fine", "fine"])
+        assert found.name == "fine"
+    finally:
+        Tracker.known.pop("fine", None)
+    with pytest.raises(PluginError, match=r"the plugin broken \(broken_tracker\) fails: ZeroDivisionError"):
+        trackers_of(ablation, ["broken"])
+    with pytest.raises(SpecError, match=r"unknown tracker 'brokn'\. Did you mean 'broken'\?"):
+        trackers_of(ablation, ["brokn"])
+
+
+def test_libraries_are_imported_only_if_they_are_used():
+    code = "import sys, designspace.run.run, designspace.run.worker; print({'wandb', 'tensorboard'} & {*sys.modules})"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True) == "set()\n"

@@ -106,8 +106,8 @@ class Tracker:
         Args:
             trial: The trial.
             metrics: Each metric with its standard error, ``frechet`` and ``frechet_stderr``, and its protocol; the
-                evaluations per image, ``nfe`` and ``nfe_total``; ``images`` and ``seconds``. Empty if the trial failed
-                or the run was interrupted.
+                evaluations per image, ``nfe`` and ``nfe_total``; ``images`` and ``seconds``. Of ``designspace train``,
+                the last values of ``progress``. Empty if the trial failed or the run was interrupted.
             pictures: ``samples``, a grid of the first eight images, uint8 ``[H, W, C]``, if they are images.
         """
 

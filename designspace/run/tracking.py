@@ -104,7 +104,8 @@ class _Hook:
             self._points.setdefault(point.trial.id, point)
         self._open: dict[str, Tracker] = {}
         self._fails = False
-        self._told = results.folder / f".tracked-{tracker.name or tracker.__qualname__}"
+        self._name = tracker.name or tracker.__name__
+        self._told = results.folder / f".tracked-{self._name}"
         """The ids of the trials whose results the tracker has, one per line."""
 
     def see(self, event: Event) -> None:
@@ -175,9 +176,8 @@ class _Hook:
         except Exception as error:
             self._fails = True
             self._open.clear()
-            name, where = self._tracker.name or self._tracker.__qualname__, users_line(error)
-            text = f"tracker {name} fails{where}: {brief(error):.300}; it is left alone, and the next run passes on"
-            warnings.warn(f"{text} what it misses", stacklevel=2)
+            failure = f"tracker {self._name} fails{users_line(error)}: {brief(error):.300}"
+            warnings.warn(f"{failure}; it is left alone, and the next run passes on what it misses", stacklevel=2)
         finally:
             generators.restore()
         return not self._fails
