@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from designspace.registry.literature import Source
     from designspace.report.best import Best, best
     from designspace.run.run import run
+    from designspace.run.trackers import Tracked, Tracker
     from designspace.sampling.counted import count_call, guiding
     from designspace.sampling.rows import Scaling, Schedule, Stochasticity, TimeSteps
     from designspace.sampling.sample import Samples, sample
@@ -43,8 +44,9 @@ __all__ = [
     "EMA", "Ablation", "AdaptedLevels", "Augmentation", "Best", "CIn", "CNoise", "COut", "CSkip", "Count", "Data",
     "DataError", "Decoder", "Denoiser", "Design", "Detector", "Finite", "Fraction", "Guidance", "LearnedWeight",
     "LossWeight", "Metric", "Moments", "Network", "NoiseDistribution", "NonNegative", "Positive", "Reference",
-    "Samples", "Scaling", "Schedule", "Search", "Solver", "Source", "SpecError", "Stochasticity", "TimeSteps", "Trial",
-    "best", "count_call", "frechet", "guiding", "load", "plots", "precondition", "run", "sample", "tune",
+    "Samples", "Scaling", "Schedule", "Search", "Solver", "Source", "SpecError", "Stochasticity", "TimeSteps",
+    "Tracked", "Tracker", "Trial", "best", "count_call", "frechet", "guiding", "load", "plots", "precondition", "run",
+    "sample", "tune",
 ]
 _HOMES = {
     "data.rows": ["Data"],
@@ -60,6 +62,7 @@ _HOMES = {
     "registry.literature": ["Source"],
     "report.best": ["Best", "best"],
     "run.run": ["run"],
+    "run.trackers": ["Tracked", "Tracker"],
     "sampling.counted": ["count_call", "guiding"],
     "sampling.rows": ["Scaling", "Schedule", "Stochasticity", "TimeSteps"],
     "sampling.sample": ["Samples", "sample"],

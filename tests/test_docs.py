@@ -41,6 +41,7 @@ from designspace.evaluation.rows import Detector
 from designspace.registry.known import ROWS
 from designspace.results.search import read_search
 from designspace.results.store import Results
+from designspace.run.trackers import Tracker
 from designspace.spec import Ablation, SpecError, load
 from designspace.testing import checks
 from designspace.text import measured
@@ -95,10 +96,11 @@ def test_the_tutorial_runs(tmp_path):
         ("detectors", 1),
         ("error_bars", 0),
         ("security", 1),
+        ("tracking", 8),
     ],
 )
 def test_commands_and_their_options_exist(page, least):
-    assert len(PAGES) == 11
+    assert len(PAGES) == 12
     root, seen = typer.main.get_command(app), 0
     for block in blocks_of(page, "console"):
         for program, *words in block.commands:
@@ -376,6 +378,32 @@ def test_the_page_on_searches_runs_with_fewer_images(tmp_path, monkeypatch, caps
     of_file, of_search = (ids_in(Path("reports") / name) for name in ("tuned_digits_nfe_7", "tuned_digits"))
     assert len(of_file) == 1
     assert of_file <= of_search
+
+
+def test_the_page_on_tracking_runs(tmp_path, monkeypatch, capsys):
+    for package in ("wandb", "tensorboard"):
+        pytest.importorskip(package)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DESIGNSPACE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    try:
+        for block in blocks_of_all("tracking"):
+            if block.language != "toml":
+                run(block)
+    finally:
+        Tracker.known.pop("lines", None)
+    rows = {row.id: row for row in Results(Path("reports/mine")).rows()}
+    lines = [line.split(",") for line in Path("reports/mine/lines.csv").read_text().splitlines()]
+    assert {id: float(value) for id, _, value, _ in lines} == {i: r.metrics["frechet"].value for i, r in rows.items()}
+    (exported,) = [row for row in rows.values() if row.axes == {"solver": "heun", "nfe": 7}]
+    assert f"FD-pixels (frechet): {exported.metrics['frechet'].value:.5g} ± " in capsys.readouterr().out
+    assert len(list(Path("heun").glob("*.png"))) == 500
+    assert (
+        len(list(Path("wandb").glob("offline-run-*"))) == len(list(Path("reports/tracked/tensorboard").iterdir())) == 4
+    )
+    assert Path(f"mine-{exported.id}.npz").is_file()
+    assert Path("README.md").read_text().startswith("---\nlicense: apache-2.0\n")
+    assert len(Path("tracked.csv").read_text().splitlines()) == 5
 
 
 NAMED = "data: digits\ndenoiser: {name: trained, network: {name: unet, size: tiny}, labels: true, label_dropout: 0.1}\n"

@@ -18,6 +18,7 @@ from designspace.cli import (
     compare,
     distance,
     doctor,
+    export,
     import_,
     list,
     new,
@@ -68,6 +69,7 @@ app.command()(report.report)
 app.command()(compare.compare)
 app.command()(best.best)
 app.command()(train.train)
+app.command()(export.export)
 app.command("list")(list.list_)
 app.command()(show.show)
 app.command()(table.table)

@@ -32,11 +32,13 @@ def check(
     from designspace.registry.execution import withheld
     from designspace.run.labels import require_labels
     from designspace.run.shapes import require_shapes
+    from designspace.run.trackers import trackers_of
 
     with clean_errors(), withheld() if no_code else nullcontext() as refused:
         ablation = load_ablation(file, set_)
         found = f"{file}: {ablation.name}: {counted(len(ablation.points()), 'point')}"
         if refused is None:
+            trackers_of(ablation)
             require_labels(ablation)
             require_shapes(ablation)
             typer.echo(f"{found}, {counted(len(ablation.trials()), 'trial')}")

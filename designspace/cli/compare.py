@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from json import loads
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
@@ -12,6 +11,7 @@ import typer
 
 from designspace.cli.errors import clean_errors, print_json, stop, terminal
 from designspace.cli.options import Json, Out
+from designspace.cli.points import Axes, chosen
 from designspace.cli.report import folder_of
 from designspace.text import clean, did_you_mean
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from designspace.report.entry import Entry
     from designspace.report.evidence.differences import Comparison, Pair
 
-Axes = dict[str, Any]
 Found = list[tuple[str, list["Comparison"]]]
 """A metric, and comparisons of it under one protocol whose p-values are corrected for their number."""
 
@@ -38,19 +37,13 @@ class Side(NamedTuple):
 
 def side(text: str, out: Path, other: Study | None = None) -> Side:
     """The points that ``text`` selects. ``other`` is used again if it is the same study. Errors stop the command."""
-    from designspace.errors import SpecError
     from designspace.report import Study
     from designspace.report.points import select
-    from designspace.results.points import known_as
 
     name, _, settings = text.partition(":")
     folder = folder_of(name, out)
     study = other if other and other.folder.samefile(folder) else Study(folder)
-    points = [dict(point.axes) for point in study.points]
-    try:
-        axes = known_as(_axes(text, settings, points), points) if settings else {}
-    except SpecError as error:
-        stop(2, *(f"{text}: {problem.what}" for problem in error.problems))
+    axes = chosen(text, settings, [dict(point.axes) for point in study.points])
     return Side(text, study, axes, select(study.points, axes))
 
 
@@ -68,35 +61,6 @@ def pairs(a: Side, b: Side) -> list[Pair]:
         alone = f"; for all pairs of one report, give it once: designspace compare {a.text}" if a.text == b.text else ""
         stop(2, f"{a.text} and {b.text}: no two different points{same}{alone}")
     return found
-
-
-def _axes(text: str, settings: str, points: Sequence[Axes]) -> Axes:
-    from designspace.results.points import short_name
-    from designspace.text import value_of
-
-    labels = {(axis, value_of(value)): value for point in points for axis, value in point.items()}
-    found: dict[str, str] = {}
-    last = ""
-    for part in settings.split(","):
-        axis, equals, value = part.partition("=")
-        whole = f"{found.get(last, '')},{part}"
-        if last and any(name == last and label.startswith(whole) for name, label in labels):
-            found[last] = whole  # the label itself contains a comma
-        elif equals:
-            last = short_name(axis.strip(), points[0])
-            if last in found:
-                stop(2, f"{text}: {last} is given twice")
-            found[last] = value.strip()
-        else:
-            stop(2, f"{text}: '{part}' is not AXIS=VALUE. Axes: {', '.join(points[0]) or 'none'}.")
-    return {axis: labels.get((axis, value), _number(value)) for axis, value in found.items()}
-
-
-def _number(text: str) -> Any:
-    try:
-        return loads(text)
-    except ValueError:
-        return text
 
 
 def compare(

@@ -46,6 +46,10 @@ BatchSize = Annotated[
         "number, which is measured once.",
     ),
 ]
+Trackers = Annotated[
+    list[str],
+    typer.Option("--tracker", metavar="NAME", help="wandb, tensorboard or one of your own; may be repeated."),
+]
 Out = Annotated[Path, typer.Option(help="The folder of all reports.")]
 Json = Annotated[bool, typer.Option("--json", help="Print only JSON on stdout.")]
 
@@ -86,13 +90,18 @@ def load_ablation(file: Path, settings: Sequence[str]) -> Ablation:
     return ablation
 
 
-def load_to_run(file: Path, settings: Sequence[str], executor: str, device: str, slurm: str) -> Ablation:
-    """The ablation, once the options are known to be possible."""
+def load_to_run(
+    file: Path, settings: Sequence[str], executor: str, device: str, slurm: str, trackers: Sequence[str] = ()
+) -> Ablation:
+    """The ablation, once the options and its trackers are known to be possible."""
     from designspace.run.executors import require_devices, require_executor
+    from designspace.run.trackers import trackers_of
 
     try:
         require_executor(executor, slurm)
         require_devices(executor, device)
     except ValueError as error:
         stop(2, f"--{error}")
-    return load_ablation(file, settings)
+    ablation = load_ablation(file, settings)
+    trackers_of(ablation, trackers)
+    return ablation

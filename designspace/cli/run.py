@@ -19,6 +19,7 @@ from designspace.cli.options import (
     Out,
     Sets,
     Slurm,
+    Trackers,
     Workers,
     batch_size_of,
     load_to_run,
@@ -46,6 +47,7 @@ def run(
     slurm: Slurm = "",
     batch_size: BatchSize = "auto",
     out: Out = Path("reports"),
+    tracker: Trackers = [],  # noqa: B006
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print the trials and the estimated time.")] = False,
     json: Json = False,
 ) -> None:
@@ -65,11 +67,12 @@ def run(
     """
     with clean_errors():
         size = batch_size_of(batch_size)
-        ablation = load_to_run(file, set_, executor, device, slurm)
+        ablation = load_to_run(file, set_, executor, device, slurm, tracker)
         if dry_run:
             first = one_device(device, of_several=True)
             raise typer.Exit(_estimate(ablation, first, workers or number_of(device), out, json))
-        how = {"device": device, "executor": executor, "workers": workers, "slurm": slurm, "batch_size": size}
+        how: dict[str, Any] = {"device": device, "executor": executor, "workers": workers, "slurm": slurm}
+        how |= {"batch_size": size, "trackers": tracker}
         results = _run(ablation, how, out, json)
         print_failures(ablation, results.failures, results.folder)
         raise typer.Exit(1 if results.failures else 0)

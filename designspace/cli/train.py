@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from designspace.cli.errors import clean_errors, stop
-from designspace.cli.options import Device, File, Sets, load_ablation, one_device
+from designspace.cli.options import Device, File, Sets, Trackers, load_ablation, one_device
 
 if TYPE_CHECKING:
     import torch
 
     from designspace.data.images import Images
+    from designspace.run.trackers import Tracker
     from designspace.spec import Ablation, Point
     from designspace.training.checkpoints import Plan, Trainable
+    from designspace.training.loop import Progress, Seen
     from designspace.training.ranks import Ranks
     from designspace.training.state import State
 
@@ -27,6 +32,7 @@ def train(
     device: Device = "cpu",
     export: Annotated[Path | None, typer.Option(help="Also write each denoiser to this folder, for sharing.")] = None,
     half: Annotated[bool, typer.Option("--half", help="Export in half precision.")] = False,
+    tracker: Trackers = [],  # noqa: B006
 ) -> None:
     """Train the denoisers of an ablation that are not in the cache yet, so that `run` finds them there.
 
@@ -41,6 +47,7 @@ def train(
     import torch
 
     from designspace.run.labels import require_labels
+    from designspace.run.trackers import trackers_of
     from designspace.training.ranks import joined
 
     with clean_errors():
@@ -48,6 +55,7 @@ def train(
         if half and not export:
             stop(2, "--half needs --export FOLDER")
         ablation = load_ablation(file, set_)
+        trackers = trackers_of(ablation, tracker)
         require_labels(ablation)
         plans = _plans(ablation)
         if not plans:
@@ -55,12 +63,29 @@ def train(
         with joined(torch.device(device)) as (ranks, place):
             if (least := min(job.plan.recipe.batch_size for job, _ in plans)) < ranks.count:
                 stop(2, f"{file}: batch_size {least} is less than the {ranks.count} processes that share a batch")
-            done = [_train(job, points, ranks, place, export, half=half) for job, points in plans]
+            track = partial(_tracked, ablation, trackers if ranks.first else [], place)
+            done = [_train(job, points, ranks, place, export, track, half=half) for job, points in plans]
     raise typer.Exit(0 if all(done) else 1)
 
 
+def _tracked(
+    ablation: Ablation, trackers: Sequence[type[Tracker]], device: torch.device, point: Point
+) -> AbstractContextManager[Seen]:
+    from designspace.results.store import Results
+    from designspace.run.tracking import training_tracked
+
+    return training_tracked(trackers, ablation.name, point, Results(Path("reports") / ablation.name), device)
+
+
 def _train(
-    job: _Job, points: list[Point], ranks: Ranks, device: torch.device, folder: Path | None, *, half: bool
+    job: _Job,
+    points: list[Point],
+    ranks: Ranks,
+    device: torch.device,
+    folder: Path | None,
+    track: Callable[[Point], AbstractContextManager[Seen]],
+    *,
+    half: bool,
 ) -> bool:
     """Train a denoiser, write it to ``folder`` and say so; ``False`` after an error, which must not stop the others."""
     from designspace.errors import DataError, StorageError, brief
@@ -74,7 +99,12 @@ def _train(
     more = f" and {len(points) - 1} more" if len(points) > 1 else ""
     name = f"{plan.key[:12]} ({label(points[0])}{more}, seed {plan.recipe.seed}): {images:,} images"
     try:
-        with contained(), training_shown(quiet=not ranks.first) as seen:
+        with contained(), training_shown(quiet=not ranks.first) as show, track(points[0]) as record:
+
+            def seen(progress: Progress) -> None:
+                show(progress)
+                record(progress)
+
             job.snapshots()  # before anything is computed
             state = trained(plan, images, device, seen=seen, ranks=ranks)
             written = job.export(state, folder, device, half=half) if folder and ranks.first else []

@@ -10,7 +10,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import monotonic
 from typing import TYPE_CHECKING, Literal
 
@@ -94,6 +94,13 @@ class Event:
     computed: bool = False
     """Whether the chunk was computed rather than read from the cache."""
     note: str = ""
+    values: dict[str, float] = field(default_factory=dict)
+    """Numbers that trackers record: of a training, those of ``of_training``."""
+
+
+def of_training(progress: Progress) -> dict[str, float]:
+    """The numbers of a training's progress by the names under which trackers record them."""
+    return {"training/loss": progress.loss, "training/images_per_second": progress.rate}
 
 
 Report = Callable[[Event], None]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +18,6 @@ from designspace.registry.calling import described
 from designspace.registry.isolation import settings_kept
 from designspace.results.caveats import few_effective, too_few_images, unseeded
 from designspace.results.lines import PointKey, point_key
-from designspace.results.records import Result
 from designspace.results.store import Results, write_description
 from designspace.run import local
 from designspace.run.describe import components_of, describe
@@ -34,9 +33,11 @@ from designspace.run.executors import (
 from designspace.run.job import Job, part_of_step
 from designspace.run.labels import require_labels
 from designspace.run.pipeline import restore_artefacts
-from designspace.run.progress import watching
+from designspace.run.progress import Report, watching
 from designspace.run.shapes import require_shapes
 from designspace.run.stages import Stages
+from designspace.run.trackers import Tracker, trackers_of
+from designspace.run.tracking import tracked
 from designspace.run.worker import Worker
 from designspace.spec.ablation import Ablation
 from designspace.spec.own import why_not_called
@@ -59,6 +60,7 @@ def run(
     denoiser: Function | None = None,
     denoiser_id: str = "",
     slurm: str = "",
+    trackers: Sequence[str | type[Tracker]] = (),
 ) -> Results:
     """Compute the points of ``ablation`` that have no result yet, and return all of its results.
 
@@ -78,56 +80,65 @@ def run(
             ``shape``, ``sigma_min``, ``sigma_max``, ``round_sigma``. A module is moved to ``device``, to evaluate only.
         denoiser_id: The identity of ``denoiser``, by which results are found again. Change it whenever D changes.
         slurm: Options of sbatch, for instance ``partition=gpu,gpus=8,time=60`` (minutes).
+        trackers: Trackers besides those that the ablation names: ``wandb``, ``tensorboard``, or your own classes.
 
     Raises:
         ValueError: An argument is out of range, or ``denoiser`` fails, has no id or is for several workers.
-        SpecError: Trials use labels, shapes or decoders that do not go together, or the ablation is one for ``tune``.
+        SpecError: Labels, shapes or decoders do not fit, a tracker cannot be used, or the ablation is for ``tune``.
         DataError: Code or data have changed since loading, or workers would need a component defined in a notebook.
         EndedError: A component called ``sys.exit`` before the first trial.
         StorageError: A file cannot be written, for instance because the disk is full; finished points are kept.
         KeyboardInterrupt: The run was interrupted; the message says what was saved.
     """
     _require_ablation(ablation)
-    share = _sharing(executor, slurm, device, workers=workers, batch_size=batch_size)
-    workers, first = workers_here(executor, device, workers), first_device(executor, device)
+    share, workers, first = _sharing(executor, slurm, device, workers=workers, batch_size=batch_size)
+    tracking = trackers_of(ablation, trackers)
     if denoiser is not None or denoiser_id:
         ablation = with_denoiser(ablation, denoiser, denoiser_id, first, here=(executor, workers) == ("local", 1))
-    points = tuple(ablation.points())
-    _require_unchanged(points)
+    points = _unchanged(ablation.points())
     require_labels(ablation)
     results = Results(Path(out) / ablation.name, only={_key(point) for point in points})
     done = results.done()
     if todo := tuple(point for point in points if _key(point) not in done):
         require_shapes(ablation)
     write_description(results.folder, describe(ablation, points))
-    finished = _trials([point for point in points if _key(point) in done]).values()
-    restore_artefacts(finished, results, Stages(Cache(), torch.device(first), batch_size))
-    spec = Path(ablation.path).resolve() if ablation.path else None
-    about = (device, batch_size, spec, ablation.components, now(), part_of_step())
-    _work(Job(ablation.name, todo, results.folder.absolute(), *about), share, workers, len(done), progress)
-    _warn(results.rows())
-    return results
+    restore_artefacts(_trials(points, done).values(), results, Stages(Cache(), torch.device(first), batch_size))
+    job = _job(ablation, todo, results, device, batch_size)
+    shown = watching(job.costs(), len(done), show=progress)
+    with settings_kept(), tracked(shown, tracking, job.ablation, points, results, first) as report:
+        _work(job, share, workers, report)
+    return _warned(results)
 
 
-def _sharing(executor: str, slurm: str, device: str, **counts: int | None) -> Share:
-    """The function that runs a job. Raises ``ValueError`` unless these arguments of ``run`` are possible."""
+def _sharing(
+    executor: str, slurm: str, device: str, *, workers: int | None, batch_size: int | None
+) -> tuple[Share, int | None, str]:
+    """The function that runs a job, the number of workers, and the first device.
+
+    Raises ``ValueError`` unless these arguments of ``run`` are possible.
+    """
     require_executor(executor, slurm)
     require_devices(executor, device)
-    _require_positive(**counts)
-    return sharing(executor, slurm)
+    _require_positive(workers=workers, batch_size=batch_size)
+    return sharing(executor, slurm), workers_here(executor, device, workers), first_device(executor, device)
 
 
-def _work(job: Job, share: Share, workers: int | None, done: int, progress: bool) -> None:
-    """Do the job in this process, or ``share`` it among workers; ``done`` points have been computed before."""
+def _job(ablation: Ablation, todo: tuple[Point, ...], results: Results, device: str, batch_size: int | None) -> Job:
+    spec = Path(ablation.path).resolve() if ablation.path else None
+    about = (device, batch_size, spec, ablation.components, now(), part_of_step())
+    return Job(ablation.name, todo, results.folder.absolute(), *about)
+
+
+def _work(job: Job, share: Share, workers: int | None, report: Report) -> None:
+    """Do the job in this process, or ``share`` it among workers."""
     several = workers and min(workers, job.chunks)
     here = several == 1 and share is local.share
     if job.points and not here:
         _require_files(job.points)
-    with settings_kept(), watching(job.costs(), done, show=progress) as report:
-        if job.points and here:
-            Worker(replace(job, device=devices_of(job.device)[0]), report).work(job.first(0, 1))
-        elif job.points:
-            share(job, several, report)
+    if job.points and here:
+        Worker(replace(job, device=devices_of(job.device)[0]), report).work(job.first(0, 1))
+    elif job.points:
+        share(job, several, report)
 
 
 def _require_ablation(ablation: object) -> None:
@@ -185,19 +196,22 @@ def _key(point: Point) -> PointKey:
     return point_key(point.trial.id, point.axes)
 
 
-def _trials(points: Sequence[Point]) -> dict[str, Trial]:
-    return {point.trial.id: point.trial for point in points}
+def _trials(points: Sequence[Point], of: Container[PointKey] | None = None) -> dict[str, Trial]:
+    return {point.trial.id: point.trial for point in points if of is None or _key(point) in of}
 
 
-def _require_unchanged(points: Sequence[Point]) -> None:
-    """Raise ``DataError`` if a trial's id has changed, because its results would be stored under the old id."""
+def _unchanged(points: Sequence[Point]) -> tuple[Point, ...]:
+    """The points. Raises ``DataError`` if a trial's id has changed, since its results would be under the old id."""
     ids = Ids()
     for id, trial in _trials(points).items():
         if ids.of(trial) != id:
             raise DataError("code or data have changed since the ablation was loaded: load it again")
+    return tuple(points)
 
 
-def _warn(rows: Sequence[Result]) -> None:
+def _warned(results: Results) -> Results:
+    """The results, with warnings of what readers of their numbers should know."""
+    rows = results.rows()
     few = (too_few_images(row.images, row.features, row.metrics) for row in rows if row.features)
     if warning := next(filter(None, few), None):
         warnings.warn(warning, FewImagesWarning, stacklevel=3)
@@ -205,3 +219,4 @@ def _warn(rows: Sequence[Result]) -> None:
         warnings.warn(warning, stacklevel=3)
     for warning in unseeded(name for row in rows for name in row.unseeded):
         warnings.warn(warning, stacklevel=3)
+    return results

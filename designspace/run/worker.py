@@ -24,7 +24,7 @@ from designspace.results.store import Results
 from designspace.run.chunks import Seen, is_shared, share_chunks
 from designspace.run.job import Job, Message, error_message, label
 from designspace.run.pipeline import evaluate
-from designspace.run.progress import Event, Report
+from designspace.run.progress import Event, Report, of_training
 from designspace.run.stages import Stages
 from designspace.sampling.probe import MeasuredTimeSteps
 from designspace.storage.cache import Cache
@@ -142,7 +142,8 @@ class Worker:
 
         def trained(progress: Progress) -> None:
             images = min(progress.images, progress.of)
-            self._report(Event("training", trial.id, name, images, progress.of, True, progress.pace))
+            values = of_training(progress)
+            self._report(Event("training", trial.id, name, images, progress.of, True, progress.pace, values))
 
         with heard_by(trained), settings_kept():
             if not isinstance(trial.design.time_steps, MeasuredTimeSteps):

@@ -13,7 +13,7 @@ from pydantic_core import PydanticCustomError
 
 from designspace.denoising.rows import Denoiser
 from designspace.design import Design
-from designspace.errors import Kind, Problem, SpecError
+from designspace.errors import DocPath, Kind, Problem, SpecError
 from designspace.registry.component import Spec
 from designspace.spec.axes import Change, axes_of
 from designspace.spec.candidates import Space
@@ -21,7 +21,7 @@ from designspace.spec.claims import Claim
 from designspace.spec.document import Document, located, read
 from designspace.spec.evaluate import Evaluate
 from designspace.spec.overrides import override
-from designspace.spec.paths import PARTS, SEARCH, FieldPath, field_path
+from designspace.spec.paths import PARTS, SEARCH, field_path
 from designspace.spec.plan import Plan, place_of, plan
 from designspace.spec.problems import Problems, problems_of
 from designspace.spec.search import Search, varied
@@ -73,6 +73,8 @@ class Ablation(Spec):
     search: Search | None = None
     """What ``designspace tune`` searches, in place of ``grid`` and the like and of a number of steps."""
     claims: tuple[Claim, ...] = ()
+    trackers: tuple[str, ...] = ()
+    """Programs that the results and training curves are passed on to: ``wandb``, ``tensorboard``, or your own."""
 
     @field_validator("design")
     @classmethod
@@ -145,7 +147,7 @@ class Ablation(Spec):
             raise SpecError([self._document.locate(Problem(what, place)) for place in places])
         return self.changed(**{ROW: denoiser})
 
-    def problem(self, path: FieldPath, value: Any, what: str) -> Problem:
+    def problem(self, path: DocPath, value: Any, what: str) -> Problem:
         """A problem with a field that is set to ``value``, with the place in the file where it is set.
 
         A component may have been made of the name or the mapping that is written there.

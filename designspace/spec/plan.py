@@ -24,7 +24,7 @@ from designspace.spec.claims import Claim, checked
 from designspace.spec.document import Document
 from designspace.spec.evaluate import Evaluate
 from designspace.spec.own import OwnComponents
-from designspace.spec.paths import PARTS, SEARCH, STEPS, FieldPath, Setting, axis_name, written
+from designspace.spec.paths import PARTS, SEARCH, STEPS, Setting, axis_name, written
 from designspace.spec.problems import Problems
 from designspace.spec.resolve import Resolver, unmeasured
 from designspace.spec.search import varied
@@ -95,7 +95,7 @@ def plan(fields: Mapping[str, Any], document: Document) -> Plan:
     return Plan(points, claims, [document.locate(problem) for problem in problems])
 
 
-def place_of(fields: Mapping[str, Any], path: FieldPath, value: Any, folder: Path) -> DocPath:
+def place_of(fields: Mapping[str, Any], path: DocPath, value: Any, folder: Path) -> DocPath:
     """The path in the document where a field is set to ``value``, or ``path`` if ``value`` is its default.
 
     Relative file names are relative to ``folder``.

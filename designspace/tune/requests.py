@@ -45,6 +45,7 @@ class Request:
         fields: dict[str, Any] = {
             "search": None,
             "claims": (),
+            "trackers": (),  # of the final test
             ablation.search.step_field: budget,
             "grid": {AXIS: [{"label": label, "set": dict(changes)} for label, changes in arms.items()]},
             "evaluate": {**ablation.evaluate, "images": images},

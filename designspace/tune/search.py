@@ -18,6 +18,7 @@ from designspace.results import search as records
 from designspace.results.store import Results
 from designspace.run.executors import first_device, workers_here
 from designspace.run.run import run, with_denoiser
+from designspace.run.trackers import trackers_of
 from designspace.spec.ablation import Ablation, load
 from designspace.spec.candidates import Changes
 from designspace.spec.claims import Claim
@@ -79,6 +80,7 @@ class Search:
             here = executor == "local" and workers_here(executor, device, workers) == 1
             first = first_device(executor, device)
             self.ablation = with_denoiser(self.ablation, denoiser, denoiser_id, first, here=here)
+        trackers_of(self.ablation)  # before the races, although only the final test is tracked
         self._greedy = Greedy(self.ablation)
         self._asked_for, self._out, self._work = self._greedy.search, Path(out), Cache().root / "tune"
         self._how: dict[str, Any] = {"device": device, "executor": executor, "workers": workers, "slurm": slurm}

@@ -5,7 +5,8 @@ In tables, rows are configurations and columns are budgets; without an axis for 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,10 +37,30 @@ def page(study: Study) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def tidy(study: Study) -> str:
-    """table.csv: one row per point and seed, with every number in full precision."""
-    further = further_counts([row for entry in study.entries for row in entry.rows])
-    return csv_text(lambda: (_flat(entry, row, study, further) for entry in study.entries for row in entry.rows))
+def tidy(study: Study, entries: Sequence[Entry] | None = None, *, specs: bool = False) -> str:
+    """table.csv: one row per point and seed, with every number in full precision.
+
+    Args:
+        study: The study.
+        entries: Some of its points; by default all that have results.
+        specs: Whether each row also has the resolved spec, one column per field: ``trial.design.solver.name``.
+    """
+    entries = study.entries if entries is None else entries
+    further = further_counts([row for entry in entries for row in entry.rows])
+
+    def columns(entry: Entry, row: Result) -> dict[str, Any]:
+        return _flat(entry, row, study, further) | (dict(_fields("trial", row.trial)) if specs else {})
+
+    return csv_text(lambda: (columns(entry, row) for entry in entries for row in entry.rows))
+
+
+def _fields(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """The fields of a spec by their dotted names; lists are written as JSON."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from _fields(f"{name}.{key}", item)
+    else:
+        yield name, json.dumps(value) if isinstance(value, list) else value
 
 
 def all_tables(study: Study) -> list[Table]:
