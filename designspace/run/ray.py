@@ -98,20 +98,26 @@ def _events() -> Queue:
 def _outcome(one: ObjectRef[Any]) -> tuple[list[str], bool]:
     """Why a worker that is over has ended early, if it has, and whether another one in its place may do better.
 
-    Raises the error, if any, that stops the whole job.
+    Raises the error, if any, that stops the whole job, or ``RayError``.
     """
     import ray
     from ray.exceptions import LocalRayletDiedError, NodeDiedError, OutOfMemoryError, RayError, WorkerCrashedError
 
     try:
         error = ray.get(one)
+    except LocalRayletDiedError:
+        raise  # without Ray on this machine, the others are out of reach
     except RayError as lost:
-        # Ray adds advice on how to find its logs.
-        replaceable = isinstance(lost, WorkerCrashedError | NodeDiedError | LocalRayletDiedError | OutOfMemoryError)
-        return [brief(lost).partition(". ")[0].removesuffix(".")], replaceable
+        replaceable = isinstance(lost, WorkerCrashedError | NodeDiedError | OutOfMemoryError)
+        return [_first(lost)], replaceable
     if error:
         raise error_of(error)
     return [], False
+
+
+def _first(error: Exception) -> str:
+    """The first sentence of what Ray says, after which it explains where to find its logs."""
+    return brief(error).partition(". ")[0].removesuffix(".")
 
 
 def _warn_if_none_fits(device: str) -> None:
@@ -147,7 +153,9 @@ def _lost_as_an_error() -> Iterator[None]:
     try:
         yield
     except RayError as lost:
-        raise WorkerError(f"the Ray cluster is lost ({brief(lost)}); run again to go on") from lost
+        raise WorkerError(
+            f"the Ray cluster is lost ({_first(lost)}); finished trials are kept; run again to go on"
+        ) from lost
 
 
 @contextmanager
