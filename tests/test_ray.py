@@ -20,6 +20,7 @@ pytestmark = pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not ins
 @pytest.fixture(scope="module", autouse=True)
 def ray():
     """One cluster for all tests of this file, started as a run starts it. Two at once starve each other of time."""
+    os.environ.setdefault("RAY_memory_monitor_refresh_ms", "0")  # other tests may fill the memory
     with executor._cluster() as package:
         yield package
 
@@ -39,6 +40,7 @@ def test_workers_on_ray_give_the_same_results(tmp_path, monkeypatch, capfd):
 
 
 def test_what_fails_on_ray_is_recorded(tmp_path, monkeypatch):
+    monkeypatch.setattr(executor, "REPLACED", 1)  # one trial kills each worker
     spec = {"grid": {"denoiser.fail": ["", "raise", "exit", "die"], "num_steps": [3]}}
     results = go(tmp_path, monkeypatch, "failing", spec, executor="ray", workers=2)
     assert len(results.rows()) == 1

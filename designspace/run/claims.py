@@ -8,8 +8,24 @@ from contextlib import ExitStack
 
 from designspace.storage.files import CacheFolder
 
-POLL = 0.05
-"""Seconds between two looks at chunks that other processes are computing."""
+POLL, LONGEST = 0.05, 3.0
+"""Seconds between two looks at what other processes are computing: at first, and at most."""
+
+
+class Pauses:
+    """Growing pauses between looks at the work of others: a file system must not be busy with dozens of processes.
+
+    A pause is a quarter of the time that has been waited, so that nothing is noticed much later than necessary.
+    """
+
+    def __init__(self) -> None:
+        self._waited = 0.0
+
+    def pause(self) -> None:
+        """Wait for a while that grows from ``POLL`` to ``LONGEST`` seconds."""
+        seconds = min(max(POLL, self._waited / 4), LONGEST)
+        self._waited += seconds
+        time.sleep(seconds)
 
 
 class Claims:
@@ -34,12 +50,14 @@ class Claims:
 
         With ``wait``, batches that others have claimed are waited for.
         """
+        pauses = Pauses()
         while others := self._forget_done() - self._held.keys():
             if (start := next(filter(self._claim, sorted(others)), None)) is not None:
                 self._last = start
                 yield from [chunk for chunk in self._missing[start] if not self._is_done(chunk)]
+                pauses = Pauses()
             elif wait:
-                time.sleep(POLL)
+                pauses.pause()
             else:
                 return
 

@@ -6,7 +6,6 @@ have the same cache also share the chunks of a trial, once each trial that is le
 
 from __future__ import annotations
 
-import time
 import traceback
 import warnings
 from collections.abc import Iterator, Sequence
@@ -22,6 +21,7 @@ from designspace.registry.isolation import settings_kept
 from designspace.results.records import Result
 from designspace.results.store import Results
 from designspace.run.chunks import Seen, is_shared, share_chunks
+from designspace.run.claims import Pauses
 from designspace.run.job import Job, Message, error_message, label
 from designspace.run.pipeline import evaluate
 from designspace.run.progress import Event, Report, of_training
@@ -34,9 +34,6 @@ from designspace.training.loop import Progress
 
 if TYPE_CHECKING:
     from designspace.spec.trial import Point, Trial
-
-POLL = 0.2
-"""Seconds between attempts to lock trials that other processes are working on."""
 
 
 class Worker:
@@ -61,6 +58,7 @@ class Worker:
         waiting = dict(trials[first:] + trials[:first])
         for points in waiting.values():
             self._stages.prepare(points[0].trial)
+        pauses = Pauses()
         while waiting:
             before = len(waiting)
             for id in list(waiting):
@@ -70,7 +68,9 @@ class Worker:
                 stop_if_asked()
             # Others hold all locks. If one is killed, its lock becomes free.
             if len(waiting) == before and not any(self._helps(points) for points in waiting.values()):
-                time.sleep(POLL)
+                pauses.pause()
+            else:
+                pauses = Pauses()
 
     @contextmanager
     def _claim(self, id: str) -> Iterator[bool]:
