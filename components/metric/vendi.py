@@ -88,9 +88,9 @@ def _spectrum(features: Features) -> tuple[Array, Array]:
 
 def _eigenvalues(features: Features) -> Array:
     """Those of ``_spectrum``, in a third of the time."""
-    values = np.linalg.eigvalsh(_gram(features))
+    values = np.asarray(np.linalg.eigvalsh(_gram(features)), np.float64)
     values = values[_positive(values, *features.shape)]
-    return values / values.sum()
+    return np.asarray(values / values.sum())
 
 
 def _gram(features: Features) -> Array:
