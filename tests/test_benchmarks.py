@@ -58,7 +58,7 @@ def test_a_campaign_evaluates_as_many_images_as_the_minutes_allow(monkeypatch):
 ABLATION = """
 name: {name}
 data: digits
-denoiser: {{name: trained, network: {{name: mlp, width: 8, depth: 1}}, batch_size: 4, warm_up: 0}}
+denoiser: {{name: trained, network: {{name: mlp, width: {width}, depth: 1}}, batch_size: 4, warm_up: 0}}
 design: edm
 grid: {{nfe: {nfe}}}
 evaluate: {{images: 8, detector: pixels, metrics: [frechet]}}
@@ -80,8 +80,8 @@ def campaign(monkeypatch, tmp_path, digits):
     """Starts a campaign of two jobs, of which the second trains ``images`` images."""
     monkeypatch.setenv("DESIGNSPACE_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
-    for name, nfe in zip(FILES, ([3, 5], [3]), strict=True):
-        Path(name).write_text(ABLATION.format(name=name.removesuffix(".yaml"), nfe=nfe))
+    for name, width, nfe in zip(FILES, (8, 16), ([3, 5], [3]), strict=True):  # two networks, so that none waits
+        Path(name).write_text(ABLATION.format(name=name.removesuffix(".yaml"), width=width, nfe=nfe))
     with ZipFile("few.zip", "w") as file:
         for k, image in enumerate(digits.pixels[:12]):
             file.writestr(f"{k % 2}/{k}.png", encoded(image))
