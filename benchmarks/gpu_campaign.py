@@ -7,9 +7,10 @@ measured in its training, tells how many images each of its networks can see in 
 <out>/images.json, as it is a part of their identity. `designspace train` trains the networks, and `designspace run`
 evaluates them while those of the next job are trained. The number of images to evaluate shrinks with the minutes.
 
-At the end of the minutes, commands that still run are asked to stop, which saves their training, and reports are
-written of what there is. Run the script again to continue: networks, images and compiled code are kept in the cache
-($DESIGNSPACE_CACHE). Reports and the network in half precision are in <out>, in files below 15 MB.
+At the end of the minutes, and after Ctrl-C or SIGTERM, commands that still run are asked to stop, which saves their
+training, and reports are written of what there is. Run the script again to continue: networks, images and compiled
+code are kept in the cache ($DESIGNSPACE_CACHE). Reports and the network in half precision are in <out>, in files below
+15 MB.
 
 To try it out on a CPU in two minutes, with a zip of a few images of 32 x 32:
 
@@ -33,6 +34,7 @@ from time import monotonic
 import torch
 
 import designspace as ds
+from designspace.interrupts import Interrupted, handled
 from designspace.storage.cache import Cache
 from designspace.storage.files import write_whole
 from designspace.training.checkpoints import Trainable, trained
@@ -59,6 +61,9 @@ JOBS = (
     Job(HERE / "cifar10.yaml", share=0.35, ship=True),
     Job(HERE.parent / "ablations" / "training_rows.yaml", share=0.35, settings=ROWS),
 )
+
+
+OVER = "out of time: run again to continue"
 
 
 class OutOfTimeError(Exception):
@@ -113,7 +118,7 @@ class Campaign:
         def seen(progress: Progress) -> None:
             found.append((progress.images, monotonic()))
             if self.left() <= 0:
-                raise OutOfTimeError
+                raise OutOfTimeError(OVER)
             if len(found) == 3:
                 raise Measured
 
@@ -129,9 +134,9 @@ class Campaign:
         return self.end - RESERVE * 60 * self.asked.minutes - monotonic()
 
     def start(self, *words: str) -> subprocess.Popen[bytes]:
-        """Start a command of designspace."""
+        """Start a command of designspace, which Ctrl-C in the terminal reaches through ``stop`` alone."""
         print("+ designspace", shlex.join(words), flush=True)
-        self.running.append(subprocess.Popen([sys.executable, "-m", "designspace", *words]))
+        self.running.append(subprocess.Popen([sys.executable, "-m", "designspace", *words], start_new_session=True))
         return self.running[-1]
 
     def wait(self, command: subprocess.Popen[bytes]) -> None:
@@ -139,10 +144,21 @@ class Campaign:
         try:
             command.wait(max(self.left(), 0.1))
         except subprocess.TimeoutExpired as error:
-            raise OutOfTimeError from error
+            raise OutOfTimeError(OVER) from error
+
+    def all(self) -> bool:
+        """Do all jobs, and wait for their evaluations. Returns whether no command has failed."""
+        for job in JOBS[: self.asked.jobs]:
+            try:
+                self.do(job)
+            except (ds.SpecError, ds.DataError, DivergedError) as error:  # the other jobs may be well
+                print(f"{job.file.stem}: {error}", flush=True)
+        for command in self.running:
+            self.wait(command)
+        return not any(command.returncode for command in self.running)
 
     def stop(self) -> None:
-        """Ask all commands to stop, so that they save what they have."""
+        """Ask all commands to stop, so that they save what they have, and write reports of what there is."""
         for command in self.running:
             command.terminate()
         for command in self.running:
@@ -150,6 +166,8 @@ class Campaign:
                 command.wait(GRACE)
             except subprocess.TimeoutExpired:
                 command.kill()
+        for path in (self.asked.out / "reports").glob("*/results.jsonl"):
+            subprocess.run([sys.executable, "-m", "designspace", "report", str(path.parent)], check=False)
 
 
 def images_for(minutes: float) -> int:
@@ -166,7 +184,8 @@ def best() -> str:
     return "inception"
 
 
-def main() -> None:
+def main() -> int:
+    """Returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("data", type=Path, help="a zip of images, one folder per class")
     parser.add_argument("--minutes", type=float, default=60, help="the time for everything")
@@ -177,23 +196,18 @@ def main() -> None:
     asked = parser.parse_args()
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(Cache().root / "compiled"))  # for later commands, too
     campaign = Campaign(asked, monotonic() + 60 * asked.minutes)
-    try:
-        for job in JOBS[: asked.jobs]:
-            try:
-                campaign.do(job)
-            except (ds.SpecError, ds.DataError, DivergedError) as error:  # the other jobs may be well
-                print(f"{job.file.stem}: {error}")
-        for command in campaign.running:
-            campaign.wait(command)
-    except OutOfTimeError:
-        print("out of time: run again to continue")
-        campaign.stop()
-        for path in (asked.out / "reports").glob("*/results.jsonl"):
-            subprocess.run([sys.executable, "-m", "designspace", "report", str(path.parent)], check=False)
+    with handled():
+        try:
+            status = 0 if campaign.all() else 1
+        except (OutOfTimeError, Interrupted) as error:
+            status = error.status if isinstance(error, Interrupted) else 0
+            print(error, flush=True)
+            campaign.stop()
     for path in asked.out.rglob("*"):
         if path.is_file() and path.stat().st_size > LARGEST:
             print(f"{path}: {path.stat().st_size / 2**20:.1f} MB, above {LARGEST / 2**20:.0f}")
+    return status
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

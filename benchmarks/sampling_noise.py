@@ -1,10 +1,13 @@
 """What keyed noise costs in sampling, and how the speed of a network depends on the batch.
 
-    python benchmarks/sampling_noise.py [--model cifar10_jpeg] [--images 50] [--rounds 5] [--device cpu]
+    python benchmarks/sampling_noise.py [--model cifar10_jpeg] [--images 50] [--rounds 5] [--device cpu] [--threads 1]
 
 Images are sampled with stochastic solvers, once with their own noise and once with a tensor that is there already. The
 two take turns; the median of the ratios of their times is shown, of CPU times on a CPU. The goal is a ratio of 1.05. On
 a GPU, noise is computed ahead in threads; the number of operations of a run that wait for the GPU is shown as well.
+On a CPU, one thread is used by default: the operations are so small that two threads on a busy machine spend nearly all
+of their time waiting for each other. The line below the table tells how much noise a thread of the host computes, which
+is what a GPU has to be supplied with: one draw per image for each step of most of these designs.
 
 The second table has the evaluations per second for batches of several sizes, and the largest difference between the
 images of these batches and those of the first size, in units of [-1, 1].
@@ -25,7 +28,7 @@ import designspace as ds
 from designspace.registry.float32 import full_float32
 from designspace.run.generate import THREADS
 from designspace.sampling.counting import noise_order
-from designspace.sampling.noise import Ahead, Draw, Drawn
+from designspace.sampling.noise import Ahead, Draw, Drawn, KeyedNoise
 
 STEPS = 6
 DESIGNS: dict[str, dict[str, object]] = {
@@ -98,6 +101,15 @@ def cost_of_noise(bound: Bound, shape: tuple[int, ...], asked: argparse.Namespac
         yield f"| {name} | {statistics.median(ratios):.3f} |{waiting}"
 
 
+def draws(shape: tuple[int, ...], images: int) -> float:
+    """Images per second for which one thread computes noise."""
+    noise, times = KeyedNoise(0, range(images), shape), 20
+    start = time.thread_time()
+    for step in range(times):
+        noise(step, 0)
+    return times * images / (time.thread_time() - start)
+
+
 def speed_of_batches(bound: Bound, shape: tuple[int, ...], asked: argparse.Namespace) -> Iterator[str]:
     device, design = torch.device(asked.device), ds.Design.preset("edm")
     runs: dict[int, Run] = {}
@@ -122,13 +134,17 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--batches", type=int, nargs="+", default=[25, 5, 50])
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--threads", type=int, help="of the CPU; by default 1, with a GPU as many as PyTorch uses")
     asked = parser.parse_args()
+    if threads := asked.threads or (1 if asked.device == "cpu" else 0):
+        torch.set_num_threads(threads)
     bound, shape = loaded(asked.model, torch.device(asked.device))
     with full_float32(), torch.no_grad():
         print(f"{asked.model}, {asked.images} images, {STEPS} steps, {asked.device}\n")
         print("| design | time / time without noise |\n|---|---:|")
         for line in cost_of_noise(bound, shape, asked):
             print(line, flush=True)
+        print(f"\nNoise of one thread: {draws(shape, asked.images):,.0f} draws/s of an image {list(shape)}")
         print("\n| batch | evaluations/s | largest difference |\n|---:|---:|---:|")
         for line in speed_of_batches(bound, shape, asked):
             print(line, flush=True)

@@ -12,6 +12,7 @@ from designspace.data.rows import Data
 from designspace.denoising.rows import Denoiser
 from designspace.errors import NotFiniteError
 from designspace.interrupts import Interrupted
+from designspace.registry.memory import Fitting
 from designspace.results.store import Results
 from designspace.run.batch import CHUNK, BatchSizes, fastest
 from designspace.run.chunks import overlaps, share_chunks
@@ -90,6 +91,22 @@ def test_full_memory_halves_the_batch_and_changes_no_image(trial, most, sizes):
     assert (made.nfe, made.sigmas) == (whole.nfe, whole.sigmas) == (7, whole.sigmas)
 
 
+def test_images_of_a_network_change_by_rounding_errors_with_the_batch(tmp_path):
+    """Products and convolutions add up in another order. The samples begin with numbers up to 80 x 3, which float32
+    rounds by up to 1e-5, so that images cannot agree much better than this; 1e-4 is an eightieth of a step of 8 bits.
+    """
+    given = {"data": "digits", "denoiser": {"name": "pretrained", "model": "digits"}, "design": "edm", "components": []}
+    grid, asked = {"solver": ["heun"], "num_steps": [18]}, {"images": 2, "detector": "pixels", "metrics": ["frechet"]}
+    trial = load(write_spec(tmp_path, **given, grid=grid, evaluate=asked)).trials()[0]
+    denoiser = Loaded(CPU).guided(trial)
+    one, some, many = (
+        generate(trial, denoiser, None, range(n), CPU, size).x for n, size in ((6, 1), (32, 32), (200, 200))
+    )
+    for x in (some[:6], many[:6]):
+        assert 0 < (x - one).abs().max() <= 1e-4
+    assert (many[:32] - some).abs().max() <= 1e-4
+
+
 def test_memory_that_is_too_small_for_one_image_is_an_error(trial):
     with pytest.raises(torch.OutOfMemoryError):
         generate(trial, Full(0), None, range(4), CPU, 4)
@@ -103,6 +120,81 @@ def test_a_smaller_batch_is_kept_for_later_ones(trial, cache):
     assert sizes.of(trial, denoiser) == 50
     assert BatchSizes(cache, CPU).of(trial, denoiser) == CHUNK  # on a CPU, a run does not depend on earlier ones
     assert BatchSizes(cache, CPU, 33).of(trial, denoiser) == 33
+
+
+class Little:
+    """A function that doubles what it gets, for which memory suffices for ``most`` at once."""
+
+    def __init__(self, most):
+        self.most, self.sizes = most, []
+
+    def __call__(self, batch):
+        self.sizes.append(len(batch))
+        if len(batch) > self.most:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return 2.0 * batch.flatten(1)
+
+
+@pytest.mark.parametrize(
+    ("most", "first", "second"),
+    [
+        (30, [30], [30]),
+        (16, [30, 15, 15], [15, 15]),
+        (5, [30, 15, 7, 3, 3, 1, 3, 3, 1, 1, *[3] * 5], [3] * 10),
+        (1, [30, 15, 7, 3, *[1] * 30], [1] * 30),
+    ],
+)
+def test_other_functions_are_called_with_halves_as_well(most, first, second):
+    little, batch = Little(most), torch.arange(60.0).reshape(30, 2)
+    whole = Fitting(little)
+    assert torch.equal(whole(batch), 2 * batch)
+    assert little.sizes == first
+    little.sizes.clear()
+    assert torch.equal(whole(batch), 2 * batch)
+    assert little.sizes == second
+
+
+def test_full_memory_for_a_single_element_is_an_error_and_so_is_any_other():
+    little = Little(0)
+    whole = Fitting(little)
+    with pytest.raises(torch.OutOfMemoryError):
+        whole(torch.zeros(8, 1))
+    little.most = 8
+    assert len(whole(torch.zeros(8, 1))) == 8
+    assert little.sizes == [8, 4, 2, 1, 8]
+    with pytest.raises(ValueError, match="another"):
+        Fitting(lambda batch: [].index("another"))(torch.zeros(8, 1))
+
+
+@pytest.mark.parametrize("row", ["decoder", "detector"])
+def test_decoders_and_detectors_that_fill_the_memory_get_smaller_batches(row, tmp_path, monkeypatch):
+    """A run in which both fit is compared with one in which one of them does not."""
+    code = tmp_path / "own.py"
+    code.write_text("def own():\n    return lambda latents: latents.tanh()\n")
+    decoder = {"name": "module", "factory": f"{code}:own"}
+    spec = write_spec(tmp_path, decoder=decoder, grid={"solver": ["heun"], "num_steps": [3]})
+    there = go(spec, tmp_path, "enough")
+    trial = load(spec).trials()[0]
+    cls = type(trial.decoder if row == "decoder" else trial.evaluate.detector)
+    sizes, load_it = [], cls.load
+
+    def little(self, device):
+        function = load_it(self, device)
+
+        def called(batch):
+            sizes.append(len(batch))
+            if len(batch) > 60:
+                raise torch.OutOfMemoryError("CUDA out of memory")
+            return function(batch)
+
+        return called
+
+    monkeypatch.setattr(cls, "load", little)
+    monkeypatch.setenv("DESIGNSPACE_CACHE", str(tmp_path / "other"))
+    assert_same(go(spec, tmp_path, "little"), there)
+    large = [size for size in sizes if size > 5]  # the others check the component
+    assert large[:3] == [200, 100, 50]
+    assert max(large[3:]) == 50
 
 
 def test_a_broken_image_is_found_in_its_batch(trial):
@@ -219,7 +311,8 @@ def test_an_error_beside_sampling_ends_the_run_and_its_thread(trial, cache, monk
     seen = []
     if isinstance(error, torch.OutOfMemoryError):  # tried again, in the thread that samples
         assert len(share_chunks(trial, stages, lambda *told: seen.append(told), wait=True)) == 3
-        assert seen == [(1, 3, True), (2, 3, True), (3, 3, True)]
+        assert [done for done, _, _ in seen] in ([1, 2, 3], [1, 3, 3])  # the third may be done before the second
+        assert {told[1:] for told in seen} == {(3, True)}
         assert calls[1].startswith("features")
         assert "MainThread" in calls[2:]
     else:

@@ -3,6 +3,7 @@ from typing import Annotated, ClassVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from pydantic import Field
 
 from designspace.evaluation.measure import Measured, Sample
@@ -52,7 +53,7 @@ class Vendi(Metric, name="vendi"):
         return Measured(value, se, torch.from_numpy(effect).float())
 
     def value(self, generated: Sample, reference: Sample) -> float:
-        return _score(_spectrum(generated.features)[0], self.q)[0]
+        return _score(_eigenvalues(generated.features), self.q)[0]
 
 
 def _score(values: Array, q: float) -> tuple[float, Array]:
@@ -74,20 +75,37 @@ def _score(values: Array, q: float) -> tuple[float, Array]:
 def _spectrum(features: Features) -> tuple[Array, Array]:
     """The eigenvalues ``[r]`` of the mean of u u^T, other than 0, and its eigenvectors ``[d + 1, r]``.
 
-    Here u is a row of ``_unit``. The eigenvalues are those of the Gram matrix of the n images, divided by n; the
-    smaller of the two matrices is used.
+    Here u is a row of ``_unit``. The eigenvalues are those of the Gram matrix of the n images, divided by n.
     """
+    n, d = features.shape
+    values, vectors = np.linalg.eigh(_gram(features))
+    kept = _positive(values, n, d)
+    values, vectors = values[kept], vectors[:, kept]
+    if n <= d:
+        vectors = _unit(features).T @ vectors / np.sqrt(n * values)
+    return values / values.sum(), vectors
+
+
+def _eigenvalues(features: Features) -> Array:
+    """Those of ``_spectrum``, in a third of the time."""
+    values = np.asarray(np.linalg.eigvalsh(_gram(features)), np.float64)
+    values = values[_positive(values, *features.shape)]
+    return np.asarray(values / values.sum())
+
+
+def _gram(features: Features) -> Array:
+    """The Gram matrix of the rows of ``_unit`` or that of its columns, whichever is smaller, divided by n."""
     n, d = features.shape
     if n <= d:
         u = _unit(features)
-        values, inner = np.linalg.eigh(u @ u.T / n)
-    else:
-        blocks = (_unit(features[i : i + BLOCK]) for i in range(0, n, BLOCK))
-        values, vectors = np.linalg.eigh(sum(u.T @ u for u in blocks) / n)
-    kept = values > max(n, d) * np.finfo(float).eps * values[-1]
-    values = values[kept]
-    vectors = u.T @ inner[:, kept] / np.sqrt(n * values) if n <= d else vectors[:, kept]
-    return values / values.sum(), vectors
+        return u @ u.T / n
+    blocks = (_unit(features[i : i + BLOCK]) for i in range(0, n, BLOCK))
+    return np.asarray(sum(u.T @ u for u in blocks) / n)
+
+
+def _positive(values: Array, n: int, d: int) -> NDArray[np.bool_]:
+    """Which of the eigenvalues, in increasing order, are not 0 up to rounding."""
+    return np.asarray(values > max(n, d) * np.finfo(float).eps * values[-1])
 
 
 def _unit(features: Features) -> Array:

@@ -169,12 +169,13 @@ def _samples(
     """The features of both sets; if only the moments of the reference are known, these."""
     from designspace.evaluation.measure import Sample
     from designspace.registry.calling import calling
+    from designspace.registry.memory import Fitting
 
     with calling(a):
         pixels = a.each()
     pixels = _some(pixels, count)
     with calling(detector):
-        network = detector.load(device)
+        network = Fitting(detector.load(device))
     generated = _features(detector, network, pixels)
     if isinstance(b, Sample):
         return generated, b

@@ -20,7 +20,8 @@ from torch import Tensor
 
 from designspace.denoising.rows import Conditional, Denoiser
 from designspace.registry.isolation import isolated
-from designspace.run.generate import CHUNK, ran_out_of_memory
+from designspace.registry.memory import ran_out_of_memory
+from designspace.run.generate import CHUNK
 from designspace.sampling.noise import latents
 from designspace.storage.cache import Cache
 from designspace.storage.files import content_key

@@ -16,9 +16,10 @@ from designspace.registry.factories import FromCallable
 from designspace.registry.float32 import full_float32
 from designspace.registry.isolation import alone
 from designspace.registry.known import ROWS
+from designspace.registry.memory import ran_out_of_memory
 from designspace.results.sources import components_in
 from designspace.run.claims import Claims
-from designspace.run.generate import chunks, ran_out_of_memory
+from designspace.run.generate import chunks
 from designspace.run.stages import Stage, Stages, Tensors
 
 if TYPE_CHECKING:

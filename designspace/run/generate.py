@@ -18,6 +18,7 @@ from designspace.denoising.rows import Conditional
 from designspace.errors import NotFiniteError
 from designspace.registry.calling import calling
 from designspace.registry.isolation import Generators
+from designspace.registry.memory import ran_out_of_memory
 from designspace.sampling import rows
 from designspace.sampling.counting import noise_order
 from designspace.sampling.noise import Ahead, Draw, Drawn
@@ -178,11 +179,6 @@ def _expected(batches: list[range], order: list[tuple[int, int]]) -> Iterator[Dr
         yield Draw(batch)
         for step, draw in order:
             yield Draw(batch, step, draw)
-
-
-def ran_out_of_memory(error: BaseException | None) -> bool:
-    """Whether an exception, or one that it was raised from, says that the memory of a device is full."""
-    return error is not None and (isinstance(error, torch.OutOfMemoryError) or ran_out_of_memory(error.__cause__))
 
 
 def generate(

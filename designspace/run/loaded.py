@@ -20,6 +20,7 @@ from designspace.evaluation.rows import Detector
 from designspace.registry.calling import calling, described, unmet
 from designspace.registry.component import Component
 from designspace.registry.isolation import drawn, isolated
+from designspace.registry.memory import Fitting
 from designspace.run.labels import labels_for
 from designspace.run.shapes import require_images
 from designspace.sampling import rows
@@ -119,7 +120,7 @@ class Loaded:
                 loaded = decoder.load(self.device)
             if content_key(decoder.identity()) != key:
                 raise DataError("files of the decoder have changed since the run began: run again")
-            return loaded
+            return Fitting(loaded)
 
         return self._decoder.get(decoder, load)
 
@@ -128,7 +129,7 @@ class Loaded:
 
         def load() -> Callable[[Tensor], Tensor]:
             with isolated(self.device, "detector", content_key(detector.identity())), calling(detector):
-                return detector.load(self.device)
+                return Fitting(detector.load(self.device))
 
         return self._detector.get(detector, load)
 

@@ -130,13 +130,21 @@ class CountedDenoiser:
         """The calls of the main network with the condition of the image, at least one per evaluation."""
         self.guidance = Calls()
         """All other calls; see ``guiding``."""
-        self.idle: int | float = 0
-        """The part of ``main`` that was spent on steps that left the samples unchanged."""
+        self._spent: list[tuple[int | float, Tensor]] = []
 
     def at_step(self, i: int, sigma: float) -> None:
         """Tell the denoiser, if it wants to know, that step ``i`` begins at the noise level ``sigma``."""
         if begin := getattr(self._D, "at_step", None):
             begin(i, sigma)
+
+    def spend(self, evaluations: int | float, unchanged: Tensor) -> None:
+        """Note the evaluations of a step, and whether it left the samples unchanged, a bool on their device."""
+        self._spent.append((evaluations, unchanged))
+
+    @property
+    def idle(self) -> int | float:
+        """The part of ``main`` that was spent on steps that left the samples unchanged. It waits for the device."""
+        return sum(evaluations for evaluations, unchanged in self._spent if unchanged)
 
     def __call__(self, x: Tensor, sigma: float | Tensor, active: Tensor | None = None) -> Tensor:
         """``D(x; sigma)`` in the dtype of ``x``. With ``active``, bool ``[B]``, it is counted only for those images.

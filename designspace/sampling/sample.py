@@ -104,7 +104,7 @@ def sample(
     for x in follow(design.solver, flow, latents.to(dtype)):
         if record:
             trajectory.append(x)
-    if flow.D.idle:
+    if idle := flow.D.idle:
         grid = getattr(getattr(D, "round_sigma", None), "__self__", None)
         warnings.warn(fall_together(flow, grid), IdleWarning, stacklevel=3)
     return Samples(
@@ -115,7 +115,7 @@ def sample(
         sigma_max=flow.sigma[0],
         nfe_each=flow.D.main.each(),
         nfe_guidance=flow.D.guidance.mean(),
-        nfe_idle=flow.D.idle,
+        nfe_idle=idle,
         trajectory=torch.stack(trajectory) if record else None,
     )
 
@@ -187,8 +187,8 @@ def follow(solver: Solver, flow: Flow, latents: Tensor) -> Iterator[Tensor]:
         if flow.lifts:  # Algorithm 2, line 6
             x = flow.add_noise(x, i, flow.lifts[i].std)
         x, memory = take_step(solver, flow, x, i, flow.start(i), memory)
-        if before is not None and torch.equal(x, before):  # noise moves x between equal levels, too
-            flow.D.idle += flow.D.main.whole - spent
+        if before is not None:  # noise moves x between equal levels, too
+            flow.D.spend(flow.D.main.whole - spent, (x == before).all())
         yield x
 
 
