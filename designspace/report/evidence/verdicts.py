@@ -79,7 +79,7 @@ def verdict(study: Study, claim: Claim, *, live: bool = False) -> Verdict:
         least = max(known, key=lambda one: evidence([statement.z for statement in one.statements]).p_for)
         enough = _enough_for(least, metric, together) if outcome is Outcome.UNDECIDED else ""
         sentences += _sentences(least, metric, together, enough, len(found))
-        brief = at_each.rstrip(".") or _brief(least, together, len(found))
+        brief = (at_each[:1].lower() + at_each[1:]).removesuffix(".") or _brief(least, together, len(found))
     sentences += filter(None, [at_each, *_elsewhere(study, claim, live)])
     stated = tuple(statement for one in known for statement in one.statements)
     where, preliminary = in_words(at) if len(at) > 1 else "", waiting and outcome is not Outcome.MISSING
