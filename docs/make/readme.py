@@ -4,8 +4,8 @@ What is filled in stands between one of these marks and ``<!-- end -->``:
 
 - ``<!-- table: NAME -->``: a table of ``TABLES``;
 - ``<!-- from: FILE, HEADING, PART -->``: a part of a page of ``reports/``: the first ``list`` or ``table`` after the
-  heading, the ``list without A``, which leaves out lines that begin with A, or the ``table of A; B``, which has only the
-  rows whose first cell is A or B;
+  heading, the ``list without A``, which leaves out lines that begin with A, or the ``table of A; B``, which has only
+  the rows whose first cell is A or B;
 - ``<!-- number: REPORT:AXIS=VALUE,... METRIC -->``: the value of a point, or with ``METRIC drawn`` that of its drawn
   reference, within a line; ``MODEL.json METRIC``: what was measured of a network that comes with the package.
 """
