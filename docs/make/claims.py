@@ -5,7 +5,6 @@ The claims stand in ``reports/claims.yaml``. Verdicts are those of the project's
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -71,15 +70,14 @@ class Claim(BaseModel):
     """What the claims of ablations say that decide it, by report."""
     opposite: dict[str, Annotated[list[str], Field(min_length=1)]] = {}
     """What the claims of ablations say that contradict it."""
+    missing: str = ""
+    """What it would take to decide it, or the part of it that is not decided."""
 
     @property
     def cited(self) -> list[tuple[str, str, str]]:
         """The claims of ablations: a remark, the report, and what is said."""
         both = (("", self.ablations), ("the opposite, ", self.opposite))
         return [(remark, report, say) for remark, of in both for report, sayings in of.items() for say in sayings]
-
-    missing: str = ""
-    """What it would take to decide it, or the part of it that is not decided."""
 
 
 def claims() -> dict[str, list[Claim]]:
@@ -219,8 +217,8 @@ def _computed(study: Study) -> str:
     days = sorted({str(record["time"])[:10] for record in records if record.get("time")})
     parts = [" to ".join(dict.fromkeys((days[0], days[-1])))] if days else []
     for name, title in (("designspace", "designspace"), ("torch", "PyTorch")):
-        known = Counter(str((record.get("versions") or {}).get(name) or "").partition("+")[0] for record in records)
-        parts += [f"{title} {joined(sorted(filter(None, known)))}"] if any(known) else []
+        known = {str((record.get("versions") or {}).get(name) or "").partition("+")[0] for record in records} - {""}
+        parts += [f"{title} {joined(sorted(known))}"] if known else []
     return ", ".join(parts)
 
 
