@@ -7,7 +7,7 @@ import math
 import re
 import warnings
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from designspace.results.encoded import LineError, decoded
 from designspace.results.lines import Lines, PointKey, append_line, point_key, problem
 from designspace.results.records import Description, Failure, Result, further_counts
 from designspace.results.shared import Shared
+from designspace.results.widened import unlike, widened
 from designspace.storage.arrays import pack, unpack
 from designspace.storage.files import CacheFolder, reading, write_whole
 from designspace.storage.locks import locked
@@ -68,6 +69,11 @@ class Results:
         """The points whose last attempt failed and whose trials have no result."""
         done = {row.id for row in self.rows()}
         return [row for key, row in self._failures.read().items() if self._has(key) and row.id not in done]
+
+    def left_out(self) -> int:
+        """The number of results of the folder that the report leaves out: of other settings, or of other versions."""
+        known = {point_key(point.id, point.axes) for point in read_description(self.folder).points}
+        return len(self._results.read().keys() - known)
 
     def append(self, result: Result) -> None:
         """Add the result of a point unless the point already has one. Raises ``StorageError``."""
@@ -142,12 +148,22 @@ def read_description(folder: Path) -> Description:
         raise DataError(f"{path}: not the description of an ablation ({what}); run the ablation again") from error
 
 
-def write_description(folder: Path, description: Description) -> None:
-    """Write ablation.json unless it holds the same already. Raises ``StorageError``."""
-    path = folder / "ablation.json"
-    text = json.dumps(description.plain(), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    if not path.is_file() or path.read_text("utf-8") != text:
-        write_whole(path, text.encode())
+def add_description(folder: Path, description: Description) -> str:
+    """Write ablation.json, with the points of earlier runs of the same ablation (``results.widened``).
+
+    Returns in what the folder's earlier ablation is another one, so that its points are left out; empty if it is not.
+    Several processes may do this at the same time. Raises ``StorageError``.
+    """
+    path, why = folder / "ablation.json", ""
+    with locked(folder / ".ablation.lock"):
+        with suppress(DataError):  # there is none, or it is damaged
+            earlier = read_description(folder)
+            why = unlike(earlier, description)
+            description = description if why else widened(earlier, description)
+        text = json.dumps(description.plain(), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        if not path.is_file() or path.read_bytes() != text.encode():
+            write_whole(path, text.encode())
+    return why
 
 
 def _columns(row: Result, further: Sequence[str]) -> dict[str, Any]:

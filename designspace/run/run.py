@@ -19,7 +19,7 @@ from designspace.registry.isolation import settings_kept
 from designspace.results.caveats import few_effective, too_few_images, unseeded
 from designspace.results.lines import PointKey, point_key
 from designspace.results.records import Result
-from designspace.results.store import Results, write_description
+from designspace.results.store import Results, add_description
 from designspace.run import local
 from designspace.run.describe import components_of, describe
 from designspace.run.devices import devices_of
@@ -43,6 +43,7 @@ from designspace.spec.own import why_not_called
 from designspace.spec.trial import Ids, Point, Trial
 from designspace.storage.cache import Cache
 from designspace.storage.provenance import now
+from designspace.text import counted
 
 
 @handled()
@@ -62,8 +63,9 @@ def run(
 ) -> Results:
     """Compute the points of ``ablation`` that have no result yet, and return all of its results.
 
-    To resume, run it again: finished points in ``out/<name>/results.jsonl`` are kept, all else is in the cache. Several
-    processes may share the work. A trial that raises an error, or calls ``sys.exit``, is recorded in ``failures`` of
+    To resume, run it again: finished points in ``out/<name>/results.jsonl`` are kept, all else is in the cache. With
+    more values on its axes, its new points are added to those of the folder, all of which its report has; those of
+    another baseline are left out with a warning. Several processes may share the work. A trial that raises an error, or calls ``sys.exit``, is recorded in ``failures`` of
     the results. In the main thread, SIGINT and SIGTERM save a training before they end the run.
 
     Args:
@@ -99,13 +101,14 @@ def run(
     done = results.done()
     if todo := tuple(point for point in points if _key(point) not in done):
         require_shapes(ablation)
-    write_description(results.folder, describe(ablation, points))
+    why = add_description(results.folder, describe(ablation, points))
     finished = _trials([point for point in points if _key(point) in done]).values()
     restore_artefacts(finished, results, Stages(Cache(), torch.device(first), batch_size))
     spec = Path(ablation.path).resolve() if ablation.path else None
     about = (device, batch_size, spec, ablation.components, now(), part_of_step())
     _work(Job(ablation.name, todo, results.folder.absolute(), *about), share, workers, len(done), progress)
     _warn(results.rows())
+    _warn_of_other_results(results, why)
     return results
 
 
@@ -205,3 +208,12 @@ def _warn(rows: Sequence[Result]) -> None:
         warnings.warn(warning, stacklevel=3)
     for warning in unseeded(name for row in rows for name in row.unseeded):
         warnings.warn(warning, stacklevel=3)
+
+
+def _warn_of_other_results(results: Results, why: str) -> None:
+    """Warn if the folder has results that its report leaves out; ``why`` says of what they are, if it is known."""
+    if count := results.left_out():
+        what = f"{counted(count, 'result')} of other settings or versions{f' ({why})' * bool(why)}"
+        file = results.folder / "results.jsonl"
+        keep = "another folder of reports (--out) or another name keeps both reports"
+        warnings.warn(f"{file} also holds {what}, which the report leaves out; {keep}", stacklevel=3)
