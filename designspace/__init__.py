@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     from designspace.evaluation.rows import Detector, Metric, Reference
     from designspace.registry.component import Count, Finite, Fraction, NonNegative, Positive
     from designspace.registry.literature import Source
+    from designspace.report.answers import Chosen, Compared
     from designspace.report.best import Best, best
+    from designspace.report.results import Results
     from designspace.run.run import run
     from designspace.sampling.counted import count_call, guiding
     from designspace.sampling.rows import Scaling, Schedule, Stochasticity, TimeSteps
@@ -40,11 +42,12 @@ if TYPE_CHECKING:
 
 # fmt: off
 __all__ = [
-    "EMA", "Ablation", "AdaptedLevels", "Augmentation", "Best", "CIn", "CNoise", "COut", "CSkip", "Count", "Data",
-    "DataError", "Decoder", "Denoiser", "Design", "Detector", "Finite", "Fraction", "Guidance", "LearnedWeight",
-    "LossWeight", "Metric", "Moments", "Network", "NoiseDistribution", "NonNegative", "Positive", "Reference",
-    "Samples", "Scaling", "Schedule", "Search", "Solver", "Source", "SpecError", "Stochasticity", "TimeSteps", "Trial",
-    "best", "count_call", "frechet", "guiding", "load", "plots", "precondition", "run", "sample", "tune",
+    "EMA", "Ablation", "AdaptedLevels", "Augmentation", "Best", "CIn", "CNoise", "COut", "CSkip", "Chosen", "Compared",
+    "Count", "Data", "DataError", "Decoder", "Denoiser", "Design", "Detector", "Finite", "Fraction", "Guidance",
+    "LearnedWeight", "LossWeight", "Metric", "Moments", "Network", "NoiseDistribution", "NonNegative", "Positive",
+    "Reference", "Results", "Samples", "Scaling", "Schedule", "Search", "Solver", "Source", "SpecError",
+    "Stochasticity", "TimeSteps", "Trial", "best", "count_call", "frechet", "guiding", "load", "plots", "precondition",
+    "run", "sample", "tune",
 ]
 _HOMES = {
     "data.rows": ["Data"],
@@ -58,7 +61,9 @@ _HOMES = {
     "evaluation.rows": ["Detector", "Metric", "Reference"],
     "registry.component": ["Count", "Finite", "Fraction", "NonNegative", "Positive"],
     "registry.literature": ["Source"],
+    "report.answers": ["Chosen", "Compared"],
     "report.best": ["Best", "best"],
+    "report.results": ["Results"],
     "run.run": ["run"],
     "sampling.counted": ["count_call", "guiding"],
     "sampling.rows": ["Scaling", "Schedule", "Stochasticity", "TimeSteps"],

@@ -23,6 +23,7 @@ from designspace.results.widened import unlike, widened
 from designspace.storage.arrays import pack, unpack
 from designspace.storage.files import CacheFolder, reading, write_whole
 from designspace.storage.locks import locked
+from designspace.text import config_name
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,7 +40,7 @@ class Results:
     def __init__(
         self, folder: Path, *, only: Collection[PointKey] | None = None, cache: CacheFolder | None = None
     ) -> None:
-        self.folder, self._only, self._cache = Path(folder), only, cache or CacheFolder()
+        self.folder, self.only, self._cache = Path(folder), only, cache or CacheFolder()
         self._results = Lines(self.folder / "results.jsonl", Result)
         self._failures = Lines(self.folder / "failures.jsonl", Failure)
 
@@ -72,8 +73,7 @@ class Results:
 
     def left_out(self) -> int:
         """The number of results of the folder that the report leaves out: of other settings, or of other versions."""
-        known = {point_key(point.id, point.axes) for point in read_description(self.folder).points}
-        return len(self._results.read().keys() - known)
+        return len(self._results.read().keys() - point_keys(read_description(self.folder)))
 
     def append(self, result: Result) -> None:
         """Add the result of a point unless the point already has one. Raises ``StorageError``."""
@@ -107,13 +107,21 @@ class Results:
 
     @property
     def frame(self) -> pd.DataFrame:
-        """One row per point: its axes, id, seed, nfe (counted) and images, and four columns for each metric.
+        """One row per point and repeat, in the order in which they finished.
 
-        The columns of a metric are ``<metric>``, ``<metric>_se``, ``<metric>_drawn`` and ``<metric>_protocol``.
-        ``protocol`` is the hash of everything that two distances must share to be comparable. An axis whose name is
-        already that of a column becomes ``axes.<name>``. With guidance, there are ``nfe_guidance`` and ``nfe_total``
-        as well, ``guidance_cost`` if another network guides, ``nfe_idle`` if some evaluations move nothing, and
-        ``nfe_search`` if time steps are measured.
+        - One column per axis. An axis whose name is that of another column becomes ``axes.<name>``: with an axis of
+          budgets, ``axes.nfe`` is the budget and ``nfe`` what was counted.
+        - ``label``: the name of the point, ``heun, nfe=35``.
+        - ``id``: the id of the trial, the hash of its resolved spec. ``seed``: that of the latents and labels.
+        - ``nfe``: counted evaluations of the denoiser per image. With guidance also ``nfe_guidance``, the evaluations
+          that it adds, ``nfe_total``, the cost of both, and ``guidance_cost``, if another network guides; ``nfe_idle``,
+          if some evaluations move nothing; ``nfe_search``, those that found measured time steps.
+        - ``images``: the number n of generated images.
+        - ``seconds``: the time of sampling, features and metrics when they were computed; NaN if it was not recorded.
+        - For each metric, its value ``<metric>``, the standard error ``<metric>_se``, the value of n images drawn from
+          the reference ``<metric>_drawn`` (NaN where they do not exist), the name of how it was measured
+          ``<metric>_protocol`` and, if it was measured on another number of images, that number ``<metric>_n``.
+        - ``protocol``: the hash of everything that two distances must share to be comparable.
         """
         import pandas as pd  # here, because most commands do not need it and the import is slow
 
@@ -130,7 +138,7 @@ class Results:
         return locked(self.folder / ".results.lock")
 
     def _has(self, key: PointKey) -> bool:
-        return self._only is None or key in self._only
+        return self.only is None or key in self.only
 
     def _artefact(self, id: str) -> Path:
         return self.folder / "artefacts" / f"{id}.safetensors"
@@ -146,6 +154,11 @@ def read_description(folder: Path) -> Description:
     except (LineError, ValidationError) as error:
         what = problem(error) if isinstance(error, ValidationError) else str(error)
         raise DataError(f"{path}: not the description of an ablation ({what}); run the ablation again") from error
+
+
+def point_keys(description: Description) -> set[PointKey]:
+    """The keys of the points of an ablation."""
+    return {point_key(point.id, point.axes) for point in description.points}
 
 
 def add_description(folder: Path, description: Description) -> str:
@@ -167,11 +180,14 @@ def add_description(folder: Path, description: Description) -> str:
 
 
 def _columns(row: Result, further: Sequence[str]) -> dict[str, Any]:
-    columns: dict[str, Any] = {key: getattr(row, key) for key in ("id", "seed", "nfe", *further, "images")}
+    columns: dict[str, Any] = {"label": config_name(row.axes)}
+    columns |= {key: getattr(row, key) for key in ("id", "seed", "nfe", *further, "images")}
+    columns["seconds"] = math.nan if row.seconds is None else math.fsum(row.seconds.values())
     for name, metric in row.metrics.items():
         columns[name] = metric.value
         columns[f"{name}_se"] = math.nan if metric.se is None else metric.se
         columns[f"{name}_drawn"] = math.nan if metric.drawn is None else metric.drawn
         columns[f"{name}_protocol"] = metric.protocol
+        columns |= {} if metric.n is None else {f"{name}_n": metric.n}
     columns["protocol"] = row.protocol.hash if row.protocol else None
     return {f"axes.{key}" if key in columns else key: value for key, value in row.axes.items()} | columns

@@ -16,10 +16,11 @@ from designspace.errors import DataError, FewImagesWarning
 from designspace.interrupts import contained, handled
 from designspace.registry.calling import described
 from designspace.registry.isolation import settings_kept
+from designspace.report.results import Results
 from designspace.results.caveats import few_effective, too_few_images, unseeded
 from designspace.results.lines import PointKey, point_key
 from designspace.results.records import Result
-from designspace.results.store import Results, add_description
+from designspace.results.store import add_description
 from designspace.run import local
 from designspace.run.describe import components_of, describe
 from designspace.run.devices import devices_of
@@ -64,9 +65,10 @@ def run(
     """Compute the points of ``ablation`` that have no result yet, and return all of its results.
 
     To resume, run it again: finished points in ``out/<name>/results.jsonl`` are kept, all else is in the cache. With
-    more values on its axes, its new points are added to those of the folder, all of which its report has; those of
-    another baseline are left out with a warning. Several processes may share the work. A trial that raises an error, or calls ``sys.exit``, is recorded in ``failures`` of
-    the results. In the main thread, SIGINT and SIGTERM save a training before they end the run.
+    other values on its axes, the points are added to those of the folder, and its report has all of them; results of
+    another baseline are left out with a warning. Several processes may share the work. A trial that raises an error, or
+    calls ``sys.exit``, is recorded in ``failures`` of the results. In the main thread, SIGINT and SIGTERM save a
+    training before they end the run.
 
     Args:
         ablation: An ablation, usually from ``load``.

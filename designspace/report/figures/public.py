@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from designspace.drawing.look import style
 from designspace.errors import DataError
+from designspace.report.answers import metric_of
 from designspace.report.figures import plane
 from designspace.report.figures import points as scatter
 from designspace.report.figures import steps as slopes
 from designspace.report.study import Study
-from designspace.text import did_you_mean
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -77,7 +77,9 @@ def study_of(results: AnyResults) -> Study:
     """The study of these results: the return value of ``ds.run``, or the folder of an ablation."""
     if isinstance(results, Study):
         return results
-    return Study(Path(results) if isinstance(results, str | os.PathLike) else results.folder)
+    if isinstance(results, str | os.PathLike):
+        return Study(Path(results))
+    return Study(results.folder, only=results.only)
 
 
 def of_metric(
@@ -85,11 +87,7 @@ def of_metric(
 ) -> Figure:
     """A figure of a metric, by default the first; raises ``DataError`` with ``otherwise`` if there is none."""
     study = study_of(results)
-    known = study.about.metrics
-    name = metric or next(iter(known), "")
-    if name not in known:
-        why = f"metric '{name}' was not measured.{did_you_mean(name, known)} Metrics: {', '.join(known) or 'none'}."
-        raise DataError(f"{study.folder}: {why}")
+    name = metric_of(study, metric)
     return drawn(study, lambda study: draw(study, name), f"{name}: {otherwise}")
 
 
