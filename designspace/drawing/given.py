@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 AnyAxes: TypeAlias = "Axes | Sequence[Axes] | NDArray[Any]"
 """The axes of one panel, or those of all panels, row by row, as ``plt.subplots`` returns them."""
@@ -50,6 +51,11 @@ def given(panels: int) -> list[Axes]:
         needed = "one panel" if panels == 1 else f"{panels} panels"
         raise ValueError(f"ax: the figure has {needed}, so that it needs {panels} axes, not {len(axes)}")
     return axes
+
+
+def figure_of(axes: Sequence[Axes]) -> Figure:
+    """The figure of given axes, which may be a part of another one."""
+    return cast("Figure", axes[0].figure)
 
 
 def first() -> Axes:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from designspace.drawing.given import given, is_given
+from designspace.drawing.given import figure_of, given, is_given
 from designspace.drawing.look import DARK, NOTE, TITLE, WIDTH, plain
 from designspace.drawing.scales import Interval
 
@@ -71,7 +71,7 @@ def stacked(
     from matplotlib.figure import Figure
 
     if own := given(panels or rows * columns):
-        return own[0].figure, own
+        return figure_of(own), own
     figure = Figure(figsize=(width, height), layout="constrained")
     return figure, list(figure.subplots(rows, columns, squeeze=False, sharex=share_x, height_ratios=ratios).flat)
 

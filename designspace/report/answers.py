@@ -19,7 +19,7 @@ from designspace.report.tables import caption
 from designspace.report.tables.table import Cell, Table, html_table, number_cell, text_table
 from designspace.results.points import known_as
 from designspace.results.uncertainty import critical_value
-from designspace.text import config_name, did_you_mean, measured, p_number, p_value
+from designspace.text import config_name, did_you_mean, measured, one_line, p_number, p_value
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -102,7 +102,7 @@ class Chosen:
 
     def _caption(self, worse: int) -> str:
         first = self.ranking.best[0]
-        how = f"{self.metric}: {caption.protocol(self.metric, [first])}"
+        how = f"{self.metric}: {_how(first, self.metric)}"
         others = f"{worse} other{'s are' if worse != 1 else ' is'} significantly worse"
         corrected = f"p is corrected for all pairs of {len(self.ranking.against) + 1} points"
         return f"{how}, {caption.better(first.higher_is_better(self.metric))}. {others}; {corrected}."
@@ -118,7 +118,7 @@ class Chosen:
 
 @dataclass(frozen=True, repr=False)
 class Compared:
-    """The difference of a metric between two points, the first minus the second. It prints as a sentence."""
+    """The difference of a metric between two points, the first minus the second. It prints as a sentence and how it was measured."""
 
     metric: str
     a: dict[str, Any]
@@ -138,15 +138,14 @@ class Compared:
     """The two-sided p-value of no difference; NaN if ``se`` is unknown."""
     higher_is_better: bool | None
     protocol: str
-    """How both were measured."""
+    """How both were measured: ``FD-lite0-96-320, n = 3,200``."""
 
     def __str__(self) -> str:
         names = f"{config_name(self.a)} minus {config_name(self.b)}"
         how = "paired" if self.paired else "not paired"
-        found = f"{self.metric} of {names}: {measured(self.difference, self.se)} ({self.protocol}; {how})"
-        if math.isnan(self.p):
-            return f"{found}, without a standard error."
-        return f"{found}, {p_value(self.p)}: {self._verdict}."
+        found = f"{self.metric} of {names}: {measured(self.difference, self.se)}"
+        tested = "no standard error" if math.isnan(self.p) else f"{p_value(self.p)}, {self._verdict}"
+        return f"{found}, {tested}\n{how}; {self.protocol}, {caption.better(self.higher_is_better)}"
 
     __repr__ = __str__
 
@@ -192,7 +191,7 @@ def compare(study: Study, a: Axes, b: Axes, metric: str | None) -> Compared:
     half = math.nan if gap.se is None else critical_value(gap.degrees) * gap.se
     points = dict(first.axes), dict(second.axes)
     ends = gap.value - half, gap.value + half
-    about = first.higher_is_better(name), caption.protocol(name, [first])
+    about = first.higher_is_better(name), _how(first, name)
     return Compared(name, *points, gap.value, gap.se, *ends, gap.paired, gap.gain, gap.p, *about)
 
 
@@ -204,6 +203,10 @@ def metric_of(study: Study, metric: str | None) -> str:
         listed = ", ".join(known) or "none"
         _refuse(study, f"metric '{name}' was not measured.{did_you_mean(name, known)} Metrics: {listed}.")
     return name
+
+
+def _how(point: Entry, metric: str) -> str:
+    return f"{one_line(point.about(metric).protocol)}, n = {point.images(metric):,}"
 
 
 def _one(study: Study, axes: Axes, which: str, metric: str) -> Entry:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from designspace.drawing.given import given
+from designspace.drawing.given import figure_of, given
 from designspace.drawing.look import DPI, plain
 
 if TYPE_CHECKING:
@@ -89,11 +89,11 @@ def draw(shown: Grid) -> Figure:
         return figure
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-    canvas = FigureCanvasAgg(figure)
+    canvas: Any = FigureCanvasAgg(figure)
     canvas.draw()
     own[0].imshow(np.asarray(canvas.buffer_rgba()))
     own[0].set_axis_off()
-    return own[0].figure
+    return figure_of(own)
 
 
 def _figure(shown: Grid) -> Figure:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from designspace.drawing.given import given
+from designspace.drawing.given import figure_of, given
 from designspace.drawing.look import COLOURS, NOTE, WIDTH, plain
 from designspace.drawing.panels import annotate, stacked
 from designspace.report.entry import Entry
@@ -188,7 +188,7 @@ def _grid(rows: int, height: float, widths: Sequence[float]) -> tuple[Figure, li
     from matplotlib.figure import Figure
 
     if own := given(rows * len(widths)):
-        return own[0].figure, own
+        return figure_of(own), own
     figure = Figure(figsize=(WIDTH, height), layout="constrained")
     return figure, list(figure.subplots(rows, len(widths), squeeze=False, width_ratios=widths).flat)
 
