@@ -118,7 +118,7 @@ class Chosen:
 
 @dataclass(frozen=True, repr=False)
 class Compared:
-    """The difference of a metric between two points, the first minus the second. It prints as a sentence and how it was measured."""
+    """The difference of a metric between two points, the first minus the second. It prints as a sentence."""
 
     metric: str
     a: dict[str, Any]

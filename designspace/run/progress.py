@@ -201,7 +201,7 @@ class _Cell:
         self._lines.pop(event.trial, None)
         if not (ends := event.kind not in ("training", "sampling")):
             self._lines[event.trial] = line(clean(event.label), event.done / max(event.total, 1), state_of(event))
-        self._failed += [clean(f"failed: {event.label}: {event.note}")] * (event.kind == "failed")
+        self._failed += [clean(f"{event.label}: {event.note}")] * (event.kind == "failed")
         whole = line("trials", self._clock.share(), f"{self._clock.count()}  {self._clock.left()}")
         self._cell.show([whole, *self._lines.values(), *self._failed], always=ends)
 
