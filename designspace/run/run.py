@@ -19,7 +19,6 @@ from designspace.registry.isolation import settings_kept
 from designspace.report.results import Results
 from designspace.results.caveats import few_effective, too_few_images, unseeded
 from designspace.results.lines import PointKey, point_key
-from designspace.results.records import Result
 from designspace.results.store import add_description
 from designspace.run import local
 from designspace.run.describe import components_of, describe
@@ -64,11 +63,10 @@ def run(
 ) -> Results:
     """Compute the points of ``ablation`` that have no result yet, and return all of its results.
 
-    To resume, run it again: finished points in ``out/<name>/results.jsonl`` are kept, all else is in the cache. With
-    other values on its axes, the points are added to those of the folder, and its report has all of them; results of
-    another baseline are left out with a warning. Several processes may share the work. A trial that raises an error, or
-    calls ``sys.exit``, is recorded in ``failures`` of the results. In the main thread, SIGINT and SIGTERM save a
-    training before they end the run.
+    To resume, run it again: finished points in ``out/<name>/results.jsonl`` are kept, all else is in the cache. Other
+    values on its axes add points to its report; results of another baseline are left out, with a warning. Processes may
+    share the work. A trial that raises an error, or calls ``sys.exit``, is recorded in ``failures`` of the results. In
+    the main thread, SIGINT and SIGTERM save a training before they end the run.
 
     Args:
         ablation: An ablation, usually from ``load``.
@@ -106,11 +104,9 @@ def run(
     why = add_description(results.folder, describe(ablation, points))
     finished = _trials([point for point in points if _key(point) in done]).values()
     restore_artefacts(finished, results, Stages(Cache(), torch.device(first), batch_size))
-    spec = Path(ablation.path).resolve() if ablation.path else None
-    about = (device, batch_size, spec, ablation.components, now(), part_of_step())
+    about = (device, batch_size, ablation.path and ablation.path.resolve(), ablation.components, now(), part_of_step())
     _work(Job(ablation.name, todo, results.folder.absolute(), *about), share, workers, len(done), progress)
-    _warn(results.rows())
-    _warn_of_other_results(results, why)
+    _warn(results, why)
     return results
 
 
@@ -202,7 +198,9 @@ def _require_unchanged(points: Sequence[Point]) -> None:
             raise DataError("code or data have changed since the ablation was loaded: load it again")
 
 
-def _warn(rows: Sequence[Result]) -> None:
+def _warn(results: Results, why: str) -> None:
+    """Warn of values that mislead, and of results that the report leaves out; ``why`` says of what these are."""
+    rows = results.rows()
     few = (too_few_images(row.images, row.features, row.metrics) for row in rows if row.features)
     if warning := next(filter(None, few), None):
         warnings.warn(warning, FewImagesWarning, stacklevel=3)
@@ -210,10 +208,6 @@ def _warn(rows: Sequence[Result]) -> None:
         warnings.warn(warning, stacklevel=3)
     for warning in unseeded(name for row in rows for name in row.unseeded):
         warnings.warn(warning, stacklevel=3)
-
-
-def _warn_of_other_results(results: Results, why: str) -> None:
-    """Warn if the folder has results that its report leaves out; ``why`` says of what they are, if it is known."""
     if count := results.left_out():
         what = f"{counted(count, 'result')} of other settings or versions{f' ({why})' * bool(why)}"
         file = results.folder / "results.jsonl"
