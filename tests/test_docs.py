@@ -6,6 +6,7 @@ import os
 import random
 import re
 import runpy
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -26,6 +27,7 @@ sys.path.insert(0, str(DOCS / "make"))
 
 import api
 import mathml
+import notebook
 import readme
 import rows
 import rst
@@ -113,6 +115,35 @@ def test_commands_and_their_options_exist(page, least):
     assert seen >= least
 
 
+def shown(cell):
+    """What a cell shows, as text: without pictures."""
+    return ["".join(out.get("text") or out["data"].get("text/plain", "")) for out in cell.get("outputs", [])]
+
+
+def test_the_notebook_runs_and_shows_what_its_page_says(tmp_path):
+    copy = shutil.copy(DOCS / "notebook.ipynb", tmp_path)
+    environment = os.environ | {"DESIGNSPACE_CACHE": str(tmp_path / "cache"), "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, str(DOCS / "make" / "notebook.py"), copy]
+    environment["MPLBACKEND"] = "Agg"
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    number = re.compile(r"-?\d+\.?\d*(?:e-?\d+)?")
+    pairs = list(zip(notebook.cells(DOCS / "notebook.ipynb"), notebook.cells(Path(copy)), strict=True))
+    for committed, now in pairs:
+        assert len(shown(now)) == len(shown(committed))
+        for a, b in zip(shown(committed), shown(now), strict=True):
+            assert re.split(r"\s+", number.sub("#", b)) == re.split(r"\s+", number.sub("#", a))
+            assert [*map(float, number.findall(b))] == pytest.approx([*map(float, number.findall(a))], rel=0.02)
+    assert sum(bool(shown(cell)) for cell, _ in pairs) == 8
+    assert len(list((tmp_path / "reports" / "solvers").glob("*.png"))) >= 3
+    text, pictures = notebook.page(Path(copy))
+    assert list(pictures) == ["notebook_1.png"]
+    assert pictures["notebook_1.png"].startswith(b"\x89PNG")
+    assert "![What the cell draws](notebook_1.png)" in text
+    assert text.count("<table>") == 4
+    assert "```python\nresults.compare({" in text
+
+
 NETWORK = """
 import torch
 
@@ -163,10 +194,11 @@ def test_recipes_in_python_run(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "reports").symlink_to(ROOT / "reports")
     found = blocks_of("recipes", "python")
-    assert len(found) == 4
+    assert len(found) == 5
     for block in found:
         run(block)
-    assert {file.name for file in tmp_path.glob("*.pdf")} == {"solvers.pdf", "training.pdf", "time_steps.pdf"}
+    names = {"solvers.pdf", "both.pdf", "training.pdf", "time_steps.pdf"}
+    assert {file.name for file in tmp_path.glob("*.pdf")} == names
     try:
         norm = importlib.import_module("norm").Norm()
         assert norm.measure(Sample(torch.tensor([[3.0, 4.0], [0.0, 1.0]])), Sample(torch.zeros(2, 2))).value == 3
