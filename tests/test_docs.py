@@ -29,6 +29,7 @@ import mathml
 import readme
 import rows
 import rst
+import tutorial
 from blocks import blocks, run
 
 import designspace
@@ -65,9 +66,9 @@ def wrong_with(path):
     return []
 
 
-def test_the_tutorial_runs(tmp_path):
+def test_the_first_steps_run(tmp_path):
     environment = os.environ | {"DESIGNSPACE_CACHE": str(tmp_path / "cache"), "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, str(DOCS / "make" / "blocks.py"), str(DOCS / "tutorial.md")]
+    command = [sys.executable, str(DOCS / "make" / "blocks.py"), str(DOCS / "first_steps.md")]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     written = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
@@ -75,30 +76,79 @@ def test_the_tutorial_runs(tmp_path):
     assert reports | {"reports/toy/walks.png", "figures/rows_time_steps.png", "reports/digits/claims.md"} <= written
     run = [
         " ".join(["$ designspace", *words[1:]])
-        for block in blocks_of("tutorial", "console")
+        for block in blocks_of("first_steps", "console")
         for words in block.commands
     ]
     assert [line.strip() for line in done.stdout.splitlines() if line.startswith("$ ")] == run
 
 
-@pytest.mark.parametrize(
-    ("page", "least"),
-    [
-        ("index", 0),
-        ("tutorial", 16),
-        ("bring_your_model", 7),
-        ("recipes", 14),
-        ("clusters", 3),
-        ("tune", 4),
-        ("best", 1),
-        ("guidance", 4),
-        ("detectors", 1),
-        ("error_bars", 0),
-        ("security", 1),
-    ],
-)
+def test_the_tutorial_runs_and_its_figures_are_the_committed_ones(tmp_path, monkeypatch):
+    monkeypatch.setenv("DESIGNSPACE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    page = PAGES["tutorial"]
+    found = tutorial.drawn(tmp_path)
+    shown = re.findall(r"!\[.+?\]\(tutorial/(\w+\.png)\)", page)
+    assert sorted(found) == sorted(shown) == sorted(path.name for path in tutorial.FIGURES.iterdir())
+    for name, image in found.items():
+        assert (tutorial.FIGURES / name).stat().st_size < 150_000
+        drawn, kept = (
+            np.asarray(im.convert("RGB"), dtype=float) for im in (image, Image.open(tutorial.FIGURES / name))
+        )
+        assert drawn.shape == kept.shape
+        assert np.abs(drawn - kept).mean() < 2
+    assert (tmp_path / "practices" / "best.md").is_file()
+
+
+def test_the_numbers_of_the_tutorial_are_those_of_the_reports():
+    """Each value with its standard error occurs in a report, and all of its ablations are included."""
+    reports = " ".join(path.read_text("utf-8") for path in (ROOT / "reports").glob("*/*.md")).replace("**", "")
+    values = re.findall(r"\d[\d.]* ± \d[\d.]*\d", PAGES["tutorial"].split("<!-- table")[0])
+    assert len(values) > 25
+    assert [value for value in values if not within(reports)(value)] == []
+    named = re.findall(r"ablations/(\w+)\.yaml", PAGES["tutorial"])
+    assert len(named) >= 7
+    assert [name for name in named if not (ROOT / "ablations" / f"{name}.yaml").is_file()] == []
+
+
+def test_the_component_of_the_readme_is_the_example_that_is_included():
+    example = (ROOT / "ablations" / "examples" / "sinh.py").read_text("utf-8")
+    (shown,) = (b.text for b in blocks(readme.README.read_text("utf-8")) if b.text.startswith("# sinh.py\n"))
+    (built,) = (block.text for block in blocks_of_all("first_steps") if block.file == "sinh.py")
+    assert shown.removeprefix("# sinh.py\n") == built == example
+
+
+@pytest.mark.parametrize("page", ["README", *PAGES])
+def test_code_fits_the_page(page):
+    text = PAGES.get(page) or readme.README.read_text("utf-8")
+    lines = [line for block in blocks(text) for line in block.text.splitlines()]
+    allowed = 130 if page == "clusters" else 98
+    assert [line for line in lines if len(line) > allowed] == []
+
+
+LEAST = {
+    "index": 0,
+    "first_steps": 16,
+    "tutorial": 3,
+    "coming_from": 9,
+    "bring_your_model": 7,
+    "recipes": 14,
+    "clusters": 3,
+    "tune": 4,
+    "best": 1,
+    "guidance": 4,
+    "detectors": 1,
+    "error_bars": 0,
+    "security": 1,
+}
+"""The least number of commands on each page."""
+
+
+def test_the_commands_of_all_pages_are_tested():
+    assert set(LEAST) == set(PAGES)
+
+
+@pytest.mark.parametrize(("page", "least"), LEAST.items())
 def test_commands_and_their_options_exist(page, least):
-    assert len(PAGES) == 11
     root, seen = typer.main.get_command(app), 0
     for block in blocks_of(page, "console"):
         for program, *words in block.commands:
@@ -273,10 +323,11 @@ def sentences(page):
 
 def test_the_tables_of_the_readme_and_of_best_practices_are_those_of_the_reports():
     """After ``make reports``, every table of the README that is not a list of ablations is between marks."""
-    page, best = (path.read_text("utf-8") for path in (readme.README, readme.PAGE))
-    assert (readme.filled(page), readme.filled(best)) == (page, best)
-    names = [re.findall(r"<!-- table: (\w+) -->\n\n\| ", text) for text in (page, best)]
-    assert names == [["best_practices", "solver_grid", "rows"], ["rows", "quality"]]
+    pages = [path.read_text("utf-8") for path in (readme.README, readme.PAGE, readme.TUTORIAL)]
+    assert [readme.filled(page) for page in pages] == pages
+    page = pages[0]
+    names = [re.findall(r"<!-- table: (\w+) -->\n\n\| ", text) for text in pages]
+    assert names == [["best_practices", "solver_grid", "rows"], ["rows", "quality"], ["rows"]]
     assert {name for of in names for name in of} == set(readme.TABLES)
     rules = [line for line in page.splitlines() if line.startswith("| ---")]
     assert len(rules) == len(names[0]) + 1
@@ -483,7 +534,7 @@ claims:
 def test_the_page_on_tuning_shows_the_races_and_the_final_test_of_the_report():
     text, report = (DOCS / "tune.md").read_text(), ROOT / "reports" / "tuned_digits"
     record = read_search(report)
-    shown = re.search(r"```text\n(.*?)```", text, re.DOTALL).group(1).splitlines()
+    shown = re.search(r"```text\n(.*?)```", text, re.DOTALL).group(1).replace("\n    ", " ").splitlines()
     assert shown == [race_result(race) for race in record.outcomes if race.budget == "nfe=7"]
     share = 100 * record.images_spent / record.images_full_grid
     assert f"the search took {share:.1f} % of the images of a full grid" in text

@@ -1,4 +1,4 @@
-"""Fill in the tables of README.md and of the page on best practices, and draw their figures, from committed reports.
+"""Fill in the tables of README.md, of the tutorial and of the page on best practices, and draw figures, from reports.
 
 A table stands between ``<!-- table: name -->`` and ``<!-- end -->``, where name is a key of ``TABLES``.
 """
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 README, REPORTS, PICTURE = ROOT / "README.md", ROOT / "reports", ROOT / "docs" / "cifar10_jpeg.png"
 PAGE, CHANGES = ROOT / "docs" / "best.md", ROOT / "docs" / "best_changes.png"
+TUTORIAL = ROOT / "docs" / "tutorial.md"
 METRIC = "frechet"
 SHOWN = {"solver": ["euler", "heun", "dpmpp_2m"], "nfe": 11}
 """The points whose images are shown."""
@@ -145,7 +146,7 @@ def changes() -> Figure:
 
 
 if __name__ == "__main__":
-    for path in (README, PAGE):
+    for path in (README, PAGE, TUTORIAL):
         path.write_text(filled(path.read_text("utf-8")), "utf-8")
     PICTURE.write_bytes(saved(picture(), "png"))
     CHANGES.write_bytes(saved(changes(), "png"))
