@@ -1,5 +1,6 @@
 """The pages under docs: their commands run, and their numbers are those of the reports."""
 
+import doctest
 import importlib
 import json
 import os
@@ -105,7 +106,7 @@ def test_the_numbers_of_the_tutorial_are_those_of_the_reports():
     values = re.findall(r"\d[\d.]* ± \d[\d.]*\d", PAGES["tutorial"].split("<!-- table")[0])
     assert len(values) > 25
     assert [value for value in values if not within(reports)(value)] == []
-    named = re.findall(r"ablations/(\w+)\.yaml", PAGES["tutorial"])
+    named = re.findall(r"\"reports/(\w+)\"", PAGES["tutorial"])
     assert len(named) >= 7
     assert [name for name in named if not (ROOT / "ablations" / f"{name}.yaml").is_file()] == []
 
@@ -495,6 +496,33 @@ def test_the_api_has_every_public_name_with_its_signature():
     assert "output of D or the noise" in next(
         line for line in page.splitlines() if line.startswith("- `ValueError`: The time")
     )
+
+
+def test_every_public_name_has_an_example_that_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DESIGNSPACE_CACHE", str(tmp_path / "cache"))
+    for folder in ("ablations", "reports"):
+        (tmp_path / folder).symlink_to(ROOT / folder)
+    found = api.EXAMPLE.findall(api.EXAMPLES.read_text("utf-8"))
+    names = [name for first, more, _ in found for name in (first, *more.split())]
+    assert sorted(names) == sorted(f"ds.{name}" for name in designspace.__all__ if name != "plots")
+    page, parser = api.page(), doctest.DocTestParser()
+    try:
+        for name, _, block in [*found, ("ds.plots", "", designspace.plots.__doc__)]:
+            test = parser.get_doctest(block.removesuffix("```"), {}, name, None, 0)
+            said = []
+            result = doctest.DocTestRunner().run(test, out=said.append)
+            assert (result.failed, result.attempted > 1) == (0, True), "".join(said)
+            assert block in page or name == "ds.plots"
+    finally:
+        for row, own in (("loss_weight", "damped"), ("schedule", "squared")):
+            ROWS[row].known.pop(own, None)
+
+
+def test_choices_in_tables_of_fields_are_separated_by_bars():
+    page = rows.page("time_steps")
+    assert "| `end` | `zero | lowest` |" in page
+    assert "&#124;" not in page
 
 
 def test_formulas_are_mathml():
