@@ -41,6 +41,7 @@ reports: $(READY)  ## tables, plots and pages of the committed results, best pra
 	$(BIN)/designspace best
 	$(BIN)/python docs/make/claims.py
 	$(BIN)/python docs/make/readme.py
+	$(BIN)/python docs/make/tutorial.py
 
 bench: $(READY)
 	$(BIN)/python -m pip install --quiet -r benchmarks/requirements.txt

@@ -1,5 +1,6 @@
 """The pages under docs: their commands run, and their numbers are those of the reports."""
 
+import doctest
 import importlib
 import json
 import os
@@ -31,6 +32,7 @@ import notebook
 import readme
 import rows
 import rst
+import tutorial
 from blocks import blocks, run
 
 import designspace
@@ -68,9 +70,9 @@ def wrong_with(path):
     return []
 
 
-def test_the_tutorial_runs(tmp_path):
+def test_the_first_steps_run(tmp_path):
     environment = os.environ | {"DESIGNSPACE_CACHE": str(tmp_path / "cache"), "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, str(DOCS / "make" / "blocks.py"), str(DOCS / "tutorial.md")]
+    command = [sys.executable, str(DOCS / "make" / "blocks.py"), str(DOCS / "first_steps.md")]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     written = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
@@ -78,31 +80,80 @@ def test_the_tutorial_runs(tmp_path):
     assert reports | {"reports/toy/walks.png", "figures/rows_time_steps.png", "reports/digits/claims.md"} <= written
     run = [
         " ".join(["$ designspace", *words[1:]])
-        for block in blocks_of("tutorial", "console")
+        for block in blocks_of("first_steps", "console")
         for words in block.commands
     ]
     assert [line.strip() for line in done.stdout.splitlines() if line.startswith("$ ")] == run
 
 
-@pytest.mark.parametrize(
-    ("page", "least"),
-    [
-        ("index", 0),
-        ("tutorial", 16),
-        ("bring_your_model", 7),
-        ("recipes", 14),
-        ("clusters", 3),
-        ("tune", 4),
-        ("best", 1),
-        ("guidance", 4),
-        ("detectors", 1),
-        ("error_bars", 0),
-        ("security", 1),
-        ("tracking", 8),
-    ],
-)
+def test_the_tutorial_runs_and_its_figures_are_the_committed_ones(tmp_path, monkeypatch):
+    monkeypatch.setenv("DESIGNSPACE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    page = PAGES["tutorial"]
+    found = tutorial.drawn(tmp_path)
+    shown = re.findall(r"!\[.+?\]\(tutorial/(\w+\.png)\)", page)
+    assert sorted(found) == sorted(shown) == sorted(path.name for path in tutorial.FIGURES.iterdir())
+    for name, image in found.items():
+        assert (tutorial.FIGURES / name).stat().st_size < 150_000
+        drawn, kept = (
+            np.asarray(im.convert("RGB"), dtype=float) for im in (image, Image.open(tutorial.FIGURES / name))
+        )
+        assert drawn.shape == kept.shape
+        assert np.abs(drawn - kept).mean() < 2
+    assert (tmp_path / "practices" / "best.md").is_file()
+
+
+def test_the_numbers_of_the_tutorial_are_those_of_the_reports():
+    """Each value with its standard error occurs in a report, and all of its ablations are included."""
+    reports = " ".join(path.read_text("utf-8") for path in (ROOT / "reports").glob("*/*.md")).replace("**", "")
+    values = re.findall(r"\d[\d.]* ± \d[\d.]*\d", PAGES["tutorial"].split("<!-- table")[0])
+    assert len(values) > 25
+    assert [value for value in values if not within(reports)(value)] == []
+    named = re.findall(r"\"reports/(\w+)\"", PAGES["tutorial"])
+    assert len(named) >= 7
+    assert [name for name in named if not (ROOT / "ablations" / f"{name}.yaml").is_file()] == []
+
+
+def test_the_component_of_the_readme_is_the_example_that_is_included():
+    example = (ROOT / "ablations" / "examples" / "sinh.py").read_text("utf-8")
+    (shown,) = (b.text for b in blocks(readme.README.read_text("utf-8")) if b.text.startswith("# sinh.py\n"))
+    (built,) = (block.text for block in blocks_of_all("first_steps") if block.file == "sinh.py")
+    assert shown.removeprefix("# sinh.py\n") == built == example
+
+
+@pytest.mark.parametrize("page", ["README", *PAGES])
+def test_code_fits_the_page(page):
+    text = PAGES.get(page) or readme.README.read_text("utf-8")
+    lines = [line for block in blocks(text) for line in block.text.splitlines()]
+    allowed = 130 if page == "clusters" else 98
+    assert [line for line in lines if len(line) > allowed] == []
+
+
+LEAST = {
+    "index": 0,
+    "first_steps": 16,
+    "tutorial": 3,
+    "coming_from": 9,
+    "bring_your_model": 7,
+    "recipes": 14,
+    "clusters": 3,
+    "tune": 4,
+    "best": 1,
+    "guidance": 4,
+    "detectors": 1,
+    "error_bars": 0,
+    "security": 1,
+    "tracking": 8,
+}
+"""The least number of commands on each page."""
+
+
+def test_the_commands_of_all_pages_are_tested():
+    assert set(LEAST) == set(PAGES)
+
+
+@pytest.mark.parametrize(("page", "least"), LEAST.items())
 def test_commands_and_their_options_exist(page, least):
-    assert len(PAGES) == 12
     root, seen = typer.main.get_command(app), 0
     for block in blocks_of(page, "console"):
         for program, *words in block.commands:
@@ -271,6 +322,11 @@ def test_data_sets_of_bring_your_model_have_these_fields():
         Data.model_validate(YAML(typ="safe").load(text))
 
 
+def within(line):
+    """Whether a number or word occurs in the line, but not as part of another one."""
+    return lambda text: re.search(rf"(?<![\w.,]){re.escape(text)}(?!\w|[.,]\d)", line) is not None
+
+
 @pytest.mark.parametrize("path", readme.PAGES, ids=lambda path: path.name)
 def test_tables_and_numbers_are_those_of_the_reports(path):
     """After ``make reports``, what stands at each mark is what the results have at the place that it names."""
@@ -311,9 +367,10 @@ def test_a_part_of_a_page_is_the_list_or_table_below_a_heading(tmp_path, monkeyp
 
 def test_every_table_of_the_readme_and_of_best_practices_is_made():
     """Every table of the README that is not a list of ablations is between marks."""
-    page, best = (path.read_text("utf-8") for path in (readme.README, readme.PAGE))
-    names = [re.findall(r"<!-- table: (\w+) -->\n\n\| ", text) for text in (page, best)]
-    assert names == [["best_practices", "solver_grid", "rows"], ["rows", "quality"]]
+    pages = [path.read_text("utf-8") for path in (readme.README, readme.PAGE, readme.TUTORIAL)]
+    page = pages[0]
+    names = [re.findall(r"<!-- table: (\w+) -->\n\n\| ", text) for text in pages]
+    assert names == [["best_practices", "solver_grid", "rows"], ["rows", "quality"], ["rows"]]
     assert {name for of in names for name in of} == set(readme.TABLES)
     rules = [line for line in page.splitlines() if line.startswith("| ---")]
     assert len(rules) == len(names[0]) + 1
@@ -509,6 +566,33 @@ def test_the_api_has_every_public_name_with_its_signature():
     )
 
 
+def test_every_public_name_has_an_example_that_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DESIGNSPACE_CACHE", str(tmp_path / "cache"))
+    for folder in ("ablations", "reports"):
+        (tmp_path / folder).symlink_to(ROOT / folder)
+    found = api.EXAMPLE.findall(api.EXAMPLES.read_text("utf-8"))
+    names = [name for first, more, _ in found for name in (first, *more.split())]
+    assert sorted(names) == sorted(f"ds.{name}" for name in designspace.__all__ if name != "plots")
+    page, parser = api.page(), doctest.DocTestParser()
+    try:
+        for name, _, block in [*found, ("ds.plots", "", designspace.plots.__doc__)]:
+            test = parser.get_doctest(block.removesuffix("```"), {}, name, None, 0)
+            said = []
+            result = doctest.DocTestRunner().run(test, out=said.append)
+            assert (result.failed, result.attempted > 1) == (0, True), "".join(said)
+            assert block in page or name == "ds.plots"
+    finally:
+        for row, own in (("loss_weight", "damped"), ("schedule", "squared")):
+            ROWS[row].known.pop(own, None)
+
+
+def test_choices_in_tables_of_fields_are_separated_by_bars():
+    page = rows.page("time_steps")
+    assert "| `end` | `zero | lowest` |" in page
+    assert "&#124;" not in page
+
+
 def test_formulas_are_mathml():
     inline, block = (
         r'<span class="arithmatex">\(a &lt; b\)</span>',
@@ -546,7 +630,7 @@ claims:
 def test_the_page_on_tuning_shows_the_races_and_the_final_test_of_the_report():
     text, report = (DOCS / "tune.md").read_text(), ROOT / "reports" / "tuned_digits"
     record = read_search(report)
-    shown = re.search(r"```text\n(.*?)```", text, re.DOTALL).group(1).splitlines()
+    shown = re.search(r"```text\n(.*?)```", text, re.DOTALL).group(1).replace("\n    ", " ").splitlines()
     assert shown == [race_result(race) for race in record.outcomes if race.budget == "nfe=7"]
     share = 100 * record.images_spent / record.images_full_grid
     assert f"the search took {share:.1f} % of the images of a full grid" in text

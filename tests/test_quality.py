@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from studies import influence
 
-from designspace.report import Study, write
+from designspace.report import Study, merge, write
 from designspace.report.evidence import quality as module
 from designspace.report.evidence.quality import quality
 from designspace.report.figures.quality import equal_quality
@@ -141,6 +141,15 @@ def test_intervals_hold_the_first_nfe_with_a_probability_of_95_per_cent(truth, s
         low, high = module.ends(NFE, z)
         held += (low is not None and low <= true_nfe) and (high is None or true_nfe <= high)
     assert held / DRAWS >= 0.95 - 3 * np.sqrt(0.95 * 0.05 / DRAWS)
+
+
+def test_a_joint_report_may_have_points_with_different_axes(tmp_path):
+    studies = [Study(ROOT / "reports" / f"cifar10_jpeg_{name}") for name in ("solvers", "steps")]
+    (found,) = quality(merge(studies, tmp_path), "frechet")
+    reached = {one.config: one.nfe for one in found.reached}
+    assert len(reached) == 13
+    assert reached["cifar10_jpeg_solvers, dpmpp_2m"] == 11
+    assert reached["cifar10_jpeg_steps, time_steps.rho=3"] is None
 
 
 def test_a_metric_of_the_sampler_and_an_ablation_without_nfe_have_none(bench):

@@ -9,17 +9,13 @@ from designspace.sampling.levels import ramp
 
 
 class Sinh(TimeSteps, name="sinh"):
-    """Geometric above the noise level ``knee``, which is kappa in the formula, and evenly spaced below it."""
+    """Geometric above the noise level ``knee``, kappa in the formula, and evenly spaced below."""
 
-    formula = r"""
-        \sigma_i = \kappa \sinh\theta_i, \qquad \theta_i = \theta_0 + \tfrac{i}{N-1} (\theta_{N-1} - \theta_0),
-        \quad \theta_0 = \mathrm{arsinh}(\sigma_\max / \kappa), \; \theta_{N-1} = \mathrm{arsinh}(\sigma_\min / \kappa)
-    """
-
+    formula = r"\sigma_i = \kappa \sinh\theta_i, \quad \theta_{i+1} - \theta_i = \mathrm{const}"
     sigma_min: Positive = 0.002
     sigma_max: Positive = 80.0
     knee: Positive = 0.1
 
     def sigmas(self, n: int) -> Tensor:
-        start, end = math.asinh(self.sigma_max / self.knee), math.asinh(self.sigma_min / self.knee)
+        start, end = (math.asinh(sigma / self.knee) for sigma in (self.sigma_max, self.sigma_min))
         return self.knee * (start + ramp(n) * (end - start)).sinh()

@@ -6,6 +6,8 @@ import dataclasses
 import inspect
 import re
 from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
 from typing import Annotated, Any, get_origin
 
 import rst
@@ -18,6 +20,8 @@ from designspace.registry.component import Component
 from designspace.registry.description import described, fields_of
 from designspace.table import columns
 
+EXAMPLES = Path(__file__).parent / "examples.md"
+EXAMPLE = re.compile(r"^## (\S+)(.*)\n\n(```pycon\n(?:.*\n)*?```)$", re.M)
 BESIDE = {
     "ds.plots": (designspace.plots, designspace.plots.__all__),
     "designspace.table.columns": (columns, ["read_columns", "read_design"]),
@@ -43,14 +47,22 @@ def page() -> str:
     return "\n\n".join(parts) + "\n"
 
 
+@cache
+def examples() -> dict[str, str]:
+    """The examples, blocks of Python's prompt, by the first of the names that they show."""
+    return {name: block for name, _, block in EXAMPLE.findall(EXAMPLES.read_text("utf-8"))}
+
+
 def _entry(name: str, thing: Any, level: int = 2) -> str:
+    """Signature, docstring, example, fields and members."""
+    example = f"\n\n{examples()[name]}" if name in examples() else ""
     head = f"{'#' * level} {name}"
     if get_origin(thing) is Annotated:
         field = described(name, FieldInfo.from_annotation(thing))
-        return f"{head}\n\nThe type of a field: `{field.type}`, {field.domain}."
+        return f"{head}\n\nThe type of a field: `{field.type}`, {field.domain}.{example}"
     if not inspect.isclass(thing):
-        return f"{head}\n\n{_signature(name, thing)}\n\n{rst.markdown(thing.__doc__)}"
-    parts = [head, rst.markdown(thing.__doc__), *_fields(thing)]
+        return f"{head}\n\n{_signature(name, thing)}\n\n{rst.markdown(thing.__doc__)}{example}"
+    parts = [head, rst.markdown(thing.__doc__) + example, *_fields(thing)]
     for member, method, is_property in _methods(thing):
         code = f"```python\n{member}: {inspect.signature(method).return_annotation}\n```"
         parts += [code if is_property else _signature(member, method), rst.markdown(method.__doc__)]

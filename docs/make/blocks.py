@@ -21,8 +21,9 @@ class Block(NamedTuple):
 
     @property
     def commands(self) -> list[list[str]]:
-        """The command lines after ``$``, in words; comments are left out."""
-        return [shlex.split(line[2:], comments=True) for line in self.text.splitlines() if line.startswith("$ ")]
+        """The command lines after ``$``, in words; comments are left out, and a backslash continues a line."""
+        lines = self.text.replace("\\\n", "").splitlines()
+        return [shlex.split(line[2:], comments=True) for line in lines if line.startswith("$ ")]
 
 
 def blocks(page: str) -> list[Block]:

@@ -45,7 +45,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 README, REPORTS, PICTURE = ROOT / "README.md", ROOT / "reports", ROOT / "docs" / "cifar10_jpeg.png"
 PAGE, CHANGES = ROOT / "docs" / "best.md", ROOT / "docs" / "best_changes.png"
-PAGES = (README, PAGE, ROOT / "docs" / "error_bars.md", ROOT / "docs" / "recipes.md")
+TUTORIAL = ROOT / "docs" / "tutorial.md"
+PAGES = (README, PAGE, TUTORIAL, ROOT / "docs" / "error_bars.md", ROOT / "docs" / "recipes.md")
 """The pages with tables and numbers to fill in."""
 METRIC = "frechet"
 SHOWN = {"solver": ["euler", "heun", "dpmpp_2m"], "nfe": 11}

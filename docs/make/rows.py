@@ -98,8 +98,11 @@ def _component(cls: type[Component]) -> str:
     parts = [f"## {cls.name} {{ #{cls.name} }}", *[f"Also called {also}."] * bool(also), rst.markdown(cls.__doc__)]
     parts += filter(None, [cls.remark()])
     if fields := fields_of(cls):
-        cells = [(f"`{f.name}`", f"`{f.type}`", f.domain, f"`{f.default.removeprefix('default ')}`") for f in fields]
-        lines = ["| " + " | ".join(cell.replace("|", "&#124;") for cell in line) + " |" for line in cells]
+        cells = [
+            (f"`{f.name}`", f"`{f.type}`", f.domain.replace("|", "&#124;"), f"`{f.default.removeprefix('default ')}`")
+            for f in fields
+        ]
+        lines = ["| " + " | ".join(line) + " |" for line in cells]
         parts.append("\n".join(["| field | type | domain | default |", "| --- | --- | --- | --- |", *lines]))
     code = re.sub("^", "    ", (ROOT / file).read_text("utf-8").rstrip(), flags=re.M)
     parts.append(f'??? example "{file}, version {cls.version}"\n\n    ```python\n{code}\n    ```')

@@ -104,12 +104,16 @@ Axes = tuple[tuple[str, object], ...]
 
 
 def _curves(study: Study, points: Sequence[Entry]) -> dict[Axes, list[Entry]]:
-    """The points of each configuration, by ascending NFE. Axes with a single value are left out."""
-    axes = [axis for axis in points[0].axes if axis not in BUDGET]
-    axes = [axis for axis in axes if len({entry.axes[axis] for entry in points}) > 1]
+    """The points of each configuration, by ascending NFE. Axes with a single value are left out.
+
+    The points of a joint report may have different axes.
+    """
+    axes = dict.fromkeys(axis for entry in points for axis in entry.axes if axis not in BUDGET)
+    varied = [axis for axis in axes if len({entry.axes.get(axis) for entry in points}) > 1]
     found: dict[Axes, list[Entry]] = {}
     for entry in points:
-        found.setdefault(tuple((axis, entry.axes[axis]) for axis in axes), []).append(entry)
+        where = tuple((axis, entry.axes[axis]) for axis in varied if axis in entry.axes)
+        found.setdefault(where, []).append(entry)
     return {axes: sorted(curve, key=lambda entry: entry.spent(study.count)) for axes, curve in found.items()}
 
 
