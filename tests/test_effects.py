@@ -14,7 +14,8 @@ from studies import Bench, N, edit, influence
 from designspace.report import write
 from designspace.report.evidence.contrasts import mean_difference
 from designspace.report.evidence.differences import rank
-from designspace.report.evidence.effects import effects, factors
+from designspace.report.evidence.effects import effects
+from designspace.report.evidence.factors import factors
 from designspace.report.figures.heat import heat_panels
 from designspace.report.figures.pareto import cost_panels, front
 from designspace.report.tables import caption

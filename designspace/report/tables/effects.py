@@ -7,9 +7,12 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from designspace.report.evidence.differences import finite
-from designspace.report.evidence.effects import Dependence, Effects, Factor, effects, factors
+from designspace.report.evidence.effects import Dependence, Effects, effects
+from designspace.report.evidence.factors import Factor, factors, word_of
+from designspace.report.evidence.interactions import interactions
 from designspace.report.study import Study, comparable
 from designspace.report.tables import caption
+from designspace.report.tables.interactions import told as depending
 from designspace.report.tables.table import Cell, Table, csv_text, markdown, number_cell
 from designspace.text import escape, few, joined, measured, one_line, value_of
 
@@ -81,12 +84,13 @@ def _flat(budget: str, metric: str, protocol: str, one: Effects, choice: Any) ->
 def tables(study: Study, metric: str) -> list[Pair]:
     """For each protocol, the favoured choices and the effects behind them."""
     found = []
-    for group, of in zip(comparable(study.entries, metric), effects(study, metric), strict=True):
+    crossed = interactions(study, metric)
+    for group, of, pairs in zip(comparable(study.entries, metric), effects(study, metric), crossed, strict=True):
         if of and group[0].higher_is_better(metric) is not None:
             name = one_line(group[0].about(metric).protocol)
             told = [f"{caption.protocol(metric, group)}. {FAVOURED}", caption.training_runs(group)]
             told += [caption.COUNTED_AS_DRAWN] if any(e.below_drawn(metric) for e in finite(group, metric)) else []
-            told = [*filter(None, told), *_costs(study, of), *_left_out(study, of)]
+            told = [*filter(None, told), *depending(study, pairs), *_costs(study, of), *_left_out(study, of)]
             favoured = replace(_favoured(study, of, name), caption=" ".join(told))
             found.append(Pair(favoured, _effects(study, of, name)))
     return found
@@ -113,7 +117,7 @@ def _by_level(one: Effects, found: Dependence) -> str:
     levels: dict[str, list[str]] = {}
     for level, favoured in found.favoured.items():
         if len(favoured) <= len(one.against):
-            levels.setdefault(_names(one.factor, favoured), []).append(value_of(level))
+            levels.setdefault(_names(one.factor, favoured), []).append(word_of(level))
     by = ", ".join(f"{names} for {joined(at)}" for names, at in levels.items())
     return f"depends on {found.axis}: {by}" if by else f"depends on {found.axis}"
 
