@@ -258,6 +258,17 @@ def test_a_factor_whose_baseline_diverged_is_named(bench):
     assert favoured.caption.endswith(f"No effect is given for solver, {why}")
 
 
+def test_a_factor_whose_values_have_protocols_of_their_own_is_named(bench):
+    made = bench(axes=("solver", "evaluate.detector"))
+    for i, (solver, detector) in enumerate((a, b) for a in ("heun", "euler") for b in ("lite0", "pixels")):
+        axes = {"solver": solver, "evaluate.detector": detector}
+        made.point(axes, 5.0 + i, se=0.1, protocol=f"FD-{detector}", record={"hash": detector})
+    (first, _), (second, _) = effect_tables.tables(made.study(), "frechet")
+    why = "No effect is given for evaluate.detector, because each value has a protocol of its own."
+    assert first.caption.endswith(why)
+    assert second.caption.endswith(why)
+
+
 def test_a_front_is_what_nothing_beats_in_both():
     points = [(1, 9), (2, 5), (2, 6), (3, 5), (4, 1), (4, 1), (5, 2)]
     assert front(points) == [True, True, False, False, True, True, False]
