@@ -155,7 +155,7 @@ def test_thousands_of_points_and_a_filter_for_table_and_plot(visit, reports):
     opened = visit("many/index.html")
     lines = opened.locator("#section-0 .listed tbody tr")
     assert lines.count() == 200
-    assert "and 988 more" in opened.locator("#section-0 .legend").inner_text()
+    assert "and 988 more" in opened.locator("#lead .legend").inner_text()
     opened.get_by_role("button", name="Show all 5000").click()
     assert lines.count() == 5000
     lines.last.locator("button").click()
@@ -164,7 +164,7 @@ def test_thousands_of_points_and_a_filter_for_table_and_plot(visit, reports):
     opened.locator("#section-0 .listed .more", has_text="of 5000 rows match").wait_for()
     assert {config[:5] for config in column(opened, "configuration")} == {"rho=7"}
     assert set(column(opened, "NFE")) == {"9"}
-    assert {name[:5] for name in opened.locator("#section-0 .legend button").all_inner_texts()} == {"rho=7"}
+    assert {name[:5] for name in opened.locator("#lead .legend button").all_inner_texts()} == {"rho=7"}
     opened.locator("#section-0 input").fill("nothing like it")
     opened.get_by_text("No row matches.").wait_for()
 
@@ -199,7 +199,7 @@ def test_one_configuration_is_singled_out_by_legend_or_curve_and_restored(visit)
 def test_axes_become_linear_and_logarithmic_again(visit):
     opened = visit("recorded/index.html")
     for which in ("x", "y"):
-        switch = opened.locator(f"#section-0 [data-axis={which}]")
+        switch = opened.locator(f"#lead [data-axis={which}]")
         for expected in ("linear", "log"):
             switch.click()
             assert switch.inner_text() == f"{which}: {expected}"
@@ -310,7 +310,7 @@ def test_it_fits_a_phone_and_a_sheet_of_paper(visit):
     assert opened.evaluate("document.documentElement.scrollWidth") <= 360
     opened.set_viewport_size({"width": 1100, "height": 700})
     opened.emulate_media(media="print")
-    assert not opened.locator("#section-0 [data-axis=x]").is_visible()
+    assert not opened.locator("#lead [data-axis=x]").is_visible()
     assert opened.locator("#section-0 .scroll").evaluate("(node) => node.scrollHeight === node.clientHeight")
     assert opened.pdf(format="A4").startswith(b"%PDF")
 

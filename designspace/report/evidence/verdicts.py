@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from designspace.report.entry import Entry
 from designspace.report.evidence.caveats import too_few_images
-from designspace.report.evidence.compared import Found, by_budget, compared, in_words, judged, overall, tested
+from designspace.report.evidence.compared import Compared, Found, by_budget, compared, in_words, judged, overall, tested
 from designspace.report.evidence.inference import POWER, Evidence, Outcome, always_valid_width, as_student, evidence
 from designspace.report.evidence.statements import Statement
 from designspace.report.study import Study
@@ -38,6 +38,8 @@ class Verdict:
     """For a claim about several budgets, what is true at which: ``holds at 19 and 35, not at 9``."""
     preliminary: bool = False
     """Whether results are still missing, so that the verdict may change."""
+    needs: str = ""
+    """For an undecided claim, a sentence on the images or training runs that would decide it."""
 
     @property
     def headline(self) -> str:
@@ -67,15 +69,16 @@ def _verdict(study: Study, claim: Claim, waiting: bool, live: bool) -> Verdict:
     groups, known = by_budget(study, found), [one for one in found if one.statements]
     at = judged(groups)
     outcome, together = overall(at), tested(found) if known else None
-    sentences = _restriction(study, claim)
+    sentences, needs = _restriction(study, claim), ""
     if together is None or outcome is Outcome.MISSING:
         sentences += [f"{len(found) - len(known)} of {len(found)} comparisons have no finite result yet."]
     else:
-        sentences += _sentences(known, metric, together, outcome, len(found))
+        needs = _needs(_least_favourable(known), metric, together) if outcome is Outcome.UNDECIDED else ""
+        sentences += _sentences(known, metric, together, needs, len(found))
     sentences += [*_at_each(groups), *_elsewhere(study, claim, live)]
     stated = tuple(statement for one in known for statement in one.statements)
     where, preliminary = in_words(at) if len(at) > 1 else "", waiting and outcome is not Outcome.MISSING
-    return Verdict(say, outcome, " ".join(sentences), stated, together, where, preliminary)
+    return Verdict(say, outcome, " ".join(sentences), stated, together, where, preliminary, needs)
 
 
 def _named(study: Study, expect: Expect) -> object:
@@ -111,25 +114,37 @@ def _without(value: object, axis: str) -> object:
     return {key: one for key, one in value.items() if key != axis} if isinstance(value, Mapping) else value
 
 
-def _sentences(known: Found, metric: str, together: Evidence, outcome: Outcome, count: int) -> list[str]:
+def _least_favourable(known: Found) -> Compared:
+    return max(known, key=lambda one: evidence([statement.z for statement in one.statements]).p_for)
+
+
+def _repeats(least: Compared) -> str:
+    """`` for each of 3 seeds``; empty for a single one."""
+    runs, count = least.statements[0].estimate.runs, len(least.point.rows)
+    return f" for each of {count} {'seeds' if runs is None else 'training runs'}" if count > 1 else ""
+
+
+def _needs(least: Compared, metric: str, together: Evidence) -> str:
+    """What would decide an undecided claim; empty for always-valid tests and without standard errors."""
+    if least.live or not all(statement.known for statement in least.statements):
+        return ""
+    runs = least.statements[0].estimate.runs
+    images = least.point.images(metric), f"images{_repeats(least)}"
+    so_far, unit = images if runs is None else (runs, "training runs")
+    return f"If the estimates stayed the same, {_enough(so_far, unit, together.times, at_most=runs is not None)}."
+
+
+def _sentences(known: Found, metric: str, together: Evidence, needs: str, count: int) -> list[str]:
     """The numbers of the least favourable comparison and, if the claim is undecided, what would decide it."""
-    least = max(known, key=lambda one: evidence([statement.z for statement in one.statements]).p_for)
+    least = _least_favourable(known)
     point, stated = least.point, least.statements
-    runs = stated[0].estimate.runs
-    repeats = f"{len(point.rows)} {'seeds' if runs is None else 'training runs'}"
-    each = f" for each of {repeats}" if len(point.rows) > 1 else ""
-    n = f"n = {point.images(metric):,}{each}{_trained_once(least.needed.entries)}."
+    n = f"n = {point.images(metric):,}{_repeats(least)}{_trained_once(least.needed.entries)}."
     if not all(statement.known for statement in stated):
         return [f"{stated[0].numbers}, no standard error, {n}"]
     alone = evidence([statement.z for statement in stated])
     corrected = f", corrected for {alone.alternatives} alternatives" if alone.alternatives > 1 else ""
     sentences = [f"{stated[0].numbers}, {_p(alone, least.live)}{corrected}, {n}", *filter(None, [stated[0].note])]
-    if least.live:
-        sentences += _interval(stated[0], *least.images)
-    elif outcome is Outcome.UNDECIDED:
-        so_far, unit = (point.images(metric), f"images{each}") if runs is None else (runs, "training runs")
-        enough = _enough(so_far, unit, together.times, at_most=runs is not None)
-        sentences += [f"If the estimates stayed the same, {enough}."]
+    sentences += _interval(stated[0], *least.images) if least.live else [*filter(None, [needs])]
     if count > 1:
         least_of = f"This is the least favourable of {count} comparisons"
         sentences += [f"{least_of}; for all of them together, {_p(together, least.live)}."]
