@@ -16,8 +16,10 @@ from designspace.report import Study, write
 from designspace.report.bibtex import bibtex
 from designspace.report.evidence.inference import Outcome
 from designspace.report.evidence.verdicts import Verdict, verdicts
+from designspace.report.figures.looks import roles
 from designspace.report.html import page
 from designspace.report.html.answer import of_best
+from designspace.report.html.certainty import certainty
 from designspace.report.html.page import shown
 from designspace.report.html.render import embedded
 from designspace.report.html.sections import sections
@@ -420,6 +422,53 @@ def test_the_answer_says_what_the_best_costs_where_the_others_cost_something_els
         made.point({"solver": solver}, value, se=0.2, nfe=nfe)
     (sentence,) = of_best(made.study(), [*sections(made.study())])
     assert sentence.startswith("rk45 has the lowest FD-x, 3.00 ± 0.20 (n = 400, 70.5 NFE);")
+
+
+def test_a_page_opens_with_the_answer_the_main_figure_and_the_samples(visit):
+    opened = visit("recorded/index.html")
+    assert 1 <= opened.locator(".answer p").count() <= 2
+    order = opened.locator("main > section").evaluate_all("(found) => found.map((one) => one.id)")
+    assert order[:3] == ["lead", "sure", "claims"]
+    assert opened.locator("#lead .plot").count() == 1
+    assert opened.locator("#lead .grid img").count() == 1
+    assert opened.locator("#pictures .grid, #section-0 .plot").count() == 0
+
+
+def test_curves_have_the_colours_of_the_figures(visit, recorded):
+    study = Study(recorded)
+    styles = {roles(study).name(entry): roles(study).style(entry)["color"] for entry in study.entries}
+    keys = visit("recorded/index.html").locator("#lead .legend button")
+    shown = {key.inner_text().strip(): key.locator("line").get_attribute("stroke") for key in keys.all()}
+    assert shown == styles
+    assert len({*styles.values()}) > 1
+
+
+def test_how_sure_a_report_is_comes_from_its_results(bench):
+    claims = [{"say": "b beats a.", "expect": {"less": [{"solver": "b"}, {"solver": "a"}], "metric": "frechet"}}]
+    made = bench(axes=("solver", "nfe"), claims=claims)
+    about = {"drawn": 2.0, "drawn_sd": 0.1, "higher_is_better": False}
+    for solver, value in (("a", 3.0), ("b", 3.01), ("c", 9.0)):
+        made.point({"solver": solver, "nfe": 7}, value, se=0.1, about=about)
+    images, training, bias, comparisons, deciding = certainty_of(made)
+    assert images.startswith("Each value of FD-x comes from 400 images with one seed. The best one, 3.00 ± 0.10,")
+    assert training == "No network was trained here, so that no result depends on the luck of a training run."
+    assert "score 2.00 ± 0.10 (mean and standard deviation). The best value is 1 above that." in bias
+    assert "corrected for all 3 pairs of configurations" in comparisons
+    assert deciding.startswith("Undecided: b beats a. If the estimates stayed the same, ")
+
+
+def certainty_of(made):
+    study = made.study()
+    return certainty(study, verdicts(study), [*sections(study)])
+
+
+@pytest.mark.parametrize(("runs", "text"), [(1, "trained only once"), (3, "trained 3 times")])
+def test_how_sure_it_is_about_training(bench, runs, text):
+    made = bench(axes=("solver", "nfe"))
+    for solver, value in (("a", 3.0), ("b", 4.0)):
+        for seed in range(runs):
+            made.point({"solver": solver, "nfe": 7}, value + 0.1 * seed, se=0.1, seed=seed, network=f"{solver}{seed}")
+    assert text in certainty_of(made)[1]
 
 
 def test_pictures_leave_the_page_below_its_size():

@@ -51,7 +51,8 @@ OF_METRIC = {
     "effects": "What each design choice changes in {}, all else equal, with 95 % intervals.",
     "quality": "The evaluations that each configuration needs for the same {}, with 95 % intervals.",
     "heat": "{} at each pair of values. Framed: the best of each panel. Hatched: not significantly different from it.",
-    "by_row": "{} of each configuration. Blue: the best and what does not differ significantly from it.",
+    "by_row": "{} of each configuration. Blue: the best and what does not differ significantly from it. Few training "
+    "runs that vary much cannot be told from the best one, however bad they are.",
     "pareto": "{} against its cost, with the Pareto front: the points that no other one beats in both.",
 }
 
