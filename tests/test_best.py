@@ -488,11 +488,15 @@ def test_the_object_has_a_frame_text_and_html(made, tmp_path):
     assert "<b>solver</b>" in page
     assert page.count("<table>") == 1
     written = {path.name for path in found.write(tmp_path / "out")}
-    assert written == {"best.md", "best.csv", "changes_1.png", "quality_1.png"}
+    assert written == {"best.md", "best.csv", "best.html", "changes_1.png", "quality_1.png"}
     rows = list(csv.DictReader(io.StringIO((tmp_path / "out" / "best.csv").read_text())))
     assert len(rows) == len(found.frame)
     assert [row["change"] for row in rows if row["row"] == "solver"] == ["-40", "10"]
     page = (tmp_path / "out" / "best.md").read_text()
+    html = (tmp_path / "out" / "best.html").read_text()
+    assert "<h1>What do the ablations say about each row of Table 1?</h1>" in html
+    assert html.count("data:image/png;base64,") == 2
+    assert '<a href="../mine/">mine</a>' in html
     assert "[mine](../mine/)" in page
     assert all(f"({name})" in page for name in written if name.endswith(".png"))
 
