@@ -23,8 +23,8 @@ MEANING = (
     "interaction often says no more than that. Reverses: of two choices on this axis, the first is significantly "
     "better at one value of the other axis, and the second at another one, with Bonferroni's correction for all of "
     "them; only then is it shown that the better choice depends on the other axis. Example: a reversal or, if there is "
-    "none, the clearest contrast, at the budget at which it is clearest. The budget itself is not tested: effects are given at "
-    "each budget."
+    "none, the clearest contrast, at the budget at which it is clearest. The budget itself is not tested: "
+    "effects are given at each budget."
 )
 
 
