@@ -105,6 +105,20 @@ def test_a_grid_is_compared_with_the_papers_choice_at_each_budget(made):
     assert deciding(one.change.rows[0], one) == ""
 
 
+def test_what_the_average_hides_is_told_with_the_axis_on_which_it_depends(made):
+    """heun is better for edm; for ve, the sign is not known, but the difference is certainly another one."""
+    bench = made(axes=("solver", "time_steps"))
+    for i, (solver, steps, value) in enumerate(
+        (("heun", "edm", 20.0), ("euler", "edm", 26.0), ("heun", "ve", 50.0), ("euler", "ve", 47.0))
+    ):
+        scores = influence(0, 10.0) + influence(i + 1, 1.0 if steps == "edm" else 26.0)
+        design = {"solver": {"name": solver}, "time_steps": {"name": steps}}
+        bench.trial({"solver": solver, "time_steps": steps}, value, scores, design=design)
+    (lines,) = evidence(bench.study(), "frechet")
+    (averaged,) = (one for one in lines if one.change.name == "solver" and one.at[None].lines == 2)
+    assert "depends on time_steps" in notes(averaged)
+
+
 def test_a_difference_within_its_error_is_undecided_and_says_how_many_images_would_decide(made):
     study = solvers(made(), {19: {"euler": 20.1, "heun": 20.0}})
     one = only(study)
@@ -474,11 +488,15 @@ def test_the_object_has_a_frame_text_and_html(made, tmp_path):
     assert "<b>solver</b>" in page
     assert page.count("<table>") == 1
     written = {path.name for path in found.write(tmp_path / "out")}
-    assert written == {"best.md", "best.csv", "changes_1.png", "quality_1.png"}
+    assert written == {"best.md", "best.csv", "best.html", "changes_1.png", "quality_1.png"}
     rows = list(csv.DictReader(io.StringIO((tmp_path / "out" / "best.csv").read_text())))
     assert len(rows) == len(found.frame)
     assert [row["change"] for row in rows if row["row"] == "solver"] == ["-40", "10"]
     page = (tmp_path / "out" / "best.md").read_text()
+    html = (tmp_path / "out" / "best.html").read_text()
+    assert "<h1>What do the ablations say about each row of Table 1?</h1>" in html
+    assert html.count("data:image/png;base64,") == 2
+    assert '<a href="../mine/">mine</a>' in html
     assert "[mine](../mine/)" in page
     assert all(f"({name})" in page for name in written if name.endswith(".png"))
 

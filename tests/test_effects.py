@@ -14,7 +14,8 @@ from studies import Bench, N, edit, influence
 from designspace.report import write
 from designspace.report.evidence.contrasts import mean_difference
 from designspace.report.evidence.differences import rank
-from designspace.report.evidence.effects import effects, factors
+from designspace.report.evidence.effects import effects
+from designspace.report.evidence.factors import factors
 from designspace.report.figures.heat import heat_panels
 from designspace.report.figures.pareto import cost_panels, front
 from designspace.report.tables import caption
@@ -255,6 +256,17 @@ def test_a_factor_whose_baseline_diverged_is_named(bench):
     assert [row[0].text for row in favoured.rows] == ["schedule"]
     why = "because the choice to compare with has no finite result."
     assert favoured.caption.endswith(f"No effect is given for solver, {why}")
+
+
+def test_a_factor_whose_values_have_protocols_of_their_own_is_named(bench):
+    made = bench(axes=("solver", "evaluate.detector"))
+    for i, (solver, detector) in enumerate((a, b) for a in ("heun", "euler") for b in ("lite0", "pixels")):
+        axes = {"solver": solver, "evaluate.detector": detector}
+        made.point(axes, 5.0 + i, se=0.1, protocol=f"FD-{detector}", record={"hash": detector})
+    (first, _), (second, _) = effect_tables.tables(made.study(), "frechet")
+    why = "No effect is given for evaluate.detector, because each value has a protocol of its own."
+    assert first.caption.endswith(why)
+    assert second.caption.endswith(why)
 
 
 def test_a_front_is_what_nothing_beats_in_both():

@@ -16,8 +16,10 @@ from designspace.report import Study, write
 from designspace.report.bibtex import bibtex
 from designspace.report.evidence.inference import Outcome
 from designspace.report.evidence.verdicts import Verdict, verdicts
+from designspace.report.figures.looks import roles
 from designspace.report.html import page
 from designspace.report.html.answer import of_best
+from designspace.report.html.certainty import certainty
 from designspace.report.html.page import shown
 from designspace.report.html.render import embedded
 from designspace.report.html.sections import sections
@@ -155,7 +157,7 @@ def test_thousands_of_points_and_a_filter_for_table_and_plot(visit, reports):
     opened = visit("many/index.html")
     lines = opened.locator("#section-0 .listed tbody tr")
     assert lines.count() == 200
-    assert "and 988 more" in opened.locator("#section-0 .legend").inner_text()
+    assert "and 988 more" in opened.locator("#lead .legend").inner_text()
     opened.get_by_role("button", name="Show all 5000").click()
     assert lines.count() == 5000
     lines.last.locator("button").click()
@@ -164,7 +166,7 @@ def test_thousands_of_points_and_a_filter_for_table_and_plot(visit, reports):
     opened.locator("#section-0 .listed .more", has_text="of 5000 rows match").wait_for()
     assert {config[:5] for config in column(opened, "configuration")} == {"rho=7"}
     assert set(column(opened, "NFE")) == {"9"}
-    assert {name[:5] for name in opened.locator("#section-0 .legend button").all_inner_texts()} == {"rho=7"}
+    assert {name[:5] for name in opened.locator("#lead .legend button").all_inner_texts()} == {"rho=7"}
     opened.locator("#section-0 input").fill("nothing like it")
     opened.get_by_text("No row matches.").wait_for()
 
@@ -199,7 +201,7 @@ def test_one_configuration_is_singled_out_by_legend_or_curve_and_restored(visit)
 def test_axes_become_linear_and_logarithmic_again(visit):
     opened = visit("recorded/index.html")
     for which in ("x", "y"):
-        switch = opened.locator(f"#section-0 [data-axis={which}]")
+        switch = opened.locator(f"#lead [data-axis={which}]")
         for expected in ("linear", "log"):
             switch.click()
             assert switch.inner_text() == f"{which}: {expected}"
@@ -310,7 +312,7 @@ def test_it_fits_a_phone_and_a_sheet_of_paper(visit):
     assert opened.evaluate("document.documentElement.scrollWidth") <= 360
     opened.set_viewport_size({"width": 1100, "height": 700})
     opened.emulate_media(media="print")
-    assert not opened.locator("#section-0 [data-axis=x]").is_visible()
+    assert not opened.locator("#lead [data-axis=x]").is_visible()
     assert opened.locator("#section-0 .scroll").evaluate("(node) => node.scrollHeight === node.clientHeight")
     assert opened.pdf(format="A4").startswith(b"%PDF")
 
@@ -420,6 +422,53 @@ def test_the_answer_says_what_the_best_costs_where_the_others_cost_something_els
         made.point({"solver": solver}, value, se=0.2, nfe=nfe)
     (sentence,) = of_best(made.study(), [*sections(made.study())])
     assert sentence.startswith("rk45 has the lowest FD-x, 3.00 ± 0.20 (n = 400, 70.5 NFE);")
+
+
+def test_a_page_opens_with_the_answer_the_main_figure_and_the_samples(visit):
+    opened = visit("recorded/index.html")
+    assert 1 <= opened.locator(".answer p").count() <= 2
+    order = opened.locator("main > section").evaluate_all("(found) => found.map((one) => one.id)")
+    assert order[:3] == ["lead", "sure", "claims"]
+    assert opened.locator("#lead .plot").count() == 1
+    assert opened.locator("#lead .grid img").count() == 1
+    assert opened.locator("#pictures .grid, #section-0 .plot").count() == 0
+
+
+def test_curves_have_the_colours_of_the_figures(visit, recorded):
+    study = Study(recorded)
+    styles = {roles(study).name(entry): roles(study).style(entry)["color"] for entry in study.entries}
+    keys = visit("recorded/index.html").locator("#lead .legend button")
+    shown = {key.inner_text().strip(): key.locator("line").get_attribute("stroke") for key in keys.all()}
+    assert shown == styles
+    assert len({*styles.values()}) > 1
+
+
+def test_how_sure_a_report_is_comes_from_its_results(bench):
+    claims = [{"say": "b beats a.", "expect": {"less": [{"solver": "b"}, {"solver": "a"}], "metric": "frechet"}}]
+    made = bench(axes=("solver", "nfe"), claims=claims)
+    about = {"drawn": 2.0, "drawn_sd": 0.1, "higher_is_better": False}
+    for solver, value in (("a", 3.0), ("b", 3.01), ("c", 9.0)):
+        made.point({"solver": solver, "nfe": 7}, value, se=0.1, about=about)
+    images, training, bias, comparisons, deciding = certainty_of(made)
+    assert images.startswith("Each value of FD-x comes from 400 images with one seed. The best one, 3.00 ± 0.10,")
+    assert training == "No network was trained here, so that no result depends on the luck of a training run."
+    assert "score 2.00 ± 0.10 (mean and standard deviation). The best value is 1 above that." in bias
+    assert "corrected for all 3 pairs of configurations" in comparisons
+    assert deciding.startswith("Undecided: b beats a. If the estimates stayed the same, ")
+
+
+def certainty_of(made):
+    study = made.study()
+    return certainty(study, verdicts(study), [*sections(study)])
+
+
+@pytest.mark.parametrize(("runs", "text"), [(1, "trained only once"), (3, "trained 3 times")])
+def test_how_sure_it_is_about_training(bench, runs, text):
+    made = bench(axes=("solver", "nfe"))
+    for solver, value in (("a", 3.0), ("b", 4.0)):
+        for seed in range(runs):
+            made.point({"solver": solver, "nfe": 7}, value + 0.1 * seed, se=0.1, seed=seed, network=f"{solver}{seed}")
+    assert text in certainty_of(made)[1]
 
 
 def test_pictures_leave_the_page_below_its_size():

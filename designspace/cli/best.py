@@ -18,7 +18,9 @@ def best(
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option(help="The folder for best.md, best.csv and the figures.", show_default="OUT/best_practices"),
+        typer.Option(
+            help="The folder for best.md, best.csv, best.html and the figures.", show_default="OUT/best_practices"
+        ),
     ] = None,
     metric: Annotated[str, typer.Option(help="The metric to judge by.")] = "frechet",
     out: Out = Path("reports"),

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from designspace.errors import DataError
+from designspace.report import html
 from designspace.report.evidence.sheets import Sheet, sheets
 from designspace.report.figures import best as figures
 from designspace.report.study import Study
@@ -40,18 +41,21 @@ class Best:
         return pd.DataFrame([*tables.flat(self.sheets, self.metric)])
 
     def write(self, out: Path) -> list[Path]:
-        """Write best.md, best.csv and the figures into the folder ``out`` and return their paths.
+        """Write best.md, best.csv, best.html and the figures into the folder ``out`` and return their paths.
 
-        Raises ``StorageError`` if a file cannot be written.
+        The page best.html needs jinja2. Raises ``StorageError`` if a file cannot be written.
         """
         drawn = dict(figures.files(self.sheets))
         page = tables.page(self.sheets, out, drawn)
-        if self.skipped:
-            page += f"\n{escape(f'Without values of the metric {self.metric}: {joined(self.skipped)}.')}\n"
-        rows = tables.tidy(self.sheets, self.metric)
-        for name, content in {"best.md": page.encode(), "best.csv": rows.encode(), **drawn}.items():
+        told = f"Without values of the metric {self.metric}: {joined(self.skipped)}." if self.skipped else ""
+        page += f"\n{escape(told)}\n" if told else ""
+        written = {"best.md": page.encode(), "best.csv": tables.tidy(self.sheets, self.metric).encode()}
+        if html.available():
+            written["best.html"] = html.best(self.sheets, drawn, out, told)
+        written |= drawn
+        for name, content in written.items():
             write_whole(out / name, content)
-        return [out / name for name in ("best.md", "best.csv", *drawn)]
+        return [out / name for name in written]
 
     def __str__(self) -> str:
         return tables.text(self.sheets)

@@ -12,7 +12,8 @@ the mean of these relative variances has (I - 1)(R - 1) degrees of freedom, as i
 blocks are the repeats (Fisher 1925, Statistical Methods for Research Workers).
 
 Configurations need not vary alike. The pooled variance is used only where the combination's own variance is compatible
-with it (F-test), and then the larger of the two; otherwise, the own variance is used with its R - 1 degrees of freedom.
+with it (F-test), and then the larger of the two; otherwise, the own variance is used with its R - 1 degrees of freedom,
+but not less than the F-test would have accepted: of many combinations, some scatter little by chance alone.
 The same holds for values near 0, such as the KID of good samples, whose variance is not relative to the value.
 """
 
@@ -104,8 +105,11 @@ class TrainingRuns:
         own, runs = statistics.variance(values.values()), len(values)
         relative, degrees = self._pooled(metric, _kind(terms), frozenset(s.group for s in repeated))
         pooled = relative * _scale(terms)
-        if all(map(_is_relative, repeated)) and _compatible(own, runs - 1, pooled, degrees):
-            return Scatter(max(own, pooled) / runs, degrees, runs)
+        if all(map(_is_relative, repeated)) and pooled and degrees:
+            low, high = _compatible(runs - 1, degrees)
+            if low <= own / pooled <= high:
+                return Scatter(max(own, pooled) / runs, degrees, runs)
+            own = max(own, low * pooled)  # of many combinations, some scatter little by chance
         return Scatter(own / runs, runs - 1, runs)
 
     def _pooled(self, metric: str, kind: Kind, groups: frozenset[Hashable]) -> tuple[float, float]:
@@ -125,13 +129,12 @@ def _is_relative(s: Series) -> bool:
     return len(values) > 1 and s.mean > AWAY * statistics.stdev(values)
 
 
-def _compatible(own: float, own_degrees: int, pooled: float, degrees: float) -> bool:
+def _compatible(own_degrees: int, degrees: float) -> tuple[float, float]:
+    """The range of ratios of a combination's own variance to the pooled one in which they are compatible."""
     from scipy.special import fdtri  # imported here, because it takes 0.2 s and few reports need it
 
-    if not (pooled and degrees):
-        return False
     low, high = (float(fdtri(own_degrees, degrees, quantile)) for quantile in COMPATIBLE)
-    return low <= own / pooled <= high
+    return low, high
 
 
 def _over_seeds(terms: Terms) -> dict[int, float]:

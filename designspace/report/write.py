@@ -8,7 +8,7 @@ from pathlib import Path
 from designspace.report import html
 from designspace.report.figures.files import files
 from designspace.report.study import Study
-from designspace.report.tables import claims, comparisons, effects, latex, practices, quality, values
+from designspace.report.tables import claims, comparisons, effects, interactions, latex, practices, quality, values
 from designspace.storage.files import write_whole
 
 
@@ -57,6 +57,9 @@ def _files(study: Study, live: bool, formats: Sequence[str]) -> Iterator[tuple[s
         if chosen := effects.page(study):
             yield "effects.md", chosen.encode()
             yield "effects.csv", effects.tidy(study).encode()
+        if crossed := interactions.page(study):
+            yield "interactions.md", crossed.encode()
+            yield "interactions.csv", interactions.tidy(study).encode()
         if equal := quality.page(study):
             yield "quality.md", equal.encode()
             yield "quality.csv", quality.tidy(study).encode()

@@ -3,122 +3,22 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from designspace.report.entry import BUDGET, Entry
+from designspace.report.entry import Entry
 from designspace.report.evidence.contrasts import Difference, mean_difference
 from designspace.report.evidence.differences import above_drawn, by_budget, finite
+from designspace.report.evidence.factors import Factor, Line, choice_of, factors, together
 from designspace.report.evidence.inference import LEVEL, with_best
-from designspace.report.evidence.paper import ROWS
+from designspace.report.evidence.interactions import dependent
 from designspace.report.study import Study, comparable
-from designspace.text import value_of
-
-VARIANT = "variant"
-"""The axis of ``one_at_a_time``, with values such as ``baseline``, ``solver=euler`` and ``time_steps.rho=5``."""
-BASELINE = "baseline"
-
-Line = Mapping[Any, Entry]
-"""Points that differ only in the choice, which is their key."""
-
-
-@dataclass(frozen=True)
-class Factor:
-    """What an ablation varies: a row of Table 1, a field, or another axis."""
-
-    axes: tuple[str, ...]
-    """One axis, or the axes of a ``zip``, whose values change together."""
-    name: str
-    """The names of the axes or, for ``one_at_a_time``, the row or field that is changed."""
-    choices: tuple[Any, ...]
-    """The values of the axis, or tuples of values for several axes; the baseline's comes first."""
-    baseline: str
-    """The first choice as text."""
-    compared_with: str = BASELINE
-    """``baseline``, or ``first`` if the baseline has none of the choices."""
-
-    def word(self, choice: Any) -> str:
-        """The choice as text, without the name of the factor."""
-        if choice == self.choices[0]:
-            return self.baseline
-        return _word(choice).removeprefix(f"{self.name}=")
-
-    def lines(self, entries: Sequence[Entry]) -> list[dict[Any, Entry]]:
-        """Groups of points that differ only in this factor; groups in which a choice is missing are left out."""
-        found: dict[tuple[Any, ...], dict[Any, Entry]] = {}
-        for entry in entries:
-            rest = tuple(item for item in entry.axes.items() if item[0] not in self.axes)
-            found.setdefault(rest, {})[_choice(entry.axes, self.axes)] = entry
-        known = {choice for line in found.values() for choice in line}
-        choices = [choice for choice in self.choices if choice in known]
-        if len(choices) < 2 or choices[0] != self.choices[0]:
-            return []
-        return [{c: line[c] for c in choices} for line in found.values() if line.keys() >= set(choices)]
-
-
-def factors(study: Study) -> list[Factor]:
-    """The factors with at least two choices, in the order of the ablation; budgets are not factors."""
-    return [factor for axes in together(study) for factor in _of(study, axes) if len(factor.choices) > 1]
-
-
-def together(study: Study) -> list[tuple[str, ...]]:
-    """The axes in groups: those of a ``zip``, whose values determine each other, form one group."""
-    found: list[tuple[str, ...]] = []
-    for axis in (axis for axis in study.about.axes if axis not in BUDGET):
-        same = next((axes for axes in found if _zipped(study, axes, axis)), ())
-        found = [(*axes, axis) if axes == same else axes for axes in found] + ([] if same else [(axis,)])
-    return found
-
-
-def _zipped(study: Study, axes: tuple[str, ...], axis: str) -> bool:
-    counts = [len(_values(study, of)) for of in (axes, (axis,), (*axes, axis))]
-    return min(counts) > 1 and counts[2] == max(counts[:2])
-
-
-def _values(study: Study, axes: tuple[str, ...]) -> list[Any]:
-    return list(dict.fromkeys(_choice(point.axes, axes) for point in study.points))
-
-
-def _choice(values: Mapping[str, Any], axes: tuple[str, ...]) -> Any:
-    found = tuple(values.get(axis) for axis in axes)
-    return found if len(found) > 1 else found[0]
-
-
-def _word(choice: Any) -> str:
-    return " + ".join(map(value_of, choice)) if isinstance(choice, tuple) else value_of(choice)
-
-
-def _of(study: Study, axes: tuple[str, ...]) -> Iterator[Factor]:
-    values = _values(study, axes)
-    if axes != (VARIANT,) or BASELINE not in values:
-        first = _choice(study.about.baseline_axes, axes)
-        choices = tuple(sorted(values, key=lambda value: value != first))
-        what = BASELINE if first in values else "first"
-        yield Factor(axes, " + ".join(axes), choices, _word(next(iter(choices), "")), what)
-        return
-    rows: dict[str, list[Any]] = {}
-    for value in values:
-        if value != BASELINE:
-            rows.setdefault(str(value).partition("=")[0], []).append(value)
-    for name, changed in rows.items():
-        yield Factor(axes, name, (BASELINE, *changed), _of_baseline(study, name))
-
-
-def _of_baseline(study: Study, name: str) -> str:
-    """The value of a row or field in the resolved spec of the baseline."""
-    entry = next((e for e in study.entries if e.axes.get(VARIANT) == BASELINE), None)
-    found = entry and (entry.trial("design", *name.split(".")) or entry.trial(*name.split(".")))
-    if entry and found is None and entry.trial(*name.split(".")[:-1] or ["design"]):  # a row that is not set
-        rows = [row for row in ROWS if name in (row.name, ".".join((*row.place, row.name)))]
-        found = next((row.of(entry.rows[0].trial or {}) for row in rows), None)
-    found = found.get("name") if isinstance(found, dict) else found
-    return BASELINE if found is None else value_of(found)
 
 
 @dataclass(frozen=True)
 class Dependence:
-    """An axis on which the favoured choice depends."""
+    """An axis on which the favoured choice depends, or several of a ``zip``."""
 
     axis: str
     favoured: dict[Any, tuple[Any, ...]]
@@ -142,7 +42,7 @@ class Effects:
     nfe: dict[Any, float]
     """The mean number of evaluations per image of each choice, in the count of the study, over the same points."""
     dependence: Dependence | None = None
-    """Given if the choice that is best on average is significantly worse than another one at some setting."""
+    """Given if what is favoured on average is not what is favoured at each value of another axis."""
 
     @property
     def decided(self) -> bool:
@@ -176,7 +76,7 @@ def effects_at(study: Study, factor: Factor, budget: object, lines: Sequence[Lin
     if higher is None:
         return Effects(factor, budget, len(lines), means[base], against, choices, nfe)
     favoured = _favoured(study, lines, metric)
-    dependence = _dependence(study, factor, lines, favoured[0], metric)
+    dependence = _dependence(study, factor, budget, lines, favoured, metric)
     return Effects(factor, budget, len(lines), means[base], against, favoured, nfe, dependence)
 
 
@@ -197,8 +97,30 @@ def _best(lines: Sequence[Line], metric: str) -> Any:
     return (max if higher else min)(lines[0], key=lambda c: statistics.fmean(line[c].counted(metric) for line in lines))
 
 
-def _dependence(study: Study, factor: Factor, lines: Sequence[Line], top: Any, metric: str) -> Dependence | None:
-    """The axis by which the best choice differs, if ``top`` is significantly worse than another one at some setting.
+def _dependence(
+    study: Study, factor: Factor, budget: object, lines: Sequence[Line], favoured: Sequence[Any], metric: str
+) -> Dependence | None:
+    """The axis by which the best choice differs, if the average over the lines hides that.
+
+    It does if the best choice on average is significantly worse than another one at some setting. It also does if the
+    effect depends significantly on an axis (``interactions``) and, at some value of that axis, either a choice is
+    favoured while nothing is decided on average, or the best choice on average is not favoured.
+    """
+    others = [axes for axes in together(study) if axes != factor.axes and len(_levels(lines, axes)) > 1]
+    known = dependent(study, factor.axes, budget, lines[0][favoured[0]], metric) if others else []
+    reversed_somewhere = _is_worse_somewhere(study, lines, favoured[0], metric)
+    found: list[tuple[bool, int, Dependence]] = []
+    for axes in others if reversed_somewhere else [axes for axes in others if axes in known]:
+        levels = _levels(lines, axes)
+        best = {level: _favoured(study, of, metric, len(levels)) for level, of in levels.items()}
+        explained = sum(_best([line], metric) == best[level][0] for level, of in levels.items() for line in of)
+        if reversed_somewhere or _is_hidden(favoured, [*best.values()], len(lines[0])):
+            found.append((axes in known, explained, Dependence(" + ".join(axes), best)))
+    return max(found, key=lambda one: one[:2])[2] if found else None
+
+
+def _is_worse_somewhere(study: Study, lines: Sequence[Line], top: Any, metric: str) -> bool:
+    """Whether a choice is significantly worse than another one at some setting.
 
     These comparisons are corrected for all pairs of choices at all settings.
     """
@@ -206,17 +128,20 @@ def _dependence(study: Study, factor: Factor, lines: Sequence[Line], top: Any, m
         counted_gap(study, [line], best, top, metric).p for line in lines if (best := _best([line], metric)) != top
     )
     pairs = len(lines[0]) * (len(lines[0]) - 1) / 2
-    if not any(len(lines) * pairs * p <= LEVEL for p in worse):
-        return None
-    found: list[tuple[int, Dependence]] = []
-    for axis in (axis for axis in lines[0][top].axes if axis not in (*factor.axes, *BUDGET)):
-        levels: dict[Any, list[Line]] = {}
-        for line in lines:
-            levels.setdefault(line[top].axes[axis], []).append(line)
-        best = {level: _favoured(study, of, metric, len(levels)) for level, of in levels.items()}
-        explained = sum(_best([line], metric) == best[level][0] for level, of in levels.items() for line in of)
-        found.append((explained, Dependence(axis, best)))
-    return max(found, key=lambda one: one[0])[1]
+    return any(len(lines) * pairs * p <= LEVEL for p in worse)
+
+
+def _is_hidden(favoured: Sequence[Any], at: Sequence[Sequence[Any]], choices: int) -> bool:
+    decided = [best for best in at if len(best) < choices]
+    return bool(decided) and (len(favoured) == choices or any(favoured[0] not in best for best in decided))
+
+
+def _levels(lines: Sequence[Line], axes: tuple[str, ...]) -> dict[Any, list[Line]]:
+    """The lines by the value of the axes."""
+    found: dict[Any, list[Line]] = {}
+    for line in lines:
+        found.setdefault(choice_of(next(iter(line.values())).axes, axes), []).append(line)
+    return found
 
 
 def gap_between(study: Study, lines: Sequence[Line], a: Any, b: Any, metric: str) -> Difference:

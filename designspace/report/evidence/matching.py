@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from designspace.report.entry import BUDGET, Entry
 from designspace.report.evidence.differences import by_budget
-from designspace.report.evidence.effects import Factor, factors
+from designspace.report.evidence.factors import Factor, factors
 from designspace.report.evidence.paper import Change, change, model_of, word
 from designspace.report.study import Study
 from designspace.text import value_of

@@ -18,7 +18,8 @@ from designspace.report.entry import WORDS, Count, Entry
 from designspace.report.evidence.caveats import far_above_drawn
 from designspace.report.evidence.contrasts import Difference
 from designspace.report.evidence.differences import finite
-from designspace.report.evidence.effects import Effects, Factor, counted_gap, effects_at, gap_between
+from designspace.report.evidence.effects import Effects, counted_gap, effects_at, gap_between
+from designspace.report.evidence.factors import Factor
 from designspace.report.evidence.inference import LEVEL, holm
 from designspace.report.evidence.matching import Piece, Points, pieces, trial_of
 from designspace.report.evidence.paper import ROWS, Change
@@ -120,8 +121,7 @@ class Evidence:
 
     def judgement(self, budget: object) -> Judgement:
         """What the results at a budget say."""
-        one = self.at[budget]
-        higher = self.higher
+        one, higher = self.at[budget], self.higher
         if self.change.beyond:
             return Judgement.BEYOND
         if not self.of_paper or higher is None:

@@ -12,8 +12,8 @@ from designspace.drawing.panels import annotate, draw_level, stacked
 from designspace.drawing.scales import Interval, linear_scale, scale_of_distances
 from designspace.report.entry import WORDS, Entry
 from designspace.report.evidence.differences import finite, rank
-from designspace.report.evidence.effects import BASELINE as UNCHANGED
-from designspace.report.evidence.effects import VARIANT
+from designspace.report.evidence.factors import BASELINE as UNCHANGED
+from designspace.report.evidence.factors import VARIANT
 from designspace.report.figures.looks import roles
 from designspace.report.figures.metric import each_once, level_of, measured_on
 from designspace.report.study import Study, budgets, comparable

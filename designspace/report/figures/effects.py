@@ -12,7 +12,8 @@ from designspace.drawing.panels import annotate, stacked
 from designspace.drawing.scales import scale_of_changes
 from designspace.report.evidence import effects as evidence
 from designspace.report.evidence.contrasts import Difference
-from designspace.report.evidence.effects import Effects, Factor
+from designspace.report.evidence.effects import Effects
+from designspace.report.evidence.factors import Factor
 from designspace.report.figures.metric import measured_on
 from designspace.report.study import Study, comparable
 from designspace.results.uncertainty import critical_value

@@ -15,7 +15,8 @@ from typing import Any
 from designspace.drawing.look import BASELINE, COLOURS, FAVOURED, MARKERS, MORE, shades, stroke
 from designspace.report.entry import BUDGET, WORDS, Entry
 from designspace.report.evidence.differences import by_budget, finite, rank
-from designspace.report.evidence.effects import effects, together
+from designspace.report.evidence.effects import effects
+from designspace.report.evidence.factors import together
 from designspace.report.study import Study, comparable
 from designspace.text import config_name, one_line, value_of
 

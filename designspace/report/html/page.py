@@ -7,17 +7,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 
-from designspace.drawing.look import COLOURS, FAINT
+from designspace.drawing.look import FAINT, FAVOURED
 from designspace.report.bibtex import bibtex
 from designspace.report.evidence.quality import quality
 from designspace.report.evidence.verdicts import verdicts
 from designspace.report.figures.races import races_caption, races_name
 from designspace.report.html.answer import answers
+from designspace.report.html.certainty import certainty
 from designspace.report.html.render import embedded, picture, render, scripts
 from designspace.report.html.sections import BEST, MOST, Section, listed, sections
 from designspace.report.html.trials import points, trials
 from designspace.report.study import Study
-from designspace.report.tables import caption, claims, comparisons, effects, practices, values
+from designspace.report.tables import caption, claims, comparisons, effects, interactions, practices, values
 from designspace.report.tables.table import Table
 from designspace.results.search import file_of
 from designspace.text import one_line
@@ -27,6 +28,8 @@ LARGEST = 2_500_000
 """The largest total size of the pictures in a page, in bytes; further ones are only available as files."""
 PAGE = 7_500_000
 """The largest size of a page including its pictures, in bytes; the data of many trials leave less room for pictures."""
+OPENING = 2
+"""The number of sentences of the answer with which a page opens."""
 EXCERPT = (
     f"This ablation has more than {MOST:,} points. Plots and tables of this page show the {BEST} best of each metric "
     "at each budget; table.csv has all points. Comparisons and p-values take all points into account."
@@ -48,7 +51,8 @@ OF_METRIC = {
     "effects": "What each design choice changes in {}, all else equal, with 95 % intervals.",
     "quality": "The evaluations that each configuration needs for the same {}, with 95 % intervals.",
     "heat": "{} at each pair of values. Framed: the best of each panel. Hatched: not significantly different from it.",
-    "by_row": "{} of each configuration. Blue: the best and what does not differ significantly from it.",
+    "by_row": "{} of each configuration. Blue: the best and what does not differ significantly from it. Few training "
+    "runs that vary much cannot be told from the best one, however bad they are.",
     "pareto": "{} against its cost, with the Pareto front: the points that no other one beats in both.",
 }
 
@@ -74,18 +78,22 @@ def page(study: Study, pictures: Mapping[str, bytes], *, live: bool = False) -> 
         "points": points(study, listed(study)),
         "sections": [section.data for section in found],
         "trials": known,
-        "look": {"colours": COLOURS, "faint": FAINT},
+        "look": {"best": FAVOURED["color"], "faint": FAINT},
     }
     text, code = embedded(data), scripts()
     drawn = [*shown(pictures, study.about.metrics, sum(map(len, (text, *code))))]
-    name = one_line(study.about.name)
+    name, told = one_line(study.about.name), answers(study, decided, found)
     return render(
         "page.html",
         code,
         live=live,
         name=name,
         question=one_line(study.about.question) or name,
-        answers=answers(study, decided, found),
+        answers=told[:OPENING],
+        further=told[OPENING:],
+        sure=certainty(study, decided, found),
+        samples=next((one for one in drawn if one.samples), None),
+        crossed=interactions.table(study),
         verdicts=decided,
         sections=found,
         choices=choices,
@@ -174,6 +182,8 @@ def _files(study: Study, found: Sequence[Section], choices: Sequence[object]) ->
         yield "comparisons.csv"
     if choices:
         yield "effects.csv"
+    if interactions.table(study):
+        yield "interactions.csv"
     if any(quality(study, metric) for metric in study.about.metrics):
         yield "quality.csv"
     yield "results.jsonl"

@@ -7,8 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from designspace.drawing.look import LINES, MARKERS
 from designspace.report.entry import Entry
 from designspace.report.evidence.differences import Ranking, by_budget, finite, rank
+from designspace.report.figures.looks import roles
 from designspace.report.figures.metric import (
     EVALUATIONS,
     against,
@@ -97,7 +99,7 @@ def _section(
         "intervals": [_ends(entry, metric) for entry in shown],
         "table": {"keys": list(titles), "columns": list(titles.values()), "rows": rows},
         "compared": {"columns": COMPARED, "rows": [*_compared(ranked, place)]},
-        "against": [_curves(shown, metric, axis) for axis in axes],
+        "against": [_curves(study, shown, metric, axis) for axis in axes],
     }
     told = [caption.of_table(study, metric, entries, ranked, why)]
     told += [f"Without bias ({one.reference}): {one.caption}" for one, _ in corrected.shown(entries, metric)]
@@ -148,8 +150,9 @@ def _compared(ranked: Sequence[Ranking], place: Mapping[Entry, int]) -> Iterator
             yield [place[entry], int(entry in ranking.best), *cells]
 
 
-def _curves(entries: Sequence[Entry], metric: str, axis: str) -> dict[str, Any]:
-    """Curves as names, rows of the table and positions; configurations with the same trials share a curve."""
+def _curves(study: Study, entries: Sequence[Entry], metric: str, axis: str) -> dict[str, Any]:
+    """Curves as names, rows, positions and the looks of the figures; those with the same trials share a curve."""
+    own = roles(study, axis if axis not in EVALUATIONS else "")
     place = {entry: i for i, entry in enumerate(entries)}
     named: dict[str, list[Entry]] = {}
     for entry in entries:
@@ -158,5 +161,7 @@ def _curves(entries: Sequence[Entry], metric: str, axis: str) -> dict[str, Any]:
     curves = []
     for name, points in each_once(named).items():
         found = sorted((against(entry, axis), place[entry]) for entry in points)
-        curves.append([name, [i for _, i in found], [x for x, _ in found]])
+        style = own.style(points[0])
+        look = [style["color"], MARKERS.index(style["marker"]), LINES.index(style["linestyle"])]
+        curves.append([name, [i for _, i in found], [x for x, _ in found], look])
     return {"label": EVALUATIONS.get(axis) or one_line(axis), "curves": curves}

@@ -6,10 +6,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+from designspace.report.entry import Entry
 from designspace.report.evidence.differences import finite
-from designspace.report.evidence.effects import Dependence, Effects, Factor, effects, factors
+from designspace.report.evidence.effects import Dependence, Effects, effects
+from designspace.report.evidence.factors import Factor, choice_of, factors, word_of
+from designspace.report.evidence.interactions import interactions
 from designspace.report.study import Study, comparable
 from designspace.report.tables import caption
+from designspace.report.tables.interactions import told as depending
 from designspace.report.tables.table import Cell, Table, csv_text, markdown, number_cell
 from designspace.text import escape, few, joined, measured, one_line, value_of
 
@@ -23,8 +27,9 @@ FAVOURED = (
     "Favoured: the choice in each row that is best on average over the settings of the other axes, and all choices "
     "that do not differ significantly from it (95 % confidence, corrected for all pairs of choices in the row, because "
     "the best one is found in the same data). If the best one on average is significantly worse than another at some "
-    "setting, corrected for all pairs at all settings, the favoured choices are given for each value of the axis that "
-    "they depend on. Beyond a value at the edge of the grid there may be better ones."
+    "setting, corrected for all pairs at all settings, or if an interaction is significant and the average hides what "
+    "is favoured at some value of another axis, the favoured choices are given for each value of the axis that they "
+    "depend on. Beyond a value at the edge of the grid there may be better ones."
 )
 MEANING = (
     "Main effects of design choices: the value with this choice minus the value with the baseline's choice (or with "
@@ -81,12 +86,13 @@ def _flat(budget: str, metric: str, protocol: str, one: Effects, choice: Any) ->
 def tables(study: Study, metric: str) -> list[Pair]:
     """For each protocol, the favoured choices and the effects behind them."""
     found = []
-    for group, of in zip(comparable(study.entries, metric), effects(study, metric), strict=True):
+    crossed = interactions(study, metric)
+    for group, of, pairs in zip(comparable(study.entries, metric), effects(study, metric), crossed, strict=True):
         if of and group[0].higher_is_better(metric) is not None:
             name = one_line(group[0].about(metric).protocol)
             told = [f"{caption.protocol(metric, group)}. {FAVOURED}", caption.training_runs(group)]
             told += [caption.COUNTED_AS_DRAWN] if any(e.below_drawn(metric) for e in finite(group, metric)) else []
-            told = [*filter(None, told), *_costs(study, of), *_left_out(study, of)]
+            told = [*filter(None, told), *depending(study, pairs), *_costs(study, of), *_left_out(study, group, of)]
             favoured = replace(_favoured(study, of, name), caption=" ".join(told))
             found.append(Pair(favoured, _effects(study, of, name)))
     return found
@@ -113,7 +119,7 @@ def _by_level(one: Effects, found: Dependence) -> str:
     levels: dict[str, list[str]] = {}
     for level, favoured in found.favoured.items():
         if len(favoured) <= len(one.against):
-            levels.setdefault(_names(one.factor, favoured), []).append(value_of(level))
+            levels.setdefault(_names(one.factor, favoured), []).append(word_of(level))
     by = ", ".join(f"{names} for {joined(at)}" for names, at in levels.items())
     return f"depends on {found.axis}: {by}" if by else f"depends on {found.axis}"
 
@@ -163,10 +169,14 @@ def _counts(factor: Factor, nfe: Mapping[Any, float], factor_of_note: float) -> 
     return joined([*parts, last])
 
 
-def _left_out(study: Study, found: Sequence[Effects]) -> Iterator[str]:
-    """A note on the factors for which no effect is known, for instance because the baseline diverged."""
+def _left_out(study: Study, group: Sequence[Entry], found: Sequence[Effects]) -> Iterator[str]:
+    """A note on the factors without effects: their values are not comparable, or the one to compare with diverged."""
     known = {one.factor for one in found}
-    if names := [factor.name for factor in factors(study) if factor not in known]:
+    left = [factor for factor in factors(study) if factor not in known]
+    apart = [f.name for f in left if len({choice_of(e.axes, f.axes) for e in group} & {*f.choices}) < 2]
+    if apart:
+        yield f"No effect is given for {joined(apart)}, because each value has a protocol of its own."
+    if names := [factor.name for factor in left if factor.name not in apart]:
         yield f"No effect is given for {', '.join(names)}, because the choice to compare with has no finite result."
 
 

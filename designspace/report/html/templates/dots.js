@@ -5,14 +5,17 @@ function isFlat(curves) {
   return curves.length > 1 && new Set(curves.flatMap((c) => c.x)).size === 1 && curves.every((c) => c.x.length === 1);
 }
 
-function dotTrace(curves, only, hover) {
-  const { colour } = look(0);
+/* Blue are the best and what does not differ significantly from it, unless all are. */
+function dotTrace(curves, isBest, only, hover) {
+  const { best } = DATA.look;
+  const every = curves.every(isBest);
+  const colour = curves.map((c) => (isBest(c) && !every ? readable(best) : theme().soft));
   return {
     type: "scatter",
     mode: "markers",
     x: curves.map((c) => c.values[0]),
     y: curves.map((_, k) => -k),
-    error_x: { ...errorBars(curves.map((c) => c.values[0]), curves.map((c) => c.ends[0])), color: colour },
+    error_x: { ...errorBars(curves.map((c) => c.values[0]), curves.map((c) => c.ends[0])), color: theme().soft },
     marker: { color: colour, size: 8, opacity: curves.map((c) => (only === null || c.i === only ? 1 : 0.15)) },
     hoverinfo: "text",
     hovertext: curves.map((c) => hover(c.name, c.points[0])),

@@ -40,9 +40,9 @@ function Figure(section, { isolated }) {
   }
 
   function drawLegend(standing, rest, faint) {
-    const keys = standing.map((curve, k) => {
+    const keys = standing.map((curve) => {
       const pressed = { "aria-pressed": String(state.only === curve.i), "data-curve": curve.i };
-      const key = button(swatch(look(k)), () => isolate(curve.i), pressed);
+      const key = button(swatch(styleOf(curve)), () => isolate(curve.i), pressed);
       key.append(el("span", {}, curve.name));
       return key;
     });
@@ -70,9 +70,9 @@ function Figure(section, { isolated }) {
     const aside = asides(all, standing.length, log);
     const faint = faintOnes(others);
     const traces = faint.length ? [faintTrace(faint, state.only !== null, curves.hover)] : [];
-    traces.push(...standing.map((c, k) => traceOf({ ...c, x: c.x.map((x) => aside(x, k)) }, look(k), dim(c), curves.hover)));
+    traces.push(...standing.map((c, k) => traceOf({ ...c, x: c.x.map((x) => aside(x, k)) }, styleOf(c), dim(c), curves.hover)));
     const only = others.filter((curve) => curve.i === state.only);
-    traces.push(...only.map((c) => traceOf(c, { ...look(6), symbol: "circle", dash: "solid" }, false, curves.hover)));
+    traces.push(...only.map((c) => traceOf(c, { colour: theme().text, symbol: "circle", dash: "solid" }, false, curves.hover)));
     drawLegend(standing, others.length, faint.length);
     const { axis: yaxis, seen } = valueAxis(all);
     const xaxis = axis(section.against[state.against].label, log, range, xTicks(all, range, log, plot.clientWidth - 80));
@@ -86,7 +86,7 @@ function Figure(section, { isolated }) {
     const shapes = seen.flatMap((one) => levelShapes(one, (x0, x1) => ({ yref: "paper", y0: 0, y1: 1, x0, x1 })));
     legend.replaceChildren();
     const layout = { ...frame(90 + 21 * kept.length), xaxis, yaxis: dotAxis(kept), shapes };
-    return [[dotTrace(kept, state.only, curves.hover)], layout];
+    return [[dotTrace(kept, curves.isBest, state.only, curves.hover)], layout];
   }
 
   function draw() {

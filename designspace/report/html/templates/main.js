@@ -17,7 +17,7 @@ for (const [k, section] of DATA.sections.entries()) {
   const figure = Figure(section, { isolated: (points) => table.set({ marked: new Set(points) }) });
   const find = later((text) => [figure, ...parts].forEach((part) => part.set({ words: wordsOf(text), all: false })), 150);
   const field = el("input", { type: "search", placeholder: "words, such as heun nfe=19", oninput: (event) => find(event.target.value) });
-  host.querySelector(".drawn").append(figure.element);
+  document.getElementById(`drawn-${k}`).append(figure.element);
   host.querySelector(".listed").append(el("label", { class: "find" }, "Filter ", field), table.element);
   const compared = host.querySelector(".compared");
   if (compared) {

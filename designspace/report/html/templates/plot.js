@@ -4,14 +4,13 @@ const MOST_FAINT = 20000;
 const SYMBOLS = ["circle", "square", "triangle-up", "diamond", "triangle-down", "cross", "x", "pentagon", "triangle-left", "star", "triangle-right", "hexagon"];
 const DASHES = ["solid", "8px,3px", "2px,3px", "10px,3px,2px,3px", "8px,3px,2px,3px,2px,3px"];
 const THEMES = {
-  light: { text: "#222222", soft: "#5a5a5a", grid: "#e4e4e4", paper: "#ffffff", faint: DATA.look.faint, colours: {} },
+  light: { text: "#222222", soft: "#5a5a5a", grid: "#e4e4e4", paper: "#ffffff", faint: DATA.look.faint },
   dark: {
     text: "#e6e4df",
     soft: "#a9a7a1",
     grid: "#33373c",
     paper: "#16181b",
     faint: "#565b61",
-    colours: { "#000000": "#f2f0ea", "#0072B2": "#4aa8e8", "#56B4E9": "#a5dcff" },
   },
 };
 const isDark = matchMedia("(prefers-color-scheme: dark)");
@@ -34,9 +33,17 @@ function wrapped(text) {
   return lines.map(escaped).join(",<br>");
 }
 
-function look(i) {
-  const colour = DATA.look.colours[i % DATA.look.colours.length];
-  return { colour: theme().colours[colour] || colour, symbol: SYMBOLS[i % SYMBOLS.length], dash: DASHES[i % DASHES.length] };
+/* A colour on the present paper: mixed with white on a dark one, until it is light enough. */
+function readable(colour) {
+  if (theme() === THEMES.light) return colour;
+  let parts = [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16));
+  while (0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2] < 115) parts = parts.map((part) => part + 0.1 * (255 - part));
+  return `rgb(${parts.map(Math.round).join(",")})`;
+}
+
+/* The colour, marker and line of a curve, which are those of the static figures. */
+function styleOf({ look: [colour, marker, line] }) {
+  return { colour: readable(colour), symbol: SYMBOLS[marker], dash: DASHES[line] };
 }
 
 /* The curves of a section: which of them are highlighted, and the text of each point. */
@@ -60,10 +67,10 @@ function Curves(section) {
   }
 
   function all(against) {
-    return section.against[against].curves.map(([name, points, x], i) => {
+    return section.against[against].curves.map(([name, points, x, look], i) => {
       const values = points.map(value);
       const best = section.higher ? -Math.max(...values) : Math.min(...values);
-      return { i, name, points, x, values, ends: points.map(ends), best };
+      return { i, name, points, x, look, values, ends: points.map(ends), best };
     });
   }
 
@@ -74,5 +81,5 @@ function Curves(section) {
     return kept.sort((a, b) => a.i - b.i);
   }
 
-  return { all, standing, hover, pointsOf: (curve) => curve.points.map((r) => rows[r][0]) };
+  return { all, standing, hover, pointsOf: (curve) => curve.points.map((r) => rows[r][0]), isBest: (curve) => rows[curve.points[0]][1] === 1 };
 }
