@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from designspace.report.entry import BUDGET, WORDS, Entry
-from designspace.report.evidence.effects import BASELINE, VARIANT
+from designspace.report.evidence.factors import BASELINE, VARIANT
 from designspace.report.study import Study, comparable
 from designspace.report.tables import caption
 from designspace.report.tables.table import Cell, Kind, Table, number_cell
