@@ -620,7 +620,7 @@ def test_new_makes_a_project_that_runs(shell, tmp_path):
     assert "my_steps" in out
     assert "my_schedule" in out
     for row, name in ((ds.TimeSteps, "my_steps"), (ds.Schedule, "my_schedule")):
-        for check in checks(row.get(name)()):
+        for check in checks(row.known.pop(name)()):
             check()
     schedule = (tmp_path / "study" / "my_schedule.py").read_text().partition("class ")[2]
     assert len(schedule.splitlines()) == 8  # one formula

@@ -125,7 +125,7 @@ def test_the_component_of_the_readme_is_the_example_that_is_included():
 def test_code_fits_the_page(page):
     text = PAGES.get(page) or readme.README.read_text("utf-8")
     lines = [line for block in blocks(text) for line in block.text.splitlines()]
-    allowed = 130 if page == "clusters" else 98
+    allowed = 170 if page == "clusters" else 98  # of the output of commands
     assert [line for line in lines if len(line) > allowed] == []
 
 
@@ -585,6 +585,7 @@ def test_every_public_name_has_an_example_that_runs(tmp_path, monkeypatch):
     finally:
         for row, own in (("loss_weight", "damped"), ("schedule", "squared")):
             ROWS[row].known.pop(own, None)
+        designspace.Tracker.known.pop("log", None)
 
 
 def test_choices_in_tables_of_fields_are_separated_by_bars():

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from contextlib import suppress
 from importlib.util import find_spec
@@ -38,7 +39,8 @@ def machines(tmp_path, monkeypatch):
     Workers sample no second chunk before ``together`` processes have begun to sample.
     """
     address, started = f"127.0.0.1:{free_port()}", []
-    ray = {"AUTH_MODE": "token", "AUTH_TOKEN": secrets.token_hex(32), "TMPDIR": f"/tmp/r{os.getpid()}"}
+    short = Path(tempfile.gettempdir(), f"r{os.getpid()}")  # because the paths of sockets are limited to 107 bytes
+    ray = {"AUTH_MODE": "token", "AUTH_TOKEN": secrets.token_hex(32), "TMPDIR": str(short)}
     ray |= {"memory_monitor_refresh_ms": "0", "gcs_rpc_server_reconnect_timeout_s": "8", "USAGE_STATS_ENABLED": "0"}
     given = {f"RAY_{name}": value for name, value in ray.items()} | {"DESIGNSPACE_CACHE": str(tmp_path / "cache")}
     given |= {"STAND_IN_PAUSE": "0.1", "RAY_ADDRESS": address}

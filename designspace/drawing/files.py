@@ -29,8 +29,9 @@ def _indexed(png: io.BytesIO) -> bytes:
 
     with Image.open(png) as image:
         few = image.convert("RGB").quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+        dpi = image.info["dpi"]
     buffer = io.BytesIO()
-    few.save(buffer, "png", optimize=True)
+    few.save(buffer, "png", optimize=True, dpi=dpi)
     return buffer.getvalue()
 
 

@@ -27,10 +27,11 @@ from typing import Any
 
 import torch
 
+from designspace.bars import say
 from designspace.interrupts import GRACE, Interrupted, end_main_thread
 from designspace.run.devices import Place, devices_of, visible
 from designspace.run.job import Job, Message, error_of
-from designspace.run.progress import Event, Report, say
+from designspace.run.progress import Event, Report
 from designspace.run.worker import work_elsewhere
 
 

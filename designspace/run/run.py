@@ -66,10 +66,8 @@ def run(
 ) -> Results:
     """Compute the points of ``ablation`` that have no result yet, and return all of its results.
 
-    To resume, run it again: finished points in ``out/<name>/results.jsonl`` are kept, all else is in the cache. Other
-    values on its axes add points to its report; results of another baseline are left out, with a warning. Processes may
-    share the work. A trial that raises an error, or calls ``sys.exit``, is recorded in ``failures`` of the results. In
-    the main thread, SIGINT and SIGTERM save a training before they end the run.
+    To resume, run it again: finished points are kept. Other values on its axes add points to its report. Trials that
+    raise errors are in ``failures`` of the results. SIGINT and SIGTERM save a training before they end the run.
 
     Args:
         ablation: An ablation, usually from ``load``.
@@ -90,7 +88,7 @@ def run(
         SpecError: Labels, shapes or decoders do not fit, a tracker cannot be used, or the ablation is for ``tune``.
         DataError: Code or data have changed since loading, or workers would need a component defined in a notebook.
         EndedError: A component called ``sys.exit`` before the first trial.
-        StorageError: A file cannot be written, for instance because the disk is full; finished points are kept.
+        StorageError: A file cannot be written; finished points are kept.
         KeyboardInterrupt: The run was interrupted; the message says what was saved.
     """
     _require_ablation(ablation)
