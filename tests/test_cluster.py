@@ -140,3 +140,21 @@ def test_only_what_is_missing_of_a_batch_is_computed(tmp_path):
         assert not list((tmp_path / "locks").iterdir())
         assert list(claims.taken(wait=True)) == []
         assert claims.done == 3
+
+
+def test_the_looks_at_files_grow_in_proportion_to_the_chunks(tmp_path):
+    """On a network file system, each may take a millisecond."""
+    looks, made, other = [], set(), Claims(Cache(tmp_path), "x", [[range(0, 1)]], lambda chunk: False)
+
+    def is_done(chunk):
+        looks.append(chunk)
+        return chunk in made
+
+    batches = [[range(k, k + 1)] for k in range(100)]
+    with other, Claims(Cache(tmp_path), "x", batches, is_done) as claims:
+        assert next(other.taken()) == range(0, 1)  # what another process holds is looked at again and again
+        for chunk in claims.taken():
+            made.add(chunk)
+            claims.release()
+        assert len(made) == claims.done == 99
+    assert len(looks) <= 6 * 100
