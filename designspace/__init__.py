@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     from designspace.evaluation.rows import Detector, Metric, Reference
     from designspace.registry.component import Count, Finite, Fraction, NonNegative, Positive
     from designspace.registry.literature import Source
+    from designspace.report.answers import Chosen, Compared
     from designspace.report.best import Best, best
+    from designspace.report.results import Results
     from designspace.run.run import run
     from designspace.run.trackers import Tracked, Tracker
     from designspace.sampling.counted import count_call, guiding
@@ -41,12 +43,12 @@ if TYPE_CHECKING:
 
 # fmt: off
 __all__ = [
-    "EMA", "Ablation", "AdaptedLevels", "Augmentation", "Best", "CIn", "CNoise", "COut", "CSkip", "Count", "Data",
-    "DataError", "Decoder", "Denoiser", "Design", "Detector", "Finite", "Fraction", "Guidance", "LearnedWeight",
-    "LossWeight", "Metric", "Moments", "Network", "NoiseDistribution", "NonNegative", "Positive", "Reference",
-    "Samples", "Scaling", "Schedule", "Search", "Solver", "Source", "SpecError", "Stochasticity", "TimeSteps",
-    "Tracked", "Tracker", "Trial", "best", "count_call", "frechet", "guiding", "load", "plots", "precondition", "run",
-    "sample", "tune",
+    "EMA", "Ablation", "AdaptedLevels", "Augmentation", "Best", "CIn", "CNoise", "COut", "CSkip", "Chosen", "Compared",
+    "Count", "Data", "DataError", "Decoder", "Denoiser", "Design", "Detector", "Finite", "Fraction", "Guidance",
+    "LearnedWeight", "LossWeight", "Metric", "Moments", "Network", "NoiseDistribution", "NonNegative", "Positive",
+    "Reference", "Results", "Samples", "Scaling", "Schedule", "Search", "Solver", "Source", "SpecError",
+    "Stochasticity", "TimeSteps", "Tracked", "Tracker", "Trial", "best", "count_call", "frechet", "guiding", "load",
+    "plots", "precondition", "run", "sample", "tune",
 ]
 _HOMES = {
     "data.rows": ["Data"],
@@ -60,7 +62,9 @@ _HOMES = {
     "evaluation.rows": ["Detector", "Metric", "Reference"],
     "registry.component": ["Count", "Finite", "Fraction", "NonNegative", "Positive"],
     "registry.literature": ["Source"],
+    "report.answers": ["Chosen", "Compared"],
     "report.best": ["Best", "best"],
+    "report.results": ["Results"],
     "run.run": ["run"],
     "run.trackers": ["Tracked", "Tracker"],
     "sampling.counted": ["count_call", "guiding"],

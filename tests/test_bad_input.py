@@ -584,7 +584,8 @@ def test_not_a_file(folder):
         load(folder)
     with pytest.raises(SpecError, match=r"solver_gird.yaml: no such file. Did you mean 'solver_grid.yaml'\?"):
         load(folder / "solver_gird.yaml")
-    with pytest.raises(SpecError, match=r"^solver_gird: no such file. Did you mean 'solver_grid.yaml'\? Included ablations: .*ema_width"):
+    ours = r"^solver_gird: no such file. Did you mean 'solver_grid.yaml'\? Included ablations: .*ema_width"
+    with pytest.raises(SpecError, match=ours):
         load("solver_gird")
 
 

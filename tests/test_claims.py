@@ -432,7 +432,7 @@ def test_the_change_of_a_difference_has_the_error_of_the_combined_influences(ben
     a, b, c, d = (each.double().numpy() for each in scores)
     se = float(np.std(a - b - c + d, ddof=1)) / math.sqrt(N)
     (statement,) = verdicts(made.study())[0].statements
-    assert statement.z.item() == pytest.approx(-0.1 / se, rel=1e-5)
+    assert statement.z.item() == pytest.approx(-0.1 / se, rel=3e-4)  # influences are kept with 11 bits
 
 
 def test_an_interaction_that_is_not_there_is_found_in_at_most_5_percent(bench):

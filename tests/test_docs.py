@@ -6,6 +6,7 @@ import os
 import random
 import re
 import runpy
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -26,6 +27,7 @@ sys.path.insert(0, str(DOCS / "make"))
 
 import api
 import mathml
+import notebook
 import readme
 import rows
 import rst
@@ -113,6 +115,35 @@ def test_commands_and_their_options_exist(page, least):
     assert seen >= least
 
 
+def shown(cell):
+    """What a cell shows, as text: without pictures."""
+    return ["".join(out.get("text") or out["data"].get("text/plain", "")) for out in cell.get("outputs", [])]
+
+
+def test_the_notebook_runs_and_shows_what_its_page_says(tmp_path):
+    copy = shutil.copy(DOCS / "notebook.ipynb", tmp_path)
+    environment = os.environ | {"DESIGNSPACE_CACHE": str(tmp_path / "cache"), "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, str(DOCS / "make" / "notebook.py"), copy]
+    environment["MPLBACKEND"] = "Agg"
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    number = re.compile(r"-?\d+\.?\d*(?:e-?\d+)?")
+    pairs = list(zip(notebook.cells(DOCS / "notebook.ipynb"), notebook.cells(Path(copy)), strict=True))
+    for committed, now in pairs:
+        assert len(shown(now)) == len(shown(committed))
+        for a, b in zip(shown(committed), shown(now), strict=True):
+            assert re.split(r"\s+", number.sub("#", b)) == re.split(r"\s+", number.sub("#", a))
+            assert [*map(float, number.findall(b))] == pytest.approx([*map(float, number.findall(a))], rel=0.02)
+    assert sum(bool(shown(cell)) for cell, _ in pairs) == 8
+    assert len(list((tmp_path / "reports" / "solvers").glob("*.png"))) >= 3
+    text, pictures = notebook.page(Path(copy))
+    assert list(pictures) == ["notebook_1.png"]
+    assert pictures["notebook_1.png"].startswith(b"\x89PNG")
+    assert "![What the cell draws](notebook_1.png)" in text
+    assert text.count("<table>") == 4
+    assert "```python\nresults.compare({" in text
+
+
 NETWORK = """
 import torch
 
@@ -163,10 +194,11 @@ def test_recipes_in_python_run(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "reports").symlink_to(ROOT / "reports")
     found = blocks_of("recipes", "python")
-    assert len(found) == 4
+    assert len(found) == 5
     for block in found:
         run(block)
-    assert {file.name for file in tmp_path.glob("*.pdf")} == {"solvers.pdf", "training.pdf", "time_steps.pdf"}
+    names = {"solvers.pdf", "both.pdf", "training.pdf", "time_steps.pdf"}
+    assert {file.name for file in tmp_path.glob("*.pdf")} == names
     try:
         norm = importlib.import_module("norm").Norm()
         assert norm.measure(Sample(torch.tensor([[3.0, 4.0], [0.0, 1.0]])), Sample(torch.zeros(2, 2))).value == 3
@@ -239,44 +271,47 @@ def test_data_sets_of_bring_your_model_have_these_fields():
         Data.model_validate(YAML(typ="safe").load(text))
 
 
-def test_numbers_of_the_page_on_error_bars_are_those_of_the_reports():
-    """All numbers of a sentence, or of a table row with its name, occur together in one line of a report."""
-    sources = [*(ROOT / "reports/solver_grid").glob("*.md"), ROOT / "reports/error_bar_calibration/README.md"]
-    lines = [line.replace("**", "") for source in sources for line in source.read_text("utf-8").splitlines()]
-    numbers, homeless = 0, []
-    for sentence in sentences(PAGES["error_bars"].replace("**", "")):
-        found = [number.removeprefix("p = ") for number in NUMBER.findall(sentence) if number != "p = 0.05"]
-        numbers += len(found)
-        shares = [[number] for number in found if number.endswith("%")]  # extremes of several rows
-        together = [number for number in found if not number.endswith("%")]
-        if sentence.startswith("| ") and together:
-            together.append(sentence.split("|")[1].strip())
-        homeless += [some for some in (*shares, together) if not any(all(map(within(line), some)) for line in lines)]
-    assert numbers > 40
-    assert homeless == []
+@pytest.mark.parametrize("path", readme.PAGES, ids=lambda path: path.name)
+def test_tables_and_numbers_are_those_of_the_reports(path):
+    """After ``make reports``, what stands at each mark is what the results have at the place that it names."""
+    page = path.read_text("utf-8")
+    assert readme.filled(page) == page
+    assert len(re.findall(readme.MARKED, page, re.S)) == page.count("<!-- end -->") == page.count("<!--") / 2
+    assert not re.search("^<!-- number", page, re.M)  # a line that begins like this is no part of a sentence
 
 
-NUMBER = re.compile(r"-?\d[\d.]* ± \d[\d.]*|\d+ of \d+ cells|\d\d\.\d %|\d+\.\d\d\b|p = [\d.]*\d|\d+,\d{3}\b")
+@pytest.mark.parametrize("path", [readme.README, DOCS / "error_bars.md", DOCS / "best.md"], ids=lambda path: path.name)
+def test_no_measured_number_is_typed_by_hand(path):
+    rest = re.sub(readme.MARKED, "", path.read_text("utf-8"), flags=re.S)
+    assert re.findall(r"\d ± \d|p = 0\.(?!05)\d+|\d of \d+ cells", rest) == []
 
 
-def within(line):
-    """Whether a number or word occurs in the line, but not as part of another one."""
-    return lambda text: re.search(rf"(?<![\w.,]){re.escape(text)}(?!\w|[.,]\d)", line) is not None
+def test_a_number_is_that_of_its_place():
+    of_heun = "solver_grid:solver=heun,nfe=35"
+    (row,) = (
+        row for row in Results(readme.REPORTS / "solver_grid").rows() if row.axes == {"solver": "heun", "nfe": 35}
+    )
+    found = row.metrics["frechet"]
+    assert readme.number(f"{of_heun} frechet") == measured(found.value, found.se)
+    assert readme.number(f"{of_heun} frechet drawn") == measured(found.drawn, found.drawn_sd)
+    with pytest.raises(ValueError, match="unpack"):
+        readme.number("solver_grid:solver=heun frechet")  # six points
 
 
-def sentences(page):
-    """The sentences of a Markdown page; each row of a table counts as one."""
-    for paragraph in re.split(r"\n\s*\n|\n(?=- )", page):
-        if paragraph.startswith("| "):
-            yield from paragraph.splitlines()
-        else:
-            yield from re.split(r"(?<=[.:;]) ", " ".join(paragraph.split()))
+def test_a_part_of_a_page_is_the_list_or_table_below_a_heading(tmp_path, monkeypatch):
+    table = "| h | x |\n| --- | --- |\n| r | 1 |\n| s | 2 |\n"
+    page = f"# a\n\n- of a\n\n## b\n\ntext\n\n- one\n  more\n- two\n\n{table}\n- no\n"
+    (tmp_path / "page.md").write_text(page)
+    monkeypatch.setattr(readme, "REPORTS", tmp_path)
+    assert readme.part("page.md", "b", "list") == ["- one", "  more", "- two"]
+    assert readme.part("page.md", "b", "table") == table.splitlines()
+    assert readme.part("page.md", "b", "list without more") == ["- one", "- two"]
+    assert readme.part("page.md", "b", "table of s; t") == ["| h | x |", "| --- | --- |", "| s | 2 |"]
 
 
-def test_the_tables_of_the_readme_and_of_best_practices_are_those_of_the_reports():
-    """After ``make reports``, every table of the README that is not a list of ablations is between marks."""
+def test_every_table_of_the_readme_and_of_best_practices_is_made():
+    """Every table of the README that is not a list of ablations is between marks."""
     page, best = (path.read_text("utf-8") for path in (readme.README, readme.PAGE))
-    assert (readme.filled(page), readme.filled(best)) == (page, best)
     names = [re.findall(r"<!-- table: (\w+) -->\n\n\| ", text) for text in (page, best)]
     assert names == [["best_practices", "solver_grid", "rows"], ["rows", "quality"]]
     assert {name for of in names for name in of} == set(readme.TABLES)

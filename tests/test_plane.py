@@ -139,9 +139,11 @@ def test_the_report_draws_the_pictures(tmp_path, monkeypatch):
     ]
     assert {p.solver for p in found if p.noisy} == {"euler_maruyama"}
     written = {path.name for path in write(study)}
-    for name in ("walks", "backward", "flow", "warps", "steps"):
+    for name in ("walks", "backward", "flow", "warps", "steps", "paths", "between"):
         assert f"{name}.png" in written
     check_figures(study, found)
+    check_paths(study, found)
+    check_between(study)
     step = one_step(found)
     assert step.second == pytest.approx(2 * step.heun - step.euler)
     assert abs(step.heun - step.curve[0]) < abs(step.euler - step.curve[0])
@@ -170,6 +172,44 @@ def check_figures(study, found):
     step = one_step(found)
     np.testing.assert_array_equal(curve.get_ydata(), step.curve)
     assert [line.get_ydata()[1] for line in (euler, second, heun)] == [step.euler, step.second, step.heun]
+
+
+def check_paths(study, found):
+    """Euler's paths with the fewest steps leave the flow's curves, solutions of Eq. 4, at their starts."""
+    (axes,) = ds.plots.paths(study).axes
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["the flow's curve", "euler, 6 steps"]
+    plane = next(p for p in found if p.solver == "euler")
+    assert axes.get_title(loc="right") == plane.name == "schedule linear, scaling none"
+    *drawn, _, _ = axes.lines
+    assert len(drawn) == 8
+    design = ds.Design.preset("edm")
+    for curve, path in zip(drawn[::2], drawn[1::2], strict=True):
+        np.testing.assert_array_equal(path.get_xdata(), plane["levels"])
+        assert any(np.array_equal(path.get_ydata(), column) for column in plane["trajectory"].T)
+        t, z = plane["levels"][0], float(path.get_ydata()[0])
+        assert np.interp(t, curve.get_xdata(), curve.get_ydata()) == pytest.approx(z, abs=0.01)
+        for _ in range(300):  # the midpoint rule, with steps that are fine enough to be exact here
+            h = (0.1 - plane["levels"][0]) / 300
+            z += h * slope(design, t + h / 2, z + h / 2 * slope(design, t, z))
+            t += h
+        assert np.interp(0.1, curve.get_xdata(), curve.get_ydata()) == pytest.approx(z, abs=0.02)
+
+
+def check_between(study):
+    """Between sigma = t and sigma = sqrt(t), both with s = 1: every curve solves dx / d ln sigma = x - D(x; sigma)."""
+    figure = ds.plots.between(study)
+    assert len(figure.axes) == 5
+    titles = [axes.get_title() for axes in figure.axes]
+    assert titles == ["schedule linear\nscaling none", "0.25", "0.5", "0.75", "schedule ve\nscaling none"]
+    for axes, share in zip(figure.axes, (0, 0.25, 0.5, 0.75, 1), strict=True):
+        for line in axes.lines:
+            u, x = line.get_xdata(), line.get_ydata()
+            sigma = 1.5 * u ** (1 - share) * np.sqrt(u) ** share
+            seen = (sigma > 0.15) & (sigma < 1.4)
+            found = np.gradient(x, np.log(sigma))[seen]
+            variance = 0.01 + sigma**2
+            denoised = x - sigma**2 / variance * (x - (1 / (1 + np.exp(-x / variance)) - 0.5))
+            np.testing.assert_allclose(found, (x - denoised)[seen], rtol=0.05, atol=0.03)
 
 
 def test_images_have_no_such_pictures(tmp_path, monkeypatch):

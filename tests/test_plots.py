@@ -10,8 +10,10 @@ from designspace.design import Design, preset_names
 from designspace.drawing.files import saved
 from designspace.drawing.look import style
 from designspace.errors import SpecError
-from designspace.plots import curves_of, figures, rows, sheets
+from designspace.plots import curves_of, figures, path, rows, sheets
 from designspace.sampling.levels import vp_sigma
+from designspace.sampling.noise import latents
+from designspace.sampling.sample import sample
 from designspace.table.columns import read_columns
 
 PRESETS = curves_of(read_columns(preset_names()))
@@ -91,6 +93,29 @@ def test_one_figure_of_the_rows_of_designs(sheet):
             assert np.array_equal(a.get_xydata(), b.get_xydata(), equal_nan=True)
     assert legend(rows(edm, sheet)) == ["design 1"]
     assert legend(rows("edm", sheet)) == ["edm"]
+
+
+def test_the_path_of_a_sample_shows_the_samples_and_the_means_of_the_images_they_may_come_from(digits):
+    """The strip of pictures against the posterior mean of the digits, written here."""
+    figure = path("edm:solver=euler", num_steps=4, seed=3)
+    above, below = figure.axes[:4], figure.axes[4:]
+    levels = Design.preset("edm").time_steps.sigmas(4).numpy()
+    assert [axes.get_title() for axes in above] == [f"{level:.3g}" for level in levels]
+    images = digits.scaled().flatten(1).double()
+
+    def mean(x, sigma):
+        weights = (-((x.flatten() - images) ** 2).sum(1) / (2 * float(sigma) ** 2)).softmax(0)
+        return (weights @ images).reshape(1, 1, 8, 8).to(x.dtype)
+
+    found = sample(Design.preset("edm", solver="euler"), mean, latents(3, [0], (1, 8, 8)), 4, record=True)
+    for x, level, top, bottom in zip(found.trajectory, levels, above, below, strict=False):
+        for axes, expected in ((top, x / (1 + level**2) ** 0.5), (bottom, mean(x, level))):
+            (image,) = axes.images
+            shown = np.asarray(image.get_array())
+            assert shown.shape == (8, 8, 3)
+            np.testing.assert_allclose(shown[..., 0], ((expected[0, 0].clamp(-1, 1) + 1) / 2).numpy(), atol=1e-4)
+    last = torch.from_numpy(np.asarray(below[-1].images[0].get_array())[..., 0] * 2 - 1).flatten()
+    assert ((images - last) ** 2).sum(1).min() < 1e-6  # at the lowest level, one of the images is left
 
 
 def test_wrong_rows_are_named():

@@ -71,6 +71,14 @@ def test_euler_is_ddim(latents):
     torch.testing.assert_close(ds.sample(design, posterior_mean, latents, 12).x, x, rtol=1e-12, atol=1e-12)
 
 
+def test_euler_of_ve_is_the_step_of_song(latents):
+    """Song et al. (2021), the probability flow of VE, discretised as their reverse diffusion sampler is."""
+    out = ds.sample(ds.Design.preset("ve"), posterior_mean, latents, 12, record=True)
+    for (x, after), (a, b) in zip(pairwise(out.trajectory), pairwise(out.sigmas), strict=True):
+        score = (posterior_mean(x, a) - x) / a**2
+        torch.testing.assert_close(after, x + (a**2 - b**2) / 2 * score, rtol=1e-12, atol=1e-12)
+
+
 def test_record_and_result(latents):
     out = ds.sample(ds.Design.preset("edm"), posterior_mean, latents, 6, record=True)
     assert out.trajectory.shape == (7, 3, 4)
@@ -83,9 +91,12 @@ def test_record_and_result(latents):
     assert ds.sample(ds.Design.preset("edm"), posterior_mean, latents, 6).trajectory is None
 
 
-@pytest.mark.parametrize(("solver", "expected"), [("euler", 18), ("heun", 35), ("dpmpp_2m", 18)])
-def test_nfe_is_counted(solver, expected):
-    assert count_nfe(ds.Design.preset("edm", solver=solver), 18) == expected
+@pytest.mark.parametrize(
+    ("solver", "steps", "expected"),
+    [("euler", 18, 18), ("heun", 18, 35), ("heun", 40, 79), ("heun", 256, 511), ("dpmpp_2m", 18, 18)],
+)
+def test_nfe_is_counted(solver, steps, expected):
+    assert count_nfe(ds.Design.preset("edm", solver=solver), steps) == expected
 
 
 @pytest.mark.parametrize("budget", [7, 11, 19, 27, 35, 51])
@@ -113,6 +124,28 @@ def test_churn_keeps_the_marginal():
     noise = torch.randn(64, n, 1, generator=torch.Generator().manual_seed(1))
     x = ds.sample(design, gaussian, latents, 64, step_noise=lambda i: noise[i]).x
     assert abs(x.std().item() - STD) < 4 * STD / math.sqrt(2 * n) + 1e-3  # 4 standard errors + discretisation
+
+
+@pytest.mark.parametrize("steps", [64, 512])
+def test_as_much_churn_as_possible_does_not_change_the_distribution(steps):
+    """Second and fourth moment of Gaussian data, within 4 standard errors, however many steps the chain has."""
+    most = {"name": "churn", "S_churn": steps * (math.sqrt(2) - 1), "S_min": 0.0, "S_max": 100.0, "S_noise": 1.0}
+    n, draw = 20_000, torch.Generator().manual_seed(0)
+    latents = torch.randn(n, 1, generator=draw)
+    design = ds.Design.preset("edm", stochasticity=most)
+    x = ds.sample(design, gaussian, latents, steps, step_noise=lambda i: torch.randn(n, 1, generator=draw)).x / STD
+    for k, moment, variance in ((2, 1, 2), (4, 3, 96)):
+        assert abs((x**k).mean().item() - moment) < 4 * math.sqrt(variance / n) + 0.01 * moment
+
+
+@pytest.mark.parametrize("std", [1.0, 0.5])
+def test_vp_keeps_the_standard_deviation_of_data_of_unit_variance_only(std):
+    """That of s(t) (y + n); for other data it goes from that of the data to 1."""
+    schedule, t = ds.Schedule.get("vp")(), torch.linspace(0, 1, 101, dtype=torch.float64)
+    found = ds.Scaling.get("vp")().s(t, schedule) * (std**2 + schedule.sigma(t) ** 2).sqrt()
+    assert found[0] == std
+    assert found[-1].item() == pytest.approx(1, abs=1e-4)
+    assert (found - 1).abs().max() < 1e-12 if std == 1 else (found.diff() > 0).all()
 
 
 @pytest.mark.parametrize("schedule", ["linear", "vp"])

@@ -169,13 +169,20 @@ def test_a_line_that_is_no_result_is_skipped_by_name(results, bad):
 def test_the_frame_has_one_row_per_point_and_separate_columns_for_counted_nfe_and_axis(results):
     results.append(row("a"))
     results.append(row("b", solver="euler", nfe=36))
-    columns = ["solver", "axes.nfe", "id", "seed", "nfe", "images"]
+    columns = ["solver", "axes.nfe", "label", "id", "seed", "nfe", "images", "seconds"]
     metrics = [name + part for name in ("frechet", "kid") for part in ("", "_se", "_drawn", "_protocol")]
     assert results.frame.columns.tolist() == [*columns, *metrics, "protocol"]
     first = results.frame.iloc[0]
     assert (first["solver"], first["axes.nfe"], first["nfe"]) == ("heun", 36, 35)
     assert (first["frechet"], first["frechet_se"], first["frechet_drawn"]) == (1.5, 0.25, 0.75)
     assert math.isnan(first["kid_se"])
+    assert first["label"] == "heun, nfe=36"
+    assert math.isnan(first["seconds"])
+    assert "kid_n" not in first
+    timed = row("c").model_copy(update={"seconds": {"sampling": 1.5, "metrics": 0.25}})
+    observed = timed.metrics["kid"].model_copy(update={"n": 4})
+    results.append(timed.model_copy(update={"metrics": {"kid": observed}}))
+    assert results.frame.iloc[2][["seconds", "kid_n"]].tolist() == [1.75, 4]
     assert (first["frechet_protocol"], first["kid_protocol"]) == ("FD-pixels", "KID-pixels")
 
 

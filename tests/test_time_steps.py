@@ -240,3 +240,28 @@ def test_a_file_without_levels_is_one_clear_error(name, content, why, tmp_path):
     with pytest.raises(ds.SpecError, match=rf"a.yaml:3:\d+: .*time_steps.levels.*{why}") as caught:
         load(tmp_path / "a.yaml")
     assert len(str(caught.value).splitlines()) == 1
+
+
+# What the paper says of them
+
+
+@pytest.mark.parametrize("n", [5, 10, 18, 50])
+@pytest.mark.parametrize("name", ["edm", "ve", "vp", "iddpm"])
+def test_steps_are_longer_where_there_is_more_noise(name, n):
+    """Without exception for EDM and VE; as a trend for VP, whose last steps are too long, and iDDPM, which rounds."""
+    sigmas = levels(name, n)
+    lengths = -sigmas.diff()
+    assert scipy.stats.spearmanr(lengths, sigmas[:-1]).statistic > 0.98
+    if name in ("edm", "ve"):
+        assert (lengths.diff() < 0).all()
+
+
+def test_rho_goes_from_uniform_to_geometric_levels():
+    even, geometric = (
+        torch.linspace(80, 0.002, 18, dtype=torch.float64),
+        levels("ve", 18, sigma_min=0.002, sigma_max=80),
+    )
+    torch.testing.assert_close(levels("edm", 18, rho=1), even, rtol=0, atol=1e-12)
+    gaps = [(levels("edm", 18, rho=rho) / geometric - 1).abs().max().item() for rho in (1e4, 1e5, 1e6)]
+    assert gaps == pytest.approx([gaps[0], gaps[0] / 10, gaps[0] / 100], rel=0.01)  # ln^2 of the range over rho
+    assert gaps[-1] < 2e-5

@@ -14,7 +14,9 @@ from designspace.cli.errors import stop
 if TYPE_CHECKING:
     from designspace.spec import Ablation
 
-File = Annotated[Path, typer.Argument(help="An ablation: a YAML file, or the name of an included one.", show_default=False)]
+File = Annotated[
+    Path, typer.Argument(help="An ablation: a YAML file, or the name of an included one.", show_default=False)
+]
 Designs = Annotated[
     list[str] | None,
     typer.Argument(

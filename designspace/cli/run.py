@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -88,7 +87,6 @@ def _run(ablation: Ablation, how: Mapping[str, Any], out: Path, json: bool) -> R
         rows, failures = ([record.plain() for record in records] for records in (results.rows(), results.failures))
         print_json({"name": ablation.name, "results": rows, "failures": failures})
         return results
-    _warn_of_other_results(results)
     study = Study(results.folder)
     print_report(study)
     write_overview(out, [study])
@@ -97,19 +95,6 @@ def _run(ablation: Ablation, how: Mapping[str, Any], out: Path, json: bool) -> R
         typer.echo(f"results: {results.folder / 'results.jsonl'}")
         typer.echo(f"next: designspace report {ablation.name}{option}")
     return results
-
-
-def _warn_of_other_results(results: Results) -> None:
-    """Warn that the report replaces one of other settings, if the folder holds results of any."""
-    from designspace.results.store import Results
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # damaged lines have been named before
-        others = len(Results(results.folder).done() - results.done())
-    if others:
-        file = results.folder / "results.jsonl"
-        what = f"{counted(others, 'result')} of other settings or versions, which this report leaves out"
-        warnings.warn(f"{file} also holds {what}; with --out FOLDER, both reports are kept", stacklevel=2)
 
 
 def print_failures(ablation: Ablation, failures: Sequence[Failure], folder: Path) -> None:

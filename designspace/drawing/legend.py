@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from designspace.drawing.given import first, is_given
 from designspace.drawing.look import SMALL, WIDTH, plain, wrapped
 
 if TYPE_CHECKING:
@@ -62,23 +63,18 @@ class Legend:
         return 0.06 + 0.02 * self.size * self.rows * lines
 
     def draw(self, figure: Figure) -> None:
-        """Put the legend above all panels of the figure."""
+        """Put the legend above all panels of the figure, or into the first of the axes that the user gives."""
         from matplotlib.lines import Line2D
         from matplotlib.patches import Patch
 
         handles = [Patch(**key.style) if key.filled else Line2D([], [], **key.style) for key in self.keys]
-        legend = figure.legend(
-            handles,
-            [" "] * len(handles),
-            loc="outside upper center",
-            ncols=self.columns,
-            fontsize=self.size,
-            handlelength=self.line,
-            columnspacing=1.2,
-            handletextpad=0.5,
-            labelspacing=0.3,
-            borderaxespad=0.1,
-        )
+        look = {"fontsize": self.size, "handlelength": self.line, "handletextpad": 0.5, "labelspacing": 0.3}
+        names = [" "] * len(handles)
+        if is_given():
+            legend = first().legend(handles, names, loc="best", **look)
+        else:
+            wide = {"ncols": self.columns, "columnspacing": 1.2, "borderaxespad": 0.1}
+            legend = figure.legend(handles, names, loc="outside upper center", **look, **wide)
         for text, key in zip(legend.get_texts(), self.keys, strict=True):
             text.set_text(plain(wrapped(key.name, NAME)))  # set here, because matplotlib skips labels that begin with _
 

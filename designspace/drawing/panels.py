@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from designspace.drawing.given import figure_of, given, is_given
 from designspace.drawing.look import DARK, NOTE, TITLE, WIDTH, plain
 from designspace.drawing.scales import Interval
 
@@ -60,10 +61,17 @@ def stacked(
     share_x: bool = False,
     width: float = WIDTH,
     ratios: Sequence[float] | None = None,
+    panels: int | None = None,
 ) -> tuple[Figure, list[Axes]]:
-    """An empty figure of ``height`` inches, and its grid of axes as a list, row by row, with ``ratios`` of heights."""
+    """An empty figure of ``height`` inches, and its grid of axes as a list, row by row, with ``ratios`` of heights.
+
+    If the user gives axes (``drawing.given``), these and their figure. ``panels`` is the number of those in use, if it
+    is not that of the grid.
+    """
     from matplotlib.figure import Figure
 
+    if own := given(panels or rows * columns):
+        return figure_of(own), own
     figure = Figure(figsize=(width, height), layout="constrained")
     return figure, list(figure.subplots(rows, columns, squeeze=False, sharex=share_x, height_ratios=ratios).flat)
 
@@ -74,6 +82,22 @@ def draw_level(axes: Axes, value: float, sd: float, *, upright: bool = False) ->
     if sd:
         span(value - sd, value + sd, zorder=1.1, **SPREAD)
     line(value, zorder=1.2, **LEVEL)
+
+
+def label_all(figure: Figure, grid: Sequence[Axes], *, x: str = "", y: str = "", note: str = "") -> None:
+    """Label all panels at once, with a ``note`` above them; axes that the user gives have labels of their own each."""
+    if is_given():
+        for axes in grid:
+            axes.set(**{name: text for name, text in (("xlabel", x), ("ylabel", y)) if text})
+        if note:
+            annotate(grid[-1], note)
+        return
+    if x:
+        figure.supxlabel(x, fontsize=8)
+    if y:
+        figure.supylabel(y, fontsize=8)
+    if note:
+        figure.suptitle(plain(note), x=0.99, ha="right", **NOTE)
 
 
 def annotate(axes: Axes, note: str, loc: Literal["left", "right"] = "right", *, strong: bool = False) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Hashable, Sequence
+from collections.abc import Collection, Hashable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -32,6 +32,8 @@ class Study:
     folder: Path
     x: Count | None = None
     """The count of evaluations on the x axes of figures; by default ``nfe_total`` if there is guidance, or ``nfe``."""
+    only: Collection[PointKey] | None = None
+    """The points of the study; by default all of the ablation."""
 
     @cached_property
     def guided(self) -> bool:
@@ -51,7 +53,11 @@ class Study:
     @cached_property
     def about(self) -> Description:
         """The name, question, axes, metrics, claims and expected points of the ablation. Raises ``DataError``."""
-        return read_description(self.folder)
+        about = read_description(self.folder)
+        if self.only is None:
+            return about
+        points = [point for point in about.points if point_key(point.id, point.axes) in self.only]
+        return about.model_copy(update={"points": points})
 
     @cached_property
     def search(self) -> SearchRecord | None:
@@ -60,7 +66,7 @@ class Study:
 
     @cached_property
     def results(self) -> Results:
-        """The results of the ablation's current points; the file may hold others, from earlier versions of the YAML."""
+        """The results of these points; the file may hold others, of other settings or versions."""
         return Results(self.folder, only=set(self._keys))
 
     @cached_property

@@ -217,6 +217,8 @@ class Description(Record):
     """The files and modules of the user's own components, as written in the ablation."""
     sources: dict[str, list[Source]] | None = None
     """The publications behind each component, by ``row/name``. Earlier versions recorded none."""
+    identities: dict[str, str] = {}
+    """A hash of what results depend on, for each component as resolved specs have it: its code, fields and files."""
 
     @model_validator(mode="after")
     def _each_point_has_all_axes(self) -> Self:

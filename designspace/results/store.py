@@ -7,7 +7,7 @@ import math
 import re
 import warnings
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,9 +19,11 @@ from designspace.results.encoded import LineError, decoded
 from designspace.results.lines import Lines, PointKey, append_line, point_key, problem
 from designspace.results.records import Description, Failure, Result, further_counts
 from designspace.results.shared import Shared
+from designspace.results.widened import unlike, widened
 from designspace.storage.arrays import half, pack, unpack, whole
 from designspace.storage.files import CacheFolder, reading, write_whole
 from designspace.storage.locks import locked
+from designspace.text import config_name
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,7 +40,7 @@ class Results:
     def __init__(
         self, folder: Path, *, only: Collection[PointKey] | None = None, cache: CacheFolder | None = None
     ) -> None:
-        self.folder, self._only, self._cache = Path(folder), only, cache or CacheFolder()
+        self.folder, self.only, self._cache = Path(folder), only, cache or CacheFolder()
         self._results = Lines(self.folder / "results.jsonl", Result)
         self._failures = Lines(self.folder / "failures.jsonl", Failure)
 
@@ -68,6 +70,10 @@ class Results:
         """The points whose last attempt failed and whose trials have no result."""
         done = {row.id for row in self.rows()}
         return [row for key, row in self._failures.read().items() if self._has(key) and row.id not in done]
+
+    def left_out(self) -> int:
+        """The number of results of the folder that the report leaves out: of other settings, or of other versions."""
+        return len(self._results.read().keys() - point_keys(read_description(self.folder)))
 
     def append(self, result: Result) -> None:
         """Add the result of a point unless the point already has one. Raises ``StorageError``."""
@@ -101,13 +107,21 @@ class Results:
 
     @property
     def frame(self) -> pd.DataFrame:
-        """One row per point: its axes, id, seed, nfe (counted) and images, and four columns for each metric.
+        """One row per point and repeat, in the order in which they finished.
 
-        The columns of a metric are ``<metric>``, ``<metric>_se``, ``<metric>_drawn`` and ``<metric>_protocol``.
-        ``protocol`` is the hash of everything that two distances must share to be comparable. An axis whose name is
-        already that of a column becomes ``axes.<name>``. With guidance, there are ``nfe_guidance`` and ``nfe_total``
-        as well, ``guidance_cost`` if another network guides, ``nfe_idle`` if some evaluations move nothing, and
-        ``nfe_search`` if time steps are measured.
+        - One column per axis. An axis whose name is that of another column becomes ``axes.<name>``: with an axis of
+          budgets, ``axes.nfe`` is the budget and ``nfe`` what was counted.
+        - ``label``: the name of the point, ``heun, nfe=35``.
+        - ``id``: the id of the trial, the hash of its resolved spec. ``seed``: that of the latents and labels.
+        - ``nfe``: counted evaluations of the denoiser per image. With guidance also ``nfe_guidance``, the evaluations
+          that it adds, ``nfe_total``, the cost of both, and ``guidance_cost``, if another network guides; ``nfe_idle``,
+          if some evaluations move nothing; ``nfe_search``, those that found measured time steps.
+        - ``images``: the number n of generated images.
+        - ``seconds``: the time of sampling, features and metrics when they were computed; NaN if it was not recorded.
+        - For each metric, its value ``<metric>``, the standard error ``<metric>_se``, the value of n images drawn from
+          the reference ``<metric>_drawn`` (NaN where they do not exist), the name of how it was measured
+          ``<metric>_protocol`` and, if it was measured on another number of images, that number ``<metric>_n``.
+        - ``protocol``: the hash of everything that two distances must share to be comparable.
         """
         import pandas as pd  # here, because most commands do not need it and the import is slow
 
@@ -124,7 +138,7 @@ class Results:
         return locked(self.folder / ".results.lock")
 
     def _has(self, key: PointKey) -> bool:
-        return self._only is None or key in self._only
+        return self.only is None or key in self.only
 
     def _artefact(self, id: str) -> Path:
         return self.folder / "artefacts" / f"{id}.safetensors"
@@ -142,20 +156,38 @@ def read_description(folder: Path) -> Description:
         raise DataError(f"{path}: not the description of an ablation ({what}); run the ablation again") from error
 
 
-def write_description(folder: Path, description: Description) -> None:
-    """Write ablation.json unless it holds the same already. Raises ``StorageError``."""
-    path = folder / "ablation.json"
-    text = json.dumps(description.plain(), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    if not path.is_file() or path.read_text("utf-8") != text:
-        write_whole(path, text.encode())
+def point_keys(description: Description) -> set[PointKey]:
+    """The keys of the points of an ablation."""
+    return {point_key(point.id, point.axes) for point in description.points}
+
+
+def add_description(folder: Path, description: Description) -> str:
+    """Write ablation.json, with the points of earlier runs of the same ablation (``results.widened``).
+
+    Returns in what the folder's earlier ablation is another one, so that its points are left out; empty if it is not.
+    Several processes may do this at the same time. Raises ``StorageError``.
+    """
+    path, why = folder / "ablation.json", ""
+    with locked(folder / ".ablation.lock"):
+        with suppress(DataError):  # there is none, or it is damaged
+            earlier = read_description(folder)
+            why = unlike(earlier, description)
+            description = description if why else widened(earlier, description)
+        text = json.dumps(description.plain(), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        if not path.is_file() or path.read_bytes() != text.encode():
+            write_whole(path, text.encode())
+    return why
 
 
 def _columns(row: Result, further: Sequence[str]) -> dict[str, Any]:
-    columns: dict[str, Any] = {key: getattr(row, key) for key in ("id", "seed", "nfe", *further, "images")}
+    columns: dict[str, Any] = {"label": config_name(row.axes)}
+    columns |= {key: getattr(row, key) for key in ("id", "seed", "nfe", *further, "images")}
+    columns["seconds"] = math.nan if row.seconds is None else math.fsum(row.seconds.values())
     for name, metric in row.metrics.items():
         columns[name] = metric.value
         columns[f"{name}_se"] = math.nan if metric.se is None else metric.se
         columns[f"{name}_drawn"] = math.nan if metric.drawn is None else metric.drawn
         columns[f"{name}_protocol"] = metric.protocol
+        columns |= {} if metric.n is None else {f"{name}_n": metric.n}
     columns["protocol"] = row.protocol.hash if row.protocol else None
     return {f"axes.{key}" if key in columns else key: value for key, value in row.axes.items()} | columns

@@ -1,4 +1,4 @@
-"""Showing the progress of a run on stderr: bars on a terminal, otherwise one line per chunk.
+"""Showing the progress of a run: bars on a terminal or below the cell of a notebook, otherwise one line per chunk.
 
 The training of a denoiser is shown as progress of the trial that needs it.
 """
@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from designspace.bars import bars
+from designspace.bars import Cell, bars, in_notebook, line
 from designspace.text import clean, counted
 from designspace.training.loop import Progress, Seen
 
@@ -49,6 +49,8 @@ def training_shown(*, quiet: bool = False) -> Iterator[Seen]:
     """Yield a function that shows the progress of a training outside a run, unless it is to be ``quiet``."""
     if quiet:
         yield lambda progress: None
+    elif in_notebook():
+        yield _training_cell()
     elif sys.stderr.isatty():
         with bars() as shows:
             yield _training_bar(shows)
@@ -64,6 +66,16 @@ def _training_bar(shows: Bars) -> Seen:
         if task is None:
             task = shows.add_task("training", state="")
         shows.update(task, total=progress.of, completed=progress.images, state=str(progress))
+
+    return seen
+
+
+def _training_cell() -> Seen:
+    cell = Cell()
+
+    def seen(progress: Progress) -> None:
+        shown = line("training", progress.images / max(progress.of, 1), str(progress))
+        cell.show([shown], always=progress.images >= progress.of)
 
     return seen
 
@@ -111,6 +123,8 @@ def watching(costs: Mapping[str, float], done: int, *, show: bool) -> Iterator[R
     """Yield the function to call with each event of a run; ``costs`` maps the ids of trials to their relative costs."""
     if not show:
         yield lambda event: None
+    elif in_notebook():
+        yield _Cell(costs)
     elif sys.stderr.isatty():
         with _Bars(costs) as bars:
             yield bars
@@ -153,9 +167,9 @@ class _Clock:
         return f"{len(self._finished)}/{len(self._costs)}"
 
     def left(self) -> str:
-        if not self._computed:
+        if not self._computed or (share := self.share()) >= 1:
             return ""
-        seconds = round((1 - self.share()) * sum(self._costs.values()) * self._busy / self._computed)
+        seconds = round((1 - share) * sum(self._costs.values()) * self._busy / self._computed)
         return f"{seconds // 60} min {seconds % 60:02d} s left" if seconds >= 60 else f"{seconds} s left"
 
 
@@ -178,6 +192,25 @@ class _Lines:
             say(f"{place}: chunk {event.done}/{event.total}, {self._clock.left()}")
         elif event.kind != "sampling":
             say(f"{place}: {event.note}")
+
+
+class _Cell:
+    """Shows below the cell of a notebook a line for all trials together, one for each in progress and each failure."""
+
+    def __init__(self, costs: Mapping[str, float]) -> None:
+        self._clock, self._cell = _Clock(costs), Cell()
+        self._lines, self._failed = dict[str, str](), list[str]()
+
+    def __call__(self, event: Event) -> None:
+        if self._clock.has(event):
+            return
+        self._clock.see(event)
+        self._lines.pop(event.trial, None)
+        if not (ends := event.kind not in ("training", "sampling")):
+            self._lines[event.trial] = line(clean(event.label), event.done / max(event.total, 1), state_of(event))
+        self._failed += [clean(f"{event.label}: {event.note}")] * (event.kind == "failed")
+        whole = line("trials", self._clock.share(), f"{self._clock.count()}  {self._clock.left()}")
+        self._cell.show([whole, *self._lines.values(), *self._failed], always=ends)
 
 
 class _Bars:
@@ -214,5 +247,10 @@ class _Bars:
     def _show(self, event: Event) -> None:
         if event.trial not in self._tasks:
             self._tasks[event.trial] = self._progress.add_task(clean(event.label), total=event.total, state="")
-        state = f"chunk {event.done}/{event.total}" if event.kind == "sampling" else f"training, {event.note}"
-        self._progress.update(self._tasks[event.trial], total=event.total, completed=event.done, state=state)
+        about: dict[str, Any] = {"total": event.total, "completed": event.done, "state": state_of(event)}
+        self._progress.update(self._tasks[event.trial], **about)
+
+
+def state_of(event: Event) -> str:
+    """What a trial in progress is doing."""
+    return f"chunk {event.done}/{event.total}" if event.kind == "sampling" else f"training, {event.note}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Container, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,9 +16,10 @@ from designspace.errors import DataError, FewImagesWarning
 from designspace.interrupts import contained, handled
 from designspace.registry.calling import described
 from designspace.registry.isolation import settings_kept
+from designspace.report.results import Results
 from designspace.results.caveats import few_effective, too_few_images, unseeded
 from designspace.results.lines import PointKey, point_key
-from designspace.results.store import Results, write_description
+from designspace.results.store import add_description
 from designspace.run import local
 from designspace.run.describe import components_of, describe
 from designspace.run.devices import devices_of
@@ -44,6 +45,7 @@ from designspace.spec.own import why_not_called
 from designspace.spec.trial import Ids, Point, Trial
 from designspace.storage.cache import Cache
 from designspace.storage.provenance import now
+from designspace.text import counted
 
 
 @handled()
@@ -64,9 +66,10 @@ def run(
 ) -> Results:
     """Compute the points of ``ablation`` that have no result yet, and return all of its results.
 
-    To resume, run it again: finished points in ``out/<name>/results.jsonl`` are kept, all else is in the cache. Several
-    processes may share the work. A trial that raises an error, or calls ``sys.exit``, is recorded in ``failures`` of
-    the results. In the main thread, SIGINT and SIGTERM save a training before they end the run.
+    To resume, run it again: finished points in ``out/<name>/results.jsonl`` are kept, all else is in the cache. Other
+    values on its axes add points to its report; results of another baseline are left out, with a warning. Processes may
+    share the work. A trial that raises an error, or calls ``sys.exit``, is recorded in ``failures`` of the results. In
+    the main thread, SIGINT and SIGTERM save a training before they end the run.
 
     Args:
         ablation: An ablation, usually from ``load``.
@@ -101,13 +104,14 @@ def run(
     done = results.done()
     if todo := tuple(point for point in points if _key(point) not in done):
         require_shapes(ablation)
-    write_description(results.folder, describe(ablation, points))
-    restore_artefacts(_trials(points, done).values(), results, Stages(Cache(), torch.device(first), batch_size))
+    why = add_description(results.folder, describe(ablation, points))
+    finished = _trials([point for point in points if _key(point) in done]).values()
+    restore_artefacts(finished, results, Stages(Cache(), torch.device(first), batch_size))
     job = _job(ablation, todo, results, device, batch_size)
     shown = watching(job.costs(), len(done), show=progress)
     with settings_kept(), tracked(shown, tracking, job.ablation, points, results, first) as report:
         _work(job, share, workers, report)
-    return _warned(results)
+    return _warned(results, why)
 
 
 def _sharing(
@@ -196,8 +200,8 @@ def _key(point: Point) -> PointKey:
     return point_key(point.trial.id, point.axes)
 
 
-def _trials(points: Sequence[Point], of: Container[PointKey] | None = None) -> dict[str, Trial]:
-    return {point.trial.id: point.trial for point in points if of is None or _key(point) in of}
+def _trials(points: Sequence[Point]) -> dict[str, Trial]:
+    return {point.trial.id: point.trial for point in points}
 
 
 def _unchanged(points: Sequence[Point]) -> tuple[Point, ...]:
@@ -209,8 +213,11 @@ def _unchanged(points: Sequence[Point]) -> tuple[Point, ...]:
     return tuple(points)
 
 
-def _warned(results: Results) -> Results:
-    """The results, with warnings of what readers of their numbers should know."""
+def _warned(results: Results, why: str) -> Results:
+    """The results, with warnings of values that mislead and of results that the report leaves out.
+
+    ``why`` says of what those are.
+    """
     rows = results.rows()
     few = (too_few_images(row.images, row.features, row.metrics) for row in rows if row.features)
     if warning := next(filter(None, few), None):
@@ -219,4 +226,9 @@ def _warned(results: Results) -> Results:
         warnings.warn(warning, stacklevel=3)
     for warning in unseeded(name for row in rows for name in row.unseeded):
         warnings.warn(warning, stacklevel=3)
+    if count := results.left_out():
+        what = f"{counted(count, 'result')} of other settings or versions{f' ({why})' * bool(why)}"
+        file = results.folder / "results.jsonl"
+        keep = "another folder of reports (--out) or another name keeps both reports"
+        warnings.warn(f"{file} also holds {what}, which the report leaves out; {keep}", stacklevel=3)
     return results

@@ -88,8 +88,8 @@ def read(path: Path) -> Document:
     except FileNotFoundError:
         ours = sorted(included().glob("*.yaml")) if len(path.parts) == 1 else []
         near = did_you_mean_file(path, [*ours, *path.parent.glob("*.y*ml")])
-        names = f" Included ablations: {', '.join(file.stem for file in ours)}" if ours else ""
-        raise _unreadable(f"no such file.{near}{names}", Place(str(path))) from None
+        listed = f" Included ablations: {', '.join(file.stem for file in ours)}" if ours else ""
+        raise _unreadable(f"no such file.{near}{listed}", Place(str(path))) from None
     except OSError as error:
         raise _unreadable(f"cannot be read: {error.strerror}", Place(str(path))) from None
     if len(content) > MOST_BYTES:

@@ -11,6 +11,7 @@ from torch import Tensor
 from designspace.data.rows import Data
 from designspace.denoising.rows import Denoiser
 from designspace.design import Design
+from designspace.drawing.given import is_given
 from designspace.drawing.look import NOTE, SMALL, style
 from designspace.drawing.panels import stacked
 from designspace.sampling.noise import latents
@@ -45,8 +46,9 @@ def path(design: Design, data: Data, num_steps: int, seed: int) -> Figure:
             grid[i].set_title(f"{sigma:.3g}", fontsize=SMALL, pad=2)
         grid[0].set_ylabel("x", rotation=0, ha="right", va="center")
         grid[len(columns)].set_ylabel("D(x; σ)", rotation=0, ha="right", va="center")
-        figure.suptitle("noise level σ", fontsize=SMALL)
-        figure.supxlabel(fill(LANDS, round(16 * figure.get_figwidth())), **NOTE)
+        if not is_given():
+            figure.suptitle("noise level σ", fontsize=SMALL)
+            figure.supxlabel(fill(LANDS, round(16 * figure.get_figwidth())), **NOTE)
     return figure
 
 

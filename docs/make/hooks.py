@@ -1,4 +1,4 @@
-"""What mkdocs calls: pages that are made from the package, pictures of the reports, and formulas as MathML."""
+"""What mkdocs calls: pages made from the package and from the notebook, pictures of reports, and formulas as MathML."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ from typing import Any
 
 import api
 import mathml
+import notebook
 import rows
 from mkdocs.structure.files import File, Files
 
+NOTEBOOK = rows.ROOT / "docs" / "notebook.ipynb"
 PICTURES = [
     "reports/solver_grid/frechet_vs_nfe.png",
     "reports/solver_grid/samples.png",
@@ -30,6 +32,8 @@ def on_files(files: Files, config: Any) -> Files:
     made: dict[str, str | bytes] = {"rows/index.md": rows.overview(), "api.md": api.page()}
     made |= {f"rows/{row}.md": rows.page(row) for row in rows.names()}
     made |= {f"rows/curves/{row}.svg": drawn for row, drawn in rows.curves()}
+    page, pictures = notebook.page(NOTEBOOK)
+    made |= {"notebook.md": page, **pictures}
     for name, content in made.items():
         files.append(File.generated(config, name, content=content))
     for name in PICTURES:

@@ -1,18 +1,28 @@
-"""Fill in the tables of README.md and of the page on best practices, and draw their figures, from committed reports.
+"""Fill in the tables and numbers of README.md and of pages of docs, and draw their figures, from committed reports.
 
-A table stands between ``<!-- table: name -->`` and ``<!-- end -->``, where name is a key of ``TABLES``.
+What is filled in stands between one of these marks and ``<!-- end -->``:
+
+- ``<!-- table: NAME -->``: a table of ``TABLES``;
+- ``<!-- from: FILE, HEADING, PART -->``: a part of a page of ``reports/``: the first ``list`` or ``table`` after the
+  heading, the ``list without A``, which leaves out lines that begin with A, or the ``table of A; B``, which has only
+  the rows whose first cell is A or B;
+- ``<!-- number: REPORT:AXIS=VALUE,... METRIC -->``: the value of a point, or with ``METRIC drawn`` that of its drawn
+  reference, within a line; ``MODEL.json METRIC``: what was measured of a network that comes with the package.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
+from itertools import dropwhile, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import designspace as ds
+from designspace.cli.compare import side
 from designspace.drawing.files import saved
 from designspace.drawing.look import style
 from designspace.report import Study
@@ -27,6 +37,7 @@ from designspace.report.tables.best import MOST, outcome, reached
 from designspace.report.tables.effects import change, words
 from designspace.report.tables.evidence import papers
 from designspace.report.tables.table import Cell, Table, markdown, number_cell
+from designspace.text import measured
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -34,6 +45,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 README, REPORTS, PICTURE = ROOT / "README.md", ROOT / "reports", ROOT / "docs" / "cifar10_jpeg.png"
 PAGE, CHANGES = ROOT / "docs" / "best.md", ROOT / "docs" / "best_changes.png"
+PAGES = (README, PAGE, ROOT / "docs" / "error_bars.md", ROOT / "docs" / "recipes.md")
+"""The pages with tables and numbers to fill in."""
 METRIC = "frechet"
 SHOWN = {"solver": ["euler", "heun", "dpmpp_2m"], "nfe": 11}
 """The points whose images are shown."""
@@ -121,14 +134,46 @@ TABLES: dict[str, Callable[[], Table]] = {
 }
 
 
+MARKED = r"(<!-- (table|from|number): (.*?) -->).*?(<!-- end -->)"
+"""What is filled in: the mark, its kind, the place, and the end."""
+
+
 def filled(page: str) -> str:
-    """The page with the tables of the committed reports."""
+    """The page with the tables and numbers of the committed reports."""
 
-    def table(found: re.Match[str]) -> str:
-        lines = [line.replace(" ± ", f"{NO_BREAK}±{NO_BREAK}") for line in markdown(TABLES[found[2]]())]
-        return "\n".join([found[1], "", *lines, "", found[3]])
+    def fill(found: re.Match[str]) -> str:
+        mark, kind, place, end = found.groups()
+        if kind == "number":
+            return f"{mark}{number(place)}{end}"
+        lines = markdown(TABLES[place]()) if kind == "table" else part(*place.split(", "))
+        return "\n".join([mark, "", *(line.replace(" ± ", f"{NO_BREAK}±{NO_BREAK}") for line in lines), "", end])
 
-    return re.sub(r"(<!-- table: (\w+) -->).*?(<!-- end -->)", table, page, flags=re.S)
+    return re.sub(MARKED, fill, page, flags=re.S)
+
+
+def number(place: str) -> str:
+    """The value of a point with its standard error, or that of its drawn reference with the standard deviation."""
+    text, metric, *drawn = place.split(" ")
+    if text.endswith(".json"):
+        known = json.loads((ROOT / "designspace" / "models" / text).read_text("utf-8"))["measured"]["metrics"][metric]
+        return measured(known["value"], known["se"])
+    (point,) = side(text, REPORTS).points
+    value, error = point.drawn(metric) if drawn else (point.value(metric), point.se(metric))
+    return measured(value, error)
+
+
+def part(file: str, heading: str, wanted: str) -> list[str]:
+    """The lines of the first list or table below a heading of a report's page, or some of them."""
+    lines = (REPORTS / file).read_text("utf-8").splitlines()
+    below = lines[next(i for i, line in enumerate(lines) if re.fullmatch(f"#+ {re.escape(heading)}", line)) + 1 :]
+    kind, *names = re.split(" without | of ", wanted)
+    starts = ("- ", "  ") if kind == "list" else ("|",)
+    found = dropwhile(lambda line: not line.startswith(starts), below)
+    found = [*takewhile(lambda line: line.startswith(starts), found)]
+    if kind == "list":  # the documentation's Markdown has no escaped signs
+        return [line.replace(r"\<", "<") for line in found if not line.lstrip().startswith(tuple(names))]
+    kept = names[0].split("; ") if names else [line.split("|")[1].strip() for line in found]
+    return found[:2] + [line for line in found[2:] if line.split("|")[1].strip() in kept]
 
 
 def picture() -> Figure:
@@ -145,7 +190,7 @@ def changes() -> Figure:
 
 
 if __name__ == "__main__":
-    for path in (README, PAGE):
+    for path in PAGES:
         path.write_text(filled(path.read_text("utf-8")), "utf-8")
     PICTURE.write_bytes(saved(picture(), "png"))
     CHANGES.write_bytes(saved(changes(), "png"))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from designspace.report.entry import Entry
 from designspace.report.evidence.caveats import too_few_images
-from designspace.report.evidence.compared import Found, by_budget, compared, in_words, judged, overall, tested
+from designspace.report.evidence.compared import Compared, Found, by_budget, compared, in_words, judged, overall, tested
 from designspace.report.evidence.inference import POWER, Evidence, Outcome, always_valid_width, as_student, evidence
 from designspace.report.evidence.statements import Statement
 from designspace.report.study import Study
@@ -32,6 +32,10 @@ class Verdict:
     outcome: Outcome
     numbers: str
     """Sentences with the estimates of the comparison least favourable to the claim, or why there are none."""
+    brief: str = ""
+    """The same in a few words: the estimates, at each budget if there are several, and the p-value."""
+    enough: str = ""
+    """For an undecided claim, how many images or training runs would decide it."""
     statements: tuple[Statement, ...] = ()
     evidence: Evidence | None = None
     where: str = ""
@@ -53,12 +57,13 @@ def verdicts(study: Study, *, live: bool = False) -> list[Verdict]:
         live: Whether the results are looked at again and again. Until all of them are there, verdicts and intervals
             are then always valid: see ``always_valid``.
     """
-    waiting = study.waiting
-    return [_verdict(study, claim, waiting, live and waiting) for claim in study.about.claims]
+    return [verdict(study, claim, live=live) for claim in study.about.claims]
 
 
-def _verdict(study: Study, claim: Claim, waiting: bool, live: bool) -> Verdict:
-    say, metric = one_line(claim.say), claim.expect.get("metric", "")
+def verdict(study: Study, claim: Claim, *, live: bool = False) -> Verdict:
+    """The verdict on one claim, which may be another one than those of the ablation. See ``verdicts``."""
+    say, metric, waiting = one_line(claim.say), claim.expect.get("metric", ""), study.waiting
+    live = live and waiting
     found = compared(study, claim.expect, live)
     if found is None:
         return Verdict(say, Outcome.MISSING, UNKNOWN)
@@ -67,15 +72,18 @@ def _verdict(study: Study, claim: Claim, waiting: bool, live: bool) -> Verdict:
     groups, known = by_budget(study, found), [one for one in found if one.statements]
     at = judged(groups)
     outcome, together = overall(at), tested(found) if known else None
-    sentences = _restriction(study, claim)
+    sentences, at_each, brief, enough = _restriction(study, claim), _at_each(groups), "", ""
     if together is None or outcome is Outcome.MISSING:
         sentences += [f"{len(found) - len(known)} of {len(found)} comparisons have no finite result yet."]
     else:
-        sentences += _sentences(known, metric, together, outcome, len(found))
-    sentences += [*_at_each(groups), *_elsewhere(study, claim, live)]
+        least = max(known, key=lambda one: evidence([statement.z for statement in one.statements]).p_for)
+        enough = _enough_for(least, metric, together) if outcome is Outcome.UNDECIDED else ""
+        sentences += _sentences(least, metric, together, enough, len(found))
+        brief = (at_each[:1].lower() + at_each[1:]).removesuffix(".") or _brief(least, together, len(found))
+    sentences += filter(None, [at_each, *_elsewhere(study, claim, live)])
     stated = tuple(statement for one in known for statement in one.statements)
     where, preliminary = in_words(at) if len(at) > 1 else "", waiting and outcome is not Outcome.MISSING
-    return Verdict(say, outcome, " ".join(sentences), stated, together, where, preliminary)
+    return Verdict(say, outcome, " ".join(sentences), brief, enough, stated, together, where, preliminary)
 
 
 def _named(study: Study, expect: Expect) -> object:
@@ -111,14 +119,10 @@ def _without(value: object, axis: str) -> object:
     return {key: one for key, one in value.items() if key != axis} if isinstance(value, Mapping) else value
 
 
-def _sentences(known: Found, metric: str, together: Evidence, outcome: Outcome, count: int) -> list[str]:
+def _sentences(least: Compared, metric: str, together: Evidence, enough: str, count: int) -> list[str]:
     """The numbers of the least favourable comparison and, if the claim is undecided, what would decide it."""
-    least = max(known, key=lambda one: evidence([statement.z for statement in one.statements]).p_for)
     point, stated = least.point, least.statements
-    runs = stated[0].estimate.runs
-    repeats = f"{len(point.rows)} {'seeds' if runs is None else 'training runs'}"
-    each = f" for each of {repeats}" if len(point.rows) > 1 else ""
-    n = f"n = {point.images(metric):,}{each}{_trained_once(least.needed.entries)}."
+    n = f"n = {point.images(metric):,}{_each(least)}{_trained_once(least.needed.entries)}."
     if not all(statement.known for statement in stated):
         return [f"{stated[0].numbers}, no standard error, {n}"]
     alone = evidence([statement.z for statement in stated])
@@ -126,15 +130,37 @@ def _sentences(known: Found, metric: str, together: Evidence, outcome: Outcome, 
     sentences = [f"{stated[0].numbers}, {_p(alone, least.live)}{corrected}, {n}", *filter(None, [stated[0].note])]
     if least.live:
         sentences += _interval(stated[0], *least.images)
-    elif outcome is Outcome.UNDECIDED:
-        so_far, unit = (point.images(metric), f"images{each}") if runs is None else (runs, "training runs")
-        enough = _enough(so_far, unit, together.times, at_most=runs is not None)
+    elif enough:
         sentences += [f"If the estimates stayed the same, {enough}."]
     if count > 1:
         least_of = f"This is the least favourable of {count} comparisons"
         sentences += [f"{least_of}; for all of them together, {_p(together, least.live)}."]
     few = too_few_images(metric, point)
     return [*sentences, few] if few else sentences
+
+
+def _brief(least: Compared, together: Evidence, count: int) -> str:
+    first, *_ = least.statements
+    shown = f"{first.what} {measured(first.estimate.value, first.estimate.se)}"
+    if not first.known:
+        return f"{shown}, no standard error"
+    return f"{f'least favourable of {count}: ' if count > 1 else ''}{shown}, {_p(together, least.live)}"
+
+
+def _each(least: Compared) -> str:
+    """`` for each of 3 training runs`` if there are repeats."""
+    repeats = len(least.point.rows)
+    kind = "seeds" if least.statements[0].estimate.runs is None else "training runs"
+    return f" for each of {repeats} {kind}" if repeats > 1 else ""
+
+
+def _enough_for(least: Compared, metric: str, together: Evidence) -> str:
+    """What would decide an undecided claim, if the estimates stayed the same; empty if that is not known."""
+    if not all(statement.known for statement in least.statements):
+        return ""
+    runs = least.statements[0].estimate.runs
+    so_far, unit = (least.point.images(metric), f"images{_each(least)}") if runs is None else (runs, "training runs")
+    return _enough(so_far, unit, together.times, at_most=runs is not None)
 
 
 def _trained_once(entries: Sequence[Entry]) -> str:
@@ -161,18 +187,18 @@ def _interval(statement: Statement, n: int, planned: int) -> list[str]:
     return [f"The always-valid 95 % interval of the {statement.what} is {low} to {high}."]
 
 
-def _at_each(groups: Mapping[object, Found]) -> list[str]:
+def _at_each(groups: Mapping[object, Found]) -> str:
     """The estimate at each budget: ``Difference at each budget: 54.0 ± 3.2 at 7, -0.41 ± 0.31 at 35.``"""
     stated = {budget: [one.statements for one in found if one.statements] for budget, found in groups.items()}
     least = {
         budget: max(each, key=lambda of: evidence([s.z for s in of]).p_for) for budget, each in stated.items() if each
     }
     if len(least) < 2:
-        return []
+        return ""
     shown = [f"{measured(s.estimate.value, s.estimate.se)} at {value_of(budget)}" for budget, (s, *_) in least.items()]
     what = next(iter(least.values()))[0].what
     several = any(len(each) > 1 for each in stated.values())
-    return [f"{f'Least favourable {what}' if several else what.capitalize()} at each budget: {', '.join(shown)}."]
+    return f"{f'Least favourable {what}' if several else what.capitalize()} at each budget: {', '.join(shown)}."
 
 
 def _enough(count: int, unit: str, times: float, *, at_most: bool) -> str:

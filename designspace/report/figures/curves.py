@@ -9,9 +9,10 @@ from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 from designspace.drawing.ends import End, height_of, label_ends, width_of
+from designspace.drawing.given import is_given, length
 from designspace.drawing.legend import Key, Legend, fitting
-from designspace.drawing.look import BASELINE, DARK, FAINT, NOTE, SMALL, WIDTH, plain
-from designspace.drawing.panels import CROWDED, LEVEL, Curve, annotate, draw_intervals, draw_level, stacked
+from designspace.drawing.look import BASELINE, DARK, FAINT, SMALL, WIDTH, plain
+from designspace.drawing.panels import CROWDED, LEVEL, Curve, annotate, draw_intervals, draw_level, label_all, stacked
 from designspace.drawing.scales import Scale, dodge, scale_through
 from designspace.report.figures.metric import MetricPanel, panels, y_scale
 from designspace.report.study import Study
@@ -78,6 +79,8 @@ class _Plan:
     @property
     def labels(self) -> float:
         """The width of the labels at the ends of the curves in inches; 0 if there is a legend instead."""
+        if is_given():  # the user's figure may have no room beside the axes
+            return 0.0
         width = width_of([*self.named, *(panel.level.name for panel in self.panels if panel.level)])
         texts = [name.replace("\n", "") for name in self.named]
         return width if width <= SHARE * self.width / self.columns and len(set(texts)) == len(texts) else 0.0
@@ -113,13 +116,17 @@ def draw(panels: Sequence[MetricPanel]) -> Figure:
     scales = [_Scales.of(panel, panels) for panel in panels]
     plan, legend = _plan(panels, scales)
     figure, grid = stacked(
-        plan.rows, HEIGHT * plan.rows + (legend.height if legend else 0), plan.columns, width=plan.width
+        plan.rows,
+        HEIGHT * plan.rows + (legend.height if legend else 0),
+        plan.columns,
+        width=plan.width,
+        panels=len(panels),
     )
     for axes, panel, scale in zip(grid, panels, scales, strict=False):
         ends = _draw_panel(axes, panel, plan.named, scale)
         if not legend:
             label_ends(axes, ends, LABELS)
-        scale.x.put_on_x(axes, plan.axis)
+        scale.x.put_on_x(axes, length(axes, plan.axis))
         scale.y.put_on_y(axes)
     for axes in grid[len(panels) :]:
         axes.set_axis_off()
@@ -132,7 +139,8 @@ def draw(panels: Sequence[MetricPanel]) -> Figure:
 def _title_each(figure: Figure, grid: Sequence[Axes], panels: Sequence[MetricPanel], scales: Sequence[_Scales]) -> None:
     """Name the axes of each panel; its note is not wider than the axes with their numbers."""
     labels = width_of([text.get_text() for axes in grid for text in axes.texts])
-    most = int((figure.get_figwidth() - labels) * 72 / (0.55 * SMALL))
+    width = length(grid[0], figure.get_figwidth() - labels)
+    most = int(width * 72 / (0.55 * SMALL))
     for axes, panel, scale in zip(grid, panels, scales, strict=True):
         x, y = scale.labels(panel)
         axes.set(xlabel=x, ylabel=y)
@@ -146,14 +154,12 @@ def _title_multiples(
     for axes, panel in zip(grid, panels, strict=False):
         annotate(axes, panel.title, "left", strong=True)
     names = [scale.labels(panel) for panel, scale in zip(panels, scales, strict=True)]
-    figure.supxlabel(names[0][0], fontsize=8)
-    if len(set(names)) == 1:
-        figure.supylabel(names[0][1], fontsize=8)
-    else:
+    notes = dict.fromkeys(_note(panel, scale.y) for panel, scale in zip(panels, scales, strict=True))
+    alike = len(set(names)) == 1
+    label_all(figure, grid, x=names[0][0], y=names[0][1] * alike, note="\n".join(notes))
+    if not alike:
         for axes, (_, y) in zip(grid, names, strict=False):
             axes.set_ylabel(y)
-    notes = dict.fromkeys(_note(panel, scale.y) for panel, scale in zip(panels, scales, strict=True))
-    figure.suptitle(plain("\n".join(notes)), x=0.99, ha="right", **NOTE)
 
 
 def _plan(panels: Sequence[MetricPanel], scales: Sequence[_Scales]) -> tuple[_Plan, Legend | None]:

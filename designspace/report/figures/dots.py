@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from designspace.drawing.given import length
 from designspace.drawing.look import BASELINE, COLOURS, DARK, FAINT, SMALL, plain, wrapped
 from designspace.drawing.panels import annotate, draw_level, stacked
 from designspace.drawing.scales import Interval, linear_scale, scale_of_distances
@@ -141,7 +142,7 @@ def _draw(axes: Axes, dots: Dots, metric: str) -> None:
     if level and scale.shows(level.value):
         draw_level(axes, level.value, level.sd, upright=True)
     _name_rows(axes, dots)
-    scale.put_on_x(axes, LENGTH)
+    scale.put_on_x(axes, length(axes, LENGTH))
     axes.set_xlabel(plain(one_line(first.about(metric).protocol)))
     annotate(axes, measured_on([row.entry for row in dots.rows], metric))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from designspace.drawing.given import length
 from designspace.drawing.legend import Key, Legend
 from designspace.drawing.look import DARK, MARKERS, SMALL, plain, shades, wrapped
 from designspace.drawing.panels import annotate, stacked
@@ -59,7 +60,7 @@ def main_effects(study: Study, metric: str, group: int = 0) -> Figure | None:
         _draw(axes, at, place, ASIDE * (i - (len(shown) - 1) / 2), _style(i, colours[i]), written=roomy)
     _name_choices(axes, place)
     gaps = [gap for one in found if one.budget in shown for gap in one.against.values()]
-    scale_of_changes([gap.value for gap in gaps], [_ends(gap) for gap in gaps]).put_on_x(axes, LENGTH)
+    scale_of_changes([gap.value for gap in gaps], [_ends(gap) for gap in gaps]).put_on_x(axes, length(axes, LENGTH))
     axes.set_xlabel(plain(f"change of {one_line(points[0].about(metric).protocol)}"))
     annotate(axes, measured_on(points, metric) + ("\nhollow: may be 0" if any(map(_may_be_zero, gaps)) else ""))
     if len(shown) > 1:

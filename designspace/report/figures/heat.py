@@ -77,7 +77,7 @@ def heat_map(study: Study, metric: str) -> Figure | None:
         return None
     across = 1 if max(len(panel.columns) for panel in panels) > NARROW else min(2, len(panels))
     down, rows = math.ceil(len(panels) / across), max(len(panel.rows) for panel in panels)
-    figure, grid = stacked(down, down * (0.75 + 0.21 * rows), across)
+    figure, grid = stacked(down, down * (0.75 + 0.21 * rows), across, panels=len(panels))
     for axes, panel in zip(grid, panels, strict=False):
         _draw(axes, panel)
     for axes in grid[len(panels) :]:

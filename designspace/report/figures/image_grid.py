@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from designspace.drawing.given import figure_of, given
 from designspace.drawing.look import DPI, plain
 
 if TYPE_CHECKING:
@@ -79,7 +80,23 @@ class _Layout:
 
 
 def draw(shown: Grid) -> Figure:
-    """Draw the images without interpolation, so that each of their pixels covers whole pixels of the figure."""
+    """Draw the images without interpolation, so that each of their pixels covers whole pixels of the figure.
+
+    Into axes that the user gives, the whole figure is drawn as an image.
+    """
+    figure = _figure(shown)
+    if not (own := given(1)):
+        return figure
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    canvas: Any = FigureCanvasAgg(figure)
+    canvas.draw()
+    own[0].imshow(np.asarray(canvas.buffer_rgba()))
+    own[0].set_axis_off()
+    return figure_of(own)
+
+
+def _figure(shown: Grid) -> Figure:
     from matplotlib.figure import Figure
 
     at = _Layout.of(shown)

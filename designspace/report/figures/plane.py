@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from designspace.drawing.given import figure_of, given
 from designspace.drawing.look import COLOURS, NOTE, WIDTH, plain
 from designspace.drawing.panels import annotate, stacked
 from designspace.report.entry import Entry
@@ -105,11 +106,9 @@ def backward(study: Study) -> Figure | None:
     noisy, smooth = (next((p for p in same if p.noisy is kind), None) for kind in (True, False))
     if noisy is None or smooth is None:
         return None
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(WIDTH, 4.4), layout="constrained")
+    figure, grid = _grid(2, 4.4, [1, 5])
     for row, (plane, title) in enumerate(((noisy, f"back by the SDE, {SDE}"), (smooth, f"back by {ODE}"))):
-        left, axes = figure.add_subplot(2, 6, 6 * row + 1), figure.add_subplot(2, 6, (6 * row + 2, 6 * row + 6))
+        left, axes = grid[2 * row : 2 * row + 2]
         _draw_density(axes, plane)
         _draw_paths(axes, plane["levels"], plane["trajectory"])
         _draw_margin(left, plane, 0)
@@ -184,12 +183,21 @@ def _draw_paths(axes: Axes, t: np.ndarray, paths: np.ndarray) -> None:
         axes.plot(t, path, color=COLOURS[i % len(COLOURS)], **PATH)
 
 
-def _beside_densities(plane: Plane, title: str) -> tuple[Figure, Axes]:
-    """An empty figure of the plane, with the densities of data and noise at its sides, and the axes of the plane."""
+def _grid(rows: int, height: float, widths: Sequence[float]) -> tuple[Figure, list[Axes]]:
+    """A figure with rows of axes of these relative widths, or the axes that the user gives."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(WIDTH, HEIGHT), layout="constrained")
-    left, axes, right = figure.subplots(1, 3, sharey=True, width_ratios=[1, 6, 1])
+    if own := given(rows * len(widths)):
+        return figure_of(own), own
+    figure = Figure(figsize=(WIDTH, height), layout="constrained")
+    return figure, list(figure.subplots(rows, len(widths), squeeze=False, width_ratios=widths).flat)
+
+
+def _beside_densities(plane: Plane, title: str) -> tuple[Figure, Axes]:
+    """An empty figure of the plane, with the densities of data and noise at its sides, and the axes of the plane."""
+    figure, (left, axes, right) = _grid(1, HEIGHT, [1, 6, 1])
+    for other in (axes, right):
+        other.tick_params(labelleft=False)
     annotate(axes, title)
     axes.set_xlabel("time t")
     _draw_density(axes, plane)

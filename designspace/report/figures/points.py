@@ -80,7 +80,7 @@ def points(study: Study) -> Figure | None:
     ]
     columns = min(COLUMNS, len(panels))
     rows = math.ceil(len(panels) / columns)
-    figure, grid = stacked(rows, rows * (SIDE + TITLE), columns, width=columns * SIDE)
+    figure, grid = stacked(rows, rows * (SIDE + TITLE), columns, width=columns * SIDE, panels=len(panels))
     limits = _limits([shown for _, shown, _ in panels])
     for axes, (title, shown, data) in zip(grid, panels, strict=False):
         _draw_regions(axes, data)

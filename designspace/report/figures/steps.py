@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from designspace.drawing.look import COLOURS, SMALL, WIDTH
-from designspace.drawing.panels import annotate, stacked
+from designspace.drawing.panels import annotate, label_all, stacked
 from designspace.report.figures.plane import Plane, distinct, planes
 from designspace.report.study import Study
 
@@ -130,7 +130,7 @@ def between(study: Study) -> Figure | None:
         title = {0.0: first.name, 1.0: second.name}.get(share, f"{share:g}")
         axes.set_title(title.replace(", ", "\n"), fontsize=SMALL)
     grid[0].set_ylabel("z = s(t) x")
-    figure.supxlabel("time t / its largest value", fontsize=8)
+    label_all(figure, grid, x="time t / its largest value")
     return figure
 
 

@@ -84,6 +84,15 @@ def _html(cell: Cell) -> str:
     return f'<td style="text-align: {"right" if cell.kind is Kind.NUMBER else "left"}">{text}</td>'
 
 
+def text_table(table: Table) -> str:
+    """The table as aligned plain text, without its caption."""
+    rows = [[*map(one_line, table.header)], *([one_line(cell.text) for cell in row] for row in table.rows)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    just = [str.rjust if right else str.ljust for right in table.numbers]
+    aligned = ("  ".join(of(text, w) for of, text, w in zip(just, row, widths, strict=True)) for row in rows)
+    return "\n".join(line.rstrip() for line in aligned)
+
+
 def csv_text(rows: Callable[[], Iterable[Mapping[str, Any]]]) -> str:
     """Rows as CSV, with columns in the order of their first occurrence; empty if there are no rows.
 

@@ -1,0 +1,115 @@
+"""The results of an ablation as Python and notebooks see them: a table, a data frame, and answers with their errors."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Mapping
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from designspace.report import answers
+from designspace.report.study import Study
+from designspace.report.tables import listing
+from designspace.report.tables.table import html_table, text_table
+from designspace.report.write import write
+from designspace.results import store
+from designspace.results.lines import PointKey
+from designspace.results.store import point_keys, read_description
+from designspace.storage.files import CacheFolder
+
+if TYPE_CHECKING:
+    _Path = Path
+else:
+    _Path = type(Path())  # before Python 3.12, Path itself cannot be a base class
+
+Axes = Mapping[str, Any]
+
+
+class Results(store.Results):
+    """The results of an ablation: what ``ds.run`` returns, or those of a folder, ``ds.Results("reports/solver_grid")``.
+
+    They print as a table with one row per point: the values of its axes, the counted evaluations per image (NFE), and
+    each metric ± its standard error. In a notebook the table is HTML. Points that a run in progress adds are read each
+    time. Results of ``ds.run`` are those of the points of its ablation; those of a folder have all points of all runs.
+
+    Args:
+        folder: The folder of the ablation, ``reports/<name>``.
+        only: The points, each by the id of its trial and its axes as JSON; by default all of the ablation.
+        cache: The folder of the cache, by default that of the user.
+
+    Raises:
+        DataError: If the folder holds no description of an ablation.
+    """
+
+    def __init__(
+        self, folder: Path | str, *, only: Collection[PointKey] | None = None, cache: CacheFolder | None = None
+    ) -> None:
+        points = point_keys(read_description(Path(folder))) if only is None else only
+        super().__init__(Path(folder), only=points, cache=cache)
+
+    def best(self, nfe: float | None = None, metric: str | None = None, where: Axes | None = None) -> answers.Chosen:
+        """The best point within a budget, and the others that do not differ significantly from it.
+
+        All points within the budget are compared with the one that has the best value, at the 5 % level corrected for
+        all pairs of points, as in the tables of reports. Differences are paired where the points share latents. Values
+        below the drawn reference are no better than it, and count as equal to it.
+
+        Args:
+            nfe: The largest number of counted evaluations per image, with those that guidance adds; by default any.
+            metric: The metric to judge by; by default the first of the ablation.
+            where: Values of axes, such as ``{"solver": "heun"}``, that the points have.
+
+        Raises:
+            DataError: If no point is within the budget, there is no such metric or axis, neither higher nor lower
+                values of it are better, or the points were measured under different protocols.
+        """
+        return answers.best(self._study, nfe, metric, where or {})
+
+    def compare(self, a: Axes, b: Axes, metric: str | None = None) -> answers.Compared:
+        """The difference of a metric between two points, the first minus the second, with its standard error.
+
+        .. code-block:: python
+
+            results.compare({"solver": "dpmpp_2m", "nfe": 11}, {"solver": "heun", "nfe": 11})
+
+        Args:
+            a: The values of axes that only the first point has; axes that have one value only can be left out.
+            b: Those of the second point.
+            metric: The metric; by default the first of the ablation.
+
+        Raises:
+            DataError: If a selection is not exactly one point with a result, or the points cannot be compared.
+        """
+        return answers.compare(self._study, a, b, metric)
+
+    def report(self) -> Folder:
+        """Write the report of all points in the folder, as ``designspace report`` does, and return the folder.
+
+        Raises ``StorageError`` if a file cannot be written.
+        """
+        write(self.folder)
+        return Folder(self.folder)
+
+    def __str__(self) -> str:
+        table = listing.table(self._study)
+        return f"{text_table(table)}\n{table.caption}"
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        table = listing.table(self._study)
+        return f"{html_table(table)}<p>{escape(table.caption)}</p>"
+
+    @property
+    def _study(self) -> Study:
+        """The results as they are now."""
+        return Study(self.folder, only=self.only)
+
+
+class Folder(_Path):
+    """The folder of a report. A notebook shows a link to its page or, without one, to its table."""
+
+    def _repr_html_(self) -> str:
+        page = next((self / name for name in ("index.html", "table.md") if (self / name).is_file()), self)
+        return f'<a href="{escape(Path(os.path.relpath(page)).as_posix())}">{escape(str(page))}</a>'
