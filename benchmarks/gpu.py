@@ -1,4 +1,4 @@
-"""Where the time goes on a GPU: noise, sampling, training, and a trial from images to metrics, in under two minutes.
+"""Where the time goes on a GPU: noise, sampling, training, and a trial from images to metrics, in about two minutes.
 
     python benchmarks/gpu.py [--device cuda] [--out gpu] [--tiny]
 
@@ -20,6 +20,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -29,12 +30,23 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 import designspace as ds
+from designspace.results.records import Result
+from designspace.run.generate import generate
 from designspace.sampling.noise import KeyedNoise, latents
 from designspace.storage.files import write_whole
 from designspace.storage.provenance import provenance
 from designspace.training.checkpoints import trained
 
 SHAPE = (3, 32, 32)
+NOISE = """
+name: noise
+data: {{name: npz, path: {path}}}
+denoiser: exact
+design: {design}
+num_steps: {steps}
+evaluate: {{images: 8, detector: pixels, metrics: [frechet]}}
+"""
+CHURN = "{preset: edm, stochasticity: {name: churn, S_churn: 40}}"
 DIGITS = """
 name: digits
 data: digits
@@ -65,9 +77,9 @@ denoiser:
   network: {{name: unet, size: {size}}}
   training_images: 0
   precision: {precision}
-design: edm
+design: {design}
 nfe: {nfe}
-evaluate: {{images: {images}, detector: lite0, metrics: [frechet, kid]}}
+evaluate: {{images: {images}, seed: {seed}, detector: lite0, metrics: [frechet, kid]}}
 """
 Row = tuple[str, str, str]
 """What was measured, how, and the result."""
@@ -93,7 +105,7 @@ class Sizes:
     compared: int = 32
 
 
-TINY = Sizes(4, 3, 10, "tiny", (2,), 4, ("float32",), "tiny", 4, 8, 1, 24, 48, 2)
+TINY = Sizes(4, 3, 10, "tiny", (2, 4), 4, ("float32",), "tiny", 4, 8, 1, 24, 48, 2)
 
 
 @dataclass(frozen=True)
@@ -105,37 +117,31 @@ class Bench:
     folder: Path
 
     def noise(self) -> Iterator[Row]:
-        """Sampling with a denoiser that costs nothing."""
+        """Sampling as in a run, with latents and noise from its threads, but with a denoiser that costs nothing."""
         n, steps = self.sizes.noise, self.sizes.steps
-        edm, churn = ds.Design.preset("edm"), ds.Stochasticity.get("churn")(S_churn=40)
-        designs = {
-            "Heun": edm,
-            "churn": edm.model_copy(update={"stochasticity": churn}),
-            "ancestral": edm.model_copy(update={"solver": ds.Solver.get("euler_ancestral")()}),
-        }
+        designs = {"Heun": "edm", "churn": CHURN, "ancestral": "{preset: edm, solver: euler_ancestral}"}
         for name, design in designs.items():
-
-            def work(design: ds.Design = design) -> None:
-                start, keyed = latents(0, range(n), SHAPE).to(self.device), KeyedNoise(0, range(n), SHAPE)
-                ds.sample(design, shrunk, start, steps, dtype=torch.float32, noise=keyed)
-
+            trial = self.trial_of("noise", NOISE.format(path=self.data, design=design, steps=steps))
+            work = partial(generate, trial, Shrunk(), None, range(n), self.device, n)
             yield "sampler without a network", f"{name}, {n} images, {steps} steps", f"{1e3 * self.timed(work):.1f} ms"
         count = self.sizes.latents
         yield "latents", f"{count} images", f"{1e3 * self.timed(lambda: latents(0, range(count), SHAPE)):.1f} ms"
 
     def sampling(self) -> Iterator[Row]:
-        """Evaluations per second of an untrained network in a run, by precision and batch."""
-        for precision in self.sizes.precisions:
-            for batch in self.sizes.batches:
-                ablation = self.ablation(f"batch_{precision}_{batch}", self.sizes.sampled, precision, nfe=11)
-                seconds = self.ran(ablation, batch)["sampling"]
-                calls = 11 * self.sizes.sampled
-                share = 11 * self.sizes.sampled / batch * self.network(ablation, batch) / seconds
-                yield (
-                    f"sampling, unet {self.sizes.network}",
-                    f"{precision}, batches of {batch}",
-                    f"{calls / seconds:,.0f} evaluations/s, {share:.0%} in the network",
-                )
+        """Evaluations per second of an untrained network in a run, by precision, batch and noise."""
+        cases = [(precision, batch, "edm") for precision in self.sizes.precisions for batch in self.sizes.batches]
+        cases.append((self.sizes.precisions[-1], self.sizes.batches[-1], CHURN))
+        for seed, (precision, asked, design) in enumerate(cases, 1):  # else images of the case before would be taken
+            ablation = self.ablation("sampling", self.sizes.sampled, precision, nfe=11, design=design, seed=seed)
+            network, calls = self.network(ablation, asked), 11 * self.sizes.sampled  # first, so that kernels are loaded
+            result = self.ran(ablation, asked)
+            seconds, batch = result.seconds["sampling"], result.provenance["batch_size"]
+            share = calls / asked * network / seconds
+            yield (
+                f"sampling, unet {self.sizes.network}",
+                f"{precision}, batches of {batch}{', churn' * (design == CHURN)}",
+                f"{calls / seconds:,.0f} evaluations/s, {share:.0%} in the network",
+            )
 
     def training(self) -> Iterator[Row]:
         """Images per second of a training, without what happens once, such as compiling."""
@@ -158,10 +164,12 @@ class Bench:
         )
 
     def trial(self) -> Iterator[Row]:
-        """The stages of two trials that share a reference."""
+        """The stages of two trials that share a reference, which nothing has been compared with before."""
+        np.savez(path := self.folder / "reference.npz", images=smooth(self.sizes.reference, seed=1))
         for which, nfe in (("first", 5), ("second", 7)):
-            seconds = self.ran(self.ablation(f"trial_{which}", self.sizes.trial, self.sizes.precisions[-1], nfe=nfe))
-            told = ", ".join(f"{stage} {spent:.1f} s" for stage, spent in seconds.items())
+            precision = self.sizes.precisions[-1]
+            ran = self.ran(self.ablation(f"trial_{which}", self.sizes.trial, precision, nfe=nfe, path=path))
+            told = ", ".join(f"{stage} {spent:.1f} s" for stage, spent in ran.seconds.items())
             yield f"{which} trial of {self.sizes.trial} images", f"reference of {self.sizes.reference}", told
 
     def images(self) -> Iterator[Row]:
@@ -201,11 +209,10 @@ class Bench:
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
 
-    def ablation(self, name: str, images: int, precision: str, nfe: int) -> ds.Ablation:
+    def ablation(self, name: str, images: int, precision: str, **more: object) -> ds.Ablation:
         """One trial of an untrained network."""
-        given = {"path": self.data, "size": self.sizes.network, "images": images, "precision": precision, "nfe": nfe}
-        text = UNTRAINED.format(name=name, **given)
-        return self.load(name, text)
+        given = {"name": name, "path": self.data, "size": self.sizes.network, "images": images, "precision": precision}
+        return self.load(name, UNTRAINED.format(**{"design": "edm", "seed": 0} | given | more))
 
     @property
     def data(self) -> Path:
@@ -219,22 +226,26 @@ class Bench:
         path.write_text(text)
         return ds.load(path)
 
-    def ran(self, ablation: ds.Ablation, batch: int | None = None) -> dict[str, float]:
-        """The seconds of the stages of the ablation's trial."""
+    def ran(self, ablation: ds.Ablation, batch: int | None = None) -> Result:
+        """The result of the ablation's trial, with the seconds of its stages."""
         results = ds.run(
             ablation, device=str(self.device), out=self.folder / "reports", batch_size=batch, progress=False
         )
-        return results.rows()[0].seconds
+        return results.rows()[0]
 
 
-def shrunk(x: Tensor, sigma: Tensor) -> Tensor:
+class Shrunk:
     """The ideal denoiser of unit Gaussian data."""
-    return x * (1 / (1 + float(sigma) ** 2))
+
+    shape = SHAPE
+
+    def bind(self, labels: None) -> Callable[[Tensor, Tensor], Tensor]:
+        return lambda x, sigma: x * (1 / (1 + float(sigma) ** 2))
 
 
-def smooth(count: int) -> NDArray[np.uint8]:
+def smooth(count: int, seed: int = 0) -> NDArray[np.uint8]:
     """Smooth random images, which differ in colour and contrast, ``[count, 32, 32, 3]``."""
-    draw = torch.Generator().manual_seed(0)
+    draw = torch.Generator().manual_seed(seed)
     coarse = torch.randn(count, 3, 4, 4, generator=draw) * torch.rand(count, 1, 1, 1, generator=draw)
     fine = torch.nn.functional.interpolate(coarse, size=SHAPE[1:], mode="bilinear")
     return (128 + 60 * fine).clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).numpy()

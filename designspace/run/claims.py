@@ -42,8 +42,9 @@ class Claims:
         self._missing, self._held = {batch[0].start: batch for batch in batches}, dict[int, ExitStack]()
         self._last = 0
         self.total, self.done = sum(map(len, batches)), 0
-        """The number of chunks, and that of those that are known to be in the cache, whoever has computed them."""
-        self._forget_done()
+        """The number of chunks, and that of those that this process knows to be in the cache, whoever computed them."""
+        for start in list(self._missing):
+            self._look(start)
 
     def taken(self, *, wait: bool = False) -> Iterator[range]:
         """Claim one batch after another that nobody has claimed, and yield its chunks that are missing.
@@ -51,10 +52,10 @@ class Claims:
         With ``wait``, batches that others have claimed are waited for.
         """
         pauses = Pauses()
-        while others := self._forget_done() - self._held.keys():
-            if (start := next(filter(self._claim, sorted(others)), None)) is not None:
+        while others := sorted(self._missing.keys() - self._held.keys()):
+            if (start := next(filter(self._claim, others), None)) is not None:
                 self._last = start
-                yield from [chunk for chunk in self._missing[start] if not self._is_done(chunk)]
+                yield from self._missing[start]
                 pauses = Pauses()
             elif wait:
                 pauses.pause()
@@ -63,7 +64,7 @@ class Claims:
 
     def release(self) -> None:
         """Give up the claims on batches that are in the cache now."""
-        for start in self._held.keys() - self._forget_done():
+        for start in [start for start in self._held if not self._look(start)]:
             self._held.pop(start).close()
 
     def only_before_last(self) -> None:
@@ -82,20 +83,25 @@ class Claims:
             self._held.popitem()[1].close()
 
     def _claim(self, start: int) -> bool:
-        """Lock the batch that begins with image ``start``, unless another process holds it."""
+        """Lock the batch that begins with image ``start``, unless another process holds it or has computed it."""
         with ExitStack() as stack:
             name = f"chunk-{self._trial}-{start}"
-            if not stack.enter_context(self._cache.lock(name, wait=False, keep=False)):
+            free = self._look(start) and stack.enter_context(self._cache.lock(name, wait=False, keep=False))
+            if not (free and self._look(start)):  # the process that had the lock before may have been faster
                 return False
             self._held[start] = stack.pop_all()
         return True
 
-    def _forget_done(self) -> set[int]:
-        """The first images of the batches of which chunks are missing."""
-        for start, batch in list(self._missing.items()):
-            missing = [chunk for chunk in batch if not self._is_done(chunk)]
-            self.done += len(batch) - len(missing)
+    def _look(self, start: int) -> bool:
+        """Look which chunks of a batch are in the cache now, and return whether any is missing.
+
+        Only single batches are looked at: on a network file system, each look may take a millisecond.
+        """
+        batch = self._missing.get(start, [])
+        missing = [chunk for chunk in batch if not self._is_done(chunk)]
+        self.done += len(batch) - len(missing)
+        if missing:
             self._missing[start] = missing
-            if not missing:
-                del self._missing[start]
-        return set(self._missing)
+        else:
+            self._missing.pop(start, None)
+        return bool(missing)

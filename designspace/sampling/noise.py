@@ -18,7 +18,7 @@ Key = tuple[object, ...]
 DEPTH = 8
 """The largest number of tensors that ``Ahead`` computes before they are needed."""
 MEMORY = 2**28
-"""The bytes that these tensors may take in all; at least one is computed ahead."""
+"""No further tensor is begun once these take so many bytes in all, so that they take at most one tensor more."""
 PER_TASK = 16
 """The smallest number of images that a thread is given at once."""
 
