@@ -10,11 +10,11 @@ import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from designspace.bars import Cell, bars, in_notebook, line
+from designspace.run.events import Event, Report
 from designspace.text import clean, counted
 from designspace.training.loop import Progress, Seen
 
@@ -88,34 +88,6 @@ def _training_lines() -> Seen:
             say(f"training: {progress}")
 
     return seen
-
-
-@dataclass(frozen=True)
-class Event:
-    """Something that happened to a trial."""
-
-    kind: Literal["training", "sampling", "finished", "failed", "settled"]
-    """``settled``: another process has computed the trial."""
-    trial: str
-    """The trial's id."""
-    label: str
-    """The trial's name in messages: the values of its axes."""
-    done: int = 0
-    """The number of chunks sampled so far, or of images that a network has been trained on."""
-    total: int = 1
-    computed: bool = False
-    """Whether the chunk was computed rather than read from the cache."""
-    note: str = ""
-    values: dict[str, float] = field(default_factory=dict)
-    """Numbers that trackers record: of a training, those of ``of_training``."""
-
-
-def of_training(progress: Progress) -> dict[str, float]:
-    """The numbers of a training's progress by the names under which trackers record them."""
-    return {"training/loss": progress.loss, "training/images_per_second": progress.rate}
-
-
-Report = Callable[[Event], None]
 
 
 @contextmanager
