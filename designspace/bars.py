@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeVar
-
-from designspace.text import clean
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -21,8 +19,6 @@ PAUSE = 0.2
 """The time in seconds between two updates below a cell."""
 LENGTH = 24
 """The length in characters of a bar below a cell."""
-SECONDS = 10.0
-"""The time between two progress lines of a training."""
 _shown: list[Progress] = []
 """The bars that are on the terminal."""
 _hidden: list[bool] = []
@@ -110,21 +106,3 @@ def _below_the_cell(items: Iterable[T], what: str, total: int) -> Iterator[T]:
         yield item
         if monotonic() - start > DELAY:
             cell.show([line(what, done / max(total, 1), f"{done:,} of {total:,}")], always=done == total)
-
-
-def seldom() -> Callable[..., bool]:
-    """A function that returns true at most once every ``SECONDS``, and whenever ``always=True`` is passed."""
-    last = -math.inf
-
-    def due(*, always: bool = False) -> bool:
-        nonlocal last
-        found = always or monotonic() - last > SECONDS
-        last = monotonic() if found else last
-        return found
-
-    return due
-
-
-def say(text: str) -> None:
-    """Print a line on stderr."""
-    print(clean(text), file=sys.stderr, flush=True)

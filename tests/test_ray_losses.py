@@ -3,6 +3,7 @@
 import os
 import re
 import secrets
+import shutil
 import signal
 import socket
 import subprocess
@@ -39,8 +40,7 @@ def machines(tmp_path, monkeypatch):
     Workers sample no second chunk before ``together`` processes have begun to sample.
     """
     address, started = f"127.0.0.1:{free_port()}", []
-    short = Path(tempfile.gettempdir(), f"r{os.getpid()}")  # because the paths of sockets are limited to 107 bytes
-    ray = {"AUTH_MODE": "token", "AUTH_TOKEN": secrets.token_hex(32), "TMPDIR": str(short)}
+    ray = {"AUTH_MODE": "token", "AUTH_TOKEN": secrets.token_hex(32), "TMPDIR": tempfile.mkdtemp(prefix="r")}
     ray |= {"memory_monitor_refresh_ms": "0", "gcs_rpc_server_reconnect_timeout_s": "8", "USAGE_STATS_ENABLED": "0"}
     given = {f"RAY_{name}": value for name, value in ray.items()} | {"DESIGNSPACE_CACHE": str(tmp_path / "cache")}
     given |= {"STAND_IN_PAUSE": "0.1", "RAY_ADDRESS": address}
@@ -62,6 +62,7 @@ def machines(tmp_path, monkeypatch):
     yield start
     for process in started:
         lose(process)
+    shutil.rmtree(ray["TMPDIR"], ignore_errors=True)  # not in tmp_path, since paths of sockets must be short
 
 
 def lose(machine):

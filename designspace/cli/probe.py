@@ -48,7 +48,7 @@ def probe(
     Example: designspace probe digits
     """
     import designspace as ds
-    from designspace.run.shown import training_shown
+    from designspace.run.progress import training_shown
     from designspace.survey.survey import Survey
     from designspace.training.loop import DivergedError
 

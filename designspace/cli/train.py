@@ -91,7 +91,7 @@ def _train(
     from designspace.errors import DataError, StorageError, brief
     from designspace.interrupts import contained
     from designspace.run.job import label
-    from designspace.run.shown import training_shown
+    from designspace.run.progress import training_shown
     from designspace.training.checkpoints import trained
     from designspace.training.loop import DivergedError
 

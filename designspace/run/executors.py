@@ -7,8 +7,8 @@ from importlib.util import find_spec
 
 from designspace.run import local, ray, slurm
 from designspace.run.devices import devices_of, require_named
+from designspace.run.events import Report
 from designspace.run.job import Job
-from designspace.run.progress import Report
 from designspace.text import did_you_mean
 
 Share = Callable[[Job, int | None, Report], None]

@@ -14,7 +14,7 @@ from designspace.data.written import WRITERS
 from designspace.interrupts import contained, finishing
 from designspace.registry.isolation import settings_kept
 from designspace.run.generate import chunks
-from designspace.run.shown import training_shown
+from designspace.run.progress import training_shown
 from designspace.run.stages import Stages
 from designspace.storage.cache import Cache
 from designspace.training.checkpoints import heard_by

@@ -15,8 +15,8 @@ from designspace.registry.discovery import import_user
 from designspace.results.lines import point_key
 from designspace.results.records import SCHEMA, Failure
 from designspace.results.store import Results
+from designspace.run.events import Event, Report
 from designspace.run.generate import chunks
-from designspace.run.progress import Event, Report
 from designspace.spec.trial import Point, Trial
 from designspace.storage.files import CacheFolder
 from designspace.storage.provenance import now

@@ -27,11 +27,11 @@ from typing import Any
 
 import torch
 
-from designspace.bars import say
 from designspace.interrupts import GRACE, Interrupted, end_main_thread
 from designspace.run.devices import Place, devices_of, visible
+from designspace.run.events import Event, Report
 from designspace.run.job import Job, Message, error_of
-from designspace.run.progress import Event, Report
+from designspace.run.progress import say
 from designspace.run.worker import work_elsewhere
 
 

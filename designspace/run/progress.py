@@ -5,49 +5,89 @@ The training of a denoiser is shown as progress of the trial that needs it.
 
 from __future__ import annotations
 
+import math
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from designspace.bars import Cell, bars, in_notebook, line, say, seldom
+from designspace.bars import Cell, bars, in_notebook, line
+from designspace.run.events import Event, Report
 from designspace.text import clean, counted
+from designspace.training.loop import Progress, Seen
 
 if TYPE_CHECKING:
+    from rich.progress import Progress as Bars
     from rich.progress import TaskID
 
-    from designspace.training.loop import Progress
+SECONDS = 10.0
+"""The time between two progress lines of a training."""
 
 
-@dataclass(frozen=True)
-class Event:
-    """Something that happened to a trial."""
+def seldom() -> Callable[..., bool]:
+    """A function that returns true at most once every ``SECONDS``, and whenever ``always=True`` is passed."""
+    last = -math.inf
 
-    kind: Literal["training", "sampling", "finished", "failed", "settled"]
-    """``settled``: another process has computed the trial."""
-    trial: str
-    """The trial's id."""
-    label: str
-    """The trial's name in messages: the values of its axes."""
-    done: int = 0
-    """The number of chunks sampled so far, or of images that a network has been trained on."""
-    total: int = 1
-    computed: bool = False
-    """Whether the chunk was computed rather than read from the cache."""
-    note: str = ""
-    values: dict[str, float] = field(default_factory=dict)
-    """Numbers that trackers record: of a training, those of ``of_training``."""
+    def due(*, always: bool = False) -> bool:
+        nonlocal last
+        found = always or monotonic() - last > SECONDS
+        last = monotonic() if found else last
+        return found
+
+    return due
 
 
-def of_training(progress: Progress) -> dict[str, float]:
-    """The numbers of a training's progress by the names under which trackers record them."""
-    return {"training/loss": progress.loss, "training/images_per_second": progress.rate}
+def say(text: str) -> None:
+    """Print a line on stderr."""
+    print(clean(text), file=sys.stderr, flush=True)
 
 
-Report = Callable[[Event], None]
+@contextmanager
+def training_shown(*, quiet: bool = False) -> Iterator[Seen]:
+    """Yield a function that shows the progress of a training outside a run, unless it is to be ``quiet``."""
+    if quiet:
+        yield lambda progress: None
+    elif in_notebook():
+        yield _training_cell()
+    elif sys.stderr.isatty():
+        with bars() as shows:
+            yield _training_bar(shows)
+    else:
+        yield _training_lines()
+
+
+def _training_bar(shows: Bars) -> Seen:
+    """A bar that appears with the first progress, so that none is shown for a network from the cache."""
+
+    def seen(progress: Progress) -> None:
+        task = next(iter(shows.task_ids), None)
+        if task is None:
+            task = shows.add_task("training", state="")
+        shows.update(task, total=progress.of, completed=progress.images, state=str(progress))
+
+    return seen
+
+
+def _training_cell() -> Seen:
+    cell = Cell()
+
+    def seen(progress: Progress) -> None:
+        shown = line("training", progress.images / max(progress.of, 1), str(progress))
+        cell.show([shown], always=progress.images >= progress.of)
+
+    return seen
+
+
+def _training_lines() -> Seen:
+    due = seldom()
+
+    def seen(progress: Progress) -> None:
+        if due(always=progress.images >= progress.of):
+            say(f"training: {progress}")
+
+    return seen
 
 
 @contextmanager

@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING, Any
 from designspace.errors import WorkerError, brief
 from designspace.interrupts import GRACE
 from designspace.run.devices import SEVERAL
+from designspace.run.events import Event, Report
 from designspace.run.job import Job, Message, environment, error_of
-from designspace.run.progress import Event, Report
 from designspace.run.ray_head import Head, HeadLostError, end_as_ray_would, require_head
 from designspace.run.worker import work_elsewhere
 

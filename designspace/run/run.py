@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from designspace.results.store import add_description
 from designspace.run import local
 from designspace.run.describe import components_of, describe
 from designspace.run.devices import devices_of
+from designspace.run.events import Report
 from designspace.run.executors import (
     Share,
     first_device,
@@ -34,7 +35,7 @@ from designspace.run.executors import (
 from designspace.run.job import Job, part_of_step
 from designspace.run.labels import require_labels
 from designspace.run.pipeline import restore_artefacts
-from designspace.run.progress import Report, watching
+from designspace.run.progress import watching
 from designspace.run.shapes import require_shapes
 from designspace.run.stages import Stages
 from designspace.run.trackers import Tracker, trackers_of
@@ -66,8 +67,9 @@ def run(
 ) -> Results:
     """Compute the points of ``ablation`` that have no result yet, and return all of its results.
 
-    To resume, run it again: finished points are kept. Other values on its axes add points to its report. Trials that
-    raise errors are in ``failures`` of the results. SIGINT and SIGTERM save a training before they end the run.
+    To resume, run it again: finished points in ``out/<name>/results.jsonl`` are kept, all else is in the cache. Other
+    values on its axes add points to its report; results of another baseline are left out, with a warning. Processes may
+    share the work. A trial that raises an error is recorded in ``failures``. SIGINT and SIGTERM save a training first.
 
     Args:
         ablation: An ablation, usually from ``load``.
@@ -88,7 +90,7 @@ def run(
         SpecError: Labels, shapes or decoders do not fit, a tracker cannot be used, or the ablation is for ``tune``.
         DataError: Code or data have changed since loading, or workers would need a component defined in a notebook.
         EndedError: A component called ``sys.exit`` before the first trial.
-        StorageError: A file cannot be written; finished points are kept.
+        StorageError: A file cannot be written, for instance because the disk is full; finished points are kept.
         KeyboardInterrupt: The run was interrupted; the message says what was saved.
     """
     _require_ablation(ablation)
@@ -103,8 +105,7 @@ def run(
     if todo := tuple(point for point in points if _key(point) not in done):
         require_shapes(ablation)
     why = add_description(results.folder, describe(ablation, points))
-    finished = _trials([point for point in points if _key(point) in done]).values()
-    restore_artefacts(finished, results, Stages(Cache(), torch.device(first), batch_size))
+    restore_artefacts(_trials(points, done).values(), results, Stages(Cache(), torch.device(first), batch_size))
     job = _job(ablation, todo, results, device, batch_size)
     shown = watching(job.costs(), len(done), show=progress)
     with settings_kept(), tracked(shown, tracking, job.ablation, points, results, first) as report:
@@ -198,8 +199,8 @@ def _key(point: Point) -> PointKey:
     return point_key(point.trial.id, point.axes)
 
 
-def _trials(points: Sequence[Point]) -> dict[str, Trial]:
-    return {point.trial.id: point.trial for point in points}
+def _trials(points: Sequence[Point], of: Container[PointKey] | None = None) -> dict[str, Trial]:
+    return {point.trial.id: point.trial for point in points if of is None or _key(point) in of}
 
 
 def _unchanged(points: Sequence[Point]) -> tuple[Point, ...]:

@@ -23,8 +23,9 @@ from designspace.errors import StorageError, WorkerError, brief
 from designspace.interrupts import Interrupted
 from designspace.results.store import Results
 from designspace.run import local
+from designspace.run.events import Event, Report
 from designspace.run.job import Job, Message, environment, error_message, error_of, label
-from designspace.run.progress import Event, Report, watching
+from designspace.run.progress import watching
 from designspace.storage.files import CacheFolder
 from designspace.text import did_you_mean
 

@@ -16,8 +16,8 @@ from designspace.interrupts import contained
 from designspace.registry.isolation import Generators, settings_kept
 from designspace.results.records import Result
 from designspace.results.store import Results
+from designspace.run.events import Event, Report, of_training
 from designspace.run.job import label
-from designspace.run.progress import Event, Report, of_training
 from designspace.run.trackers import Metrics, Pictures, Tracked, Tracker
 from designspace.spec.own import users_line
 from designspace.storage.locks import storing

@@ -22,9 +22,9 @@ from designspace.results.records import Result
 from designspace.results.store import Results
 from designspace.run.chunks import Seen, is_shared, share_chunks
 from designspace.run.claims import Pauses
+from designspace.run.events import Event, Report, of_training
 from designspace.run.job import Job, Message, error_message, label
 from designspace.run.pipeline import evaluate
-from designspace.run.progress import Event, Report, of_training
 from designspace.run.stages import Stages
 from designspace.sampling.probe import MeasuredTimeSteps
 from designspace.storage.cache import Cache
