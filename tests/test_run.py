@@ -82,7 +82,7 @@ def test_a_row_says_what_was_measured_and_how(tmp_path):
     artefact = results.artefact(row.id)
     assert artefact["influence.frechet"].shape == artefact["pairs.frechet"].shape == (450,)
     se = standard_error(artefact["influence.frechet"], artefact["pairs.frechet"])
-    assert se == pytest.approx(row.metrics["frechet"].se, rel=3e-4)  # influences are kept with 11 bits
+    assert se == pytest.approx(row.metrics["frechet"].se, rel=1e-5)
     assert row.protocol.stands_for == "sample"  # the denoiser does not read the data set
     assert row.metrics["frechet"].both_corrected < row.metrics["frechet"].bias_corrected
     assert artefact["images"].shape == (8, 1, 4, 4)
