@@ -20,14 +20,19 @@ def saved(figure: Figure, kind: str) -> bytes:
     """The bytes of the figure in one of the ``FORMATS``."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format=kind, metadata=FORMATS[kind])
-    return _indexed(buffer) if kind == "png" else buffer.getvalue()
+    return _indexed(buffer, exact=bool(figure.images)) if kind == "png" else buffer.getvalue()
 
 
-def _indexed(png: io.BytesIO) -> bytes:
-    """The picture with a palette of 256 colours, which makes the file of a figure less than half as large."""
+def _indexed(png: io.BytesIO, *, exact: bool) -> bytes:
+    """The picture with a palette of 256 colours, which makes the file of a figure less than half as large.
+
+    An ``exact`` picture, of sample images, keeps its colours: it has a palette only if it has no more than 256.
+    """
     from PIL import Image
 
     with Image.open(png) as image:
+        if exact and image.convert("RGB").getcolors(256) is None:
+            return png.getvalue()
         few = image.convert("RGB").quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
         dpi = image.info["dpi"]
     buffer = io.BytesIO()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import random
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -57,9 +58,10 @@ _SETTINGS: Settings = (
         )
     ),
     *attributes((_BACKENDS.cudnn, "benchmark"), (_BACKENDS.cudnn, "deterministic"), (_BACKENDS.mkldnn, "enabled")),
+    *attributes((sys, "exit"), (sys, "excepthook")),
     *FLOAT32,
 )
-"""Functions that read and change the settings of the process that numbers depend on."""
+"""Functions that read and change the settings of the process that numbers, and how it ends, depend on."""
 
 
 def settings_kept() -> AbstractContextManager[None]:

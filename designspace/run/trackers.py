@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from designspace.errors import PluginError, Problem, SpecError, brief
 from designspace.interrupts import contained
 from designspace.registry.execution import about_to_execute
+from designspace.registry.isolation import settings_kept
 from designspace.text import did_you_mean
 
 if TYPE_CHECKING:
@@ -149,7 +150,8 @@ def _tracker(wanted: str | type[Tracker]) -> type[Tracker]:
             near = did_you_mean(wanted, names)
             raise ValueError(f"unknown tracker '{wanted}'.{near} Known: {', '.join(names)}.")
         found = Tracker.known[wanted]
-    found.require()
+    with settings_kept():  # W&B replaces sys.exit
+        found.require()
     return found
 
 
