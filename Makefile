@@ -37,6 +37,7 @@ ablations: $(READY)
 	failed=0; for file in $(filter-out ablations/cifar10_jpeg_% ablations/tuned_% ablations/edm_cifar10.yaml,$(wildcard ablations/*.yaml)); do $(BIN)/designspace run $$file --workers 2 --out $(OUT) || failed=1; done; $(BIN)/designspace tune ablations/tuned_digits.yaml --workers 2 --out $(OUT) || failed=1; exit $$failed
 
 reports: $(READY)  ## tables, plots and pages of the committed results, best practices, the claims of the papers, and tables, numbers and pictures of README.md and docs
+	$(BIN)/python docs/make/compact.py
 	$(BIN)/designspace report
 	$(BIN)/designspace best
 	$(BIN)/python docs/make/claims.py

@@ -2,7 +2,7 @@
 
     python benchmarks/shipped_models.py [REPORTS]
 
-Each network has the result of one point of one ablation: Heun's method with 18 steps, as in EDM, where the
+Each network that has a report has the result of one point of one ablation: Heun's method with 18 steps, as in EDM, where the
 ablation has it. It is not part of the identity of a model.
 """
 
@@ -20,7 +20,6 @@ from designspace.training.export import as_text, file_of, read_about
 
 POINTS = {
     "digits": ("solver_grid_trained", "heun", 35),
-    "fashion_mnist": ("fashion_mnist", "dpmpp_2m", 19),
     "cifar10_jpeg": ("cifar10_jpeg_solvers", "heun", 35),
 }
 """The ablation, the solver and the number of evaluations for each network."""
