@@ -2,8 +2,8 @@
 
     python benchmarks/shipped_models.py [REPORTS]
 
-Each network that has a report has the result of one point of one ablation: Heun's method with 18 steps, as in EDM, where the
-ablation has it. It is not part of the identity of a model.
+Each network that has a report has the result of one point of one ablation: Heun's method with 18 steps, as in EDM,
+where the ablation has it. It is not part of the identity of a model.
 """
 
 from __future__ import annotations
