@@ -7,6 +7,7 @@ import signal
 import struct
 import subprocess
 import sys
+import textwrap
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from training_stand_in import SPEC as TRAINED
 
 import designspace as ds
 from designspace.errors import PluginError
+from designspace.results.store import Results
 from designspace.run.run import run
 from designspace.run.trackers import BUILT_IN, Tracker, trackers_of
 from designspace.run.tracking import metrics_of, pictures_of
@@ -239,15 +241,22 @@ def last(items):
 
 
 def test_wandb_has_the_numbers_of_the_store(tmp_path, monkeypatch):
-    pytest.importorskip("wandb").teardown()  # it reads its environment variables once per process
+    pytest.importorskip("wandb")
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.setenv("WANDB_DIR", str(tmp_path))
-    spec = write_spec(tmp_path, TRAINED, trackers=["wandb"])
-    ends = sys.exit, sys.excepthook
-    results = run(load(spec), out=tmp_path / "reports", progress=False)
-    found = records_of(tmp_path)
+    spec, out = write_spec(tmp_path, TRAINED, trackers=["wandb"]), tmp_path / "reports"
+    code = f"""
+        import sys
+        import designspace as ds
+
+        ends = sys.exit, sys.excepthook
+        ds.run(ds.load({str(spec)!r}), out={str(out)!r}, progress=False)
+        assert (sys.exit, sys.excepthook) == ends  # W&B replaces both
+    """
+    subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=True)  # W&B has a state for the whole process
+    (folder,) = (path.parent for path in out.glob("*/results.jsonl"))
+    results, found = Results(folder), records_of(tmp_path)
     assert found.keys() == {row.id for row in results.rows()}
-    assert (sys.exit, sys.excepthook) == ends  # W&B replaces both
     curves = []
     for row in results.rows():
         records = found[row.id]
