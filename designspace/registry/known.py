@@ -90,8 +90,8 @@ class Known(MutableMapping[str, type[Any]]):
         """Register a component. Raises ``TypeError`` if another class has its name."""
         import_builtin(self._row, name)
         other = self._classes.get(name, cls)
-        if _place(other) != _place(cls):
-            raise TypeError(f"{self._row} {name!r} is defined twice: in {_place(other)} and in {_place(cls)}")
+        if place_of(other) != place_of(cls):
+            raise TypeError(f"{self._row} {name!r} is defined twice: in {place_of(other)} and in {place_of(cls)}")
         self._classes[name] = cls
 
     def __delitem__(self, name: str) -> None:
@@ -131,7 +131,7 @@ def import_plugins() -> None:
     """
     for entry_point in _plugins():
         with suppress(WithheldError):
-            _import_plugin(entry_point)
+            import_plugin(entry_point)
 
 
 @cache
@@ -140,7 +140,8 @@ def _plugins() -> EntryPoints:
 
 
 @cache
-def _import_plugin(entry_point: EntryPoint) -> None:
+def import_plugin(entry_point: EntryPoint) -> None:
+    """Import the module that an installed package names, once. Raises ``PluginError`` if that fails."""
     about_to_execute(entry_point.value, f"plugin {entry_point.name}")
     try:
         with contained():
@@ -150,6 +151,7 @@ def _import_plugin(entry_point: EntryPoint) -> None:
         raise PluginError(what) from error
 
 
-def _place(cls: type[Any]) -> str:
+def place_of(cls: type[Any]) -> str:
+    """Where a class is defined: a file that is imported again, because it has changed, defines the same one."""
     file = getattr(sys.modules.get(cls.__module__), "__file__", None) or cls.__module__
     return f"{file}:{cls.__qualname__}"

@@ -6,7 +6,6 @@ in it: ids do not cover trackers, and what they raise becomes a warning (``track
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -15,10 +14,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from designspace.errors import PluginError, Problem, SpecError, brief
-from designspace.interrupts import contained
-from designspace.registry.execution import about_to_execute
+from designspace.errors import Problem, SpecError
 from designspace.registry.isolation import settings_kept
+from designspace.registry.known import import_plugin, place_of
 from designspace.text import did_you_mean
 
 if TYPE_CHECKING:
@@ -75,7 +73,7 @@ class Tracker:
         if not name:
             return
         other = Tracker.known.get(name, cls)
-        if BUILT_IN.get(name, cls.__module__) != cls.__module__ or _place(other) != _place(cls):
+        if BUILT_IN.get(name, cls.__module__) != cls.__module__ or place_of(other) != place_of(cls):
             raise TypeError(f"there is another tracker '{name}': choose another name")
         cls.name = name
         Tracker.known[name] = cls
@@ -158,15 +156,4 @@ def _tracker(wanted: str | type[Tracker]) -> type[Tracker]:
 def _import_plugin(name: str) -> None:
     """Import the module of an installed package that has this tracker, if there is one. Raises ``PluginError``."""
     for entry in entry_points(group=PLUGINS, name=name):
-        about_to_execute(entry.value, f"plugin {entry.name}")
-        try:
-            with contained():
-                entry.load()
-        except Exception as error:
-            what = f"the plugin {entry.name} ({entry.value}) fails: {brief(error)}. Mend or uninstall it"
-            raise PluginError(what) from error
-
-
-def _place(cls: type) -> str:
-    """Where a class is defined: a file that is imported again, because it has changed, defines the same tracker."""
-    return f"{getattr(sys.modules.get(cls.__module__), '__file__', cls.__module__)}:{cls.__qualname__}"
+        import_plugin(entry)
