@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 import warnings
-from itertools import product
+from itertools import combinations, product
 
 import matplotlib as mpl
 import numpy as np
@@ -193,10 +193,23 @@ def test_paired_difference_uses_common_latents(bench):
     assert found.se < 0.2 * math.hypot(study.entries[0].se("frechet"), study.entries[1].se("frechet"))
 
 
-@pytest.mark.parametrize("how", ["other seed", "damaged", "not kept"])
+def test_a_report_of_compact_results_is_the_same(bench):
+    made, common = bench(), influence(0, 10)
+    for i, solver in enumerate("abc"):
+        made.point({"solver": solver, "nfe": 7}, 3.0 + i / 10, common + influence(i + 1, 1.0))
+    before = [difference(made.study(), *pair, "frechet") for pair in combinations(made.study().entries, 2)]
+    made.results.compact()
+    after = [difference(made.study(), *pair, "frechet") for pair in combinations(made.study().entries, 2)]
+    assert [gap.se for gap in after] == pytest.approx([gap.se for gap in before], rel=1e-5)
+    assert all(gap.paired for gap in after)
+
+
+@pytest.mark.parametrize("how", ["other seed", "damaged", "not kept", "reduced alone"])
 def test_unpaired_where_pairing_is_impossible(bench, how):
     made = bench(claims=[less({"solver": "a"}, {"solver": "b"})])
     made.point({"solver": "a", "nfe": 7}, 3.0, influence(0, 1))
+    if how == "reduced alone":
+        made.results.compact()
     made.point({"solver": "b", "nfe": 7}, 3.5, influence(1, 1), seed=1 if how == "other seed" else 0)
     path = made.folder / "artefacts" / f"{1:016x}.safetensors"
     if how == "damaged":

@@ -14,6 +14,7 @@ import torch
 from designspace.errors import DataError, SkippedLineWarning, StorageError
 from designspace.registry.component import ROWS
 from designspace.results import lines as lines_module
+from designspace.results.coordinates import per_image, span
 from designspace.results.encoded import EditedError, decoded, encoded
 from designspace.results.lines import point_key
 from designspace.results.records import Failure, Result, Source
@@ -219,27 +220,31 @@ def test_artefacts_go_to_the_folder_or_if_large_to_the_cache(results):
         assert results.artefact("small") is None
 
 
-def test_artefacts_in_half_precision_change_no_standard_error(results):
+def test_compact_artefacts_are_reduced_per_seed(results):
     rng = np.random.default_rng(0)
-    common = rng.standard_normal(3200) * 1e-6  # smaller than the smallest number of half precision
-    arrays = {f"influence.{k}": np.float32(common + 3e-8 * rng.standard_normal(3200)) for k in "ab"}
-    arrays |= {"influence.zero": np.zeros(5, np.float32), "influence.odd": np.float32([np.nan, np.inf, 3, -1e30])}
-    results.put_artefact("x", arrays)
-    exact = results.artefact("x")
-    assert all(np.array_equal(exact[name], array, equal_nan=True) for name, array in arrays.items())
+    curves = np.float32(rng.standard_normal(4096))
+    for seed, id in enumerate("abcd"):
+        influence = rng.standard_normal(3200)
+        results.append(Result(schema=1, **line(id, name=id) | {"seed": seed % 2}))
+        results.put_artefact(
+            id, {"influence.frechet": np.float32(influence - influence.mean()), "plane.curves": curves}
+        )
+    folder = results.folder / "artefacts"
+    before = {id: results.artefact(id) for id in "abcd"}
     results.compact()
-    found = results.artefact("x")
-    assert found.keys() == arrays.keys()
-    assert all(array.dtype == np.float32 for array in found.values())
-    for name, array in arrays.items():
-        finite = array[np.isfinite(array)]
-        assert np.allclose(found[name], array, rtol=2**-11, atol=2**-25 * np.abs(finite).max(), equal_nan=True)
-    before, after = (np.std(kept["influence.a"] - kept["influence.b"]) for kept in (arrays, found))
-    assert after / before == pytest.approx(1, rel=1e-3)  # of a difference between values that are correlated by 0.999
-    assert (results.folder / "artefacts" / "x.safetensors").stat().st_size < 2 * 3200 * 2 + 1000
-    before = (results.folder / "artefacts" / "x.safetensors").read_bytes()
+    found = {id: results.artefact(id) for id in "abcd"}
+    spans = [span(found[id]) for id in "abcd"]
+    assert spans[0] == spans[2] != spans[1] == spans[3]
+    assert np.allclose(found["a"]["plane.curves"], curves, rtol=2**-11, atol=2**-23)
+    gaps = [
+        np.std(per_image(kept["a"], "influence.frechet", 3200) - per_image(kept["c"], "influence.frechet", 3200))
+        for kept in (found, before)
+    ]
+    assert gaps[0] == pytest.approx(gaps[1], rel=1e-6)
+    assert sum(path.stat().st_size for path in folder.iterdir()) < 4 * (4096 * 2 + 1000)
+    files = {path: path.read_bytes() for path in folder.iterdir()}
     results.compact()  # again
-    assert (results.folder / "artefacts" / "x.safetensors").read_bytes() == before
+    assert files == {path: path.read_bytes() for path in folder.iterdir()}
 
 
 def test_a_full_disk_adds_no_part_of_a_line(results):

@@ -15,6 +15,7 @@ import numpy as np
 from designspace.report.entry import BUDGET, WORDS, Count, Entry, images_in
 from designspace.report.protocols import equally_recorded
 from designspace.report.trainings import Series, TrainingRuns
+from designspace.results.coordinates import per_image, span
 from designspace.results.lines import PointKey, point_key
 from designspace.results.records import Description, Failure, Result, Source
 from designspace.results.search import SearchRecord, read_search
@@ -133,10 +134,12 @@ class Study:
         """The second-order influence of pairs of images on the metric, ``[n]``; ``None`` as for ``influence``."""
         return self._per_image("pairs", row, metric)
 
+    def span(self, row: Result) -> bytes:
+        """What two trials must have in common for their influences to be combined: ``results.coordinates``."""
+        return span(self._artefact(row.id))
+
     def _per_image(self, what: str, row: Result, metric: str) -> np.ndarray | None:
-        kept = self._artefact(row.id).get(f"{what}.{metric}")
-        usable = kept is not None and kept.shape == (images_in(row, metric),) and np.isfinite(kept).all()
-        return kept.astype(np.float64) if usable and kept is not None else None
+        return per_image(self._artefact(row.id), f"{what}.{metric}", images_in(row, metric))
 
     def images(self, row: Result) -> np.ndarray | None:
         """The first images, uint8 ``[k, C, H, W]``; ``None`` if they were not kept or cannot be drawn."""

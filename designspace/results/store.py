@@ -15,12 +15,13 @@ import numpy as np
 from pydantic import ValidationError
 
 from designspace.errors import DamagedError, DataError
+from designspace.results.coordinates import reduced
 from designspace.results.encoded import LineError, decoded
 from designspace.results.lines import Lines, PointKey, append_line, point_key, problem
 from designspace.results.records import Description, Failure, Result, further_counts
 from designspace.results.shared import Shared
 from designspace.results.widened import unlike, widened
-from designspace.storage.arrays import half, pack, unpack, whole
+from designspace.storage.arrays import pack, unpack, whole
 from designspace.storage.files import CacheFolder, reading, write_whole
 from designspace.storage.locks import locked
 from designspace.text import config_name
@@ -106,14 +107,20 @@ class Results:
         return None
 
     def compact(self) -> None:
-        """Keep the artefacts of the folder in half precision: half the bytes, for results that are to be committed.
+        """Make the artefacts of the folder about five times smaller, for results that are to be committed.
 
-        Standard errors of differences change by less than a thousandth of themselves.
+        The influences of images become coordinates, see ``results.coordinates``: all standard errors stay as they are,
+        but differences from points that are added later, or that another folder has, count as unpaired. Toy data are
+        kept in half precision.
         """
+        seeds = {row.id: row.seed for row in self.rows()}
+        groups: dict[int | None, dict[str, dict[str, np.ndarray]]] = {}
         for path in sorted((self.folder / "artefacts").glob("*.safetensors")):
-            kept = self.artefact(path.stem)
-            if kept is not None:
-                write_whole(path, pack(f"artefacts/{path.stem}", half(kept)))
+            if (kept := self.artefact(path.stem)) is not None:
+                groups.setdefault(seeds.get(path.stem), {})[path.stem] = kept
+        for group in groups.values():
+            for id, arrays in reduced(group).items():
+                write_whole(self._artefact(id), pack(f"artefacts/{id}", arrays))
 
     @property
     def frame(self) -> pd.DataFrame:

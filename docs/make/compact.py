@@ -1,4 +1,4 @@
-"""Keep the artefacts of the committed reports in half precision, so that the repository stays small."""
+"""Reduce the artefacts of the committed reports to what their error bars need, so that the repository stays small."""
 
 from pathlib import Path
 

@@ -162,7 +162,7 @@ def _paired_se(terms: Sequence[Term], seed: int, metric: str) -> float | None:
     """The standard error for one seed; ``None`` if the influences of some images are not known."""
     weights = _weights(terms, seed, metric)
     found = [(times, study.influence(row, metric), study.pairs(row, metric)) for times, study, row in weights]
-    if any(influence is None for _, influence, _ in found):
+    if any(influence is None for _, influence, _ in found) or len({study.span(row) for _, study, row in weights}) > 1:
         return None
     first = [times * influence for times, influence, _ in found if influence is not None]
     second = [times * pairs for times, _, pairs in found if pairs is not None]

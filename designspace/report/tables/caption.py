@@ -189,7 +189,7 @@ def _bold(study: Study, metric: str, first: Entry, ranked: Sequence[Ranking]) ->
     if any(point.below_drawn(metric) for ranking in ranked for point in ranking.best):
         yield COUNTED_AS_DRAWN
     if unpaired > 0:
-        why = "the points share no seed, or the images' influences were not kept"
+        why = "the points share no seed, or the images' influences were not kept or not reduced together"
         yield f"{unpaired} of these comparisons {'is' if unpaired == 1 else 'are'} unpaired: {why}."
 
 
