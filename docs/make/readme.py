@@ -154,7 +154,9 @@ def filled(page: str) -> str:
 
 def number(place: str) -> str:
     """The value of a point with its standard error, or that of its drawn reference with the standard deviation."""
-    text, metric, *drawn = place.split(" ")
+    found = re.fullmatch(r"(.+?) (\w+)( drawn)?", place)  # names of points may have spaces
+    assert found, place
+    text, metric, drawn = found.groups()
     if text.endswith(".json"):
         known = json.loads((ROOT / "designspace" / "models" / text).read_text("utf-8"))["measured"]["metrics"][metric]
         return measured(known["value"], known["se"])
