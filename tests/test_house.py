@@ -45,6 +45,12 @@ def test_no_function_is_longer_than_contributing_says():
     assert {name: length for name, length in lines.items() if length > int(stated[1])} == {}
 
 
+def test_the_committed_reports_stay_small():
+    """At most 25 MB without the pages, which are not committed."""
+    reports = [path for path in (ROOT / "reports").rglob("*") if path.is_file() and path.suffix != ".html"]
+    assert sum(path.stat().st_size for path in reports) <= 25_000_000
+
+
 def test_nothing_refers_to_the_place_where_it_was_written():
     """Paths of one machine, numbers of issues and names of documents that do not come with the repository."""
     private = re.compile(

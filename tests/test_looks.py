@@ -222,6 +222,22 @@ def test_one_budget_is_a_row_for_each_configuration_under_the_row_that_it_change
     assert filled == [grey, white, blue, white, blue, white, white]
 
 
+def test_configurations_that_do_not_fit_one_list_are_ranked_in_panels_of_their_own(bench):
+    made = bench(axes=("variant", "denoiser"))
+    for i in range(30):
+        for j, denoiser in enumerate(("network", "exact")):
+            name = f"solver={i}" if i else "baseline"
+            made.point({"variant": name, "denoiser": denoiser}, 10.0 + abs(i - 7) - 6 * j, se=0.1)
+    panels = by_row(made.study(), "frechet").axes
+    assert [axes.texts[-1].get_text() for axes in panels] == ["network", "exact"]
+    for axes, best in zip(panels, (10.0, 4.0), strict=True):
+        assert [label.get_text() for label in axes.get_yticklabels()] == ["baseline", *map(str, range(1, 30))]
+        dots = [line for line in axes.lines if line.get_marker() == "o"]
+        blue = [line for line in dots if to_hex(line.get_markerfacecolor()) == FAVOURED["color"].lower()]
+        grey = [line for line in dots if to_hex(line.get_markerfacecolor()) == BASELINE["color"]]
+        assert [[float(line.get_xdata()[0]) for line in of] for of in (blue, grey)] == [[best], [best + 7]]
+
+
 def test_labels_are_spread_as_little_as_possible():
     assert spread([0.2, 1.0], [0.1, 0.1], 2.0) == pytest.approx([0.2, 1.0])
     assert spread([1.0, 1.0, 1.0], [0.1] * 3, 2.0) == pytest.approx([0.9, 1.0, 1.1])

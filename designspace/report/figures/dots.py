@@ -27,6 +27,8 @@ MOST, BEST = 45, 20
 """Up to ``MOST`` configurations have rows of their own; if there are more, the ``BEST`` best ones do."""
 ROW, HEADING, AROUND = 0.155, 1.15, 0.62
 """The height of a row in inches, of a heading in rows, and of what is above and below the rows in inches."""
+ABOVE = 13
+"""The height of a title above the axes in points; what was measured stands between them."""
 LENGTH = 2.2
 """The length of the x axis in inches."""
 CHARACTERS = 30
@@ -47,8 +49,10 @@ class Row:
 
 @dataclass(frozen=True, eq=False)
 class Dots:
-    """The configurations of a group of comparable points."""
+    """Configurations that are ranked together."""
 
+    title: str
+    """What they have in common; empty if they are all that can be compared."""
     rows: list[Row]
     others: list[Entry]
     """The points without rows of their own, which share the last row."""
@@ -77,40 +81,53 @@ def by_row(study: Study, metric: str) -> Figure | None:
 
     Blue are the best one and those that do not differ significantly from it, unless all are; grey is the baseline.
     """
-    found = [dots for group in comparable(study.entries, metric) if (dots := dots_of(study, group, metric))]
+    found = [dots for group in comparable(study.entries, metric) for dots in dots_of(study, group, metric)]
     if not found:
         return None
-    heights = [AROUND + ROW * (dots.last + 1) for dots in found]
+    heights = [AROUND + ROW * (dots.last + 1 + bool(dots.title)) for dots in found]
     figure, grid = stacked(len(found), sum(heights), ratios=heights)
     for axes, dots in zip(grid, found, strict=True):
         _draw(axes, dots, metric)
     return figure
 
 
-def dots_of(study: Study, group: Sequence[Entry], metric: str) -> Dots | None:
-    """The points of a group at its highest budget; ``None`` if there are fewer than two."""
-    known = finite(group, metric)
+def dots_of(study: Study, group: Sequence[Entry], metric: str) -> list[Dots]:
+    """The points of a group at its highest budget; none if there are fewer than two.
+
+    If not all of them can have rows, those that share a panel in other figures are ranked apart.
+    """
+    known, own = finite(group, metric), roles(study)
     last = budgets(study, known)[-1:]
     points = [entry for entry in known if study.budget(entry) in last]
-    if len(points) < 2:
-        return None
+    if len(points) <= MOST:
+        return [_ranked(study, points, metric, "")] if len(points) > 1 else []
+    panels: dict[str, list[Entry]] = {}
+    for entry in points:
+        panels.setdefault(own.title(entry), []).append(entry)
+    return [_ranked(study, of, metric, title) for title, of in panels.items() if len(of) > 1]
+
+
+def _ranked(study: Study, points: Sequence[Entry], metric: str, title: str) -> Dots:
     higher, base = points[0].higher_is_better(metric), study.about.baseline_axes or {VARIANT: UNCHANGED}
+    base = {axis: value for axis, value in base.items() if not title or axis not in roles(study).panels}
     baseline = next((entry for entry in points if base.items() <= entry.axes.items()), None)
     ranked = sorted(points, key=lambda entry: -entry.value(metric) if higher else entry.value(metric))
     kept = points if len(points) <= MOST else [*ranked[:BEST], *filter(None, [baseline])]
-    rows = _rows(study, [entry for entry in points if entry in kept])
-    return Dots(rows, [entry for entry in points if entry not in kept], rank(study, points, metric).best, baseline)
+    rows = _rows(study, [entry for entry in points if entry in kept], title)
+    others = [entry for entry in points if entry not in kept]
+    return Dots(title, rows, others, rank(study, points, metric).best, baseline)
 
 
-def _rows(study: Study, points: Sequence[Entry]) -> list[Row]:
-    """One row per configuration; those that share panels in other figures or a row of Table 1 have a heading."""
+def _rows(study: Study, points: Sequence[Entry], title: str) -> list[Row]:
+    """One row per configuration; those that share a panel in other figures or a row of Table 1 have a heading."""
     own = roles(study)
     groups: dict[str, dict[str, list[Entry]]] = {}
     for entry in points:
         name = own.name(entry)
         row, _, value = name.partition("=") if own.curves == (VARIANT,) else ("", "", "")
-        heading = own.title(entry) or (row if value else "")
-        groups.setdefault(heading, {}).setdefault(value or name, []).append(entry)
+        heading = "" if title else own.title(entry)
+        below = groups.setdefault(heading or (row if value else ""), {})
+        below.setdefault(name if heading else value or name, []).append(entry)
     costs = len({entry.spent(study.count) for entry in points}) > 1
     rows = [
         Row(heading, name + (f", {WORDS[study.count]} {of[0].spent(study.count):.4g}" if costs else ""), of[0])
@@ -118,7 +135,7 @@ def _rows(study: Study, points: Sequence[Entry]) -> list[Row]:
         for name, of in each_once(configs).items()
     ]
     headed = [row for row in rows if row.heading]
-    if own.panels or 2 * len(groups.keys() - {""}) <= len(headed):
+    if (own.panels and not title) or 2 * len(groups.keys() - {""}) <= len(headed):
         return rows
     return [Row("", f"{row.heading}={row.name}" if row.heading else row.name, row.entry) for row in rows]
 
@@ -145,6 +162,9 @@ def _draw(axes: Axes, dots: Dots, metric: str) -> None:
     scale.put_on_x(axes, length(axes, LENGTH))
     axes.set_xlabel(plain(one_line(first.about(metric).protocol)))
     annotate(axes, measured_on([row.entry for row in dots.rows], metric))
+    if dots.title:
+        above: Any = {"xycoords": "axes fraction", "xytext": (0, ABOVE), "textcoords": "offset points"}
+        axes.annotate(plain(dots.title), (0, 1), **above)
 
 
 def _style(dots: Dots, entry: Entry) -> dict[str, Any]:
