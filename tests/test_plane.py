@@ -187,10 +187,10 @@ def check_warps(study, found):
         (u, _), (x, end) = line.get_xdata(), line.get_ydata()
         sigma = torch.tensor(1.5 * u, dtype=torch.float64)
         assert end == pytest.approx(float(denoiser()(torch.tensor([[x]], dtype=torch.float64), sigma)), abs=0.02)
-    for axes, plane in zip(drawn[::2], distinct(found), strict=True):
-        image, ends = axes.images[0].get_array(), plane["density"][:, -1]
+    for axes, own in zip(drawn[::2], distinct(found), strict=True):
+        image, ends = axes.images[0].get_array(), own["density"][:, -1]
         z = np.linspace(*axes.get_ylim(), len(image))
-        np.testing.assert_allclose(image[:, -1], np.interp(z, plane["z"], ends) / ends.max(), atol=0.05)
+        np.testing.assert_allclose(image[:, -1], np.interp(z, own["z"], ends) / ends.max(), atol=0.05)
 
 
 def check_paths(study, found):

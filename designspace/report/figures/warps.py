@@ -1,7 +1,7 @@
 """Schedules and scalings as warps of the plane of time and sample, and what lies between them, for 1-D data.
 
-A schedule moves each noise level along the axis of time, and a scaling stretches the samples. Neither changes which points
-a trajectory joins: as a function of ln sigma, x = z / s is the same for all of them. All panels therefore have common axes.
+A schedule moves each noise level along the axis of time, and a scaling stretches the samples. Neither changes which
+points a trajectory joins: as a function of ln sigma, x = z / s is the same for all. All panels have common axes.
 """
 
 from __future__ import annotations
@@ -124,7 +124,8 @@ def unscaled(plane: Plane) -> list[tuple[np.ndarray, np.ndarray]]:
 def _warp(flow: Plane, a: Plane, b: Plane, share: float) -> Warp:
     """The warp between two planes: ln sigma and ln s are interpolated at equal shares of the time."""
     u = np.linspace(0, 1, TIMES + 1)[1:]
-    sigma, s = (np.exp((1 - share) * np.log(p) + share * np.log(q)) for p, q in zip(*_on_shares((a, b), u), strict=True))
+    ends = zip(*_on_shares((a, b), u), strict=True)
+    sigma, s = (np.exp((1 - share) * np.log(p) + share * np.log(q)) for p, q in ends)
     name = {0.0: a.name, 1.0: b.name}.get(share, "halfway between those above and below")
     return Warp(name, u, sigma, s, flow)
 

@@ -40,7 +40,7 @@ PICTURES = {
     "walks": "Random walks of the noise, and the density that they lead to.",
     "backward": "Sampling by the stochastic and by the deterministic equation.",
     "flow": "Trajectories of the probability flow.",
-    "warps": "How schedules and scalings warp the same trajectories on common axes, with what lies halfway between them. "
+    "warps": "How schedules and scalings warp the same trajectories on common axes, and what lies halfway between. "
     "Dashed: tangents at two noise levels, followed to t = 0.",
     "between": "The same trajectories under schedules between two of them.",
     "paths": "Paths of a solver with few steps, which leave the curves of the flow.",
