@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 MOST, BEST = 45, 20
 """Up to ``MOST`` configurations have rows of their own; if there are more, the ``BEST`` best ones do."""
-ROW, HEADING, AROUND = 0.155, 1.15, 0.62
+ROW, HEADING, AROUND = 0.155, 1.15, 0.8
 """The height of a row in inches, of a heading in rows, and of what is above and below the rows in inches."""
 LINE = 0.7
 """The height of a further line of a name, in rows."""

@@ -83,7 +83,13 @@ def warps(study: Study) -> Figure | None:
     figure, grid = stacked(len(panels), 1.3 * len(panels) + 0.4, share_x=True)
     for axes, panel in zip(grid, panels, strict=True):
         image = panel.density(np.linspace(-top, top, HEIGHTS))
-        look = {"origin": "lower", "aspect": "auto", "cmap": "Blues", "vmax": 1.6, "interpolation": "bilinear"}
+        look: dict[str, Any] = {
+            "origin": "lower",
+            "aspect": "auto",
+            "cmap": "Blues",
+            "vmax": 1.6,
+            "interpolation": "bilinear",
+        }
         axes.imshow(image, extent=(0, 1, -top, top), **look)
         axes.grid(visible=False)
         axes.plot(panel.u, panel.curves[:, shown], **CURVE)
