@@ -175,7 +175,7 @@ def test_a_heat_map_shows_its_values_and_frames_the_best(bench):
     assert list(image.get_array()[1]) == pytest.approx([500 / 7, 500 / 11, 500 / 35])
     assert [label.get_text() for label in axes.get_xticklabels()] == ["7", "11", "35"]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["3", "5", "7"]
-    assert (axes.get_xlabel(), axes.get_ylabel()) == ("nfe", "rho")
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("NFE", "rho")
 
 
 def test_a_budget_that_is_not_spent_is_called_so(bench):
@@ -185,7 +185,7 @@ def test_a_budget_that_is_not_spent_is_called_so(bench):
         for nfe in (6, 8, 10):
             made.point({"time_steps.rho": rho, "nfe": nfe}, rho / nfe, se=0.1, nfe=nfe - 1)
     study = made.study()
-    assert heat_map(study, "frechet").axes[0].get_xlabel() == "nfe (budget)"
+    assert heat_map(study, "frechet").axes[0].get_xlabel() == "NFE (budget)"
     assert keys(main_effects(study, "frechet")) == ["budget of 6 NFE", "budget of 10 NFE"]
     assert [label.get_text() for label in metric_vs_nfe(study, "frechet").axes[0].get_xticklabels()] == ["5", "7", "9"]
 

@@ -10,7 +10,7 @@ from studies import influence
 
 from designspace.drawing.ends import spread
 from designspace.drawing.files import settle
-from designspace.drawing.look import BASELINE, FAVOURED, style
+from designspace.drawing.look import BASELINE, FAVOURED, style, wrapped
 from designspace.drawing.scales import scale_of_changes
 from designspace.report.figures import files
 from designspace.report.figures.curves import metric_vs_axis, metric_vs_nfe
@@ -19,6 +19,7 @@ from designspace.report.figures.effects import main_effects
 from designspace.report.figures.heat import heat_map, heat_panels
 from designspace.report.figures.looks import roles
 from designspace.report.figures.pareto import pareto
+from designspace.report.figures.quality import equal_quality
 
 STAGES, DESIGNS, NFE = (
     ("as published", "+ Heun", "+ EDM time steps", "+ sigma = t"),
@@ -229,7 +230,7 @@ def test_configurations_that_do_not_fit_one_list_are_ranked_in_panels_of_their_o
             name = f"solver={i}" if i else "baseline"
             made.point({"variant": name, "denoiser": denoiser}, 10.0 + abs(i - 7) - 6 * j, se=0.1)
     panels = by_row(made.study(), "frechet").axes
-    assert [axes.texts[-1].get_text() for axes in panels] == ["network", "exact"]
+    assert [axes.get_title(loc="right").partition(":")[0] for axes in panels] == ["network", "exact"]
     for axes, best in zip(panels, (10.0, 4.0), strict=True):
         assert [label.get_text() for label in axes.get_yticklabels()] == ["baseline", *map(str, range(1, 30))]
         dots = [line for line in axes.lines if line.get_marker() == "o"]
@@ -243,3 +244,73 @@ def test_labels_are_spread_as_little_as_possible():
     assert spread([1.0, 1.0, 1.0], [0.1] * 3, 2.0) == pytest.approx([0.9, 1.0, 1.1])
     assert spread([0.0, 0.0], [0.2, 0.4], 2.0) == pytest.approx([0.1, 0.4])
     assert spread([2.0, 2.0], [0.2, 0.2], 2.0) == pytest.approx([1.7, 1.9])
+
+
+def ticks_apart(axes):
+    """Whether no two labels of the ticks of an axis overlap, on either axis."""
+    for labels in (axes.get_xticklabels(), axes.get_yticklabels()):
+        boxes = [label.get_window_extent() for label in labels if label.get_text()]
+        if any(a.padded(-1).overlaps(b.padded(-1)) for a, b in itertools.combinations(boxes, 2)):
+            return False
+    return True
+
+
+def test_changes_at_two_budgets_are_written_without_overlaps(bench):
+    made = bench(axes=("solver", "nfe"))
+    for solver, low, high in (("heun", 1000, 3), ("euler", 300, 2), ("a solver with a long name", 3000, 3.02)):
+        for nfe, value in ((7, low), (35, high)):
+            made.point({"solver": solver, "nfe": nfe}, value, se=value / 100)
+    with style():
+        figure = drawn(main_effects(made.study(), "frechet"))
+    assert overlaps(figure) == []
+    assert ticks_apart(figure.axes[0])
+
+
+@pytest.mark.parametrize("draw", [by_row, equal_quality])
+def test_names_of_two_lines_do_not_overlap(bench, draw):
+    made = bench(axes=("solver", "nfe"))
+    for i in range(4):
+        for nfe in (7, 11) if draw is equal_quality else (7,):
+            name = f"a configuration with a very long name, number {i}"
+            made.point({"solver": name, "nfe": nfe}, (10 + i) / nfe, se=0.01)
+    with style():
+        figure = drawn(draw(made.study(), "frechet"))
+    assert ticks_apart(figure.axes[0])
+
+
+def test_notes_of_small_multiples_name_their_panels_unless_all_have_them(bench):
+    made = bench(axes=("denoiser", "solver", "nfe"))
+    for (i, denoiser), (j, solver), nfe in itertools.product(
+        enumerate(("exact", "network")), enumerate("abcd"), (7, 35)
+    ):
+        value = 300 if i and nfe == 7 else 4 + j + 10 * i
+        made.point({"denoiser": denoiser, "solver": solver, "nfe": nfe}, value, se=0.1 if i else None)
+    notes = metric_vs_nfe(made.study(), "frechet").get_suptitle().split("\n")
+    assert [note.partition(": ")[0] for note in notes] == ["exact", "network"]
+    assert "no error bars" in notes[0]
+    assert "95 % intervals" in notes[1]
+
+
+def test_small_multiples_far_apart_have_axes_of_their_own_and_say_so(bench):
+    made = bench(axes=("denoiser", "solver", "nfe"))
+    for (i, denoiser), (j, solver), nfe in itertools.product(
+        enumerate(("exact", "network")), enumerate("abcd"), (7, 35)
+    ):
+        value = (3 + 0.1 * j) * (1 + 99 * i)
+        made.point({"denoiser": denoiser, "solver": solver, "nfe": nfe}, value, se=0.01)
+    figure = metric_vs_nfe(made.study(), "frechet")
+    one, two = figure.axes
+    assert one.get_ylim()[1] < two.get_ylim()[0]
+    assert figure.get_suptitle().split("\n")[0] == "each panel has its own y axis"
+
+
+@pytest.mark.parametrize(
+    ("name", "lines"),
+    [
+        ("+ magnitude-preserving network", "+ magnitude-\npreserving network"),
+        ("time_steps.sigma_max=20", "time_steps.\nsigma_max=20"),
+        ("weight=-1.25, method=x", "weight=-1.25,\nmethod=x"),
+    ],
+)
+def test_words_are_divided_at_hyphens_and_dots_before_they_are_cut(name, lines):
+    assert wrapped(name, 21) == lines

@@ -12,6 +12,7 @@ import designspace as ds
 from designspace.report.figures import plane as figures
 from designspace.report.figures.plane import distinct, planes
 from designspace.report.figures.steps import one_step, steps
+from designspace.report.figures.warps import warps
 from designspace.report.study import Study
 from designspace.report.write import write
 from designspace.run.run import run
@@ -166,12 +167,30 @@ def check_figures(study, found):
     for axes, noisy in ((by_sde, True), (by_ode, False)):
         shown = next(p for p in found if p.shares_the_plane_of(even) and p.noisy is noisy)
         np.testing.assert_array_equal(np.stack([line.get_ydata() for line in axes.lines], 1), shown["trajectory"])
-    titles = [axes.get_title(loc="right").split(":")[0] for axes in figures.warps(study).axes]
-    assert titles == [p.name for p in distinct(found)]
+    check_warps(study, found)
     curve, euler, second, heun, _ = steps(study).axes[0].lines
     step = one_step(found)
     np.testing.assert_array_equal(curve.get_ydata(), step.curve)
     assert [line.get_ydata()[1] for line in (euler, second, heun)] == [step.euler, step.second, step.heun]
+
+
+def check_warps(study, found):
+    """All schedules and what lies between them on common axes; tangents at sigma = t, s = 1 end at D(x; sigma)."""
+    drawn = warps(study).axes
+    titles = [axes.get_title(loc="right") for axes in drawn]
+    assert titles[::2] == [p.name for p in distinct(found)]
+    assert titles[1::2] == ["halfway between those above and below"] * 2
+    assert len({(axes.get_xlim(), axes.get_ylim()) for axes in drawn}) == 1
+    tangents = [line for line in drawn[0].lines if len(line.get_xdata()) == 2]
+    assert len(tangents) == 14
+    for line in tangents:
+        (u, _), (x, end) = line.get_xdata(), line.get_ydata()
+        sigma = torch.tensor(1.5 * u, dtype=torch.float64)
+        assert end == pytest.approx(float(denoiser()(torch.tensor([[x]], dtype=torch.float64), sigma)), abs=0.02)
+    for axes, own in zip(drawn[::2], distinct(found), strict=True):
+        image, ends = axes.images[0].get_array(), own["density"][:, -1]
+        z = np.linspace(*axes.get_ylim(), len(image))
+        np.testing.assert_allclose(image[:, -1], np.interp(z, own["z"], ends) / ends.max(), atol=0.05)
 
 
 def check_paths(study, found):

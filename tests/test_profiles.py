@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from designspace.drawing.look import FAINT
 from designspace.report import Study, write
 from designspace.report.figures.metric import panels
 from designspace.report.figures.profiles import metric_vs_sigma, profile_panels
@@ -95,3 +96,16 @@ def test_configurations_that_are_the_same_trials_are_one_curve(tmp_path):
     made.entries[:] = same
     (panel,) = panels(made, "truncation_error")
     assert [curve.name for curve in panel.curves] == ["a, design=vp (same as 1 other)"]
+
+
+def test_every_curve_has_a_name_or_is_grey_and_counted(tmp_path):
+    for count in (12, 20):
+        folder = tmp_path / str(count)
+        folder.mkdir()
+        points = [({"solver": f"a solver of number {i}"}, [1.0 + i, 1.0, 0.5 + i]) for i in range(count)]
+        figure = metric_vs_sigma(study(folder, ["solver"], points), "truncation_error")
+        texts = [text.get_text() for text in figure.legends[0].get_texts()]
+        assert len(texts) == 12 + (count > 12)
+        assert texts[12:] == [f"{count - 12} more"][: count > 12]
+        grey = [line for line in figure.axes[0].lines if line.get_color() == FAINT]
+        assert len(grey) == max(count - 12, 0)

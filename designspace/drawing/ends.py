@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from designspace.drawing.look import SMALL, plain, wrapped
+from designspace.drawing.look import SMALL, plain, text_width, wrapped
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -49,10 +49,8 @@ def height_of(name: str) -> float:
 
 def width_of(names: Sequence[str]) -> float:
     """The width of the widest label with the gap before it, in inches."""
-    from matplotlib.textpath import TextPath
-
     lines = [line for name in names for line in wrapped(name, CHARACTERS).split("\n")]
-    return GAP + max((TextPath((0, 0), plain(line), size=SMALL).get_extents().width / 72 for line in lines), default=0)
+    return GAP + text_width(map(plain, lines), SMALL)
 
 
 def label_ends(axes: Axes, ends: Sequence[End], height: float) -> None:

@@ -8,13 +8,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from designspace.drawing.given import first, is_given
-from designspace.drawing.look import SMALL, WIDTH, plain, wrapped
+from designspace.drawing.look import SMALL, WIDTH, plain, text_width, wrapped
+from designspace.text import joint_name
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 NAME = 46
 """The largest number of characters per line of a name."""
+
+
+def joined(names: Sequence[str]) -> str:
+    """All names if they fit on a line of the legend, otherwise the first and the number of the others."""
+    text = ", ".join(names)
+    return text if len(text) <= NAME else joint_name(names)
 
 
 @dataclass(frozen=True)
@@ -43,10 +50,8 @@ class Legend:
     @property
     def columns(self) -> int:
         """The number of columns that fit into the width of a figure."""
-        from matplotlib.textpath import TextPath
-
         lines = [line for key in self.keys for line in wrapped(key.name, NAME).split("\n")]
-        widest = max(TextPath((0, 0), plain(line), size=self.size).get_extents().width / 72 for line in lines)
+        widest = text_width(map(plain, lines), self.size)
         return max(
             1, min(len(self.keys), self.most, int((self.width - 0.1) / (widest + (self.line + 2.08) * self.size / 72)))
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import textwrap
+from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -94,6 +95,13 @@ def look(i: int) -> dict[str, Any]:
     }
 
 
+def text_width(lines: Iterable[str], size: float) -> float:
+    """The width of the widest of these lines in inches; 0 without any."""
+    from matplotlib.textpath import TextPath
+
+    return max((float(TextPath((0, 0), line, size=size).get_extents().width) / 72 for line in lines if line), default=0)
+
+
 def plain(text: str) -> str:
     """The text with dollar signs escaped, so that matplotlib does not read it as mathematics."""
     return text.replace("$", r"\$")
@@ -102,10 +110,14 @@ def plain(text: str) -> str:
 def wrapped(name: str, width: int) -> str:
     """The name on at most two lines of ``width`` characters, which end at spaces, commas and brackets.
 
-    A longer name is shortened in the middle: those of configurations that begin alike differ at the end, ``weight=2``.
+    If this takes more lines or cuts a word, lines also end after hyphens and dots within a word. A name that is still
+    longer is shortened in the middle: those of configurations that begin alike differ at the end, ``weight=2``.
     """
     wrapper = _Wrapper(width, break_on_hyphens=False)
     lines = wrapper.wrap(name)
+    if len(lines) > 2 or any(len(part) > width for part in wrapper.parts(name)):
+        finer = _Finer(width, break_on_hyphens=False).wrap(name)
+        lines = finer if len(finer) <= 2 else lines
     if len(lines) > 2:
         *_, end = _Wrapper(width - 2, break_on_hyphens=False).wrap(name[len(lines[0]) :])
         before = name.rstrip()[: -len(end)]
@@ -125,3 +137,9 @@ class _Wrapper(textwrap.TextWrapper):
     def parts(self, text: str) -> list[str]:
         """What ``text`` may be divided into."""
         return self._split(text)
+
+
+class _Finer(_Wrapper):
+    """It also ends lines after hyphens and dots within a word."""
+
+    wordsep_simple_re = re.compile(r"(\s+)|(?<=,)(?=\S)|(?<=\S\()(?=\S)|(?<=[^\W\d][-.])(?=[^\W\d])")

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from designspace.drawing.look import text_width
 from designspace.drawing.ticks import labels, linear_ticks, log_ticks
 
 if TYPE_CHECKING:
@@ -24,8 +25,8 @@ WIDE = 20.0
 """Changes are shown on a linear axis if their sizes differ at most by this factor."""
 SMALL_RANGE = 50
 """Values of which some are not positive are shown on a linear axis if their sizes differ at most by this factor."""
-LETTER = 0.062
-"""The width of a character of a tick label, in inches."""
+LABEL = 7.5
+"""The font size of tick labels."""
 
 
 @dataclass(frozen=True)
@@ -182,12 +183,13 @@ def dodge(scale: Scale, count: int) -> list[float]:
 
 def spaced(scale: Scale, inches: float) -> list[float]:
     """The ticks of an axis to label without overlap: the last, and those that fit, from the first on."""
-    unit, texts = inches / (scale.place(scale.high) - scale.place(scale.low)), labels(scale.ticks)
+    unit = inches / (scale.place(scale.high) - scale.place(scale.low))
+    widths = {tick: text_width([text], LABEL) for tick, text in labels(scale.ticks).items()}
 
     def fit(a: float, b: float) -> bool:
-        return unit * abs(scale.place(a) - scale.place(b)) > LETTER / 2 * (len(texts[a]) + len(texts[b])) + 0.04
+        return unit * abs(scale.place(a) - scale.place(b)) > (widths[a] + widths[b]) / 2 + 0.05
 
-    *most, last = texts
+    *most, last = scale.ticks
     kept: list[float] = []
     for tick in most:
         if fit(tick, last) and all(fit(tick, other) for other in kept[-1:]):

@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from designspace.drawing.legend import NAME, Key, Legend
+from designspace.drawing.legend import NAME, Key, Legend, joined
 from designspace.drawing.look import look, style
 from designspace.drawing.panels import Curve, annotate, stacked
 from designspace.drawing.panels import Panel as AnyPanel
 from designspace.table.curves import Array, RowCurves
-from designspace.text import joint_name
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -70,7 +69,7 @@ def figure(panels: Sequence[Panel], columns: int = 1) -> Figure:
     looks = {group[0]: look(k) for k, group in enumerate(equal)}
     marked = any(panel.points for panel in panels)
     keys = [
-        Key(_joined([names[i] for i in group]), looks[group[0]] if marked else looks[group[0]] | {"marker": ""})
+        Key(joined([names[i] for i in group]), looks[group[0]] if marked else looks[group[0]] | {"marker": ""})
         for group in equal
     ]
     legend, rows = Legend(keys, 7.5), math.ceil(len(panels) / columns)
@@ -234,9 +233,3 @@ def _groups(count: int, alike: Callable[[int, int], bool]) -> list[list[int]]:
         else:
             home.append(i)
     return groups
-
-
-def _joined(names: Sequence[str]) -> str:
-    """All names if they fit on a line, otherwise the first and the number of the others."""
-    text = ", ".join(names)
-    return text if len(text) <= NAME else joint_name(names)

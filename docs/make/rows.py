@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import captions
+import evaluated
+import measured
 import rst
+from matplotlib.figure import Figure
 
 from designspace.design import Design, preset_names
 from designspace.drawing.files import saved
@@ -32,6 +36,22 @@ DRAWN = {
     "loss_weight": ("training", 0),
 }
 """The figure of ``designspace.plots`` and the number of the panel in which a row is drawn."""
+WIDE = ("data", "metric")
+"""The rows whose figures have the width of the page."""
+COMPUTED: dict[str, Callable[[], Figure]] = {
+    "solver": measured.solver,
+    "stochasticity": measured.stochasticity,
+    "guidance": measured.guidance,
+    "ema": measured.ema,
+    "augmentation": evaluated.augmentation,
+    "data": evaluated.data,
+    "denoiser": evaluated.denoiser,
+    "network": evaluated.network,
+    "detector": evaluated.detector,
+    "metric": evaluated.metric,
+    "reference": evaluated.reference,
+}
+"""The figures of other rows, which are computed with their components."""
 
 
 def names() -> list[str]:
@@ -57,19 +77,22 @@ def page(row: str) -> str:
     parts = [f"# {row}", rst.markdown(kind.__doc__)]
     if row in Design.model_fields:
         parts.append(_presets(row))
-    if row in DRAWN:
-        parts += [f"![{row}: all components](curves/{row}.svg){{ .column }}", _CAPTION.get(row, "")]
+    if row in DRAWN or row in COMPUTED:
+        wide = "" if row in WIDE else "{ .column }"
+        parts += [f"![{captions.TITLES[row]}](curves/{row}.svg){wide}", captions.CAPTIONS[row]]
     return "\n\n".join([*parts, *(_component(cls) for cls in _built_in(row).values())]) + "\n"
 
 
 def curves() -> Iterator[tuple[str, bytes]]:
-    """One picture for each row that can be drawn, with a curve for each of its components in the design ``edm``."""
+    """One picture for each row that can be drawn."""
     with style():
         for row, (name, i) in DRAWN.items():
             found = curves_of(_designs(row))
             panels = {key: panels for key, _, panels in sheets(found)}[name]
             panel = replace(panels[i], x_label=panels[-1].x_label)
             yield row, saved(figure([panel]), "svg")
+        for row, draw in COMPUTED.items():
+            yield row, saved(draw(), "svg")
 
 
 def _designs(row: str) -> dict[str, Design]:
@@ -113,8 +136,3 @@ _INTRODUCTION = """Every choice is a *component* of a *row*; a YAML file names i
 fields, `{name: heun, alpha: 0.5}`. The first rows are those of Table 1 of
 [Karras et al. (2022)](https://arxiv.org/abs/2206.00364); its columns are the presets. These pages are made from
 the components themselves; `designspace show heun` prints the same."""
-_CAPTION = {
-    "time_steps": "For 18 levels, without `explicit` and without those that are measured, such as `oss`.",
-    "schedule": "Time is in units of the time of the highest level.",
-    "scaling": "With the schedule `vp`.",
-}

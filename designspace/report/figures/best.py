@@ -66,7 +66,7 @@ def changes(sheet: Sheet) -> Figure | None:
     axes.grid(visible=False, axis="y")
     _scale(axes)
     axes.set_xlabel("relative to the paper's choice")
-    annotate(axes, f"{one_line(sheet.protocol)} of {sheet.data}")
+    annotate(axes, f"{one_line(sheet.protocol)} of {sheet.data}; grey ticks: all choices")
     Legend([Key(str(kind), _style(colour)) for kind, colour in COLOUR.items()], SMALL, line=1.0).draw(figure)
     return figure
 

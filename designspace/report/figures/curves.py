@@ -5,16 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 from designspace.drawing.ends import End, height_of, label_ends, width_of
 from designspace.drawing.given import is_given, length
 from designspace.drawing.legend import Key, Legend, fitting
-from designspace.drawing.look import BASELINE, DARK, FAINT, SMALL, WIDTH, plain
-from designspace.drawing.panels import CROWDED, LEVEL, Curve, annotate, draw_intervals, draw_level, label_all, stacked
-from designspace.drawing.scales import Scale, dodge, scale_through
-from designspace.report.figures.metric import MetricPanel, panels, y_scale
+from designspace.drawing.look import BASELINE, DARK, FAINT, WIDTH
+from designspace.drawing.panels import CROWDED, LEVEL, Curve, draw_intervals, draw_level, stacked
+from designspace.drawing.scales import Scale, dodge
+from designspace.report.figures.metric import MetricPanel, panels
+from designspace.report.figures.titles import Scales, title_each, title_multiples
 from designspace.report.study import Study
 
 if TYPE_CHECKING:
@@ -31,6 +31,8 @@ HEIGHT, LABELS = 2.4, 1.65
 """The height of a row of panels, and the smallest height of their axes, beside which labels stand, in inches."""
 LEFT = 0.6
 """The width of the numbers and the label of a y axis, in inches."""
+NUMBERS = 0.4
+"""The width of the numbers of the y axis of one of several panels side by side, in inches."""
 SHARE = 0.42
 """The largest share of a panel's width for the labels of its curves; if they need more, there is a legend."""
 OTHERS: dict[str, Any] = {"color": FAINT, "linewidth": 0.6, "marker": ".", "markersize": 2, "zorder": 1.5}
@@ -88,32 +90,12 @@ class _Plan:
     @property
     def axis(self) -> float:
         """The length of an x axis in inches."""
-        return (self.width - LEFT) / self.columns - self.labels - 0.1
-
-
-@dataclass(frozen=True)
-class _Scales:
-    """The scales of a panel."""
-
-    x: Scale
-    y: Scale
-
-    @classmethod
-    def of(cls, panel: MetricPanel, panels: Sequence[MetricPanel]) -> _Scales:
-        """Those of small multiples of the same protocol are the same."""
-        same = [other for other in panels if panel.title and other.label == panel.label] or [panel]
-        return cls(scale_through(sorted({x for one in same for x in one.x})), y_scale(same))
-
-    def labels(self, panel: MetricPanel) -> tuple[str, str]:
-        """The labels of the x and the y axis."""
-        x = f" (symlog, linear below {self.x.threshold:g})" if self.x.mixed else ""
-        y = f"\n(linear below {self.y.threshold:g})" if self.y.mixed else ""
-        return plain(panel.x_label) + x, plain(panel.label) + y
+        return (self.width - LEFT) / self.columns - self.labels - (0.1 if self.columns == 1 else NUMBERS)
 
 
 def draw(panels: Sequence[MetricPanel]) -> Figure:
     """Draw the panels; small multiples, which have titles, side by side, others one below the other."""
-    scales = [_Scales.of(panel, panels) for panel in panels]
+    scales = [Scales.of(panel, panels) for panel in panels]
     plan, legend = _plan(panels, scales)
     figure, grid = stacked(
         plan.rows,
@@ -130,39 +112,13 @@ def draw(panels: Sequence[MetricPanel]) -> Figure:
         scale.y.put_on_y(axes)
     for axes in grid[len(panels) :]:
         axes.set_axis_off()
-    (_title_multiples if plan.multiples else _title_each)(figure, grid, panels, scales)
+    (title_multiples if plan.multiples else title_each)(figure, grid, panels, scales)
     if legend:
         legend.draw(figure)
     return figure
 
 
-def _title_each(figure: Figure, grid: Sequence[Axes], panels: Sequence[MetricPanel], scales: Sequence[_Scales]) -> None:
-    """Name the axes of each panel; its note is not wider than the axes with their numbers."""
-    labels = width_of([text.get_text() for axes in grid for text in axes.texts])
-    width = length(grid[0], figure.get_figwidth() - labels)
-    most = int(width * 72 / (0.55 * SMALL))
-    for axes, panel, scale in zip(grid, panels, scales, strict=True):
-        x, y = scale.labels(panel)
-        axes.set(xlabel=x, ylabel=y)
-        annotate(axes, "\n".join(fill(line, most) for line in _note(panel, scale.y).split("\n")))
-
-
-def _title_multiples(
-    figure: Figure, grid: Sequence[Axes], panels: Sequence[MetricPanel], scales: Sequence[_Scales]
-) -> None:
-    """Name the axes and write the notes once for all panels, if they are the same."""
-    for axes, panel in zip(grid, panels, strict=False):
-        annotate(axes, panel.title, "left", strong=True)
-    names = [scale.labels(panel) for panel, scale in zip(panels, scales, strict=True)]
-    notes = dict.fromkeys(_note(panel, scale.y) for panel, scale in zip(panels, scales, strict=True))
-    alike = len(set(names)) == 1
-    label_all(figure, grid, x=names[0][0], y=names[0][1] * alike, note="\n".join(notes))
-    if not alike:
-        for axes, (_, y) in zip(grid, names, strict=False):
-            axes.set_ylabel(y)
-
-
-def _plan(panels: Sequence[MetricPanel], scales: Sequence[_Scales]) -> tuple[_Plan, Legend | None]:
+def _plan(panels: Sequence[MetricPanel], scales: Sequence[Scales]) -> tuple[_Plan, Legend | None]:
     """Which curves have names: as many as have room beside the axes or, in a legend, in a quarter of the figure."""
     best = _by_merit(panels)
     best = best if len(best) <= ALL else best[:NAMED]
@@ -195,7 +151,7 @@ def _by_merit(panels: Sequence[MetricPanel]) -> list[str]:
     return sorted(ranks, key=lambda name: (name not in base, min(ranks[name], default=worst) > 0, mean[name]))
 
 
-def _draw_panel(axes: Axes, panel: MetricPanel, names: frozenset[str], scales: _Scales) -> list[End]:
+def _draw_panel(axes: Axes, panel: MetricPanel, names: frozenset[str], scales: Scales) -> list[End]:
     """Draw the curves of a panel, and return the ends of those that have names."""
     named = [curve for curve in panel.curves if curve.name in names]
     others = [curve for curve in panel.curves if curve.name not in names]
@@ -231,10 +187,3 @@ def _draw_others(axes: Axes, curves: Sequence[Curve]) -> None:
         x = [number for curve in some for number in (*curve.x, math.nan)]
         y = [number for curve in some for number in (*curve.y, math.nan)]
         axes.plot(x, y, **OTHERS, rasterized=many)
-
-
-def _note(panel: MetricPanel, scale: Scale) -> str:
-    note = panel.note + (", zeros below the axis" if scale.threshold is None and min(panel.values) == 0 else "")
-    if panel.level is None or scale.shows(panel.level.value):
-        return note
-    return f"{note}\n{panel.level.name}: {panel.level.value:.3g}, off the scale"

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 from designspace.drawing.given import length
-from designspace.drawing.look import BASELINE, COLOURS, DARK, FAINT, SMALL, plain, wrapped
+from designspace.drawing.look import BASELINE, COLOURS, DARK, FAINT, SMALL, WIDTH, plain, text_width, wrapped
 from designspace.drawing.panels import annotate, draw_level, stacked
 from designspace.drawing.scales import Interval, linear_scale, scale_of_distances
 from designspace.report.entry import WORDS, Entry
@@ -25,14 +26,16 @@ if TYPE_CHECKING:
 
 MOST, BEST = 45, 20
 """Up to ``MOST`` configurations have rows of their own; if there are more, the ``BEST`` best ones do."""
-ROW, HEADING, AROUND = 0.155, 1.15, 0.62
+ROW, HEADING, AROUND = 0.155, 1.15, 0.8
 """The height of a row in inches, of a heading in rows, and of what is above and below the rows in inches."""
-ABOVE = 13
-"""The height of a title above the axes in points; what was measured stands between them."""
-LENGTH = 2.2
-"""The length of the x axis in inches."""
+LINE = 0.7
+"""The height of a further line of a name, in rows."""
+LABEL = 30
+"""The largest number of characters per line of the label of the x axis."""
 CHARACTERS = 30
 """The largest number of characters per line of a name."""
+NOTE_WIDTH = 62
+"""The largest number of characters per line of what explains the marks."""
 PAPER: dict[str, Any] = {"facecolor": "white", "edgecolor": "none", "pad": 0.3}
 """The background of headings, which the lines of the figure would otherwise cross."""
 
@@ -65,9 +68,10 @@ class Dots:
         """The position of each row, with room for the heading above the first row of each group."""
         found, y, before = [], -1.0, ""
         for row in self.rows:
-            y += 1 + HEADING * (row.heading not in ("", before))
+            more = LINE / 2 * wrapped(row.name, CHARACTERS).count("\n")
+            y += 1 + HEADING * (row.heading not in ("", before)) + more
             found.append(y)
-            before = row.heading
+            y, before = y + more, row.heading
         return found
 
     @property
@@ -84,7 +88,7 @@ def by_row(study: Study, metric: str) -> Figure | None:
     found = [dots for group in comparable(study.entries, metric) for dots in dots_of(study, group, metric)]
     if not found:
         return None
-    heights = [AROUND + ROW * (dots.last + 1 + bool(dots.title)) for dots in found]
+    heights = [AROUND + ROW * (dots.last + 1) for dots in found]
     figure, grid = stacked(len(found), sum(heights), ratios=heights)
     for axes, dots in zip(grid, found, strict=True):
         _draw(axes, dots, metric)
@@ -159,12 +163,23 @@ def _draw(axes: Axes, dots: Dots, metric: str) -> None:
     if level and scale.shows(level.value):
         draw_level(axes, level.value, level.sd, upright=True)
     _name_rows(axes, dots)
-    scale.put_on_x(axes, length(axes, LENGTH))
-    axes.set_xlabel(plain(one_line(first.about(metric).protocol)))
-    annotate(axes, measured_on([row.entry for row in dots.rows], metric))
-    if dots.title:
-        above: Any = {"xycoords": "axes fraction", "xytext": (0, ABOVE), "textcoords": "offset points"}
-        axes.annotate(plain(dots.title), (0, 1), **above)
+    names = [line for tick in axes.get_yticklabels() for line in tick.get_text().split("\n")]
+    scale.put_on_x(axes, length(axes, WIDTH - 0.15 - text_width(names, SMALL)))
+    axes.set_xlabel(plain(wrapped(one_line(first.about(metric).protocol), LABEL)))
+    marks = _marks(dots, level is not None and scale.shows(level.value))
+    measured = measured_on([row.entry for row in dots.rows], metric)
+    annotate(axes, "\n".join(filter(None, [f"{dots.title}: {measured}" if dots.title else measured, marks])))
+
+
+def _marks(dots: Dots, reference: bool) -> str:
+    """What the colours and the lines mean, as far as they occur."""
+    coloured = any(_style(dots, row.entry)["color"] == COLOURS[0] for row in dots.rows)
+    words = {
+        "blue: best or not significantly worse": coloured,
+        "grey: baseline": dots.baseline is not None,
+        "dashed: drawn reference": reference,
+    }
+    return fill("; ".join(word for word, occurs in words.items() if occurs), NOTE_WIDTH)
 
 
 def _style(dots: Dots, entry: Entry) -> dict[str, Any]:

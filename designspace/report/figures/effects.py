@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from designspace.drawing.given import length
 from designspace.drawing.legend import Key, Legend
-from designspace.drawing.look import DARK, MARKERS, SMALL, plain, shades, wrapped
+from designspace.drawing.look import DARK, MARKERS, SMALL, WIDTH, plain, shades, text_width, wrapped
 from designspace.drawing.panels import annotate, stacked
 from designspace.drawing.scales import scale_of_changes
 from designspace.report.evidence import effects as evidence
@@ -28,7 +28,7 @@ MOST = 60
 """The largest number of choices that are drawn."""
 LINE = 0.75
 """The height of a line of text in a choice's name, in units of the y axis."""
-ASIDE = 0.22
+ASIDE, ASIDE_ROOMY = 0.22, 0.36
 """The distance between the points of the two budgets, in units of the y axis."""
 PAPER: dict[str, Any] = {"facecolor": "white", "edgecolor": "none", "pad": 0.4}
 """The background of the names of factors, which the line at zero would otherwise cross."""
@@ -36,8 +36,8 @@ ROOMY = 8
 """Up to this many choices have more room, and their changes are also written as numbers."""
 UNIT, UNIT_ROOMY = 0.16, 0.3
 """The unit of the y axis in inches."""
-LENGTH = 2.2
-"""The length of the x axis in inches."""
+NUMBERS = 5.8
+"""The font size of changes as numbers."""
 
 
 def main_effects(study: Study, metric: str, group: int = 0) -> Figure | None:
@@ -56,18 +56,27 @@ def main_effects(study: Study, metric: str, group: int = 0) -> Figure | None:
     roomy = len(choices) <= ROOMY
     figure, (axes,) = stacked(1, 0.85 + (UNIT_ROOMY if roomy else UNIT) * (max(place.values()) + 1.7))
     colours = shades(len(shown)) if len(shown) > 1 else [DARK]
+    apart = ASIDE_ROOMY if roomy else ASIDE
     for i, budget in enumerate(shown):
         at = {one.factor: one for one in found if one.budget == budget}
-        _draw(axes, at, place, ASIDE * (i - (len(shown) - 1) / 2), _style(i, colours[i]), written=roomy)
+        _draw(axes, at, place, apart * (i - (len(shown) - 1) / 2), _style(i, colours[i]), written=roomy)
     _name_choices(axes, place)
     gaps = [gap for one in found if one.budget in shown for gap in one.against.values()]
-    scale_of_changes([gap.value for gap in gaps], [_ends(gap) for gap in gaps]).put_on_x(axes, length(axes, LENGTH))
+    scale = scale_of_changes([gap.value for gap in gaps], [_ends(gap) for gap in gaps])
+    scale.put_on_x(axes, length(axes, _length(axes)))
     axes.set_xlabel(plain(f"change of {one_line(points[0].about(metric).protocol)}"))
     annotate(axes, measured_on(points, metric) + ("\nhollow: may be 0" if any(map(_may_be_zero, gaps)) else ""))
     if len(shown) > 1:
         keys = [Key(_budget(study, budget), _style(i, colours[i])) for i, budget in enumerate(shown)]
         Legend(keys, SMALL, line=1.0).draw(figure)
     return figure
+
+
+def _length(axes: Axes) -> float:
+    """The length of the x axis in inches: what the names on the left and the numbers on the right leave."""
+    names = [line for tick in axes.get_yticklabels() for line in tick.get_text().split("\n")]
+    numbers = [text.get_text() for text in axes.texts if text.get_fontsize() == NUMBERS]
+    return WIDTH - 0.2 - text_width(names, SMALL) - text_width(numbers, NUMBERS)
 
 
 def _first_of_each(found: Sequence[Effects]) -> list[Effects]:
@@ -125,7 +134,7 @@ def _draw(
         axes.plot(gap.value, y, **style | ({"markerfacecolor": "white"} if _may_be_zero(gap) else {}))
         if written:
             text, beside = measured(gap.value, gap.se).replace("-", "\N{MINUS SIGN}"), axes.get_yaxis_transform()
-            axes.text(1.02, y, text, transform=beside, va="center", color=style["color"], fontsize=5.8)
+            axes.text(1.02, y, text, transform=beside, va="center", color=style["color"], fontsize=NUMBERS)
 
 
 def _name_choices(axes: Axes, place: Mapping[Choice, float]) -> None:

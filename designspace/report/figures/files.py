@@ -19,7 +19,8 @@ from designspace.report.figures.pareto import pareto
 from designspace.report.figures.profiles import metric_vs_sigma
 from designspace.report.figures.quality import equal_quality
 from designspace.report.figures.races import races
-from designspace.report.figures.steps import between, paths, steps
+from designspace.report.figures.steps import paths, steps
+from designspace.report.figures.warps import between, warps
 from designspace.report.study import Study, comparable
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def _candidates(study: Study) -> Iterator[tuple[str, Figure | None]]:
             yield f"{stem(metric)}_effects{f'_{i + 1}' if i else ''}", main_effects(study, metric, i)
         for i in range(len(quality(study, metric))):
             yield f"{stem(metric)}_quality{f'_{i + 1}' if i else ''}", equal_quality(study, metric, i)
-    for figure in (plane.walks, plane.backward, plane.flow, plane.warps, between, steps, paths, points.points):
+    for figure in (plane.walks, plane.backward, plane.flow, warps, between, steps, paths, points.points):
         yield figure.__name__, figure(study)
 
 

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from designspace.drawing.look import plain, wrapped
-from designspace.drawing.panels import annotate, stacked
-from designspace.report.entry import BUDGET, Entry
+from designspace.drawing.panels import annotate, label_all, stacked
+from designspace.report.entry import BUDGET, WORDS, Entry
 from designspace.report.evidence.differences import rank
 from designspace.report.study import Study, comparable
 from designspace.text import describe, one_line
@@ -77,11 +77,13 @@ def heat_map(study: Study, metric: str) -> Figure | None:
         return None
     across = 1 if max(len(panel.columns) for panel in panels) > NARROW else min(2, len(panels))
     down, rows = math.ceil(len(panels) / across), max(len(panel.rows) for panel in panels)
-    figure, grid = stacked(down, down * (0.75 + 0.21 * rows), across, panels=len(panels))
+    figure, grid = stacked(down, down * (0.75 + 0.21 * rows) + 0.15, across, panels=len(panels))
     for axes, panel in zip(grid, panels, strict=False):
         _draw(axes, panel)
     for axes in grid[len(panels) :]:
         axes.set_axis_off()
+    tied = any(panel.tied.any() for panel in panels)
+    label_all(figure, grid, note="framed: the best" + "; hatched: not significantly worse" * tied)
     return figure
 
 
@@ -140,7 +142,7 @@ def _panel(study: Study, rest: dict[str, object], entries: Sequence[Entry], metr
 def _label(entries: Sequence[Entry], axis: str) -> str:
     """The name of an axis; a budget of evaluations that is not always spent is called so."""
     unspent = axis in ("nfe", "nfe_total") and any(entry.unspent for entry in entries)
-    return f"{one_line(axis)}{' (budget)' if unspent else ''}"
+    return f"{one_line(WORDS.get(axis, axis))}{' (budget)' if unspent else ''}"
 
 
 def _is_number(value: object) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import get_args
 
 from designspace.drawing.panels import Curve, Panel
@@ -71,7 +71,14 @@ def panels(study: Study, metric: str, axis: str = "") -> list[MetricPanel]:
     several = len({group[0].reference for group in groups if group}) > 1
     own = roles(study, axis if axis not in COUNTS else "")
     parts = [part for group in groups for part in _parts(group, own)]
-    return [_panel(part, metric, several, axis or study.count, own) for part in parts]
+    return _once([_panel(part, metric, several, axis or study.count, own) for part in parts])
+
+
+def _once(panels: list[MetricPanel]) -> list[MetricPanel]:
+    """A single panel if all are equal, as for properties of a network at different budgets."""
+    shown = [(panel.label, [(c.name, c.x, c.y, c.intervals) for c in panel.curves]) for panel in panels]
+    same = len(panels) > 1 and all(one == shown[0] for one in shown)
+    return [replace(panels[0], title="")] if same else panels
 
 
 def _parts(group: Sequence[Entry], roles: Roles) -> list[list[Entry]]:

@@ -154,6 +154,8 @@ def _draw(axes: Axes, panel: CostPanel, looks: dict[str, dict[str, Any]]) -> Non
         if point.on_front and point.name in looks:
             axes.plot(point.cost, point.value, **looks[point.name])
     best = [point for point in panel.points if point.on_front]
+    unnamed = [point for point in best if point.name not in looks]
+    axes.plot([p.cost for p in unnamed], [p.value for p in unnamed], ".", color=DARK, markersize=4)
     axes.step([p.cost for p in best], [p.value for p in best], where="post", **FRONT)
     ends = [(max(low, p.value / 10), high) for p in best for low, high in (p.interval,)]
     for point, (low, high) in zip(best, ends, strict=True):

@@ -14,7 +14,7 @@ import numpy as np
 
 from designspace.drawing.given import figure_of, given
 from designspace.drawing.look import COLOURS, NOTE, WIDTH, plain
-from designspace.drawing.panels import annotate, stacked
+from designspace.drawing.panels import annotate
 from designspace.report.entry import Entry
 from designspace.report.study import Study
 from designspace.text import one_line
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 NEEDED = ("t", "sigma", "s", "z", "density", "curves", "walks", "levels", "trajectory", "tangents")
 CURVE: dict[str, Any] = {"color": "#333333", "linewidth": 0.6, "alpha": 0.75}
 PATH: dict[str, Any] = {"linewidth": 0.7, "alpha": 0.9}
-TANGENT: dict[str, Any] = {"color": COLOURS[1], "linewidth": 0.8, "linestyle": (0, (3, 1.5))}
 SDE, ODE = r"$dz = \ldots\,dt + s\sqrt{2\dot\sigma\sigma}\,d\bar w$", "the ODE: no noise on the way"
 HEIGHT = 2.3
 """The height in inches of a panel that has densities at its sides."""
@@ -128,25 +127,6 @@ def flow(study: Study) -> Figure | None:
     return figure
 
 
-def warps(study: Study) -> Figure | None:
-    """How schedules and scalings bend the trajectories; ``None`` unless the study has several of them.
-
-    Dashed lines are tangents, extended to t = 0, where they meet the denoiser's output if sigma = t and s = 1.
-    """
-    found = distinct(planes(study))
-    if len(found) < 2:
-        return None
-    figure, grid = stacked(len(found), 1.9 * len(found))
-    for axes, plane in zip(grid, found, strict=True):
-        _draw_density(axes, plane)
-        axes.plot(plane["t"], plane["curves"][:, _some(plane)], **CURVE)
-        _draw_tangents(axes, plane)
-        axes.set(ylabel="z = s(t) x", ylim=(plane["z"][0], plane["z"][-1]))
-        annotate(axes, f"{plane.name}: tangents followed to t = 0")
-    grid[-1].set_xlabel("time t")
-    return figure
-
-
 def _is_whole(arrays: dict[str, np.ndarray]) -> bool:
     if not set(NEEDED) <= arrays.keys():
         return False
@@ -160,22 +140,6 @@ def _is_whole(arrays: dict[str, np.ndarray]) -> bool:
 def _most_even(found: Sequence[Plane]) -> Plane:
     """The plane in which the noise grows most uniformly, so that the walks are easy to follow by eye."""
     return max(found, key=lambda plane: (plane.evenness, plane.steps))
-
-
-def _some(plane: Plane) -> list[int]:
-    """The indices of a few trajectories, denser in the middle."""
-    count = plane["curves"].shape[1]
-    return [round((count - 1) * share) for share in (0.04, 0.2, 0.38, 0.5, 0.62, 0.8, 0.96)]
-
-
-def _draw_tangents(axes: Axes, plane: Plane) -> None:
-    """Draw tangents to some trajectories, at points of high noise."""
-    for i in sorted({0, len(plane["tangents"]) // 4}):
-        t = plane["levels"][i]
-        for k in _some(plane):
-            z = np.interp(t, plane["t"], plane["curves"][:, k])
-            axes.plot([t, 0], [z, z - t * plane["tangents"][i, k]], **TANGENT)
-            axes.plot([t], [z], ".", color=TANGENT["color"], markersize=3)
 
 
 def _draw_paths(axes: Axes, t: np.ndarray, paths: np.ndarray) -> None:

@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from designspace.drawing.legend import Key, fitting
-from designspace.drawing.look import plain
-from designspace.drawing.panels import Curve, Numbers, Panel, annotate, stacked
+from designspace.drawing.legend import Key, Legend, joined
+from designspace.drawing.look import BASELINE, FAINT, SMALL, plain
+from designspace.drawing.panels import Curve, Numbers, Panel, annotate, label_all, stacked
+from designspace.drawing.ticks import set_log_ticks
 from designspace.report.entry import Entry
 from designspace.report.figures.looks import Roles, roles
 from designspace.report.study import Study, budgets
@@ -27,6 +28,10 @@ WIDE = 30.0
 """The y axis is logarithmic if the largest value is more than this many times the smallest."""
 SHARE = 0.3
 """The fraction of a panel's height for the densities of noise levels."""
+MOST = 12
+"""The largest number of curves with a name."""
+OTHERS: dict[str, Any] = {"color": FAINT, "linewidth": 0.6, "marker": "", "zorder": 1.5}
+"""The look of the curves without a name."""
 CLOSE = 40
 """In profiles with more points than this, the points are not marked."""
 BEFORE: dict[str, Any] = {"linestyle": (0, (1.5, 1.2)), "linewidth": 0.9}
@@ -76,9 +81,16 @@ def profile_panels(study: Study, metric: str) -> list[ProfilePanel]:
         for entry in entries:
             if study.budget(entry) == known[-1]:
                 found.setdefault(own.title(entry), {})[own.name(entry)] = entry
-        return [_panel(title, _at(study, known[-1]), of, metric, own) for title, of in found.items()]
+        note = _at(study, known[-1]) if _by_budget(entries, metric) else ""
+        return _once([_panel(title, note, of, metric, own) for title, of in found.items()])
     groups = [(budget, {e.config: e for e in entries if study.budget(e) == budget}) for budget in _three(known)]
     return _once([_panel("", _at(study, budget), group, metric, own) for budget, group in groups])
+
+
+def _by_budget(entries: Sequence[Entry], metric: str) -> bool:
+    """Whether the profile of some configuration depends on the budget, as properties of a network do not."""
+    first: dict[str, object] = {}
+    return any(first.setdefault(e.config, profile) != profile for e in entries for profile in [_profile(e, metric)])
 
 
 def _at(study: Study, budget: object) -> str:
@@ -89,7 +101,7 @@ def _once(panels: list[ProfilePanel]) -> list[ProfilePanel]:
     """A single panel if all are equal, as for properties of the flow, which do not depend on the number of steps."""
     shown = [[(curve.name, curve.columns) for curve in panel.curves] for panel in panels]
     same = len(panels) > 1 and all(one == shown[0] for one in shown)
-    return [replace(panels[0], note="")] if same else panels
+    return [replace(panels[0], note="", title="")] if same else panels
 
 
 def _panel(title: str, note: str, named: Mapping[str, Entry], metric: str, roles: Roles) -> ProfilePanel:
@@ -98,7 +110,7 @@ def _panel(title: str, note: str, named: Mapping[str, Entry], metric: str, roles
     for name, entry in named.items():
         same.setdefault(_profile(entry, metric), []).append(name)
     profiles = [
-        Profile(", ".join(names), x, y, (), roles.style(named[names[0]]), before, density, learned)
+        Profile(joined(names), x, y, (), roles.style(named[names[0]]), before, density, learned)
         for (x, y, before, density, learned), names in same.items()
     ]
     label = next(((e.about(metric).profile or {}).get("of") for e in named.values()), None)
@@ -129,13 +141,29 @@ def draw(panels: Sequence[ProfilePanel]) -> Figure:
     """Draw the panels one below the other."""
     curves = [curve for panel in panels for curve in panel.curves]
     looks = {curve.name: curve.style | {"markersize": 2.5} for curve in curves}
-    legend = fitting([Key(*item) for item in looks.items()], _keys(curves), HEIGHT * len(panels) / 3, line=1.8, most=6)
+    named = _named(curves)
+    more = [Key(f"{len(looks) - len(named)} more", OTHERS)] if len(named) < len(looks) else []
+    looks = {name: style if name in named else OTHERS for name, style in looks.items()}
+    keys = [*(Key(name, looks[name]) for name in looks if name in named), *more, *_keys(curves)]
+    legend = Legend(keys, SMALL, line=1.8, most=6)
     figure, grid = stacked(len(panels), HEIGHT * len(panels) + 0.1 + legend.height, share_x=True)
     for axes, panel in zip(grid, panels, strict=True):
         _draw_panel(axes, panel, looks)
+    if len(panels) > 1 and len({panel.label for panel in panels}) == 1:
+        label_all(figure, grid, y=plain(panels[0].label))
+    else:
+        for axes, panel in zip(grid, panels, strict=True):
+            axes.set_ylabel(plain(panel.label))
     grid[-1].set_xlabel(panels[-1].x_label)
     legend.draw(figure)
     return figure
+
+
+def _named(curves: Sequence[Profile]) -> set[str]:
+    """The names of all curves or, if there are many, of the baseline and of those with the lowest values."""
+    base = {curve.name for curve in curves if curve.style.get("color") == BASELINE["color"]}
+    ranked = sorted(curves, key=lambda curve: (curve.name not in base, statistics.median(curve.y)))
+    return set([*dict.fromkeys(curve.name for curve in ranked)][:MOST])
 
 
 def _keys(profiles: Sequence[Profile]) -> list[Key]:
@@ -159,9 +187,10 @@ def _draw_panel(axes: Axes, panel: ProfilePanel, looks: Mapping[str, dict[str, A
             if column:
                 axes.plot(*_above(low, profile.x, column), **style | {"color": looks[profile.name]["color"]})
     values = [value for profile in panel.curves for value in (*profile.y, *profile.before, *profile.learned)]
-    axes.set(xscale="log", ylabel=plain(panel.label))
+    axes.set_xscale("log")
     if max(values) > WIDE * min(values):
         axes.set_yscale("log")
+        set_log_ticks(axes.yaxis, [value for value in values if value > low], 6)
     else:
         axes.set_ylim(0, 1.08 * max(values))
     annotate(axes, panel.note)

@@ -14,6 +14,7 @@ from designspace.report.answers import metric_of
 from designspace.report.figures import plane
 from designspace.report.figures import points as scatter
 from designspace.report.figures import steps as slopes
+from designspace.report.figures import warps as warped
 from designspace.report.study import Study
 
 if TYPE_CHECKING:
@@ -41,11 +42,11 @@ def flow(results: AnyResults, ax: AnyAxes | None = None) -> Figure:
 
 
 def warps(results: AnyResults, ax: AnyAxes | None = None) -> Figure:
-    """Draw how schedules and scalings bend the flow of one-dimensional data.
+    """Draw how schedules and scalings, and what lies between them, bend the flow of one-dimensional data.
 
     Raises ``DataError`` unless several schedules or scalings were used.
     """
-    return drawn(results, plane.warps, "no one-dimensional data were sampled with several schedules or scalings", ax)
+    return drawn(results, warped.warps, "no one-dimensional data were sampled with several schedules or scalings", ax)
 
 
 def points(results: AnyResults, ax: AnyAxes | None = None) -> Figure:
@@ -71,7 +72,7 @@ def between(results: AnyResults, ax: AnyAxes | None = None) -> Figure:
 
     Raises ``DataError`` unless one-dimensional data were sampled with two schedules or scalings.
     """
-    return drawn(results, slopes.between, "no one-dimensional data were sampled with several schedules or scalings", ax)
+    return drawn(results, warped.between, "no one-dimensional data were sampled with several schedules or scalings", ax)
 
 
 def study_of(results: AnyResults) -> Study:

@@ -22,6 +22,10 @@ SMALL = 6
 """The largest number of configurations of an ablation in a figure of several ablations."""
 LINE = 0.19
 """The height of a configuration in inches."""
+FURTHER = 0.6
+"""The height of a further line of a name, in configurations."""
+CHARACTERS = 34
+"""The largest number of characters per line of a name."""
 BEYOND = 1.25
 """How far an arrow reaches beyond the NFE that were measured."""
 
@@ -37,20 +41,21 @@ def equal_quality(study: Study, metric: str, group: int = 0) -> Figure | None:
 
 def draw(found: Quality) -> Figure:
     """The figure of one group: configurations in the order of the ablation, those with the least NFE in colour."""
-    figure, (axes,) = stacked(1, 0.75 + LINE * min(len(found.reached), MOST))
+    figure, (axes,) = stacked(1, 0.9 + LINE * _height(found))
     _panel(axes, found)
     goal = "the drawn reference" if found.drawn else "3 % of the best value"
-    annotate(axes, f"{one_line(found.points[0].about(found.metric).protocol)} within {goal}")
+    text = f"{one_line(found.points[0].about(found.metric).protocol)} within {goal}"
+    annotate(axes, f"{text}\nlines: 95 % intervals; arrows, dots: beyond what was measured")
     return figure
 
 
 def panels(every: Sequence[Quality]) -> Figure:
     """A panel for each of several groups."""
-    sizes = [0.45 + LINE * len(found.reached[:MOST]) for found in every]
+    sizes = [0.45 + LINE * _height(found) for found in every]
     figure, axes = stacked(len(every), sum(sizes) + 0.25 * len(every), ratios=sizes)
     for panel, found in zip(axes, every, strict=True):
         _panel(panel, found)
-        annotate(panel, f"{one_line(found.study.about.name)}, {found.model}", "left")
+        annotate(panel, wrapped(f"{one_line(found.study.about.name)}, {found.model}", CHARACTERS), "left")
     for panel in axes[:-1]:
         panel.set_xlabel("")
     return figure
@@ -59,14 +64,31 @@ def panels(every: Sequence[Quality]) -> Figure:
 def _panel(axes: Axes, found: Quality) -> None:
     shown = found.reached[:MOST]
     least = min((one.nfe for one in shown if one.nfe is not None), default=None)
-    for y, one in enumerate(shown):
+    places = _places(shown)
+    for y, one in zip(places, shown, strict=True):
         _draw(axes, y, one, COLOURS[0] if one.nfe == least else DARK)
-    axes.set_yticks(range(len(shown)), [plain(wrapped(one.config, 34)) for one in shown])
+    axes.set_yticks(places, [plain(wrapped(one.config, CHARACTERS)) for one in shown])
     axes.tick_params(axis="y", length=0, labelsize=6.5)
-    axes.set_ylim(len(shown) - 0.4, -0.6)
+    axes.set_ylim(_height(found) - 0.4, -0.6)
     axes.grid(visible=False, axis="y")
     _scale(axes, shown)
     axes.set_xlabel(f"{WORDS[found.study.count]} for equal quality")
+
+
+def _lines(one: Reached) -> float:
+    """The height of the name in configurations."""
+    return 1 + FURTHER * wrapped(one.config, CHARACTERS).count("\n")
+
+
+def _height(found: Quality) -> float:
+    """The height of all configurations in those of one line."""
+    return sum(map(_lines, found.reached[:MOST]))
+
+
+def _places(shown: Sequence[Reached]) -> list[float]:
+    """The position of each configuration; names of two lines have more room."""
+    heights = [_lines(one) for one in shown]
+    return [sum(heights[:i]) + (height - 1) / 2 for i, height in enumerate(heights)]
 
 
 def _draw(axes: Axes, y: float, one: Reached, colour: str) -> None:
@@ -87,7 +109,10 @@ def _scale(axes: Axes, shown: Sequence[Reached]) -> None:
 
     ticks = sorted({n for one in shown for n in one.measured})
     axes.set_xscale("log")
-    kept = [n for i, n in enumerate(ticks) if i == 0 or n >= 1.18 * ticks[i - 1]]
+    kept = ticks[:1]
+    for n in ticks[1:]:
+        if n >= 1.18 * kept[-1]:
+            kept.append(n)
     axes.set_xticks(kept, [f"{n:.4g}" for n in kept])
     axes.xaxis.set_minor_locator(NullLocator())
     for n in ticks:

@@ -1,4 +1,4 @@
-"""Steps of solvers beside the trajectories of the flow, and schedules in between, for one-dimensional data."""
+"""Steps of solvers beside the trajectories of the flow, for one-dimensional data."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from designspace.drawing.look import COLOURS, SMALL, WIDTH
-from designspace.drawing.panels import annotate, label_all, stacked
-from designspace.report.figures.plane import Plane, distinct, planes
+from designspace.drawing.look import COLOURS, SMALL
+from designspace.drawing.panels import annotate, stacked
+from designspace.report.figures.plane import Plane, planes
 from designspace.report.study import Study
 
 if TYPE_CHECKING:
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
 DARK = "#333333"
 DASHED = (0, (2, 1.5))
-SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
-"""The shares of the second schedule in the panels between two schedules."""
 
 
 @dataclass(frozen=True)
@@ -109,42 +107,3 @@ def curve_from(plane: Plane, start: float, at: float) -> np.ndarray:
     order = np.argsort(here)
     place = np.interp(start, here[order], np.arange(len(order)))
     return np.array([np.interp(place, np.arange(len(order)), row[order]) for row in curves])
-
-
-def between(study: Study) -> Figure | None:
-    """The same trajectories under schedules between two of the study; ``None`` unless it has two planes.
-
-    ln sigma and ln s are interpolated at equal shares of the time, which all panels have as their common axis.
-    """
-    if len(different := distinct(planes(study))) < 2:
-        return None
-    first, second = different[:2]
-    figure, grid = stacked(1, 1.7, len(SHARES), width=2 * WIDTH)
-    u = np.linspace(0, 1, 120)[1:]
-    ends = [_on_shares(plane, u) for plane in (first, second)]
-    for axes, share in zip(grid, SHARES, strict=True):
-        sigma, s = (np.exp((1 - share) * np.log(a) + share * np.log(b)) for a, b in zip(*ends, strict=True))
-        for x in unscaled(first):
-            axes.plot(u, s * np.interp(np.log(sigma), *x), color=DARK, linewidth=0.6)
-        axes.set(yticks=[], xticks=[0, 1])
-        title = {0.0: first.name, 1.0: second.name}.get(share, f"{share:g}")
-        axes.set_title(title.replace(", ", "\n"), fontsize=SMALL)
-    grid[0].set_ylabel("z = s(t) x")
-    label_all(figure, grid, x="time t / its largest value")
-    return figure
-
-
-def _on_shares(plane: Plane, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Sigma and s at shares of the largest time."""
-    t = plane["t"]
-    known = plane["sigma"] > 0
-    at = np.clip(u * t[-1], t[known][0], None)
-    sigma, s = (np.exp(np.interp(at, t[known], np.log(plane[name][known]))) for name in ("sigma", "s"))
-    return sigma, s
-
-
-def unscaled(plane: Plane) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Ln sigma and x = z / s along each of the recorded curves."""
-    known = plane["sigma"] > 0
-    level = np.log(plane["sigma"][known])
-    return [(level, curve[known] / plane["s"][known]) for curve in plane["curves"].T]

@@ -40,7 +40,8 @@ PICTURES = {
     "walks": "Random walks of the noise, and the density that they lead to.",
     "backward": "Sampling by the stochastic and by the deterministic equation.",
     "flow": "Trajectories of the probability flow.",
-    "warps": "How schedules and scalings warp the same trajectories.",
+    "warps": "How schedules and scalings warp the same trajectories on common axes, and what lies halfway between. "
+    "Dashed: tangents at two noise levels, followed to t = 0.",
     "between": "The same trajectories under schedules between two of them.",
     "paths": "Paths of a solver with few steps, which leave the curves of the flow.",
     "points": "Samples in the plane, after the data. Shaded regions contain 97 % of the data of each class.",

@@ -1,0 +1,106 @@
+"""The scales, the labels and the notes of panels of curves.
+
+A note that not all of several panels share says to which of them it belongs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from textwrap import fill, wrap
+from typing import TYPE_CHECKING
+
+from designspace.drawing.ends import width_of
+from designspace.drawing.given import length
+from designspace.drawing.look import SMALL, TITLE, plain, wrapped
+from designspace.drawing.panels import annotate, label_all
+from designspace.drawing.scales import Scale, scale_through
+from designspace.report.figures.metric import MetricPanel, y_scale
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+APART = 0.4
+"""Small multiples have scales of their own if none of them would take more than this share of a common y axis."""
+
+
+@dataclass(frozen=True)
+class Scales:
+    """The scales of a panel."""
+
+    x: Scale
+    y: Scale
+
+    @classmethod
+    def of(cls, panel: MetricPanel, panels: Sequence[MetricPanel]) -> Scales:
+        """Those of small multiples of the same protocol are the same."""
+        same = [other for other in panels if panel.title and other.label == panel.label] or [panel]
+        common, own = y_scale(same), [y_scale([one]) for one in same]
+        apart = len(same) > 1 and all(_share(common, one) < APART for one in own)
+        return cls(scale_through(sorted({x for one in same for x in one.x})), y_scale([panel]) if apart else common)
+
+    def labels(self, panel: MetricPanel) -> tuple[str, str]:
+        """The labels of the x and the y axis."""
+        x = f" (symlog, linear below {self.x.threshold:g})" if self.x.mixed else ""
+        y = f"\n(linear below {self.y.threshold:g})" if self.y.mixed else ""
+        return plain(panel.x_label) + x, plain(panel.label) + y
+
+
+def _share(common: Scale, own: Scale) -> float:
+    """The share of a common axis that a scale takes."""
+    return common.share(min(own.high, common.high)) - common.share(max(own.low, common.low))
+
+
+def title_each(figure: Figure, grid: Sequence[Axes], panels: Sequence[MetricPanel], scales: Sequence[Scales]) -> None:
+    """Name the axes of each panel; its note is not wider than the axes with their numbers."""
+    labels = width_of([text.get_text() for axes in grid for text in axes.texts])
+    width = length(grid[0], figure.get_figwidth() - labels)
+    most = int(width * 72 / (0.55 * SMALL))
+    for axes, panel, scale in zip(grid, panels, scales, strict=True):
+        x, y = scale.labels(panel)
+        axes.set(xlabel=x, ylabel=y)
+        annotate(axes, "\n".join(_even(line, most) for line in _note(panel, scale.y).split("\n")))
+
+
+def _even(line: str, most: int) -> str:
+    """The line on as few lines of at most ``most`` characters as possible, which are about equally long."""
+    count, width = len(wrap(line, most)), -(-len(line) // max(len(wrap(line, most)), 1))
+    while width < most and (len(wrap(line, width)) > count or max(map(len, wrap(line, width))) > width):
+        width += 1
+    return fill(line, width)
+
+
+def title_multiples(
+    figure: Figure, grid: Sequence[Axes], panels: Sequence[MetricPanel], scales: Sequence[Scales]
+) -> None:
+    """Name the axes and write the notes once for all panels; each line that is not that of all names its panels."""
+    columns = 2 if len(panels) == 4 else min(len(panels), 3)
+    most = int(length(grid[0], figure.get_figwidth() / columns - 0.5) * 72 / (0.68 * TITLE["fontsize"]))
+    for axes, panel in zip(grid, panels, strict=False):
+        annotate(axes, wrapped(panel.title, most), "left", strong=True)
+    names = [scale.labels(panel) for panel, scale in zip(panels, scales, strict=True)]
+    alike = len(set(names)) == 1
+    label_all(figure, grid, x=names[0][0], y=names[0][1] * alike, note="\n".join(_attributed(panels, scales)))
+    if not alike:
+        for axes, (_, y) in zip(grid, names, strict=False):
+            axes.set_ylabel(y)
+
+
+def _attributed(panels: Sequence[MetricPanel], scales: Sequence[Scales]) -> Iterator[str]:
+    """The lines of the notes of all panels; those that not all of them have begin with the titles of their panels."""
+    of: dict[str, list[str]] = {}
+    for panel, scale in zip(panels, scales, strict=True):
+        for line in _note(panel, scale.y).split("\n"):
+            of.setdefault(line, []).append(panel.title)
+    if len({scale.y.high for scale in scales}) > 1 and len({panel.label for panel in panels}) == 1:
+        yield "each panel has its own y axis"
+    for line, titles in of.items():
+        yield line if len(titles) == len(panels) else f"{', '.join(titles)}: {line}"
+
+
+def _note(panel: MetricPanel, scale: Scale) -> str:
+    note = panel.note + (", zeros below the axis" if scale.threshold is None and min(panel.values) == 0 else "")
+    if panel.level is None or scale.shows(panel.level.value):
+        return note
+    return f"{note}\n{panel.level.name}: {panel.level.value:.3g}, off the scale".replace(": -", ": \N{MINUS SIGN}")
