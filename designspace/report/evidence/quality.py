@@ -62,6 +62,12 @@ class Quality:
     reached: tuple[Reached, ...]
     """In the order of the ablation."""
 
+    @property
+    def differs(self) -> bool:
+        """Whether configurations reach the target with different NFE, or with fewer than the baseline."""
+        known = {one.nfe for one in self.reached if one.nfe is not None}
+        return len(known) > 1 or any(one.times is not None and one.times > 1 for one in self.reached)
+
 
 def quality(study: Study, metric: str) -> list[Quality]:
     """One for each group of comparable points and each kind of model.
