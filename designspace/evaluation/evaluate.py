@@ -17,7 +17,7 @@ from designspace.evaluation.boundary import drawn_of, measured, protocol_of, val
 from designspace.evaluation.measure import Draw, Measured, PartlyKnown, Sample, Summary
 from designspace.evaluation.moments import check_widths, table
 from designspace.evaluation.rows import Detector, Metric, Observation, Reference
-from designspace.results.records import MetricValue, Protocol
+from designspace.results.records import DRAWS, MetricValue, Protocol
 from designspace.sampling.noise import generator
 from designspace.storage.files import content_key
 from designspace.text import first_of
@@ -26,8 +26,6 @@ Floor = Callable[[Metric], tuple[float, int] | None]
 """Returns the floor of a metric and the number of images it was measured with, or ``None`` if there is none."""
 Drawn = Callable[[Metric], tuple[float, float] | None]
 """Returns mean and standard deviation of a metric over draws from the reference, or ``None`` if there are none."""
-DRAWS = 8
-"""The number of times that ``drawn`` draws images from the reference."""
 DIGITS = 12
 """The number of hexadecimal digits of a protocol's hash that are recorded."""
 

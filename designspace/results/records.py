@@ -34,6 +34,9 @@ from designspace.results.domains import (
 SCHEMA: Final = 1
 """The version of the file format. It is raised when old files can no longer be read."""
 
+DRAWS: Final = 8
+"""The number of draws from the reference that ``drawn`` and ``drawn_sd`` are computed from."""
+
 
 class Record(BaseModel):
     """The base class of records and of their parts."""
@@ -76,6 +79,7 @@ class MetricValue(Record):
     drawn: OptionalNumber = None
     """The mean value of the metric for as many images, drawn from the reference itself."""
     drawn_sd: Spread = None
+    """The standard deviation over the draws."""
     profile: Profile = None
     """For some observations, columns with one value per noise level."""
 

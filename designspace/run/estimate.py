@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 
 from designspace.errors import brief
-from designspace.evaluation.evaluate import DRAWS
 from designspace.evaluation.rows import DenoiserMetric, Metric, Observation
 from designspace.interrupts import contained, handled
 from designspace.results.lines import PointKey, point_key
+from designspace.results.records import DRAWS
 from designspace.results.store import Results
 from designspace.run.chunks import applies
 from designspace.run.devices import devices_of

@@ -10,11 +10,12 @@ import torch
 
 from designspace.data.rows import Data
 from designspace.evaluation.boundary import joined, known_of
-from designspace.evaluation.evaluate import DRAWS, drawn, floor
+from designspace.evaluation.evaluate import drawn, floor
 from designspace.evaluation.measure import PartlyKnown, Sample, Store, Summary
 from designspace.evaluation.moments import Moments
 from designspace.evaluation.rows import Detector, Metric, Reference
 from designspace.registry.isolation import isolated
+from designspace.results.records import DRAWS
 from designspace.run.generate import chunks
 from designspace.run.loaded import Kept, Loaded, Tensors, made
 from designspace.storage.cache import Cache

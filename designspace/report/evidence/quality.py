@@ -2,35 +2,29 @@ r"""Evaluations for equal quality: the least NFE at which each configuration is 
 
 The target T is the upper end of the 95 % range of the drawn reference (its mean plus 1.96 standard deviations over
 draws) if any configuration reaches it, or else 3 % more than the lowest value of the ablation. For each configuration,
-:math:`n^*` is the least of its measured NFE whose expected value exceeds that of the point with the lowest value by at
-most the margin, which is T minus the lowest value. Differences from that point are paired on common latents, so that
-the errors that all points share cancel.
+:math:`n^*` is the least of its measured NFE whose expected value is at most T.
 
-The 95 % interval of :math:`n^*` comes from a test against the margin at each NFE. Its lower end is the first NFE whose
-difference is not significantly larger (one-sided, 2.5 %): it lies above :math:`n^*` only if the test at :math:`n^*`
-itself is wrong. Its upper end is the first NFE whose difference is significantly smaller, where the level of 2.5 % is
-divided by the number of NFE (Bonferroni): it lies below :math:`n^*` only if one of the tests before it is wrong. The
-interval therefore holds :math:`n^*` with a probability of at least 95 %, whatever the shape of the curve and the
-dependence of its errors, for the given margin and point of comparison.
+The 95 % interval of :math:`n^*` comes from a test against the target at each NFE, which includes the error of the
+target: ``targets``. Its lower end is the first NFE that is not significantly above the target (one-sided, 2.5 %): it
+lies above :math:`n^*` only if the test at :math:`n^*` itself is wrong. Its upper end is the first NFE that is
+significantly below the target, where the level of 2.5 % is divided by the number of NFE (Bonferroni): it lies below
+:math:`n^*` only if one of the tests before it is wrong. As far as the tests keep their levels, the interval therefore
+holds :math:`n^*` with a probability of at least 95 %, whatever the shape of the curve and the dependence of its errors.
+If no measured NFE suffices, its upper end is open with a probability of at least 97.5 %.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from statistics import NormalDist
 
 from designspace.report.entry import BUDGET, Entry
-from designspace.report.evidence.contrasts import difference
 from designspace.report.evidence.differences import finite
-from designspace.report.evidence.inference import LEVEL, Z
+from designspace.report.evidence.inference import LEVEL
 from designspace.report.evidence.paper import model_of
+from designspace.report.evidence.targets import DrawnRange, NearBest, Target
 from designspace.report.study import Study, comparable
 from designspace.text import config_name, value_of
-
-NEAR = 1.03
-"""Values up to this many times the lowest one count as equally good, if the drawn reference is not reached."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +62,12 @@ class Quality:
     reached: tuple[Reached, ...]
     """In the order of the ablation."""
 
+    @property
+    def differs(self) -> bool:
+        """Whether configurations reach the target with different NFE, or with fewer than the baseline."""
+        known = {one.nfe for one in self.reached if one.nfe is not None}
+        return len(known) > 1 or any(one.times is not None and one.times > 1 for one in self.reached)
+
 
 def quality(study: Study, metric: str) -> list[Quality]:
     """One for each group of comparable points and each kind of model.
@@ -88,16 +88,20 @@ def _of(study: Study, metric: str, points: Sequence[Entry]) -> Quality | None:
     first = points[0]
     if len(curves) < 2 or first.higher_is_better(metric) is not False or first.about(metric).n is not None:
         return None
-    best = min(points, key=lambda entry: entry.value(metric))
-    drawn = first.drawn(metric)
-    within = drawn[0] + Z * drawn[1] if drawn else -math.inf
-    if is_drawn := best.value(metric) <= within:
-        target = within
-    else:
-        target = best.value(metric) + (NEAR - 1) * abs(best.value(metric))
-    found = {axes: _reached(study, metric, axes, curve, target, best) for axes, curve in curves.items()}
-    baseline, compared = _compared(study, found)
-    return Quality(study, metric, tuple(points), model_of(first), target, is_drawn, baseline, compared)
+    target = _target(study, metric, points)
+    found = {axes: _reached(study, metric, axes, curve, target) for axes, curve in curves.items()}
+    compared = _compared(study, found)
+    return Quality(
+        study, metric, tuple(points), model_of(first), target.value, isinstance(target, DrawnRange), *compared
+    )
+
+
+def _target(study: Study, metric: str, points: Sequence[Entry]) -> Target:
+    """The drawn reference if any point comes within it, or else the lowest value."""
+    drawn = points[0].drawn(metric)
+    within = DrawnRange(metric, *drawn) if drawn else None
+    reached = within and any(entry.value(metric) <= within.value for entry in points)
+    return within if within and reached else NearBest(study, metric, points)
 
 
 Axes = tuple[tuple[str, object], ...]
@@ -117,33 +121,18 @@ def _curves(study: Study, points: Sequence[Entry]) -> dict[Axes, list[Entry]]:
     return {axes: sorted(curve, key=lambda entry: entry.spent(study.count)) for axes, curve in found.items()}
 
 
-def _reached(study: Study, metric: str, axes: Axes, curve: Sequence[Entry], target: float, best: Entry) -> Reached:
-    nfe = [entry.spent(study.count) for entry in curve]
-    z = [_above(study, metric, entry, target, best) for entry in curve]
-    at = next((n for n, entry in zip(nfe, curve, strict=True) if entry.value(metric) <= target), None)
-    return Reached(config_name(dict(axes)), at, *ends(nfe, z), tuple(nfe))
+def _reached(study: Study, metric: str, axes: Axes, curve: Sequence[Entry], target: Target) -> Reached:
+    nfe = tuple(entry.spent(study.count) for entry in curve)
+    at = next((n for n, entry in zip(nfe, curve, strict=True) if entry.value(metric) <= target.value), None)
+    return Reached(config_name(dict(axes)), at, *_ends(study, curve, target), nfe)
 
 
-def ends(nfe: Sequence[float], z: Sequence[float]) -> tuple[float | None, float | None]:
-    """The ends of the 95 % interval of the first NFE whose difference is at most the margin.
-
-    Args:
-        nfe: The measured NFE in ascending order.
-        z: By how many standard errors each difference lies above the margin; NaN if the error is unknown.
-
-    Returns:
-        The lower and the upper end; ``None`` if it lies beyond the measured NFE.
-    """
-    certain = NormalDist().inv_cdf(1 - LEVEL / 2 / len(nfe))
-    low = next((n for n, one in zip(nfe, z, strict=True) if not one > Z), None)
-    return low, next((n for n, one in zip(nfe, z, strict=True) if one <= -certain), None)
-
-
-def _above(study: Study, metric: str, entry: Entry, target: float, best: Entry) -> float:
-    """How many standard errors the difference from the best point lies above the margin; NaN if they are unknown."""
-    if entry is best:
-        return -math.inf
-    return difference(study, entry, best, metric).z_from(target - best.value(metric))
+def _ends(study: Study, curve: Sequence[Entry], target: Target) -> tuple[float | None, float | None]:
+    """The ends of the 95 % interval of the first NFE at which the curve is at most the target."""
+    side, one = LEVEL / 2, LEVEL / 2 / len(curve)
+    low = next((entry.spent(study.count) for entry in curve if not target.missed(entry, side)), None)
+    high = next((entry.spent(study.count) for entry in curve if target.reached(entry, one)), None)
+    return low, high
 
 
 def _compared(study: Study, found: Mapping[Axes, Reached]) -> tuple[str, tuple[Reached, ...]]:

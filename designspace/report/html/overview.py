@@ -38,12 +38,12 @@ def overview(folders: Sequence[Path], known: Sequence[Study] = (), *, live: bool
 
 
 def _summary(study: Study, live: bool) -> dict[str, Any]:
-    best = [*answer.of_best(study, [*sections(study)])]
+    told = answer.answers(study, (), [*sections(study)])
     done, expected = sum(len(p.rows) for p in study.points), sum(p.expected for p in study.points)
     return {
         "name": one_line(study.about.name),
         "question": one_line(study.about.question),
         "size": counted(done, "trial") if done == expected else f"{done:,} of {counted(expected, 'trial')}",
         "counts": claims.labels(verdicts(study, live=live)),
-        "answer": " ".join(best[:1]),
+        "answer": " ".join(told[:1]),
     }

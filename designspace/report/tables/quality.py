@@ -16,9 +16,10 @@ NAMED = 4
 MEANING = (
     "NFE for equal quality: the first measured number of evaluations whose value is at most the target. Its 95 % "
     "interval begins at the first NFE that is not significantly worse than the target and ends at the first that is "
-    "significantly better, the latter corrected for the number of NFE (Bonferroni); both by the difference from the "
-    "lowest value, paired on shared latents where possible. Only measured NFE can be told: an end is open (…) if it "
-    "lies beyond them, and a ratio of NFE is a bound (≥ or ≤) if one of the two does."
+    "significantly better, the latter corrected for the number of NFE (Bonferroni). Both tests include the error of "
+    "the target: that of the drawn reference or, for 3 % of the best value, that of the lowest value and of its "
+    "choice. Only measured NFE can be told: an end is open (…) if it lies beyond them or is uncertain, and a ratio of "
+    "NFE is a bound (≥ or ≤) if one of the two lies beyond them."
 )
 
 
