@@ -20,8 +20,10 @@ from designspace.registry.known import ROWS as COMPONENTS
 from designspace.report import find
 from designspace.report.evidence.deciding import deciding
 from designspace.report.evidence.paper import ROWS
-from designspace.report.evidence.practices import Judgement, evidence, where
+from designspace.report.evidence.judged import Judgement
+from designspace.report.evidence.practices import evidence, where
 from designspace.report.tables import best as tables
+from designspace.report.tables import best_csv
 from designspace.report.tables.evidence import change, favoured, listed, notes, papers, verdicts
 from designspace.results.uncertainty import critical_value
 
@@ -247,7 +249,7 @@ def test_rows_of_training_have_the_t_interval_of_their_training_runs(made):
     assert (gap.value, gap.runs, one.repeats) == (pytest.approx(own.mean()), 3, 3)
     assert gap.se == pytest.approx(own.std(ddof=1) / math.sqrt(3))  # 0.29, where that of the images is 0.014
     half = critical_value(gap.degrees) * gap.se
-    (row,) = [row for row in tables.flat(ds.best(bench.folder).sheets, "frechet") if row["row"] == "loss_weight"]
+    (row,) = [row for row in best_csv.flat(ds.best(bench.folder).sheets, "frechet") if row["row"] == "loss_weight"]
     assert (row["low"], row["high"], row["training_runs"]) == (gap.value - half, gap.value + half, 3)
     assert critical_value(gap.degrees) > 2.7  # at most four degrees of freedom
     assert one.judgements == {None: Judgement.AGREES if gap.p <= 0.05 else Judgement.UNDECIDED}
@@ -337,7 +339,7 @@ def test_guidance_is_at_the_budget_that_was_fixed_with_its_total_cost_and_names_
     assert papers(line) == "1"
     (cell,) = [cells[2].text for cells in tables.short(sheet).rows if cells[0].text == "guidance.weight"]
     assert cell == "NFE 11 (total 11 to 22): 2 (depends on guidance)"
-    (row,) = [row for row in tables.flat([sheet], "frechet") if row["row"] == "guidance.weight"]
+    (row,) = [row for row in best_csv.flat([sheet], "frechet") if row["row"] == "guidance.weight"]
     assert (row["nfe"], row["nfe_total"]) == (11.0, 17.5)
 
 
@@ -387,7 +389,7 @@ def test_a_metric_without_a_better_direction_favours_nothing_and_asks_for_no_run
     assert "FD-x has no better direction" in page
     assert "FD-x has no better direction" in str(found)
     assert "would decide" not in page
-    assert not any(row["would_decide"] for row in tables.flat(found.sheets, "frechet"))
+    assert not any(row["would_decide"] for row in best_csv.flat(found.sheets, "frechet"))
 
 
 def test_a_row_that_the_baseline_does_not_set_is_none(made):
@@ -570,4 +572,4 @@ def test_the_committed_page_is_that_of_the_committed_reports(tmp_path):
     assert [line for line in page.splitlines() if line.startswith("| ")] == [
         line for line in committed.splitlines() if line.startswith("| ")
     ]
-    assert tables.tidy(written.sheets, "frechet") == (REPORTS / "best_practices" / "best.csv").read_text("utf-8")
+    assert best_csv.tidy(written.sheets, "frechet") == (REPORTS / "best_practices" / "best.csv").read_text("utf-8")

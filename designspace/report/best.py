@@ -14,6 +14,7 @@ from designspace.report.evidence.sheets import Sheet, sheets
 from designspace.report.figures import best as figures
 from designspace.report.study import Study
 from designspace.report.tables import best as tables
+from designspace.report.tables import best_csv
 from designspace.report.write import find
 from designspace.storage.files import write_whole
 from designspace.text import did_you_mean, escape, joined, one_line
@@ -38,23 +39,27 @@ class Best:
         """The rows of best.csv: one per row of the table, ablation, budget and choice."""
         import pandas as pd  # here, because most commands do not need it and the import is slow
 
-        return pd.DataFrame([*tables.flat(self.sheets, self.metric)])
+        return pd.DataFrame([*best_csv.flat(self.sheets, self.metric)])
 
     def write(self, out: Path) -> list[Path]:
         """Write best.md, best.csv, best.html and the figures into the folder ``out`` and return their paths.
 
-        The page best.html needs jinja2. Raises ``StorageError`` if a file cannot be written.
+        Figures of an earlier call that are no longer drawn are removed. The page best.html needs jinja2. Raises
+        ``StorageError`` if a file cannot be written.
         """
         drawn = dict(figures.files(self.sheets))
         page = tables.page(self.sheets, out, drawn)
         told = f"Without values of the metric {self.metric}: {joined(self.skipped)}." if self.skipped else ""
         page += f"\n{escape(told)}\n" if told else ""
-        written = {"best.md": page.encode(), "best.csv": tables.tidy(self.sheets, self.metric).encode()}
+        written = {"best.md": page.encode(), "best.csv": best_csv.tidy(self.sheets, self.metric).encode()}
         if html.available():
             written["best.html"] = html.best(self.sheets, drawn, out, told)
         written |= drawn
         for name, content in written.items():
             write_whole(out / name, content)
+        for path in out.iterdir():
+            if figures.NAMED.fullmatch(path.name) and path.name not in written:
+                path.unlink()
         return [out / name for name in written]
 
     def __str__(self) -> str:

@@ -26,7 +26,7 @@ from designspace.cli.compare import side
 from designspace.drawing.files import saved
 from designspace.drawing.look import style
 from designspace.report import Study
-from designspace.report.evidence.caveats import too_few_images
+from designspace.report.evidence.caveats import far_above_drawn, too_few_images
 from designspace.report.evidence.effects import Effects, effects
 from designspace.report.evidence.paper import ROWS
 from designspace.report.evidence.quality import Quality
@@ -35,9 +35,9 @@ from designspace.report.figures import best as figures
 from designspace.report.tables import values
 from designspace.report.tables.best import MOST, outcome, reached
 from designspace.report.tables.effects import change, words
-from designspace.report.tables.evidence import papers
+from designspace.report.tables.evidence import legend, papers, signs
 from designspace.report.tables.table import Cell, Table, markdown, number_cell
-from designspace.text import measured
+from designspace.text import escape, measured
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -66,7 +66,8 @@ def best_practices() -> Table:
     folders = [REPORTS / f"cifar10_jpeg_{name}" for name in PRACTICES]
     studies = [Study(folder) for folder in folders if folder.is_dir()]
     rows = [_row(study, one) for study in studies for one in _at_budget(study)]
-    return Table(["design choice", "NFE", "baseline (FD)", "change of the FD by others", "favoured"], rows, "")
+    table = Table(["design choice", "NFE", "baseline (FD)", "change of the FD by others", "favoured"], rows, "")
+    return replace(table, caption=legend(table))
 
 
 def _at_budget(study: Study) -> list[Effects]:
@@ -82,18 +83,21 @@ def _row(study: Study, one: Effects) -> list[Cell]:
     sure = not any(entry.trainings == 1 or too_few_images(METRIC, entry) for entry in study.entries)
     tried = "; ".join(f"{one.factor.word(choice)}: {change(one, choice).text}" for choice in others)
     favoured = words(one)
+    best = one.baseline + min(0.0, *(gap.value for gap in one.against.values()))
+    point = study.entries[0]
+    weak = bool(too_few_images(METRIC, point)) or far_above_drawn(METRIC, point, best)
     return [
         Cell(one.factor.name),
         number_cell(nfe),
         Cell(baseline),
         Cell(tried),
-        replace(favoured, best=favoured.best and sure),
+        Cell(favoured.text + signs(weak=weak, once=point.trainings == 1), best=favoured.best and sure),
     ]
 
 
 def solver_grid() -> Table:
     """The distances of the demo."""
-    return values.tables(Study(REPORTS / "solver_grid"), METRIC)[0]
+    return replace(values.tables(Study(REPORTS / "solver_grid"), METRIC)[0], caption="")
 
 
 @cache
@@ -110,10 +114,11 @@ def rows() -> Table:
     body = []
     for name in names:
         line = next(of[name] for of in found if name in of)
-        cells = [outcome(of[name]) if name in of else [Cell(""), Cell("")] for of in found]
+        cells = [outcome(of[name]) if name in of else [Cell(""), Cell(""), Cell("")] for of in found]
         body.append([Cell(name), Cell(papers(line)), *(cell for of in cells for cell in of)])
-    heads = [head for sheet in practices() for head in (f"favoured for {sheet.data}", "verdict")]
-    return Table(["row", "the paper's choice", *heads], body, "")
+    heads = [head for sheet in practices() for head in (f"favoured for {sheet.data}", "verdict", "measured on")]
+    table = Table(["row", "the paper's choice", *heads], body, "")
+    return replace(table, caption=legend(table))
 
 
 def equal_quality() -> Table:
@@ -146,10 +151,15 @@ def filled(page: str) -> str:
         mark, kind, place, end = found.groups()
         if kind == "number":
             return f"{mark}{number(place)}{end}"
-        lines = markdown(TABLES[place]()) if kind == "table" else part(*place.split(", "))
+        lines = _lines(TABLES[place]()) if kind == "table" else part(*place.split(", "))
         return "\n".join([mark, "", *(line.replace(" ± ", f"{NO_BREAK}±{NO_BREAK}") for line in lines), "", end])
 
     return re.sub(MARKED, fill, page, flags=re.S)
+
+
+def _lines(table: Table) -> list[str]:
+    """The table, and its caption below."""
+    return [*markdown(table), *(["", escape(table.caption)] if table.caption else [])]
 
 
 def number(place: str) -> str:

@@ -7,8 +7,9 @@ from statistics import NormalDist
 
 from designspace.report.evidence.contrasts import Difference
 from designspace.report.evidence.inference import LEVEL, POWER
+from designspace.report.evidence.judged import Evidence
 from designspace.report.evidence.paper import Row
-from designspace.report.evidence.practices import Evidence, where
+from designspace.report.evidence.practices import where
 from designspace.text import value_of
 
 MOST = 10_000_000
@@ -26,10 +27,14 @@ def deciding(row: Row | None, one: Evidence | None) -> str:
         return row.needs if row else ""
     if one.decided or one.change.beyond or one.higher is None:
         return ""
+    if not one.gaps:
+        return "an ablation that tries other choices than those of the paper"
     if not one.of_paper:
         return "an ablation that tries the paper's choice beside these"
     if one.once:
         return "several training runs of each network (evaluate.repeats: 3), because a single one may differ by chance"
+    if all(one.is_unequal(budget) for budget in one.at):
+        return f"the same choices at equal cost (axis {one.study.count}), because better ones also cost more here"
     enough = _enough(one)
     learned = "; better, a trained network, whose errors the sampler meets" if one.repeats is None else ""
     return enough + learned
@@ -66,9 +71,9 @@ def _times(one: Evidence, budget: object) -> float:
     Either the best other choice is tested against the paper's or, if that has the best value, each other choice is.
     """
     worse = {choice: gap.z * (-1 if one.higher else 1) for (of, choice), gap in one.gaps.items() if of == budget}
-    critical = NormalDist().inv_cdf(1 - LEVEL / 2 / len(one.gaps)) + NormalDist().inv_cdf(POWER)
     if any(math.isnan(z) for z in worse.values()):
         return math.inf
-    least = min(worse.values())
-    needed = [-least] if least < 0 else [*worse.values()]
+    least = min(worse.values(), default=0.0)
+    needed, tests = ([-least], 1) if least < 0 else ([*worse.values()], one.alternatives(budget))
+    critical = NormalDist().inv_cdf(1 - LEVEL / 2 / len(one.gaps) / tests) + NormalDist().inv_cdf(POWER)
     return max((critical / z) ** 2 if z > 0 else math.inf for z in needed)

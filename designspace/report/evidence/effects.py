@@ -86,13 +86,14 @@ def _favoured(study: Study, lines: Sequence[Line], metric: str, families: int = 
     The p-values are corrected for all pairs of choices, and for the number of such ``families`` of choices. Values
     below the drawn reference count as equal to it.
     """
-    top = _best(lines, metric)
+    top = best_choice(lines, metric)
     gaps = {choice: counted_gap(study, lines, choice, top, metric) for choice in lines[0] if choice != top}
     corrected = zip(gaps, with_best([gap.p for gap in gaps.values()]), strict=True)
     return (top, *(choice for choice, p in corrected if not families * p <= LEVEL))
 
 
-def _best(lines: Sequence[Line], metric: str) -> Any:
+def best_choice(lines: Sequence[Line], metric: str) -> Any:
+    """The choice with the best mean; the first one if several are equal."""
     higher = next(iter(lines[0].values())).higher_is_better(metric)
     return (max if higher else min)(lines[0], key=lambda c: statistics.fmean(line[c].counted(metric) for line in lines))
 
@@ -113,7 +114,7 @@ def _dependence(
     for axes in others if reversed_somewhere else [axes for axes in others if axes in known]:
         levels = _levels(lines, axes)
         best = {level: _favoured(study, of, metric, len(levels)) for level, of in levels.items()}
-        explained = sum(_best([line], metric) == best[level][0] for level, of in levels.items() for line in of)
+        explained = sum(best_choice([line], metric) == best[level][0] for level, of in levels.items() for line in of)
         if reversed_somewhere or _is_hidden(favoured, [*best.values()], len(lines[0])):
             found.append((axes in known, explained, Dependence(" + ".join(axes), best)))
     return max(found, key=lambda one: one[:2])[2] if found else None
@@ -125,7 +126,9 @@ def _is_worse_somewhere(study: Study, lines: Sequence[Line], top: Any, metric: s
     These comparisons are corrected for all pairs of choices at all settings.
     """
     worse = (
-        counted_gap(study, [line], best, top, metric).p for line in lines if (best := _best([line], metric)) != top
+        counted_gap(study, [line], best, top, metric).p
+        for line in lines
+        if (best := best_choice([line], metric)) != top
     )
     pairs = len(lines[0]) * (len(lines[0]) - 1) / 2
     return any(len(lines) * pairs * p <= LEVEL for p in worse)

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from designspace.report.entry import BUDGET, Entry
 from designspace.report.evidence.differences import by_budget
 from designspace.report.evidence.factors import Factor, factors
-from designspace.report.evidence.paper import Change, change, model_of, word
+from designspace.report.evidence.paper import ROWS, Change, change, model_of, word
 from designspace.report.study import Study
 from designspace.text import value_of
 
@@ -73,7 +73,7 @@ def _of_factor(study: Study, factor: Factor, points: Sequence[Entry]) -> Pieces:
     settings: dict[tuple[Any, ...], dict[object, dict[Any, Entry]]] = {}
     for budget, entries in by_budget(study, points).items():
         for rest, line in _lines(factor, entries).items():
-            settings.setdefault(rest, {})[budget] = line
+            settings.setdefault(rest, {})[budget] = _with_papers(factor, line, entries)
     found: Pieces = {}
     for at in settings.values():
         parts: dict[tuple[Change, bool, str], dict[object, dict[str, Entry]]] = {}
@@ -100,13 +100,34 @@ def _lines(factor: Factor, entries: Sequence[Entry]) -> dict[tuple[Any, ...], di
     return {rest: {c: line[c] for c in factor.choices if c in line} for rest, line in found.items()}
 
 
+def _with_papers(factor: Factor, line: dict[Any, Entry], entries: Sequence[Entry]) -> dict[Any, Entry]:
+    """The line with the paper's choice in front, if only a field of the row selects it.
+
+    For example, the places of guidance have the choice ``none`` where its weight is 1.
+    """
+    row = next((row for row in ROWS if row.name == factor.name.rpartition(".")[2]), None)
+    if row is None or any(row.is_papers(row.of(trial_of(entry))) for entry in line.values()):
+        return line
+    own = (
+        *factor.axes,
+        *(axis for entry in line.values() for axis in entry.axes if axis.startswith(f"{factor.name}.")),
+    )
+    rest = {axis: value for axis, value in next(iter(line.values())).axes.items() if axis not in own}
+    for entry in entries:
+        spec = row.of(trial_of(entry))
+        if row.is_papers(spec) and {axis: v for axis, v in entry.axes.items() if axis not in own} == rest:
+            return {value_of(spec.get("name")): entry} | line
+    return line
+
+
 def _parts(factor: Factor, line: Mapping[Any, Entry]) -> dict[tuple[Change, bool, str], dict[str, Entry]]:
     """The choices of a line by what they change against the paper's choice or, if it was not tried, the first."""
     bases = {choice: _against(factor, line, choice) for choice in line}
     papers = {
-        choice: {c: w for c, w in of.items() if w.is_papers(trial_of(line[choice]))} for choice, of in bases.items()
+        choice: {c: w for c, w in of.items() if w.endorses(trial_of(line[choice]))} for choice, of in bases.items()
     }
-    base = max(papers, key=lambda choice: len(papers[choice]), default=None)  # of equals, the first: the baseline
+    exact = {c: sum(what.is_papers(trial_of(line[c])) for what in of.values()) for c, of in papers.items()}
+    base = max(papers, key=lambda c: (len(papers[c]), exact[c]), default=None)  # of equals, the first: the baseline
     of_paper = base is not None and bool(papers[base])
     if base is None or (not of_paper and {len(what.rows) for what in bases[base].values()} != {1}):
         return {}

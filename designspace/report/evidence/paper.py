@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from designspace.report.entry import Entry
 from designspace.report.trainings import network_of
@@ -14,6 +15,7 @@ from designspace.text import value_of
 ON_A_NETWORK = "an ablation of this row on a trained network, whose errors the sampler meets"
 TRAINED = "networks that differ in this row alone, each trained several times (evaluate.repeats)"
 LARGER = f"{TRAINED}, and large enough to learn small differences, which takes a GPU"
+CLASSES = "an ablation with a network trained with classes"
 NOTHING = {"name": "none"}
 """What a row contains that is not set, such as the augmentation."""
 EARLIER = {"ema_half_life": "half_life", "ema_ramp_up": "ramp_up", "ema_sigma_rel": "sigma_rel"}
@@ -22,6 +24,22 @@ EXACT = ("gaussian_mixture", "tree")
 """The denoisers without a network that know the distribution of the data, besides ``exact``."""
 REPEATED = ("seed",)
 """Fields that differ between repeats only."""
+
+
+class Endorsed(NamedTuple):
+    """The values of a field that the paper calls about as good as its own."""
+
+    text: str
+    """All of them in words, with the paper's own: ``1 or 1.1``."""
+    source: str
+    values: tuple[float, ...] = ()
+    between: tuple[float, float] = (math.inf, -math.inf)
+    """The ends of a range, which are part of it."""
+
+    def holds(self, value: object) -> bool:
+        """Whether a value is one of them."""
+        low, high = self.between
+        return isinstance(value, int | float) and (value in self.values or low <= value <= high)
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +53,8 @@ class Row:
     """The names of the components that count as the paper's choice."""
     fields: Mapping[str, object] = field(default_factory=dict)
     """The fields that the paper sets, which are compared where a component has them."""
+    endorsed: Mapping[str, Endorsed] = field(default_factory=dict)
+    """Further values of these fields that the paper calls about as good."""
     place: tuple[str, ...] = ("design",)
     """Where the resolved spec of a trial has the row."""
     trained: bool = False
@@ -65,15 +85,31 @@ class Row:
         """Whether a field has the value of the paper, or none is given there."""
         return name not in self.fields or value == self.fields[name]
 
+    def endorses(self, spec: Mapping[str, Any]) -> bool:
+        """Whether a component is the paper's choice, or one that the paper calls about as good."""
+        good = {key for key in self.endorsed if key in spec and self.endorses_field(key, spec[key])}
+        return self.is_papers({key: value for key, value in spec.items() if key not in good})
+
+    def endorses_field(self, name: str, value: object) -> bool:
+        """Whether a field has a value of the paper, or one that the paper calls about as good."""
+        return self.is_papers_field(name, value) or (name in self.endorsed and self.endorsed[name].holds(value))
+
 
 ROWS = (
     # Sampling
-    Row("solver", "Heun's 2nd-order method", ("heun",), {"alpha": 1.0}),
+    Row(
+        "solver",
+        "Heun's 2nd-order method",
+        ("heun",),
+        {"alpha": 1.0},
+        {"alpha": Endorsed("1 or 1.1", "Appendix D.2", (1.1,))},
+    ),
     Row(
         "time_steps",
         "(σ_max^(1/ρ) + i/(N-1) (σ_min^(1/ρ) - σ_max^(1/ρ)))^ρ, ρ = 7",
         ("edm",),
         {"sigma_min": 0.002, "sigma_max": 80.0, "rho": 7.0},
+        {"rho": Endorsed("7, or any from 5 to 10", "Section 3, Fig. 13c", between=(5.0, 10.0))},
     ),
     Row("schedule", "σ(t) = t", ("linear",)),
     Row("scaling", "s(t) = 1", ("none",)),
@@ -82,6 +118,11 @@ ROWS = (
         "no churn for CIFAR-10; S_churn = 40 for ImageNet-64",
         ("none",),
         {"S_churn": 0.0, "S_min": 0.05, "S_max": 50.0, "S_noise": 1.003},
+        {
+            "S_min": Endorsed("0.05 or 0.01", "Table 5", (0.01,)),
+            "S_max": Endorsed("50 or 1", "Table 5", (1.0,)),
+            "S_noise": Endorsed("1.003 or 1.007", "Table 5", (1.007,)),
+        },
     ),
     # Network and preconditioning
     Row("network", "DDPM++, NCSN++ or ADM", ("edm", "adm"), place=("denoiser",), trained=True, needs=LARGER),
@@ -104,13 +145,13 @@ ROWS = (
         "12 % geometric, with labels (CIFAR-10)",
         ("edm",),
         {"x_flip": 0.5, "geometric": 0.12},
-        ("denoiser",),
+        place=("denoiser",),
         trained=True,
         needs=LARGER,
     ),
     Row("ema", "exponential, one half-life", ("half_life",), place=("denoiser",), trained=True, needs=TRAINED),
     # Beyond the table
-    Row("guidance", "none", ("none",), {"weight": 1.0}, (), needs="an ablation with a network trained with classes"),
+    Row("guidance", "none", ("none",), {"weight": 1.0}, place=(), needs=CLASSES),
 )
 """All rows, in the order of the table."""
 
@@ -147,6 +188,14 @@ class Change:
         if self.field and self.field in (spec := self.rows[0].of(trial)):
             return self.rows[0].is_papers_field(self.field, spec[self.field])
         return all(row.is_papers(row.of(trial)) for row in self.rows)
+
+    def endorses(self, trial: Mapping[str, Any]) -> bool:
+        """Whether a trial has, in what differs, the paper's choice or one that the paper calls about as good."""
+        if self.beyond:
+            return False
+        if self.field and self.field in (spec := self.rows[0].of(trial)):
+            return self.rows[0].endorses_field(self.field, spec[self.field])
+        return all(row.endorses(row.of(trial)) for row in self.rows)
 
 
 def change(a: Result, b: Result) -> Change | None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
-from designspace.report.entry import Entry
+from designspace.report.entry import Entry, value_in
+from designspace.report.evidence.judged import Evidence, Judgement
 from designspace.report.evidence.paper import ROWS, Row
-from designspace.report.evidence.practices import Evidence, Judgement, evidence
+from designspace.report.evidence.practices import evidence
 from designspace.report.evidence.quality import Quality, quality
 from designspace.report.study import Study
 from designspace.text import one_line
@@ -44,6 +45,8 @@ class Sheet:
     data: str
     evidence: tuple[Evidence, ...]
     quality: tuple[Quality, ...]
+    also: Mapping[Evidence | Quality, tuple[str, ...]]
+    """The names of further ablations whose trials are all among those of a piece of evidence."""
     unrecorded: tuple[str, ...]
     """The ablations whose results are of an earlier version, which recorded less of the protocol."""
 
@@ -74,6 +77,10 @@ class Sheet:
     def leading(self) -> list[Line]:
         """The first line of each row and field."""
         return list({line.name: line for line in reversed(self.lines) if line.row}.values())[::-1]
+
+    def also_in(self, found: Evidence | Quality) -> list[str]:
+        """The names of further ablations with the same trials."""
+        return [*self.also.get(found, ())]
 
     def together(self, row: Row) -> list[str]:
         """The names of the rows that were changed only together with this one."""
@@ -109,6 +116,7 @@ def _adequacy(one: Evidence) -> tuple[Any, ...]:
 
 
 Key = tuple[str, str, str]
+T = TypeVar("T", Evidence, Quality)
 
 
 def sheets(studies: Iterable[Study], metric: str) -> list[Sheet]:
@@ -136,7 +144,53 @@ def _sheet(
     earlier = dict.fromkeys(one.study.about.name for part, one in every if not part[2])
     equal = sorted((one for part in parts for one in reached.get(part, [])), key=lambda one: one.study.about.name)
     data = str((json.loads(key[1]) or {}).get("name", "unknown data"))
-    return Sheet(key[0], data, tuple(one for _, one in every), tuple(equal), tuple(earlier))
+    found = [one for _, one in every]
+    alone, more = merged(found, lambda one: (one.change, one.of_paper, one.model, one.others), _trials)
+    quality, further = merged(equal, lambda one: (one.model, one.drawn), _values)
+    also: dict[Evidence | Quality, tuple[str, ...]] = dict([*more.items(), *further.items()])
+    return Sheet(key[0], data, tuple(alone), tuple(quality), also, tuple(earlier))
+
+
+def merged(
+    found: Sequence[T], kind: Callable[[T], object], trials: Callable[[T], frozenset[Any]]
+) -> tuple[list[T], dict[T, tuple[str, ...]]]:
+    """Without those whose trials are all among the trials of another one of the same kind, so that none count twice.
+
+    Returns:
+        What is left, in the same order, and the names of the ablations that were left out.
+    """
+    kept: list[T] = []
+    named: dict[T, tuple[str, ...]] = {}
+    wholes: list[T]
+    for one in sorted(found, key=lambda one: -len(trials(one))):
+        wholes = [other for other in kept if kind(other) == kind(one) and trials(one) <= trials(other)]
+        name = one_line(one.study.about.name)
+        if not wholes:
+            kept.append(one)
+        elif name not in (one_line(wholes[0].study.about.name), *named.get(wholes[0], ())):
+            named[wholes[0]] = (*named.get(wholes[0], ()), name)
+    return [one for one in found if one in kept], named
+
+
+def _trials(one: Evidence) -> frozenset[object]:
+    """The values of each choice at each budget, and whether the paper endorses the choice."""
+    found: dict[tuple[object, str], set[object]] = {}
+    for budget, word, entry in one.compared:
+        found.setdefault((budget, word), set()).add(_value(entry, one.metric))
+    return frozenset((budget, word in one.endorsed, frozenset(of)) for (budget, word), of in found.items())
+
+
+def _values(found: Quality) -> frozenset[object]:
+    return frozenset((point.spent(found.study.count), _value(point, found.metric)) for point in found.points)
+
+
+def _value(entry: Entry, metric: str) -> object:
+    """The values for all seeds, which tell whether two trials generated the same images.
+
+    Their ids do not, because they also depend on the other metrics that were measured. Eight digits agree on all
+    machines.
+    """
+    return frozenset((seed, f"{value_in(row, metric):.8g}") for seed, row in entry.seeds.items())
 
 
 def _key(entry: Entry, metric: str) -> Key:

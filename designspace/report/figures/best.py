@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,8 @@ from designspace.drawing.files import saved
 from designspace.drawing.legend import Key, Legend
 from designspace.drawing.look import COLOURS, DARK, FAINT, SMALL, plain, style
 from designspace.drawing.panels import annotate, stacked
-from designspace.report.evidence.practices import Evidence, Judgement, where
+from designspace.report.evidence.judged import Evidence, Judgement
+from designspace.report.evidence.practices import where
 from designspace.report.evidence.sheets import Line, Sheet
 from designspace.report.figures import quality as equal
 from designspace.results.uncertainty import critical_value
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+NAMED = re.compile(r"(changes|quality)_\d+\.png")
+"""The names of the figures."""
 LEAST = 1e-3
 """The smallest ratio that is drawn."""
 MOST = 9
@@ -42,8 +46,8 @@ def files(sheets: Sequence[Sheet]) -> Iterator[tuple[str, bytes]]:
 def changes(sheet: Sheet) -> Figure | None:
     """The value with the best other choice of each row, divided by that with the paper's choice.
 
-    By the first line of each row, at a middle budget of its ablation. Ticks are all choices, as far as they are in the
-    range of these. ``None`` if there is no such comparison of positive values.
+    By the first line of each row, at a middle budget of its ablation. Dots are hollow where evidence is weak. Ticks are
+    all choices, as far as they are in the range of these. ``None`` if there is no such comparison of positive values.
     """
     known = [
         (line, one) for line in sheet.leading if (one := line.evidence) and one.of_paper and one.higher is not None
@@ -67,7 +71,10 @@ def changes(sheet: Sheet) -> Figure | None:
     _scale(axes)
     axes.set_xlabel("relative to the paper's choice")
     annotate(axes, f"{one_line(sheet.protocol)} of {sheet.data}; grey ticks: all choices")
-    Legend([Key(str(kind), _style(colour)) for kind, colour in COLOUR.items()], SMALL, line=1.0).draw(figure)
+    keys = [Key(str(kind), _style(colour)) for kind, colour in COLOUR.items()]
+    if any(_is_doubtful(one) for _, one in lines):
+        keys.append(Key("weak evidence", _style(UNSURE, hollow=True)))
+    Legend(keys, SMALL, line=1.0).draw(figure)
     return figure
 
 
@@ -79,8 +86,14 @@ def _name(line: Line, one: Evidence) -> str:
     return f"{line.name}: {one_line(one.rival(_middle(one)))}\n{one.model}, {where(one, _middle(one))}"
 
 
-def _style(colour: str) -> dict[str, Any]:
-    return {"color": colour, "marker": "o", "markersize": 4, "linestyle": "none"}
+def _style(colour: str, *, hollow: bool = False) -> dict[str, Any]:
+    found = {"color": colour, "marker": "o", "markersize": 4, "linestyle": "none"}
+    return found | ({"markerfacecolor": "white"} if hollow else {})
+
+
+def _is_doubtful(one: Evidence) -> bool:
+    """Whether the dot is hollow: the values are biased, or of networks that have hardly learned."""
+    return one.is_weak(_middle(one))
 
 
 def _ratio(one: Evidence, change: float) -> float:
@@ -92,7 +105,7 @@ def _draw_change(axes: Axes, y: float, one: Evidence) -> None:
     gap = one.at[_middle(one)].against[one.rival(_middle(one))]
     half = critical_value(gap.degrees) * (gap.se or 0.0)
     low, x, high = (_ratio(one, gap.value + sign * half) for sign in (-1, 0, 1))
-    style = _style(COLOUR.get(one.judgement(_middle(one)), UNSURE))
+    style = _style(COLOUR.get(one.judgement(_middle(one)), UNSURE), hollow=_is_doubtful(one))
     axes.errorbar([x], [y], xerr=([x - low], [high - x]), elinewidth=1.1, **style)
 
 

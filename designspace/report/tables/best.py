@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import html
-import math
 import os
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from designspace.report.evidence.deciding import deciding
-from designspace.report.evidence.practices import Evidence, Judgement
-from designspace.report.evidence.quality import fastest
+from designspace.report.evidence.judged import Evidence, Judgement
+from designspace.report.evidence.quality import Quality, fastest
 from designspace.report.evidence.sheets import Line, Sheet
 from designspace.report.tables import quality as equal
 from designspace.report.tables.evidence import (
     change,
     doubts,
     favoured,
-    interval,
+    gain,
+    legend,
     listed,
     model,
     notes,
@@ -28,11 +28,13 @@ from designspace.report.tables.evidence import (
     told,
     verdicts,
 )
-from designspace.report.tables.table import Cell, Table, csv_text, html_table, markdown
-from designspace.text import escape, joined, one_line, value_of
+from designspace.report.tables.table import Cell, Table, html_table, markdown
+from designspace.text import escape, joined, one_line
 
 MOST = 6
 """The largest number of configurations of an ablation that are all in the table of evaluations for equal quality."""
+GAINS = 2
+"""The number of gains that the summary names."""
 HEADER = ["row", "the paper's choice", "tried", "favoured", "best other choice", "verdict"]
 FURTHER = ["measured on", "notes", "report"]
 MEANING = (
@@ -40,19 +42,21 @@ MEANING = (
     "Favoured: the choice with the best mean and all that do not differ significantly from it, corrected for all "
     "pairs; no difference found, if no choice differs significantly from any other. Best other choice: the best of "
     "those that are not the paper's, and its value minus that with the paper's choice, with the 95 % interval and, "
-    "after “of”, the value with the paper's choice; if that was not tried, the second best choice against the best "
-    "one. If several choices were tried, the difference flatters the best of them, but verdicts are corrected. The "
-    "interval includes the variation between training runs where networks were trained repeatedly (Student's t). "
-    "Three budgets are shown: the lowest, a middle and the highest. best.csv has all budgets and choices."
+    "after “of”, the value with the paper's choice. If the paper calls several values about as good, they are given "
+    "with the source, and the best of those that were tried is compared (“with”). If none was tried, the second best "
+    "choice is compared with the best one. If several choices were tried, the difference flatters the best of them, "
+    "but verdicts are corrected. The interval includes the variation between training runs where networks were trained "
+    "repeatedly (Student's t). Three budgets are shown: the lowest, a middle and the highest. best.csv has all budgets "
+    "and choices. Trials that several ablations have in common count once."
 )
 VERDICTS = (
     "Verdicts: agrees, the paper's choice is significantly better than every other one tried; contradicts, another one "
-    "is significantly better; undecided, neither; not in the paper, the paper does not set this field; no evidence, "
-    "the paper's choice was not tried, or the row was never changed alone. p-values are corrected for all choices and "
-    "budgets of a line (Holm, 5 %). Rows of the network and of training are undecided if each network was trained only "
-    "once, because another training run could reverse them. Values below the drawn reference count as equal to it. A "
-    "verdict holds for the model and data of its line. The notes say where evidence is weak: a single training run, "
-    "too few images, or values far above the drawn reference."
+    "is significantly better; withheld, the better one also costs more evaluations; undecided, none of these; not in "
+    "the paper, the paper does not set this field; no evidence, the paper's choice was not tried, or the row was never "
+    "changed alone. p-values are corrected for all choices and budgets of a line (Holm, 5 %). Rows of the network and "
+    "of training are undecided if each network was trained only once, because another training run could reverse them. "
+    "Values below the drawn reference count as equal to it. A verdict holds for the model and data of its line. The "
+    "notes say where evidence is weak: a single training run, too few images, or values far above the drawn reference."
 )
 UNDIRECTED = "{metric} has no better direction, so no choice is favoured, and no further run would give a verdict."
 ORDER = (
@@ -70,7 +74,8 @@ def page(sheets: Sequence[Sheet], out: Path, drawn: Collection[str]) -> str:
         lines += [f"## {escape(sheet.title)}", "", escape(summary(sheet)), ""]
         lines += [escape(UNDIRECTED.format(metric=sheet.protocol)), ""] if not sheet.directed else []
         if (name := f"changes_{i}.png") in drawn:
-            lines += [f"![How the best other choice of each row changes {escape(sheet.protocol)}]({name})", ""]
+            alt = f"How the best other choice of each row changes {escape(sheet.protocol)}; hollow: weak evidence"
+            lines += [f"![{alt}]({name})", ""]
         lines += [*markdown(table(sheet, out)), ""]
         lines += [escape(unrecorded(sheet)), ""] if sheet.unrecorded else []
         if needed := [*undecided(sheet)]:
@@ -84,17 +89,35 @@ def page(sheets: Sequence[Sheet], out: Path, drawn: Collection[str]) -> str:
 
 
 def summary(sheet: Sheet) -> str:
-    """Which rows the first line of each contradicts, confirms or leaves open."""
-    words = {
-        Judgement.CONTRADICTS: "contradicts the paper at some budget",
-        Judgement.AGREES: "agrees with the paper",
-        Judgement.UNDECIDED: "is undecided",
-        Judgement.BEYOND: "has no counterpart in the paper",
-        Judgement.NONE: "is no evidence",
+    """How many rows contradict the paper, agree with it or are open by their first line, and the largest gains."""
+    verbs = {
+        Judgement.CONTRADICTS: ("contradicts the paper at some budget", "contradict the paper at some budget"),
+        Judgement.AGREES: ("agrees with it", "agree with it"),
+        Judgement.WITHHELD: ("is withheld at unequal cost", "are withheld at unequal cost"),
+        Judgement.UNDECIDED: ("is undecided", "are undecided"),
+        Judgement.BEYOND: ("is not in the paper", "are not in the paper"),
+        Judgement.NONE: ("has no evidence", "have no evidence"),
     }
-    named = {kind: [line.name for line in sheet.leading if line.verdict is kind] for kind in Judgement}
-    parts = [f"{text} on {joined(named[kind])}" for kind, text in words.items() if named[kind]]
-    return f"The first line of each row {'; '.join(parts)}."
+    counts = {kind: sum(line.verdict is kind for line in sheet.leading) for kind in verbs}
+    parts = [f"{n} {verbs[kind][n > 1]}" for kind, n in counts.items() if n]
+    text = f"Of {len(sheet.leading)} rows and fields, each judged by its first line, {joined(parts)}."
+    found = gains(sheet)
+    return f"{text} Largest gains over the paper's choice: {'; '.join(found)}." if found else text
+
+
+def gains(sheet: Sheet) -> list[str]:
+    """The ``GAINS`` largest relative gains by which a first line contradicts the paper, each at its best budget.
+
+    Weak evidence counts only if there is no other.
+    """
+    found = []
+    for line, one in ((line, line.evidence) for line in sheet.leading if line.evidence):
+        of = [at for at, kind in one.judgements.items() if kind is Judgement.CONTRADICTS and one.at[at].baseline > 0]
+        changes = {at: one.at[at].against[one.rival(at)].value / one.at[at].baseline for at in of}
+        ranked = [(one.is_weak(at), -abs(change), line.name, gain(one, at)) for at, change in changes.items()]
+        found += sorted(ranked)[:1]
+    sure = [one for one in found if not one[0]] or found
+    return [f"{name}, {text}" for _, _, name, text in sorted(sure)[:GAINS]]
 
 
 def unrecorded(sheet: Sheet) -> str:
@@ -123,7 +146,7 @@ def _cells(sheet: Sheet, line: Line, out: Path | None) -> list[Cell]:
     tried = listed(one.factor.choices[not one.of_paper and 0 :])
     best = told(one, {budget: favoured(one, budget) for budget in shown})
     rivals = told(one, {budget: change(one, budget) for budget in shown})
-    name = Cell(one_line(one.study.about.name), link=_link(one.study.folder, out))
+    name = Cell(_reports(sheet, one), link=_link(one.study.folder, out))
     return [Cell(tried), Cell(best), Cell(rivals), Cell(verdicts(one)), Cell(model(one)), Cell(notes(one)), name]
 
 
@@ -142,7 +165,7 @@ def reached(sheet: Sheet, out: Path | None = None) -> Table:
     for found in sheet.quality:
         link = _link(found.study.folder, out)
         goal = "drawn reference" if found.drawn else "3 % of the best"
-        about = [Cell(one_line(found.study.about.name), link=link), Cell(found.model), Cell(goal)]
+        about = [Cell(_reports(sheet, found), link=link), Cell(found.model), Cell(goal)]
         for one in found.reached if len(found.reached) <= MOST else [*fastest(found)][:1]:
             rows.append([*about, *equal.cells(found, one)])
             about = [Cell(""), Cell(""), Cell("")]
@@ -150,89 +173,42 @@ def reached(sheet: Sheet, out: Path | None = None) -> Table:
     return Table(header, rows, equal.MEANING)
 
 
+def _reports(sheet: Sheet, found: Evidence | Quality) -> str:
+    """The report, and others that have the same trials."""
+    others = sheet.also_in(found)
+    return one_line(found.study.about.name) + (f" (the same trials are in {joined(others)})" if others else "")
+
+
 def _link(folder: Path, out: Path | None) -> str:
     return f"{Path(os.path.relpath(folder, out)).as_posix()}/" if out else ""
 
 
-def tidy(sheets: Sequence[Sheet], metric: str) -> str:
-    """best.csv: one row per choice, budget and piece of evidence; a row of the table without evidence has one row."""
-    rows = [{key: _plain(value) for key, value in row.items()} for row in flat(sheets, metric)]
-    return csv_text(lambda: rows)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, float):
-        return "" if math.isnan(value) else f"{value:.6g}"
-    return value
-
-
-def flat(sheets: Sequence[Sheet], metric: str) -> Iterator[dict[str, Any]]:
-    """The rows of best.csv, with numbers as numbers."""
-    for sheet in sheets:
-        about = {"data": sheet.data, "protocol": sheet.protocol, "metric": metric}
-        for line in sheet.lines:
-            own = about | {"row": line.name, "papers_choice": papers(line)}
-            if line.evidence is None:
-                needed = deciding(line.row, None) if sheet.directed else ""
-                yield own | {"verdict": str(Judgement.NONE), "would_decide": needed}
-            else:
-                yield from (own | _of(line, line.evidence, *place) for place in line.evidence.gaps)
-
-
-def _of(line: Line, one: Evidence, budget: object, choice: Any) -> dict[str, Any]:
-    at = one.at[budget]
-    gap, ends = at.against[choice], interval(at.against[choice]) or (math.nan, math.nan)
-    base = one.factor.choices[0]
-    return {
-        "report": one_line(one.study.about.name),
-        "model": one.model,
-        "training_runs": one.repeats or 0,
-        "images": one.points[0].images(one.metric),
-        "budget": value_of(budget) if one.study.column_axis else "",
-        "nfe": one.nfe[budget],
-        "compared_with": one_line(base),
-        "is_papers": one.of_paper,
-        "value": at.baseline,
-        "choice": one_line(choice),
-        "nfe_total": at.nfe[choice],
-        "change": gap.value,
-        "se": math.nan if gap.se is None else gap.se,
-        "low": ends[0],
-        "high": ends[1],
-        "degrees": math.nan if gap.degrees is None else gap.degrees,
-        "p": one.p[budget, choice],
-        "favoured": choice in at.favoured and at.decided,
-        "papers_favoured": base in at.favoured and at.decided,
-        "settings": at.lines,
-        "verdict": str(one.judgement(budget)),
-        "notes": notes(one),
-        "would_decide": deciding(line.row, one),
-    }
-
-
 def short(sheet: Sheet) -> Table:
-    """An excerpt with the first line of each row."""
+    """An excerpt with the first line of each row. Its caption explains the signs at the verdicts."""
     rows = []
     for line in sheet.leading:
         _, _, rival, *_ = _cells(sheet, line, None)
-        rows.append([Cell(line.name), Cell(papers(line)), *(cells := outcome(line))[:1], rival, *cells[1:]])
-    return Table([*HEADER[:2], *HEADER[3:]], rows, MEANING)
+        best, verdict, on = outcome(line)
+        rows.append([Cell(line.name), Cell(papers(line)), best, rival, verdict, on])
+    found = Table([*HEADER[:2], *HEADER[3:], FURTHER[0]], rows, "")
+    return replace(found, caption=legend(found))
 
 
 def outcome(line: Line) -> list[Cell]:
-    """What is favoured, and the verdict, in bold if it is decided and not in doubt."""
+    """What is favoured, the verdict with its signs, in bold if it is decided and not in doubt, and the model."""
     if (one := line.evidence) is None:
-        return [Cell(""), Cell(str(line.verdict))]
+        return [Cell(""), Cell(str(line.verdict)), Cell("")]
     sure = line.verdict in (Judgement.AGREES, Judgement.CONTRADICTS) and not doubts(one)
-    return [Cell(picked(one)), Cell(verdicts(one), best=sure)]
+    return [Cell(picked(one)), Cell(verdicts(one, marked=True), best=sure), Cell(model(one))]
 
 
 def text(sheets: Sequence[Sheet]) -> str:
     """The excerpts of all tables as Markdown."""
     parts = []
     for sheet in sheets:
-        parts += [sheet.title, "", *markdown(short(sheet)), ""]
-        parts += [*headlines(sheet), ""]
+        found = short(sheet)
+        parts += [sheet.title, "", *markdown(found), ""]
+        parts += [*filter(None, [found.caption]), *headlines(sheet), ""]
     return "\n".join(parts).rstrip()
 
 

@@ -10,8 +10,11 @@ from designspace.report.evidence.caveats import FAR, too_few_images
 from designspace.report.evidence.contrasts import Difference
 from designspace.report.evidence.effects import Effects
 from designspace.report.evidence.inference import LEVEL
-from designspace.report.evidence.practices import Evidence, Judgement, amount, unit
+from designspace.report.evidence.judged import UNEQUAL, Evidence, Judgement
+from designspace.report.evidence.practices import amount, unit
 from designspace.report.evidence.sheets import Line
+from designspace.report.tables.table import Table
+from designspace.results.caveats import ENOUGH
 from designspace.results.uncertainty import critical_value
 from designspace.text import counted, joined, number, one_line, value_of
 
@@ -20,17 +23,26 @@ NAMED = 6
 """The largest number of choices that a cell lists."""
 TIED = 3
 """The largest number of favoured choices that a cell names."""
-UNEQUAL = 1.1
-"""Choices whose evaluations differ by more than this factor are not compared at equal cost."""
+MARKS = {
+    "†": f"Weak evidence: even the best value is more than {FAR} times the drawn reference, as of networks that have "
+    f"hardly learned the data, or there are fewer than {ENOUGH} images per feature, which biases distances upwards.",
+    "‡": "Measured on one trained network only: another training run might lead to another verdict.",
+}
+"""The signs at verdicts, and what they mean."""
 EDGES = 3
 """The smallest number of numeric choices of which the first and the last are called edges of the grid."""
 
 
 def papers(line: Line) -> str:
-    """The paper's choice in a row, or its value of a field; empty for several rows together."""
+    """The paper's choice in a row, or its value of a field; empty for several rows together.
+
+    If the paper calls further values of the field about as good, they and the source are given.
+    """
     if line.row is None:
         return ""
     _, _, name = line.name.partition(".")
+    if good := line.row.endorsed.get(name):
+        return f"{good.text} ({good.source})"
     return value_of(line.row.fields[name]) if name in line.row.fields else "" if name else line.row.formula
 
 
@@ -71,7 +83,7 @@ def favoured(one: Evidence, budget: object) -> str:
     at = one.at[budget]
     if one.higher is None:
         return ""
-    if not at.decided and all(one.p[budget, choice] > LEVEL for choice in at.against):
+    if not at.decided and all(one.p.get((budget, choice), 1.0) > LEVEL for choice in at.against):
         return NO_DIFFERENCE
     names = [one_line(choice) for choice in at.favoured]
     return " or ".join(names) if len(names) <= TIED else f"{names[0]} or {len(names) - 1} others"
@@ -86,7 +98,8 @@ def picked(one: Evidence) -> str:
 def change(one: Evidence, budget: object) -> str:
     """``dpmpp_2m -236.1 [-242, -230] of 374.4``: the best other choice against the paper's.
 
-    If the paper's choice was not tried, the second best choice against the best one: ``0.1 +2.3 of 40 with 0.05``.
+    If the paper endorses several choices, it is compared with the best of them, which is named. If none was tried, the
+    second best choice is compared with the best one: ``0.1 +2.3 of 40 with 0.05``.
     """
     if one.higher is None:
         return ""
@@ -94,7 +107,16 @@ def change(one: Evidence, budget: object) -> str:
         found = one.nearest[budget]
         return f"{_gap(found.other, found.gap)} of {found.value:.4g} with {one_line(found.best)}"
     at, choice = one.at[budget], one.rival(budget)
-    return f"{_gap(choice, at.against[choice])} of {at.baseline:.4g}"
+    named = f" with {one_line(at.factor.choices[0])}" if one.alternatives(budget) > 1 else ""
+    return f"{_gap(choice, at.against[choice])} of {at.baseline:.4g}{named}"
+
+
+def gain(one: Evidence, budget: object) -> str:
+    """``dpmpp_2m instead of heun, from 20.16 to 12.86 at NFE 19``: the best other choice against the paper's."""
+    at, choice = one.at[budget], one.rival(budget)
+    ends = f"from {at.baseline:.4g} to {at.baseline + at.against[choice].value:.4g} at {places(one, [budget])}"
+    weak = " (weak evidence)" if one.is_weak(budget) else ""
+    return f"{one_line(choice)} instead of {one_line(at.factor.choices[0])}, {ends}{weak}"
 
 
 def _gap(choice: Any, gap: Difference) -> str:
@@ -111,14 +133,42 @@ def interval(gap: Difference) -> tuple[float, float] | None:
     return gap.value - half, gap.value + half
 
 
-def verdicts(one: Evidence) -> str:
-    """``contradicts at NFE 7 and 11; agrees at NFE 19``, or one word if it is the same at all budgets."""
-    by: dict[Judgement, list[object]] = {}
+def verdicts(one: Evidence, *, marked: bool = False) -> str:
+    """``contradicts at NFE 7 and 11; agrees at NFE 19``, or one word if it is the same at all budgets.
+
+    With ``marked``, the signs of ``MARKS`` follow the words to which they apply.
+    """
+    by: dict[tuple[Judgement, str], list[object]] = {}
     for budget, found in one.judgements.items():
-        by.setdefault(found, []).append(budget)
-    if len(by) == 1:
-        return str(next(iter(by)))
-    return "; ".join(f"{kind} at {places(one, by[kind])}" for kind in Judgement if kind in by)
+        by.setdefault((found, marks(one, budget) if marked else ""), []).append(budget)
+    said = []
+    for kind, sign in sorted(by, key=lambda key: [*Judgement].index(key[0])):
+        budgets = by[kind, sign]
+        where = f" at {places(one, budgets)}" if len(by) > 1 else ""
+        said.append(f"{kind}{sign}{where}{_why_withheld(one, budgets[-1]) if kind is Judgement.WITHHELD else ''}")
+    return "; ".join(said)
+
+
+def _why_withheld(one: Evidence, budget: object) -> str:
+    at, choice = one.at[budget], one.rival(budget)
+    costs = " and ".join(f"{at.nfe[c]:.4g} with {one_line(c)}" for c in (at.factor.choices[0], choice))
+    return f" (unequal {WORDS[one.study.count]}: {costs})"
+
+
+def marks(one: Evidence, budget: object) -> str:
+    """The signs of ``MARKS`` that apply to the results at a budget."""
+    return signs(weak=one.is_weak(budget), once=one.repeats == 1)
+
+
+def signs(*, weak: bool, once: bool) -> str:
+    """The signs of weak evidence and of a single trained network."""
+    return "†" * weak + "‡" * once
+
+
+def legend(table: Table) -> str:
+    """What the signs in a table mean; empty if it has none."""
+    text = "".join(cell.text for row in table.rows for cell in row)
+    return " ".join(f"{sign} {meaning}" for sign, meaning in MARKS.items() if sign in text)
 
 
 def model(one: Evidence) -> str:
