@@ -39,6 +39,10 @@ class Interrupted(KeyboardInterrupt):
         return 128 + self.number
 
 
+class TooSlow(BaseException):
+    """The time for a check of a component is over. It is no ``Exception``, so that components do not catch it."""
+
+
 class EndedError(RuntimeError):
     """Code of a component tried to end the process."""
 
@@ -161,13 +165,14 @@ def stop_if_asked() -> None:
 def contained() -> Iterator[None]:
     """Turn an exception with which code of a component would end the process into ``EndedError``.
 
-    These are ``SystemExit``, ``GeneratorExit``, and a ``KeyboardInterrupt`` that no signal has caused.
+    These are all that are no ``Exception``, such as ``SystemExit``, and a ``KeyboardInterrupt`` that no signal has
+    caused, but not those that signals raise.
     """
     try:
         yield
-    except Interrupted:
+    except (Exception, Interrupted, TooSlow):
         raise
-    except (SystemExit, GeneratorExit, KeyboardInterrupt) as error:
+    except BaseException as error:
         if isinstance(error, KeyboardInterrupt):
             stop_if_asked()  # extension modules, such as that of Ray, replace what the handler of a signal raises
         ours = signal.SIGINT in _signals.before or signal.getsignal(signal.SIGINT) is signal.SIG_IGN

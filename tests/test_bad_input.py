@@ -378,7 +378,16 @@ TABLE = {
     ),
     "within no bounds": (
         "grid: {nfe: [7, 11]}\nclaims:\n- {say: s, expect: {within: {nfe: 7}, metric: frechet}}",
-        ["8:20: claims.0.expect: needs either 'tolerance' or 'bounds: [low, high]'"],
+        ["8:20: claims.0.expect: needs one of 'tolerance', 'percent' and 'bounds: [low, high]'"],
+    ),
+    "within two kinds of bounds": (
+        "grid: {nfe: [7, 11]}\nclaims:\n"
+        "- {say: s, expect: {within: [{nfe: 7}, {nfe: 11}], tolerance: 1, percent: 5, metric: frechet}}",
+        ["8:20: claims.0.expect: needs one of 'tolerance', 'percent' and 'bounds: [low, high]'"],
+    ),
+    "a percentage of one value": (
+        "grid: {nfe: [7, 11]}\nclaims:\n- {say: s, expect: {within: {nfe: 7}, percent: 5, metric: frechet}}",
+        ["8:20: claims.0.expect: the value of one point needs 'bounds: [low, high]', not 'percent'"],
     ),
     "a tolerance of one value": (
         "grid: {nfe: [7, 11]}\nclaims:\n- {say: s, expect: {within: {nfe: 7}, tolerance: 1, metric: frechet}}",

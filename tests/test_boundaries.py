@@ -439,6 +439,57 @@ def test_settings_that_a_component_leaves_behind_do_not_change_other_trials(tmp_
     assert value(alone) == next(row for row in after.rows() if row.axes["solver"] == "euler").metrics["frechet"].value
 
 
+@pytest.fixture
+def doubled():
+    """A function that calls another one while the default type is float64."""
+
+    def call(what):
+        torch.set_default_dtype(torch.float64)
+        try:
+            return what()
+        finally:
+            torch.set_default_dtype(torch.float32)
+
+    yield call
+    torch.set_default_dtype(torch.float32)
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        *({"solver": solver} for solver in ("euler_ancestral", "dpmpp_2m_sde", "predictor_corrector", "restart")),
+        {"solver": "unipc", "time_steps": "cosine"},
+        {"stochasticity": {"name": "churn", "S_churn": 10}},
+    ],
+)
+def test_samples_do_not_depend_on_the_default_type(rows, doubled):
+    latents = torch.ones(3, 1, 4, 4)
+
+    def sample():
+        return ds.sample(ds.Design.preset("edm", **rows), denoise, latents, 5)
+
+    one, other = sample(), doubled(sample)
+    assert one.x.dtype == other.x.dtype == torch.float32
+    assert torch.equal(one.x, other.x)
+    assert torch.equal(one.sigmas, other.sigmas)
+
+
+def test_a_run_computes_the_same_networks_and_values_with_another_default_type(tmp_path, monkeypatch, doubled):
+    """From the training to the metrics, in two caches."""
+    (tmp_path / "a.yaml").write_text(
+        "data: digits\ndenoiser: {name: trained, network: {name: mlp, width: 16}, batch_size: 8, training_images: 32}\n"
+        "design: {preset: edm, stochasticity: {name: churn, S_churn: 5}}\ngrid: {solver: [euler]}\nnum_steps: 3\n"
+        "evaluate: {images: 80, detector: pixels, metrics: [frechet, kid, precision, sliced_wasserstein, loss]}\n"
+    )
+
+    def values(out):
+        monkeypatch.setenv("DESIGNSPACE_CACHE", str(tmp_path / f"cache_{out}"))
+        (row,) = run(load(tmp_path / "a.yaml"), out=tmp_path / out, progress=False).rows()
+        return row.id, {name: (metric.value, metric.se) for name, metric in row.metrics.items()}
+
+    assert values("one") == doubled(lambda: values("other"))
+
+
 def test_one_row_of_features_per_chunk_is_no_result(tmp_path):
     results = go(spec(tmp_path, detector="few"))
     assert not results.rows()

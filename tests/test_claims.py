@@ -31,6 +31,7 @@ evaluate: {images: 50, detector: pixels, metrics: [frechet]}
 claims:
 - {say: bounds, expect: {within: {design.solver: euler, nfe: 7.0}, bounds: [1, 2], metric: frechet}}
 - {say: near, expect: {within: [{solver: euler}, {solver: dpmpp_2m}], tolerance: 0.5, metric: frechet}}
+- {say: alike, expect: {within: [{solver: euler}, {solver: dpmpp_2m}], percent: 5, metric: frechet}}
 - {say: falls, expect: {monotone: decreasing, along: nfe, at: {solver: {name: heun, alpha: 0.5}}, metric: frechet}}
 - {say: lowest, expect: {argmin_in: [11, 19.0], along: nfe, metric: frechet}}
 - {say: twice, expect: {ratio_at_least: 2, of: [{nfe: 7}, {nfe: 11}], metric: nfe}}
@@ -41,9 +42,10 @@ claims:
 def test_every_kind_is_read_and_named_as_the_points_are(tmp_path):
     (tmp_path / "kinds.yaml").write_text(SPEC)
     dumped = load(tmp_path / "kinds.yaml").model_dump(mode="json", include={"claims"})["claims"]
-    within, near, falls, lowest, twice, depends = (claim["expect"] for claim in json.loads(json.dumps(dumped)))
+    within, near, alike, falls, lowest, twice, depends = (claim["expect"] for claim in json.loads(json.dumps(dumped)))
     assert (within["within"], within["bounds"]) == ([{"solver": "euler", "nfe": 7}], [1, 2])
     assert (near["within"], near["tolerance"]) == ([{"solver": "euler"}, {"solver": "dpmpp_2m"}], 0.5)
+    assert (alike["within"], alike["percent"], alike["bounds"]) == (near["within"], 5, None)
     assert (falls["at"], falls["along"], falls["tolerance"]) == ({"solver": "heun(alpha=0.5)"}, "nfe", 0)
     assert (lowest["argmin_in"], lowest["at"]) == ([11, 19], {})
     assert twice == {"ratio_at_least": 2, "of": [{"nfe": 7}, {"nfe": 11}], "metric": "nfe"}
@@ -216,6 +218,35 @@ def test_ratio_has_the_error_of_the_delta_method(recorded):
     assert [v.outcome for v in (low, near, high)] == ["holds", "undecided", "does not hold"]
     shown = re.search(r"ratio (\S+) ± (\S+) \(paired\)", near.numbers)
     assert [float(x) for x in shown.groups()] == pytest.approx([ratio, se], abs=0.05 * se)
+
+
+@pytest.mark.filterwarnings("ignore:.*results.jsonl.7")
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_percentage_bounds_the_ratio_of_two_values_on_both_sides(recorded, turned):
+    """By hand: each of the values is less than r times the other, whichever of them the claim names first."""
+    (a, _, scores_a), (b, _, scores_b) = by_hand()["heun", 7], by_hand()["euler", 7]
+    (a, scores_a), (b, scores_b) = sorted([(a, scores_a), (b, scores_b)], key=lambda side: -side[0])
+    larger, smaller = ("heun", "euler") if a == by_hand()["heun", 7][0] else ("euler", "heun")
+    se = np.std(scores_a - a / b * scores_b, ddof=1) / math.sqrt(len(scores_a)) / b
+    points = [at(larger, 7), at(smaller, 7)]
+    expect = {"within": points[::-1] if turned else points, "tolerance": None, "bounds": None}
+    ratios = (a / b + 3 * se, a / b + se, a / b - 3 * se)
+    found = claims_of(recorded, *({**expect, "percent": 100 * (r - 1)} for r in ratios))
+    assert [v.outcome for v in found] == ["holds", "undecided", "does not hold"]
+    r = ratios[0]
+    up, down = (np.std(x - r * y, ddof=1) / len(x) ** 0.5 for x, y in ((scores_a, scores_b), (scores_b, scores_a)))
+    by_hand_z = [(a - r * b) / up, (b - r * a) / down]
+    z = [statement.z.item() for statement in found[0].statements]
+    assert z == pytest.approx(by_hand_z[::-1] if turned else by_hand_z, rel=1e-6)
+
+
+def test_a_percentage_is_of_values_above_0(bench):
+    expect = {"within": [at("a", 9), at("b", 9)], "percent": 5.0, "tolerance": None, "bounds": None}
+    for values in ((-3.0, -3.0), (0.0, 0.0)):
+        made = bench(claims=[{"say": "?", "expect": {**expect, "metric": "frechet"}}])
+        for solver, value in zip("ab", values, strict=True):
+            made.point(at(solver, 9), value, influence(1, 1))
+        assert verdicts(made.study())[0].outcome != "holds"
 
 
 def test_ratio_of_evaluations(bench):

@@ -618,7 +618,7 @@ evaluate: {images: 100, detector: pixels, metrics: [frechet]}
 claims:
 """
     (tmp_path / "claims.yaml").write_text(spec + "\n".join(claims) + "\n")
-    assert len(load(tmp_path / "claims.yaml").claims) == len(kinds) == 7
+    assert len(load(tmp_path / "claims.yaml").claims) == len(kinds) == 8
 
 
 def test_the_page_on_tuning_shows_the_races_and_the_final_test_of_the_report():

@@ -44,7 +44,14 @@ class Mine(Tracker, name="mine"):
     def ended(self, trial, metrics, pictures):
         if os.environ.get("MINE") == "fail":
             raise RuntimeError("no such server")
+        if os.environ.get("MINE") == "end":
+            raise BaseException("enough")
         self.write("ended", metrics=metrics, shapes={k: list(v.shape) for k, v in pictures.items()})
+
+    @classmethod
+    def require(cls):
+        if os.environ.get("MINE") == "no license":
+            raise RuntimeError("no license")
 
     def write(self, what, **more):
         random.random(), np.random.rand(), torch.rand(1)
@@ -167,6 +174,36 @@ def test_unknown_and_unusable_trackers_are_clear_errors(tmp_path, told, shell, m
         ):
             run(load(write_spec(tmp_path)), out=tmp_path / "reports", trackers=[name])
     assert not (tmp_path / "reports").exists()
+
+
+def test_a_tracker_whose_require_raises_is_a_clear_error(tmp_path, told, shell, monkeypatch):
+    spec = with_mine(tmp_path)
+    line = next(i for i, text in enumerate(spec.read_text().splitlines(), 1) if text == "- mine")
+    at = MINE[: MINE.index('raise RuntimeError("no license")')].count("\n") + 1
+    monkeypatch.setenv("MINE", "no license")
+    for command in ("run", "check"):
+        status, _, errors = shell(command, spec)
+        wrong = (
+            f"{spec}:{line}:3: trackers.0: tracker mine fails ({tmp_path / 'mine.py'}:{at}): RuntimeError: no license"
+        )
+        assert status == 2
+        assert errors.splitlines()[-1] == wrong
+
+
+@pytest.mark.parametrize("command", ["run", "check"])
+def test_an_unknown_tracker_is_reported_with_the_other_errors(tmp_path, shell, command):
+    spec = write_spec(tmp_path, trackers=["tensorbord"])
+    status, _, errors = shell(command, spec, "--set", "evaluate.images=0")
+    assert status == 2
+    assert "evaluate.images=0: should be at least 2, not 0" in errors
+    assert "trackers.0: unknown tracker 'tensorbord'. Did you mean 'tensorboard'?" in errors
+
+
+def test_an_exception_that_is_no_exception_does_not_end_the_run(tmp_path, told, untracked, monkeypatch):
+    monkeypatch.setenv("MINE", "end")
+    with pytest.warns(UserWarning, match=r"mine fails: EndedError: raise BaseException in .*mine\.py:\d+ would end"):
+        results = run(load(with_mine(tmp_path)), out=tmp_path / "reports", progress=False)
+    assert_same(results, untracked)
 
 
 def test_two_trackers_of_one_name_are_an_error():

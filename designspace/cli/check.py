@@ -29,18 +29,22 @@ def check(
 
     Example: designspace check ablations/solver_grid.yaml
     """
+    from designspace.errors import SpecError
     from designspace.registry.execution import withheld
     from designspace.run.labels import require_labels
     from designspace.run.shapes import require_shapes
-    from designspace.run.trackers import trackers_of
+    from designspace.spec.problems import Problems
 
     with clean_errors(), withheld() if no_code else nullcontext() as refused:
-        ablation = load_ablation(file, set_)
+        ablation = load_ablation(file, set_, None if no_code else [])
         found = f"{file}: {ablation.name}: {counted(len(ablation.points()), 'point')}"
         if refused is None:
-            trackers_of(ablation)
-            require_labels(ablation)
-            require_shapes(ablation)
+            problems = Problems()
+            for require in (require_labels, require_shapes):
+                with problems.collecting():
+                    require(ablation)
+            if problems:
+                raise SpecError(problems)
             typer.echo(f"{found}, {counted(len(ablation.trials()), 'trial')}")
         else:
             typer.echo(f"{found}; not executed: {', '.join(refused) or 'nothing'}")

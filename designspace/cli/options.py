@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -82,11 +83,15 @@ def number_of(devices: str) -> int:
     return len(devices_of(devices))
 
 
-def load_ablation(file: Path, settings: Sequence[str]) -> Ablation:
-    """Load an ablation and print its warnings. Raises ``SpecError``."""
+def load_ablation(file: Path, settings: Sequence[str], trackers: Sequence[str] | None = None) -> Ablation:
+    """Load an ablation and print its warnings. Raises ``SpecError``.
+
+    With ``trackers``, it is also an error if these, or those that the ablation names, cannot be used.
+    """
+    from designspace.run.trackers import trackers_of
     from designspace.spec import load
 
-    ablation = load(file, settings)
+    ablation = load(file, settings, also=None if trackers is None else partial(trackers_of, more=trackers))
     for warning in ablation.warnings:
         warnings.warn(warning, stacklevel=2)
     return ablation
@@ -97,13 +102,10 @@ def load_to_run(
 ) -> Ablation:
     """The ablation, once the options and its trackers are known to be possible."""
     from designspace.run.executors import require_devices, require_executor
-    from designspace.run.trackers import trackers_of
 
     try:
         require_executor(executor, slurm)
         require_devices(executor, device)
     except ValueError as error:
         stop(2, f"--{error}")
-    ablation = load_ablation(file, settings)
-    trackers_of(ablation, trackers)
-    return ablation
+    return load_ablation(file, settings, trackers)

@@ -54,7 +54,7 @@ def train(
         device = one_device(device)
         if half and not export:
             stop(2, "--half needs --export FOLDER")
-        ablation = load_ablation(file, set_)
+        ablation = load_ablation(file, set_, tracker)
         trackers = trackers_of(ablation, tracker)
         require_labels(ablation)
         plans = _plans(ablation)

@@ -1,4 +1,4 @@
-"""How products of float32 numbers are computed: in full precision, or in TF32 on GPUs that have it."""
+"""How float32 numbers are computed: in full precision, or in TF32 on GPUs that have it; and as PyTorch's default."""
 
 from __future__ import annotations
 
@@ -52,6 +52,7 @@ def attributes(*of: tuple[Any, str]) -> Settings:
 
 
 FLOAT32: Settings = (
+    (torch.get_default_dtype, torch.set_default_dtype),
     (_matmul_precision, _set_matmul_precision),  # these two before those below, which they change
     (_cudnn_tf32, _set_cudnn_tf32),
     *attributes(
@@ -62,9 +63,10 @@ FLOAT32: Settings = (
         (_BACKENDS.mkldnn.matmul, "fp32_precision"),
     ),
 )
-"""Functions that read and change how products of float32 numbers are computed.
+"""Functions that read and change the default type, and how products of float32 numbers are computed.
 
-PyTorch has two interfaces for this. Both are used, because reading one raises an error after the other alone was set.
+PyTorch has two interfaces for these products. Both are used, because reading one raises an error after the other alone
+was set.
 """
 
 
@@ -81,10 +83,12 @@ def kept(settings: Settings) -> Iterator[None]:
 
 
 def use_full_float32() -> None:
-    """From now on, convolutions and products of float32 numbers on a GPU do not round them to TF32, which has 10 bits.
+    """From now on, float32 is the default type, and a GPU does not round to TF32, which has 10 bits.
 
-    PyTorch rounds in convolutions unless it is told not to, which changed images by up to 1.4e-2.
+    PyTorch rounds float32 numbers in convolutions unless it is told not to, which changed images by up to 1.4e-2. With
+    another default type, networks would have other weights and numbers than those that their ids stand for.
     """
+    torch.set_default_dtype(torch.float32)
     torch.set_float32_matmul_precision("highest")
     _set_cudnn_tf32(allowed=False)
     _BACKENDS.fp32_precision = "ieee"

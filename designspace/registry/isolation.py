@@ -39,7 +39,6 @@ def _set_filters(filters: list[Any]) -> None:
 
 _BACKENDS: Any = torch.backends
 _SETTINGS: Settings = (
-    (torch.get_default_dtype, torch.set_default_dtype),
     (torch.get_num_threads, torch.set_num_threads),
     (torch.is_grad_enabled, torch.set_grad_enabled),
     (torch.is_anomaly_enabled, torch.set_anomaly_enabled),
@@ -73,8 +72,9 @@ def settings_kept() -> AbstractContextManager[None]:
 def isolated(device: torch.device, *key: object) -> Iterator[set[str]]:
     """Run the block with global generators that are seeded by ``key``, and restore their states and all settings.
 
-    It computes float32 in full precision, and gives a set that receives the names of components that draw from these
-    generators; see ``drawing``. On a GPU, the generator of ``device`` is included. Nothing here waits for the device.
+    The default type is float32, computed in full precision. The block gets a set that receives the names of components
+    that draw from these generators; see ``drawing``. On a GPU, the generator of ``device`` is included. Nothing here
+    waits for the device.
     """
     if _ALONE.get():
         yield set()

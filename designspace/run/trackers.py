@@ -14,9 +14,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from designspace.errors import Problem, SpecError
+from designspace.errors import Problem, SpecError, brief
+from designspace.interrupts import contained
 from designspace.registry.isolation import settings_kept
 from designspace.registry.known import import_plugin, place_of
+from designspace.spec.own import users_line
 from designspace.text import did_you_mean
 
 if TYPE_CHECKING:
@@ -80,7 +82,10 @@ class Tracker:
 
     @classmethod
     def require(cls) -> None:
-        """Raise ``ValueError`` if the tracker cannot be used; called before anything is computed."""
+        """Raise an exception if the tracker cannot be used; called before anything is computed.
+
+        The message of a ``ValueError`` is shown to the user as it is, that of others with their type and place.
+        """
 
     def began(self, trial: Tracked, spec: Mapping[str, Any]) -> None:
         """The trial begins, or one whose results are there already is passed on.
@@ -148,8 +153,13 @@ def _tracker(wanted: str | type[Tracker]) -> type[Tracker]:
             near = did_you_mean(wanted, names)
             raise ValueError(f"unknown tracker '{wanted}'.{near} Known: {', '.join(names)}.")
         found = Tracker.known[wanted]
-    with settings_kept():  # W&B replaces sys.exit
-        found.require()
+    try:
+        with settings_kept(), contained():  # W&B replaces sys.exit
+            found.require()
+    except ValueError:
+        raise
+    except Exception as error:
+        raise ValueError(f"tracker {found.name or found.__name__} fails{users_line(error)}: {brief(error)}") from error
     return found
 
 

@@ -59,7 +59,7 @@ def _noise_keys(seed: int, images: Sequence[int], step: int, draw: int) -> list[
 
 
 def _drawn(keys: Sequence[Key], shape: tuple[int, ...]) -> Tensor:
-    out = torch.empty(shape)
+    out = torch.empty(shape, dtype=torch.float32)
     _fill(out.reshape(len(keys), -1).numpy(), keys)
     return out
 
@@ -164,7 +164,7 @@ class Ahead(Drawn):
                 return
 
     def _start(self, what: Draw) -> tuple[Tensor, list[Future[None]]]:
-        out = torch.empty((len(what.images), *self._shape), pin_memory=self._pinned)
+        out = torch.empty((len(what.images), *self._shape), dtype=torch.float32, pin_memory=self._pinned)
         rows, size = out.reshape(len(out), -1).numpy(), max(PER_TASK, math.ceil(len(out) / self._threads))
         keys = what.keys(self._seed)
         starts = range(0, len(out), size)

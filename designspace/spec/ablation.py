@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -163,7 +163,9 @@ class Ablation(Spec):
         return self._plan
 
 
-def load(path: Path | str, overrides: Sequence[str] = ()) -> Ablation:
+def load(
+    path: Path | str, overrides: Sequence[str] = (), *, also: Callable[[Ablation], object] | None = None
+) -> Ablation:
     """Read, check and resolve an ablation.
 
     Components that are not built in are checked for what would make results wrong: shapes, dtypes, finite values,
@@ -175,6 +177,8 @@ def load(path: Path | str, overrides: Sequence[str] = ()) -> Ablation:
         path: A YAML file, or the name of an included ablation, such as ``solver_grid``. A file may name Python files to
             import, so read only files that you trust.
         overrides: Changes in the form of the option ``--set``: ``evaluate.images=50``, ``grid.nfe=[7,11]``.
+        also: A further check of the ablation, which may lack invalid fields. The problems of a ``SpecError`` that it
+            raises are reported with the others.
 
     Raises:
         SpecError: The file has errors; ``lines`` lists all of them as ``file:line:column: where: what``.
@@ -188,10 +192,14 @@ def load(path: Path | str, overrides: Sequence[str] = ()) -> Ablation:
     override(document, overrides, list(Ablation.model_fields))
     ablation = _valid_part(document)
     found = plan(dict(ablation), document)
-    if problems := _causes([*document.problems, *found.errors]):
-        raise SpecError(problems)
+    problems = Problems(_causes([*document.problems, *found.errors]))
     ablation = ablation.model_copy(update={"claims": found.claims})
     ablation._document, ablation._plan = document, found
+    if also and not any(problem.path[:1] == ("components",) for problem in problems):  # which may define what is named
+        with problems.collecting():
+            also(ablation)
+    if problems:
+        raise SpecError(problems)
     return ablation
 
 

@@ -81,20 +81,24 @@ class Less(Expectation):
 class Within(Expectation):
     """The value at a point, or the difference of two (first minus second), lies between bounds.
 
-    For differences, ``tolerance: t`` is short for ``bounds: [-t, t]``.
+    For differences, ``tolerance: t`` is short for ``bounds: [-t, t]``, and ``percent: p`` states that the larger of the
+    two values exceeds the smaller by less than p percent of it.
     """
 
     within: OneOrTwo
     metric: str
     tolerance: Positive | None = None
+    percent: Positive | None = None
     bounds: tuple[Finite, Finite] | None = None
 
     @model_validator(mode="after")
-    def _one_of_two(self) -> Self:
-        if (self.tolerance is None) is (self.bounds is None):
-            raise PydanticCustomError("bounds", "needs either 'tolerance' or 'bounds: [low, high]'")
-        if self.tolerance is not None and len(self.within) == 1:
-            raise PydanticCustomError("bounds", "the value of one point needs 'bounds: [low, high]', not 'tolerance'")
+    def _one_of_them(self) -> Self:
+        given = [name for name in ("tolerance", "percent", "bounds") if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise PydanticCustomError("bounds", "needs one of 'tolerance', 'percent' and 'bounds: [low, high]'")
+        if self.bounds is None and len(self.within) == 1:
+            text = f"the value of one point needs 'bounds: [low, high]', not '{given[0]}'"
+            raise PydanticCustomError("bounds", "{text}", {"text": text})
         if self.bounds is not None and self.bounds[0] >= self.bounds[1]:
             text = f"{self.bounds[0]:g} is not below {self.bounds[1]:g}"
             raise PydanticCustomError("bounds", "bounds: {text}", {"text": text})

@@ -28,7 +28,7 @@ from designspace.data.load import load_images
 from designspace.data.rows import Data
 from designspace.denoising.rows import Denoiser, Network
 from designspace.errors import DataError, DocPath, Kind, Problem, RowError, brief, dotted
-from designspace.interrupts import contained
+from designspace.interrupts import TooSlow, contained
 from designspace.registry.calling import blame
 from designspace.registry.component import Component
 from designspace.spec.paths import Location, Setting, written
@@ -116,7 +116,7 @@ class OwnComponents:
         try:
             with _time_limit(SECONDS):
                 return _problem(component, draft, partial(self._images, draft.data))
-        except _TooSlow:
+        except TooSlow:
             self._instances[cls] = MOST
             what = f"{cls.row} '{cls.name}' is not checked, because its check takes more than {SECONDS:g} s"
             self.unchecked.append(Problem(what, path, Kind.UNCHECKED))
@@ -216,13 +216,9 @@ def _context(draft: Draft) -> Context:
     )
 
 
-class _TooSlow(BaseException):
-    """The time is over. It is no ``Exception``, so that components do not catch it."""
-
-
 @contextmanager
 def _time_limit(seconds: float) -> Iterator[None]:
-    """Raise ``_TooSlow`` in the ``with`` block after this time.
+    """Raise ``TooSlow`` in the ``with`` block after this time.
 
     Without effect outside the main thread and on Windows, where no signal can interrupt the block.
     """
@@ -231,7 +227,7 @@ def _time_limit(seconds: float) -> Iterator[None]:
         return
 
     def stop(number: int, frame: FrameType | None) -> None:
-        raise _TooSlow
+        raise TooSlow
 
     before = signal.signal(signal.SIGALRM, stop)
     signal.setitimer(signal.ITIMER_REAL, seconds)

@@ -45,8 +45,17 @@ def less(study: Study, expect: Expect) -> Iterator[Needed]:
 
 
 def within(study: Study, expect: Expect) -> Iterator[Needed]:
-    r"""A value, or the difference of two, lies between bounds: :math:`l < \theta` and :math:`\theta < u`."""
-    metric, points, tolerance = expect["metric"], expect["within"], expect.get("tolerance")
+    r"""A value, or the difference of two, lies between bounds: :math:`l < \theta` and :math:`\theta < u`.
+
+    With ``percent``, two values differ by less than a share of the smaller: :math:`a < (1 + p/100)\, b` and
+    :math:`b < (1 + p/100)\, a`.
+    """
+    metric, points, percent = expect["metric"], expect["within"], expect.get("percent")
+    if percent is not None:
+        for a, b in _pairs(study, *points):
+            yield Needed((a, b), partial(statements.ratio_near_one, study, a, b, metric, 1 + percent / 100))
+        return
+    tolerance = expect.get("tolerance")
     bounds = expect["bounds"] if tolerance is None else (-tolerance, tolerance)
     if len(points) == 1:
         for a in select(study.points, points[0]):

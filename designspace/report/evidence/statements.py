@@ -104,12 +104,30 @@ def ratio(study: Study, a: Entry, b: Entry, metric: str, least: float) -> list[S
     the ratio is that of the delta method, :math:`\mathrm{se}(a - \hat r b) / b`.
     """
     found, positive = difference(study, a, b, metric, least), _alone(b, metric)
-    is_ = a.value(metric) / positive.value if positive.value else math.nan
-    se = difference(study, a, b, metric, is_).se if math.isfinite(is_) else None
-    shown = Difference(is_, None if se is None else se / abs(positive.value), found.paired)
-    text = f"{one_line(a.about(metric).protocol)} {_value(a, metric)} over {_value(b, metric)}{evaluations(a, b)}: "
-    text += f"ratio {measured(is_, shown.se)}{_how(found)}, expected at least {value_of(least)}"
+    text, shown = _ratio(study, a, b, metric, found)
+    text += f", expected at least {value_of(least)}"
     return [Statement(one(z), text, shown, "ratio") for z in (-found.z, -positive.z)]
+
+
+def ratio_near_one(study: Study, a: Entry, b: Entry, metric: str, most: float) -> list[Statement]:
+    r"""Each is less than r times the other, r > 1, tested as :math:`a - r\, b < 0` and :math:`b - r\, a < 0`.
+
+    Both together are only true of values above 0.
+    """
+    up, down = difference(study, a, b, metric, most), difference(study, b, a, metric, most)
+    text, shown = _ratio(study, a, b, metric, up)
+    text += f", expected between {value_of(float(f'{1 / most:.4g}'))} and {value_of(float(f'{most:.4g}'))}"
+    return [Statement(one(found.z), text, shown, "ratio") for found in (up, down)]
+
+
+def _ratio(study: Study, a: Entry, b: Entry, metric: str, found: Difference) -> tuple[str, Difference]:
+    """The ratio of the first to the second in words, and as a number; ``found`` is the difference that is tested."""
+    divisor = b.value(metric)
+    is_ = a.value(metric) / divisor if divisor else math.nan
+    se = difference(study, a, b, metric, is_).se if math.isfinite(is_) else None
+    shown = Difference(is_, None if se is None else se / abs(divisor), found.paired)
+    text = f"{one_line(a.about(metric).protocol)} {_value(a, metric)} over {_value(b, metric)}{evaluations(a, b)}: "
+    return f"{text}ratio {measured(is_, shown.se)}{_how(found)}", shown
 
 
 def evaluations_ratio(a: Entry, b: Entry, least: float) -> list[Statement]:
