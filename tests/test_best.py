@@ -19,8 +19,8 @@ from designspace.errors import DataError
 from designspace.registry.known import ROWS as COMPONENTS
 from designspace.report import find
 from designspace.report.evidence.deciding import deciding
-from designspace.report.evidence.paper import ROWS
 from designspace.report.evidence.judged import Judgement
+from designspace.report.evidence.paper import ROWS
 from designspace.report.evidence.practices import evidence, where
 from designspace.report.tables import best as tables
 from designspace.report.tables import best_csv

@@ -47,7 +47,7 @@ class WandB(Tracker, name="wandb"):
             resume="allow",
             config={**spec, "axes": dict(trial.axes)},
             reinit="create_new",  # workers compute several trials at the same time
-            settings=wandb.Settings(console="off", silent=True, **_patience()),
+            settings=wandb.Settings(console="off", silent=True, init_timeout=_patience()),
         )
         self._run.define_metric("training/*", step_metric="training/images")
 
@@ -62,5 +62,5 @@ class WandB(Tracker, name="wandb"):
         self._run.finish(exit_code=0 if metrics else 1)
 
 
-def _patience() -> dict[str, float]:
-    return {} if "WANDB_INIT_TIMEOUT" in os.environ else {"init_timeout": TIMEOUT}
+def _patience() -> float:
+    return float(os.environ.get("WANDB_INIT_TIMEOUT", TIMEOUT))
