@@ -307,7 +307,7 @@ def test_a_heat_map_has_two_axes_of_numbers(bench):
             for nfe in (7, 11, 35):
                 made.point({"solver": solver, "time_steps.rho": rho, "nfe": nfe}, 100.0 * rho / nfe, se=0.1)
     one, two = heat_panels(made.study(), "frechet")
-    assert (one.title, two.title, one.x, one.y) == ("solver=euler", "solver=heun", "nfe", "time_steps.rho")
+    assert (one.title, two.title, one.x, one.y) == ("solver=euler", "solver=heun", "NFE", "time_steps.rho")
     assert (one.columns, one.rows) == ([7, 11, 35], [3, 5, 7])
     assert one.values[2, 0] == pytest.approx(100.0)
     assert one.best == (0, 2)
