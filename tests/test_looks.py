@@ -239,6 +239,31 @@ def test_configurations_that_do_not_fit_one_list_are_ranked_in_panels_of_their_o
         assert [[float(line.get_xdata()[0]) for line in of] for of in (blue, grey)] == [[best], [best + 7]]
 
 
+def test_two_axes_with_panels_are_rows_and_columns_below_one_note(bench):
+    made = bench(axes=("stage", "denoiser", "design", "nfe"))
+    stages, designs = (
+        ("as published", "+ Heun", "+ EDM time steps", "+ sigma = t and s = 1"),
+        ("ddpm", "iddpm", "vp", "ve"),
+    )
+    for stage, denoiser, design, nfe in itertools.product(stages, ("network", "exact"), designs, (7, 11)):
+        axes = {"stage": stage, "denoiser": denoiser, "design": design, "nfe": nfe}
+        se = 0.1 if denoiser == "exact" else None
+        made.point(axes, 10.0 / nfe + stages.index(stage) + designs.index(design), se=se)
+    figure = metric_vs_nfe(made.study(), "frechet")
+    assert len(figure.axes) == 8
+    titles = [axes.get_title(loc="left").replace("\n", " ") for axes in figure.axes]
+    assert titles == [
+        f"denoiser={denoiser}, design={design}" for denoiser in ("network", "exact") for design in designs
+    ]
+    figure.canvas.draw()
+    tops = [round(axes.get_position().y1, 2) for axes in figure.axes]
+    assert tops[:4] == [tops[0]] * 4 > tops[4:] == [tops[4]] * 4
+    (legend,) = figure.legends
+    notes = legend.get_title().get_text().split("\n")
+    assert [note.partition(":")[0] for note in notes] == ["denoiser=network", "denoiser=exact"]
+    assert legend.get_window_extent().y0 > max(axes.get_tightbbox().y1 for axes in figure.axes)
+
+
 def test_labels_are_spread_as_little_as_possible():
     assert spread([0.2, 1.0], [0.1, 0.1], 2.0) == pytest.approx([0.2, 1.0])
     assert spread([1.0, 1.0, 1.0], [0.1] * 3, 2.0) == pytest.approx([0.9, 1.0, 1.1])

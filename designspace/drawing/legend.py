@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from designspace.drawing.given import first, is_given
-from designspace.drawing.look import SMALL, WIDTH, plain, text_width, wrapped
+from designspace.drawing.look import NOTE, SMALL, WIDTH, plain, text_width, wrapped
 from designspace.text import joint_name
 
 if TYPE_CHECKING:
@@ -46,6 +46,8 @@ class Legend:
     """The largest number of columns."""
     width: float = WIDTH
     """The width of the figure in inches."""
+    note: str = ""
+    """What stands above the keys."""
 
     @property
     def columns(self) -> int:
@@ -65,7 +67,7 @@ class Legend:
     def height(self) -> float:
         """The height in inches."""
         lines = max(wrapped(key.name, NAME).count("\n") + 1 for key in self.keys)
-        return 0.06 + 0.02 * self.size * self.rows * lines
+        return 0.06 + 0.02 * self.size * self.rows * lines + 0.02 * SMALL * len(self.note.splitlines())
 
     def draw(self, figure: Figure) -> None:
         """Put the legend above all panels of the figure, or into the first of the axes that the user gives."""
@@ -80,6 +82,9 @@ class Legend:
         else:
             wide = {"ncols": self.columns, "columnspacing": 1.2, "borderaxespad": 0.1}
             legend = figure.legend(handles, names, loc="outside upper center", **look, **wide)
+            if self.note:
+                legend.set_title(plain(self.note))
+                legend.get_title().set(**NOTE)
         for text, key in zip(legend.get_texts(), self.keys, strict=True):
             text.set_text(plain(wrapped(key.name, NAME)))  # set here, because matplotlib skips labels that begin with _
 

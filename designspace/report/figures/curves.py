@@ -14,7 +14,7 @@ from designspace.drawing.look import BASELINE, DARK, FAINT, WIDTH
 from designspace.drawing.panels import CROWDED, LEVEL, Curve, draw_intervals, draw_level, stacked
 from designspace.drawing.scales import Scale, dodge
 from designspace.report.figures.metric import MetricPanel, panels
-from designspace.report.figures.titles import Scales, title_each, title_multiples
+from designspace.report.figures.titles import Scales, columns_of, note_of_all, title_each, title_multiples
 from designspace.report.study import Study
 
 if TYPE_CHECKING:
@@ -65,8 +65,7 @@ class _Plan:
     @property
     def columns(self) -> int:
         """The number of panels side by side."""
-        count = len(self.panels) if self.multiples else 1
-        return 2 if count == 4 else min(count, 3)
+        return columns_of(len(self.panels)) if self.multiples else 1
 
     @property
     def rows(self) -> int:
@@ -97,6 +96,9 @@ def draw(panels: Sequence[MetricPanel]) -> Figure:
     """Draw the panels; small multiples, which have titles, side by side, others one below the other."""
     scales = [Scales.of(panel, panels) for panel in panels]
     plan, legend = _plan(panels, scales)
+    note = note_of_all(panels, scales) if plan.multiples else ""
+    if legend and not is_given():
+        legend, note = replace(legend, note=note), ""  # because both stand above all panels
     figure, grid = stacked(
         plan.rows,
         HEIGHT * plan.rows + (legend.height if legend else 0),
@@ -112,7 +114,10 @@ def draw(panels: Sequence[MetricPanel]) -> Figure:
         scale.y.put_on_y(axes)
     for axes in grid[len(panels) :]:
         axes.set_axis_off()
-    (title_multiples if plan.multiples else title_each)(figure, grid, panels, scales)
+    if plan.multiples:
+        title_multiples(figure, grid, panels, scales, note)
+    else:
+        title_each(figure, grid, panels, scales)
     if legend:
         legend.draw(figure)
     return figure

@@ -22,7 +22,7 @@ from designspace.text import config_name, one_line, value_of
 
 CURVES = 5
 """If a panel has more curves than this, the values of an axis get panels of their own."""
-PANELS = 6
+PANELS = 8
 """The largest number of panels for the values of axes."""
 ORDERED = 4
 """At least this many values of an axis, all numbers, have the colours of a scale."""

@@ -71,24 +71,32 @@ def _even(line: str, most: int) -> str:
     return fill(line, width)
 
 
+def columns_of(multiples: int) -> int:
+    """The number of small multiples side by side: rows of equal length if that is possible."""
+    return {4: 2, 8: 4}.get(multiples, min(multiples, 3))
+
+
 def title_multiples(
-    figure: Figure, grid: Sequence[Axes], panels: Sequence[MetricPanel], scales: Sequence[Scales]
+    figure: Figure, grid: Sequence[Axes], panels: Sequence[MetricPanel], scales: Sequence[Scales], note: str
 ) -> None:
-    """Name the axes and write the notes once for all panels; each line that is not that of all names its panels."""
-    columns = 2 if len(panels) == 4 else min(len(panels), 3)
-    most = int(length(grid[0], figure.get_figwidth() / columns - 0.5) * 72 / (0.68 * TITLE["fontsize"]))
+    """Name the axes and write the ``note`` once for all panels."""
+    most = int(length(grid[0], figure.get_figwidth() / columns_of(len(panels)) - 0.5) * 72 / (0.68 * TITLE["fontsize"]))
     for axes, panel in zip(grid, panels, strict=False):
         annotate(axes, wrapped(panel.title, most), "left", strong=True)
     names = [scale.labels(panel) for panel, scale in zip(panels, scales, strict=True)]
     alike = len(set(names)) == 1
-    label_all(figure, grid, x=names[0][0], y=names[0][1] * alike, note="\n".join(_attributed(panels, scales)))
+    label_all(figure, grid, x=names[0][0], y=names[0][1] * alike, note=note)
     if not alike:
         for axes, (_, y) in zip(grid, names, strict=False):
             axes.set_ylabel(y)
 
 
+def note_of_all(panels: Sequence[MetricPanel], scales: Sequence[Scales]) -> str:
+    """What the notes of all panels say; each line that is not that of all names its panels."""
+    return "\n".join(_attributed(panels, scales))
+
+
 def _attributed(panels: Sequence[MetricPanel], scales: Sequence[Scales]) -> Iterator[str]:
-    """The lines of the notes of all panels; those that not all of them have begin with the titles of their panels."""
     of: dict[str, list[str]] = {}
     for panel, scale in zip(panels, scales, strict=True):
         for line in _note(panel, scale.y).split("\n"):
@@ -96,7 +104,15 @@ def _attributed(panels: Sequence[MetricPanel], scales: Sequence[Scales]) -> Iter
     if len({scale.y.high for scale in scales}) > 1 and len({panel.label for panel in panels}) == 1:
         yield "each panel has its own y axis"
     for line, titles in of.items():
-        yield line if len(titles) == len(panels) else f"{', '.join(titles)}: {line}"
+        others = [panel.title for panel in panels if panel.title not in titles]
+        yield f"{_in_common(titles, others)}: {line}" if others else line
+
+
+def _in_common(titles: Sequence[str], others: Sequence[str]) -> str:
+    """The shortest name of some panels: the values that they share and no other panel has, or else all their titles."""
+    shared = set.intersection(*(set(title.split(", ")) for title in titles))
+    own = [value for value in titles[0].split(", ") if value in shared]
+    return next((value for value in own if not any(value in title.split(", ") for title in others)), ", ".join(titles))
 
 
 def _note(panel: MetricPanel, scale: Scale) -> str:
