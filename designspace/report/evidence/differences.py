@@ -25,7 +25,7 @@ class Ranking:
     """The best of several points and the comparisons of all others with it."""
 
     best: list[Entry]
-    """The point with the best value, then those that do not differ significantly from it."""
+    """The point with the best value, then those whose difference from it is not resolved."""
     against: dict[Entry, tuple[Difference, float]]
     """For every other point, its difference from the best one and the p-value corrected for all pairs of points."""
 

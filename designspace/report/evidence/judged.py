@@ -118,7 +118,12 @@ class Evidence:
         return gap.value != 0 and (gap.value > 0) is self.higher
 
     def costs_more(self, budget: object, choice: Any) -> bool:
-        """Whether the better one of a choice and the endorsed one costs more evaluations."""
+        """Whether the better one of a choice and the endorsed one costs more evaluations.
+
+        It does not if the budget is given in the evaluations that count, of which solvers may leave a few unspent.
+        """
+        if self.study.column_axis == self.study.count:
+            return False
         nfe = self.at[budget].nfe
         own, papers = nfe[choice], nfe[self.at[budget].factor.choices[0]]
         better, worse = (own, papers) if self.is_better(self.gaps[budget, choice]) else (papers, own)

@@ -31,6 +31,8 @@ MOST = 9
 UNSURE = "#888888"
 COLOUR = {Judgement.CONTRADICTS: COLOURS[1], Judgement.AGREES: COLOURS[0], Judgement.UNDECIDED: UNSURE}
 """The colours of the verdicts."""
+WITHHELD = COLOURS[2]
+"""The colour of verdicts that are withheld, which is explained only if there are any."""
 
 
 def files(sheets: Sequence[Sheet]) -> Iterator[tuple[str, bytes]]:
@@ -71,7 +73,9 @@ def changes(sheet: Sheet) -> Figure | None:
     _scale(axes)
     axes.set_xlabel("relative to the paper's choice")
     annotate(axes, f"{one_line(sheet.protocol)} of {sheet.data}; grey ticks: all choices")
+    withheld = any(one.judgement(_middle(one)) is Judgement.WITHHELD for _, one in lines)
     keys = [Key(str(kind), _style(colour)) for kind, colour in COLOUR.items()]
+    keys += [Key(str(Judgement.WITHHELD), _style(WITHHELD))] * withheld
     if any(_is_doubtful(one) for _, one in lines):
         keys.append(Key("weak evidence", _style(UNSURE, hollow=True)))
     Legend(keys, SMALL, line=1.0).draw(figure)
@@ -105,7 +109,8 @@ def _draw_change(axes: Axes, y: float, one: Evidence) -> None:
     gap = one.at[_middle(one)].against[one.rival(_middle(one))]
     half = critical_value(gap.degrees) * (gap.se or 0.0)
     low, x, high = (_ratio(one, gap.value + sign * half) for sign in (-1, 0, 1))
-    style = _style(COLOUR.get(one.judgement(_middle(one)), UNSURE), hollow=_is_doubtful(one))
+    colours = COLOUR | {Judgement.WITHHELD: WITHHELD}
+    style = _style(colours.get(one.judgement(_middle(one)), UNSURE), hollow=_is_doubtful(one))
     axes.errorbar([x], [y], xerr=([x - low], [high - x]), elinewidth=1.1, **style)
 
 

@@ -47,7 +47,7 @@ MEANING = (
     "choice is compared with the best one. If several choices were tried, the difference flatters the best of them, "
     "but verdicts are corrected. The interval includes the variation between training runs where networks were trained "
     "repeatedly (Student's t). Three budgets are shown: the lowest, a middle and the highest. best.csv has all budgets "
-    "and choices. Trials that several ablations have in common count once."
+    "and choices; it writes p-values below 1e-12 as 0. Trials that several ablations have in common count once."
 )
 VERDICTS = (
     "Verdicts: agrees, the paper's choice is significantly better than every other one tried; contradicts, another one "
@@ -189,8 +189,8 @@ def short(sheet: Sheet) -> Table:
     for line in sheet.leading:
         _, _, rival, *_ = _cells(sheet, line, None)
         best, verdict, on = outcome(line)
-        rows.append([Cell(line.name), Cell(papers(line)), best, rival, verdict, on])
-    found = Table([*HEADER[:2], *HEADER[3:], FURTHER[0]], rows, "")
+        rows.append([Cell(line.name), Cell(papers(line)), best, verdict, on, rival])
+    found = Table(["row", "the paper's choice", "favoured", "verdict", "measured on", "best other choice"], rows, "")
     return replace(found, caption=legend(found))
 
 

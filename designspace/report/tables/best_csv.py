@@ -13,17 +13,25 @@ from designspace.report.tables.evidence import interval, notes, papers
 from designspace.report.tables.table import csv_text
 from designspace.text import joined, one_line, value_of
 
+NO_P = 1e-12
+"""Smaller p-values are written as 0."""
+
 
 def tidy(sheets: Sequence[Sheet], metric: str) -> str:
     """best.csv: one row per choice, budget and piece of evidence; a row of the table without evidence has one row."""
-    rows = [{key: _plain(value) for key, value in row.items()} for row in flat(sheets, metric)]
+    rows = [{key: _plain(key, value) for key, value in row.items()} for row in flat(sheets, metric)]
     return csv_text(lambda: rows)
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, float):
-        return "" if math.isnan(value) else f"{value:.6g}"
-    return value
+def _plain(name: str, value: Any) -> Any:
+    """A number with as many digits as agree on all machines: small p-values multiply the error of a standard error."""
+    if not isinstance(value, float):
+        return value
+    if math.isnan(value):
+        return ""
+    if name == "p":
+        return "0" if value < NO_P else f"{value:.3g}"
+    return f"{value:.6g}"
 
 
 def flat(sheets: Sequence[Sheet], metric: str) -> Iterator[dict[str, Any]]:

@@ -57,14 +57,15 @@ def terminal_table(folder: Path | Study, *, live: bool = False) -> Group:
 
 
 def terminal_best(sheets: Sequence[Sheet]) -> Group:
-    """The table of best practices of each protocol and data set: what is favoured in each row, and the verdict."""
+    """The table of best practices of each protocol and data set: what is favoured, the verdict, and for which model."""
     parts: list[RichTable | Text] = []
     for sheet in sheets:
         whole = best.short(sheet)
-        rows = [[cells[0], cells[2], cells[4]] for cells in whole.rows]
-        header = [whole.header[0], whole.header[2], whole.header[4]]
+        rows = [[cells[0], *cells[2:5]] for cells in whole.rows]
+        header = [whole.header[0], *whole.header[2:5]]
         parts += [Text(sheet.title, style="bold"), _drawn(Table(header, rows, ""))]
-        parts += [Text(clean(line)) for line in best.headlines(sheet)] + [Text()]
+        told = [*filter(None, [whole.caption]), *best.headlines(sheet)]
+        parts += [*(Text(clean(line)) for line in told), Text()]
     return Group(*parts)
 
 
