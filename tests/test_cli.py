@@ -1,6 +1,7 @@
 """The command line, run in a shell."""
 
 import hashlib
+import importlib.metadata
 import io
 import json
 import os
@@ -717,3 +718,12 @@ def test_a_plugin_with_a_name_that_is_taken_is_an_error_that_names_both_places(w
     assert "scaling 'vp' is defined twice" in last
     assert f"{ROOT}/components/scaling/vp.py:VP" in last
     assert f"{tmp_path}/site/plug.py:P" in last
+
+
+def test_the_version_is_that_of_the_metadata_and_does_not_slow_the_import():
+    code = (
+        "import sys, designspace; early = 'importlib.metadata' in sys.modules; "
+        "print(early, designspace.__version__, '__version__' in dir(designspace))"
+    )
+    found = subprocess.check_output([sys.executable, "-c", code], text=True).split()
+    assert found == ["False", importlib.metadata.version("designspace"), "True"]
