@@ -727,3 +727,16 @@ def test_the_version_is_that_of_the_metadata_and_does_not_slow_the_import():
     )
     found = subprocess.check_output([sys.executable, "-c", code], text=True).split()
     assert found == ["False", importlib.metadata.version("designspace"), "True"]
+
+
+def test_options_for_what_a_command_writes_have_the_same_names(shell):
+    for command in (["export"], ["best"], ["import"], ["plot", "rows"]):
+        assert re.search(r"--output(,--out)? +-o", shell(*command, "--help")[1])
+
+
+def test_a_suggested_ablation_is_a_name_that_works(shell):
+    status, _, err = shell("check", "solver_gridd")
+    assert status == 2
+    name = re.search(r"Did you mean '(.*?)'\?", err)[1]
+    assert name == "solver_grid"
+    assert shell("check", name)[0] == 0
