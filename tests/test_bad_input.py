@@ -841,11 +841,8 @@ def test_claims_about_values_that_an_option_removes_are_left_out_with_one_warnin
 
 
 def test_claims_with_mistakes_of_their_own_are_errors_with_options_too(folder):
-    text = (
-        GOOD
-        + "claims:\n- {say: s, expect: {less: [{sovler: heun, nfe: 7}, {solver: euler, nfe: 7}], metric: frechet}}\n"
-    )
-    (folder / "a.yaml").write_text(text)
+    sides = "[{sovler: heun, nfe: 7}, {solver: euler, nfe: 7}]"
+    (folder / "a.yaml").write_text(f"{GOOD}claims:\n- {{say: s, expect: {{less: {sides}, metric: frechet}}}}\n")
     with pytest.raises(SpecError, match="there is no axis 'sovler'"):
         load(folder / "a.yaml", ["grid.nfe=[11]"])
 
