@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from designspace.training.rows import EMA, AdaptedLevels, Augmentation, LearnedWeight, LossWeight, NoiseDistribution
     from designspace.tune.search import Search, tune
 
+    __version__: str
+
 # fmt: off
 __all__ = [
     "EMA", "Ablation", "AdaptedLevels", "Augmentation", "Best", "CIn", "CNoise", "COut", "CSkip", "Chosen", "Compared",
@@ -82,6 +84,10 @@ _HOME = {name: f"designspace.{module}" for module, names in _HOMES.items() for n
 def __getattr__(name: str) -> Any:
     if name == "plots":
         return import_module("designspace.plots")
+    if name == "__version__":
+        from importlib.metadata import version  # here, because this module takes longer to import than the package
+
+        return version("designspace")
     if name not in _HOME:
         raise AttributeError(f"module 'designspace' has no attribute {name!r}")
     value = globals()[name] = getattr(import_module(_HOME[name]), name)
@@ -89,7 +95,7 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, "__version__"})
 
 
 class _Package(ModuleType):

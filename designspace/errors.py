@@ -140,6 +140,10 @@ class Kind(StrEnum):
     """A warning: something that is not checked, because it needs code that is not executed."""
     UNEXPLAINED = auto()
     """A warning: a claim that names a budget without saying why, or says why without naming one."""
+    TOO_FEW = auto()
+    """A claim along an axis that has too few values for it."""
+    LEFT_OUT = auto()
+    """A warning: claims about values of an axis that ``--set`` has removed."""
     UNSPENT = auto()
     """A warning: a budget of evaluations that a solver cannot spend in full."""
     IDLE = auto()
@@ -158,7 +162,7 @@ class Kind(StrEnum):
 
 
 _WARNINGS = {
-    *(Kind.PARTLY_UNMEASURED, Kind.NO_EFFECT, Kind.UNCHECKED, Kind.WITHHELD),
+    *(Kind.PARTLY_UNMEASURED, Kind.NO_EFFECT, Kind.UNCHECKED, Kind.WITHHELD, Kind.LEFT_OUT),
     *(Kind.UNEXPLAINED, Kind.UNSPENT, Kind.IDLE, Kind.CAUTION, Kind.FEW_REPEATS, Kind.FEW_IMAGES),
 }
 

@@ -93,6 +93,10 @@ def __getattr__(name: str) -> Any:
     return getattr(import_module(f"designspace.table.{_OF_DESIGNS[name]}"), name)
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 def rows(
     designs: Mapping[str, Design] | Iterable[Design | str] | Design | str,
     sheet: str = "schedule",
@@ -195,9 +199,8 @@ def pareto(results: AnyResults, metric: str | None = None, ax: AnyAxes | None = 
 
     Raises ``DataError`` if lower values of the metric are not better, or if there are too few points.
     """
-    return of_metric(
-        results, metric, fronts.pareto, "this needs at least 4 points of a metric where lower is better", ax
-    )
+    otherwise = "this needs at least 4 points of a metric where lower is better"
+    return of_metric(results, metric, fronts.pareto, otherwise, ax)
 
 
 def main_effects(results: AnyResults, metric: str | None = None, group: int = 0, ax: AnyAxes | None = None) -> Figure:

@@ -197,8 +197,8 @@ def did_you_mean(word: object, known: Iterable[object]) -> str:
     return f" Did you mean {near[0]!r}?" if near else ""
 
 
-def did_you_mean_file(path: PurePath, known: Iterable[PurePath]) -> str:
-    """A suggestion for a misspelt file name, as by ``did_you_mean``; the suffix does not make names similar."""
-    names = {file.stem: file.name for file in known}
+def did_you_mean_file(path: PurePath, known: Iterable[PurePath | str]) -> str:
+    """A suggestion for a misspelt file, as by ``did_you_mean``; only the name without suffix is compared."""
+    names = {PurePath(file).stem: str(file) for file in known}
     near = difflib.get_close_matches(path.stem, names, n=1)
     return f" Did you mean {names[near[0]]!r}?" if near else ""

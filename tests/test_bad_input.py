@@ -591,9 +591,10 @@ def test_not_a_file(folder):
     (folder / "solver_grid.yaml").write_text(GOOD)
     with pytest.raises(SpecError, match=re.escape(f"{folder}: is a folder, not a file. It has: solver_grid.yaml")):
         load(folder)
-    with pytest.raises(SpecError, match=r"solver_gird.yaml: no such file. Did you mean 'solver_grid.yaml'\?"):
+    near = re.escape(f"solver_gird.yaml: no such file. Did you mean '{folder / 'solver_grid.yaml'}'?")
+    with pytest.raises(SpecError, match=near):
         load(folder / "solver_gird.yaml")
-    ours = r"^solver_gird: no such file. Did you mean 'solver_grid.yaml'\? Included ablations: .*ema_width"
+    ours = r"^solver_gird: no such file. Did you mean 'solver_grid'\? Included ablations: .*ema_width"
     with pytest.raises(SpecError, match=ours):
         load("solver_gird")
 
@@ -821,3 +822,32 @@ def test_no_code_decides_on_a_message():
     found = [f"{file}:{line}" for file in files for line in decisions_on_messages(ast.parse(file.read_text("utf-8")))]
     assert len(files) > 100
     assert found == []
+
+
+@pytest.mark.parametrize(
+    ("option", "left", "where"),
+    [
+        ("grid.nfe=[11]", ["Heun beats Euler."], "without claims 1, 2 and 3 of the file, for want of values of nfe"),
+        ("grid.nfe=[11, 35]", [0, 1, 3], "without claim 2 of the file, for want of values of nfe"),
+        ("grid.solver=[heun, dpmpp_2m]", [], "without claims 0, 1, 2 and 3 of the file, for want of values of solver"),
+    ],
+)
+def test_claims_about_values_that_an_option_removes_are_left_out_with_one_warning(option, left, where):
+    """The file's own claims remain errors if they are wrong."""
+    whole, found = load("solver_grid"), load("solver_grid", [option])
+    assert [claim.say for claim in found.claims] == [whole.claims[i].say if isinstance(i, int) else i for i in left]
+    assert [warning for warning in found.warnings if "for want of" in str(warning)] == [f"--set {option}: {where}"]
+    assert {point.trial.id for point in found.points()} < {point.trial.id for point in whole.points()}
+
+
+def test_claims_with_mistakes_of_their_own_are_errors_with_options_too(folder):
+    sides = "[{sovler: heun, nfe: 7}, {solver: euler, nfe: 7}]"
+    (folder / "a.yaml").write_text(f"{GOOD}claims:\n- {{say: s, expect: {{less: {sides}, metric: frechet}}}}\n")
+    with pytest.raises(SpecError, match="there is no axis 'sovler'"):
+        load(folder / "a.yaml", ["grid.nfe=[11]"])
+
+
+def test_a_wrong_value_of_an_option_is_the_only_error():
+    with pytest.raises(SpecError) as caught:
+        load("solver_grid", ["grid.nfe=[x]"])
+    assert caught.value.lines == ["--set grid.nfe=[x]: should be an integer, not 'x'"]

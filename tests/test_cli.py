@@ -1,6 +1,7 @@
 """The command line, run in a shell."""
 
 import hashlib
+import importlib.metadata
 import io
 import json
 import os
@@ -717,3 +718,25 @@ def test_a_plugin_with_a_name_that_is_taken_is_an_error_that_names_both_places(w
     assert "scaling 'vp' is defined twice" in last
     assert f"{ROOT}/components/scaling/vp.py:VP" in last
     assert f"{tmp_path}/site/plug.py:P" in last
+
+
+def test_the_version_is_that_of_the_metadata_and_does_not_slow_the_import():
+    code = (
+        "import sys, designspace; early = 'importlib.metadata' in sys.modules; "
+        "print(early, designspace.__version__, '__version__' in dir(designspace))"
+    )
+    found = subprocess.check_output([sys.executable, "-c", code], text=True).split()
+    assert found == ["False", importlib.metadata.version("designspace"), "True"]
+
+
+def test_options_for_what_a_command_writes_have_the_same_names(shell):
+    for command in (["export"], ["best"], ["import"], ["plot", "rows"]):
+        assert re.search(r"--output(,--out)? +-o", shell(*command, "--help")[1])
+
+
+def test_a_suggested_ablation_is_a_name_that_works(shell):
+    status, _, err = shell("check", "solver_gridd")
+    assert status == 2
+    name = re.search(r"Did you mean '(.*?)'\?", err)[1]
+    assert name == "solver_grid"
+    assert shell("check", name)[0] == 0

@@ -10,6 +10,7 @@ import runpy
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -632,3 +633,14 @@ def test_the_page_on_tuning_shows_the_races_and_the_final_test_of_the_report():
     for name, design in (("Heun's method on EDM's levels", "baseline"), ("tuned", "tuned")):
         cells = [measured(rows[design, nfe].value, rows[design, nfe].se) for nfe in (7, 11)]
         assert f"| {name} | {' | '.join(cells)} |" in text
+
+
+def test_the_description_on_a_package_index_has_no_relative_links_and_its_example_is_right(tmp_path):
+    about = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    text = (ROOT / about["readme"]).read_text("utf-8")
+    assert re.findall(r"\]\(([^)]*)\)|src=\"([^\"]*)\"", text) == [("https://arxiv.org/abs/2206.00364", "")]
+    (example,) = re.findall(r"```yaml\n(.*?)```", text, re.S)
+    (tmp_path / "my_solvers.yaml").write_text(example)
+    assert len(load(tmp_path / "my_solvers.yaml").points()) == 9
+    commands = [line.split()[2] for line in text.splitlines() if line.startswith("$ designspace")]
+    assert commands == ["check", "run", "report"]

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from designspace import plots
 from designspace.design import Design, preset_names
 from designspace.drawing.files import saved
 from designspace.drawing.look import style
@@ -190,3 +191,7 @@ def test_names_are_not_read_as_mathematics_or_as_hidden_keys():
         for _, figure in figures(curves):
             assert legend(figure) == [r"_a \$b", r"c\$"]
             saved(figure, "png")
+
+
+def test_the_module_lists_only_what_is_public():
+    assert {name for name in dir(plots) if not name.startswith("_")} == {*plots.__all__}

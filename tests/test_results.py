@@ -197,3 +197,21 @@ def test_a_run_returns_results_that_answer(cache, tmp_path):
     assert results.best(metric="kid").best["solver"] == ("euler" if euler < heun else "heun")
     assert np.isfinite(results.frame["seconds"]).all()
     assert results.frame["label"].tolist() == ["euler", "heun"]
+
+
+@pytest.mark.parametrize(
+    ("ask", "message"),
+    [
+        (lambda found: found.best(nfee=11), "best: no argument 'nfee'. Did you mean 'nfe'?"),
+        (
+            lambda found: found.best(solver="a"),
+            "no argument 'solver'. Values of axes are given as a mapping, such as",
+        ),
+        (lambda found: found.best(nfe="a"), "best: nfe should be a number of evaluations, not 'a'"),
+        (lambda found: found.best(nfe=True), "best: nfe should be a number of evaluations, not True"),
+        (lambda found: found.compare({}, {}, metrc="kid"), "compare: no argument 'metrc'. Did you mean 'metric'?"),
+    ],
+)
+def test_wrong_arguments_of_answers_are_clear_errors(found, ask, message):
+    with pytest.raises(TypeError, match=re.escape(message)):
+        ask(found)

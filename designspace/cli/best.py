@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from designspace.cli.errors import clean_errors, terminal
-from designspace.cli.options import Out
+from designspace.cli.options import OUTPUT, Out
 
 
 def best(
@@ -19,7 +19,9 @@ def best(
     output: Annotated[
         Path | None,
         typer.Option(
-            help="The folder for best.md, best.csv, best.html and the figures.", show_default="OUT/best_practices"
+            *OUTPUT,
+            help="The folder for best.md, best.csv, best.html and the figures.",
+            show_default="OUT/best_practices",
         ),
     ] = None,
     metric: Annotated[str, typer.Option(help="The metric to judge by.")] = "frechet",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from designspace.cli.errors import clean_errors, stop
-from designspace.cli.options import BatchSize, Device, Out, Sets, batch_size_of, load_ablation, one_device
+from designspace.cli.options import OUTPUT, BatchSize, Device, Out, Sets, batch_size_of, load_ablation, one_device
 from designspace.cli.points import chosen
 from designspace.cli.report import folder_of
 from designspace.text import describe
@@ -37,7 +37,7 @@ def export(
     ],
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="What to write. Default: named after the ablation.", show_default=False),
+        typer.Option(*OUTPUT, help="What to write. Default: named after the ablation.", show_default=False),
     ] = None,
     images: Annotated[int | None, typer.Option(min=1, help="The number of images. Default: as measured.")] = None,
     repeat: Annotated[int, typer.Option(min=1, help="Of which repeat the images are, if there are several.")] = 1,

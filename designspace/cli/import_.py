@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from designspace.cli.errors import clean_errors, print_json, stop, terminal
-from designspace.cli.options import Json
+from designspace.cli.options import OUTPUT, Json
 
 if TYPE_CHECKING:
     from designspace.design import Design
@@ -22,7 +22,8 @@ CHECKPOINTS = (".pkl", ".pt", ".pth", ".ckpt", ".bin", ".mdlus", ".safetensors")
 def import_(
     path: Annotated[Path, typer.Argument(metavar="FILE|FOLDER", help="A checkpoint.", show_default=False)],
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="The model to write. Default: models/ and the name of the file.")
+        Path | None,
+        typer.Option(*OUTPUT, "--out", help="The model to write. Default: models/ and the name of the file."),
     ] = None,
     key: Annotated[
         str | None,

@@ -53,6 +53,8 @@ Trackers = Annotated[
     list[str],
     typer.Option("--tracker", metavar="NAME", help="wandb, tensorboard or one of your own; may be repeated."),
 ]
+OUTPUT = "--output", "-o"
+"""The names of the option for what a command writes; ``--out`` is the folder of all reports."""
 Out = Annotated[Path, typer.Option(help="The folder of all reports.")]
 Json = Annotated[bool, typer.Option("--json", help="Print only JSON on stdout.")]
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from designspace.cli.errors import clean_errors, stop
-from designspace.cli.options import Designs
+from designspace.cli.options import OUTPUT, Designs
 
 app = typer.Typer(help="Draw designs. Example: designspace plot rows edm vp", no_args_is_help=True)
 
@@ -25,14 +25,14 @@ def plot() -> None:
 def rows(
     designs: Designs = None,
     num_steps: Annotated[int, typer.Option(min=2, max=10_000, help="The number of time steps N.")] = 18,
-    out: Annotated[Path, typer.Option(help="The folder of the figures.")] = Path(),
+    output: Annotated[Path, typer.Option(*OUTPUT, "--out", help="The folder of the figures.")] = Path(),
 ) -> None:
     """Draw the rows of Table 1: schedule and scaling, time steps, preconditioning, and noise levels in training.
 
     Writes rows_schedule, rows_time_steps, rows_preconditioning and rows_training as .png, .svg and .pdf. Designs whose
     curves are all equal in a figure share one entry of its legend.
 
-    Example: designspace plot rows edm vp edm:time_steps.rho=3 --num-steps 10 --out figures
+    Example: designspace plot rows edm vp edm:time_steps.rho=3 --num-steps 10 -o figures
     """
     from designspace.design import preset_names
     from designspace.drawing.files import FORMATS, saved, settle
@@ -51,5 +51,5 @@ def rows(
             for name, figure in figures(curves):
                 settle(figure)
                 for kind in FORMATS:
-                    write_whole(out / f"rows_{name}.{kind}", saved(figure, kind))
-                    typer.echo(out / f"rows_{name}.{kind}")
+                    write_whole(output / f"rows_{name}.{kind}", saved(figure, kind))
+                    typer.echo(output / f"rows_{name}.{kind}")

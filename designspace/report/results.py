@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Never
 
 from designspace.report import answers
 from designspace.report.study import Study
@@ -17,6 +17,7 @@ from designspace.results import store
 from designspace.results.lines import PointKey
 from designspace.results.store import point_keys, read_description
 from designspace.storage.files import CacheFolder
+from designspace.text import did_you_mean
 
 if TYPE_CHECKING:
     _Path = Path
@@ -48,7 +49,9 @@ class Results(store.Results):
         points = point_keys(read_description(Path(folder))) if only is None else only
         super().__init__(Path(folder), only=points, cache=cache)
 
-    def best(self, nfe: float | None = None, metric: str | None = None, where: Axes | None = None) -> answers.Chosen:
+    def best(
+        self, nfe: float | None = None, metric: str | None = None, where: Axes | None = None, **unknown: Never
+    ) -> answers.Chosen:
         """The best point within a budget, and the others that do not differ significantly from it.
 
         All points within the budget are compared with the one that has the best value, at the 5 % level corrected for
@@ -59,14 +62,19 @@ class Results(store.Results):
             nfe: The largest number of counted evaluations per image, with those that guidance adds; by default any.
             metric: The metric to judge by; by default the first of the ablation.
             where: Values of axes, such as ``{"solver": "heun"}``, that the points have.
+            unknown: Nothing; for the error message about a misspelt argument.
 
         Raises:
+            TypeError: If there is no such argument, or ``nfe`` is no number.
             DataError: If no point is within the budget, there is no such metric or axis, neither higher nor lower
                 values of it are better, or the points were measured under different protocols.
         """
+        _refuse(unknown, "best", ("nfe", "metric", "where"))
+        if not isinstance(nfe, int | float | None) or isinstance(nfe, bool):
+            raise TypeError(f"best: nfe should be a number of evaluations, not {nfe!r}")
         return answers.best(self._study, nfe, metric, where or {})
 
-    def compare(self, a: Axes, b: Axes, metric: str | None = None) -> answers.Compared:
+    def compare(self, a: Axes, b: Axes, metric: str | None = None, **unknown: Never) -> answers.Compared:
         """The difference of a metric between two points, the first minus the second, with its standard error.
 
         .. code-block:: python
@@ -77,10 +85,13 @@ class Results(store.Results):
             a: The values of axes that only the first point has; axes that have one value only can be left out.
             b: Those of the second point.
             metric: The metric; by default the first of the ablation.
+            unknown: Nothing; for the error message about a misspelt argument.
 
         Raises:
+            TypeError: If there is no such argument.
             DataError: If a selection is not exactly one point with a result, or the points cannot be compared.
         """
+        _refuse(unknown, "compare", ("metric",))
         return answers.compare(self._study, a, b, metric)
 
     def report(self) -> Folder:
@@ -113,3 +124,10 @@ class Folder(_Path):
     def _repr_html_(self) -> str:
         page = next((self / name for name in ("index.html", "table.md") if (self / name).is_file()), self)
         return f'<a href="{escape(Path(os.path.relpath(page)).as_posix())}">{escape(str(page))}</a>'
+
+
+def _refuse(unknown: Collection[str], method: str, known: Sequence[str]) -> None:
+    """Raise ``TypeError`` if there are arguments that ``method`` does not have."""
+    for name in unknown:
+        axes = " Values of axes are given as a mapping, such as {'solver': 'heun'}."
+        raise TypeError(f"{method}: no argument '{name}'.{did_you_mean(name, known) or axes}")

@@ -5,8 +5,8 @@ This module checks claims against the points of the grid. ``expectations`` defin
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, Any
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Annotated, Any, NamedTuple
 
 from pydantic import BeforeValidator
 
@@ -14,7 +14,7 @@ from designspace.errors import DocPath, Kind, Problem
 from designspace.registry.component import Spec
 from designspace.results.points import known_as, listed, named_by_all
 from designspace.spec.expectations import AnyKind, Points, Selection, of_its_kind
-from designspace.spec.paths import STEPS
+from designspace.spec.paths import STEPS, axis_name
 from designspace.spec.problems import Problems, refusal
 from designspace.text import did_you_mean
 
@@ -28,22 +28,48 @@ class Claim(Spec):
     expect: Annotated[AnyKind, BeforeValidator(of_its_kind)]
 
 
-def checked(claims: Sequence[Claim], points: Points, metrics: Sequence[str], problems: Problems) -> tuple[Claim, ...]:
+class Checked(NamedTuple):
+    """The claims that are valid and, for each axis, the positions of those that only follow from its values."""
+
+    claims: tuple[Claim, ...]
+    left_out: Mapping[str, Sequence[int]]
+
+
+def checked(
+    claims: Sequence[Claim], points: Points, metrics: Sequence[str], problems: Problems, unsure: Collection[str] = ()
+) -> Checked:
     """The valid claims, with axes and values spelled as in ``points``; the others are reported in ``problems``.
+
+    Claims that match no point because an axis in ``unsure`` lacks values are not reported but left out.
 
     Claims that name a budget without saying why cause a warning, because most statements should hold at every budget.
     So do those that say why without naming a budget, because they are judged at every budget nevertheless.
     """
     found: list[Claim] = []
+    left_out: dict[str, list[int]] = {}
     for i, claim in enumerate(claims):
         place: DocPath = ("claims", i, "expect")
         own = Problems(_wrong_metric(claim.expect, metrics, place))
         expect = _known(claim.expect, points, place, own)
+        lacking = [_lacking(problem, claim.expect, unsure) for problem in own]
+        if own and all(lacking):
+            left_out.setdefault(lacking[0], []).append(i)
+            continue
         problems += map(_matching_no_trial, own)
         if not own:
             found.append(claim.model_copy(update={"expect": expect}))
             problems += _of_nothing(expect, i) if claim.why else _unexplained(expect, points, place)
-    return tuple(found)
+    return Checked(tuple(found), left_out)
+
+
+def _lacking(problem: Problem, expect: AnyKind, unsure: Collection[str]) -> str:
+    """The axis in ``unsure`` whose values are the reason of a problem with a claim; empty if there is none."""
+    if problem.kind not in (Kind.UNMATCHED, Kind.TOO_FEW) or problem.key:
+        return ""
+    along = [axis for name in ("along", "axis") if (axis := getattr(expect, name, None))]
+    own = [str(name) for name in problem.path if name in {axis for _, side in _sides(expect) for axis in side}]
+    named = own or [*along, *(axis for _, side in _sides(expect) for axis in side)]
+    return next((axis for axis in map(axis_name, named) if axis in unsure), "")
 
 
 def _unexplained(expect: AnyKind, points: Points, place: DocPath) -> Iterator[Problem]:

@@ -87,8 +87,9 @@ def read(path: Path) -> Document:
         raise _unreadable(f"is a folder, not a file. It has: {files}", Place(str(path))) from None
     except FileNotFoundError:
         ours = sorted(included().glob("*.yaml")) if len(path.parts) == 1 else []
-        near = did_you_mean_file(path, [*ours, *path.parent.glob("*.y*ml")])
-        listed = f" Included ablations: {', '.join(file.stem for file in ours)}" if ours else ""
+        names = [file.stem for file in ours]
+        near = did_you_mean_file(path, [*names, *path.parent.glob("*.y*ml")])
+        listed = f" Included ablations: {', '.join(names)}" if ours else ""
         raise _unreadable(f"no such file.{near}{listed}", Place(str(path))) from None
     except OSError as error:
         raise _unreadable(f"cannot be read: {error.strerror}", Place(str(path))) from None

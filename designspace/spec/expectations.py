@@ -19,7 +19,7 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from designspace.errors import DocPath
+from designspace.errors import DocPath, Kind
 from designspace.registry.component import Finite, NonNegative, Positive, Spec
 from designspace.results.points import known_axis, known_value, listed
 from designspace.spec.problems import refusal
@@ -118,7 +118,7 @@ class Along(Expectation):
             raise refusal("is the axis that 'along' names, so it cannot be fixed", (*place, "at", name), key=True)
         if len({point[name] for point in self.here(points)}) < 2:
             where = f" at {listed(self.at)}" if self.at else ""
-            raise refusal(f"there is only one value of {name}{where}", (*place, "along"))
+            raise refusal(f"there is only one value of {name}{where}", (*place, "along"), Kind.TOO_FEW)
         return self.model_copy(update={"along": name})
 
     def here(self, points: Points) -> list[Mapping[str, Label]]:
@@ -146,7 +146,7 @@ class ArgminIn(Along):
         here = self.here(points)
         values = tuple(known_value(found.along, v, here, (*place, i)) for i, v in enumerate(self.argmin_in))
         if {point[found.along] for point in here} <= set(values):
-            raise refusal(f"lists all values of {found.along}, so the claim could not fail", place)
+            raise refusal(f"lists all values of {found.along}, so the claim could not fail", place, Kind.TOO_FEW)
         return found.model_copy(update={"argmin_in": values})
 
 
@@ -182,7 +182,7 @@ class Interaction(Expectation):
                 raise refusal(what, (*place, "interaction", i, name), key=True)
             if len({point[name] for point in points if side.items() <= point.items()}) < 2:
                 where = f" at {listed(side)}" if side else ""
-                raise refusal(f"there is only one value of {name}{where}", (*place, "with"))
+                raise refusal(f"there is only one value of {name}{where}", (*place, "with"), Kind.TOO_FEW)
         return self.model_copy(update={"axis": name})
 
 

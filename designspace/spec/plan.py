@@ -31,7 +31,7 @@ from designspace.spec.search import varied
 from designspace.spec.trial import Point, Trial
 from designspace.spec.unfit import unfit
 from designspace.spec.unused import axes_without_effect
-from designspace.text import did_you_mean_file
+from designspace.text import did_you_mean_file, joined
 
 FRAMEWORK = str(Path(__file__).parents[1])
 
@@ -83,8 +83,10 @@ def plan(fields: Mapping[str, Any], document: Document) -> Plan:
         metrics = _metrics([*base, *changing])
         of_claims = Problems()
         labels = fields[SEARCH].labels if fields[SEARCH] else [choice.labels for choice in found]
-        claims = checked(fields["claims"], labels, metrics, of_claims)
-        problems += _not_misspelt_in_the_grid(of_claims, problems)
+        wrong, replaced = _wrong_axes(problems), _replaced_axes(fields, document)
+        claims, left_out = checked(fields["claims"], labels, metrics, of_claims, {*wrong, *replaced})
+        problems += of_claims
+        problems += _left_out(left_out, {axis: place for axis, place in replaced.items() if axis not in wrong})
     different = [point.trial for point in points]
     if not any(problem.kind is Kind.WITHHELD for problem in problems):  # the points that need code may differ
         problems += axes_without_effect(found, different)
@@ -140,7 +142,8 @@ def _unnamed(name: str, folder: Path) -> Iterator[str]:
 def _why_not_imported(name: str, error: BaseException, folder: Path) -> str:
     if line := _line_of(error):
         return f"{name} fails: {brief(error)} ({line})"
-    near = did_you_mean_file(folder / name, (folder / name).parent.glob("*.py"))
+    files = (folder / name).parent.glob("*.py")
+    near = did_you_mean_file(Path(name), [Path(name).parent / file.name for file in files])
     return f"{error}.{near if name.endswith('.py') else ''}"
 
 
@@ -169,11 +172,25 @@ def _withheld(problem: Problem) -> Problem:
     return problem._replace(what=f"not checked: needs {' or '.join(not_executed())}", kind=Kind.WITHHELD)
 
 
-def _not_misspelt_in_the_grid(of_claims: Sequence[Problem], known: Sequence[Problem]) -> list[Problem]:
-    """The problems of claims, without those of values on axes of the grid that have wrong values themselves."""
-    wrong = [p for p in known if not p.kind.is_warning and p.path[:1] in (("grid",), ("zip",)) and len(p.path) > 2]
-    axes = {axis_name(str(problem.path[1])) for problem in wrong}
-    return [p for p in of_claims if not (p.kind is Kind.UNMATCHED and axes.intersection(map(str, p.path)))]
+def _wrong_axes(problems: Sequence[Problem]) -> set[str]:
+    """The axes of the grid that have wrong values themselves, so that claims about them are no further errors."""
+    wrong = [p for p in problems if not p.kind.is_warning and p.path[:1] in (("grid",), ("zip",)) and len(p.path) > 2]
+    return {axis_name(str(problem.path[1])) for problem in wrong}
+
+
+def _replaced_axes(fields: Mapping[str, Any], document: Document) -> dict[str, DocPath]:
+    """The axes whose values an option ``--set`` has replaced, with their places."""
+    places = [(part, axis) for part in ("grid", "zip") for axis in fields[part] or ()]
+    return {axis_name(axis): (part, axis) for part, axis in places if document.from_option((part, axis))}
+
+
+def _left_out(claims: Mapping[str, Sequence[int]], replaced: Mapping[str, DocPath]) -> Iterator[Problem]:
+    """Yield a warning for each option that has removed values with which claims are concerned."""
+    for axis, positions in claims.items():
+        if axis in replaced:
+            which = f"{'claims' if len(positions) > 1 else 'claim'} {joined([str(i) for i in positions])}"
+            what = f"without {which} of the file, for want of values of {axis}"
+            yield Problem(what, replaced[axis], Kind.LEFT_OUT)
 
 
 def _metrics(settings: Sequence[Setting]) -> list[str]:
