@@ -14,6 +14,7 @@ from torch import Tensor
 from designspace.errors import BrokenRowError, RowError
 from designspace.registry.isolation import settings_kept
 from designspace.sampling import rows
+from designspace.sampling.flow import Lift
 from designspace.sampling.probe import MeasuredTimeSteps, Probe, placed
 from designspace.sampling.rows import SupportedLevels
 from designspace.sampling.sample import fall_together, follow, prepare
@@ -98,6 +99,8 @@ class Cost(NamedTuple):
     """Those that guidance adds."""
     idle: str = ""
     """Which part of them moves nothing, because levels fall together; empty if all of them are of use."""
+    lifts: tuple[Lift, ...] | None = None
+    """The noise that stochasticity adds; empty if it adds none, ``None`` if the levels have to be measured."""
 
     def total(self, guidance_cost: int | float = 1) -> int | float:
         """All evaluations, where one that guidance adds counts ``guidance_cost``."""
@@ -124,7 +127,8 @@ def cost(
         deque(follow(design.solver, flow, one), maxlen=0)
     known_levels = not isinstance(rule, MeasuredTimeSteps)
     idle = fall_together(flow, known) if flow.D.idle and known_levels else ""
-    return Cost(flow.D.main.mean(), flow.D.guidance.mean(), idle)
+    lifts = flow.lifts if any(lift.std for lift in flow.lifts) else ()
+    return Cost(flow.D.main.mean(), flow.D.guidance.mean(), idle, lifts if known_levels else None)
 
 
 def noise_order(design: SamplingRows, num_steps: int, known: SupportedLevels | None = None) -> list[tuple[int, int]]:

@@ -17,6 +17,7 @@ from designspace.registry.component import FOLDER, Component
 from designspace.registry.discovery import file_module, import_user
 from designspace.registry.execution import not_executed
 from designspace.registry.known import ROWS
+from designspace.spec.alike import adding_the_same_noise
 from designspace.spec.axes import Choice
 from designspace.spec.baseline import baseline
 from designspace.spec.candidates import Space
@@ -94,6 +95,7 @@ def plan(fields: Mapping[str, Any], document: Document) -> Plan:
     problems += _overruled(document, base, found)
     problems += _few_repeats(base, different)
     problems += evaluations.warnings(points, [*base, *changing])
+    problems += adding_the_same_noise(points, evaluations.cost, changing)
     return Plan(points, claims, [document.locate(problem) for problem in problems])
 
 
