@@ -450,7 +450,9 @@ def test_pages_open_with_the_evaluations_for_equal_quality_if_these_differ(bench
             made.point({"solver": solver, "nfe": nfe}, value, se=0.2)
     study = made.study()
     first, *rest = answers(study, [Verdict("", Outcome.HOLDS, "")], [*sections(study)])
-    assert first.startswith("dpm comes within 3 % of the best value with 9 evaluations (1.9 times fewer than heun)")
+    assert first.startswith(
+        "dpm comes within 3 % of the best value with 9 evaluations (95 % interval [9, …], 1.9 times fewer than heun)"
+    )
     assert [text.partition(" ")[0] for text in rest] == ["The", "At"]
     made = bench(axes=("solver", "nfe"))
     for solver, value in (("heun", 3.0), ("dpm", 5.0)):
@@ -459,7 +461,9 @@ def test_pages_open_with_the_evaluations_for_equal_quality_if_these_differ(bench
     study = made.study()
     first, last = answers(study, [], [*sections(study)])
     assert first.startswith("At 9 NFE, heun has the lowest FD-x")
-    assert last == "heun comes within 3 % of the best value with 9 evaluations; dpm above 9 (FD-x)."
+    assert (
+        last == "heun comes within 3 % of the best value with 9 evaluations (95 % interval [9, 9]); dpm above 9 (FD-x)."
+    )
 
 
 def test_ablations_of_one_row_at_a_time_open_with_the_rows_that_matter_most(bench):
