@@ -1,12 +1,16 @@
 """Pages in a real browser: their content, their controls, and that no foreign code runs and nothing is loaded."""
 
+import base64
+import io
 import json
 import re
 import shutil
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 from ruamel.yaml import YAML
 from studies import RECORDED
 from typer.testing import CliRunner
@@ -20,8 +24,9 @@ from designspace.report.figures.looks import roles
 from designspace.report.html import page
 from designspace.report.html.answer import answers, of_best
 from designspace.report.html.certainty import certainty
-from designspace.report.html.page import shown
+from designspace.report.html.page import once, shown
 from designspace.report.html.render import embedded
+from designspace.report.html.samples import samples
 from designspace.report.html.sections import sections
 from designspace.report.html.trials import _Shared, as_ablation
 from designspace.report.tables.claims import MEANING, PRELIMINARY, labels, summary
@@ -445,7 +450,9 @@ def test_pages_open_with_the_evaluations_for_equal_quality_if_these_differ(bench
             made.point({"solver": solver, "nfe": nfe}, value, se=0.2)
     study = made.study()
     first, *rest = answers(study, [Verdict("", Outcome.HOLDS, "")], [*sections(study)])
-    assert first.startswith("dpm comes within 3 % of the best value with 9 evaluations (1.9 times fewer than heun)")
+    assert first.startswith(
+        "dpm comes within 3 % of the best value with 9 evaluations (95 % interval [9, …], 1.9 times fewer than heun)"
+    )
     assert [text.partition(" ")[0] for text in rest] == ["The", "At"]
     made = bench(axes=("solver", "nfe"))
     for solver, value in (("heun", 3.0), ("dpm", 5.0)):
@@ -454,7 +461,9 @@ def test_pages_open_with_the_evaluations_for_equal_quality_if_these_differ(bench
     study = made.study()
     first, last = answers(study, [], [*sections(study)])
     assert first.startswith("At 9 NFE, heun has the lowest FD-x")
-    assert last == "heun comes within 3 % of the best value with 9 evaluations; dpm above 9 (FD-x)."
+    assert (
+        last == "heun comes within 3 % of the best value with 9 evaluations (95 % interval [9, 9]); dpm above 9 (FD-x)."
+    )
 
 
 def test_ablations_of_one_row_at_a_time_open_with_the_rows_that_matter_most(bench):
@@ -495,8 +504,49 @@ def test_a_page_opens_with_the_answer_the_main_figure_and_the_samples(visit):
     order = opened.locator("main > section").evaluate_all("(found) => found.map((one) => one.id)")
     assert order[:3] == ["lead", "sure", "claims"]
     assert opened.locator("#lead .plot").count() == 1
-    assert opened.locator("#lead .grid img").count() == 1
-    assert opened.locator("#pictures .grid, #section-0 .plot").count() == 0
+    assert opened.locator("#lead .samples img").count() == 6
+    assert opened.locator("#pictures .samples, #section-0 .plot").count() == 0
+
+
+def test_captions_say_each_sentence_once():
+    first = "A, n = 10 images: value ± standard error. Drawn reference: 3.5. Bold: the lowest."
+    assert once([first, "B, n = 10 images: value. Bold: the lowest.", first, "C."]) == [
+        first,
+        "B, n = 10 images: value. All else is as for the table before.",
+        "As for the table before.",
+        "C.",
+    ]
+
+
+def test_samples_fold_away_all_but_the_first_configurations(bench):
+    made = bench(axes=["solver"])
+    for k in range(9):
+        made.point({"solver": f"s={k}"}, 3.0 + k, se=0.1)
+    made.point({"solver": "late"}, 3.0, finished=False)
+    found = samples(made.study())
+    assert [name for name, _ in found.first] == [f"s={k}" for k in range(6)]
+    assert [name for name, _ in found.rest] == ["s=6", "s=7", "s=8"]
+    ((name, (cell,)), *_) = found.rows
+    assert (name, cell.column, cell.told) == ("s=0", "NFE 7", "3.00 ± 0.10")
+    png = base64.b64decode(cell.source.partition(",")[2])
+    drawn = np.asarray(Image.open(io.BytesIO(png)))
+    side, gap = 160, 4  # of 4 x 4 pixels each enlarged 40 times
+    assert drawn.shape == (side, 4 * side + 3 * gap, 4)
+    assert (drawn[:, side : side + gap, 3] == 0).all()
+    assert drawn[0, ::40][:4, 0].tolist() == [0, 1, 2, 3]
+    text = page(made.study(), {"samples.png": b""}).decode()
+    assert "Samples of 3 more configurations" in text
+    assert '<th scope="row">s=<wbr>0</th>' in text
+
+
+def test_pages_fit_on_a_phone(visit):
+    opened = visit("recorded/index.html")
+    opened.set_viewport_size({"width": 390, "height": 800})
+    assert opened.evaluate("document.documentElement.scrollWidth") <= 390
+    box = opened.locator("#lead .samples img").first.bounding_box()
+    assert box["width"] > 150  # of four images, beside those of another cost
+    size = "(one) => parseFloat(getComputedStyle(one).fontSize)"
+    assert opened.locator("#lead .samples tbody th").first.evaluate(size) > 11
 
 
 def test_curves_have_the_colours_of_the_figures(visit, recorded):

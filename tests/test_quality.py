@@ -54,8 +54,10 @@ def test_the_first_nfe_within_the_drawn_reference(bench):
         "dpm": (19 / 11, ""),
         "euler": (None, ""),
     }
-    text = "dpm comes within the drawn reference with 11 evaluations (1.7 times fewer than heun) and heun with 19; "
-    assert tables.sentence(found) == f"{text}euler above 35 (FD-x)."
+    text = (
+        "dpm comes within the drawn reference with 11 evaluations (95 % interval [11, 19], 1.7 times fewer than heun)"
+    )
+    assert tables.sentence(found) == f"{text} and heun with 19; euler above 35 (FD-x)."
 
 
 def test_three_per_cent_of_the_best_value_if_the_drawn_reference_is_not_reached(bench):
@@ -76,7 +78,7 @@ def test_ratios_of_nfe_that_were_not_reached_are_bounds(bench):
     made.about["baseline_axes"] = {"solver": "heun"}
     (found,) = quality(curves(made, values), "frechet")
     assert [(one.nfe, one.times, one.bound) for one in found.reached] == [(None, None, ""), (7, 19 / 7, "≥")]
-    assert "7 evaluations (≥ 2.7 times fewer than heun); heun above 19" in tables.sentence(found)
+    assert "7 evaluations (95 % interval […, 7], ≥ 2.7 times fewer than heun); heun above 19" in tables.sentence(found)
 
 
 def test_an_end_of_the_interval_beyond_the_measured_nfe_is_open(bench):
@@ -212,8 +214,8 @@ def test_the_report_has_the_page_the_table_and_the_figure(bench):
     assert "| dpm | **11** | \\[11, 19\\] |" in page
     (first, second) = csv.DictReader(io.StringIO((study.folder / "quality.csv").read_text("utf-8")))
     assert (first["configuration"], first["nfe"], second["nfe"]) == ("heun", "19", "11")
-    assert "dpm comes within the drawn reference with 11 evaluations" in (study.folder / "index.html").read_text(
-        "utf-8"
-    )
+    assert "dpm comes within the drawn reference with 11 evaluations (95 % interval [11, 19]," in (
+        study.folder / "index.html"
+    ).read_text("utf-8")
     names = [label.get_text() for label in equal_quality(study, "frechet").axes[0].get_yticklabels()]
     assert names == ["heun", "dpm"]

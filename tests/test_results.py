@@ -2,6 +2,7 @@
 
 import math
 import re
+from html import escape
 
 import numpy as np
 import pytest
@@ -73,7 +74,11 @@ def test_results_of_a_folder_are_those_of_its_description(bench, tmp_path):
 def test_results_of_some_points_answer_for_these_alone(found):
     axes = [row.axes for row in found.rows() if row.axes["solver"] == "euler"]
     some = ds.Results(found.folder, only={point_key(row.id, row.axes) for row in found.rows() if row.axes in axes})
-    assert {row[0] for row in rows_of(str(some))[1:-1]} == {"euler"}
+    assert {row[0] for row in rows_of(str(some))[1:-2]} == {"euler"}
+    more = f'6 more points of other runs in {found.folder}: ds.Results("{found.folder}")'
+    assert str(some).splitlines()[-1] == more
+    assert f"<p>{escape(more)}</p>" in some._repr_html_()
+    assert "more point" not in str(found)
     assert some.best().best["solver"] == "euler"
     with pytest.raises(ds.DataError, match="a: no point has solver = 'heun'"):
         some.compare({"solver": "heun"}, {"solver": "euler"})
@@ -197,6 +202,11 @@ def test_a_run_returns_results_that_answer(cache, tmp_path):
     assert results.best(metric="kid").best["solver"] == ("euler" if euler < heun else "heun")
     assert np.isfinite(results.frame["seconds"]).all()
     assert results.frame["label"].tolist() == ["euler", "heun"]
+    assert "more point" not in str(results)
+    later = ds.run(ablation.changed(grid={"solver": ["dpm2"]}), out=tmp_path, progress=False)
+    assert later.frame["label"].tolist() == ["dpm2"]
+    assert str(later).endswith(f'2 more points of other runs in {tmp_path}/small: ds.Results("{tmp_path}/small")')
+    assert len(ds.Results(tmp_path / "small").frame) == 3
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from designspace.results import store
 from designspace.results.lines import PointKey
 from designspace.results.store import point_keys, read_description
 from designspace.storage.files import CacheFolder
-from designspace.text import did_you_mean
+from designspace.text import counted, did_you_mean
 
 if TYPE_CHECKING:
     _Path = Path
@@ -32,7 +32,8 @@ class Results(store.Results):
 
     They print as a table with one row per point: the values of its axes, the counted evaluations per image (NFE), and
     each metric ± its standard error. In a notebook the table is HTML. Points that a run in progress adds are read each
-    time. Results of ``ds.run`` are those of the points of its ablation; those of a folder have all points of all runs.
+    time. Results of ``ds.run`` are those of the points of its ablation; those of a folder have all points of all runs,
+    as reports do, and a line below the table tells how many more these are.
 
     Args:
         folder: The folder of the ablation, ``reports/<name>``.
@@ -104,13 +105,22 @@ class Results(store.Results):
 
     def __str__(self) -> str:
         table = listing.table(self._study)
-        return f"{text_table(table)}\n{table.caption}"
+        return "\n".join(filter(None, [text_table(table), table.caption, self._others]))
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
         table = listing.table(self._study)
-        return f"{html_table(table)}<p>{escape(table.caption)}</p>"
+        told = "".join(f"<p>{escape(text)}</p>" for text in (table.caption, self._others) if text)
+        return f"{html_table(table)}{told}"
+
+    @property
+    def _others(self) -> str:
+        """``4 more points of other runs in reports/digits: ds.Results("reports/digits")``; empty without others."""
+        known = {axes for _, axes in point_keys(read_description(self.folder))}
+        more = len(known - {axes for _, axes in self.only or ()})
+        folder = self.folder.as_posix()
+        return f'{counted(more, "more point")} of other runs in {folder}: ds.Results("{folder}")' if more else ""
 
     @property
     def _study(self) -> Study:

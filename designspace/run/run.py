@@ -65,11 +65,11 @@ def run(
     slurm: str = "",
     trackers: Sequence[str | type[Tracker]] = (),
 ) -> Results:
-    """Compute the points of ``ablation`` that have no result yet, and return all of its results.
+    """Compute the points of ``ablation`` that have no result yet, and return the results of all of its points.
 
     To resume, run it again: finished points in ``out/<name>/results.jsonl`` are kept, all else is in the cache. Other
-    values on its axes add points to its report; results of another baseline are left out, with a warning. Processes may
-    share the work. A trial that raises an error is recorded in ``failures``. SIGINT and SIGTERM save a training first.
+    values on its axes add points to the folder, for reports and ``ds.Results``; those of another baseline are left out,
+    with a warning. Processes may share the work. Errors of trials are in ``failures``. Signals save a training first.
 
     Args:
         ablation: An ablation, usually from ``load``.

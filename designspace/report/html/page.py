@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 
 from designspace.drawing.look import FAINT, FAVOURED
@@ -15,6 +15,7 @@ from designspace.report.figures.races import races_caption, races_name
 from designspace.report.html.answer import answers
 from designspace.report.html.certainty import certainty
 from designspace.report.html.render import embedded, picture, render, scripts
+from designspace.report.html.samples import samples
 from designspace.report.html.sections import BEST, MOST, Section, listed, sections
 from designspace.report.html.trials import points, trials
 from designspace.report.study import Study
@@ -30,6 +31,8 @@ PAGE = 7_500_000
 """The largest size of a page including its pictures, in bytes; the data of many trials leave less room for pictures."""
 OPENING = 2
 """The number of sentences of the answer with which a page opens."""
+SAID = ("As for the table before.", "All else is as for the table before.")
+"""What a caption says in place of sentences that an earlier one has: of all of them, and of some."""
 EXCERPT = (
     f"This ablation has more than {MOST:,} points. Plots and tables of this page show the {BEST} best of each metric "
     "at each budget; table.csv has all points. Comparisons and p-values take all points into account."
@@ -93,13 +96,13 @@ def page(study: Study, pictures: Mapping[str, bytes], *, live: bool = False) -> 
         answers=told[:OPENING],
         further=told[OPENING:],
         sure=certainty(study, decided, found),
-        samples=next((one for one in drawn if one.samples), None),
+        samples=samples(study) if any(one.stem == "samples" for one in drawn) else None,
         crossed=interactions.table(study),
         verdicts=decided,
-        sections=found,
-        choices=choices,
+        sections=[replace(one, caption=new) for one, new in zip(found, once([s.caption for s in found]), strict=True)],
+        choices=_choices(choices),
         searched=[*_searched(study, pictures)],
-        pictures=[one for one in drawn if not one.metric],
+        pictures=[one for one in drawn if not one.metric and one.stem != "samples"],
         pictures_of=_by_section(found, drawn),
         trials=bool(known["rows"]),
         gaps=missing,
@@ -108,9 +111,31 @@ def page(study: Study, pictures: Mapping[str, bytes], *, live: bool = False) -> 
         files=[*_files(study, found, choices)],
         better=caption.better,
         practised=practices.told(study.search) if study.search else [],
-        meaning={"claims": " ".join(claims.meaning(decided, live=live)), "comparisons": comparisons.MEANING},
+        meaning=" ".join(claims.meaning(decided, live=live)),
+        compared=once([comparisons.MEANING] * len(found)),
         data=text,
     )
+
+
+def once(captions: Sequence[str]) -> list[str]:
+    """The captions without the sentences of those before them, and with a note in place of these."""
+    said: set[str] = set()
+    found = []
+    for text in captions:
+        sentences = re.split(r"(?<=\.) (?=[A-Z])", text)
+        new = [one for one in sentences if one not in said]
+        said.update(sentences)
+        found.append(" ".join([*new, *([SAID[bool(new)]] if len(new) < len(sentences) else [])]))
+    return found
+
+
+def _choices(pairs: Sequence[effects.Pair]) -> list[effects.Pair]:
+    """The tables of design choices, each sentence of whose captions is said once."""
+    told = once([pair.favoured.caption for pair in pairs]), once([pair.behind.caption for pair in pairs])
+    return [
+        effects.Pair(replace(pair.favoured, caption=above), replace(pair.behind, caption=below))
+        for pair, above, below in zip(pairs, *told, strict=True)
+    ]
 
 
 @dataclass(frozen=True)
@@ -144,7 +169,8 @@ class Picture:
     alt: str
     metric: str = ""
     """The metric that the picture shows, if any."""
-    samples: bool = False
+    stem: str = ""
+    """The name of the picture without its ending, such as ``samples_difference``."""
 
 
 def shown(found: Mapping[str, bytes], metrics: Sequence[str], others: int = 0) -> Iterator[Picture]:
@@ -159,7 +185,7 @@ def shown(found: Mapping[str, bytes], metrics: Sequence[str], others: int = 0) -
         metric, alt = known.get(stem, ("", PICTURES.get(stem)))
         if name.endswith(".png") and alt and len(png) <= room:
             room -= len(png)
-            yield Picture(picture(png), alt, metric, stem.startswith("samples"))
+            yield Picture(picture(png), alt, metric, stem)
 
 
 def _stem(metric: str) -> str:

@@ -24,9 +24,22 @@ function dotTrace(curves, isBest, only, hover) {
   };
 }
 
+const LONGEST = { narrow: 20, wide: 36 };
+const longest = () => LONGEST[innerWidth < 640 ? "narrow" : "wide"];
+
+/* A long name on two lines, parted after an equals sign, a comma or a space if there is one. */
+function folded(name, most) {
+  if (name.length <= most) return [name];
+  const found = [/[=, ]/g, /[._]/g].map((signs) => [...name.slice(0, most).matchAll(signs)].pop()).find(Boolean);
+  const at = found ? found.index + 1 : most;
+  return [name.slice(0, at), name.slice(at).trimStart()];
+}
+
+/* The height of a row: that of two lines if any name needs them. */
+const pitch = (curves) => (curves.some((c) => c.name.length > longest()) ? 32 : 21);
+
 function dotAxis(curves) {
-  const most = innerWidth < 640 ? 20 : 36;
-  const ticktext = curves.map((c) => shortened(c.name, most));
+  const ticktext = curves.map((c) => folded(c.name, longest()).map((part) => shortened(part, longest())).join("<br>"));
   const ticks = { tickvals: curves.map((_, k) => -k), ticktext, automargin: true };
   return { ...axis("", false, [0.6 - curves.length, 0.6], ticks), title: undefined };
 }

@@ -85,7 +85,7 @@ function Figure(section, { isolated }) {
     const { axis: xaxis, seen } = valueAxis(kept);
     const shapes = seen.flatMap((one) => levelShapes(one, (x0, x1) => ({ yref: "paper", y0: 0, y1: 1, x0, x1 })));
     legend.replaceChildren();
-    const layout = { ...frame(90 + 21 * kept.length), xaxis, yaxis: dotAxis(kept), shapes };
+    const layout = { ...frame(90 + pitch(kept) * kept.length), xaxis, yaxis: dotAxis(kept), shapes };
     return [[dotTrace(kept, curves.isBest, state.only, curves.hover)], layout];
   }
 

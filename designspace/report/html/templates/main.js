@@ -43,6 +43,7 @@ isDark.addEventListener("change", redraw);
 addEventListener("beforeprint", () => {
   printing = true;
   figures.forEach(({ table }) => table.set({ all: true }));
+  for (const folded of document.querySelectorAll("details.rest")) folded.open = true;
   redraw();
 });
 addEventListener("afterprint", () => {
