@@ -55,7 +55,7 @@ def checked(
         if own and all(lacking):
             left_out.setdefault(lacking[0], []).append(i)
             continue
-        problems += map(_matching_no_trial, own)
+        problems += map(_matching_no_trial, (p for p, axis in zip(own, lacking, strict=True) if not axis))
         if not own:
             found.append(claim.model_copy(update={"expect": expect}))
             problems += _of_nothing(expect, i) if claim.why else _unexplained(expect, points, place)
