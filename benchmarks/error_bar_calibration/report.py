@@ -93,8 +93,7 @@ def show(out: Path, missing: list[str]) -> None:
     one = [r for r in rows if not r["m"]]
     with style():
         for name, figure in (("coverage", coverage(one)), ("bias", bias([r for r in one if r["n"] >= 10 * r["d"]]))):
-            for kind in ("png", "svg"):
-                (out / f"{name}.{kind}").write_bytes(saved(figure, kind))
+            (out / f"{name}.png").write_bytes(saved(figure, "png"))
 
 
 def _order(cell: Cell) -> tuple[str, bool, int, int, int, str]:
