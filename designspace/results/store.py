@@ -107,7 +107,7 @@ class Results:
         return None
 
     def compact(self) -> None:
-        """Make the artefacts of the folder about five times smaller, for results that are to be committed.
+        """Make the artefacts of the folder about four times smaller, for results that are to be committed.
 
         The influences of images become coordinates, see ``results.coordinates``: all standard errors stay as they are,
         but differences from points that are added later, or that another folder has, count as unpaired. Toy data are

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -183,19 +183,24 @@ class Change:
 
     def is_papers(self, trial: Mapping[str, Any]) -> bool:
         """Whether a trial has the paper's choice in what differs."""
-        if self.beyond:
-            return False
-        if self.field and self.field in (spec := self.rows[0].of(trial)):
-            return self.rows[0].is_papers_field(self.field, spec[self.field])
-        return all(row.is_papers(row.of(trial)) for row in self.rows)
+        return self._holds(trial, Row.is_papers_field, Row.is_papers)
 
     def endorses(self, trial: Mapping[str, Any]) -> bool:
         """Whether a trial has, in what differs, the paper's choice or one that the paper calls about as good."""
+        return self._holds(trial, Row.endorses_field, Row.endorses)
+
+    def _holds(
+        self,
+        trial: Mapping[str, Any],
+        field: Callable[[Row, str, object], bool],
+        component: Callable[[Row, Mapping[str, Any]], bool],
+    ) -> bool:
+        """Whether ``field`` holds of the field that alone differs, or ``component`` of all rows."""
         if self.beyond:
             return False
         if self.field and self.field in (spec := self.rows[0].of(trial)):
-            return self.rows[0].endorses_field(self.field, spec[self.field])
-        return all(row.endorses(row.of(trial)) for row in self.rows)
+            return field(self.rows[0], self.field, spec[self.field])
+        return all(component(row, row.of(trial)) for row in self.rows)
 
 
 def change(a: Result, b: Result) -> Change | None:
