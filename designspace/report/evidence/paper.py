@@ -189,12 +189,7 @@ class Change:
         """Whether a trial has, in what differs, the paper's choice or one that the paper calls about as good."""
         return self._holds(trial, Row.endorses_field, Row.endorses)
 
-    def _holds(
-        self,
-        trial: Mapping[str, Any],
-        field: Callable[[Row, str, object], bool],
-        component: Callable[[Row, Mapping[str, Any]], bool],
-    ) -> bool:
+    def _holds(self, trial: Mapping[str, Any], field: Callable[..., bool], component: Callable[..., bool]) -> bool:
         """Whether ``field`` holds of the field that alone differs, or ``component`` of all rows."""
         if self.beyond:
             return False
