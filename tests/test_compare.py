@@ -108,6 +108,24 @@ def test_a_trial_by_two_names_differs_from_itself_by_nothing(bench):
     assert (other.paired, other.se) == (False, pytest.approx(0.4 * math.sqrt(2)))
 
 
+def test_a_trial_by_two_names_counts_once_in_corrections(bench):
+    """Two of the three points are one trial: there is a single comparison, which needs no correction."""
+    made = bench(axes=("design",))
+    for design, value in (("ddpm", 3.0), ("vp", 3.0), ("ve", 4.2)):
+        made.point({"design": design}, value, se=0.4)
+    made.points[1]["id"] = made.points[0]["id"]
+    (made.folder / "ablation.json").write_text(json.dumps(made.about))
+    edit(made.folder, lambda rows: rows[1].update(id=rows[0]["id"]))
+    study = made.study()
+    ddpm, vp, ve = study.entries
+    found = rank(study, study.entries, "frechet")
+    p = p_of(1.2 / (0.4 * math.sqrt(2)))
+    assert {entry: corrected for entry, (_, corrected) in found.against.items()} == {vp: 1.0, ve: pytest.approx(p)}
+    assert found.best == [ddpm, vp]
+    (pairs,) = differences.all_pairs(study, "frechet")
+    assert [one.corrected for one in pairs] == pytest.approx([1.0, p, p])
+
+
 def test_one_of_many_is_told_apart_only_after_correction(bench):
     """z = 3 has p = 0.0027 by itself; as one of the 55 pairs of eleven points, p is 0.15."""
     made = bench()

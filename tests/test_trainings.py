@@ -13,7 +13,7 @@ from designspace.report.evidence.differences import rank
 from designspace.report.evidence.inference import LEVEL, as_normal, two_sided, with_best
 from designspace.report.evidence.verdicts import verdicts
 from designspace.report.tables.effects import page as effects_page
-from designspace.report.trainings import Series, TrainingRuns
+from designspace.report.trainings import Series, TrainingRuns, _pooled
 
 FOUR = (0.3228, 0.3180, 0.3352, 0.3288)
 """FD of the digits in pixels, n = 3,200, of a network trained with four seeds; each has a standard error of 0.005."""
@@ -207,6 +207,31 @@ def test_pooling_decides_what_three_repeats_alone_cannot():
         alone += p_of(TrainingRuns(lambda metric: ()), series, 0, 1) <= LEVEL
     assert pooled / 300 > 0.8
     assert alone / 300 < 0.6
+
+
+def test_a_much_worse_configuration_that_varies_more_is_told_from_the_best_one():
+    """Ten times worse, with a scatter of 8 % instead of 3 %; its own two degrees of freedom rarely decide it."""
+    rng, moderated, alone, draws = np.random.default_rng(0), 0, 0, 100
+    for _ in range(draws):
+        series = repeated(rng, [0.03] * 11 + [0.08])
+        series[-1] = series[-1]._replace(values={k: 10 * v for k, v in series[-1].values.items()})
+        best = min(range(11), key=lambda i: series[i].mean)
+        pooled, own = TrainingRuns(lambda metric, series=series: series), TrainingRuns(lambda metric: ())
+        moderated += with_best([p_of(pooled, series, 11, best)] + [1.0] * 10)[0] <= LEVEL
+        alone += with_best([p_of(own, series, 11, best)] + [1.0] * 10)[0] <= LEVEL
+    assert moderated / draws > 0.9
+    assert alone / draws < 0.6
+
+
+@pytest.mark.parametrize("worth", [4.0, 8.0])
+def test_the_scatter_of_variances_is_found_again(worth):
+    """Variances of two degrees of freedom, whose true values are inverse chi-square with some more."""
+    rng, count = np.random.default_rng(0), 50_000
+    true = 0.01 * worth / rng.chisquare(worth, count)
+    pool = _pooled([(float(v), 2) for v in true * rng.chisquare(2, count) / 2], count)
+    assert pool.worth == pytest.approx(worth, rel=0.15)
+    assert pool.center == pytest.approx(0.01, rel=0.05)
+    assert pool.variance == pytest.approx(0.01 * worth / (worth - 2), rel=0.1)
 
 
 def test_a_wild_configuration_does_not_drown_the_others(bench):

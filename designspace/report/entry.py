@@ -70,6 +70,11 @@ class Entry:
         return images_in(self.rows[0], metric)
 
     @property
+    def trials(self) -> tuple[str, ...]:
+        """The ids of its trials. Points have the same ones if they differ only in what does not matter to them."""
+        return tuple(row.id for row in self.rows)
+
+    @property
     def seeds(self) -> dict[int, Result]:
         """The result of each seed."""
         return {row.seed: row for row in self.rows}

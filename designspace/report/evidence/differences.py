@@ -44,8 +44,8 @@ def rank(study: Study, entries: Sequence[Entry], metric: str) -> Ranking:
     """Compare every point with the best one, at the 5 % level after correction for all pairs of points.
 
     Among equal points, any is missing from ``best`` with a probability of at most 5 %: see ``with_best``. Values below
-    the drawn reference count as equal to it (``above_drawn``). ``best`` is empty if neither higher nor lower values
-    are better.
+    the drawn reference count as equal to it (``above_drawn``). Points with the same trials count as one. ``best`` is
+    empty if neither higher nor lower values are better.
     """
     key = "rank", metric, tuple(entries)
     if key not in study.kept:  # tables, figures and the page need the same ranking
@@ -60,10 +60,10 @@ def _rank(study: Study, entries: Sequence[Entry], metric: str) -> Ranking:
     if not known or higher is None:
         return Ranking([], {})
     top = (max if higher else min)(known, key=lambda entry: entry.value(metric))
-    others = [entry for entry in known if entry is not top]
-    found = [above_drawn(difference(study, entry, top, metric), [(entry, top)], metric) for entry in others]
-    corrected = with_best([gap.p for gap in found])
-    against = {entry: (gap, p) for entry, gap, p in zip(others, found, corrected, strict=True)}
+    found = {e: above_drawn(difference(study, e, top, metric), [(e, top)], metric) for e in known if e is not top}
+    ps = {arm: gap.p for entry, gap in found.items() if (arm := _arm(entry, metric)) != _arm(top, metric)}
+    corrected = dict(zip(ps, with_best([*ps.values()]), strict=True))
+    against = {entry: (gap, corrected.get(_arm(entry, metric), 1.0)) for entry, gap in found.items()}
     equal = [e for e, (gap, p) in against.items() if p > LEVEL or (gap.se is None and gap.value == 0)]
     return Ranking([top, *equal], against)
 
@@ -88,15 +88,22 @@ class Comparison:
     b: Entry
     found: Difference
     corrected: float
-    """The p-value after Holm's correction for all comparisons that are made together."""
+    """The p-value after Holm's correction for all comparisons of different trials that are made together."""
 
 
 def compared(study: Study, pairs: Iterable[Pair], metric: str, other: Study | None = None) -> list[Comparison]:
     """Compare the points of each pair; the second point is from the study ``other`` if that is given."""
     pairs = list(pairs)
     found = [difference(study, a, b, metric, other=other) for a, b in pairs]
-    corrected = holm([gap.p for gap in found])
-    return [Comparison(a, b, gap, p) for (a, b), gap, p in zip(pairs, found, corrected, strict=True)]
+    arms = [frozenset({_arm(a, metric), _arm(b, metric)}) for a, b in pairs]
+    ps = {two: gap.p for two, gap in zip(arms, found, strict=True) if len(two) > 1}
+    corrected = dict(zip(ps, holm([*ps.values()]), strict=True))
+    return [Comparison(*pair, gap, corrected.get(two, 1.0)) for pair, two, gap in zip(pairs, arms, found, strict=True)]
+
+
+def _arm(entry: Entry, metric: str) -> tuple[tuple[str, ...], float]:
+    """What points have in common that are the same trials; those of two studies may have other values."""
+    return entry.trials, entry.value(metric)
 
 
 def all_pairs(study: Study, metric: str, points: Sequence[Entry] | None = None) -> list[list[Comparison]]:

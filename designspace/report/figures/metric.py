@@ -124,9 +124,9 @@ def curve_name(entry: Entry, axis: str) -> str:
 
 def each_once(configs: Mapping[str, list[Entry]]) -> dict[str, list[Entry]]:
     """The configurations without repetitions: those with the same trials are merged under a joint name."""
-    same: dict[tuple[str, ...], list[str]] = {}
+    same: dict[tuple[tuple[str, ...], ...], list[str]] = {}
     for name, entries in configs.items():
-        same.setdefault(tuple(row.id for entry in entries for row in entry.rows), []).append(name)
+        same.setdefault(tuple(entry.trials for entry in entries), []).append(name)
     return {joint_name(names): configs[names[0]] for names in same.values()}
 
 
