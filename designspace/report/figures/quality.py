@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,8 @@ FURTHER = 0.6
 """The height of a further line of a name, in configurations."""
 CHARACTERS = 34
 """The largest number of characters per line of a name."""
+APART = 1.18
+"""The smallest ratio of two NFE that both have labels."""
 BEYOND = 1.25
 """How far an arrow reaches beyond the NFE that were measured."""
 
@@ -45,7 +48,7 @@ def draw(found: Quality) -> Figure:
     _panel(axes, found)
     goal = "the drawn reference" if found.drawn else "3 % of the best value"
     text = f"{one_line(found.points[0].about(found.metric).protocol)} within {goal}"
-    annotate(axes, f"{text}\nlines: 95 % intervals; arrows, dots: beyond what was measured")
+    annotate(axes, f"{found.model}\n{text}\nlines: 95 % intervals; arrows, dots: beyond what was measured")
     return figure
 
 
@@ -109,11 +112,12 @@ def _scale(axes: Axes, shown: Sequence[Reached]) -> None:
 
     ticks = sorted({n for one in shown for n in one.measured})
     axes.set_xscale("log")
-    kept = ticks[:1]
-    for n in ticks[1:]:
-        if n >= 1.18 * kept[-1]:
+    reached = Counter(one.nfe for one in shown)
+    kept: list[float] = []
+    for n in sorted(ticks, key=lambda n: -reached[n]):  # where many configurations end, a label matters most
+        if all(max(n, other) >= APART * min(n, other) for other in kept):
             kept.append(n)
-    axes.set_xticks(kept, [f"{n:.4g}" for n in kept])
+    axes.set_xticks(sorted(kept), [f"{n:.4g}" for n in sorted(kept)])
     axes.xaxis.set_minor_locator(NullLocator())
     for n in ticks:
         axes.axvline(n, color=FAINT, linewidth=0.4, zorder=0)
