@@ -242,7 +242,7 @@ def samples(results: AnyResults, where: Mapping[str, Any] | None = None, ax: Any
 
 
 def samples_difference(results: AnyResults, ax: AnyAxes | None = None) -> Figure:
-    """Draw the differences of the images of each configuration from those of the first.
+    """Draw the differences of the images of each configuration from those of the baseline or, without one, the first.
 
     Raises ``DataError`` unless another configuration has images from the same latents.
     """

@@ -230,6 +230,15 @@ def test_differences_of_samples_are_half_the_difference_around_grey(study):
     assert {128, 255} == set(np.unique(canvas.get_array()))  # equal images, on white
 
 
+def test_samples_differ_from_those_of_the_baseline_if_it_has_images(bench):
+    made = bench()
+    made.about["baseline_axes"] = {"solver": "heun"}
+    for solver in ("euler", "heun", "dpmpp_2m"):
+        made.point({"solver": solver, "nfe": 7}, 3.0, se=SE)
+    shown = [text for text in words(samples_difference(made.study())) if text]
+    assert shown == ["NFE 7", "euler", "dpmpp_2m", "Half the difference from heun at the same cost; grey is none."]
+
+
 def words(figure):
     return [text.get_text() for text in figure.texts]
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 MOST_ROWS = 24
 SHOWN = 4
 """The number of latents whose images are shown."""
+NAME = 28
+"""The largest number of characters per line of a name."""
 CELL = {1: 160, 2: 112, 3: 96}
 """The side of an image in pixels, for each number of blocks side by side."""
 
@@ -36,13 +38,17 @@ def samples(study: Study, where: Mapping[str, Any] | None = None) -> Figure | No
 
 
 def samples_difference(study: Study) -> Figure | None:
-    """The differences of the images from those of the first configuration; ``None`` if no others share its latents."""
+    """The differences of the images from those of the baseline or, if it has none, of the first configuration.
+
+    ``None`` if no other configuration shares its latents.
+    """
     found = grid(study)
-    if not found or not (blocks := _differences(found)):
+    base = _baseline(study, found) if found else 0
+    if not found or not (blocks := _differences(found, base)):
         return None
     same = {"nfe": "at the same NFE" if study.guided else "at the same cost", "nfe_total": "at the same cost"}
     where = (same | {"num_steps": "in as many steps"}).get(study.column_axis or "", "")
-    note = f"Half the difference from {found.rows[0]} {where}".rstrip() + "; grey is none."
+    note = f"Half the difference from {one_line(found.rows[base])} {where}".rstrip() + "; grey is none."
     used = sorted({block.row for block in blocks})
     moved = [replace(block, row=used.index(block.row)) for block in blocks]
     return draw(Grid([found.rows[row] for row in used], found.columns, moved, {}, note))
@@ -76,7 +82,7 @@ def grid(study: Study, where: Mapping[str, Any] | None = None) -> Grid | None:
     note = f"{_network(list(shown))}Images {alike}{told}."
     note += f" First {MOST_ROWS} of {len(names)} configurations." if len(names) > MOST_ROWS else ""
     heading, about = _about(next(iter(shown)), metric) if metric else ("", "")
-    return Grid([wrapped(name, 28) for name in kept], columns, blocks, gaps, f"{note}\n{about}".rstrip(), heading)
+    return Grid([wrapped(name, NAME) for name in kept], columns, blocks, gaps, f"{note}\n{about}".rstrip(), heading)
 
 
 def _telling(columns: Sequence[Sequence[np.ndarray]]) -> tuple[list[int], str]:
@@ -125,12 +131,19 @@ def _value(entry: Entry, metric: str) -> str:
     return measured(entry.value(metric), entry.se(metric)).replace(" ± ", "\n± ") if metric else ""
 
 
-def _differences(shown: Grid) -> list[Block]:
-    first = {block.column: block.images.astype(float) for block in shown.blocks if block.row == 0}
+def _baseline(study: Study, shown: Grid) -> int:
+    """The row of the first configuration with the baseline's choices; the first row if none is shown."""
+    chosen = study.about.baseline_axes
+    based = [wrapped(point.config, NAME) for point in study.points if chosen and chosen.items() <= point.axes.items()]
+    return next((shown.rows.index(name) for name in based if name in shown.rows), 0)
+
+
+def _differences(shown: Grid, base: int) -> list[Block]:
+    other = {block.column: block.images.astype(float) for block in shown.blocks if block.row == base}
     return [
-        replace(block, images=(127.5 + (block.images - first[block.column]) / 2).round().astype(np.uint8), value="")
+        replace(block, images=(127.5 + (block.images - other[block.column]) / 2).round().astype(np.uint8), value="")
         for block in shown.blocks
-        if block.row > 0 and block.column in first and first[block.column].shape == block.images.shape
+        if block.row != base and block.column in other and other[block.column].shape == block.images.shape
     ]
 
 
