@@ -14,7 +14,7 @@ from designspace.report.evidence.contrasts import difference
 from designspace.report.evidence.differences import Ranking, finite, rank
 from designspace.report.evidence.inference import LEVEL
 from designspace.report.points import select
-from designspace.report.study import Study, comparable
+from designspace.report.study import Study, rivals
 from designspace.report.tables import caption
 from designspace.report.tables.table import Cell, Table, html_table, number_cell, text_table
 from designspace.results.points import known_as
@@ -170,7 +170,7 @@ def best(study: Study, nfe: float | None, metric: str | None, where: Axes) -> Ch
         least = min((entry.spent(study.count) for entry in finite(chosen, name)), default=None)
         why = f"the smallest is {least:.4g}" if least is not None else "no point has a finite value"
         _refuse(study, f"no point with the metric {name} within {WORDS[study.count]} {nfe}: {why}")
-    if len(groups := comparable(within, name)) > 1:
+    if len(groups := rivals(within, name)) > 1:
         what = caption.differ(groups, name)
         _refuse(study, f"{name}: values of different {what} cannot be compared; choose points with where={{...}}")
     if within[0].higher_is_better(name) is None:

@@ -14,7 +14,7 @@ import numpy as np
 
 from designspace.report.entry import BUDGET, WORDS, Count, Entry, images_in
 from designspace.report.protocols import equally_recorded
-from designspace.report.trainings import Series, TrainingRuns
+from designspace.report.trainings import Series, TrainingRuns, network_of
 from designspace.results.coordinates import per_image, span
 from designspace.results.lines import PointKey, point_key
 from designspace.results.records import Description, Failure, Result, Source
@@ -212,3 +212,16 @@ def comparable(entries: Sequence[Entry], metric: str) -> list[list[Entry]]:
         if entry.has(metric):
             groups.setdefault(entry.protocol(metric), []).append(entry)
     return list(groups.values())
+
+
+def rivals(entries: Sequence[Entry], metric: str) -> list[list[Entry]]:
+    """The comparable entries, networks apart from exact denoisers and before them; only points of a group are ranked.
+
+    An exact denoiser gives back the images of the data set. It is better than any network, which says nothing about the
+    other choices, and these are averaged and tested separately for both.
+    """
+    groups: dict[tuple[int, bool], list[Entry]] = {}
+    for i, group in enumerate(comparable(entries, metric)):
+        for entry in group:
+            groups.setdefault((i, network_of(entry.rows[0]) is None), []).append(entry)
+    return [group for _, group in sorted(groups.items(), key=lambda item: item[0])]

@@ -11,7 +11,7 @@ from designspace.report.evidence.contrasts import Difference
 from designspace.report.evidence.effects import Effects, effects
 from designspace.report.evidence.factors import VARIANT
 from designspace.report.evidence.inference import LEVEL, as_student
-from designspace.report.study import Study, comparable
+from designspace.report.study import Study, rivals
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,11 +45,11 @@ class Changes:
 
 
 def changes(study: Study, metric: str) -> list[Changes]:
-    """For each group of comparable points, the rows at the highest budget.
+    """For each group of rivals, the rows at the highest budget.
 
     Empty unless the ablation changes one row at a time.
     """
-    groups = zip(comparable(study.entries, metric), effects(study, metric), strict=True)
+    groups = zip(rivals(study.entries, metric), effects(study, metric), strict=True)
     return [found for group, of in groups if (found := _of(study, group, of))]
 
 

@@ -11,7 +11,7 @@ from itertools import combinations, islice
 from designspace.report.entry import Entry
 from designspace.report.evidence.contrasts import Difference, difference
 from designspace.report.evidence.inference import LEVEL, holm, with_best
-from designspace.report.study import Study, budgets, comparable
+from designspace.report.study import Study, budgets, rivals
 
 Pair = tuple[Entry, Entry]
 MOST = 1000
@@ -107,20 +107,20 @@ def _arm(entry: Entry, metric: str) -> tuple[tuple[str, ...], float]:
 
 
 def all_pairs(study: Study, metric: str, points: Sequence[Entry] | None = None) -> list[list[Comparison]]:
-    """For each group of comparable points, the comparisons of all pairs with the same budget.
+    """For each group of rivals, the comparisons of all pairs with the same budget.
 
     ``points`` restricts them to some points of the study.
     """
-    groups = comparable(study.entries if points is None else points, metric)
+    groups = rivals(study.entries if points is None else points, metric)
     return [compared(study, _of_equal_budget(study, finite(group, metric)), metric) for group in groups]
 
 
 def listed(study: Study, metric: str) -> Iterator[list[Comparison]]:
-    """For each group of comparable points, the comparisons that the report lists.
+    """For each group of rivals, the comparisons that the report lists.
 
     These are all pairs with the same budget or, if there are more than ``MOST``, each point with the best one.
     """
-    for group in comparable(study.entries, metric):
+    for group in rivals(study.entries, metric):
         points = finite(group, metric)
         pairs = list(islice(_of_equal_budget(study, points), MOST + 1))
         yield compared(study, pairs if len(pairs) <= MOST else _with_best(study, points, metric), metric)

@@ -13,7 +13,7 @@ from designspace.report.evidence.differences import above_drawn, by_budget, fini
 from designspace.report.evidence.factors import Factor, Line, choice_of, factors, together
 from designspace.report.evidence.inference import LEVEL, with_best
 from designspace.report.evidence.interactions import dependent
-from designspace.report.study import Study, comparable
+from designspace.report.study import Study, rivals
 
 
 @dataclass(frozen=True)
@@ -51,9 +51,9 @@ class Effects:
 
 
 def effects(study: Study, metric: str) -> list[list[Effects]]:
-    """For each group of comparable points, the effects of every factor at every budget (perhaps none)."""
+    """For each group of rivals, the effects of every factor at every budget (perhaps none)."""
     if ("effects", metric) not in study.kept:  # several tables and figures need them
-        groups = [finite(group, metric) for group in comparable(study.entries, metric)]
+        groups = [finite(group, metric) for group in rivals(study.entries, metric)]
         study.kept["effects", metric] = [
             [one for factor in factors(study) for one in _effects(study, factor, group, metric)] for group in groups
         ]

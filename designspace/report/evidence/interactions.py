@@ -31,7 +31,7 @@ from designspace.report.evidence.contrasts import Difference, Term, combination,
 from designspace.report.evidence.differences import by_budget, finite
 from designspace.report.evidence.factors import Factor, choice_of, factors
 from designspace.report.evidence.inference import LEVEL, holm
-from designspace.report.study import Study, comparable
+from designspace.report.study import Study, rivals
 
 MOST = 1000
 """The largest number of contrasts of two factors that are all tested.
@@ -127,17 +127,17 @@ class Interaction:
 
 
 def interactions(study: Study, metric: str) -> list[list[Interaction]]:
-    """For each group of comparable points, all pairs of factors at every budget at which both have two choices."""
+    """For each group of rivals, all pairs of factors at every budget at which both have two choices."""
     if ("interactions", metric) not in study.kept:  # effects need them as well as their own table
-        groups = [finite(group, metric) for group in comparable(study.entries, metric)]
+        groups = [finite(group, metric) for group in rivals(study.entries, metric)]
         study.kept["interactions", metric] = [[*_corrected([*_of_group(study, of, metric)])] for of in groups]
     found: list[list[Interaction]] = study.kept["interactions", metric]
     return found
 
 
 def dependent(study: Study, axes: tuple[str, ...], budget: object, point: Entry, metric: str) -> list[tuple[str, ...]]:
-    """The axes on which the effect of a factor depends significantly, among the points comparable with ``point``."""
-    groups = zip(comparable(study.entries, metric), interactions(study, metric), strict=True)
+    """The axes on which the effect of a factor depends significantly, among the rivals of ``point``."""
+    groups = zip(rivals(study.entries, metric), interactions(study, metric), strict=True)
     found = (one for group, of in groups if point in group for one in of if one.depends and one.budget == budget)
     pairs = [tuple(factor.axes for factor in one.pair) for one in found]
     return [second if axes == first else first for first, second in pairs if axes in (first, second)]

@@ -46,7 +46,7 @@ Pieces = dict[Piece, dict[object, list[Points]]]
 
 
 def pieces(study: Study, points: Sequence[Entry]) -> Pieces:
-    """All pieces of evidence among comparable points, in the order of the ablation's axes."""
+    """All pieces of evidence among rivals, in the order of the ablation's axes."""
     found: Pieces = {}
     for factor in _factors(study):
         for piece, lines in _of_factor(study, factor, points).items():

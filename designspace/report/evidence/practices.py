@@ -20,13 +20,13 @@ from designspace.report.evidence.factors import Factor
 from designspace.report.evidence.judged import Evidence, Nearest
 from designspace.report.evidence.matching import Piece, Points, pieces, trial_of
 from designspace.report.evidence.paper import ROWS
-from designspace.report.study import Study, comparable
+from designspace.report.study import Study, rivals
 from designspace.text import value_of
 
 
 def evidence(study: Study, metric: str) -> list[list[Evidence]]:
-    """For each group of comparable points, all pieces of evidence, in the order of the ablation's axes."""
-    return [[*_of_group(study, finite(group, metric), metric)] for group in comparable(study.entries, metric)]
+    """For each group of rivals, all pieces of evidence, in the order of the ablation's axes."""
+    return [[*_of_group(study, finite(group, metric), metric)] for group in rivals(study.entries, metric)]
 
 
 def _of_group(study: Study, points: Sequence[Entry], metric: str) -> Iterator[Evidence]:

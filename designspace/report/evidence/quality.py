@@ -23,7 +23,7 @@ from designspace.report.evidence.differences import finite
 from designspace.report.evidence.inference import LEVEL
 from designspace.report.evidence.paper import model_of
 from designspace.report.evidence.targets import DrawnRange, NearBest, Target
-from designspace.report.study import Study, comparable
+from designspace.report.study import Study, rivals
 from designspace.text import config_name, value_of
 
 
@@ -70,14 +70,14 @@ class Quality:
 
 
 def quality(study: Study, metric: str) -> list[Quality]:
-    """One for each group of comparable points and each kind of model.
+    """One for each group of rivals and each kind of model.
 
     Empty without an axis of NFE or a second configuration, and if the metric is no distance from a reference.
     """
     if study.column_axis not in ("nfe", "nfe_total"):
         return []
     models: dict[tuple[int, str], list[Entry]] = {}
-    for i, group in enumerate(comparable(study.entries, metric)):
+    for i, group in enumerate(rivals(study.entries, metric)):
         for entry in finite(group, metric):
             models.setdefault((i, model_of(entry)), []).append(entry)
     return [found for group in models.values() if (found := _of(study, metric, group))]

@@ -17,7 +17,7 @@ from designspace.report.evidence.factors import BASELINE as UNCHANGED
 from designspace.report.evidence.factors import VARIANT
 from designspace.report.figures.looks import roles
 from designspace.report.figures.metric import each_once, level_of, measured_on
-from designspace.report.study import Study, budgets, comparable
+from designspace.report.study import Study, budgets, rivals
 from designspace.text import one_line
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def by_row(study: Study, metric: str) -> Figure | None:
 
     Blue are the best one and those that do not differ significantly from it, unless all are; grey is the baseline.
     """
-    found = [dots for group in comparable(study.entries, metric) for dots in dots_of(study, group, metric)]
+    found = [dots for group in rivals(study.entries, metric) for dots in dots_of(study, group, metric)]
     if not found:
         return None
     heights = [AROUND + ROW * (dots.last + 1) for dots in found]

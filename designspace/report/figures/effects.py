@@ -15,7 +15,7 @@ from designspace.report.evidence.contrasts import Difference
 from designspace.report.evidence.effects import Effects
 from designspace.report.evidence.factors import Factor
 from designspace.report.figures.metric import measured_on
-from designspace.report.study import Study, comparable
+from designspace.report.study import Study, rivals
 from designspace.results.uncertainty import critical_value
 from designspace.text import measured, one_line
 
@@ -43,9 +43,9 @@ NUMBERS = 5.8
 def main_effects(study: Study, metric: str, group: int = 0) -> Figure | None:
     """The changes of the metric with 95 % intervals at the lowest and the highest budget, one line per choice.
 
-    ``group`` is the index of a group of comparable points. ``None`` if no choices can be compared in this group.
+    ``group`` is the index of a group of rivals. ``None`` if no choices can be compared in this group.
     """
-    groups = comparable(study.entries, metric)
+    groups = rivals(study.entries, metric)
     found = evidence.effects(study, metric)[group] if group < len(groups) else []
     choices = [(one.factor, choice) for one in _first_of_each(found) for choice in one.factor.choices[1:]][:MOST]
     if not choices:

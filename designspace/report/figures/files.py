@@ -21,7 +21,7 @@ from designspace.report.figures.quality import equal_quality
 from designspace.report.figures.races import races
 from designspace.report.figures.steps import paths, steps
 from designspace.report.figures.warps import between, warps
-from designspace.report.study import Study, comparable
+from designspace.report.study import Study, rivals
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -63,7 +63,7 @@ def _candidates(study: Study) -> Iterator[tuple[str, Figure | None]]:
         yield f"{name}_heat", heat_map(study, metric)
     for metric in metrics[:1]:
         yield f"{stem(metric)}_pareto", pareto(study, metric)
-        for i in range(len(comparable(study.entries, metric))):
+        for i in range(len(rivals(study.entries, metric))):
             yield f"{stem(metric)}_effects{f'_{i + 1}' if i else ''}", main_effects(study, metric, i)
         for i in range(len(quality(study, metric))):
             yield f"{stem(metric)}_quality{f'_{i + 1}' if i else ''}", equal_quality(study, metric, i)

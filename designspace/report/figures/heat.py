@@ -18,7 +18,7 @@ from designspace.drawing.look import plain, wrapped
 from designspace.drawing.panels import annotate, label_all, stacked
 from designspace.report.entry import BUDGET, WORDS, Entry
 from designspace.report.evidence.differences import rank
-from designspace.report.study import Study, comparable
+from designspace.report.study import Study, rivals
 from designspace.text import describe, one_line
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def heat_map(study: Study, metric: str) -> Figure | None:
 
 def heat_panels(study: Study, metric: str) -> list[HeatPanel]:
     """One panel for each combination of the other axes; none if the values of the two axes only change together."""
-    found = [panel for group in comparable(study.entries, metric) for panel in _panels(study, group, metric)]
+    found = [panel for group in rivals(study.entries, metric) for panel in _panels(study, group, metric)]
     return [panel for panel in found if np.isfinite(panel.values).sum() > max(panel.values.shape)][:PANELS]
 
 

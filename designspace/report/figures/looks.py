@@ -17,7 +17,7 @@ from designspace.report.entry import BUDGET, WORDS, Entry
 from designspace.report.evidence.differences import by_budget, finite, rank
 from designspace.report.evidence.effects import effects
 from designspace.report.evidence.factors import together
-from designspace.report.study import Study, comparable
+from designspace.report.study import Study, rivals
 from designspace.text import config_name, one_line, value_of
 
 CURVES = 5
@@ -98,7 +98,7 @@ class Roles:
             own = (one for group in effects(self.study, metric) for one in group if one.factor.axes == self.curves)
             yield from (_tuple(one.favoured[0]) for one in own if one.decided)
             return
-        for group in comparable(self.study.entries, metric):
+        for group in rivals(self.study.entries, metric):
             for points in by_budget(self.study, finite(group, metric)).values():
                 ranking = rank(self.study, points, metric)
                 if ranking.best and len(ranking.best) <= len(ranking.against):

@@ -11,7 +11,7 @@ from designspace.drawing.panels import Curve, Panel
 from designspace.drawing.scales import Scale, linear_scale, scale_of_distances
 from designspace.report.entry import BUDGET, Count, Entry, converged_error
 from designspace.report.figures.looks import Key, Roles, roles
-from designspace.report.study import Study, comparable
+from designspace.report.study import Study, rivals
 from designspace.text import config_name, joint_name, one_line
 
 EVALUATIONS = {
@@ -63,11 +63,11 @@ def y_scale(panels: Sequence[MetricPanel]) -> Scale:
 
 
 def panels(study: Study, metric: str, axis: str = "") -> list[MetricPanel]:
-    """The panels of each group of comparable points, against the values of ``axis`` or a count of evaluations.
+    """The panels of each group of rivals, against the values of ``axis`` or a count of evaluations.
 
     By default it is the count of the study. Which axes have panels of their own is decided in ``looks``.
     """
-    groups = [[e for e in group if math.isfinite(e.value(metric))] for group in comparable(study.entries, metric)]
+    groups = [[e for e in group if math.isfinite(e.value(metric))] for group in rivals(study.entries, metric)]
     several = len({group[0].reference for group in groups if group}) > 1
     own = roles(study, axis if axis not in COUNTS else "")
     parts = [part for group in groups for part in _parts(group, own)]
@@ -91,7 +91,7 @@ def _parts(group: Sequence[Entry], roles: Roles) -> list[list[Entry]]:
 
 def varies_in(study: Study, metric: str, axis: str) -> bool:
     """Whether some curve against ``axis`` or a count of evaluations has points at different positions."""
-    for group in comparable(study.entries, metric):
+    for group in rivals(study.entries, metric):
         first: dict[str, float] = {}
         if any(first.setdefault(curve_name(e, axis), at) != at for e in group for at in [against(e, axis)]):
             return True

@@ -16,7 +16,7 @@ from designspace.report.entry import Entry
 from designspace.report.figures.curves import MANY
 from designspace.report.figures.looks import roles
 from designspace.report.figures.metric import EVALUATIONS, each_once
-from designspace.report.study import Study, comparable
+from designspace.report.study import Study, rivals
 from designspace.text import one_line
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def cost_panels(study: Study, metric: str) -> list[CostPanel]:
     Empty unless lower values of the metric are better.
     """
     found = []
-    for group in comparable(study.entries, metric):
+    for group in rivals(study.entries, metric):
         entries = [e for e in group if math.isfinite(e.value(metric)) and e.value(metric) > 0]
         if len(entries) < LEAST_POINTS or group[0].higher_is_better(metric) is not False:
             continue

@@ -21,7 +21,7 @@ from designspace.report.figures.metric import (
     varies_in,
 )
 from designspace.report.html.render import cell
-from designspace.report.study import Study, comparable
+from designspace.report.study import Study, rivals
 from designspace.report.tables import caption, corrected
 from designspace.report.tables.comparisons import COLUMNS as COMPARED
 from designspace.report.tables.comparisons import words
@@ -57,7 +57,7 @@ def listed(study: Study) -> list[Entry]:
         return study.points
     best: set[Entry] = set()
     for metric in study.about.metrics:
-        for group in comparable(study.entries, metric):
+        for group in rivals(study.entries, metric):
             for column in by_budget(study, finite(group, metric)).values():
                 higher = bool(column[0].higher_is_better(metric))
                 best.update(sorted(column, key=lambda entry: entry.value(metric), reverse=higher)[:BEST])
@@ -70,7 +70,7 @@ def sections(study: Study) -> Iterator[Section]:
     numeric = numeric_axes(study)
     for metric in study.about.metrics:
         axes = [*[study.count] * (not numeric or varies_in(study, metric, study.count)), *numeric]
-        groups = comparable(study.entries, metric)
+        groups = rivals(study.entries, metric)
         why = caption.kept_apart(groups, metric)
         for entries in groups:
             yield _section(study, metric, entries, why, place, axes)

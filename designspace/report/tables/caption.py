@@ -8,12 +8,14 @@ from typing import Any
 from designspace.report.entry import WORDS, Entry, converged_error, precisions
 from designspace.report.evidence.caveats import few_effective, like_copies, lossy_reference, too_few_images
 from designspace.report.evidence.differences import Ranking
+from designspace.report.evidence.paper import model_of
 from designspace.report.protocols import differences
 from designspace.report.study import Study, budgets
 from designspace.report.tables import corrected
 from designspace.text import NAMED, few, joined, number, one_line
 
 COUNTED_AS_DRAWN = "Values below the drawn reference are no better than it: comparisons treat them as equal to it."
+EXACT = "the exact denoiser, which gives back the images of the data set"
 CHOSEN = "because the best is chosen after seeing the values"
 """Why comparisons with the best are corrected for all pairs."""
 
@@ -39,20 +41,25 @@ def of_table(study: Study, metric: str, entries: list[Entry], ranked: Sequence[R
 
 def kept_apart(groups: Sequence[list[Entry]], metric: str) -> str:
     """The reason why a metric has several tables; empty if it has one."""
-    if len(groups) < 2:
-        return ""
-    return f"This table is separate because values of different {differ(groups, metric)} cannot be compared. "
+    protocols = {group[0].protocol(metric) for group in groups}
+    apart = f"values of different {differ(groups, metric)} cannot be compared" if len(protocols) > 1 else ""
+    models = f"networks are not ranked with {EXACT}" if len(groups) > len(protocols) else ""
+    reasons = " and ".join(filter(None, (apart, models)))
+    return f"This table is separate because {reasons}. " if reasons else ""
 
 
 def differ(groups: Sequence[Sequence[Entry]], metric: str) -> str:
-    """The parts in which the protocols of the groups differ: ``protocols and references``."""
-    return " and ".join(differences([g[0].protocol(metric) for g in groups], [g[0].record for g in groups]))
+    """In what the groups differ: ``protocols and references`` or, of one protocol, ``denoisers, ...``."""
+    found = differences([g[0].protocol(metric) for g in groups], [g[0].record for g in groups])
+    return " and ".join(found) if found else f"denoisers, networks and {EXACT},"
 
 
 def protocol(metric: str, entries: Sequence[Entry]) -> str:
     """The protocol in words: ``FD-lite0-96-320, n = 3,200 images, seed 0, detector lite0 (320 features), ...``."""
     first = entries[0]
+    models = {model_of(entry): None for entry in entries}
     text = f"{one_line(first.about(metric).protocol)}, n = {first.images(metric):,} images{_seeds(entries)}"
+    text += f", {one_line(next(iter(models)))}" if len(models) == 1 else ""
     text += _labels(first) + precisions(entries) + _decoders(entries, latents=_is_diagnostic(metric, first))
     if _is_diagnostic(metric, first):
         data = first.trial("data", "name")

@@ -17,7 +17,7 @@ from designspace.report.evidence.differences import (
     listed,
     rank,
 )
-from designspace.report.study import Study, comparable
+from designspace.report.study import Study, rivals
 from designspace.report.tables import caption
 from designspace.report.tables.table import csv_text
 from designspace.text import escape, measured, one_line, p_number, value_of
@@ -39,7 +39,7 @@ def page(study: Study) -> str:
     tables = [
         table
         for metric in study.about.metrics
-        for group in comparable(study.entries, metric)
+        for group in rivals(study.entries, metric)
         if (table := list(_against_best(study, metric, group)))
     ]
     if not tables:

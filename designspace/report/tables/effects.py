@@ -11,7 +11,7 @@ from designspace.report.evidence.differences import finite
 from designspace.report.evidence.effects import Dependence, Effects, effects
 from designspace.report.evidence.factors import Factor, choice_of, factors, word_of
 from designspace.report.evidence.interactions import interactions
-from designspace.report.study import Study, comparable
+from designspace.report.study import Study, rivals
 from designspace.report.tables import caption
 from designspace.report.tables.interactions import told as depending
 from designspace.report.tables.table import Cell, Table, csv_text, markdown, number_cell
@@ -66,7 +66,7 @@ def tidy(study: Study) -> str:
     rows = [
         _flat(budget, metric, one_line(group[0].about(metric).protocol), one, choice)
         for metric in study.about.metrics
-        for group, found in zip(comparable(study.entries, metric), effects(study, metric), strict=True)
+        for group, found in zip(rivals(study.entries, metric), effects(study, metric), strict=True)
         for one in found
         for choice in one.against
     ]
@@ -87,7 +87,7 @@ def tables(study: Study, metric: str) -> list[Pair]:
     """For each protocol, the favoured choices and the effects behind them."""
     found = []
     crossed = interactions(study, metric)
-    for group, of, pairs in zip(comparable(study.entries, metric), effects(study, metric), crossed, strict=True):
+    for group, of, pairs in zip(rivals(study.entries, metric), effects(study, metric), crossed, strict=True):
         if of and group[0].higher_is_better(metric) is not None:
             name = one_line(group[0].about(metric).protocol)
             told = [f"{caption.protocol(metric, group)}. {FAVOURED}", caption.training_runs(group)]

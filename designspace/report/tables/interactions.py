@@ -8,7 +8,7 @@ from typing import Any
 from designspace.report.entry import Entry
 from designspace.report.evidence.contrasts import Difference
 from designspace.report.evidence.interactions import Change, Interaction, interactions
-from designspace.report.study import Study, comparable
+from designspace.report.study import Study, rivals
 from designspace.report.tables import caption
 from designspace.report.tables.table import Cell, Table, csv_text, markdown, number_cell
 from designspace.text import escape, joined, measured, one_line, p_number, value_of
@@ -55,7 +55,7 @@ def table(study: Study) -> Table | None:
 
 def _groups(study: Study) -> Iterator[tuple[str, list[Entry], list[Interaction]]]:
     for metric in study.about.metrics:
-        found = zip(comparable(study.entries, metric), interactions(study, metric), strict=True)
+        found = zip(rivals(study.entries, metric), interactions(study, metric), strict=True)
         yield from ((metric, group, of) for group, of in found if of)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from designspace.report.entry import BUDGET, WORDS, Entry
 from designspace.report.evidence.factors import BASELINE, VARIANT
-from designspace.report.study import Study, comparable
+from designspace.report.study import Study, rivals
 from designspace.report.tables import caption
 from designspace.report.tables.table import Cell, Kind, Table, number_cell
 from designspace.text import counted, measured, value_of
@@ -52,7 +52,7 @@ def _value(study: Study, point: Entry, metric: str) -> Cell:
 
 def _caption(study: Study, more: int) -> list[str]:
     left_out = f"... and {counted(more, 'more point')}, which the property frame has." if more else ""
-    about = [_measured(metric, comparable(study.entries, metric)) for metric in study.about.metrics]
+    about = [_measured(metric, rivals(study.entries, metric)) for metric in study.about.metrics]
     return [text for text in (left_out, *about) if text]
 
 

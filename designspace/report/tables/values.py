@@ -12,7 +12,7 @@ from typing import Any
 
 from designspace.report.entry import WORDS, Entry, converged_error, number_in, se_in, value_in
 from designspace.report.evidence.differences import by_budget, rank
-from designspace.report.study import Study, budgets, comparable
+from designspace.report.study import Study, budgets, rivals
 from designspace.report.tables import caption, corrected
 from designspace.report.tables.corrected import Correction
 from designspace.report.tables.table import Cell, Kind, Table, csv_text, markdown, number_cell
@@ -70,7 +70,7 @@ def all_tables(study: Study) -> list[Table]:
 
 def tables(study: Study, metric: str) -> list[Table]:
     """The tables of a metric, one per protocol, because values of different protocols cannot be compared."""
-    groups = comparable(study.entries, metric)
+    groups = rivals(study.entries, metric)
     why = caption.kept_apart(groups, metric)
     return [_table(study, metric, group, why) for group in groups]
 
@@ -79,7 +79,7 @@ def without_bias(study: Study, metric: str) -> list[Table]:
     """The tables of values without bias: for each protocol, one per correction for which there are values."""
     return [
         _without_bias(study, metric, having, correction)
-        for group in comparable(study.entries, metric)
+        for group in rivals(study.entries, metric)
         for correction, having in corrected.shown(group, metric)
     ]
 
