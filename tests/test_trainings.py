@@ -1,19 +1,22 @@
 """Training is random, too: repeats train networks of their own, and their variation enters bars and tests."""
 
+import json
 import math
 import re
 
 import numpy as np
 import pytest
-from studies import Bench
+from studies import Bench, edit
 from test_grid import EVALUATE, ablation
 
+from designspace.report import write
 from designspace.report.evidence.contrasts import difference, mean_difference
 from designspace.report.evidence.differences import rank
 from designspace.report.evidence.inference import LEVEL, as_normal, two_sided, with_best
 from designspace.report.evidence.verdicts import verdicts
+from designspace.report.moderated import fitted
 from designspace.report.tables.effects import page as effects_page
-from designspace.report.trainings import Series, TrainingRuns, _pooled
+from designspace.report.trainings import Series, TrainingRuns
 
 FOUR = (0.3228, 0.3180, 0.3352, 0.3288)
 """FD of the digits in pixels, n = 3,200, of a network trained with four seeds; each has a standard error of 0.005."""
@@ -228,10 +231,108 @@ def test_the_scatter_of_variances_is_found_again(worth):
     """Variances of two degrees of freedom, whose true values are inverse chi-square with some more."""
     rng, count = np.random.default_rng(0), 50_000
     true = 0.01 * worth / rng.chisquare(worth, count)
-    pool = _pooled([(float(v), 2) for v in true * rng.chisquare(2, count) / 2], count)
+    pool = fitted(true * rng.chisquare(2, count) / 2, np.full(count, 2), count)
     assert pool.worth == pytest.approx(worth, rel=0.15)
     assert pool.center == pytest.approx(0.01, rel=0.05)
     assert pool.variance == pytest.approx(0.01 * worth / (worth - 2), rel=0.1)
+
+
+def in_units(series, names):
+    """Series of networks that are called ``names``."""
+    return [s._replace(networks={k: f"{name}.{k}" for k in s.networks}) for s, name in zip(series, names, strict=True)]
+
+
+def without(series, seed):
+    """A point whose trial with a seed is missing."""
+    return series._replace(values={k: v for k, v in series.values.items() if k != seed}, networks=series.networks)
+
+
+def pooled_degrees(series, a, b):
+    found = TrainingRuns(lambda metric: series).scatter("m", [(1.0, series[a]), (-1.0, series[b])])
+    return found.degrees
+
+
+def test_samplers_of_shared_networks_have_as_many_degrees_of_freedom_as_differences():
+    """Three samplers of two networks, three repeats: (6 - 2) (3 - 1), unless the F-test finds a pair to be unlike."""
+    rng, usual, draws = np.random.default_rng(0), 0, 200
+    for _ in range(draws):
+        networks = 0.2 * rng.standard_normal((2, 1, 3))
+        values = (1 + networks + 0.02 * rng.standard_normal((2, 3, 3))).reshape(6, 3)
+        series = [Series("group", dict(enumerate(v)), dict.fromkeys(range(3))) for v in values]
+        series = in_units(series, [0, 0, 0, 1, 1, 1])
+        degrees = pooled_degrees(series, 0, 1)
+        assert 2 <= degrees <= 8
+        usual += degrees == 8
+    assert usual / draws > 0.8
+
+
+def test_a_missing_repeat_does_not_make_other_networks_of_the_same_ones():
+    """heun, dpm and euler of three networks; heun lacks one trial."""
+    rng = np.random.default_rng(1)
+    networks = 0.2 * rng.standard_normal((3, 1, 3))
+    values = (1 + networks + 0.01 * rng.standard_normal((3, 3, 3))).reshape(9, 3)
+    series = [Series("group", dict(enumerate(v)), dict.fromkeys(range(3))) for v in values]
+    series = in_units(series, [0, 0, 0, 1, 1, 1, 2, 2, 2])
+    missing = [without(series[0], 2), *series[1:]]
+    full, some = (TrainingRuns(lambda metric, of=of: of) for of in (series, missing))
+    terms = [(1.0, series[1]), (-1.0, series[2])]
+    assert some.scatter("m", terms).variance == pytest.approx(full.scatter("m", terms).variance, rel=0.2)
+    found = some.scatter("m", [(1.0, missing[0]), (-1.0, missing[2])])
+    assert (found.runs, found.variance < 0.01**2) == (2, True)  # not that of different networks, 0.2 ** 2
+    assert found.degrees > 6
+
+
+def test_a_variance_far_above_the_pooled_one_is_not_pooled():
+    """Ten equal configurations and one whose variance is eight times as large; F(2, 22) is 2.6 at 90 %."""
+    pattern = np.array([-1.0, 0.0, 1.0])
+    series = repeated(np.random.default_rng(0), [0.03] * 10 + [0.0], common=0.0)
+    pooled = np.mean([np.var([*s.values.values()], ddof=1) / s.mean**2 for s in series[:10]])
+    odd = series[10]._replace(values=dict(enumerate(1 + pattern * math.sqrt(8 * pooled))))
+    runs = TrainingRuns(lambda metric: [*series[:10], odd])
+    assert 2 <= runs.scatter("m", [(1.0, odd)]).degrees <= 4
+    assert runs.scatter("m", [(1.0, odd)]).variance >= 8 * pooled / 3 * (1 - 1e-9)
+    assert runs.scatter("m", [(1.0, series[0])]).degrees == 22
+
+
+def test_values_that_are_not_far_from_0_have_their_own_variance():
+    """Six configurations, whose mean is twice their standard deviation."""
+    values = 1 + 0.5 * np.array([-1.0, 0.0, 1.0])
+    series = [Series("g", dict(enumerate(np.roll(values, i))), {k: f"{i}.{k}" for k in range(3)}) for i in range(6)]
+    assert TrainingRuns(lambda metric: series).scatter("m", [(1.0, series[0])]).degrees == 2
+
+
+def test_a_trial_by_two_names_is_pooled_once():
+    series = repeated(np.random.default_rng(0), [0.03] * 5)
+    twice = [*series, series[2]]
+    terms = [(1.0, series[0]), (-1.0, series[1])]
+    one, two = (TrainingRuns(lambda metric, of=of: of).scatter("m", terms) for of in (series, twice))
+    assert two.degrees == one.degrees
+    assert two.variance == pytest.approx(one.variance, rel=0.3)
+
+
+def test_a_trial_by_two_names_differs_from_itself_by_nothing(bench):
+    made = bench(axes=("design", "nfe"))
+    trained(made, "ddpm", FOUR[:3])
+    trained(made, "vp", FOUR[:3], network="ddpm")
+    trained(made, "ve", FOUR[1:4])
+    for point, other in zip(made.points[3:6], made.points[:3], strict=True):
+        point["id"] = other["id"]
+    (made.folder / "ablation.json").write_text(json.dumps(made.about))
+    edit(made.folder, lambda rows: [row.update(id=other["id"]) for row, other in zip(rows[3:6], rows[:3], strict=True)])
+    ddpm, vp, ve = made.study().entries
+    gap = difference(made.study(), ddpm, vp, "frechet")
+    assert (gap.value, gap.se, gap.p) == (0.0, 0.0, 1.0)
+    assert difference(made.study(), ddpm, ve, "frechet").se > 0
+
+
+def test_values_of_any_size_have_a_report(bench):
+    made = bench(axes=("design", "nfe"))
+    trained(made, "tiny", (1e-200, 1.1e-200, 0.9e-200), se=1e-202)
+    trained(made, "small", (1e-190, 1.1e-190, 0.9e-190), se=1e-192)
+    trained(made, "large", (1e30, 1.1e30, 0.9e30), se=1e28)
+    made.point({"design": "diverged", "nfe": 7}, float("inf"), seed=0)
+    made.point({"design": "diverged", "nfe": 7}, float("-inf"), seed=1)
+    assert "table.md" in {path.name for path in write(made.folder)}
 
 
 def test_a_wild_configuration_does_not_drown_the_others(bench):

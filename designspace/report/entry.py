@@ -85,7 +85,9 @@ class Entry:
 
     def value(self, metric: str) -> float:
         """The mean over the seeds; NaN or infinite if the value of any seed is."""
-        return statistics.fmean(value_in(row, metric) for row in self.rows)
+        return sum(value_in(row, metric) for row in self.rows) / len(
+            self.rows
+        )  # fmean fails for infinity of both signs
 
     def se(self, metric: str) -> float | None:
         """The standard error of the mean over the seeds, which includes the variation between repeated trainings."""

@@ -9,40 +9,27 @@ therefore compared with that of all similar combinations at the same budget, in 
 
 which assumes that the standard deviation is proportional to the value. For all pairs of I networks of R repeats each,
 the mean of these relative variances has (I - 1)(R - 1) degrees of freedom, as in a two-way analysis of variance whose
-blocks are the repeats (Fisher 1925, Statistical Methods for Research Workers).
-
-Configurations need not vary alike. The pooled variance is used only where the combination's own variance is compatible
-with it (F-test), and then the larger of the two. Otherwise, the own variance :math:`s^2` with :math:`d = R - 1` degrees
-of freedom is moderated (Smyth 2004, Linear models and empirical Bayes methods for assessing differential expression in
-microarray experiments, https://doi.org/10.2202/1544-6115.1027):
-
-.. math:: \frac{d_0 s_0^2 + d s^2}{d_0 + d}, \quad \text{with } d_0 + d \text{ degrees of freedom},
-
-and again the larger of this and the own variance is used. The relative variances of similar combinations scatter about
-:math:`s_0^2` as if each were known from :math:`d_0` degrees of freedom, beyond what R - 1 degrees of freedom explain.
-Both are fitted to the mean and the variance of their logarithms. Values near 0, such as the KID of good samples, whose
-variance is not relative to the value, have their own variance and R - 1 degrees of freedom.
+blocks are the repeats (Fisher 1925, Statistical Methods for Research Workers). How the variance of a combination
+follows from these is in ``moderated``. Values near 0, such as the KID of good samples, whose variance is not relative
+to the value, have their own variance and R - 1 degrees of freedom.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import statistics
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from itertools import combinations
 from typing import NamedTuple
 
+import numpy as np
+
+from designspace.report.moderated import Pool, fitted, variances
 from designspace.results.records import Result, plain
 
 NETWORKS = ("trained", "pretrained", "preconditioned")
 """The denoisers with a network, by name, for results of earlier versions, which do not record ``network``."""
-COMPATIBLE = (0.01, 0.9)
-"""The quantiles of the F-distribution between which a combination's own variance is compatible with the pooled one."""
-ALIKE = 1e-4
-"""Below this variance of their logarithms beyond chance, the variances of combinations are considered equal."""
 AWAY = 3.0
 """A value is pooled if it exceeds its standard deviation over the repeats by this factor."""
 ROWS = ("c_skip", "c_out", "c_in", "c_noise", "noise_distribution", "loss_weight")
@@ -55,11 +42,6 @@ class Series(NamedTuple):
     """The budget and the protocol: variances are pooled within a group."""
     values: Mapping[int, float]
     networks: Mapping[int, str | None]
-
-    @property
-    def network(self) -> tuple[str | None, ...]:
-        """The networks of all seeds, which points share that differ in sampling only."""
-        return tuple(self.networks.values())
 
     @property
     def mean(self) -> float:
@@ -77,27 +59,6 @@ class Scatter(NamedTuple):
     variance: float
     degrees: float
     runs: int
-
-
-class Pool(NamedTuple):
-    """What the relative variances of similar combinations say about that of any other."""
-
-    variance: float
-    """Their mean."""
-    degrees: float
-    """The degrees of freedom of the mean."""
-    center: float
-    """The variance :math:`s_0^2` about which they scatter."""
-    worth: float
-    """The degrees of freedom :math:`d_0` that it is worth beside a combination's own variance; may be infinite."""
-
-    def moderated(self, own: float, degrees: int) -> tuple[float, float]:
-        """The relative variance of a combination with this one of its own, and its degrees of freedom."""
-        low, high = _compatible(degrees, self.degrees)
-        if low <= own / self.variance <= high or math.isinf(self.worth):
-            return max(own, self.variance), self.degrees
-        total = self.worth + degrees
-        return max(own, (self.worth * self.center + degrees * own) / total), max(min(total, self.degrees), degrees)
 
 
 class Kind(StrEnum):
@@ -133,7 +94,7 @@ class TrainingRuns:
         repeated = [s for _, s in terms if len({s.networks[seed] for seed in values} - {None}) > 1]
         if len(values) < 2 or not repeated:
             return None
-        own, runs = _variance(values.values()), len(values)
+        own, runs = statistics.variance(values.values()), len(values)
         pool, scale = self._pool(metric, _kind(terms), frozenset(s.group for s in repeated)), _scale(terms)
         if pool is None or not scale or not all(map(_is_relative, repeated)):
             return Scatter(own / runs, runs - 1, runs)
@@ -146,23 +107,14 @@ class TrainingRuns:
         if key not in self._pools:
             here = (s for s in self.series(metric) if s.group in groups and _is_relative(s))
             points = [s for s in here if len(set(s.networks.values()) - {None}) > 1]
-            found = [(_over_seeds(terms), _scale(terms)) for terms in _combinations(points, kind)]
-            known = [(_variance(d.values()) / scale, len(d) - 1) for d, scale in found if len(d) > 1]
-            self._pools[key] = _pooled(known, _independent(points, kind))
+            labels = _labels(points)
+            self._pools[key] = fitted(*_relative(points, labels, kind), _independent(labels, kind))
         return self._pools[key]
 
 
 def _is_relative(s: Series) -> bool:
     values = list(s.values.values())
-    return len(values) > 1 and s.mean > AWAY * math.sqrt(_variance(values))
-
-
-def _compatible(own_degrees: int, degrees: float) -> tuple[float, float]:
-    """The range of ratios of a combination's own variance to the pooled one in which they are compatible."""
-    from scipy.special import fdtri  # imported here, because it takes 0.2 s and few reports need it
-
-    low, high = (float(fdtri(own_degrees, degrees, quantile)) for quantile in COMPATIBLE)
-    return low, high
+    return len(values) > 1 and s.mean > AWAY * statistics.stdev(values)
 
 
 def _over_seeds(terms: Terms) -> dict[int, float]:
@@ -171,73 +123,69 @@ def _over_seeds(terms: Terms) -> dict[int, float]:
     return {seed: sum(c * s.values[seed] for c, s in terms) for seed in sorted(seeds)}
 
 
+def _labels(points: Sequence[Series]) -> list[int | None]:
+    """A number for the networks of each point, the same for points that share them; ``None`` without a network.
+
+    Points share their networks if they do so for some seed, because a seed may be missing from any of them.
+    """
+    owners: dict[str, int] = {}
+    found: list[int | None] = []
+    for point in points:
+        own = [network for network in point.networks.values() if network is not None]
+        label = next((owners[network] for network in own if network in owners), len(owners))
+        owners |= {network: owners.get(network, label) for network in own}
+        found.append(label if own else None)
+    return found
+
+
+def _by_network(terms: Terms, size: Callable[[float, Series], float]) -> list[float]:
+    """The sum of ``size`` over the terms of each network."""
+    found: dict[int, float] = {}
+    for (c, s), label in zip(terms, _labels([s for _, s in terms]), strict=True):
+        if label is not None:
+            found[label] = found.get(label, 0.0) + size(c, s)
+    return list(found.values())
+
+
 def _scale(terms: Terms) -> float:
-    found: dict[object, float] = {}
-    for c, s in terms:
-        if any(s.network):
-            found[s.network] = found.get(s.network, 0.0) + abs(c * s.mean)
-    return sum(size**2 for size in found.values())
+    return sum(size**2 for size in _by_network(terms, lambda c, s: abs(c * s.mean)))
 
 
 def _kind(terms: Terms) -> Kind:
-    found: dict[object, float] = {}
-    for c, s in terms:
-        if any(s.network):
-            found[s.network] = found.get(s.network, 0.0) + c
-    if all(abs(total) < 1e-9 for total in found.values()):
+    found = _by_network(terms, lambda c, s: c)
+    if all(abs(total) < 1e-9 for total in found):
         return Kind.WITHIN
     return Kind.ALONE if len(found) < 2 else Kind.BETWEEN
 
 
-def _combinations(points: Sequence[Series], kind: Kind) -> Iterator[Terms]:
+def _relative(points: Sequence[Series], labels: Sequence[int | None], kind: Kind) -> tuple[np.ndarray, np.ndarray]:
+    """The relative variances of all combinations of a kind, and their degrees of freedom.
+
+    Pairs are computed one point at a time against all later ones: 1,000 points have 500,000 pairs.
+    """
+    seeds = sorted({seed for s in points for seed in s.values})
+    values = np.array([[s.values.get(seed, np.nan) for seed in seeds] for s in points]).reshape(len(points), len(seeds))
+    means = np.array([s.mean for s in points])
     if kind is Kind.ALONE:
-        yield from ([(1.0, s)] for s in points)
-        return
-    for a, b in combinations(points, 2):
-        if a.group == b.group and (a.network == b.network) is (kind is Kind.WITHIN):
-            yield [(1.0, a), (-1.0, b)]
+        return variances(values, means**2)
+    groups, networks = _numbered([s.group for s in points]), np.array(labels)
+    found = []
+    for i in range(len(points) - 1):
+        same = networks[i + 1 :] == networks[i]
+        rest = (groups[i + 1 :] == groups[i]) & (same if kind is Kind.WITHIN else ~same)
+        a, b = abs(means[i]), np.abs(means[i + 1 :][rest])
+        scale = (a + b) ** 2 if kind is Kind.WITHIN else a**2 + b**2
+        found.append(variances(values[i + 1 :][rest] - values[i], scale))
+    ratios, degrees = zip(*found, strict=True) if found else ((), ())
+    return np.concatenate([*ratios, []]), np.concatenate([*degrees, []])
 
 
-def _independent(points: Sequence[Series], kind: Kind) -> int:
+def _numbered(groups: Sequence[Hashable]) -> np.ndarray:
+    numbers: dict[Hashable, int] = {}
+    return np.array([numbers.setdefault(group, len(numbers)) for group in groups])
+
+
+def _independent(labels: Sequence[int | None], kind: Kind) -> int:
     """The number of independent contrasts per repeat."""
-    networks = len({s.network for s in points})
-    return {Kind.ALONE: networks, Kind.BETWEEN: networks - 1, Kind.WITHIN: len(points) - networks}[kind]
-
-
-def _pooled(known: Sequence[tuple[float, int]], independent: int) -> Pool | None:
-    """The pool of relative variances with their degrees of freedom; equal trials, without variance, do not count."""
-    varied = [(value, degrees) for value, degrees in known if value > 0]
-    if not varied or not independent:
-        return None
-    from scipy.special import digamma, polygamma
-
-    weights = sum(degrees for _, degrees in varied)
-    mean, degrees = sum(value * d for value, d in varied) / weights, independent * weights / len(varied)
-    logs = [math.log(value) - float(digamma(d / 2)) + math.log(d / 2) for value, d in varied]
-    by_chance = statistics.fmean(float(polygamma(1, d / 2)) for _, d in varied)
-    excess = _variance(logs) - by_chance if len(logs) > 1 else 0.0
-    if excess < ALIKE:
-        return Pool(mean, degrees, mean, math.inf)
-    worth = 2 * _inverse_trigamma(excess)
-    center = statistics.fmean(logs) + float(digamma(worth / 2)) - math.log(worth / 2)
-    return Pool(mean, degrees, math.exp(center), worth)
-
-
-def _variance(values: Collection[float]) -> float:
-    """The sample variance. ``statistics.variance`` takes 18 times as long, and 1,000 points have 500,000 pairs."""
-    mean = math.fsum(values) / len(values)
-    return math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1)
-
-
-def _inverse_trigamma(value: float) -> float:
-    """The x whose trigamma function is ``value``, by Newton's method on 1 / trigamma, which is convex (Smyth 2004)."""
-    from scipy.special import polygamma
-
-    x = 0.5 + 1 / value
-    for _ in range(50):
-        now = float(polygamma(1, x))
-        step = now * (1 - now / value) / float(polygamma(2, x))
-        x += step
-        if abs(step) < 1e-9 * x:
-            break
-    return x
+    networks = len(set(labels))
+    return {Kind.ALONE: networks, Kind.BETWEEN: networks - 1, Kind.WITHIN: len(labels) - networks}[kind]

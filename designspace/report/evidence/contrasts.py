@@ -19,11 +19,10 @@ from designspace.report.entry import Entry, se_in, se_of_mean, value_in
 from designspace.report.evidence.inference import as_normal, two_sided
 from designspace.report.study import Study
 from designspace.report.trainings import Scatter, TrainingRuns
-from designspace.results.records import Result
 from designspace.results.uncertainty import critical_of, standard_error
 
 SAME = 1e-12
-"""Coefficients of a trial that sum to less than this cancel."""
+"""Coefficients of a point that sum to less than this cancel."""
 
 
 class Term(NamedTuple):
@@ -119,7 +118,7 @@ def mean_difference(study: Study, pairs: Sequence[tuple[Entry, Entry]], metric: 
 
 
 def combination(terms: Sequence[Term], metric: str) -> Difference:
-    r"""The sum of ``times`` the metric over the terms.
+    r"""The sum of ``times`` the metric over the terms, in which equal trials count once or cancel.
 
     On common latents, the standard error is that of the same sum of the images' influences: ``standard_error``. It is
     combined over the seeds that all points have. A trial differs from itself by 0, without error. If influences are
@@ -127,6 +126,8 @@ def combination(terms: Sequence[Term], metric: str) -> Difference:
     variation between training runs is included: ``TrainingRuns.scatter``.
     """
     common = sorted(set.intersection(*({*term.point.seeds} for term in terms)))
+    if not (terms := _collected(terms, metric)):
+        return Difference(0.0, 0.0, True)
     same_protocol = len({term.point.protocol(metric) for term in terms}) == 1
     paired = [_paired_se(terms, seed, metric) if same_protocol else None for seed in common]
     known = [se for se in paired if se is not None]
@@ -158,30 +159,27 @@ def _value(terms: Sequence[Term], seed: int, metric: str) -> float:
     return sum(term.times * value_in(term.point.seeds[seed], metric) for term in terms)
 
 
+def _collected(terms: Sequence[Term], metric: str) -> list[Term]:
+    """The terms with the coefficients of equal points added up: several points may be the same trials."""
+    found: dict[object, Term] = {}
+    for term in terms:
+        same = term.point.trials, tuple(value_in(row, metric) for row in term.point.rows)
+        found[same] = term._replace(times=term.times + (found[same].times if same in found else 0.0))
+    return [term for term in found.values() if abs(term.times) > SAME]
+
+
 def _paired_se(terms: Sequence[Term], seed: int, metric: str) -> float | None:
     """The standard error for one seed; ``None`` if the influences of some images are not known."""
-    weights = _weights(terms, seed, metric)
-    found = [(times, study.influence(row, metric), study.pairs(row, metric)) for times, study, row in weights]
-    if any(influence is None for _, influence, _ in found) or len({study.span(row) for _, study, row in weights}) > 1:
+    rows = [(term.times, term.study, term.point.seeds[seed]) for term in terms]
+    found = [(times, study.influence(row, metric), study.pairs(row, metric)) for times, study, row in rows]
+    if any(influence is None for _, influence, _ in found) or len({study.span(row) for _, study, row in rows}) > 1:
         return None
     first = [times * influence for times, influence, _ in found if influence is not None]
     second = [times * pairs for times, _, pairs in found if pairs is not None]
     if len({array.shape for array in first}) > 1 or any(len(array) < 2 for array in first):
         return None
-    if not first:
-        return 0.0
     known = len(second) == len(first) and len({array.shape for array in second}) == 1
     return standard_error(sum(first, np.zeros(1)), sum(second, np.zeros(1)) if known else None)
-
-
-def _weights(terms: Sequence[Term], seed: int, metric: str) -> list[tuple[float, Study, Result]]:
-    """The trials of the terms, each once: several points may be the same trial, which then cancels."""
-    found: dict[tuple[str, float], tuple[float, Study, Result]] = {}
-    for times, point, study in terms:
-        row = point.seeds[seed]
-        before = found.get(key := (row.id, value_in(row, metric)))
-        found[key] = (times + (before[0] if before else 0.0), study, row)
-    return [one for one in found.values() if abs(one[0]) > SAME]
 
 
 def _independent_se(terms: Sequence[Term], seeds: Sequence[int], metric: str) -> float | None:
