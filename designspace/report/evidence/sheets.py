@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeVar
 
-from designspace.report.entry import Entry, value_in
 from designspace.report.evidence.judged import Evidence, Judgement
 from designspace.report.evidence.paper import ROWS, Row
 from designspace.report.evidence.practices import evidence
 from designspace.report.evidence.quality import Quality, quality
+from designspace.report.points import values_of
 from designspace.report.study import Study
 from designspace.text import one_line
 
@@ -176,21 +176,12 @@ def _trials(one: Evidence) -> frozenset[object]:
     """The values of each choice at each budget, and whether the paper endorses the choice."""
     found: dict[tuple[object, str], set[object]] = {}
     for budget, word, entry in one.compared:
-        found.setdefault((budget, word), set()).add(_value(entry, one.metric))
+        found.setdefault((budget, word), set()).add(values_of(entry, one.metric))
     return frozenset((budget, word in one.endorsed, frozenset(of)) for (budget, word), of in found.items())
 
 
 def _values(found: Quality) -> frozenset[object]:
-    return frozenset((point.spent(found.study.count), _value(point, found.metric)) for point in found.points)
-
-
-def _value(entry: Entry, metric: str) -> object:
-    """The values for all seeds, which tell whether two trials generated the same images.
-
-    Their ids do not, because they also depend on the other metrics that were measured. Eight digits agree on all
-    machines.
-    """
-    return frozenset((seed, f"{value_in(row, metric):.8g}") for seed, row in entry.seeds.items())
+    return frozenset((point.spent(found.study.count), values_of(point, found.metric)) for point in found.points)
 
 
 def _key(entry: Entry, metric: str) -> Key:
