@@ -424,6 +424,17 @@ def test_a_minimum_is_sought_at_each_budget(bench):
     assert "edge" not in here.numbers
 
 
+def test_a_lowest_value_at_0_is_not_at_the_edge_of_the_grid(bench):
+    made = bench(
+        ["S_churn"], [{"say": "?", "expect": {"argmin_in": [0], "along": "S_churn", "at": {}, "metric": "frechet"}}]
+    )
+    for churn in (0, 5, 10):
+        made.point({"S_churn": churn}, 3.0 + churn, influence(churn, 1))
+    (found,) = verdicts(made.study())
+    assert found.outcome == "holds"
+    assert "edge" not in found.numbers
+
+
 def test_unequal_numbers_of_evaluations_are_told(bench):
     made = bench(claims=[less(EULER, HEUN)])
     made.point({"solver": "euler", "nfe": 6}, 3.0, influence(0, 1), nfe=6)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeVar
 
+from designspace.report.entry import Entry
 from designspace.report.evidence.judged import Evidence, Judgement
 from designspace.report.evidence.paper import ROWS, Row
 from designspace.report.evidence.practices import evidence

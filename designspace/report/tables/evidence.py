@@ -9,6 +9,7 @@ from designspace.report.entry import WORDS
 from designspace.report.evidence.caveats import FAR, too_few_images
 from designspace.report.evidence.contrasts import Difference
 from designspace.report.evidence.effects import Effects
+from designspace.report.evidence.factors import edges
 from designspace.report.evidence.inference import LEVEL
 from designspace.report.evidence.judged import UNEQUAL, Evidence, Judgement
 from designspace.report.evidence.practices import amount, unit
@@ -29,8 +30,6 @@ MARKS = {
     "‡": "Measured on one trained network only: another training run might lead to another verdict.",
 }
 """The signs at verdicts, and what they mean."""
-EDGES = 3
-"""The smallest number of numeric choices of which the first and the last are called edges of the grid."""
 
 
 def papers(line: Line) -> str:
@@ -181,8 +180,8 @@ def model(one: Evidence) -> str:
 def notes(one: Evidence) -> str:
     """Flags: edges of the grid, dependence on another axis, unequal cost, what else differs, and doubts."""
     found = []
-    if edges := _at_the_edge(one):
-        found.append(f"edge of the grid at {places(one, edges)}")
+    if at := _at_the_edge(one):
+        found.append(f"edge of the grid at {places(one, at)}")
     found += [f"depends on {one_line(axis)} at {places(one, budgets)}" for axis, budgets in _depends(one).items()]
     if one.change.settings:
         found.append(f"with its own {joined(one.change.settings)}")
@@ -224,12 +223,10 @@ def _costs(at: Effects, word: str) -> str:
 
 
 def _at_the_edge(one: Evidence) -> list[object]:
-    """The budgets at which the best choice is the lowest or the highest number tried, unless that is 0."""
+    """The budgets at which the best choice is a number at the edge of the grid."""
     try:
         numbers = {choice: float(choice) for choice in one.factor.choices}
     except ValueError:
         return []
-    if len(numbers) < EDGES:
-        return []
-    ends = {min(numbers.values()), max(numbers.values())} - {0.0}
+    ends = edges(numbers.values())
     return [budget for budget, at in one.at.items() if at.decided and numbers[at.favoured[0]] in ends]
