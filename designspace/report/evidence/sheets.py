@@ -33,9 +33,8 @@ class Line:
 
     @property
     def verdict(self) -> Judgement:
-        """The verdict over all budgets: contradicted at any of them or, if not, agreed with at any."""
-        found = {*self.evidence.judgements.values()} if self.evidence else set()
-        return next((one for one in Judgement if one in found), Judgement.NONE)
+        """The verdict over all budgets."""
+        return self.evidence.overall if self.evidence else Judgement.NONE
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,11 +108,12 @@ def _adequacy(one: Evidence) -> tuple[Any, ...]:
 
     Comparisons with the paper's choice come before those without it, repeated trainings before single ones if the row
     concerns training, networks before the exact denoiser, the paper's choice in all other rows before other settings,
-    more comparisons before fewer, and more images before fewer.
+    a budget near to the paper's before others, more comparisons before fewer, and more images before fewer.
     """
     images = one.points[0].images(one.metric) * len(one.points[0].rows)
     named = one.study.about.name
-    return not one.of_paper, one.once, one.repeats is None, bool(one.others), -len(one.gaps), -images, named
+    near = one.nfe_from_papers(one.papers_budget)
+    return not one.of_paper, one.once, one.repeats is None, bool(one.others), near, -len(one.gaps), -images, named
 
 
 Key = tuple[str, str, str]

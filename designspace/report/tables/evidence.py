@@ -46,9 +46,10 @@ def papers(line: Line) -> str:
 
 
 def some(one: Evidence) -> list[object]:
-    """The lowest, a middle and the highest budget."""
+    """The lowest and the highest budget, and the one nearest to the paper's or, if that is an end, a middle one."""
     known = [*one.at]
-    return list(dict.fromkeys((known[0], known[len(known) // 2], known[-1])))
+    inner = one.papers_budget if one.papers_budget in known[1:-1] else known[len(known) // 2]
+    return list(dict.fromkeys((known[0], inner, known[-1])))
 
 
 def told(one: Evidence, at: Mapping[object, str]) -> str:
@@ -111,11 +112,17 @@ def change(one: Evidence, budget: object) -> str:
 
 
 def gain(one: Evidence, budget: object) -> str:
-    """``dpmpp_2m instead of heun, from 20.16 to 12.86 at NFE 19``: the best other choice against the paper's."""
+    """``dpmpp_2m instead of heun, from 20.16 to 12.86 at NFE 19``: the best other choice against the paper's.
+
+    Evaluations are added if they differ, and doubts: ``(8 evaluations instead of 7; one trained network)``.
+    """
     at, choice = one.at[budget], one.rival(budget)
+    base = at.factor.choices[0]
     ends = f"from {at.baseline:.4g} to {at.baseline + at.against[choice].value:.4g} at {places(one, [budget])}"
-    weak = " (weak evidence)" if one.is_weak(budget) else ""
-    return f"{one_line(choice)} instead of {one_line(at.factor.choices[0])}, {ends}{weak}"
+    own, papers = (f"{at.nfe[each]:.4g}" for each in (choice, base))
+    notes = [f"{own} evaluations instead of {papers}"] if own != papers else []
+    notes += ["weak evidence"] if one.is_weak(budget) else ["one trained network"] if one.repeats == 1 else []
+    return f"{one_line(choice)} instead of {one_line(base)}, {ends}" + (f" ({'; '.join(notes)})" if notes else "")
 
 
 def _gap(choice: Any, gap: Difference) -> str:
