@@ -76,12 +76,12 @@ def verdict(study: Study, claim: Claim, *, live: bool = False) -> Verdict:
     """The verdict on one claim, which may be another one than those of the ablation. See ``verdicts``."""
     say, metric, waiting = one_line(claim.say), claim.expect.get("metric", ""), study.waiting
     live = live and waiting
-    found = compared(study, claim.expect, live)
-    if found is None:
+    every = compared(study, claim.expect, live)
+    if every is None:
         return Verdict(say, Outcome.MISSING, UNKNOWN)
-    if any(one.mixed for one in found):
+    if any(one.mixed for one in every):
         return Verdict(say, Outcome.MISSING, MIXED)
-    every, found = found, distinct(study, found)
+    found = distinct(study, every)
     groups, known = by_budget(study, found), [one for one in found if one.statements]
     at = judged(groups)
     outcome, together = overall(at), tested(found) if known else None
