@@ -33,7 +33,6 @@ from designspace.text import escape, joined, one_line
 
 MOST = 6
 """The largest number of configurations of an ablation that are all in the table of evaluations for equal quality."""
-WHERE = "at all decided budgets"
 GAINS = 2
 """The number of gains that the summary names."""
 HEADER = ["row", "the paper's choice", "tried", "favoured", "best other choice", "verdict"]
@@ -98,8 +97,8 @@ def page(sheets: Sequence[Sheet], out: Path, drawn: Collection[str]) -> str:
 def summary(sheet: Sheet) -> str:
     """How many rows contradict the paper, agree with it or are open by their first line, and the largest gains."""
     verbs = {
-        Judgement.CONTRADICTS: (f"contradicts the paper {WHERE}", f"contradict the paper {WHERE}"),
-        Judgement.AGREES: (f"agrees with the paper {WHERE}", f"agree with the paper {WHERE}"),
+        Judgement.CONTRADICTS: ("contradicts the paper", "contradict the paper"),
+        Judgement.AGREES: ("agrees with the paper", "agree with the paper"),
         Judgement.VARIES: (
             "contradicts the paper at some budgets and agrees at others",
             "contradict the paper at some budgets and agree at others",
@@ -111,7 +110,8 @@ def summary(sheet: Sheet) -> str:
     }
     counts = {kind: sum(line.verdict is kind for line in sheet.leading) for kind in verbs}
     parts = [f"{n} {verbs[kind][n > 1]}" for kind, n in counts.items() if n]
-    text = f"Of {len(sheet.leading)} rows and fields, each judged by its first line, {joined(parts)}.{_doubted(sheet)}"
+    judged = f"{len(sheet.leading)} rows and fields, each judged by all budgets of its first line"
+    text = f"Of {judged}, {joined(parts)}.{_doubted(sheet)}"
     found = gains(sheet)
     return f"{text} Largest gains over the paper's choice: {'; '.join(found)}." if found else text
 
