@@ -751,8 +751,8 @@ def test_the_summary_counts_the_rows_and_names_the_largest_gains(made, euler, sa
     (sheet,) = ds.best(solvers(made(), values).folder).sheets
     assert tables.summary(sheet) == (
         f"Of 15 rows and fields, each judged by all budgets of its first line, 1 {said} and 14 have no evidence. Of "
-        "the decided ones, 1 rests on one trained network. Largest gains over the paper's choice: solver, euler instead of "
-        "heun, from 90 to 50 at NFE 7 (one trained network)."
+        "the decided ones, 1 rests on one trained network. Largest gains over the paper's choice: solver, euler "
+        "instead of heun, from 90 to 50 at NFE 7 (one trained network)."
     )
 
 
