@@ -2,6 +2,7 @@
 
 import csv
 import io
+import itertools
 import math
 import re
 import shutil
@@ -29,7 +30,7 @@ from designspace.report.evidence.practices import evidence, where
 from designspace.report.figures.best import changes
 from designspace.report.tables import best as tables
 from designspace.report.tables import best_csv
-from designspace.report.tables.evidence import change, favoured, listed, notes, papers, verdicts
+from designspace.report.tables.evidence import change, favoured, listed, notes, papers, some, verdicts
 from designspace.results.uncertainty import critical_value
 
 ROOT = Path(__file__).parents[1]
@@ -737,13 +738,67 @@ def test_the_dot_of_weak_evidence_is_hollow(made):
     assert dot.get_markerfacecolor() == "white"
 
 
-def test_the_summary_counts_the_rows_and_names_the_largest_gains(made):
-    study = solvers(made(), {7: {"euler": 50.0, "heun": 90.0}, 19: {"euler": 19.0, "heun": 20.0}})
-    (sheet,) = ds.best(study.folder).sheets
+@pytest.mark.parametrize(
+    ("euler", "said"),
+    [
+        ({7: 50.0, 19: 19.0}, "contradicts the paper"),
+        ({7: 50.0, 19: 20.01}, "contradicts the paper"),  # undecided at 19
+        ({7: 50.0, 19: 21.0}, "contradicts the paper at some budgets and agrees at others"),
+    ],
+)
+def test_the_summary_counts_the_rows_and_names_the_largest_gains(made, euler, said):
+    values = {nfe: {"euler": euler[nfe], "heun": heun} for nfe, heun in {7: 90.0, 19: 20.0}.items()}
+    (sheet,) = ds.best(solvers(made(), values).folder).sheets
     assert tables.summary(sheet) == (
-        "Of 15 rows and fields, each judged by its first line, 1 contradicts the paper at some budget and 14 have no "
-        "evidence. Largest gains over the paper's choice: solver, euler instead of heun, from 90 to 50 at NFE 7."
+        f"Of 15 rows and fields, each judged by all budgets of its first line, 1 {said} and 14 have no evidence. Of "
+        "the decided ones, 1 rests on one trained network. Largest gains over the paper's choice: solver, euler "
+        "instead of heun, from 90 to 50 at NFE 7 (one trained network)."
     )
+
+
+def test_the_summary_says_how_many_verdicts_are_weak_and_that_evaluations_differ(made):
+    bench = made()
+    for solver, value in (("heun", 20.0), ("euler", 15.0)):
+        about = {"design": {"solver": {"name": solver}}, "features": 41, "nfe": 7 if solver == "heun" else 8}
+        bench.trial({"solver": solver, "nfe": 8}, value, se=0.1, **about)
+    bench.study()
+    (sheet,) = ds.best(bench.folder).sheets
+    assert tables.summary(sheet).endswith(
+        "Of the decided ones, 1 rests on weak evidence only. Largest gains over the paper's choice: solver, euler "
+        "instead of heun, from 20 to 15 at NFE 8 (8 evaluations instead of 7; weak evidence)."
+    )
+
+
+def test_the_line_with_the_budget_of_the_paper_leads_and_is_drawn_there(made):
+    few = {nfe: {"heun": 90.0, "euler": 50.0, "deis": 30.0} for nfe in (5, 8, 20)}
+    solvers(made("few"), few)
+    study = solvers(made("many"), {35: {"heun": 14.0, "euler": 16.0}, 79: {"heun": 13.0, "euler": 13.01}})
+    (sheet,) = ds.best(study.folder.parent).sheets
+    first, second = (line for line in sheet.lines if line.name == "solver")
+    assert [line.evidence.study.about.name for line in (first, second)] == ["many", "few"]
+    assert [line.evidence.papers_budget for line in (first, second)] == [35, 20]
+    assert first.verdict is Judgement.AGREES
+    assert "each judged by all budgets of its first line, 1 agrees with the paper and" in tables.summary(sheet)
+    assert [label.get_text() for label in changes(sheet).axes[0].get_yticklabels()] == [
+        "solver: euler\nnetwork digits, NFE 35"
+    ]
+
+
+def test_churn_has_a_budget_of_its_own(made):
+    bench = made(axes=("stochasticity.S_churn", "nfe"))
+    for churn, nfe in itertools.product((0.0, 5.0), (35, 255)):
+        part = {"stochasticity": {"name": "churn", "S_churn": churn}}
+        bench.trial({"stochasticity.S_churn": churn, "nfe": nfe}, 20.0 + churn, se=0.1, nfe=nfe, design=part)
+    assert only(bench.study()).papers_budget == 255
+
+
+def test_the_budgets_that_are_shown_have_that_of_the_paper(made):
+    def shown(nfes):
+        return some(only(solvers(made("-".join(map(str, nfes))), {nfe: {"heun": 9.0, "euler": 8.0} for nfe in nfes})))
+
+    assert shown([7, 11, 19, 27, 35, 51]) == [7, 35, 51]
+    assert shown([7, 11, 19, 35]) == [7, 19, 35]
+    assert shown([5, 8]) == [5, 8]
 
 
 def test_figures_that_are_no_longer_drawn_are_removed_and_nothing_else(made, tmp_path):

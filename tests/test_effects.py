@@ -132,6 +132,16 @@ def test_a_favoured_number_at_the_edge_of_the_grid_is_marked(bench):
     assert favoured_cells(study) == {"time_steps.rho": "15 (edge of the grid)"}
 
 
+@pytest.mark.parametrize(
+    ("tried", "shown"),
+    [((0, 5, 10), "0"), ((10, 5, 20), "20 (edge of the grid)"), ((0, -5, -10), "0 (edge of the grid)")],
+)
+def test_0_is_an_edge_only_of_values_below_it(bench, tried, shown):
+    best = float(shown.split()[0])
+    study = crossed_with(bench, {(v,): 3.0 + (v != best) * 9 for v in tried}, ("stochasticity.S_churn",))
+    assert favoured_cells(study) == {"stochasticity.S_churn": shown}
+
+
 @pytest.mark.parametrize(("values", "word"), [((7, 3, 15), "7"), ((15, 3), "15"), (("a", "b", "c"), "a")])
 def test_other_favoured_values_are_not(tmp_path, values, word):
     study = crossed_with(

@@ -136,6 +136,8 @@ def test_an_optimum_at_the_edge_of_what_was_tried_is_called_so():
     edge, middle = Optimum(value=7.0, flat=[7, 9.2]), Optimum(value=8.0, low=7.5, high=8.5)
     assert practices.optimum_words(edge, FIELD) == "the edge of what was tried, flat from 7 to 9.2"
     assert practices.optimum_words(middle, FIELD) == "optimum 8 [7.5, 8.5]"
+    churn = FIELD.model_copy(update={"arms": [Arm(label=label, stages=[stage(400, 50)]) for label in ("0", "5", "9")]})
+    assert practices.optimum_words(Optimum(value=0.0, high=2.0), churn) == "optimum 0 […, 2]"  # there is none below
 
 
 def test_what_was_kept_is_compared_with_the_nearest_other_candidate(searched):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from designspace.report.entry import Entry
+from designspace.report.entry import Entry, value_in
 
 
 def select(points: Iterable[Entry], axes: Mapping[str, Any]) -> list[Entry]:
@@ -28,6 +28,15 @@ def lines(points: Iterable[Entry], along: str) -> list[list[Entry]]:
         rest = tuple((axis, value) for axis, value in point.axes.items() if axis != along)
         found.setdefault(rest, []).append(point)
     return [_ordered(line, along) for line in found.values()]
+
+
+def values_of(point: Entry, metric: str) -> frozenset[tuple[int, str]]:
+    """The values for all seeds, which tell whether two trials generated the same images or have the same network.
+
+    Their ids do not, because they also depend on the other metrics that were measured. Eight digits agree on all
+    machines.
+    """
+    return frozenset((seed, f"{value_in(row, metric):.8g}") for seed, row in point.seeds.items())
 
 
 def _values(point: Entry, axes: Sequence[str]) -> tuple[Any, ...]:

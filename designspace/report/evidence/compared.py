@@ -11,6 +11,7 @@ from designspace.report.entry import Entry
 from designspace.report.evidence.claims import Needed, comparisons
 from designspace.report.evidence.inference import Evidence, Outcome, as_always_valid, evidence
 from designspace.report.evidence.statements import NFE, Statement
+from designspace.report.points import values_of
 from designspace.report.study import Study, budgets
 from designspace.results.records import Expect
 from designspace.text import joined, value_of
@@ -89,6 +90,23 @@ def by_budget(study: Study, found: Found) -> dict[object, list[Compared]]:
     return {budget: [one for one, at in zip(found, spanned, strict=True) if budget in at] for budget in known}
 
 
+def distinct(study: Study, found: Found) -> Found:
+    """The comparisons without those at further budgets that have the same values, as of a metric of the network.
+
+    They are a single observation. All comparisons are returned if a value is missing or any two of them differ.
+    """
+    groups = [*by_budget(study, found).values()]
+    if len(groups) < 2 or not all(one.statements and one.metric != NFE for one in found):
+        return found
+    values = [{tuple(_at_any_budget(study, e, one.metric) for e in one.needed.entries) for one in of} for of in groups]
+    return groups[0] if all(of == values[0] for of in values) else found
+
+
+def _at_any_budget(study: Study, entry: Entry, metric: str) -> object:
+    """The choices of a point and its values, without its budget."""
+    return frozenset(item for item in entry.axes.items() if item[0] != study.column_axis), values_of(entry, metric)
+
+
 def tested(found: Found) -> Evidence:
     """The test of all comparisons together; at least one must have its results."""
     stated = [one.statements for one in found if one.statements]
@@ -117,9 +135,12 @@ def _outcome(found: Found, tests: int) -> Outcome:
 
 
 def overall(at: Mapping[object, Outcome]) -> Outcome:
-    """The outcome of a claim from its outcomes at all budgets."""
+    """The outcome of a claim from its outcomes at all budgets.
+
+    It holds in part if it holds at some budget and is contradicted or undecided at another one.
+    """
     found = {*at.values()} or {Outcome.MISSING}
-    if found >= {Outcome.HOLDS, Outcome.FAILS}:
+    if Outcome.HOLDS in found and found & {Outcome.FAILS, Outcome.UNDECIDED}:
         return Outcome.PART
     order = (Outcome.FAILS, Outcome.MISSING, Outcome.UNDECIDED, Outcome.HOLDS)
     return next(outcome for outcome in order if outcome in found)

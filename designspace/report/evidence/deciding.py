@@ -25,7 +25,7 @@ def deciding(row: Row | None, one: Evidence | None) -> str:
     """
     if one is None:
         return row.needs if row else ""
-    if one.decided or one.change.beyond or one.higher is None:
+    if one.decided_at or one.change.beyond or one.higher is None:
         return ""
     if not one.gaps:
         return "an ablation that tries other choices than those of the paper"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,9 @@ from designspace.text import value_of
 VARIANT = "variant"
 """The axis of ``one_at_a_time``, with values such as ``baseline``, ``solver=euler`` and ``time_steps.rho=5``."""
 BASELINE = "baseline"
+
+EDGES = 3
+"""The smallest number of values of which the lowest and the highest are edges of the grid."""
 
 Line = Mapping[Any, Entry]
 """Points that differ only in the choice, which is their key."""
@@ -51,6 +54,15 @@ class Factor:
         if len(choices) < 2 or choices[0] != self.choices[0]:
             return []
         return [{c: line[c] for c in choices} for line in found.values() if line.keys() >= set(choices)]
+
+
+def edges(values: Collection[float]) -> set[float]:
+    """The lowest and the highest of at least three values, beyond which there may be better ones.
+
+    0 is none unless a negative value was tried, because most numbers, such as S_churn, cannot be negative.
+    """
+    ends = {min(values), max(values)} if len(values) >= EDGES else set()
+    return ends if min(values, default=0.0) < 0 else ends - {0.0}
 
 
 def factors(study: Study) -> list[Factor]:

@@ -27,8 +27,11 @@ class Outcome(StrEnum):
     """What the evidence says about a claim."""
 
     HOLDS = "holds"
+    """At every budget, if it is judged at several."""
     PART = "holds in part"
+    """It holds at some budgets and is contradicted or undecided at others."""
     FAILS = "does not hold"
+    """It is contradicted at some budget and holds at none."""
     UNDECIDED = "undecided"
     MISSING = "not computed"
 

@@ -18,6 +18,10 @@ from designspace.report.evidence.matching import Piece
 from designspace.report.evidence.paper import Change
 from designspace.report.study import Study
 
+PAPERS_NFE = 35
+"""The evaluations of the paper for images of 32 x 32 pixels, 18 steps of Heun's method."""
+CHURN_NFE = 511
+"""The evaluations of the paper with churn, 256 steps of Heun's method (the authors' code, for ImageNet)."""
 UNEQUAL = 1.1
 """Choices whose evaluations differ by more than this factor are not compared at equal cost."""
 
@@ -29,6 +33,8 @@ class Judgement(StrEnum):
     """Another choice is significantly better than all that the paper endorses."""
     AGREES = "agrees"
     """A choice that the paper endorses is significantly better than every other one that was tried."""
+    VARIES = "contradicts at some budgets and agrees at others"
+    """Of all budgets together."""
     WITHHELD = "withheld"
     """The better choice also costs more, so that the comparison is not one of the choices."""
     UNDECIDED = "undecided"
@@ -129,6 +135,16 @@ class Evidence:
         better, worse = (own, papers) if self.is_better(self.gaps[budget, choice]) else (papers, own)
         return better > UNEQUAL * worse
 
+    @cached_property
+    def papers_budget(self) -> object:
+        """The budget whose evaluations are nearest to the paper's, as a ratio."""
+        return min(self.nfe, key=self.nfe_from_papers)
+
+    def nfe_from_papers(self, budget: object) -> float:
+        """The factor between the evaluations at a budget and those of the paper, at least 1."""
+        papers = CHURN_NFE if "stochasticity" in (row.name for row in self.change.rows) else PAPERS_NFE
+        return max(self.nfe[budget] / papers, papers / self.nfe[budget])
+
     @property
     def once(self) -> bool:
         """Whether networks that differ were trained only once, so that the choice is not told from chance."""
@@ -185,9 +201,18 @@ class Evidence:
         return {budget: self.judgement(budget) for budget in self.at}
 
     @property
-    def decided(self) -> bool:
-        """Whether the evidence agrees with the paper, or contradicts it, at some budget."""
-        return any(one in (Judgement.AGREES, Judgement.CONTRADICTS) for one in self.judgements.values())
+    def decided_at(self) -> list[object]:
+        """The budgets at which the evidence agrees with the paper or contradicts it."""
+        decided = (Judgement.AGREES, Judgement.CONTRADICTS)
+        return [budget for budget, found in self.judgements.items() if found in decided]
+
+    @property
+    def overall(self) -> Judgement:
+        """The verdict over all budgets: that at the decided ones or, if there are none, the first in our order."""
+        found = {*self.judgements.values()}
+        if {Judgement.AGREES, Judgement.CONTRADICTS} <= found:
+            return Judgement.VARIES
+        return next(one for one in Judgement if one in found)
 
     def rival(self, budget: object) -> Any:
         """The best choice at a budget that the paper does not endorse, or else the best of the others."""

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeVar
 
-from designspace.report.entry import Entry, value_in
+from designspace.report.entry import Entry
 from designspace.report.evidence.judged import Evidence, Judgement
 from designspace.report.evidence.paper import ROWS, Row
 from designspace.report.evidence.practices import evidence
 from designspace.report.evidence.quality import Quality, quality
+from designspace.report.points import values_of
 from designspace.report.study import Study
 from designspace.text import one_line
 
@@ -32,9 +33,8 @@ class Line:
 
     @property
     def verdict(self) -> Judgement:
-        """The verdict over all budgets: contradicted at any of them or, if not, agreed with at any."""
-        found = {*self.evidence.judgements.values()} if self.evidence else set()
-        return next((one for one in Judgement if one in found), Judgement.NONE)
+        """The verdict over all budgets."""
+        return self.evidence.overall if self.evidence else Judgement.NONE
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,11 +108,12 @@ def _adequacy(one: Evidence) -> tuple[Any, ...]:
 
     Comparisons with the paper's choice come before those without it, repeated trainings before single ones if the row
     concerns training, networks before the exact denoiser, the paper's choice in all other rows before other settings,
-    more comparisons before fewer, and more images before fewer.
+    a budget near to the paper's before others, more comparisons before fewer, and more images before fewer.
     """
     images = one.points[0].images(one.metric) * len(one.points[0].rows)
     named = one.study.about.name
-    return not one.of_paper, one.once, one.repeats is None, bool(one.others), -len(one.gaps), -images, named
+    near = one.nfe_from_papers(one.papers_budget)
+    return not one.of_paper, one.once, one.repeats is None, bool(one.others), near, -len(one.gaps), -images, named
 
 
 Key = tuple[str, str, str]
@@ -176,21 +177,12 @@ def _trials(one: Evidence) -> frozenset[object]:
     """The values of each choice at each budget, and whether the paper endorses the choice."""
     found: dict[tuple[object, str], set[object]] = {}
     for budget, word, entry in one.compared:
-        found.setdefault((budget, word), set()).add(_value(entry, one.metric))
+        found.setdefault((budget, word), set()).add(values_of(entry, one.metric))
     return frozenset((budget, word in one.endorsed, frozenset(of)) for (budget, word), of in found.items())
 
 
 def _values(found: Quality) -> frozenset[object]:
-    return frozenset((point.spent(found.study.count), _value(point, found.metric)) for point in found.points)
-
-
-def _value(entry: Entry, metric: str) -> object:
-    """The values for all seeds, which tell whether two trials generated the same images.
-
-    Their ids do not, because they also depend on the other metrics that were measured. Eight digits agree on all
-    machines.
-    """
-    return frozenset((seed, f"{value_in(row, metric):.8g}") for seed, row in entry.seeds.items())
+    return frozenset((point.spent(found.study.count), values_of(point, found.metric)) for point in found.points)
 
 
 def _key(entry: Entry, metric: str) -> Key:

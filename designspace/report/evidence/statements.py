@@ -13,6 +13,7 @@ import numpy as np
 
 from designspace.report.entry import Count, Entry
 from designspace.report.evidence.contrasts import Difference, difference
+from designspace.report.evidence.factors import edges
 from designspace.report.study import Study
 from designspace.text import describe, measured, one_line, value_of
 
@@ -79,14 +80,10 @@ def lowest_inside(
 def _at_the_edge(lowest: Entry, points: Sequence[Entry], along: str) -> str:
     """A remark if the lowest value lies at an end of a numeric axis, so that values beyond it may be lower still."""
     values = [point.axes[along] for point in points]
-    if len(values) < 3 or not all(isinstance(value, int | float) for value in values):
+    if not all(isinstance(value, int | float) for value in values):
         return ""
     here = lowest.axes[along]
-    return (
-        f", the lowest at the edge of the grid ({describe({along: here})})"
-        if here in (min(values), max(values))
-        else ""
-    )
+    return f", the lowest at the edge of the grid ({describe({along: here})})" if here in edges(values) else ""
 
 
 def all_diverged(inside: Sequence[Entry], outside: Sequence[Entry], metric: str) -> list[Statement]:

@@ -8,7 +8,17 @@ from dataclasses import dataclass
 
 from designspace.report.entry import Entry
 from designspace.report.evidence.caveats import too_few_images
-from designspace.report.evidence.compared import Compared, Found, by_budget, compared, in_words, judged, overall, tested
+from designspace.report.evidence.compared import (
+    Compared,
+    Found,
+    by_budget,
+    compared,
+    distinct,
+    in_words,
+    judged,
+    overall,
+    tested,
+)
 from designspace.report.evidence.inference import POWER, Evidence, Outcome, always_valid_width, as_student, evidence
 from designspace.report.evidence.statements import Statement
 from designspace.report.study import Study
@@ -20,6 +30,7 @@ from designspace.text import measured, number, one_line, p_value, sentence, valu
 MANY = 10_000_000
 """If more images would be needed to decide a claim, no exact number is given."""
 MIXED = "The points were measured with different protocols, numbers of images or references."
+SAME = "The values are the same at every budget, so that they are judged once."
 UNKNOWN = "This version of designspace does not know this kind of claim."
 
 
@@ -35,7 +46,8 @@ class Verdict:
     brief: str = ""
     """The same in a few words: the estimates, at each budget if there are several, and the p-value."""
     enough: str = ""
-    """For an undecided claim, how many images or training runs would decide it."""
+    """For a claim that is undecided at some budget and contradicted at none, how many images or training runs would
+    decide it."""
     statements: tuple[Statement, ...] = ()
     evidence: Evidence | None = None
     where: str = ""
@@ -64,11 +76,12 @@ def verdict(study: Study, claim: Claim, *, live: bool = False) -> Verdict:
     """The verdict on one claim, which may be another one than those of the ablation. See ``verdicts``."""
     say, metric, waiting = one_line(claim.say), claim.expect.get("metric", ""), study.waiting
     live = live and waiting
-    found = compared(study, claim.expect, live)
-    if found is None:
+    every = compared(study, claim.expect, live)
+    if every is None:
         return Verdict(say, Outcome.MISSING, UNKNOWN)
-    if any(one.mixed for one in found):
+    if any(one.mixed for one in every):
         return Verdict(say, Outcome.MISSING, MIXED)
+    found = distinct(study, every)
     groups, known = by_budget(study, found), [one for one in found if one.statements]
     at = judged(groups)
     outcome, together = overall(at), tested(found) if known else None
@@ -77,13 +90,19 @@ def verdict(study: Study, claim: Claim, *, live: bool = False) -> Verdict:
         sentences += [f"{len(found) - len(known)} of {len(found)} comparisons have no finite result yet."]
     else:
         least = max(known, key=lambda one: evidence([statement.z for statement in one.statements]).p_for)
-        enough = _enough_for(least, metric, together) if outcome is Outcome.UNDECIDED else ""
+        enough = _enough_for(least, metric, together) if _is_open(at) else ""
         sentences += _sentences(least, metric, together, enough, len(found))
+        sentences += [SAME] if len(found) < len(every) else []
         brief = (at_each[:1].lower() + at_each[1:]).removesuffix(".") or _brief(least, together, len(found))
     sentences += filter(None, [at_each, *_elsewhere(study, claim, live)])
     stated = tuple(statement for one in known for statement in one.statements)
     where, preliminary = in_words(at) if len(at) > 1 else "", waiting and outcome is not Outcome.MISSING
     return Verdict(say, outcome, " ".join(sentences), brief, enough, stated, together, where, preliminary)
+
+
+def _is_open(at: Mapping[object, Outcome]) -> bool:
+    """Whether more images could make the claim hold at every budget: it is undecided at some, contradicted at none."""
+    return Outcome.UNDECIDED in at.values() and Outcome.FAILS not in at.values()
 
 
 def _named(study: Study, expect: Expect) -> object:

@@ -48,13 +48,14 @@ def files(sheets: Sequence[Sheet]) -> Iterator[tuple[str, bytes]]:
 def changes(sheet: Sheet) -> Figure | None:
     """The value with the best other choice of each row, divided by that with the paper's choice.
 
-    By the first line of each row, at a middle budget of its ablation. Dots are hollow where evidence is weak. Ticks are
-    all choices, as far as they are in the range of these. ``None`` if there is no such comparison of positive values.
+    By the first line of each row, at the budget nearest to the paper's, in the colour of the verdict at that budget.
+    Dots are hollow where evidence is weak. Ticks are all choices, as far as they are in the range of these. ``None`` if
+    there is no such comparison of positive values.
     """
     known = [
         (line, one) for line in sheet.leading if (one := line.evidence) and one.of_paper and one.higher is not None
     ]
-    lines = [(line, one) for line, one in known if one.at[_middle(one)].baseline > 0]
+    lines = [(line, one) for line, one in known if one.at[one.papers_budget].baseline > 0]
     if not lines:
         return None
     figure, (axes,) = stacked(1, 0.8 + 0.27 * len(lines), width=5.0)
@@ -73,7 +74,7 @@ def changes(sheet: Sheet) -> Figure | None:
     _scale(axes)
     axes.set_xlabel("relative to the paper's choice")
     annotate(axes, f"{one_line(sheet.protocol)} of {sheet.data}; grey ticks: all choices")
-    withheld = any(one.judgement(_middle(one)) is Judgement.WITHHELD for _, one in lines)
+    withheld = any(one.judgement(one.papers_budget) is Judgement.WITHHELD for _, one in lines)
     keys = [Key(str(kind), _style(colour)) for kind, colour in COLOUR.items()]
     keys += [Key(str(Judgement.WITHHELD), _style(WITHHELD))] * withheld
     if any(_is_doubtful(one) for _, one in lines):
@@ -82,12 +83,8 @@ def changes(sheet: Sheet) -> Figure | None:
     return figure
 
 
-def _middle(one: Evidence) -> object:
-    return [*one.at][len(one.at) // 2]
-
-
 def _name(line: Line, one: Evidence) -> str:
-    return f"{line.name}: {one_line(one.rival(_middle(one)))}\n{one.model}, {where(one, _middle(one))}"
+    return f"{line.name}: {one_line(one.rival(one.papers_budget))}\n{one.model}, {where(one, one.papers_budget)}"
 
 
 def _style(colour: str, *, hollow: bool = False) -> dict[str, Any]:
@@ -97,25 +94,25 @@ def _style(colour: str, *, hollow: bool = False) -> dict[str, Any]:
 
 def _is_doubtful(one: Evidence) -> bool:
     """Whether the dot is hollow: the values are biased, or of networks that have hardly learned."""
-    return one.is_weak(_middle(one))
+    return one.is_weak(one.papers_budget)
 
 
 def _ratio(one: Evidence, change: float) -> float:
     """The value after a change, divided by that with the paper's choice."""
-    return max(1 + change / one.at[_middle(one)].baseline, LEAST)
+    return max(1 + change / one.at[one.papers_budget].baseline, LEAST)
 
 
 def _draw_change(axes: Axes, y: float, one: Evidence) -> None:
-    gap = one.at[_middle(one)].against[one.rival(_middle(one))]
+    gap = one.at[one.papers_budget].against[one.rival(one.papers_budget)]
     half = critical_value(gap.degrees) * (gap.se or 0.0)
     low, x, high = (_ratio(one, gap.value + sign * half) for sign in (-1, 0, 1))
     colours = COLOUR | {Judgement.WITHHELD: WITHHELD}
-    style = _style(colours.get(one.judgement(_middle(one)), UNSURE), hollow=_is_doubtful(one))
+    style = _style(colours.get(one.judgement(one.papers_budget), UNSURE), hollow=_is_doubtful(one))
     axes.errorbar([x], [y], xerr=([x - low], [high - x]), elinewidth=1.1, **style)
 
 
 def _draw_others(axes: Axes, y: float, one: Evidence) -> None:
-    found = [_ratio(one, gap.value) for gap in one.at[_middle(one)].against.values()]
+    found = [_ratio(one, gap.value) for gap in one.at[one.papers_budget].against.values()]
     axes.plot(found, [y] * len(found), marker="|", color=FAINT, markersize=6, linestyle="none", zorder=1.5)
 
 

@@ -14,8 +14,9 @@ from designspace.report.html.render import picture, render
 from designspace.report.tables import best as tables
 
 PICTURES = {
-    "changes": "How the best other choice of each row changes the value with the paper's choice, with 95 % intervals. "
-    "Hollow dots: weak evidence, from values far above the drawn reference or too few images.",
+    "changes": "How the best other choice of each row changes the value with the paper's choice, with 95 % intervals, "
+    "at the budget nearest to the paper's, and the verdict at that budget; at others it may differ. Hollow dots: weak "
+    "evidence, from values far above the drawn reference or too few images.",
     "quality": "The evaluations that each configuration needs for the same quality, with 95 % intervals.",
 }
 

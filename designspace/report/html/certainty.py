@@ -103,5 +103,6 @@ def _claims(found: Sequence[Verdict]) -> str:
 
 def _deciding(found: Sequence[Verdict]) -> Iterator[str]:
     for one in found:
-        if one.outcome is Outcome.UNDECIDED and one.enough:
-            yield f"Undecided: {one.say.rstrip('.')}. If the estimates stayed the same, {one.enough}."
+        if one.enough:
+            part = "Undecided" if one.outcome is Outcome.UNDECIDED else "Undecided at some budgets"
+            yield f"{part}: {one.say.rstrip('.')}. If the estimates stayed the same, {one.enough}."

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from designspace.report.evidence.deciding import deciding
-from designspace.report.evidence.judged import Evidence, Judgement
+from designspace.report.evidence.judged import CHURN_NFE, PAPERS_NFE, Evidence, Judgement
 from designspace.report.evidence.quality import Quality, fastest
 from designspace.report.evidence.sheets import Line, Sheet
 from designspace.report.tables import quality as equal
@@ -46,8 +46,9 @@ MEANING = (
     "with the source, and the best of those that were tried is compared (“with”). If none was tried, the second best "
     "choice is compared with the best one. If several choices were tried, the difference flatters the best of them, "
     "but verdicts are corrected. The interval includes the variation between training runs where networks were trained "
-    "repeatedly (Student's t). Three budgets are shown: the lowest, a middle and the highest. best.csv has all budgets "
-    "and choices; it writes p-values below 1e-12 as 0. Trials that several ablations have in common count once."
+    "repeatedly (Student's t). Three budgets are shown: the lowest, the highest and, between them, the one nearest to "
+    "the paper's or, if that is an end, a middle one. best.csv has all budgets and choices; it writes p-values below "
+    "1e-12 as 0. Trials that several ablations have in common count once."
 )
 VERDICTS = (
     "Verdicts: agrees, the paper's choice is significantly better than every other one tried; contradicts, another one "
@@ -58,12 +59,17 @@ VERDICTS = (
     "Values below the drawn reference count as equal to it. A verdict holds for the model and data of its line. The "
     "notes say where evidence is weak: a single training run, too few images, or values far above the drawn reference."
 )
+DRAWN = (
+    "The figure shows each row at the budget of its first line that is nearest to the paper's, with the verdict at "
+    "that budget; at others it may differ."
+)
 UNDIRECTED = "{metric} has no better direction, so no choice is favoured, and no further run would give a verdict."
 ORDER = (
     "Evidence that can decide a row comes first: comparisons with the paper's choice, repeated trainings for rows of "
-    "training, networks before the exact denoiser, the paper's choice in the other rows before other settings, and "
-    "more comparisons before fewer. The order does not depend on the outcome. Values of different protocols or data "
-    "sets are in different tables, and only values of the same ablation are compared."
+    "training, networks before the exact denoiser, the paper's choice in the other rows before other settings, budgets "
+    f"nearer to the paper's before others (NFE {PAPERS_NFE}, or {CHURN_NFE} for churn), and more comparisons before "
+    "fewer. The order does not depend on the outcome. Values of different protocols or data sets are in different "
+    "tables, and only values of the same ablation are compared."
 )
 
 
@@ -75,7 +81,7 @@ def page(sheets: Sequence[Sheet], out: Path, drawn: Collection[str]) -> str:
         lines += [escape(UNDIRECTED.format(metric=sheet.protocol)), ""] if not sheet.directed else []
         if (name := f"changes_{i}.png") in drawn:
             alt = f"How the best other choice of each row changes {escape(sheet.protocol)}; hollow: weak evidence"
-            lines += [f"![{alt}]({name})", ""]
+            lines += [f"![{alt}]({name})", "", DRAWN, ""]
         lines += [*markdown(table(sheet, out)), ""]
         lines += [escape(unrecorded(sheet)), ""] if sheet.unrecorded else []
         if needed := [*undecided(sheet)]:
@@ -91,8 +97,12 @@ def page(sheets: Sequence[Sheet], out: Path, drawn: Collection[str]) -> str:
 def summary(sheet: Sheet) -> str:
     """How many rows contradict the paper, agree with it or are open by their first line, and the largest gains."""
     verbs = {
-        Judgement.CONTRADICTS: ("contradicts the paper at some budget", "contradict the paper at some budget"),
-        Judgement.AGREES: ("agrees with it", "agree with it"),
+        Judgement.CONTRADICTS: ("contradicts the paper", "contradict the paper"),
+        Judgement.AGREES: ("agrees with the paper", "agree with the paper"),
+        Judgement.VARIES: (
+            "contradicts the paper at some budgets and agrees at others",
+            "contradict the paper at some budgets and agree at others",
+        ),
         Judgement.WITHHELD: ("is withheld at unequal cost", "are withheld at unequal cost"),
         Judgement.UNDECIDED: ("is undecided", "are undecided"),
         Judgement.BEYOND: ("is not in the paper", "are not in the paper"),
@@ -100,9 +110,21 @@ def summary(sheet: Sheet) -> str:
     }
     counts = {kind: sum(line.verdict is kind for line in sheet.leading) for kind in verbs}
     parts = [f"{n} {verbs[kind][n > 1]}" for kind, n in counts.items() if n]
-    text = f"Of {len(sheet.leading)} rows and fields, each judged by its first line, {joined(parts)}."
+    judged = f"{len(sheet.leading)} rows and fields, each judged by all budgets of its first line"
+    text = f"Of {judged}, {joined(parts)}.{_doubted(sheet)}"
     found = gains(sheet)
     return f"{text} Largest gains over the paper's choice: {'; '.join(found)}." if found else text
+
+
+def _doubted(sheet: Sheet) -> str:
+    """How many of the decided rows rest on weak evidence at all decided budgets, and on one trained network."""
+    decided = [one for line in sheet.leading if (one := line.evidence) and one.decided_at]
+    weak = [one for one in decided if all(one.is_weak(budget) for budget in one.decided_at)]
+    once = [one for one in decided if one.repeats == 1 and one not in weak]
+    parts = [f"{len(weak)} {'rest' if len(weak) > 1 else 'rests'} on weak evidence only"] if weak else []
+    verb = "" if weak else "rest " if len(once) > 1 else "rests "
+    parts += [f"{len(once)} {'more ' if weak else ''}{verb}on one trained network"] if once else []
+    return f" Of the decided ones, {joined(parts)}." if parts else ""
 
 
 def gains(sheet: Sheet) -> list[str]:

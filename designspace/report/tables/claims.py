@@ -25,8 +25,10 @@ MEANING = (
     "difference, 1.96 standard errors; Student's t if the standard error comes from a few repeats); otherwise it is "
     "undecided. A claim of several comparisons holds if each of "
     "them does; it does not hold if one is contradicted after Bonferroni's correction for their number. A claim that "
-    "names no budget is judged at every budget: it holds in part if it holds at some and is contradicted at others, "
-    "each with Bonferroni's correction for the number of budgets. p-values are not corrected for the number of claims. "
+    "names no budget is judged at every budget. It holds in part if it holds at some and is "
+    "contradicted or undecided at others, and does not hold if it is contradicted at some and holds at none. Unless it "
+    "holds at all, each budget has Bonferroni's correction for their number. p-values are not corrected for "
+    "the number of claims. "
     "A difference is paired if both points start from the same latents: its standard error is then that of the "
     "difference of the images' influences."
 )

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from designspace.report.entry import Entry
 from designspace.report.evidence.differences import finite
 from designspace.report.evidence.effects import Dependence, Effects, effects
-from designspace.report.evidence.factors import Factor, choice_of, factors, word_of
+from designspace.report.evidence.factors import Factor, choice_of, edges, factors, word_of
 from designspace.report.evidence.interactions import interactions
 from designspace.report.study import Study, rivals
 from designspace.report.tables import caption
@@ -21,8 +21,6 @@ UNEQUAL = 1.1
 """At equal steps, a note says so if the evaluations of two choices differ by more than this factor."""
 NAMED = 3
 """The largest number of favoured choices that are all named; if there are more, only the first is."""
-EDGES = 3
-"""The smallest number of numeric choices of which the first and the last are called edges of the grid."""
 FAVOURED = (
     "Favoured: the choice in each row that is best on average over the settings of the other axes, and all choices "
     "that do not differ significantly from it (95 % confidence, corrected for all pairs of choices in the row, because "
@@ -125,19 +123,19 @@ def _by_level(one: Effects, found: Dependence) -> str:
 
 
 def _names(factor: Factor, favoured: Sequence[Any]) -> str:
-    edges = _edges(factor)
-    names = [factor.word(choice) + (" (edge of the grid)" if choice in edges else "") for choice in favoured]
+    at_edge = _edges(factor)
+    names = [factor.word(choice) + (" (edge of the grid)" if choice in at_edge else "") for choice in favoured]
     return " or ".join(names) if len(names) <= NAMED else f"{names[0]} or {len(names) - 1} others"
 
 
 def _edges(factor: Factor) -> list[Any]:
-    """The lowest and the highest choice, if there are at least three and all are numbers."""
+    """The choices at the edges of the grid, if all are numbers."""
     try:
         numbers = {choice: float(factor.word(choice)) for choice in factor.choices}
     except ValueError:
         return []
-    ends = (min(numbers.values()), max(numbers.values()))
-    return [choice for choice, number in numbers.items() if number in ends] if len(numbers) >= EDGES else []
+    ends = edges(numbers.values())
+    return [choice for choice, number in numbers.items() if number in ends]
 
 
 def _costs(study: Study, found: Sequence[Effects]) -> Iterator[str]:

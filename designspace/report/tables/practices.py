@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
 from designspace.report.entry import WORDS
+from designspace.report.evidence.factors import edges
 from designspace.report.study import Study
 from designspace.report.tables.table import Cell, Table, markdown, number_cell
 from designspace.results.search import SPENT, Arm, Optimum, Outcome, SearchRecord, file_of
@@ -120,10 +121,9 @@ def optimum_words(found: Optimum, race: Outcome) -> str:
 
 
 def _ends(race: Outcome) -> list[str]:
-    """The least and the largest value of a field that was tried."""
+    """The values at the edges of what was tried of a field."""
     with suppress(ValueError):
-        values = [float(arm.label) for arm in raced(race)]
-        return [value_of(min(values)), value_of(max(values))] if values else []
+        return [*map(value_of, edges([float(arm.label) for arm in raced(race)]))]
     return []
 
 
