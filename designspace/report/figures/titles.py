@@ -109,10 +109,11 @@ def _attributed(panels: Sequence[MetricPanel], scales: Sequence[Scales]) -> Iter
 
 
 def _in_common(titles: Sequence[str], others: Sequence[str]) -> str:
-    """The shortest name of some panels: the values that they share and no other panel has, or else all their titles."""
-    shared = set.intersection(*(set(title.split(", ")) for title in titles))
-    own = [value for value in titles[0].split(", ") if value in shared]
-    return next((value for value in own if not any(value in title.split(", ") for title in others)), ", ".join(titles))
+    """The shortest name of some panels: the values of an axis that no other panel has, or else all their titles."""
+    columns = [list(dict.fromkeys(values)) for values in zip(*(title.split(", ") for title in titles), strict=False)]
+    elsewhere = {value for title in others for value in title.split(", ")}
+    own = [column for column in columns if not elsewhere & {*column}]
+    return ", ".join(min(own, key=len, default=[*titles]))
 
 
 def _note(panel: MetricPanel, scale: Scale) -> str:
