@@ -18,6 +18,7 @@ from designspace.drawing.look import plain, wrapped
 from designspace.drawing.panels import annotate, label_all, stacked
 from designspace.report.entry import BUDGET, WORDS, Entry
 from designspace.report.evidence.differences import rank
+from designspace.report.figures.metric import quantity
 from designspace.report.study import Study, comparable
 from designspace.text import describe, one_line
 
@@ -133,7 +134,7 @@ def _panel(study: Study, rest: dict[str, object], entries: Sequence[Entry], metr
         if math.isfinite(value := entry.value(metric)):
             values[at], tied[at] = value, entry in good[1:]
     errors = [se for entry in entries if (se := entry.se(metric)) is not None]
-    protocol = one_line(entries[0].about(metric).protocol)
+    protocol = quantity(entries[0], metric)
     title, names = describe(rest) if rest else "", [_label(entries, axis) for axis in (x, y)]
     best, se = place[good[0]] if good else None, statistics.median(errors) if errors else 0.0
     return HeatPanel(title, protocol, names[0], names[1], columns, rows, values, best, tied, se)

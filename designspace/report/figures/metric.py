@@ -13,7 +13,7 @@ from designspace.report.entry import BUDGET, Count, Entry, converged_error
 from designspace.report.evidence.paper import model_of
 from designspace.report.figures.looks import Key, Roles, is_thick, roles
 from designspace.report.study import Study, comparable
-from designspace.text import config_name, joint_name, joined, one_line
+from designspace.text import config_name, joined, joint_name, one_line
 
 EVALUATIONS = {
     "nfe": "NFE (denoiser evaluations per image)",
@@ -26,7 +26,7 @@ LEAST_VALUES = 3
 """A metric is drawn against an axis if that has at least this many values."""
 LISTED = 4
 """The largest number of names of the same curve that a note lists."""
-QUANTITIES = {"gradient_norm": "SD of log₁₀ of the gradient norm over noise levels"}
+QUANTITIES = {"gradient_norm": "SD over noise levels of log₁₀ gradient norm"}
 """The quantities of metrics whose names are those of the values at each noise level. Results do not record them."""
 
 
@@ -142,9 +142,9 @@ def _same(configs: Mapping[str, list[Entry]]) -> list[list[str]]:
 
 
 def quantity(entry: Entry, metric: str) -> str:
-    """What a value of the metric is: its protocol and, if its name is that of something else, the quantity."""
+    """The label of an axis of values: their protocol or, if that has the name of something else, the quantity."""
     protocol = one_line(entry.about(metric).protocol)
-    return ": ".join(filter(None, [protocol, QUANTITIES.get(protocol.partition("(")[0], "")]))
+    return QUANTITIES.get(protocol.partition("(")[0], protocol)
 
 
 def level_of(entry: Entry, metric: str) -> Level | None:

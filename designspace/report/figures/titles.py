@@ -24,6 +24,11 @@ if TYPE_CHECKING:
 APART = 0.4
 """Small multiples have scales of their own if none of them would take more than this share of a common y axis."""
 
+NOTE_WIDTH = 130
+"""The largest number of characters per line of a note above several panels."""
+LABEL = 34
+"""The largest number of characters per line of the label of a y axis."""
+
 
 @dataclass(frozen=True)
 class Scales:
@@ -44,7 +49,7 @@ class Scales:
         """The labels of the x and the y axis."""
         x = f" (symlog, linear below {self.x.threshold:g})" if self.x.mixed else ""
         y = f"\n(linear below {self.y.threshold:g})" if self.y.mixed else ""
-        return plain(panel.x_label) + x, plain(panel.label) + y
+        return plain(panel.x_label) + x, plain(fill(panel.label, LABEL)) + y
 
 
 def _share(common: Scale, own: Scale) -> float:
@@ -98,14 +103,17 @@ def note_of_all(panels: Sequence[MetricPanel], scales: Sequence[Scales]) -> str:
 
 def _attributed(panels: Sequence[MetricPanel], scales: Sequence[Scales]) -> Iterator[str]:
     of: dict[str, list[str]] = {}
+    together: dict[tuple[str, ...], list[str]] = {}
     for panel, scale in zip(panels, scales, strict=True):
         for line in _note(panel, scale.y).split("\n"):
             of.setdefault(line, []).append(panel.title)
     if len({scale.y.high for scale in scales}) > 1 and len({panel.label for panel in panels}) == 1:
         yield "each panel has its own y axis"
     for line, titles in of.items():
-        others = [panel.title for panel in panels if panel.title not in titles]
-        yield f"{_in_common(titles, others)}: {line}" if others else line
+        together.setdefault(tuple(titles), []).append(line)
+    for named, lines in together.items():
+        others = [panel.title for panel in panels if panel.title not in named]
+        yield from [fill(f"{_in_common(named, others)}: {'; '.join(lines)}", NOTE_WIDTH)] if others else lines
 
 
 def _in_common(titles: Sequence[str], others: Sequence[str]) -> str:
@@ -113,7 +121,8 @@ def _in_common(titles: Sequence[str], others: Sequence[str]) -> str:
     columns = [list(dict.fromkeys(values)) for values in zip(*(title.split(", ") for title in titles), strict=False)]
     elsewhere = {value for title in others for value in title.split(", ")}
     own = [column for column in columns if not elsewhere & {*column}]
-    return ", ".join(min(own, key=len, default=[*titles]))
+    shortest: list[str] = min(own, key=len, default=[*titles])
+    return ", ".join(shortest)
 
 
 def _note(panel: MetricPanel, scale: Scale) -> str:
