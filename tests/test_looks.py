@@ -192,6 +192,18 @@ def test_the_undecided_region_of_a_heat_map_is_hatched_and_its_colours_span_two_
     assert hatched == {(column, row) for row, column in np.argwhere(panel.tied)}
 
 
+def test_cells_that_only_the_correction_keeps_among_the_best_are_hatched_lightly(bench):
+    study = heat(bench, 0.03)
+    (panel,) = heat_panels(study, "frechet")
+    assert panel.tied.any()
+    gaps = (panel.values - panel.values.min()) / (0.03 * 2**0.5)
+    assert (panel.doubtful == (panel.tied & (gaps > 1.96))).all()
+    assert 0 < panel.doubtful.sum() < panel.tied.sum()
+    (axes,) = heat_map(study, "frechet").axes
+    light = {tuple(np.add(patch.get_xy(), 0.5)) for patch in axes.patches if patch.get_hatch() == "//"}
+    assert light == {(column, row) for row, column in np.argwhere(panel.doubtful)}
+
+
 def test_a_decided_heat_map_has_no_hatches(bench):
     study = heat(bench, 0.001)
     (panel,) = heat_panels(study, "frechet")

@@ -123,10 +123,10 @@ def _ranked(study: Study, points: Sequence[Entry], metric: str, title: str) -> D
     rows = _rows(study, [entry for entry in points if entry in kept], title)
     others = [entry for entry in points if entry not in kept]
     ranking = rank(study, points, metric)
-    return Dots(title, rows, others, ranking.best, _doubtful(ranking), baseline)
+    return Dots(title, rows, others, ranking.best, doubtful(ranking), baseline)
 
 
-def _doubtful(ranking: Ranking) -> list[Entry]:
+def doubtful(ranking: Ranking) -> list[Entry]:
     """The points that only the correction for all comparisons keeps among the best."""
     return [entry for entry in ranking.best[1:] if ranking.against[entry][0].p <= LEVEL]
 
