@@ -75,7 +75,7 @@ def test_curves_and_error_bars_are_values_and_their_intervals(study):
     assert [label.get_text() for label in axes.get_xticklabels()] == ["7", "11", "19"]
     note = axes.get_title(loc="right")
     assert note.replace("\n", " ") == (
-        "digits n = 400 images, bars: 95 % intervals thick: the best by frechet at most budgets that tell curves apart"
+        "digits n = 400 images, bars: 95 % intervals thick: best by frechet at most budgets that decide"
     )
 
 

@@ -69,8 +69,8 @@ class Roles:
     def thick(self) -> str:
         """What the thick curve is; empty if the figure has none."""
         metric = next(iter(self.study.about.metrics), "")
-        often = " at most budgets that tell curves apart" if self.study.column_axis not in (None, *self.curves) else ""
-        return f"thick: the best by {one_line(metric)}{often}" if any(map(is_thick, self._styles.values())) else ""
+        often = " at most budgets that decide" if self.study.column_axis not in (None, *self.curves) else ""
+        return f"thick: best by {one_line(metric)}{often}" if any(map(is_thick, self._styles.values())) else ""
 
     @cached_property
     def _ambiguous(self) -> bool:

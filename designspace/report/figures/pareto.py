@@ -105,7 +105,7 @@ def cost_panels(study: Study, metric: str) -> list[CostPanel]:
         found.append(CostPanel(protocol, EVALUATIONS[study.count], note, points))
         if machine:
             points = _points(study, entries, metric, _seconds)
-            found.append(CostPanel(protocol, "seconds of sampling per image", machine, points))
+            found.append(CostPanel(protocol, "seconds of sampling per image", f"{note}\n{machine}", points))
     costs = [[point.cost for point in panel.points] for panel in found]
     return [panel for panel, of in zip(found, costs, strict=True) if max(of) >= LEAST_RANGE * min(of) > 0]
 

@@ -61,11 +61,16 @@ def title_each(figure: Figure, grid: Sequence[Axes], panels: Sequence[MetricPane
     """Name the axes of each panel; its note is not wider than the axes with their numbers."""
     labels = width_of([text.get_text() for axes in grid for text in axes.texts])
     width = length(grid[0], figure.get_figwidth() - labels)
-    most = int(width * 72 / (0.55 * SMALL))
     for axes, panel, scale in zip(grid, panels, scales, strict=True):
         x, y = scale.labels(panel)
         axes.set(xlabel=x, ylabel=y)
-        annotate(axes, "\n".join(_even(line, most) for line in _note(panel, scale.y).split("\n")))
+        annotate(axes, note_of(panel, scale, width))
+
+
+def note_of(panel: MetricPanel, scales: Scales, width: float) -> str:
+    """The note of a panel, on lines of at most ``width`` inches."""
+    most = int(width * 72 / (0.55 * SMALL))
+    return "\n".join(_even(line, most) for line in _note(panel, scales.y).split("\n"))
 
 
 def _even(line: str, most: int) -> str:
