@@ -152,17 +152,15 @@ def scale_of_changes(values: Sequence[float], intervals: Sequence[Interval]) -> 
     sizes = [size for size in (max(abs(v), half) for v, half in zip(values, halves, strict=True)) if size]
     largest = max(-low, high)
     threshold = _round_up(max(statistics.median(halves), min(sizes), largest / 10**DECADES)) if sizes else math.inf
+    pad = 0.05 * (high - low or 1.0)
     if not sizes or largest <= max(WIDE * min(sizes), threshold):
-        pad = 0.05 * (high - low or 1.0)
         return Scale(low - pad, high + pad, linear_ticks(low, high, high, 6), math.inf)
     scale = Scale(low, high, [], threshold)
     pad = 0.05 * (scale.place(high) - scale.place(low))
     low, high = scale.value(scale.place(low) - pad), scale.value(scale.place(high) + pad)
-    finest, *coarser = [
-        [0.0, *(sign * tick for tick in ticks for sign in (-1, 1) if low <= sign * tick <= high)]
-        for ticks in _decades(threshold, max(-low, high))
-    ]
-    return Scale(low, high, sorted(finest), threshold, tuple(map(sorted, coarser)))
+    sets = _decades(threshold, max(-low, high))
+    ticks = [sorted([0.0, *(s * t for t in of for s in (-1, 1) if low <= s * t <= high)]) for of in sets]
+    return Scale(low, high, ticks[0], threshold, tuple(ticks[1:]))
 
 
 def _decades(linear: float, end: float) -> list[list[float]]:
