@@ -179,7 +179,7 @@ def test_figures_and_the_answer_are_labelled_if_there_is_one_training_run(bench)
     study = trained(bench, {"a": ["x"], "b": ["y"]})
     assert "(n = 400, one training run)" in "".join(of_best(study, [*sections(study)]))
     (axes,) = metric_vs_nfe(study, "frechet").axes
-    assert axes.get_title(loc="right") == "n = 400 images, bars: 95 % intervals, one training run"
+    assert axes.get_title(loc="right").endswith("\nn = 400 images, bars: 95 % intervals, one training run")
 
 
 # Counted evaluations

@@ -1,6 +1,7 @@
 """The figures of results show the numbers of the results."""
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -11,9 +12,9 @@ import designspace as ds
 from designspace.drawing.legend import Key, Legend
 from designspace.drawing.look import wrapped
 from designspace.drawing.scales import (
-    _decades,
     dodge,
     linear_scale,
+    scale_of_changes,
     scale_of_distances,
     scale_through,
     spaced,
@@ -73,7 +74,9 @@ def test_curves_and_error_bars_are_values_and_their_intervals(study):
     assert (axes.get_ylabel(), axes.get_xlabel()) == ("FD-x", "NFE (denoiser evaluations per image)")
     assert [label.get_text() for label in axes.get_xticklabels()] == ["7", "11", "19"]
     note = axes.get_title(loc="right")
-    assert note == "n = 400 images, bars: 95 % intervals"
+    assert note.replace("\n", " ") == (
+        "digits n = 400 images, bars: 95 % intervals thick: best by frechet at most budgets that decide"
+    )
 
 
 def with_drawn(bench, drawn, sd):
@@ -91,14 +94,14 @@ def test_the_drawn_reference_is_a_line_with_its_spread_if_it_is_near_the_values(
     (band,) = axes.patches
     assert (band.get_y(), band.get_height()) == pytest.approx((0.4, 0.2))
     assert end_labels(axes) == ["drawn reference", "heun"]
-    assert axes.get_title(loc="right") == "n = 400 images, no error bars"
+    assert axes.get_title(loc="right") == "digits\nn = 400 images, no error bars"
 
 
 def test_a_drawn_reference_off_the_scale_is_a_number(bench):
     (axes,) = metric_vs_nfe(with_drawn(bench, 0.01, 0.001), "frechet").axes
     assert end_labels(axes) == ["heun"]
     note = axes.get_title(loc="right")
-    assert note == "n = 400 images, no error bars\ndrawn reference: 0.01, off the scale"
+    assert note == "digits\nn = 400 images, no error bars\ndrawn reference: 0.01, off the scale"
 
 
 def test_intervals_that_are_not_symmetric_are_drawn_as_they_are(bench):
@@ -371,14 +374,40 @@ def test_a_legend_has_as_many_columns_as_fit(names, columns):
         ("autoguidance(snapshot=0.25)", "autoguidance(\nsnapshot=0.25)"),
         ("autoguidance(guide=exact, condition=none), weight=2", "autoguidance(guide=exact,\ncondition=none), weight=2"),
         ("autoguidance(guide=trained(network=mlp)), weight=2", "autoguidance(\n… network=mlp)), weight=2"),
+        ("noise_distribution=log_logistic", "noise_distribution=\nlog_logistic"),
+        ("a_solver_with_a_long_name_12", "a_solver_with_a_long_name_\n12"),
     ],
 )
 def test_names_are_wrapped_at_brackets_and_keep_what_they_differ_in(name, lines):
     assert wrapped(name, 26) == lines
 
 
+def test_a_name_on_three_lines_keeps_all_of_its_values():
+    name = "training=velocity, method=DPM-Solver++(2M), time_steps=flow"
+    assert wrapped(name, 28, 3) == name.replace(", ", ",\n")
+    assert wrapped(f"{name}, and much more besides", 28, 3).split("\n")[:2] == name.replace(", ", ",\n").split("\n")[:2]
+
+
 @pytest.mark.parametrize(
-    ("end", "ticks"), [(0.05, []), (0.8, [0.1, 0.2, 0.5]), (4, [0.1, 0.3, 1, 3]), (120, [0.1, 1, 10, 100])]
+    ("low", "high"), [(-300.0, 10.0), (-100.0, 300.0), (-2.0, 1283.0), (0.0, 30000.0), (-9.0, 4.0)]
 )
-def test_the_logarithmic_part_of_an_axis_is_recognised_by_its_ticks(end, ticks):
-    assert _decades(0.1, end) == pytest.approx(ticks)
+@pytest.mark.parametrize("inches", [0.8, 1.5, 2.5, 6.0])
+def test_ticks_of_changes_are_the_same_powers_of_ten_on_both_sides(low, high, inches):
+    values = [low, 0.1, high]
+    scale = scale_of_changes(values, [(value - 0.4, value + 0.4) for value in values])
+    assert scale.mixed
+    kept = spaced(scale, inches)
+    assert 0 in kept
+    sizes = sorted({abs(tick) for tick in kept} - {0})
+    shown = {side * size for side in (-1, 1) for size in sizes if scale.shows(side * size)}
+    assert {*kept} == shown | {0}
+    steps = [math.log10(b / a) for a, b in pairwise(sizes)]
+    assert sizes
+    assert steps == pytest.approx(steps[:1] * len(steps), abs=0.05)  # 1, 3, 10, 30 differ by 0.48 and 0.52
+
+
+def test_ticks_of_changes_are_finer_where_there_is_room():
+    scale = scale_of_changes([-300.0, 0.5, 20.0], [(-301.0, -299.0), (-0.5, 1.5), (19.0, 21.0)])
+    assert spaced(scale, 6.0) == [-300, -100, -30, -10, -3, -1, 0, 1, 3, 10, 30]
+    assert spaced(scale, 2.0) == [-100, -10, -1, 0, 1, 10]
+    assert spaced(scale, 1.2) == [-100, -1, 0, 1]

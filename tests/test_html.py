@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 
 from designspace.cli.app import app
 from designspace.report import Study, write
+from designspace.report.best import best
 from designspace.report.bibtex import bibtex
 from designspace.report.evidence.inference import Outcome
 from designspace.report.evidence.verdicts import Verdict, verdicts
@@ -652,3 +653,21 @@ def test_without_the_packages_all_else_is_written(recorded, monkeypatch):
     assert told.output.splitlines()[-1] == "index.html needs jinja2 and plotly: pip install 'designspace[report]'"
     assert (recorded / "table.md").is_file()
     assert not list(Path(recorded.parent).glob("**/index.html"))
+
+
+@pytest.mark.filterwarnings("ignore:.*results.jsonl.7")
+@pytest.mark.parametrize("width", [390, 1200])
+def test_best_practices_fit_the_window_with_the_verdict_beside_the_row(browser, reports, tmp_path, width):
+    best(reports[0] / "committed").write(tmp_path)
+    opened = browser.new_page(viewport={"width": width, "height": 900})
+    opened.goto((tmp_path / "best.html").as_uri())
+    for box in opened.locator(".scrolls").all():
+        wide, shown = box.evaluate("box => [box.scrollWidth, box.clientWidth]")
+        assert wide <= shown
+    row = opened.locator(".stacked tr.first", has_text="solver").first
+    name, verdict = (row.locator("td").nth(i).bounding_box() for i in (0, 1))
+    assert re.match(r"contradicts|agrees|undecided", row.locator("td").nth(1).inner_text())
+    assert name["x"] + name["width"] <= verdict["x"] + 1
+    assert verdict["x"] + verdict["width"] <= width
+    assert abs(name["y"] - verdict["y"]) < 2
+    opened.close()

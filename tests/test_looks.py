@@ -2,24 +2,26 @@
 
 import io
 import itertools
+import json
 
 import numpy as np
 import pytest
 from matplotlib.colors import to_hex
 from matplotlib.text import Text
-from studies import influence
+from studies import edit, influence
 
 from designspace.drawing.ends import spread
 from designspace.drawing.files import settle
 from designspace.drawing.look import BASELINE, FAVOURED, style, wrapped
 from designspace.drawing.scales import scale_of_changes
+from designspace.report.evidence.differences import rank
 from designspace.report.figures import files
 from designspace.report.figures.curves import metric_vs_axis, metric_vs_nfe
 from designspace.report.figures.dots import by_row
 from designspace.report.figures.effects import main_effects
 from designspace.report.figures.heat import heat_map, heat_panels
-from designspace.report.figures.looks import roles
-from designspace.report.figures.pareto import pareto
+from designspace.report.figures.looks import THICK, roles
+from designspace.report.figures.pareto import cost_panels, pareto
 from designspace.report.figures.quality import equal_quality
 
 STAGES, DESIGNS, NFE = (
@@ -190,6 +192,18 @@ def test_the_undecided_region_of_a_heat_map_is_hatched_and_its_colours_span_two_
     assert hatched == {(column, row) for row, column in np.argwhere(panel.tied)}
 
 
+def test_cells_that_only_the_correction_keeps_among_the_best_are_hatched_lightly(bench):
+    study = heat(bench, 0.03)
+    (panel,) = heat_panels(study, "frechet")
+    assert panel.tied.any()
+    gaps = (panel.values - panel.values.min()) / (0.03 * 2**0.5)
+    assert (panel.doubtful == (panel.tied & (gaps > 1.96))).all()
+    assert 0 < panel.doubtful.sum() < panel.tied.sum()
+    (axes,) = heat_map(study, "frechet").axes
+    light = {tuple(np.add(patch.get_xy(), 0.5)) for patch in axes.patches if patch.get_hatch() == "//"}
+    assert light == {(column, row) for row, column in np.argwhere(panel.doubtful)}
+
+
 def test_a_decided_heat_map_has_no_hatches(bench):
     study = heat(bench, 0.001)
     (panel,) = heat_panels(study, "frechet")
@@ -262,8 +276,102 @@ def test_two_axes_with_panels_are_rows_and_columns_below_one_note(bench):
     assert tops[:4] == [tops[0]] * 4 > tops[4:] == [tops[4]] * 4
     (legend,) = figure.legends
     notes = legend.get_title().get_text().split("\n")
-    assert [note.partition(":")[0] for note in notes] == ["denoiser=network", "denoiser=exact"]
+    assert [note.partition(":")[0] for note in notes] == ["digits", "denoiser=network", "denoiser=exact"]
     assert legend.get_window_extent().y0 > max(axes.get_tightbbox().y1 for axes in figure.axes)
+
+
+def test_what_only_the_correction_keeps_among_the_best_is_an_open_blue_circle(bench):
+    made = bench(axes=("solver",))
+    for i, value in enumerate((5.0, 5.2, 6.6, *(20.0 + i for i in range(12)))):
+        made.point({"solver": f"s{i}"}, value, se=0.5)
+    study = made.study()
+    ranking = rank(study, study.entries, "frechet")
+    alone = [ranking.against[entry][0].p for entry in ranking.best[1:]]
+    assert alone[0] > 0.05 > alone[1]  # the third is still one of the best after the correction for 105 pairs
+    (axes,) = by_row(study, "frechet").axes
+    dots = [line for line in axes.lines if line.get_marker() == "o"]
+    blue = FAVOURED["color"].lower()
+    looks = [(to_hex(dot.get_markeredgecolor()), to_hex(dot.get_markerfacecolor())) for dot in dots[:4]]
+    assert looks[:3] == [(blue, blue), (blue, blue), (blue, "#ffffff")]
+    assert looks[3][0] != blue
+    assert "open blue: worse if compared alone" in axes.get_title(loc="right").replace("\n", " ")
+
+
+@pytest.mark.parametrize(("lowest", "strong"), [(("a", "a", "b"), "a"), (("a", "b"), None), (("a", "b", "c"), None)])
+def test_a_curve_is_strong_if_it_is_best_at_more_than_half_of_the_budgets_that_decide(bench, lowest, strong):
+    made = bench()
+    for nfe, best in zip((7, 11, 19), lowest, strict=False):
+        for solver in ("base", "a", "b", "c"):
+            made.point({"solver": solver, "nfe": nfe}, 3.0 if solver == best else 9.0, se=0.1)
+    for solver in ("base", "a", "b", "c"):
+        made.point({"solver": solver, "nfe": 51}, 3.0, se=0.1)  # decides nothing
+    (axes,) = metric_vs_nfe(made.study(), "frechet").axes
+    thick = [line.get_color() for line in axes.lines if line.get_linewidth() == THICK]
+    assert thick == [FAVOURED["color"]] * (strong is not None)
+    assert ("thick: best by frechet" in axes.get_title(loc="right")) == bool(strong)
+
+
+@pytest.mark.parametrize(
+    ("scalings", "named"), [(("none", "vp"), True), (("s1", "other"), False), (("other", "vp"), True)]
+)
+def test_titles_that_say_little_or_are_also_curves_name_their_axis(bench, scalings, named):
+    made = bench(axes=("schedule", "scaling", "nfe"))
+    for (i, schedule), scaling, nfe in itertools.product(enumerate(("linear", "vp", "ve")), scalings, (7, 11)):
+        made.point({"schedule": schedule, "scaling": scaling, "nfe": nfe}, 3.0 + i + 1 / nfe + len(scaling))
+    titles = [axes.get_title(loc="left") for axes in metric_vs_nfe(made.study(), "frechet").axes]
+    assert titles == [f"scaling={scaling}" if named else scaling for scaling in scalings]
+
+
+def test_curves_that_are_the_same_in_some_panels_are_named_once_and_the_note_says_so(bench):
+    made = bench(axes=("stage", "design", "nfe"))
+    for (i, stage), design, nfe in itertools.product(enumerate(STAGES), DESIGNS, NFE):
+        same = stage == "+ sigma = t" and design in ("ddpm", "iddpm")
+        made.point({"stage": stage, "design": design, "nfe": nfe}, 3.0 + (2 if same else i) + 90 / nfe, se=0.1)
+
+    def of_one_trial(rows):
+        ids = {tuple(row["axes"].values()): row["id"] for row in rows}
+        for row in rows:
+            stage, design, nfe = row["axes"].values()
+            if stage == "+ sigma = t" and design in ("ddpm", "iddpm"):
+                row["id"] = ids["+ EDM time steps", design, nfe]
+
+    edit(made.folder, of_one_trial)
+    about = json.loads((made.folder / "ablation.json").read_text())
+    of_one_trial(about["points"])
+    (made.folder / "ablation.json").write_text(json.dumps(about))
+    figure = metric_vs_nfe(made.study(), "frechet")
+    names = [{text.get_text().replace("\n", "") for text in axes.texts} for axes in figure.axes]
+    assert names == [{*STAGES[:3]}] * 2 + [{*STAGES}] * 2
+    assert "ddpm, iddpm: + EDM time steps is the same as + sigma = t" in figure.get_suptitle()
+
+
+def test_figures_say_on_which_data_and_model_they_were_measured(bench):
+    made = bench()
+    for solver, nfe in itertools.product(("heun", "euler"), (7, 11, 19)):
+        made.point({"solver": solver, "nfe": nfe}, 100.0 / nfe + len(solver), se=0.1)
+    edit(
+        made.folder,
+        lambda rows: [row["trial"].update(denoiser={"name": "trained", "training_images": 32000}) for row in rows],
+    )
+    study = made.study()
+    with style():
+        figures = [drawn(draw(study, "frechet")) for draw in (metric_vs_nfe, main_effects, pareto, by_row)]
+    for figure in figures:
+        note = figure.axes[0]._right_title  # matplotlib has no public access to it
+        assert note.get_text().startswith("digits, networks, 32,000 training images\nn = 400 images")
+        assert note.get_window_extent().x0 >= 0
+
+
+@pytest.mark.parametrize(("slow", "panels"), [(2.0, 2), (4.0, 1)])
+def test_seconds_of_a_busy_machine_are_not_shown(bench, slow, panels):
+    made = bench()
+    for solver, nfe in itertools.product(("heun", "euler"), (7, 11, 19)):
+        seconds = nfe * 0.01 * 400 * (slow if (solver, nfe) == ("euler", 7) else 1)
+        more = {"seconds": {"sampling": seconds}, "provenance": {"device": "cpu", "threads": 1}}
+        made.point({"solver": solver, "nfe": nfe}, 100.0 / nfe + len(solver), se=0.1, **more)
+    found = cost_panels(made.study(), "frechet")
+    assert len(found) == panels
+    assert ("no seconds: they differ 4-fold per evaluation" in found[0].note) == (panels == 1)
 
 
 def test_labels_are_spread_as_little_as_possible():
@@ -313,9 +421,9 @@ def test_notes_of_small_multiples_name_their_panels_unless_all_have_them(bench):
         value = 300 if i and nfe == 7 else 4 + j + 10 * i
         made.point({"denoiser": denoiser, "solver": solver, "nfe": nfe}, value, se=0.1 if i else None)
     notes = metric_vs_nfe(made.study(), "frechet").get_suptitle().split("\n")
-    assert [note.partition(": ")[0] for note in notes] == ["exact", "network"]
-    assert "no error bars" in notes[0]
-    assert "95 % intervals" in notes[1]
+    assert [note.partition(": ")[0] for note in notes] == ["digits", "exact", "network"]
+    assert "no error bars" in notes[1]
+    assert "95 % intervals" in notes[2]
 
 
 def test_small_multiples_far_apart_have_axes_of_their_own_and_say_so(bench):

@@ -99,13 +99,27 @@ def test_configurations_that_are_the_same_trials_are_one_curve(tmp_path):
 
 
 def test_every_curve_has_a_name_or_is_grey_and_counted(tmp_path):
-    for count in (12, 20):
+    for count in (4, 12, 20):
         folder = tmp_path / str(count)
         folder.mkdir()
         points = [({"solver": f"a solver of number {i}"}, [1.0 + i, 1.0, 0.5 + i]) for i in range(count)]
         figure = metric_vs_sigma(study(folder, ["solver"], points), "truncation_error")
         texts = [text.get_text() for text in figure.legends[0].get_texts()]
-        assert len(texts) == 12 + (count > 12)
-        assert texts[12:] == [f"{count - 12} more"][: count > 12]
+        named = [text for text in texts if text.startswith("a solver")]
+        assert len(named) >= min(count, 5)
+        assert texts[len(named) :] == [f"{count - len(named)} more"][: count > len(named)]
         grey = [line for line in figure.axes[0].lines if line.get_color() == FAINT]
-        assert len(grey) == max(count - 12, 0)
+        assert len(grey) == count - len(named)
+        colours = {line.get_color() for line in figure.axes[0].lines if line.get_color() != FAINT}
+        assert len(colours) == len(named)
+        figure.draw_without_rendering()
+        assert figure.legends[0].get_window_extent().height <= figure.bbox.height / 4
+
+
+def test_curves_that_stand_out_have_names(tmp_path):
+    points = [({"solver": f"a solver with a long name, {i}"}, [1.0 + i, 1.0, 0.5 + i]) for i in range(20)]
+    points[13][1][0] = 1000.0
+    figure = metric_vs_sigma(study(tmp_path, ["solver"], points), "truncation_error")
+    texts = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert "a solver with a long name, 13" in texts
+    assert "a solver with a long name, 0" in texts

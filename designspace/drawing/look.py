@@ -107,25 +107,33 @@ def plain(text: str) -> str:
     return text.replace("$", r"\$")
 
 
-def wrapped(name: str, width: int) -> str:
-    """The name on at most two lines of ``width`` characters, which end at spaces, commas and brackets.
+def wrapped(name: str, width: int, most: int = 2) -> str:
+    """The name on at most ``most`` lines of ``width`` characters, which end at spaces, commas and brackets.
 
-    If this takes more lines or cuts a word, lines also end after hyphens and dots within a word. A name that is still
-    longer is shortened in the middle: those of configurations that begin alike differ at the end, ``weight=2``.
+    If this takes more lines or cuts a word, lines also end within a word: after hyphens and dots, else after equals
+    signs, else after underscores. A name that is still longer is shortened in the middle: those of configurations that
+    begin alike differ at the end, ``weight=2``.
     """
     wrapper = _Wrapper(width, break_on_hyphens=False)
     lines = wrapper.wrap(name)
-    if len(lines) > 2 or any(len(part) > width for part in wrapper.parts(name)):
-        finer = _Finer(width, break_on_hyphens=False).wrap(name)
-        lines = finer if len(finer) <= 2 else lines
-    if len(lines) > 2:
-        *_, end = _Wrapper(width - 2, break_on_hyphens=False).wrap(name[len(lines[0]) :])
+    for kind in (_Finer, _AtSigns, _AtUnderscores):
+        if len(lines) <= most and all(len(part) <= width for part in wrapper.parts(name)):
+            break
+        finer = kind(width, break_on_hyphens=False)
+        if len(found := finer.wrap(name)) <= most:
+            wrapper, lines = finer, found
+    if len(lines) > most:
+        wrapper, first = _Wrapper(width, break_on_hyphens=False), lines[: most - 1]
+        taken = 0
+        for line in first:
+            taken = name.index(line, taken) + len(line)
+        *_, end = _Wrapper(width - 2, break_on_hyphens=False).wrap(name[taken:])
         before = name.rstrip()[: -len(end)]
         for part in reversed(wrapper.parts(before)):
             if len(part) + len(end) > width - 2:
                 break
             end = part + end
-        lines = [lines[0], f"… {end.strip()}"]
+        lines = [*first, f"… {end.strip()}"]
     return "\n".join(lines) or " "
 
 
@@ -142,4 +150,16 @@ class _Wrapper(textwrap.TextWrapper):
 class _Finer(_Wrapper):
     """It also ends lines after hyphens and dots within a word."""
 
-    wordsep_simple_re = re.compile(r"(\s+)|(?<=,)(?=\S)|(?<=\S\()(?=\S)|(?<=[^\W\d][-.])(?=[^\W\d])")
+    wordsep_simple_re = re.compile(rf"{_Wrapper.wordsep_simple_re.pattern}|(?<=[^\W\d][-.])(?=[^\W\d])")
+
+
+class _AtSigns(_Finer):
+    """It also ends lines after equals signs."""
+
+    wordsep_simple_re = re.compile(rf"{_Finer.wordsep_simple_re.pattern}|(?<=\w=)(?=\S)")
+
+
+class _AtUnderscores(_AtSigns):
+    """It also ends lines after underscores within a word."""
+
+    wordsep_simple_re = re.compile(rf"{_AtSigns.wordsep_simple_re.pattern}|(?<=[^\W_]_)(?=[^\W_])")

@@ -37,6 +37,8 @@ class Scale:
     high: float
     ticks: list[float]
     threshold: float | None = None
+    coarser: tuple[list[float], ...] = ()
+    """Further sets of ticks, the finest first, of which an x axis shows the first that fits if ``ticks`` do not."""
 
     @property
     def mixed(self) -> bool:
@@ -142,31 +144,40 @@ def scale_through(values: Sequence[float]) -> Scale:
 def scale_of_changes(values: Sequence[float], intervals: Sequence[Interval]) -> Scale:
     """A scale for differences with their intervals, around 0: linear or, if their sizes differ much, logarithmic.
 
-    A logarithmic scale is linear within the usual half width of an interval.
+    A logarithmic scale is linear within the usual half width of an interval. Its ticks are 0 and, on either side, the
+    same powers of ten, with three times these where there is room.
     """
     low, high = min(0.0, *(a for a, _ in intervals)), max(0.0, *(b for _, b in intervals))
     halves = [(b - a) / 2 for a, b in intervals]
     sizes = [size for size in (max(abs(v), half) for v, half in zip(values, halves, strict=True)) if size]
     largest = max(-low, high)
-    if not sizes or largest <= WIDE * min(sizes):
-        pad = 0.05 * (high - low or 1.0)
+    threshold = _round_up(max(statistics.median(halves), min(sizes), largest / 10**DECADES)) if sizes else math.inf
+    pad = 0.05 * (high - low or 1.0)
+    if not sizes or largest <= max(WIDE * min(sizes), threshold):
         return Scale(low - pad, high + pad, linear_ticks(low, high, high, 6), math.inf)
-    threshold = _round_up(max(statistics.median(halves), min(sizes), largest / 10**DECADES))
-    ticks = [sign * tick for sign in (-1, 1) for tick in _decades(threshold, -low if sign < 0 else high)]
-    scale = Scale(low, high, sorted([0.0, *ticks]), threshold)
+    scale = Scale(low, high, [], threshold)
     pad = 0.05 * (scale.place(high) - scale.place(low))
-    return replace(scale, low=scale.value(scale.place(low) - pad), high=scale.value(scale.place(high) + pad))
+    low, high = scale.value(scale.place(low) - pad), scale.value(scale.place(high) + pad)
+    sets = _decades(threshold, max(-low, high))
+    ticks = [sorted([0.0, *(s * t for t in of for s in (-1, 1) if low <= s * t <= high)]) for of in sets]
+    return Scale(low, high, ticks[0], threshold, tuple(ticks[1:]))
 
 
-def _decades(linear: float, end: float) -> list[float]:
-    """At most four powers of ten of the end of the linear part; if there are few, with multiples of them."""
-    if end < linear:
-        return []
-    powers = [linear * 10.0**i for i in range(math.floor(math.log10(end / linear) + 1e-9) + 1)]
-    if len(powers) < 3:
-        digits = (1, 2, 5) if len(powers) == 1 else (1, 3)
-        return [tick for power in powers for digit in digits if (tick := digit * power) <= end]
-    return powers[:: math.ceil(len(powers) / 4)]
+def _decades(linear: float, end: float) -> list[list[float]]:
+    """Ever fewer ticks from ``linear`` to ``end``: 1, 3, 10, 30, ..., then 1, 10, 100, ..., then fewer powers of ten.
+
+    On less than a decade there may be neither, and the ticks are multiples of 1, 2 and 5.
+    """
+    powers = [10.0**i for i in range(math.floor(math.log10(linear)), math.floor(math.log10(end) + 1e-9) + 1)]
+
+    def within(*digits: int) -> list[float]:
+        ticks = (float(f"{digit * power:.10g}") for power in powers for digit in digits)
+        return [tick for tick in ticks if linear <= tick <= end]
+
+    if len(within(1, 3)) < 2:
+        return [within(1, 2, 5)]
+    own = within(1) or within(3)
+    return [within(1, 3), *(own[-1 - step * ((len(own) - 1) // step) :: step] for step in range(1, len(own) + 1))]
 
 
 def dodge(scale: Scale, count: int) -> list[float]:
@@ -182,7 +193,13 @@ def dodge(scale: Scale, count: int) -> list[float]:
 
 
 def spaced(scale: Scale, inches: float) -> list[float]:
-    """The ticks of an axis to label without overlap: the last, and those that fit, from the first on."""
+    """The ticks of an axis to label without overlap: the last, and those that fit, from the first on.
+
+    If the scale has ``coarser`` sets of ticks, it is the first set that fits as a whole, or else the coarsest.
+    """
+    if scale.coarser:
+        sets = [replace(scale, ticks=ticks, coarser=()) for ticks in (scale.ticks, *scale.coarser)]
+        return next((one.ticks for one in sets if spaced(one, inches) == one.ticks), sets[-1].ticks)
     unit = inches / (scale.place(scale.high) - scale.place(scale.low))
     widths = {tick: text_width([text], LABEL) for tick, text in labels(scale.ticks).items()}
 

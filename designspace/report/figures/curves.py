@@ -14,7 +14,7 @@ from designspace.drawing.look import BASELINE, DARK, FAINT, WIDTH
 from designspace.drawing.panels import CROWDED, LEVEL, Curve, draw_intervals, draw_level, stacked
 from designspace.drawing.scales import Scale, dodge
 from designspace.report.figures.metric import MetricPanel, panels
-from designspace.report.figures.titles import Scales, columns_of, note_of_all, title_each, title_multiples
+from designspace.report.figures.titles import Scales, columns_of, note_of, note_of_all, title_each, title_multiples
 from designspace.report.study import Study
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ TOGETHER = 50
 """The number of curves without a name that are drawn as one line."""
 HEIGHT, LABELS = 2.4, 1.65
 """The height of a row of panels, and the smallest height of their axes, beside which labels stand, in inches."""
+LINES, LINE = 2, 0.11
+"""The number of lines of a note for which there is room, and the height of each further one in inches."""
 LEFT = 0.6
 """The width of the numbers and the label of a y axis, in inches."""
 NUMBERS = 0.4
@@ -99,9 +101,12 @@ def draw(panels: Sequence[MetricPanel]) -> Figure:
     note = note_of_all(panels, scales) if plan.multiples else ""
     if legend and not is_given():
         legend, note = replace(legend, note=note), ""  # because both stand above all panels
+    beside = plan.width - plan.labels
+    notes = [note] if plan.multiples else [note_of(*one, beside) for one in zip(panels, scales, strict=True)]
+    further = [max(one.count("\n") + 1 - LINES, 0) for one in notes]
     figure, grid = stacked(
         plan.rows,
-        HEIGHT * plan.rows + (legend.height if legend else 0),
+        HEIGHT * plan.rows + LINE * sum(further) + (legend.height if legend else 0),
         plan.columns,
         width=plan.width,
         panels=len(panels),

@@ -12,13 +12,13 @@ from designspace.drawing.look import BASELINE, COLOURS, DARK, FAINT, SMALL, WIDT
 from designspace.drawing.panels import annotate, draw_level, stacked
 from designspace.drawing.scales import Interval, linear_scale, scale_of_distances
 from designspace.report.entry import WORDS, Entry
-from designspace.report.evidence.differences import finite, rank
+from designspace.report.evidence.differences import Ranking, finite, rank
 from designspace.report.evidence.factors import BASELINE as UNCHANGED
 from designspace.report.evidence.factors import VARIANT
+from designspace.report.evidence.inference import LEVEL
 from designspace.report.figures.looks import roles
-from designspace.report.figures.metric import each_once, level_of, measured_on
+from designspace.report.figures.metric import each_once, level_of, measured_on, quantity
 from designspace.report.study import Study, budgets, rivals
-from designspace.text import one_line
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 MOST, BEST = 45, 20
 """Up to ``MOST`` configurations have rows of their own; if there are more, the ``BEST`` best ones do."""
-ROW, HEADING, AROUND = 0.155, 1.15, 0.8
+ROW, HEADING, AROUND = 0.155, 1.15, 0.9
 """The height of a row in inches, of a heading in rows, and of what is above and below the rows in inches."""
 LINE = 0.7
 """The height of a further line of a name, in rows."""
@@ -61,6 +61,8 @@ class Dots:
     """The points without rows of their own, which share the last row."""
     best: list[Entry]
     """The point with the best value, then those that do not differ significantly from it."""
+    doubtful: list[Entry]
+    """Those of the ``best`` that are significantly worse than the first before the correction for all comparisons."""
     baseline: Entry | None
 
     @property
@@ -83,7 +85,8 @@ class Dots:
 def by_row(study: Study, metric: str) -> Figure | None:
     """The metric of each configuration at the highest budget; ``None`` if there are fewer than two configurations.
 
-    Blue are the best one and those that do not differ significantly from it, unless all are; grey is the baseline.
+    Blue are the best one and those that do not differ significantly from it, unless all are; grey is the baseline. The
+    circles of those that would differ from the best one if only the two were compared are open.
     """
     found = [dots for group in rivals(study.entries, metric) for dots in dots_of(study, group, metric)]
     if not found:
@@ -119,7 +122,13 @@ def _ranked(study: Study, points: Sequence[Entry], metric: str, title: str) -> D
     kept = points if len(points) <= MOST else [*ranked[:BEST], *filter(None, [baseline])]
     rows = _rows(study, [entry for entry in points if entry in kept], title)
     others = [entry for entry in points if entry not in kept]
-    return Dots(title, rows, others, rank(study, points, metric).best, baseline)
+    ranking = rank(study, points, metric)
+    return Dots(title, rows, others, ranking.best, doubtful(ranking), baseline)
+
+
+def doubtful(ranking: Ranking) -> list[Entry]:
+    """The points that only the correction for all comparisons keeps among the best."""
+    return [entry for entry in ranking.best[1:] if ranking.against[entry][0].p <= LEVEL]
 
 
 def _rows(study: Study, points: Sequence[Entry], title: str) -> list[Row]:
@@ -165,7 +174,7 @@ def _draw(axes: Axes, dots: Dots, metric: str) -> None:
     _name_rows(axes, dots)
     names = [line for tick in axes.get_yticklabels() for line in tick.get_text().split("\n")]
     scale.put_on_x(axes, length(axes, WIDTH - 0.15 - text_width(names, SMALL)))
-    axes.set_xlabel(plain(wrapped(one_line(first.about(metric).protocol), LABEL)))
+    axes.set_xlabel(plain(fill(quantity(first, metric), LABEL)))
     marks = _marks(dots, level is not None and scale.shows(level.value))
     measured = measured_on([row.entry for row in dots.rows], metric)
     annotate(axes, "\n".join(filter(None, [f"{dots.title}: {measured}" if dots.title else measured, marks])))
@@ -173,9 +182,10 @@ def _draw(axes: Axes, dots: Dots, metric: str) -> None:
 
 def _marks(dots: Dots, reference: bool) -> str:
     """What the colours and the lines mean, as far as they occur."""
-    coloured = any(_style(dots, row.entry)["color"] == COLOURS[0] for row in dots.rows)
+    coloured = [row.entry for row in dots.rows if _style(dots, row.entry)["color"] == COLOURS[0]]
     words = {
-        "blue: best or not significantly worse": coloured,
+        "blue: best or not significantly worse": bool(coloured),
+        "open blue: worse if compared alone": any(entry in dots.doubtful for entry in coloured),
         "grey: baseline": dots.baseline is not None,
         "dashed: drawn reference": reference,
     }
@@ -185,13 +195,14 @@ def _marks(dots: Dots, reference: bool) -> str:
 def _style(dots: Dots, entry: Entry) -> dict[str, Any]:
     best = entry in dots.best and len(dots.best) < len(dots.rows) + len(dots.others)
     colour = COLOURS[0] if best else BASELINE["color"] if entry is dots.baseline else DARK
+    filled = entry not in dots.doubtful if best else entry is dots.baseline
     return {
         "color": colour,
         "marker": "o",
         "markersize": 3.8,
         "markeredgecolor": colour,
         "markeredgewidth": 0.8,
-        "markerfacecolor": colour if best or entry is dots.baseline else "white",
+        "markerfacecolor": colour if filled else "white",
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 from designspace.drawing.given import length
@@ -14,10 +15,10 @@ from designspace.report.evidence import effects as evidence
 from designspace.report.evidence.contrasts import Difference
 from designspace.report.evidence.effects import Effects
 from designspace.report.evidence.factors import Factor
-from designspace.report.figures.metric import measured_on
+from designspace.report.figures.metric import measured_on, quantity
 from designspace.report.study import Study, rivals
 from designspace.results.uncertainty import critical_value
-from designspace.text import measured, one_line
+from designspace.text import measured
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,6 +37,8 @@ ROOMY = 8
 """Up to this many choices have more room, and their changes are also written as numbers."""
 UNIT, UNIT_ROOMY = 0.16, 0.3
 """The unit of the y axis in inches."""
+LABEL = 40
+"""The largest number of characters per line of the label of the x axis."""
 NUMBERS = 5.8
 """The font size of changes as numbers."""
 
@@ -54,7 +57,7 @@ def main_effects(study: Study, metric: str, group: int = 0) -> Figure | None:
     budgets = list(dict.fromkeys(one.budget for one in found))
     shown = list(dict.fromkeys((budgets[0], budgets[-1])))
     roomy = len(choices) <= ROOMY
-    figure, (axes,) = stacked(1, 0.85 + (UNIT_ROOMY if roomy else UNIT) * (max(place.values()) + 1.7))
+    figure, (axes,) = stacked(1, 0.95 + (UNIT_ROOMY if roomy else UNIT) * (max(place.values()) + 1.7))
     colours = shades(len(shown)) if len(shown) > 1 else [DARK]
     apart = ASIDE_ROOMY if roomy else ASIDE
     for i, budget in enumerate(shown):
@@ -64,7 +67,7 @@ def main_effects(study: Study, metric: str, group: int = 0) -> Figure | None:
     gaps = [gap for one in found if one.budget in shown for gap in one.against.values()]
     scale = scale_of_changes([gap.value for gap in gaps], [_ends(gap) for gap in gaps])
     scale.put_on_x(axes, length(axes, _length(axes)))
-    axes.set_xlabel(plain(f"change of {one_line(points[0].about(metric).protocol)}"))
+    axes.set_xlabel(plain(fill(f"change of {quantity(points[0], metric)}", LABEL)))
     annotate(axes, measured_on(points, metric) + ("\nhollow: may be 0" if any(map(_may_be_zero, gaps)) else ""))
     if len(shown) > 1:
         keys = [Key(_budget(study, budget), _style(i, colours[i])) for i, budget in enumerate(shown)]

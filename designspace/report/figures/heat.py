@@ -1,7 +1,7 @@
 """Heat maps: a metric for every pair of values of two axes, such as rho and the number of steps.
 
 The colours span at least two standard errors, so that noise looks even, and cells that do not differ significantly from
-the best one are hatched.
+the best one are hatched: lightly if only the correction for all comparisons keeps them among the best.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from designspace.drawing.look import plain, wrapped
 from designspace.drawing.panels import annotate, label_all, stacked
 from designspace.report.entry import BUDGET, WORDS, Entry
 from designspace.report.evidence.differences import rank
+from designspace.report.figures.dots import doubtful
+from designspace.report.figures.metric import quantity
 from designspace.report.study import Study, rivals
 from designspace.text import describe, one_line
 
@@ -51,6 +53,8 @@ class HeatPanel:
     """The row and the column of the best value; ``None`` if there is none."""
     tied: np.ndarray
     """Whether the value does not differ significantly from the best one, ``[rows, columns]``."""
+    doubtful: np.ndarray
+    """Whether it would differ if only the two were compared, ``[rows, columns]``."""
     se: float
     """The median standard error of the values; 0 if it is unknown."""
 
@@ -77,13 +81,15 @@ def heat_map(study: Study, metric: str) -> Figure | None:
         return None
     across = 1 if max(len(panel.columns) for panel in panels) > NARROW else min(2, len(panels))
     down, rows = math.ceil(len(panels) / across), max(len(panel.rows) for panel in panels)
-    figure, grid = stacked(down, down * (0.75 + 0.21 * rows) + 0.15, across, panels=len(panels))
+    tied, alone = any(panel.tied.any() for panel in panels), any(panel.doubtful.any() for panel in panels)
+    height = down * (0.75 + 0.21 * rows) + 0.15 + 0.1 * alone
+    figure, grid = stacked(down, height, across, panels=len(panels))
     for axes, panel in zip(grid, panels, strict=False):
         _draw(axes, panel)
     for axes in grid[len(panels) :]:
         axes.set_axis_off()
-    tied = any(panel.tied.any() for panel in panels)
-    label_all(figure, grid, note="framed: the best" + "; hatched: not significantly worse" * tied)
+    words = "framed: the best" + "; hatched: not significantly worse" * tied
+    label_all(figure, grid, note=words + "\nhatched lightly: worse if compared alone" * alone)
     return figure
 
 
@@ -126,17 +132,19 @@ def _axes(study: Study, group: Sequence[Entry]) -> tuple[str, str] | None:
 
 def _panel(study: Study, rest: dict[str, object], entries: Sequence[Entry], metric: str, x: str, y: str) -> HeatPanel:
     columns, rows = (sorted({float(e.axes[axis]) for e in entries}) for axis in (x, y))
-    values, tied = np.full((len(rows), len(columns)), np.nan), np.zeros((len(rows), len(columns)), bool)
-    good = rank(study, entries, metric).best
+    values = np.full((len(rows), len(columns)), np.nan)
+    tied, alone = np.zeros(values.shape, bool), np.zeros(values.shape, bool)
+    ranking = rank(study, entries, metric)
+    good, only = ranking.best, doubtful(ranking)
     place = {e: (rows.index(float(e.axes[y])), columns.index(float(e.axes[x]))) for e in entries}
     for entry, at in place.items():
         if math.isfinite(value := entry.value(metric)):
-            values[at], tied[at] = value, entry in good[1:]
+            values[at], tied[at], alone[at] = value, entry in good[1:], entry in only
     errors = [se for entry in entries if (se := entry.se(metric)) is not None]
-    protocol = one_line(entries[0].about(metric).protocol)
+    protocol = quantity(entries[0], metric)
     title, names = describe(rest) if rest else "", [_label(entries, axis) for axis in (x, y)]
     best, se = place[good[0]] if good else None, statistics.median(errors) if errors else 0.0
-    return HeatPanel(title, protocol, names[0], names[1], columns, rows, values, best, tied, se)
+    return HeatPanel(title, protocol, names[0], names[1], columns, rows, values, best, tied, alone, se)
 
 
 def _label(entries: Sequence[Entry], axis: str) -> str:
@@ -164,9 +172,8 @@ def _draw(axes: Axes, panel: HeatPanel) -> None:
             if panel.tied[row, column]:
                 place["bbox"] = {"facecolor": _shade(norm(value)), "edgecolor": "none", "pad": 0.6}
                 edge = (1, 1, 1, 0.45) if dark else (0, 0, 0, 0.35)
-                cell = Rectangle(
-                    (column - 0.5, row - 0.5), 1, 1, fill=False, hatch="/////", edgecolor=edge, linewidth=0
-                )
+                hatch = "//" if panel.doubtful[row, column] else "/////"
+                cell = Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, hatch=hatch, edgecolor=edge, linewidth=0)
                 axes.add_patch(cell)
             axes.text(column, row, _number(value), color=colour, weight=weight, **place)
     if panel.best:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from designspace.drawing.given import figure_of, given
-from designspace.drawing.look import DPI, plain
+from designspace.drawing.look import DPI, plain, wrapped
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 GAP, BESIDE, BLOCK, EDGE, HEAD, FOOT = 4, 10, 28, 16, 40, 48
 """Space in pixels between images, before values, between blocks, and at the sides, top and bottom of the figure."""
 GREY = "#555555"
+NAME, LINES = 28, 3
+"""The largest number of characters per line of the name of a row, and of lines."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,7 @@ class Grid:
     """One row of images per configuration and one column of blocks per cost."""
 
     rows: list[str]
+    """The names of the configurations."""
     columns: list[str]
     blocks: list[Block]
     gaps: dict[tuple[int, int], str]
@@ -66,7 +69,7 @@ class _Layout:
     def of(cls, shown: Grid) -> _Layout:
         count = max(len(block.images) for block in shown.blocks)
         high, wide = (max(block.images.shape[axis] for block in shown.blocks) for axis in (1, 2))
-        left = EDGE + max(_text_width(line, 7) for name in shown.rows for line in name.split("\n")) + 16
+        left = EDGE + max(_text_width(line, 7) for name in map(_label, shown.rows) for line in name.split("\n")) + 16
         across, down = count * (wide + GAP) - GAP, high + 2 * GAP
         values = [shown.metric, *(line for block in shown.blocks for line in block.value.split("\n"))]
         beside = BESIDE + max(_text_width(line, 6) for line in values) if shown.metric else 0
@@ -125,11 +128,15 @@ def _write(figure: Figure, shown: Grid, at: _Layout) -> None:
         x, y = at.place(block.row, block.column)
         text(x + at.across + at.beside, y + at.high / 2, block.value, "right", 6)
     for r, name in enumerate(shown.rows):
-        text(at.left - 12, at.place(r, 0)[1] + at.high / 2, name, "right", 7)
+        text(at.left - 12, at.place(r, 0)[1] + at.high / 2, _label(name), "right", 7)
     for (r, c), word in shown.gaps.items():
         x, y = at.place(r, c)
         text(x, y + at.high / 2, word, "left", 6, color=GREY)
     text(at.left, at.height - 0.5 * FOOT, shown.note, "left", 6, color=GREY)
+
+
+def _label(name: str) -> str:
+    return wrapped(name, NAME, LINES)
 
 
 def _text_width(text: str, size: float) -> int:

@@ -7,7 +7,7 @@ that the first metric favours.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -26,6 +26,10 @@ PANELS = 8
 """The largest number of panels for the values of axes."""
 ORDERED = 4
 """At least this many values of an axis, all numbers, have the colours of a scale."""
+THICK = 1.9
+"""The width of the curve that the first metric favours, in points."""
+EMPTY = ("none", "true", "false")
+"""Values that say little without the name of their axis."""
 
 Key = tuple[Any, ...]
 
@@ -49,8 +53,8 @@ class Roles:
         return _values(entry, self.curves)
 
     def title(self, entry: Entry) -> str:
-        """The name of the panel; empty if there is only one."""
-        return _name(entry, self.panels) if self.panels else ""
+        """The name of the panel; empty if there is only one. Values are ``axis=value`` if they say little alone."""
+        return _name(entry, self.panels, full=self._ambiguous) if self.panels else ""
 
     def name(self, entry: Entry) -> str:
         """The name of the curve in its panel."""
@@ -60,6 +64,20 @@ class Roles:
         """The look of the curve: its colour and line tell curves apart, and its marker panels if there are several."""
         style = self._styles[self.curve(entry)]
         return style | {"marker": MARKERS[self._marks[self.panel(entry)] % len(MARKERS)]} if self.panels else style
+
+    @cached_property
+    def thick(self) -> str:
+        """What the thick curve is; empty if the figure has none."""
+        metric = next(iter(self.study.about.metrics), "")
+        often = " at most budgets that decide" if self.study.column_axis not in (None, *self.curves) else ""
+        return f"thick: best by {one_line(metric)}{often}" if any(map(is_thick, self._styles.values())) else ""
+
+    @cached_property
+    def _ambiguous(self) -> bool:
+        """Whether the title of some panel without the names of its axes is also that of a curve, or says little."""
+        curves = {value for point in self.study.points for value in (self.name(point), *map(str, self.curve(point)))}
+        titles = {_name(point, self.panels) for point in self.study.points}
+        return any(title in curves or title.lower() in EMPTY or _reads_as_number(title) for title in titles)
 
     @cached_property
     def _marks(self) -> dict[Key, int]:
@@ -79,7 +97,7 @@ class Roles:
 
     @staticmethod
     def _style(key: Key, base: Key, best: Key | None, others: Iterator[int]) -> dict[str, Any]:
-        strong: dict[str, Any] = {"linewidth": 1.9} if key == best else {}
+        strong: dict[str, Any] = {"linewidth": THICK} if key == best else {}
         if key == base:
             return BASELINE | strong
         if key == best:
@@ -88,10 +106,10 @@ class Roles:
         return stroke(i, COLOURS[1:][i] if i < len(COLOURS) - 1 else MORE[(i - len(COLOURS) + 1) % len(MORE)])
 
     def _favoured(self, keys: Sequence[Key]) -> Key | None:
-        """The curve that the first metric favours at most budgets; ``None`` if it excludes no curve at any budget."""
+        """The curve that the first metric favours at more than half of the budgets at which it excludes some curve."""
         metrics = self.study.about.metrics[:1] if len(keys) > 1 else []
         found = Counter(best for metric in metrics for best in self._best(metric))
-        return found.most_common(1)[0][0] if found else None
+        return next((best for best, times in found.most_common(1) if 2 * times > found.total()), None)
 
     def _best(self, metric: str) -> Iterator[Key]:
         if self.panels:
@@ -141,14 +159,38 @@ def _values(entry: Entry, axes: Sequence[str]) -> Key:
     return tuple(entry.axes.get(axis) for axis in axes)
 
 
-def _name(entry: Entry, axes: Sequence[str]) -> str:
+def is_thick(style: Mapping[str, Any]) -> bool:
+    """Whether this is the look of the curve that the first metric favours."""
+    return style.get("linewidth") == THICK
+
+
+def distinct(styles: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The looks of the curves of one figure; where colours repeat, later curves have colours that are still free.
+
+    In a report with more configurations than colours, several configurations have the same one.
+    """
+    free = [colour for colour in (*COLOURS, *MORE) if colour not in {style["color"] for style in styles.values()}]
+    found: dict[str, dict[str, Any]] = {}
+    for name, style in styles.items():
+        repeated = style["color"] in {other["color"] for other in found.values()}
+        found[name] = style | ({"color": free.pop(0)} if repeated and free else {})
+    return found
+
+
+def _name(entry: Entry, axes: Sequence[str], *, full: bool = False) -> str:
     known = {axis: entry.axes[axis] for axis in axes if axis in entry.axes}
     budget = [f"{WORDS[axis]} {value_of(known.pop(axis))}" for axis in BUDGET if axis in known]
-    return ", ".join([*([one_line(config_name(known))] if known or not budget else []), *budget])
+    named = [f"{one_line(axis.rpartition('.')[2])}={value_of(value)}" for axis, value in known.items()] if full else []
+    words = named or ([one_line(config_name(known))] if known or not budget else [])
+    return ", ".join([*words, *budget])
 
 
 def _tuple(choice: Any) -> Key:
     return choice if isinstance(choice, tuple) else (choice,)
+
+
+def _reads_as_number(text: str) -> bool:
+    return text.lstrip("-").replace(".", "", 1).isdigit()
 
 
 def _is_number(value: object) -> bool:

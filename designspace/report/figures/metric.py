@@ -10,9 +10,10 @@ from typing import get_args
 from designspace.drawing.panels import Curve, Panel
 from designspace.drawing.scales import Scale, linear_scale, scale_of_distances
 from designspace.report.entry import BUDGET, Count, Entry, converged_error
-from designspace.report.figures.looks import Key, Roles, roles
+from designspace.report.evidence.paper import model_of
+from designspace.report.figures.looks import Key, Roles, is_thick, roles
 from designspace.report.study import Study, rivals
-from designspace.text import config_name, joint_name, one_line
+from designspace.text import config_name, joined, joint_name, one_line
 
 EVALUATIONS = {
     "nfe": "NFE (denoiser evaluations per image)",
@@ -23,6 +24,10 @@ EVALUATIONS = {
 COUNTS: dict[str, Count] = {count: count for count in get_args(Count)}
 LEAST_VALUES = 3
 """A metric is drawn against an axis if that has at least this many values."""
+LISTED = 4
+"""The largest number of names of the same curve that a note lists."""
+QUANTITIES = {"gradient_norm": "SD over noise levels of log₁₀ gradient norm"}
+"""The quantities of metrics whose names are those of the values at each noise level. Results do not record them."""
 
 
 @dataclass(frozen=True)
@@ -68,10 +73,11 @@ def panels(study: Study, metric: str, axis: str = "") -> list[MetricPanel]:
     By default it is the count of the study. Which axes have panels of their own is decided in ``looks``.
     """
     groups = [[e for e in group if math.isfinite(e.value(metric))] for group in rivals(study.entries, metric)]
-    several = len({group[0].reference for group in groups if group}) > 1
     own = roles(study, axis if axis not in COUNTS else "")
     parts = [part for group in groups for part in _parts(group, own)]
-    return _once([_panel(part, metric, several, axis or study.count, own) for part in parts])
+    found = _once([_panel(part, metric, axis or study.count, own, several=len(parts) > 1) for part in parts])
+    thick = own.thick if any(is_thick(curve.style) for panel in found for curve in panel.curves) else ""
+    return [replace(panel, note=f"{panel.note}\n{thick}".rstrip()) for panel in found]
 
 
 def _once(panels: list[MetricPanel]) -> list[MetricPanel]:
@@ -124,10 +130,21 @@ def curve_name(entry: Entry, axis: str) -> str:
 
 def each_once(configs: Mapping[str, list[Entry]]) -> dict[str, list[Entry]]:
     """The configurations without repetitions: those with the same trials are merged under a joint name."""
+    return {joint_name(names): configs[names[0]] for names in _same(configs)}
+
+
+def _same(configs: Mapping[str, list[Entry]]) -> list[list[str]]:
+    """The names of configurations, together if their trials are the same."""
     same: dict[tuple[tuple[str, ...], ...], list[str]] = {}
     for name, entries in configs.items():
         same.setdefault(tuple(entry.trials for entry in entries), []).append(name)
-    return {joint_name(names): configs[names[0]] for names in same.values()}
+    return [*same.values()]
+
+
+def quantity(entry: Entry, metric: str) -> str:
+    """The label of an axis of values: their protocol or, if that has the name of something else, the quantity."""
+    protocol = one_line(entry.about(metric).protocol)
+    return QUANTITIES.get(protocol.partition("(")[0], protocol)
 
 
 def level_of(entry: Entry, metric: str) -> Level | None:
@@ -143,25 +160,44 @@ def _is_finite(value: object) -> bool:
 
 
 def measured_on(entries: Sequence[Entry], metric: str) -> str:
-    """A note on what the values of a figure are: ``n = 3,200 images for 3 seeds, bars: 95 % intervals``."""
+    """A note on what the values of a figure are, on two lines.
+
+    ``digits, network digits`` are the data and the model, as far as all values have the same, and below it stands
+    ``n = 3,200 images for 3 seeds, bars: 95 % intervals``.
+    """
     bars = "bars: 95 % intervals" if any(e.se(metric) is not None for e in entries) else "no error bars"
     seeds = max(entry.expected for entry in entries)
     note = f"n = {entries[0].images(metric):,} images" + (f" for {seeds} seeds" if seeds > 1 else "") + f", {bars}"
-    return note + (", one training run" if any(entry.trainings == 1 for entry in entries) else "")
+    note += ", one training run" if any(entry.trainings == 1 for entry in entries) else ""
+    return "\n".join(filter(None, [_subject(entries), note]))
 
 
-def _panel(entries: Sequence[Entry], metric: str, several: bool, axis: str, roles: Roles) -> MetricPanel:
+def _subject(entries: Sequence[Entry]) -> str:
+    """The data and the model of the entries; without those that differ or are unknown."""
+    data = {entry.reference or "" for entry in entries}
+    models = {model_of(entry) if entry.trial("denoiser") else "" for entry in entries}
+    return ", ".join(one_line(found.pop()) for found in (data, models) if len(found) == 1 and any(found))
+
+
+def _also(names: Sequence[str]) -> str:
+    """A line that says which names a curve has besides its first one; empty if it has no other."""
+    others = joined(names[1:]) if len(names) <= LISTED else f"{len(names) - 1} others"
+    return f"{names[0]} is the same as {others}" if others else ""
+
+
+def _panel(entries: Sequence[Entry], metric: str, axis: str, roles: Roles, *, several: bool) -> MetricPanel:
+    """A panel; if it is one of ``several``, a curve has the same name in all, and a note names what it is as well."""
     first = entries[0]
-    about, data = first.about(metric), first.reference
     configs: dict[str, list[Entry]] = {}
     for entry in entries:
         configs.setdefault(roles.name(entry), []).append(entry)
-    note = measured_on(entries, metric)
+    same = {names[0] if several else joint_name(names): names for names in _same(configs)}
+    also = [_also(names) for names in same.values()] if several else []
     return MetricPanel(
-        label=one_line(about.protocol),
-        curves=[_curve(name, points, metric, axis, roles) for name, points in each_once(configs).items()],
+        label=quantity(first, metric),
+        curves=[_curve(name, configs[names[0]], metric, axis, roles) for name, names in same.items()],
         x_label=EVALUATIONS.get(axis) or one_line(axis),
-        note=f"{one_line(data)}, {note}" if data and several else note,
+        note="\n".join(filter(None, [measured_on(entries, metric), *also])),
         title=one_line(roles.title(first)),
         level=level_of(first, metric),
         higher=first.higher_is_better(metric),

@@ -13,9 +13,10 @@ from designspace.drawing.look import DARK, FAINT, plain
 from designspace.drawing.panels import annotate, stacked
 from designspace.drawing.ticks import set_log_ticks
 from designspace.report.entry import Entry
+from designspace.report.evidence.paper import model_of
 from designspace.report.figures.curves import MANY
 from designspace.report.figures.looks import roles
-from designspace.report.figures.metric import EVALUATIONS, each_once
+from designspace.report.figures.metric import EVALUATIONS, each_once, measured_on, quantity
 from designspace.report.study import Study, rivals
 from designspace.text import one_line
 
@@ -27,7 +28,13 @@ LEAST_POINTS = 4
 """The smallest number of points for which a front is meaningful."""
 LEAST_RANGE = 1.25
 """The smallest ratio of the highest to the lowest cost for which a front is meaningful."""
-PANEL = 2.2
+BUSY = 3.0
+"""The largest ratio of the seconds per evaluation of points with the same denoiser, for which seconds are shown.
+
+Evaluations of the same denoiser cost about the same, so that larger ratios come from what else the machine did, or from
+work that is not evaluation. Both say nothing about the cost of a design.
+"""
+PANEL = 2.3
 """The height of a panel in inches."""
 NAMED = 8
 """The largest number of configurations on the front with their own colour."""
@@ -80,21 +87,25 @@ def pareto(study: Study, metric: str) -> Figure | None:
 
 
 def cost_panels(study: Study, metric: str) -> list[CostPanel]:
-    """The metric against evaluations, and against seconds if all points were measured on the same kind of machine.
+    """The metric against evaluations, and against seconds if these can be compared.
 
-    Empty unless lower values of the metric are better.
+    They can if all points were measured on the same kind of machine, and seconds per evaluation differ little: see
+    ``BUSY``. Empty unless lower values of the metric are better.
     """
     found = []
     for group in rivals(study.entries, metric):
         entries = [e for e in group if math.isfinite(e.value(metric)) and e.value(metric) > 0]
         if len(entries) < LEAST_POINTS or group[0].higher_is_better(metric) is not False:
             continue
-        protocol, note = one_line(group[0].about(metric).protocol), f"n = {group[0].images(metric):,} images"
+        protocol, note = quantity(group[0], metric), measured_on(entries, metric)
+        machine = _machine(entries) if all(_seconds(entry) for entry in entries) else ""
+        if machine and (ratio := _unevenness(entries)) > BUSY:
+            machine, note = "", f"{note}\nno seconds: they differ {ratio:.0f}-fold per evaluation of one model"
         points = _points(study, entries, metric, lambda entry: entry.spent(study.count))
         found.append(CostPanel(protocol, EVALUATIONS[study.count], note, points))
-        if (machine := _machine(entries)) and all(_seconds(entry) for entry in entries):
+        if machine:
             points = _points(study, entries, metric, _seconds)
-            found.append(CostPanel(protocol, "seconds of sampling per image", machine, points))
+            found.append(CostPanel(protocol, "seconds of sampling per image", f"{note}\n{machine}", points))
     costs = [[point.cost for point in panel.points] for panel in found]
     return [panel for panel, of in zip(found, costs, strict=True) if max(of) >= LEAST_RANGE * min(of) > 0]
 
@@ -131,6 +142,15 @@ def _seconds(entry: Entry) -> float:
     known = [s for s in spent if isinstance(s, int | float) and s > 0]
     images = sum(int(row.images) for row in entry.rows)
     return sum(known) / images if len(known) == len(entry.rows) and images else 0.0
+
+
+def _unevenness(entries: Sequence[Entry]) -> float:
+    """The largest ratio of the seconds per evaluation of two points with the same denoiser."""
+    found: dict[tuple[str, str], list[float]] = {}
+    for entry in entries:
+        same = model_of(entry), str(entry.trial("denoiser", "network"))
+        found.setdefault(same, []).append(_seconds(entry) / entry.spent("nfe_total"))
+    return max(max(of) / min(of) for of in found.values())
 
 
 def _machine(entries: Sequence[Entry]) -> str:

@@ -12,7 +12,7 @@ from designspace.drawing.look import BASELINE, FAINT, SMALL, plain
 from designspace.drawing.panels import Curve, Numbers, Panel, annotate, label_all, stacked
 from designspace.drawing.ticks import set_log_ticks
 from designspace.report.entry import Entry
-from designspace.report.figures.looks import Roles, roles
+from designspace.report.figures.looks import Roles, distinct, roles
 from designspace.report.study import Study, budgets
 from designspace.text import one_line, value_of
 
@@ -21,15 +21,19 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 HEIGHT = 1.75
-"""The height of a panel in inches."""
+"""The smallest height of a panel in inches."""
 DECADES = 6
 """Values more decades than this below the maximum of a typical profile are left out."""
 WIDE = 30.0
 """The y axis is logarithmic if the largest value is more than this many times the smallest."""
 SHARE = 0.3
 """The fraction of a panel's height for the densities of noise levels."""
-MOST = 12
-"""The largest number of curves with a name."""
+MOST, LEAST = 12, 5
+"""The largest number of curves with a name, and the number for which there is always room."""
+LINE = 1.2
+"""The width of a curve in points: which curve is favoured in other figures does not matter here."""
+FAR, OUTLIERS = 10.0, 2
+"""A curve stands out if its maximum is this many times the typical one; this many of such curves have a name."""
 OTHERS: dict[str, Any] = {"color": FAINT, "linewidth": 0.6, "marker": "", "zorder": 1.5}
 """The look of the curves without a name."""
 CLOSE = 40
@@ -140,13 +144,13 @@ def _three(values: Sequence[object]) -> list[object]:
 def draw(panels: Sequence[ProfilePanel]) -> Figure:
     """Draw the panels one below the other."""
     curves = [curve for panel in panels for curve in panel.curves]
-    looks = {curve.name: curve.style | {"markersize": 2.5} for curve in curves}
-    named = _named(curves)
-    more = [Key(f"{len(looks) - len(named)} more", OTHERS)] if len(named) < len(looks) else []
-    looks = {name: style if name in named else OTHERS for name, style in looks.items()}
-    keys = [*(Key(name, looks[name]) for name in looks if name in named), *more, *_keys(curves)]
-    legend = Legend(keys, SMALL, line=1.8, most=6)
-    figure, grid = stacked(len(panels), HEIGHT * len(panels) + 0.1 + legend.height, share_x=True)
+    styles = {curve.name: curve.style | {"markersize": 2.5, "linewidth": LINE} for curve in curves}
+    legend = _legend(curves, styles, HEIGHT * len(panels) / 3)
+    named = distinct({key.name: key.style for key in legend.keys if key.name in styles})
+    looks = {name: named.get(name, OTHERS) for name in styles}
+    legend = replace(legend, keys=[replace(key, style=looks.get(key.name, key.style)) for key in legend.keys])
+    height = max(HEIGHT * len(panels), 3 * legend.height)  # so that the legend is a quarter of the figure
+    figure, grid = stacked(len(panels), height + 0.1 + legend.height, share_x=True)
     for axes, panel in zip(grid, panels, strict=True):
         _draw_panel(axes, panel, looks)
     if len(panels) > 1 and len({panel.label for panel in panels}) == 1:
@@ -159,11 +163,26 @@ def draw(panels: Sequence[ProfilePanel]) -> Figure:
     return figure
 
 
-def _named(curves: Sequence[Profile]) -> set[str]:
-    """The names of all curves or, if there are many, of the baseline and of those with the lowest values."""
-    base = {curve.name for curve in curves if curve.style.get("color") == BASELINE["color"]}
-    ranked = sorted(curves, key=lambda curve: (curve.name not in base, statistics.median(curve.y)))
-    return set([*dict.fromkeys(curve.name for curve in ranked)][:MOST])
+def _legend(curves: Sequence[Profile], styles: Mapping[str, dict[str, Any]], room: float) -> Legend:
+    """The names of all curves or, if they do not fit into ``room`` inches, of at least the first ``LEAST`` by rank."""
+    ranked, count = _by_rank(curves), min(len(styles), MOST)
+    while True:
+        chosen = [name for name in styles if name in ranked[:count]]
+        more = [Key(f"{len(styles) - count} more", OTHERS)] if count < len(styles) else []
+        legend = Legend([*(Key(name, styles[name]) for name in chosen), *more, *_keys(curves)], SMALL, line=1.8, most=6)
+        if count <= LEAST or legend.height <= room:
+            return legend
+        count -= 1
+
+
+def _by_rank(curves: Sequence[Profile]) -> list[str]:
+    """The names of the curves: the baseline, the lowest, those that stand out, then the others, lowest first."""
+    base = [curve.name for curve in curves if curve.style.get("color") == BASELINE["color"]]
+    lowest = [curve.name for curve in sorted(curves, key=lambda curve: statistics.median(curve.y))]
+    tops = {curve.name: max(curve.y) for curve in curves}
+    far = [name for name, top in tops.items() if top > FAR * statistics.median(tops.values())]
+    highest = sorted(far, key=lambda name: -tops[name])[:OUTLIERS]
+    return [*dict.fromkeys([*base, *lowest[:1], *highest, *lowest])]
 
 
 def _keys(profiles: Sequence[Profile]) -> list[Key]:

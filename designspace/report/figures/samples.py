@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from designspace.drawing.look import wrapped
 from designspace.report.entry import WORDS, Entry
 from designspace.report.figures.image_grid import Block, Grid, draw
 from designspace.report.study import Study, budgets, comparable
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
 MOST_ROWS = 24
 SHOWN = 4
 """The number of latents whose images are shown."""
-NAME = 28
-"""The largest number of characters per line of a name."""
 CELL = {1: 160, 2: 112, 3: 96}
 """The side of an image in pixels, for each number of blocks side by side."""
 
@@ -82,7 +79,7 @@ def grid(study: Study, where: Mapping[str, Any] | None = None) -> Grid | None:
     note = f"{_network(list(shown))}Images {alike}{told}."
     note += f" First {MOST_ROWS} of {len(names)} configurations." if len(names) > MOST_ROWS else ""
     heading, about = _about(next(iter(shown)), metric) if metric else ("", "")
-    return Grid([wrapped(name, NAME) for name in kept], columns, blocks, gaps, f"{note}\n{about}".rstrip(), heading)
+    return Grid([*kept], columns, blocks, gaps, f"{note}\n{about}".rstrip(), heading)
 
 
 def _telling(columns: Sequence[Sequence[np.ndarray]]) -> tuple[list[int], str]:
@@ -134,7 +131,7 @@ def _value(entry: Entry, metric: str) -> str:
 def _baseline(study: Study, shown: Grid) -> int:
     """The row of the first configuration with the baseline's choices; the first row if none is shown."""
     chosen = study.about.baseline_axes
-    based = [wrapped(point.config, NAME) for point in study.points if chosen and chosen.items() <= point.axes.items()]
+    based = [point.config for point in study.points if chosen and chosen.items() <= point.axes.items()]
     return next((shown.rows.index(name) for name in based if name in shown.rows), 0)
 
 

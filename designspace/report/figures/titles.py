@@ -24,6 +24,11 @@ if TYPE_CHECKING:
 APART = 0.4
 """Small multiples have scales of their own if none of them would take more than this share of a common y axis."""
 
+NOTE_WIDTH = 130
+"""The largest number of characters per line of a note above several panels."""
+LABEL = 34
+"""The largest number of characters per line of the label of a y axis."""
+
 
 @dataclass(frozen=True)
 class Scales:
@@ -44,7 +49,7 @@ class Scales:
         """The labels of the x and the y axis."""
         x = f" (symlog, linear below {self.x.threshold:g})" if self.x.mixed else ""
         y = f"\n(linear below {self.y.threshold:g})" if self.y.mixed else ""
-        return plain(panel.x_label) + x, plain(panel.label) + y
+        return plain(panel.x_label) + x, plain(fill(panel.label, LABEL)) + y
 
 
 def _share(common: Scale, own: Scale) -> float:
@@ -56,11 +61,16 @@ def title_each(figure: Figure, grid: Sequence[Axes], panels: Sequence[MetricPane
     """Name the axes of each panel; its note is not wider than the axes with their numbers."""
     labels = width_of([text.get_text() for axes in grid for text in axes.texts])
     width = length(grid[0], figure.get_figwidth() - labels)
-    most = int(width * 72 / (0.55 * SMALL))
     for axes, panel, scale in zip(grid, panels, scales, strict=True):
         x, y = scale.labels(panel)
         axes.set(xlabel=x, ylabel=y)
-        annotate(axes, "\n".join(_even(line, most) for line in _note(panel, scale.y).split("\n")))
+        annotate(axes, note_of(panel, scale, width))
+
+
+def note_of(panel: MetricPanel, scales: Scales, width: float) -> str:
+    """The note of a panel, on lines of at most ``width`` inches."""
+    most = int(width * 72 / (0.55 * SMALL))
+    return "\n".join(_even(line, most) for line in _note(panel, scales.y).split("\n"))
 
 
 def _even(line: str, most: int) -> str:
@@ -98,21 +108,26 @@ def note_of_all(panels: Sequence[MetricPanel], scales: Sequence[Scales]) -> str:
 
 def _attributed(panels: Sequence[MetricPanel], scales: Sequence[Scales]) -> Iterator[str]:
     of: dict[str, list[str]] = {}
+    together: dict[tuple[str, ...], list[str]] = {}
     for panel, scale in zip(panels, scales, strict=True):
         for line in _note(panel, scale.y).split("\n"):
             of.setdefault(line, []).append(panel.title)
     if len({scale.y.high for scale in scales}) > 1 and len({panel.label for panel in panels}) == 1:
         yield "each panel has its own y axis"
     for line, titles in of.items():
-        others = [panel.title for panel in panels if panel.title not in titles]
-        yield f"{_in_common(titles, others)}: {line}" if others else line
+        together.setdefault(tuple(titles), []).append(line)
+    for named, lines in together.items():
+        others = [panel.title for panel in panels if panel.title not in named]
+        yield from [fill(f"{_in_common(named, others)}: {'; '.join(lines)}", NOTE_WIDTH)] if others else lines
 
 
 def _in_common(titles: Sequence[str], others: Sequence[str]) -> str:
-    """The shortest name of some panels: the values that they share and no other panel has, or else all their titles."""
-    shared = set.intersection(*(set(title.split(", ")) for title in titles))
-    own = [value for value in titles[0].split(", ") if value in shared]
-    return next((value for value in own if not any(value in title.split(", ") for title in others)), ", ".join(titles))
+    """The shortest name of some panels: the values of an axis that no other panel has, or else all their titles."""
+    columns = [list(dict.fromkeys(values)) for values in zip(*(title.split(", ") for title in titles), strict=False)]
+    elsewhere = {value for title in others for value in title.split(", ")}
+    own = [column for column in columns if not elsewhere & {*column}]
+    shortest: list[str] = min(own, key=len, default=[*titles])
+    return ", ".join(shortest)
 
 
 def _note(panel: MetricPanel, scale: Scale) -> str:

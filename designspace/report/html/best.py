@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -12,6 +13,7 @@ from designspace.report.evidence.sheets import Sheet
 from designspace.report.html.page import Picture
 from designspace.report.html.render import picture, render
 from designspace.report.tables import best as tables
+from designspace.report.tables.table import Table
 
 PICTURES = {
     "changes": "How the best other choice of each row changes the value with the paper's choice, with 95 % intervals, "
@@ -40,13 +42,20 @@ def _item(i: int, sheet: Sheet, pictures: Mapping[str, bytes], out: Path) -> dic
     return {
         "title": sheet.title,
         "summary": tables.summary(sheet),
-        "short": tables.short(sheet),
-        "full": tables.table(sheet, out),
+        "short": _verdict_second(tables.short(sheet)),
+        "full": _verdict_second(tables.table(sheet, out)),
         "notes": notes + ([tables.unrecorded(sheet)] if sheet.unrecorded else []),
         "needed": [*tables.undecided(sheet)],
         "reached": tables.reached(sheet, out) if sheet.quality else None,
         "pictures": [*_pictures(i, pictures)],
     }
+
+
+def _verdict_second(table: Table) -> Table:
+    """The table with the verdicts next to the rows, where they are seen first, also on a phone."""
+    at = table.header.index("verdict")
+    order = [0, at, *(i for i in range(1, len(table.header)) if i != at)]
+    return replace(table, header=[table.header[i] for i in order], rows=[[row[i] for i in order] for row in table.rows])
 
 
 def _pictures(i: int, pictures: Mapping[str, bytes]) -> Iterator[Picture]:

@@ -60,7 +60,7 @@ def samples(study: Study) -> Samples | None:
     rows = []
     for r, name in enumerate(found.rows):
         cells = [_shown(title, blocks.get((r, c)), found.gaps.get((r, c), "")) for c, title in enumerate(found.columns)]
-        rows.append((" ".join(name.split()), tuple(cells)))
+        rows.append((name, tuple(cells)))
     return Samples(tuple(found.columns), tuple(rows), " ".join(found.note.split()))
 
 
