@@ -57,7 +57,7 @@ def differ(groups: Sequence[Sequence[Entry]], metric: str) -> str:
 def protocol(metric: str, entries: Sequence[Entry]) -> str:
     """The protocol in words: ``FD-lite0-96-320, n = 3,200 images, seed 0, detector lite0 (320 features), ...``."""
     first = entries[0]
-    models = {model_of(entry): None for entry in entries}
+    models = {model_of(entry): None for entry in entries if entry.trial("denoiser", "name")}
     text = f"{one_line(first.about(metric).protocol)}, n = {first.images(metric):,} images{_seeds(entries)}"
     text += f", {one_line(next(iter(models)))}" if len(models) == 1 else ""
     text += _labels(first) + precisions(entries) + _decoders(entries, latents=_is_diagnostic(metric, first))
