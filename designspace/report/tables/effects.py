@@ -21,6 +21,7 @@ UNEQUAL = 1.1
 """At equal steps, a note says so if the evaluations of two choices differ by more than this factor."""
 NAMED = 3
 """The largest number of favoured choices that are all named; if there are more, only the first is."""
+UNDECIDED = "undecided"
 EDGES = 3
 """The smallest number of numeric choices of which the first and the last are called edges of the grid."""
 FAVOURED = (
@@ -110,18 +111,25 @@ def _favoured(study: Study, found: Sequence[Effects], name: str) -> Table:
 def words(one: Effects) -> Cell:
     """The favoured choices, by the value of another axis if they depend on it; ``undecided`` if nothing is excluded."""
     if one.dependence:
-        return Cell(_by_level(one, one.dependence), best=True)
-    return Cell(_names(one.factor, one.favoured), best=True) if one.decided else Cell("undecided")
+        text = _by_level(one, one.dependence)
+    else:
+        text = _names(one.factor, one.favoured) if one.decided else UNDECIDED
+        text += "" if one.everywhere and not one.beside else " on average"
+    if one.beside:
+        text += f"; {_names(one.factor, one.beside)} at the favoured choices of the other rows"
+    elif not (one.everywhere or one.dependence):
+        text += "; not at every setting"
+    return Cell(text, best=text != UNDECIDED)
 
 
 def _by_level(one: Effects, found: Dependence) -> str:
-    """``depends on design: heun for ddpm, dpmpp_2m for ve``; values at which nothing is decided are left out."""
+    """``depends on design: heun for ddpm, dpmpp_2m for ve, undecided for vp``."""
     levels: dict[str, list[str]] = {}
     for level, favoured in found.favoured.items():
-        if len(favoured) <= len(one.against):
-            levels.setdefault(_names(one.factor, favoured), []).append(word_of(level))
-    by = ", ".join(f"{names} for {joined(at)}" for names, at in levels.items())
-    return f"depends on {found.axis}: {by}" if by else f"depends on {found.axis}"
+        decided = len(favoured) <= len(one.against)
+        levels.setdefault(_names(one.factor, favoured) if decided else UNDECIDED, []).append(word_of(level))
+    ordered = sorted(levels.items(), key=lambda of: of[0] == UNDECIDED)
+    return f"depends on {found.axis}: " + ", ".join(f"{names} for {joined(at)}" for names, at in ordered)
 
 
 def _names(factor: Factor, favoured: Sequence[Any]) -> str:
