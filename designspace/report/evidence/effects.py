@@ -49,7 +49,7 @@ class Effects:
     dependence: Dependence | None = None
     """Given if what is favoured on average is not what is favoured at each value of another axis."""
     beside: tuple[Any, ...] = ()
-    """What is favoured at the favoured choices of all other factors, if the best choice is significantly worse there."""
+    """What is favoured where all other factors have their favoured choices, if the best choice is worse there."""
     everywhere: bool = True
     """Whether the best choice on average is at no setting of the other axes significantly worse than another one."""
 

@@ -13,6 +13,7 @@ from designspace.report.evidence.factors import Factor, choice_of, factors, word
 from designspace.report.evidence.interactions import interactions
 from designspace.report.study import Study, rivals
 from designspace.report.tables import caption
+from designspace.report.tables.evidence import NOT_EVERYWHERE
 from designspace.report.tables.interactions import told as depending
 from designspace.report.tables.table import Cell, Table, csv_text, markdown, number_cell
 from designspace.text import escape, few, joined, measured, one_line, value_of
@@ -27,17 +28,21 @@ EDGES = 3
 FAVOURED = (
     "Favoured: the choice in each row that is best on average over the settings of the other axes, and all choices "
     "that do not differ significantly from it (95 % confidence, corrected for all pairs of choices in the row, because "
-    "the best one is found in the same data). If the best one on average is significantly worse than another at some "
-    "setting, corrected for all pairs at all settings, or if an interaction is significant and the average hides what "
-    "is favoured at some value of another axis, the favoured choices are given for each value of the axis that they "
-    "depend on. Beyond a value at the edge of the grid there may be better ones."
+    "the best one is found in the same data). The favoured choices are given for each value of another axis if no "
+    "choice is favoured at all of them, or if an interaction is significant and the average hides what is favoured at "
+    "some value (corrected for all pairs at all values of all axes). Otherwise, the row says so if the best one on "
+    "average is significantly worse than another at some setting (corrected for all pairs at all settings), and gives "
+    "the favoured choices of the settings at which all other rows have theirs if it is worse there. If rows depend on "
+    "each other, compare the values of whole configurations. Beyond a value at the edge of the grid there may be "
+    "better ones."
 )
 MEANING = (
     "Main effects of design choices: the value with this choice minus the value with the baseline's choice (or with "
     "the first choice, if the baseline has none of them), averaged over the settings of the other axes at the same "
     "budget, ± standard error (paired on shared latents where possible, otherwise an upper bound). In parentheses: the "
     "mean value with the choice that the others are compared with. Bold: favoured. Empty: not measured or not finite. "
-    "An effect may depend on the other axes: the table of favoured choices says so if another choice is best there."
+    "An effect may depend on the other axes: the table of favoured choices says so if another choice is significantly "
+    "better somewhere."
 )
 
 
@@ -118,7 +123,7 @@ def words(one: Effects) -> Cell:
     if one.beside:
         text += f"; {_names(one.factor, one.beside)} at the favoured choices of the other rows"
     elif not (one.everywhere or one.dependence):
-        text += "; not at every setting"
+        text += f"; {NOT_EVERYWHERE}"
     return Cell(text, best=text != UNDECIDED)
 
 
