@@ -171,6 +171,13 @@ def test_where_the_other_rows_depend_on_a_choice_their_favoured_ones_for_it_are_
     }
 
 
+def test_other_rows_may_depend_on_an_axis_at_a_value_of_which_a_choice_diverged(bench):
+    values = {("heun", "edm"): 20.0, ("dpm", "edm"): 26.0, ("ab", "edm"): 40.0, ("heun", "ve"): 5.0, ("dpm", "ve"): 6.0}
+    values |= {("heun", "vp"): 30.0, ("dpm", "vp"): 24.0, ("ab", "vp"): 41.0, ("ab", "ve"): math.nan}
+    cells = favoured_cells(crossed_with(bench, values, ("solver", "design")))
+    assert cells == {"solver": "depends on design: heun for edm, dpm for vp", "design": "ve"}
+
+
 def test_a_choice_that_seems_worse_at_one_of_many_settings_is_favoured_nevertheless(bench):
     """2.5 standard errors at one of 8 settings are not significant after the correction for 8."""
     made = bench(axes=("design", "solver"))

@@ -59,8 +59,10 @@ class Effects:
         return len(self.favoured) <= len(self.against)
 
     def favoured_at(self, axes: Mapping[str, Any]) -> tuple[Any, ...]:
-        """The favoured choices at a point with these values of the axes."""
-        return self.dependence.favoured[choice_of(axes, self.dependence.axes)] if self.dependence else self.favoured
+        """The favoured choices at a point with these values of the axes; on average if not all are measured there."""
+        if self.dependence is None:
+            return self.favoured
+        return self.dependence.favoured.get(choice_of(axes, self.dependence.axes), self.favoured)
 
 
 def effects(study: Study, metric: str) -> list[list[Effects]]:

@@ -114,7 +114,7 @@ def _favoured(study: Study, found: Sequence[Effects], name: str) -> Table:
 
 
 def words(one: Effects) -> Cell:
-    """The favoured choices, by the value of another axis if they depend on it; ``undecided`` if nothing is excluded."""
+    """The favoured choices, by the value of another axis if they depend on it; ``undecided`` if none is excluded."""
     if one.dependence:
         text = _by_level(one, one.dependence)
     else:
@@ -124,7 +124,7 @@ def words(one: Effects) -> Cell:
         text += f"; {_names(one.factor, one.beside)} at the favoured choices of the other rows"
     elif not (one.everywhere or one.dependence):
         text += f"; {NOT_EVERYWHERE}"
-    return Cell(text, best=text != UNDECIDED)
+    return Cell(text, best=bool(one.decided or one.dependence or one.beside))
 
 
 def _by_level(one: Effects, found: Dependence) -> str:
