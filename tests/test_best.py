@@ -7,6 +7,7 @@ import math
 import re
 import shutil
 import sys
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +31,7 @@ from designspace.report.evidence.practices import evidence, where
 from designspace.report.figures.best import changes
 from designspace.report.tables import best as tables
 from designspace.report.tables import best_csv
-from designspace.report.tables.evidence import change, favoured, listed, notes, papers, some, verdicts
+from designspace.report.tables.evidence import change, favoured, listed, notes, papers, picked, some, verdicts
 from designspace.results.uncertainty import critical_value
 
 ROOT = Path(__file__).parents[1]
@@ -215,6 +216,23 @@ def test_dependence_on_another_row_and_other_choices_in_it_are_noted(made):
     assert notes(mean) == f"{settings}; one trained network"
     (sheet,) = ds.best(bench.folder).sheets
     assert sheet.leading[0].evidence.others == ()  # where all other rows are EDM's
+
+
+def test_a_choice_that_is_worse_at_one_setting_is_noted_if_no_single_axis_tells_which(made):
+    """heun is better on average with each of the time steps and with each schedule, but not with these two."""
+    bench = made(axes=("solver", "time_steps", "schedule"))
+    for k, (solver, steps, schedule) in enumerate(product(("heun", "euler"), ("edm", "cosine"), ("linear", "vp"))):
+        rows = {"solver": {"name": solver}, "schedule": {"name": schedule}}
+        rows |= {"time_steps": {"name": steps}} if steps != "edm" else {}
+        value = 20.0 + 3 * (solver == "euler") * (-1 if (steps, schedule) == ("cosine", "vp") else 2)
+        value += 50 * (steps != "edm") + 50 * (schedule == "vp")
+        axes = {"solver": solver, "time_steps": steps, "schedule": schedule}
+        bench.trial(axes, value, influence(k, 0.5), design=rows)
+    found = [one for one in evidence(bench.study(), "frechet")[0] if one.change.name == "solver"]
+    mean = found[-1]
+    assert mean.at[None].lines == 4
+    assert notes(mean).startswith("not at every setting at NFE 7; mean over 4 settings")
+    assert picked(mean) == "NFE 7: heun (not at every setting)"
 
 
 def test_stages_are_compared_with_the_stage_before(made):

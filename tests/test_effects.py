@@ -101,7 +101,7 @@ def test_a_choice_that_is_best_on_average_only_is_not_the_favoured_one(bench):
     study = crossed_with(bench, values)
     (solver,) = (one for one in effects(study, "frechet")[0] if one.factor.name == "solver")
     assert solver.favoured == ("heun",)  # on average
-    assert favoured_cells(study)["solver"] == "depends on design: dpm for edm, heun for ve and vp"
+    assert favoured_cells(study)["solver"] == "depends on design: dpm for edm, heun for ve and vp, undecided for ddpm"
 
 
 def test_the_axis_that_the_best_choice_depends_on_is_found(bench):
@@ -114,6 +114,68 @@ def test_the_axis_that_the_best_choice_depends_on_is_found(bench):
     cells = favoured_cells(crossed_with(bench, values, ("design", "schedule", "solver")))
     assert cells["solver"] == "depends on schedule: dpm for a, heun for b"
     assert cells["design"] == "edm"
+
+
+def test_of_two_axes_that_the_best_choice_depends_on_the_clearest_is_named(bench):
+    """heun - dpm: its sign is that of the design everywhere, and that of the schedule on average over the designs."""
+    gaps = {("a", "edm"): 9.0, ("b", "edm"): 1.0, ("a", "vp"): -1.0, ("b", "vp"): -9.0}
+    values = {(*at, solver): 30.0 + (solver == "heun") * gap for at, gap in gaps.items() for solver in ("heun", "dpm")}
+    cells = favoured_cells(crossed_with(bench, values, ("schedule", "design", "solver")))
+    assert cells["solver"] == "depends on design: dpm for edm, heun for vp"
+
+
+BY_SOLVER = "depends on solver: 20 for heun and euler, 80 for dpm"
+
+
+def of_sigma_max(changed):
+    """Values of three solvers, three rho and two sigma_max: what 80 adds to those of 20 may be ``changed``."""
+    at_rho_3, at_others = {"heun": 120.0, "euler": 50.0, "dpm": 30.0}, {"heun": 40.0, "euler": 48.0, "dpm": 24.0}
+    base = {(solver, 3): value for solver, value in at_rho_3.items()}
+    base |= {(solver, rho): value for solver, value in at_others.items() for rho in (7, 12)}
+    more = {(solver, rho): 15.0 if rho == 3 else 4.0 for solver, rho in base}
+    more |= changed
+    return {
+        (solver, rho, sigma): value + (sigma == 80) * more[solver, rho]
+        for (solver, rho), value in base.items()
+        for sigma in (20, 80)
+    }
+
+
+@pytest.mark.parametrize(
+    ("changed", "cell"),
+    [
+        ({("dpm", 7): -2.0, ("dpm", 12): -2.0}, "20 on average; 80 at the favoured choices of the other rows"),
+        ({("heun", 7): -2.0, ("heun", 12): -2.0}, "20 on average; not at every setting"),
+        ({("dpm", 7): -0.1, ("dpm", 12): -0.1}, "20"),  # not significant
+        ({}, "20"),
+        (
+            dict.fromkeys((("dpm", rho) for rho in (3, 7, 12)), -2.0),
+            "depends on solver: 20 for heun and euler, 80 for dpm",
+        ),
+    ],
+)
+def test_the_favoured_choices_of_all_rows_do_not_contradict_the_best_configuration(bench, changed, cell):
+    """With dpm and rho = 7 or 12, 80 may be better, but with each solver and with each rho, 20 is better on average."""
+    cells = favoured_cells(crossed_with(bench, of_sigma_max(changed), ("solver", "rho", "sigma_max")))
+    assert (cells["solver"], cells["sigma_max"]) == ("dpm", cell)
+    assert cells["rho"] in ("7 or 12 (edge of the grid)", "12 (edge of the grid) or 7")
+
+
+def test_where_the_other_rows_depend_on_a_choice_their_favoured_ones_for_it_are_meant(bench):
+    """heun is best on average and 5 with it, dpm with 7; dpm with 7 is the best of all, but not all else equal."""
+    values = {("heun", 5): 20.0, ("heun", 7): 30.0, ("dpm", 5): 60.0, ("dpm", 7): 15.0}
+    cells = favoured_cells(crossed_with(bench, values, ("solver", "rho")))
+    assert cells == {
+        "solver": "depends on rho: heun for 5, dpm for 7",
+        "rho": "depends on solver: 5 for heun, 7 for dpm",
+    }
+
+
+def test_other_rows_may_depend_on_an_axis_at_a_value_of_which_a_choice_diverged(bench):
+    values = {("heun", "edm"): 20.0, ("dpm", "edm"): 26.0, ("ab", "edm"): 40.0, ("heun", "ve"): 5.0, ("dpm", "ve"): 6.0}
+    values |= {("heun", "vp"): 30.0, ("dpm", "vp"): 24.0, ("ab", "vp"): 41.0, ("ab", "ve"): math.nan}
+    cells = favoured_cells(crossed_with(bench, values, ("solver", "design")))
+    assert cells == {"solver": "depends on design: heun for edm, dpm for vp", "design": "ve"}
 
 
 def test_a_choice_that_seems_worse_at_one_of_many_settings_is_favoured_nevertheless(bench):

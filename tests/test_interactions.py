@@ -124,7 +124,7 @@ def test_what_is_undecided_on_average_is_told_for_each_value_of_the_axis_that_it
     study, _ = study_of(bench(axes=("solver", "design")), crossed(6.0, -3.0), own=own)
     (solver,) = (one for one in effects(study, "frechet")[0] if one.factor.name == "solver")
     assert (solver.decided, solver.favoured[0]) == (False, "heun")
-    assert favoured(study)["solver"] == "depends on design: heun for edm"
+    assert favoured(study)["solver"] == "depends on design: heun for edm, undecided for ve"
     (tmp_path / "other").mkdir()
     without, _ = study_of(Bench(tmp_path / "other", ["solver", "design"]), crossed(1.0, 0.0), own=own)
     assert interactions(without, "frechet")[0][0].corrected > LEVEL
@@ -243,6 +243,21 @@ def test_effects_that_add_up_are_called_an_interaction_in_at_most_5_percent(tmp_
     grid = {"solver": ["a", "b"], "design": ["x", "y", "z"], "scaling": ["p", "q"]}
     rate = significant(*simulated(tmp_path / "null", grid, draw))
     assert 0 < rate <= LEVEL + 3 * math.sqrt(LEVEL / draws)
+
+
+def test_equal_choices_are_said_to_depend_on_another_axis_in_at_most_5_percent(tmp_path):
+    """Any row of a report, whether it names an axis, is not favoured everywhere, or not beside the other rows."""
+    rng, draws = np.random.default_rng(3), 400
+    common = rng.standard_normal((draws, N))
+
+    def draw(key):
+        scores = 3 * common + np.exp(0.5 * rng.standard_normal((draws, N)))
+        return 10 + scores.mean(1)[None], scores - scores.mean(1, keepdims=True)
+
+    study, metrics = simulated(tmp_path / "null", {"solver": ["a", "b", "c"], "design": ["x", "y"]}, draw)
+    of = [effects(study, metric)[0] for metric in metrics]
+    told = [any(one.dependence or one.beside or not one.everywhere for one in rows) for rows in of]
+    assert 0 < sum(told) / draws <= LEVEL + 3 * math.sqrt(LEVEL / draws)
 
 
 @pytest.mark.parametrize("sampler", [False, True])

@@ -54,7 +54,9 @@ def test_recorded_table_has_the_numbers_of_the_rows(recorded):
         assert ("dpmpp_2m", nfe) in bold
         assert ("euler", nfe) not in bold
     caption = lines[11]
-    assert caption.startswith("FD-lite0-96-320, n = 64 images, seed 0, exact denoiser, detector lite0 (320 features), reference digits")
+    assert caption.startswith(
+        "FD-lite0-96-320, n = 64 images, seed 0, exact denoiser, detector lite0 (320 features), reference digits"
+    )
     assert "Values without bias are missing: they need at least 3 × 320 images." in caption
     assert not any("loor" in path.read_text() for path in recorded.glob("*.md"))
     assert "n is below 10 × 320 features" in caption

@@ -128,6 +128,27 @@ def test_points_that_do_not_differ_significantly_are_equal(bench):
     assert results.best(where={"solver": "b"}).best == {"solver": "b", "nfe": 7}
 
 
+def test_differences_from_the_best_are_those_of_the_values_and_p_counts_the_drawn_reference(bench):
+    """The best value lies 0.034 below the drawn reference, so that p is that of a difference of 0.016."""
+    made = bench(["solver"])
+    drawn = {"drawn": 0.336, "drawn_sd": 0.02, "higher_is_better": False}
+    common = influence(0, 1)
+    for solver, value in (("heun", 0.302), ("dpm", 0.33), ("euler", 0.352)):
+        made.point({"solver": solver}, value, common + influence(ord(solver[0]), 0.1), about=drawn)
+    results = ds.Results(made.folder)
+    best = results.best()
+    euler = best.frame.set_index("solver").loc["euler"]
+    compared = results.compare({"solver": "euler"}, {"solver": "heun"})
+    assert (euler["difference"], euler["difference_se"]) == (compared.difference, compared.se)
+    assert euler["difference"] == pytest.approx(0.050)
+    assert euler["p"] == pytest.approx(min(1.0, 3 * two_sided(0.016 / compared.se)))
+    assert best.frame["p"].isna().tolist() == [True, False, False]
+    _, _, dpm, third, (*_, told) = rows_of(str(best))
+    assert dpm[-1] == "1"
+    assert third[3].startswith("0.050")
+    assert told.endswith("Values below the drawn reference are no better than it: p counts them as equal to it.")
+
+
 def test_the_evaluations_of_guidance_count_towards_the_budget(bench):
     made = bench(["guidance"])
     made.point({"guidance": "none"}, 5.0, se=0.1, nfe=11)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from designspace.errors import DataError, SpecError
 from designspace.report.entry import WORDS, Entry
-from designspace.report.evidence.contrasts import difference
+from designspace.report.evidence.contrasts import Difference, difference
 from designspace.report.evidence.differences import Ranking, finite, rank
 from designspace.report.evidence.inference import LEVEL
 from designspace.report.points import select
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Axes = Mapping[str, Any]
+AS_DRAWN = "Values below the drawn reference are no better than it: p counts them as equal to it."
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +53,8 @@ class Chosen:
         The columns are the axes; ``label``; ``nfe``, the counted evaluations, and ``nfe_total`` with guidance; the
         ``value`` of the metric and its ``se``; the ``difference`` from the best point, its ``difference_se``, whether
         it is ``paired``, and its ``p``, corrected for all pairs of points, which are missing for the best point itself;
-        and the ``verdict``: ``best``, ``equal`` (not significantly worse) or ``worse``.
+        and the ``verdict``: ``best``, ``equal`` (not significantly worse) or ``worse``. Values below the drawn
+        reference are no better than it: for ``p`` and the verdict, they count as equal to it.
         """
         import pandas as pd  # here, because most commands do not need it and the import is slow
 
@@ -69,8 +71,17 @@ class Chosen:
             return "best"
         return "equal" if entry in self.ranking.best else "worse"
 
+    def _against(self, entry: Entry) -> tuple[Difference | None, float]:
+        """The difference of the values from the best one, and the corrected p-value of the ranking.
+
+        The ranking counts values below the drawn reference as equal to it, which only the p-value shows.
+        """
+        if entry not in self.ranking.against:
+            return None, math.nan
+        return difference(self.study, entry, self.ranking.best[0], self.metric), self.ranking.against[entry][1]
+
     def _columns(self, entry: Entry) -> dict[str, Any]:
-        gap, p = self.ranking.against.get(entry, (None, None))
+        gap, p = self._against(entry)
         columns: dict[str, Any] = {
             "label": config_name(entry.axes),
             **{count: entry.spent(count) for count in self.study.counts},
@@ -79,7 +90,7 @@ class Chosen:
             "difference": gap and gap.value,
             "difference_se": gap and gap.se,
             "paired": gap and gap.paired,
-            "p": p,
+            "p": p if gap else None,
             "verdict": self._verdict(entry),
         }
         return {f"axes.{axis}" if axis in columns else axis: value for axis, value in entry.axes.items()} | columns
@@ -91,7 +102,7 @@ class Chosen:
         for entry in self._ordered:
             if self._verdict(entry) == "worse":
                 continue
-            gap, p = self.ranking.against.get(entry, (None, math.nan))
+            gap, p = self._against(entry)
             sign = -1 if entry.higher_is_better(self.metric) else 1
             by = measured(sign * gap.value, gap.se) if gap else ""
             counts = [number_cell(f"{entry.spent(count):.4g}") for count in self.study.counts]
@@ -105,7 +116,8 @@ class Chosen:
         how = f"{self.metric}: {_how(first, self.metric)}"
         others = f"{worse} other{'s are' if worse != 1 else ' is'} significantly worse"
         corrected = f"p is corrected for all pairs of {len(self.ranking.against) + 1} points"
-        return f"{how}, {caption.better(first.higher_is_better(self.metric))}. {others}; {corrected}."
+        text = f"{how}, {caption.better(first.higher_is_better(self.metric))}. {others}; {corrected}."
+        return f"{text} {AS_DRAWN}" if any(e.below_drawn(self.metric) for e in self.ranking.best) else text
 
     def __str__(self) -> str:
         return f"{text_table(self._table)}\n{self._table.caption}"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from designspace.report.entry import Entry
@@ -20,9 +20,14 @@ from designspace.report.study import Study, rivals
 class Dependence:
     """An axis on which the favoured choice depends, or several of a ``zip``."""
 
-    axis: str
+    axes: tuple[str, ...]
     favoured: dict[Any, tuple[Any, ...]]
     """The favoured choices at each value of the axis, the best one first."""
+
+    @property
+    def axis(self) -> str:
+        """The name of the axis, or those of several."""
+        return " + ".join(self.axes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,27 +48,49 @@ class Effects:
     """The mean number of evaluations per image of each choice, in the count of the study, over the same points."""
     dependence: Dependence | None = None
     """Given if what is favoured on average is not what is favoured at each value of another axis."""
+    beside: tuple[Any, ...] = ()
+    """What is favoured where all other factors have their favoured choices, if the best choice is worse there."""
+    everywhere: bool = True
+    """Whether the best choice on average is at no setting of the other axes significantly worse than another one."""
 
     @property
     def decided(self) -> bool:
         """Whether some choice is significantly worse than the best one."""
         return len(self.favoured) <= len(self.against)
 
+    def favoured_at(self, axes: Mapping[str, Any]) -> tuple[Any, ...]:
+        """The favoured choices at a point with these values of the axes; on average if not all are measured there."""
+        if self.dependence is None:
+            return self.favoured
+        return self.dependence.favoured.get(choice_of(axes, self.dependence.axes), self.favoured)
+
 
 def effects(study: Study, metric: str) -> list[list[Effects]]:
     """For each group of rivals, the effects of every factor at every budget (perhaps none)."""
     if ("effects", metric) not in study.kept:  # several tables and figures need them
         groups = [finite(group, metric) for group in rivals(study.entries, metric)]
-        study.kept["effects", metric] = [
-            [one for factor in factors(study) for one in _effects(study, factor, group, metric)] for group in groups
-        ]
+        study.kept["effects", metric] = [_of_group(study, group, metric) for group in groups]
     found: list[list[Effects]] = study.kept["effects", metric]
     return found
 
 
-def _effects(study: Study, factor: Factor, entries: Sequence[Entry], metric: str) -> list[Effects]:
-    lines = {budget: factor.lines(points) for budget, points in by_budget(study, entries).items()}
-    return [effects_at(study, factor, budget, found, metric) for budget, found in lines.items() if found]
+def _of_group(study: Study, entries: Sequence[Entry], metric: str) -> list[Effects]:
+    found = [one for factor in factors(study) for one in _of_factor(study, factor, entries, metric)]
+    alike: dict[object, list[Effects]] = {}
+    for one, _ in found:
+        alike.setdefault(one.budget, []).append(one)
+    if not entries or entries[0].higher_is_better(metric) is None:
+        return [one for one, _ in found]
+    return [replace(one, beside=_beside(study, one, alike[one.budget], lines, metric)) for one, lines in found]
+
+
+def _of_factor(
+    study: Study, factor: Factor, entries: Sequence[Entry], metric: str
+) -> Iterator[tuple[Effects, Sequence[Line]]]:
+    """The effects of a factor at every budget, with the lines over which they are averaged."""
+    for budget, points in by_budget(study, entries).items():
+        if lines := factor.lines(points):
+            yield effects_at(study, factor, budget, lines, metric), lines
 
 
 def effects_at(study: Study, factor: Factor, budget: object, lines: Sequence[Line], metric: str) -> Effects:
@@ -77,7 +104,8 @@ def effects_at(study: Study, factor: Factor, budget: object, lines: Sequence[Lin
         return Effects(factor, budget, len(lines), means[base], against, choices, nfe)
     favoured = _favoured(study, lines, metric)
     dependence = _dependence(study, factor, budget, lines, favoured, metric)
-    return Effects(factor, budget, len(lines), means[base], against, favoured, nfe, dependence)
+    everywhere = not _is_worse_somewhere(study, lines, favoured[0], metric)
+    return Effects(factor, budget, len(lines), means[base], against, favoured, nfe, dependence, everywhere=everywhere)
 
 
 def _favoured(study: Study, lines: Sequence[Line], metric: str, families: int = 1) -> tuple[Any, ...]:
@@ -101,42 +129,62 @@ def best_choice(lines: Sequence[Line], metric: str) -> Any:
 def _dependence(
     study: Study, factor: Factor, budget: object, lines: Sequence[Line], favoured: Sequence[Any], metric: str
 ) -> Dependence | None:
-    """The axis by which the best choice differs, if the average over the lines hides that.
+    """The axis between whose values the favoured choices differ; if several axes do that, the clearest one.
 
-    It does if the best choice on average is significantly worse than another one at some setting. It also does if the
-    effect depends significantly on an axis (``interactions``) and, at some value of that axis, either a choice is
-    favoured while nothing is decided on average, or the best choice on average is not favoured.
+    They do if no choice is favoured at all values. They also do if the effect depends significantly on the axis
+    (``interactions``), other choices are favoured at one value than at another, and, at some value, either a choice is
+    favoured while nothing is decided on average, or the best choice on average is not favoured. These comparisons are
+    corrected for all pairs of choices at all values of all axes. The clearest axis is one of the first kind, if there
+    is any, and the one whose favoured choices are the best ones at most settings.
     """
-    others = [axes for axes in together(study) if axes != factor.axes and len(_levels(lines, axes)) > 1]
-    known = dependent(study, factor.axes, budget, lines[0][favoured[0]], metric) if others else []
-    reversed_somewhere = _is_worse_somewhere(study, lines, favoured[0], metric)
-    found: list[tuple[bool, int, Dependence]] = []
-    for axes in others if reversed_somewhere else [axes for axes in others if axes in known]:
-        levels = _levels(lines, axes)
-        best = {level: _favoured(study, of, metric, len(levels)) for level, of in levels.items()}
-        explained = sum(best_choice([line], metric) == best[level][0] for level, of in levels.items() for line in of)
-        if reversed_somewhere or _is_hidden(favoured, [*best.values()], len(lines[0])):
-            found.append((axes in known, explained, Dependence(" + ".join(axes), best)))
-    return max(found, key=lambda one: one[:2])[2] if found else None
-
-
-def _is_worse_somewhere(study: Study, lines: Sequence[Line], top: Any, metric: str) -> bool:
-    """Whether a choice is significantly worse than another one at some setting.
-
-    These comparisons are corrected for all pairs of choices at all settings.
-    """
-    worse = (
-        counted_gap(study, [line], best, top, metric).p
-        for line in lines
-        if (best := best_choice([line], metric)) != top
-    )
-    pairs = len(lines[0]) * (len(lines[0]) - 1) / 2
-    return any(len(lines) * pairs * p <= LEVEL for p in worse)
+    others = [axes for axes in together(study) if axes != factor.axes]
+    levels = {axes: of for axes in others if len(of := _levels(lines, axes)) > 1}
+    known = dependent(study, factor.axes, budget, lines[0][favoured[0]], metric) if levels else []
+    tests = sum(map(len, levels.values()))
+    found: list[tuple[bool, int, bool, Dependence]] = []
+    for axes, at in levels.items():
+        best = {level: _favoured(study, of, metric, tests) for level, of in at.items()}
+        differ = not set.intersection(*map(set, best.values()))
+        if differ or (axes in known and _is_hidden(favoured, [*best.values()], len(lines[0]))):
+            explained = sum(best_choice([line], metric) == best[level][0] for level, of in at.items() for line in of)
+            found.append((differ, explained, axes in known, Dependence(axes, best)))
+    return max(found, key=lambda one: one[:3])[3] if found else None
 
 
 def _is_hidden(favoured: Sequence[Any], at: Sequence[Sequence[Any]], choices: int) -> bool:
+    """Whether the average hides what is favoured at some value, and not the same choices are favoured at all values."""
     decided = [best for best in at if len(best) < choices]
-    return bool(decided) and (len(favoured) == choices or any(favoured[0] not in best for best in decided))
+    if not decided or len({frozenset(best) for best in at}) == 1:
+        return False
+    return len(favoured) == choices or any(favoured[0] not in best for best in decided)
+
+
+def _is_worse_somewhere(study: Study, lines: Sequence[Line], top: Any, metric: str) -> bool:
+    """Whether a choice is significantly worse than another one at some setting of the other axes."""
+    return any(top not in _favoured(study, [line], metric, len(lines)) for line in lines)
+
+
+def _beside(
+    study: Study, one: Effects, alike: Sequence[Effects], lines: Sequence[Line], metric: str
+) -> tuple[Any, ...]:
+    """The favoured choices where all other factors have theirs, if the one favoured otherwise is not among them.
+
+    Which settings these are is found in the same data, so that the comparisons are corrected for all pairs of choices
+    at all settings.
+    """
+    others = {other.factor.axes: [each for each in alike if each.factor.axes == other.factor.axes] for other in alike}
+    others.pop(one.factor.axes)
+    at: dict[Any, list[Line]] = {}
+    for line in lines:
+        told = one.favoured_at(next(iter(line.values())).axes)[0]
+        values = line[told].axes
+        if all(any(choice_of(values, axes) in each.favoured_at(values) for each in of) for axes, of in others.items()):
+            at.setdefault(told, []).append(line)
+    if len(at) != 1:  # nothing was measured there, or the choice depends on which of the others' choices is taken
+        return ()
+    ((told, there),) = at.items()
+    found = _favoured(study, there, metric, len(lines))
+    return () if told in found else found
 
 
 def _levels(lines: Sequence[Line], axes: tuple[str, ...]) -> dict[Any, list[Line]]:

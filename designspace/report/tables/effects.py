@@ -13,6 +13,7 @@ from designspace.report.evidence.factors import Factor, choice_of, edges, factor
 from designspace.report.evidence.interactions import interactions
 from designspace.report.study import Study, rivals
 from designspace.report.tables import caption
+from designspace.report.tables.evidence import NOT_EVERYWHERE
 from designspace.report.tables.interactions import told as depending
 from designspace.report.tables.table import Cell, Table, csv_text, markdown, number_cell
 from designspace.text import escape, few, joined, measured, one_line, value_of
@@ -21,20 +22,25 @@ UNEQUAL = 1.1
 """At equal steps, a note says so if the evaluations of two choices differ by more than this factor."""
 NAMED = 3
 """The largest number of favoured choices that are all named; if there are more, only the first is."""
+UNDECIDED = "undecided"
 FAVOURED = (
     "Favoured: the choice in each row that is best on average over the settings of the other axes, and all choices "
     "that do not differ significantly from it (95 % confidence, corrected for all pairs of choices in the row, because "
-    "the best one is found in the same data). If the best one on average is significantly worse than another at some "
-    "setting, corrected for all pairs at all settings, or if an interaction is significant and the average hides what "
-    "is favoured at some value of another axis, the favoured choices are given for each value of the axis that they "
-    "depend on. Beyond a value at the edge of the grid there may be better ones."
+    "the best one is found in the same data). The favoured choices are given for each value of another axis if no "
+    "choice is favoured at all of them, or if an interaction is significant and the average hides what is favoured at "
+    "some value (corrected for all pairs at all values of all axes). Otherwise, the row says so if the best one on "
+    "average is significantly worse than another at some setting (corrected for all pairs at all settings), and gives "
+    "the favoured choices of the settings at which all other rows have theirs if it is worse there. If rows depend on "
+    "each other, compare the values of whole configurations. Beyond a value at the edge of the grid there may be "
+    "better ones."
 )
 MEANING = (
     "Main effects of design choices: the value with this choice minus the value with the baseline's choice (or with "
     "the first choice, if the baseline has none of them), averaged over the settings of the other axes at the same "
     "budget, ± standard error (paired on shared latents where possible, otherwise an upper bound). In parentheses: the "
     "mean value with the choice that the others are compared with. Bold: favoured. Empty: not measured or not finite. "
-    "An effect may depend on the other axes: the table of favoured choices says so if another choice is best there."
+    "An effect may depend on the other axes: the table of favoured choices says so if another choice is significantly "
+    "better somewhere."
 )
 
 
@@ -106,20 +112,27 @@ def _favoured(study: Study, found: Sequence[Effects], name: str) -> Table:
 
 
 def words(one: Effects) -> Cell:
-    """The favoured choices, by the value of another axis if they depend on it; ``undecided`` if nothing is excluded."""
+    """The favoured choices, by the value of another axis if they depend on it; ``undecided`` if none is excluded."""
     if one.dependence:
-        return Cell(_by_level(one, one.dependence), best=True)
-    return Cell(_names(one.factor, one.favoured), best=True) if one.decided else Cell("undecided")
+        text = _by_level(one, one.dependence)
+    else:
+        text = _names(one.factor, one.favoured) if one.decided else UNDECIDED
+        text += "" if one.everywhere and not one.beside else " on average"
+    if one.beside:
+        text += f"; {_names(one.factor, one.beside)} at the favoured choices of the other rows"
+    elif not (one.everywhere or one.dependence):
+        text += f"; {NOT_EVERYWHERE}"
+    return Cell(text, best=bool(one.decided or one.dependence or one.beside))
 
 
 def _by_level(one: Effects, found: Dependence) -> str:
-    """``depends on design: heun for ddpm, dpmpp_2m for ve``; values at which nothing is decided are left out."""
+    """``depends on design: heun for ddpm, dpmpp_2m for ve, undecided for vp``."""
     levels: dict[str, list[str]] = {}
     for level, favoured in found.favoured.items():
-        if len(favoured) <= len(one.against):
-            levels.setdefault(_names(one.factor, favoured), []).append(word_of(level))
-    by = ", ".join(f"{names} for {joined(at)}" for names, at in levels.items())
-    return f"depends on {found.axis}: {by}" if by else f"depends on {found.axis}"
+        decided = len(favoured) <= len(one.against)
+        levels.setdefault(_names(one.factor, favoured) if decided else UNDECIDED, []).append(word_of(level))
+    ordered = sorted(levels.items(), key=lambda of: of[0] == UNDECIDED)
+    return f"depends on {found.axis}: " + ", ".join(f"{names} for {joined(at)}" for names, at in ordered)
 
 
 def _names(factor: Factor, favoured: Sequence[Any]) -> str:

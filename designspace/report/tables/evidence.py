@@ -20,6 +20,8 @@ from designspace.results.uncertainty import critical_value
 from designspace.text import counted, joined, number, one_line, value_of
 
 NO_DIFFERENCE = "no difference found"
+NOT_EVERYWHERE = "not at every setting"
+"""Said of a choice that is best on average and significantly worse than another at some setting."""
 NAMED = 6
 """The largest number of choices that a cell lists."""
 TIED = 3
@@ -92,7 +94,9 @@ def favoured(one: Evidence, budget: object) -> str:
 def picked(one: Evidence) -> str:
     """What is favoured at three budgets, and on which axes that depends."""
     text = told(one, {budget: favoured(one, budget) for budget in some(one)})
-    return f"{text} (depends on {joined([one_line(axis) for axis in depends])})" if (depends := _depends(one)) else text
+    told_apart = [f"depends on {joined([one_line(axis) for axis in depends])}"] if (depends := _depends(one)) else []
+    told_apart += [NOT_EVERYWHERE] if _not_everywhere(one) else []
+    return f"{text} ({'; '.join(told_apart)})" if told_apart else text
 
 
 def change(one: Evidence, budget: object) -> str:
@@ -190,6 +194,8 @@ def notes(one: Evidence) -> str:
     if at := _at_the_edge(one):
         found.append(f"edge of the grid at {places(one, at)}")
     found += [f"depends on {one_line(axis)} at {places(one, budgets)}" for axis, budgets in _depends(one).items()]
+    if budgets := _not_everywhere(one):
+        found.append(f"{NOT_EVERYWHERE} at {places(one, budgets)}")
     if one.change.settings:
         found.append(f"with its own {joined(one.change.settings)}")
     settings = max(at.lines for at in one.at.values())
@@ -222,6 +228,11 @@ def _depends(one: Evidence) -> dict[str, list[object]]:
         if at.dependence:
             found.setdefault(at.dependence.axis, []).append(budget)
     return found
+
+
+def _not_everywhere(one: Evidence) -> list[object]:
+    """The budgets at which the best choice on average is worse than another somewhere, and no axis tells where."""
+    return [budget for budget, at in one.at.items() if not (at.everywhere or at.dependence)]
 
 
 def _costs(at: Effects, word: str) -> str:
