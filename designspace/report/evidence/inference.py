@@ -12,9 +12,6 @@ import numpy as np
 
 LEVEL = 0.05
 """The level of a two-sided test; each side has half of it."""
-Z = 1.959963984540054
-"""The critical value of a two-sided test at that level, which is the half-width of a 95 % interval in standard
-errors."""
 POWER = 0.8
 """The probability with which a stated number of images decides a claim, if the estimates are right."""
 SEQUENTIAL = -2 * math.log(LEVEL) + math.log(-2 * math.log(LEVEL) + 1)
