@@ -149,6 +149,23 @@ def test_agreement_needs_all_other_choices_to_be_worse_and_one_better_choice_con
     assert only(study).judgements == {19: Judgement.CONTRADICTS}
 
 
+@pytest.mark.parametrize(
+    ("values", "judgement"),
+    [
+        ({"heun": 20.0, "rk4": 10.0, "euler": 30.0}, Judgement.WITHHELD),  # the only better choice costs more
+        ({"heun": 20.0, "rk4": 10.0, "euler": 15.0}, Judgement.CONTRADICTS),  # one that costs less is better, too
+        ({"heun": 20.0, "rk4": 30.0, "euler": 30.0}, Judgement.WITHHELD),  # heun costs more than one that is worse
+        ({"heun": 20.0, "rk4": 30.0}, Judgement.AGREES),
+    ],
+)
+def test_a_verdict_at_equal_steps_needs_a_better_choice_that_does_not_cost_more(made, values, judgement):
+    bench = made(axes=("solver", "num_steps"))
+    for solver, value in values.items():
+        nfe, design = {"euler": 18, "heun": 35, "rk4": 71}[solver], {"solver": {"name": solver}}
+        bench.trial({"solver": solver, "num_steps": 18}, value, se=0.1, design=design, nfe=nfe)
+    assert only(bench.study()).judgements == {18: judgement}
+
+
 def test_p_values_are_corrected_for_all_choices_and_budgets_of_a_line(made):
     study = solvers(made(), {7: {"heun": 20.0, "euler": 20.142}, 19: {"heun": 20.0, "euler": 20.01}})
     one = only(study)
