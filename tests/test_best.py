@@ -671,7 +671,7 @@ def test_no_verdict_contradicts_where_a_claim_of_the_paper_holds():
                 continue
             for needed in comparisons(study, expect) or []:
                 (at, *_) = {study.budget(entry) for entry in needed.entries}
-                if compared.tested([compared.Compared(needed, metric, False)]).outcome is not Outcome.HOLDS:
+                if compared.tested([compared.ClaimComparison(needed, metric, False)]).outcome is not Outcome.HOLDS:
                     continue
                 if "less" in expect:
                     inside, outside = needed.entries[:1], needed.entries[1:]
