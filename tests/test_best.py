@@ -151,6 +151,23 @@ def test_agreement_needs_all_other_choices_to_be_worse_and_one_better_choice_con
     assert only(study).judgements == {19: Judgement.CONTRADICTS}
 
 
+@pytest.mark.parametrize(
+    ("values", "judgement"),
+    [
+        ({"heun": 20.0, "rk4": 10.0, "euler": 30.0}, Judgement.WITHHELD),  # the only better choice costs more
+        ({"heun": 20.0, "rk4": 10.0, "euler": 15.0}, Judgement.CONTRADICTS),  # one that costs less is better, too
+        ({"heun": 20.0, "rk4": 30.0, "euler": 30.0}, Judgement.WITHHELD),  # heun costs more than one that is worse
+        ({"heun": 20.0, "rk4": 30.0}, Judgement.AGREES),
+    ],
+)
+def test_a_verdict_at_equal_steps_needs_a_better_choice_that_does_not_cost_more(made, values, judgement):
+    bench = made(axes=("solver", "num_steps"))
+    for solver, value in values.items():
+        nfe, design = {"euler": 18, "heun": 35, "rk4": 71}[solver], {"solver": {"name": solver}}
+        bench.trial({"solver": solver, "num_steps": 18}, value, se=0.1, design=design, nfe=nfe)
+    assert only(bench.study()).judgements == {18: judgement}
+
+
 def test_p_values_are_corrected_for_all_choices_and_budgets_of_a_line(made):
     study = solvers(made(), {7: {"heun": 20.0, "euler": 20.142}, 19: {"heun": 20.0, "euler": 20.01}})
     one = only(study)
@@ -577,7 +594,7 @@ def test_the_command_writes_the_page_and_prints_the_table(tmp_path):
 
 
 def test_the_committed_reports_give_the_lines_that_they_contain():
-    """By hand from comparisons.csv and effects.csv of the committed reports."""
+    """By hand from effects.csv of the committed reports."""
     found = ds.best([REPORTS / "solver_grid", REPORTS / "cifar10_jpeg_steps", REPORTS / "tuned_digits"])
     frame = found.frame
     rows = list(csv.DictReader((REPORTS / "solver_grid" / "effects.csv").open()))
@@ -673,7 +690,7 @@ def test_no_verdict_contradicts_where_a_claim_of_the_paper_holds():
                 continue
             for needed in comparisons(study, expect) or []:
                 (at, *_) = {study.budget(entry) for entry in needed.entries}
-                if compared.tested([compared.Compared(needed, metric, False)]).outcome is not Outcome.HOLDS:
+                if compared.tested([compared.ClaimComparison(needed, metric, False)]).outcome is not Outcome.HOLDS:
                     continue
                 if "less" in expect:
                     inside, outside = needed.entries[:1], needed.entries[1:]

@@ -7,8 +7,14 @@ import designspace as ds
 from designspace.evaluation.evaluate import drawn
 from designspace.evaluation.measure import Sample
 from designspace.report.entry import Entry
-from designspace.report.evidence.caveats import few_effective, like_copies, lossy_reference, too_few_images
-from designspace.report.tables.caption import copies
+from designspace.report.evidence.caveats import (
+    copies,
+    far_above_drawn,
+    few_effective,
+    like_copies,
+    lossy_reference,
+    too_few_images,
+)
 from designspace.results.records import Protocol, Result
 
 KID = ds.Metric.get("kid")()
@@ -54,6 +60,22 @@ def test_no_warning_if_copies_would_not_score_differently(about):
     value = {"value": -1.0, "se": 0.1, "higher_is_better": False}
     assert copies("kid", [entry("kid", 400, **value, **about)]) == ""
     assert copies("kid", [entry("kid", 400, **value, drawn=-1.0, drawn_sd=0.2)])
+
+
+@pytest.mark.parametrize(("se", "called"), [(0.04, True), (0.06, False)])
+def test_a_value_is_called_that_of_copies_if_it_is_significantly_nearer_to_that_of_copies(se, called):
+    """-0.6 is nearer to the drawn reference than to 0 if it lies two standard errors below -0.5."""
+    found = entry("kid", 400, value=-0.6, se=se, higher_is_better=False, drawn=-1.0, drawn_sd=0.2)
+    assert like_copies("kid", found) is called
+
+
+@pytest.mark.parametrize(
+    ("drawn", "higher_is_better", "far"),
+    [(0.99, False, True), (1.01, False, False), (-5.0, False, False), (0.99, True, False), (None, False, False)],
+)
+def test_a_value_is_far_above_the_drawn_reference_from_ten_times_it(drawn, higher_is_better, far):
+    found = entry("kid", 400, value=10.0, higher_is_better=higher_is_better, drawn=drawn, drawn_sd=0.1)
+    assert far_above_drawn("kid", found, 10.0) is far
 
 
 @pytest.mark.parametrize(

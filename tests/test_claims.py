@@ -295,6 +295,15 @@ def test_equal_numbers_are_never_decided(bench):
     assert "no number of images would decide the claim" in found.numbers
 
 
+def test_large_numbers_of_images_are_rounded(bench):
+    """The difference is 1 / sqrt(2) standard errors: 400 images have to become 400 ((1.960 + 0.842) sqrt(2))^2."""
+    made = bench(claims=[{"say": "?", "expect": {"less": [{"solver": "a"}, {"solver": "b"}], "metric": "frechet"}}])
+    for solver, value in {"a": 20.0, "b": 20.1}.items():
+        made.point({"solver": solver, "nfe": 7}, value, se=0.1)
+    (found,) = verdicts(made.study())
+    assert found.enough.startswith("about 6,300 images would decide the claim")  # 6,279
+
+
 def less(a, b, **more):
     return {"say": "?", **more, "expect": {"less": [a, b], "metric": "frechet"}}
 

@@ -13,8 +13,9 @@ from designspace.report import Study
 from designspace.report.tables.values import tidy
 from designspace.results.store import Results
 from designspace.sampling.counted import CountedDenoiser, count_call, guiding
-from designspace.sampling.counting import cost, steps_for
+from designspace.sampling.counting import cost
 from designspace.sampling.rows import D
+from designspace.spec.evaluations import Sampled
 from designspace.testing.guidance import guides_a_denoiser
 
 MERGED = {"preset": "iddpm", "time_steps": "edm", "solver": "heun", "schedule": "linear", "scaling": "none"}
@@ -233,8 +234,11 @@ def test_steps_between_equal_levels_that_add_noise_are_of_use(rows):
 
 def test_a_budget_includes_evaluations_that_move_nothing():
     design = ds.Design.preset(**MERGED)
-    assert steps_for(design, 511, known=design.c_noise) == 256
-    assert steps_for(design, 512, known=design.c_noise) == 256
+    network = ds.Denoiser.get("trained")(network="mlp")  # which rounds noise levels to those of the design
+    sampled = Sampled.of(design, network, ds.Guidance.get("none")())
+    assert sampled.cost(256).idle
+    assert sampled.affordable(511) == 256
+    assert sampled.affordable(512) == 256
 
 
 # What loading says, and what a run records

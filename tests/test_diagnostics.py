@@ -10,7 +10,7 @@ from pipeline import write_spec
 
 import designspace as ds
 from designspace.run.run import run
-from designspace.sampling.counting import count_nfe
+from designspace.sampling.counting import cost
 from designspace.sampling.noise import latents
 from designspace.sampling.probe import Probe, rms
 from designspace.sampling.sample import place
@@ -183,7 +183,7 @@ def test_levels_do_not_depend_on_what_is_sampled_with_them():
     one, all_ = (ds.sample(design, posterior_mean, latents[:n], 9) for n in (1, 5))
     assert torch.equal(one.sigmas, all_.sigmas)
     assert one.nfe == 17
-    assert count_nfe(design, 9) == 17
+    assert cost(design, 9).nfe == 17
     assert not torch.equal(one.sigmas[:-1], design.time_steps.sigmas(9))
 
 

@@ -7,7 +7,7 @@ import pytest
 
 import designspace as ds
 from designspace.errors import Kind, SpecError
-from designspace.sampling.counting import count_nfe
+from designspace.sampling.counting import cost
 from designspace.spec import Ablation, evaluations
 
 BASE = {"name": "a", "data": "digits", "denoiser": "exact", "design": "edm", "num_steps": 5}
@@ -176,7 +176,7 @@ def test_nfe_is_the_largest_number_of_steps_within_the_budget(solver, to_zero):
     budgets = [4, 7, 10, 35]
     design = {"preset": "edm", "solver": solver, "to_zero": to_zero}
     for budget, trial in zip(budgets, ablation(design=design, grid={"nfe": budgets}).trials(), strict=True):
-        assert count_nfe(trial.design, trial.num_steps) <= budget < count_nfe(trial.design, trial.num_steps + 1)
+        assert cost(trial.design, trial.num_steps).nfe <= budget < cost(trial.design, trial.num_steps + 1).nfe
 
 
 def test_nfe_replaces_num_steps_of_the_baseline_and_back():

@@ -9,7 +9,6 @@ from scipy import stats
 from designspace.report.evidence.inference import (
     LEVEL,
     POWER,
-    Z,
     always_valid,
     always_valid_width,
     as_always_valid,
@@ -20,6 +19,7 @@ from designspace.report.evidence.inference import (
     two_sided,
     with_best,
 )
+from designspace.results.uncertainty import Z
 
 DRAWS = 4000
 MOST = LEVEL / 2 + 3 * math.sqrt(LEVEL / 2 / DRAWS)  # of a frequency whose expectation is 2.5 %

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from studies import Bench, influence
 
 from designspace.report import Study, merge, write
 from designspace.report.evidence.quality import quality
+from designspace.report.evidence.targets import NearBest
 from designspace.report.figures.quality import equal_quality
 from designspace.report.tables import quality as tables
 
@@ -85,6 +87,28 @@ def test_an_end_of_the_interval_beyond_the_measured_nfe_is_open(bench):
     values = {"heun": (41.2, 40.9, 40.9, 40.5), "dpm": (40.9, 40.9, 40.9, 39.9)}
     (found,) = quality(curves(bench(axes=("solver", "nfe")), values, scale=20.0), "frechet")
     assert tables.interval(found.reached[0]) == "[…, …]"
+
+
+def test_the_upper_end_is_corrected_for_the_number_of_nfe_and_the_lower_end_is_not(bench):
+    """The target of 4 has no error here. One-sided, 2.5 % is 1.96 standard errors, and a fifth of it 2.58."""
+    made, se = bench(axes=("solver", "nfe")), 0.1
+    for solver, of in {"heun": (9, 1.8, -2.2, -2.7, -9), "dpm": (9, 2.2, -2.2, -2.5, -2.65)}.items():
+        for nfe, z in zip(NFE, of, strict=True):
+            made.point({"solver": solver, "nfe": nfe}, 4 + z * se, se=se, about={"drawn": 4.0, "drawn_sd": 0.0})
+    (found,) = quality(made.study(), "frechet")
+    assert [(one.low, one.nfe, one.high) for one in found.reached] == [(7, 11, 19), (11, 11, 35)]
+
+
+def test_more_than_three_per_cent_above_the_lowest_is_corrected_for_the_number_of_other_points(bench):
+    """Any of n points may seem the lowest. One-sided, 2.5 % is 1.96 standard errors, and a ninth of it 2.77."""
+    se = 0.1
+    made, gap = bench(axes=("solver",)), math.hypot(se, 1.03 * se)
+    for i, value in enumerate([10.0, 10.3 + 2.4 * gap, 10.3 + 3 * gap, *[20.0] * 7]):
+        made.point({"solver": str(i)}, value, se=se)
+    study = made.study()
+    of_ten, of_two = (NearBest(study, "frechet", study.points[:n]) for n in (10, 2))
+    assert [of_ten.missed(point, 0.025) for point in study.points[:4]] == [False, False, True, True]
+    assert of_two.missed(study.points[1], 0.025)
 
 
 def test_errors_that_all_points_share_cancel(bench):

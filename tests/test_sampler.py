@@ -11,9 +11,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import designspace as ds
 from designspace.errors import RowError
-from designspace.sampling.counting import count_nfe, steps_for
+from designspace.sampling.counting import cost
 from designspace.sampling.inverse import inverse
 from designspace.sampling.sample import make_flow
+from designspace.spec.evaluations import Sampled
 
 STD = 0.5  # of Gaussian data, for which everything is known in closed form
 
@@ -96,7 +97,12 @@ def test_record_and_result(latents):
     [("euler", 18, 18), ("heun", 18, 35), ("heun", 40, 79), ("heun", 256, 511), ("dpmpp_2m", 18, 18)],
 )
 def test_nfe_is_counted(solver, steps, expected):
-    assert count_nfe(ds.Design.preset("edm", solver=solver), steps) == expected
+    assert cost(ds.Design.preset("edm", solver=solver), steps).nfe == expected
+
+
+def steps_for(design, budget):
+    """The number of steps that a spec with this budget gets."""
+    return Sampled.of(design, ds.Denoiser.get("exact")(), ds.Guidance.get("none")()).affordable(budget)
 
 
 @pytest.mark.parametrize("budget", [7, 11, 19, 27, 35, 51])
@@ -104,7 +110,7 @@ def test_largest_number_of_steps_within_a_budget(budget):
     for solver in ("euler", "heun", "dpmpp_2m"):
         design = ds.Design.preset("edm", solver=solver)
         n = steps_for(design, budget)
-        assert count_nfe(design, n) <= budget < count_nfe(design, n + 1)
+        assert cost(design, n).nfe <= budget < cost(design, n + 1).nfe
     not_to_zero = ds.Design.preset("edm", solver="euler", to_zero=False)
     assert steps_for(not_to_zero, 10) == 11
 
@@ -215,7 +221,7 @@ def test_levels_that_rounding_makes_equal(solver, latents):
     design = ds.Design.preset("edm", solver=solver, c_noise="iddpm")
     out = ds.sample(design, Limited(design.c_noise), latents, 400)
     assert out.sigmas.unique().numel() == 294  # with the final 0
-    assert out.nfe == count_nfe(design, 400, known=design.c_noise) or design.solver.adaptive
+    assert out.nfe == cost(design, 400, design.c_noise).nfe or design.solver.adaptive
     if design.solver.stochastic:
         assert out.x.isfinite().all()
         assert out.x.abs().max() < 6 * STD

@@ -8,7 +8,7 @@ import torch
 from conftest import GOLDEN, f64, posterior_mean
 
 import designspace as ds
-from designspace.sampling.counting import count_nfe
+from designspace.sampling.counting import cost
 
 RUNS = json.loads((Path(__file__).parent / "data" / "solvers.json").read_text())
 PUBLISHED = [
@@ -99,6 +99,6 @@ def test_keeps_the_marginals(solver):
 
 def test_restart_costs_what_it_says():
     design = ds.Design.preset("edm", solver={"name": "restart", "K": 2, "levels": 3})
-    assert count_nfe(design, 18) == 35 + 2 * 2 * 2
+    assert cost(design, 18).nfe == 35 + 2 * 2 * 2
     with pytest.raises(ValueError, match="use more steps"):
-        count_nfe(ds.Design.preset("edm", solver={"name": "restart", "sigma_min": 0.05, "sigma_max": 0.055}), 18)
+        cost(ds.Design.preset("edm", solver={"name": "restart", "sigma_min": 0.05, "sigma_max": 0.055}), 18)

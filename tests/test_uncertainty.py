@@ -10,9 +10,18 @@ import torch
 import designspace as ds
 from designspace.evaluation.measure import Sample, Summary, shuffled
 from designspace.evaluation.moments import Moments
+from designspace.report.evidence.contrasts import Difference
 from designspace.results.caveats import FEW, few_effective
 from designspace.results.records import MetricValue
-from designspace.results.uncertainty import Z, counted_once, critical_of, effective_images, interval, standard_error
+from designspace.results.uncertainty import (
+    Z,
+    counted_once,
+    critical_of,
+    critical_value,
+    effective_images,
+    interval,
+    standard_error,
+)
 
 DRAWS = 400
 
@@ -59,6 +68,18 @@ def test_an_interval_is_symmetric_unless_it_is_skewed():
     assert (low + high) / 2 == pytest.approx(1.05)
     assert (high - low) / 2 == pytest.approx(math.hypot(0.1 * Z, 0.05))
     assert low > interval(1.0, 0.1)[0]
+
+
+def test_intervals_that_hold_together_are_wider():
+    """Quantiles for 1 - 0.025 / 10 from tables of the normal and of Student's distribution."""
+    assert critical_value(tests=10) == pytest.approx(2.8070, abs=1e-4)
+    assert critical_value(5, tests=10) == pytest.approx(4.7733, abs=1e-4)
+    gap = Difference(3.0, 0.5, True, degrees=5)
+    assert gap.interval() == pytest.approx((3 - 2.5706 * 0.5, 3 + 2.5706 * 0.5), abs=1e-4)
+    assert gap.interval(10) == pytest.approx((3 - 4.7733 * 0.5, 3 + 4.7733 * 0.5), abs=1e-4)
+    skewed = Difference(3.0, 0.5, False, skew=0.2)
+    assert skewed.z_from(skewed.interval()[0]) == pytest.approx(Z)
+    assert Difference(3.0, None, True).interval() is None
 
 
 def test_effective_images_are_those_that_matter():

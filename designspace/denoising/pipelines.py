@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -74,12 +74,14 @@ class Folder:
 
     def tensors(self) -> dict[str, Tensor]:
         """The weights, under the names that they have in the network. Raises ``DataError``."""
-        found = (read_weights(file) for file in self.files())
-        return {f"model.{_renamed(name)}": tensor for tensors in found for name, tensor in tensors.items()}
+        return self._read(read_weights)
 
     def outline(self) -> dict[str, Tensor]:
         """The same without values, on the device ``meta``, from what the files say about their content."""
-        found = (_outline(file) for file in self.files())
+        return self._read(_outline)
+
+    def _read(self, read: Callable[[Path], dict[str, Tensor]]) -> dict[str, Tensor]:
+        found = map(read, self.files())
         return {f"model.{_renamed(name)}": tensor for tensors in found for name, tensor in tensors.items()}
 
 

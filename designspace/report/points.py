@@ -17,8 +17,8 @@ def pairs(first: Iterable[Entry], second: Iterable[Entry], equal: Sequence[str])
     """All pairs of a point of ``first`` and a point of ``second`` that agree on the axes ``equal``."""
     partners: dict[tuple[Any, ...], list[Entry]] = {}
     for point in second:
-        partners.setdefault(_values(point, equal), []).append(point)
-    return [(a, b) for a in first for b in partners.get(_values(a, equal), [])]
+        partners.setdefault(on_axes(point, equal), []).append(point)
+    return [(a, b) for a in first for b in partners.get(on_axes(a, equal), [])]
 
 
 def lines(points: Iterable[Entry], along: str) -> list[list[Entry]]:
@@ -39,7 +39,8 @@ def values_of(point: Entry, metric: str) -> frozenset[tuple[int, str]]:
     return frozenset((seed, f"{value_in(row, metric):.8g}") for seed, row in point.seeds.items())
 
 
-def _values(point: Entry, axes: Sequence[str]) -> tuple[Any, ...]:
+def on_axes(point: Entry, axes: Iterable[str]) -> tuple[Any, ...]:
+    """The values of a point on ``axes``; ``None`` for an axis that it does not have."""
     return tuple(point.axes.get(axis) for axis in axes)
 
 

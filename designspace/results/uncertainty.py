@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
@@ -96,10 +97,13 @@ def critical_of(gap: float, se: float, skew: float = 0.0) -> float:
     return math.copysign(math.inf, gap) if gap else 0.0
 
 
-def critical_value(degrees: float | None = None) -> float:
-    """The half-width of a 95 % interval in standard errors: Student's quantile for ``degrees``, ``Z`` without them."""
+def critical_value(degrees: float | None = None, tests: int = 1) -> float:
+    """The half-width of a 95 % interval in standard errors: Student's quantile for ``degrees``, ``Z`` without them.
+
+    With ``tests``, the intervals of so many values hold together (Bonferroni).
+    """
     if degrees is None:
-        return Z
+        return Z if tests == 1 else NormalDist().inv_cdf(1 - 0.025 / tests)
     from scipy.special import stdtrit  # imported here, because it takes 0.2 s and few reports need it
 
-    return float(stdtrit(degrees, 0.975))
+    return float(stdtrit(degrees, 1 - 0.025 / tests))

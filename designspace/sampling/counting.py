@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable
-from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -163,18 +162,3 @@ def search_nfe(
     with settings_kept():
         D, images = Half(known), torch.linspace(-1, 1, 4, dtype=torch.float64).reshape(4, 1)
         return placed(rule, Probe(design, guided(D) if guided else D, images, num_steps))[1]
-
-
-def count_nfe(design: SamplingRows, num_steps: int, *, known: SupportedLevels | None = None) -> int | float:
-    """The evaluations of ``cost``, as a number."""
-    return cost(design, num_steps, known).nfe
-
-
-def steps_for(design: SamplingRows, nfe: int, *, known: SupportedLevels | None = None) -> int:
-    """The largest number of steps that costs at most ``nfe`` evaluations; ``known`` is as in ``count_nfe``.
-
-    Raises ``ValueError`` if there is none, or if the solver is adaptive, because its cost then depends on the image.
-    """
-    if design.solver.adaptive:
-        raise ValueError(f"solver {design.solver} is adaptive: its NFE is a result, not a choice")
-    return most_within(partial(count_nfe, design, known=known), nfe, f"solver {design.solver}")

@@ -12,7 +12,7 @@ from designspace.design import Design
 from designspace.errors import SpecError
 from designspace.spec.axes import Choice, read_axes
 from designspace.spec.evaluate import Evaluate
-from designspace.spec.paths import SECTIONS, STEPS, Setting, build
+from designspace.spec.paths import SECTIONS, STEPS, Setting, at, build
 from designspace.spec.problems import Problems
 from designspace.spec.trial import Point, Trial
 from designspace.text import Label
@@ -62,15 +62,7 @@ def _is_base(choice: Choice, base: Sequence[Setting], design: Design | None, poi
         return all(given.get(new.path) == new.value for new in choice.settings)
     if design is None or point is None or not paths:
         return False
-    return all(_at(point.trial.design, path[1:]) == _at(design, path[1:]) for path in paths)
-
-
-def _at(design: Design, path: Sequence[str]) -> Any:
-    """The component, or the field of a component, at ``path``."""
-    found: Any = design
-    for name in path:
-        found = getattr(found, name, None)
-    return found
+    return all(at(point.trial.design, path[1:]) == at(design, path[1:]) for path in paths)
 
 
 def _design(base: Sequence[Setting]) -> Design | None:

@@ -12,7 +12,7 @@ from designspace.registry.known import ROWS
 from designspace.spec.axes import Change, Choice, unknown_field, values_of
 from designspace.spec.baseline import baseline
 from designspace.spec.own import OwnComponents
-from designspace.spec.paths import SEARCH, STEPS, FieldPath, Setting, axis_name, field_path
+from designspace.spec.paths import SEARCH, STEPS, FieldPath, Setting, at, axis_name, field_path
 from designspace.spec.problems import Problems
 from designspace.spec.resolve import Resolver
 from designspace.spec.search import BASELINE, Range, Search
@@ -196,14 +196,6 @@ def _below(name: str, path: FieldPath) -> bool:
 def samples_of(trial: Trial) -> str:
     """A hash of everything that the images of a trial depend on, but not of their number."""
     return content_key(trial.sampling_identity(), trial.decoder.identity())
-
-
-def at(trial: Trial, path: FieldPath) -> Any:
-    """The component or the value of a field at ``path``; ``None`` if there is no such field."""
-    found: Any = trial
-    for name in path:
-        found = getattr(found, name, None)
-    return found
 
 
 def _number_at(row: str, trial: Trial) -> float | None:

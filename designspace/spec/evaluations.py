@@ -75,7 +75,7 @@ class Sampled(NamedTuple):
         return found
 
     def affordable(self, nfe: int) -> int:
-        """The largest number of steps that costs at most ``nfe`` evaluations; see ``steps_for``."""
+        """The largest number of steps that costs at most ``nfe`` evaluations; ``ValueError`` if there is none."""
         return self._most(lambda cost: cost.nfe, nfe, "", 1)
 
     def affordable_in_total(self, nfe_total: int, guidance_cost: float) -> int:

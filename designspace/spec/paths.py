@@ -48,6 +48,13 @@ def axis_name(name: str) -> str:
     return ".".join(path[1:] if path[0] == "design" and path[1:] else path)
 
 
+def at(of: object, path: FieldPath) -> Any:
+    """The component or value at ``path`` in a trial or a part of one; ``None`` if there is no such field."""
+    for name in path:
+        of = getattr(of, name, None)
+    return of
+
+
 def suggest_field(name: str, others: Sequence[str] = ()) -> str:
     """The suggestion `` Did you mean 'time_steps.rho'?`` for ``rho`` or ``time_step.rho``, or an empty string."""
     if name == "nfe_guidance":

@@ -13,9 +13,9 @@ from designspace.registry.execution import not_executed
 from designspace.registry.known import ROWS
 from designspace.results.caveats import FRECHET, LEAST
 from designspace.spec.axes import Choice
-from designspace.spec.candidates import Changes, Space, at, merged
+from designspace.spec.candidates import Changes, Space, merged
 from designspace.spec.evaluate import Evaluate
-from designspace.spec.paths import PARTS, SEARCH, STEPS, FieldPath, axis_name, field_path
+from designspace.spec.paths import PARTS, SEARCH, STEPS, FieldPath, at, axis_name, field_path
 from designspace.spec.problems import Problems
 from designspace.spec.search import Range, Search
 from designspace.spec.trial import Trial

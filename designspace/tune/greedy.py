@@ -16,8 +16,8 @@ from designspace.errors import SpecError
 from designspace.report.study import Study
 from designspace.results import search as records
 from designspace.spec.ablation import Ablation
-from designspace.spec.candidates import Candidate, Candidates, Changes, at
-from designspace.spec.paths import axis_name, field_path
+from designspace.spec.candidates import Candidate, Candidates, Changes
+from designspace.spec.paths import at, axis_name, field_path
 from designspace.spec.search import Range, Search
 from designspace.text import value_of
 from designspace.tune.measured import MeasuredRace, recorded, told_of

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from designspace.report.evidence.inference import Z
+from designspace.results.uncertainty import Z
 
 
 @dataclass(frozen=True)

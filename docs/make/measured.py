@@ -30,7 +30,8 @@ LEAST, MOST = 2e-6, 4.0
 """The errors of solvers that are drawn; below them, the step from the last level to 0 contributes."""
 
 
-def _named(row: str) -> dict[str, Any]:
+def built_in(row: str) -> dict[str, Any]:
+    """The components of this package in a row, by name."""
     return {name: cls for name, cls in sorted(ROWS[row].known.items()) if cls.built_in()}
 
 
@@ -74,7 +75,7 @@ def _errors(name: str) -> tuple[list[float], list[float]]:
 
 def solver() -> Figure:
     """The error of every solver against the evaluations, in two panels: deterministic and stochastic ones."""
-    errors = {name: _errors(name) for name in _named("solver")}
+    errors = {name: _errors(name) for name in built_in("solver")}
     noisy = [name for name in errors if _adds_noise(name)]
     figure, grid = stacked(2, 6.6)
     for axes, names in zip(grid, ([name for name in errors if name not in noisy], noisy), strict=True):
@@ -175,7 +176,7 @@ def ema() -> Figure:
 def guidance() -> Figure:
     """Where samples of a class end and how much they vary, against the weight, for two classes that overlap."""
     weights = (1.0, 1.5, 2.0, 3.0, 4.0)
-    pattern, known = torch.tensor([0.3, -0.3, 0.3, -0.3], dtype=torch.float64), _named("guidance")
+    pattern, known = torch.tensor([0.3, -0.3, 0.3, -0.3], dtype=torch.float64), built_in("guidance")
     denoiser, weaker = (_two_classes(pattern, std) for std in (STD, 1.3 * STD))
     start = latents(0, range(1000), (4,)).double()
     labels = torch.ones(len(start), dtype=torch.int64)

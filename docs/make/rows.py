@@ -13,6 +13,7 @@ import evaluated
 import measured
 import rst
 from matplotlib.figure import Figure
+from measured import built_in
 
 from designspace.design import Design, preset_names
 from designspace.drawing.files import saved
@@ -56,12 +57,7 @@ COMPUTED: dict[str, Callable[[], Figure]] = {
 
 def names() -> list[str]:
     """The rows that have components, in the order of the table."""
-    return [row for row in ROWS if _built_in(row)]
-
-
-def _built_in(row: str) -> dict[str, type[Component]]:
-    """The components of this package in a row, by name."""
-    return {name: cls for name, cls in sorted(ROWS[row].known.items()) if cls.built_in()}
+    return [row for row in ROWS if built_in(row)]
 
 
 def overview() -> str:
@@ -80,7 +76,7 @@ def page(row: str) -> str:
     if row in DRAWN or row in COMPUTED:
         wide = "" if row in WIDE else "{ .column }"
         parts += [f"![{captions.TITLES[row]}](curves/{row}.svg){wide}", captions.CAPTIONS[row]]
-    return "\n\n".join([*parts, *(_component(cls) for cls in _built_in(row).values())]) + "\n"
+    return "\n\n".join([*parts, *(_component(cls) for cls in built_in(row).values())]) + "\n"
 
 
 def curves() -> Iterator[tuple[str, bytes]]:
@@ -96,7 +92,7 @@ def curves() -> Iterator[tuple[str, bytes]]:
 
 
 def _designs(row: str) -> dict[str, Design]:
-    able = {name: cls for name, cls in _built_in(row).items() if _stands_alone(cls)}
+    able = {name: cls for name, cls in built_in(row).items() if _stands_alone(cls)}
     schedule = {"schedule": "vp"} if row == "scaling" else {}
     return {name: Design.preset("edm", **schedule, **{row: name}) for name in able}
 
@@ -106,7 +102,7 @@ def _stands_alone(cls: type[Component]) -> bool:
 
 
 def _listed(row: str) -> str:
-    return ", ".join(f"[{name}]({row}.md#{name})" for name in _built_in(row))
+    return ", ".join(f"[{name}]({row}.md#{name})" for name in built_in(row))
 
 
 def _presets(row: str) -> str:

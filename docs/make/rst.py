@@ -65,9 +65,7 @@ def _entry(line: str) -> str:
 
 def _prose(text: str) -> str:
     """Roles and double backticks become mathematics and code; what else Markdown would take for mark-up is escaped."""
-    parts = re.split(
-        r"(:math:`[^`]*`|``.+?``|https?://(?:[^\s,()]|\([^\s()]*\))*(?:[^\s,.;:()]|\([^\s()]*\)))", text, flags=re.S
-    )
+    parts = re.split(rf"(:math:`[^`]*`|``.+?``|{URL})", text, flags=re.S)
     return "".join(map(_part, parts))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from designspace.report.entry import Entry
 from designspace.results.caveats import ENOUGH, FEW, FRECHET, LOSSY, compressed
 
@@ -55,3 +57,13 @@ def like_copies(metric: str, entry: Entry) -> bool:
     if drawn is None or se is None or drawn[0] >= -2 * drawn[1]:
         return False
     return entry.value(metric) + 2 * se < drawn[0] / 2
+
+
+def copies(metric: str, entries: Sequence[Entry]) -> str:
+    """A warning if some values are typical of copies of the reference's images, otherwise empty."""
+    count = sum(like_copies(metric, entry) for entry in entries)
+    if not count:
+        return ""
+    lie = "1 value lies" if count == 1 else f"{count} values lie"
+    text = f"{lie} closer to the drawn reference than to 0, by more than two standard errors"
+    return f"{text}, as happens if a denoiser reproduces its training images."

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
 
 from designspace.report.entry import Entry
 from designspace.report.evidence.contrasts import Difference
 from designspace.report.evidence.effects import Effects, effects
 from designspace.report.evidence.factors import VARIANT
-from designspace.report.evidence.inference import LEVEL, as_student
 from designspace.report.study import Study, rivals
 
 
@@ -69,13 +67,4 @@ def _of(study: Study, group: Sequence[Entry], found: Sequence[Effects]) -> Chang
 def _largest(one: Effects, count: int) -> Change:
     choice = max(one.against, key=lambda choice: abs(one.against[choice].value))
     gap = one.against[choice]
-    return Change(one.factor.name, str(choice), gap, _interval(gap, count))
-
-
-def _interval(gap: Difference, count: int) -> tuple[float, float] | None:
-    """The interval that holds together with those of ``count`` differences."""
-    if gap.se is None:
-        return None
-    z = NormalDist().inv_cdf(1 - LEVEL / 2 / count)
-    half = gap.se * (z if gap.degrees is None else as_student(z, gap.degrees))
-    return gap.value - half, gap.value + half
+    return Change(one.factor.name, str(choice), gap, gap.interval(count))

@@ -9,7 +9,7 @@ from functools import cached_property
 
 from designspace.report.entry import Entry
 from designspace.report.evidence.claims import Needed, comparisons
-from designspace.report.evidence.inference import Evidence, Outcome, as_always_valid, evidence
+from designspace.report.evidence.inference import ClaimTest, Outcome, as_always_valid, evidence
 from designspace.report.evidence.statements import NFE, Statement
 from designspace.report.points import values_of
 from designspace.report.study import Study, budgets
@@ -26,7 +26,7 @@ WORDS = {
 
 
 @dataclass(frozen=True, eq=False)
-class Compared:
+class ClaimComparison:
     """One of the comparisons of a claim."""
 
     needed: Needed
@@ -61,13 +61,13 @@ class Compared:
         return known and len({entry.protocol(self.metric) for entry in self.needed.entries}) > 1
 
 
-Found = Sequence[Compared]
+Found = Sequence[ClaimComparison]
 
 
-def compared(study: Study, expect: Expect, live: bool) -> list[Compared] | None:
+def compared(study: Study, expect: Expect, live: bool) -> list[ClaimComparison] | None:
     """The comparisons of a claim; ``None`` if this version cannot read it."""
     needed = comparisons(study, expect)
-    return None if needed is None else [Compared(one, expect["metric"], live) for one in needed]
+    return None if needed is None else [ClaimComparison(one, expect["metric"], live) for one in needed]
 
 
 def _measured(entry: Entry, metric: str) -> bool:
@@ -81,7 +81,7 @@ def _measured(entry: Entry, metric: str) -> bool:
     return complete and entry.has(metric) and math.isfinite(entry.value(metric))
 
 
-def by_budget(study: Study, found: Found) -> dict[object, list[Compared]]:
+def by_budget(study: Study, found: Found) -> dict[object, list[ClaimComparison]]:
     """The comparisons at each budget; all in one group if the ablation has no budgets or one spans several."""
     spanned = [{study.budget(entry) for entry in one.needed.entries} for one in found]
     if study.column_axis is None or any(len(one) > 1 for one in spanned):
@@ -107,7 +107,7 @@ def _at_any_budget(study: Study, entry: Entry, metric: str) -> object:
     return frozenset(item for item in entry.axes.items() if item[0] != study.column_axis), values_of(entry, metric)
 
 
-def tested(found: Found) -> Evidence:
+def tested(found: Found) -> ClaimTest:
     """The test of all comparisons together; at least one must have its results."""
     stated = [one.statements for one in found if one.statements]
     return evidence([statement.z for each in stated for statement in each], len(found) * len(stated[0]))

@@ -19,7 +19,7 @@ from designspace.report.entry import Entry, se_in, se_of_mean, value_in
 from designspace.report.evidence.inference import as_normal, two_sided
 from designspace.report.study import Study
 from designspace.report.trainings import Scatter, TrainingRuns
-from designspace.results.uncertainty import critical_of, standard_error
+from designspace.results.uncertainty import critical_of, critical_value, interval, standard_error
 
 SAME = 1e-12
 """Coefficients of a point that sum to less than this cancel."""
@@ -70,6 +70,12 @@ class Difference:
     def p(self) -> float:
         """The two-sided p-value under the null hypothesis of no difference; NaN if the standard error is unknown."""
         return two_sided(self.z)
+
+    def interval(self, tests: int = 1) -> tuple[float, float] | None:
+        """The 95 % interval, which holds together with those of all ``tests``; ``None`` without a standard error."""
+        if self.se is None:
+            return None
+        return interval(self.value, self.se, self.skew, critical_value(self.degrees, tests))
 
     @property
     def gain(self) -> float | None:

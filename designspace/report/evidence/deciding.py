@@ -10,12 +10,11 @@ from designspace.report.evidence.inference import LEVEL, POWER
 from designspace.report.evidence.judged import Evidence
 from designspace.report.evidence.paper import Row
 from designspace.report.evidence.practices import where
+from designspace.report.evidence.verdicts import MANY
 from designspace.text import value_of
 
-MOST = 10_000_000
-"""If more images would be needed, no number is given."""
 RUNS = 100
-"""The same for training runs."""
+"""If more training runs would be needed, no number is given."""
 
 
 def deciding(row: Row | None, one: Evidence | None) -> str:
@@ -53,7 +52,7 @@ def _enough(one: Evidence) -> str:
             return f"about {needed} training runs of each network {chance}"
         return f"no feasible number of training runs: differences at {where(one, at)} are below {_visible(gaps)}"
     images = one.points[0].images(one.metric) * times
-    if images <= MOST:
+    if images <= MANY:
         return f"about {float(f'{images:.2g}'):,.0f} images {chance}"
     if all(gap.value == 0 for gap in gaps):
         return "no number of images: all values are as good as images drawn from the reference"

@@ -12,9 +12,6 @@ import numpy as np
 
 LEVEL = 0.05
 """The level of a two-sided test; each side has half of it."""
-Z = 1.959963984540054
-"""The critical value of a two-sided test at that level, which is the half-width of a 95 % interval in standard
-errors."""
 POWER = 0.8
 """The probability with which a stated number of images decides a claim, if the estimates are right."""
 SEQUENTIAL = -2 * math.log(LEVEL) + math.log(-2 * math.log(LEVEL) + 1)
@@ -124,7 +121,7 @@ def as_always_valid(z: np.ndarray, n: int, planned: int) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class Evidence:
+class ClaimTest:
     """The combined test of all statements of a claim."""
 
     p_for: float
@@ -155,7 +152,7 @@ class Evidence:
         return Outcome.FAILS if self.p_against <= LEVEL / 2 / tests else Outcome.UNDECIDED
 
 
-def evidence(statements: Sequence[np.ndarray], count: int | None = None) -> Evidence:
+def evidence(statements: Sequence[np.ndarray], count: int | None = None) -> ClaimTest:
     r"""Test a claim of several statements, all of which must be true.
 
     A statement with ``z`` of shape ``[S, C]`` says that the lowest of S numbers is below the lowest of C others, where
@@ -186,7 +183,7 @@ def evidence(statements: Sequence[np.ndarray], count: int | None = None) -> Evid
     alternatives = alternatives_for if p_for <= p_against else count * alternatives_against
     times_for = _times([test for lower, _ in sides for test in _tests(lower)])
     times_against = min(_times(_tests(higher, count)) for _, higher in sides)
-    return Evidence(p_for, p_against, max(1.0, min(times_for, times_against)), alternatives)
+    return ClaimTest(p_for, p_against, max(1.0, min(times_for, times_against)), alternatives)
 
 
 Side = tuple[int, list[float]]

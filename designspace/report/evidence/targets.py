@@ -15,10 +15,10 @@ from typing import Protocol
 
 from designspace.report.entry import Entry
 from designspace.report.evidence.contrasts import difference
-from designspace.report.evidence.inference import Z, as_student
+from designspace.report.evidence.inference import as_student
 from designspace.report.study import Study
 from designspace.results.records import DRAWS
-from designspace.results.uncertainty import interval
+from designspace.results.uncertainty import Z, interval
 
 NEAR = 0.03
 """How much larger than the lowest value, in units of it, values may be that count as equally good."""

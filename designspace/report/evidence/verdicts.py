@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from designspace.report.entry import Entry
 from designspace.report.evidence.caveats import too_few_images
 from designspace.report.evidence.compared import (
-    Compared,
+    ClaimComparison,
     Found,
     by_budget,
     compared,
@@ -19,7 +19,7 @@ from designspace.report.evidence.compared import (
     overall,
     tested,
 )
-from designspace.report.evidence.inference import POWER, Evidence, Outcome, always_valid_width, as_student, evidence
+from designspace.report.evidence.inference import POWER, ClaimTest, Outcome, always_valid_width, as_student, evidence
 from designspace.report.evidence.statements import Statement
 from designspace.report.study import Study
 from designspace.report.trainings import network_of
@@ -49,7 +49,7 @@ class Verdict:
     """For a claim that is undecided at some budget and contradicted at none, how many images or training runs would
     decide it."""
     statements: tuple[Statement, ...] = ()
-    evidence: Evidence | None = None
+    evidence: ClaimTest | None = None
     where: str = ""
     """For a claim about several budgets, what is true at which: ``holds at 19 and 35, not at 9``."""
     preliminary: bool = False
@@ -138,7 +138,7 @@ def _without(value: object, axis: str) -> object:
     return {key: one for key, one in value.items() if key != axis} if isinstance(value, Mapping) else value
 
 
-def _sentences(least: Compared, metric: str, together: Evidence, enough: str, count: int) -> list[str]:
+def _sentences(least: ClaimComparison, metric: str, together: ClaimTest, enough: str, count: int) -> list[str]:
     """The numbers of the least favourable comparison and, if the claim is undecided, what would decide it."""
     point, stated = least.point, least.statements
     n = f"n = {point.images(metric):,}{_each(least)}{_trained_once(least.needed.entries)}."
@@ -158,7 +158,7 @@ def _sentences(least: Compared, metric: str, together: Evidence, enough: str, co
     return [*sentences, few] if few else sentences
 
 
-def _brief(least: Compared, together: Evidence, count: int) -> str:
+def _brief(least: ClaimComparison, together: ClaimTest, count: int) -> str:
     first, *_ = least.statements
     shown = f"{first.what} {measured(first.estimate.value, first.estimate.se)}"
     if not first.known:
@@ -166,14 +166,14 @@ def _brief(least: Compared, together: Evidence, count: int) -> str:
     return f"{f'least favourable of {count}: ' if count > 1 else ''}{shown}, {_p(together, least.live)}"
 
 
-def _each(least: Compared) -> str:
+def _each(least: ClaimComparison) -> str:
     """`` for each of 3 training runs`` if there are repeats."""
     repeats = len(least.point.rows)
     kind = "seeds" if least.statements[0].estimate.runs is None else "training runs"
     return f" for each of {repeats} {kind}" if repeats > 1 else ""
 
 
-def _enough_for(least: Compared, metric: str, together: Evidence) -> str:
+def _enough_for(least: ClaimComparison, metric: str, together: ClaimTest) -> str:
     """What would decide an undecided claim, if the estimates stayed the same; empty if that is not known."""
     if not all(statement.known for statement in least.statements):
         return ""
@@ -192,7 +192,7 @@ def _trained_once(entries: Sequence[Entry]) -> str:
     return f", for one training run of {'each network' if counts == {1} else 'some networks'}"
 
 
-def _p(found: Evidence, live: bool) -> str:
+def _p(found: ClaimTest, live: bool) -> str:
     return f"always-valid {p_value(found.p)}" if live else p_value(found.p)
 
 

@@ -17,6 +17,7 @@ from designspace.report.entry import BUDGET, WORDS, Entry
 from designspace.report.evidence.differences import by_budget, finite, rank
 from designspace.report.evidence.effects import effects
 from designspace.report.evidence.factors import together
+from designspace.report.points import on_axes
 from designspace.report.study import Study, rivals
 from designspace.text import config_name, one_line, value_of
 
@@ -46,11 +47,11 @@ class Roles:
 
     def panel(self, entry: Entry) -> Key:
         """The values that have a panel."""
-        return _values(entry, self.panels)
+        return on_axes(entry, self.panels)
 
     def curve(self, entry: Entry) -> Key:
         """The values that have a curve."""
-        return _values(entry, self.curves)
+        return on_axes(entry, self.curves)
 
     def title(self, entry: Entry) -> str:
         """The name of the panel; empty if there is only one. Values are ``axis=value`` if they say little alone."""
@@ -138,11 +139,11 @@ def roles(study: Study, along: str = "") -> Roles:
 def _roles(study: Study, along: str) -> Roles:
     left = [axes for axes in together(study) if along not in axes]
     left += [(axis,) for axis in study.about.axes if along and axis in BUDGET]
-    counts = {axes: len({_values(point, axes) for point in study.points}) for axes in left}
+    counts = {axes: len({on_axes(point, axes) for point in study.points}) for axes in left}
     panels: list[tuple[str, ...]] = []
     while len(left) > 1 and _curves(study, left) > CURVES:
         axes = min(reversed(left), key=lambda axes: counts[axes])
-        if len({_values(point, sum([*panels, axes], ())) for point in study.points}) > PANELS:
+        if len({on_axes(point, sum([*panels, axes], ())) for point in study.points}) > PANELS:
             break
         if counts[axes] > 1:
             panels.append(axes)
@@ -152,11 +153,7 @@ def _roles(study: Study, along: str) -> Roles:
 
 
 def _curves(study: Study, left: Sequence[tuple[str, ...]]) -> int:
-    return len({_values(point, sum(left, ())) for point in study.points})
-
-
-def _values(entry: Entry, axes: Sequence[str]) -> Key:
-    return tuple(entry.axes.get(axis) for axis in axes)
+    return len({on_axes(point, sum(left, ())) for point in study.points})
 
 
 def is_thick(style: Mapping[str, Any]) -> bool:

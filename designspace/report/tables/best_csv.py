@@ -9,7 +9,7 @@ from typing import Any
 from designspace.report.evidence.deciding import deciding
 from designspace.report.evidence.judged import Evidence, Judgement
 from designspace.report.evidence.sheets import Line, Sheet
-from designspace.report.tables.evidence import interval, notes, papers
+from designspace.report.tables.evidence import notes, papers
 from designspace.report.tables.table import csv_text
 from designspace.text import joined, one_line, value_of
 
@@ -54,7 +54,7 @@ def flat(sheets: Sequence[Sheet], metric: str) -> Iterator[dict[str, Any]]:
 
 def _of(line: Line, one: Evidence, budget: object, choice: Any) -> dict[str, Any]:
     at = one.at[budget]
-    gap, ends = at.against[choice], interval(at.against[choice]) or (math.nan, math.nan)
+    gap, ends = at.against[choice], at.against[choice].interval() or (math.nan, math.nan)
     base = at.factor.choices[0]
     return {
         "report": one_line(one.study.about.name),

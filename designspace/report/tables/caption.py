@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from designspace.report.entry import WORDS, Entry, converged_error, precisions
-from designspace.report.evidence.caveats import few_effective, like_copies, lossy_reference, too_few_images
+from designspace.report.evidence.caveats import copies, few_effective, lossy_reference, too_few_images
 from designspace.report.evidence.differences import Ranking
 from designspace.report.evidence.paper import model_of
 from designspace.report.protocols import differences
@@ -120,16 +120,6 @@ def yardstick(metric: str, entry: Entry) -> str:
     if not _is_diagnostic(metric, entry) and entry.record.get("reference", {}).get("known") == "moments":
         return "No drawn reference: only the mean and covariance of the reference are known."
     return ""
-
-
-def copies(metric: str, entries: Sequence[Entry]) -> str:
-    """A warning if some values are typical of copies of the reference's images, otherwise empty."""
-    count = sum(like_copies(metric, entry) for entry in entries)
-    if not count:
-        return ""
-    lie = "1 value lies" if count == 1 else f"{count} values lie"
-    text = f"{lie} closer to the drawn reference than to 0, by more than two standard errors"
-    return f"{text}, as happens if a denoiser reproduces its training images."
 
 
 def _is_diagnostic(metric: str, entry: Entry) -> bool:

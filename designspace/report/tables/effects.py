@@ -11,6 +11,7 @@ from designspace.report.evidence.differences import finite
 from designspace.report.evidence.effects import Dependence, Effects, effects
 from designspace.report.evidence.factors import Factor, choice_of, edges, factors, word_of
 from designspace.report.evidence.interactions import interactions
+from designspace.report.evidence.judged import UNEQUAL
 from designspace.report.study import Study, rivals
 from designspace.report.tables import caption
 from designspace.report.tables.evidence import NOT_EVERYWHERE
@@ -18,8 +19,6 @@ from designspace.report.tables.interactions import told as depending
 from designspace.report.tables.table import Cell, Table, csv_text, markdown, number_cell
 from designspace.text import escape, few, joined, measured, one_line, value_of
 
-UNEQUAL = 1.1
-"""At equal steps, a note says so if the evaluations of two choices differ by more than this factor."""
 NAMED = 3
 """The largest number of favoured choices that are all named; if there are more, only the first is."""
 UNDECIDED = "undecided"

@@ -16,7 +16,6 @@ from designspace.report.evidence.practices import amount, unit
 from designspace.report.evidence.sheets import Line
 from designspace.report.tables.table import Table
 from designspace.results.caveats import ENOUGH
-from designspace.results.uncertainty import critical_value
 from designspace.text import counted, joined, number, one_line, value_of
 
 NO_DIFFERENCE = "no difference found"
@@ -131,16 +130,8 @@ def gain(one: Evidence, budget: object) -> str:
 
 def _gap(choice: Any, gap: Difference) -> str:
     text = f"{one_line(choice)} {'+' if gap.value > 0 else ''}{number(gap.value, gap.se)}"
-    ends = interval(gap)
+    ends = gap.interval()
     return f"{text} [{number(ends[0], gap.se)}, {number(ends[1], gap.se)}]" if ends else text
-
-
-def interval(gap: Difference) -> tuple[float, float] | None:
-    """The 95 % interval of a change; ``None`` without a standard error."""
-    if gap.se is None:
-        return None
-    half = critical_value(gap.degrees) * gap.se
-    return gap.value - half, gap.value + half
 
 
 def verdicts(one: Evidence, *, marked: bool = False) -> str:
