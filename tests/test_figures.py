@@ -74,9 +74,7 @@ def test_curves_and_error_bars_are_values_and_their_intervals(study):
     assert (axes.get_ylabel(), axes.get_xlabel()) == ("FD-x", "NFE (denoiser evaluations per image)")
     assert [label.get_text() for label in axes.get_xticklabels()] == ["7", "11", "19"]
     note = axes.get_title(loc="right")
-    assert note.replace("\n", " ") == (
-        "digits n = 400 images, bars: 95 % intervals thick: best by frechet at most budgets that decide"
-    )
+    assert note.replace("\n", " ") == ("digits n = 400 images, bars: 95 % intervals thick: best at most budgets")
 
 
 def with_drawn(bench, drawn, sd):

@@ -69,9 +69,10 @@ class Roles:
     @cached_property
     def thick(self) -> str:
         """What the thick curve is; empty if the figure has none."""
-        metric = next(iter(self.study.about.metrics), "")
-        often = " at most budgets that decide" if self.study.column_axis not in (None, *self.curves) else ""
-        return f"thick: best by {one_line(metric)}{often}" if any(map(is_thick, self._styles.values())) else ""
+        metrics = self.study.about.metrics
+        by = f" by {one_line(metrics[0])}" if len(metrics) > 1 else ""
+        often = " at most budgets" if self.study.column_axis not in (None, *self.curves) else ""
+        return f"thick: best{by}{often}" if any(map(is_thick, self._styles.values())) else ""
 
     @cached_property
     def _ambiguous(self) -> bool:
