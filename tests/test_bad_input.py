@@ -413,6 +413,14 @@ TABLE = {
         "grid: {nfe: [7, 11]}\nclaims:\n- {say: s, expect: {monotone: decreasing, along: nef, metric: frechet}}",
         ["8:50: claims.0.expect.along: claim matches no trial: there is no axis 'nef'. Did you mean 'nfe'?"],
     ),
+    "a claim on a field of one_at_a_time": (
+        "num_steps: 5\none_at_a_time: {time_steps.rho: [3, 5], solver: [euler]}\nclaims:\n"
+        "- {say: s, expect: {argmin_in: [5], along: time_steps.rho, metric: frechet}}",
+        [
+            "9:44: claims.0.expect.along: claim matches no trial: there is no axis 'time_steps.rho'. Axes: variant."
+            " The changes of one_at_a_time are values of variant: variant: time_steps.rho=3, or variant: baseline."
+        ],
+    ),
     "monotone along a point": (
         "grid: {nfe: [7, 11]}\nclaims:\n"
         "- {say: s, expect: {monotone: decreasing, along: nfe, at: {nfe: 7}, metric: frechet}}",

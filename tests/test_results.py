@@ -11,6 +11,7 @@ from studies import N, by_hand, gap_by_hand, influence
 import designspace as ds
 from designspace.report.evidence.inference import two_sided
 from designspace.results.lines import append_line, point_key
+from designspace.results.points import known_as
 
 
 @pytest.fixture
@@ -152,6 +153,19 @@ def test_the_difference_of_two_points_is_paired(found):
     assert first.startswith("frechet of heun, nfe=7 minus euler, nfe=7: ")
     assert first.endswith("heun, nfe=7 is significantly " + ("better" if gap < 0 else "worse"))
     assert second.startswith("paired; FD-")
+
+
+def test_a_field_is_selected_by_the_name_that_tables_show(bench):
+    made = bench(["time_steps.rho", "nfe"])
+    made.point({"time_steps.rho": 3, "nfe": 7}, 2.0, se=0.1)
+    made.point({"time_steps.rho": 7, "nfe": 7}, 1.0, se=0.1)
+    results = ds.Results(made.folder)
+    assert results.best().best == results.best(where={"rho": 7}).best == {"time_steps.rho": 7, "nfe": 7}
+    short, long = results.compare({"rho": 3}, {"rho": 7}), results.compare({"time_steps.rho": 3}, {"time_steps.rho": 7})
+    assert str(short) == str(long)
+    ambiguous = r"there is no axis 'weight'. Did you mean 'guidance.weight' or 'loss_weight.weight'\?"
+    with pytest.raises(ds.SpecError, match=ambiguous):
+        known_as({"weight": 1}, [{"guidance.weight": 1, "loss_weight.weight": 2}])
 
 
 def test_what_cannot_be_answered_is_refused_in_one_line(bench):

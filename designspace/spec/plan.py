@@ -25,12 +25,12 @@ from designspace.spec.claims import Claim, checked
 from designspace.spec.document import Document
 from designspace.spec.evaluate import Evaluate
 from designspace.spec.own import OwnComponents
-from designspace.spec.paths import PARTS, SEARCH, STEPS, Setting, axis_name, written
+from designspace.spec.paths import PARTS, SEARCH, STEPS, Setting, axis_name
 from designspace.spec.problems import Problems
 from designspace.spec.repeats import too_few_repeats
 from designspace.spec.resolve import Resolver, unmeasured
 from designspace.spec.search import varied
-from designspace.spec.trial import Point, Trial
+from designspace.spec.trial import Point
 from designspace.spec.unfit import unfit
 from designspace.spec.unused import axes_without_effect
 from designspace.text import did_you_mean_file, joined

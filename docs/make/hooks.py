@@ -27,7 +27,7 @@ LINKS = {
     r"notebook\.ipynb": "notebook.md",
     r"\.\./(reports/\S+\.png)": r"\1",
 }
-"""The targets of links of the pages, which exist in the repository, and the pages and pictures that the site has instead.
+"""Targets of links that exist in the repository, and the pages and pictures that the site has in their place.
 
 People also read the pages where the repository is hosted, which has none of the pages that are made here.
 """
