@@ -19,6 +19,7 @@ from designspace.denoising.sigma_data import spread
 from designspace.errors import Problem, SpecError
 from designspace.registry.component import Component, Spec
 from designspace.registry.identity import Since
+from designspace.registry.wording import problems_of
 from designspace.sampling.probe import MeasuredTimeSteps
 from designspace.sampling.rows import Scaling, Schedule, Start, Stochasticity, TimeSteps
 from designspace.sampling.solver import Solver
@@ -83,8 +84,14 @@ class Design(Spec):
 
         A row is given as a component, a name, or a mapping. A mapping with ``name`` replaces the row; one without it
         changes fields of the preset's component. ``sigma_data=0.7`` sets that field of all rows that have it.
+
+        Raises ``SpecError``, with one line per mistake, if a row or a field cannot be set so, and ``ValueError`` if
+        there is no such preset.
         """
-        return cls.model_validate(override(preset_rows(preset), rows))
+        try:
+            return cls.model_validate(override(preset_rows(preset), rows))
+        except ValidationError as error:
+            raise SpecError(problems_of(error)) from None
 
     def training_sigmas(self, n: int, generator: torch.Generator | None = None) -> Tensor:
         """Draw ``n`` noise levels to train on, float64 ``[n]``, from ``noise_distribution``.

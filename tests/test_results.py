@@ -3,12 +3,14 @@
 import math
 import re
 from html import escape
+from pathlib import Path
 
 import numpy as np
 import pytest
 from studies import N, by_hand, gap_by_hand, influence
 
 import designspace as ds
+from designspace.errors import FewImagesWarning
 from designspace.report.evidence.inference import two_sided
 from designspace.results.lines import append_line, point_key
 from designspace.results.points import known_as
@@ -70,6 +72,16 @@ def test_results_of_a_folder_are_those_of_its_description(bench, tmp_path):
     assert ds.Results(made.folder).frame["frechet"].tolist() == [2.0]
     with pytest.raises(ds.DataError, match=r"there is no .*none/ablation\.json: check the path"):
         ds.Results(tmp_path / "none")
+
+
+@pytest.mark.filterwarnings("ignore:.*results.jsonl.7")
+def test_results_are_found_by_the_name_of_a_report(found, monkeypatch):
+    monkeypatch.chdir(found.folder.parents[1])
+    by_name = ds.Results("recorded")
+    assert str(by_name) == str(ds.Results("reports/recorded")) == str(found)
+    assert by_name.folder == Path("reports/recorded")
+    with pytest.raises(ds.DataError, match=r"there is no .*recordde/ablation\.json"):
+        ds.Results("recordde")
 
 
 def test_results_of_some_points_answer_for_these_alone(found):
@@ -208,8 +220,9 @@ def test_a_run_returns_results_that_answer(cache, tmp_path):
     evaluate = {"images": 40, "detector": "pixels", "metrics": ["frechet", "kid"]}
     grid = {"solver": ["euler", "heun"]}
     ablation = ds.Ablation(name="small", **spec, evaluate=evaluate, grid=grid)
-    with pytest.warns(UserWarning, match="40 images are fewer than"):
+    with pytest.warns(FewImagesWarning, match="40 images are fewer than") as warned:
         results = ds.run(ablation, out=tmp_path, progress=False)
+    assert {warning.filename for warning in warned} == {__file__}  # the call, not the decorators of ds.run
     assert isinstance(results, ds.Results)
     euler, heun = results.frame.set_index("solver")["kid"].loc[["euler", "heun"]]
     assert results.compare({"solver": "euler"}, {"solver": "heun"}, "kid").difference == pytest.approx(euler - heun)
@@ -233,6 +246,12 @@ def test_a_run_returns_results_that_answer(cache, tmp_path):
         ),
         (lambda found: found.best(nfe="a"), "best: nfe should be a number of evaluations, not 'a'"),
         (lambda found: found.best(nfe=True), "best: nfe should be a number of evaluations, not True"),
+        (
+            lambda found: found.compare("heun", {}),
+            "compare: a should be values of axes, such as {'solver': 'heun'}, not",
+        ),
+        (lambda found: found.compare({}, "heun"), "compare: b should be values of axes"),
+        (lambda found: found.best(where="heun"), "best: where should be values of axes"),
         (lambda found: found.compare({}, {}, metrc="kid"), "compare: no argument 'metrc'. Did you mean 'metric'?"),
     ],
 )

@@ -161,6 +161,13 @@ class Results:
         return self.folder / "artefacts" / f"{id}.safetensors"
 
 
+def place_of(report: Path | str) -> Path:
+    """The folder of a report: ``report`` itself or, if none is there, ``reports/report``, where runs write it."""
+    given, named = Path(report), Path("reports") / report
+    here, there = ((folder / "ablation.json").is_file() for folder in (given, named))
+    return named if there and not here else given
+
+
 def read_description(folder: Path) -> Description:
     """The file ablation.json of ``folder``. Raises ``DataError`` if it is absent or cannot be used."""
     path = folder / "ablation.json"

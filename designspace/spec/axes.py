@@ -12,9 +12,10 @@ from pydantic import ValidationError
 
 from designspace.errors import DocPath, Kind, Problem, SpecError, dotted
 from designspace.registry.component import Spec
+from designspace.registry.wording import problem_at
 from designspace.spec.limits import MOST_TRIALS
 from designspace.spec.paths import PARTS, STEPS, Setting, axis_name, field_path, suggest_field
-from designspace.spec.problems import Problems, problem_at, refusal
+from designspace.spec.problems import Problems, refusal
 from designspace.text import Label, label_of
 
 
