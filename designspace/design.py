@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, Self
 
@@ -23,6 +22,7 @@ from designspace.registry.wording import problems_of
 from designspace.sampling.probe import MeasuredTimeSteps
 from designspace.sampling.rows import Scaling, Schedule, Start, Stochasticity, TimeSteps
 from designspace.sampling.solver import Solver
+from designspace.storage.included import included
 from designspace.text import did_you_mean
 from designspace.training.rows import LossWeight, NoiseDistribution, training_sigmas, training_weights
 
@@ -163,12 +163,6 @@ def with_field(spec: Mapping[str, Any], path: Sequence[str], value: Any) -> dict
     if not isinstance(inside, Mapping | None):
         raise SpecError([Problem(f"'{name}' has no fields that could be set; set it as a whole", (name,))])
     return {**spec, name: with_field(inside or {}, rest, value)}
-
-
-def included() -> Path:
-    """The folder of the ablations that come with designspace, with the presets in its folder ``presets``."""
-    installed = Path(str(files("designspace"))) / "ablations"
-    return installed if installed.is_dir() else Path(__file__).parents[1] / "ablations"
 
 
 def _preset_folder() -> Path:

@@ -15,8 +15,21 @@ from designspace.cli.errors import stop
 if TYPE_CHECKING:
     from designspace.spec import Ablation
 
+
+def _there(file: Path) -> Path:
+    """``file``; stops the command if there is none, before PyTorch is imported."""
+    from designspace.storage.included import located, no_such_file
+
+    if not located(file).exists():
+        stop(2, f"{file}: {no_such_file(file)}")
+    return file
+
+
 File = Annotated[
-    Path, typer.Argument(help="An ablation: a YAML file, or the name of an included one.", show_default=False)
+    Path,
+    typer.Argument(
+        help="An ablation: a YAML file, or the name of an included one.", show_default=False, callback=_there
+    ),
 ]
 Designs = Annotated[
     list[str] | None,
