@@ -249,6 +249,14 @@ TABLE = {
         "grid: {solver: [{label: a, set: {solver: euler}}, {label: a, set: {solver: heun}}]}",
         ["6:51: grid.solver.1: another value is also called 'a'"],
     ),
+    "a value given twice": (
+        "grid: {solver: [euler, heun, euler], time_steps.rho: [3, 5, 3.0]}",
+        ["6:30: grid.solver.2: 'euler' is given twice", "6:61: grid.time_steps.rho.2: '3.0' is given twice"],
+    ),
+    "a change given twice": (
+        "one_at_a_time: {solver: [euler, euler]}",
+        ["6:33: one_at_a_time.solver.1: 'euler' is given twice"],
+    ),
     "nfe too small": (
         "grid: {nfe: [2, 1]}",
         ["6:14: grid.nfe.0: solver heun needs at least 3 evaluations, not 2", "6:17: grid.nfe.1: "],
@@ -619,6 +627,7 @@ def test_an_included_ablation_is_found_by_its_name_unless_there_is_such_a_file(f
     [
         ("solver", "--set solver: is not KEY=VALUE"),
         ("slover=euler", "--set slover=euler: unknown field 'slover'. Did you mean 'solver'?"),
+        ("nope=1", "--set nope=1: unknown field 'nope'. Fields: name, question, components, data, "),
         ("rho=3", "--set rho=3: unknown field 'rho'. Did you mean 'time_steps.rho'?"),
         (
             "sigma_min=3",

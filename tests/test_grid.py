@@ -52,6 +52,12 @@ def test_axes_of_a_zip_advance_together():
     ]
 
 
+def test_only_in_a_zip_may_a_value_stand_twice():
+    assert len(labels(zip={"solver": ["euler", "euler", "heun"], "num_steps": [4, 6, 4]})) == 3
+    with pytest.raises(SpecError, match=r"grid.solver.1: 'euler' is given twice"):
+        labels(grid={"solver": ["euler", "euler"]})
+
+
 def test_one_at_a_time_is_the_baseline_and_each_single_change():
     found = ablation(one_at_a_time={"solver": ["euler"], "time_steps.rho": [3, 5], "design.schedule": ["vp"]})
     assert [point.axes["variant"] for point in found.points()] == [

@@ -501,8 +501,8 @@ def test_rows_that_cannot_be_used_are_skipped_and_named(bench):
     ("text", "error"),
     [
         ("{", "not the description"),
-        ('{"schema": 2}', "schema 2 instead of 1, from a later version: update designspace"),
-        ('{"schema": 0}', "schema 0 instead of 1, from an earlier version: run the ablation again"),
+        ('{"schema": 2}', "schema 2 instead of 1, from a later version: update designspace$"),
+        ('{"schema": 0}', "schema 0 instead of 1, from an earlier version: run the ablation again$"),
         ('{"schema": 1}', "no usable 'name'"),
     ],
 )

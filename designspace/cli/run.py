@@ -177,8 +177,12 @@ def _total(rows: Sequence[PlannedPoint], workers: int) -> str:
     points = counted(len(rows), "point")
     more = f", without the sampling of {unknown} with an adaptive solver" if unknown else ""
     shared = f"; {workers} workers need at least {time_of(total / workers)}" if workers > 1 else ""
-    took = f"{'about ' if total >= 1 else ''}{time_of(total)}"
-    return f"{points}, {took} in one process{f' ({listed})' * bool(listed)}{more}{shared}"
+    return f"{points}, {about(total)} in one process{f' ({listed})' * bool(listed)}{more}{shared}"
+
+
+def about(seconds: float) -> str:
+    """An estimate as text: ``about 40 s``, ``under 1 s``."""
+    return f"{'about ' if seconds >= 1 else ''}{time_of(seconds)}"
 
 
 def time_of(seconds: float) -> str:

@@ -25,7 +25,7 @@ from designspace.cli.options import (
     one_device,
 )
 from designspace.cli.report import print_report, write_overview
-from designspace.cli.run import print_failures, time_of
+from designspace.cli.run import about, print_failures
 from designspace.text import clean, counted, value_of
 
 if TYPE_CHECKING:
@@ -196,7 +196,7 @@ class _Cost(NamedTuple):
 
 
 def _time(seconds: float | None) -> str:
-    return "for an unknown time" if seconds is None else f"about {time_of(seconds)} in one process"
+    return "for an unknown time" if seconds is None else f"{about(seconds)} in one process"
 
 
 def _most(ablation: Ablation, races: Sequence[_Planned], images: int, device: str, out: Path) -> _Cost:

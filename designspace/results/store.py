@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from designspace.errors import DamagedError, DataError
 from designspace.results.coordinates import reduced
 from designspace.results.encoded import LineError, decoded
-from designspace.results.lines import Lines, PointKey, append_line, point_key, problem
+from designspace.results.lines import Lines, PointKey, append_line, other_schema, point_key, problem
 from designspace.results.records import Description, Failure, Result, further_counts
 from designspace.results.shared import Shared
 from designspace.results.widened import unlike, widened
@@ -176,6 +176,8 @@ def read_description(folder: Path) -> Description:
     try:
         return Shared().record(Description, decoded(text))
     except (LineError, ValidationError) as error:
+        if isinstance(error, ValidationError) and (advice := other_schema(error)):
+            raise DataError(f"{path}: {advice}") from error
         what = problem(error) if isinstance(error, ValidationError) else str(error)
         raise DataError(f"{path}: not the description of an ablation ({what}); run the ablation again") from error
 

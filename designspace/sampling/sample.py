@@ -90,8 +90,8 @@ def sample(
 
     Raises:
         TypeError: ``design`` is no design, for instance the name of a preset.
-        ValueError: The time steps, the solver and the limits of the denoiser are incompatible, or an argument, the
-            output of D or the noise does not have the shape or type stated here.
+        ValueError: Time steps, solver and limits of D are incompatible, or another argument, the output of D or the
+            noise does not have the shape or type stated here.
 
     Components of your own are not checked here, see ``designspace.testing``. Time steps that have to be measured are
     placed first, see ``place``; their evaluations are not counted. A warning says if evaluations move nothing.
