@@ -80,8 +80,7 @@ def sample(
             exceed ``sigma_max``.
         latents: :math:`\mathcal N(0, I)`, ``[B, ...]``; they are scaled to the first noise level here, see ``start``.
         num_steps: N, the number of positive noise levels, at least 2.
-        dtype: The dtype of the state; by default float64 for float64 latents and float32 otherwise. Coefficients are
-            always computed in float64.
+        dtype: The dtype of the state; by default float64 for float64 latents, else float32. Coefficients are float64.
         step_noise: The noise of step i, ``[B, ...]``, for stochastic designs; it replaces draw 0 of ``noise``.
         noise: The noise of (step, draw), ``[B, ...]``; by default keyed by the position in the batch, with seed 0.
         record: Whether to return the whole trajectory.
