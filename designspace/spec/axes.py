@@ -105,7 +105,7 @@ def values_of(axis: str, place: DocPath, values: Sequence[Any], problems: Proble
             if same[1] != value:
                 what = f"another value is also called '{label}': give one of them a label, {{label: .., set: {{..}}}}"
                 raise refusal(what, (*place, i))
-            if same[0] != i and place[0] != "zip":  # whose axes advance together
+            if same[0] != i and place[0] in ("grid", "one_at_a_time"):  # the axes of a zip advance together
                 raise refusal(f"'{label}' is given twice", (*place, i))
     return found
 
