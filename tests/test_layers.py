@@ -59,6 +59,7 @@ WITHOUT_TORCH = [
     ("run", "solver_gird"),
     ("check", "solver_gird"),
     ("tune", "solver_gird"),
+    ("train", "solver_gird"),
 ]
 HEAVY = ["sklearn", "pandas", "matplotlib", "scipy.stats", "torchvision", "cleanfid", "diffusers", "ray"]
 LIGHT = [

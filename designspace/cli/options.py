@@ -15,21 +15,8 @@ from designspace.cli.errors import stop
 if TYPE_CHECKING:
     from designspace.spec import Ablation
 
-
-def _there(file: Path) -> Path:
-    """``file``; stops the command if there is none, before PyTorch is imported."""
-    from designspace.storage.included import located, no_such_file
-
-    if not located(file).exists():
-        stop(2, f"{file}: {no_such_file(file)}")
-    return file
-
-
 File = Annotated[
-    Path,
-    typer.Argument(
-        help="An ablation: a YAML file, or the name of an included one.", show_default=False, callback=_there
-    ),
+    Path, typer.Argument(help="An ablation: a YAML file, or the name of an included one.", show_default=False)
 ]
 Designs = Annotated[
     list[str] | None,
@@ -96,6 +83,14 @@ def number_of(devices: str) -> int:
     from designspace.run.devices import devices_of
 
     return len(devices_of(devices))
+
+
+def require_file(file: Path) -> None:
+    """Stop the command if there is no such ablation, before anything that takes long is imported, such as PyTorch."""
+    from designspace.storage.included import located, no_such_file
+
+    if not located(file).exists():
+        stop(2, f"{file}: {no_such_file(file)}")
 
 
 def load_ablation(file: Path, settings: Sequence[str], trackers: Sequence[str] | None = None) -> Ablation:

@@ -24,6 +24,7 @@ from designspace.cli.options import (
     load_to_run,
     number_of,
     one_device,
+    require_file,
 )
 from designspace.cli.report import print_report, write_overview
 from designspace.text import clean, counted, describe, value_of
@@ -64,6 +65,7 @@ def run(
     Exit status: 0 if all trials succeeded, 1 if some failed (the results of the others are kept), 2 for invalid input,
     130 after Ctrl-C, 143 after SIGTERM, 138 after SIGUSR1.
     """
+    require_file(file)
     with clean_errors():
         size = batch_size_of(batch_size)
         ablation = load_to_run(file, set_, executor, device, slurm, tracker)

@@ -23,6 +23,7 @@ from designspace.cli.options import (
     batch_size_of,
     load_to_run,
     one_device,
+    require_file,
 )
 from designspace.cli.report import print_report, write_overview
 from designspace.cli.run import about, print_failures
@@ -65,6 +66,7 @@ def tune(
     Exit status: 0 if the final test succeeded, 1 if some of its trials failed, 2 for invalid input, 130 after Ctrl-C,
     143 after SIGTERM.
     """
+    require_file(file)
     with clean_errors():
         size = batch_size_of(batch_size)
         ablation = load_to_run(file, set_, executor, device, slurm)
