@@ -17,6 +17,8 @@ DELAY = 2.0
 """The time in seconds after which ``shown`` shows its bar."""
 PAUSE = 0.2
 """The time in seconds between two updates below a cell."""
+BETWEEN_LINES = 10.0
+"""The time in seconds between two lines of ``shown`` where there is no terminal."""
 LENGTH = 24
 """The length in characters of a bar below a cell."""
 _shown: list[Progress] = []
@@ -81,9 +83,12 @@ def line(what: str, share: float, state: str) -> str:
 
 
 def shown(items: Iterable[T], what: str, total: int) -> Iterator[T]:
-    """``items``, with a bar once they have taken ``DELAY`` seconds. It joins the bars that are shown already."""
+    """``items``, with a bar once they have taken ``DELAY`` seconds. It joins the bars that are shown already.
+
+    If stderr is not a terminal, there is a line every ``BETWEEN_LINES`` seconds instead.
+    """
     if _hidden or not (in_notebook() or sys.stderr.isatty()):
-        yield from items
+        yield from items if _hidden else _in_lines(items, what, total)
         return
     if in_notebook():
         yield from _below_the_cell(items, what, total)
@@ -98,6 +103,15 @@ def shown(items: Iterable[T], what: str, total: int) -> Iterator[T]:
                 stack.callback(bar.remove_task, task)
             if bar is not None and task is not None:
                 bar.update(task, completed=done, state=f"{done:,} of {total:,}")
+
+
+def _in_lines(items: Iterable[T], what: str, total: int) -> Iterator[T]:
+    last = monotonic()
+    for done, item in enumerate(items, 1):
+        yield item
+        if monotonic() - last > BETWEEN_LINES:
+            last = monotonic()
+            print(f"{what}: {done:,} of {total:,}", file=sys.stderr, flush=True)
 
 
 def _below_the_cell(items: Iterable[T], what: str, total: int) -> Iterator[T]:

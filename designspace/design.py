@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, Self
 
@@ -19,9 +18,11 @@ from designspace.denoising.sigma_data import spread
 from designspace.errors import Problem, SpecError
 from designspace.registry.component import Component, Spec
 from designspace.registry.identity import Since
+from designspace.registry.wording import problems_of
 from designspace.sampling.probe import MeasuredTimeSteps
 from designspace.sampling.rows import Scaling, Schedule, Start, Stochasticity, TimeSteps
 from designspace.sampling.solver import Solver
+from designspace.storage.included import included
 from designspace.text import did_you_mean
 from designspace.training.rows import LossWeight, NoiseDistribution, training_sigmas, training_weights
 
@@ -83,8 +84,14 @@ class Design(Spec):
 
         A row is given as a component, a name, or a mapping. A mapping with ``name`` replaces the row; one without it
         changes fields of the preset's component. ``sigma_data=0.7`` sets that field of all rows that have it.
+
+        Raises ``SpecError``, with one line per mistake, if a row or a field cannot be set so, and ``ValueError`` if
+        there is no such preset.
         """
-        return cls.model_validate(override(preset_rows(preset), rows))
+        try:
+            return cls.model_validate(override(preset_rows(preset), rows))
+        except ValidationError as error:
+            raise SpecError(problems_of(error)) from None
 
     def training_sigmas(self, n: int, generator: torch.Generator | None = None) -> Tensor:
         """Draw ``n`` noise levels to train on, float64 ``[n]``, from ``noise_distribution``.
@@ -156,12 +163,6 @@ def with_field(spec: Mapping[str, Any], path: Sequence[str], value: Any) -> dict
     if not isinstance(inside, Mapping | None):
         raise SpecError([Problem(f"'{name}' has no fields that could be set; set it as a whole", (name,))])
     return {**spec, name: with_field(inside or {}, rest, value)}
-
-
-def included() -> Path:
-    """The folder of the ablations that come with designspace, with the presets in its folder ``presets``."""
-    installed = Path(str(files("designspace"))) / "ablations"
-    return installed if installed.is_dir() else Path(__file__).parents[1] / "ablations"
 
 
 def _preset_folder() -> Path:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
+import warnings
 from collections.abc import Iterable, Sequence
 from enum import StrEnum, auto
+from pathlib import Path
 from typing import NamedTuple
 
 from designspace.text import clean, first_of, one_line
@@ -215,3 +219,11 @@ def brief(error: BaseException) -> str:
     """
     text = str(error) if isinstance(error, RowError) else f"{type(error).__name__}: {error}"
     return one_line(clean(text)).removesuffix(":")
+
+
+def warn(what: str, category: type[Warning] = UserWarning) -> None:
+    """Warn of the line outside of this package that led here, such as the call of ``ds.run``."""
+    package, level, frame = str(Path(__file__).parent), 2, sys._getframe(1)
+    while frame.f_back and frame.f_code.co_filename.startswith((package, contextlib.__file__)):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(what, category, stacklevel=level)

@@ -249,6 +249,14 @@ TABLE = {
         "grid: {solver: [{label: a, set: {solver: euler}}, {label: a, set: {solver: heun}}]}",
         ["6:51: grid.solver.1: another value is also called 'a'"],
     ),
+    "a value given twice": (
+        "grid: {solver: [euler, heun, euler], time_steps.rho: [3, 5, 3.0]}",
+        ["6:30: grid.solver.2: 'euler' is given twice", "6:61: grid.time_steps.rho.2: '3.0' is given twice"],
+    ),
+    "a change given twice": (
+        "one_at_a_time: {solver: [euler, euler]}",
+        ["6:33: one_at_a_time.solver.1: 'euler' is given twice"],
+    ),
     "nfe too small": (
         "grid: {nfe: [2, 1]}",
         ["6:14: grid.nfe.0: solver heun needs at least 3 evaluations, not 2", "6:17: grid.nfe.1: "],
@@ -412,6 +420,14 @@ TABLE = {
     "monotone along no axis": (
         "grid: {nfe: [7, 11]}\nclaims:\n- {say: s, expect: {monotone: decreasing, along: nef, metric: frechet}}",
         ["8:50: claims.0.expect.along: claim matches no trial: there is no axis 'nef'. Did you mean 'nfe'?"],
+    ),
+    "a claim on a field of one_at_a_time": (
+        "num_steps: 5\none_at_a_time: {time_steps.rho: [3, 5], solver: [euler]}\nclaims:\n"
+        "- {say: s, expect: {argmin_in: [5], along: time_steps.rho, metric: frechet}}",
+        [
+            "9:44: claims.0.expect.along: claim matches no trial: there is no axis 'time_steps.rho'. Axes: variant."
+            " The changes of one_at_a_time are values of variant: variant: time_steps.rho=3, or variant: baseline."
+        ],
     ),
     "monotone along a point": (
         "grid: {nfe: [7, 11]}\nclaims:\n"
@@ -594,7 +610,7 @@ def test_not_a_file(folder):
     near = re.escape(f"solver_gird.yaml: no such file. Did you mean '{folder / 'solver_grid.yaml'}'?")
     with pytest.raises(SpecError, match=near):
         load(folder / "solver_gird.yaml")
-    ours = r"^solver_gird: no such file. Did you mean 'solver_grid'\? Included ablations: .*ema_width"
+    ours = r"^solver_gird: no such file. Did you mean 'solver_grid'\? Those .*: designspace list ablations$"
     with pytest.raises(SpecError, match=ours):
         load("solver_gird")
 
@@ -611,6 +627,7 @@ def test_an_included_ablation_is_found_by_its_name_unless_there_is_such_a_file(f
     [
         ("solver", "--set solver: is not KEY=VALUE"),
         ("slover=euler", "--set slover=euler: unknown field 'slover'. Did you mean 'solver'?"),
+        ("nope=1", "--set nope=1: unknown field 'nope'. Fields: name, question, components, data, "),
         ("rho=3", "--set rho=3: unknown field 'rho'. Did you mean 'time_steps.rho'?"),
         (
             "sigma_min=3",

@@ -61,6 +61,14 @@ def test_without_a_kernel_progress_is_lines(cache, tmp_path, kernel, capsys):
     assert "[4/4]" in capsys.readouterr().err
 
 
+def test_long_loops_say_how_far_they_are_where_there_is_no_terminal(monkeypatch, capsys):
+    assert list(bars.shown(range(3), "reading", 3)) == [0, 1, 2]
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(bars, "BETWEEN_LINES", -1.0)
+    assert list(bars.shown("ab", "reading", 2)) == ["a", "b"]
+    assert capsys.readouterr().err.splitlines() == ["reading: 1 of 2", "reading: 2 of 2"]
+
+
 def test_long_loops_show_how_far_they_are(kernel, monkeypatch):
     assert list(bars.shown(range(3), "reading", 3)) == [0, 1, 2]
     assert kernel.shown == []

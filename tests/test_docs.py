@@ -28,6 +28,7 @@ DOCS = ROOT / "docs"
 sys.path.insert(0, str(DOCS / "make"))
 
 import api
+import hooks
 import mathml
 import notebook
 import readme
@@ -115,6 +116,31 @@ def test_the_component_of_the_readme_is_the_example_that_is_included():
     (shown,) = (b.text for b in blocks(readme.README.read_text("utf-8")) if b.text.startswith("# sinh.py\n"))
     (built,) = (block.text for block in blocks_of_all("first_steps") if block.file == "sinh.py")
     assert shown.removeprefix("# sinh.py\n") == built == example
+
+
+@pytest.mark.parametrize(
+    "page", [readme.README, ROOT / "CONTRIBUTING.md", *sorted(DOCS.glob("*.md"))], ids=lambda p: p.stem
+)
+def test_links_and_pictures_exist_in_the_repository(page):
+    """People read the pages where the repository is hosted, without the pages that mkdocs makes of it."""
+    text = re.sub(r"^(`{3,}).*?^\1", "", page.read_text("utf-8"), flags=re.M | re.S)
+    targets = [a or b for a, b in re.findall(r"\]\(([^)\s]+)\)|(?:src|href)=\"([^\"]+)\"", text)]
+    files = [target.partition("#")[0] for target in targets if not re.match(r"[a-z]+:|#", target)]
+    assert [name for name in files if not (page.parent / name).exists()] == []
+
+
+@pytest.mark.parametrize(
+    ("written", "on_the_site"),
+    [
+        ("[deis](../components/solver/deis.py)", "[deis](rows/solver.md#deis)"),
+        ("[all](../components/solver/) and [rows](../components/)", "[all](rows/solver.md) and [rows](rows/index.md)"),
+        ("[the API](../designspace/run/trackers.py)", "[the API](api.md)"),
+        ("![](../reports/solver_grid/samples.png)", "![](reports/solver_grid/samples.png)"),
+        ("[notebook](notebook.ipynb), [tune](tune.md)", "[notebook](notebook.md), [tune](tune.md)"),
+    ],
+)
+def test_the_site_has_pages_in_place_of_files_of_the_repository(written, on_the_site):
+    assert hooks.on_page_markdown(written) == on_the_site
 
 
 @pytest.mark.parametrize("page", ["README", *PAGES])
@@ -535,7 +561,7 @@ def test_the_commands_and_the_code_of_the_page_on_guidance_run(tmp_path, monkeyp
 def test_the_page_on_guidance_lists_every_component():
     page = PAGES["guidance"]
     built_in = {cls.name for cls in BUILT_IN if cls.row == "guidance"}
-    assert set(re.findall(r"rows/guidance.md#(\w+)\)", page)) == built_in
+    assert set(re.findall(r"components/guidance/(\w+)\.py\)", page)) == built_in
     assert {name for name in built_in if f"### `{name}`:" in page} == built_in - {"none"}
 
 

@@ -52,6 +52,12 @@ def test_axes_of_a_zip_advance_together():
     ]
 
 
+def test_only_in_a_zip_may_a_value_stand_twice():
+    assert len(labels(zip={"solver": ["euler", "euler", "heun"], "num_steps": [4, 6, 4]})) == 3
+    with pytest.raises(SpecError, match=r"grid.solver.1: 'euler' is given twice"):
+        labels(grid={"solver": ["euler", "euler"]})
+
+
 def test_one_at_a_time_is_the_baseline_and_each_single_change():
     found = ablation(one_at_a_time={"solver": ["euler"], "time_steps.rho": [3, 5], "design.schedule": ["vp"]})
     assert [point.axes["variant"] for point in found.points()] == [
@@ -266,7 +272,22 @@ def test_of_very_many_configurations_some_are_tried(monkeypatch):
     assert not [problem for problem in budgets._planned().warnings if problem.kind is Kind.UNCHECKED]
 
 
-def test_two_repeats_are_too_few_for_an_interval():
-    few, enough = (ablation(evaluate=EVALUATE | {"repeats": repeats}) for repeats in (2, 3))
-    assert [problem.kind for problem in few._planned().warnings] == [Kind.FEW_REPEATS]
-    assert enough.warnings == []
+TRAINED = {"name": "trained", "network": "mlp", "training_images": 512, "batch_size": 64}
+
+
+@pytest.mark.parametrize(
+    ("denoiser", "repeats", "axes", "says"),
+    [
+        (TRAINED, 2, {}, "trainings of one configuration"),
+        (TRAINED, 2, {"solver": ["euler", "heun"], "num_steps": [4, 6]}, "trainings of one configuration"),
+        (TRAINED, 2, {"loss_weight": ["edm", "vp"], "num_steps": [4, 6]}, "difference between two configurations"),
+        (TRAINED, 2, {"loss_weight": ["edm", "vp", "iddpm"], "num_steps": [4, 6]}, None),  # 2 and 3 degrees of freedom
+        (TRAINED, 3, {}, None),
+        ("exact", 2, {"solver": ["euler", "heun"]}, None),  # without trainings, errors come from the images
+    ],
+)
+def test_two_repeats_are_too_few_where_the_pooled_variance_has_one_degree_of_freedom(denoiser, repeats, axes, says):
+    """In a grid, numbers of steps are budgets: networks are pooled for each of them."""
+    few = ablation(denoiser=denoiser, grid=axes, evaluate=EVALUATE | {"repeats": repeats})
+    found = [problem.what for problem in few._planned().warnings if problem.kind is Kind.FEW_REPEATS]
+    assert [says in what and "one degree of freedom" in what for what in found] == [True] * bool(says)

@@ -6,7 +6,6 @@ import math
 import pytest
 import torch
 from conftest import f64
-from pydantic import ValidationError
 
 import designspace as ds
 from designspace.denoising.preconditioned import PreconditionedNetwork
@@ -232,9 +231,8 @@ REFUSED = [
 
 @pytest.mark.parametrize(("design", "where", "message"), REFUSED)
 def test_what_importance_refuses(design, where, message, tmp_path):
-    with pytest.raises(ValidationError, match=message) as error:
+    with pytest.raises(SpecError, match=rf"^{where}: {message}"):
         ds.Design.preset(**design)
-    assert ".".join(error.value.errors()[0]["loc"]) == where
     spec = tmp_path / "a.yaml"
     spec.write_text(f"data: digits\ndenoiser: exact\ndesign: {json.dumps(design)}\n")
     with pytest.raises(SpecError, match=rf"a.yaml:3:\d+: design.{where}: {message}"):

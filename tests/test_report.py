@@ -145,18 +145,51 @@ def test_a_report_is_the_same_again_whatever_the_users_style(recorded):
     assert find(recorded.parent) == [recorded]
 
 
+def shown(study, width):
+    console = Console(width=width, record=True, file=io.StringIO())
+    console.print(terminal_table(study))
+    return console.export_text().replace("\N{NO-BREAK SPACE}", " ").splitlines()
+
+
 @pytest.mark.filterwarnings("ignore:.*results.jsonl.7")
-def test_the_terminal_table_fits_into_80_characters(recorded):
-    console = Console(width=80, record=True, file=io.StringIO())
-    console.print(terminal_table(recorded))
-    lines = console.export_text().splitlines()
+def test_the_terminal_shows_values_once_then_what_is_favoured_and_the_verdicts(recorded):
+    lines = shown(recorded, 80)
     assert max(map(len, lines)) <= 80
-    row = next(k for k, line in enumerate(lines) if line.split()[:1] == ["euler"])
-    (value, se, _), (other, other_se, _) = by_hand()["euler", 7], by_hand()["euler", 11]
-    assert lines[row].split() == ["euler", number(value, se), number(other, other_se)]
-    assert lines[row + 1].split() == ["±", number(se, se), "±", number(other_se, other_se)]
-    assert [line for line in lines if line.startswith("undecided (preliminary): At 11")]
-    assert lines[-1] == "missing: solver=ab, nfe=11"
+    rows = [line.split("  ") for line in lines if line.split()[:1] == ["euler"]]
+    assert len(rows) == len(Study(recorded).about.metrics)
+    cells = [cell.strip() for cell in rows[0] if cell.strip()]
+    assert [cell.rstrip("*") for cell in cells[1:]] == [measured(*by_hand()["euler", nfe][:2]) for nfe in (7, 11)]
+    favoured = next(k for k, line in enumerate(lines) if "favoured at NFE 7" in line)
+    verdict = next(k for k, line in enumerate(lines) if line.startswith("undecided (preliminary): At 11"))
+    assert lines.index(next(line for line in lines if "euler" in line)) < favoured < verdict
+    assert "missing: solver=ab, nfe=11" in lines
+    more = next(k for k, line in enumerate(lines) if line.startswith("More: "))
+    assert {"effects.md", "claims.md."} <= {*" ".join(lines[more:]).split()}
+    assert not [line for line in lines if "without bias" in line and "table.md" not in line]
+
+
+@pytest.mark.filterwarnings("ignore:.*results.jsonl.7")
+def test_the_best_values_are_marked_where_bold_print_cannot_be_seen(recorded):
+    (table, *_) = tables(Study(recorded), "frechet")
+    best = sorted(cell.text for row in table.rows for cell in row if cell.best)
+    lines = shown(recorded, 80)
+    end = next(k for k, line in enumerate(lines) if "* marks" in line)
+    assert best
+    assert sorted(re.findall(r"[\d.-]+ ± [\d.]+(?=\*)", "\n".join(lines[:end]))) == best
+
+
+@pytest.mark.filterwarnings("ignore:.*results.jsonl.7")
+@pytest.mark.parametrize("width", [44, 60])
+def test_cells_take_two_lines_only_if_the_terminal_is_narrow_and_words_stay_whole(recorded, width):
+    lines = shown(recorded, width)
+    heads = [line for line in lines if line.split()[-2:] == ["7", "11"]]
+    split = [line for line in lines if line.split()[:1] == ["±"]]
+    assert bool(split) == (width == 44)
+    assert "FD-lite0-96-320" in "".join(lines[2:4])
+    assert len(heads) == len(Study(recorded).about.metrics)
+    assert {name for name in ("euler", "heun", "dpmpp_2m") if any(line.split()[:1] == [name] for line in lines)} == {
+        "euler", "heun", "dpmpp_2m"
+    }  # fmt: skip
 
 
 @pytest.mark.filterwarnings("ignore:.*results.jsonl.7")
@@ -470,8 +503,8 @@ def test_rows_that_cannot_be_used_are_skipped_and_named(bench):
     ("text", "error"),
     [
         ("{", "not the description"),
-        ('{"schema": 2}', "schema 2 instead of 1, from a later version: update designspace"),
-        ('{"schema": 0}', "schema 0 instead of 1, from an earlier version: run the ablation again"),
+        ('{"schema": 2}', "schema 2 instead of 1, from a later version: update designspace$"),
+        ('{"schema": 0}', "schema 0 instead of 1, from an earlier version: run the ablation again$"),
         ('{"schema": 1}', "no usable 'name'"),
     ],
 )

@@ -3,14 +3,17 @@
 import math
 import re
 from html import escape
+from pathlib import Path
 
 import numpy as np
 import pytest
 from studies import N, by_hand, gap_by_hand, influence
 
 import designspace as ds
+from designspace.errors import FewImagesWarning
 from designspace.report.evidence.inference import two_sided
 from designspace.results.lines import append_line, point_key
+from designspace.results.points import known_as
 
 
 @pytest.fixture
@@ -69,6 +72,16 @@ def test_results_of_a_folder_are_those_of_its_description(bench, tmp_path):
     assert ds.Results(made.folder).frame["frechet"].tolist() == [2.0]
     with pytest.raises(ds.DataError, match=r"there is no .*none/ablation\.json: check the path"):
         ds.Results(tmp_path / "none")
+
+
+@pytest.mark.filterwarnings("ignore:.*results.jsonl.7")
+def test_results_are_found_by_the_name_of_a_report(found, monkeypatch):
+    monkeypatch.chdir(found.folder.parents[1])
+    by_name = ds.Results("recorded")
+    assert str(by_name) == str(ds.Results("reports/recorded")) == str(found)
+    assert by_name.folder == Path("reports/recorded")
+    with pytest.raises(ds.DataError, match=r"there is no .*recordde/ablation\.json"):
+        ds.Results("recordde")
 
 
 def test_results_of_some_points_answer_for_these_alone(found):
@@ -175,6 +188,19 @@ def test_the_difference_of_two_points_is_paired(found):
     assert second.startswith("paired; FD-")
 
 
+def test_a_field_is_selected_by_the_name_that_tables_show(bench):
+    made = bench(["time_steps.rho", "nfe"])
+    made.point({"time_steps.rho": 3, "nfe": 7}, 2.0, se=0.1)
+    made.point({"time_steps.rho": 7, "nfe": 7}, 1.0, se=0.1)
+    results = ds.Results(made.folder)
+    assert results.best().best == results.best(where={"rho": 7}).best == {"time_steps.rho": 7, "nfe": 7}
+    short, long = results.compare({"rho": 3}, {"rho": 7}), results.compare({"time_steps.rho": 3}, {"time_steps.rho": 7})
+    assert str(short) == str(long)
+    ambiguous = r"there is no axis 'weight'. Did you mean 'guidance.weight' or 'loss_weight.weight'\?"
+    with pytest.raises(ds.SpecError, match=ambiguous):
+        known_as({"weight": 1}, [{"guidance.weight": 1, "loss_weight.weight": 2}])
+
+
 def test_what_cannot_be_answered_is_refused_in_one_line(bench):
     made = bench()
     made.point({"solver": "euler", "nfe": 7}, 2.0, se=0.1)
@@ -215,8 +241,9 @@ def test_a_run_returns_results_that_answer(cache, tmp_path):
     evaluate = {"images": 40, "detector": "pixels", "metrics": ["frechet", "kid"]}
     grid = {"solver": ["euler", "heun"]}
     ablation = ds.Ablation(name="small", **spec, evaluate=evaluate, grid=grid)
-    with pytest.warns(UserWarning, match="40 images are fewer than"):
+    with pytest.warns(FewImagesWarning, match="40 images are fewer than") as warned:
         results = ds.run(ablation, out=tmp_path, progress=False)
+    assert {warning.filename for warning in warned} == {__file__}  # the call, not the decorators of ds.run
     assert isinstance(results, ds.Results)
     euler, heun = results.frame.set_index("solver")["kid"].loc[["euler", "heun"]]
     assert results.compare({"solver": "euler"}, {"solver": "heun"}, "kid").difference == pytest.approx(euler - heun)
@@ -240,6 +267,12 @@ def test_a_run_returns_results_that_answer(cache, tmp_path):
         ),
         (lambda found: found.best(nfe="a"), "best: nfe should be a number of evaluations, not 'a'"),
         (lambda found: found.best(nfe=True), "best: nfe should be a number of evaluations, not True"),
+        (
+            lambda found: found.compare("heun", {}),
+            "compare: a should be values of axes, such as {'solver': 'heun'}, not",
+        ),
+        (lambda found: found.compare({}, "heun"), "compare: b should be values of axes"),
+        (lambda found: found.best(where="heun"), "best: where should be values of axes"),
         (lambda found: found.compare({}, {}, metrc="kid"), "compare: no argument 'metrc'. Did you mean 'metric'?"),
     ],
 )

@@ -277,6 +277,26 @@ def test_wrong_arguments(wrong, message):
         ds.sample(ds.Design.preset("edm"), gaussian, **arguments)
 
 
+def test_the_name_of_a_preset_is_no_design():
+    with pytest.raises(TypeError, match=r"design must be a Design, not .*: a preset is ds.Design.preset\('edm'\)"):
+        ds.sample("edm", gaussian, torch.randn(2, 3), 3)
+
+
+@pytest.mark.parametrize(
+    ("rows", "line"),
+    [
+        ({"solver": "huen"}, "solver: unknown solver 'huen'. Did you mean 'heun'? Known: "),
+        ({"sovler": "heun"}, "sovler: unknown field 'sovler'. Did you mean 'solver'? Fields: "),
+        ({"time_steps": {"rho": -1}}, "time_steps.rho: should be greater than 0, not -1"),
+    ],
+)
+def test_a_wrong_row_of_a_preset_is_one_line_as_in_yaml(rows, line):
+    with pytest.raises(ds.SpecError) as error:
+        ds.Design.preset("edm", **rows)
+    assert str(error.value).startswith(line)
+    assert len(error.value.lines) == 1
+
+
 @pytest.mark.parametrize("steps", ["edm", "vp", "ve"])
 def test_steps_are_counted_in_integers(steps):
     with pytest.raises(ValueError, match=r"num_steps must be an integer, not 2\.5"):

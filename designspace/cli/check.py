@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from designspace.cli.errors import clean_errors
-from designspace.cli.options import File, Sets, load_ablation
+from designspace.cli.options import File, Sets, load_ablation, require_file
 from designspace.text import counted
 
 
@@ -29,6 +29,7 @@ def check(
 
     Example: designspace check ablations/solver_grid.yaml
     """
+    require_file(file)
     from designspace.errors import SpecError
     from designspace.registry.execution import withheld
     from designspace.run.labels import require_labels

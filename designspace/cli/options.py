@@ -85,6 +85,14 @@ def number_of(devices: str) -> int:
     return len(devices_of(devices))
 
 
+def require_file(file: Path) -> None:
+    """Stop the command if there is no such ablation, before anything that takes long is imported, such as PyTorch."""
+    from designspace.storage.included import located, no_such_file
+
+    if not located(file).exists():
+        stop(2, f"{file}: {no_such_file(file)}")
+
+
 def load_ablation(file: Path, settings: Sequence[str], trackers: Sequence[str] | None = None) -> Ablation:
     """Load an ablation and print its warnings. Raises ``SpecError``.
 

@@ -24,6 +24,7 @@ from designspace.cli.options import (
     load_to_run,
     number_of,
     one_device,
+    require_file,
 )
 from designspace.cli.report import print_report, write_overview
 from designspace.text import clean, counted, describe, value_of
@@ -64,6 +65,7 @@ def run(
     Exit status: 0 if all trials succeeded, 1 if some failed (the results of the others are kept), 2 for invalid input,
     130 after Ctrl-C, 143 after SIGTERM, 138 after SIGUSR1.
     """
+    require_file(file)
     with clean_errors():
         size = batch_size_of(batch_size)
         ablation = load_to_run(file, set_, executor, device, slurm, tracker)
@@ -177,8 +179,12 @@ def _total(rows: Sequence[PlannedPoint], workers: int) -> str:
     points = counted(len(rows), "point")
     more = f", without the sampling of {unknown} with an adaptive solver" if unknown else ""
     shared = f"; {workers} workers need at least {time_of(total / workers)}" if workers > 1 else ""
-    took = f"{'about ' if total >= 1 else ''}{time_of(total)}"
-    return f"{points}, {took} in one process{f' ({listed})' * bool(listed)}{more}{shared}"
+    return f"{points}, {about(total)} in one process{f' ({listed})' * bool(listed)}{more}{shared}"
+
+
+def about(seconds: float) -> str:
+    """An estimate as text: ``about 40 s``, ``under 1 s``."""
+    return f"{'about ' if seconds >= 1 else ''}{time_of(seconds)}"
 
 
 def time_of(seconds: float) -> str:

@@ -92,7 +92,7 @@ def validated(row: Any, data: Any, where: str) -> Any:
 
     from designspace.errors import dotted
     from designspace.registry.component import FOLDER
-    from designspace.spec.problems import problems_of
+    from designspace.registry.wording import problems_of
 
     try:
         return row.model_validate(data, context={FOLDER: Path.cwd()})

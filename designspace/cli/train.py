@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from designspace.cli.errors import clean_errors, stop
-from designspace.cli.options import Device, File, Sets, Trackers, load_ablation, one_device
+from designspace.cli.options import Device, File, Sets, Trackers, load_ablation, one_device, require_file
 
 if TYPE_CHECKING:
     import torch
@@ -44,6 +44,7 @@ def train(
 
     Example: designspace train ablations/training_rows.yaml --device cuda
     """
+    require_file(file)
     import torch
 
     from designspace.run.labels import require_labels

@@ -23,9 +23,10 @@ from designspace.cli.options import (
     batch_size_of,
     load_to_run,
     one_device,
+    require_file,
 )
 from designspace.cli.report import print_report, write_overview
-from designspace.cli.run import print_failures, time_of
+from designspace.cli.run import about, print_failures
 from designspace.text import clean, counted, value_of
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ def tune(
     Exit status: 0 if the final test succeeded, 1 if some of its trials failed, 2 for invalid input, 130 after Ctrl-C,
     143 after SIGTERM.
     """
+    require_file(file)
     with clean_errors():
         size = batch_size_of(batch_size)
         ablation = load_to_run(file, set_, executor, device, slurm)
@@ -196,7 +198,7 @@ class _Cost(NamedTuple):
 
 
 def _time(seconds: float | None) -> str:
-    return "for an unknown time" if seconds is None else f"about {time_of(seconds)} in one process"
+    return "for an unknown time" if seconds is None else f"{about(seconds)} in one process"
 
 
 def _most(ablation: Ablation, races: Sequence[_Planned], images: int, device: str, out: Path) -> _Cost:

@@ -15,7 +15,7 @@ from designspace.report.tables.table import html_table, text_table
 from designspace.report.write import write
 from designspace.results import store
 from designspace.results.lines import PointKey
-from designspace.results.store import point_keys, read_description
+from designspace.results.store import place_of, point_keys, read_description
 from designspace.storage.files import CacheFolder
 from designspace.text import counted, did_you_mean
 
@@ -36,7 +36,7 @@ class Results(store.Results):
     as reports do, and a line below the table tells how many more these are.
 
     Args:
-        folder: The folder of the ablation, ``reports/<name>``.
+        folder: The folder of the ablation, ``reports/<name>``, or its name alone.
         only: The points, each by the id of its trial and its axes as JSON; by default all of the ablation.
         cache: The folder of the cache, by default that of the user.
 
@@ -47,8 +47,9 @@ class Results(store.Results):
     def __init__(
         self, folder: Path | str, *, only: Collection[PointKey] | None = None, cache: CacheFolder | None = None
     ) -> None:
-        points = point_keys(read_description(Path(folder))) if only is None else only
-        super().__init__(Path(folder), only=points, cache=cache)
+        place = place_of(folder) if only is None else Path(folder)
+        points = point_keys(read_description(place)) if only is None else only
+        super().__init__(place, only=points, cache=cache)
 
     def best(
         self, nfe: float | None = None, metric: str | None = None, where: Axes | None = None, **unknown: Never
@@ -66,11 +67,12 @@ class Results(store.Results):
             unknown: Nothing; for the error message about a misspelt argument.
 
         Raises:
-            TypeError: If there is no such argument, or ``nfe`` is no number.
+            TypeError: If there is no such argument, ``nfe`` is no number, or ``where`` is no mapping.
             DataError: If no point is within the budget, there is no such metric or axis, neither higher nor lower
                 values of it are better, or the points were measured under different protocols.
         """
         _refuse(unknown, "best", ("nfe", "metric", "where"))
+        _require_axes("best", where=where or {})
         if not isinstance(nfe, int | float | None) or isinstance(nfe, bool):
             raise TypeError(f"best: nfe should be a number of evaluations, not {nfe!r}")
         return answers.best(self._study, nfe, metric, where or {})
@@ -89,10 +91,11 @@ class Results(store.Results):
             unknown: Nothing; for the error message about a misspelt argument.
 
         Raises:
-            TypeError: If there is no such argument.
+            TypeError: If there is no such argument, or ``a`` or ``b`` is no mapping.
             DataError: If a selection is not exactly one point with a result, or the points cannot be compared.
         """
         _refuse(unknown, "compare", ("metric",))
+        _require_axes("compare", a=a, b=b)
         return answers.compare(self._study, a, b, metric)
 
     def report(self) -> Folder:
@@ -141,3 +144,11 @@ def _refuse(unknown: Collection[str], method: str, known: Sequence[str]) -> None
     for name in unknown:
         axes = " Values of axes are given as a mapping, such as {'solver': 'heun'}."
         raise TypeError(f"{method}: no argument '{name}'.{did_you_mean(name, known) or axes}")
+
+
+def _require_axes(method: str, **given: object) -> None:
+    """Raise ``TypeError`` if an argument does not give values of axes."""
+    for name, axes in given.items():
+        if not isinstance(axes, Mapping):
+            what = f"should be values of axes, such as {{'solver': 'heun'}}, not {axes!r}"
+            raise TypeError(f"{method}: {name} {what}")

@@ -173,11 +173,14 @@ def _warn(path: Path, number: int, what: str) -> None:
 
 def problem(error: ValidationError) -> str:
     """The first problem of a record, on one line; that of another schema takes precedence."""
+    return other_schema(error) or _in_words(error.errors(include_url=False)[0])
+
+
+def other_schema(error: ValidationError) -> str:
+    """What to do if the record was written by a version with another schema; empty if it was not."""
     errors = error.errors(include_url=False)
-    for one in errors:
-        if one["loc"] == ("schema",) and one["type"] != "missing":
-            return _other_schema(one["input"])
-    return _in_words(errors[0])
+    given = (one["input"] for one in errors if one["loc"] == ("schema",) and one["type"] != "missing")
+    return next(map(_other_schema, given), "")
 
 
 def _in_words(error: ErrorDetails) -> str:

@@ -10,6 +10,8 @@ from designspace.text import did_you_mean
 
 Value = bool | int | float | str
 Axes = Mapping[str, Value]
+VARIANT = "variant"
+"""The axis of ``one_at_a_time``."""
 
 
 def known_as(axes: Mapping[str, Any], points: Sequence[Axes], place: DocPath = ()) -> dict[str, Value]:
@@ -32,7 +34,9 @@ def known_axis(axis: str, points: Sequence[Axes], place: DocPath, *, key: bool =
     columns = list(points[0])
     name = short_name(axis, columns)
     if name not in columns:
-        what = f"there is no axis '{axis}'.{did_you_mean(axis, columns)} Axes: {', '.join(columns) or 'none'}."
+        same = [repr(column) for column in _ending_in(axis, columns)]
+        near = f" Did you mean {' or '.join(same)}?" if same else did_you_mean(axis, columns)
+        what = f"there is no axis '{axis}'.{near} Axes: {', '.join(columns) or 'none'}.{_as_variant(axis, points)}"
         raise _unmatched(what, place, key=key)
     return name
 
@@ -54,10 +58,28 @@ def named_by_all(selections: Iterable[Mapping[str, Any]], axis: str) -> Any:
 
 
 def short_name(axis: str, columns: Iterable[str]) -> str:
-    """The column that ``axis`` stands for: ``design.solver`` is ``solver``, and ``evaluate.seed`` is ``seed``."""
-    known = set(columns)
+    """The column that ``axis`` stands for: ``design.solver`` is ``solver``, and ``evaluate.seed`` is ``seed``.
+
+    A field may be named as in tables, without its row: ``rho`` is ``time_steps.rho`` if no other column ends so.
+    """
+    known = list(columns)
     names = (axis, axis.removeprefix("design."), axis.removeprefix("evaluate."), f"denoiser.{axis}")
-    return next((name for name in names if name in known), axis)
+    same = _ending_in(axis, known)
+    return next((name for name in names if name in known), same[0] if len(same) == 1 else axis)
+
+
+def _ending_in(name: str, columns: Iterable[str]) -> list[str]:
+    """The columns that are a field called ``name`` of something."""
+    return [column for column in columns if column.endswith(f".{name}")]
+
+
+def _as_variant(axis: str, points: Sequence[Axes]) -> str:
+    """How a change of ``one_at_a_time`` is written, if there are any; for their own axes, an example of the change."""
+    changes = [str(value) for value in dict.fromkeys(point.get(VARIANT) for point in points) if value != "baseline"]
+    if VARIANT not in points[0] or not changes:
+        return ""
+    example = next((change for change in changes if f".{axis}=" in f".{change}"), changes[0])
+    return f" The changes of one_at_a_time are values of {VARIANT}: {VARIANT}: {example}, or {VARIANT}: baseline."
 
 
 def listed(axes: Axes) -> str:

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from designspace.errors import DamagedError, DataError
 from designspace.results.coordinates import reduced
 from designspace.results.encoded import LineError, decoded
-from designspace.results.lines import Lines, PointKey, append_line, point_key, problem
+from designspace.results.lines import Lines, PointKey, append_line, other_schema, point_key, problem
 from designspace.results.records import Description, Failure, Result, further_counts
 from designspace.results.shared import Shared
 from designspace.results.widened import unlike, widened
@@ -161,6 +161,13 @@ class Results:
         return self.folder / "artefacts" / f"{id}.safetensors"
 
 
+def place_of(report: Path | str) -> Path:
+    """The folder of a report: ``report`` itself or, if none is there, ``reports/report``, where runs write it."""
+    given, named = Path(report), Path("reports") / report
+    here, there = ((folder / "ablation.json").is_file() for folder in (given, named))
+    return named if there and not here else given
+
+
 def read_description(folder: Path) -> Description:
     """The file ablation.json of ``folder``. Raises ``DataError`` if it is absent or cannot be used."""
     path = folder / "ablation.json"
@@ -169,6 +176,8 @@ def read_description(folder: Path) -> Description:
     try:
         return Shared().record(Description, decoded(text))
     except (LineError, ValidationError) as error:
+        if isinstance(error, ValidationError) and (advice := other_schema(error)):
+            raise DataError(f"{path}: {advice}") from error
         what = problem(error) if isinstance(error, ValidationError) else str(error)
         raise DataError(f"{path}: not the description of an ablation ({what}); run the ablation again") from error
 

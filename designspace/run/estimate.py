@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
+from designspace.bars import shown
 from designspace.errors import brief
 from designspace.evaluation.rows import DenoiserMetric, Metric, Observation
 from designspace.interrupts import contained, handled
@@ -81,7 +82,8 @@ def dry_run(ablation: Ablation, *, device: str = "cpu", out: Path | str = "repor
     require_labels(ablation)
     require_shapes(ablation)
     work = _Work(Stages(Cache(), torch.device(devices_of(device)[0])), Results(Path(out) / ablation.name).done())
-    return [work.planned(point) for point in ablation.points()]
+    points = ablation.points()
+    return [work.planned(point) for point in shown(points, "estimating the points", len(points))]
 
 
 class _Work:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from designspace.errors import StorageError, WorkerError, brief
+from designspace.errors import StorageError, WorkerError, brief, warn
 from designspace.registry.discovery import import_user
 from designspace.results.lines import point_key
 from designspace.results.records import SCHEMA, Failure
@@ -92,7 +91,7 @@ class Job:
             report(Event("failed", points[0].trial.id, label(points[0]), note=error))
         if not rest:
             workers = "a worker" if lost == 1 else f"{lost} workers"
-            warnings.warn(f"{workers} ended early, {why}; the others have computed all trials", stacklevel=2)
+            warn(f"{workers} ended early, {why}; the others have computed all trials")
 
     def message(self) -> Message:
         """The job as a message to another process."""

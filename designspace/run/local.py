@@ -15,7 +15,6 @@ import json
 import os
 import subprocess
 import sys
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
@@ -27,6 +26,7 @@ from typing import Any
 
 import torch
 
+from designspace.errors import warn
 from designspace.interrupts import GRACE, Interrupted, end_main_thread
 from designspace.run.devices import Place, devices_of, visible
 from designspace.run.events import Event, Report
@@ -46,7 +46,7 @@ def share(job: Job, workers: int | None, report: Report) -> None:
     workers = workers or len(devices)
     if devices == ["cuda"] and workers > 1 and len(visible()) > 1:
         what = f"{workers} workers share one of {len(visible())} GPUs; with the device cuda:all, they use all of them"
-        warnings.warn(what, stacklevel=2)
+        warn(what)
     with _spawned(job, [Place.of(devices[i % len(devices)]) for i in range(workers)]) as processes:
         for process in processes:
             Thread(target=_listen, args=(process, messages), daemon=True).start()

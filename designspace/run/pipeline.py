@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Iterable, Sequence
 from functools import partial
 from time import perf_counter
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from designspace.errors import StorageError, brief
+from designspace.errors import StorageError, brief, warn
 from designspace.evaluation.boundary import joined
 from designspace.evaluation.evaluate import measure, observation, record
 from designspace.evaluation.measure import Measured
@@ -91,7 +90,7 @@ def restore_artefacts(trials: Iterable[Trial], results: Results, stages: Stages)
         except StorageError:
             raise
         except Exception as error:
-            warnings.warn(f"the artefact of {trial.id} cannot be made again: {brief(error)}", stacklevel=3)
+            warn(f"the artefact of {trial.id} cannot be made again: {brief(error)}")
 
 
 def _distances(metrics: Sequence[Metric], trial: Trial, parts: list[Tensors], stages: Stages) -> Found:

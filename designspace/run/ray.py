@@ -13,14 +13,13 @@ import logging
 import os
 import signal
 import threading
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from designspace.errors import WorkerError, brief
+from designspace.errors import WorkerError, brief, warn
 from designspace.interrupts import GRACE
 from designspace.run.devices import SEVERAL
 from designspace.run.events import Event, Report
@@ -128,7 +127,7 @@ def _warn_if_none_fits(device: str) -> None:
     found: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
     if found.get(kind, 0) < 1:
         what = f"no machine of the Ray cluster has a {kind} for a worker; the run waits for one that joins the cluster"
-        warnings.warn(what, stacklevel=2)
+        warn(what)
 
 
 def _end(running: list[ObjectRef[Any]], seconds: float) -> None:

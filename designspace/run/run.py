@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Container, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +11,7 @@ import torch
 from designspace.data.load import load_images
 from designspace.denoising.function import Function, Given
 from designspace.denoising.rows import Denoiser
-from designspace.errors import DataError, FewImagesWarning
+from designspace.errors import DataError, FewImagesWarning, warn
 from designspace.interrupts import contained, handled
 from designspace.registry.calling import described
 from designspace.registry.isolation import settings_kept
@@ -220,14 +219,14 @@ def _warned(results: Results, why: str) -> Results:
     rows = results.rows()
     few = (too_few_images(row.images, row.features, row.metrics) for row in rows if row.features)
     if warning := next(filter(None, few), None):
-        warnings.warn(warning, FewImagesWarning, stacklevel=3)
+        warn(warning, FewImagesWarning)
     if warning := next(filter(None, (few_effective(row.metrics) for row in rows)), None):
-        warnings.warn(warning, stacklevel=3)
+        warn(warning)
     for warning in unseeded(name for row in rows for name in row.unseeded):
-        warnings.warn(warning, stacklevel=3)
+        warn(warning)
     if count := results.left_out():
         what = f"{counted(count, 'result')} of other settings or versions{f' ({why})' * bool(why)}"
         file = results.folder / "results.jsonl"
         keep = "another folder of reports (--out) or another name keeps both reports"
-        warnings.warn(f"{file} also holds {what}, which the report leaves out; {keep}", stacklevel=3)
+        warn(f"{file} also holds {what}, which the report leaves out; {keep}")
     return results

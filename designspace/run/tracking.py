@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from designspace.errors import brief
+from designspace.errors import brief, warn
 from designspace.interrupts import contained
 from designspace.registry.isolation import Generators, settings_kept
 from designspace.results.records import Result
@@ -177,7 +176,7 @@ class _Hook:
             self._fails = True
             self._open.clear()
             failure = f"tracker {self._name} fails{users_line(error)}: {brief(error):.300}"
-            warnings.warn(f"{failure}; it is left alone, and the next run passes on what it misses", stacklevel=2)
+            warn(f"{failure}; it is left alone, and the next run passes on what it misses")
         finally:
             generators.restore()
         return not self._fails

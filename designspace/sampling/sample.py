@@ -80,8 +80,7 @@ def sample(
             exceed ``sigma_max``.
         latents: :math:`\mathcal N(0, I)`, ``[B, ...]``; they are scaled to the first noise level here, see ``start``.
         num_steps: N, the number of positive noise levels, at least 2.
-        dtype: The dtype of the state; by default float64 for float64 latents and float32 otherwise. Coefficients are
-            always computed in float64.
+        dtype: The dtype of the state; by default float64 for float64 latents, else float32. Coefficients are float64.
         step_noise: The noise of step i, ``[B, ...]``, for stochastic designs; it replaces draw 0 of ``noise``.
         noise: The noise of (step, draw), ``[B, ...]``; by default keyed by the position in the batch, with seed 0.
         record: Whether to return the whole trajectory.
@@ -89,13 +88,14 @@ def sample(
             default, what ``design.start`` says.
 
     Raises:
-        ValueError: The time steps, the solver and the limits of the denoiser are incompatible, or an argument, the
-            output of D or the noise does not have the shape or type stated here.
+        TypeError: ``design`` is no design, for instance the name of a preset.
+        ValueError: Time steps, solver and limits of D are incompatible, or another argument, the output of D or the
+            noise does not have the shape or type stated here.
 
     Components of your own are not checked here, see ``designspace.testing``. Time steps that have to be measured are
     placed first, see ``place``; their evaluations are not counted. A warning says if evaluations move nothing.
     """
-    _check(latents, num_steps, dtype, start)
+    _check(design, latents, num_steps, dtype, start)
     design = design if start is None else design.with_start(start)
     design = place(design, D, latents, num_steps)
     dtype = dtype or (torch.float64 if latents.dtype == torch.float64 else torch.float32)
@@ -200,7 +200,10 @@ def fall_together(flow: Flow, grid: object) -> str:
     return f"{levels}: {flow.D.idle} of {flow.D.main.whole} evaluations move nothing"
 
 
-def _check(latents: Tensor, num_steps: int, dtype: torch.dtype | None, start: str | None) -> None:
+def _check(design: object, latents: Tensor, num_steps: int, dtype: torch.dtype | None, start: str | None) -> None:
+    if not isinstance(getattr(design, "solver", None), Solver):
+        preset = f": a preset is ds.Design.preset({design!r})" if isinstance(design, str) else ""
+        raise TypeError(f"design must be a Design, not {described(design)}{preset}")
     if not isinstance(latents, Tensor) or latents.ndim == 0 or latents.numel() == 0:
         given = list(latents.shape) if isinstance(latents, Tensor) else f"a {type(latents).__name__}"
         raise ValueError(f"latents must be a non-empty tensor [B, ...], not {given}")

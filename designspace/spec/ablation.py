@@ -15,17 +15,19 @@ from designspace.denoising.rows import Denoiser
 from designspace.design import Design
 from designspace.errors import DocPath, Kind, Problem, SpecError
 from designspace.registry.component import Spec
+from designspace.registry.wording import problems_of
 from designspace.spec.axes import Change, axes_of
 from designspace.spec.candidates import Space
 from designspace.spec.claims import Claim
-from designspace.spec.document import Document, located, read
+from designspace.spec.document import Document, read
 from designspace.spec.evaluate import Evaluate
 from designspace.spec.overrides import override
 from designspace.spec.paths import PARTS, SEARCH, field_path
 from designspace.spec.plan import Plan, place_of, plan
-from designspace.spec.problems import Problems, problems_of
+from designspace.spec.problems import Problems
 from designspace.spec.search import Search, varied
 from designspace.spec.trial import Point, Trial
+from designspace.storage.included import located
 
 ROW = Denoiser.row
 LONGEST_NAME = 100

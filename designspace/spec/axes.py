@@ -12,9 +12,10 @@ from pydantic import ValidationError
 
 from designspace.errors import DocPath, Kind, Problem, SpecError, dotted
 from designspace.registry.component import Spec
+from designspace.registry.wording import problem_at
 from designspace.spec.limits import MOST_TRIALS
 from designspace.spec.paths import PARTS, STEPS, Setting, axis_name, field_path, suggest_field
-from designspace.spec.problems import Problems, problem_at, refusal
+from designspace.spec.problems import Problems, refusal
 from designspace.text import Label, label_of
 
 
@@ -95,15 +96,17 @@ def values_of(axis: str, place: DocPath, values: Sequence[Any], problems: Proble
     if not values:
         problems.append(Problem("has no values", place))
     name, found = axis_name(axis), list[Choice]()
-    called: dict[Label, Any] = {}
+    called: dict[Label, tuple[int, Any]] = {}
     for i, value in enumerate(values):
         with problems.collecting():
             found.append(_value(axis, place, i, value))
             label = found[-1].labels[name]
-            first = called.setdefault(label, value)
-            if first is not value and first != value:
+            same = called.setdefault(label, (i, value))
+            if same[1] != value:
                 what = f"another value is also called '{label}': give one of them a label, {{label: .., set: {{..}}}}"
                 raise refusal(what, (*place, i))
+            if same[0] != i and place[0] in ("grid", "one_at_a_time"):  # the axes of a zip advance together
+                raise refusal(f"'{label}' is given twice", (*place, i))
     return found
 
 

@@ -12,11 +12,11 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import Node, ScalarNode, SequenceNode
 
-from designspace.design import included
 from designspace.errors import DocPath, Kind, Place, Problem, SpecError
 from designspace.spec.limits import MOST_BYTES, LimitedComposer, LimitError, expanded, too_long, unprintable
 from designspace.spec.problems import Problems
-from designspace.text import did_you_mean_file, first_of
+from designspace.storage.included import no_such_file
+from designspace.text import first_of
 
 LISTED = 20
 """The largest number of files that a message lists."""
@@ -62,14 +62,6 @@ class Document:
         return path in self.spots and not self.spots[path].value.line
 
 
-def located(path: Path) -> Path:
-    """``path``, or the included ablation of this name if there is no such file and the path names no folder."""
-    if len(path.parts) != 1 or path.suffix not in ("", ".yaml") or path.exists():
-        return path
-    file = included() / f"{path.stem}.yaml"
-    return file if file.is_file() else path
-
-
 def read(path: Path) -> Document:
     """Read a YAML file. Repeated keys and unusable values are recorded as problems of the document.
 
@@ -86,11 +78,7 @@ def read(path: Path) -> Document:
         files = first_of(names, LISTED) or "no YAML"
         raise _unreadable(f"is a folder, not a file. It has: {files}", Place(str(path))) from None
     except FileNotFoundError:
-        ours = sorted(included().glob("*.yaml")) if len(path.parts) == 1 else []
-        names = [file.stem for file in ours]
-        near = did_you_mean_file(path, [*names, *path.parent.glob("*.y*ml")])
-        listed = f" Included ablations: {', '.join(names)}" if ours else ""
-        raise _unreadable(f"no such file.{near}{listed}", Place(str(path))) from None
+        raise _unreadable(no_such_file(path), Place(str(path))) from None
     except OSError as error:
         raise _unreadable(f"cannot be read: {error.strerror}", Place(str(path))) from None
     if len(content) > MOST_BYTES:

@@ -61,4 +61,5 @@ def _path(key: str, data: dict[str, Any], fields: Sequence[str]) -> tuple[str, .
         return ("design", first, *rest)
     if key == "seed":
         return SEED
-    raise refusal(f"unknown field '{first}'.{suggest_field(key, fields)}", (), Kind.UNKNOWN_FIELD)
+    near = suggest_field(key, fields) or f" Fields: {', '.join(fields)}, and the rows of the design."
+    raise refusal(f"unknown field '{first}'.{near}", (), Kind.UNKNOWN_FIELD)

@@ -31,8 +31,9 @@ from designspace.errors import DataError, DocPath, Kind, Problem, RowError, brie
 from designspace.interrupts import TooSlow, contained
 from designspace.registry.calling import blame
 from designspace.registry.component import Component
+from designspace.registry.wording import worded
 from designspace.spec.paths import Location, Setting, written
-from designspace.spec.problems import Problems, worded
+from designspace.spec.problems import Problems
 from designspace.spec.sections import Draft
 from designspace.spec.trial import Trial
 

@@ -25,11 +25,12 @@ from designspace.spec.claims import Claim, checked
 from designspace.spec.document import Document
 from designspace.spec.evaluate import Evaluate
 from designspace.spec.own import OwnComponents
-from designspace.spec.paths import PARTS, SEARCH, STEPS, Setting, axis_name, written
+from designspace.spec.paths import PARTS, SEARCH, STEPS, Setting, axis_name
 from designspace.spec.problems import Problems
+from designspace.spec.repeats import too_few_repeats
 from designspace.spec.resolve import Resolver, unmeasured
 from designspace.spec.search import varied
-from designspace.spec.trial import Point, Trial
+from designspace.spec.trial import Point
 from designspace.spec.unfit import unfit
 from designspace.spec.unused import axes_without_effect
 from designspace.text import did_you_mean_file, joined
@@ -93,7 +94,7 @@ def plan(fields: Mapping[str, Any], document: Document) -> Plan:
         problems += axes_without_effect(found, different)
         problems += unmeasured(base, different)
     problems += _overruled(document, base, found)
-    problems += _few_repeats(base, different)
+    problems += too_few_repeats(base, points)
     problems += evaluations.warnings(points, [*base, *changing])
     problems += adding_the_same_noise(points, evaluations.cost, changing)
     return Plan(points, claims, [document.locate(problem) for problem in problems])
@@ -205,12 +206,6 @@ def _metrics(settings: Sequence[Setting]) -> list[str]:
 def _name(component: Any) -> str:
     name = component.get("name") if isinstance(component, dict) else getattr(component, "name", component)
     return str(name)
-
-
-def _few_repeats(base: Sequence[Setting], trials: Sequence[Trial]) -> Iterator[Problem]:
-    if any(trial.evaluate.repeats == 2 for trial in trials):
-        what = "2 repeats leave one degree of freedom: intervals extend 12.7 standard errors to each side; use more"
-        yield Problem(what, written(base, ("evaluate", "repeats")), Kind.FEW_REPEATS)
 
 
 def _overruled(document: Document, base: Sequence[Setting], found: Sequence[Choice]) -> Iterator[Problem]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from designspace.bars import shown
 from designspace.denoising.guidance import Guidance
 from designspace.denoising.rows import Denoiser
 from designspace.errors import (
@@ -58,15 +59,14 @@ class Resolver:
         valid: list[tuple[Choice, list[Setting], Draft]] = []
         for choice in found:
             with problems.collecting():
-                settings = choice.on(self._base)
-                valid.append((choice, settings, self._draft(settings)))
+                valid.append((choice, settings := choice.on(self._base), self._draft(settings)))
         drafts, points = [draft for *_, draft in valid], list[Point]()
         evaluations = Evaluations(drafts)
         if (number := sum(draft.evaluate.repeats for draft in drafts)) > MOST_TRIALS:
             what = f"{len(drafts):,} points with their repeats are {number:,} trials; the limit is {MOST_TRIALS:,}"
             problems.append(Problem(what, written(self._base, ("evaluate", "repeats"))))
             valid = []
-        for choice, settings, draft in valid:
+        for choice, settings, draft in shown(valid, "checking the points", len(valid)):
             with problems.collecting():
                 trials = self._trials(draft, settings, evaluations)
                 points += [Point(dict(choice.labels), trial, draft.steps.budget) for trial in trials]

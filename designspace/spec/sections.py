@@ -25,9 +25,10 @@ from designspace.design import Design
 from designspace.errors import DataError, Kind, Problem, SpecError, brief
 from designspace.interrupts import contained
 from designspace.registry.component import FOLDER, Component, Spec
+from designspace.registry.wording import problem_at
 from designspace.spec.evaluate import Evaluate
 from designspace.spec.paths import STEPS, Location, Setting, build, written
-from designspace.spec.problems import Problems, problem_at, refusal
+from designspace.spec.problems import Problems, refusal
 from designspace.spec.steps import Steps
 from designspace.storage.files import content_key
 

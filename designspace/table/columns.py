@@ -14,11 +14,12 @@ from pydantic import ValidationError
 
 from designspace.design import Design, preset_names
 from designspace.errors import Place, Problem, SpecError, dotted
+from designspace.registry.wording import problems_of
 from designspace.spec import Ablation, load
 from designspace.spec.axes import Change, Choice
 from designspace.spec.document import parse
 from designspace.spec.paths import Setting, build
-from designspace.spec.problems import problems_of, refusal
+from designspace.spec.problems import refusal
 from designspace.text import Label, config_name, did_you_mean, joint_name
 
 Columns = Mapping[str, Design]

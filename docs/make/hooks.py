@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import api
@@ -18,6 +19,18 @@ PICTURES = [
     "reports/error_bar_calibration/bias.png",
     "reports/time_steps/truncation_error_vs_sigma.png",
 ]
+LINKS = {
+    r"\.\./components/(\w+)/(\w+)\.py": r"rows/\1.md#\2",
+    r"\.\./components/(\w+)/": r"rows/\1.md",
+    r"\.\./components/": "rows/index.md",
+    r"\.\./designspace/[\w/]+\.py": "api.md",
+    r"notebook\.ipynb": "notebook.md",
+    r"\.\./(reports/\S+\.png)": r"\1",
+}
+"""Targets of links that exist in the repository, and the pages and pictures that the site has in their place.
+
+People also read the pages where the repository is hosted, which has none of the pages that are made here.
+"""
 
 
 def on_config(config: Any) -> Any:
@@ -39,6 +52,13 @@ def on_files(files: Files, config: Any) -> Files:
     for name in PICTURES:
         files.append(File.generated(config, name, abs_src_path=str(rows.ROOT / name)))
     return files
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """The page with links to pages of the site in place of ``LINKS``."""
+    for target, page in LINKS.items():
+        markdown = re.sub(rf"\]\({target}\)", f"]({page})", markdown)
+    return markdown
 
 
 def on_page_content(html: str, **_: Any) -> str:

@@ -16,6 +16,7 @@ from designspace.report.figures import points as scatter
 from designspace.report.figures import steps as slopes
 from designspace.report.figures import warps as warped
 from designspace.report.study import Study
+from designspace.results.store import place_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -76,11 +77,11 @@ def between(results: AnyResults, ax: AnyAxes | None = None) -> Figure:
 
 
 def study_of(results: AnyResults) -> Study:
-    """The study of these results: the return value of ``ds.run``, or the folder of an ablation."""
+    """The study of these results: the return value of ``ds.run``, or the folder or name of an ablation."""
     if isinstance(results, Study):
         return results
     if isinstance(results, str | os.PathLike):
-        return Study(Path(results))
+        return Study(place_of(Path(results)))
     return Study(results.folder, only=results.only)
 
 
