@@ -580,10 +580,10 @@ def test_the_api_has_every_public_name_with_its_signature():
     page = api.page()
     assert all(f"## ds.{name}\n" in page for name in designspace.__all__)
     assert "device: str = 'cpu',\n    executor: str = 'local',\n    workers: int | None = None," in page
-    assert "- `ValueError`: The time steps, the solver and the limits of the denoiser are incompatible, or an" in page
-    assert "output of D or the noise" in next(
-        line for line in page.splitlines() if line.startswith("- `ValueError`: The time")
+    errors = next(
+        line for line in page.splitlines() if line.startswith("- `ValueError`: Time steps, solver and limits")
     )
+    assert "the output of D or the noise does not have the shape" in errors
 
 
 def test_every_public_name_has_an_example_that_runs(tmp_path, monkeypatch):

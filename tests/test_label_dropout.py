@@ -276,7 +276,11 @@ def test_a_single_class_is_a_list_of_one(tmp_path, given, listed):
 
 def test_captions_and_protocols_name_the_classes(tmp_path, digits):
     hashes = {}
-    for labels, told in (("balanced", ", classes balanced"), ([3], ", class 3 only"), ("none", "seed 0, detector")):
+    for labels, told in (
+        ("balanced", ", classes balanced"),
+        ([3], ", class 3 only"),
+        ("none", "seed 0, exact denoiser, detector"),
+    ):
         exact = SPEC | {"denoiser": "exact", "grid": {"num_steps": [2]}, "components": []} | evaluated(labels)
         results = run(load(write_spec(tmp_path, **exact)), out=tmp_path / str(labels), progress=False)
         (row,) = results.rows()

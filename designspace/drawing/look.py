@@ -114,6 +114,7 @@ def wrapped(name: str, width: int, most: int = 2) -> str:
     signs, else after underscores. A name that is still longer is shortened in the middle: those of configurations that
     begin alike differ at the end, ``weight=2``.
     """
+    name = " ".join(name.split())
     wrapper = _Wrapper(width, break_on_hyphens=False)
     lines = wrapper.wrap(name)
     for kind in (_Finer, _AtSigns, _AtUnderscores):
@@ -128,7 +129,7 @@ def wrapped(name: str, width: int, most: int = 2) -> str:
         for line in first:
             taken = name.index(line, taken) + len(line)
         *_, end = _Wrapper(width - 2, break_on_hyphens=False).wrap(name[taken:])
-        before = name.rstrip()[: -len(end)]
+        before = name[: -len(end)]
         for part in reversed(wrapper.parts(before)):
             if len(part) + len(end) > width - 2:
                 break
