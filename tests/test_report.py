@@ -11,6 +11,7 @@ import sys
 import time
 import warnings
 from itertools import combinations, product
+from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
@@ -211,6 +212,24 @@ def test_samples_keep_every_pixel(recorded):
     first_rows = np.lib.stride_tricks.sliding_window_view(drawn[..., 0], w, axis=1)
     places = np.argwhere((first_rows == wanted[0, :, 0]).all(-1))
     assert any(np.array_equal(drawn[y : y + h, x : x + w, 0], wanted[..., 0]) for y, x in places)
+
+
+def test_files_that_a_report_no_longer_has_are_removed(bench):
+    made = bench(axes=("solver", "schedule", "nfe"))
+    for solver in ("heun", "euler"):
+        for schedule in ("linear", "vp"):
+            made.point({"solver": solver, "schedule": schedule, "nfe": 7}, 3.0, se=0.1)
+    first = {path.name for path in write(made.folder, formats=["svg"])}
+    assert {"interactions.md", "interactions.csv", "frechet_effects.png", "frechet_effects.svg"} <= first
+    (made.folder / "mine.png").write_bytes(b"a picture of the user")
+    (made.folder / "frechet_heat.svg").write_text("drawn by an earlier version")
+    made.points[:] = made.points[:1]
+    (made.folder / "ablation.json").write_text(json.dumps(made.about))
+    second = {path.name for path in write(made.folder)}
+    assert not {"interactions.md", "frechet_effects.png"} & second
+    there = {path.name for path in made.folder.iterdir() if path.is_file()}
+    drawn = {Path(name).stem for name in second if name.endswith(".png")}
+    assert there - second - {"results.jsonl", "ablation.json", "mine.png"} <= {f"{name}.svg" for name in drawn}
 
 
 def test_paired_difference_uses_common_latents(bench):

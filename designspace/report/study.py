@@ -223,5 +223,10 @@ def rivals(entries: Sequence[Entry], metric: str) -> list[list[Entry]]:
     groups: dict[tuple[int, bool], list[Entry]] = {}
     for i, group in enumerate(comparable(entries, metric)):
         for entry in group:
-            groups.setdefault((i, network_of(entry.rows[0]) is None), []).append(entry)
+            groups.setdefault((i, not learned(entry)), []).append(entry)
     return [group for _, group in sorted(groups.items(), key=lambda item: item[0])]
+
+
+def learned(entry: Entry) -> bool:
+    """Whether the denoiser of a point is a network, rather than one that knows the distribution of the data."""
+    return network_of(entry.rows[0]) is not None

@@ -6,10 +6,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from designspace.report import html
-from designspace.report.figures.files import files
+from designspace.report.figures.files import files, is_figure
 from designspace.report.study import Study
 from designspace.report.tables import claims, comparisons, effects, interactions, latex, practices, quality, values
 from designspace.storage.files import write_whole
+
+TABLES = {
+    f"{name}.{kind}" for name in ("comparisons", "effects", "interactions", "quality") for kind in ("md", "csv")
+} | {"claims.md", "practices.md"}
+"""The tables that not every report has."""
 
 
 def find(out: Path) -> list[Path]:
@@ -20,7 +25,8 @@ def find(out: Path) -> list[Path]:
 def write(folder: Path | Study, *, live: bool = False, formats: Sequence[str] = ()) -> list[Path]:
     """Write tables, figures, verdicts and the page beside the results, and return their paths.
 
-    Files whose content is unchanged are not touched.
+    Files whose content is unchanged are not touched. Tables and figures that the report no longer has, because the
+    results or the version have changed, are removed; figures in other formats are kept where the PNG is drawn.
 
     Args:
         folder: The folder of an ablation's results, or a study.
@@ -39,7 +45,15 @@ def write(folder: Path | Study, *, live: bool = False, formats: Sequence[str] = 
         if not path.is_file() or path.read_bytes() != content:
             write_whole(path, content)
         written.append(path)
+    _remove_outdated(study, {path.name for path in written})
     return written
+
+
+def _remove_outdated(study: Study, written: set[str]) -> None:
+    drawn = {Path(name).stem for name in written if name.endswith(".png")}
+    for path in [*study.folder.iterdir()]:
+        if path.name in TABLES - written or (is_figure(path.name, study.about.metrics) and path.stem not in drawn):
+            path.unlink()
 
 
 def _files(study: Study, live: bool, formats: Sequence[str]) -> Iterator[tuple[str, bytes]]:

@@ -26,6 +26,9 @@ from designspace.report.study import Study, rivals
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+OF_DATA = (plane.walks, plane.backward, plane.flow, warps, between, steps, paths, points.points)
+"""The figures that are not about a metric."""
+
 
 def files(study: Study, formats: Sequence[str] = ()) -> Iterator[tuple[str, bytes]]:
     """Names and reproducible contents of all files: figures as PNG and in further ``formats``, sample images as PNG."""
@@ -67,8 +70,16 @@ def _candidates(study: Study) -> Iterator[tuple[str, Figure | None]]:
             yield f"{stem(metric)}_effects{f'_{i + 1}' if i else ''}", main_effects(study, metric, i)
         for i in range(len(quality(study, metric))):
             yield f"{stem(metric)}_quality{f'_{i + 1}' if i else ''}", equal_quality(study, metric, i)
-    for figure in (plane.walks, plane.backward, plane.flow, warps, between, steps, paths, points.points):
+    for figure in OF_DATA:
         yield figure.__name__, figure(study)
+
+
+def is_figure(name: str, metrics: Sequence[str]) -> bool:
+    """Whether a file has the name of a figure of some of the metrics, of the data or of the samples."""
+    stems = "|".join(re.escape(stem(metric)) for metric in metrics)
+    of_metric = rf"(?:{stems})_(?:vs_\w+|by_row|heat|pareto|effects(?:_\d+)?|quality(?:_\d+)?)" if stems else "(?!)"
+    others = "|".join((*(figure.__name__ for figure in OF_DATA), "samples", "samples_difference"))
+    return re.fullmatch(rf"(?:{of_metric}|{others})\.(?:png|svg|pdf)", name) is not None
 
 
 def stem(metric: str) -> str:

@@ -12,7 +12,7 @@ from designspace.report.evidence.effects import Dependence, Effects, effects
 from designspace.report.evidence.factors import Factor, choice_of, edges, factors, word_of
 from designspace.report.evidence.interactions import interactions
 from designspace.report.evidence.judged import UNEQUAL
-from designspace.report.study import Study, rivals
+from designspace.report.study import Study, learned, rivals
 from designspace.report.tables import caption
 from designspace.report.tables.evidence import NOT_EVERYWHERE
 from designspace.report.tables.interactions import told as depending
@@ -185,7 +185,11 @@ def _left_out(study: Study, group: Sequence[Entry], found: Sequence[Effects]) ->
     left = [factor for factor in factors(study) if factor not in known]
     apart = [f.name for f in left if len({choice_of(e.axes, f.axes) for e in group} & {*f.choices}) < 2]
     if apart:
-        yield f"No effect is given for {joined(apart)}, because each value has a protocol of its own."
+        ranked_apart = len({learned(entry) for entry in study.entries}) > 1
+        why = (
+            f"networks are not ranked with {caption.EXACT}" if ranked_apart else "each value has a protocol of its own"
+        )
+        yield f"No effect is given for {joined(apart)}, because {why}."
     if names := [factor.name for factor in left if factor.name not in apart]:
         yield f"No effect is given for {', '.join(names)}, because the choice to compare with has no finite result."
 

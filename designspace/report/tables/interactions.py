@@ -8,6 +8,7 @@ from typing import Any
 from designspace.report.entry import Entry
 from designspace.report.evidence.contrasts import Difference
 from designspace.report.evidence.interactions import Change, Interaction, interactions
+from designspace.report.evidence.paper import model_of
 from designspace.report.study import Study, rivals
 from designspace.report.tables import caption
 from designspace.report.tables.table import Cell, Table, csv_text, markdown, number_cell
@@ -43,7 +44,9 @@ def table(study: Study) -> Table | None:
     for metric, group, of in _groups(study):
         by = _by_pair(of)
         kept = sorted(by, key=lambda pair: _clearness(_clearest(by[pair])), reverse=True)[:MOST]
-        names = [one_line(group[0].about(metric).protocol), *[""] * len(by)]
+        several = len(rivals(study.entries, metric)) > 1
+        name = one_line(group[0].about(metric).protocol) + (f", {one_line(model_of(group[0]))}" if several else "")
+        names = [name, *[""] * len(by)]
         shown = [_row(study, at) for pair, at in by.items() if pair in kept]
         rows += [[Cell(name), *row] for name, row in zip(names, shown, strict=False)]
         notes[caption.training_runs(group)] = None

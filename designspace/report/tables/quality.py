@@ -84,7 +84,7 @@ def nfe_of(one: Reached) -> str:
 def interval(one: Reached) -> str:
     """``[19, 27]``; ``[19, …`` if no measured NFE is certainly enough."""
     if one.low is None:
-        return f"above {one.measured[-1]:.4g}"
+        return f"more than {one.measured[-1]:.4g}"
     low = "…" if one.low == one.measured[0] else f"{one.low:.4g}"
     return f"[{low}, {'…' if one.high is None else f'{one.high:.4g}'}]"
 
