@@ -175,15 +175,17 @@ def is_thick(style: Mapping[str, Any]) -> bool:
     return style.get("linewidth") == THICK
 
 
-def distinct(styles: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+def distinct(styles: Mapping[str, dict[str, Any]], by: Sequence[str] = ("color",)) -> dict[str, dict[str, Any]]:
     """The looks of the curves of one figure; where colours repeat, later curves have colours that are still free.
+
+    ``by`` are the parts of the looks that tell the curves apart: the colours alone or, say, with the markers.
 
     In a report with more configurations than colours, several configurations have the same one.
     """
     free = [colour for colour in (*COLOURS, *MORE) if colour not in {style["color"] for style in styles.values()}]
     found: dict[str, dict[str, Any]] = {}
     for name, style in styles.items():
-        repeated = style["color"] in {other["color"] for other in found.values()}
+        repeated = any(all(style[part] == other[part] for part in by) for other in found.values())
         found[name] = style | ({"color": free.pop(0)} if repeated and free else {})
     return found
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby, zip_longest
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from designspace.drawing.ticks import set_log_ticks
 from designspace.report.entry import BUDGET, Entry
 from designspace.report.evidence.paper import model_of
 from designspace.report.figures.curves import MANY
-from designspace.report.figures.looks import roles
+from designspace.report.figures.looks import distinct, roles
 from designspace.report.figures.metric import EVALUATIONS, each_once, measured_on, quantity
 from designspace.report.study import Study, rivals
 from designspace.text import config_name, one_line
@@ -39,6 +39,7 @@ PANEL = 2.3
 NAMED = 8
 """The largest number of configurations per subject that have names, if they are on a front."""
 NOTHING: dict[str, Any] = {"linestyle": "none"}
+"""The look of a heading or a gap in a legend."""
 FRONT: dict[str, Any] = {"color": DARK, "linewidth": 0.9, "zorder": 1.5}
 BEATEN: dict[str, Any] = {"color": FAINT, "marker": ".", "markersize": 3}
 
@@ -96,19 +97,29 @@ def _named(panels: Sequence[CostPanel], room: float) -> tuple[dict[str, dict[str
     styles = {(subject, name): style | {"linestyle": "none", "zorder": 3} for subject, name, style in turns}
     subjects = list(dict.fromkeys(panel.subject for panel in panels))
 
-    def keys(names: Sequence[tuple[str, str]]) -> list[Key]:
-        found: list[Key] = []
-        for subject in subjects:
-            found += [Key(f"{subject}:", NOTHING)] * (len(subjects) > 1)
-            found += [Key(name, styles[subject, name]) for of, name in names if of == subject]
-        rest = "; dark dots: others on it" * (len(names) < len(styles))
-        return [*found, Key(f"the front{rest}", FRONT)]
-
     names = [*styles][: NAMED * len(subjects)]
-    while len(names) > 1 and Legend(keys(names), SMALL, line=1.6).height > room:
+    while True:
+        of = {subject: {name: styles[one, name] for one, name in names if one == subject} for subject in subjects}
+        looks = {subject: distinct(found, ("color", "marker")) for subject, found in of.items()}
+        legend = _legend(looks, "; dark dots: others on it" if len(names) < len(styles) else "")
+        if len(names) == 1 or legend.height <= room:
+            return looks, legend
         names.pop()
-    looks = {subject: {name: styles[of, name] for of, name in names if of == subject} for subject in subjects}
-    return looks, Legend(keys(names), SMALL, line=1.6)
+
+
+def _legend(looks: dict[str, dict[str, dict[str, Any]]], rest: str) -> Legend:
+    """A legend that has a column for each subject if there are several and the columns fit."""
+    several = len(looks) > 1
+    groups = [
+        [Key(f"{subject}:", NOTHING)] * several + [Key(*item) for item in of.items()] for subject, of in looks.items()
+    ]
+    groups[-1].append(Key(f"the front{rest}", FRONT))
+    legend = Legend([key for group in groups for key in group], SMALL, line=1.6)
+    if not several or legend.columns < len(groups):
+        return legend if not several else replace(legend, most=1)
+    longest = max(map(len, groups))
+    padded = [key for group in groups for key in group + [Key("", NOTHING)] * (longest - len(group))]
+    return replace(legend, keys=padded, most=len(groups))
 
 
 def cost_panels(study: Study, metric: str) -> list[CostPanel]:

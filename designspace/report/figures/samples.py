@@ -49,9 +49,9 @@ def samples_difference(study: Study) -> Figure | None:
     same = {"nfe": "at the same NFE" if study.guided else "at the same cost", "nfe_total": "at the same cost"}
     where = (same | {"num_steps": "in as many steps"}).get(study.column_axis or "", "")
     used = sorted({block.row for block in blocks})
-    names = " or ".join(one_line(found.rows[row]) for row in dict.fromkeys(base[row] for row in used))
-    own = ", of the same kind of model," if len({base[row] for row in used}) > 1 else ""
-    note = f"Half the difference from {names}{own} {where}".rstrip(", ") + f"; grey is none.{_cut(found)}"
+    first, *other = (one_line(found.rows[row]) for row in dict.fromkeys(base[row] for row in base if row in used))
+    note = f"Half the difference from {first} {where}".rstrip() + f"; grey is none.{_cut(found)}"
+    note += "".join(f"\nImages of exact denoisers: from {name}." for name in other)
     moved = [replace(block, row=used.index(block.row)) for block in blocks]
     return draw(Grid([found.rows[row] for row in used], found.columns, moved, {}, note))
 
@@ -140,7 +140,10 @@ def _value(entry: Entry, metric: str) -> str:
 
 
 def _baselines(study: Study, shown: Grid) -> dict[int, int]:
-    """For each row the first one of the same kind, network or exact denoiser, with most of the baseline's choices."""
+    """For each row the first one of the same kind, network or exact denoiser, with most of the baseline's choices.
+
+    Rows of networks are before those of exact denoisers.
+    """
 
     def shared(point: Entry) -> int:
         return sum(point.axes.get(axis) == value for axis, value in study.about.baseline_axes.items())
@@ -150,7 +153,7 @@ def _baselines(study: Study, shown: Grid) -> dict[int, int]:
     for name in shown.rows:
         kinds.setdefault(network_of(first[name].rows[0]) is None, []).append(name)
     base = {kind: max(of, key=lambda name: shared(first[name])) for kind, of in kinds.items()}
-    return {shown.rows.index(name): shown.rows.index(base[kind]) for kind, of in kinds.items() for name in of}
+    return {shown.rows.index(name): shown.rows.index(base[kind]) for kind, of in sorted(kinds.items()) for name in of}
 
 
 def _differences(shown: Grid, base: Mapping[int, int]) -> list[Block]:
