@@ -21,6 +21,7 @@ from designspace.drawing.scales import (
 )
 from designspace.drawing.ticks import labels, log_ticks
 from designspace.report.evidence.effects import effects
+from designspace.report.figures.best import _ticks
 from designspace.report.figures.curves import metric_vs_axis, metric_vs_nfe
 from designspace.report.figures.effects import main_effects
 from designspace.report.figures.heat import heat_map
@@ -240,6 +241,22 @@ def test_samples_differ_from_those_of_the_baseline_if_it_has_images(bench):
     assert shown == ["NFE 7", "euler", "dpmpp_2m", "Half the difference from heun at the same cost; grey is none."]
 
 
+def test_images_of_exact_denoisers_differ_from_those_of_their_own_baseline(bench):
+    made = bench(axes=("denoiser", "solver", "nfe"))
+    made.about["baseline_axes"] = {"denoiser": "network", "solver": "heun"}
+    for denoiser, network in (("exact", {}), ("network", {"network": "one"})):
+        for solver in ("euler", "heun", *(f"s{i}" for i in range(11))):
+            made.point({"denoiser": denoiser, "solver": solver, "nfe": 7}, 3.0, se=SE, **network)
+    shown = [text for text in words(samples_difference(made.study())) if text]
+    assert len(shown) == 1 + 22 + 1
+    assert not [text for text in shown[:-1] if "heun" in text]
+    assert shown[-1].splitlines() == [
+        "Half the difference from denoiser=network, solver=heun at the same cost; grey is none."
+        " First 24 of 26 configurations.",
+        "Images of exact denoisers: from denoiser=exact, solver=heun.",
+    ]
+
+
 def words(figure):
     return [text.get_text() for text in figure.texts]
 
@@ -338,6 +355,16 @@ def test_ticks_are_round_and_do_not_touch():
     scale = scale_through([15, 16, 31, 32, 63, 64])
     assert scale.ticks == [15, 16, 31, 32, 63, 64]
     assert spaced(scale, 2.8) == [15, 31, 64]
+
+
+@pytest.mark.parametrize("low", [5e-4, 0.02, 0.15, 0.35, 0.5, 0.8])
+@pytest.mark.parametrize("high", [1.25, 1.9, 2.9, 40.0])
+def test_ticks_of_ratios_have_room(low, high):
+    found = _ticks(low, high)
+    assert 1 in found
+    assert len(found) <= 9
+    gaps = np.diff(np.log(found)) / math.log(high / low)
+    assert gaps.min(initial=1) > 0.07
 
 
 def test_labels_are_all_plain_or_all_powers():

@@ -294,7 +294,54 @@ def test_what_only_the_correction_keeps_among_the_best_is_an_open_blue_circle(be
     looks = [(to_hex(dot.get_markeredgecolor()), to_hex(dot.get_markerfacecolor())) for dot in dots[:4]]
     assert looks[:3] == [(blue, blue), (blue, blue), (blue, "#ffffff")]
     assert looks[3][0] != blue
-    assert "open blue: worse if compared alone" in axes.get_title(loc="right").replace("\n", " ")
+    note = axes.get_title(loc="right").replace("\n", " ")
+    assert "open blue: worse if compared alone; open dark: worse" in note
+    assert "no difference is significant" not in note
+
+
+def test_configurations_that_all_tie_are_all_blue(bench):
+    made = bench(axes=("solver",))
+    made.about["baseline_axes"] = {"solver": "s0"}
+    for i in range(4):
+        made.point({"solver": f"s{i}"}, 5.0 + 0.01 * i, se=0.5)
+    (axes,) = by_row(made.study(), "frechet").axes
+    dots = [line for line in axes.lines if line.get_marker() == "o"]
+    assert [to_hex(dot.get_markerfacecolor()) for dot in dots] == [FAVOURED["color"].lower()] * 4
+    note = axes.get_title(loc="right").replace("\n", " ")
+    assert note.endswith("no difference is significant; grey line: baseline")
+
+
+def test_many_configurations_differ_in_colour_or_line_and_the_best_in_colour(bench):
+    made = bench()
+    for i, nfe in itertools.product(range(40), (7, 11)):
+        made.point({"solver": f"s{i}", "nfe": nfe}, 50.0 - i + 1 / nfe, se=0.1)
+    study = made.study()
+    looks = {entry.config: roles(study).style(entry) for entry in study.entries}
+    assert len({(look["color"], str(look["linestyle"])) for look in looks.values()}) == 40
+    assert len({looks[f"s{i}"]["color"] for i in range(29, 40)}) == 11
+
+
+def test_each_front_has_names_below_a_heading_and_no_two_points_of_it_look_alike(bench):
+    made = bench(axes=("denoiser", "solver", "nfe"))
+    for denoiser, (i, nfe) in itertools.product(("network", "exact"), enumerate((7, 11, 19, 35))):
+        for j in range(30):
+            value = 10.0 - i if j == 7 * i % 30 else 20.0 + j
+            axes = {"denoiser": denoiser, "solver": f"s{j}", "nfe": nfe}
+            made.point(axes, value, se=0.1, **({"network": "one"} if denoiser == "network" else {}))
+    study = made.study()
+    edit(study.folder, lambda rows: [row["trial"].update(denoiser={"name": row["axes"]["denoiser"]}) for row in rows])
+    with style():
+        figure = drawn(pareto(made.study(), "frechet"))
+    (legend,) = figure.legends
+    names = [text.get_text() for text in legend.get_texts()]
+    best = ["s0", "s7", "s14", "s21"]
+    assert [name for name in names if name.strip()] == [
+        "digits, denoiser network:", *best, "digits, exact denoiser:", *best, "the front"
+    ]  # fmt: skip
+    for axes in figure.axes:
+        marked = [line for line in axes.lines if line.get_marker() not in ("None", ".")]
+        assert len({(line.get_color(), line.get_marker()) for line in marked}) == len(marked) == 4
+    assert legend.get_window_extent().height <= figure.bbox.height / 4
 
 
 @pytest.mark.parametrize(("lowest", "strong"), [(("a", "a", "b"), "a"), (("a", "b"), None), (("a", "b", "c"), None)])

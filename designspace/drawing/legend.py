@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -66,8 +67,11 @@ class Legend:
     @property
     def height(self) -> float:
         """The height in inches."""
-        lines = max(wrapped(key.name, NAME).count("\n") + 1 for key in self.keys)
-        return 0.06 + 0.02 * self.size * self.rows * lines + 0.02 * SMALL * len(self.note.splitlines())
+        lines = [wrapped(key.name, NAME).count("\n") + 1 for key in self.keys]
+        short, longer = divmod(len(lines), self.columns)  # matplotlib's first columns have one more
+        starts = [column * short + min(column, longer) for column in range(self.columns + 1)]
+        most = max(sum(lines[start:end]) for start, end in itertools.pairwise(starts))
+        return 0.06 + 0.02 * self.size * most + 0.02 * SMALL * len(self.note.splitlines())
 
     def draw(self, figure: Figure) -> None:
         """Put the legend above all panels of the figure, or into the first of the axes that the user gives."""

@@ -99,7 +99,8 @@ def text_width(lines: Iterable[str], size: float) -> float:
     """The width of the widest of these lines in inches; 0 without any."""
     from matplotlib.textpath import TextPath
 
-    return max((float(TextPath((0, 0), line, size=size).get_extents().width) / 72 for line in lines if line), default=0)
+    paths = (TextPath((0, 0), line, size=size) for line in lines if line.strip())  # it fails without any outline
+    return max((float(path.get_extents().width) / 72 for path in paths), default=0)
 
 
 def plain(text: str) -> str:

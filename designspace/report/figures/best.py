@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from designspace.drawing.files import saved
@@ -26,8 +27,8 @@ NAMED = re.compile(r"(changes|quality)_\d+\.png")
 """The names of the figures."""
 LEAST = 1e-3
 """The smallest ratio that is drawn."""
-MOST = 9
-"""The largest number of ticks."""
+MOST, APART = 9, 0.078
+"""The largest number of ticks, and the smallest distance of two, as a share of the axis."""
 UNSURE = "#888888"
 COLOUR = {Judgement.CONTRADICTS: COLOURS[1], Judgement.AGREES: COLOURS[0], Judgement.UNDECIDED: UNSURE}
 """The colours of the verdicts."""
@@ -128,13 +129,14 @@ def _scale(axes: Axes) -> None:
 
 
 def _ticks(low: float, high: float) -> list[float]:
-    """At most ``MOST`` ticks of a logarithmic axis in a range that includes 1."""
+    """At most ``MOST`` ticks, ``APART`` from each other, of a logarithmic axis in a range that includes 1."""
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     decades = [10.0**power for power in powers]
     tenths = [[round(step * i, 1) for i in range(1, 30)] for step in (0.1, 0.2)] if high < 3 else []
     for ticks in (*tenths, [digit * tick for tick in decades for digit in (1, 2, 5)], decades):
         shown = [tick for tick in ticks if low <= tick <= high]
-        if len(shown) <= MOST:
+        gap = min((math.log(b / a) for a, b in pairwise(shown)), default=math.inf)
+        if len(shown) <= MOST and gap >= APART * math.log(high / low):
             return shown
     return [1.0]
 

@@ -64,6 +64,13 @@ class Dots:
     doubtful: list[Entry]
     """Those of the ``best`` that are significantly worse than the first before the correction for all comparisons."""
     baseline: Entry | None
+    unknown: bool
+    """Whether the significance of some difference is unknown."""
+
+    @property
+    def tied(self) -> bool:
+        """Whether no configuration differs significantly from the best one."""
+        return all(entry in self.best for entry in [*(row.entry for row in self.rows), *self.others])
 
     @property
     def places(self) -> list[float]:
@@ -85,8 +92,9 @@ class Dots:
 def by_row(study: Study, metric: str) -> Figure | None:
     """The metric of each configuration at the highest budget; ``None`` if there are fewer than two configurations.
 
-    Blue are the best one and those that do not differ significantly from it, unless all are; grey is the baseline. The
-    circles of those that would differ from the best one if only the two were compared are open.
+    Blue are the best one and those that do not differ significantly from it. The circles of those that would differ
+    from the best one if only the two were compared are open, as are the dark ones of those that are worse. A grey line
+    marks the baseline.
     """
     found = [dots for group in rivals(study.entries, metric) for dots in dots_of(study, group, metric)]
     if not found:
@@ -123,7 +131,7 @@ def _ranked(study: Study, points: Sequence[Entry], metric: str, title: str) -> D
     rows = _rows(study, [entry for entry in points if entry in kept], title)
     others = [entry for entry in points if entry not in kept]
     ranking = rank(study, points, metric)
-    return Dots(title, rows, others, ranking.best, doubtful(ranking), baseline)
+    return Dots(title, rows, others, ranking.best, doubtful(ranking), baseline, ranking.unknown > 0)
 
 
 def doubtful(ranking: Ranking) -> list[Entry]:
@@ -182,18 +190,21 @@ def _draw(axes: Axes, dots: Dots, metric: str) -> None:
 
 def _marks(dots: Dots, reference: bool) -> str:
     """What the colours and the lines mean, as far as they occur."""
-    coloured = [row.entry for row in dots.rows if _style(dots, row.entry)["color"] == COLOURS[0]]
+    shown = [row.entry for row in dots.rows]
     words = {
-        "blue: best or not significantly worse": bool(coloured),
-        "open blue: worse if compared alone": any(entry in dots.doubtful for entry in coloured),
-        "grey: baseline": dots.baseline is not None,
+        "no difference is significant": dots.tied,
+        "blue: best or not significantly worse": not dots.tied and any(entry in dots.best for entry in shown),
+        "open blue: worse if compared alone": any(entry in dots.doubtful for entry in shown),
+        "open dark: worse" + " or of unknown significance" * dots.unknown: bool(dots.best)
+        and any(entry not in dots.best and entry is not dots.baseline for entry in shown),
+        "grey line: baseline": dots.baseline is not None,
         "dashed: drawn reference": reference,
     }
     return fill("; ".join(word for word, occurs in words.items() if occurs), NOTE_WIDTH)
 
 
 def _style(dots: Dots, entry: Entry) -> dict[str, Any]:
-    best = entry in dots.best and len(dots.best) < len(dots.rows) + len(dots.others)
+    best = entry in dots.best
     colour = COLOURS[0] if best else BASELINE["color"] if entry is dots.baseline else DARK
     filled = entry not in dots.doubtful if best else entry is dots.baseline
     return {

@@ -45,6 +45,8 @@ class Grid:
     note: str
     metric: str = ""
     """The heading of the values, such as ``FD``; empty if there are none."""
+    further: int = 0
+    """The number of configurations without a row."""
 
 
 @dataclass(frozen=True)

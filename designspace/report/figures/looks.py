@@ -94,8 +94,10 @@ class Roles:
             return {key: stroke(i, scale[key[0]]) for i, key in enumerate(keys)}
         best, base = self._favoured(keys), tuple(map(self.study.about.baseline_axes.get, self.curves))
         base = base if base in keys else keys[0] if keys else ()
+        ordered = keys if len(keys) <= len(COLOURS) + len(MORE) else self._by_merit(keys)
         others = iter(range(len(keys)))
-        return {key: self._style(key, base, best, others) for key in keys}
+        styles = {key: self._style(key, base, best, others) for key in ordered}
+        return {key: styles[key] for key in keys}
 
     @staticmethod
     def _style(key: Key, base: Key, best: Key | None, others: Iterator[int]) -> dict[str, Any]:
@@ -104,8 +106,19 @@ class Roles:
             return BASELINE | strong
         if key == best:
             return FAVOURED | strong
-        i = next(others)
-        return stroke(i, COLOURS[1:][i] if i < len(COLOURS) - 1 else MORE[(i - len(COLOURS) + 1) % len(MORE)])
+        i, colours = next(others), (*COLOURS[1:], *MORE)
+        return stroke(i, colours[i % len(colours)])
+
+    def _by_merit(self, keys: Sequence[Key]) -> list[Key]:
+        """The curves with the best mean rank by the first metric first, as these have names where not all do."""
+        ranks: dict[Key, list[float]] = {key: [] for key in keys}
+        for metric in self.study.about.metrics[:1]:
+            for group in rivals(self.study.entries, metric):
+                for points in by_budget(self.study, finite(group, metric)).values():
+                    sign = -1 if points[0].higher_is_better(metric) else 1
+                    for i, entry in enumerate(sorted(points, key=lambda entry: sign * entry.value(metric))):
+                        ranks[self.curve(entry)].append(i / len(points))
+        return sorted(keys, key=lambda key: sum(ranks[key]) / len(ranks[key]) if ranks[key] else 1.0)
 
     def _favoured(self, keys: Sequence[Key]) -> Key | None:
         """The curve that the first metric favours at more than half of the budgets at which it excludes some curve."""
@@ -162,15 +175,17 @@ def is_thick(style: Mapping[str, Any]) -> bool:
     return style.get("linewidth") == THICK
 
 
-def distinct(styles: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+def distinct(styles: Mapping[str, dict[str, Any]], by: Sequence[str] = ("color",)) -> dict[str, dict[str, Any]]:
     """The looks of the curves of one figure; where colours repeat, later curves have colours that are still free.
+
+    ``by`` are the parts of the looks that tell the curves apart: the colours alone or, say, with the markers.
 
     In a report with more configurations than colours, several configurations have the same one.
     """
     free = [colour for colour in (*COLOURS, *MORE) if colour not in {style["color"] for style in styles.values()}]
     found: dict[str, dict[str, Any]] = {}
     for name, style in styles.items():
-        repeated = style["color"] in {other["color"] for other in found.values()}
+        repeated = any(all(style[part] == other[part] for part in by) for other in found.values())
         found[name] = style | ({"color": free.pop(0)} if repeated and free else {})
     return found
 

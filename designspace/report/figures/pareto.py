@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from itertools import groupby
+from dataclasses import dataclass, replace
+from itertools import groupby, zip_longest
 from typing import TYPE_CHECKING, Any
 
-from designspace.drawing.legend import Key, fitting
-from designspace.drawing.look import DARK, FAINT, plain
+from designspace.drawing.legend import Key, Legend
+from designspace.drawing.look import DARK, FAINT, SMALL, plain
 from designspace.drawing.panels import annotate, stacked
 from designspace.drawing.ticks import set_log_ticks
-from designspace.report.entry import Entry
+from designspace.report.entry import BUDGET, Entry
 from designspace.report.evidence.paper import model_of
 from designspace.report.figures.curves import MANY
-from designspace.report.figures.looks import roles
+from designspace.report.figures.looks import distinct, roles
 from designspace.report.figures.metric import EVALUATIONS, each_once, measured_on, quantity
 from designspace.report.study import Study, rivals
-from designspace.text import one_line
+from designspace.text import config_name, one_line
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -37,7 +37,9 @@ work that is not evaluation. Both say nothing about the cost of a design.
 PANEL = 2.3
 """The height of a panel in inches."""
 NAMED = 8
-"""The largest number of configurations on the front with their own colour."""
+"""The largest number of configurations per subject that have names, if they are on a front."""
+NOTHING: dict[str, Any] = {"linestyle": "none"}
+"""The look of a heading or a gap in a legend."""
 FRONT: dict[str, Any] = {"color": DARK, "linewidth": 0.9, "zorder": 1.5}
 BEATEN: dict[str, Any] = {"color": FAINT, "marker": ".", "markersize": 3}
 
@@ -60,6 +62,8 @@ class CostPoint:
 class CostPanel:
     """All comparable points against one kind of cost, cheapest first."""
 
+    subject: str
+    """The data and the model."""
     protocol: str
     cost: str
     note: str
@@ -74,16 +78,48 @@ def pareto(study: Study, metric: str) -> Figure | None:
     panels = cost_panels(study, metric)
     if not panels:
         return None
-    fronts = {p.name: p.style for panel in panels for p in panel.points if p.on_front}
-    looks = {name: style | {"linestyle": "none", "zorder": 3} for name, style in [*fronts.items()][:NAMED]}
     height = PANEL * len(panels)
-    legend = fitting([Key(*item) for item in looks.items()], [Key("the front", FRONT)], height / 3, line=1.6)
-    named = {key.name for key in legend.keys}
+    looks, legend = _named(panels, height / 3)
     figure, grid = stacked(len(panels), height + legend.height)
     for axes, panel in zip(grid, panels, strict=True):
-        _draw(axes, panel, {name: style for name, style in looks.items() if name in named})
+        _draw(axes, panel, looks[panel.subject])
     legend.draw(figure)
     return figure
+
+
+def _named(panels: Sequence[CostPanel], room: float) -> tuple[dict[str, dict[str, Any]], Legend]:
+    """The looks of the configurations that have names, for each subject, and the legend with a heading for each.
+
+    Names are given in turn to the fronts of all panels, as many as have ``room`` inches.
+    """
+    fronts = [[(panel.subject, p.name, p.style) for p in panel.points if p.on_front] for panel in panels]
+    turns = [one for turn in zip_longest(*fronts) for one in turn if one]
+    styles = {(subject, name): style | {"linestyle": "none", "zorder": 3} for subject, name, style in turns}
+    subjects = list(dict.fromkeys(panel.subject for panel in panels))
+
+    names = [*styles][: NAMED * len(subjects)]
+    while True:
+        of = {subject: {name: styles[one, name] for one, name in names if one == subject} for subject in subjects}
+        looks = {subject: distinct(found, ("color", "marker")) for subject, found in of.items()}
+        legend = _legend(looks, "; dark dots: others on it" if len(names) < len(styles) else "")
+        if len(names) == 1 or legend.height <= room:
+            return looks, legend
+        names.pop()
+
+
+def _legend(looks: dict[str, dict[str, dict[str, Any]]], rest: str) -> Legend:
+    """A legend that has a column for each subject if there are several and the columns fit."""
+    several = len(looks) > 1
+    groups = [
+        [Key(f"{subject}:", NOTHING)] * several + [Key(*item) for item in of.items()] for subject, of in looks.items()
+    ]
+    groups[-1].append(Key(f"the front{rest}", FRONT))
+    legend = Legend([key for group in groups for key in group], SMALL, line=1.6)
+    if not several or legend.columns < len(groups):
+        return legend if not several else replace(legend, most=1)
+    longest = max(map(len, groups))
+    padded = [key for group in groups for key in group + [Key("", NOTHING)] * (longest - len(group))]
+    return replace(legend, keys=padded, most=len(groups))
 
 
 def cost_panels(study: Study, metric: str) -> list[CostPanel]:
@@ -98,14 +134,15 @@ def cost_panels(study: Study, metric: str) -> list[CostPanel]:
         if len(entries) < LEAST_POINTS or group[0].higher_is_better(metric) is not False:
             continue
         protocol, note = quantity(group[0], metric), measured_on(entries, metric)
+        subject = note.partition("\n")[0]
         machine = _machine(entries) if all(_seconds(entry) for entry in entries) else ""
         if machine and (ratio := _unevenness(entries)) > BUSY:
             machine, note = "", f"{note}\nno seconds: they differ {ratio:.0f}-fold per evaluation of one model"
         points = _points(study, entries, metric, lambda entry: entry.spent(study.count))
-        found.append(CostPanel(protocol, EVALUATIONS[study.count], note, points))
+        found.append(CostPanel(subject, protocol, EVALUATIONS[study.count], note, points))
         if machine:
             points = _points(study, entries, metric, _seconds)
-            found.append(CostPanel(protocol, "seconds of sampling per image", f"{note}\n{machine}", points))
+            found.append(CostPanel(subject, protocol, "seconds of sampling per image", f"{note}\n{machine}", points))
     costs = [[point.cost for point in panel.points] for panel in found]
     return [panel for panel, of in zip(found, costs, strict=True) if max(of) >= LEAST_RANGE * min(of) > 0]
 
@@ -123,9 +160,12 @@ def front(points: Sequence[tuple[float, float]]) -> list[bool]:
 
 def _points(study: Study, entries: Sequence[Entry], metric: str, cost: Callable[[Entry], float]) -> list[CostPoint]:
     own = roles(study)
+    # What is the same for all of them is not part of their names.
+    axes = [axis for axis in study.about.axes if axis not in BUDGET]
+    varying = [axis for axis in axes if len({str(entry.axes.get(axis)) for entry in entries}) > 1]
     configs: dict[str, list[Entry]] = {}
     for entry in entries:
-        configs.setdefault(entry.config, []).append(entry)
+        configs.setdefault(config_name({axis: entry.axes[axis] for axis in varying}), []).append(entry)
     named = [(name, entry) for name, of in each_once(configs).items() for entry in of]
     # Values below the drawn reference are no better than it, so that they are no reason to spend more.
     on_front = front([(cost(e), e.counted(metric)) for _, e in named])

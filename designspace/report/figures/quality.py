@@ -48,7 +48,7 @@ def draw(found: Quality) -> Figure:
     _panel(axes, found)
     goal = "the drawn reference" if found.drawn else "3 % of the best value"
     text = f"{one_line(found.points[0].about(found.metric).protocol)} within {goal}"
-    annotate(axes, f"{found.model}\n{text}\nlines: 95 % intervals; arrows, dots: beyond what was measured")
+    annotate(axes, f"{found.model}\n{text}\nlines: 95 % intervals; arrows and dotted lines: beyond what was measured")
     return figure
 
 

@@ -14,6 +14,7 @@ from designspace.report.entry import WORDS, Entry
 from designspace.report.figures.image_grid import Block, Grid, draw
 from designspace.report.study import Study, budgets, comparable
 from designspace.report.tables.caption import better
+from designspace.report.trainings import network_of
 from designspace.text import measured, one_line, value_of
 
 if TYPE_CHECKING:
@@ -37,16 +38,20 @@ def samples(study: Study, where: Mapping[str, Any] | None = None) -> Figure | No
 def samples_difference(study: Study) -> Figure | None:
     """The differences of the images from those of the baseline or, if it has none, of the first configuration.
 
+    Networks and exact denoisers have baselines of their own, so that differences are those of the choices and
+    not of the models.
     ``None`` if no other configuration shares its latents.
     """
     found = grid(study)
-    base = _baseline(study, found) if found else 0
+    base = _baselines(study, found) if found else {}
     if not found or not (blocks := _differences(found, base)):
         return None
     same = {"nfe": "at the same NFE" if study.guided else "at the same cost", "nfe_total": "at the same cost"}
     where = (same | {"num_steps": "in as many steps"}).get(study.column_axis or "", "")
-    note = f"Half the difference from {one_line(found.rows[base])} {where}".rstrip() + "; grey is none."
     used = sorted({block.row for block in blocks})
+    first, *other = (one_line(found.rows[row]) for row in dict.fromkeys(base[row] for row in base if row in used))
+    note = f"Half the difference from {first} {where}".rstrip() + f"; grey is none.{_cut(found)}"
+    note += "".join(f"\nImages of exact denoisers: from {name}." for name in other)
     moved = [replace(block, row=used.index(block.row)) for block in blocks]
     return draw(Grid([found.rows[row] for row in used], found.columns, moved, {}, note))
 
@@ -77,9 +82,15 @@ def grid(study: Study, where: Mapping[str, Any] | None = None) -> Grid | None:
         else "one above the other come from the same latent"
     )
     note = f"{_network(list(shown))}Images {alike}{told}."
-    note += f" First {MOST_ROWS} of {len(names)} configurations." if len(names) > MOST_ROWS else ""
     heading, about = _about(next(iter(shown)), metric) if metric else ("", "")
-    return Grid([*kept], columns, blocks, gaps, f"{note}\n{about}".rstrip(), heading)
+    made = Grid([*kept], columns, blocks, gaps, "", heading, len(names) - len(kept))
+    return replace(made, note=f"{note}{_cut(made)}\n{about}".rstrip())
+
+
+def _cut(shown: Grid) -> str:
+    """A sentence that says how many configurations have rows; empty if all have."""
+    rows = len(shown.rows)
+    return f" First {rows} of {rows + shown.further} configurations." if shown.further else ""
 
 
 def _telling(columns: Sequence[Sequence[np.ndarray]]) -> tuple[list[int], str]:
@@ -128,19 +139,30 @@ def _value(entry: Entry, metric: str) -> str:
     return measured(entry.value(metric), entry.se(metric)).replace(" ± ", "\n± ") if metric else ""
 
 
-def _baseline(study: Study, shown: Grid) -> int:
-    """The row of the first configuration with the baseline's choices; the first row if none is shown."""
-    chosen = study.about.baseline_axes
-    based = [point.config for point in study.points if chosen and chosen.items() <= point.axes.items()]
-    return next((shown.rows.index(name) for name in based if name in shown.rows), 0)
+def _baselines(study: Study, shown: Grid) -> dict[int, int]:
+    """For each row the first one of the same kind, network or exact denoiser, with most of the baseline's choices.
+
+    Rows of networks are before those of exact denoisers.
+    """
+
+    def shared(point: Entry) -> int:
+        return sum(point.axes.get(axis) == value for axis, value in study.about.baseline_axes.items())
+
+    first = {point.config: point for point in reversed(study.points) if point.rows}
+    kinds: dict[bool, list[str]] = {}
+    for name in shown.rows:
+        kinds.setdefault(network_of(first[name].rows[0]) is None, []).append(name)
+    base = {kind: max(of, key=lambda name: shared(first[name])) for kind, of in kinds.items()}
+    return {shown.rows.index(name): shown.rows.index(base[kind]) for kind, of in sorted(kinds.items()) for name in of}
 
 
-def _differences(shown: Grid, base: int) -> list[Block]:
-    other = {block.column: block.images.astype(float) for block in shown.blocks if block.row == base}
+def _differences(shown: Grid, base: Mapping[int, int]) -> list[Block]:
+    images = {(block.row, block.column): block.images.astype(float) for block in shown.blocks}
+    pairs = [(block, images.get((base[block.row], block.column))) for block in shown.blocks]
     return [
-        replace(block, images=(127.5 + (block.images - other[block.column]) / 2).round().astype(np.uint8), value="")
-        for block in shown.blocks
-        if block.row != base and block.column in other and other[block.column].shape == block.images.shape
+        replace(block, images=(127.5 + (block.images - other) / 2).round().astype(np.uint8), value="")
+        for block, other in pairs
+        if block.row != base[block.row] and other is not None and other.shape == block.images.shape
     ]
 
 
