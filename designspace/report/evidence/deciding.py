@@ -35,12 +35,11 @@ def deciding(row: Row | None, one: Evidence | None) -> str:
     equal = f"the same choices at equal cost (axis {one.study.count})"
     if Judgement.WITHHELD in one.judgements.values():
         return f"{equal}, because better ones also cost more here"
+    enough = _enough(one)
     if all(one.is_unequal(budget) for budget in one.at):
-        equal = f"; if the better ones, which also cost more, are then significantly better, {equal}"
-    else:
-        equal = ""
+        enough += f"; if the better ones, which also cost more, are then significantly better, {equal}"
     learned = "; better, a trained network, whose errors the sampler meets" if one.repeats is None else ""
-    return _enough(one) + equal + learned
+    return enough + learned
 
 
 def _enough(one: Evidence) -> str:
