@@ -235,6 +235,41 @@ def test_dependence_on_another_row_and_other_choices_in_it_are_noted(made):
     assert sheet.leading[0].evidence.others == ()  # where all other rows are EDM's
 
 
+def test_other_fields_of_the_row_count_like_other_rows(made):
+    """With EDM's P_std, both values of P_mean are equally good; with the other, the smaller one is much worse."""
+    bench = made(axes=("design.noise_distribution.P_mean", "design.noise_distribution.P_std"))
+    for k, (mean, std) in enumerate(product((-1.2, -0.4), (1.2, 0.6))):
+        for seed, own in enumerate((0.0, 0.6, -0.5)):
+            noise = {"noise_distribution": {"name": "edm", "P_mean": mean, "P_std": std}}
+            axes = {f"design.noise_distribution.{name}": value for name, value in (("P_mean", mean), ("P_std", std))}
+            value = 20.0 + own * (1 + k / 9) + (50.0 if (mean, std) == (-1.2, 0.6) else 0.0)
+            bench.trial(axes, value, se=0.01, seed=seed, network=f"n{k}{seed}", denoiser=NETWORK, design=noise)
+    study = bench.study()
+    alone, averaged = (one for one in evidence(study, "frechet")[0] if one.change.field == "P_mean")
+    assert [one.at[None].lines for one in (alone, averaged)] == [1, 2]
+    assert [one.others for one in (alone, averaged)] == [(), ("noise_distribution.P_std",)]
+    assert [one.overall for one in (alone, averaged)] == [Judgement.UNDECIDED, Judgement.CONTRADICTS]
+    assert "mean over 2 settings, not all with EDM's noise_distribution.P_std" in notes(averaged)
+    (sheet,) = ds.best(study.folder).sheets
+    assert {line.evidence.others for line in sheet.leading if line.evidence} == {()}
+
+
+def test_a_field_of_another_component_is_not_in_the_papers_row_but_churn_is_no_setting_of_its_own_fields(made):
+    bench = made("a", axes=("time_steps", "sigma_max"))
+    for k, (steps, end) in enumerate(product(("edm", "cosine"), (80.0, 40.0))):
+        spec = EDM["time_steps"] if steps == "edm" else {"name": steps, "sigma_min": 0.002}
+        axes = {"time_steps": steps, "sigma_max": end}
+        bench.trial(axes, 20.0 + k, influence(k, 0.5), design={"time_steps": spec | {"sigma_max": end}})
+    ends = [one for one in evidence(bench.study(), "frechet")[0] if one.change.field == "sigma_max"]
+    assert [one.others for one in ends] == [(), ("time_steps",)]
+    bench = made("b", axes=("S_noise", "S_min"))
+    for k, (noise, low) in enumerate(product((1.003, 1.0), (0.05, 0.5))):
+        spec = {"name": "churn", "S_churn": 40.0, "S_min": low, "S_max": 50.0, "S_noise": noise}
+        bench.trial({"S_noise": noise, "S_min": low}, 20.0 + k, influence(k, 0.5), design={"stochasticity": spec})
+    found = [one for one in evidence(bench.study(), "frechet")[0] if one.change.field == "S_noise"]
+    assert [one.others for one in found] == [(), ("stochasticity.S_min",)]
+
+
 def test_a_choice_that_is_worse_at_one_setting_is_noted_if_no_single_axis_tells_which(made):
     """heun is better on average with each of the time steps and with each schedule, but not with these two."""
     bench = made(axes=("solver", "time_steps", "schedule"))
@@ -389,6 +424,27 @@ def test_guidance_is_at_the_budget_that_was_fixed_with_its_total_cost_and_names_
     assert deciding(one.change.rows[0], one).startswith("the same choices at equal cost (axis nfe_total)")
     (row,) = [row for row in best_csv.flat([sheet], "frechet") if row["row"] == "guidance.weight"]
     assert (row["nfe"], row["nfe_total"]) == (11.0, 17.5)
+
+
+def test_the_weight_on_which_the_place_of_guidance_depends_is_named_although_none_has_no_weight(made):
+    bench = made(axes=("guidance", "guidance.weight"))
+    values = {("everywhere", 1): 30.0, ("everywhere", 1.5): 20.0, ("everywhere", 3): 40.0}
+    values |= {("interval", 1): 30.0, ("interval", 1.5): 25.0, ("interval", 3): 22.0}
+    one = next(one for one in evidence(guided(bench, values), "frechet")[0] if one.change.name == "guidance")
+    assert tuple(one.at[None].nfe) == ("none", "everywhere", "interval")
+    dependence = one.at[None].dependence
+    assert (dependence.axis, dependence.favoured) == ("guidance.weight", {1.5: ("everywhere",), 3: ("interval",)})
+    assert picked(one) == "NFE 11 (total 11 to 22): interval (depends on guidance.weight)"
+
+
+def test_equal_cost_decides_only_once_a_better_choice_that_costs_more_is_significant(made):
+    bench = made(axes=("guidance", "guidance.weight"))
+    study = guided(bench, {("everywhere", 1): 30.0, ("everywhere", 2): 29.8})
+    one = next(one for one in evidence(study, "frechet")[0] if one.change.name == "guidance.weight")
+    assert (one.overall, one.is_unequal(None)) == (Judgement.UNDECIDED, True)
+    text = deciding(one.change.rows[0], one)
+    assert re.match(r"about [\d,]+ images with a probability of 80 % at NFE 11 \(total 11 to 22\); if the better", text)
+    assert text.endswith("the same choices at equal cost (axis nfe_total)")
 
 
 def test_a_line_without_any_significant_difference_says_so(made):

@@ -7,7 +7,7 @@ from statistics import NormalDist
 
 from designspace.report.evidence.contrasts import Difference
 from designspace.report.evidence.inference import LEVEL, POWER
-from designspace.report.evidence.judged import Evidence
+from designspace.report.evidence.judged import Evidence, Judgement
 from designspace.report.evidence.paper import Row
 from designspace.report.evidence.practices import where
 from designspace.report.evidence.verdicts import MANY
@@ -32,9 +32,12 @@ def deciding(row: Row | None, one: Evidence | None) -> str:
         return "an ablation that tries the paper's choice beside these"
     if one.once:
         return "several training runs of each network (evaluate.repeats: 3), because a single one may differ by chance"
-    if all(one.is_unequal(budget) for budget in one.at):
-        return f"the same choices at equal cost (axis {one.study.count}), because better ones also cost more here"
+    equal = f"the same choices at equal cost (axis {one.study.count})"
+    if Judgement.WITHHELD in one.judgements.values():
+        return f"{equal}, because better ones also cost more here"
     enough = _enough(one)
+    if all(one.is_unequal(budget) for budget in one.at):
+        enough += f"; if the better ones, which also cost more, are then significantly better, {equal}"
     learned = "; better, a trained network, whose errors the sampler meets" if one.repeats is None else ""
     return enough + learned
 

@@ -188,10 +188,15 @@ def _beside(
 
 
 def _levels(lines: Sequence[Line], axes: tuple[str, ...]) -> dict[Any, list[Line]]:
-    """The lines by the value of the axes."""
+    """The lines by the value of the axes.
+
+    It is that of the last point of a line. The first one may be a point of another line, for example ``none``, which
+    is the same at all weights of guidance.
+    """
     found: dict[Any, list[Line]] = {}
     for line in lines:
-        found.setdefault(choice_of(next(iter(line.values())).axes, axes), []).append(line)
+        *_, last = line.values()
+        found.setdefault(choice_of(last.axes, axes), []).append(line)
     return found
 
 

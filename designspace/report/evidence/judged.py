@@ -79,7 +79,9 @@ class Evidence:
     endorsed: tuple[str, ...]
     """The choices of the paper, and those that it calls about as good."""
     others: tuple[str, ...]
-    """The other rows of the same kind in which the points to compare with do not all have the paper's choice."""
+    """The other rows of the same kind, and the other fields of the row, that are not always as in the paper.
+
+    They are those in which the points to compare with do not all have the paper's choice."""
 
     @property
     def points(self) -> tuple[Entry, ...]:

@@ -1,7 +1,8 @@
 """What ablations say about each row of the table: the paper's choice against the others, all else equal.
 
 ``pieces`` finds what can be compared. Effects are averaged over the settings of the other axes, as in ``effects``. If
-the other rows have the paper's choices at some of these settings only, the average over those is evidence of its own.
+the other rows, and the other fields of the row, have the paper's choices at some of these settings only, the average
+over those is evidence of its own.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from designspace.report.evidence.effects import Effects, best_choice, counted_ga
 from designspace.report.evidence.factors import Factor
 from designspace.report.evidence.judged import Evidence, Nearest
 from designspace.report.evidence.matching import Piece, Points, pieces, trial_of
-from designspace.report.evidence.paper import ROWS
+from designspace.report.evidence.paper import ROWS, Row
 from designspace.report.study import Study, rivals
 from designspace.text import value_of
 
@@ -83,11 +84,31 @@ def _nearest(
 
 
 def _others(piece: Piece, lines: Sequence[Points]) -> tuple[str, ...]:
-    """The other rows of the same kind in which a point to compare with does not have the paper's choice."""
+    """The other rows of the same kind, and other fields of the row, in which not all points have the paper's choice.
+
+    The points are those to compare with.
+    """
     trials = [trial_of(line[piece.choices[0]]) for line in lines if piece.choices[0] in line]
     rows = [row for row in ROWS if row.trained == piece.change.trained and row not in piece.change.rows]
     rows = [row for row in rows if row.place == ("design",)]
-    return tuple(row.name for row in rows if not all(row.is_papers(row.of(trial)) for trial in trials))
+    beside = [row.name for row in rows if not all(row.is_papers(row.of(trial)) for trial in trials)]
+    if not (piece.of_paper and piece.change.field):
+        return tuple(beside)
+    (row,) = piece.change.rows
+    fields = [name for trial in trials for name in _other_fields(row, piece.change.field, row.of(trial))]
+    return (*dict.fromkeys(fields), *beside)
+
+
+def _other_fields(row: Row, varied: str, spec: Mapping[str, Any]) -> list[str]:
+    """The fields of a row beside the varied one that are not as in the paper; the row if its component is another one.
+
+    Churn itself does not count, because the other fields of ``stochasticity`` have no effect without it.
+    """
+    churn = row.name == "stochasticity"
+    if not churn and spec.get("name") not in row.names:
+        return [row.name]
+    fields = [key for key in spec if key not in (varied, "name") and not (churn and key == "S_churn")]
+    return [f"{row.name}.{key}" for key in fields if not row.is_papers_field(key, spec[key])]
 
 
 def _effects(

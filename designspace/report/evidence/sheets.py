@@ -107,8 +107,8 @@ def _adequacy(one: Evidence) -> tuple[Any, ...]:
     """The order of the evidence on a row: what can decide it comes first.
 
     Comparisons with the paper's choice come before those without it, repeated trainings before single ones if the row
-    concerns training, networks before the exact denoiser, the paper's choice in all other rows before other settings,
-    a budget near to the paper's before others, more comparisons before fewer, and more images before fewer.
+    concerns training, networks before the exact denoiser, the paper's choice in all other rows and fields before other
+    settings, a budget near to the paper's before others, more comparisons before fewer, and more images before fewer.
     """
     images = one.points[0].images(one.metric) * len(one.points[0].rows)
     named = one.study.about.name

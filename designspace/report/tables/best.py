@@ -66,10 +66,10 @@ DRAWN = (
 UNDIRECTED = "{metric} has no better direction, so no choice is favoured, and no further run would give a verdict."
 ORDER = (
     "Evidence that can decide a row comes first: comparisons with the paper's choice, repeated trainings for rows of "
-    "training, networks before the exact denoiser, the paper's choice in the other rows before other settings, budgets "
-    f"nearer to the paper's before others (NFE {PAPERS_NFE}, or {CHURN_NFE} for churn), and more comparisons before "
-    "fewer. The order does not depend on the outcome. Values of different protocols or data sets are in different "
-    "tables, and only values of the same ablation are compared."
+    "training, networks before the exact denoiser, the paper's choice in the other rows and in the other fields of the "
+    f"row before other settings, budgets nearer to the paper's before others (NFE {PAPERS_NFE}, or {CHURN_NFE} for "
+    "churn), and more comparisons before fewer. The order does not depend on the outcome. Values of different "
+    "protocols or data sets are in different tables, and only values of the same ablation are compared."
 )
 
 
