@@ -39,7 +39,7 @@ EXCERPT = (
 )
 PICTURES = {
     "samples": "Sample images, one row per configuration. Images in the same column start from the same latent.",
-    "samples_difference": "Half the difference of these images from those of the first configuration; grey means none.",
+    "samples_difference": "Half the difference of these images from those of the baseline; grey means none.",
     "walks": "Random walks of the noise, and the density that they lead to.",
     "backward": "Sampling by the stochastic and by the deterministic equation.",
     "flow": "Trajectories of the probability flow.",
