@@ -66,19 +66,28 @@ def test_a_run_goes_on_without_its_queue_of_events(ray, tmp_path, monkeypatch):
 
 def test_a_worker_on_ray_saves_its_training_when_the_run_is_interrupted(ray, tmp_path):
     spec = SPEC | {"denoiser": SPEC["denoiser"] | {"training_images": 10**8}, "grid": {"solver": ["euler"]}}
-    command = [sys.executable, "-m", "designspace", "run", write_spec(tmp_path, **spec), "--out", tmp_path / "reports"]
+    status, said = _interrupted(ray, tmp_path / "first", spec)
+    if "discovered a bug in Ray" in said:  # its driver rarely aborts while a task is cancelled
+        status, said = _interrupted(ray, tmp_path / "second", spec)
+    assert status == 143, said
+    assert "run again to continue" in said
+    saved = [*tmp_path.rglob("cache/training/**/*.safetensors")][-1]
+    assert saved.stat().st_size > 1000
+
+
+def _interrupted(ray, folder, spec):
+    """The exit status and messages of a run that gets SIGTERM while it trains."""
+    folder.mkdir()
+    command = [sys.executable, "-m", "designspace", "run", write_spec(folder, **spec), "--out", folder / "reports"]
     cluster = {"RAY_ADDRESS": ray.get_runtime_context().gcs_address, executor.LOCAL_ONLY: "0"}
-    environment = os.environ | cluster | {"DESIGNSPACE_CACHE": str(tmp_path / "cache")}
+    environment = os.environ | cluster | {"DESIGNSPACE_CACHE": str(folder / "cache")}
     process = subprocess.Popen([*command, "--executor", "ray"], stderr=subprocess.PIPE, text=True, env=environment)
     said = ""
     while "training:" not in said:
         said += process.stderr.readline() or pytest.fail(said)
     process.send_signal(signal.SIGTERM)
     said += process.communicate(timeout=120)[1]
-    assert process.returncode == 143, said
-    assert "run again to continue" in said
-    (saved,) = (tmp_path / "cache" / "training").rglob("*.safetensors")
-    assert saved.stat().st_size > 1000
+    return process.returncode, said
 
 
 def test_a_cluster_of_our_own_cannot_be_reached_from_elsewhere():
