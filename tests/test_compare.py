@@ -95,14 +95,19 @@ def test_the_gain_is_how_many_images_independent_seeds_would_need(bench):
     assert found.independent_se / found.gain**0.5 == pytest.approx(found.se)
 
 
-def test_a_trial_by_two_names_differs_from_itself_by_nothing(bench):
+def named_twice(bench, other):
+    """Three designs, of which the first two are the same trial."""
     made = bench(axes=("design",))
-    for design, value in (("ddpm", 3.0), ("vp", 3.0), ("ve", 3.5)):
+    for design, value in (("ddpm", 3.0), ("vp", 3.0), ("ve", other)):
         made.point({"design": design}, value, se=0.4)
     made.points[1]["id"] = made.points[0]["id"]
     (made.folder / "ablation.json").write_text(json.dumps(made.about))
     edit(made.folder, lambda rows: rows[1].update(id=rows[0]["id"]))
-    study = made.study()
+    return made.study()
+
+
+def test_a_trial_by_two_names_differs_from_itself_by_nothing(bench):
+    study = named_twice(bench, 3.5)
     same, other = (difference(study, study.entries[0], entry, "frechet") for entry in study.entries[1:])
     assert (same.value, same.se, same.p) == (0.0, 0.0, 1.0)
     assert (other.paired, other.se) == (False, pytest.approx(0.4 * math.sqrt(2)))
@@ -110,13 +115,7 @@ def test_a_trial_by_two_names_differs_from_itself_by_nothing(bench):
 
 def test_a_trial_by_two_names_counts_once_in_corrections(bench):
     """Two of the three points are one trial: there is a single comparison, which needs no correction."""
-    made = bench(axes=("design",))
-    for design, value in (("ddpm", 3.0), ("vp", 3.0), ("ve", 4.2)):
-        made.point({"design": design}, value, se=0.4)
-    made.points[1]["id"] = made.points[0]["id"]
-    (made.folder / "ablation.json").write_text(json.dumps(made.about))
-    edit(made.folder, lambda rows: rows[1].update(id=rows[0]["id"]))
-    study = made.study()
+    study = named_twice(bench, 4.2)
     ddpm, vp, ve = study.entries
     found = rank(study, study.entries, "frechet")
     p = p_of(1.2 / (0.4 * math.sqrt(2)))

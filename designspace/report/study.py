@@ -217,8 +217,8 @@ def comparable(entries: Sequence[Entry], metric: str) -> list[list[Entry]]:
 def rivals(entries: Sequence[Entry], metric: str) -> list[list[Entry]]:
     """The comparable entries, networks apart from exact denoisers and before them; only points of a group are ranked.
 
-    An exact denoiser gives back the images of the data set. It is better than any network, which says nothing about the
-    other choices, and these are averaged and tested separately for both.
+    An exact denoiser has no error of its own. It is better than any network, which says nothing about the other
+    choices, and these are averaged and tested separately for both.
     """
     groups: dict[tuple[int, bool], list[Entry]] = {}
     for i, group in enumerate(comparable(entries, metric)):

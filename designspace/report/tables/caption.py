@@ -15,7 +15,7 @@ from designspace.report.tables import corrected
 from designspace.text import NAMED, few, joined, number, one_line
 
 COUNTED_AS_DRAWN = "Values below the drawn reference are no better than it: comparisons treat them as equal to it."
-EXACT = "the exact denoiser, which gives back the images of the data set"
+EXACT = "the exact denoiser, which has no error of its own"
 CHOSEN = "because the best is chosen after seeing the values"
 """Why comparisons with the best are corrected for all pairs."""
 
